@@ -1,0 +1,104 @@
+//! How a parent starts a component: arguments and environment.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// `--call-signature=`: which of stdin and stdout carry messages.
+pub const CALL_SIGNATURE: &str = "call-signature";
+/// `--point-of-origin=`: who started the component, see [`Origin`].
+pub const POINT_OF_ORIGIN: &str = "point-of-origin";
+/// `--home-path=`: the home the role belongs to.
+pub const HOME_PATH: &str = "home-path";
+/// `--role-name=`: the role that the process plays.
+pub const ROLE_NAME: &str = "role-name";
+/// `--debug-level=`: the least urgent log lines that are written.
+pub const DEBUG_LEVEL: &str = "debug-level";
+/// `--settings-file=`: settings from a file, over the defaults.
+pub const SETTINGS_FILE: &str = "settings-file";
+/// `--input-file=`: input from a file, over the default.
+pub const INPUT_FILE: &str = "input-file";
+/// `--output-file=`: where the result goes instead of stdout.
+pub const OUTPUT_FILE: &str = "output-file";
+/// `--dump-settings`: print the settings that a run would have, and end.
+pub const DUMP_SETTINGS: &str = "dump-settings";
+/// `--dump-input`: print the input that a run would have, and end.
+pub const DUMP_INPUT: &str = "dump-input";
+/// `--store-settings`: keep the settings for later runs by hand, and end.
+pub const STORE_SETTINGS: &str = "store-settings";
+/// `--factory-reset`: forget kept settings, and end.
+pub const FACTORY_RESET: &str = "factory-reset";
+
+/// The parent's process id; a component ends when it is gone.
+pub const PARENT: &str = "ANSAR_PARENT";
+/// The home and the engine that a process belongs to.
+pub const TOKEN: &str = "ANSAR_TOKEN";
+/// The datagram socket that takes state notices.
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+
+/// Who started a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A `start` in the background.
+    Start = 1,
+    /// A call by a started role.
+    StartCall = 2,
+    /// A foreground command: `run`, `test`.
+    Run = 3,
+    /// A call by a role of a foreground command.
+    RunCall = 4,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", *self as u8)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "1" => Ok(Self::Start),
+            "2" => Ok(Self::StartCall),
+            "3" => Ok(Self::Run),
+            "4" => Ok(Self::RunCall),
+            _ => Err("expected 1, 2, 3 or 4".to_owned()),
+        }
+    }
+}
+
+/// Which of the standard streams carry messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallSignature {
+    /// `i`: the input follows on stdin.
+    pub input: bool,
+    /// `o`: a result is expected on stdout.
+    pub output: bool,
+}
+
+impl fmt::Display for CallSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.input, self.output) {
+            (true, true) => "io",
+            (true, false) => "i",
+            (false, true) => "o",
+            (false, false) => "",
+        })
+    }
+}
+
+impl FromStr for CallSignature {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "io" => Ok((true, true)),
+            "i" => Ok((true, false)),
+            "o" => Ok((false, true)),
+            "" => Ok((false, false)),
+            _ => Err("expected `i`, `o` or `io`".to_owned()),
+        }
+        .map(|(input, output)| Self { input, output })
+    }
+}

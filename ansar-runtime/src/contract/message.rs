@@ -1,0 +1,185 @@
+//! Messages and their envelopes.
+//!
+//! A message is JSON in an envelope. Where its type is known from the context
+//! the envelope is `{"value": BODY}` ([`Envelope`]); where it is not, the body
+//! travels with its name, `{"value": ["TYPE.NAME", BODY, []]}`
+//! (an [`Envelope`] of a [`Typed`]).
+
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, SeqAccess, Visitor};
+use serde::ser::SerializeTuple;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// A type that travels by itself: a result, or an input that names its type.
+///
+/// Its name is part of the wire and is stated once, with
+/// [`message!`](crate::message).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "needs a wire name",
+    note = "derive `Serialize` and `Deserialize`, then write `ansar_runtime::message!({Self} = \"my_app.{Self}\");`"
+)]
+pub trait Message: Serialize + DeserializeOwned + 'static {
+    /// The name on the wire, `package.Type` by custom.
+    const NAME: &'static str;
+}
+
+/// States the wire name of one or more message types.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Total {
+///     value: u64,
+/// }
+/// ansar_runtime::message!(Total = "ledger.Total");
+/// ```
+#[macro_export]
+macro_rules! message {
+    ($($type:ty = $name:literal),+ $(,)?) => {
+        $(impl $crate::Message for $type {
+            const NAME: &'static str = $name;
+        })+
+    };
+}
+
+/// `{"value": BODY}`: what every settings, input and property file holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope<T> {
+    /// The body.
+    pub value: T,
+}
+
+impl<T> Envelope<T> {
+    /// Puts `value` into an envelope.
+    pub fn of(value: T) -> Self {
+        Self { value }
+    }
+}
+
+/// A message together with its name: `["TYPE.NAME", BODY, []]`.
+///
+/// The third element held shared objects in the original format; it is written
+/// empty, and one that is not empty is refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Typed {
+    /// The wire name of the body's type.
+    pub name: String,
+    /// The body.
+    pub body: Value,
+}
+
+impl Typed {
+    /// Encodes `message` under its own name.
+    pub fn encode<M: Message>(message: &M) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            name: M::NAME.to_owned(),
+            body: serde_json::to_value(message)?,
+        })
+    }
+
+    /// Whether the body is an `M` by name.
+    pub fn is<M: Message>(&self) -> bool {
+        self.name == M::NAME
+    }
+
+    /// Decodes the body where it is an `M` by name; `None` where it is not.
+    pub fn decode<M: Message>(&self) -> Option<Result<M, serde_json::Error>> {
+        self.is::<M>().then(|| M::deserialize(&self.body))
+    }
+}
+
+impl Serialize for Typed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(3)?;
+        tuple.serialize_element(&self.name)?;
+        tuple.serialize_element(&self.body)?;
+        tuple.serialize_element(&[(); 0])?;
+        tuple.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Typed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parts;
+
+        impl<'de> Visitor<'de> for Parts {
+            type Value = Typed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a message: [\"TYPE.NAME\", BODY, []]")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Typed, A::Error> {
+                let missing = |at| de::Error::invalid_length(at, &self);
+                let name: String = seq.next_element()?.ok_or_else(|| missing(0))?;
+                let body = seq.next_element()?.ok_or_else(|| missing(1))?;
+                let shared: Vec<Value> = seq.next_element()?.ok_or_else(|| missing(2))?;
+                if !shared.is_empty() {
+                    return Err(de::Error::custom(format_args!(
+                        "message `{name}` carries shared objects, which are not supported"
+                    )));
+                }
+                if seq.next_element::<de::IgnoredAny>()?.is_some() {
+                    return Err(de::Error::invalid_length(4, &self));
+                }
+                Ok(Typed { name, body })
+            }
+        }
+
+        deserializer.deserialize_seq(Parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::lifecycle::{Ack, Maybe};
+
+    fn read(text: &str) -> Result<Typed, String> {
+        serde_json::from_str::<Envelope<Typed>>(text)
+            .map(|envelope| envelope.value)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_typed_message_is_written_with_its_name_and_no_shared_objects() {
+        let text = serde_json::to_string(&Envelope::of(Typed::encode(&Ack {}).unwrap())).unwrap();
+        assert_eq!(text, r#"{"value":["ansar.create.lifecycle.Ack",{},[]]}"#);
+    }
+
+    #[test]
+    fn a_typed_message_is_found_by_its_name_only() {
+        let typed = read(r#"{"value": ["ansar.create.lifecycle.Maybe", {"reason": "x"}, []]}"#);
+        let typed = typed.unwrap();
+        assert!(typed.decode::<Ack>().is_none());
+        assert_eq!(typed.decode::<Maybe>().unwrap().unwrap().reason, "x");
+    }
+
+    #[test]
+    fn shared_objects_are_refused_by_name() {
+        let error = read(r#"{"value": ["a.B", {}, [1]]}"#).unwrap_err();
+        assert!(error.contains("`a.B` carries shared objects"), "{error}");
+    }
+
+    #[test]
+    fn hostile_envelopes_are_errors() {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            r#"{"value": []}"#,
+            r#"{"value": ["a.B"]}"#,
+            r#"{"value": ["a.B", {}]}"#,
+            r#"{"value": ["a.B", {}, [], 4]}"#,
+            r#"{"value": [7, {}, []]}"#,
+            r#"{"value": ["a.B", {}, []], "more": 1}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! State notices: what a component tells its engine while it runs.
+//!
+//! Datagrams in the form of `sd_notify`: a variable per line. Names that are
+//! not ours are passed over, so that other libraries may use the same socket.
+
+use std::fmt::Write as _;
+
+const ROLE: &str = "X_ANSAR_ROLE";
+const CONTRACT: &str = "X_ANSAR_CONTRACT";
+const ANNOUNCES: &str = "X_ANSAR_ANNOUNCES";
+const ATTEMPT: &str = "X_ANSAR_ATTEMPT";
+const RETRY_IN: &str = "X_ANSAR_RETRY_IN";
+
+/// The longest datagram that is read.
+pub const LONGEST: usize = 4096;
+
+/// One notice. Fields that say nothing are unset.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Notice {
+    /// The role that speaks.
+    pub role: Option<String>,
+    /// The contract version that its runtime speaks.
+    pub contract: Option<u32>,
+    /// Whether it will announce readiness; where not, it is ready as it starts.
+    pub announces: Option<bool>,
+    /// It is ready.
+    pub ready: bool,
+    /// It has been asked to stop, and is on its way.
+    pub stopping: bool,
+    /// The attempt that begins, from 1.
+    pub attempt: Option<u32>,
+    /// Seconds until the next attempt.
+    pub retry_in: Option<f64>,
+}
+
+impl Notice {
+    /// The datagram.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        let mut put = |name: &str, value: &dyn std::fmt::Display| {
+            let _ = writeln!(text, "{name}={value}");
+        };
+        if let Some(role) = &self.role {
+            put(ROLE, role);
+        }
+        if let Some(version) = self.contract {
+            put(CONTRACT, &version);
+        }
+        if let Some(announces) = self.announces {
+            put(ANNOUNCES, &u8::from(announces));
+        }
+        if let Some(attempt) = self.attempt {
+            put(ATTEMPT, &attempt);
+        }
+        if let Some(seconds) = self.retry_in {
+            put(RETRY_IN, &seconds);
+        }
+        if self.ready {
+            put("READY", &1);
+        }
+        if self.stopping {
+            put("STOPPING", &1);
+        }
+        text
+    }
+
+    /// Reads a datagram; what is not understood is passed over.
+    pub fn decode(datagram: &[u8]) -> Self {
+        let mut notice = Self::default();
+        for line in datagram.split(|byte| *byte == b'\n') {
+            let Ok(line) = std::str::from_utf8(line) else {
+                continue;
+            };
+            let Some((name, value)) = line.split_once('=') else {
+                continue;
+            };
+            match name {
+                ROLE => notice.role = Some(value.to_owned()),
+                CONTRACT => notice.contract = value.parse().ok(),
+                ANNOUNCES => notice.announces = Some(value == "1"),
+                ATTEMPT => notice.attempt = value.parse().ok(),
+                RETRY_IN => {
+                    notice.retry_in = value
+                        .parse()
+                        .ok()
+                        .filter(|s: &f64| s.is_finite() && *s >= 0.0);
+                }
+                "READY" => notice.ready = value == "1",
+                "STOPPING" => notice.stopping = value == "1",
+                _ => {}
+            }
+        }
+        notice
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_notice_survives_its_encoding(
+            role in proptest::option::of("[a-z0-9_.-]{1,20}"),
+            contract in proptest::option::of(any::<u32>()),
+            announces in proptest::option::of(any::<bool>()),
+            attempt in proptest::option::of(any::<u32>()),
+            retry_in in proptest::option::of(0.0..1e6f64),
+            ready: bool,
+            stopping: bool,
+        ) {
+            let notice = Notice { role, contract, announces, ready, stopping, attempt, retry_in };
+            prop_assert_eq!(Notice::decode(notice.encode().as_bytes()), notice);
+        }
+
+        #[test]
+        fn any_datagram_is_read_without_a_panic(bytes: Vec<u8>) {
+            let _ = Notice::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn foreign_variables_are_passed_over() {
+        let notice =
+            Notice::decode(b"STATUS=working\nREADY=1\nWATCHDOG=1\n\xff=1\nX_ANSAR_RETRY_IN=inf");
+        assert_eq!(
+            notice,
+            Notice {
+                ready: true,
+                ..Notice::default()
+            }
+        );
+    }
+}

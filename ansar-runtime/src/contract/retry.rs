@@ -1,0 +1,96 @@
+//! The retry policy of a role, as its property file holds it.
+
+use serde::{Deserialize, Serialize};
+
+/// When to try again after a [`Maybe`](super::lifecycle::Maybe).
+///
+/// The delays are `first_steps`, then `regular_steps` over and over, at most
+/// `step_limit` of them; endless where there are regular steps and no limit.
+/// `randomized` and `truncated` add a random whole number of slots to each, so
+/// that not everybody tries again at one moment.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// The initial delays, in seconds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_steps: Vec<f64>,
+    /// The delay after these, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regular_steps: Option<f64>,
+    /// The greatest number of delays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_limit: Option<u32>,
+    /// The length of one slot of the random addition, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub randomized: Option<f64>,
+    /// The part of a delay that is cut into slots, 0 to 1; 1 where unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncated: Option<f64>,
+}
+
+impl Retry {
+    /// The longest delay that makes sense: a year.
+    const LONGEST: f64 = 366.0 * 86_400.0;
+
+    /// What is wrong with this policy, if anything: the field and what it
+    /// should hold.
+    pub fn check(&self) -> Result<(), String> {
+        let seconds = |field: &str, value: f64| {
+            if value.is_finite() && (0.0..=Self::LONGEST).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!(
+                    "`{field}` is {value}, expected seconds from 0 to a year"
+                ))
+            }
+        };
+        for step in &self.first_steps {
+            seconds("first_steps", *step)?;
+        }
+        if let Some(step) = self.regular_steps {
+            seconds("regular_steps", step)?;
+        }
+        if let Some(slot) = self.randomized
+            && !(slot.is_finite() && slot > 0.0)
+        {
+            return Err(format!(
+                "`randomized` is {slot}, expected seconds greater than 0"
+            ));
+        }
+        if let Some(part) = self.truncated
+            && !(0.0..=1.0).contains(&part)
+        {
+            return Err(format!("`truncated` is {part}, expected 0 to 1"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unset_fields_are_not_written() {
+        let retry = Retry {
+            first_steps: vec![1.0, 2.0],
+            ..Retry::default()
+        };
+        let text = serde_json::to_string(&retry).unwrap();
+        assert_eq!(text, r#"{"first_steps":[1.0,2.0]}"#);
+    }
+
+    #[test]
+    fn policies_that_cannot_be_waited_for_are_refused() {
+        let with = |text: &str| serde_json::from_str::<Retry>(text).unwrap().check();
+        assert!(with(r#"{"first_steps": [1, 2], "randomized": 0.25}"#).is_ok());
+        for text in [
+            r#"{"first_steps": [-1]}"#,
+            r#"{"regular_steps": 1e300}"#,
+            r#"{"randomized": 0}"#,
+            r#"{"truncated": 1.5}"#,
+        ] {
+            assert!(with(text).is_err(), "{text}");
+        }
+    }
+}

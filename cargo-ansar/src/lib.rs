@@ -1,0 +1,6 @@
+//! `cargo ansar`: build, deploy, run and test a Rust application that is
+//! several processes, in one command.
+//!
+//! Floors, lowest first; imports go down only: `model` and `event`, then
+//! `host`, then `home`, `delta`, `supervise` and `suite`, then `ops`, then
+//! `report`, then `cli`.

@@ -1,0 +1,3 @@
+//! The executable behind `cargo ansar`.
+
+fn main() {}

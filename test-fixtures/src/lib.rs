@@ -1,0 +1,1 @@
+//! What the fixtures of this package do, as data.
