@@ -1,1 +1,93 @@
-//! What the fixtures of this package do, as data.
+//! What the fixtures of this package must do, as data.
+//!
+//! Every fixture is an executable of its own in `src/bin`, one file each, with
+//! one declared behaviour. The whole-program tests hold each to its row.
+
+/// A fixture, and its behaviour.
+#[derive(Debug, Clone, Copy)]
+pub struct Fixture {
+    /// The executable.
+    pub name: &'static str,
+    /// When it ends.
+    pub ends: Ends,
+    /// What it returns, by hand, with its defaults.
+    pub returns: Returns,
+    /// A text that its log holds.
+    pub logs: &'static str,
+}
+
+/// When a fixture ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// By itself.
+    Itself,
+    /// When it is asked to stop.
+    Stopped,
+    /// Only when it is killed.
+    Killed,
+}
+
+/// What a fixture returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returns {
+    /// A message of this type, and exit code 0.
+    Message(&'static str),
+    /// A `Faulted` that says this, and exit code 1.
+    Fault(&'static str),
+    /// Nothing at all.
+    Nothing,
+}
+
+const ACK: Returns = Returns::Message("ansar.create.lifecycle.Ack");
+const ABORTED: Returns = Returns::Message("ansar.create.lifecycle.Aborted");
+const REPORT: Returns = Returns::Message("ansar.create.test.TestReport");
+
+/// Every fixture. `client` stands for itself without a server.
+pub const FIXTURES: [Fixture; 12] = [
+    fixture("noop", Ends::Itself, ACK, "Log this and exit"),
+    fixture("snooze", Ends::Itself, ACK, "Do nothing for 2.0 seconds"),
+    fixture(
+        "zombie",
+        Ends::Stopped,
+        ABORTED,
+        "Do nothing until interrupted",
+    ),
+    fixture("server", Ends::Stopped, ABORTED, "Ready"),
+    fixture(
+        "client",
+        Ends::Itself,
+        Returns::Message("ansar.create.lifecycle.Maybe"),
+        "Session error - \"Connection refused",
+    ),
+    fixture(
+        "panics",
+        Ends::Itself,
+        Returns::Fault("this component panics"),
+        "panicked: this component panics",
+    ),
+    fixture(
+        "stubborn",
+        Ends::Killed,
+        Returns::Nothing,
+        "Ignoring every signal",
+    ),
+    fixture("hangs", Ends::Killed, Returns::Nothing, "Hanging"),
+    fixture(
+        "silent",
+        Ends::Itself,
+        Returns::Nothing,
+        "Leaving without a word",
+    ),
+    fixture("prints", Ends::Itself, REPORT, "a stray print"),
+    fixture("strays", Ends::Itself, ACK, "Left ("),
+    fixture("floods", Ends::Itself, ACK, "Line 99999 of 100000"),
+];
+
+const fn fixture(name: &'static str, ends: Ends, returns: Returns, logs: &'static str) -> Fixture {
+    Fixture {
+        name,
+        ends,
+        returns,
+        logs,
+    }
+}

@@ -1,0 +1,164 @@
+//! Checks: what a test asserted, collected with exact counts and a bounded
+//! number of details.
+
+use std::fmt::{Debug, Write as _};
+use std::panic::Location;
+
+use similar::{ChangeTag, TextDiff};
+
+use crate::contract::test::{Check, DETAILS, TestReport};
+
+/// The checks of one process so far.
+///
+/// Keeps the details of the first [`DETAILS`] failures, and of the first
+/// passes in the room that failures leave.
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    passed: u64,
+    failed: u64,
+    kept: Vec<Check>,
+}
+
+impl Checks {
+    /// Counts a check; `detail` is asked for only where it will be kept.
+    pub(crate) fn add(&mut self, condition: bool, detail: impl FnOnce() -> Check) {
+        if condition {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+        }
+        if self.kept.len() < DETAILS {
+            self.kept.push(detail());
+        } else if !condition && let Some(pass) = self.kept.iter().rposition(|check| check.condition)
+        {
+            self.kept.remove(pass);
+            self.kept.push(detail());
+        }
+    }
+
+    /// The report.
+    pub(crate) fn report(&self) -> TestReport {
+        TestReport {
+            failed: self.failed,
+            passed: self.passed,
+            tested: self.kept.clone(),
+        }
+    }
+}
+
+/// The details of a check made at `place`.
+pub(crate) fn detail(
+    condition: bool,
+    place: &Location<'_>,
+    name: &str,
+    stamp: String,
+    text: String,
+) -> Check {
+    Check {
+        condition,
+        line: place.line(),
+        name: name.to_owned(),
+        source: place.file().to_owned(),
+        stamp,
+        text,
+    }
+}
+
+/// The text of a failed check as the log shows it: its place stands at the end
+/// of the first line.
+pub(crate) fn located(text: &str, file: &str, line: u32) -> String {
+    match text.split_once('\n') {
+        None => format!("{text} ({file}:{line})"),
+        Some((first, rest)) => format!("{first} ({file}:{line})\n{rest}"),
+    }
+}
+
+/// A line longer than this is easier to read as a difference.
+const INLINE: usize = 100;
+
+/// `got` and `expected` side by side: in one line where they are short, as a
+/// difference of lines where they are not.
+pub(crate) fn both_sides(relation: &str, got: &dyn Debug, expected: &dyn Debug) -> String {
+    let (short_got, short_expected) = (format!("{got:?}"), format!("{expected:?}"));
+    let one_line = |text: &str| text.len() <= INLINE && !text.contains("\\n");
+    if relation != "==" || (one_line(&short_got) && one_line(&short_expected)) {
+        let relation = if relation == "==" {
+            String::new()
+        } else {
+            format!("{relation} ")
+        };
+        return format!("expected {relation}{short_expected}, got {short_got}");
+    }
+    let lines = |side: &dyn Debug| format!("{side:#?}").replace("\\n", "\n");
+    let (got, expected) = (lines(got), lines(expected));
+    let diff = TextDiff::from_lines(expected.as_str(), got.as_str());
+    let mut text = String::from("expected (-) and got (+) differ:");
+    for group in diff.grouped_ops(2) {
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let sign = match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            };
+            let line = change.value();
+            let _ = write!(text, "\n{sign} {}", line.strip_suffix('\n').unwrap_or(line));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(condition: bool, line: u32) -> Check {
+        Check {
+            condition,
+            line,
+            name: "x".into(),
+            source: "x.rs".into(),
+            stamp: String::new(),
+            text: String::new(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn counts_are_exact_and_failures_are_kept_first(
+            conditions in proptest::collection::vec(proptest::bool::weighted(0.7), 0..2000),
+        ) {
+            let mut checks = Checks::default();
+            for (line, condition) in (0..).zip(&conditions) {
+                checks.add(*condition, || check(*condition, line));
+            }
+            let report = checks.report();
+            let failed = conditions.iter().filter(|passed| !**passed).count();
+            prop_assert_eq!(report.failed, failed as u64);
+            prop_assert_eq!(report.passed, (conditions.len() - failed) as u64);
+            prop_assert_eq!(report.tested.len(), conditions.len().min(DETAILS));
+            let kept = report.tested.iter().filter(|check| !check.condition).count();
+            prop_assert_eq!(kept, failed.min(DETAILS));
+            prop_assert!(report.tested.is_sorted_by_key(|check| check.line));
+            prop_assert_eq!(report.cut(), (conditions.len() - report.tested.len()) as u64);
+        }
+    }
+
+    #[test]
+    fn short_sides_stand_in_one_line() {
+        assert_eq!(
+            both_sides("==", &"fly", &"droll"),
+            r#"expected "droll", got "fly""#
+        );
+        assert_eq!(both_sides("<", &7, &5), "expected < 5, got 7");
+    }
+
+    #[test]
+    fn long_sides_are_shown_as_a_difference() {
+        assert_eq!(
+            both_sides("==", &"a\nb\nc", &"a\nx\nc"),
+            "expected (-) and got (+) differ:\n  \"a\n- x\n+ b\n  c\""
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! Attempts: the function is called, and under a retry policy called again.
+
+use super::context::Context;
+use super::panics::Panics;
+use super::parameter::{Component, Supply};
+use crate::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
+use crate::contract::message::Typed;
+use crate::contract::notice::Notice;
+use crate::contract::retry::Retry;
+use crate::host::clock;
+use crate::lifecycle::IntoReturned;
+use crate::retry::Delays;
+
+/// Everything that an attempt needs.
+pub(crate) struct Attempts<'a, C> {
+    pub(crate) function: &'a C,
+    pub(crate) name: &'a str,
+    pub(crate) supply: Supply,
+    pub(crate) panics: &'a Panics,
+}
+
+impl<C> Attempts<'_, C> {
+    /// Runs attempts until one is final; `policy` unset means one.
+    pub(crate) async fn run<P>(&mut self, starter: &Context, policy: Option<Retry>) -> Typed
+    where
+        C: Component<P>,
+    {
+        let returned = match policy {
+            None => {
+                let (id, returned) = self.attempt(starter).await;
+                starter.received(format_args!("Received Completed from {id}"));
+                returned
+            }
+            Some(policy) => {
+                let retry = starter.child_in("Retry", "INITIAL");
+                let returned = self.repeat(&retry, Delays::new(policy)).await;
+                let id = retry.id();
+                drop(retry);
+                starter.received(format_args!("Received Completed from {id}"));
+                returned
+            }
+        };
+        if starter.stopping() && returned.is::<Maybe>() {
+            return encoded(&Aborted {});
+        }
+        returned
+    }
+
+    async fn repeat<P>(&mut self, retry: &Context, mut delays: Delays) -> Typed
+    where
+        C: Component<P>,
+    {
+        for number in 1.. {
+            retry.enter("ATTEMPTING");
+            self.supply.notifier.mention(Notice {
+                attempt: Some(number),
+                ..Notice::default()
+            });
+            let (id, returned) = self.attempt(retry).await;
+            retry.received(format_args!("Received Completed from {id}"));
+            if !returned.is::<Maybe>() || retry.stopping() {
+                return returned;
+            }
+            let Some(delay) = delays.next(clock::any_up_to) else {
+                return encoded(&exhausted(number, returned));
+            };
+            let seconds = delay.as_secs_f64();
+            retry.console(format_args!("Pausing for {seconds:.6} seconds"));
+            self.supply.notifier.mention(Notice {
+                retry_in: Some(seconds),
+                ..Notice::default()
+            });
+            retry.enter("PAUSING");
+            if let Err(aborted) = retry.sleep(delay).await {
+                return encoded(&aborted);
+            }
+        }
+        unreachable!("the attempts of a process are fewer than its numbers")
+    }
+
+    /// One attempt; the number of its object, and what it returned.
+    async fn attempt<P>(&mut self, parent: &Context) -> (crate::log::Id, Typed)
+    where
+        C: Component<P>,
+    {
+        let object = parent.child(self.name);
+        let id = object.id();
+        self.supply.context = object;
+        let attempt = self.function.call(&self.supply);
+        // The function holds the object now, and it ends with the function.
+        self.supply.context = parent.clone();
+        let returned = match attempt {
+            Err(faulted) => encoded(&faulted),
+            Ok(attempt) => match self.panics.catch(attempt).await {
+                Err(faulted) => encoded(&faulted),
+                Ok(result) => result.into_returned().unwrap_or_else(|error| {
+                    encoded(&Faulted::new(
+                        "failed to encode the result",
+                        error.to_string(),
+                    ))
+                }),
+            },
+        };
+        explain(parent, &returned);
+        (id, returned)
+    }
+}
+
+/// Says in the log why an attempt was no success.
+fn explain(parent: &Context, returned: &Typed) {
+    if let Some(Ok(faulted)) = returned.decode::<Faulted>() {
+        parent.fault(faulted);
+    } else if let Some(Ok(cannot)) = returned.decode::<Cannot>() {
+        parent.warning(format_args!("Cannot: {cannot}"));
+    } else if let Some(Ok(maybe)) = returned.decode::<Maybe>() {
+        parent.trace(format_args!("Maybe: {maybe}"));
+    }
+}
+
+fn exhausted(attempts: u32, last: Typed) -> Faulted {
+    let reason = match last.decode::<Maybe>() {
+        Some(Ok(maybe)) => maybe.reason,
+        _ => String::new(),
+    };
+    let attempts_made = if attempts == 1 { "attempt" } else { "attempts" };
+    Faulted {
+        attempts: Some(attempts),
+        last: Some(Box::new(last)),
+        ..Faulted::new(
+            format!("retries exhausted after {attempts} {attempts_made}"),
+            reason,
+        )
+    }
+}
+
+/// Encodes a built-in message, which cannot fail.
+pub(crate) fn encoded<M: crate::Message>(message: &M) -> Typed {
+    Typed::encode(message).unwrap_or_else(|_| Typed {
+        name: M::NAME.to_owned(),
+        body: serde_json::Value::Null,
+    })
+}

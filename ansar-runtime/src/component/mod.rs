@@ -1,0 +1,290 @@
+//! A component: from the command line to the result.
+//!
+//! Theory of operation. [`main`] asks the function's parameters what they
+//! declare, reads the command line by it, and takes stdout away from stray
+//! prints. It then runs *attempts* of the function, one after the other under
+//! the role's retry policy, on a single-threaded runtime; signals become
+//! [`Stop`](context::Stop) on a thread of their own. The last attempt's result
+//! is written to where stdout went, and the process ends.
+
+mod arguments;
+mod attempt;
+pub(crate) mod context;
+mod panics;
+pub(crate) mod parameter;
+mod place;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use tokio::task::LocalSet;
+
+use self::arguments::{Arguments, Request};
+use self::attempt::{Attempts, encoded};
+use self::context::{Context, Process, Stop};
+use self::panics::Panics;
+use self::parameter::{Component, Declaration, Supply};
+use self::place::Place;
+use crate::contract;
+use crate::contract::lifecycle::{Aborted, Faulted};
+use crate::contract::line::Level;
+use crate::contract::message::{Envelope, Typed};
+use crate::contract::notice::Notice;
+use crate::events;
+use crate::host::notify::Notifier;
+use crate::host::parent::Parent;
+use crate::host::streams::{self, LogStream, Outlet};
+use crate::host::{environment, files, signals};
+use crate::log::Log;
+
+/// The object that runs a component's function.
+const STARTER: &str = "start_vector";
+/// The exit code of a component that was told something it cannot accept.
+const USAGE: u8 = 2;
+/// The exit code of a fault that does not carry its own.
+const FAULT: u8 = 1;
+
+/// Runs a component: the whole of its `main`.
+///
+/// `function` is an async function whose parameters are any of
+/// [`Context`], [`Ready`](parameter::Ready),
+/// [`Settings<T>`](parameter::Settings) and [`Input<T>`](parameter::Input), in
+/// any combination. It returns `()`, a message, or a [`Result`](crate::Result)
+/// of these. Under a retry policy it is called once per attempt.
+///
+/// By hand the executable is a tool: settings from the user's configuration
+/// folder and the command line, log on stderr, result on stdout. Started with
+/// `--home-path` and `--role-name` it plays that role of that home.
+///
+/// The exit code is 0; a [`Faulted`] result has its own, or 1; a command line,
+/// settings or an input that cannot be accepted have 2.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`main(function)` is how a component reads best"
+)]
+pub fn main<P, C: Component<P>>(function: C) -> ExitCode {
+    let mut declaration = Declaration::default();
+    C::declare(&mut declaration);
+    let arguments = match arguments::read(&declaration, environment::arguments()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+    };
+    let place = match Place::find(&arguments) {
+        Ok(place) => place,
+        Err(error) => return refuse(&error),
+    };
+    match arguments.request {
+        Request::Run => run(&function, &declaration, &arguments, place),
+        Request::Dump { settings, input } => {
+            dump(&declaration, &arguments, &place, settings, input)
+        }
+        Request::StoreSettings => place
+            .settings(&declaration, &arguments)
+            .and_then(|value| Ok(files::replace(&place.settings_file(), &encode(&value))?))
+            .map_or_else(|error| refuse(&error), |()| ExitCode::SUCCESS),
+        Request::FactoryReset => files::remove(&place.settings_file())
+            .map_or_else(|error| refuse(&error.into()), |()| ExitCode::SUCCESS),
+    }
+}
+
+/// The result of what goes wrong before there is a log.
+type Prepared<T> = Result<T, Faulted>;
+
+impl From<files::FileError> for Faulted {
+    fn from(error: files::FileError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        let mut faulted = Self::new(error.to_string(), cause.unwrap_or_default());
+        faulted.exit_code = Some(USAGE);
+        faulted
+    }
+}
+
+fn refuse(faulted: &Faulted) -> ExitCode {
+    streams::complain(&format!("error: {faulted}"));
+    ExitCode::from(faulted.exit_code.unwrap_or(FAULT))
+}
+
+/// An envelope as a person reads it.
+fn encode(value: &impl serde::Serialize) -> String {
+    // Values of JSON types always have a text.
+    let mut text = serde_json::to_string_pretty(&Envelope::of(value)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn dump(
+    declaration: &Declaration,
+    arguments: &Arguments,
+    place: &Place,
+    settings: bool,
+    input: bool,
+) -> ExitCode {
+    let prepare = || -> Prepared<String> {
+        let mut text = String::new();
+        if settings {
+            text.push_str(&encode(&place.settings(declaration, arguments)?));
+        }
+        if input {
+            text.push_str(&encode(&place.input(declaration, arguments)?));
+        }
+        Ok(text)
+    };
+    match prepare() {
+        Ok(text) => finish(&streams::print(&text)),
+        Err(faulted) => refuse(&faulted),
+    }
+}
+
+fn finish(written: &std::io::Result<()>) -> ExitCode {
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&Faulted::new(
+            "failed to write the result",
+            error.to_string(),
+        )),
+    }
+}
+
+fn run<P, C: Component<P>>(
+    function: &C,
+    declaration: &Declaration,
+    arguments: &Arguments,
+    place: Place,
+) -> ExitCode {
+    let outlet = match Outlet::guard() {
+        Ok(outlet) => outlet,
+        Err(error) => {
+            return refuse(&Faulted::new("failed to keep stdout", error.to_string()));
+        }
+    };
+    let level = arguments.debug_level.unwrap_or(if place.is_component() {
+        Level::Debug
+    } else {
+        Level::Console
+    });
+    let log = Log::new(std::process::id(), level, LogStream);
+    let starter = Context::first(
+        Arc::new(Process {
+            log,
+            stop: Stop::default(),
+            place,
+            checks: Mutex::default(),
+        }),
+        STARTER,
+    );
+    let returned = perform(function, declaration, arguments, &starter, &outlet);
+    let returned = returned.unwrap_or_else(|faulted| {
+        starter.fault(&faulted);
+        encoded(&faulted)
+    });
+    let ended = conclude(&returned, arguments, &outlet);
+    ended.unwrap_or_else(|faulted| {
+        starter.fault(&faulted);
+        ExitCode::from(FAULT)
+    })
+}
+
+/// Runs the function's attempts. What goes wrong before the first one is the
+/// result, too.
+fn perform<P, C: Component<P>>(
+    function: &C,
+    declaration: &Declaration,
+    arguments: &Arguments,
+    starter: &Context,
+    outlet: &Outlet,
+) -> Prepared<Typed> {
+    let Process {
+        log, stop, place, ..
+    } = starter.process();
+    let notifier = match place.role() {
+        Some(role) => Notifier::new(environment::notify_socket(), role),
+        None => Notifier::new(None, ""),
+    };
+    let parent = environment::parent()
+        .filter(|_| place.is_component())
+        .map(Parent::follow);
+    let heard = {
+        let (stop, notifier) = (stop.clone(), notifier.clone());
+        move || {
+            stop.request();
+            notifier.mention(Notice {
+                stopping: true,
+                ..Notice::default()
+            });
+        }
+    };
+    signals::on_stop(parent, heard)
+        .map_err(|error| Faulted::new("failed to listen for signals", error.to_string()))?;
+    if parent.is_some_and(Parent::is_gone) {
+        return Ok(encoded(&Aborted {}));
+    }
+    let panics = Panics::watch(log.clone(), starter.speaker(), outlet.clone());
+    events::follow(
+        log.clone(),
+        starter.speaker(),
+        environment::rust_log().as_deref(),
+    );
+    introduce(starter, &arguments.name);
+
+    let settings = place.settings(declaration, arguments)?;
+    let input = place.input(declaration, arguments)?;
+    let policy = place.retry()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Faulted::new("failed to start the runtime", error.to_string()))?;
+    notifier.send(Notice {
+        contract: Some(contract::VERSION),
+        announces: Some(declaration.announces),
+        ..Notice::default()
+    });
+    let mut attempts = Attempts {
+        function,
+        name: &arguments.name,
+        supply: Supply {
+            context: starter.clone(),
+            settings,
+            input,
+            notifier,
+        },
+        panics: &panics,
+    };
+    let returned = LocalSet::new().block_on(&runtime, attempts.run(starter, policy));
+    // A blocking task that does not look at Stop does not keep the result.
+    runtime.shutdown_background();
+    Ok(returned)
+}
+
+fn introduce(starter: &Context, name: &str) {
+    let path = |path: Option<PathBuf>| path.unwrap_or_default().display().to_string();
+    starter.trace(format_args!(
+        "Executable \"{}\" as process ({})",
+        path(environment::executable()),
+        std::process::id()
+    ));
+    starter.trace(format_args!(
+        "Working folder \"{}\"",
+        path(environment::working_folder())
+    ));
+    starter.trace(format_args!("Running object \"{name}\""));
+}
+
+/// Hands the result on; the exit code that goes with it.
+fn conclude(returned: &Typed, arguments: &Arguments, outlet: &Outlet) -> Prepared<ExitCode> {
+    if let Some(path) = &arguments.output_file {
+        files::replace(path, &encode(returned))?;
+    } else if arguments.signature.is_none_or(|signature| signature.output) {
+        outlet
+            .write(&encode(returned))
+            .map_err(|error| Faulted::new("failed to write the result", error.to_string()))?;
+    }
+    Ok(match returned.decode::<Faulted>() {
+        Some(Ok(faulted)) => ExitCode::from(faulted.exit_code.unwrap_or(FAULT)),
+        Some(Err(_)) => ExitCode::from(FAULT),
+        None => ExitCode::SUCCESS,
+    })
+}

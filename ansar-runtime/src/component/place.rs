@@ -1,0 +1,234 @@
+//! Where a component runs: a role of a home, or by hand.
+//!
+//! Owns the question which file is read for settings, input and properties,
+//! and which folders are the component's own.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::USAGE;
+use super::arguments::{Arguments, Request};
+use super::parameter::Declaration;
+use crate::contract::layout::{Area, HOME_FILE, Redirects};
+use crate::contract::lifecycle::Faulted;
+use crate::contract::message::Envelope;
+use crate::contract::retry::Retry;
+use crate::host::files::FileError;
+use crate::host::{environment, files, streams};
+use crate::settings::Schema;
+
+/// Where a component runs.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// As a role of a home.
+    Role {
+        /// The home.
+        home: PathBuf,
+        /// The role.
+        role: String,
+        /// The executable.
+        executable: String,
+        /// The areas that are elsewhere.
+        redirects: Redirects,
+    },
+    /// By hand, on behalf of the user.
+    Tool {
+        /// The folder of everything that is kept for the user.
+        folder: PathBuf,
+    },
+}
+
+/// The property file of a role, as far as a component reads it.
+#[derive(Deserialize, Default)]
+struct Properties {
+    #[serde(default)]
+    retry: Option<Retry>,
+}
+
+impl Place {
+    /// The place that the command line names.
+    pub(crate) fn find(arguments: &Arguments) -> Result<Self, Faulted> {
+        let Some((home, role)) = &arguments.role else {
+            let config = environment::config_folder().unwrap_or_else(|| PathBuf::from(".config"));
+            return Ok(Self::Tool {
+                folder: config.join("ansar").join(&arguments.name),
+            });
+        };
+        let redirects = decode(&home.join(HOME_FILE))?.unwrap_or_default();
+        Ok(Self::Role {
+            home: home.clone(),
+            role: role.clone(),
+            executable: arguments.name.clone(),
+            redirects,
+        })
+    }
+
+    /// Whether this is a role of a home.
+    pub(crate) fn is_component(&self) -> bool {
+        matches!(self, Self::Role { .. })
+    }
+
+    /// The role's name; by hand there is none.
+    pub(crate) fn role(&self) -> Option<&str> {
+        match self {
+            Self::Role { role, .. } => Some(role),
+            Self::Tool { .. } => None,
+        }
+    }
+
+    /// The file that keeps the settings.
+    pub(crate) fn settings_file(&self) -> PathBuf {
+        self.file(Area::Settings)
+    }
+
+    /// The settings of a run: default, kept, from a file, from the command
+    /// line, field by field.
+    ///
+    /// A role that is only asked leaves out what is kept: the one who asks
+    /// wants to know the defaults.
+    pub(crate) fn settings(
+        &self,
+        declaration: &Declaration,
+        arguments: &Arguments,
+    ) -> Result<Value, Faulted> {
+        let none = Schema::none();
+        let schema = declaration.settings.as_ref().unwrap_or(&none);
+        let mut value = schema.default().clone();
+        if !self.is_asked(arguments) {
+            value = kept(schema, value, &self.settings_file())?;
+        }
+        if let Some(path) = &arguments.settings_file {
+            value = given(schema, &value, path)?;
+        }
+        for (field, text) in &arguments.settings {
+            value = schema
+                .assign(&value, field, text)
+                .map_err(|refused| unusable(refused.to_string()))?;
+        }
+        Ok(value)
+    }
+
+    /// The input of a run: from stdin, from a file, kept, or the default.
+    pub(crate) fn input(
+        &self,
+        declaration: &Declaration,
+        arguments: &Arguments,
+    ) -> Result<Value, Faulted> {
+        let Some(schema) = &declaration.input else {
+            return Ok(Value::Null);
+        };
+        let base = schema.default();
+        if arguments.signature.is_some_and(|signature| signature.input) {
+            let text = streams::take_input()
+                .map_err(|error| Faulted::new("failed to read the input", error.to_string()))?;
+            return schema
+                .overlay(base, &text)
+                .map_err(|refused| unusable(format!("input: {refused}")));
+        }
+        if let Some(path) = &arguments.input_file {
+            return given(schema, base, path);
+        }
+        if self.is_asked(arguments) {
+            return Ok(base.clone());
+        }
+        kept(schema, base.clone(), &self.file(Area::Input))
+    }
+
+    /// The role's retry policy.
+    pub(crate) fn retry(&self) -> Result<Option<Retry>, Faulted> {
+        if !self.is_component() {
+            return Ok(None);
+        }
+        let path = self.file(Area::Entry);
+        let retry = decode::<Envelope<Properties>>(&path)?.and_then(|entry| entry.value.retry);
+        if let Some(Err(reason)) = retry.as_ref().map(Retry::check) {
+            return Err(unusable(format!("{}: {reason}", path.display())));
+        }
+        Ok(retry)
+    }
+
+    /// A folder of the component's own.
+    pub(crate) fn folder(&self, area: Area) -> PathBuf {
+        match self {
+            Self::Role {
+                role, executable, ..
+            } => self.area(area).join(if area == Area::Resource {
+                executable
+            } else {
+                role
+            }),
+            Self::Tool { folder } => folder.join(area.name()),
+        }
+    }
+
+    fn is_asked(&self, arguments: &Arguments) -> bool {
+        self.is_component() && matches!(arguments.request, Request::Dump { .. })
+    }
+
+    fn file(&self, area: Area) -> PathBuf {
+        match self {
+            Self::Role { role, .. } => self.area(area).join(format!("{role}.json")),
+            Self::Tool { folder } => folder.join(format!("{}.json", area.name())),
+        }
+    }
+
+    fn area(&self, area: Area) -> PathBuf {
+        match self {
+            Self::Role {
+                home, redirects, ..
+            } => redirects
+                .redirect
+                .get(area.name())
+                .map_or_else(|| home.join(area.name()), PathBuf::from),
+            Self::Tool { folder } => folder.join(area.name()),
+        }
+    }
+}
+
+/// Lays a file over `base`; one that is not there changes nothing.
+fn kept(schema: &Schema, base: Value, path: &Path) -> Result<Value, Faulted> {
+    match files::read(path)? {
+        None => Ok(base),
+        Some(text) => overlay(schema, &base, path, &text),
+    }
+}
+
+/// Lays a file over `base` that somebody named: it must be there.
+fn given(schema: &Schema, base: &Value, path: &Path) -> Result<Value, Faulted> {
+    match files::read(path)? {
+        None => Err(unusable(format!("no file `{}`", path.display()))),
+        Some(text) => overlay(schema, base, path, &text),
+    }
+}
+
+fn overlay(schema: &Schema, base: &Value, path: &Path, text: &str) -> Result<Value, Faulted> {
+    schema.overlay(base, text).map_err(|refused| {
+        FileError::Content {
+            path: path.to_owned(),
+            reason: refused.to_string(),
+        }
+        .into()
+    })
+}
+
+/// Reads a whole file of JSON; `None` where there is no such file.
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
+    let Some(text) = files::read(path)? else {
+        return Ok(None);
+    };
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| FileError::Content {
+            path: path.to_owned(),
+            reason: format!("{}:{}: {error}", error.line(), error.column()),
+        })
+}
+
+fn unusable(condition: String) -> Faulted {
+    Faulted {
+        exit_code: Some(USAGE),
+        ..Faulted::new(condition, "")
+    }
+}

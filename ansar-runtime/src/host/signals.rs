@@ -1,0 +1,55 @@
+//! The signals that mean Stop.
+
+use std::io;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::parent::Parent;
+
+/// How long a component whose parent is dead may take to stop.
+const ORPHAN_GRACE: Duration = Duration::from_secs(1);
+
+/// Calls `stop` at every SIGINT, SIGTERM, SIGHUP and SIGQUIT, from a thread of
+/// its own, so that a component that blocks its main thread hears it too.
+///
+/// By hand (`parent` unset) the second signal ends the process at once. A
+/// component whose parent is gone ends a second later, whatever it does.
+pub(crate) fn on_stop(parent: Option<Parent>, stop: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
+    let listen = move || {
+        let mut heard = false;
+        for signal in signals.forever() {
+            stop();
+            match parent {
+                None if heard => end(128 + signal),
+                Some(parent) if parent.is_gone() => end_soon(128 + signal),
+                _ => {}
+            }
+            heard = true;
+        }
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(listen)?;
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bound on how long an orphan may linger, not a wait for an event"
+)]
+fn end_soon(code: i32) {
+    std::thread::sleep(ORPHAN_GRACE);
+    end(code);
+}
+
+#[expect(
+    clippy::exit,
+    clippy::disallowed_methods,
+    reason = "the component was asked to stop, and nobody is left to wait for it"
+)]
+fn end(code: i32) {
+    std::process::exit(code);
+}

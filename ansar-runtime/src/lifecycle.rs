@@ -1,0 +1,158 @@
+//! How a component ends: errors that remember their place, and the results
+//! that functions may have.
+
+use std::error::Error as StdError;
+use std::panic::Location;
+
+use crate::contract::lifecycle::{Aborted, Ack, Cannot, Faulted, Maybe};
+use crate::contract::message::{Message, Typed};
+
+/// The result of a component's function, and of functions that it calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error, together with the file and line of the `?` that met it.
+///
+/// [`Maybe`], [`Cannot`], [`Aborted`] and [`Faulted`], also as the source of
+/// another error, are found again and become the result of the attempt; every
+/// other error becomes a [`Faulted`] that names its place.
+#[derive(Debug)]
+pub struct Error {
+    error: Box<dyn StdError + 'static>,
+    place: &'static Location<'static>,
+}
+
+impl<E: StdError + 'static> From<E> for Error {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        Self {
+            error: Box::new(error),
+            place: Location::caller(),
+        }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error {
+    /// The result that this error stands for.
+    fn into_returned(self) -> Encoded {
+        let chain = || causes(&*self.error);
+        let found = chain().find_map(|error| {
+            if let Some(maybe) = error.downcast_ref::<Maybe>() {
+                Some(Typed::encode(maybe))
+            } else if let Some(cannot) = error.downcast_ref::<Cannot>() {
+                Some(Typed::encode(cannot))
+            } else if let Some(aborted) = error.downcast_ref::<Aborted>() {
+                Some(Typed::encode(aborted))
+            } else {
+                let mut faulted = error.downcast_ref::<Faulted>()?.clone();
+                if faulted.source.is_none() {
+                    faulted = self.locate(faulted);
+                }
+                Some(Typed::encode(&faulted))
+            }
+        });
+        found.unwrap_or_else(|| {
+            let causes: Vec<_> = chain().skip(1).map(ToString::to_string).collect();
+            let faulted = Faulted::new(self.error.to_string(), causes.join(": "));
+            Typed::encode(&self.locate(faulted))
+        })
+    }
+
+    /// An error that was returned without a `?` was met in this file, which
+    /// tells the reader nothing.
+    fn locate(&self, faulted: Faulted) -> Faulted {
+        if self.place.file() == file!() {
+            faulted
+        } else {
+            faulted.at(self.place.file(), self.place.line())
+        }
+    }
+}
+
+/// An error and what it came from.
+fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (**error).source())
+}
+
+/// A result as it will be written.
+pub(crate) type Encoded = std::result::Result<Typed, serde_json::Error>;
+
+/// What a component's function may return: `()`, any [`Message`], or a
+/// [`Result`] of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a result that a component can have",
+    label = "neither `()`, nor a message, nor a `Result` of these",
+    note = "give the type a wire name: `ansar_runtime::message!({Self} = \"my_app.{Self}\");`"
+)]
+pub trait IntoReturned {
+    /// Encodes the result.
+    fn into_returned(self) -> std::result::Result<Typed, serde_json::Error>;
+}
+
+impl IntoReturned for () {
+    fn into_returned(self) -> Encoded {
+        Typed::encode(&Ack {})
+    }
+}
+
+impl<M: Message> IntoReturned for M {
+    fn into_returned(self) -> Encoded {
+        Typed::encode(&self)
+    }
+}
+
+impl<T: IntoReturned, E: Into<Error>> IntoReturned for std::result::Result<T, E> {
+    fn into_returned(self) -> Encoded {
+        match self {
+            Ok(value) => value.into_returned(),
+            Err(error) => error.into().into_returned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("session failed")]
+    struct Session(#[source] Maybe);
+
+    fn fails() -> Result<()> {
+        Err(std::fmt::Error)?;
+        Ok(())
+    }
+
+    #[test]
+    fn an_error_becomes_a_fault_at_the_line_of_its_question_mark() {
+        let typed = fails().into_returned().unwrap();
+        let faulted = typed.decode::<Faulted>().unwrap().unwrap();
+        assert!(!faulted.condition.is_empty());
+        // The place is in this very file, which counts as no place elsewhere.
+        assert_eq!(faulted.source, None);
+    }
+
+    #[test]
+    fn lifecycle_errors_are_found_again() {
+        let maybe = || Maybe::because("refused");
+        let by_value: Result<()> = Err(maybe().into());
+        let as_source: std::result::Result<(), Session> = Err(Session(maybe()));
+        for typed in [by_value.into_returned(), as_source.into_returned()] {
+            assert_eq!(typed.unwrap().decode::<Maybe>().unwrap().unwrap(), maybe());
+        }
+        let aborted: std::result::Result<(), Aborted> = Err(Aborted {});
+        assert!(aborted.into_returned().unwrap().is::<Aborted>());
+    }
+
+    #[test]
+    fn nothing_is_an_acknowledgement() {
+        assert!(().into_returned().unwrap().is::<Ack>());
+    }
+}

@@ -1,0 +1,158 @@
+//! The log of a process: objects, tags, levels, and lines that stay whole.
+//!
+//! Owns the form of a record (one or several lines of
+//! [`contract::line`](crate::contract::line)) and the numbering of objects.
+//! Where the lines go is the sink's matter.
+
+use std::fmt::{self, Display};
+use std::io::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::contract::line::{ATOMIC, Level, Tag};
+use crate::host::clock;
+
+/// Everything that the objects of one process say.
+pub(crate) struct Log {
+    pid: u32,
+    level: Level,
+    next: AtomicU32,
+    sink: Mutex<Box<dyn Write + Send>>,
+}
+
+impl Log {
+    /// A log that writes what `level` shows. A sink that fails loses lines and
+    /// nothing else: the component goes on.
+    pub(crate) fn new(pid: u32, level: Level, sink: impl Write + Send + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            pid,
+            level,
+            next: AtomicU32::new(Id::FIRST.0),
+            sink: Mutex::new(Box::new(sink)),
+        })
+    }
+
+    /// A number for a new object.
+    pub(crate) fn number(&self) -> Id {
+        Id(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Writes a record, where the level shows it.
+    pub(crate) fn write(&self, tag: Tag, speaker: &dyn Display, text: &dyn Display) {
+        if !self.level.shows(tag) {
+            return;
+        }
+        let head = format!("[{:08}] {} ", self.pid, clock::stamp());
+        let speaker = format!(" {speaker} - ");
+        let text = text.to_string();
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        for batch in batches(&head, tag, &speaker, &text) {
+            let _ = sink.write_all(batch.as_bytes());
+        }
+    }
+
+    /// Whether a record with this tag would be written.
+    pub(crate) fn shows(&self, tag: Tag) -> bool {
+        self.level.shows(tag)
+    }
+}
+
+/// The number of an object; unique in its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Id(u32);
+
+impl Id {
+    /// What everything in a process comes from.
+    pub(crate) const ROOT: Self = Self(1);
+    /// The first number given out.
+    const FIRST: Self = Self(8);
+}
+
+impl Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{:08x}>", self.0)
+    }
+}
+
+/// A record as one or more writes, each of whole lines and short enough to be
+/// atomic on a pipe.
+fn batches(head: &str, tag: Tag, speaker: &str, text: &str) -> Vec<String> {
+    let overhead = head.len() + 1 + speaker.len() + 1;
+    // A head that leaves no room (a very long object name) still moves on.
+    let room = ATOMIC.saturating_sub(overhead).max(64);
+    let mut batches = vec![String::new()];
+    let mut tag = tag.symbol();
+    for line in text.trim_end_matches('\n').split('\n') {
+        let mut rest = line.strip_suffix('\r').unwrap_or(line);
+        loop {
+            let (piece, more) = rest.split_at(rest.floor_char_boundary(room));
+            let batch = match batches.last_mut() {
+                Some(batch) if batch.len() + overhead + piece.len() <= ATOMIC => batch,
+                _ => batches.push_mut(String::new()),
+            };
+            batch.extend([head, tag.encode_utf8(&mut [0; 4]), speaker, piece, "\n"]);
+            tag = Tag::Continued.symbol();
+            rest = more;
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::contract::line::Line;
+
+    const HEAD: &str = "[00000001] 2023-04-06T01:52:17.317 ";
+
+    fn lines(text: &str) -> Vec<String> {
+        batches(HEAD, Tag::Console, " <00000009>x - ", text)
+            .concat()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn one_line_is_one_line() {
+        assert_eq!(
+            lines("factorial(5)"),
+            [format!("{HEAD}^ <00000009>x - factorial(5)")]
+        );
+        assert_eq!(lines(""), [format!("{HEAD}^ <00000009>x - ")]);
+    }
+
+    #[test]
+    fn further_lines_are_tagged_as_continued() {
+        assert_eq!(
+            lines("a\nb\n"),
+            [
+                format!("{HEAD}^ <00000009>x - a"),
+                format!("{HEAD}| <00000009>x - b")
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_write_is_atomic_and_nothing_is_lost(
+            text in proptest::collection::vec("[a-zü ]{0,6000}", 0..4).prop_map(|parts| parts.join("\n")),
+        ) {
+            let batches = batches(HEAD, Tag::Debug, " <00000009>x - ", &text);
+            let mut joined = String::new();
+            for batch in &batches {
+                prop_assert!(batch.len() <= ATOMIC && batch.ends_with('\n'));
+                for line in batch.lines() {
+                    let line = Line::parse(line).unwrap();
+                    joined.push_str(line.text.strip_prefix("<00000009>x - ").unwrap());
+                }
+            }
+            prop_assert_eq!(joined, text.replace('\n', ""));
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Settings and input: what a component can be told, and how it is checked.
+//!
+//! A [`Schema`] stands for a type without naming it: its default, its fields,
+//! and whether a value or a text fits. Knows neither where texts come from nor
+//! who asks.
+
+use std::any::type_name;
+
+use serde::de::{self, DeserializeOwned, Visitor};
+use serde::forward_to_deserialize_any;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::contract::message::Envelope;
+
+/// A type that settings or input can have.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be settings or input",
+    label = "needs `Serialize`, `Deserialize` and `Default`",
+    note = "write `#[derive(Serialize, Deserialize)]`, and derive or implement `Default`"
+)]
+pub trait Tunable: Serialize + DeserializeOwned + Default + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Default + 'static> Tunable for T {}
+
+/// What is to know about a [`Tunable`] type.
+#[derive(Debug, Clone)]
+pub(crate) struct Schema {
+    default: Value,
+    fields: Vec<String>,
+    fit: fn(&Value) -> Result<(), Unfit>,
+    fit_text: fn(&str) -> Result<(), Unfit>,
+}
+
+/// A value that does not fit: the field, and what is wrong with it. Line and
+/// column are 0 where there is no text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    field: String,
+    reason: String,
+    line: usize,
+    column: usize,
+}
+
+/// A setting or an encoding that is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// The text is no encoding of the type.
+    #[error("{place}{what}{reason}", place = at(*line, *column), what = named(field))]
+    Text {
+        line: usize,
+        column: usize,
+        field: String,
+        reason: String,
+    },
+    /// A field that the type does not have.
+    #[error("unknown setting `{field}`, expected {expected}")]
+    Unknown { field: String, expected: String },
+    /// A value that its field cannot hold.
+    #[error("setting `{field}` cannot be `{value}`: {reason}")]
+    Value {
+        field: String,
+        value: String,
+        reason: String,
+    },
+}
+
+fn at(line: usize, column: usize) -> String {
+    if line == 0 {
+        String::new()
+    } else {
+        format!("{line}:{column}: ")
+    }
+}
+
+fn named(field: &str) -> String {
+    match field {
+        "" | "." => String::new(),
+        field => format!("field `{field}`: "),
+    }
+}
+
+impl Schema {
+    /// The schema of `T`.
+    pub(crate) fn of<T: Tunable>() -> Self {
+        // A default that cannot be written shows itself at the first dump.
+        let default = serde_json::to_value(T::default()).unwrap_or(Value::Null);
+        let mut fields: Vec<String> = field_names::<T>().iter().map(|&f| f.to_owned()).collect();
+        for field in default.as_object().into_iter().flat_map(Map::keys) {
+            if !fields.contains(field) {
+                fields.push(field.clone());
+            }
+        }
+        Self {
+            default,
+            fields,
+            fit: |value| {
+                serde_path_to_error::deserialize::<_, T>(value)
+                    .map(drop)
+                    .map_err(|error| Unfit::new(&error.path().to_string(), error.inner()))
+            },
+            fit_text: |text| {
+                let mut reader = serde_json::Deserializer::from_str(text);
+                serde_path_to_error::deserialize::<_, Envelope<T>>(&mut reader)
+                    .map_err(|error| Unfit::new(&error.path().to_string(), error.inner()))?;
+                reader.end().map_err(|error| Unfit::new("", &error))
+            },
+        }
+    }
+
+    /// The schema of a component that has no settings.
+    pub(crate) fn none() -> Self {
+        #[derive(Default, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct None {}
+        Self::of::<None>()
+    }
+
+    /// The default value.
+    pub(crate) fn default(&self) -> &Value {
+        &self.default
+    }
+
+    /// The names of the fields, as they are written.
+    pub(crate) fn fields(&self) -> &[String] {
+        &self.fields
+    }
+
+    /// Reads a whole encoding: every field that it does not have keeps the
+    /// value it has in `base`.
+    pub(crate) fn overlay(&self, base: &Value, text: &str) -> Result<Value, Refused> {
+        let refuse = |unfit: Unfit| Refused::Text {
+            line: unfit.line,
+            column: unfit.column,
+            field: unfit.field,
+            reason: unfit.reason,
+        };
+        // The text itself has places for what is wrong in it; only a field that
+        // is not there may be wrong in the text and right over its base.
+        if let Err(unfit) = (self.fit_text)(text)
+            && !unfit.reason.starts_with("missing field")
+        {
+            return Err(refuse(unfit));
+        }
+        let given = serde_json::from_str::<Envelope<Value>>(text)
+            .map_err(|error| refuse(Unfit::new("", &error)))?
+            .value;
+        let value = match (base, given) {
+            (Value::Object(base), Value::Object(given)) if !self.fields.is_empty() => {
+                if let Some(field) = given.keys().find(|field| !self.fields.contains(field)) {
+                    return Err(self.unknown(field));
+                }
+                let mut value = base.clone();
+                value.extend(given);
+                Value::Object(value)
+            }
+            (_, given) => given,
+        };
+        (self.fit)(&value).map_err(refuse)?;
+        Ok(value)
+    }
+
+    /// Sets one field from the command line: any JSON, or a bare string.
+    pub(crate) fn assign(&self, base: &Value, field: &str, text: &str) -> Result<Value, Refused> {
+        if !self.fields.iter().any(|known| known == field) {
+            return Err(self.unknown(field));
+        }
+        let mut value = base.clone();
+        let Some(object) = value.as_object_mut() else {
+            return Err(self.unknown(field));
+        };
+        let plain = Value::from(text);
+        let json = serde_json::from_str(text).ok();
+        // Text for a field that holds text is not looked at as JSON first.
+        let candidates = match self.default.get(field) {
+            Some(Value::String(_)) => [Some(plain), json],
+            _ => [json, Some(plain)],
+        };
+        let mut first = None;
+        for candidate in candidates.into_iter().flatten() {
+            object.insert(field.to_owned(), candidate);
+            match (self.fit)(&Value::Object(object.clone())) {
+                Ok(()) => return Ok(value),
+                Err(unfit) => first = first.or(Some(unfit)),
+            }
+        }
+        Err(Refused::Value {
+            field: field.to_owned(),
+            value: text.to_owned(),
+            reason: first.map_or_else(String::new, |unfit| unfit.reason),
+        })
+    }
+
+    fn unknown(&self, field: &str) -> Refused {
+        let known: Vec<_> = self.fields.iter().map(|f| format!("`{f}`")).collect();
+        Refused::Unknown {
+            field: field.to_owned(),
+            expected: match known.as_slice() {
+                [] => "none, the component has no settings".to_owned(),
+                [only] => only.clone(),
+                _ => format!("one of {}", known.join(", ")),
+            },
+        }
+    }
+}
+
+impl Unfit {
+    fn new(field: &str, error: &serde_json::Error) -> Self {
+        let reason = error.to_string();
+        // serde_json repeats the place at the end; ours stands in front.
+        let reason = match reason.rfind(" at line ") {
+            Some(at) if error.line() > 0 => reason[..at].to_owned(),
+            _ => reason,
+        };
+        Self {
+            field: field.strip_prefix("value.").unwrap_or(field).to_owned(),
+            reason,
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}
+
+/// The names that `T` asks for where it is a struct; empty where it is not.
+fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
+    struct Asked<'a>(&'a mut &'static [&'static str]);
+
+    impl<'de> de::Deserializer<'de> for Asked<'_> {
+        type Error = de::value::Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+            Err(de::Error::custom(type_name::<V>()))
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            visitor: V,
+        ) -> Result<V::Value, Self::Error> {
+            *self.0 = fields;
+            self.deserialize_any(visitor)
+        }
+
+        fn deserialize_newtype_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            visitor: V,
+        ) -> Result<V::Value, Self::Error> {
+            visitor.visit_newtype_struct(self)
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+            option unit unit_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    let mut fields: &'static [&'static str] = &[];
+    // It always fails: only what it asked for is of interest.
+    let _ = T::deserialize(Asked(&mut fields));
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Client {
+        host: String,
+        port: u16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit: Option<f64>,
+    }
+
+    impl Default for Client {
+        fn default() -> Self {
+            Self {
+                host: "127.0.0.1".into(),
+                port: 65432,
+                limit: None,
+            }
+        }
+    }
+
+    fn schema() -> Schema {
+        Schema::of::<Client>()
+    }
+
+    fn overlay(text: &str) -> Result<Value, String> {
+        let schema = schema();
+        let value = schema.overlay(schema.default(), text);
+        value.map_err(|error| error.to_string())
+    }
+
+    fn assign(field: &str, text: &str) -> Result<Value, String> {
+        let schema = schema();
+        let value = schema.assign(schema.default(), field, text);
+        value.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn fields_are_known_though_the_default_does_not_write_them() {
+        assert_eq!(schema().fields(), ["host", "port", "limit"]);
+        assert!(Schema::of::<u32>().fields().is_empty());
+    }
+
+    #[test]
+    fn a_field_that_is_not_given_keeps_its_value() {
+        assert_eq!(
+            overlay(r#"{"value": {"port": 7}}"#),
+            Ok(json!({"host": "127.0.0.1", "port": 7}))
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_with_its_place() {
+        assert_eq!(
+            overlay("{\"value\": {\n  \"port\": \"x\"}}").unwrap_err(),
+            "2:13: field `port`: invalid type: string \"x\", expected u16"
+        );
+        assert!(overlay("{\"value\":").unwrap_err().starts_with("1:9: "));
+        assert!(overlay(r#"{"value": {}} more"#).is_err());
+        assert!(overlay(r#"{"port": 7}"#).is_err());
+        let unknown = overlay(r#"{"value": {"prt": 7}}"#).unwrap_err();
+        assert!(
+            unknown.contains("`prt`") && unknown.contains("`port`"),
+            "{unknown}"
+        );
+    }
+
+    #[test]
+    fn a_setting_is_json_where_its_field_wants_it_and_text_where_not() {
+        assert_eq!(assign("port", "7").unwrap()["port"], 7);
+        assert_eq!(assign("limit", "0.5").unwrap()["limit"], 0.5);
+        assert_eq!(assign("host", "10").unwrap()["host"], "10");
+        assert_eq!(assign("host", "a b").unwrap()["host"], "a b");
+        let error = assign("port", "70000").unwrap_err();
+        assert!(
+            error.contains("`port`") && error.contains("70000"),
+            "{error}"
+        );
+        assert!(assign("port", "x").is_err());
+        assert!(assign("nothing", "7").is_err());
+    }
+
+    #[test]
+    fn a_bare_value_replaces_the_whole() {
+        let schema = Schema::of::<u32>();
+        assert_eq!(schema.overlay(&json!(5), r#"{"value": 7}"#), Ok(json!(7)));
+        assert!(schema.overlay(&json!(5), r#"{"value": -7}"#).is_err());
+        assert!(schema.assign(&json!(5), "x", "7").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_answered_by_a_panic(text: String, field: String) {
+            let _ = overlay(&text);
+            let _ = assign(&field, &text);
+        }
+    }
+}
