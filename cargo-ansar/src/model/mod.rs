@@ -6,6 +6,7 @@
 //! processes are unknown here, and so are homes and what runs in them.
 
 pub mod name;
+pub mod search;
 pub mod template;
 
 mod nearest;
