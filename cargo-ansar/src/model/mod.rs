@@ -7,6 +7,7 @@
 
 pub mod description;
 pub mod name;
+pub mod proposal;
 pub mod search;
 pub mod template;
 
