@@ -1,0 +1,97 @@
+//! The group of roles that a workspace describes in
+//! `[workspace.metadata.ansar]`, typed.
+//!
+//! Owns the meaning of every key there and the promise that a description
+//! which was read is whole and free of contradictions. Does not know where the
+//! manifest is, which bins the workspace has, or what stands in a home.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ansar_runtime::contract::retry::Retry;
+use serde_json::{Map, Value};
+
+use super::name::{ExecutableName, RoleName};
+use super::search::RolePattern;
+
+mod check;
+mod error;
+mod node;
+mod read;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod tests;
+
+pub use error::DescriptionError;
+
+/// The pattern of test roles where the manifest names none.
+pub const DEFAULT_TESTS: &str = "test-.*";
+
+/// What `[workspace.metadata.ansar]` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// The roles whose whole names match are test roles, the others
+    /// operational ones.
+    pub tests: RolePattern,
+    /// The folder of materials, as written: absolute, or relative to the
+    /// workspace root.
+    pub snapshot: Option<PathBuf>,
+    /// The home, as written: absolute, or relative to the workspace root.
+    pub home: Option<PathBuf>,
+    /// How executables come into the home.
+    pub deploy: DeployMode,
+    /// The roles, templates expanded, sorted by name; no two of one name.
+    pub roles: Vec<RoleSpec>,
+}
+
+/// How executables come into the home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeployMode {
+    /// As hard links where that is possible.
+    #[default]
+    Link,
+    /// Always as copies.
+    Copy,
+}
+
+/// What the manifest says about one role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoleSpec {
+    /// Its name.
+    pub name: RoleName,
+    /// The bin target that it runs.
+    pub executable: ExecutableName,
+    /// The package of that bin target. An executable has one package: what one
+    /// role says holds for every role of the executable.
+    pub package: Option<String>,
+    /// The settings that differ from the component's defaults.
+    pub settings: Map<String, Value>,
+    /// The input, where it is not the component's default.
+    pub input: Option<Value>,
+    /// Additions to the environment; none of them the tool's own.
+    pub env: BTreeMap<String, String>,
+    /// How long a run may take, retries included; more than nothing and at
+    /// most a year.
+    pub timeout: Option<Duration>,
+    /// The roles that are ready before this one starts: described ones, each
+    /// once, in the order of the manifest. No role comes after itself, however
+    /// long the way round, and no operational role after a test role.
+    pub after: Vec<RoleName>,
+    /// The retry policy, which passes [`Retry::check`].
+    pub retry: Option<Retry>,
+    /// The line of the manifest, from 1, where the role's key stands.
+    pub line: u32,
+}
+
+/// Reads the description in a manifest, or `None` where the manifest has no
+/// `[workspace.metadata.ansar]`. `manifest` is its path, for messages only.
+///
+/// Other parts of the manifest are not looked at, except that all of it is
+/// TOML. The first thing that is wrong is the error.
+pub fn read(manifest: &Path, text: &str) -> Result<Option<Description>, DescriptionError> {
+    read::read(manifest, text)
+}

@@ -1,0 +1,16 @@
+//! The words of the domain and the text they are written in: names, searches,
+//! the group of roles that a manifest describes.
+//!
+//! Owns what a name may be and what `[workspace.metadata.ansar]` may say. Text
+//! goes in, data or one error comes out: files, the clock, the environment and
+//! processes are unknown here, and so are homes and what runs in them.
+
+pub mod description;
+pub mod name;
+pub mod proposal;
+pub mod search;
+pub mod template;
+
+mod nearest;
+mod place;
+mod shown;

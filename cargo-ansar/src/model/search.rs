@@ -1,0 +1,249 @@
+//! Which roles are meant: regular expressions over whole role names.
+//!
+//! Owns how patterns, executable and inversion go together. Does not know
+//! which roles there are.
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::name::{ExecutableName, RoleName};
+use super::shown::shown;
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SearchError {
+    /// Not a regular expression.
+    #[error("`{}` is no regular expression: {reason}", shown(pattern))]
+    Pattern {
+        /// What was given.
+        pattern: String,
+        /// What the regex parser found, in one line.
+        reason: String,
+    },
+}
+
+/// A regular expression that a role name matches as a whole or not at all:
+/// `server` is one role, `server-.*` all those of that beginning.
+///
+/// Names are ASCII, and so is the expression: `\w` and `(?i)` mean ASCII.
+#[derive(Debug, Clone)]
+pub struct RolePattern {
+    text: String,
+    regex: Regex,
+}
+
+impl PartialEq for RolePattern {
+    /// Patterns are the same where their texts are.
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl RolePattern {
+    /// Parses the expression as its author wrote it.
+    pub fn parse(text: &str) -> Result<Self, SearchError> {
+        let pattern = |error: &regex::Error| SearchError::Pattern {
+            pattern: text.to_owned(),
+            reason: reason(error),
+        };
+        // Alone first: `a)|(b` becomes an expression only between our own
+        // parentheses, and an error should show the author's text.
+        compile(text).map_err(|error| pattern(&error))?;
+        // In `(?x)` a comment at the end would swallow our parenthesis, so a
+        // line end follows it there; elsewhere a line end would be a literal.
+        let regex = compile(&format!(r"\A(?:{text})\z"))
+            .or_else(|_| compile(&format!("\\A(?:{text}\n)\\z")))
+            .map_err(|error| pattern(&error))?;
+        Ok(Self {
+            text: text.to_owned(),
+            regex,
+        })
+    }
+
+    /// Whether the whole name matches.
+    pub fn matches(&self, role: &RoleName) -> bool {
+        self.regex.is_match(role.as_str().as_bytes())
+    }
+
+    /// The expression as its author wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A choice of roles.
+///
+/// A role is chosen if its executable is the one asked for (where one is), and
+/// if any pattern matches its name; no pattern at all matches every name.
+/// `invert` turns round the answer of the patterns, never that of the
+/// executable: `--executable server -i server-0` chooses the roles of `server`
+/// other than `server-0`, and an inverted search without patterns is empty.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RoleSearch {
+    patterns: Vec<RolePattern>,
+    executable: Option<ExecutableName>,
+    invert: bool,
+}
+
+impl RoleSearch {
+    /// Parses the patterns; the first bad one is the error.
+    pub fn new<T: AsRef<str>>(
+        patterns: impl IntoIterator<Item = T>,
+        executable: Option<ExecutableName>,
+        invert: bool,
+    ) -> Result<Self, SearchError> {
+        let patterns = patterns
+            .into_iter()
+            .map(|pattern| RolePattern::parse(pattern.as_ref()))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            patterns,
+            executable,
+            invert,
+        })
+    }
+
+    /// Every role.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Whether every role is chosen because nothing was asked for.
+    pub fn is_all(&self) -> bool {
+        self.patterns.is_empty() && self.executable.is_none() && !self.invert
+    }
+
+    /// Whether this role of this executable is chosen.
+    pub fn matches(&self, role: &RoleName, executable: &ExecutableName) -> bool {
+        let narrowed = self
+            .executable
+            .as_ref()
+            .is_none_or(|wanted| wanted == executable);
+        let named =
+            self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(role));
+        narrowed && named != self.invert
+    }
+}
+
+fn compile(expression: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(expression).unicode(false).build()
+}
+
+/// The reason without the drawing that stands above it.
+fn reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let line = text
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("error: "))
+        .or_else(|| text.lines().next())
+        .unwrap_or_default();
+    let line = line.trim().trim_end_matches('.');
+    let mut chars = line.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn role(name: &str) -> RoleName {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn a_pattern_matches_the_whole_name() {
+        for (pattern, name, expected) in [
+            ("server", "server", true),
+            ("server", "server-0", false),
+            ("server", "my-server", false),
+            ("a|ab", "ab", true),
+            ("ab|a", "a", true),
+            ("test-.*", "test-", true),
+            ("(?i)TEST-.*", "test-1", true),
+            ("(?x) a b # c", "ab", true),
+            ("(?x) a b # c)", "ab", true),
+            ("(?m)^a$", "a", true),
+            (r"a#\d", "a", false),
+            ("[^a]+", "bc", true),
+            ("", "a", false),
+        ] {
+            let parsed = RolePattern::parse(pattern).unwrap();
+            assert_eq!(parsed.matches(&role(name)), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_bad_pattern_says_why_in_one_line() {
+        for (pattern, message) in [
+            ("a(b", "`a(b` is no regular expression: unclosed group"),
+            ("a)|(b", "`a)|(b` is no regular expression: unopened group"),
+            (
+                "*",
+                "`*` is no regular expression: repetition operator missing expression",
+            ),
+            (
+                "a{1000}{1000}{1000}",
+                "`a{1000}{1000}{1000}` is no regular expression: compiled regex exceeds size limit of 10485760 bytes",
+            ),
+        ] {
+            let error = RoleSearch::new([pattern], None, false).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn executable_narrows_and_invert_turns_the_patterns_round() {
+        let server: ExecutableName = "server".parse().unwrap();
+        let client: ExecutableName = "client".parse().unwrap();
+        let roles = [
+            (role("server-0"), &server),
+            (role("server-1"), &server),
+            (role("client-0"), &client),
+        ];
+        for (patterns, executable, invert, expected) in [
+            (vec![], None, false, "server-0 server-1 client-0"),
+            (vec![], None, true, ""),
+            (vec![".*-0"], None, false, "server-0 client-0"),
+            (vec![".*-0"], None, true, "server-1"),
+            (
+                vec!["server-0", "client-0"],
+                None,
+                false,
+                "server-0 client-0",
+            ),
+            (vec![], Some(&server), false, "server-0 server-1"),
+            (vec!["server-0"], Some(&server), true, "server-1"),
+            (vec!["nobody"], Some(&client), true, "client-0"),
+        ] {
+            let search = RoleSearch::new(&patterns, executable.cloned(), invert).unwrap();
+            let found: Vec<&str> = roles
+                .iter()
+                .filter(|(role, executable)| search.matches(role, executable))
+                .map(|(role, _)| role.as_str())
+                .collect();
+            assert_eq!(found.join(" "), expected, "{patterns:?} {executable:?}");
+        }
+        assert!(RoleSearch::all().is_all());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_pattern_or_an_error_of_one_line(text in any::<String>()) {
+            match RolePattern::parse(&text) {
+                Ok(pattern) => prop_assert_eq!(pattern.as_str(), text),
+                Err(error) => prop_assert_eq!(error.to_string().lines().count(), 1),
+            }
+        }
+
+        #[test]
+        fn a_name_is_the_pattern_of_itself_alone(name in "[a-z0-9_-]{1,20}", other in "[a-z0-9_-]{1,20}") {
+            let pattern = RolePattern::parse(&name).unwrap();
+            prop_assert!(pattern.matches(&role(&name)));
+            prop_assert_eq!(pattern.matches(&role(&other)), name == other);
+        }
+    }
+}
