@@ -4,3 +4,5 @@
 //! Floors, lowest first; imports go down only: `model` and `event`, then
 //! `host`, then `home`, `delta`, `supervise` and `suite`, then `ops`, then
 //! `report`, then `cli`.
+
+pub mod host;
