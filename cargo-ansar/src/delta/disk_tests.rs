@@ -1,6 +1,7 @@
 //! Scan, plan and apply together, on real folders.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -249,4 +250,16 @@ fn touching_every_file_deploys_nothing() {
     files::replace(&bench.at("source/a/file"), &bytes, 0o644).unwrap();
     files::replace(&bench.at("home/a/file"), &bytes, 0o644).unwrap();
     assert!(bench.plan(&last, None).1.is_empty());
+}
+
+#[test]
+fn only_the_nine_permission_bits_are_deployed() {
+    let bench = Bench::new(&Tree::new(), &Tree::new());
+    bench.write("source/tool", b"1");
+    let set_user_id = fs::Permissions::from_mode(0o4755);
+    fs::set_permissions(bench.at("source/tool"), set_user_id).unwrap();
+    let (_, plan) = bench.plan(&Manifest::default(), None);
+    bench.apply(&plan).unwrap();
+    let metadata = fs::metadata(bench.at("home/tool")).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o755);
 }

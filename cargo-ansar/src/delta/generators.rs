@@ -188,7 +188,7 @@ pub(super) fn case() -> impl Strategy<Value = Case> {
 fn change_modes(tree: &mut Tree, nth: Option<usize>) {
     match nth.and_then(|nth| tree.values_mut().nth(nth)) {
         Some(Entry::File(file)) => file.mode ^= 0o044,
-        Some(Entry::Folder { mode }) => *mode ^= 0o250,
+        Some(Entry::Folder { mode }) => *mode ^= 0o220,
         _ => {}
     }
 }
