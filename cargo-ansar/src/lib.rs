@@ -5,4 +5,6 @@
 //! `host`, then `home`, `delta`, `supervise` and `suite`, then `ops`, then
 //! `report`, then `cli`.
 
+pub mod delta;
+pub mod host;
 pub mod model;

@@ -1,0 +1,265 @@
+//! Performing a plan, step by step.
+//!
+//! Owns in which order bytes reach the disk, and the checks that nothing moved
+//! since the plan was made. Decides nothing: every path, and whether it may be
+//! touched, stands in the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::manifest::{Entry, File, Other};
+use super::path::RelPath;
+use super::plan::{Action, Plan, Reason, Step};
+use crate::host::files::{self, How, Kind, Staged};
+
+/// Why a plan could not be performed to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Files(#[from] files::Error),
+    /// Somebody wrote to the target since the plan was made.
+    #[error("`{path}` was changed in the home while the deploy was under way")]
+    TargetChanged {
+        /// What was changed.
+        path: PathBuf,
+    },
+    /// Somebody wrote to the source since the plan was made.
+    #[error("`{path}` was changed while it was deployed")]
+    SourceChanged {
+        /// What was changed.
+        path: PathBuf,
+    },
+}
+
+/// The folders that a plan is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Roots<'a> {
+    /// What `source` of the plan describes.
+    pub source: &'a Path,
+    /// What `home` of the plan describes; made where it is missing.
+    pub target: &'a Path,
+    /// Where what gives way is kept, under its own path; made when needed. One
+    /// that is used again overwrites nothing: names get a number.
+    pub kept: &'a Path,
+}
+
+/// Performs `plan`.
+///
+/// All bytes are first copied beside their targets and brought to disk, so
+/// that a full disk or a source that changed leaves the target as it was. Then
+/// each file is replaced by a rename. When this returns `Ok`, a loss of power
+/// takes nothing back, so the deploy may be recorded.
+///
+/// Killed, or failed, at any point, each file is the old or the new one, and a
+/// new plan ends where this one would have. The target must be locked against
+/// other deploys. Those that write to it should have stopped *before* the scan
+/// that the plan was made from; a file that changed since is not overwritten
+/// but an error, upon which the caller scans and plans again.
+pub fn apply(plan: &Plan, roots: Roots<'_>) -> Result<(), Error> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    files::make_private_folders(roots.target)?;
+    let mut applying = Applying {
+        roots,
+        staged: BTreeMap::new(),
+        inside: BTreeSet::new(),
+        changed: BTreeSet::new(),
+    };
+    let prepares = |step: &&Step| {
+        step.action == Action::Clear
+            || step.reason == Reason::Opened && matches!(step.action, Action::Mode { .. })
+    };
+    let (first, rest) = plan
+        .steps
+        .split_at(plan.steps.iter().take_while(prepares).count());
+    for step in first {
+        applying.perform(step)?;
+    }
+    for step in rest {
+        applying.stage(step)?;
+    }
+    for staged in applying.staged.values() {
+        staged.sync()?;
+    }
+    for step in rest {
+        applying.perform(step)?;
+    }
+    for folder in &applying.changed {
+        match files::sync(folder) {
+            Err(error) if error.is_not_found() => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+struct Applying<'a> {
+    roots: Roots<'a>,
+    staged: BTreeMap<&'a RelPath, Staged>,
+    /// Folders known to be real ones.
+    inside: BTreeSet<RelPath>,
+    /// Folders in which a name changed.
+    changed: BTreeSet<PathBuf>,
+}
+
+impl<'a> Applying<'a> {
+    /// Gets everything ready that can fail without having changed anything.
+    fn stage(&mut self, step: &'a Step) -> Result<(), Error> {
+        match &step.action {
+            Action::Place { file, seen } => {
+                if seen.is_some() {
+                    self.check_seen(&step.path, seen.as_ref())?;
+                }
+                let staged = self.copy(&step.path, file)?;
+                self.staged.insert(&step.path, staged);
+                Ok(())
+            }
+            Action::Remove { seen }
+            | Action::Link {
+                seen: Some(seen), ..
+            } => self.check_seen(&step.path, Some(seen)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies a file of the source to an alias in the target's root: the
+    /// folder that it goes to need not be there yet.
+    fn copy(&self, path: &RelPath, file: &File) -> Result<Staged, Error> {
+        let from = path.under(self.roots.source);
+        let staged = Staged::stage(&from, self.roots.target, How::Copy)?;
+        let stands = file.stamp.settled && file.stamp.matches(&files::stat(&from)?);
+        if !stands && Some(files::hash(staged.path())?.0) != file.hash {
+            return Err(Error::SourceChanged { path: from });
+        }
+        staged.set_mode(file.mode)?;
+        Ok(staged)
+    }
+
+    fn perform(&mut self, step: &Step) -> Result<(), Error> {
+        self.check_inside(&step.path)?;
+        let at = step.path.under(self.roots.target);
+        match &step.action {
+            Action::Clear => files::remove_tree(&at)?,
+            Action::Keep => return self.keep(&step.path, &at),
+            Action::Mode { mode } => return Ok(files::set_mode(&at, *mode)?),
+            Action::Remove { seen } => {
+                self.check_seen(&step.path, Some(seen))?;
+                files::remove_file(&at)?;
+            }
+            Action::RemoveFolder => {
+                // Something may have been written there since; it stays.
+                if files::remove_empty_folder(&at)? {
+                    self.changed.remove(&at);
+                    self.inside.remove(&step.path);
+                }
+            }
+            Action::MakeFolder { mode } => files::make_folder(&at, *mode)?,
+            Action::Place { file, seen } => {
+                self.check_seen(&step.path, seen.as_ref())?;
+                let staged = match self.staged.remove(&step.path) {
+                    Some(staged) => staged,
+                    None => self.copy(&step.path, file)?,
+                };
+                staged.commit(&at)?;
+            }
+            Action::Link { target, seen } => {
+                self.check_seen(&step.path, seen.as_ref())?;
+                files::place_link(&at, target)?;
+            }
+        }
+        self.changed.extend(at.parent().map(Path::to_owned));
+        Ok(())
+    }
+
+    /// Copies what gives way to the kept folder, for good.
+    fn keep(&self, path: &RelPath, at: &Path) -> Result<(), Error> {
+        let to = free_name(&path.under(self.roots.kept))?;
+        let folder = to.parent().unwrap_or(self.roots.kept);
+        files::make_private_folders(folder)?;
+        if files::stat(at)?.kind == Kind::Link {
+            files::place_link(&to, &files::read_link(at)?)?;
+        } else {
+            let staged = Staged::stage(at, folder, How::Copy)?;
+            staged.sync()?;
+            staged.commit(&to)?;
+        }
+        for folder in folder.ancestors() {
+            files::sync(folder)?;
+            if folder == self.roots.kept {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each folder on the way is a folder: a symlink that took the
+    /// place of one would lead out.
+    fn check_inside(&mut self, path: &RelPath) -> Result<(), Error> {
+        let mut folder = path.folder();
+        while let Some(one) = folder {
+            if self.inside.contains(&one) {
+                break;
+            }
+            let at = one.under(self.roots.target);
+            if files::stat(&at)?.kind != Kind::Folder {
+                return Err(Error::TargetChanged { path: at });
+            }
+            folder = one.folder();
+            self.inside.insert(one);
+        }
+        Ok(())
+    }
+
+    /// Whether the target still has at `path` what the plan saw there.
+    fn check_seen(&self, path: &RelPath, seen: Option<&Entry>) -> Result<(), Error> {
+        let at = path.under(self.roots.target);
+        let stat = match files::stat(&at) {
+            Ok(stat) => Some(stat),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
+        let as_seen = match (seen, stat) {
+            // What vanished cannot be lost any more.
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(Entry::File(file)), Some(stat)) => file.stamp.matches(&stat),
+            (Some(Entry::Link { target }), Some(stat)) => {
+                stat.kind == Kind::Link && files::read_link(&at)? == *target
+            }
+            (Some(Entry::Folder { .. }), Some(stat)) => stat.kind == Kind::Folder,
+            (Some(Entry::Other(other)), Some(stat)) => match other {
+                Other::LinkOutside => stat.kind == Kind::Link,
+                Other::Socket => stat.kind == Kind::Socket,
+                Other::Fifo => stat.kind == Kind::Fifo,
+                Other::Device => stat.kind == Kind::Device,
+                Other::Alias => true,
+            },
+        };
+        if as_seen {
+            Ok(())
+        } else {
+            Err(Error::TargetChanged { path: at })
+        }
+    }
+}
+
+/// The path, or with a number where something stands there.
+fn free_name(path: &Path) -> Result<PathBuf, Error> {
+    let mut free = path.to_owned();
+    let mut number = 1;
+    loop {
+        match files::stat(&free) {
+            Err(error) if error.is_not_found() => return Ok(free),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {
+                let mut name = OsString::from(path.as_os_str());
+                name.push(format!(".{number}"));
+                free = PathBuf::from(name);
+                number += 1;
+            }
+        }
+    }
+}

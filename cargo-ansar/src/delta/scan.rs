@@ -1,0 +1,340 @@
+//! Making a manifest of a folder.
+//!
+//! Owns which symlinks are allowed and when a file need not be read. Does not
+//! know which side of a deploy the folder is.
+
+use std::path::{Component, Path};
+
+use super::manifest::{Entry, File, Manifest, Other};
+use super::path::{self, RelPath};
+use crate::host::files::{self, Kind, Stamp, Stat, Walked};
+
+/// How often a file that changes while it is read is read again.
+const READS: usize = 3;
+
+/// Why a folder could not be described.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Files(#[from] files::Error),
+    /// A name that cannot stand in a manifest.
+    #[error(transparent)]
+    Path(#[from] path::Error),
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub struct Scan {
+    /// What the folder holds.
+    pub manifest: Manifest,
+    /// How many files had to be read. Where there were any, recording the
+    /// manifest spares the next scan from reading them.
+    pub read: usize,
+    /// Whether there was no folder at all; its manifest is empty.
+    pub missing: bool,
+}
+
+/// Describes everything below `root`.
+///
+/// A file's bytes are not read where its `previous` record vouches for them.
+/// A file that keeps changing while it is read is an error.
+pub fn scan(root: &Path, previous: Option<&Manifest>) -> Result<Scan, Error> {
+    describe(root, previous, None)
+}
+
+/// Like [`scan`], for a folder that is only compared with `others`: reads no
+/// file whose size already says that it differs, nor one that keeps changing.
+///
+/// That is the scan for the areas that a role writes to, which may be large
+/// and busy.
+pub fn scan_against(
+    root: &Path,
+    previous: Option<&Manifest>,
+    others: &[&Manifest],
+) -> Result<Scan, Error> {
+    describe(root, previous, Some(others))
+}
+
+fn describe(
+    root: &Path,
+    previous: Option<&Manifest>,
+    others: Option<&[&Manifest]>,
+) -> Result<Scan, Error> {
+    let now_ns = files::now_ns();
+    let Some(walked) = files::walk(root)? else {
+        return Ok(Scan {
+            manifest: Manifest::default(),
+            read: 0,
+            missing: true,
+        });
+    };
+    let mut read = 0;
+    let mut entries = Vec::with_capacity(walked.len());
+    for Walked { path, stat, alias } in walked {
+        let path = RelPath::parse(path)?;
+        let entry = match stat.kind {
+            _ if alias => Some(Entry::Other(Other::Alias)),
+            Kind::Folder => Some(Entry::Folder { mode: stat.mode }),
+            Kind::Link => link(root, &path)?,
+            Kind::Socket => Some(Entry::Other(Other::Socket)),
+            Kind::Fifo => Some(Entry::Other(Other::Fifo)),
+            Kind::Device => Some(Entry::Other(Other::Device)),
+            Kind::File => {
+                if let Some(file) = trusted(previous, &path, &stat) {
+                    Some(Entry::File(file))
+                } else if others.is_some_and(|others| !is_wanted(others, &path, &stat)) {
+                    Some(Entry::File(unread(&stat, now_ns)))
+                } else {
+                    read += 1;
+                    file(&path.under(root), &stat, now_ns, others.is_some())?.map(Entry::File)
+                }
+            }
+        };
+        entries.extend(entry.map(|entry| (path, entry)));
+    }
+    Ok(Scan {
+        manifest: entries.into_iter().collect(),
+        read,
+        missing: false,
+    })
+}
+
+/// The record of a file that vouches for it.
+fn trusted(previous: Option<&Manifest>, path: &RelPath, stat: &Stat) -> Option<File> {
+    match previous?.get(path)? {
+        Entry::File(file) if file.hash.is_some() && file.stamp.vouches_for(stat) => Some(File {
+            mode: stat.mode,
+            ..file.clone()
+        }),
+        _ => None,
+    }
+}
+
+/// Whether the bytes of a file could equal what others have at its path.
+fn is_wanted(others: &[&Manifest], path: &RelPath, stat: &Stat) -> bool {
+    others.iter().any(|other| {
+        matches!(other.get(path), Some(Entry::File(file)) if file.size == stat.identity.size)
+    })
+}
+
+fn unread(stat: &Stat, now_ns: i64) -> File {
+    File {
+        hash: None,
+        size: stat.identity.size,
+        mode: stat.mode,
+        stamp: Stamp::strict(stat, now_ns),
+    }
+}
+
+/// Reads a file; `None` where it vanished meanwhile.
+fn file(path: &Path, walked: &Stat, now_ns: i64, tolerant: bool) -> Result<Option<File>, Error> {
+    for attempt in 1.. {
+        match files::hash(path) {
+            Ok((hash, stat)) => {
+                return Ok(Some(File {
+                    hash: Some(hash),
+                    ..unread(&stat, now_ns)
+                }));
+            }
+            Err(error) if error.is_not_found() => break,
+            Err(files::Error::Changed { .. }) if attempt < READS => {}
+            Err(files::Error::Changed { .. }) if tolerant => {
+                return Ok(Some(unread(walked, now_ns)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// Reads a symlink; `None` where it vanished meanwhile.
+fn link(root: &Path, path: &RelPath) -> Result<Option<Entry>, Error> {
+    match files::read_link(&path.under(root)) {
+        Ok(target) if stays_inside(path, &target) => Ok(Some(Entry::Link { target })),
+        Ok(_) => Ok(Some(Entry::Other(Other::LinkOutside))),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a symlink at `path` cannot lead out of the tree.
+///
+/// `..` is allowed at its beginning only, where it counts real folders. After
+/// a name it could start from wherever another symlink leads.
+fn stays_inside(path: &RelPath, target: &Path) -> bool {
+    let mut up = 0;
+    let mut down = false;
+    for component in target.components() {
+        match component {
+            Component::ParentDir if !down => up += 1,
+            Component::Normal(_) => down = true,
+            Component::CurDir => {}
+            _ => return false,
+        }
+    }
+    up <= path.depth()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::delta::manifest::Difference;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text).unwrap()
+    }
+
+    fn write(root: &Path, name: &str, bytes: &[u8]) {
+        files::replace(&root.join(name), bytes, 0o600).unwrap();
+    }
+
+    /// As if every stamp had been taken long after its file was left alone.
+    fn aged(manifest: &Manifest) -> Manifest {
+        let aged = manifest.iter().map(|(path, entry)| {
+            let mut entry = entry.clone();
+            if let Entry::File(file) = &mut entry {
+                file.stamp.settled = true;
+            }
+            (path.clone(), entry)
+        });
+        aged.collect()
+    }
+
+    #[test]
+    fn missing_root_is_an_empty_manifest_that_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = scan(&folder.path().join("gone"), None).unwrap();
+        assert!(found.missing && found.manifest.is_empty());
+        assert!(!scan(folder.path(), None).unwrap().missing);
+    }
+
+    #[test]
+    fn manifest_survives_json() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        files::make_folder(&root.join("folder"), 0o750).unwrap();
+        write(root, "folder/100%", b"bytes");
+        files::place_link(&root.join("link"), Path::new("folder/100%")).unwrap();
+        let name = OsStr::from_bytes(b"not-\xff-utf8");
+        files::replace(&root.join(name), b"", 0o640).unwrap();
+        files::place_link(&root.join("other"), Path::new(name)).unwrap();
+        let manifest = scan(root, None).unwrap().manifest;
+        assert_eq!(manifest.len(), 5);
+        let json = serde_json::to_string(&manifest).unwrap();
+        assert!(json.contains("not-%FF-utf8"), "{json}");
+        assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
+    }
+
+    #[test]
+    fn unsettled_file_is_read_again_and_a_settled_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "file", b"bytes");
+        let first = scan(folder.path(), None).unwrap();
+        assert_eq!(first.read, 1);
+        let second = scan(folder.path(), Some(&first.manifest)).unwrap();
+        assert_eq!(second.read, 1, "it was written a moment ago");
+        let third = scan(folder.path(), Some(&aged(&second.manifest))).unwrap();
+        assert_eq!(third.read, 0);
+        assert!(first.manifest.get(&path("file")).is_some_and(|entry| {
+            entry
+                .difference(third.manifest.get(&path("file")).unwrap())
+                .is_none()
+        }));
+    }
+
+    #[test]
+    fn changed_file_is_read_whatever_its_date() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "file", b"one");
+        let before = aged(&scan(folder.path(), None).unwrap().manifest);
+        write(folder.path(), "file", b"two");
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        std::fs::File::options()
+            .write(true)
+            .open(folder.path().join("file"))
+            .unwrap()
+            .set_modified(long_ago)
+            .unwrap();
+        let after = scan(folder.path(), Some(&before)).unwrap();
+        let difference = after
+            .manifest
+            .get(&path("file"))
+            .unwrap()
+            .difference(before.get(&path("file")).unwrap());
+        assert_eq!(difference, Some(Difference::Bytes));
+    }
+
+    #[test]
+    fn scan_against_reads_only_what_could_be_equal() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        write(there.path(), "same-size", b"abc");
+        write(there.path(), "longer", b"abcd");
+        for name in ["same-size", "longer", "own"] {
+            write(here.path(), name, b"xyz");
+        }
+        let other = scan(there.path(), None).unwrap().manifest;
+        let found = scan_against(here.path(), None, &[&other]).unwrap();
+        assert_eq!(found.read, 1);
+        let own = found.manifest.get(&path("own")).unwrap();
+        assert_eq!(own.difference(own), Some(Difference::Bytes));
+    }
+
+    #[test]
+    fn links_are_kept_inside_and_refused_outside() {
+        for (at, target, inside) in [
+            ("link", "file", true),
+            ("link", "./missing", true),
+            ("folder/link", "../file", true),
+            ("folder/link", "..", true),
+            ("link", "..", false),
+            ("folder/link", "../../file", false),
+            ("link", "/etc/passwd", false),
+            ("link", "folder/../file", false),
+        ] {
+            assert_eq!(
+                stays_inside(&path(at), Path::new(target)),
+                inside,
+                "{at} -> {target}"
+            );
+        }
+    }
+
+    #[test]
+    fn refused_entries_are_named_and_the_rest_is_described() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        write(root, "file", b"x");
+        write(
+            root,
+            ".ansar-alias-0123456789abcdef0123456789abcdef",
+            b"torn",
+        );
+        files::place_link(&root.join("link"), Path::new("/etc/passwd")).unwrap();
+        let _socket = UnixListener::bind(root.join("socket")).unwrap();
+        nix::unistd::mkfifo(&root.join("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let manifest = scan(root, None).unwrap().manifest;
+        let refused: Vec<_> = manifest.refused().map(|(_, other)| other).collect();
+        assert_eq!(
+            refused,
+            [Other::Alias, Other::Fifo, Other::LinkOutside, Other::Socket]
+        );
+        assert!(matches!(manifest.get(&path("file")), Some(Entry::File(_))));
+    }
+
+    #[test]
+    fn touched_file_has_the_same_content() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "file", b"same");
+        let before = scan(folder.path(), None).unwrap().manifest;
+        write(folder.path(), "file", b"same");
+        let after = scan(folder.path(), Some(&before)).unwrap().manifest;
+        let (before, after) = (before.get(&path("file")), after.get(&path("file")));
+        assert_eq!(before.unwrap().difference(after.unwrap()), None);
+        assert_ne!(before, after, "the stamps differ");
+    }
+}

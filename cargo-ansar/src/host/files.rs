@@ -1,0 +1,403 @@
+//! The file system: the only door to it.
+//!
+//! Owns how bytes get to disk so that a killed process leaves the old or the
+//! new file and never a torn one, and the one error type that says which
+//! operation failed on which path. Symlinks are never followed below a path
+//! that a caller hands in. Does not know what the files mean.
+
+mod identity;
+mod transfer;
+mod walk;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+pub use identity::{Hash, Identity, Kind, SETTLED_AFTER, Stamp, Stat, hash, now_ns, stat};
+pub use transfer::{How, Staged, clear_leftovers, is_alias, leftovers, transfer};
+pub use walk::{Walked, walk};
+
+/// The permissions of a folder that only its user may enter.
+pub const PRIVATE_FOLDER: u32 = 0o700;
+
+/// What failed, and on which path.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading bytes.
+    #[error("failed to read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Writing bytes, or bringing them to disk.
+    #[error("failed to write `{path}`")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Asking for kind, size and times.
+    #[error("failed to examine `{path}`")]
+    Examine {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Listing a folder, or what is below it.
+    #[error("failed to list `{path}`")]
+    List {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Making a folder.
+    #[error("failed to make the folder `{path}`")]
+    MakeFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Removing a file, a link, a folder or a tree.
+    #[error("failed to remove `{path}`")]
+    Remove {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Copying or linking a file.
+    #[error("failed to transfer `{from}` to `{to}`")]
+    Transfer {
+        /// Where the bytes are.
+        from: PathBuf,
+        /// Where they were to go.
+        to: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Making or reading a symlink.
+    #[error("failed to make or read the link `{path}`")]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Changing permissions.
+    #[error("failed to set the mode of `{path}`")]
+    SetMode {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file was written to while it was read.
+    #[error("`{path}` changed while it was read")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    /// Whether the cause is that the path is not there.
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::Read { source, .. }
+            | Self::Write { source, .. }
+            | Self::Examine { source, .. }
+            | Self::List { source, .. }
+            | Self::MakeFolder { source, .. }
+            | Self::Remove { source, .. }
+            | Self::Transfer { source, .. }
+            | Self::Link { source, .. }
+            | Self::SetMode { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Changed { .. } => false,
+        }
+    }
+}
+
+/// Reads a whole file.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads a whole file; `None` where there is none.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts `bytes` at `path` with exactly the permissions `mode`.
+///
+/// Whatever happens in between, also a loss of power, the path holds what was
+/// there before or all of `bytes`. The folder must exist.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let failed = |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let folder = folder_of(path);
+    let staged = Staged::reserve(folder);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(staged.path())
+        .map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.set_permissions(fs::Permissions::from_mode(mode))
+        .map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    staged.commit(path)?;
+    sync(folder)
+}
+
+/// Brings a file's bytes, or a folder's names, to disk.
+pub fn sync(path: &Path) -> Result<(), Error> {
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Makes a folder and those above it, each that is new private to the user.
+///
+/// One that exists keeps its permissions.
+pub fn make_private_folders(path: &Path) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE_FOLDER)
+        .create(path)
+        .map_err(|source| Error::MakeFolder {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Makes one folder with exactly the permissions `mode`, whatever the umask.
+///
+/// Nothing may be at `path`. It appears there with those permissions or not at
+/// all.
+pub fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
+    let failed = |source| Error::MakeFolder {
+        path: path.to_owned(),
+        source,
+    };
+    let staged = Staged::reserve(folder_of(path));
+    DirBuilder::new()
+        .mode(PRIVATE_FOLDER)
+        .create(staged.path())
+        .map_err(failed)?;
+    fs::set_permissions(staged.path(), fs::Permissions::from_mode(mode)).map_err(failed)?;
+    staged.commit(path)
+}
+
+/// Puts a symlink to `target` at `path`, over whatever file or link is there.
+pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
+    let staged = Staged::reserve(folder_of(path));
+    std::os::unix::fs::symlink(target, staged.path()).map_err(|source| Error::Link {
+        path: path.to_owned(),
+        source,
+    })?;
+    staged.commit(path)
+}
+
+/// What a symlink says, word for word.
+pub fn read_link(path: &Path) -> Result<PathBuf, Error> {
+    fs::read_link(path).map_err(|source| Error::Link {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Sets the permissions of a file or folder; a symlink is refused, never
+/// followed.
+pub fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
+    let set = if stat(path)?.kind == Kind::Link {
+        Err(io::Error::other("it is a symlink"))
+    } else {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    };
+    set.map_err(|source| Error::SetMode {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Removes whatever stands at `path` and is no folder; what is already gone is
+/// no error.
+pub fn remove_file(path: &Path) -> Result<(), Error> {
+    removed(path, fs::remove_file(path))
+}
+
+/// Removes a folder that is empty; what is already gone is no error.
+///
+/// Says `false`, and removes nothing, where something is in it.
+pub fn remove_empty_folder(path: &Path) -> Result<bool, Error> {
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        result => removed(path, result).map(|()| true),
+    }
+}
+
+/// Removes whatever stands at `path` and everything below it, never what a
+/// symlink points to; what is already gone is no error.
+pub fn remove_tree(path: &Path) -> Result<(), Error> {
+    match stat(path) {
+        Ok(stat) if stat.kind == Kind::Folder => {}
+        Ok(_) => return remove_file(path),
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    match fs::remove_dir_all(path) {
+        // A folder that its owner made read-only hides what is in it from the
+        // owner too; it is the owner who removes it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_folders(path)?;
+            removed(path, fs::remove_dir_all(path))
+        }
+        result => removed(path, result),
+    }
+}
+
+/// The path with every symlink in it resolved.
+pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
+    path.canonicalize().map_err(|source| Error::Examine {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The folder that holds `path`.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn removed(path: &Path, result: io::Result<()>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| Error::Remove {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Lets the user into every folder of a tree that is about to be removed.
+fn open_folders(root: &Path) -> Result<(), Error> {
+    set_mode(root, PRIVATE_FOLDER)?;
+    let listed = fs::read_dir(root).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = listed.map_err(|source| Error::List {
+        path: root.to_owned(),
+        source,
+    })?;
+    for entry in entries {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_folders(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replace_sets_bytes_and_mode_and_leaves_no_alias() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        replace(&path, b"one", 0o600).unwrap();
+        replace(&path, b"two", 0o640).unwrap();
+        assert_eq!(read(&path).unwrap(), b"two");
+        assert_eq!(stat(&path).unwrap().mode, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn replace_that_fails_leaves_no_alias() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken");
+        fs::create_dir_all(path.join("inside")).unwrap();
+        assert!(replace(&path, b"one", 0o600).is_err());
+        assert!(leftovers(folder.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn read_says_which_file_is_missing() {
+        let error = read(Path::new("/nowhere/at/all")).unwrap_err();
+        assert_eq!(error.to_string(), "failed to read `/nowhere/at/all`");
+        assert!(error.is_not_found());
+        assert!(
+            read_if_there(Path::new("/nowhere/at/all"))
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn make_private_folders_keeps_others_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        make_private_folders(&path).unwrap();
+        make_private_folders(&path).unwrap();
+        assert_eq!(stat(&path).unwrap().mode, 0o700);
+        assert_eq!(stat(&folder.path().join("a")).unwrap().mode, 0o700);
+    }
+
+    #[test]
+    fn remove_tree_spares_what_a_link_points_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, other) = (folder.path().join("tree"), folder.path().join("other"));
+        make_private_folders(&tree.join("deep")).unwrap();
+        make_private_folders(&other).unwrap();
+        replace(&other.join("precious"), b"1", 0o600).unwrap();
+        place_link(&tree.join("deep/link"), &other).unwrap();
+        set_mode(&tree.join("deep"), 0o500).unwrap();
+        remove_tree(&tree).unwrap();
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists());
+        assert!(other.join("precious").exists());
+
+        place_link(&tree, &other).unwrap();
+        remove_tree(&tree).unwrap();
+        assert!(other.join("precious").exists());
+    }
+
+    #[test]
+    fn set_mode_refuses_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        replace(&file, b"", 0o600).unwrap();
+        place_link(&link, &file).unwrap();
+        assert!(set_mode(&link, 0o777).is_err());
+        assert_eq!(stat(&file).unwrap().mode, 0o600);
+    }
+
+    #[test]
+    fn remove_empty_folder_leaves_a_full_one() {
+        let folder = tempfile::tempdir().unwrap();
+        make_private_folders(&folder.path().join("full/inside")).unwrap();
+        assert!(!remove_empty_folder(&folder.path().join("full")).unwrap());
+        assert!(remove_empty_folder(&folder.path().join("full/inside")).unwrap());
+        assert!(remove_empty_folder(&folder.path().join("full")).unwrap());
+    }
+}

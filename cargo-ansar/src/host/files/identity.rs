@@ -1,0 +1,378 @@
+//! What tells one state of a file from another: its identity, and its hash.
+//!
+//! Owns the rule for when an unchanged identity may stand in for unchanged
+//! bytes. Does not know what is compared with what.
+
+use std::fmt;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::Error;
+
+/// How long a file must have been left alone before its times may be trusted.
+///
+/// Times have a granularity (a clock tick on most file systems, two seconds on
+/// FAT): a file written twice within it looks the same both times. Git calls
+/// such an entry racily clean.
+pub const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symlink.
+    Link,
+    /// A Unix socket.
+    Socket,
+    /// A named pipe.
+    Fifo,
+    /// A device, or anything else.
+    Device,
+}
+
+/// Which file, in which state; equal identities mean equal bytes as far as the
+/// file system can tell.
+///
+/// Making a hard link to a file does not change its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// The file system.
+    pub device: u64,
+    /// The file in it; a number that is used again once the file is gone.
+    pub inode: u64,
+    /// In bytes.
+    pub size: u64,
+    /// When its bytes last changed, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+}
+
+/// What the file system says about a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// The nine permission bits.
+    pub mode: u32,
+    /// Which file in which state.
+    pub identity: Identity,
+    /// When anything about it last changed, its name and links included, in
+    /// nanoseconds since 1970. Nobody can set it back.
+    pub ctime_ns: i64,
+}
+
+impl Stat {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let kind = metadata.file_type();
+        let kind = if kind.is_file() {
+            Kind::File
+        } else if kind.is_dir() {
+            Kind::Folder
+        } else if kind.is_symlink() {
+            Kind::Link
+        } else if kind.is_socket() {
+            Kind::Socket
+        } else if kind.is_fifo() {
+            Kind::Fifo
+        } else {
+            Kind::Device
+        };
+        Self {
+            kind,
+            mode: metadata.mode() & 0o777,
+            identity: Identity {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+                size: metadata.size(),
+                mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            },
+            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// An identity as it was when the bytes were read, together with whether it
+/// may later be taken as proof that the bytes are still those.
+///
+/// Serialized as a tuple: a manifest holds very many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Tuple", into = "Tuple")]
+pub struct Stamp {
+    /// Which file in which state.
+    pub identity: Identity,
+    /// The change time, where it counts.
+    pub ctime_ns: Option<i64>,
+    /// Whether the file had been left alone long enough by then.
+    pub settled: bool,
+}
+
+/// Device, inode, size, mtime, ctime, settled.
+type Tuple = (u64, u64, u64, i64, Option<i64>, bool);
+
+impl Stamp {
+    /// For a file that nobody makes hard links to: its change time counts, so
+    /// that one written in place and given its old date back is seen.
+    ///
+    /// `now_ns` must have been taken before the bytes were read.
+    pub fn strict(stat: &Stat, now_ns: i64) -> Self {
+        Self {
+            identity: stat.identity,
+            ctime_ns: Some(stat.ctime_ns),
+            settled: is_settled(stat.identity.mtime_ns.max(stat.ctime_ns), now_ns),
+        }
+    }
+
+    /// For a file that others make hard links to, which changes its change
+    /// time and nothing else.
+    ///
+    /// `now_ns` must have been taken before the bytes were read.
+    pub fn linked(stat: &Stat, now_ns: i64) -> Self {
+        Self {
+            identity: stat.identity,
+            ctime_ns: None,
+            settled: is_settled(stat.identity.mtime_ns, now_ns),
+        }
+    }
+
+    /// Whether a file that now looks like `stat` has the bytes it had then.
+    ///
+    /// `false` says nothing: bytes decide.
+    pub fn vouches_for(&self, stat: &Stat) -> bool {
+        self.settled && self.matches(stat)
+    }
+
+    /// Whether `stat` looks as the file did then, settled or not.
+    pub fn matches(&self, stat: &Stat) -> bool {
+        stat.kind == Kind::File
+            && self.identity == stat.identity
+            && self.ctime_ns.is_none_or(|ctime| ctime == stat.ctime_ns)
+    }
+}
+
+impl From<Tuple> for Stamp {
+    fn from((device, inode, size, mtime_ns, ctime_ns, settled): Tuple) -> Self {
+        Self {
+            identity: Identity {
+                device,
+                inode,
+                size,
+                mtime_ns,
+            },
+            ctime_ns,
+            settled,
+        }
+    }
+}
+
+impl From<Stamp> for Tuple {
+    fn from(stamp: Stamp) -> Self {
+        let Identity {
+            device,
+            inode,
+            size,
+            mtime_ns,
+        } = stamp.identity;
+        (device, inode, size, mtime_ns, stamp.ctime_ns, stamp.settled)
+    }
+}
+
+/// The BLAKE3 hash of a file's bytes; hexadecimal where it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Hash(blake3::Hash);
+
+impl Hash {
+    /// The hash of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(blake3::hash(bytes))
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_hex())
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_hex()[..8])
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let hash = blake3::Hash::from_hex(&text)
+            .map_err(|_| de::Error::custom(format!("expected 64 hex digits, got `{text}`")))?;
+        Ok(Self(hash))
+    }
+}
+
+/// What stands at `path`; a symlink itself, not what it points to.
+pub fn stat(path: &Path) -> Result<Stat, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Stat::of(&metadata)),
+        Err(source) => Err(Error::Examine {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Hashes a regular file, and says what it looked like meanwhile.
+///
+/// A file that is written to while it is read is [`Error::Changed`]; one that
+/// is replaced by a rename is not, the old one is read to its end.
+pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = open_plain(path).map_err(failed)?;
+    let before = Stat::of(&file.metadata().map_err(failed)?);
+    if before.kind != Kind::File {
+        return Err(failed(std::io::Error::other("it is not a regular file")));
+    }
+    let mut hasher = blake3::Hasher::new();
+    // One more byte than expected, so that a file that grows is not chased.
+    let mut expected = (&file).take(before.identity.size.saturating_add(1));
+    hasher.update_reader(&mut expected).map_err(failed)?;
+    let after = Stat::of(&file.metadata().map_err(failed)?);
+    if before.identity != after.identity || hasher.count() != before.identity.size {
+        return Err(Error::Changed {
+            path: path.to_owned(),
+        });
+    }
+    Ok((Hash(hasher.finalize()), before))
+}
+
+/// The clock that file times are compared with: nanoseconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the door; a file's times are judged against the same clock that made them"
+)]
+pub fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    })
+}
+
+/// Opens a file for reading; not through a symlink, and without waiting for
+/// the other end of a pipe that took its place.
+fn open_plain(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
+        .open(path)
+}
+
+/// A time in the future is never settled: the clock went back.
+fn is_settled(changed_ns: i64, now_ns: i64) -> bool {
+    let margin = i64::try_from(SETTLED_AFTER.as_nanos()).unwrap_or(i64::MAX);
+    changed_ns.saturating_add(margin) <= now_ns
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::files;
+
+    fn file(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        files::replace(&path, bytes, 0o600).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn hash_is_that_of_the_bytes() {
+        let (_folder, path) = file(b"some bytes");
+        let (hash, seen) = hash(&path).unwrap();
+        assert_eq!(hash, Hash::of(b"some bytes"));
+        assert_eq!(seen, stat(&path).unwrap());
+        let json = serde_json::to_string(&hash).unwrap();
+        assert_eq!(serde_json::from_str::<Hash>(&json).unwrap(), hash);
+        assert!(serde_json::from_str::<Hash>("\"abc\"").is_err());
+    }
+
+    #[test]
+    fn hash_refuses_links_folders_and_what_never_ends() {
+        let (folder, path) = file(b"");
+        let link = folder.path().join("link");
+        files::place_link(&link, &path).unwrap();
+        assert!(hash(&link).is_err());
+        assert!(hash(folder.path()).is_err());
+        assert!(hash(Path::new("/dev/zero")).is_err());
+    }
+
+    #[test]
+    fn hard_link_keeps_the_identity_and_changes_only_the_change_time() {
+        let (folder, path) = file(b"x");
+        let before = stat(&path).unwrap();
+        fs::hard_link(&path, folder.path().join("second")).unwrap();
+        let after = stat(&path).unwrap();
+        assert_eq!(before.identity, after.identity);
+        assert!(Stamp::linked(&before, i64::MAX).vouches_for(&after));
+    }
+
+    #[test]
+    fn young_or_future_times_do_not_vouch() {
+        let (_folder, path) = file(b"x");
+        let seen = stat(&path).unwrap();
+        let changed = seen.identity.mtime_ns.max(seen.ctime_ns);
+        assert!(!Stamp::strict(&seen, changed + 1_999_999_999).vouches_for(&seen));
+        assert!(!Stamp::strict(&seen, changed - 1).vouches_for(&seen));
+        assert!(Stamp::strict(&seen, changed + 2_000_000_000).vouches_for(&seen));
+    }
+
+    #[test]
+    fn strict_stamp_sees_an_old_date_put_back() {
+        let (_folder, path) = file(b"one");
+        let before = stat(&path).unwrap();
+        let stamp = Stamp::strict(&before, i64::MAX);
+        let changed = std::iter::repeat_with(|| {
+            fs::write(&path, b"two").unwrap();
+            let date = u64::try_from(before.identity.mtime_ns).unwrap();
+            let date = SystemTime::UNIX_EPOCH + Duration::from_nanos(date);
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(date)
+                .unwrap();
+            stat(&path).unwrap()
+        })
+        .find(|now| now.ctime_ns != before.ctime_ns)
+        .unwrap();
+        assert_eq!(changed.identity, before.identity);
+        assert!(!stamp.vouches_for(&changed));
+    }
+
+    #[test]
+    fn stamp_survives_json() {
+        let (_folder, path) = file(b"x");
+        let stamp = Stamp::strict(&stat(&path).unwrap(), now_ns());
+        let json = serde_json::to_string(&stamp).unwrap();
+        assert_eq!(serde_json::from_str::<Stamp>(&json).unwrap(), stamp);
+    }
+}

@@ -1,0 +1,236 @@
+//! Putting a file in place through an alias: written beside its target under a
+//! name of its own, then renamed over it.
+//!
+//! Owns the aliases' names. A process that is killed leaves the old or the new
+//! file, and at most an alias, which the next one finds by its name and clears.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::{Error, folder_of, remove_file, remove_tree, set_mode, sync};
+
+/// How every alias begins.
+///
+/// An alias is this and 32 hexadecimal digits, whatever its target is called,
+/// so that it fits where the target's name has the greatest length. A name of
+/// exactly this form is reserved: it is never deployed and always cleared. A
+/// name that only begins so is an ordinary name.
+const ALIAS: &str = ".ansar-alias-";
+
+/// How bytes get from one place to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// A hard link where the file system allows it, else a copy: no bytes
+    /// move, but whoever writes into one writes into both.
+    Link,
+    /// A copy; one that shares blocks where the file system can.
+    Copy,
+}
+
+/// Whether a file name is an alias's.
+pub fn is_alias(name: &OsStr) -> bool {
+    name.as_bytes()
+        .strip_prefix(ALIAS.as_bytes())
+        .is_some_and(|rest| {
+            rest.len() == 32
+                && rest
+                    .iter()
+                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        })
+}
+
+/// Something that stands ready under an alias.
+///
+/// Dropped before it is committed, it is removed again.
+#[derive(Debug)]
+pub struct Staged {
+    alias: PathBuf,
+    committed: bool,
+}
+
+impl Staged {
+    /// Puts the bytes and the permissions of `from` under an alias in
+    /// `folder`; not yet synced.
+    pub fn stage(from: &Path, folder: &Path, how: How) -> Result<Self, Error> {
+        let staged = Self::reserve(folder);
+        // Whatever the reason that a link cannot be made, a copy may do, and
+        // where it does not its error is the one that tells.
+        if how == How::Link && fs::hard_link(from, &staged.alias).is_ok() {
+            return Ok(staged);
+        }
+        fs::copy(from, &staged.alias).map_err(|source| Error::Transfer {
+            from: from.to_owned(),
+            to: folder.to_owned(),
+            source,
+        })?;
+        Ok(staged)
+    }
+
+    /// A new alias in `folder`, with nothing there yet.
+    pub(super) fn reserve(folder: &Path) -> Self {
+        let name = format!("{ALIAS}{}", uuid::Uuid::new_v4().simple());
+        Self {
+            alias: folder.join(name),
+            committed: false,
+        }
+    }
+
+    /// Where it stands.
+    pub fn path(&self) -> &Path {
+        &self.alias
+    }
+
+    /// Sets its permissions.
+    pub fn set_mode(&self, mode: u32) -> Result<(), Error> {
+        set_mode(&self.alias, mode)
+    }
+
+    /// Brings its bytes to disk.
+    pub fn sync(&self) -> Result<(), Error> {
+        sync(&self.alias)
+    }
+
+    /// Renames it to `to`, over whatever file is there.
+    ///
+    /// The new name itself is on disk once its folder is synced.
+    pub fn commit(mut self, to: &Path) -> Result<(), Error> {
+        fs::rename(&self.alias, to).map_err(|source| Error::Transfer {
+            from: self.alias.clone(),
+            to: to.to_owned(),
+            source,
+        })?;
+        self.committed = true;
+        // Renaming one link of a file over another link of it does nothing at
+        // all, successfully: the alias stays.
+        remove_file(&self.alias)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.committed {
+            // The next one clears what cannot be removed now.
+            let _ = remove_tree(&self.alias);
+        }
+    }
+}
+
+/// Puts the bytes and permissions of `from` at `to`, not synced.
+///
+/// For what can be transferred again when it is lost; otherwise stage, sync,
+/// commit, and sync the folder.
+pub fn transfer(from: &Path, to: &Path, how: How) -> Result<(), Error> {
+    Staged::stage(from, folder_of(to), how)?.commit(to)
+}
+
+/// The aliases that killed processes left in a folder, not below it; none
+/// where there is no folder.
+///
+/// Only for who knows that no other process is at work there.
+pub fn leftovers(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::List {
+        path: folder.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if is_alias(&entry.file_name()) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Removes the [`leftovers`] of a folder and says how many there were.
+pub fn clear_leftovers(folder: &Path) -> Result<usize, Error> {
+    let found = leftovers(folder)?;
+    for alias in &found {
+        remove_tree(alias)?;
+    }
+    Ok(found.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::files;
+
+    fn is_one_file(one: &Path, other: &Path) -> bool {
+        files::stat(one).unwrap().identity == files::stat(other).unwrap().identity
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn transfer_links_or_copies_and_keeps_the_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        files::replace(&at("from"), b"bytes", 0o751).unwrap();
+        transfer(&at("from"), &at("link"), How::Link).unwrap();
+        transfer(&at("from"), &at("copy"), How::Copy).unwrap();
+        assert!(is_one_file(&at("from"), &at("link")));
+        assert!(!is_one_file(&at("from"), &at("copy")));
+        assert_eq!(files::read(&at("copy")).unwrap(), b"bytes");
+        assert_eq!(files::stat(&at("copy")).unwrap().mode, 0o751);
+        assert_eq!(names(folder.path()), ["copy", "from", "link"]);
+    }
+
+    #[test]
+    fn transfer_over_a_link_to_the_same_file_leaves_no_alias() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        files::replace(&at("from"), b"bytes", 0o700).unwrap();
+        transfer(&at("from"), &at("to"), How::Link).unwrap();
+        transfer(&at("from"), &at("to"), How::Link).unwrap();
+        assert_eq!(names(folder.path()), ["from", "to"]);
+    }
+
+    #[test]
+    fn transfer_that_fails_leaves_the_old_file_and_no_alias() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        files::replace(&at("to"), b"old", 0o700).unwrap();
+        let error = transfer(&at("gone"), &at("to"), How::Link).unwrap_err();
+        assert!(error.is_not_found());
+        assert_eq!(files::read(&at("to")).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["to"]);
+    }
+
+    #[test]
+    fn longest_name_is_transferred() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = folder.path().join("n".repeat(255));
+        files::replace(&long, b"x", 0o600).unwrap();
+        transfer(&long, &folder.path().join("m".repeat(255)), How::Copy).unwrap();
+    }
+
+    #[test]
+    fn only_the_exact_form_is_an_alias() {
+        let folder = tempfile::tempdir().unwrap();
+        let user = folder.path().join(".ansar-alias-of-mine");
+        files::replace(&user, b"x", 0o600).unwrap();
+        let left = Staged::reserve(folder.path()).path().to_owned();
+        files::replace(&left, b"x", 0o600).unwrap();
+        let left_folder = Staged::reserve(folder.path()).path().to_owned();
+        files::make_private_folders(&left_folder).unwrap();
+        assert_eq!(clear_leftovers(folder.path()).unwrap(), 2);
+        assert_eq!(names(folder.path()), [".ansar-alias-of-mine"]);
+        assert!(leftovers(&folder.path().join("gone")).unwrap().is_empty());
+    }
+}

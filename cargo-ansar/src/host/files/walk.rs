@@ -1,0 +1,106 @@
+//! Listing everything below a folder.
+
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::{Error, Stat, is_alias};
+
+/// One thing below a folder.
+#[derive(Debug, Clone)]
+pub struct Walked {
+    /// Where, relative to the folder.
+    pub path: PathBuf,
+    /// What it looks like.
+    pub stat: Stat,
+    /// Whether its name is an alias's; what is in such a folder is not listed.
+    pub alias: bool,
+}
+
+/// Everything below `root`: a folder before what is in it, names bytewise.
+///
+/// `None` where there is no `root`. It may itself be a symlink; none below it
+/// is followed. What vanishes meanwhile is left out.
+pub fn walk(root: &Path) -> Result<Option<Vec<Walked>>, Error> {
+    match root.metadata() {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => {
+            return Err(Error::List {
+                path: root.to_owned(),
+                source: std::io::Error::from(std::io::ErrorKind::NotADirectory),
+            });
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(Error::List {
+                path: root.to_owned(),
+                source,
+            });
+        }
+    }
+    let mut found = Vec::new();
+    let mut walk = WalkDir::new(root)
+        .min_depth(1)
+        .sort_by_file_name()
+        .into_iter();
+    while let Some(step) = walk.next() {
+        let step = step.and_then(|entry| Ok((entry.metadata()?, entry)));
+        let (metadata, entry) = match step {
+            Ok(step) => step,
+            Err(error) if vanished(&error) => continue,
+            Err(error) => {
+                return Err(Error::List {
+                    path: error.path().unwrap_or(root).to_owned(),
+                    source: error.into(),
+                });
+            }
+        };
+        let alias = is_alias(entry.file_name());
+        if alias && metadata.is_dir() {
+            walk.skip_current_dir();
+        }
+        let path = entry.path();
+        found.push(Walked {
+            path: path.strip_prefix(root).unwrap_or(path).to_owned(),
+            stat: Stat::of(&metadata),
+            alias,
+        });
+    }
+    Ok(Some(found))
+}
+
+fn vanished(error: &walkdir::Error) -> bool {
+    // A root that goes away meanwhile is not an empty one.
+    error.depth() > 0
+        && error
+            .io_error()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::files;
+
+    #[test]
+    fn walk_is_sorted_and_follows_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        files::make_private_folders(&at("b/deep")).unwrap();
+        files::replace(&at("b/deep/file"), b"x", 0o600).unwrap();
+        files::replace(&at("b.txt"), b"x", 0o600).unwrap();
+        files::place_link(&at("a"), &at("b")).unwrap();
+        let found = walk(folder.path()).unwrap().unwrap();
+        let paths: Vec<_> = found.iter().map(|one| one.path.to_str().unwrap()).collect();
+        assert_eq!(paths, ["a", "b", "b/deep", "b/deep/file", "b.txt"]);
+    }
+
+    #[test]
+    fn walk_tells_a_missing_root_from_one_that_is_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root");
+        assert!(walk(&path).unwrap().is_none());
+        files::replace(&path, b"x", 0o600).unwrap();
+        assert!(walk(&path).is_err());
+    }
+}

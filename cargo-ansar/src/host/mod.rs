@@ -1,0 +1,6 @@
+//! The only door to the world: files, the clock, the environment, processes.
+//!
+//! It knows how things are done on this platform and nothing about why; no
+//! word of the domain (role, home, deploy) belongs here.
+
+pub mod files;
