@@ -76,6 +76,12 @@ fn nothing_of_the_developers_environment_is_passed_on() {
 }
 
 #[test]
+fn the_tool_is_started_as_cargo_starts_it() {
+    let workspace = Workspace::new();
+    workspace.ansar(["--version"]).run().success();
+}
+
+#[test]
 fn loopback_addresses_are_distinct_and_can_be_bound() {
     let addresses: std::collections::BTreeSet<_> = (0..300).map(|_| loopback()).collect();
     assert_eq!(addresses.len(), 300);
