@@ -68,8 +68,9 @@ mod retry;
 mod settings;
 
 pub use component::context::{Context, Folder, Stop};
+pub use component::declaration::Declaration;
 pub use component::main;
-pub use component::parameter::{Component, Declaration, Input, Parameter, Ready, Settings, Supply};
+pub use component::parameter::{Component, Input, Parameter, Ready, Settings, Supply};
 pub use contract::lifecycle::{Aborted, Ack, Cannot, Faulted, Maybe};
 pub use contract::line::{Level, Tag};
 pub use contract::message::Message;

@@ -10,7 +10,7 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, Command};
 use serde_json::Value;
 
-use super::parameter::Declaration;
+use super::declaration::Declaration;
 use crate::contract::launch::{self, CallSignature, Origin};
 use crate::contract::line::Level;
 

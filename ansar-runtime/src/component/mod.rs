@@ -10,6 +10,7 @@
 mod arguments;
 mod attempt;
 pub(crate) mod context;
+pub(crate) mod declaration;
 mod panics;
 pub(crate) mod parameter;
 mod place;
@@ -23,8 +24,9 @@ use tokio::task::LocalSet;
 use self::arguments::{Arguments, Request};
 use self::attempt::{Attempts, encoded};
 use self::context::{Context, Process, Stop};
+use self::declaration::Declaration;
 use self::panics::Panics;
-use self::parameter::{Component, Declaration, Supply};
+use self::parameter::{Component, Supply};
 use self::place::Place;
 use crate::contract;
 use crate::contract::lifecycle::{Aborted, Faulted};

@@ -3,19 +3,12 @@
 use serde_json::Value;
 
 use super::context::Context;
+use super::declaration::Declaration;
 use crate::contract::lifecycle::Faulted;
 use crate::contract::notice::Notice;
 use crate::host::notify::Notifier;
 use crate::lifecycle::IntoReturned;
 use crate::settings::{Schema, Tunable};
-
-/// What a component's parameters ask for, known before it runs.
-#[derive(Debug, Default)]
-pub struct Declaration {
-    pub(crate) settings: Option<Schema>,
-    pub(crate) input: Option<Schema>,
-    pub(crate) announces: bool,
-}
 
 /// What one attempt is given.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::USAGE;
 use super::arguments::{Arguments, Request};
-use super::parameter::Declaration;
+use super::declaration::Declaration;
 use crate::contract::layout::{Area, HOME_FILE, Redirects};
 use crate::contract::lifecycle::Faulted;
 use crate::contract::message::Envelope;

@@ -47,7 +47,11 @@ impl Write for LogStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match io::stderr().write(bytes) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                dup2_stderr(File::options().write(true).open("/dev/null")?)?;
+                // Stray prints go the same way, see [`Outlet::guard`], and a
+                // `println!` that fails would be a panic.
+                let nowhere = File::options().write(true).open("/dev/null")?;
+                dup2_stdout(&nowhere)?;
+                dup2_stderr(&nowhere)?;
                 Ok(bytes.len())
             }
             other => other,

@@ -1,0 +1,85 @@
+//! Does one thing of those that a component can say or do, by its input.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ansar_runtime::{Aborted, Context, Error, Input, Result, TestReport};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Topic {
+    /// An object below the main one, and another below that.
+    #[default]
+    Children,
+    /// Events of the `tracing` crate, of every level.
+    Events,
+    /// A panic in a task, which is not the component's.
+    Task,
+    /// A thread that blocks, and looks at Stop now and then.
+    Thread,
+    /// A comparison of texts of several lines.
+    Difference,
+    /// Three hundred checks, of which every third fails.
+    Many,
+    /// An error that nobody expected.
+    Error,
+}
+
+async fn talks(cx: Context, Input(topic): Input<Topic>) -> Result<TestReport> {
+    cx.console(format_args!("Talking of {topic:?}"));
+    match topic {
+        Topic::Children => children(&cx),
+        Topic::Events => events(),
+        Topic::Task => task(&cx).await?,
+        Topic::Thread => thread(&cx).await?,
+        Topic::Difference => {
+            cx.test_eq("one\ntwo\nthree\n", "one\n2\nthree\n");
+        }
+        Topic::Many => {
+            for number in 0..300 {
+                cx.test(number % 3 != 0, format_args!("check {number}"));
+            }
+        }
+        Topic::Error => {
+            "no number".parse::<u32>()?;
+        }
+    }
+    Ok(cx.report())
+}
+
+fn children(cx: &Context) {
+    let child = cx.child("child");
+    child.enter("SPEAKING");
+    child.console("first line\nsecond line");
+    child.child("grandchild").debug("as well");
+}
+
+fn events() {
+    tracing::error!("an error");
+    tracing::warn!(count = 3, "a warning");
+    tracing::info!("an info");
+    tracing::debug!("a debug");
+    tracing::trace!(target: "elsewhere", "a trace");
+}
+
+async fn task(cx: &Context) -> Result<()> {
+    let joined = tokio::task::spawn_local(async { panic!("this task panics") }).await;
+    cx.test(joined.is_err(), "a task's panic is its own");
+    Ok(())
+}
+
+async fn thread(cx: &Context) -> Result<(), Error> {
+    let own = cx.clone();
+    let stopped = tokio::task::spawn_blocking(move || {
+        own.console("Blocking");
+        while !own.stop().wait_blocking(Duration::from_millis(10)) {}
+        own.console("Heard Stop");
+    });
+    stopped.await?;
+    Err(Aborted {}.into())
+}
+
+fn main() -> ExitCode {
+    ansar_runtime::main(talks)
+}

@@ -1,0 +1,84 @@
+//! The executables of this workspace, as cargo builds them.
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use cargo_metadata::Message;
+
+/// One executable.
+struct Bin {
+    package: String,
+    path: PathBuf,
+}
+
+/// Built once for all tests of a process. No lock of cargo's is held while
+/// tests run, so this cannot wait for the `cargo test` above it.
+static BINS: LazyLock<BTreeMap<String, Bin>> = LazyLock::new(build);
+
+/// The path of the executable `name`.
+///
+/// # Panics
+///
+/// Where no member of the workspace has such a bin.
+#[track_caller]
+pub fn executable(name: &str) -> &'static Path {
+    match BINS.get(name) {
+        Some(bin) => &bin.path,
+        None => panic!("no bin `{name}` among {:?}", BINS.keys()),
+    }
+}
+
+/// The names of the bins of the member `package`, sorted.
+pub fn bins_of(package: &str) -> Vec<&'static str> {
+    let of_package = BINS.iter().filter(|(_, bin)| bin.package == package);
+    of_package.map(|(name, _)| name.as_str()).collect()
+}
+
+/// The root of the workspace under test.
+pub fn repository() -> &'static Path {
+    let member = Path::new(env!("CARGO_MANIFEST_DIR"));
+    member.parent().unwrap_or(member)
+}
+
+/// The cargo that runs these tests, not rustup's stand-in for it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo says in the environment where it is"
+)]
+pub(crate) fn cargo() -> PathBuf {
+    std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests start real processes")]
+fn build() -> BTreeMap<String, Bin> {
+    let mut command = Command::new(cargo());
+    command
+        .args(["build", "--workspace", "--bins"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(repository())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let mut child = command.spawn().expect("cargo starts");
+    let messages = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+    let bins = Message::parse_stream(messages)
+        .filter_map(
+            |message| match message.expect("cargo's messages are read") {
+                Message::CompilerArtifact(artifact) => {
+                    let package = artifact.manifest_path.parent()?.file_name()?.to_owned();
+                    let path = artifact.executable?.into_std_path_buf();
+                    Some((artifact.target.name, Bin { package, path }))
+                }
+                _ => None,
+            },
+        )
+        .collect();
+    let status = child.wait().expect("cargo ends");
+    assert!(status.success(), "the executables do not build: {status}");
+    bins
+}

@@ -1,0 +1,172 @@
+//! A program to be started in a sandbox.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::output::Output;
+use crate::running::Running;
+use crate::sandbox::Sandbox;
+use crate::stream::Stream;
+
+/// A program to be started: in the working folder of its sandbox, with nothing
+/// of the developer's environment, in a process group of its own, its stdin
+/// empty and its other streams read.
+pub struct Program<'s> {
+    sandbox: &'s Sandbox,
+    command: Command,
+    stdin: Stdin,
+}
+
+enum Stdin {
+    Empty,
+    Holds(String),
+    Open,
+}
+
+impl<'s> Program<'s> {
+    #[expect(clippy::disallowed_methods, reason = "tests start real processes")]
+    pub(crate) fn new(sandbox: &'s Sandbox, program: &OsStr) -> Self {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .current_dir(sandbox.path())
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self {
+            sandbox,
+            command,
+            stdin: Stdin::Empty,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Sets variables.
+    #[must_use]
+    pub fn envs<N, V>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        self.command.envs(variables);
+        self
+    }
+
+    /// Works in `folder`, relative to the sandbox's working folder.
+    #[must_use]
+    pub fn in_dir(mut self, folder: impl AsRef<Path>) -> Self {
+        self.command.current_dir(self.sandbox.path().join(folder));
+        self
+    }
+
+    /// Gives `text` on stdin, then its end.
+    #[must_use]
+    pub fn stdin(mut self, text: &str) -> Self {
+        self.stdin = Stdin::Holds(text.to_owned());
+        self
+    }
+
+    /// Keeps stdin open until [`Running::close_stdin`].
+    #[must_use]
+    pub fn open_stdin(mut self) -> Self {
+        self.stdin = Stdin::Open;
+        self
+    }
+
+    /// Sends stdout elsewhere.
+    #[must_use]
+    pub fn stdout(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stdout(to);
+        self
+    }
+
+    /// Sends stderr elsewhere.
+    #[must_use]
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stderr(to);
+        self
+    }
+
+    /// The same program with what `redirections` of a shell do to its streams:
+    /// `2>&-` closes stderr, `>/dev/full` fills stdout's disk.
+    #[must_use]
+    pub fn redirected(self, redirections: &str) -> Self {
+        let mut shell = Self::new(self.sandbox, "sh".as_ref());
+        shell
+            .command
+            .args(["-c", &format!("exec \"$0\" \"$@\" {redirections}")])
+            .arg(self.command.get_program())
+            .args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            if let Some(value) = value {
+                shell.command.env(name, value);
+            }
+        }
+        if let Some(folder) = self.command.get_current_dir() {
+            shell.command.current_dir(folder);
+        }
+        shell.stdin = self.stdin;
+        shell
+    }
+
+    /// Runs the program to its end.
+    #[track_caller]
+    pub fn run(self) -> Output {
+        self.start().wait()
+    }
+
+    /// Starts the program.
+    #[track_caller]
+    pub fn start(mut self) -> Running<'s> {
+        self.command.stdin(match self.stdin {
+            Stdin::Empty => Stdio::null(),
+            Stdin::Holds(_) | Stdin::Open => Stdio::piped(),
+        });
+        let mut child = match self.command.spawn() {
+            Ok(child) => child,
+            Err(error) => panic!("{:?} does not start: {error}", self.command),
+        };
+        let stdin = match (self.stdin, child.stdin.take()) {
+            (Stdin::Holds(text), Some(mut pipe)) => {
+                // On a thread, for the program may read late or never.
+                std::thread::spawn(move || {
+                    let _ = pipe.write_all(text.as_bytes());
+                });
+                None
+            }
+            (_, pipe) => pipe,
+        };
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take();
+        Running::new(
+            format!("{:?}", self.command),
+            child,
+            stdin,
+            stdout.map_or_else(Stream::nothing, Stream::of),
+            stderr.map_or_else(Stream::nothing, Stream::of),
+        )
+    }
+}

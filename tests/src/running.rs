@@ -1,0 +1,191 @@
+//! A program that runs.
+
+use std::marker::PhantomData;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ExitStatus};
+use std::sync::mpsc::{Receiver, channel};
+use std::{fs, thread};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+
+use crate::deadline::{PATIENCE, eventually};
+use crate::output::Output;
+use crate::sandbox::Sandbox;
+use crate::stream::Stream;
+
+/// A program that runs. Dropping it kills its process group.
+pub struct Running<'s> {
+    command: String,
+    child: Child,
+    pid: Pid,
+    ended: Receiver<()>,
+    stdin: Option<ChildStdin>,
+    stdout: Stream,
+    stderr: Stream,
+    /// How far [`Running::wait_for_next`] has looked, on stdout and stderr.
+    seen: [usize; 2],
+    /// The sandbox that looks for what is left outlives the program.
+    sandbox: PhantomData<&'s Sandbox>,
+}
+
+impl Running<'_> {
+    pub(crate) fn new(
+        command: String,
+        child: Child,
+        stdin: Option<ChildStdin>,
+        stdout: Stream,
+        stderr: Stream,
+    ) -> Self {
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let (end, ended) = channel();
+        // It watches and leaves the reaping to `wait`: until then the pid is
+        // this program's and nobody else's.
+        thread::spawn(move || {
+            let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+            let _ = end.send(());
+        });
+        Self {
+            command,
+            child,
+            pid,
+            ended,
+            stdin,
+            stdout,
+            stderr,
+            seen: [0; 2],
+            sandbox: PhantomData,
+        }
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until a line of stderr holds `text`, and returns the first such
+    /// line, which may have been written before the call.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) -> String {
+        match self.stderr.line_with(text, 0) {
+            Some((line, _)) => line,
+            None => self.fail(&format!("no line of stderr holds `{text}`")),
+        }
+    }
+
+    /// Waits until a line of stderr holds `text`, behind the one that the call
+    /// before found.
+    #[track_caller]
+    pub fn wait_for_next(&mut self, text: &str) -> String {
+        let Some((line, seen)) = self.stderr.line_with(text, self.seen[1]) else {
+            self.fail(&format!("no further line of stderr holds `{text}`"))
+        };
+        self.seen[1] = seen;
+        line
+    }
+
+    /// Waits until a line of stdout holds `text`, behind the one that the call
+    /// before found.
+    #[track_caller]
+    pub fn wait_for_next_on_stdout(&mut self, text: &str) -> String {
+        let Some((line, seen)) = self.stdout.line_with(text, self.seen[0]) else {
+            self.fail(&format!("no further line of stdout holds `{text}`"))
+        };
+        self.seen[0] = seen;
+        line
+    }
+
+    /// Sends a signal to the process alone, as `kill PID` does.
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid, signal).expect("a process that is not reaped can be signalled");
+    }
+
+    /// Sends a signal to the whole group, as control-c does.
+    #[track_caller]
+    pub fn signal_group(&self, signal: Signal) {
+        killpg(self.pid, signal).expect("a process that is not reaped has a group");
+    }
+
+    /// Waits until every signal sent so far has reached the process, and says
+    /// whether it still runs.
+    #[track_caller]
+    pub fn outlives_its_signals(&self) -> bool {
+        let path = format!("/proc/{}/status", self.pid);
+        let status = eventually(|| {
+            let status = fs::read_to_string(&path).ok()?;
+            let pending = |line: &str| {
+                let (name, mask) = line.split_once(':')?;
+                (name == "SigPnd" || name == "ShdPnd").then(|| mask.trim().to_owned())
+            };
+            let mut masks = status.lines().filter_map(pending);
+            masks
+                .all(|mask| mask.bytes().all(|digit| digit == b'0'))
+                .then_some(status)
+        });
+        match status {
+            Some(status) => !status.contains("\nState:\tZ"),
+            None => self.fail("a signal does not reach the process"),
+        }
+    }
+
+    /// Closes the stdin that was kept open.
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits for the end of the process and of its streams, also those that
+    /// processes below it hold.
+    ///
+    /// # Panics
+    ///
+    /// Where that does not come within [`PATIENCE`]; the group is killed.
+    #[track_caller]
+    pub fn wait(mut self) -> Output {
+        if self.ended.recv_timeout(PATIENCE).is_err() {
+            let _ = killpg(self.pid, Signal::SIGKILL);
+            self.fail("the process does not end");
+        }
+        let status = self.reap();
+        if !(self.stdout.ended() && self.stderr.ended()) {
+            self.fail("the process has ended, but its streams are still open");
+        }
+        self.output(status)
+    }
+
+    fn reap(&mut self) -> ExitStatus {
+        // Only here, and once: the status stays with the child.
+        self.child.wait().expect("a child can be waited for")
+    }
+
+    fn output(&self, status: ExitStatus) -> Output {
+        Output {
+            command: self.command.clone(),
+            stdout: self.stdout.text(),
+            stderr: self.stderr.text(),
+            status,
+        }
+    }
+
+    #[track_caller]
+    fn fail(&self, what: &str) -> ! {
+        let so_far = self.output(ExitStatus::from_raw(0));
+        panic!(
+            "{what}\n$ {}\n--- stdout so far\n{}\n--- stderr so far\n{}",
+            so_far.command, so_far.stdout, so_far.stderr
+        )
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // Whoever waited has reaped: the group may be somebody else's by now.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = killpg(self.pid, Signal::SIGKILL);
+            let _ = self.child.wait();
+            // The others of the group are not ours to wait for.
+            let _ = eventually(|| killpg(self.pid, None).err());
+        }
+    }
+}

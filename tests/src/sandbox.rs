@@ -1,0 +1,214 @@
+//! The world of one test: folders, environment, and the processes in it.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{fs, process, thread};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::deadline::eventually;
+use crate::executables::{cargo, executable};
+use crate::program::Program;
+
+/// The variable that marks every process of a sandbox, however far down.
+const MARK: &str = "ANSAR_TEST_ID";
+
+/// The world of one test.
+///
+/// Dropping it removes its folder. Where the test did not fail already, it
+/// fails if a process that was started in the sandbox still runs, or if
+/// something is left in the folder for temporary files. What runs is killed.
+pub struct Sandbox {
+    folder: TempDir,
+    id: String,
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sandbox {
+    /// A sandbox among the system's temporary files, far from any workspace.
+    pub fn new() -> Self {
+        Self::among(&temporary_files())
+    }
+
+    /// A sandbox in `folder`.
+    pub(crate) fn among(folder: &Path) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("ansar-test-")
+            .tempdir_in(folder)
+            .expect("a folder for the test is made");
+        for part in ["work", "home", "config", "tmp"] {
+            fs::create_dir(folder.path().join(part)).expect("the folder is empty");
+        }
+        let id = format!("{}-{}", process::id(), unique());
+        Self { folder, id }
+    }
+
+    /// The working folder of every program in the sandbox.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    /// The user's configuration folder in the sandbox.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("config")
+    }
+
+    /// Writes a file, relative to the working folder; its path. Folders are
+    /// made where missing.
+    #[track_caller]
+    pub fn write(&self, path: impl AsRef<Path>, text: &str) -> PathBuf {
+        let path = self.path().join(path);
+        let folder = path.parent().expect("a file is in a folder");
+        fs::create_dir_all(folder).expect("the folder is made");
+        fs::write(&path, text).expect("the file is written");
+        path
+    }
+
+    /// Reads a file, relative to the working folder.
+    #[track_caller]
+    pub fn read(&self, path: impl AsRef<Path>) -> String {
+        let path = self.path().join(path);
+        match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => panic!("`{}` is not read: {error}", path.display()),
+        }
+    }
+
+    /// The component `name`.
+    #[track_caller]
+    pub fn component(&self, name: &str) -> Program<'_> {
+        self.program(executable(name))
+    }
+
+    /// `cargo-ansar`, as cargo starts it for `cargo ansar ARGUMENTS`. Cargo
+    /// below it is offline.
+    pub fn ansar<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Program<'_> {
+        self.program(executable("cargo-ansar"))
+            .arg("ansar")
+            .args(arguments)
+            .envs(toolchain())
+    }
+
+    /// Any program, by its path or by its name in `PATH`.
+    pub fn program(&self, program: impl AsRef<OsStr>) -> Program<'_> {
+        let part = |name| self.folder.path().join(name).into_os_string();
+        Program::new(self, program.as_ref()).envs([
+            ("PATH", variable("PATH").unwrap_or_default()),
+            ("HOME", part("home")),
+            ("XDG_CONFIG_HOME", part("config")),
+            ("TMPDIR", part("tmp")),
+            ("LC_ALL", "C".into()),
+            (MARK, self.id.as_str().into()),
+        ])
+    }
+
+    /// The processes of the sandbox that run now: pid and command line.
+    pub fn processes(&self) -> BTreeMap<i32, String> {
+        let mark = format!("{MARK}={}", self.id);
+        let entries = fs::read_dir("/proc").expect("there is a /proc");
+        entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let pid = path.file_name()?.to_str()?.parse().ok()?;
+                // A process that has ended, and one of somebody else's, cannot
+                // be read.
+                let environment = fs::read(path.join("environ")).ok()?;
+                let mut variables = environment.split(|byte| *byte == 0);
+                variables.find(|variable| *variable == mark.as_bytes())?;
+                let command = fs::read(path.join("cmdline")).unwrap_or_default();
+                let command = String::from_utf8_lossy(&command).replace('\0', " ");
+                Some((pid, command))
+            })
+            .collect()
+    }
+
+    /// Checks that nothing that was started in the sandbox runs now.
+    #[track_caller]
+    pub fn is_still(&self) {
+        let left = self.processes();
+        assert!(left.is_empty(), "processes are left behind: {left:?}");
+    }
+
+    fn kill_all(&self) {
+        // What a process starts while it is being killed is met next time.
+        let none_left = eventually(|| {
+            let left = self.processes();
+            for pid in left.keys() {
+                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+            }
+            left.is_empty().then_some(())
+        });
+        assert!(none_left.is_some(), "processes cannot be killed");
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let left = self.processes();
+        self.kill_all();
+        if thread::panicking() {
+            return;
+        }
+        assert!(left.is_empty(), "processes are left behind: {left:?}");
+        let temporary: Vec<_> = fs::read_dir(self.folder.path().join("tmp"))
+            .expect("the sandbox is there")
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        assert!(temporary.is_empty(), "files are left behind: {temporary:?}");
+    }
+}
+
+/// A loopback address that no other test has, so that components keep their
+/// ports while tests run side by side.
+pub fn loopback() -> Ipv4Addr {
+    let [_, _, middle, low] = process::id().to_be_bytes();
+    let [_, _, high, count] = unique().to_be_bytes();
+    // 127.0.x.y belongs to everybody, and the last byte is neither 0 nor 255.
+    Ipv4Addr::new(127, 1 + (middle ^ low) % 254, high, 1 + count % 254)
+}
+
+/// What cargo tells its subcommands about itself.
+pub(crate) fn toolchain() -> Vec<(&'static str, OsString)> {
+    let home = variable("HOME").map(PathBuf::from).unwrap_or_default();
+    let folder =
+        |name, usual: &str| variable(name).unwrap_or_else(|| home.join(usual).into_os_string());
+    let mut variables = vec![
+        ("CARGO", cargo().into_os_string()),
+        ("CARGO_HOME", folder("CARGO_HOME", ".cargo")),
+        ("RUSTUP_HOME", folder("RUSTUP_HOME", ".rustup")),
+        ("CARGO_NET_OFFLINE", "true".into()),
+    ];
+    variables.extend(variable("RUSTUP_TOOLCHAIN").map(|name| ("RUSTUP_TOOLCHAIN", name)));
+    variables
+}
+
+/// A number that this process has not used yet.
+fn unique() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn temporary_files() -> PathBuf {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(std::env::temp_dir);
+    FOLDER.clone()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a sandbox picks what it keeps of the environment"
+)]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}

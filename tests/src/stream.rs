@@ -1,0 +1,95 @@
+//! What a process writes, read while it runs.
+
+use std::io::Read;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::deadline::PATIENCE;
+
+/// Everything that came through a pipe so far.
+#[derive(Clone, Default)]
+pub(crate) struct Stream(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    captured: Mutex<Captured>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Captured {
+    bytes: Vec<u8>,
+    closed: bool,
+}
+
+impl Stream {
+    /// Reads `pipe` to its end, on a thread of its own.
+    pub(crate) fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let stream = Self::default();
+        let shared = stream.0.clone();
+        std::thread::spawn(move || {
+            let mut chunk = vec![0; 1 << 16];
+            loop {
+                let read = pipe.read(&mut chunk).unwrap_or(0);
+                let mut captured = shared.lock();
+                captured.bytes.extend_from_slice(&chunk[..read]);
+                captured.closed = read == 0;
+                shared.more.notify_all();
+                if captured.closed {
+                    return;
+                }
+            }
+        });
+        stream
+    }
+
+    /// A stream that nothing comes through.
+    pub(crate) fn nothing() -> Self {
+        let stream = Self::default();
+        stream.0.lock().closed = true;
+        stream
+    }
+
+    /// The text so far; what is no UTF-8 is replaced.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().bytes).into_owned()
+    }
+
+    /// Waits for the first whole line from byte `from` on that holds `text`;
+    /// the line, and the byte behind it. `None` where the stream ends first,
+    /// or patience does.
+    pub(crate) fn line_with(&self, text: &str, from: usize) -> Option<(String, usize)> {
+        let mut from = from;
+        let mut found = None;
+        self.0.wait(|captured| {
+            while let Some(length) = captured.bytes[from..].iter().position(|b| *b == b'\n') {
+                let line = String::from_utf8_lossy(&captured.bytes[from..from + length]);
+                from += length + 1;
+                if line.contains(text) {
+                    found = Some((line.into_owned(), from));
+                    return true;
+                }
+            }
+            captured.closed
+        });
+        found
+    }
+
+    /// Waits until nobody can write any more; whether that is so.
+    pub(crate) fn ended(&self) -> bool {
+        self.0.wait(|captured| captured.closed)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Captured> {
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `enough`; false where patience ends first.
+    fn wait(&self, mut enough: impl FnMut(&Captured) -> bool) -> bool {
+        let waited = self
+            .more
+            .wait_timeout_while(self.lock(), PATIENCE, |captured| !enough(captured));
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+}

@@ -1,0 +1,55 @@
+//! Components, run by hand and as an engine would run them.
+
+mod lifecycle;
+mod role;
+mod settings;
+mod streams;
+mod table;
+mod talks;
+mod terminals;
+
+use std::path::PathBuf;
+
+use tests::{Program, Sandbox};
+
+const ACK: &str = "ansar.create.lifecycle.Ack";
+const ABORTED: &str = "ansar.create.lifecycle.Aborted";
+const FAULTED: &str = "ansar.create.lifecycle.Faulted";
+const MAYBE: &str = "ansar.create.lifecycle.Maybe";
+const REPORT: &str = "ansar.create.test.TestReport";
+
+/// A home as far as a component reads one, made by hand.
+struct Home<'s> {
+    sandbox: &'s Sandbox,
+}
+
+impl<'s> Home<'s> {
+    fn new(sandbox: &'s Sandbox) -> Self {
+        let home = Self { sandbox };
+        home.write("home.json", "{}");
+        home
+    }
+
+    fn path(&self) -> PathBuf {
+        self.sandbox.path().join("home")
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        self.sandbox.write(self.path().join(path), text);
+    }
+
+    /// `executable` in the role `role`, as `run` starts it.
+    fn role(&self, executable: &str, role: &str) -> Program<'s> {
+        self.sandbox.component(executable).args([
+            "--call-signature=o",
+            "--point-of-origin=3",
+            &format!("--home-path={}", self.path().display()),
+            &format!("--role-name={role}"),
+        ])
+    }
+}
+
+/// The variable by which a component knows its parent; these tests are it.
+fn this_parent() -> (&'static str, String) {
+    ("ANSAR_PARENT", std::process::id().to_string())
+}

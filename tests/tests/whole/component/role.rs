@@ -1,0 +1,210 @@
+//! A component as a role of a home, as an engine starts it.
+
+use serde_json::json;
+use tests::{Notices, Sandbox, Signal, loopback};
+
+use super::{ABORTED, FAULTED, Home, MAYBE, REPORT, this_parent};
+
+#[test]
+fn a_role_has_the_settings_and_the_model_that_its_home_keeps() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    let host = loopback().to_string();
+    let settings = json!({"value": {"host": host}}).to_string();
+    home.write("settings/server-0.json", &settings);
+    home.write("settings/test-client.json", &settings);
+    home.write(
+        "model/server-0/word-map.json",
+        r#"{"value": [["fervent", "eager"], ["fly", "droll"]]}"#,
+    );
+    let server = home.role("server", "server-0").start();
+    server.wait_for("Ready");
+    let output = home.role("client", "test-client").run();
+    let report = output.success().returned(REPORT);
+    assert_eq!(
+        (&report["passed"], &report["failed"]),
+        (&json!(2), &json!(1))
+    );
+    server.signal(Signal::SIGTERM);
+    server.wait().success().returned(ABORTED);
+}
+
+#[test]
+fn an_area_that_is_redirected_is_read_where_it_is() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    let elsewhere = sandbox.path().join("elsewhere");
+    let redirect = json!({"redirect": {"settings": elsewhere}});
+    home.write("home.json", &redirect.to_string());
+    home.write("settings/nap.json", r#"{"value": {"seconds": 600}}"#);
+    sandbox.write("elsewhere/nap.json", r#"{"value": {"seconds": 0.5}}"#);
+    let output = home.role("snooze", "nap").run();
+    output.success().stderr_has("Do nothing for 0.5 seconds");
+}
+
+#[test]
+fn a_role_that_is_asked_states_its_defaults_and_not_what_is_kept() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    home.write("settings/client-0.json", r#"{"value": {"port": 7}}"#);
+    let stored = sandbox.component("client");
+    stored
+        .args(["--store-settings", "--port=8"])
+        .run()
+        .success();
+    let ask = |argument: &str| {
+        let asked = home.role("client", "client-0").arg("--dump-settings");
+        asked.arg(argument).run().success().json()["value"]["port"].clone()
+    };
+    assert_eq!(ask("--debug-level=NONE"), 65432);
+    assert_eq!(ask("--port=9"), 9);
+    home.write("input/t.json", r#"{"value": "many"}"#);
+    let asked = home.role("talks", "t").arg("--dump-input").run();
+    assert_eq!(asked.success().json(), json!({"value": "children"}));
+}
+
+#[test]
+fn a_role_without_an_output_signature_prints_nothing() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    let output = home.role("noop", "noop-0").arg("--call-signature=").run();
+    output.success().stdout_is("");
+}
+
+#[test]
+fn files_of_a_home_that_do_not_fit_are_named() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    home.write("settings/client-0.json", "{\"value\": {\n\"port\": -1}}");
+    let output = home.role("client", "client-0").run();
+    output
+        .code(2)
+        .stderr_has("settings/client-0.json:2:")
+        .stderr_has("field `port`")
+        .returned(FAULTED);
+    home.write(
+        "entry/noop-0.json",
+        r#"{"value": {"retry": {"first_steps": [-1]}}}"#,
+    );
+    let output = home.role("noop", "noop-0").run();
+    output
+        .code(2)
+        .stderr_has("entry/noop-0.json")
+        .stderr_has("first_steps");
+    home.write("home.json", "{");
+    let output = home.role("noop", "noop-1").run();
+    output.code(2).stderr_has("home.json:1:");
+}
+
+#[test]
+fn attempts_that_find_nobody_are_exhausted() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    home.write(
+        "entry/test-client.json",
+        r#"{"value": {"executable": "client", "retry": {"first_steps": [0.01, 0.02]}}}"#,
+    );
+    let host = format!("--host={}", loopback());
+    let output = home.role("client", "test-client").arg(host).run();
+    let fault = output.code(1).returned(FAULTED);
+    assert_eq!(fault["attempts"], 3);
+    assert_eq!(fault["last"][0], MAYBE);
+    let reason = fault["last"][1]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("Connection refused"), "{reason}");
+    assert_eq!(output.log("Pausing for 0.010000 seconds").len(), 1);
+    assert_eq!(output.log("Pausing for 0.020000 seconds").len(), 1);
+    assert_eq!(output.log("Session error").len(), 3);
+}
+
+#[test]
+fn an_attempt_that_succeeds_ends_the_retries() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    home.write(
+        "entry/test-client.json",
+        r#"{"value": {"retry": {"regular_steps": 0.01}}}"#,
+    );
+    let host = format!("--host={}", loopback());
+    let notices = Notices::listen(&sandbox);
+    let client = home.role("client", "test-client").arg(&host);
+    let client = client.env("NOTIFY_SOCKET", notices.path()).start();
+    client.wait_for("Pausing for");
+    let server = home.role("server", "server-0").arg(&host).start();
+    let output = client.wait();
+    let report = output.success().returned(REPORT);
+    assert_eq!(report["failed"], 3);
+    // The pauses that nobody takes note of may be lost, the introduction not.
+    assert_eq!(notices.next()["X_ANSAR_CONTRACT"], "1");
+    assert_eq!(notices.next()["X_ANSAR_ATTEMPT"], "1");
+    assert_eq!(notices.next()["X_ANSAR_RETRY_IN"], "0.01");
+    assert_eq!(notices.next()["X_ANSAR_ATTEMPT"], "2");
+    server.signal(Signal::SIGINT);
+    server.wait().success();
+}
+
+#[test]
+fn stop_ends_a_pause_between_attempts() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    home.write(
+        "entry/test-client.json",
+        r#"{"value": {"retry": {"regular_steps": 600}}}"#,
+    );
+    let host = format!("--host={}", loopback());
+    let client = home.role("client", "test-client").arg(host).start();
+    client.wait_for("Pausing for");
+    client.signal(Signal::SIGTERM);
+    client.wait().success().returned(ABORTED);
+}
+
+#[test]
+fn a_component_tells_its_engine_what_it_does() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    let notices = Notices::listen(&sandbox);
+    let address = loopback();
+    let server = home
+        .role("server", "server-0")
+        .arg(format!("--host={address}"))
+        .env("NOTIFY_SOCKET", notices.path())
+        .envs([this_parent()])
+        .start();
+    let hello = notices.next();
+    assert_eq!(hello["X_ANSAR_ROLE"], "server-0");
+    assert_eq!(hello["X_ANSAR_CONTRACT"], "1");
+    assert_eq!(hello["X_ANSAR_ANNOUNCES"], "1");
+    assert_eq!(notices.next()["READY"], "1");
+    assert!(std::net::TcpStream::connect((address, 65432)).is_ok());
+    server.signal(Signal::SIGINT);
+    let stopping = notices.next();
+    assert_eq!(stopping["STOPPING"], "1");
+    assert_eq!(stopping["X_ANSAR_ROLE"], "server-0");
+    server.wait().success().returned(ABORTED);
+
+    let noop = home.role("noop", "noop-0");
+    noop.env("NOTIFY_SOCKET", notices.path()).run().success();
+    assert_eq!(notices.next()["X_ANSAR_ANNOUNCES"], "0");
+}
+
+#[test]
+fn a_component_run_by_hand_tells_nobody() {
+    let sandbox = Sandbox::new();
+    let notices = Notices::listen(&sandbox);
+    let by_hand = sandbox.component("noop");
+    by_hand.env("NOTIFY_SOCKET", notices.path()).run().success();
+    let home = Home::new(&sandbox);
+    let in_a_home = home.role("noop", "noop-0");
+    in_a_home
+        .env("NOTIFY_SOCKET", notices.path())
+        .run()
+        .success();
+    assert_eq!(notices.next()["X_ANSAR_ROLE"], "noop-0");
+}
+
+#[test]
+fn an_engine_that_is_gone_is_no_failure() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    let noop = home.role("noop", "noop-0");
+    noop.env("NOTIFY_SOCKET", "/nowhere/notify").run().success();
+}

@@ -1,0 +1,99 @@
+//! A component keeps its result, whatever is done to its streams.
+
+use tests::Sandbox;
+
+use super::{ACK, REPORT};
+
+#[test]
+fn a_stray_print_lands_in_the_log_and_not_in_the_result() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.component("prints").run();
+    let report = output.success().returned(REPORT);
+    assert_eq!(report["passed"], 1);
+    output.stderr_has("a stray print");
+    assert!(!output.stdout.contains("a stray print"));
+}
+
+#[test]
+fn a_closed_stdout_is_no_failure() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.component("noop").redirected(">&-").run();
+    output
+        .success()
+        .stdout_is("")
+        .stderr_has("Log this and exit");
+}
+
+#[test]
+fn a_full_disk_under_the_result_is_a_failure_that_says_so() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.component("noop").redirected(">/dev/full").run();
+    output
+        .code(1)
+        .stderr_has("failed to write the result, No space left on device");
+    let dump = sandbox
+        .component("snooze")
+        .arg("--dump-settings")
+        .redirected(">/dev/full")
+        .run();
+    dump.code(1).stderr_has("failed to write the result");
+}
+
+#[test]
+fn a_closed_stderr_keeps_the_result() {
+    let sandbox = Sandbox::new();
+    for name in ["noop", "prints"] {
+        let output = sandbox.component(name).redirected("2>&-").run();
+        assert_eq!(output.success().stderr, "");
+        output.message();
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_keeps_the_result() {
+    let sandbox = Sandbox::new();
+    for name in ["noop", "prints", "floods"] {
+        let (reader, writer) = std::io::pipe().expect("a pipe is made");
+        drop(reader);
+        // The log meets the closed pipe first: at this level it has a line for
+        // what comes before the function.
+        let program = sandbox.component(name).arg("--debug-level=TRACE");
+        program.stderr(writer).run().success().message();
+    }
+}
+
+#[test]
+fn a_result_that_nobody_reads_is_no_failure() {
+    let sandbox = Sandbox::new();
+    let (reader, writer) = std::io::pipe().expect("a pipe is made");
+    drop(reader);
+    let output = sandbox.component("noop").stdout(writer).run();
+    output.success().stderr_lacks("failed");
+}
+
+#[test]
+fn closed_standard_streams_all_at_once_are_no_failure() {
+    let sandbox = Sandbox::new();
+    let program = sandbox.component("noop").redirected("<&- >&- 2>&-");
+    program.run().success();
+}
+
+#[test]
+fn the_result_goes_to_a_file_that_is_named() {
+    let sandbox = Sandbox::new();
+    let output = sandbox
+        .component("noop")
+        .arg("--output-file=result.json")
+        .run();
+    output.success().stdout_is("");
+    let result: serde_json::Value =
+        serde_json::from_str(&sandbox.read("result.json")).expect("the file holds JSON");
+    assert_eq!(result["value"][0], ACK);
+    let nowhere = sandbox
+        .component("noop")
+        .arg("--output-file=/proc/no/file")
+        .run();
+    nowhere
+        .code(1)
+        .stderr_has("failed to write `/proc/no/file`");
+}

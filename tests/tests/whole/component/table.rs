@@ -1,0 +1,166 @@
+//! Every fixture does what its row of the table says.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use test_fixtures::{Ends, FIXTURES, Fixture, Returns};
+use tests::{Output, Program, Sandbox, Signal, bins_of, loopback};
+
+use super::{FAULTED, Home, this_parent};
+
+fn fixture(name: &str) -> &'static Fixture {
+    let named = FIXTURES.iter().find(|fixture| fixture.name == name);
+    named.unwrap_or_else(|| panic!("no row `{name}`"))
+}
+
+/// Runs a fixture as its row says it ends.
+fn holds(name: &str, arguments: &[&str]) -> (Sandbox, Output) {
+    let sandbox = Sandbox::new();
+    let row = fixture(name);
+    let output = end(row, &sandbox, arguments);
+    output.stderr_has(row.logs);
+    match row.returns {
+        Returns::Message(name) => {
+            output.success().returned(name);
+        }
+        Returns::Fault(text) => {
+            let fault = output.code(1).returned(FAULTED);
+            assert!(fault.to_string().contains(text), "{fault}");
+        }
+        Returns::Nothing => {
+            output.stdout_is("");
+            assert!(matches!(output.status.code(), None | Some(0)));
+        }
+    }
+    (sandbox, output)
+}
+
+fn end(row: &Fixture, sandbox: &Sandbox, arguments: &[&str]) -> Output {
+    let with = |program: Program<'_>| -> Output {
+        let program = program.args(arguments).arg("--debug-level=DEBUG");
+        if row.ends == Ends::Itself {
+            return program.run();
+        }
+        let running = program.start();
+        running.wait_for(row.logs);
+        if row.ends == Ends::Stopped {
+            running.signal(Signal::SIGINT);
+            return running.wait();
+        }
+        for signal in [Signal::SIGINT, Signal::SIGTERM] {
+            running.signal(signal);
+            assert!(running.outlives_its_signals(), "{signal} ended it");
+        }
+        running.signal(Signal::SIGKILL);
+        let output = running.wait();
+        output.killed_by(Signal::SIGKILL);
+        output
+    };
+    if row.ends == Ends::Killed {
+        // By hand a second signal ends any component that hears it.
+        with(
+            Home::new(sandbox)
+                .role(row.name, row.name)
+                .envs([this_parent()]),
+        )
+    } else {
+        with(sandbox.component(row.name))
+    }
+}
+
+#[test]
+fn every_fixture_has_a_row() {
+    let rows: BTreeSet<_> = FIXTURES.iter().map(|fixture| fixture.name).collect();
+    assert_eq!(rows.len(), FIXTURES.len());
+    assert_eq!(rows, bins_of("test-fixtures").into_iter().collect());
+}
+
+/// A row that no test of this file holds is a row that nobody holds.
+#[test]
+fn every_row_is_held() {
+    for row in &FIXTURES {
+        let call = format!("holds(\"{}\"", row.name);
+        assert!(include_str!("table.rs").contains(&call), "{call}");
+    }
+}
+
+#[test]
+fn noop() {
+    holds("noop", &[]);
+}
+
+#[test]
+fn snooze() {
+    holds("snooze", &[]);
+}
+
+#[test]
+fn zombie() {
+    holds("zombie", &[]);
+}
+
+#[test]
+fn server() {
+    holds("server", &[&format!("--host={}", loopback())]);
+}
+
+#[test]
+fn client() {
+    holds("client", &[&format!("--host={}", loopback())]);
+}
+
+#[test]
+fn panics() {
+    holds("panics", &[]);
+}
+
+#[test]
+fn stubborn() {
+    holds("stubborn", &[]);
+}
+
+#[test]
+fn hangs() {
+    holds("hangs", &[]);
+}
+
+#[test]
+fn silent() {
+    let (_sandbox, output) = holds("silent", &[]);
+    assert_eq!(output.status.signal(), None);
+}
+
+#[test]
+fn prints() {
+    holds("prints", &[]);
+}
+
+#[test]
+fn strays() {
+    let (sandbox, output) = holds("strays", &[]);
+    let log = output.log("Left (");
+    let pid = log[0]
+        .rsplit_once("Left (")
+        .map(|(_, pid)| pid.trim_end_matches(')'));
+    let pid: i32 = pid
+        .and_then(|pid| pid.parse().ok())
+        .expect("a pid is logged");
+    let left: Vec<_> = sandbox.processes().into_keys().collect();
+    assert_eq!(left, [pid], "only the grandchild is left");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the grandchild is there");
+    let gone = tests::eventually(|| sandbox.processes().is_empty().then_some(()));
+    assert_eq!(gone, Some(()));
+}
+
+#[test]
+fn floods() {
+    let (_sandbox, output) = holds("floods", &[]);
+    assert_eq!(output.log("Line ").len(), 100_000);
+}
+
+#[test]
+fn talks() {
+    holds("talks", &[]);
+}

@@ -1,0 +1,5 @@
+//! The whole-program tests: one executable, for one link.
+
+mod component;
+mod floors;
+mod harness;
