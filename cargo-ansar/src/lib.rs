@@ -3,8 +3,15 @@
 //!
 //! Floors, lowest first; imports go down only: `model` and `event`, then
 //! `host`, then `home`, `delta`, `supervise` and `suite`, then `ops`, then
-//! `report`, then `cli`.
+//! `report`, then `cli`. `ARCHITECTURE.md` is the map.
 
+pub mod cli;
 pub mod delta;
+pub mod event;
+pub mod home;
 pub mod host;
 pub mod model;
+pub mod ops;
+pub mod report;
+pub mod suite;
+pub mod supervise;

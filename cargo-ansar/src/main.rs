@@ -1,3 +1,7 @@
 //! The executable behind `cargo ansar`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cargo_ansar::cli::main()
+}

@@ -9,6 +9,7 @@ mod identity;
 mod transfer;
 mod walk;
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -139,6 +140,36 @@ pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether there is a regular file, links followed.
+pub fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// The names in a folder, in no order; none where there is no folder.
+pub fn names(folder: &Path) -> Result<Vec<OsString>, Error> {
+    let failed = |source| Error::List {
+        path: folder.to_owned(),
+        source,
+    };
+    match fs::read_dir(folder) {
+        Ok(entries) => entries
+            .map(|entry| entry.map(|entry| entry.file_name()).map_err(failed))
+            .collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Opens a file at its end, made where missing, for the user alone.
+pub fn open_to_append(path: &Path) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).read(true).mode(0o600);
+    options.open(path).map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Puts `bytes` at `path` with exactly the permissions `mode`.

@@ -3,4 +3,11 @@
 //! It knows how things are done on this platform and nothing about why; no
 //! word of the domain (role, home, deploy) belongs here.
 
+pub mod cargo;
+pub mod clock;
+pub mod environment;
 pub mod files;
+pub mod lock;
+pub mod notices;
+pub mod process;
+pub mod signal;

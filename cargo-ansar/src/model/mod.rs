@@ -6,6 +6,7 @@
 //! processes are unknown here, and so are homes and what runs in them.
 
 pub mod description;
+pub mod ending;
 pub mod name;
 pub mod proposal;
 pub mod search;

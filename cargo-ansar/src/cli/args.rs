@@ -1,0 +1,462 @@
+//! What can be typed: clap definitions, and their translation to options.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Read};
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::line::Level;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::name::ExecutableName;
+use crate::model::template::{RoleTemplate, Series};
+use crate::ops::build;
+use crate::ops::locate::Places;
+use crate::ops::set::Encoding;
+use crate::report::printer::Verbosity;
+
+/// Build, deploy, run and test a Rust application that is several processes
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo ansar",
+    bin_name = "cargo ansar",
+    version,
+    subcommand_required = true
+)]
+pub struct Cargo {
+    #[command(flatten)]
+    pub(super) general: General,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// The flags of every command.
+#[derive(Debug, Args)]
+pub struct General {
+    /// The home to use [default: `.ansar-home` at the workspace root]
+    #[arg(long, global = true, env = "ANSAR_HOME", value_name = "PATH")]
+    home_path: Option<PathBuf>,
+    /// The manifest of the workspace
+    #[arg(long, global = true, value_name = "PATH")]
+    manifest_path: Option<PathBuf>,
+    /// Stop running roles that are in the way
+    #[arg(short, long, global = true)]
+    pub(super) force: bool,
+    /// Show the log lines of roles: NONE, FAULT, WARNING, CONSOLE, OBJECT, TRACE, DEBUG
+    #[arg(long, global = true, value_name = "LEVEL")]
+    debug_level: Option<Level>,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: Color,
+    /// Tell warnings and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Tell what happens to every role
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+impl General {
+    pub(super) fn places(&self, folder: PathBuf) -> Places {
+        Places {
+            folder,
+            manifest_path: self.manifest_path.clone(),
+            home_path: self.home_path.clone(),
+        }
+    }
+
+    pub(super) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        }
+    }
+
+    pub(super) fn level(&self) -> Level {
+        self.debug_level.unwrap_or(Level::None)
+    }
+
+    fn manifest_flag(&self) -> Vec<OsString> {
+        let path = self.manifest_path.iter();
+        path.flat_map(|path| ["--manifest-path".into(), path.into()])
+            .collect()
+    }
+}
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Color {
+    /// On a terminal that has it.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    pub(super) fn apply(self) {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+
+    fn flag(self) -> OsString {
+        match self {
+            Self::Auto => "--color=auto",
+            Self::Always => "--color=always",
+            Self::Never => "--color=never",
+        }
+        .into()
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Propose a description of the workspace's roles, in its `Cargo.toml`
+    Init(SharedArgs),
+    /// Build the executables that the home needs, nothing else
+    Build(BuildArgs),
+    /// Build, deploy what changed, run the test roles, and judge
+    Test(TestArgs),
+    /// Make a home
+    Create(CreateArgs),
+    /// Remove a home and everything in it
+    Destroy(HomeArgs),
+    /// Add roles to the home
+    Add(AddArgs),
+    /// List the roles of the home
+    List(ListArgs),
+    /// Run roles in the foreground, to completion
+    Run(RunArgs),
+    /// Set a property of roles
+    Set(SetArgs),
+}
+
+/// Cargo's flags that do not change what is built.
+#[derive(Debug, Args)]
+pub struct SharedArgs {
+    /// Use `Cargo.lock` as it is
+    #[arg(long, help_heading = "Build")]
+    locked: bool,
+    /// Do not use the network
+    #[arg(long, help_heading = "Build")]
+    offline: bool,
+    /// Both of these
+    #[arg(long, help_heading = "Build")]
+    frozen: bool,
+}
+
+impl SharedArgs {
+    pub(super) fn shared(&self, general: &General) -> Vec<OsString> {
+        let mut flags = general.manifest_flag();
+        for (given, flag) in [
+            (self.locked, "--locked"),
+            (self.offline, "--offline"),
+            (self.frozen, "--frozen"),
+        ] {
+            if given {
+                flags.push(flag.into());
+            }
+        }
+        flags
+    }
+}
+
+/// Cargo's flags for a build.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    #[command(flatten)]
+    shared: SharedArgs,
+    /// Look for executables in this package only
+    #[arg(short, long, value_name = "SPEC", help_heading = "Build")]
+    package: Vec<String>,
+    /// Build with optimizations
+    #[arg(short, long, conflicts_with = "profile", help_heading = "Build")]
+    release: bool,
+    /// Build with this profile
+    #[arg(long, value_name = "NAME", help_heading = "Build")]
+    profile: Option<String>,
+    #[command(flatten)]
+    features: clap_cargo::Features,
+    /// Where Cargo builds
+    #[arg(long, value_name = "DIRECTORY", help_heading = "Build")]
+    target_dir: Option<PathBuf>,
+    /// How many jobs Cargo runs at once
+    #[arg(long, value_name = "N", help_heading = "Build")]
+    build_jobs: Option<NonZero<usize>>,
+}
+
+impl BuildArgs {
+    pub(super) fn options(&self, general: &General) -> build::Options {
+        let mut flags: Vec<OsString> = Vec::new();
+        if self.release {
+            flags.push("--release".into());
+        }
+        let mut valued = |flag: &str, value: Option<OsString>| {
+            flags.extend(value.into_iter().flat_map(|value| [flag.into(), value]));
+        };
+        valued("--profile", self.profile.as_ref().map(Into::into));
+        valued("--target-dir", self.target_dir.as_ref().map(Into::into));
+        let jobs = self.build_jobs.map(|jobs| jobs.to_string().into());
+        valued("--jobs", jobs);
+        let features = &self.features.features;
+        valued(
+            "--features",
+            (!features.is_empty()).then(|| features.join(",").into()),
+        );
+        if self.features.all_features {
+            flags.push("--all-features".into());
+        }
+        if self.features.no_default_features {
+            flags.push("--no-default-features".into());
+        }
+        flags.push(general.color.flag());
+        if general.quiet {
+            flags.push("--quiet".into());
+        }
+        build::Options {
+            shared: self.shared.shared(general),
+            build: flags,
+            packages: self.package.clone(),
+        }
+    }
+}
+
+/// Which roles.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Regular expressions, matched against whole role names; none means all
+    #[arg(value_name = "SEARCH")]
+    pub(super) patterns: Vec<String>,
+    /// Only roles of this executable
+    #[arg(long, value_name = "NAME")]
+    pub(super) executable: Option<ExecutableName>,
+    /// Roles that do not match
+    #[arg(short, long)]
+    pub(super) invert_search: bool,
+}
+
+impl fmt::Display for SearchArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let patterns: Vec<_> = self.patterns.iter().map(|p| format!("`{p}`")).collect();
+        if patterns.is_empty() {
+            return f.write_str("the search");
+        }
+        f.write_str(&patterns.join(", "))
+    }
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
+    /// How long each test role may run, retries included, as in `30s`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) timeout: Option<Duration>,
+    /// How many test roles run at once [default: all]
+    #[arg(short, long, value_name = "N")]
+    pub(super) jobs: Option<NonZero<usize>>,
+    /// End everything at the first failure
+    #[arg(long)]
+    pub(super) fail_fast: bool,
+    /// Build and deploy, and run nothing
+    #[arg(long, conflicts_with = "list")]
+    pub(super) no_run: bool,
+    /// List the test roles, and do nothing
+    #[arg(long)]
+    pub(super) list: bool,
+    #[command(flatten)]
+    pub(super) build: BuildArgs,
+}
+
+/// Arguments of `create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// Where [default: as for `--home-path`]
+    pub(super) home: Option<PathBuf>,
+    /// Use the executables in this folder, in place
+    #[arg(long, value_name = "PATH")]
+    redirect_bin: Option<PathBuf>,
+    /// Keep locks in this folder
+    #[arg(long, value_name = "PATH")]
+    redirect_lock: Option<PathBuf>,
+    /// Keep properties in this folder
+    #[arg(long, value_name = "PATH")]
+    redirect_entry: Option<PathBuf>,
+    /// Keep settings in this folder
+    #[arg(long, value_name = "PATH")]
+    redirect_settings: Option<PathBuf>,
+    /// Keep input in this folder
+    #[arg(long, value_name = "PATH")]
+    redirect_input: Option<PathBuf>,
+    /// Keep logs in this folder
+    #[arg(long, value_name = "PATH")]
+    redirect_logs: Option<PathBuf>,
+    /// Keep resources in this folder
+    #[arg(long, value_name = "PATH")]
+    redirect_resource: Option<PathBuf>,
+    /// Keep temporary files in this folder
+    #[arg(long, value_name = "PATH")]
+    redirect_tmp: Option<PathBuf>,
+    /// Keep models in this folder
+    #[arg(long, value_name = "PATH")]
+    redirect_model: Option<PathBuf>,
+}
+
+impl CreateArgs {
+    pub(super) fn redirects(&self) -> BTreeMap<Area, PathBuf> {
+        let all = [
+            (Area::Bin, &self.redirect_bin),
+            (Area::Lock, &self.redirect_lock),
+            (Area::Entry, &self.redirect_entry),
+            (Area::Settings, &self.redirect_settings),
+            (Area::Input, &self.redirect_input),
+            (Area::Logs, &self.redirect_logs),
+            (Area::Resource, &self.redirect_resource),
+            (Area::Tmp, &self.redirect_tmp),
+            (Area::Model, &self.redirect_model),
+        ];
+        let given = all.into_iter();
+        given
+            .filter_map(|(area, path)| Some((area, path.clone()?)))
+            .collect()
+    }
+}
+
+/// Arguments of a command about a whole home.
+#[derive(Debug, Args)]
+pub struct HomeArgs {
+    /// Which [default: as for `--home-path`]
+    pub(super) home: Option<PathBuf>,
+}
+
+/// Arguments of `add`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Any other `--name=value` is a setting of the component, \
+                        and so is everything behind `--`."
+)]
+pub struct AddArgs {
+    /// What the roles run
+    pub(super) executable: ExecutableName,
+    /// Their names, with `{executable}`, `{number}` and `{uuid}`
+    #[arg(default_value = "{executable}-{number}")]
+    pub(super) role: RoleTemplate,
+    /// Where [default: as for `--home-path`]
+    pub(super) home: Option<PathBuf>,
+    /// The first number
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    start: u64,
+    /// How many roles
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    count: u64,
+    /// What is added to the number each time
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    step: u64,
+    /// Take settings from FILE
+    #[arg(long, value_name = "FILE")]
+    pub(super) settings_file: Option<PathBuf>,
+    /// Take the input from FILE
+    #[arg(long, value_name = "FILE")]
+    pub(super) input_file: Option<PathBuf>,
+    #[arg(skip)]
+    pub(super) settings: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(super) build: BuildArgs,
+}
+
+impl AddArgs {
+    pub(super) fn series(&self) -> Series {
+        Series {
+            start: self.start,
+            count: self.count,
+            step: self.step,
+        }
+    }
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
+    /// Executables and sizes, too
+    #[arg(short, long)]
+    pub(super) long_listing: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
+    /// Look for sources in this folder first
+    #[arg(long, value_name = "DIR")]
+    pub(super) code_path: Option<PathBuf>,
+    /// Print what the reports say instead of the results
+    #[arg(long)]
+    pub(super) test_run: bool,
+}
+
+/// A property that can be set.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Property {
+    /// When a role tries again.
+    Retry,
+}
+
+/// Arguments of `set`.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// Which property
+    pub(super) property: Property,
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
+    /// Take its value from FILE instead of stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "not_set")]
+    encoding_file: Option<PathBuf>,
+    /// Unset it
+    #[arg(long)]
+    not_set: bool,
+}
+
+impl SetArgs {
+    pub(super) fn encoding(&self) -> io::Result<Encoding> {
+        if self.not_set {
+            return Ok(Encoding::NotSet);
+        }
+        if let Some(path) = &self.encoding_file {
+            return Ok(Encoding::File(path.clone()));
+        }
+        let mut text = Vec::new();
+        io::stdin().lock().read_to_end(&mut text)?;
+        Ok(Encoding::Text(text))
+    }
+}
+
+/// `30s`, `1m30s`, `500ms`, or seconds.
+fn time(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a time greater than 0, such as `30s`".to_owned();
+    let time = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| expected())?,
+        Err(_) => {
+            let span: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
+            Duration::try_from(span).map_err(|_| expected())?
+        }
+    };
+    if time.is_zero() {
+        return Err(expected());
+    }
+    Ok(time)
+}

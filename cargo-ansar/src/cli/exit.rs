@@ -1,0 +1,101 @@
+//! The exit codes of `cargo ansar`: one table, and everything mapped to it.
+
+use std::process::ExitCode;
+
+use crate::home::HomeError;
+use crate::host::cargo::CargoError;
+use crate::host::signal::Interrupt;
+use crate::ops::Error;
+
+/// Every way a command can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything that was asked for was done, and every check passed.
+    Success,
+    /// A role of `run` did not do what it was for.
+    RoleFailed,
+    /// The command line is wrong, or names what is not there.
+    Usage,
+    /// No test role matches.
+    NoTests,
+    /// The workspace, its description or the home cannot be used.
+    Setup,
+    /// A check failed, or a test role gave no report.
+    TestsFailed,
+    /// Cargo did not build.
+    BuildFailed,
+    /// Cargo did not say what the workspace holds.
+    MetadataFailed,
+    /// What was built could not be deployed, or a component refuses its
+    /// settings.
+    DeployFailed,
+    /// A role runs that must not.
+    Running,
+    /// stdout could not be written.
+    WriteFailed,
+    /// Ended from outside.
+    Interrupted(Interrupt),
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::RoleFailed => 1,
+            Self::Usage => 2,
+            Self::NoTests => 4,
+            Self::Setup => 96,
+            Self::TestsFailed => 100,
+            Self::BuildFailed => 101,
+            Self::MetadataFailed => 102,
+            Self::DeployFailed => 103,
+            Self::Running => 104,
+            Self::WriteFailed => 110,
+            Self::Interrupted(Interrupt::HangUp) => 129,
+            Self::Interrupted(Interrupt::Interrupt) => 130,
+            Self::Interrupted(Interrupt::Terminate) => 143,
+        }
+    }
+
+    /// How a command ends that met `error`.
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::NoWorkspace(_)
+            | Error::NotDescribed(_)
+            | Error::Description(_)
+            | Error::Manifest { .. }
+            | Error::Proposal(_)
+            | Error::Files(_)
+            | Error::Ambiguous { .. }
+            | Error::NotInPackage { .. }
+            | Error::System { .. } => Self::Setup,
+            Error::Home(error) => match error {
+                HomeError::Running(_) => Self::Running,
+                HomeError::RoleExists(_) => Self::Usage,
+                _ => Self::Setup,
+            },
+            Error::Cargo(error) => match error {
+                CargoError::Metadata { .. } => Self::MetadataFailed,
+                CargoError::Start { .. }
+                | CargoError::Failed { .. }
+                | CargoError::NotBuilt { .. }
+                | CargoError::Output { .. } => Self::BuildFailed,
+            },
+            Error::Deploy { .. } | Error::Unaccepted { .. } => Self::DeployFailed,
+            Error::NoExecutable(_)
+            | Error::Template(_)
+            | Error::Search(_)
+            | Error::Given { .. }
+            | Error::NoRole(_) => Self::Usage,
+            Error::NoTestRole(_) => Self::NoTests,
+            Error::Interrupted(interrupt) => Self::Interrupted(*interrupt),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

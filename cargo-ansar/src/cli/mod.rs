@@ -1,0 +1,323 @@
+//! The command line: arguments in, exit code out.
+//!
+//! Each command is its clap arguments ([`args`]), turned into the typed options
+//! of an operation here, and nothing else. Owns the exit codes ([`exit`]).
+
+pub mod args;
+pub mod exit;
+pub mod settings;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use ansar_runtime::Message;
+use ansar_runtime::contract::message::Typed;
+use clap::{CommandFactory, FromArgMatches};
+use tokio::task::LocalSet;
+
+use self::args::{AddArgs, Cargo, Command, RunArgs, SetArgs, TestArgs};
+use self::exit::Exit;
+use crate::host::environment;
+use crate::model::search::RoleSearch;
+use crate::ops::{self, Error};
+use crate::report::human;
+use crate::report::printer::Printer;
+
+/// Does what the command line says; the whole of `main`.
+pub fn main() -> ExitCode {
+    let parsed = match parse(environment::arguments()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let _ = error.print();
+            let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code());
+            return ExitCode::from(code);
+        }
+    };
+    parsed.general.color.apply();
+    match begin(&parsed) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            // There is no printer yet, or no more.
+            let _ = clap::Error::raw(clap::error::ErrorKind::Io, format!("{error}\n")).print();
+            Exit::Setup.into()
+        }
+    }
+}
+
+/// Reads the command line. Called through Cargo the first argument is
+/// `ansar`; called by hand it is not.
+fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
+    let mut arguments = arguments.into_iter();
+    let program = arguments.next().unwrap_or_else(|| "cargo-ansar".into());
+    let mut arguments = arguments.peekable();
+    arguments.next_if(|first| first == "ansar");
+    let mut command = Cargo::command();
+    command.build();
+
+    let rest: Vec<OsString> = arguments.collect();
+    let adding = command.find_subcommand("add").filter(|_| {
+        let first = rest
+            .iter()
+            .find(|argument| !argument.as_encoded_bytes().starts_with(b"-"));
+        first.is_some_and(|first| first == "add")
+    });
+    let split = match adding {
+        None => settings::Split {
+            arguments: rest,
+            settings: Vec::new(),
+        },
+        Some(add) => {
+            let flags: Vec<&str> = add
+                .get_arguments()
+                .filter_map(|arg| arg.get_long())
+                .collect();
+            settings::split(rest, |name| flags.contains(&name))
+                .map_err(|error| command.error(clap::error::ErrorKind::InvalidValue, error))?
+        }
+    };
+    let all = std::iter::once(program).chain(split.arguments);
+    let mut parsed = Cargo::from_arg_matches(&command.try_get_matches_from(all)?)?;
+    if let Command::Add(add) = &mut parsed.command {
+        add.settings = split.settings;
+    }
+    Ok(parsed)
+}
+
+fn begin(parsed: &Cargo) -> std::io::Result<Exit> {
+    let folder = environment::working_folder()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let printer = Printer::start(parsed.general.verbosity())?;
+    let session = Session {
+        places: parsed.general.places(folder),
+        force: parsed.general.force,
+        general: &parsed.general,
+        printer: &printer,
+    };
+    let done = LocalSet::new().block_on(&runtime, session.perform(&parsed.command));
+    let exit = done.unwrap_or_else(|error| {
+        let exit = Exit::of(&error);
+        if !matches!(error, Error::Interrupted(_)) {
+            let hint = error.hint();
+            printer.show(move |shell| human::error(shell, &error, hint.as_deref()));
+        }
+        exit
+    });
+    // A thread that waits for a lock does not keep the command.
+    runtime.shutdown_background();
+    match printer.finish() {
+        Ok(()) => Ok(exit),
+        Err(error) => {
+            let text = format!("failed to write to stdout: {error}\n");
+            let _ = clap::Error::raw(clap::error::ErrorKind::Io, text).print();
+            Ok(Exit::WriteFailed)
+        }
+    }
+}
+
+/// What every command is given.
+struct Session<'a> {
+    places: ops::locate::Places,
+    force: bool,
+    general: &'a args::General,
+    printer: &'a Printer,
+}
+
+impl Session<'_> {
+    async fn perform(&self, command: &Command) -> Result<Exit, Error> {
+        let places = &self.places;
+        match command {
+            Command::Init(args) => {
+                let described = ops::init::init(places, &args.shared(self.general)).await?;
+                self.printer
+                    .show(move |shell| human::described(shell, &described));
+                Ok(Exit::Success)
+            }
+            Command::Build(args) => {
+                ops::build::command(places, &args.options(self.general)).await?;
+                Ok(Exit::Success)
+            }
+            Command::Test(args) => self.test(args).await,
+            Command::Create(args) => {
+                let places = with_home(places, args.home.as_ref());
+                let home = ops::create::create(&places, &args.redirects())?;
+                let root = home.root().display().to_string();
+                self.tell("Created", format!("home `{root}`"));
+                Ok(Exit::Success)
+            }
+            Command::Destroy(args) => {
+                let places = with_home(places, args.home.as_ref());
+                let home = ops::destroy::destroy(&places, self.force)?;
+                let root = home.root().display().to_string();
+                self.tell("Destroyed", format!("home `{root}`"));
+                Ok(Exit::Success)
+            }
+            Command::Add(args) => self.add(args).await,
+            Command::List(args) => {
+                let roles = ops::list::list(places, &args.search.search()?, args.long_listing)?;
+                self.printer.show(move |shell| human::listed(shell, &roles));
+                Ok(Exit::Success)
+            }
+            Command::Run(args) => self.run(args).await,
+            Command::Set(args) => self.set(args),
+        }
+    }
+
+    async fn test(&self, args: &TestArgs) -> Result<Exit, Error> {
+        let options = ops::test::Options {
+            places: self.places.clone(),
+            build: args.build.options(self.general),
+            search: args.search.search()?,
+            search_text: args.search.to_string(),
+            timeout: args.timeout,
+            jobs: args.jobs.map(std::num::NonZero::get),
+            fail_fast: args.fail_fast,
+            no_run: args.no_run,
+            shown: self.general.level(),
+        };
+        if args.list {
+            let names = ops::test::list(&options)?;
+            self.printer.show(move |shell| human::names(shell, &names));
+            return Ok(Exit::Success);
+        }
+        let ran = match ops::test::test(&options, &self.printer.events()).await? {
+            ops::test::Outcome::Prepared => return Ok(Exit::Success),
+            ops::test::Outcome::Ran(ran) => ran,
+        };
+        let exit = match ran.interrupted {
+            Some(interrupt) => Exit::Interrupted(interrupt),
+            None if ran.verdict.passed() => Exit::Success,
+            None => Exit::TestsFailed,
+        };
+        self.printer.show(move |shell| human::tested(shell, &ran));
+        Ok(exit)
+    }
+
+    async fn add(&self, args: &AddArgs) -> Result<Exit, Error> {
+        let options = ops::add::Options {
+            places: with_home(&self.places, args.home.as_ref()),
+            build: args.build.options(self.general),
+            executable: args.executable.clone(),
+            template: args.role.clone(),
+            series: args.series(),
+            settings_file: args.settings_file.clone(),
+            input_file: args.input_file.clone(),
+            settings: args.settings.clone(),
+        };
+        let roles = ops::add::add(&options, &self.printer.events()).await?;
+        let what = match roles.as_slice() {
+            [only] => format!("role `{only}`"),
+            all => format!("{} roles", all.len()),
+        };
+        self.tell("Added", what);
+        Ok(Exit::Success)
+    }
+
+    async fn run(&self, args: &RunArgs) -> Result<Exit, Error> {
+        let options = ops::run::Options {
+            places: self.places.clone(),
+            search: args.search.search()?,
+            code_path: args.code_path.clone(),
+            test_run: args.test_run,
+            shown: self.general.level(),
+        };
+        let outcome = ops::run::run(&options, &self.printer.events()).await?;
+        let exit = match (&outcome.verdict, outcome.interrupted) {
+            (_, Some(interrupt)) => Exit::Interrupted(interrupt),
+            (Some(verdict), None) if !verdict.passed() => Exit::TestsFailed,
+            (None, None) if outcome.failed => Exit::RoleFailed,
+            _ => Exit::Success,
+        };
+        self.printer.show(move |shell| match &outcome.verdict {
+            Some(verdict) => human::verdict(shell, verdict),
+            None => human::message(shell, &encode(&outcome.run)),
+        });
+        Ok(exit)
+    }
+
+    fn set(&self, args: &SetArgs) -> Result<Exit, Error> {
+        let encoding = args.encoding().map_err(|source| Error::System {
+            what: "read stdin",
+            source,
+        })?;
+        let roles = match args.property {
+            args::Property::Retry => {
+                ops::set::set_retry(&self.places, &args.search.search()?, &encoding)?
+            }
+        };
+        self.tell("Set", format!("`retry` of {} roles", roles.len()));
+        Ok(Exit::Success)
+    }
+
+    fn tell(&self, verb: &'static str, text: String) {
+        self.printer.show(move |shell| shell.status(verb, &text));
+    }
+}
+
+/// The places, with the home that was named as a word.
+fn with_home(
+    places: &ops::locate::Places,
+    home: Option<&std::path::PathBuf>,
+) -> ops::locate::Places {
+    let mut places = places.clone();
+    if let Some(home) = home {
+        places.home_path = Some(home.clone());
+    }
+    places
+}
+
+/// Encodes a message of ours, which always can be.
+fn encode<M: Message>(message: &M) -> Typed {
+    Typed::encode(message).unwrap_or_else(|_| Typed {
+        name: M::NAME.to_owned(),
+        body: serde_json::Value::Null,
+    })
+}
+
+impl args::SearchArgs {
+    fn search(&self) -> Result<RoleSearch, Error> {
+        Ok(RoleSearch::new(
+            &self.patterns,
+            self.executable.clone(),
+            self.invert_search,
+        )?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cargo, String> {
+        parse(line.split(' ').map(OsString::from).collect()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cargo::command().debug_assert();
+    }
+
+    #[test]
+    fn it_is_called_through_cargo_and_by_hand() {
+        for line in ["cargo-ansar ansar test -j 2", "cargo-ansar test -j 2"] {
+            assert!(matches!(parsed(line).unwrap().command, Command::Test(_)));
+        }
+    }
+
+    #[test]
+    fn settings_of_a_role_are_no_flags() {
+        let line = "cargo-ansar -f add robot-arm left-arm --rotation=-90.0 --count=2";
+        let Command::Add(add) = parsed(line).unwrap().command else {
+            panic!("expected `add`");
+        };
+        assert_eq!(add.settings, [("rotation".to_owned(), "-90.0".to_owned())]);
+        assert_eq!(add.series().count, 2);
+    }
+
+    #[test]
+    fn a_flag_that_is_none_is_refused_elsewhere() {
+        assert!(parsed("cargo-ansar test --rotation=1").is_err());
+        assert!(parsed("cargo-ansar test -j 0").is_err());
+    }
+}

@@ -1,0 +1,105 @@
+//! Splits the settings of a component off a command line, before clap reads
+//! the rest.
+//!
+//! What stands after `--`, and any `--name=value` that is no flag of the
+//! command, is a setting.
+
+use std::ffi::OsString;
+
+/// A command line, and the settings that were in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// What is left for clap.
+    pub arguments: Vec<OsString>,
+    /// Names without their dashes, and values.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Something after `--` that is no setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no setting, expected `--name=value`")]
+pub struct NoSetting(String);
+
+/// Splits settings off `arguments`; `is_flag` tells the command's own flags by
+/// their long names.
+pub fn split(
+    arguments: impl IntoIterator<Item = OsString>,
+    is_flag: impl Fn(&str) -> bool,
+) -> Result<Split, NoSetting> {
+    let mut split = Split {
+        arguments: Vec::new(),
+        settings: Vec::new(),
+    };
+    let mut arguments = arguments.into_iter();
+    for argument in arguments.by_ref() {
+        if argument == "--" {
+            break;
+        }
+        match setting(&argument) {
+            Some((name, value)) if !is_flag(&name) => split.settings.push((name, value)),
+            _ => split.arguments.push(argument),
+        }
+    }
+    for argument in arguments {
+        let Some(setting) = setting(&argument) else {
+            return Err(NoSetting(argument.to_string_lossy().into_owned()));
+        };
+        split.settings.push(setting);
+    }
+    Ok(split)
+}
+
+fn setting(argument: &OsString) -> Option<(String, String)> {
+    let (name, value) = argument.to_str()?.strip_prefix("--")?.split_once('=')?;
+    (!name.is_empty()).then(|| (name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn splits(arguments: &[&str]) -> Result<(Vec<String>, Vec<String>), NoSetting> {
+        let split = split(arguments.iter().map(OsString::from), |name| name == "count")?;
+        let arguments = split
+            .arguments
+            .iter()
+            .map(|a| a.to_string_lossy().into_owned());
+        let settings = split
+            .settings
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        Ok((arguments.collect(), settings.collect()))
+    }
+
+    fn strings(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_no_flag_is_a_setting() {
+        assert_eq!(
+            splits(&["robot-arm", "--rotation=-90.0", "--count=4", "left-arm"]),
+            Ok((
+                strings(&["robot-arm", "--count=4", "left-arm"]),
+                strings(&["rotation=-90.0"])
+            ))
+        );
+    }
+
+    #[test]
+    fn behind_the_dashes_everything_is_a_setting() {
+        assert_eq!(
+            splits(&["x", "--", "--count=4", "--a=b=c"]),
+            Ok((strings(&["x"]), strings(&["count=4", "a=b=c"])))
+        );
+        assert_eq!(splits(&["x", "--", "y"]), Err(NoSetting("y".into())));
+    }
+
+    #[test]
+    fn a_flag_without_a_value_is_left_to_clap() {
+        assert_eq!(
+            splits(&["--rotation", "--=x"]),
+            Ok((strings(&["--rotation", "--=x"]), Vec::new()))
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! The one stream of events: what happens, as plain data.
+//!
+//! Operations and the engine emit events and never print; reports read them
+//! and decide nothing. Owns no clock: whoever makes the stream stamps it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ansar_runtime::contract::line::Tag;
+use jiff::Timestamp;
+
+use crate::model::ending::Ending;
+use crate::model::name::{ExecutableName, RoleName};
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: Kind,
+}
+
+/// What can happen.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// Another command is changing the home; this one waits for it.
+    Blocked {
+        /// The home.
+        home: PathBuf,
+    },
+    /// A home was made.
+    HomeCreated {
+        /// The home.
+        home: PathBuf,
+    },
+    /// A role that was described no longer is; it is kept and not run.
+    Retired {
+        /// The role.
+        role: RoleName,
+    },
+    /// A material was changed both in the snapshot and by its role; it is left
+    /// as it is.
+    Conflict {
+        /// The file, in the home.
+        path: PathBuf,
+        /// How the two sides differ.
+        why: String,
+    },
+    /// A material that is not deployed, whatever it holds.
+    Passed {
+        /// The file, in the snapshot.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A field that was changed in one place is hidden by another.
+    Hidden {
+        /// The role.
+        role: RoleName,
+        /// The setting.
+        setting: String,
+    },
+    /// What changed was brought into the home.
+    Deployed {
+        /// What changed: executables and materials, as a person names them.
+        changed: Vec<String>,
+        /// How many executables the home has.
+        executables: usize,
+        /// How many of them changed.
+        relinked: usize,
+        /// How many roles use something that changed.
+        affected: usize,
+    },
+    /// Roles are about to run; no tests among them.
+    Running {
+        /// How many.
+        roles: usize,
+    },
+    /// Test roles are about to run.
+    Testing {
+        /// How many.
+        tests: usize,
+        /// How many operational roles they run against.
+        operational: usize,
+    },
+    /// A process was started.
+    Started {
+        /// The role it plays.
+        role: RoleName,
+        /// Its executable.
+        executable: ExecutableName,
+        /// The process.
+        pid: u32,
+    },
+    /// A role can be used.
+    Ready {
+        /// The role.
+        role: RoleName,
+    },
+    /// A role's attempt was not successful; it makes another.
+    Retrying {
+        /// The role.
+        role: RoleName,
+        /// When.
+        delay: Duration,
+    },
+    /// A line of a role's log.
+    Line {
+        /// The role.
+        role: RoleName,
+        /// What it is about.
+        tag: Tag,
+        /// The whole line, as it stands in the store.
+        text: String,
+    },
+    /// Roles are being stopped.
+    Stopping {
+        /// How many.
+        roles: usize,
+        /// Why.
+        why: StopReason,
+    },
+    /// Roles that do not stop, or do not become ready.
+    Waiting {
+        /// The roles.
+        roles: Vec<RoleName>,
+        /// For what.
+        until: Until,
+    },
+    /// A role ended; nothing of it runs.
+    Ended {
+        /// The role.
+        role: RoleName,
+        /// How.
+        ending: Ending,
+    },
+    /// Lines of a role could not be stored.
+    Lost {
+        /// The role.
+        role: RoleName,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why roles are stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// All tests have ended.
+    Finished,
+    /// The person at the terminal asked for it.
+    Interrupted,
+    /// A test failed, and the first failure was to end it all.
+    FailFast,
+    /// A role that others need has failed.
+    Broken,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// The end of the roles.
+    Stopped,
+    /// Readiness.
+    Ready,
+}
+
+/// The way into the stream; cheap to clone.
+#[derive(Clone)]
+pub struct Events(Arc<dyn Fn(Kind) + Send + Sync>);
+
+impl Events {
+    /// A stream that hands each event to `listener`.
+    pub fn new(listener: impl Fn(Kind) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    /// Tells the stream what happened.
+    pub fn emit(&self, kind: Kind) {
+        (self.0)(kind);
+    }
+}

@@ -1,0 +1,52 @@
+//! What was last deployed into a home: the third side of every comparison.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Home, HomeError, read_json, write_json};
+use crate::delta::executable::Deployed;
+use crate::delta::manifest::Manifest;
+use crate::model::name::{ExecutableName, RoleName};
+
+/// Everything that deploys remember.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ledger {
+    /// The executables in `bin`.
+    pub executables: BTreeMap<ExecutableName, Deployed>,
+    /// The folders of material, by their path in the home.
+    pub materials: BTreeMap<String, Material>,
+    /// What the settings and input of a role were made of.
+    pub settled: BTreeMap<RoleName, String>,
+    /// The packages of the bins that Cargo was last asked for.
+    pub bins: BTreeMap<ExecutableName, Vec<String>>,
+}
+
+/// What is known of one folder of material.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Material {
+    /// What the home held when it was last looked at.
+    pub home: Manifest,
+    /// What was last deployed: the third side of the comparison, and what
+    /// spares the next deploy from reading the snapshot.
+    pub deployed: Manifest,
+}
+
+impl Home {
+    /// What was last deployed.
+    pub fn ledger(&self) -> Result<Ledger, HomeError> {
+        Ok(read_json(&self.ledger_file())?.unwrap_or_default())
+    }
+
+    /// Remembers what is deployed now.
+    pub fn set_ledger(&self, ledger: &Ledger) -> Result<(), HomeError> {
+        write_json(&self.ledger_file(), ledger)
+    }
+
+    fn ledger_file(&self) -> PathBuf {
+        self.root().join("deploy.json")
+    }
+}

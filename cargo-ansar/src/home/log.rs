@@ -1,0 +1,220 @@
+//! The stored log of a role: text lines in segments, oldest deleted first.
+//!
+//! A segment is named by the time of its first line, so that segments sort by
+//! age and a query finds where to look by name. Owns the bound on what a role
+//! stores. Does not know what a line says, beyond its time stamp.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::host::files::{self, Error as FilesError};
+
+/// How large a segment may grow before the next is begun, in bytes.
+pub const SEGMENT: u64 = 1 << 20;
+/// How many segments a role keeps.
+pub const SEGMENTS: usize = 16;
+
+/// Appends to the log of one role, of which there is one writer at a time.
+#[derive(Debug)]
+pub struct Writer {
+    folder: PathBuf,
+    segment: Option<(File, u64)>,
+}
+
+impl Writer {
+    /// A writer for the log in `folder`, which is there.
+    pub fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            segment: None,
+        }
+    }
+
+    /// Appends whole lines. After an error the lines are lost, and the next
+    /// call tries anew.
+    pub fn append(&mut self, lines: &[u8], now: Timestamp) -> io::Result<()> {
+        let written = self.try_append(lines, now);
+        if written.is_err() {
+            self.segment = None;
+        }
+        written
+    }
+
+    fn try_append(&mut self, lines: &[u8], now: Timestamp) -> io::Result<()> {
+        if self
+            .segment
+            .as_ref()
+            .is_none_or(|(_, size)| *size >= SEGMENT)
+        {
+            self.segment = Some(self.next_segment(now)?);
+        }
+        if let Some((file, size)) = &mut self.segment {
+            file.write_all(lines)?;
+            *size += lines.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// The newest segment while it has room, or a new one in place of the
+    /// oldest.
+    fn next_segment(&self, now: Timestamp) -> io::Result<(File, u64)> {
+        let segments = segments(&self.folder).map_err(io::Error::other)?;
+        if let Some(newest) = segments.last() {
+            let mut file = files::open_to_append(newest).map_err(io::Error::other)?;
+            let size = file.seek(SeekFrom::End(0))?;
+            if size < SEGMENT {
+                // A line that a crash tore must not swallow the next one.
+                if size > 0 && !ends_in_newline(newest)? {
+                    file.write_all(b"\n")?;
+                }
+                return Ok((file, size));
+            }
+        }
+        let surplus = (segments.len() + 1).saturating_sub(SEGMENTS);
+        for oldest in &segments[..surplus] {
+            files::remove_file(oldest).map_err(io::Error::other)?;
+        }
+        let name = now.strftime("%Y-%m-%dT%H-%M-%S%.6f.log").to_string();
+        let file = files::open_to_append(&self.folder.join(name)).map_err(io::Error::other)?;
+        Ok((file, 0))
+    }
+}
+
+fn ends_in_newline(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+/// The segments of a role's log, oldest first; none where there is no log.
+fn segments(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let mut names = files::names(folder)?;
+    names.retain(|name| {
+        Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension == "log")
+    });
+    names.sort();
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+/// The last lines of a role's log that `chosen` accepts, at most `count` of
+/// them, oldest first. Looks at the last `reach` bytes only.
+pub fn last_lines(
+    folder: &Path,
+    reach: u64,
+    count: usize,
+    mut chosen: impl FnMut(&str) -> bool,
+) -> io::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    let mut left = reach;
+    let segments = segments(folder).map_err(io::Error::other)?;
+    for segment in segments.iter().rev() {
+        let (text, whole) = tail(segment, left)?;
+        let text = String::from_utf8_lossy(&text);
+        // The first line of a part is a part of a line.
+        let skipped = usize::from(!whole);
+        for line in text
+            .lines()
+            .skip(skipped)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+        {
+            if chosen(line) {
+                lines.push(line.to_owned());
+            }
+            if lines.len() == count {
+                break;
+            }
+        }
+        left = left.saturating_sub(text.len() as u64);
+        if left == 0 || lines.len() == count {
+            break;
+        }
+    }
+    lines.reverse();
+    Ok(lines)
+}
+
+/// The last bytes of a file, and whether they are all of it.
+fn tail(path: &Path, bytes: u64) -> io::Result<(Vec<u8>, bool)> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let from = size.saturating_sub(bytes);
+    file.seek(SeekFrom::Start(from))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok((text, from == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    fn all(folder: &Path) -> Vec<String> {
+        last_lines(folder, u64::MAX, usize::MAX, |_| true).unwrap()
+    }
+
+    #[test]
+    fn lines_of_later_writers_follow_those_of_earlier_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        for second in 0..3 {
+            let mut log = Writer::new(folder.path().to_owned());
+            log.append(format!("a{second}\nb{second}\n").as_bytes(), at(second))
+                .unwrap();
+        }
+        assert_eq!(all(folder.path()), ["a0", "b0", "a1", "b1", "a2", "b2"]);
+        assert_eq!(segments(folder.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_torn_line_does_not_swallow_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Writer::new(folder.path().to_owned());
+        log.append(b"whole\ntorn", at(0)).unwrap();
+        let mut log = Writer::new(folder.path().to_owned());
+        log.append(b"next\n", at(1)).unwrap();
+        assert_eq!(all(folder.path()), ["whole", "torn", "next"]);
+    }
+
+    #[test]
+    fn the_store_is_bounded_and_the_newest_lines_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Writer::new(folder.path().to_owned());
+        let block = "x".repeat(1 << 18) + "\n";
+        let blocks = i64::try_from(SEGMENTS).unwrap() * 8;
+        for second in 0..blocks {
+            log.append(format!("{second} {block}").as_bytes(), at(second))
+                .unwrap();
+        }
+        assert_eq!(segments(folder.path()).unwrap().len(), SEGMENTS);
+        let last = last_lines(folder.path(), 1 << 19, 1, |_| true).unwrap();
+        assert!(last[0].starts_with(&format!("{} x", blocks - 1)));
+    }
+
+    #[test]
+    fn a_reach_shorter_than_the_log_gives_whole_lines_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Writer::new(folder.path().to_owned());
+        log.append(b"first\nsecond\nthird\n", at(0)).unwrap();
+        assert_eq!(
+            last_lines(folder.path(), 10, 9, |_| true).unwrap(),
+            ["third"]
+        );
+        assert_eq!(
+            last_lines(folder.path(), 99, 2, |line| line.contains('i')).unwrap(),
+            ["first", "third"]
+        );
+        assert!(all(&folder.path().join("nothing")).is_empty());
+    }
+}

@@ -1,0 +1,378 @@
+//! A home on disk: what stands where, and what it says.
+//!
+//! Owns the layout of a home, its own file, its locks, and through its modules
+//! the properties of roles ([`entry`]), what was last deployed ([`ledger`])
+//! and the stored logs ([`log`]). Does not know how anything comes to be
+//! deployed, or runs.
+
+pub mod entry;
+pub mod ledger;
+pub mod log;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::layout::{Area, HOME_FILE};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::host::files::{self, Error as FilesError};
+use crate::host::lock::{self, Attempt, Lock};
+use crate::host::{clock, environment};
+use crate::model::name::{ExecutableName, RoleName};
+
+/// The version of everything in a home.
+pub const VERSION: u32 = 1;
+
+/// The name of a home where none is said.
+pub const DEFAULT_NAME: &str = ".ansar-home";
+
+/// A home that is there, and of a version that is understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+    file: HomeFile,
+}
+
+/// The home's own file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct HomeFile {
+    version: u32,
+    id: String,
+    created: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    workspace: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    redirect: BTreeMap<String, PathBuf>,
+}
+
+/// The part of the home's own file that every version has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+/// What is wrong with a home.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// There is none.
+    #[error("no home at `{path}`", path = .0.display())]
+    NotThere(PathBuf),
+    /// There is one already.
+    #[error("`{path}` is a home already", path = .0.display())]
+    Exists(PathBuf),
+    /// Something else stands there.
+    #[error("`{path}` is not empty and not a home", path = .0.display())]
+    Occupied(PathBuf),
+    /// It was made by a newer version of this tool.
+    #[error(
+        "`{path}` has format version {found}, and this `cargo ansar` understands {VERSION}",
+        path = path.display()
+    )]
+    Newer {
+        /// The home's own file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// A file of it does not hold what it should.
+    #[error("{path}:{reason}", path = path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Line, column, field and what is wrong there.
+        reason: String,
+    },
+    /// A file of it cannot be read or written.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A lock of it cannot be taken.
+    #[error("failed to lock `{path}`", path = path.display())]
+    Lock {
+        /// The lock.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Roles run that must not.
+    #[error("{}", running(.0))]
+    Running(Vec<(RoleName, String)>),
+    /// A role by this name is there.
+    #[error("role `{0}` exists already")]
+    RoleExists(RoleName),
+}
+
+/// Roles, and the processes that run them, as these noted in the locks.
+fn running(roles: &[(RoleName, String)]) -> String {
+    let each = roles.iter().map(|(role, note)| match note.trim() {
+        "" => format!("`{role}`"),
+        pid => format!("`{role}` (by process {pid})"),
+    });
+    let names: Vec<_> = each.collect();
+    format!("already running: {}", names.join(", "))
+}
+
+impl HomeError {
+    /// What to type next, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotThere(_) => Some("make one with `cargo ansar create`".to_owned()),
+            Self::Exists(_) => {
+                Some("remove it with `cargo ansar destroy`, or name another place".to_owned())
+            }
+            Self::Newer { .. } => Some("update with `cargo install cargo-ansar`".to_owned()),
+            Self::Running(_) => Some("wait for that command, or stop it with control-c".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl Home {
+    /// Makes a home: private to the user, and with every area in its place.
+    /// An area in `redirect` stands elsewhere.
+    pub fn create(
+        root: &Path,
+        workspace: Option<&Path>,
+        redirect: &BTreeMap<Area, PathBuf>,
+        id: String,
+    ) -> Result<Self, HomeError> {
+        if root.join(HOME_FILE).exists() {
+            return Err(HomeError::Exists(root.to_owned()));
+        }
+        if !files::names(root)?.is_empty() {
+            return Err(HomeError::Occupied(root.to_owned()));
+        }
+        let home = Self {
+            root: root.to_owned(),
+            file: HomeFile {
+                version: VERSION,
+                id,
+                created: clock::now(),
+                workspace: workspace.map(Path::to_owned),
+                redirect: redirect
+                    .iter()
+                    .map(|(area, path)| (area.name().to_owned(), path.clone()))
+                    .collect(),
+            },
+        };
+        files::make_private_folders(root)?;
+        for area in Area::ALL {
+            files::make_private_folders(&home.area(area))?;
+        }
+        files::make_private_folders(&home.engines())?;
+        files::replace(&root.join(".gitignore"), b"*\n", 0o600)?;
+        // Last: a home that says what it is, is whole.
+        write_json(&root.join(HOME_FILE), &home.file)?;
+        Ok(home)
+    }
+
+    /// Opens a home.
+    pub fn open(root: &Path) -> Result<Self, HomeError> {
+        let path = root.join(HOME_FILE);
+        let Some(bytes) = files::read_if_there(&path)? else {
+            return Err(HomeError::NotThere(root.to_owned()));
+        };
+        let found: Versioned = from_json(&path, &bytes)?;
+        if found.version > VERSION {
+            return Err(HomeError::Newer {
+                path,
+                found: found.version,
+            });
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            file: from_json(&path, &bytes)?,
+        })
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What tells it from all other homes.
+    pub fn id(&self) -> &str {
+        &self.file.id
+    }
+
+    /// The workspace that it was made for.
+    pub fn workspace(&self) -> Option<&Path> {
+        self.file.workspace.as_deref()
+    }
+
+    /// The areas that stand elsewhere, by name.
+    pub fn redirects(&self) -> &BTreeMap<String, PathBuf> {
+        &self.file.redirect
+    }
+
+    /// Where an area is.
+    pub fn area(&self, area: Area) -> PathBuf {
+        self.file
+            .redirect
+            .get(area.name())
+            .map_or_else(|| self.root.join(area.name()), PathBuf::clone)
+    }
+
+    /// An executable of the home.
+    pub fn executable(&self, name: &ExecutableName) -> PathBuf {
+        self.area(Area::Bin).join(name.as_str())
+    }
+
+    /// The folder of an executable's resources.
+    pub fn resource(&self, name: &ExecutableName) -> PathBuf {
+        self.area(Area::Resource).join(name.as_str())
+    }
+
+    /// A role's own folder in an area of folders.
+    pub fn folder(&self, area: Area, role: &RoleName) -> PathBuf {
+        self.area(area).join(role.as_str())
+    }
+
+    /// A role's own file in an area of files.
+    pub fn file(&self, area: Area, role: &RoleName) -> PathBuf {
+        self.area(area).join(format!("{role}.json"))
+    }
+
+    /// Where engines can be reached.
+    pub fn engines(&self) -> PathBuf {
+        self.root.join("engine")
+    }
+
+    /// Where what gave way in a conflict is kept.
+    pub fn kept(&self) -> PathBuf {
+        self.root.join("kept")
+    }
+
+    /// Makes the folders that a role needs to run: model and logs as they are,
+    /// tmp emptied.
+    pub fn prepare(&self, role: &RoleName) -> Result<(), HomeError> {
+        let tmp = self.folder(Area::Tmp, role);
+        if !files::names(&tmp)?.is_empty() {
+            files::remove_tree(&tmp)?;
+        }
+        for area in [Area::Model, Area::Tmp, Area::Logs] {
+            files::make_private_folders(&self.folder(area, role))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the right to run roles, all or none, which is kept until the
+    /// locks are dropped.
+    pub fn lock_roles<'r>(
+        &self,
+        roles: impl IntoIterator<Item = &'r RoleName>,
+    ) -> Result<Vec<Lock>, HomeError> {
+        let (mut locks, mut running) = (Vec::new(), Vec::new());
+        let note = environment::pid().to_string();
+        for role in roles {
+            let path = self.area(Area::Lock).join(role.as_str());
+            match lock::try_lock(&path, &note) {
+                Ok(Attempt::Held(lock)) => locks.push(lock),
+                Ok(Attempt::Busy(note)) => running.push((role.clone(), note)),
+                Err(source) => return Err(HomeError::Lock { path, source }),
+            }
+        }
+        if running.is_empty() {
+            Ok(locks)
+        } else {
+            Err(HomeError::Running(running))
+        }
+    }
+
+    /// Takes the right to run roles, waiting while others have it.
+    pub fn wait_for_roles<'r>(
+        &self,
+        roles: impl IntoIterator<Item = &'r RoleName>,
+    ) -> Result<Vec<Lock>, HomeError> {
+        let note = environment::pid().to_string();
+        let roles = roles.into_iter();
+        roles
+            .map(|role| {
+                let path = self.area(Area::Lock).join(role.as_str());
+                lock::lock(&path, &note).map_err(|source| HomeError::Lock { path, source })
+            })
+            .collect()
+    }
+
+    /// Takes the right to change the home, if nobody has it.
+    pub fn try_lock(&self) -> Result<Option<Lock>, HomeError> {
+        let path = self.home_lock();
+        match lock::try_lock(&path, &environment::pid().to_string()) {
+            Ok(Attempt::Held(lock)) => Ok(Some(lock)),
+            Ok(Attempt::Busy(_)) => Ok(None),
+            Err(source) => Err(HomeError::Lock { path, source }),
+        }
+    }
+
+    /// Takes the right to change the home, waiting while somebody has it.
+    pub fn lock(&self) -> Result<Lock, HomeError> {
+        let path = self.home_lock();
+        lock::lock(&path, &environment::pid().to_string())
+            .map_err(|source| HomeError::Lock { path, source })
+    }
+
+    /// Not a role's name, so that no role's lock can be meant.
+    fn home_lock(&self) -> PathBuf {
+        self.area(Area::Lock).join(".home")
+    }
+
+    /// Removes the home and everything in it, areas elsewhere included, except
+    /// for a `bin` elsewhere: that is a folder which others fill.
+    pub fn remove(self) -> Result<(), HomeError> {
+        for (name, path) in &self.file.redirect {
+            if name != Area::Bin.name() {
+                files::remove_tree(path)?;
+            }
+        }
+        Ok(files::remove_tree(&self.root)?)
+    }
+}
+
+/// Reads a file of JSON; `None` where there is no such file.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeError> {
+    match files::read_if_there(path)? {
+        None => Ok(None),
+        Some(bytes) => from_json(path, &bytes).map(Some),
+    }
+}
+
+/// Decodes what was read from `path`.
+pub fn from_json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, HomeError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let content = |reason: String| HomeError::Content {
+        path: path.to_owned(),
+        reason,
+    };
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let field = error.path().to_string();
+        let field = match field.as_str() {
+            "." => String::new(),
+            field => format!("field `{field}`: "),
+        };
+        content(place_first(error.inner(), &field))
+    })?;
+    reader
+        .end()
+        .map_err(|error| content(place_first(&error, "")))?;
+    Ok(value)
+}
+
+/// `LINE:COLUMN: what`, where `serde_json` puts the place last.
+fn place_first(error: &serde_json::Error, field: &str) -> String {
+    let text = error.to_string();
+    let what = text.rfind(" at line ").map_or(&*text, |at| &text[..at]);
+    format!("{}:{}: {field}{what}", error.line(), error.column())
+}
+
+/// Replaces a file by JSON, readable by the user alone: whatever happens, it
+/// holds the old or the new value.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| HomeError::Content {
+        path: path.to_owned(),
+        reason: format!(" {error}"),
+    })?;
+    bytes.push(b'\n');
+    Ok(files::replace(path, &bytes, 0o600)?)
+}

@@ -1,0 +1,149 @@
+//! Cargo: builds, and what it says about a workspace.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{Artifact, Message, Metadata};
+
+use super::environment;
+use super::process::{Exit, Narrative, Program};
+
+/// What went wrong with Cargo.
+#[derive(Debug, thiserror::Error)]
+pub enum CargoError {
+    /// It could not be started.
+    #[error("failed to run `{program}`")]
+    Start {
+        /// What was run.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It failed, and has said why.
+    #[error("{}", build_failed(*exit))]
+    Failed {
+        /// How it ended.
+        exit: Exit,
+    },
+    /// It built without an error, and not what it was asked for.
+    #[error("cargo did not build bin `{bin}`: the features that it requires are not enabled")]
+    NotBuilt {
+        /// The bin.
+        bin: String,
+    },
+    /// It failed without an explanation on the terminal.
+    #[error("`cargo metadata` failed: {explanation}")]
+    Metadata {
+        /// What it wrote.
+        explanation: String,
+    },
+    /// Its output is not what it promises.
+    #[error("failed to understand the output of `cargo {command}`")]
+    Output {
+        /// The command.
+        command: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+fn build_failed(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("the build failed with exit code {code}"),
+        Exit::Signal(signal) => format!("the build was ended by signal {signal}"),
+    }
+}
+
+/// The executables of one build: where each bin is, by package and name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Artefacts(pub BTreeMap<String, PathBuf>);
+
+/// Runs one `cargo build` for each list of arguments, in turn; diagnostics go
+/// straight to stderr. Dropping it ends Cargo and its compilers.
+pub async fn build(invocations: &[Vec<OsString>], folder: &Path) -> Result<Artefacts, CargoError> {
+    let mut artefacts = Artefacts::default();
+    for arguments in invocations {
+        let mut all = vec![
+            OsString::from("build"),
+            "--message-format=json-render-diagnostics".into(),
+        ];
+        all.extend_from_slice(arguments);
+        let (exit, output, _) = run(all, folder, Narrative::Inherited).await?;
+        if exit != Exit::Code(0) {
+            return Err(CargoError::Failed { exit });
+        }
+        for line in output.split(|byte| *byte == b'\n') {
+            if let Some(artefact) = executable(line)? {
+                let path = artefact.executable.clone().unwrap_or_default();
+                artefacts
+                    .0
+                    .insert(artefact.target.name, path.into_std_path_buf());
+            }
+        }
+    }
+    Ok(artefacts)
+}
+
+/// The artefact that a line of the output tells of, where it is an executable.
+///
+/// A build script or a procedural macro may print on stdout, too: only what
+/// begins as a message is read as one.
+fn executable(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
+    const ARTEFACT: &[u8] = br#"{"reason":"compiler-artifact""#;
+    const LIBRARY: &[u8] = br#""executable":null"#;
+    let is_library = line.windows(LIBRARY.len()).any(|window| window == LIBRARY);
+    if !line.starts_with(ARTEFACT) || is_library {
+        return Ok(None);
+    }
+    let message = serde_json::from_slice(line).map_err(|source| CargoError::Output {
+        command: "build",
+        source,
+    })?;
+    Ok(match message {
+        Message::CompilerArtifact(artefact) if artefact.executable.is_some() => Some(artefact),
+        _ => None,
+    })
+}
+
+/// What the workspace holds, without its dependencies.
+pub async fn metadata(arguments: &[OsString], folder: &Path) -> Result<Metadata, CargoError> {
+    let mut all: Vec<OsString> = ["metadata", "--no-deps", "--format-version=1"]
+        .map(OsString::from)
+        .to_vec();
+    all.extend_from_slice(arguments);
+    let (exit, output, narrative) = run(all, folder, Narrative::Piped).await?;
+    if exit != Exit::Code(0) {
+        let explanation = String::from_utf8_lossy(&narrative);
+        let explanation = explanation.trim();
+        return Err(CargoError::Metadata {
+            explanation: explanation
+                .strip_prefix("error: ")
+                .unwrap_or(explanation)
+                .to_owned(),
+        });
+    }
+    serde_json::from_slice(&output).map_err(|source| CargoError::Output {
+        command: "metadata",
+        source,
+    })
+}
+
+async fn run(
+    arguments: Vec<OsString>,
+    folder: &Path,
+    narrative: Narrative,
+) -> Result<(Exit, Vec<u8>, Vec<u8>), CargoError> {
+    let program = Program {
+        path: environment::cargo(),
+        arguments,
+        environment: None,
+        folder: Some(folder.to_owned()),
+    };
+    let ended = program.run(narrative).await;
+    ended.map_err(|source| CargoError::Start {
+        program: program.path,
+        source,
+    })
+}

@@ -1,0 +1,100 @@
+//! What this process was started with, and what its children are given.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the door to the environment"
+)]
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The command line, the executable's name first.
+pub fn arguments() -> Vec<OsString> {
+    env::args_os().collect()
+}
+
+/// The folder the command was given in.
+pub fn working_folder() -> io::Result<PathBuf> {
+    env::current_dir()
+}
+
+/// The Cargo that called this command, or the one on the path.
+pub fn cargo() -> PathBuf {
+    env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+/// The process id of this command.
+pub fn pid() -> u32 {
+    std::process::id()
+}
+
+/// A name that nothing else has.
+pub fn unique() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// The environment of roles: that of this command, less what rustup put there
+/// for Cargo.
+pub fn for_roles() -> Vec<(OsString, OsString)> {
+    let toolchain = cargo().parent().and_then(Path::parent).map(Path::to_owned);
+    env::vars_os()
+        .filter_map(|(name, value)| {
+            let kept = without_rustup(&name, value, toolchain.as_deref())?;
+            Some((name, kept))
+        })
+        .collect()
+}
+
+/// The variables that lead a loader to its libraries.
+const LIBRARY_PATHS: [&str; 2] = ["LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"];
+
+fn without_rustup(name: &OsStr, value: OsString, toolchain: Option<&Path>) -> Option<OsString> {
+    const RUSTUP: [&str; 3] = [
+        "RUSTUP_TOOLCHAIN",
+        "RUSTUP_TOOLCHAIN_SOURCE",
+        "RUST_RECURSION_COUNT",
+    ];
+    if RUSTUP.iter().any(|rustup| name == *rustup) {
+        return None;
+    }
+    let Some(toolchain) = toolchain.filter(|_| LIBRARY_PATHS.iter().any(|path| name == *path))
+    else {
+        return Some(value);
+    };
+    let kept: Vec<_> = env::split_paths(&value)
+        .filter(|path| !path.starts_with(toolchain))
+        .collect();
+    if kept.is_empty() {
+        return None;
+    }
+    env::join_paths(kept).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(name: &str, value: &str) -> Option<OsString> {
+        without_rustup(
+            OsStr::new(name),
+            value.into(),
+            Some(Path::new("/tools/stable")),
+        )
+    }
+
+    #[test]
+    fn what_rustup_put_there_is_taken_out_and_nothing_else() {
+        assert_eq!(kept("RUSTUP_TOOLCHAIN", "stable"), None);
+        assert_eq!(kept("LD_LIBRARY_PATH", "/tools/stable/lib"), None);
+        assert_eq!(
+            kept("LD_LIBRARY_PATH", "/mine:/tools/stable/lib"),
+            Some("/mine".into())
+        );
+        assert_eq!(
+            kept("PATH", "/tools/stable/bin"),
+            Some("/tools/stable/bin".into())
+        );
+    }
+}

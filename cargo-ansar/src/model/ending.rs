@@ -1,0 +1,104 @@
+//! How a role ended, and what it returned.
+
+use std::fmt;
+use std::time::Duration;
+
+use ansar_runtime::Message;
+use ansar_runtime::contract::lifecycle::{Aborted, Faulted};
+use ansar_runtime::contract::message::Typed;
+use ansar_runtime::contract::test::TestReport;
+use serde_json::Value;
+
+/// The end of a role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// What it returned; a role that returned nothing has a `Faulted` or an
+    /// `Aborted` put in its place.
+    pub result: Typed,
+    /// What ended it.
+    pub cause: Cause,
+}
+
+/// What ended a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It returned by itself.
+    Returned,
+    /// It was asked to stop, and did.
+    Stopped,
+    /// It was asked to stop, did not in its grace time, and was killed.
+    Killed,
+    /// It took longer than it may.
+    TimedOut,
+    /// It died of a signal that nobody here sent.
+    Signal(i32),
+    /// It exited without a result.
+    Exited(i32),
+    /// It was never started.
+    NeverStarted,
+}
+
+/// How an ended role may be told to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Success {
+    /// It did what it was for.
+    Yes,
+    /// It was stopped on request.
+    Stopped,
+    /// It did not.
+    No,
+}
+
+impl Ending {
+    /// An ending whose result is a message of ours.
+    pub fn of<M: Message>(message: &M, cause: Cause) -> Self {
+        // Messages of our own are plain structs, which always encode.
+        let result = Typed::encode(message).unwrap_or_else(|_| Typed {
+            name: M::NAME.to_owned(),
+            body: Value::Null,
+        });
+        Self { result, cause }
+    }
+
+    /// The fault, where it is one.
+    pub fn fault(&self) -> Option<Faulted> {
+        self.result.decode::<Faulted>().map(|faulted| {
+            faulted.unwrap_or_else(|error| {
+                Faulted::new(
+                    "component returned a fault that cannot be read",
+                    error.to_string(),
+                )
+            })
+        })
+    }
+
+    /// The report, where it is one.
+    pub fn report(&self) -> Option<TestReport> {
+        self.result.decode::<TestReport>()?.ok()
+    }
+
+    /// Whether it did what it was for.
+    pub fn success(&self) -> Success {
+        if self.fault().is_some() {
+            Success::No
+        } else if self.result.is::<Aborted>() {
+            Success::Stopped
+        } else {
+            Success::Yes
+        }
+    }
+}
+
+/// A span of time as a person says it: `2s`, `1.5s`, `20ms`.
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < Duration::from_secs(1) {
+            return write!(f, "{}ms", self.0.as_millis());
+        }
+        let seconds = format!("{:.2}", self.0.as_secs_f64());
+        let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+        write!(f, "{seconds}s")
+    }
+}

@@ -1,0 +1,155 @@
+//! `cargo ansar add`: add roles to a home.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::build::{self, Wanted};
+use super::deploy::{self, Sources};
+use super::locate::Places;
+use super::settle::{self, Proposal, Settling};
+use super::{Error, listen};
+use crate::event::Events;
+use crate::home::entry::{ByHand, Entry, Origin};
+use crate::home::{Home, HomeError, from_json};
+use crate::host::{clock, environment, files};
+use crate::model::name::{ExecutableName, RoleName};
+use crate::model::template::{RoleTemplate, Series};
+use ansar_runtime::contract::message::Envelope;
+
+/// What to add.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// How Cargo is to build an executable that is missing.
+    pub build: build::Options,
+    /// What the roles run.
+    pub executable: ExecutableName,
+    /// Their names.
+    pub template: RoleTemplate,
+    /// How many, and how they are numbered.
+    pub series: Series,
+    /// Their settings, in a file.
+    pub settings_file: Option<PathBuf>,
+    /// Their input, in a file.
+    pub input_file: Option<PathBuf>,
+    /// Their settings, by name, as texts.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Adds roles, all or none; their names. The component itself states its
+/// default settings and input, and checks those that are given.
+pub async fn add(options: &Options, events: &Events) -> Result<Vec<RoleName>, Error> {
+    let workspace = options.places.workspace()?;
+    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let _lock = home.lock()?;
+    let roles =
+        options
+            .template
+            .expand_all(&options.executable, options.series, environment::unique)?;
+    let taken = home.entries()?;
+    if let Some(role) = roles.iter().find(|role| taken.contains_key(*role)) {
+        return Err(HomeError::RoleExists(role.clone()).into());
+    }
+    let mut ledger = home.ledger()?;
+    if !files::is_file(&home.executable(&options.executable)) {
+        let Some(workspace) = &workspace else {
+            return Err(Error::NoExecutable(options.executable.clone()));
+        };
+        let wanted = Wanted::from([(options.executable.clone(), None)]);
+        let mut interrupts = listen()?;
+        let built = build::build(
+            workspace,
+            &wanted,
+            &ledger.bins,
+            &options.build,
+            &options.places.folder,
+            &mut interrupts,
+        )
+        .await?;
+        if built.artefacts.is_empty() {
+            return Err(Error::NoExecutable(options.executable.clone()));
+        }
+        let sources = Sources {
+            workspace: None,
+            artefacts: &built.artefacts,
+            snapshot: None,
+        };
+        let mut none = BTreeMap::new();
+        deploy::deploy(&home, &mut none, &mut ledger, &sources, events).await?;
+    }
+
+    let settings = match &options.settings_file {
+        Some(path) => given::<Map<String, Value>>(&options.places.folder.join(path))?,
+        None => Map::new(),
+    };
+    let input = match &options.input_file {
+        Some(path) => Some(given::<Value>(&options.places.folder.join(path))?),
+        None => None,
+    };
+    let proposal = Proposal {
+        settings,
+        input,
+        texts: options.settings.clone(),
+    };
+    let Some(first) = roles.first() else {
+        return Ok(roles);
+    };
+    let settling = Settling {
+        home: &home,
+        workspace: None,
+        snapshot: None,
+        events,
+    };
+    let accepted = settling.ask(first, &options.executable, &proposal).await?;
+    let by_hand = ByHand {
+        settings: chosen(&proposal, &accepted.settings),
+        input: proposal.input.clone(),
+        retry: false,
+    };
+    let entry = Entry {
+        created: clock::now(),
+        executable: options.executable.clone(),
+        origin: Origin::Hand,
+        retry: None,
+        timeout: None,
+        after: Vec::new(),
+        env: BTreeMap::new(),
+        by_hand,
+    };
+    for role in &roles {
+        // A role is there once its entry is.
+        let added = settle::store(&home, role, &accepted)
+            .and_then(|_| Ok(home.prepare(role)?))
+            .and_then(|()| Ok(home.set_entry(role, &entry)?));
+        if let Err(error) = added {
+            for role in &roles {
+                let _ = home.remove_entry(role);
+            }
+            return Err(error);
+        }
+    }
+    Ok(roles)
+}
+
+/// The settings that were given, with the types that the component found.
+fn chosen(proposal: &Proposal, accepted: &Value) -> Map<String, Value> {
+    let mut chosen = proposal.settings.clone();
+    for (name, _) in &proposal.texts {
+        let field = name.replace('-', "_");
+        for field in [name, &field] {
+            if let Some(value) = accepted.get(field) {
+                chosen.insert(field.clone(), value.clone());
+            }
+        }
+    }
+    chosen
+}
+
+/// Reads a file that the user named: it must be there.
+fn given<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let bytes = files::read(path)?;
+    Ok(from_json::<Envelope<T>>(path, &bytes)?.value)
+}

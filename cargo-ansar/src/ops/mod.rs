@@ -1,0 +1,171 @@
+//! What `cargo ansar` can do: one file per command, named by its verb, and the
+//! steps that several commands share.
+//!
+//! An operation takes typed options and the stream of events, and returns a
+//! typed outcome or the one [`Error`]. It never prints and never exits.
+
+pub mod add;
+pub mod build;
+pub mod create;
+pub mod deploy;
+pub mod destroy;
+pub mod init;
+pub mod list;
+pub mod locate;
+pub mod run;
+pub mod set;
+pub mod settle;
+pub mod test;
+
+use std::path::PathBuf;
+
+use crate::home::HomeError;
+use crate::host::cargo::CargoError;
+use crate::host::files::Error as FilesError;
+use crate::host::signal::{Interrupt, Interrupts};
+use crate::model::description::DescriptionError;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::model::proposal::ProposalError;
+use crate::model::search::SearchError;
+use crate::model::template::TemplateError;
+
+/// Why an operation was not done. Nothing is half done, beyond what its
+/// documentation says.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no workspace, where one is needed.
+    #[error("no `Cargo.toml` in `{folder}` or any folder above", folder = .0.display())]
+    NoWorkspace(PathBuf),
+    /// The workspace describes no roles, where some are needed.
+    #[error("`{manifest}` describes no roles", manifest = .0.display())]
+    NotDescribed(PathBuf),
+    /// The description is wrong.
+    #[error(transparent)]
+    Description(#[from] Box<DescriptionError>),
+    /// The manifest cannot be read as TOML.
+    #[error("{manifest}: {reason}", manifest = manifest.display())]
+    Manifest {
+        /// The manifest.
+        manifest: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+    /// Nothing can be proposed.
+    #[error(transparent)]
+    Proposal(#[from] ProposalError),
+    /// The home, or a file in it, is wrong.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// Cargo failed.
+    #[error(transparent)]
+    Cargo(#[from] CargoError),
+    /// A bin is in several packages.
+    #[error("executable `{executable}` is a bin of {}", packages.join(" and of "))]
+    Ambiguous {
+        /// The executable.
+        executable: ExecutableName,
+        /// The packages, in back-quotes.
+        packages: Vec<String>,
+    },
+    /// A manifest of roles gives an executable that its package does not have.
+    #[error("package `{package}` has no bin `{executable}`")]
+    NotInPackage {
+        /// The executable.
+        executable: ExecutableName,
+        /// The package.
+        package: String,
+    },
+    /// Neither the workspace builds it nor the home holds it.
+    #[error("no executable `{0}`: neither is it a bin of the workspace nor in the home")]
+    NoExecutable(ExecutableName),
+    /// Something could not be deployed.
+    #[error("failed to deploy `{what}`")]
+    Deploy {
+        /// What.
+        what: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A component does not accept its settings or input.
+    #[error("role `{role}`{place}: {reason}")]
+    Unaccepted {
+        /// The role.
+        role: RoleName,
+        /// Where it is described, ` (FILE:LINE)`.
+        place: String,
+        /// What the component says.
+        reason: String,
+    },
+    /// A template of role names is wrong.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A role search is wrong.
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// A file that was named does not hold what it should.
+    #[error("{path}:{reason}", path = path.display())]
+    Given {
+        /// The file.
+        path: PathBuf,
+        /// Line, column, and what is wrong there.
+        reason: String,
+    },
+    /// A role that was named does not exist.
+    #[error("no role matches {0}")]
+    NoRole(String),
+    /// No test role matches.
+    #[error("no test role matches {0}")]
+    NoTestRole(String),
+    /// The command was ended from outside before it was done.
+    #[error("interrupted")]
+    Interrupted(Interrupt),
+    /// The system refuses something that every run needs.
+    #[error("failed to {what}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Listens for what ends this command from outside.
+fn listen() -> Result<Interrupts, Error> {
+    Interrupts::listen().map_err(|source| Error::System {
+        what: "listen for signals",
+        source,
+    })
+}
+
+impl From<DescriptionError> for Error {
+    fn from(error: DescriptionError) -> Self {
+        Self::Description(Box::new(error))
+    }
+}
+
+impl Error {
+    /// What to type next, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoWorkspace(_) => {
+                Some("go to the workspace, or name it with `--manifest-path`".to_owned())
+            }
+            Self::NotDescribed(_) => Some("describe them with `cargo ansar init`".to_owned()),
+            Self::Proposal(error) => error.hint(),
+            Self::Home(error) => error.hint(),
+            Self::Ambiguous { packages, .. } => packages.first().map(|package| {
+                format!(
+                    "say which, with `package = \"{}\"`",
+                    package.trim_matches('`')
+                )
+            }),
+            Self::Template(error) => error.hint(),
+            Self::NoRole(_) => Some("see them with `cargo ansar list`".to_owned()),
+            Self::NoTestRole(_) => Some("see them with `cargo ansar test --list`".to_owned()),
+            _ => None,
+        }
+    }
+}

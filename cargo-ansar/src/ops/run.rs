@@ -1,0 +1,280 @@
+//! `cargo ansar run`: run roles in the foreground, to completion.
+//!
+//! Also the step that `test` shares: from roles of a home to what became of
+//! them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::launch::{self, CallSignature, Origin as StartedBy};
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::line::Level;
+use ansar_runtime::contract::message::Typed;
+use ansar_runtime::contract::run::Run;
+use ansar_runtime::contract::test::TestReport;
+
+use super::locate::{Places, Workspace};
+use super::settle::folder;
+use super::{Error, listen};
+use crate::event::{Events, Kind};
+use crate::home::Home;
+use crate::home::entry::{Entry, Origin};
+use crate::host::notices::Notices;
+use crate::host::process::Program;
+use crate::host::signal::{Interrupt, Interrupts};
+use crate::host::{environment, files};
+use crate::model::description::DEFAULT_TESTS;
+use crate::model::ending::Success;
+use crate::model::name::RoleName;
+use crate::model::search::{RolePattern, RoleSearch};
+use crate::suite::source::Sources;
+use crate::suite::verdict::{Participant, Verdict};
+use crate::supervise::engine::{self, Ended, Launch};
+use crate::supervise::group::{Part, Policy};
+
+/// What to run, and how.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// Which roles.
+    pub search: RoleSearch,
+    /// Where sources are looked for first.
+    pub code_path: Option<PathBuf>,
+    /// Whether a verdict over the reports is wanted.
+    pub test_run: bool,
+    /// Which log lines become events.
+    pub shown: Level,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Every role's result.
+    pub run: Run,
+    /// The verdict, where one was wanted.
+    pub verdict: Option<Verdict>,
+    /// Whether a role did not do what it was for.
+    pub failed: bool,
+    /// What ended it from outside, where something did.
+    pub interrupted: Option<Interrupt>,
+}
+
+/// Runs the roles of a home that match until all of them have ended.
+pub async fn run(options: &Options, events: &Events) -> Result<Outcome, Error> {
+    let workspace = options.places.workspace()?;
+    let root = options.places.home(workspace.as_ref());
+    let home = Home::open(&root)?;
+    let mut entries = home.entries()?;
+    entries.retain(|role, entry| {
+        entry.origin != Origin::Retired && options.search.matches(role, &entry.executable)
+    });
+    if entries.is_empty() {
+        return Err(Error::NoRole("the search".to_owned()));
+    }
+    let mut interrupts = listen()?;
+    events.emit(Kind::Running {
+        roles: entries.len(),
+    });
+    let stage = Stage {
+        home: &home,
+        workspace: workspace.as_ref(),
+        shown: options.shown,
+        policy: Policy::default(),
+    };
+    // A role of any name may report; none has to wait for the others.
+    let ran = stage
+        .perform(&entries, |_| Part::Operational, &mut interrupts, events)
+        .await?;
+
+    let folders = options
+        .code_path
+        .iter()
+        .map(|path| options.places.folder.join(path));
+    let mut sources = stage.sources(folders.collect(), Vec::new());
+    let tests = match workspace.as_ref().and_then(|w| w.description.as_ref()) {
+        Some(description) => description.tests.clone(),
+        None => RolePattern::parse(DEFAULT_TESTS).map_err(|_| Error::NoTestRole(String::new()))?,
+    };
+    let verdict = options.test_run.then(|| {
+        let participants = stage.participants(&ran.ended, |role| tests.matches(role));
+        Verdict::of(&participants, &mut sources)
+    });
+    let failed = ran
+        .ended
+        .iter()
+        .any(|ended| ended.ending.success() == Success::No);
+    Ok(Outcome {
+        run: Run {
+            completed: completed(&ran.ended, &mut sources),
+            home: root.display().to_string(),
+        },
+        verdict,
+        failed,
+        interrupted: ran.interrupted,
+    })
+}
+
+/// The results by role, with the sources of reports found.
+fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
+    let mut completed: Vec<_> = ended
+        .iter()
+        .map(|ended| {
+            let mut result = ended.ending.result.clone();
+            if let Some(Ok(mut report)) = result.decode::<TestReport>() {
+                for check in &mut report.tested {
+                    check.source = sources.resolve(&check.source);
+                }
+                result = Typed::encode(&report).unwrap_or(result);
+            }
+            (ended.role.to_string(), result)
+        })
+        .collect();
+    completed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    completed
+}
+
+/// Where roles are run.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage<'a> {
+    /// The home.
+    pub home: &'a Home,
+    /// The workspace, where there is one.
+    pub workspace: Option<&'a Workspace>,
+    /// Which log lines become events.
+    pub shown: Level,
+    /// How the group is run.
+    pub policy: Policy,
+}
+
+impl Stage<'_> {
+    /// Runs roles until all of them have ended, each in the part that `part`
+    /// gives it. Refuses where one of them runs already, and then starts none.
+    pub async fn perform(
+        &self,
+        entries: &BTreeMap<RoleName, Entry>,
+        part: impl Fn(&RoleName) -> Part,
+        interrupts: &mut Interrupts,
+        events: &Events,
+    ) -> Result<engine::Outcome, Error> {
+        let _locks = self.home.lock_roles(entries.keys())?;
+        files::make_private_folders(&self.home.engines())?;
+        let socket = format!("{}.notify", environment::pid());
+        let notices =
+            Notices::listen(&self.home.engines().join(socket)).map_err(|source| Error::System {
+                what: "listen for the notices of components",
+                source,
+            })?;
+        let environment = self.environment(&notices);
+        let mut launches = Vec::with_capacity(entries.len());
+        for (role, entry) in entries {
+            self.home.prepare(role)?;
+            launches.push(Launch {
+                role: role.clone(),
+                executable: entry.executable.clone(),
+                program: self.program(role, entry, &environment),
+                part: part(role),
+                after: entry.after.clone(),
+                timeout: entry.timeout(),
+                log: self.home.folder(Area::Logs, role),
+            });
+        }
+        let options = engine::Options {
+            policy: self.policy,
+            shown: self.shown,
+        };
+        Ok(engine::run(launches, &options, &notices, interrupts, events).await)
+    }
+
+    /// The environment that all roles share.
+    fn environment(&self, notices: &Notices) -> Vec<(OsString, OsString)> {
+        let mut environment = environment::for_roles();
+        let pid = environment::pid();
+        environment.extend([
+            (launch::PARENT.into(), pid.to_string().into()),
+            (
+                launch::TOKEN.into(),
+                format!("{}:{pid}", self.home.id()).into(),
+            ),
+            (
+                launch::NOTIFY_SOCKET.into(),
+                notices.address().as_os_str().to_owned(),
+            ),
+        ]);
+        environment
+    }
+
+    fn program(
+        &self,
+        role: &RoleName,
+        entry: &Entry,
+        environment: &[(OsString, OsString)],
+    ) -> Result<Program, String> {
+        let path = self.home.executable(&entry.executable);
+        if !files::is_file(&path) {
+            return Err(Error::NoExecutable(entry.executable.clone()).to_string());
+        }
+        let mut home = OsString::from(format!("--{}=", launch::HOME_PATH));
+        home.push(self.home.root());
+        let signature = CallSignature {
+            input: false,
+            output: true,
+        };
+        let own = entry.env.iter();
+        Ok(Program {
+            path,
+            arguments: vec![
+                format!("--{}={signature}", launch::CALL_SIGNATURE).into(),
+                format!("--{}={}", launch::POINT_OF_ORIGIN, StartedBy::Run).into(),
+                home,
+                format!("--{}={role}", launch::ROLE_NAME).into(),
+            ],
+            environment: Some(
+                environment
+                    .iter()
+                    .cloned()
+                    .chain(own.map(|(name, value)| (name.into(), value.into())))
+                    .collect(),
+            ),
+            folder: Some(folder(self.home)),
+        })
+    }
+
+    /// Sources that are looked for in `folders` first, then in the workspace,
+    /// then among what `artefacts` were built from.
+    pub fn sources(&self, mut folders: Vec<PathBuf>, artefacts: Vec<PathBuf>) -> Sources {
+        folders.extend(self.workspace.map(|workspace| workspace.root.clone()));
+        folders.extend(self.home.workspace().map(Path::to_owned));
+        Sources::new(folders, artefacts)
+    }
+
+    /// What became of roles, for a verdict.
+    pub fn participants(
+        &self,
+        ended: &[Ended],
+        is_test: impl Fn(&RoleName) -> bool,
+    ) -> Vec<Participant> {
+        let ended = ended.iter();
+        ended
+            .map(|ended| Participant {
+                role: ended.role.clone(),
+                is_test: is_test(&ended.role),
+                ending: ended.ending.clone(),
+                at: ended.at,
+                described: self.described(&ended.role),
+            })
+            .collect()
+    }
+
+    /// Where a role is described: in the manifest, or in its entry.
+    fn described(&self, role: &RoleName) -> (PathBuf, u32) {
+        let in_manifest = || {
+            let workspace = self.workspace?;
+            let roles = &workspace.description.as_ref()?.roles;
+            let spec = roles.iter().find(|spec| spec.name == *role)?;
+            Some((workspace.manifest.clone(), spec.line))
+        };
+        in_manifest().unwrap_or_else(|| (self.home.file(Area::Entry, role), 1))
+    }
+}

@@ -1,0 +1,360 @@
+//! Settings and input of roles: laid over each other, checked by the component
+//! itself, and stored.
+//!
+//! Field by field: the component's defaults, the manifest, the snapshot, what
+//! was set by hand. The component is asked again only where one of these, or
+//! the component, has changed.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use ansar_runtime::contract::launch;
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::message::Envelope;
+use serde_json::{Map, Value};
+
+use super::Error;
+use super::locate::Workspace;
+use crate::event::{Events, Kind};
+use crate::home::entry::{Entry, Origin};
+use crate::home::ledger::Ledger;
+use crate::home::{Home, read_json, write_json};
+use crate::host::environment;
+use crate::host::files::{self, Hash};
+use crate::host::process::{Exit, Narrative, Program};
+use crate::model::description::RoleSpec;
+use crate::model::name::{ExecutableName, RoleName};
+
+/// What is needed to settle roles.
+#[derive(Clone, Copy)]
+pub struct Settling<'a> {
+    /// The home.
+    pub home: &'a Home,
+    /// The workspace, where there is one.
+    pub workspace: Option<&'a Workspace>,
+    /// The snapshot, where there is one.
+    pub snapshot: Option<&'a Path>,
+    /// The stream of events.
+    pub events: &'a Events,
+}
+
+/// What a component is asked to accept.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Proposal {
+    /// The settings that are not its defaults.
+    pub settings: Map<String, Value>,
+    /// The input, where it is not its default.
+    pub input: Option<Value>,
+    /// Settings by name, over the others; the component gives them their type.
+    pub texts: Vec<(String, String)>,
+}
+
+/// What a component accepted: all of its settings, and its input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// All settings.
+    pub settings: Value,
+    /// The input; `null` where it takes none.
+    pub input: Value,
+}
+
+/// How long a component may take to say what its settings are.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Settles every role that is not settled; those whose files changed.
+///
+/// A role without an executable is left as it is. The first role that does not
+/// accept its settings or input is the error, and then no file has changed.
+pub async fn settle(
+    settling: &Settling<'_>,
+    entries: &BTreeMap<RoleName, Entry>,
+    ledger: &mut Ledger,
+) -> Result<Vec<RoleName>, Error> {
+    let mut unsettled = Vec::new();
+    for (role, entry) in entries {
+        if entry.origin == Origin::Retired || !settling.has_executable(&entry.executable) {
+            continue;
+        }
+        let spec = settling.spec(role);
+        let proposal = settling.proposal(role, entry, spec)?;
+        let key = settling.key(entry, &proposal, ledger)?;
+        let stored = files::is_file(&settling.home.file(Area::Settings, role));
+        if !stored || ledger.settled.get(role) != Some(&key) {
+            unsettled.push((role, entry, proposal, key));
+        }
+    }
+    // Many roles that propose the same are asked about once.
+    let mut answers: Vec<(&ExecutableName, Proposal, Accepted)> = Vec::new();
+    let mut accepted = Vec::new();
+    for (role, entry, proposal, key) in unsettled {
+        let known = answers
+            .iter()
+            .find(|(executable, asked, _)| **executable == entry.executable && *asked == proposal);
+        let answer = match known {
+            Some((_, _, answer)) => answer.clone(),
+            None => {
+                let answer = settling.ask(role, &entry.executable, &proposal).await?;
+                answers.push((&entry.executable, proposal.clone(), answer.clone()));
+                answer
+            }
+        };
+        settling.say_hidden(role, entry, ledger);
+        accepted.push((role, key, answer));
+    }
+    let mut changed = Vec::new();
+    for (role, key, answer) in accepted {
+        if store(settling.home, role, &answer)? {
+            changed.push(role.clone());
+        }
+        ledger.settled.insert(role.clone(), key);
+    }
+    Ok(changed)
+}
+
+/// Writes what a component accepted; whether that changed anything.
+pub fn store(home: &Home, role: &RoleName, accepted: &Accepted) -> Result<bool, Error> {
+    let mut changed = false;
+    for (area, value) in [
+        (Area::Settings, &accepted.settings),
+        (Area::Input, &accepted.input),
+    ] {
+        let path = home.file(area, role);
+        if area == Area::Input && value.is_null() {
+            files::remove_file(&path)?;
+            continue;
+        }
+        // A file that cannot be read is replaced by one that can.
+        let stored = read_json::<Envelope<Value>>(&path).ok().flatten();
+        if stored.is_none_or(|stored| stored.value != *value) {
+            write_json(&path, &Envelope::of(value))?;
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+impl Settling<'_> {
+    fn has_executable(&self, name: &ExecutableName) -> bool {
+        files::is_file(&self.home.executable(name))
+    }
+
+    fn spec(&self, role: &RoleName) -> Option<&RoleSpec> {
+        let description = self.workspace?.description.as_ref()?;
+        description.roles.iter().find(|spec| spec.name == *role)
+    }
+
+    /// Everything that is laid over the component's defaults.
+    fn proposal(
+        &self,
+        role: &RoleName,
+        entry: &Entry,
+        spec: Option<&RoleSpec>,
+    ) -> Result<Proposal, Error> {
+        let mut proposal = Proposal::default();
+        if let Some(spec) = spec {
+            proposal.settings.extend(spec.settings.clone());
+            proposal.input.clone_from(&spec.input);
+        }
+        if let Some(snapshot) = self.snapshot {
+            let file = |folder: &str| snapshot.join(folder).join(format!("{role}.json"));
+            if let Some(settings) = given::<Map<String, Value>>(&file("settings-by-role"))? {
+                proposal.settings.extend(settings);
+            }
+            let values = snapshot.join("setting-value-by-role").join(role.as_str());
+            for name in files::names(&values)? {
+                let name = name.to_string_lossy();
+                if let Some(setting) = name.strip_suffix(".json")
+                    && let Some(value) = given::<Value>(&values.join(&*name))?
+                {
+                    proposal.settings.insert(setting.to_owned(), value);
+                }
+            }
+            if let Some(input) = given::<Value>(&file("input-by-role"))? {
+                proposal.input = Some(input);
+            }
+        }
+        proposal.settings.extend(entry.by_hand.settings.clone());
+        if let Some(input) = &entry.by_hand.input {
+            proposal.input = Some(input.clone());
+        }
+        Ok(proposal)
+    }
+
+    /// Stands for everything that the stored files are made of.
+    fn key(&self, entry: &Entry, proposal: &Proposal, ledger: &Ledger) -> Result<String, Error> {
+        let executable = match ledger.executables.get(&entry.executable) {
+            Some(record) => serde_json::json!([record.size, record.artefact, record.home]),
+            None => {
+                let stat = files::stat(&self.home.executable(&entry.executable))?;
+                serde_json::json!([files::Stamp::linked(&stat, files::now_ns())])
+            }
+        };
+        let all = serde_json::json!([executable, proposal.settings, proposal.input]);
+        Ok(Hash::of(all.to_string().as_bytes()).to_string())
+    }
+
+    /// Says which edits of the manifest have no effect.
+    fn say_hidden(&self, role: &RoleName, entry: &Entry, ledger: &Ledger) {
+        let Some(spec) = self.spec(role) else {
+            return;
+        };
+        // Where the role was never settled, nothing was edited.
+        if !ledger.settled.contains_key(role) {
+            return;
+        }
+        for (setting, value) in &spec.settings {
+            if entry
+                .by_hand
+                .settings
+                .get(setting)
+                .is_some_and(|hand| hand != value)
+            {
+                self.events.emit(Kind::Hidden {
+                    role: role.clone(),
+                    setting: setting.clone(),
+                });
+            }
+        }
+    }
+
+    /// Asks a component whether it accepts what is proposed.
+    pub async fn ask(
+        &self,
+        role: &RoleName,
+        executable: &ExecutableName,
+        proposal: &Proposal,
+    ) -> Result<Accepted, Error> {
+        let unaccepted = |reason: String| Error::Unaccepted {
+            role: role.clone(),
+            place: match (self.workspace, self.spec(role)) {
+                (Some(workspace), Some(spec)) => {
+                    format!(" ({}:{})", workspace.manifest.display(), spec.line)
+                }
+                _ => String::new(),
+            },
+            reason,
+        };
+        let scratch = Scratch::new(self.home, proposal)?;
+        let program = Program {
+            path: self.home.executable(executable),
+            arguments: scratch.arguments(self.home, role, proposal),
+            environment: Some(environment::for_roles()),
+            folder: Some(folder(self.home)),
+        };
+        let ran = tokio::time::timeout(ANSWER_LIMIT, program.run(Narrative::Piped)).await;
+        let (exit, answer, narrative) = match ran {
+            Err(_) => {
+                return Err(unaccepted(format!(
+                    "`{executable}` does not say what its settings are; is it a component?"
+                )));
+            }
+            Ok(Err(error)) => {
+                return Err(unaccepted(format!("failed to run `{executable}`: {error}")));
+            }
+            Ok(Ok(ended)) => ended,
+        };
+        if exit != Exit::Code(0) {
+            let narrative = String::from_utf8_lossy(&narrative);
+            let last = narrative.lines().find(|line| !line.trim().is_empty());
+            let reason = last
+                .unwrap_or("it said no more")
+                .trim_start_matches("error: ");
+            return Err(unaccepted(scratch.unname(reason)));
+        }
+        let mut values =
+            serde_json::Deserializer::from_slice(&answer).into_iter::<Envelope<Value>>();
+        match (values.next(), values.next()) {
+            (Some(Ok(settings)), Some(Ok(input))) => Ok(Accepted {
+                settings: settings.value,
+                input: input.value,
+            }),
+            _ => Err(unaccepted(format!(
+                "`{executable}` answered something else than its settings; is it a component?"
+            ))),
+        }
+    }
+}
+
+/// The folder that roles and questions to them run in.
+pub fn folder(home: &Home) -> std::path::PathBuf {
+    let parent = || home.root().parent().map(Path::to_owned);
+    home.workspace()
+        .map(Path::to_owned)
+        .or_else(parent)
+        .unwrap_or_default()
+}
+
+/// What is proposed, in files that the component reads; gone afterwards.
+struct Scratch {
+    settings: std::path::PathBuf,
+    input: std::path::PathBuf,
+}
+
+impl Scratch {
+    fn new(home: &Home, proposal: &Proposal) -> Result<Self, Error> {
+        let file = |name: &str| {
+            home.engines()
+                .join(format!("{}.{name}.json", environment::pid()))
+        };
+        let scratch = Self {
+            settings: file("settings"),
+            input: file("input"),
+        };
+        write_json(&scratch.settings, &Envelope::of(&proposal.settings))?;
+        if let Some(input) = &proposal.input {
+            write_json(&scratch.input, &Envelope::of(input))?;
+        }
+        Ok(scratch)
+    }
+
+    fn arguments(&self, home: &Home, role: &RoleName, proposal: &Proposal) -> Vec<OsString> {
+        let flag = |name: &str, value: &Path| {
+            let mut flag = OsString::from(format!("--{name}="));
+            flag.push(value);
+            flag
+        };
+        let mut arguments = vec![
+            flag(launch::HOME_PATH, home.root()),
+            flag(launch::ROLE_NAME, role.as_str().as_ref()),
+            format!("--{}", launch::DUMP_SETTINGS).into(),
+            format!("--{}", launch::DUMP_INPUT).into(),
+            flag(launch::SETTINGS_FILE, &self.settings),
+        ];
+        if proposal.input.is_some() {
+            arguments.push(flag(launch::INPUT_FILE, &self.input));
+        }
+        let texts = proposal.texts.iter();
+        arguments.extend(texts.map(|(name, text)| format!("--{name}={text}").into()));
+        arguments
+    }
+
+    /// Takes the names of these files out of what a component says: the user
+    /// never saw them.
+    fn unname(&self, reason: &str) -> String {
+        let mut reason = reason.to_owned();
+        for (path, what) in [(&self.settings, "settings"), (&self.input, "input")] {
+            let path = format!("{}:", path.display());
+            if let Some(rest) = reason.strip_prefix(&path) {
+                // Their lines and columns mean nothing to the user, either.
+                let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+                reason = format!("{what}: {}", rest.trim_start());
+            }
+        }
+        reason
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        for path in [&self.settings, &self.input] {
+            let _ = files::remove_file(path);
+        }
+    }
+}
+
+/// Reads a file that the user wrote.
+pub fn given<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    Ok(read_json::<Envelope<T>>(path)?.map(|envelope| envelope.value))
+}

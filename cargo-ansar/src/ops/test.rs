@@ -1,0 +1,415 @@
+//! `cargo ansar test`: the whole loop, once.
+//!
+//! Build, deploy the delta, bring the operational roles up, run the test
+//! roles, bring down what was brought up, judge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ansar_runtime::contract::line::Level;
+use jiff::Timestamp;
+
+use super::Error;
+use super::build::{self, Bins, Built, wanted};
+use super::deploy::{self, Sources};
+use super::listen;
+use super::locate::{Places, Workspace};
+use super::run::Stage;
+use crate::event::{Events, Kind};
+use crate::home::entry::{Entry, Origin};
+use crate::home::log::last_lines;
+use crate::home::{Home, HomeError};
+use crate::host::lock::Lock;
+use crate::host::signal::{Interrupt, Interrupts};
+use crate::host::{clock, environment};
+use crate::model::description::DEFAULT_TESTS;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::model::search::{RolePattern, RoleSearch};
+use crate::suite::verdict::{Failure, Verdict};
+use crate::supervise::group::{Part, Policy};
+use ansar_runtime::contract::layout::Area;
+
+/// What to test, and how.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// How Cargo is to build.
+    pub build: build::Options,
+    /// Which test roles.
+    pub search: RoleSearch,
+    /// What the search was, for a message.
+    pub search_text: String,
+    /// How long each test role may run, where its own description does not say.
+    pub timeout: Option<Duration>,
+    /// How many test roles run at once.
+    pub jobs: Option<usize>,
+    /// Whether the first failure ends it all.
+    pub fail_fast: bool,
+    /// Whether everything is prepared and nothing is run.
+    pub no_run: bool,
+    /// Which log lines become events.
+    pub shown: Level,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Everything is in place, and nothing was run, as asked for.
+    Prepared,
+    /// The roles were run.
+    Ran(Box<Ran>),
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Ran {
+    /// What was found.
+    pub verdict: Verdict,
+    /// Log lines that may tell why, by role.
+    pub context: Vec<Excerpt>,
+    /// How long the run took, without the build.
+    pub elapsed: Duration,
+    /// What ended it from outside, where something did.
+    pub interrupted: Option<Interrupt>,
+}
+
+/// A few lines of a role's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The role.
+    pub role: RoleName,
+    /// Which lines these are.
+    pub which: Which,
+    /// The lines.
+    pub lines: Vec<String>,
+}
+
+/// Which lines an excerpt has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The last ones.
+    Last,
+    /// Those around failures.
+    Around,
+}
+
+/// The names of the test roles that match, sorted; nothing is built or run.
+pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
+    let workspace = options.places.workspace()?;
+    let mut roles: BTreeMap<RoleName, ExecutableName> = BTreeMap::new();
+    let described = workspace.as_ref().and_then(|w| w.description.as_ref());
+    for spec in described.iter().flat_map(|description| &description.roles) {
+        roles.insert(spec.name.clone(), spec.executable.clone());
+    }
+    match Home::open(&options.places.home(workspace.as_ref())) {
+        Ok(home) => {
+            let by_hand = home.entries()?.into_iter();
+            let by_hand = by_hand.filter(|(_, entry)| entry.origin == Origin::Hand);
+            roles.extend(by_hand.map(|(role, entry)| (role, entry.executable)));
+        }
+        Err(HomeError::NotThere(_)) if described.is_some() => {}
+        Err(error) => return Err(error.into()),
+    }
+    let tests = tests(workspace.as_ref())?;
+    roles
+        .retain(|role, executable| tests.matches(role) && options.search.matches(role, executable));
+    if roles.is_empty() {
+        return Err(Error::NoTestRole(options.search_text.clone()));
+    }
+    Ok(roles.into_keys().collect())
+}
+
+/// The whole loop, once.
+pub async fn test(options: &Options, events: &Events) -> Result<Outcome, Error> {
+    let mut interrupts = listen()?;
+    let prepared = prepare(options, &mut interrupts, events).await?;
+    let Prepared {
+        workspace,
+        home,
+        entries,
+        artefacts,
+        lock,
+    } = prepared;
+    if options.no_run {
+        return Ok(Outcome::Prepared);
+    }
+    let begun = (clock::instant(), clock::now());
+    let pattern = tests(workspace.as_ref())?;
+    let is_test = |role: &RoleName| pattern.matches(role);
+    let mut chosen = entries;
+    chosen.retain(|role, entry| {
+        entry.origin != Origin::Retired
+            && (!is_test(role) || options.search.matches(role, &entry.executable))
+    });
+    for (role, entry) in &mut chosen {
+        if is_test(role) && entry.timeout.is_none() {
+            entry.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
+        } else if !is_test(role) {
+            // What tests run against lasts as long as they do.
+            entry.timeout = None;
+        }
+    }
+    let count = chosen.keys().filter(|role| is_test(role)).count();
+    events.emit(Kind::Testing {
+        tests: count,
+        operational: chosen.len() - count,
+    });
+    let stage = Stage {
+        home: &home,
+        workspace: workspace.as_ref(),
+        shown: options.shown,
+        policy: Policy {
+            jobs: options.jobs,
+            fail_fast: options.fail_fast,
+            ..Policy::default()
+        },
+    };
+    let part = |role: &RoleName| {
+        if is_test(role) {
+            Part::Test
+        } else {
+            Part::Operational
+        }
+    };
+    let ran = stage
+        .perform(&chosen, part, &mut interrupts, events)
+        .await?;
+    drop(lock);
+    let mut sources = stage.sources(Vec::new(), artefacts.into_values().collect());
+    let verdict = Verdict::of(&stage.participants(&ran.ended, is_test), &mut sources);
+    let operational = chosen.keys().filter(|role| !is_test(role));
+    let context = context(&home, &verdict, operational, begun.1);
+    Ok(Outcome::Ran(Box::new(Ran {
+        verdict,
+        context,
+        elapsed: clock::instant() - begun.0,
+        interrupted: ran.interrupted,
+    })))
+}
+
+/// The pattern of test roles.
+fn tests(workspace: Option<&Workspace>) -> Result<RolePattern, Error> {
+    match workspace.and_then(|workspace| workspace.description.as_ref()) {
+        Some(description) => Ok(description.tests.clone()),
+        None => {
+            RolePattern::parse(DEFAULT_TESTS).map_err(|error| Error::NoTestRole(error.to_string()))
+        }
+    }
+}
+
+/// A home in which everything is in place.
+struct Prepared {
+    workspace: Option<Workspace>,
+    home: Home,
+    entries: BTreeMap<RoleName, Entry>,
+    artefacts: BTreeMap<ExecutableName, PathBuf>,
+    /// Nobody changes the home until the run is over.
+    lock: Lock,
+}
+
+async fn prepare(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Prepared, Error> {
+    let home = open(options, events)?;
+    // What was saved while this command waited is in its verdict: nothing is
+    // read before the home is ours, beyond where it is.
+    let lock = take(&home, interrupts, events).await?;
+    let workspace = options.places.workspace()?;
+    let mut entries = home.entries()?;
+    let mut ledger = home.ledger()?;
+    check_any_test(options, workspace.as_ref(), &entries)?;
+
+    let wanted = wanted(workspace.as_ref(), &entries);
+    let built = match &workspace {
+        Some(workspace) => {
+            let built = build::build(
+                workspace,
+                &wanted,
+                &ledger.bins,
+                &options.build,
+                &options.places.folder,
+                interrupts,
+            );
+            Some(built.await?)
+        }
+        None => None,
+    };
+    let artefacts = match built {
+        Some(Built {
+            artefacts, bins, ..
+        }) => {
+            remember(&mut ledger.bins, bins);
+            artefacts
+        }
+        None => BTreeMap::new(),
+    };
+    let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
+    let sources = Sources {
+        workspace: workspace.as_ref(),
+        artefacts: &artefacts,
+        snapshot: snapshot.as_deref(),
+    };
+    tokio::select! {
+        deployed = deploy::deploy(&home, &mut entries, &mut ledger, &sources, events) => deployed?,
+        interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
+    }
+    Ok(Prepared {
+        workspace,
+        home,
+        entries,
+        artefacts,
+        lock,
+    })
+}
+
+/// Keeps in mind where bins are, of those that are bins at all.
+fn remember(remembered: &mut Bins, bins: Bins) {
+    for (name, packages) in bins {
+        if packages.is_empty() {
+            remembered.remove(&name);
+        } else {
+            remembered.insert(name, packages);
+        }
+    }
+}
+
+/// Opens the home, or makes it where a workspace describes what goes in.
+fn open(options: &Options, events: &Events) -> Result<Home, Error> {
+    let workspace = options.places.workspace()?;
+    let root = options.places.home(workspace.as_ref());
+    match Home::open(&root) {
+        Err(HomeError::NotThere(_)) => {}
+        other => return Ok(other?),
+    }
+    let Some(workspace) = workspace else {
+        return Err(Error::NoWorkspace(options.places.folder.clone()));
+    };
+    workspace.needed_description()?;
+    let id = environment::unique();
+    let home = match Home::create(&root, Some(&workspace.root), &BTreeMap::new(), id) {
+        // Another command was quicker.
+        Err(HomeError::Exists(_)) => Home::open(&root)?,
+        other => {
+            events.emit(Kind::HomeCreated { home: root });
+            other?
+        }
+    };
+    Ok(home)
+}
+
+/// Takes the home's lock; waits, and says so, while somebody else has it.
+async fn take(home: &Home, interrupts: &mut Interrupts, events: &Events) -> Result<Lock, Error> {
+    if let Some(lock) = home.try_lock()? {
+        return Ok(lock);
+    }
+    events.emit(Kind::Blocked {
+        home: home.root().to_owned(),
+    });
+    let patient = home.clone();
+    // The thread is left behind where this command ends before it has waited.
+    tokio::select! {
+        lock = tokio::task::spawn_blocking(move || patient.lock()) => match lock {
+            Ok(lock) => Ok(lock?),
+            Err(error) => Err(Error::System {
+                what: "wait for the home",
+                source: std::io::Error::other(error),
+            }),
+        },
+        interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
+    }
+}
+
+/// Refuses before anything is built where no test role can match.
+fn check_any_test(
+    options: &Options,
+    workspace: Option<&Workspace>,
+    entries: &BTreeMap<RoleName, Entry>,
+) -> Result<(), Error> {
+    let pattern = tests(workspace)?;
+    let described = workspace.and_then(|w| w.description.as_ref());
+    let described = described.iter().flat_map(|d| &d.roles);
+    let by_hand = entries
+        .iter()
+        .filter(|(_, entry)| entry.origin == Origin::Hand);
+    let mut roles = described
+        .map(|spec| (&spec.name, &spec.executable))
+        .chain(by_hand.map(|(role, entry)| (role, &entry.executable)));
+    if roles
+        .any(|(role, executable)| pattern.matches(role) && options.search.matches(role, executable))
+    {
+        Ok(())
+    } else {
+        Err(Error::NoTestRole(options.search_text.clone()))
+    }
+}
+
+/// How many of the last lines of a failed role are shown.
+const LAST: usize = 10;
+/// How many lines of an operational role are shown.
+const AROUND: usize = 20;
+/// How many roles have lines shown.
+const MOST_ROLES: usize = 5;
+/// How much of a log is looked at.
+const REACH: u64 = 256 * 1024;
+
+/// The lines that may tell why: the last ones of each failed role, and those
+/// of operational roles in the second around a failure.
+fn context<'r>(
+    home: &Home,
+    verdict: &Verdict,
+    operational: impl Iterator<Item = &'r RoleName>,
+    begun: Timestamp,
+) -> Vec<Excerpt> {
+    let since = stamp(begun);
+    let failed: BTreeSet<&RoleName> = verdict.failures.iter().map(|f| &f.role).collect();
+    let mut excerpts = Vec::new();
+    let mut add = |role: &RoleName, which, count, chosen: &dyn Fn(&str) -> bool| {
+        let folder = home.folder(Area::Logs, role);
+        // A log that cannot be read explains nothing.
+        let lines = last_lines(&folder, REACH, count, |line| {
+            written_at(line).is_some_and(|stamp| stamp >= &*since && chosen(stamp))
+        });
+        let lines = lines.unwrap_or_default();
+        if !lines.is_empty() {
+            excerpts.push(Excerpt {
+                role: role.clone(),
+                which,
+                lines,
+            });
+        }
+    };
+    for role in failed.iter().take(MOST_ROLES) {
+        add(role, Which::Last, LAST, &|_| true);
+    }
+    let around: Vec<(String, String)> = verdict.failures.iter().map(second_around).collect();
+    for role in operational.filter(|role| !failed.contains(role)) {
+        add(role, Which::Around, AROUND, &|stamp| {
+            around
+                .iter()
+                .any(|(from, to)| (&**from..=&**to).contains(&stamp))
+        });
+    }
+    excerpts
+}
+
+/// Half a second before and after.
+fn second_around(failure: &Failure) -> (String, String) {
+    let half = jiff::SignedDuration::from_millis(500);
+    let from = failure.at.checked_sub(half).unwrap_or(failure.at);
+    let to = failure.at.checked_add(half).unwrap_or(failure.at);
+    (stamp(from), stamp(to))
+}
+
+fn stamp(at: Timestamp) -> String {
+    at.strftime(ansar_runtime::contract::line::STAMP_FORMAT)
+        .to_string()
+}
+
+/// The time stamp of a stored line; stamps compare as texts.
+fn written_at(line: &str) -> Option<&str> {
+    ansar_runtime::contract::line::Line::parse(line).map(|line| line.stamp)
+}

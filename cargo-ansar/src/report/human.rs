@@ -1,0 +1,309 @@
+//! Events and outcomes as a person reads them. Not a contract: it may change.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use ansar_runtime::contract::line::Line;
+use ansar_runtime::contract::message::{Envelope, Typed};
+
+use super::printer::{Shell, Verbosity};
+use crate::event::{Event, Kind, StopReason, Until};
+use crate::model::ending::{Cause, Ending, Span, Success};
+use crate::model::name::RoleName;
+use crate::ops::init;
+use crate::ops::list::Listed;
+use crate::ops::test::{Excerpt, Ran, Which};
+use crate::suite::verdict::{Standing, Verdict};
+
+/// How many names are listed before the rest is counted.
+const NAMES: usize = 5;
+
+/// Tells what happened.
+pub fn event(shell: &mut Shell, event: &Event) {
+    match &event.kind {
+        Kind::Line { text, .. } => shell.tell(text),
+        Kind::Started { .. } | Kind::Ready { .. } | Kind::Retrying { .. } => {
+            if shell.tells(Verbosity::Verbose) {
+                life(shell, &event.kind);
+            }
+        }
+        Kind::Ended { role, ending } => ended(shell, role, ending),
+        Kind::Blocked { home } => shell.status(
+            "Blocking",
+            &format!("waiting for another command in `{}`", home.display()),
+        ),
+        Kind::HomeCreated { home } => {
+            shell.status("Created", &format!("home `{}`", home.display()));
+        }
+        Kind::Retired { role } => shell.status(
+            "Retired",
+            &format!("role `{role}`, which is no longer described"),
+        ),
+        Kind::Conflict { path, why } => {
+            shell.warn(&format!("`{}` is left alone: {why}", path.display()));
+        }
+        Kind::Passed { path, why } => {
+            shell.warn(&format!("`{}` is not deployed: {why}", path.display()));
+        }
+        Kind::Hidden { role, setting } => shell.warn(&format!(
+            "setting `{setting}` of role `{role}` was set by hand, which hides the manifest's"
+        )),
+        Kind::Deployed {
+            changed,
+            executables,
+            relinked,
+            affected,
+        } => {
+            let of = match relinked {
+                0 => String::new(),
+                _ => format!(" ({relinked} of {})", count(*executables, "executable")),
+            };
+            let affected = count(*affected, "role");
+            let text = format!("{}{of}, {affected} affected", some_of(changed));
+            shell.status("Deploying", &text);
+        }
+        Kind::Running { roles } => shell.status("Running", &count(*roles, "role")),
+        Kind::Testing { tests, operational } => {
+            let against = match operational {
+                0 => String::new(),
+                _ => format!(" against {}", count(*operational, "operational role")),
+            };
+            shell.status("Testing", &format!("{}{against}", count(*tests, "role")));
+        }
+        Kind::Stopping { roles, why } => stopping(shell, *roles, *why),
+        Kind::Waiting { roles, until } => {
+            let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
+            let until = match until {
+                Until::Stopped => "to stop",
+                Until::Ready => "to be ready",
+            };
+            shell.status("Waiting", &format!("for {} {until}", some_of(&names)));
+        }
+        Kind::Lost { role, why } => {
+            shell.warn(&format!("log lines of role `{role}` are lost: {why}"));
+        }
+    }
+}
+
+fn life(shell: &mut Shell, kind: &Kind) {
+    match kind {
+        Kind::Started {
+            role,
+            executable,
+            pid,
+        } => shell.status("Started", &format!("{role} ({executable}, process {pid})")),
+        Kind::Ready { role } => shell.status("Ready", role.as_str()),
+        Kind::Retrying { role, delay } => {
+            shell.status("Retrying", &format!("{role} in {}", Span(*delay)));
+        }
+        _ => {}
+    }
+}
+
+fn stopping(shell: &mut Shell, roles: usize, why: StopReason) {
+    let why = match why {
+        StopReason::Finished if !shell.tells(Verbosity::Verbose) => return,
+        StopReason::Finished => "",
+        StopReason::Interrupted => ", again to kill",
+        StopReason::FailFast => " after the first failure",
+        StopReason::Broken => ", since one that tests need has failed",
+    };
+    shell.status("Stopping", &format!("{}{why}", count(roles, "role")));
+}
+
+fn ended(shell: &mut Shell, role: &RoleName, ending: &Ending) {
+    if ending.cause == Cause::Killed {
+        shell.warn(&format!(
+            "role `{role}` did not stop in time and was killed"
+        ));
+    } else if shell.tells(Verbosity::Verbose) {
+        let how = match (ending.success(), ending.fault()) {
+            (Success::No, Some(fault)) => fault.to_string(),
+            _ => ending.result.name.clone(),
+        };
+        shell.status("Ended", &format!("{role}: {how}"));
+    }
+}
+
+/// Shows what a test run found: role lines, then navigation lines, as data;
+/// then what may tell why, and the summary.
+pub fn tested(shell: &mut Shell, ran: &Ran) {
+    verdict(shell, &ran.verdict);
+    if ran.interrupted.is_none() {
+        for excerpt in &ran.context {
+            self::excerpt(shell, excerpt);
+        }
+    }
+    let text = summary(&ran.verdict, ran.elapsed);
+    if ran.interrupted.is_some() {
+        shell.bad_status("Interrupted", &text);
+    } else if ran.verdict.passed() {
+        shell.status("Passed", &text);
+    } else {
+        shell.bad_status("Failed", &text);
+    }
+}
+
+/// Shows a verdict as data.
+pub fn verdict(shell: &mut Shell, verdict: &Verdict) {
+    for row in &verdict.roles {
+        shell.data(&format!(
+            "role \"{}\" (pass/fail): {}/{}",
+            row.role, row.passed, row.failed
+        ));
+    }
+    for failure in &verdict.failures {
+        shell.data(&failure.navigation());
+    }
+    shell.flush();
+    for failure in &verdict.failures {
+        let mut details = failure.details().peekable();
+        if details.peek().is_some() {
+            shell.status(
+                "Details",
+                &format!("of {}:{}", failure.source, failure.line),
+            );
+            for line in details {
+                shell.tell(&format!("             {line}"));
+            }
+        }
+    }
+    for row in verdict.roles.iter().filter(|row| row.cut > 0) {
+        let failed = count(row.cut, "more failed check");
+        shell.warn(&format!("{failed} of role `{}` not listed", row.role));
+    }
+}
+
+fn excerpt(shell: &mut Shell, excerpt: &Excerpt) {
+    let which = match excerpt.which {
+        Which::Last => "its last lines",
+        Which::Around => "around the failure",
+    };
+    shell.status("Log", &format!("of {}, {which}", excerpt.role));
+    if shell.tells(Verbosity::Normal) {
+        for line in &excerpt.lines {
+            shell.tell(&format!("             {}", short(line)));
+        }
+    }
+}
+
+/// A stored line without its process and date, which say nothing here.
+fn short(line: &str) -> String {
+    Line::parse(line).map_or_else(
+        || line.to_owned(),
+        |line| {
+            let time = line
+                .stamp
+                .split_once('T')
+                .map_or(line.stamp, |(_, time)| time);
+            format!("{time} {} {}", line.tag.symbol(), line.text)
+        },
+    )
+}
+
+fn summary(verdict: &Verdict, elapsed: Duration) -> String {
+    let suite = &verdict.suite;
+    let roles = verdict.roles.len();
+    let checks = suite.passed + suite.failed;
+    let mut text = if verdict.passed() {
+        format!("{} in {}", count(checks, "check"), count(roles, "role"))
+    } else {
+        let failed = verdict.count(Standing::Failed);
+        format!(
+            "{} of {} in {failed} of {}",
+            suite.failed,
+            count(checks, "check"),
+            count(roles, "role")
+        )
+    };
+    for (standing, what) in [
+        (Standing::Unreported, "without a report"),
+        (Standing::NotRun, "not run"),
+    ] {
+        let roles = verdict.count(standing);
+        if roles > 0 {
+            let _ = write!(text, ", {} {what}", count(roles, "role"));
+        }
+    }
+    format!("{text}, {:.2}s", elapsed.as_secs_f64())
+}
+
+/// Shows a message as data.
+pub fn message(shell: &mut Shell, message: &Typed) {
+    // A message of JSON values always has a text.
+    let text = serde_json::to_string_pretty(&Envelope::of(message)).unwrap_or_default();
+    shell.data(&text);
+}
+
+/// Shows names as data, a line each.
+pub fn names(shell: &mut Shell, names: &[RoleName]) {
+    for name in names {
+        shell.data(name.as_str());
+    }
+}
+
+/// Shows roles as data.
+pub fn listed(shell: &mut Shell, roles: &[Listed]) {
+    let width = |of: fn(&Listed) -> &str| roles.iter().map(|role| of(role).len()).max();
+    let role_width = width(|listed| listed.role.as_str()).unwrap_or(0);
+    let executable_width = width(|listed| listed.executable.as_str()).unwrap_or(0);
+    for listed in roles {
+        let retired = if listed.retired { " (retired)" } else { "" };
+        let line = match listed.disk {
+            None => format!("{}{retired}", listed.role),
+            Some(disk) => format!(
+                "{:role_width$}  {:executable_width$}  {:>5} files  {:>12} bytes{retired}",
+                listed.role, listed.executable, disk.files, disk.bytes
+            ),
+        };
+        shell.data(&line);
+    }
+}
+
+/// Tells what was described.
+pub fn described(shell: &mut Shell, outcome: &init::Outcome) {
+    for skipped in &outcome.skipped {
+        shell.warn(&format!(
+            "bin `{}` of package `{}` is passed over: {}",
+            skipped.name, skipped.package, skipped.reason
+        ));
+    }
+    for (role, executable) in &outcome.roles {
+        shell.status(
+            "Described",
+            &format!("role `{role}`, which runs `{executable}`"),
+        );
+    }
+    let manifest = outcome.manifest.display();
+    shell.status(
+        "Wrote",
+        &format!("`[workspace.metadata.ansar]` in `{manifest}`"),
+    );
+}
+
+/// Tells why a command was not done, and what to type next.
+pub fn error(shell: &mut Shell, error: &dyn std::error::Error, hint: Option<&str>) {
+    shell.flush();
+    shell.error(&error.to_string());
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    for cause in causes {
+        shell.tell(&format!("  caused by: {cause}"));
+    }
+    if let Some(hint) = hint {
+        shell.hint(hint);
+    }
+}
+
+fn count(number: impl TryInto<u64>, what: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+fn some_of(names: &[String]) -> String {
+    let mut text = names[..names.len().min(NAMES)].join(", ");
+    if names.len() > NAMES {
+        let _ = write!(text, " and {} more", names.len() - NAMES);
+    }
+    text
+}

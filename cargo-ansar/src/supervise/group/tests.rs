@@ -1,0 +1,380 @@
+//! The machine on a clock that is moved by hand.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const GRACE: Duration = Duration::from_secs(4);
+
+fn member(part: Part, after: &[usize]) -> Member {
+    Member {
+        part,
+        after: after.to_vec(),
+        timeout: None,
+    }
+}
+
+fn operational(after: &[usize]) -> Member {
+    member(Part::Operational, after)
+}
+
+fn test() -> Member {
+    member(Part::Test, &[])
+}
+
+/// A machine, the time, and what runs.
+struct Scene {
+    group: Group,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(members: Vec<Member>, policy: Policy) -> Self {
+        Self {
+            group: Group::new(
+                members,
+                Policy {
+                    grace: GRACE,
+                    ..policy
+                },
+            ),
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "any instant will do as the first"
+            )]
+            now: Instant::now(),
+        }
+    }
+
+    fn of(members: Vec<Member>) -> Self {
+        Self::new(members, Policy::default())
+    }
+
+    fn next(&mut self, input: Input) -> Vec<Action> {
+        self.group.next(input, self.now)
+    }
+
+    fn ended(&mut self, member: usize) -> Vec<Action> {
+        self.next(Input::Ended { member, well: true })
+    }
+
+    fn failed(&mut self, member: usize) -> Vec<Action> {
+        self.next(Input::Ended {
+            member,
+            well: false,
+        })
+    }
+
+    /// Lets time pass, and returns what is done without anything happening.
+    fn wait(&mut self, time: Duration) -> Vec<Action> {
+        self.now += time;
+        let mut actions = self.next(Input::Tick);
+        actions
+            .retain(|action| !matches!(action, Action::StillRunning(_) | Action::StillStarting(_)));
+        actions
+    }
+}
+
+use Action::{Signal, Skip, Start, Stopping, TimedOut};
+
+#[test]
+fn tests_start_when_everything_operational_is_ready_and_end_it() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[]), test(), test()]);
+    assert_eq!(scene.next(Input::Begin), [Start(0), Start(1)]);
+    assert_eq!(scene.next(Input::Ready(0)), []);
+    assert_eq!(scene.next(Input::Ready(1)), [Start(2), Start(3)]);
+    assert_eq!(scene.ended(2), []);
+    assert_eq!(
+        scene.failed(3),
+        [
+            Stopping(Why::Finished),
+            Signal(0, Rung::Interrupt),
+            Signal(1, Rung::Interrupt)
+        ]
+    );
+    assert_eq!(scene.ended(0), []);
+    assert_eq!(scene.ended(1), []);
+    assert!(scene.group.is_done());
+    assert_eq!(scene.group.wake_at(), None);
+}
+
+#[test]
+fn one_that_is_done_need_not_be_ready() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
+    assert_eq!(scene.next(Input::Begin), [Start(0)]);
+    assert_eq!(scene.ended(0), [Start(1)]);
+}
+
+#[test]
+fn who_comes_after_a_failure_is_skipped_all_the_way() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0]), operational(&[1])]);
+    scene.next(Input::Begin);
+    assert_eq!(scene.failed(0), [Skip(1), Skip(2)]);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn a_failure_before_readiness_ends_a_test_run() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[]), test()]);
+    scene.next(Input::Begin);
+    assert_eq!(
+        scene.failed(0),
+        [Skip(2), Stopping(Why::Broken), Signal(1, Rung::Interrupt)]
+    );
+}
+
+#[test]
+fn a_failure_after_readiness_lets_running_tests_finish() {
+    let policy = Policy {
+        jobs: Some(1),
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(vec![operational(&[]), test(), test()], policy);
+    scene.next(Input::Begin);
+    assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
+    assert_eq!(scene.failed(0), [Skip(2)]);
+    scene.ended(1);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn jobs_bound_tests_and_nothing_else() {
+    let policy = Policy {
+        jobs: Some(2),
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(vec![test(), test(), test(), operational(&[])], policy);
+    assert_eq!(scene.next(Input::Begin), [Start(3)]);
+    assert_eq!(scene.next(Input::Ready(3)), [Start(0), Start(1)]);
+    assert_eq!(scene.ended(1), [Start(2)]);
+}
+
+#[test]
+fn the_first_failure_ends_it_all_where_asked() {
+    let policy = Policy {
+        jobs: Some(2),
+        fail_fast: true,
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(vec![test(), test(), test()], policy);
+    scene.next(Input::Begin);
+    assert_eq!(
+        scene.failed(0),
+        [Skip(2), Stopping(Why::FailFast), Signal(1, Rung::Interrupt)]
+    );
+}
+
+#[test]
+fn the_ladder_is_climbed_over_the_grace_time() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(
+        scene.next(Input::Stop),
+        [Stopping(Why::Asked), Signal(0, Rung::Interrupt)]
+    );
+    assert_eq!(scene.next(Input::Stop), []);
+    assert_eq!(scene.wait(GRACE / 4), []);
+    assert_eq!(scene.wait(GRACE / 4), [Signal(0, Rung::Terminate)]);
+    assert_eq!(scene.wait(GRACE / 4), []);
+    assert_eq!(scene.wait(GRACE / 4), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(GRACE), []);
+    scene.ended(0);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn whoever_comes_after_a_member_is_stopped_before_it() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(
+        scene.next(Input::Stop),
+        [Stopping(Why::Asked), Signal(1, Rung::Interrupt)]
+    );
+    assert_eq!(scene.ended(1), [Signal(0, Rung::Interrupt)]);
+}
+
+#[test]
+fn a_stubborn_dependent_does_not_prolong_the_grace_time() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    scene.next(Input::Stop);
+    assert_eq!(
+        scene.wait(GRACE / 2),
+        [Signal(0, Rung::Terminate), Signal(1, Rung::Terminate)]
+    );
+    assert_eq!(
+        scene.wait(GRACE / 2),
+        [Signal(0, Rung::Kill), Signal(1, Rung::Kill)]
+    );
+}
+
+#[test]
+fn kill_skips_the_ladder() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Stop);
+    assert_eq!(scene.next(Input::Kill), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.next(Input::Kill), []);
+}
+
+#[test]
+fn a_member_that_has_had_its_time_is_stopped_alone() {
+    let limited = Member {
+        timeout: Some(Duration::from_secs(2)),
+        ..test()
+    };
+    let mut scene = Scene::of(vec![limited, test()]);
+    scene.next(Input::Begin);
+    assert_eq!(
+        scene.group.wake_at(),
+        Some(scene.now + Duration::from_secs(2))
+    );
+    assert_eq!(
+        scene.wait(Duration::from_secs(2)),
+        [TimedOut(0), Signal(0, Rung::Interrupt)]
+    );
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, Rung::Terminate)]);
+    scene.failed(0);
+    assert!(!scene.group.is_done());
+}
+
+#[test]
+fn readiness_has_a_limit() {
+    let mut scene = Scene::of(vec![operational(&[]), test()]);
+    scene.next(Input::Begin);
+    assert_eq!(
+        scene.wait(Policy::default().ready_limit),
+        [Action::NeverReady(0), Signal(0, Rung::Interrupt)]
+    );
+    assert_eq!(scene.failed(0), [Skip(1), Stopping(Why::Broken)]);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn those_that_are_waited_for_are_named() {
+    let mut scene = Scene::of(vec![operational(&[]), test()]);
+    scene.next(Input::Begin);
+    scene.now += Policy::default().patience;
+    assert_eq!(scene.next(Input::Tick), [Action::StillStarting(vec![0])]);
+    assert_eq!(scene.next(Input::Tick), []);
+    scene.next(Input::Stop);
+    scene.now += Policy::default().patience;
+    assert_eq!(scene.next(Input::Tick), [Action::StillRunning(vec![0])]);
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Ready(usize),
+    Ended(usize, bool),
+    Stop,
+    Kill,
+    Wait,
+}
+
+fn groups() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move>)> {
+    let member = (any::<bool>(), any::<bool>(), any::<bool>());
+    let moves = prop_oneof![
+        6 => (0usize..12).prop_map(Move::Ready),
+        6 => (0usize..12, any::<bool>()).prop_map(|(member, well)| Move::Ended(member, well)),
+        1 => Just(Move::Stop),
+        1 => Just(Move::Kill),
+        3 => Just(Move::Wait),
+    ];
+    (
+        proptest::collection::vec(member, 1..12),
+        proptest::option::of(1usize..4),
+        any::<bool>(),
+        proptest::collection::vec(moves, 0..60),
+    )
+        .prop_map(|(members, jobs, fail_fast, moves)| {
+            let members: Vec<Member> = members
+                .into_iter()
+                .enumerate()
+                .map(|(number, (is_test, follows, limited))| Member {
+                    part: if is_test {
+                        Part::Test
+                    } else {
+                        Part::Operational
+                    },
+                    // Only earlier ones of the same kind: no cycle.
+                    after: if follows && number > 0 && !is_test {
+                        vec![number - 1]
+                    } else {
+                        Vec::new()
+                    },
+                    timeout: limited.then_some(Duration::from_secs(9)),
+                })
+                .collect();
+            (members, jobs, fail_fast, moves)
+        })
+}
+
+proptest! {
+    #[test]
+    fn every_run_comes_to_its_end((mut members, jobs, fail_fast, moves) in groups()) {
+        // `after` must not name a test from an operational member.
+        for number in 0..members.len() {
+            let after: Vec<usize> = members[number].after.clone();
+            members[number].after = after
+                .into_iter()
+                .filter(|&needed| members[needed].part == Part::Operational)
+                .collect();
+        }
+        let count = members.len();
+        let policy = Policy { jobs, fail_fast, ..Policy::default() };
+        let mut scene = Scene::new(members.clone(), policy);
+        let mut alive = vec![false; count];
+        let mut done = vec![false; count];
+        let end = std::iter::repeat_n(Move::Wait, 40);
+        let moves = std::iter::once(Move::Wait).chain(moves).chain([Move::Stop]).chain(end);
+        for next in moves {
+            let mut inputs = vec![match next {
+                Move::Ready(member) if member < count => Input::Ready(member),
+                // Only what runs can end.
+                Move::Ended(member, well) if member < count && alive[member] => {
+                    Input::Ended { member, well }
+                }
+                Move::Stop => Input::Stop,
+                Move::Kill => Input::Kill,
+                _ => {
+                    scene.now += Duration::from_secs(1);
+                    Input::Tick
+                }
+            }];
+            while let Some(input) = inputs.pop() {
+                if let Input::Ended { member, .. } = input {
+                    alive[member] = false;
+                    done[member] = true;
+                }
+                for action in scene.next(input) {
+                    match action {
+                        Start(member) => {
+                            prop_assert!(!alive[member] && !done[member], "started twice");
+                            alive[member] = true;
+                            let tests = (0..count)
+                                .filter(|&other| alive[other] && members[other].part == Part::Test);
+                            prop_assert!(tests.count() <= jobs.unwrap_or(usize::MAX));
+                        }
+                        Skip(member) => {
+                            prop_assert!(!alive[member] && !done[member], "skipped after a start");
+                            done[member] = true;
+                        }
+                        Signal(member, rung) => {
+                            prop_assert!(alive[member], "signalled what does not run");
+                            // What is killed ends.
+                            if rung == Rung::Kill {
+                                inputs.push(Input::Ended { member, well: true });
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        prop_assert!(scene.group.is_done(), "{:?}", scene.group);
+        prop_assert_eq!(scene.group.wake_at(), None);
+    }
+}

@@ -1,0 +1,17 @@
+//! The engine: runs a set of roles, contains them, and says how they ended.
+//!
+//! Theory of operation. [`group`] decides: a pure machine that is told what
+//! happened and answers what to do: start this role, send that signal, look
+//! again then. [`engine`] acts: it starts processes through the one door of
+//! the host, reads their pipes, hears their notices, and feeds the machine.
+//! [`capture`] turns what a role writes into whole lines, stored and shown;
+//! [`ending`] judges what it left behind.
+//!
+//! A role has ended when its process has, no process of its group is left, and
+//! its pipes are drained. Knows homes only by the folders it is given, and
+//! neither Cargo nor tests' verdicts.
+
+pub mod capture;
+pub mod ending;
+pub mod engine;
+pub mod group;
