@@ -170,15 +170,16 @@ fn build(template: &Path) {
 /// scratch workspace does not have, and with a profile that builds fast.
 fn scratch_manifest(text: &str) -> String {
     let members = format!("members = {MEMBERS:?}");
-    let mut is_profile = false;
+    let mut is_left_out = false;
     let mut scratch = Vec::new();
     for line in text.lines() {
         if line.starts_with('[') {
-            is_profile = line.starts_with("[profile.");
+            let left_out = ["[profile.", "[workspace.metadata."];
+            is_left_out = left_out.iter().any(|table| line.starts_with(table));
         }
         if line.starts_with("members =") {
             scratch.push(members.as_str());
-        } else if !is_profile {
+        } else if !is_left_out {
             scratch.push(line);
         }
     }

@@ -17,7 +17,7 @@ use crate::model::template::{RoleTemplate, Series};
 use crate::ops::build;
 use crate::ops::locate::Places;
 use crate::ops::set::Encoding;
-use crate::report::printer::Verbosity;
+use crate::report::shell::{Color, Verbosity};
 
 /// Build, deploy, run and test a Rust application that is several processes
 #[derive(Debug, Parser)]
@@ -51,7 +51,7 @@ pub struct General {
     debug_level: Option<Level>,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(super) color: Color,
+    pub(super) color: When,
     /// Tell warnings and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -90,7 +90,7 @@ impl General {
 
 /// When colour is used.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Color {
+pub enum When {
     /// On a terminal that has it.
     Auto,
     /// Always.
@@ -99,14 +99,13 @@ pub enum Color {
     Never,
 }
 
-impl Color {
-    pub(super) fn apply(self) {
+impl When {
+    pub(super) fn color(self) -> Color {
         match self {
-            Self::Auto => anstream::ColorChoice::Auto,
-            Self::Always => anstream::ColorChoice::Always,
-            Self::Never => anstream::ColorChoice::Never,
+            Self::Auto => Color::Auto,
+            Self::Always => Color::Always,
+            Self::Never => Color::Never,
         }
-        .write_global();
     }
 
     fn flag(self) -> OsString {

@@ -33,7 +33,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    parsed.general.color.apply();
+    parsed.general.color.color().apply();
     match begin(&parsed) {
         Ok(exit) => exit.into(),
         Err(error) => {

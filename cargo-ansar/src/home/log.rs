@@ -4,13 +4,11 @@
 //! age and a query finds where to look by name. Owns the bound on what a role
 //! stores. Does not know what a line says, beyond its time stamp.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::host::files::{self, Error as FilesError};
+use crate::host::files::{self, Appender, Error};
 
 /// How large a segment may grow before the next is begun, in bytes.
 pub const SEGMENT: u64 = 1 << 20;
@@ -21,7 +19,7 @@ pub const SEGMENTS: usize = 16;
 #[derive(Debug)]
 pub struct Writer {
     folder: PathBuf,
-    segment: Option<(File, u64)>,
+    segment: Option<Appender>,
 }
 
 impl Writer {
@@ -35,64 +33,42 @@ impl Writer {
 
     /// Appends whole lines. After an error the lines are lost, and the next
     /// call tries anew.
-    pub fn append(&mut self, lines: &[u8], now: Timestamp) -> io::Result<()> {
-        let written = self.try_append(lines, now);
-        if written.is_err() {
-            self.segment = None;
-        }
-        written
-    }
-
-    fn try_append(&mut self, lines: &[u8], now: Timestamp) -> io::Result<()> {
-        if self
-            .segment
-            .as_ref()
-            .is_none_or(|(_, size)| *size >= SEGMENT)
-        {
-            self.segment = Some(self.next_segment(now)?);
-        }
-        if let Some((file, size)) = &mut self.segment {
-            file.write_all(lines)?;
-            *size += lines.len() as u64;
-        }
+    pub fn append(&mut self, lines: &[u8], now: Timestamp) -> Result<(), Error> {
+        let mut segment = match self.segment.take() {
+            Some(segment) if segment.size() < SEGMENT => segment,
+            _ => self.next_segment(now)?,
+        };
+        segment.append(lines)?;
+        self.segment = Some(segment);
         Ok(())
     }
 
     /// The newest segment while it has room, or a new one in place of the
     /// oldest.
-    fn next_segment(&self, now: Timestamp) -> io::Result<(File, u64)> {
-        let segments = segments(&self.folder).map_err(io::Error::other)?;
+    fn next_segment(&self, now: Timestamp) -> Result<Appender, Error> {
+        let segments = segments(&self.folder)?;
         if let Some(newest) = segments.last() {
-            let mut file = files::open_to_append(newest).map_err(io::Error::other)?;
-            let size = file.seek(SeekFrom::End(0))?;
+            let mut segment = Appender::open(newest)?;
+            let size = segment.size();
             if size < SEGMENT {
                 // A line that a crash tore must not swallow the next one.
-                if size > 0 && !ends_in_newline(newest)? {
-                    file.write_all(b"\n")?;
+                if size > 0 && files::read_from(newest, size - 1)? != b"\n" {
+                    segment.append(b"\n")?;
                 }
-                return Ok((file, size));
+                return Ok(segment);
             }
         }
         let surplus = (segments.len() + 1).saturating_sub(SEGMENTS);
         for oldest in &segments[..surplus] {
-            files::remove_file(oldest).map_err(io::Error::other)?;
+            files::remove_file(oldest)?;
         }
         let name = now.strftime("%Y-%m-%dT%H-%M-%S%.6f.log").to_string();
-        let file = files::open_to_append(&self.folder.join(name)).map_err(io::Error::other)?;
-        Ok((file, 0))
+        Appender::open(&self.folder.join(name))
     }
 }
 
-fn ends_in_newline(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
-}
-
 /// The segments of a role's log, oldest first; none where there is no log.
-fn segments(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
+fn segments(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut names = files::names(folder)?;
     names.retain(|name| {
         Path::new(name)
@@ -110,22 +86,18 @@ pub fn last_lines(
     reach: u64,
     count: usize,
     mut chosen: impl FnMut(&str) -> bool,
-) -> io::Result<Vec<String>> {
+) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
     let mut left = reach;
-    let segments = segments(folder).map_err(io::Error::other)?;
-    for segment in segments.iter().rev() {
-        let (text, whole) = tail(segment, left)?;
+    for segment in segments(folder)?.iter().rev() {
+        let size = files::stat(segment)?.identity.size;
+        let from = size.saturating_sub(left);
+        let text = files::read_from(segment, from)?;
         let text = String::from_utf8_lossy(&text);
         // The first line of a part is a part of a line.
-        let skipped = usize::from(!whole);
-        for line in text
-            .lines()
-            .skip(skipped)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-        {
+        let skipped = usize::from(from > 0);
+        let whole: Vec<&str> = text.lines().skip(skipped).collect();
+        for line in whole.into_iter().rev() {
             if chosen(line) {
                 lines.push(line.to_owned());
             }
@@ -133,24 +105,13 @@ pub fn last_lines(
                 break;
             }
         }
-        left = left.saturating_sub(text.len() as u64);
+        left -= size - from;
         if left == 0 || lines.len() == count {
             break;
         }
     }
     lines.reverse();
     Ok(lines)
-}
-
-/// The last bytes of a file, and whether they are all of it.
-fn tail(path: &Path, bytes: u64) -> io::Result<(Vec<u8>, bool)> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let from = size.saturating_sub(bytes);
-    file.seek(SeekFrom::Start(from))?;
-    let mut text = Vec::new();
-    file.read_to_end(&mut text)?;
-    Ok((text, from == 0))
 }
 
 #[cfg(test)]

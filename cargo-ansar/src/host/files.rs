@@ -11,7 +11,7 @@ mod walk;
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -162,14 +162,61 @@ pub fn names(folder: &Path) -> Result<Vec<OsString>, Error> {
     }
 }
 
-/// Opens a file at its end, made where missing, for the user alone.
-pub fn open_to_append(path: &Path) -> Result<File, Error> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true).read(true).mode(0o600);
-    options.open(path).map_err(|source| Error::Write {
+/// Reads a file from an offset to its end.
+pub fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, Error> {
+    let read = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
     })
+}
+
+/// A file that grows at its end, for the user alone.
+#[derive(Debug)]
+pub struct Appender {
+    file: File,
+    path: PathBuf,
+    size: u64,
+}
+
+impl Appender {
+    /// Opens a file, made where missing.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).mode(0o600);
+        let opened = options.open(path).and_then(|file| {
+            let size = file.metadata()?.len();
+            Ok(Self {
+                file,
+                path: path.to_owned(),
+                size,
+            })
+        });
+        opened.map_err(|source| Error::Write {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Writes at the end. After an error a part may have been written.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.size += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(|source| Error::Write {
+            path: self.path.clone(),
+            source,
+        })
+    }
 }
 
 /// Puts `bytes` at `path` with exactly the permissions `mode`.

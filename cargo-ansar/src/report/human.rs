@@ -6,7 +6,7 @@ use std::time::Duration;
 use ansar_runtime::contract::line::Line;
 use ansar_runtime::contract::message::{Envelope, Typed};
 
-use super::printer::{Shell, Verbosity};
+use super::shell::{Shell, Verbosity};
 use crate::event::{Event, Kind, StopReason, Until};
 use crate::model::ending::{Cause, Ending, Span, Success};
 use crate::model::name::RoleName;

@@ -4,31 +4,19 @@
 //! nobody. Log lines beyond a bound are dropped and counted; everything else
 //! is kept.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use anstyle::{AnsiColor, Style};
-
 use super::human;
+use super::shell::{Shell, Verbosity};
 use crate::event::{Event, Events, Kind};
 use crate::host::clock;
 
 /// How many log lines may wait to be shown.
 const MOST_WAITING: usize = 10_000;
-
-/// How much is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verbosity {
-    /// Data, warnings and errors.
-    Quiet,
-    /// What happens.
-    Normal,
-    /// What happens to every role.
-    Verbose,
-}
 
 /// Where everything is printed.
 #[derive(Debug)]
@@ -139,93 +127,5 @@ impl Waiting {
     fn leave(self) -> usize {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
         self.0.dropped.swap(0, Ordering::Relaxed)
-    }
-}
-
-/// The streams, and how much is told on them.
-pub struct Shell {
-    verbosity: Verbosity,
-    data: io::BufWriter<anstream::Stdout>,
-    narrative: anstream::Stderr,
-    failed: Option<io::Error>,
-}
-
-const VERB: Style = AnsiColor::Green.on_default().bold();
-const BAD_VERB: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-const HINT: Style = AnsiColor::Cyan.on_default().bold();
-
-impl Shell {
-    fn new(verbosity: Verbosity) -> Self {
-        Self {
-            verbosity,
-            data: io::BufWriter::new(anstream::stdout()),
-            narrative: anstream::stderr(),
-            failed: None,
-        }
-    }
-
-    /// Whether something of this verbosity is told.
-    pub fn tells(&self, verbosity: Verbosity) -> bool {
-        self.verbosity >= verbosity
-    }
-
-    /// A line of data. One that cannot be written makes the whole command
-    /// fail, later; a reader that has left does not.
-    pub fn data(&mut self, line: &str) {
-        if self.failed.is_none()
-            && let Err(error) = writeln!(self.data, "{line}")
-        {
-            self.failed = Some(error);
-        }
-    }
-
-    /// Brings data to its reader before more is told.
-    pub fn flush(&mut self) {
-        if self.failed.is_none()
-            && let Err(error) = self.data.flush()
-        {
-            self.failed = Some(error);
-        }
-    }
-
-    /// A line of narrative: a verb, and what it is about.
-    pub fn status(&mut self, verb: &str, text: &str) {
-        if self.tells(Verbosity::Normal) {
-            self.tell(&format!("{VERB}{verb:>12}{VERB:#} {text}"));
-        }
-    }
-
-    /// The last line of narrative where something went wrong.
-    pub fn bad_status(&mut self, verb: &str, text: &str) {
-        self.tell(&format!("{BAD_VERB}{verb:>12}{BAD_VERB:#} {text}"));
-    }
-
-    /// Something that the person should know, and that stops nothing.
-    pub fn warn(&mut self, text: &str) {
-        self.tell(&format!("{WARNING}warning{WARNING:#}: {text}"));
-    }
-
-    /// Why the command was not done.
-    pub fn error(&mut self, text: &str) {
-        self.tell(&format!("{BAD_VERB}error{BAD_VERB:#}: {text}"));
-    }
-
-    /// What to type next.
-    pub fn hint(&mut self, text: &str) {
-        self.tell(&format!("{HINT}hint{HINT:#}: {text}"));
-    }
-
-    /// A line of narrative, as it is. A reader that has left misses it.
-    pub fn tell(&mut self, line: &str) {
-        let _ = writeln!(self.narrative, "{line}");
-    }
-
-    fn finish(mut self) -> io::Result<()> {
-        self.flush();
-        match self.failed {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(()),
-        }
     }
 }

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::RoleSpec;
 use super::error::{DescriptionError, Problem};
 use super::node::Source;
-use super::read::After;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::nearest::nearest;
 use crate::model::search::RolePattern;
@@ -19,6 +18,13 @@ pub(super) struct Declared {
     pub(super) declarations: Vec<Declaration>,
     /// Each with the number of its declaration.
     pub(super) roles: Vec<(usize, RoleSpec)>,
+}
+
+/// A role that another one comes after, and where that is said.
+pub(super) struct After {
+    pub(super) role: RoleName,
+    pub(super) key: String,
+    pub(super) at: usize,
 }
 
 /// Where a role, or the roles of a template, were declared.

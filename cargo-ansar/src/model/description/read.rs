@@ -11,7 +11,7 @@ use ansar_runtime::contract::retry::Retry;
 use jiff::fmt::friendly::SpanParser;
 use toml_edit::Document;
 
-use super::check::{Declaration, Declared, checked};
+use super::check::{After, Declaration, Declared, checked};
 use super::error::{DescriptionError, Problem};
 use super::node::{Node, Source};
 use super::{DEFAULT_TESTS, DeployMode, Description, RoleSpec};
@@ -282,13 +282,6 @@ fn duration(node: &Node<'_>) -> Result<Duration, DescriptionError> {
         return Err(node.wrong_value(text, "a duration of more than nothing and at most a year"));
     }
     Ok(duration)
-}
-
-/// A role that another one comes after, and where that is said.
-pub(super) struct After {
-    pub(super) role: RoleName,
-    pub(super) key: String,
-    pub(super) at: usize,
 }
 
 fn roles(node: &Node<'_>) -> Result<Vec<After>, DescriptionError> {

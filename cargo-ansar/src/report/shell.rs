@@ -1,0 +1,129 @@
+//! The two streams: data on stdout, narrative on stderr in Cargo's own look.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Data, warnings and errors.
+    Quiet,
+    /// What happens.
+    Normal,
+    /// What happens to every role.
+    Verbose,
+}
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal that has it.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Makes it hold for both streams from now on.
+    pub fn apply(self) {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// The streams, and how much is told on them.
+pub struct Shell {
+    verbosity: Verbosity,
+    data: io::BufWriter<anstream::Stdout>,
+    narrative: anstream::Stderr,
+    failed: Option<io::Error>,
+}
+
+const VERB: Style = AnsiColor::Green.on_default().bold();
+const BAD_VERB: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+impl Shell {
+    pub(super) fn new(verbosity: Verbosity) -> Self {
+        Self {
+            verbosity,
+            data: io::BufWriter::new(anstream::stdout()),
+            narrative: anstream::stderr(),
+            failed: None,
+        }
+    }
+
+    /// Whether something of this verbosity is told.
+    pub fn tells(&self, verbosity: Verbosity) -> bool {
+        self.verbosity >= verbosity
+    }
+
+    /// A line of data. One that cannot be written makes the whole command
+    /// fail, later; a reader that has left does not.
+    pub fn data(&mut self, line: &str) {
+        if self.failed.is_none()
+            && let Err(error) = writeln!(self.data, "{line}")
+        {
+            self.failed = Some(error);
+        }
+    }
+
+    /// Brings data to its reader before more is told.
+    pub fn flush(&mut self) {
+        if self.failed.is_none()
+            && let Err(error) = self.data.flush()
+        {
+            self.failed = Some(error);
+        }
+    }
+
+    /// A line of narrative: a verb, and what it is about.
+    pub fn status(&mut self, verb: &str, text: &str) {
+        if self.tells(Verbosity::Normal) {
+            self.tell(&format!("{VERB}{verb:>12}{VERB:#} {text}"));
+        }
+    }
+
+    /// The last line of narrative where something went wrong.
+    pub fn bad_status(&mut self, verb: &str, text: &str) {
+        self.tell(&format!("{BAD_VERB}{verb:>12}{BAD_VERB:#} {text}"));
+    }
+
+    /// Something that the person should know, and that stops nothing.
+    pub fn warn(&mut self, text: &str) {
+        self.tell(&format!("{WARNING}warning{WARNING:#}: {text}"));
+    }
+
+    /// Why the command was not done.
+    pub fn error(&mut self, text: &str) {
+        self.tell(&format!("{BAD_VERB}error{BAD_VERB:#}: {text}"));
+    }
+
+    /// What to type next.
+    pub fn hint(&mut self, text: &str) {
+        self.tell(&format!("{HINT}hint{HINT:#}: {text}"));
+    }
+
+    /// A line of narrative, as it is. A reader that has left misses it.
+    pub fn tell(&mut self, line: &str) {
+        let _ = writeln!(self.narrative, "{line}");
+    }
+
+    /// Ends the printing. The error is that of the first write to stdout that
+    /// failed, other than for a reader that has left.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.flush();
+        match self.failed {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
