@@ -55,12 +55,9 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
     command.build();
 
     let rest: Vec<OsString> = arguments.collect();
-    let adding = command.find_subcommand("add").filter(|_| {
-        let first = rest
-            .iter()
-            .find(|argument| !argument.as_encoded_bytes().starts_with(b"-"));
-        first.is_some_and(|first| first == "add")
-    });
+    let adding = command
+        .find_subcommand("add")
+        .filter(|_| first_word(&command, &rest).is_some_and(|word| word == "add"));
     let split = match adding {
         None => settings::Split {
             arguments: rest,
@@ -71,8 +68,10 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
                 .get_arguments()
                 .filter_map(|arg| arg.get_long())
                 .collect();
-            settings::split(rest, |name| flags.contains(&name))
-                .map_err(|error| command.error(clap::error::ErrorKind::InvalidValue, error))?
+            settings::split(rest, |name| flags.contains(&name)).map_err(|error| {
+                add.clone()
+                    .error(clap::error::ErrorKind::InvalidValue, error)
+            })?
         }
     };
     let all = std::iter::once(program).chain(split.arguments);
@@ -81,6 +80,27 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
         add.settings = split.settings;
     }
     Ok(parsed)
+}
+
+/// The first word that is neither a flag nor the value of one: the command.
+fn first_word<'a>(command: &clap::Command, arguments: &'a [OsString]) -> Option<&'a OsString> {
+    let takes_value = |argument: &OsString| {
+        let name = argument.to_str().and_then(|text| text.strip_prefix("--"));
+        name.is_some_and(|name| {
+            command
+                .get_arguments()
+                .any(|arg| arg.get_long() == Some(name) && arg.get_action().takes_values())
+        })
+    };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if takes_value(argument) {
+            arguments.next();
+        } else if !argument.as_encoded_bytes().starts_with(b"-") {
+            return Some(argument);
+        }
+    }
+    None
 }
 
 fn begin(parsed: &Cargo) -> std::io::Result<Exit> {
@@ -313,6 +333,20 @@ mod tests {
         };
         assert_eq!(add.settings, [("rotation".to_owned(), "-90.0".to_owned())]);
         assert_eq!(add.series().count, 2);
+    }
+
+    #[test]
+    fn settings_are_found_behind_general_flags_with_values() {
+        for line in [
+            "cargo-ansar --home-path add add snooze --seconds=1",
+            "cargo-ansar --color never -q add snooze --seconds=1",
+            "cargo-ansar --home-path=h add snooze --seconds=1 --debug-level NONE",
+        ] {
+            let Command::Add(add) = parsed(line).unwrap().command else {
+                panic!("expected `add`");
+            };
+            assert_eq!(add.settings, [("seconds".to_owned(), "1".to_owned())]);
+        }
     }
 
     #[test]
