@@ -10,6 +10,9 @@ use crate::delta::executable::Deployed;
 use crate::delta::manifest::Manifest;
 use crate::model::name::{ExecutableName, RoleName};
 
+/// The file in a home's root that remembers.
+pub(super) const FILE: &str = "deploy.json";
+
 /// Everything that deploys remember.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +50,6 @@ impl Home {
     }
 
     fn ledger_file(&self) -> PathBuf {
-        self.root().join("deploy.json")
+        self.root().join(FILE)
     }
 }

@@ -9,7 +9,7 @@ pub mod entry;
 pub mod ledger;
 pub mod log;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -64,7 +64,7 @@ pub enum HomeError {
     #[error("`{path}` is a home already", path = .0.display())]
     Exists(PathBuf),
     /// Something else stands there.
-    #[error("`{path}` is not empty and not a home", path = .0.display())]
+    #[error("`{path}` is not a home, and not an empty folder", path = .0.display())]
     Occupied(PathBuf),
     /// It was made by a newer version of this tool.
     #[error(
@@ -114,16 +114,44 @@ fn running(roles: &[(RoleName, String)]) -> String {
     format!("already running: {}", names.join(", "))
 }
 
+/// A path as a word for the shell.
+fn word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@,:=".contains(c);
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 impl HomeError {
     /// What to type next, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotThere(_) => Some("make one with `cargo ansar create`".to_owned()),
-            Self::Exists(_) => {
-                Some("remove it with `cargo ansar destroy`, or name another place".to_owned())
+            Self::NotThere(path) => {
+                Some(format!("make one with `cargo ansar create {}`", word(path)))
             }
+            Self::Exists(path) => Some(format!(
+                "remove it with `cargo ansar destroy {}`, or name another place",
+                word(path)
+            )),
+            Self::Occupied(_) => Some("name a folder that is empty or not there yet".to_owned()),
+            Self::Content { path, .. } => Some(match path.file_name() {
+                Some(name) if name == HOME_FILE => format!(
+                    "put it right, or remove the folder and `cargo ansar create {}`",
+                    word(path.parent().unwrap_or(path))
+                ),
+                Some(name) if name == ledger::FILE => {
+                    "put it right, or remove it: the next deploy compares everything".to_owned()
+                }
+                _ => "put it right, or remove it".to_owned(),
+            }),
+            Self::RoleExists(_) => Some("see all roles with `cargo ansar list`".to_owned()),
             Self::Newer { .. } => Some("update with `cargo install cargo-ansar`".to_owned()),
-            Self::Running(_) => Some("wait for that command, or stop it with control-c".to_owned()),
+            Self::Running(_) => {
+                Some("wait for that command, or have it stopped first with `-f`".to_owned())
+            }
             _ => None,
         }
     }
@@ -141,7 +169,8 @@ impl Home {
         if root.join(HOME_FILE).exists() {
             return Err(HomeError::Exists(root.to_owned()));
         }
-        if !files::names(root)?.is_empty() {
+        let was_there = files::is_folder(root);
+        if files::is_file(root) || !files::names(root)?.is_empty() {
             return Err(HomeError::Occupied(root.to_owned()));
         }
         let home = Self {
@@ -157,22 +186,38 @@ impl Home {
                     .collect(),
             },
         };
-        files::make_private_folders(root)?;
-        for area in Area::ALL {
-            files::make_private_folders(&home.area(area))?;
+        if let Err(error) = home.fill() {
+            // Why it was not made says more than why a part cannot be removed.
+            for path in home.own_folders() {
+                let _ = files::remove_tree(path);
+            }
+            if was_there {
+                let _ = files::make_private_folders(root);
+            }
+            return Err(error);
         }
-        files::make_private_folders(&home.engines())?;
-        files::replace(&root.join(".gitignore"), b"*\n", 0o600)?;
-        // Last: a home that says what it is, is whole.
-        write_json(&root.join(HOME_FILE), &home.file)?;
         Ok(home)
+    }
+
+    fn fill(&self) -> Result<(), HomeError> {
+        files::make_private_folders(&self.root)?;
+        for area in Area::ALL {
+            files::make_private_folders(&self.area(area))?;
+        }
+        files::make_private_folders(&self.engines())?;
+        files::replace(&self.root.join(".gitignore"), b"*\n", 0o600)?;
+        // Last: a home that says what it is, is whole.
+        write_json(&self.root.join(HOME_FILE), &self.file)
     }
 
     /// Opens a home.
     pub fn open(root: &Path) -> Result<Self, HomeError> {
         let path = root.join(HOME_FILE);
-        let Some(bytes) = files::read_if_there(&path)? else {
-            return Err(HomeError::NotThere(root.to_owned()));
+        let bytes = match files::read_if_there(&path) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(HomeError::NotThere(root.to_owned())),
+            Err(_) if files::is_file(root) => return Err(HomeError::Occupied(root.to_owned())),
+            Err(error) => return Err(error.into()),
         };
         let found: Versioned = from_json(&path, &bytes)?;
         if found.version > VERSION {
@@ -281,6 +326,15 @@ impl Home {
         }
     }
 
+    /// The roles that were ever run, also those whose properties cannot be
+    /// read.
+    pub fn ever_run(&self) -> Result<BTreeSet<RoleName>, HomeError> {
+        let names = files::names(&self.area(Area::Lock))?.into_iter();
+        Ok(names
+            .filter_map(|name| name.to_str()?.parse().ok())
+            .collect())
+    }
+
     /// Takes the right to run roles, waiting while others have it.
     pub fn wait_for_roles<'r>(
         &self,
@@ -321,12 +375,19 @@ impl Home {
     /// Removes the home and everything in it, areas elsewhere included, except
     /// for a `bin` elsewhere: that is a folder which others fill.
     pub fn remove(self) -> Result<(), HomeError> {
-        for (name, path) in &self.file.redirect {
-            if name != Area::Bin.name() {
-                files::remove_tree(path)?;
-            }
+        for path in self.own_folders() {
+            files::remove_tree(path)?;
         }
-        Ok(files::remove_tree(&self.root)?)
+        Ok(())
+    }
+
+    /// The folders that are the home's and nobody else's, the root last.
+    fn own_folders(&self) -> impl Iterator<Item = &Path> {
+        let redirects = self.file.redirect.iter();
+        redirects
+            .filter(|(name, _)| *name != Area::Bin.name())
+            .map(|(_, path)| path.as_path())
+            .chain([self.root.as_path()])
     }
 }
 
@@ -348,8 +409,9 @@ pub fn from_json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Ho
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let field = error.path().to_string();
         let field = match field.as_str() {
-            "." => String::new(),
-            field => format!("field `{field}`: "),
+            // Of what is no JSON at all, no field is known.
+            "." | "?" => String::new(),
+            field => format!("field `{}`: ", field.trim_end_matches(".?")),
         };
         content(place_first(error.inner(), &field))
     })?;

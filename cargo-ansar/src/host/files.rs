@@ -147,6 +147,11 @@ pub fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
+/// Whether there is a folder, links followed.
+pub fn is_folder(path: &Path) -> bool {
+    path.is_dir()
+}
+
 /// The names in a folder, in no order; none where there is no folder.
 pub fn names(folder: &Path) -> Result<Vec<OsString>, Error> {
     let failed = |source| Error::List {

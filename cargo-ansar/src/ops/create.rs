@@ -12,7 +12,8 @@ use crate::host::environment;
 
 /// Makes a home where the places say, with the areas in `redirect` elsewhere:
 /// a `bin` is used as it is; of every other folder, a sub-folder of the home's
-/// own.
+/// own, so that homes and areas may share one. Where that fails, nothing is
+/// left of it.
 pub fn create(places: &Places, redirect: &BTreeMap<Area, PathBuf>) -> Result<Home, Error> {
     let workspace = places.workspace()?;
     let root = places.home(workspace.as_ref());
@@ -23,7 +24,7 @@ pub fn create(places: &Places, redirect: &BTreeMap<Area, PathBuf>) -> Result<Hom
             let path = places.folder.join(path);
             let own = match area {
                 Area::Bin => path,
-                _ => path.join(&id),
+                _ => path.join(format!("{}-{id}", area.name())),
             };
             (*area, own)
         })
