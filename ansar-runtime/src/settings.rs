@@ -75,7 +75,7 @@ fn at(line: usize, column: usize) -> String {
 
 fn named(field: &str) -> String {
     match field {
-        "" | "." => String::new(),
+        "" | "." | "?" => String::new(),
         field => format!("field `{field}`: "),
     }
 }

@@ -17,7 +17,7 @@ use crate::contract::message::Envelope;
 use crate::contract::retry::Retry;
 use crate::host::files::FileError;
 use crate::host::{environment, files, streams};
-use crate::settings::Schema;
+use crate::settings::{Refused, Schema};
 
 /// Where a component runs.
 #[derive(Debug, Clone)]
@@ -117,7 +117,13 @@ impl Place {
         arguments: &Arguments,
     ) -> Result<Value, Faulted> {
         let Some(schema) = &declaration.input else {
-            return Ok(Value::Null);
+            return match &arguments.input_file {
+                None => Ok(Value::Null),
+                Some(path) => Err(unusable(format!(
+                    "{}: this component takes no input",
+                    path.display()
+                ))),
+            };
         };
         let base = schema.default();
         if arguments.signature.is_some_and(|signature| signature.input) {
@@ -205,9 +211,14 @@ fn given(schema: &Schema, base: &Value, path: &Path) -> Result<Value, Faulted> {
 
 fn overlay(schema: &Schema, base: &Value, path: &Path, text: &str) -> Result<Value, Faulted> {
     schema.overlay(base, text).map_err(|refused| {
+        let reason = match &refused {
+            // What has a place begins with it.
+            Refused::Text { line, .. } if *line > 0 => refused.to_string(),
+            _ => format!(" {refused}"),
+        };
         FileError::Content {
             path: path.to_owned(),
-            reason: refused.to_string(),
+            reason,
         }
         .into()
     })
