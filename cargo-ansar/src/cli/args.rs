@@ -36,9 +36,16 @@ pub struct Cargo {
 
 /// The flags of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "General")]
 pub struct General {
-    /// The home to use [default: `.ansar-home` at the workspace root]
-    #[arg(long, global = true, env = "ANSAR_HOME", value_name = "PATH")]
+    /// The home [default: `ANSAR_HOME`, or `.ansar-home` at the workspace root]
+    #[arg(
+        long,
+        global = true,
+        env = "ANSAR_HOME",
+        hide_env = true,
+        value_name = "PATH"
+    )]
     home_path: Option<PathBuf>,
     /// The manifest of the workspace
     #[arg(long, global = true, value_name = "PATH")]
@@ -49,10 +56,16 @@ pub struct General {
     /// Show the log lines of roles: NONE, FAULT, WARNING, CONSOLE, OBJECT, TRACE, DEBUG
     #[arg(long, global = true, value_name = "LEVEL")]
     debug_level: Option<Level>,
-    /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// When to use colour: auto, always, never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub(super) color: When,
-    /// Tell warnings and errors only
+    /// Tell only warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// Tell what happens to every role
@@ -150,7 +163,7 @@ pub struct SharedArgs {
     /// Do not use the network
     #[arg(long, help_heading = "Build")]
     offline: bool,
-    /// Both of these
+    /// `--locked` and `--offline`
     #[arg(long, help_heading = "Build")]
     frozen: bool,
 }
@@ -185,7 +198,7 @@ pub struct BuildArgs {
     /// Build with this profile
     #[arg(long, value_name = "NAME", help_heading = "Build")]
     profile: Option<String>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Build")]
     features: clap_cargo::Features,
     /// Where Cargo builds
     #[arg(long, value_name = "DIRECTORY", help_heading = "Build")]
@@ -240,7 +253,7 @@ pub struct SearchArgs {
     /// Only roles of this executable
     #[arg(long, value_name = "NAME")]
     pub(super) executable: Option<ExecutableName>,
-    /// Roles that do not match
+    /// Take the roles that do not match instead
     #[arg(short, long)]
     pub(super) invert_search: bool,
 }
@@ -418,7 +431,8 @@ pub enum Property {
 /// Arguments of `set`.
 #[derive(Debug, Args)]
 pub struct SetArgs {
-    /// Which property
+    /// Which property: retry
+    #[arg(hide_possible_values = true)]
     pub(super) property: Property,
     #[command(flatten)]
     pub(super) search: SearchArgs,
