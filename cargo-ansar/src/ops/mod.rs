@@ -9,6 +9,7 @@ pub mod build;
 pub mod create;
 pub mod deploy;
 pub mod destroy;
+mod hold;
 pub mod init;
 pub mod list;
 pub mod locate;
