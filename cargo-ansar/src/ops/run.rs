@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ansar_runtime::contract::launch::{self, CallSignature, Origin as StartedBy};
 use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::lifecycle::Faulted;
 use ansar_runtime::contract::line::Level;
 use ansar_runtime::contract::message::Typed;
 use ansar_runtime::contract::run::Run;
@@ -116,7 +117,7 @@ pub async fn run(options: &Options, events: &Events) -> Result<Outcome, Error> {
     })
 }
 
-/// The results by role, with the sources of reports found.
+/// The results by role, with the sources of reports and faults found.
 fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
     let mut completed: Vec<_> = ended
         .iter()
@@ -127,6 +128,9 @@ fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
                     check.source = sources.resolve(&check.source);
                 }
                 result = Typed::encode(&report).unwrap_or(result);
+            } else if let Some(Ok(mut fault)) = result.decode::<Faulted>() {
+                fault.source = fault.source.map(|source| sources.resolve(&source));
+                result = Typed::encode(&fault).unwrap_or(result);
             }
             (ended.role.to_string(), result)
         })
