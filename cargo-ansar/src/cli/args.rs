@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::io::{self, Read};
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -13,7 +12,7 @@ use ansar_runtime::contract::line::Level;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::name::ExecutableName;
-use crate::model::template::{RoleTemplate, Series};
+use crate::model::template::Series;
 use crate::ops::build;
 use crate::ops::locate::Places;
 use crate::ops::set::Encoding;
@@ -258,16 +257,6 @@ pub struct SearchArgs {
     pub(super) invert_search: bool,
 }
 
-impl fmt::Display for SearchArgs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let patterns: Vec<_> = self.patterns.iter().map(|p| format!("`{p}`")).collect();
-        if patterns.is_empty() {
-            return f.write_str("the search");
-        }
-        f.write_str(&patterns.join(", "))
-    }
-}
-
 /// Arguments of `test`.
 #[derive(Debug, Args)]
 pub struct TestArgs {
@@ -364,7 +353,7 @@ pub struct AddArgs {
     pub(super) executable: ExecutableName,
     /// Their names, with `{executable}`, `{number}` and `{uuid}`
     #[arg(default_value = "{executable}-{number}")]
-    pub(super) role: RoleTemplate,
+    pub(super) role: String,
     /// Where [default: as for `--home-path`]
     pub(super) home: Option<PathBuf>,
     /// The first number

@@ -65,7 +65,7 @@ impl Exit {
             | Error::NotDescribed(_)
             | Error::Description(_)
             | Error::Manifest { .. }
-            | Error::Proposal(_)
+            | Error::Proposal { .. }
             | Error::Files(_)
             | Error::Ambiguous { .. }
             | Error::NotInPackage { .. }
@@ -83,11 +83,12 @@ impl Exit {
                 | CargoError::Output { .. } => Self::BuildFailed,
             },
             Error::Deploy { .. } | Error::Unaccepted { .. } => Self::DeployFailed,
-            Error::NoExecutable(_)
+            Error::NoExecutable { .. }
             | Error::Template(_)
             | Error::Search(_)
             | Error::Given { .. }
-            | Error::NoRole(_) => Self::Usage,
+            | Error::NoRole(_)
+            | Error::NoRoles(_) => Self::Usage,
             Error::NoTestRole(_) => Self::NoTests,
             Error::Interrupted(interrupt) => Self::Interrupted(*interrupt),
         }

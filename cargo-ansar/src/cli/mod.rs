@@ -189,9 +189,10 @@ impl Session<'_> {
             places: self.places.clone(),
             build: args.build.options(self.general),
             search: args.search.search()?,
-            search_text: args.search.to_string(),
+            search_text: args.search.search()?.to_string(),
             timeout: args.timeout,
             jobs: args.jobs.map(std::num::NonZero::get),
+            force: self.force,
             fail_fast: args.fail_fast,
             no_run: args.no_run,
             shown: self.general.level(),
@@ -219,18 +220,14 @@ impl Session<'_> {
             places: with_home(&self.places, args.home.as_ref()),
             build: args.build.options(self.general),
             executable: args.executable.clone(),
-            template: args.role.clone(),
+            template: args.role.parse()?,
             series: args.series(),
             settings_file: args.settings_file.clone(),
             input_file: args.input_file.clone(),
             settings: args.settings.clone(),
         };
         let roles = ops::add::add(&options, &self.printer.events()).await?;
-        let what = match roles.as_slice() {
-            [only] => format!("role `{only}`"),
-            all => format!("{} roles", all.len()),
-        };
-        self.tell("Added", what);
+        self.tell("Added", human::roles(&roles));
         Ok(Exit::Success)
     }
 
@@ -239,6 +236,7 @@ impl Session<'_> {
             places: self.places.clone(),
             search: args.search.search()?,
             code_path: args.code_path.clone(),
+            force: self.force,
             test_run: args.test_run,
             shown: self.general.level(),
         };
@@ -266,7 +264,7 @@ impl Session<'_> {
                 ops::set::set_retry(&self.places, &args.search.search()?, &encoding)?
             }
         };
-        self.tell("Set", format!("`retry` of {} roles", roles.len()));
+        self.tell("Set", format!("`retry` of {}", human::roles(&roles)));
         Ok(Exit::Success)
     }
 

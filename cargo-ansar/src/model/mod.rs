@@ -12,6 +12,6 @@ pub mod proposal;
 pub mod search;
 pub mod template;
 
-mod nearest;
+pub mod nearest;
 mod place;
 mod shown;

@@ -7,10 +7,7 @@ const LONGEST: usize = 128;
 
 /// The candidate that is most like `word`, if one is like it at all: at most
 /// one edit in three characters, upper and lower case being the same.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.is_empty() || word.len() > LONGEST {
         return None;
     }

@@ -98,7 +98,10 @@ impl ProposalError {
             Self::NoHeader { key, .. } => {
                 Some(format!("write it as a table that begins with `[{key}]`"))
             }
-            Self::Syntax { .. } | Self::Exists { .. } | Self::AllSkipped { .. } => None,
+            Self::Exists { .. } => Some(
+                "edit it there, and see what it says with `cargo ansar test --list`".to_owned(),
+            ),
+            Self::Syntax { .. } | Self::AllSkipped { .. } => None,
         }
     }
 }

@@ -3,10 +3,12 @@
 //! Owns how patterns, executable and inversion go together. Does not know
 //! which roles there are.
 
+use std::fmt;
+
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::name::{ExecutableName, RoleName};
-use super::shown::shown;
+use super::shown::{listed, shown};
 
 /// Why a text is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +84,16 @@ pub struct RoleSearch {
     patterns: Vec<RolePattern>,
     executable: Option<ExecutableName>,
     invert: bool,
+}
+
+impl fmt::Display for RoleSearch {
+    /// As a person wrote it, but for the executable: `` `a.*`, `b` ``.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.patterns.is_empty() {
+            return f.write_str("the search");
+        }
+        f.write_str(&listed(self.patterns.iter().map(RolePattern::as_str)))
+    }
 }
 
 impl RoleSearch {

@@ -1,7 +1,7 @@
 //! `cargo ansar add`: add roles to a home.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
@@ -9,14 +9,13 @@ use super::build::{self, Wanted};
 use super::deploy::{self, Sources};
 use super::locate::Places;
 use super::settle::{self, Proposal, Settling};
-use super::{Error, listen};
+use super::{Error, listen, read_given};
 use crate::event::Events;
 use crate::home::entry::{ByHand, Entry, Origin};
-use crate::home::{Home, HomeError, from_json};
+use crate::home::{Home, HomeError};
 use crate::host::{clock, environment, files};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::{RoleTemplate, Series};
-use ansar_runtime::contract::message::Envelope;
 
 /// What to add.
 #[derive(Debug)]
@@ -55,8 +54,12 @@ pub async fn add(options: &Options, events: &Events) -> Result<Vec<RoleName>, Er
     }
     let mut ledger = home.ledger()?;
     if !files::is_file(&home.executable(&options.executable)) {
+        let missing = |meant| Error::NoExecutable {
+            name: options.executable.clone(),
+            meant,
+        };
         let Some(workspace) = &workspace else {
-            return Err(Error::NoExecutable(options.executable.clone()));
+            return Err(missing(None));
         };
         let wanted = Wanted::from([(options.executable.clone(), None)]);
         let mut interrupts = listen()?;
@@ -70,7 +73,7 @@ pub async fn add(options: &Options, events: &Events) -> Result<Vec<RoleName>, Er
         )
         .await?;
         if built.artefacts.is_empty() {
-            return Err(Error::NoExecutable(options.executable.clone()));
+            return Err(missing(built.nearest_bin(&options.executable)));
         }
         let sources = Sources {
             workspace: None,
@@ -82,17 +85,20 @@ pub async fn add(options: &Options, events: &Events) -> Result<Vec<RoleName>, Er
     }
 
     let settings = match &options.settings_file {
-        Some(path) => given::<Map<String, Value>>(&options.places.folder.join(path))?,
+        Some(path) => read_given(&options.places.folder.join(path))?,
         None => Map::new(),
     };
     let input = match &options.input_file {
-        Some(path) => Some(given::<Value>(&options.places.folder.join(path))?),
+        Some(path) => Some(read_given(&options.places.folder.join(path))?),
         None => None,
     };
+    let whole = |path: &Option<PathBuf>| path.as_ref().map(|path| options.places.folder.join(path));
     let proposal = Proposal {
         settings,
         input,
         texts: options.settings.clone(),
+        settings_file: whole(&options.settings_file),
+        input_file: whole(&options.input_file),
     };
     let Some(first) = roles.first() else {
         return Ok(roles);
@@ -146,10 +152,4 @@ fn chosen(proposal: &Proposal, accepted: &Value) -> Map<String, Value> {
         }
     }
     chosen
-}
-
-/// Reads a file that the user named: it must be there.
-fn given<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let bytes = files::read(path)?;
-    Ok(from_json::<Envelope<T>>(path, &bytes)?.value)
 }

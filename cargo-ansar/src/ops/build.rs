@@ -15,6 +15,7 @@ use crate::home::{Home, HomeError};
 use crate::host::cargo::{self, Artefacts, CargoError};
 use crate::host::signal::Interrupts;
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::nearest::nearest;
 
 /// How Cargo is to build.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +43,16 @@ pub struct Built {
     pub bins: Bins,
     /// What Cargo says of the workspace.
     pub metadata: Metadata,
+}
+
+impl Built {
+    /// The bin of the workspace whose name is most like this one.
+    pub fn nearest_bin(&self, name: &ExecutableName) -> Option<String> {
+        let packages = self.metadata.workspace_packages();
+        let targets = packages.iter().flat_map(|package| &package.targets);
+        let bins = targets.filter(|target| target.kind.contains(&TargetKind::Bin));
+        nearest(name.as_str(), bins.map(|target| target.name.as_str())).map(str::to_owned)
+    }
 }
 
 /// The command: builds the executables of the home's roles, described ones and

@@ -42,7 +42,10 @@ pub async fn init(places: &Places, shared: &[OsString]) -> Result<Outcome, Error
             });
         }
     }
-    let proposal = propose(&workspace.text, &bins)?;
+    let proposal = propose(&workspace.text, &bins).map_err(|error| Error::Proposal {
+        manifest: workspace.manifest.clone(),
+        error,
+    })?;
     let mode = files::stat(&workspace.manifest)?.mode;
     files::replace(&workspace.manifest, proposal.manifest.as_bytes(), mode)?;
     Ok(Outcome {

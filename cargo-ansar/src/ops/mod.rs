@@ -18,16 +18,21 @@ pub mod set;
 pub mod settle;
 pub mod test;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use crate::home::HomeError;
+use ansar_runtime::contract::message::Envelope;
+use serde::de::DeserializeOwned;
+
+use crate::home::entry::Entry;
+use crate::home::{Home, HomeError, from_json};
 use crate::host::cargo::CargoError;
-use crate::host::files::Error as FilesError;
+use crate::host::files::{self, Error as FilesError};
 use crate::host::signal::{Interrupt, Interrupts};
 use crate::model::description::DescriptionError;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::proposal::ProposalError;
-use crate::model::search::SearchError;
+use crate::model::search::{RoleSearch, SearchError};
 use crate::model::template::TemplateError;
 
 /// Why an operation was not done. Nothing is half done, beyond what its
@@ -52,8 +57,13 @@ pub enum Error {
         reason: String,
     },
     /// Nothing can be proposed.
-    #[error(transparent)]
-    Proposal(#[from] ProposalError),
+    #[error("{manifest}: {error}", manifest = manifest.display())]
+    Proposal {
+        /// The manifest.
+        manifest: PathBuf,
+        /// Why.
+        error: ProposalError,
+    },
     /// The home, or a file in it, is wrong.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -80,8 +90,13 @@ pub enum Error {
         package: String,
     },
     /// Neither the workspace builds it nor the home holds it.
-    #[error("no executable `{0}`: neither is it a bin of the workspace nor in the home")]
-    NoExecutable(ExecutableName),
+    #[error("no executable `{name}`: neither is it a bin of the workspace nor in the home")]
+    NoExecutable {
+        /// What was asked for.
+        name: ExecutableName,
+        /// What was meant, perhaps.
+        meant: Option<String>,
+    },
     /// Something could not be deployed.
     #[error("failed to deploy `{what}`")]
     Deploy {
@@ -99,6 +114,8 @@ pub enum Error {
         place: String,
         /// What the component says.
         reason: String,
+        /// What it says to do about it.
+        tip: Option<String>,
     },
     /// A template of role names is wrong.
     #[error(transparent)]
@@ -116,7 +133,10 @@ pub enum Error {
     },
     /// A role that was named does not exist.
     #[error("no role matches {0}")]
-    NoRole(String),
+    NoRole(RoleSearch),
+    /// There are no roles, where some are needed.
+    #[error("home `{home}` has no roles", home = .0.display())]
+    NoRoles(PathBuf),
     /// No test role matches.
     #[error("no test role matches {0}")]
     NoTestRole(String),
@@ -131,6 +151,37 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// Reads a file that the user named.
+fn read_given<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    decode_given(path, &files::read(path)?)
+}
+
+/// Decodes what the user gave: unlike in a file of the home's, what is wrong
+/// in it is the user's to put right.
+fn decode_given<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
+    match from_json::<Envelope<T>>(path, bytes) {
+        Ok(envelope) => Ok(envelope.value),
+        Err(HomeError::Content { path, reason }) => Err(Error::Given { path, reason }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The roles of a home that match, of which there must be one.
+fn chosen(
+    home: &Home,
+    search: &RoleSearch,
+    mut entries: BTreeMap<RoleName, Entry>,
+) -> Result<BTreeMap<RoleName, Entry>, Error> {
+    if entries.is_empty() {
+        return Err(Error::NoRoles(home.root().to_owned()));
+    }
+    entries.retain(|role, entry| search.matches(role, &entry.executable));
+    if entries.is_empty() {
+        return Err(Error::NoRole(search.clone()));
+    }
+    Ok(entries)
 }
 
 /// Listens for what ends this command from outside.
@@ -155,7 +206,16 @@ impl Error {
                 Some("go to the workspace, or name it with `--manifest-path`".to_owned())
             }
             Self::NotDescribed(_) => Some("describe them with `cargo ansar init`".to_owned()),
-            Self::Proposal(error) => error.hint(),
+            Self::Proposal { error, .. } => error.hint(),
+            Self::NoExecutable { meant, .. } => {
+                meant.as_ref().map(|name| format!("did you mean `{name}`?"))
+            }
+            Self::Unaccepted { tip, .. } => tip.clone(),
+            Self::NoRoles(_) => Some(
+                "add one with `cargo ansar add EXECUTABLE`, \
+                 or those of `Cargo.toml` with `cargo ansar test --no-run`"
+                    .to_owned(),
+            ),
             Self::Home(error) => error.hint(),
             Self::Ambiguous { packages, .. } => packages.first().map(|package| {
                 format!(

@@ -15,9 +15,10 @@ use ansar_runtime::contract::message::Typed;
 use ansar_runtime::contract::run::Run;
 use ansar_runtime::contract::test::TestReport;
 
+use super::hold::hold;
 use super::locate::{Places, Workspace};
 use super::settle::folder;
-use super::{Error, listen};
+use super::{Error, chosen, listen};
 use crate::event::{Events, Kind};
 use crate::home::Home;
 use crate::home::entry::{Entry, Origin};
@@ -43,6 +44,8 @@ pub struct Options {
     pub search: RoleSearch,
     /// Where sources are looked for first.
     pub code_path: Option<PathBuf>,
+    /// Whether those that run already are stopped first.
+    pub force: bool,
     /// Whether a verdict over the reports is wanted.
     pub test_run: bool,
     /// Which log lines become events.
@@ -68,11 +71,11 @@ pub async fn run(options: &Options, events: &Events) -> Result<Outcome, Error> {
     let root = options.places.home(workspace.as_ref());
     let home = Home::open(&root)?;
     let mut entries = home.entries()?;
-    entries.retain(|role, entry| {
-        entry.origin != Origin::Retired && options.search.matches(role, &entry.executable)
-    });
-    if entries.is_empty() {
-        return Err(Error::NoRole("the search".to_owned()));
+    entries.retain(|_, entry| entry.origin != Origin::Retired);
+    let entries = chosen(&home, &options.search, entries)?;
+    if options.force {
+        // Let go at once: to run them, they are taken again.
+        hold(&home, entries.keys(), true)?;
     }
     let mut interrupts = listen()?;
     events.emit(Kind::Running {
@@ -217,7 +220,11 @@ impl Stage<'_> {
     ) -> Result<Program, String> {
         let path = self.home.executable(&entry.executable);
         if !files::is_file(&path) {
-            return Err(Error::NoExecutable(entry.executable.clone()).to_string());
+            let error = Error::NoExecutable {
+                name: entry.executable.clone(),
+                meant: None,
+            };
+            return Err(error.to_string());
         }
         let mut home = OsString::from(format!("--{}=", launch::HOME_PATH));
         home.push(self.home.root());

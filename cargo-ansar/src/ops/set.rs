@@ -1,15 +1,16 @@
 //! `cargo ansar set`: set a property of roles.
 
-use ansar_runtime::contract::message::Envelope;
-use ansar_runtime::contract::retry::Retry;
+use std::path::{Path, PathBuf};
 
-use super::Error;
+use ansar_runtime::contract::retry::Retry;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
 use super::locate::Places;
-use crate::home::{Home, from_json};
-use crate::host::files;
+use super::{Error, chosen, decode_given, read_given};
+use crate::home::Home;
 use crate::model::name::RoleName;
 use crate::model::search::RoleSearch;
-use std::path::{Path, PathBuf};
 
 /// The value of a property, as it is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,31 +34,26 @@ pub fn set_retry(
     let home = Home::open(&places.home(workspace.as_ref()))?;
     let retry = match encoding {
         Encoding::NotSet => None,
-        Encoding::File(path) => {
-            let path = places.folder.join(path);
-            Some(read(&path, &files::read(&path)?)?)
-        }
-        Encoding::Text(bytes) => Some(read(Path::new("<stdin>"), bytes)?),
+        Encoding::File(path) => Some(read_given::<Sound>(&places.folder.join(path))?),
+        Encoding::Text(bytes) => Some(decode_given(Path::new("<stdin>"), bytes)?),
     };
     let _lock = home.lock()?;
-    let mut entries = home.entries()?;
-    entries.retain(|role, entry| search.matches(role, &entry.executable));
-    if entries.is_empty() {
-        return Err(Error::NoRole("the search".to_owned()));
-    }
+    let mut entries = chosen(&home, search, home.entries()?)?;
     for (role, entry) in &mut entries {
-        entry.retry.clone_from(&retry);
+        entry.retry = retry.as_ref().map(|Sound(retry)| retry.clone());
         entry.by_hand.retry = true;
         home.set_entry(role, entry)?;
     }
     Ok(entries.into_keys().collect())
 }
 
-fn read(path: &Path, bytes: &[u8]) -> Result<Retry, Error> {
-    let retry = from_json::<Envelope<Retry>>(path, bytes)?.value;
-    retry.check().map_err(|reason| Error::Given {
-        path: path.to_owned(),
-        reason: format!(" {reason}"),
-    })?;
-    Ok(retry)
+/// A policy that makes sense, or an error that says where it does not.
+struct Sound(Retry);
+
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let retry = Retry::deserialize(deserializer)?;
+        retry.check().map_err(D::Error::custom)?;
+        Ok(Self(retry))
+    }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ansar_runtime::contract::launch;
@@ -49,6 +49,11 @@ pub struct Proposal {
     pub input: Option<Value>,
     /// Settings by name, over the others; the component gives them their type.
     pub texts: Vec<(String, String)>,
+    /// The file that holds just these settings, so that the component names it
+    /// and what stands where in it.
+    pub settings_file: Option<PathBuf>,
+    /// The file that holds this input.
+    pub input_file: Option<PathBuf>,
 }
 
 /// What a component accepted: all of its settings, and its input.
@@ -235,6 +240,7 @@ impl Settling<'_> {
                 _ => String::new(),
             },
             reason,
+            tip: None,
         };
         let scratch = Scratch::new(self.home, proposal)?;
         let program = Program {
@@ -257,11 +263,16 @@ impl Settling<'_> {
         };
         if exit != Exit::Code(0) {
             let narrative = String::from_utf8_lossy(&narrative);
-            let last = narrative.lines().find(|line| !line.trim().is_empty());
-            let reason = last
+            let mut lines = narrative.lines().map(str::trim).filter(|l| !l.is_empty());
+            let reason = lines
+                .next()
                 .unwrap_or("it said no more")
                 .trim_start_matches("error: ");
-            return Err(unaccepted(scratch.unname(reason)));
+            let mut error = unaccepted(scratch.unname(reason));
+            if let Error::Unaccepted { tip, .. } = &mut error {
+                *tip = lines.find_map(|line| Some(line.strip_prefix("tip: ")?.to_owned()));
+            }
+            return Err(error);
         }
         let mut values =
             serde_json::Deserializer::from_slice(&answer).into_iter::<Envelope<Value>>();
@@ -278,7 +289,7 @@ impl Settling<'_> {
 }
 
 /// The folder that roles and questions to them run in.
-pub fn folder(home: &Home) -> std::path::PathBuf {
+pub fn folder(home: &Home) -> PathBuf {
     let parent = || home.root().parent().map(Path::to_owned);
     home.workspace()
         .map(Path::to_owned)
@@ -286,10 +297,11 @@ pub fn folder(home: &Home) -> std::path::PathBuf {
         .unwrap_or_default()
 }
 
-/// What is proposed, in files that the component reads; gone afterwards.
+/// What is proposed and in no file of the user's, in files that the component
+/// reads; gone afterwards.
 struct Scratch {
-    settings: std::path::PathBuf,
-    input: std::path::PathBuf,
+    settings: PathBuf,
+    input: PathBuf,
 }
 
 impl Scratch {
@@ -302,8 +314,10 @@ impl Scratch {
             settings: file("settings"),
             input: file("input"),
         };
-        write_json(&scratch.settings, &Envelope::of(&proposal.settings))?;
-        if let Some(input) = &proposal.input {
+        if proposal.settings_file.is_none() {
+            write_json(&scratch.settings, &Envelope::of(&proposal.settings))?;
+        }
+        if let (Some(input), None) = (&proposal.input, &proposal.input_file) {
             write_json(&scratch.input, &Envelope::of(input))?;
         }
         Ok(scratch)
@@ -320,10 +334,14 @@ impl Scratch {
             flag(launch::ROLE_NAME, role.as_str().as_ref()),
             format!("--{}", launch::DUMP_SETTINGS).into(),
             format!("--{}", launch::DUMP_INPUT).into(),
-            flag(launch::SETTINGS_FILE, &self.settings),
+            flag(
+                launch::SETTINGS_FILE,
+                proposal.settings_file.as_ref().unwrap_or(&self.settings),
+            ),
         ];
         if proposal.input.is_some() {
-            arguments.push(flag(launch::INPUT_FILE, &self.input));
+            let path = proposal.input_file.as_ref().unwrap_or(&self.input);
+            arguments.push(flag(launch::INPUT_FILE, path));
         }
         let texts = proposal.texts.iter();
         arguments.extend(texts.map(|(name, text)| format!("--{name}={text}").into()));

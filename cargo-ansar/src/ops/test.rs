@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::Error;
 use super::build::{self, Bins, Built, wanted};
 use super::deploy::{self, Sources};
+use super::hold::hold;
 use super::listen;
 use super::locate::{Places, Workspace};
 use super::run::Stage;
@@ -45,6 +46,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// How many test roles run at once.
     pub jobs: Option<usize>,
+    /// Whether roles that run already are stopped first.
+    pub force: bool,
     /// Whether the first failure ends it all.
     pub fail_fast: bool,
     /// Whether everything is prepared and nothing is run.
@@ -173,6 +176,10 @@ pub async fn test(options: &Options, events: &Events) -> Result<Outcome, Error> 
             Part::Operational
         }
     };
+    if options.force {
+        // Let go at once: to run them, they are taken again.
+        hold(&home, chosen.keys(), true)?;
+    }
     let ran = stage
         .perform(&chosen, part, &mut interrupts, events)
         .await?;

@@ -242,6 +242,14 @@ pub fn names(shell: &mut Shell, names: &[RoleName]) {
     }
 }
 
+/// Roles as the object of a sentence.
+pub fn roles(names: &[RoleName]) -> String {
+    match names {
+        [only] => format!("role `{only}`"),
+        all => count(all.len(), "role"),
+    }
+}
+
 /// Shows roles as data.
 pub fn listed(shell: &mut Shell, roles: &[Listed]) {
     let width = |of: fn(&Listed) -> &str| roles.iter().map(|role| of(role).len()).max();
