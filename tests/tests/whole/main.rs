@@ -1,5 +1,6 @@
 //! The whole-program tests: one executable, for one link.
 
+mod commands;
 mod component;
 mod floors;
 mod harness;

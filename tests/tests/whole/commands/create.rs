@@ -1,0 +1,181 @@
+//! `create`: where a home is made, and with which areas elsewhere.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+use tests::{Sandbox, Workspace};
+
+use super::{ACK, ends, hinted, in_place, listed, pairs, tree};
+
+const ELSEWHERE: [&str; 8] = [
+    "lock", "entry", "settings", "input", "logs", "resource", "tmp", "model",
+];
+
+#[test]
+fn a_home_is_made_at_the_root_of_the_workspace_or_where_it_is_said() {
+    let workspace = Workspace::new();
+    let create = workspace.ansar(["create"]).in_dir("test-fixtures").run();
+    create
+        .success()
+        .stdout_is("")
+        .stderr_has("/work/.ansar-home`");
+    assert_eq!(workspace.read(".ansar-home/.gitignore"), "*\n");
+    let home: Value = serde_json::from_str(&workspace.read(".ansar-home/home.json")).unwrap();
+    assert_eq!(home["version"], 1);
+    let folder = workspace.path().join(".ansar-home").metadata().unwrap();
+    assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+
+    for arguments in [["create", "a/b"], ["create", "--home-path=c"]] {
+        workspace
+            .ansar(arguments)
+            .in_dir("test-fixtures")
+            .run()
+            .success();
+    }
+    workspace.read("test-fixtures/a/b/home.json");
+    workspace.read("test-fixtures/c/home.json");
+    let by_variable = workspace.ansar(["create"]).env("ANSAR_HOME", "d");
+    by_variable.run().success();
+    workspace.read("d/home.json");
+}
+
+#[test]
+fn a_home_is_not_made_twice_and_the_hint_works() {
+    let sandbox = Sandbox::new();
+    for path in [".ansar-home", "other"] {
+        sandbox.ansar(["create", path]).run().success();
+        let before = sandbox.read(format!("{path}/home.json"));
+        let again = sandbox.ansar(["create", path]).run();
+        again.code(96).stderr_has("is a home already");
+        assert_eq!(sandbox.read(format!("{path}/home.json")), before);
+        hinted(&sandbox, &again).run().success();
+        assert!(!sandbox.path().join(path).exists());
+    }
+}
+
+#[test]
+fn what_is_no_home_is_left_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.write("full/precious", "1");
+    sandbox.write("file", "1");
+    for path in ["full", "file"] {
+        let create = sandbox.ansar(["create", path]).run();
+        create
+            .code(96)
+            .stderr_has("is not a home, and not an empty folder")
+            .stderr_has("hint: ");
+        let destroy = sandbox.ansar(["destroy", path, "-f"]).run();
+        destroy.code(96);
+    }
+    assert_eq!(tree(&sandbox, "full"), ["full/precious"]);
+    assert_eq!(sandbox.read("file"), "1");
+}
+
+#[test]
+fn nothing_is_left_of_a_home_that_cannot_be_made() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "1");
+    std::fs::create_dir(sandbox.path().join("empty")).unwrap();
+    for home in ["new", "empty"] {
+        let redirect = [
+            "create",
+            home,
+            "--redirect-tmp=file",
+            "--redirect-logs=logs",
+        ];
+        sandbox
+            .ansar(redirect)
+            .run()
+            .code(96)
+            .stderr_has("/work/file/");
+    }
+    assert_eq!(tree(&sandbox, "."), ["./empty", "./file", "./logs"]);
+    assert!(tree(&sandbox, "logs").is_empty());
+}
+
+#[test]
+fn a_redirected_bin_is_used_in_place() {
+    let workspace = Workspace::new();
+    let before = tree(&workspace, "target/debug");
+    let create = ["create", "--redirect-bin=target/debug"];
+    workspace.ansar(create).run().success();
+    workspace.ansar(["add", "noop"]).run().success();
+    let run = workspace.ansar(["run"]).run();
+    assert_eq!(ends(run.success()), pairs(&[("noop-0", ACK)]));
+    assert!(!workspace.path().join(".ansar-home/bin").exists());
+    assert_eq!(tree(&workspace, "target/debug"), before);
+    workspace.ansar(["destroy"]).run().success();
+    assert_eq!(tree(&workspace, "target/debug"), before);
+}
+
+#[test]
+fn an_executable_that_is_missing_in_a_redirected_bin_is_built_there() {
+    let workspace = Workspace::new();
+    let create = ["create", "--redirect-bin=../target/debug"];
+    workspace
+        .ansar(create)
+        .in_dir("test-fixtures")
+        .run()
+        .success();
+    workspace.remove("target/debug/noop");
+    let add = workspace.ansar(["add", "noop"]).run();
+    add.success().stderr_has("Added role `noop-0`");
+    let run = workspace.ansar(["run"]).run();
+    assert_eq!(ends(run.success()), pairs(&[("noop-0", ACK)]));
+}
+
+#[test]
+fn every_other_area_has_a_folder_of_its_own_in_the_one_it_is_redirected_to() {
+    let sandbox = Sandbox::new();
+    sandbox.write("elsewhere/precious", "1");
+    let bin = in_place();
+    let redirect = ELSEWHERE.map(|area| format!("--redirect-{area}=elsewhere"));
+    for home in ["one", "two"] {
+        let create = sandbox.ansar(["create", home, &bin]).args(&redirect);
+        create.run().success();
+        let add = sandbox.ansar(["add", "talks", "{executable}", home]);
+        add.run().success();
+        let run = sandbox.ansar(["run", "--home-path", home]).run();
+        assert_eq!(
+            run.success().returned(super::RUN)["completed"][0][0],
+            json!("talks")
+        );
+        assert_eq!(
+            tree(&sandbox, home),
+            [".gitignore", "engine", "home.json"].map(|name| format!("{home}/{name}"))
+        );
+    }
+    assert_eq!(
+        std::fs::read_dir(sandbox.path().join("elsewhere"))
+            .unwrap()
+            .count(),
+        17
+    );
+    sandbox.ansar(["destroy", "one"]).run().success();
+    sandbox
+        .ansar(["list", "--home-path=two"])
+        .run()
+        .success()
+        .stdout_is("talks\n");
+    sandbox.ansar(["destroy", "two"]).run().success();
+    assert_eq!(tree(&sandbox, "."), ["./elsewhere", "./elsewhere/precious"]);
+}
+
+#[test]
+fn each_area_can_be_redirected_by_itself() {
+    let sandbox = Sandbox::new();
+    let bin = in_place();
+    for area in ELSEWHERE {
+        let redirect = format!("--redirect-{area}=there");
+        sandbox.ansar(["create", &bin, &redirect]).run().success();
+        sandbox.ansar(["add", "talks"]).run().success();
+        sandbox.ansar(["run", "-q"]).run().success();
+        assert_eq!(listed(&sandbox), ["talks-0"]);
+        assert!(
+            !sandbox.path().join(".ansar-home").join(area).exists(),
+            "{area}"
+        );
+        sandbox.ansar(["destroy"]).run().success();
+        assert_eq!(tree(&sandbox, "."), ["./there"], "{area}");
+    }
+}

@@ -1,0 +1,164 @@
+//! Homes that are not as they should be: one line that names the place, and a
+//! next step.
+
+use tests::Sandbox;
+
+use super::{hinted, with_roles};
+
+/// A command that only reads the home, and one that changes it.
+const COMMANDS: [&[&str]; 2] = [&["list"], &["add", "noop", "other"]];
+
+#[track_caller]
+fn refused(sandbox: &Sandbox, place: &str) {
+    for command in COMMANDS {
+        let output = sandbox.ansar(command).run();
+        let errors = output.log("error: ");
+        output
+            .code(96)
+            .stdout_is("")
+            .stderr_has(&format!("/work/.ansar-home/{place}"))
+            .stderr_has("\nhint: ")
+            .check(errors.len() == 1, || "expected one error".to_owned());
+    }
+}
+
+#[test]
+fn a_home_file_that_cannot_be_read_is_named_with_line_and_column() {
+    let sandbox = with_roles(&["noop"]);
+    let whole = sandbox.read(".ansar-home/home.json");
+    let cut = &whole[..whole.len() / 2];
+    for (text, place) in [
+        ("garbage", "home.json:1:1: expected value"),
+        ("", "home.json:1:0: EOF"),
+        (cut, "home.json:"),
+        ("{\"version\": 1}", "home.json:1:14: missing field `id`"),
+        (
+            "{\"version\": \"1\"}",
+            "home.json:1:15: field `version`: invalid type",
+        ),
+        (
+            "{\n\"version\": 2, \"more\": true}",
+            "home.json` has format version 2, and this `cargo ansar` understands 1",
+        ),
+    ] {
+        sandbox.write(".ansar-home/home.json", text);
+        refused(&sandbox, place);
+        sandbox.ansar(["destroy", "-f"]).run().code(96);
+    }
+    std::fs::write(sandbox.path().join(".ansar-home/home.json"), b"\xff\xfe{").unwrap();
+    refused(&sandbox, "home.json:1:1: ");
+    sandbox.write(".ansar-home/home.json", &whole);
+    sandbox
+        .ansar(["list"])
+        .run()
+        .success()
+        .stdout_is("noop-0\n");
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_named_and_the_home_can_still_be_removed() {
+    let sandbox = with_roles(&["noop"]);
+    let whole = sandbox.read(".ansar-home/entry/noop-0.json");
+    for (text, place) in [
+        (
+            "garbage",
+            "entry/noop-0.json:1:1: expected value".to_owned(),
+        ),
+        ("", "entry/noop-0.json:1:0: EOF".to_owned()),
+        (&whole[..whole.len() - 4], "entry/noop-0.json:".to_owned()),
+        (
+            "{\"value\": {\"executable\": \"../sh\"}}",
+            "entry/noop-0.json:1:33: field `value.executable`: executable name `../sh`".to_owned(),
+        ),
+    ] {
+        sandbox.write(".ansar-home/entry/noop-0.json", text);
+        refused(&sandbox, &place);
+        sandbox.ansar(["run"]).run().code(96).stderr_has(&place);
+    }
+    sandbox.ansar(["destroy"]).run().success();
+}
+
+#[test]
+fn what_is_no_entry_is_passed_over() {
+    let sandbox = with_roles(&["noop"]);
+    for name in ["noop-0.json~", ".noop-0.json.swp", "a b.json", "README"] {
+        sandbox.write(format!(".ansar-home/entry/{name}"), "garbage");
+    }
+    sandbox
+        .ansar(["list"])
+        .run()
+        .success()
+        .stdout_is("noop-0\n");
+    sandbox.ansar(["run"]).run().success();
+}
+
+#[test]
+fn a_deploy_file_that_cannot_be_read_is_named_and_can_be_removed() {
+    let sandbox = with_roles(&["noop"]);
+    sandbox.write(".ansar-home/deploy.json", "[");
+    let add = sandbox.ansar(["add", "noop", "other"]).run();
+    add.code(96)
+        .stderr_has("/work/.ansar-home/deploy.json:1:1: EOF")
+        .stderr_has("hint: put it right, or remove it");
+    // Nothing of it is needed to list and to run.
+    sandbox.ansar(["run"]).run().success();
+    std::fs::remove_file(sandbox.path().join(".ansar-home/deploy.json")).unwrap();
+    sandbox.ansar(["add", "noop", "other"]).run().success();
+}
+
+#[test]
+fn a_home_that_is_a_file_is_none() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".ansar-home", "");
+    for command in COMMANDS {
+        let output = sandbox.ansar(command).run();
+        output
+            .code(96)
+            .stderr_has("is not a home, and not an empty folder");
+    }
+    sandbox.write("parent", "");
+    let below = sandbox.ansar(["create", "parent/home"]).run();
+    below
+        .code(96)
+        .stderr_has("/work/parent/home`")
+        .stderr_has("Not a directory");
+}
+
+#[test]
+fn a_folder_where_a_file_belongs_is_named() {
+    let sandbox = with_roles(&["noop"]);
+    let area = |path: &str| sandbox.path().join(".ansar-home").join(path);
+    std::fs::create_dir(area("settings/other.json")).unwrap();
+    let add = sandbox.ansar(["add", "noop", "other"]).run();
+    add.code(96).stderr_has(".ansar-home/settings/other.json`");
+    sandbox
+        .ansar(["list"])
+        .run()
+        .success()
+        .stdout_is("noop-0\n");
+    // Folders stand where files do for whoever may write anywhere.
+    std::fs::remove_dir_all(area("logs/noop-0")).unwrap();
+    std::fs::write(area("logs/noop-0"), "").unwrap();
+    let run = sandbox.ansar(["run"]).run();
+    run.code(96).stderr_has(".ansar-home/logs/noop-0`");
+}
+
+#[test]
+fn a_home_without_roles_says_how_to_add_one() {
+    let sandbox = with_roles(&[]);
+    sandbox.ansar(["list"]).run().success().stdout_is("");
+    for command in [&["run"][..], &["run", "x"], &["set", "retry", "--not-set"]] {
+        let empty = sandbox.ansar(command).run();
+        empty
+            .code(2)
+            .stderr_has("has no roles")
+            .stderr_has("hint: add one with `cargo ansar add");
+    }
+    let sandbox = with_roles(&["noop"]);
+    let none = sandbox.ansar(["run", "a.*", "b"]).run();
+    none.code(2).stderr_has("error: no role matches `a.*`, `b`");
+    hinted(&sandbox, &none)
+        .run()
+        .success()
+        .stdout_is("noop-0\n");
+}

@@ -1,0 +1,109 @@
+//! `init`: a first description for a workspace.
+
+use tests::{Sandbox, Workspace, repository};
+
+#[test]
+fn init_describes_the_component_bins_and_nothing_else_changes() {
+    let workspace = Workspace::new();
+    let before = workspace.read("Cargo.toml");
+    let init = workspace.ansar(["init"]).run();
+    init.success()
+        .stdout_is("")
+        .stderr_has("Described role `server-0`, which runs `server`")
+        .stderr_has("Described role `test-client`, which runs `client`")
+        .stderr_has("Wrote `[workspace.metadata.ansar]` in `");
+    let after = workspace.read("Cargo.toml");
+    let added = after
+        .strip_prefix(&before)
+        .expect("the manifest's own text stays");
+    assert!(
+        added.contains("[workspace.metadata.ansar]\ntests = \"test-.*\"\n"),
+        "{added}"
+    );
+    assert_eq!(added.matches("\nexecutable = ").count(), 13, "{added}");
+    let list = workspace.ansar(["test", "--list"]).run();
+    list.success().stdout_is("test-client\n");
+    let build = workspace.ansar(["build"]).run();
+    build.success().stderr_lacks("Compiling");
+    workspace
+        .ansar(["list"])
+        .run()
+        .code(96)
+        .stderr_has("no home at");
+}
+
+#[test]
+fn init_does_not_overwrite_a_description() {
+    let workspace = Workspace::new();
+    workspace.manifest("[workspace.metadata.ansar]\ntests = \"t\"\n");
+    let before = workspace.read("Cargo.toml");
+    let line = before
+        .lines()
+        .position(|line| line == "[workspace.metadata.ansar]");
+    let init = workspace.ansar(["init"]).in_dir("test-fixtures/src").run();
+    init.code(96)
+        .stderr_has(&format!("in line {},", line.map_or(0, |line| line + 1)))
+        .stderr_has("/work/Cargo.toml: `[workspace.metadata.ansar]` exists")
+        .stderr_has("hint: ");
+    assert_eq!(workspace.read("Cargo.toml"), before);
+}
+
+#[test]
+fn init_needs_a_component() {
+    let sandbox = Sandbox::new();
+    sandbox.write("src/main.rs", "fn main() {}");
+    let manifest = "[package]\nname = \"plain\"\nedition = \"2024\"\n\n[workspace]\n";
+    sandbox.write("Cargo.toml", manifest);
+    let init = sandbox.ansar(["init"]).run();
+    init.code(96)
+        .stderr_has("no package of the workspace that has a binary depends on `ansar-runtime`")
+        .stderr_has("hint: cargo add ansar-runtime");
+    assert_eq!(sandbox.read("Cargo.toml"), manifest);
+    sandbox
+        .ansar(["build"])
+        .run()
+        .code(96)
+        .stderr_has("describes no roles");
+}
+
+#[test]
+fn init_needs_a_workspace() {
+    let sandbox = Sandbox::new();
+    let init = sandbox.ansar(["init"]).run();
+    init.code(96)
+        .stderr_has("no `Cargo.toml` in `")
+        .stderr_has("hint: ");
+}
+
+#[test]
+fn a_package_outside_of_any_workspace_is_described_too() {
+    let sandbox = Sandbox::new();
+    let runtime = repository().join("ansar-runtime");
+    let manifest = format!(
+        "[package]\r\nname = \"alone\"\r\nedition = \"2024\"\r\n\r\n\
+         [dependencies]\r\nansar-runtime = {{ path = \"{}\" }}\r\n",
+        runtime.display()
+    );
+    sandbox.write("Cargo.toml", &manifest);
+    sandbox.write("src/main.rs", "fn main() {}");
+    sandbox.write("src/bin/alone-test.rs", "fn main() {}");
+    // Without it, offline cargo would not know which versions it has.
+    let lock = std::fs::read_to_string(repository().join("Cargo.lock"));
+    sandbox.write("Cargo.lock", &lock.expect("the workspace has a lock file"));
+    sandbox
+        .ansar(["init"])
+        .run()
+        .success()
+        .stderr_has("Described role `alone-0`, which runs `alone`")
+        .stderr_has("Described role `test-alone-test`, which runs `alone-test`");
+    let after = sandbox.read("Cargo.toml");
+    let added = after
+        .strip_prefix(&manifest)
+        .expect("the manifest's own text stays");
+    assert!(
+        added.contains("[workspace.metadata.ansar.role.alone-0]\r\n"),
+        "{added:?}"
+    );
+    let list = sandbox.ansar(["test", "--list"]).in_dir("src").run();
+    list.success().stdout_is("test-alone-test\n");
+}

@@ -1,0 +1,105 @@
+//! The commands, each as somebody types it.
+
+mod add;
+mod create;
+mod destroy;
+mod help;
+mod home;
+mod init;
+mod list;
+mod retry;
+mod run;
+
+use serde_json::Value;
+use tests::{Output, Program, Sandbox, executable};
+
+const ACK: &str = "ansar.create.lifecycle.Ack";
+const ABORTED: &str = "ansar.create.lifecycle.Aborted";
+const FAULTED: &str = "ansar.create.lifecycle.Faulted";
+const MAYBE: &str = "ansar.create.lifecycle.Maybe";
+const REPORT: &str = "ansar.create.test.TestReport";
+const RUN: &str = "ansar.command.ansar_command.Run";
+
+/// A sandbox far from any workspace, with a home that uses the fixtures where
+/// cargo builds them.
+fn with_home() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.ansar(["create", &in_place()]).run().success();
+    sandbox
+}
+
+/// The flag that makes a home use the fixtures where cargo builds them.
+fn in_place() -> String {
+    let folder = executable("noop").parent().expect("a file is in a folder");
+    format!("--redirect-bin={}", folder.display())
+}
+
+/// A role of every one of `executables`, with the default name.
+fn with_roles(executables: &[&str]) -> Sandbox {
+    let sandbox = with_home();
+    for executable in executables {
+        sandbox.ansar(["add", executable]).run().success();
+    }
+    sandbox
+}
+
+/// The names that `list` prints.
+#[track_caller]
+fn listed(sandbox: &Sandbox) -> Vec<String> {
+    let output = sandbox.ansar(["list"]).run();
+    let names = output.success().stdout.lines();
+    names.map(str::to_owned).collect()
+}
+
+/// The results in the `Run` message: role, type and body, as printed.
+#[track_caller]
+fn completed(output: &Output) -> Vec<(String, String, Value)> {
+    let run = output.returned(RUN);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let results = run["completed"].as_array().cloned().unwrap_or_default();
+    let results = results.iter();
+    results
+        .map(|pair| (text(&pair[0]), text(&pair[1][0]), pair[1][1].clone()))
+        .collect()
+}
+
+/// The results in the `Run` message: role and type.
+#[track_caller]
+fn ends(output: &Output) -> Vec<(String, String)> {
+    let completed = completed(output).into_iter();
+    completed.map(|(role, name, _)| (role, name)).collect()
+}
+
+/// What [`ends`] gives.
+fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
+    let all = all.iter();
+    all.map(|(one, other)| ((*one).to_owned(), (*other).to_owned()))
+        .collect()
+}
+
+/// The first `cargo ansar …` of the hint, ready to be typed.
+#[track_caller]
+fn hinted<'s>(sandbox: &'s Sandbox, output: &Output) -> Program<'s> {
+    let hint = output.log("hint: ").concat();
+    let command = hint
+        .split_once("`cargo ansar ")
+        .and_then(|(_, rest)| rest.split_once('`'));
+    match command {
+        Some((words, _)) => sandbox.ansar(words.split(' ')),
+        None => panic!("no command in {hint:?} of {}", output.stderr),
+    }
+}
+
+/// Everything below the working folder, sorted.
+fn tree(sandbox: &Sandbox, folder: &str) -> Vec<String> {
+    let find = sandbox.program("find").args([folder, "-mindepth", "1"]);
+    let mut paths: Vec<String> = find
+        .run()
+        .success()
+        .stdout
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    paths.sort();
+    paths
+}

@@ -1,0 +1,336 @@
+//! `run`: roles in the foreground, to completion, and the `Run` message.
+
+use std::path::Path;
+
+use serde_json::json;
+use tests::{Sandbox, Signal, Workspace, loopback, repository};
+
+use super::{
+    ABORTED, ACK, FAULTED, MAYBE, REPORT, RUN, completed, ends, pairs, tree, with_home, with_roles,
+};
+
+/// A home with a server and a client on an address of their own.
+fn with_server_and_client() -> Sandbox {
+    let sandbox = with_home();
+    let host = format!("--host={}", loopback());
+    for executable in ["server", "client"] {
+        sandbox.ansar(["add", executable, &host]).run().success();
+    }
+    sandbox
+}
+
+/// Lets the client ask again and again, until the server is there.
+fn retry(sandbox: &Sandbox, policy: &str) {
+    let set = sandbox.ansar(["set", "retry", "client-0"]);
+    let policy = format!("{{\"value\": {policy}}}");
+    set.stdin(&policy).run().success();
+}
+
+#[test]
+fn the_results_are_printed_and_the_log_only_where_it_is_asked_for() {
+    let sandbox = with_roles(&["noop"]);
+    let run = sandbox.ansar(["run"]).run();
+    let message = run.success().returned(RUN);
+    assert_eq!(message["completed"], json!([["noop-0", [ACK, {}, []]]]));
+    let home = sandbox.path().join(".ansar-home");
+    assert_eq!(
+        message["home"].as_str().map(Path::new),
+        Some(home.as_path())
+    );
+    run.stderr_lacks("Log this and exit");
+
+    let console = sandbox.ansar(["run", "--debug-level=CONSOLE"]).run();
+    let lines = console.success().log("<");
+    assert!(
+        matches!(lines.as_slice(), [one] if one.starts_with('[') && one.ends_with(" ^ <00000009>noop - Log this and exit")),
+        "{lines:?}"
+    );
+    let debug = sandbox.ansar(["run", "--debug-level", "DEBUG"]).run();
+    debug
+        .success()
+        .stderr_has("~ <00000008>start_vector - Executable \"");
+    let fault = sandbox.ansar(["run", "--debug-level", "FAULT"]).run();
+    assert!(fault.success().log("<").is_empty());
+}
+
+#[test]
+fn results_are_sorted_bytewise_and_a_search_narrows() {
+    let sandbox = with_roles(&["noop"]);
+    let many = ["add", "noop", "many-{number}", "--count=11"];
+    sandbox.ansar(many).run().success();
+    sandbox
+        .ansar(["add", "snooze", "A", "--seconds=0.1"])
+        .run()
+        .success();
+    let run = sandbox.ansar(["run"]).run();
+    let names: Vec<_> = ends(run.success())
+        .into_iter()
+        .map(|(role, _)| role)
+        .collect();
+    assert_eq!(names[..4], ["A", "many-0", "many-1", "many-10"]);
+    assert_eq!(
+        names[4..],
+        [
+            "many-2", "many-3", "many-4", "many-5", "many-6", "many-7", "many-8", "many-9",
+            "noop-0"
+        ]
+    );
+    let run = sandbox.ansar(["run", "-i", "many-.*", "noop-0"]).run();
+    assert_eq!(ends(run.success()), pairs(&[("A", ACK)]));
+}
+
+#[test]
+fn a_role_that_faults_is_a_failure_and_the_others_still_complete() {
+    let sandbox = with_roles(&["noop", "panics", "silent"]);
+    let run = sandbox.ansar(["run"]).run();
+    let all = completed(run.code(1));
+    assert_eq!(
+        ends(&run),
+        pairs(&[
+            ("noop-0", ACK),
+            ("panics-0", FAULTED),
+            ("silent-0", FAULTED)
+        ])
+    );
+    assert_eq!(all[1].2["explanation"], "this component panics");
+    assert_eq!(all[2].2["condition"], "exited without a result");
+}
+
+#[test]
+fn an_executable_that_is_gone_faults_its_roles_only() {
+    let sandbox = Sandbox::new();
+    sandbox.ansar(["create"]).run().success();
+    let bin = sandbox.path().join(".ansar-home/bin");
+    for name in ["noop", "zombie"] {
+        std::fs::copy(tests::executable(name), bin.join(name)).unwrap();
+        sandbox.ansar(["add", name]).run().success();
+    }
+    std::fs::remove_file(bin.join("zombie")).unwrap();
+    let run = sandbox.ansar(["run"]).run();
+    let all = completed(run.code(1));
+    assert_eq!(ends(&run), pairs(&[("noop-0", ACK), ("zombie-0", FAULTED)]));
+    assert_eq!(all[1].2["condition"], "could not be started");
+    let why = all[1].2["explanation"].as_str().unwrap_or_default();
+    assert!(why.contains("no executable `zombie`"), "{why}");
+}
+
+#[test]
+fn control_c_stops_everything_and_the_results_are_still_printed() {
+    let sandbox = with_roles(&["noop", "snooze", "zombie"]);
+    let long = ["add", "snooze", "snooze-long", "--seconds=600"];
+    sandbox.ansar(long).run().success();
+    for (signal, code) in [
+        (Signal::SIGINT, 130),
+        (Signal::SIGTERM, 143),
+        (Signal::SIGHUP, 129),
+    ] {
+        let search = ["run", "-i", "snooze-0", "-v", "--debug-level=CONSOLE"];
+        let run = sandbox.ansar(search).start();
+        run.wait_for("Do nothing until interrupted");
+        run.wait_for("Do nothing for 600.0 seconds");
+        run.wait_for("Ended noop-0");
+        // A terminal signals the whole group.
+        run.signal_group(signal);
+        let output = run.wait();
+        output.code(code).stderr_has("Stopping 2 roles");
+        let expected = [
+            ("noop-0", ACK),
+            ("snooze-long", ABORTED),
+            ("zombie-0", ABORTED),
+        ];
+        assert_eq!(ends(&output), pairs(&expected));
+        sandbox.is_still();
+    }
+}
+
+#[test]
+fn control_c_kills_what_does_not_stop_in_its_grace_time() {
+    let sandbox = with_roles(&["stubborn", "zombie"]);
+    let run = sandbox.ansar(["run", "--debug-level=CONSOLE"]).start();
+    run.wait_for("Ignoring every signal");
+    run.wait_for("Do nothing until interrupted");
+    run.signal(Signal::SIGINT);
+    let output = run.wait();
+    output
+        .code(130)
+        .stderr_has("Waiting for stubborn-0 to stop")
+        .stderr_has("role `stubborn-0` did not stop in time and was killed");
+    let expected = [("stubborn-0", ABORTED), ("zombie-0", ABORTED)];
+    assert_eq!(ends(&output), pairs(&expected));
+}
+
+#[test]
+fn control_c_twice_kills_at_once() {
+    let sandbox = with_roles(&["stubborn"]);
+    let run = sandbox.ansar(["run", "--debug-level=CONSOLE"]).start();
+    run.wait_for("Ignoring every signal");
+    run.signal(Signal::SIGINT);
+    run.wait_for("Stopping 1 role");
+    run.signal(Signal::SIGINT);
+    let output = run.wait();
+    assert_eq!(ends(output.code(130)), pairs(&[("stubborn-0", ABORTED)]));
+}
+
+#[test]
+fn a_client_without_a_server_may_be_and_with_retries_is_exhausted() {
+    let sandbox = with_server_and_client();
+    let alone = sandbox.ansar(["run", "client-0"]).run();
+    assert_eq!(ends(alone.success()), pairs(&[("client-0", MAYBE)]));
+
+    retry(&sandbox, "{\"first_steps\": [0.01, 0.02]}");
+    let exhausted = sandbox
+        .ansar(["run", "client-0", "--debug-level=CONSOLE"])
+        .run();
+    let all = completed(exhausted.code(1));
+    assert_eq!(ends(&exhausted), pairs(&[("client-0", FAULTED)]));
+    assert_eq!(
+        (&all[0].2["attempts"], &all[0].2["last"][0]),
+        (&json!(3), &json!(MAYBE))
+    );
+    assert_eq!(exhausted.log("Pausing for 0.010000 seconds").len(), 1);
+
+    let unset = ["set", "retry", "client-0", "--not-set"];
+    sandbox.ansar(unset).run().success();
+    let alone = sandbox.ansar(["run", "client-0"]).run();
+    assert_eq!(ends(alone.success()), pairs(&[("client-0", MAYBE)]));
+}
+
+#[test]
+fn a_client_that_retries_finds_the_server_of_the_same_run() {
+    let sandbox = with_server_and_client();
+    retry(&sandbox, "{\"regular_steps\": 0.02}");
+    let run = sandbox.ansar(["run", "-v"]).start();
+    run.wait_for("Ended client-0");
+    run.signal(Signal::SIGINT);
+    let output = run.wait();
+    let expected = [("client-0", REPORT), ("server-0", ABORTED)];
+    assert_eq!(ends(output.code(130)), pairs(&expected));
+    // Interrupted, and still told.
+    retry(&sandbox, "{\"regular_steps\": 0.02}");
+    let run = sandbox.ansar(["run", "-v", "--test-run"]).start();
+    run.wait_for("Ended client-0");
+    run.signal(Signal::SIGINT);
+    let output = run.wait();
+    output
+        .code(130)
+        .stdout_has("role \"client-0\" (pass/fail): 0/3\n");
+}
+
+#[test]
+fn a_test_run_prints_role_lines_and_navigation_lines() {
+    let sandbox = with_server_and_client();
+    sandbox.ansar(["add", "noop"]).run().success();
+    let server = sandbox.ansar(["run", "server-0", "-v"]).start();
+    server.wait_for("Ready server-0");
+    let code_path = format!("--code-path={}", repository().display());
+    let search = ["run", "client-0", "noop-0", "--test-run", &code_path];
+    let failing = sandbox.ansar(search).run();
+    let source = repository().join("test-fixtures/src/bin/client.rs");
+    let lines: Vec<_> = failing.code(100).stdout.lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(lines[0], "role \"client-0\" (pass/fail): 0/3");
+    let at = format!("{}:", source.display());
+    assert!(
+        lines[1..].iter().all(|line| line.starts_with(&at)),
+        "{lines:?}"
+    );
+    assert!(lines[3].ends_with(" - expected b\"droll\" for b\"fly\", got b\"fly\""));
+
+    let words = r#"{"value": [["fervent", "eager"], ["explain", "define"], ["fly", "droll"]]}"#;
+    sandbox.write(".ansar-home/model/server-0/word-map.json", words);
+    server.signal(Signal::SIGTERM);
+    server.wait().code(143);
+    let server = sandbox.ansar(["run", "server-0", "-v"]).start();
+    server.wait_for("Ready server-0");
+    let passing = sandbox.ansar(search).run();
+    passing
+        .success()
+        .stdout_is("role \"client-0\" (pass/fail): 3/0\n");
+    server.signal(Signal::SIGINT);
+    server.wait().code(130);
+}
+
+#[test]
+fn a_test_role_without_a_report_fails_a_test_run() {
+    let sandbox = with_home();
+    for (executable, role) in [
+        ("prints", "test-a"),
+        ("silent", "test-b"),
+        ("noop", "test-c"),
+    ] {
+        sandbox.ansar(["add", executable, role]).run().success();
+    }
+    let run = sandbox.ansar(["run", "--test-run"]).run();
+    let at = |role: &str| format!("/work/.ansar-home/entry/{role}.json:1 - {role}: ");
+    run.code(100)
+        .stdout_has("role \"test-a\" (pass/fail): 1/0\n")
+        .stdout_has(&format!("{}exited without a result\n", at("test-b")))
+        .stdout_has(&at("test-c"));
+    let whole = sandbox.ansar(["run", "test-a", "--test-run"]).run();
+    whole
+        .success()
+        .stdout_is("role \"test-a\" (pass/fail): 1/0\n");
+}
+
+#[test]
+fn sources_in_the_results_are_absolute() {
+    let workspace = Workspace::new();
+    workspace
+        .ansar(["create", "--redirect-bin=target/debug"])
+        .run()
+        .success();
+    for executable in ["prints", "panics"] {
+        workspace.ansar(["add", executable]).run().success();
+    }
+    let source = |name: &str| workspace.path().join("test-fixtures/src/bin").join(name);
+    let run = workspace.ansar(["run"]).in_dir("test-fixtures").run();
+    let all = completed(run.code(1));
+    let found = |value: &serde_json::Value| value.as_str().map(Path::new).map(Path::to_owned);
+    assert_eq!(found(&all[0].2["source"]), Some(source("panics.rs")));
+    assert_eq!(
+        found(&all[1].2["tested"][0]["source"]),
+        Some(source("prints.rs"))
+    );
+}
+
+#[test]
+fn a_role_runs_once_at_a_time_and_others_beside_it() {
+    let sandbox = with_roles(&["noop", "zombie"]);
+    let zombie = sandbox
+        .ansar(["run", "zombie-0", "--debug-level=CONSOLE"])
+        .start();
+    zombie.wait_for("Do nothing until interrupted");
+    let logs = tree(&sandbox, ".ansar-home/logs/noop-0");
+    let both = sandbox.ansar(["run"]).run();
+    both.code(104)
+        .stdout_is("")
+        .stderr_has(&format!(
+            "already running: `zombie-0` (by process {})",
+            zombie.pid()
+        ))
+        .stderr_has("hint: ");
+    assert_eq!(tree(&sandbox, ".ansar-home/logs/noop-0"), logs);
+    let noop = sandbox.ansar(["run", "noop-0"]).run();
+    assert_eq!(ends(noop.success()), pairs(&[("noop-0", ACK)]));
+    let other = sandbox.ansar(["add", "zombie", "zombie-1"]).run();
+    other.success();
+
+    let forced = sandbox
+        .ansar(["run", "-f", "zombie-0", "--debug-level=CONSOLE"])
+        .start();
+    let stopped = zombie.wait();
+    assert_eq!(ends(stopped.code(143)), pairs(&[("zombie-0", ABORTED)]));
+    forced.wait_for("Do nothing until interrupted");
+    forced.signal(Signal::SIGINT);
+    forced.wait().code(130);
+}
+
+#[test]
+fn results_that_cannot_be_written_are_a_failure() {
+    let sandbox = with_roles(&["noop"]);
+    let full = sandbox.ansar(["run"]).redirected(">/dev/full").run();
+    full.code(110)
+        .stderr_has("failed to write to stdout: No space left");
+    sandbox.ansar(["run", "-q"]).redirected(">&- 2>&-").run();
+    sandbox.ansar(["run"]).run().success();
+}
