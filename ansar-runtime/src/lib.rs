@@ -32,6 +32,38 @@
 //! }
 //! ```
 //!
+//! The types of settings and input need `serde` with its `derive` feature, and
+//! whatever else the component does its own crates: `tokio` with `net`, say. A
+//! server asks for [`Ready`] as well and announces it once it listens; those
+//! that test it are started after that, and return what they found:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use ansar_runtime::{Context, Maybe, Result, TestReport};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use tokio::net::TcpStream;
+//!
+//! async fn echo_test(cx: Context) -> Result<TestReport> {
+//!     // Nobody there: the role's retry policy says when to try again.
+//!     let stream = TcpStream::connect("127.0.0.1:65432").await;
+//!     let mut stream = stream.map_err(Maybe::because)?;
+//!     stream.write_all(b"hello").await?;
+//!     let mut reply = [0; 5];
+//!     stream.read_exact(&mut reply).await?;
+//!     cx.test_eq(&reply, b"hello");
+//!     Ok(cx.report())
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     ansar_runtime::main(echo_test)
+//! }
+//! ```
+//!
+//! `cargo ansar init` describes the components of a workspace, and
+//! `cargo ansar test` builds them, runs them, and prints the checks that
+//! failed as `FILE:LINE - TEXT`.
+//!
 //! **Stop.** SIGINT, SIGTERM, SIGHUP and SIGQUIT become
 //! [`Stop`]: awaited with [`Context::stopped`], polled with
 //! [`Context::stopping`], and heard by every [`Context::sleep`] and

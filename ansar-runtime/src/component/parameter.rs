@@ -115,7 +115,8 @@ impl Parameter for Ready {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a component",
     note = "a component is an `async fn` with parameters among `Context`, `Ready`, `Settings<T>` and `Input<T>`",
-    note = "and a result that is `()`, a message, or a `Result` of these"
+    note = "and a result that is `()`, a message, or a `Result` of these",
+    note = "the `T` of settings and input needs `Serialize`, `Deserialize` and `Default`; a message of your own is made one by `ansar_runtime::message!(TYPE = \"my_app.TYPE\");`"
 )]
 pub trait Component<Parameters> {
     /// Says what the parameters need.
