@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ansar_runtime::contract::lifecycle::{Aborted, Faulted};
+use ansar_runtime::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
 use ansar_runtime::contract::test::{TestReport, TestSuite};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -209,12 +209,25 @@ fn complaint(participant: &Participant) -> Option<(Faulted, String)> {
         Cause::Stopped | Cause::Killed | Cause::NeverStarted => return None,
         _ if ending.result.is::<Aborted>() => format!("{role}: stopped by somebody else"),
         _ if participant.is_test => format!(
-            "{role}: returned `{}`, expected a `TestReport`",
-            ending.result.name
+            "{role}: returned `{}`, expected a `TestReport`{}",
+            ending.result.name,
+            reason(ending)
         ),
         _ => return None,
     };
     Some((Faulted::default(), text))
+}
+
+/// What a `Maybe` or a `Cannot` says of itself.
+fn reason(ending: &Ending) -> String {
+    let maybe = ending.result.decode::<Maybe>();
+    let maybe = maybe.and_then(Result::ok).map(|maybe| maybe.reason);
+    let cannot = ending.result.decode::<Cannot>();
+    let cannot = cannot.and_then(Result::ok).map(|cannot| cannot.reason);
+    match maybe.or(cannot) {
+        Some(reason) if !reason.is_empty() => format!("; {reason}"),
+        _ => String::new(),
+    }
 }
 
 /// The time of a check; the beginning of time where it cannot be read.

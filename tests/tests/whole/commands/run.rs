@@ -266,6 +266,16 @@ fn a_test_role_without_a_report_fails_a_test_run() {
         .stdout_has("role \"test-a\" (pass/fail): 1/0\n")
         .stdout_has(&format!("{}exited without a result\n", at("test-b")))
         .stdout_has(&at("test-c"));
+    let host = format!("--host={}", loopback());
+    sandbox
+        .ansar(["add", "client", "test-d", &host])
+        .run()
+        .success();
+    let alone = sandbox.ansar(["run", "test-d", "--test-run"]).run();
+    alone.code(100).stdout_has(&format!(
+        "{}returned `{MAYBE}`, expected a `TestReport`; Connection refused",
+        at("test-d")
+    ));
     let whole = sandbox.ansar(["run", "test-a", "--test-run"]).run();
     whole
         .success()
