@@ -141,6 +141,18 @@ pub enum Command {
     Set(SetArgs),
 }
 
+impl Command {
+    /// Whether processes are started, which must not be left behind.
+    pub(super) fn starts_processes(&self) -> bool {
+        match self {
+            Self::Build(_) | Self::Test(_) | Self::Add(_) | Self::Run(_) => true,
+            Self::Init(_) | Self::Create(_) | Self::Destroy(_) | Self::List(_) | Self::Set(_) => {
+                false
+            }
+        }
+    }
+}
+
 /// Cargo's flags that do not change what is built.
 #[derive(Debug, Args)]
 pub struct SharedArgs {

@@ -54,6 +54,7 @@ impl Exit {
             Self::WriteFailed => 110,
             Self::Interrupted(Interrupt::HangUp) => 129,
             Self::Interrupted(Interrupt::Interrupt) => 130,
+            Self::Interrupted(Interrupt::Orphaned) => 137,
             Self::Interrupted(Interrupt::Terminate) => 143,
         }
     }
@@ -69,6 +70,8 @@ impl Exit {
             | Error::Files(_)
             | Error::Ambiguous { .. }
             | Error::NotInPackage { .. }
+            | Error::Descriptors { .. }
+            | Error::Processes(_)
             | Error::System { .. } => Self::Setup,
             Error::Home(error) => match error {
                 HomeError::Running(_) => Self::Running,

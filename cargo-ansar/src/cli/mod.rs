@@ -18,6 +18,8 @@ use tokio::task::LocalSet;
 use self::args::{AddArgs, Cargo, Command, RunArgs, SetArgs, TestArgs};
 use self::exit::Exit;
 use crate::host::environment;
+use crate::host::guardian::{self, Guardian, Side};
+use crate::host::signal::Interrupts;
 use crate::model::search::RoleSearch;
 use crate::ops::{self, Error};
 use crate::report::human;
@@ -34,14 +36,23 @@ pub fn main() -> ExitCode {
         }
     };
     parsed.general.color.color().apply();
-    match begin(&parsed) {
+    // Before there is a second thread: the guardian is this very process.
+    let guardian = match parsed.command.starts_processes().then(guardian::stand) {
+        None => None,
+        Some(Ok(Side::Engine(guardian))) => Some(guardian),
+        Some(Ok(Side::Guardian(code))) => return ExitCode::from(code),
+        Some(Err(error)) => return fail(&error, Exit::Setup),
+    };
+    match begin(&parsed, guardian) {
         Ok(exit) => exit.into(),
-        Err(error) => {
-            // There is no printer yet, or no more.
-            let _ = clap::Error::raw(clap::error::ErrorKind::Io, format!("{error}\n")).print();
-            Exit::Setup.into()
-        }
+        Err(error) => fail(&error, Exit::Setup),
     }
+}
+
+/// Says what went wrong where there is no printer yet, or no more.
+fn fail(error: &std::io::Error, exit: Exit) -> ExitCode {
+    let _ = clap::Error::raw(clap::error::ErrorKind::Io, format!("{error}\n")).print();
+    exit.into()
 }
 
 /// Reads the command line. Called through Cargo the first argument is
@@ -83,7 +94,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
     Ok(parsed)
 }
 
-fn begin(parsed: &Cargo) -> std::io::Result<Exit> {
+fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     let folder = environment::working_folder()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -94,6 +105,7 @@ fn begin(parsed: &Cargo) -> std::io::Result<Exit> {
         force: parsed.general.force,
         general: &parsed.general,
         printer: &printer,
+        guardian,
     };
     let done = LocalSet::new().block_on(&runtime, session.perform(&parsed.command));
     let exit = done.unwrap_or_else(|error| {
@@ -122,6 +134,7 @@ struct Session<'a> {
     force: bool,
     general: &'a args::General,
     printer: &'a Printer,
+    guardian: Option<Guardian>,
 }
 
 impl Session<'_> {
@@ -135,7 +148,8 @@ impl Session<'_> {
                 Ok(Exit::Success)
             }
             Command::Build(args) => {
-                ops::build::command(places, &args.options(self.general)).await?;
+                let options = args.options(self.general);
+                ops::build::command(places, &options, &mut self.interrupts()?).await?;
                 Ok(Exit::Success)
             }
             Command::Test(args) => self.test(args).await,
@@ -181,7 +195,9 @@ impl Session<'_> {
             self.printer.show(move |shell| human::names(shell, &names));
             return Ok(Exit::Success);
         }
-        let ran = match ops::test::test(&options, &self.printer.events()).await? {
+        let ran = match ops::test::test(&options, &mut self.interrupts()?, &self.printer.events())
+            .await?
+        {
             ops::test::Outcome::Prepared => return Ok(Exit::Success),
             ops::test::Outcome::Ran(ran) => ran,
         };
@@ -205,7 +221,8 @@ impl Session<'_> {
             input_file: args.input_file.clone(),
             settings: args.settings.clone(),
         };
-        let roles = ops::add::add(&options, &self.printer.events()).await?;
+        let roles =
+            ops::add::add(&options, &mut self.interrupts()?, &self.printer.events()).await?;
         let what = match roles.as_slice() {
             [only] => format!("role `{only}`"),
             all => format!("{} roles", all.len()),
@@ -222,7 +239,8 @@ impl Session<'_> {
             test_run: args.test_run,
             shown: self.general.level(),
         };
-        let outcome = ops::run::run(&options, &self.printer.events()).await?;
+        let outcome =
+            ops::run::run(&options, &mut self.interrupts()?, &self.printer.events()).await?;
         let exit = match (&outcome.verdict, outcome.interrupted) {
             (_, Some(interrupt)) => Exit::Interrupted(interrupt),
             (Some(verdict), None) if !verdict.passed() => Exit::TestsFailed,
@@ -248,6 +266,14 @@ impl Session<'_> {
         };
         self.tell("Set", format!("`retry` of {} roles", roles.len()));
         Ok(Exit::Success)
+    }
+
+    /// Listens for what ends this command from outside.
+    fn interrupts(&self) -> Result<Interrupts, Error> {
+        Interrupts::listen(self.guardian).map_err(|source| Error::System {
+            what: "listen for signals",
+            source,
+        })
     }
 
     fn tell(&self, verb: &'static str, text: String) {

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{Metadata, TargetKind};
 
 use super::Error;
-use super::listen;
 use super::locate::{Places, Workspace};
 use crate::home::entry::{Entry, Origin};
 use crate::home::{Home, HomeError};
@@ -46,7 +45,11 @@ pub struct Built {
 
 /// The command: builds the executables of the home's roles, described ones and
 /// those added by hand.
-pub async fn command(places: &Places, options: &Options) -> Result<(), Error> {
+pub async fn command(
+    places: &Places,
+    options: &Options,
+    interrupts: &mut Interrupts,
+) -> Result<(), Error> {
     let workspace = places.needed_workspace()?;
     let entries = match Home::open(&places.home(Some(&workspace))) {
         Ok(home) => home.entries()?,
@@ -58,14 +61,13 @@ pub async fn command(places: &Places, options: &Options) -> Result<(), Error> {
         Err(error) => return Err(error.into()),
     };
     let wanted = wanted(Some(&workspace), &entries);
-    let mut interrupts = listen()?;
     build(
         &workspace,
         &wanted,
         &Bins::new(),
         options,
         &places.folder,
-        &mut interrupts,
+        interrupts,
     )
     .await?;
     Ok(())

@@ -15,6 +15,7 @@ pub mod locate;
 pub mod run;
 pub mod set;
 pub mod settle;
+pub mod sweep;
 pub mod test;
 
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 use crate::home::HomeError;
 use crate::host::cargo::CargoError;
 use crate::host::files::Error as FilesError;
-use crate::host::signal::{Interrupt, Interrupts};
+use crate::host::signal::Interrupt;
 use crate::model::description::DescriptionError;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::proposal::ProposalError;
@@ -122,6 +123,19 @@ pub enum Error {
     /// The command was ended from outside before it was done.
     #[error("interrupted")]
     Interrupted(Interrupt),
+    /// There is no room for as many roles.
+    #[error("{roles} roles take {needed} descriptors, and there are {most} at most")]
+    Descriptors {
+        /// How many roles.
+        roles: usize,
+        /// How many descriptors.
+        needed: u64,
+        /// How many there can be.
+        most: u64,
+    },
+    /// There is no room for as many processes.
+    #[error("failed to start another process: {0}")]
+    Processes(String),
     /// The system refuses something that every run needs.
     #[error("failed to {what}")]
     System {
@@ -130,14 +144,6 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-}
-
-/// Listens for what ends this command from outside.
-fn listen() -> Result<Interrupts, Error> {
-    Interrupts::listen().map_err(|source| Error::System {
-        what: "listen for signals",
-        source,
-    })
 }
 
 impl From<DescriptionError> for Error {
@@ -163,6 +169,10 @@ impl Error {
                 )
             }),
             Self::Template(error) => error.hint(),
+            Self::Descriptors { needed, .. } => {
+                Some(format!("allow more with `ulimit -n {needed}`"))
+            }
+            Self::Processes(_) => Some("see how many are allowed with `ulimit -u`".to_owned()),
             Self::NoRole(_) => Some("see them with `cargo ansar list`".to_owned()),
             Self::NoTestRole(_) => Some("see them with `cargo ansar test --list`".to_owned()),
             _ => None,

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use super::Error;
 use super::build::{self, Bins, Built, wanted};
 use super::deploy::{self, Sources};
-use super::listen;
 use super::locate::{Places, Workspace};
 use super::run::Stage;
 use crate::event::{Events, Kind};
@@ -122,9 +121,12 @@ pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
 }
 
 /// The whole loop, once.
-pub async fn test(options: &Options, events: &Events) -> Result<Outcome, Error> {
-    let mut interrupts = listen()?;
-    let prepared = prepare(options, &mut interrupts, events).await?;
+pub async fn test(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let prepared = prepare(options, interrupts, events).await?;
     let Prepared {
         workspace,
         home,
@@ -173,9 +175,7 @@ pub async fn test(options: &Options, events: &Events) -> Result<Outcome, Error> 
             Part::Operational
         }
     };
-    let ran = stage
-        .perform(&chosen, part, &mut interrupts, events)
-        .await?;
+    let ran = stage.perform(&chosen, part, interrupts, events).await?;
     drop(lock);
     let mut sources = stage.sources(Vec::new(), artefacts.into_values().collect());
     let verdict = Verdict::of(&stage.participants(&ran.ended, is_test), &mut sources);
