@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::home::HomeError;
 use crate::host::cargo::CargoError;
-use crate::host::signal::Interrupt;
+use crate::host::interrupts::Interrupt;
 use crate::ops::Error;
 
 /// Every way a command can end.

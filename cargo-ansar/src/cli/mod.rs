@@ -19,7 +19,7 @@ use self::args::{AddArgs, Cargo, Command, RunArgs, SetArgs, TestArgs};
 use self::exit::Exit;
 use crate::host::environment;
 use crate::host::guardian::{self, Guardian, Side};
-use crate::host::signal::Interrupts;
+use crate::host::interrupts::Interrupts;
 use crate::model::search::RoleSearch;
 use crate::ops::{self, Error};
 use crate::report::human;

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod environment;
 pub mod files;
 pub mod guardian;
+pub mod interrupts;
 pub mod limits;
 pub mod lock;
 pub mod notices;

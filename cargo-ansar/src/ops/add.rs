@@ -13,7 +13,7 @@ use super::settle::{self, Proposal, Settling};
 use crate::event::Events;
 use crate::home::entry::{ByHand, Entry, Origin};
 use crate::home::{Home, HomeError, from_json};
-use crate::host::signal::Interrupts;
+use crate::host::interrupts::Interrupts;
 use crate::host::{clock, environment, files};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::{RoleTemplate, Series};

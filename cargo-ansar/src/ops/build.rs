@@ -12,7 +12,7 @@ use super::locate::{Places, Workspace};
 use crate::home::entry::{Entry, Origin};
 use crate::home::{Home, HomeError};
 use crate::host::cargo::{self, Artefacts, CargoError};
-use crate::host::signal::Interrupts;
+use crate::host::interrupts::Interrupts;
 use crate::model::name::{ExecutableName, RoleName};
 
 /// How Cargo is to build.

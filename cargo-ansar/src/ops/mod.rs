@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use crate::home::HomeError;
 use crate::host::cargo::CargoError;
 use crate::host::files::Error as FilesError;
-use crate::host::signal::Interrupt;
+use crate::host::interrupts::Interrupt;
 use crate::model::description::DescriptionError;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::proposal::ProposalError;

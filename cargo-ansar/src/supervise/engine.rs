@@ -22,9 +22,10 @@ use super::strays::Strays;
 use crate::event::{Events, Kind, StopReason, Until};
 use crate::home::log::Writer;
 use crate::host::clock;
+use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::notices::Notices;
 use crate::host::process::{self, Exit, Narrative, Pipe, Process, Program};
-use crate::host::signal::{self, Interrupt, Interrupts, Signal};
+use crate::host::signal::{self, Signal};
 use crate::model::ending::{Cause, Ending, Success};
 use crate::model::name::{ExecutableName, RoleName};
 
