@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::home::HomeError;
 use crate::host::cargo::CargoError;
 use crate::host::interrupts::Interrupt;
+use crate::host::process::Exit as ProcessExit;
 use crate::ops::Error;
 
 /// Every way a command can end.
@@ -33,6 +34,8 @@ pub enum Exit {
     Running,
     /// stdout could not be written.
     WriteFailed,
+    /// As the command of `with` ended.
+    Command(u8),
     /// Ended from outside.
     Interrupted(Interrupt),
 }
@@ -52,11 +55,22 @@ impl Exit {
             Self::DeployFailed => 103,
             Self::Running => 104,
             Self::WriteFailed => 110,
+            Self::Command(code) => code,
             Self::Interrupted(Interrupt::HangUp) => 129,
             Self::Interrupted(Interrupt::Interrupt) => 130,
             Self::Interrupted(Interrupt::Orphaned) => 137,
             Self::Interrupted(Interrupt::Terminate) => 143,
         }
+    }
+
+    /// As another command ended: with its code, or like a shell with 128 and
+    /// the number of its signal.
+    pub fn of_command(exit: ProcessExit) -> Self {
+        let code = match exit {
+            ProcessExit::Code(code) => code,
+            ProcessExit::Signal(signal) => 128 + signal,
+        };
+        Self::Command(u8::try_from(code).unwrap_or(u8::MAX))
     }
 
     /// How a command ends that met `error`.
@@ -91,6 +105,7 @@ impl Exit {
             | Error::Search(_)
             | Error::Given { .. }
             | Error::NoRole(_) => Self::Usage,
+            Error::Command { .. } => Self::Command(127),
             Error::NoTestRole(_) => Self::NoTests,
             Error::Interrupted(interrupt) => Self::Interrupted(*interrupt),
         }

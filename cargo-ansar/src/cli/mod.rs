@@ -15,7 +15,7 @@ use ansar_runtime::contract::message::Typed;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::task::LocalSet;
 
-use self::args::{AddArgs, Cargo, Command, RunArgs, SetArgs, TestArgs};
+use self::args::{AddArgs, Cargo, Command, RunArgs, SetArgs, TestArgs, WithArgs};
 use self::exit::Exit;
 use crate::host::environment;
 use crate::host::guardian::{self, Guardian, Side};
@@ -153,6 +153,7 @@ impl Session<'_> {
                 Ok(Exit::Success)
             }
             Command::Test(args) => self.test(args).await,
+            Command::With(args) => self.with(args).await,
             Command::Create(args) => {
                 let places = with_home(places, args.home.as_ref());
                 let home = ops::create::create(&places, &args.redirects())?;
@@ -207,6 +208,27 @@ impl Session<'_> {
             None => Exit::TestsFailed,
         };
         self.printer.show(move |shell| human::tested(shell, &ran));
+        Ok(exit)
+    }
+
+    async fn with(&self, args: &WithArgs) -> Result<Exit, Error> {
+        let options = ops::with::Options {
+            places: self.places.clone(),
+            build: args.build.options(self.general),
+            search: args.search.search()?,
+            command: args.command.clone(),
+            shown: self.general.level(),
+        };
+        let mut interrupts = self.interrupts()?;
+        let outcome = ops::with::with(&options, &mut interrupts, &self.printer.events()).await?;
+        let exit = match (outcome.interrupted, outcome.exit) {
+            (Some(interrupt), _) => Exit::Interrupted(interrupt),
+            (None, Some(exit)) => Exit::of_command(exit),
+            (None, None) => Exit::RoleFailed,
+        };
+        let verdict = outcome.verdict;
+        self.printer
+            .show(move |shell| human::broken(shell, &verdict));
         Ok(exit)
     }
 

@@ -37,6 +37,11 @@ pub fn unique() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
+/// The environment of this command.
+pub fn all() -> Vec<(OsString, OsString)> {
+    env::vars_os().collect()
+}
+
 /// The environment of Cargo: that of this command, with a mark by which what
 /// it leaves behind is known.
 pub fn for_cargo() -> Vec<(OsString, OsString)> {

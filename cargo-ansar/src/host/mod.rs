@@ -15,3 +15,4 @@ pub mod notices;
 pub mod process;
 pub mod signal;
 pub mod strays;
+pub mod terminal;

@@ -19,9 +19,11 @@ use tokio::io::AsyncReadExt;
 #[cfg(target_os = "linux")]
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
+use tokio::signal::unix::{SignalKind, signal as signal_stream};
 
 use super::limits;
 use super::signal::{self, Signal};
+use super::terminal;
 
 /// What is to be started.
 #[derive(Debug, Clone)]
@@ -113,37 +115,23 @@ impl Process {
         }
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the door through which processes are started"
-    )]
     fn start_once(program: &Program, narrative: Narrative) -> io::Result<Self> {
-        let mut command = Command::new(&program.path);
+        let mut command = program.command();
         command
-            .args(&program.arguments)
-            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(match narrative {
                 Narrative::Inherited => Stdio::inherit(),
                 Narrative::Piped => Stdio::piped(),
             });
-        if let Some(environment) = &program.environment {
-            command.env_clear().envs(environment.iter().cloned());
-        }
-        if let Some(folder) = &program.folder {
-            command.current_dir(folder);
-        }
-        let mut child = limits::spawn(&mut command)?;
-        // Whatever goes wrong from here on, the group is known and ends.
-        groups().insert(child.id());
+        let mut child = match narrative {
+            Narrative::Piped => limits::spawn(&mut command),
+            Narrative::Inherited => {
+                signal::writing_from_the_background(|| limits::spawn(&mut command))
+            }
+        }?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let mut end = End {
-            child,
-            exit: None,
-            watch: Watch::Timer,
-        };
-        end.watch = Watch::over(&end.child)?;
+        let end = End::of(child)?;
         let stdout = stdout.ok_or_else(|| io::Error::other("no pipe for stdout"))?;
         Ok(Self {
             stdout: Pipe::new(stdout.into())?,
@@ -158,7 +146,74 @@ impl Process {
     }
 }
 
+/// A program that has the streams and the terminal of this command.
+///
+/// Dropped before it has ended, its whole group is killed.
+#[derive(Debug)]
+pub struct Foreground {
+    end: End,
+    stops: tokio::signal::unix::Signal,
+}
+
+impl Foreground {
+    /// Starts a program in a group of its own, and lends it the foreground.
+    pub fn start(program: &Program) -> io::Result<Self> {
+        // Listening before there is something to hear.
+        let stops = signal_stream(SignalKind::child())?;
+        let end = End::of(limits::spawn(&mut program.command())?)?;
+        terminal::lend(end.child.id());
+        // It may have asked for the terminal before it had it.
+        signal::wake_group(end.child.id());
+        Ok(Self { end, stops })
+    }
+
+    /// Its process id, which is also that of its group.
+    pub fn pid(&self) -> u32 {
+        self.end.child.id()
+    }
+
+    /// Waits for its end. Where it is suspended, so is everything, until it
+    /// goes on.
+    pub async fn wait(&mut self) -> io::Result<Exit> {
+        loop {
+            tokio::select! {
+                exit = self.end.wait() => {
+                    terminal::take_back();
+                    return exit;
+                }
+                _ = self.stops.recv() => {
+                    if signal::has_stopped(self.end.child.id()) {
+                        signal::ask_to_suspend();
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        terminal::take_back();
+    }
+}
+
 impl Program {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the door through which processes are started"
+    )]
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(&self.arguments).process_group(0);
+        if let Some(environment) = &self.environment {
+            command.env_clear().envs(environment.iter().cloned());
+        }
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command
+    }
+
     /// Runs a program that ends by itself, and returns its exit, its stdout,
     /// and its stderr where that is a pipe. Dropping this in the middle kills
     /// the program's whole group.
@@ -179,6 +234,19 @@ impl Program {
 }
 
 impl End {
+    /// The end of a child that was started a moment ago. Whatever goes wrong
+    /// from here on, its group is known, and ends.
+    fn of(child: Child) -> io::Result<Self> {
+        groups().insert(child.id());
+        let mut end = Self {
+            child,
+            exit: None,
+            watch: Watch::Timer,
+        };
+        end.watch = Watch::over(&end.child)?;
+        Ok(end)
+    }
+
     /// Waits for it. May be dropped in the middle, and called again.
     pub async fn wait(&mut self) -> io::Result<Exit> {
         loop {

@@ -7,6 +7,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal as NixSignal, killpg};
 use nix::unistd::Pid;
 
+use super::terminal;
+
 /// A signal that this command sends to roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -43,13 +45,51 @@ pub fn terminate(pid: u32) -> io::Result<()> {
     )?)
 }
 
+/// Wakes a group that may have stopped.
+pub fn wake_group(leader: u32) {
+    let _ = deliver(leader, NixSignal::SIGCONT);
+}
+
+/// Whether a child has stopped since this was last asked.
+pub fn has_stopped(pid: u32) -> bool {
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+
+    let Ok(pid) = i32::try_from(pid) else {
+        return false;
+    };
+    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
+    let status = waitid(Id::Pid(Pid::from_raw(pid)), flags);
+    matches!(status, Ok(WaitStatus::Stopped(..)))
+}
+
+/// Asks the guardian above this process to have everything suspended.
+pub fn ask_to_suspend() {
+    let _ = nix::sys::signal::kill(nix::unistd::getppid(), NixSignal::SIGTSTP);
+}
+
+/// Does something while a write to the terminal from its background is no
+/// reason to stop: what is started then takes that over.
+pub fn writing_from_the_background<T>(start: impl FnOnce() -> T) -> T {
+    use nix::sys::signal::{SigHandler, signal};
+
+    #[expect(unsafe_code, reason = "dispositions are set no other way")]
+    // SAFETY: neither disposition is a handler, so no code of ours runs in one.
+    let set = |disposition| unsafe { signal(NixSignal::SIGTTOU, disposition) };
+    let before = set(SigHandler::SigIgn);
+    let started = start();
+    let _ = before.map(set);
+    started
+}
+
 /// Stops every process of these groups, and this one, until this one is
 /// continued; then they are, too.
 pub fn suspend(groups: &BTreeSet<u32>) {
     for group in groups {
         let _ = deliver(*group, NixSignal::SIGSTOP);
     }
+    terminal::pause();
     let _ = nix::sys::signal::raise(NixSignal::SIGSTOP);
+    terminal::go_on();
     for group in groups {
         let _ = deliver(*group, NixSignal::SIGCONT);
     }

@@ -12,12 +12,15 @@ pub mod destroy;
 pub mod init;
 pub mod list;
 pub mod locate;
+pub mod prepare;
 pub mod run;
 pub mod set;
 pub mod settle;
 pub mod sweep;
 pub mod test;
+pub mod with;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::home::HomeError;
@@ -120,6 +123,14 @@ pub enum Error {
     /// No test role matches.
     #[error("no test role matches {0}")]
     NoTestRole(String),
+    /// The command of `with` cannot be run.
+    #[error("failed to run `{command}`: {reason}", command = command.display())]
+    Command {
+        /// The command.
+        command: OsString,
+        /// Why.
+        reason: String,
+    },
     /// The command was ended from outside before it was done.
     #[error("interrupted")]
     Interrupted(Interrupt),

@@ -89,7 +89,7 @@ pub async fn run(
     };
     // A role of any name may report; none has to wait for the others.
     let ran = stage
-        .perform(&entries, |_| Part::Operational, interrupts, events)
+        .perform(&entries, |_| Part::Operational, None, interrupts, events)
         .await?;
 
     let folders = options
@@ -169,11 +169,12 @@ pub struct Stage<'a> {
 
 impl Stage<'_> {
     /// Runs roles until all of them have ended, each in the part that `part`
-    /// gives it. Refuses where one of them runs already, and then starts none.
+    /// gives it, and with them `errand`, which is no role. Refuses where one of them runs already, and then starts none.
     pub async fn perform(
         &self,
         entries: &BTreeMap<RoleName, Entry>,
         part: impl Fn(&RoleName) -> Part,
+        errand: Option<Launch>,
         interrupts: &mut Interrupts,
         events: &Events,
     ) -> Result<engine::Outcome, Error> {
@@ -199,8 +200,10 @@ impl Stage<'_> {
                 after: entry.after.clone(),
                 timeout: entry.timeout(),
                 log: self.home.folder(Area::Logs, role),
+                foreground: false,
             });
         }
+        launches.extend(errand);
         let options = engine::Options {
             policy: self.policy,
             shown: self.shown,

@@ -182,6 +182,13 @@ pub fn verdict(shell: &mut Shell, verdict: &Verdict) {
     }
 }
 
+/// Tells which roles failed that a command ran against.
+pub fn broken(shell: &mut Shell, verdict: &Verdict) {
+    for failure in &verdict.failures {
+        shell.bad_status("Broke", &failure.navigation());
+    }
+}
+
 fn excerpt(shell: &mut Shell, excerpt: &Excerpt) {
     let which = match excerpt.which {
         Which::Last => "its last lines",

@@ -24,7 +24,7 @@ use crate::home::log::Writer;
 use crate::host::clock;
 use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::notices::Notices;
-use crate::host::process::{self, Exit, Narrative, Pipe, Process, Program};
+use crate::host::process::{self, Exit, Foreground, Narrative, Pipe, Process, Program};
 use crate::host::signal::{self, Signal};
 use crate::model::ending::{Cause, Ending, Success};
 use crate::model::name::{ExecutableName, RoleName};
@@ -47,6 +47,9 @@ pub struct Launch {
     pub timeout: Option<Duration>,
     /// The folder of its log.
     pub log: PathBuf,
+    /// Whether it has the streams and the terminal of this command instead of
+    /// a log and a result.
+    pub foreground: bool,
 }
 
 /// How roles are run.
@@ -67,6 +70,8 @@ pub struct Ended {
     pub part: Part,
     /// How it ended.
     pub ending: Ending,
+    /// How its process ended, where it was started.
+    pub exit: Option<Exit>,
     /// When it ended.
     pub at: Timestamp,
 }
@@ -154,12 +159,14 @@ struct Role {
     part: Part,
     timeout: Option<Duration>,
     capture: Option<Capture>,
+    foreground: bool,
     /// The group, while it is there.
     group: Option<u32>,
     treatment: Treatment,
     /// It has ended by itself, and others of its group have not.
     left: bool,
     refused: Option<String>,
+    exit: Option<Exit>,
     ended: Option<(Ending, Timestamp)>,
 }
 
@@ -188,6 +195,8 @@ impl Engine {
         let by_name: BTreeMap<RoleName, usize> = launches
             .iter()
             .enumerate()
+            // What is no role has no name that others could mean.
+            .filter(|(_, launch)| !launch.foreground)
             .map(|(member, launch)| (launch.role.clone(), member))
             .collect();
         let names = by_name.iter();
@@ -218,10 +227,12 @@ impl Engine {
                 program: launch.program,
                 part: launch.part,
                 timeout: launch.timeout,
+                foreground: launch.foreground,
                 group: None,
                 treatment: Treatment::default(),
                 left: false,
                 refused: None,
+                exit: None,
                 ended: None,
             })
             .collect();
@@ -281,34 +292,33 @@ impl Engine {
         if self.roles[member].treatment.asked {
             return self.end(member, ending::skipped());
         }
-        let started = match &self.roles[member].program {
-            Ok(program) => Process::start(program, Narrative::Piped).await,
+        let program = match &self.roles[member].program {
+            Ok(program) => program.clone(),
             Err(reason) => {
                 let ending = ending::not_started(reason);
                 return self.end(member, ending);
             }
         };
-        let process = match started {
-            Ok(process) => process,
-            Err(error) => {
-                // Not this role's fault, and the next one fares no better.
-                if process::is_exhaustion(&error) {
-                    self.no_more.get_or_insert(error.to_string());
-                    self.feed(Input::Stop);
-                }
-                return self.end(member, ending::not_started(&error.to_string()));
-            }
+        let started = if self.roles[member].foreground {
+            self.start_foreground(member, &program)
+        } else {
+            self.start_role(member, &program).await
         };
-        self.strays.borrow_mut().started(member, process.pid());
-        let role = &mut self.roles[member];
-        role.group = Some(process.pid());
-        self.events.emit(Kind::Started {
-            role: role.name.clone(),
-            executable: role.executable.clone(),
-            pid: process.pid(),
-        });
-        let Some(mut capture) = role.capture.take() else {
-            return;
+        if let Err(error) = started {
+            // Not this role's fault, and the next one fares no better.
+            if process::is_exhaustion(&error) {
+                self.no_more.get_or_insert(error.to_string());
+                self.feed(Input::Stop);
+            }
+            self.end(member, ending::not_started(&error.to_string()));
+        }
+    }
+
+    async fn start_role(&mut self, member: usize, program: &Program) -> io::Result<()> {
+        let process = Process::start(program, Narrative::Piped).await?;
+        self.started(member, process.pid());
+        let Some(mut capture) = self.roles[member].capture.take() else {
+            return Ok(());
         };
         capture.follow(process.pid());
         let life = Life {
@@ -321,6 +331,40 @@ impl Engine {
             tell: self.tell.clone(),
         };
         self.tasks.spawn_local(life.live());
+        Ok(())
+    }
+
+    fn start_foreground(&mut self, member: usize, program: &Program) -> io::Result<()> {
+        let mut process = Foreground::start(program)?;
+        let pid = process.pid();
+        self.started(member, pid);
+        let (tell, strays) = (self.tell.clone(), self.strays.clone());
+        self.tasks.spawn_local(async move {
+            let exit = process.wait().await;
+            let mut told = false;
+            while signal::group_is_alive(pid)
+                || strays.borrow_mut().any_of(member, clock::instant())
+            {
+                if !told {
+                    let _ = tell.send(News::Left(member));
+                    told = true;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            let _ = tell.send(News::Ended(member, exit.map(|exit| (exit, Vec::new()))));
+        });
+        Ok(())
+    }
+
+    fn started(&mut self, member: usize, pid: u32) {
+        self.strays.borrow_mut().started(member, pid);
+        let role = &mut self.roles[member];
+        role.group = Some(pid);
+        self.events.emit(Kind::Started {
+            role: role.name.clone(),
+            executable: role.executable.clone(),
+            pid,
+        });
     }
 
     fn heard(&mut self, notice: &Notice) {
@@ -369,6 +413,7 @@ impl Engine {
             News::Ended(member, ended) => {
                 let role = &mut self.roles[member];
                 role.group = None;
+                role.exit = ended.as_ref().ok().map(|(exit, _)| *exit);
                 let ending = match (ended, role.refused.take()) {
                     (_, Some(refused)) => {
                         Ending::of(&Faulted::new(refused, ""), Cause::NeverStarted)
@@ -452,6 +497,7 @@ impl Engine {
                 role: role.name,
                 part: role.part,
                 ending,
+                exit: role.exit,
                 at,
             }
         });
