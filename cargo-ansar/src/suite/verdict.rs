@@ -203,6 +203,9 @@ fn complaint(participant: &Participant) -> Option<(Faulted, String)> {
         let text = format!("{role}: {fault}");
         return Some((fault, text));
     }
+    if let Some(reason) = ending.gave_up() {
+        return Some((Faulted::default(), format!("{role}: gave up, {reason}")));
+    }
     let text = match ending.cause {
         // What was stopped on purpose, or not even started, has its reason
         // elsewhere.
@@ -228,7 +231,7 @@ fn read_stamp(stamp: &str) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use ansar_runtime::contract::lifecycle::Ack;
+    use ansar_runtime::contract::lifecycle::{Ack, Maybe};
     use ansar_runtime::contract::test::Check;
 
     use super::*;
@@ -294,6 +297,10 @@ mod tests {
             (
                 Ending::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11)),
                 "test-a: killed by SIGSEGV",
+            ),
+            (
+                Ending::of(&Maybe::because("refused"), Cause::Returned),
+                "test-a: gave up, refused",
             ),
             (
                 Ending::of(&Ack {}, Cause::Returned),
