@@ -136,6 +136,17 @@ pub enum Kind {
         /// How.
         ending: Ending,
     },
+    /// Processes that roles had left behind, of which nobody knows whose they
+    /// were, are gone.
+    Strays {
+        /// How many.
+        count: usize,
+    },
+    /// A command that ran roles of this home was killed; what it left is gone.
+    Swept {
+        /// How many processes.
+        count: usize,
+    },
     /// Lines of a role could not be stored.
     Lost {
         /// The role.

@@ -32,6 +32,8 @@ pub const FACTORY_RESET: &str = "factory-reset";
 pub const PARENT: &str = "ANSAR_PARENT";
 /// The home and the engine that a process belongs to.
 pub const TOKEN: &str = "ANSAR_TOKEN";
+/// The role that a process, or whoever started it, plays.
+pub const ROLE: &str = "ANSAR_ROLE";
 /// The datagram socket that takes state notices.
 pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 

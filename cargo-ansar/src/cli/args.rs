@@ -139,6 +139,8 @@ pub enum Command {
     Build(BuildArgs),
     /// Build, deploy what changed, run the test roles, and judge
     Test(TestArgs),
+    /// Run a command while the operational roles are up
+    With(WithArgs),
     /// Make a home
     Create(CreateArgs),
     /// Remove a home and everything in it
@@ -151,6 +153,18 @@ pub enum Command {
     Run(RunArgs),
     /// Set a property of roles
     Set(SetArgs),
+}
+
+impl Command {
+    /// Whether processes are started, which must not be left behind.
+    pub(super) fn starts_processes(&self) -> bool {
+        match self {
+            Self::Build(_) | Self::Test(_) | Self::With(_) | Self::Add(_) | Self::Run(_) => true,
+            Self::Init(_) | Self::Create(_) | Self::Destroy(_) | Self::List(_) | Self::Set(_) => {
+                false
+            }
+        }
+    }
 }
 
 /// Cargo's flags that do not change what is built.
@@ -277,6 +291,18 @@ pub struct TestArgs {
     /// List the test roles, and do nothing
     #[arg(long)]
     pub(super) list: bool,
+    #[command(flatten)]
+    pub(super) build: BuildArgs,
+}
+
+/// Arguments of `with`.
+#[derive(Debug, Args)]
+pub struct WithArgs {
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
+    /// What to run, and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(super) command: Vec<OsString>,
     #[command(flatten)]
     pub(super) build: BuildArgs,
 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use crate::home::HomeError;
 use crate::host::cargo::CargoError;
-use crate::host::signal::Interrupt;
+use crate::host::interrupts::Interrupt;
+use crate::host::process::Exit as ProcessExit;
 use crate::ops::Error;
 
 /// Every way a command can end.
@@ -33,6 +34,8 @@ pub enum Exit {
     Running,
     /// stdout could not be written.
     WriteFailed,
+    /// As the command of `with` ended.
+    Command(u8),
     /// Ended from outside.
     Interrupted(Interrupt),
 }
@@ -52,10 +55,22 @@ impl Exit {
             Self::DeployFailed => 103,
             Self::Running => 104,
             Self::WriteFailed => 110,
+            Self::Command(code) => code,
             Self::Interrupted(Interrupt::HangUp) => 129,
             Self::Interrupted(Interrupt::Interrupt) => 130,
+            Self::Interrupted(Interrupt::Orphaned) => 137,
             Self::Interrupted(Interrupt::Terminate) => 143,
         }
+    }
+
+    /// As another command ended: with its code, or like a shell with 128 and
+    /// the number of its signal.
+    pub fn of_command(exit: ProcessExit) -> Self {
+        let code = match exit {
+            ProcessExit::Code(code) => code,
+            ProcessExit::Signal(signal) => 128 + signal,
+        };
+        Self::Command(u8::try_from(code).unwrap_or(u8::MAX))
     }
 
     /// How a command ends that met `error`.
@@ -69,6 +84,8 @@ impl Exit {
             | Error::Files(_)
             | Error::Ambiguous { .. }
             | Error::NotInPackage { .. }
+            | Error::Descriptors { .. }
+            | Error::Processes(_)
             | Error::System { .. } => Self::Setup,
             Error::Home(error) => match error {
                 HomeError::Running(_) => Self::Running,
@@ -89,6 +106,7 @@ impl Exit {
             | Error::Given { .. }
             | Error::NoRole(_)
             | Error::NoRoles(_) => Self::Usage,
+            Error::Command { .. } => Self::Command(127),
             Error::NoTestRole(_) => Self::NoTests,
             Error::Interrupted(interrupt) => Self::Interrupted(*interrupt),
         }

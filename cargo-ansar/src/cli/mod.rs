@@ -15,9 +15,11 @@ use ansar_runtime::contract::message::Typed;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::task::LocalSet;
 
-use self::args::{AddArgs, Cargo, Command, RunArgs, SetArgs, TestArgs};
+use self::args::{AddArgs, Cargo, Command, RunArgs, SetArgs, TestArgs, WithArgs};
 use self::exit::Exit;
 use crate::host::environment;
+use crate::host::guardian::{self, Guardian, Side};
+use crate::host::interrupts::Interrupts;
 use crate::model::search::RoleSearch;
 use crate::ops::{self, Error};
 use crate::report::human;
@@ -34,14 +36,23 @@ pub fn main() -> ExitCode {
         }
     };
     parsed.general.color.color().apply();
-    match begin(&parsed) {
+    // Before there is a second thread: the guardian is this very process.
+    let guardian = match parsed.command.starts_processes().then(guardian::stand) {
+        None => None,
+        Some(Ok(Side::Engine(guardian))) => Some(guardian),
+        Some(Ok(Side::Guardian(code))) => return ExitCode::from(code),
+        Some(Err(error)) => return fail(&error, Exit::Setup),
+    };
+    match begin(&parsed, guardian) {
         Ok(exit) => exit.into(),
-        Err(error) => {
-            // There is no printer yet, or no more.
-            let _ = clap::Error::raw(clap::error::ErrorKind::Io, format!("{error}\n")).print();
-            Exit::Setup.into()
-        }
+        Err(error) => fail(&error, Exit::Setup),
     }
+}
+
+/// Says what went wrong where there is no printer yet, or no more.
+fn fail(error: &std::io::Error, exit: Exit) -> ExitCode {
+    let _ = clap::Error::raw(clap::error::ErrorKind::Io, format!("{error}\n")).print();
+    exit.into()
 }
 
 /// Reads the command line. Called through Cargo the first argument is
@@ -103,7 +114,7 @@ fn first_word<'a>(command: &clap::Command, arguments: &'a [OsString]) -> Option<
     None
 }
 
-fn begin(parsed: &Cargo) -> std::io::Result<Exit> {
+fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     let folder = environment::working_folder()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -114,6 +125,7 @@ fn begin(parsed: &Cargo) -> std::io::Result<Exit> {
         force: parsed.general.force,
         general: &parsed.general,
         printer: &printer,
+        guardian,
     };
     let done = LocalSet::new().block_on(&runtime, session.perform(&parsed.command));
     let exit = done.unwrap_or_else(|error| {
@@ -142,6 +154,7 @@ struct Session<'a> {
     force: bool,
     general: &'a args::General,
     printer: &'a Printer,
+    guardian: Option<Guardian>,
 }
 
 impl Session<'_> {
@@ -155,10 +168,12 @@ impl Session<'_> {
                 Ok(Exit::Success)
             }
             Command::Build(args) => {
-                ops::build::command(places, &args.options(self.general)).await?;
+                let options = args.options(self.general);
+                ops::build::command(places, &options, &mut self.interrupts()?).await?;
                 Ok(Exit::Success)
             }
             Command::Test(args) => self.test(args).await,
+            Command::With(args) => self.with(args).await,
             Command::Create(args) => {
                 let places = with_home(places, args.home.as_ref());
                 let home = ops::create::create(&places, &args.redirects())?;
@@ -202,7 +217,9 @@ impl Session<'_> {
             self.printer.show(move |shell| human::names(shell, &names));
             return Ok(Exit::Success);
         }
-        let ran = match ops::test::test(&options, &self.printer.events()).await? {
+        let ran = match ops::test::test(&options, &mut self.interrupts()?, &self.printer.events())
+            .await?
+        {
             ops::test::Outcome::Prepared => return Ok(Exit::Success),
             ops::test::Outcome::Ran(ran) => ran,
         };
@@ -212,6 +229,28 @@ impl Session<'_> {
             None => Exit::TestsFailed,
         };
         self.printer.show(move |shell| human::tested(shell, &ran));
+        Ok(exit)
+    }
+
+    async fn with(&self, args: &WithArgs) -> Result<Exit, Error> {
+        let options = ops::with::Options {
+            places: self.places.clone(),
+            build: args.build.options(self.general),
+            search: args.search.search()?,
+            command: args.command.clone(),
+            force: self.force,
+            shown: self.general.level(),
+        };
+        let mut interrupts = self.interrupts()?;
+        let outcome = ops::with::with(&options, &mut interrupts, &self.printer.events()).await?;
+        let exit = match (outcome.interrupted, outcome.exit) {
+            (Some(interrupt), _) => Exit::Interrupted(interrupt),
+            (None, Some(exit)) => Exit::of_command(exit),
+            (None, None) => Exit::RoleFailed,
+        };
+        let verdict = outcome.verdict;
+        self.printer
+            .show(move |shell| human::broken(shell, &verdict));
         Ok(exit)
     }
 
@@ -226,7 +265,8 @@ impl Session<'_> {
             input_file: args.input_file.clone(),
             settings: args.settings.clone(),
         };
-        let roles = ops::add::add(&options, &self.printer.events()).await?;
+        let roles =
+            ops::add::add(&options, &mut self.interrupts()?, &self.printer.events()).await?;
         self.tell("Added", human::roles(&roles));
         Ok(Exit::Success)
     }
@@ -240,7 +280,8 @@ impl Session<'_> {
             test_run: args.test_run,
             shown: self.general.level(),
         };
-        let outcome = ops::run::run(&options, &self.printer.events()).await?;
+        let outcome =
+            ops::run::run(&options, &mut self.interrupts()?, &self.printer.events()).await?;
         let exit = match (&outcome.verdict, outcome.interrupted) {
             (_, Some(interrupt)) => Exit::Interrupted(interrupt),
             (Some(verdict), None) if !verdict.passed() => Exit::TestsFailed,
@@ -266,6 +307,14 @@ impl Session<'_> {
         };
         self.tell("Set", format!("`retry` of {}", human::roles(&roles)));
         Ok(Exit::Success)
+    }
+
+    /// Listens for what ends this command from outside.
+    fn interrupts(&self) -> Result<Interrupts, Error> {
+        Interrupts::listen(self.guardian).map_err(|source| Error::System {
+            what: "listen for signals",
+            source,
+        })
     }
 
     fn tell(&self, verb: &'static str, text: String) {

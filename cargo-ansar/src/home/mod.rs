@@ -1,10 +1,11 @@
 //! A home on disk: what stands where, and what it says.
 //!
 //! Owns the layout of a home, its own file, its locks, and through its modules
-//! the properties of roles ([`entry`]), what was last deployed ([`ledger`])
-//! and the stored logs ([`log`]). Does not know how anything comes to be
+//! the marks of engines ([`engine`]), the properties of roles ([`entry`]), what
+//! was last deployed ([`ledger`]) and the stored logs ([`log`]). Does not know how anything comes to be
 //! deployed, or runs.
 
+pub mod engine;
 pub mod entry;
 pub mod ledger;
 pub mod log;

@@ -138,7 +138,7 @@ async fn run(
     let program = Program {
         path: environment::cargo(),
         arguments,
-        environment: None,
+        environment: Some(environment::for_cargo()),
         folder: Some(folder.to_owned()),
     };
     let ended = program.run(narrative).await;

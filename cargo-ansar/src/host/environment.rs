@@ -10,6 +10,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::strays;
+
 /// The command line, the executable's name first.
 pub fn arguments() -> Vec<OsString> {
     env::args_os().collect()
@@ -33,6 +35,18 @@ pub fn pid() -> u32 {
 /// A name that nothing else has.
 pub fn unique() -> String {
     uuid::Uuid::new_v4().to_string()
+}
+
+/// The environment of this command.
+pub fn all() -> Vec<(OsString, OsString)> {
+    env::vars_os().collect()
+}
+
+/// The environment of Cargo: that of this command, with a mark by which what
+/// it leaves behind is known.
+pub fn for_cargo() -> Vec<(OsString, OsString)> {
+    let mark = (OsString::from(strays::BUILD), pid().to_string().into());
+    env::vars_os().chain([mark]).collect()
 }
 
 /// The environment of roles: that of this command, less what rustup put there

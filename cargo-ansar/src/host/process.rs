@@ -1,21 +1,29 @@
-//! The one door through which processes are started.
+//! The one door through which processes are started, and where they are seen.
 //!
 //! A process is started in a group of its own, with empty stdin, and with
 //! stdout and stderr as pipes that this command reads. Nothing runs between
 //! fork and exec, so that starting one stays cheap however large this command
-//! has grown.
+//! has grown. Every group is registered while it may live.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
+#[cfg(target_os = "linux")]
+use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
-use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal as signal_stream};
 
-use super::signal::{Signal, send_to_group};
+use super::limits;
+use super::signal::{self, Signal};
+use super::terminal;
 
 /// What is to be started.
 #[derive(Debug, Clone)]
@@ -31,20 +39,26 @@ pub struct Program {
 }
 
 /// A process that was started here.
+///
+/// Dropped before it has ended, its whole group is killed.
 #[derive(Debug)]
 pub struct Process {
-    pid: u32,
     /// What it writes on stdout.
     pub stdout: Pipe,
-    /// What it writes on stderr.
-    pub stderr: Pipe,
+    /// What it writes on stderr; nothing where that goes to where this
+    /// command's goes.
+    pub stderr: Option<Pipe>,
     /// Its end.
     pub end: End,
 }
 
 /// The end of a process, to be waited for.
 #[derive(Debug)]
-pub struct End(Child);
+pub struct End {
+    child: Child,
+    exit: Option<Exit>,
+    watch: Watch,
+}
 
 /// The reading end of a pipe.
 #[derive(Debug)]
@@ -59,16 +73,37 @@ pub enum Exit {
     Signal(i32),
 }
 
+/// Where a program's stderr goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Narrative {
+    /// To where this command's goes.
+    Inherited,
+    /// Into a pipe.
+    Piped,
+}
+
+/// The groups that were started here and may live.
+static GROUPS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn groups() -> std::sync::MutexGuard<'static, BTreeSet<u32>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The groups that were started here and may live, by their leaders.
+pub fn started() -> BTreeSet<u32> {
+    groups().clone()
+}
+
 impl Process {
     /// Starts a program; inside of the runtime only.
     ///
     /// An executable that is being replaced (ETXTBSY) is tried again, a few
     /// times.
-    pub async fn start(program: &Program) -> io::Result<Self> {
+    pub async fn start(program: &Program, narrative: Narrative) -> io::Result<Self> {
         const ATTEMPTS: u32 = 20;
         let mut attempt = 1;
         loop {
-            match Self::start_once(program) {
+            match Self::start_once(program, narrative) {
                 Err(error)
                     if error.kind() == io::ErrorKind::ExecutableFileBusy && attempt < ATTEMPTS =>
                 {
@@ -80,22 +115,85 @@ impl Process {
         }
     }
 
-    fn start_once(program: &Program) -> io::Result<Self> {
-        let mut child = program.command().stderr(Stdio::piped()).spawn()?;
-        let pid = child.id().ok_or_else(gone)?;
-        let stdout = child.stdout.take().ok_or_else(gone)?.into_owned_fd()?;
-        let stderr = child.stderr.take().ok_or_else(gone)?.into_owned_fd()?;
+    fn start_once(program: &Program, narrative: Narrative) -> io::Result<Self> {
+        let mut command = program.command();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(match narrative {
+                Narrative::Inherited => Stdio::inherit(),
+                Narrative::Piped => Stdio::piped(),
+            });
+        let mut child = match narrative {
+            Narrative::Piped => limits::spawn(&mut command),
+            Narrative::Inherited => {
+                signal::writing_from_the_background(|| limits::spawn(&mut command))
+            }
+        }?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let end = End::of(child)?;
+        let stdout = stdout.ok_or_else(|| io::Error::other("no pipe for stdout"))?;
         Ok(Self {
-            pid,
-            stdout: Pipe(Receiver::from_owned_fd(stdout)?),
-            stderr: Pipe(Receiver::from_owned_fd(stderr)?),
-            end: End(child),
+            stdout: Pipe::new(stdout.into())?,
+            stderr: stderr.map(|stderr| Pipe::new(stderr.into())).transpose()?,
+            end,
         })
     }
 
     /// Its process id, which is also that of its group.
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.end.child.id()
+    }
+}
+
+/// A program that has the streams and the terminal of this command.
+///
+/// Dropped before it has ended, its whole group is killed.
+#[derive(Debug)]
+pub struct Foreground {
+    end: End,
+    stops: tokio::signal::unix::Signal,
+}
+
+impl Foreground {
+    /// Starts a program in a group of its own, and lends it the foreground.
+    pub fn start(program: &Program) -> io::Result<Self> {
+        // Listening before there is something to hear.
+        let stops = signal_stream(SignalKind::child())?;
+        let end = End::of(limits::spawn(&mut program.command())?)?;
+        terminal::lend(end.child.id());
+        // It may have asked for the terminal before it had it.
+        signal::wake_group(end.child.id());
+        Ok(Self { end, stops })
+    }
+
+    /// Its process id, which is also that of its group.
+    pub fn pid(&self) -> u32 {
+        self.end.child.id()
+    }
+
+    /// Waits for its end. Where it is suspended, so is everything, until it
+    /// goes on.
+    pub async fn wait(&mut self) -> io::Result<Exit> {
+        loop {
+            tokio::select! {
+                exit = self.end.wait() => {
+                    terminal::take_back();
+                    return exit;
+                }
+                _ = self.stops.recv() => {
+                    if signal::has_stopped(self.end.child.id()) {
+                        signal::ask_to_suspend();
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        terminal::take_back();
     }
 }
 
@@ -106,11 +204,7 @@ impl Program {
     )]
     fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
-        command
-            .args(&self.arguments)
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+        command.args(&self.arguments).process_group(0);
         if let Some(environment) = &self.environment {
             command.env_clear().envs(environment.iter().cloned());
         }
@@ -121,48 +215,69 @@ impl Program {
     }
 
     /// Runs a program that ends by itself, and returns its exit, its stdout,
-    /// and its stderr, which is empty where it went to where this command's
-    /// goes. Dropping this in the middle kills the program's whole group.
+    /// and its stderr where that is a pipe. Dropping this in the middle kills
+    /// the program's whole group.
     pub async fn run(&self, narrative: Narrative) -> io::Result<(Exit, Vec<u8>, Vec<u8>)> {
-        let mut command = self.command();
-        let child = match narrative {
-            Narrative::Inherited => command.stderr(Stdio::inherit()).spawn()?,
-            Narrative::Piped => command.stderr(Stdio::piped()).spawn()?,
+        let mut process = Process::start(self, narrative).await?;
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
+        let stderr = &mut process.stderr;
+        let read_errors = async {
+            match stderr {
+                Some(stderr) => stderr.0.read_to_end(&mut errors).await,
+                None => Ok(0),
+            }
         };
-        let mut running = Running { group: child.id() };
-        let output = child.wait_with_output().await?;
-        running.group = None;
-        Ok((exit(output.status), output.stdout, output.stderr))
-    }
-}
-
-/// Where a program's stderr goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Narrative {
-    /// To where this command's goes.
-    Inherited,
-    /// Into a pipe.
-    Piped,
-}
-
-/// A program whose group ends with this.
-struct Running {
-    group: Option<u32>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(group) = self.group {
-            let _ = send_to_group(group, Signal::Kill);
-        }
+        tokio::try_join!(process.stdout.0.read_to_end(&mut output), read_errors)?;
+        let exit = process.end.wait().await?;
+        Ok((exit, output, errors))
     }
 }
 
 impl End {
+    /// The end of a child that was started a moment ago. Whatever goes wrong
+    /// from here on, its group is known, and ends.
+    fn of(child: Child) -> io::Result<Self> {
+        groups().insert(child.id());
+        let mut end = Self {
+            child,
+            exit: None,
+            watch: Watch::Timer,
+        };
+        end.watch = Watch::over(&end.child)?;
+        Ok(end)
+    }
+
     /// Waits for it. May be dropped in the middle, and called again.
     pub async fn wait(&mut self) -> io::Result<Exit> {
-        Ok(exit(self.0.wait().await?))
+        loop {
+            if let Some(exit) = self.exit {
+                return Ok(exit);
+            }
+            self.watch.wait().await?;
+            self.exit = self.child.try_wait()?.map(exit);
+        }
     }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let group = self.child.id();
+        if self.exit.is_none() {
+            let _ = signal::send_to_group(group, Signal::Kill);
+            // Reaped at once: SIGKILL leaves nothing to wait for but the end.
+            let _ = self.child.wait();
+        }
+        groups().remove(&group);
+    }
+}
+
+/// Whether an error says that the system has no room for another process.
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    use io::ErrorKind::{OutOfMemory, WouldBlock};
+    use nix::errno::Errno;
+
+    let descriptors = [Errno::EMFILE, Errno::ENFILE].map(|errno| Some(errno as i32));
+    matches!(error.kind(), WouldBlock | OutOfMemory) || descriptors.contains(&error.raw_os_error())
 }
 
 fn exit(status: ExitStatus) -> Exit {
@@ -172,7 +287,60 @@ fn exit(status: ExitStatus) -> Exit {
     }
 }
 
+/// What tells that a process may have ended.
+#[derive(Debug)]
+enum Watch {
+    /// Its descriptor, which can be read then.
+    #[cfg(target_os = "linux")]
+    Descriptor(AsyncFd<OwnedFd>),
+    /// The clock, where there are no such descriptors.
+    Timer,
+}
+
+impl Watch {
+    #[cfg(target_os = "linux")]
+    fn over(child: &Child) -> io::Result<Self> {
+        use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+        let descriptor = pidfd_open(Pid::from_child(child), PidfdFlags::empty());
+        match descriptor {
+            Ok(descriptor) => {
+                #[expect(unsafe_code, reason = "there is no safe way to watch a descriptor")]
+                // SAFETY: the descriptor is owned by what watches it, which
+                // neither closes nor replaces it while it does.
+                let watched = unsafe {
+                    AsyncFd::register_with_interest(descriptor, tokio::io::Interest::READABLE)
+                };
+                Ok(Self::Descriptor(watched.map_err(io::Error::from)?))
+            }
+            // A kernel that is older than these descriptors.
+            Err(rustix::io::Errno::NOSYS) => Ok(Self::Timer),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn over(_: &Child) -> io::Result<Self> {
+        Ok(Self::Timer)
+    }
+
+    async fn wait(&self) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Descriptor(descriptor) => descriptor.readable().await.map(drop),
+            Self::Timer => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Pipe {
+    fn new(pipe: OwnedFd) -> io::Result<Self> {
+        Ok(Self(Receiver::from_owned_fd(pipe)?))
+    }
+
     /// Waits until there may be something to read, or nobody left to write.
     pub async fn wait(&self) -> io::Result<()> {
         self.0.readable().await
@@ -197,8 +365,4 @@ fn empty_is_none(read: io::Result<usize>) -> io::Result<Option<usize>> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn gone() -> io::Error {
-    io::Error::other("the process was gone before it was looked at")
 }

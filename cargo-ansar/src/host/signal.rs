@@ -1,11 +1,13 @@
-//! Signals: those that this command is sent, and those that it sends.
+//! Signals that this command sends, and what signals mean.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal as NixSignal, killpg};
 use nix::unistd::Pid;
-use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+use super::terminal;
 
 /// A signal that this command sends to roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,15 +20,20 @@ pub enum Signal {
     Kill,
 }
 
+impl Signal {
+    pub(super) fn number(self) -> NixSignal {
+        match self {
+            Self::Interrupt => NixSignal::SIGINT,
+            Self::Terminate => NixSignal::SIGTERM,
+            Self::Kill => NixSignal::SIGKILL,
+        }
+    }
+}
+
 /// Sends a signal to every process of a group, and wakes the stopped ones so
 /// that they hear it. Whether there was any.
 pub fn send_to_group(leader: u32, signal: Signal) -> io::Result<bool> {
-    let signal = match signal {
-        Signal::Interrupt => NixSignal::SIGINT,
-        Signal::Terminate => NixSignal::SIGTERM,
-        Signal::Kill => NixSignal::SIGKILL,
-    };
-    Ok(deliver(leader, signal)? && deliver(leader, NixSignal::SIGCONT).is_ok())
+    Ok(deliver(leader, signal.number())? && deliver(leader, NixSignal::SIGCONT).is_ok())
 }
 
 /// Asks a process to stop.
@@ -36,6 +43,56 @@ pub fn terminate(pid: u32) -> io::Result<()> {
         Pid::from_raw(pid),
         NixSignal::SIGTERM,
     )?)
+}
+
+/// Wakes a group that may have stopped.
+pub fn wake_group(leader: u32) {
+    let _ = deliver(leader, NixSignal::SIGCONT);
+}
+
+/// Whether a child has stopped since this was last asked.
+pub fn has_stopped(pid: u32) -> bool {
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+
+    let Ok(pid) = i32::try_from(pid) else {
+        return false;
+    };
+    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
+    let status = waitid(Id::Pid(Pid::from_raw(pid)), flags);
+    matches!(status, Ok(WaitStatus::Stopped(..)))
+}
+
+/// Asks the guardian above this process to have everything suspended.
+pub fn ask_to_suspend() {
+    let _ = nix::sys::signal::kill(nix::unistd::getppid(), NixSignal::SIGTSTP);
+}
+
+/// Does something while a write to the terminal from its background is no
+/// reason to stop: what is started then takes that over.
+pub fn writing_from_the_background<T>(start: impl FnOnce() -> T) -> T {
+    use nix::sys::signal::{SigHandler, signal};
+
+    #[expect(unsafe_code, reason = "dispositions are set no other way")]
+    // SAFETY: neither disposition is a handler, so no code of ours runs in one.
+    let set = |disposition| unsafe { signal(NixSignal::SIGTTOU, disposition) };
+    let before = set(SigHandler::SigIgn);
+    let started = start();
+    let _ = before.map(set);
+    started
+}
+
+/// Stops every process of these groups, and this one, until this one is
+/// continued; then they are, too.
+pub fn suspend(groups: &BTreeSet<u32>) {
+    for group in groups {
+        let _ = deliver(*group, NixSignal::SIGSTOP);
+    }
+    terminal::pause();
+    let _ = nix::sys::signal::raise(NixSignal::SIGSTOP);
+    terminal::go_on();
+    for group in groups {
+        let _ = deliver(*group, NixSignal::SIGCONT);
+    }
 }
 
 /// Whether a group still has a process.
@@ -72,50 +129,4 @@ pub fn name(number: i32) -> String {
         |_| format!("signal {number}"),
         |signal| signal.as_str().to_owned(),
     )
-}
-
-/// What ends this command from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interrupt {
-    /// Control-c.
-    Interrupt,
-    /// SIGTERM.
-    Terminate,
-    /// The terminal was closed.
-    HangUp,
-}
-
-/// The signals that ask this command to end, one after the other.
-///
-/// While this exists they do nothing by themselves, and processes started in
-/// the meantime have their default dispositions, also where this command was
-/// started with some of them ignored.
-#[derive(Debug)]
-pub struct Interrupts {
-    interrupt: Stream,
-    terminate: Stream,
-    hang_up: Stream,
-    quit: Stream,
-}
-
-impl Interrupts {
-    /// Listens from now on; inside of the runtime only.
-    pub fn listen() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            quit: signal(SignalKind::quit())?,
-        })
-    }
-
-    /// Waits for the next one.
-    pub async fn next(&mut self) -> Interrupt {
-        tokio::select! {
-            _ = self.interrupt.recv() => Interrupt::Interrupt,
-            _ = self.quit.recv() => Interrupt::Interrupt,
-            _ = self.terminate.recv() => Interrupt::Terminate,
-            _ = self.hang_up.recv() => Interrupt::HangUp,
-        }
-    }
 }

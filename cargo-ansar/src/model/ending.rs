@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ansar_runtime::Message;
-use ansar_runtime::contract::lifecycle::{Aborted, Faulted};
+use ansar_runtime::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
 use ansar_runtime::contract::message::Typed;
 use ansar_runtime::contract::test::TestReport;
 use serde_json::Value;
@@ -72,6 +72,14 @@ impl Ending {
         })
     }
 
+    /// Why it gave up, where it did without a fault.
+    pub fn gave_up(&self) -> Option<String> {
+        let maybe = self.result.decode::<Maybe>();
+        let maybe = maybe.map(|maybe| maybe.map_or_else(|_| String::new(), |maybe| maybe.reason));
+        let cannot = self.result.decode::<Cannot>();
+        maybe.or_else(|| cannot.map(|cannot| cannot.map_or_else(|_| String::new(), |c| c.reason)))
+    }
+
     /// The report, where it is one.
     pub fn report(&self) -> Option<TestReport> {
         self.result.decode::<TestReport>()?.ok()
@@ -79,7 +87,7 @@ impl Ending {
 
     /// Whether it did what it was for.
     pub fn success(&self) -> Success {
-        if self.fault().is_some() {
+        if self.fault().is_some() || self.gave_up().is_some() {
             Success::No
         } else if self.result.is::<Aborted>() {
             Success::Stopped

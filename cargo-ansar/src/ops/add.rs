@@ -9,10 +9,11 @@ use super::build::{self, Wanted};
 use super::deploy::{self, Sources};
 use super::locate::Places;
 use super::settle::{self, Proposal, Settling};
-use super::{Error, listen, read_given};
+use super::{Error, read_given};
 use crate::event::Events;
 use crate::home::entry::{ByHand, Entry, Origin};
 use crate::home::{Home, HomeError};
+use crate::host::interrupts::Interrupts;
 use crate::host::{clock, environment, files};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::{RoleTemplate, Series};
@@ -40,7 +41,11 @@ pub struct Options {
 
 /// Adds roles, all or none; their names. The component itself states its
 /// default settings and input, and checks those that are given.
-pub async fn add(options: &Options, events: &Events) -> Result<Vec<RoleName>, Error> {
+pub async fn add(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Vec<RoleName>, Error> {
     let workspace = options.places.workspace()?;
     let home = Home::open(&options.places.home(workspace.as_ref()))?;
     let _lock = home.lock()?;
@@ -62,14 +67,13 @@ pub async fn add(options: &Options, events: &Events) -> Result<Vec<RoleName>, Er
             return Err(missing(None));
         };
         let wanted = Wanted::from([(options.executable.clone(), None)]);
-        let mut interrupts = listen()?;
         let built = build::build(
             workspace,
             &wanted,
             &ledger.bins,
             &options.build,
             &options.places.folder,
-            &mut interrupts,
+            interrupts,
         )
         .await?;
         if built.artefacts.is_empty() {

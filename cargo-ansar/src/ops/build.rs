@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{Metadata, TargetKind};
 
 use super::Error;
-use super::listen;
 use super::locate::{Places, Workspace};
 use crate::home::entry::{Entry, Origin};
 use crate::home::{Home, HomeError};
 use crate::host::cargo::{self, Artefacts, CargoError};
-use crate::host::signal::Interrupts;
+use crate::host::interrupts::Interrupts;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::nearest::nearest;
 
@@ -57,7 +56,11 @@ impl Built {
 
 /// The command: builds the executables of the home's roles, described ones and
 /// those added by hand.
-pub async fn command(places: &Places, options: &Options) -> Result<(), Error> {
+pub async fn command(
+    places: &Places,
+    options: &Options,
+    interrupts: &mut Interrupts,
+) -> Result<(), Error> {
     let workspace = places.needed_workspace()?;
     let entries = match Home::open(&places.home(Some(&workspace))) {
         Ok(home) => home.entries()?,
@@ -69,14 +72,13 @@ pub async fn command(places: &Places, options: &Options) -> Result<(), Error> {
         Err(error) => return Err(error.into()),
     };
     let wanted = wanted(Some(&workspace), &entries);
-    let mut interrupts = listen()?;
     build(
         &workspace,
         &wanted,
         &Bins::new(),
         options,
         &places.folder,
-        &mut interrupts,
+        interrupts,
     )
     .await?;
     Ok(())

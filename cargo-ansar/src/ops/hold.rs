@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Error;
 use crate::home::{Home, HomeError};
+use crate::host::interrupts::Interrupts;
 use crate::host::lock::Lock;
 use crate::host::signal;
 use crate::model::name::RoleName;
@@ -28,5 +29,26 @@ pub(super) fn hold<'r>(
             Ok(home.wait_for_roles(roles)?)
         }
         other => Ok(other?),
+    }
+}
+
+/// Has the commands that run any of `roles` stop, and waits for that. The
+/// roles are anybody's then: whoever runs them takes their locks.
+pub(super) async fn make_way<'r>(
+    home: &Home,
+    roles: impl IntoIterator<Item = &'r RoleName>,
+    interrupts: &mut Interrupts,
+) -> Result<(), Error> {
+    let home = home.clone();
+    let roles: Vec<RoleName> = roles.into_iter().cloned().collect();
+    // The thread is left behind where this command ends before it has waited.
+    tokio::select! {
+        held = tokio::task::spawn_blocking(move || hold(&home, &roles, true).map(drop)) => {
+            held.unwrap_or_else(|error| Err(Error::System {
+                what: "wait for running roles",
+                source: std::io::Error::other(error),
+            }))
+        }
+        interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
     }
 }

@@ -13,12 +13,16 @@ mod hold;
 pub mod init;
 pub mod list;
 pub mod locate;
+pub mod prepare;
 pub mod run;
 pub mod set;
 pub mod settle;
+pub mod sweep;
 pub mod test;
+pub mod with;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use ansar_runtime::contract::message::Envelope;
@@ -28,7 +32,7 @@ use crate::home::entry::Entry;
 use crate::home::{Home, HomeError, from_json};
 use crate::host::cargo::CargoError;
 use crate::host::files::{self, Error as FilesError};
-use crate::host::signal::{Interrupt, Interrupts};
+use crate::host::interrupts::Interrupt;
 use crate::model::description::DescriptionError;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::proposal::ProposalError;
@@ -140,9 +144,30 @@ pub enum Error {
     /// No test role matches.
     #[error("no test role matches {0}")]
     NoTestRole(String),
+    /// The command of `with` cannot be run.
+    #[error("failed to run `{command}`: {reason}", command = command.display())]
+    Command {
+        /// The command.
+        command: OsString,
+        /// Why.
+        reason: String,
+    },
     /// The command was ended from outside before it was done.
     #[error("interrupted")]
     Interrupted(Interrupt),
+    /// There is no room for as many roles.
+    #[error("{roles} roles take {needed} descriptors, and there are {most} at most")]
+    Descriptors {
+        /// How many roles.
+        roles: usize,
+        /// How many descriptors.
+        needed: u64,
+        /// How many there can be.
+        most: u64,
+    },
+    /// There is no room for as many processes.
+    #[error("failed to start another process: {0}")]
+    Processes(String),
     /// The system refuses something that every run needs.
     #[error("failed to {what}")]
     System {
@@ -184,14 +209,6 @@ fn chosen(
     Ok(entries)
 }
 
-/// Listens for what ends this command from outside.
-fn listen() -> Result<Interrupts, Error> {
-    Interrupts::listen().map_err(|source| Error::System {
-        what: "listen for signals",
-        source,
-    })
-}
-
 impl From<DescriptionError> for Error {
     fn from(error: DescriptionError) -> Self {
         Self::Description(Box::new(error))
@@ -224,6 +241,10 @@ impl Error {
                 )
             }),
             Self::Template(error) => error.hint(),
+            Self::Descriptors { needed, .. } => {
+                Some(format!("allow more with `ulimit -n {needed}`"))
+            }
+            Self::Processes(_) => Some("see how many are allowed with `ulimit -u`".to_owned()),
             Self::NoRole(_) => Some("see them with `cargo ansar list`".to_owned()),
             Self::NoTestRole(_) => Some("see them with `cargo ansar test --list`".to_owned()),
             _ => None,

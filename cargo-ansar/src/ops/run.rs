@@ -15,17 +15,18 @@ use ansar_runtime::contract::message::Typed;
 use ansar_runtime::contract::run::Run;
 use ansar_runtime::contract::test::TestReport;
 
-use super::hold::hold;
+use super::hold::make_way;
 use super::locate::{Places, Workspace};
 use super::settle::folder;
-use super::{Error, chosen, listen};
+use super::sweep::sweep;
+use super::{Error, chosen};
 use crate::event::{Events, Kind};
 use crate::home::Home;
 use crate::home::entry::{Entry, Origin};
+use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::notices::Notices;
 use crate::host::process::Program;
-use crate::host::signal::{Interrupt, Interrupts};
-use crate::host::{environment, files};
+use crate::host::{environment, files, limits, strays};
 use crate::model::description::DEFAULT_TESTS;
 use crate::model::ending::Success;
 use crate::model::name::RoleName;
@@ -66,7 +67,11 @@ pub struct Outcome {
 }
 
 /// Runs the roles of a home that match until all of them have ended.
-pub async fn run(options: &Options, events: &Events) -> Result<Outcome, Error> {
+pub async fn run(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
     let workspace = options.places.workspace()?;
     let root = options.places.home(workspace.as_ref());
     let home = Home::open(&root)?;
@@ -74,10 +79,8 @@ pub async fn run(options: &Options, events: &Events) -> Result<Outcome, Error> {
     entries.retain(|_, entry| entry.origin != Origin::Retired);
     let entries = chosen(&home, &options.search, entries)?;
     if options.force {
-        // Let go at once: to run them, they are taken again.
-        hold(&home, entries.keys(), true)?;
+        make_way(&home, entries.keys(), interrupts).await?;
     }
-    let mut interrupts = listen()?;
     events.emit(Kind::Running {
         roles: entries.len(),
     });
@@ -89,7 +92,7 @@ pub async fn run(options: &Options, events: &Events) -> Result<Outcome, Error> {
     };
     // A role of any name may report; none has to wait for the others.
     let ran = stage
-        .perform(&entries, |_| Part::Operational, &mut interrupts, events)
+        .perform(&entries, |_| Part::Operational, None, interrupts, events)
         .await?;
 
     let folders = options
@@ -142,6 +145,21 @@ fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
     completed
 }
 
+/// How many descriptors a role takes: a lock, a log, two pipes, its end.
+const DESCRIPTORS: u64 = 5;
+/// How many the command itself takes.
+const DESCRIPTORS_OF_OURS: u64 = 64;
+
+/// Makes room for the descriptors of roles.
+fn make_room(roles: usize) -> Result<(), Error> {
+    let needed = roles as u64 * DESCRIPTORS + DESCRIPTORS_OF_OURS;
+    limits::make_room(needed).map_err(|most| Error::Descriptors {
+        roles,
+        needed,
+        most,
+    })
+}
+
 /// Where roles are run.
 #[derive(Debug, Clone, Copy)]
 pub struct Stage<'a> {
@@ -157,14 +175,17 @@ pub struct Stage<'a> {
 
 impl Stage<'_> {
     /// Runs roles until all of them have ended, each in the part that `part`
-    /// gives it. Refuses where one of them runs already, and then starts none.
+    /// gives it, and with them `errand`, which is no role. Refuses where one of them runs already, and then starts none.
     pub async fn perform(
         &self,
         entries: &BTreeMap<RoleName, Entry>,
         part: impl Fn(&RoleName) -> Part,
+        errand: Option<Launch>,
         interrupts: &mut Interrupts,
         events: &Events,
     ) -> Result<engine::Outcome, Error> {
+        let _mark = sweep(self.home, events)?;
+        make_room(entries.len())?;
         let _locks = self.home.lock_roles(entries.keys())?;
         files::make_private_folders(&self.home.engines())?;
         let socket = format!("{}.notify", environment::pid());
@@ -185,13 +206,23 @@ impl Stage<'_> {
                 after: entry.after.clone(),
                 timeout: entry.timeout(),
                 log: self.home.folder(Area::Logs, role),
+                foreground: false,
             });
         }
+        launches.extend(errand);
         let options = engine::Options {
             policy: self.policy,
             shown: self.shown,
         };
-        Ok(engine::run(launches, &options, &notices, interrupts, events).await)
+        let ran = engine::run(launches, &options, &notices, interrupts, events).await;
+        let left = strays::end_left_behind();
+        if left > 0 {
+            events.emit(Kind::Strays { count: left });
+        }
+        match ran.refused {
+            Some(reason) => Err(Error::Processes(reason)),
+            None => Ok(ran),
+        }
     }
 
     /// The environment that all roles share.
@@ -200,10 +231,7 @@ impl Stage<'_> {
         let pid = environment::pid();
         environment.extend([
             (launch::PARENT.into(), pid.to_string().into()),
-            (
-                launch::TOKEN.into(),
-                format!("{}:{pid}", self.home.id()).into(),
-            ),
+            (launch::TOKEN.into(), self.home.token(pid).into()),
             (
                 launch::NOTIFY_SOCKET.into(),
                 notices.address().as_os_str().to_owned(),
@@ -233,6 +261,7 @@ impl Stage<'_> {
             output: true,
         };
         let own = entry.env.iter();
+        let own = own.map(|(name, value)| (name.into(), value.into()));
         Ok(Program {
             path,
             arguments: vec![
@@ -245,7 +274,8 @@ impl Stage<'_> {
                 environment
                     .iter()
                     .cloned()
-                    .chain(own.map(|(name, value)| (name.into(), value.into())))
+                    .chain(own)
+                    .chain([(launch::ROLE.into(), role.as_str().into())])
                     .collect(),
             ),
             folder: Some(folder(self.home)),

@@ -4,26 +4,23 @@
 //! roles, bring down what was brought up, judge.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ansar_runtime::contract::line::Level;
 use jiff::Timestamp;
 
 use super::Error;
-use super::build::{self, Bins, Built, wanted};
-use super::deploy::{self, Sources};
-use super::hold::hold;
-use super::listen;
+use super::build;
+use super::hold::make_way;
 use super::locate::{Places, Workspace};
+use super::prepare::{Prepared, prepare};
 use super::run::Stage;
 use crate::event::{Events, Kind};
 use crate::home::entry::{Entry, Origin};
 use crate::home::log::last_lines;
 use crate::home::{Home, HomeError};
-use crate::host::lock::Lock;
-use crate::host::signal::{Interrupt, Interrupts};
-use crate::host::{clock, environment};
+use crate::host::clock;
+use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::model::description::DEFAULT_TESTS;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::search::{RolePattern, RoleSearch};
@@ -125,9 +122,15 @@ pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
 }
 
 /// The whole loop, once.
-pub async fn test(options: &Options, events: &Events) -> Result<Outcome, Error> {
-    let mut interrupts = listen()?;
-    let prepared = prepare(options, &mut interrupts, events).await?;
+pub async fn test(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let check = |workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>| {
+        check_any_test(options, workspace, entries)
+    };
+    let prepared = prepare(&options.places, &options.build, check, interrupts, events).await?;
     let Prepared {
         workspace,
         home,
@@ -177,11 +180,10 @@ pub async fn test(options: &Options, events: &Events) -> Result<Outcome, Error> 
         }
     };
     if options.force {
-        // Let go at once: to run them, they are taken again.
-        hold(&home, chosen.keys(), true)?;
+        make_way(&home, chosen.keys(), interrupts).await?;
     }
     let ran = stage
-        .perform(&chosen, part, &mut interrupts, events)
+        .perform(&chosen, part, None, interrupts, events)
         .await?;
     drop(lock);
     let mut sources = stage.sources(Vec::new(), artefacts.into_values().collect());
@@ -197,136 +199,12 @@ pub async fn test(options: &Options, events: &Events) -> Result<Outcome, Error> 
 }
 
 /// The pattern of test roles.
-fn tests(workspace: Option<&Workspace>) -> Result<RolePattern, Error> {
+pub fn tests(workspace: Option<&Workspace>) -> Result<RolePattern, Error> {
     match workspace.and_then(|workspace| workspace.description.as_ref()) {
         Some(description) => Ok(description.tests.clone()),
         None => {
             RolePattern::parse(DEFAULT_TESTS).map_err(|error| Error::NoTestRole(error.to_string()))
         }
-    }
-}
-
-/// A home in which everything is in place.
-struct Prepared {
-    workspace: Option<Workspace>,
-    home: Home,
-    entries: BTreeMap<RoleName, Entry>,
-    artefacts: BTreeMap<ExecutableName, PathBuf>,
-    /// Nobody changes the home until the run is over.
-    lock: Lock,
-}
-
-async fn prepare(
-    options: &Options,
-    interrupts: &mut Interrupts,
-    events: &Events,
-) -> Result<Prepared, Error> {
-    let home = open(options, events)?;
-    // What was saved while this command waited is in its verdict: nothing is
-    // read before the home is ours, beyond where it is.
-    let lock = take(&home, interrupts, events).await?;
-    let workspace = options.places.workspace()?;
-    let mut entries = home.entries()?;
-    let mut ledger = home.ledger()?;
-    check_any_test(options, workspace.as_ref(), &entries)?;
-
-    let wanted = wanted(workspace.as_ref(), &entries);
-    let built = match &workspace {
-        Some(workspace) => {
-            let built = build::build(
-                workspace,
-                &wanted,
-                &ledger.bins,
-                &options.build,
-                &options.places.folder,
-                interrupts,
-            );
-            Some(built.await?)
-        }
-        None => None,
-    };
-    let artefacts = match built {
-        Some(Built {
-            artefacts, bins, ..
-        }) => {
-            remember(&mut ledger.bins, bins);
-            artefacts
-        }
-        None => BTreeMap::new(),
-    };
-    let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
-    let sources = Sources {
-        workspace: workspace.as_ref(),
-        artefacts: &artefacts,
-        snapshot: snapshot.as_deref(),
-    };
-    tokio::select! {
-        deployed = deploy::deploy(&home, &mut entries, &mut ledger, &sources, events) => deployed?,
-        interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
-    }
-    Ok(Prepared {
-        workspace,
-        home,
-        entries,
-        artefacts,
-        lock,
-    })
-}
-
-/// Keeps in mind where bins are, of those that are bins at all.
-fn remember(remembered: &mut Bins, bins: Bins) {
-    for (name, packages) in bins {
-        if packages.is_empty() {
-            remembered.remove(&name);
-        } else {
-            remembered.insert(name, packages);
-        }
-    }
-}
-
-/// Opens the home, or makes it where a workspace describes what goes in.
-fn open(options: &Options, events: &Events) -> Result<Home, Error> {
-    let workspace = options.places.workspace()?;
-    let root = options.places.home(workspace.as_ref());
-    match Home::open(&root) {
-        Err(HomeError::NotThere(_)) => {}
-        other => return Ok(other?),
-    }
-    let Some(workspace) = workspace else {
-        return Err(Error::NoWorkspace(options.places.folder.clone()));
-    };
-    workspace.needed_description()?;
-    let id = environment::unique();
-    let home = match Home::create(&root, Some(&workspace.root), &BTreeMap::new(), id) {
-        // Another command was quicker.
-        Err(HomeError::Exists(_)) => Home::open(&root)?,
-        other => {
-            events.emit(Kind::HomeCreated { home: root });
-            other?
-        }
-    };
-    Ok(home)
-}
-
-/// Takes the home's lock; waits, and says so, while somebody else has it.
-async fn take(home: &Home, interrupts: &mut Interrupts, events: &Events) -> Result<Lock, Error> {
-    if let Some(lock) = home.try_lock()? {
-        return Ok(lock);
-    }
-    events.emit(Kind::Blocked {
-        home: home.root().to_owned(),
-    });
-    let patient = home.clone();
-    // The thread is left behind where this command ends before it has waited.
-    tokio::select! {
-        lock = tokio::task::spawn_blocking(move || patient.lock()) => match lock {
-            Ok(lock) => Ok(lock?),
-            Err(error) => Err(Error::System {
-                what: "wait for the home",
-                source: std::io::Error::other(error),
-            }),
-        },
-        interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
     }
 }
 

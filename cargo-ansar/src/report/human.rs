@@ -79,6 +79,14 @@ pub fn event(shell: &mut Shell, event: &Event) {
             };
             shell.status("Waiting", &format!("for {} {until}", some_of(&names)));
         }
+        Kind::Strays { count: left } => shell.warn(&format!(
+            "{} that roles had left behind ended with them",
+            count(*left, "process")
+        )),
+        Kind::Swept { count: left } => shell.warn(&format!(
+            "an earlier command was killed; {} that it had left were ended",
+            count(*left, "process")
+        )),
         Kind::Lost { role, why } => {
             shell.warn(&format!("log lines of role `{role}` are lost: {why}"));
         }
@@ -171,6 +179,13 @@ pub fn verdict(shell: &mut Shell, verdict: &Verdict) {
     for row in verdict.roles.iter().filter(|row| row.cut > 0) {
         let failed = count(row.cut, "more failed check");
         shell.warn(&format!("{failed} of role `{}` not listed", row.role));
+    }
+}
+
+/// Tells which roles failed that a command ran against.
+pub fn broken(shell: &mut Shell, verdict: &Verdict) {
+    for failure in &verdict.failures {
+        shell.bad_status("Broke", &failure.navigation());
     }
 }
 
@@ -304,7 +319,11 @@ pub fn error(shell: &mut Shell, error: &dyn std::error::Error, hint: Option<&str
 
 fn count(number: impl TryInto<u64>, what: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
-    let plural = if number == 1 { "" } else { "s" };
+    let plural = match number {
+        1 => "",
+        _ if what.ends_with('s') => "es",
+        _ => "s",
+    };
     format!("{number} {what}{plural}")
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ansar_runtime::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
+use ansar_runtime::contract::lifecycle::{Aborted, Faulted};
 use ansar_runtime::contract::test::{TestReport, TestSuite};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -203,31 +203,21 @@ fn complaint(participant: &Participant) -> Option<(Faulted, String)> {
         let text = format!("{role}: {fault}");
         return Some((fault, text));
     }
+    if let Some(reason) = ending.gave_up() {
+        return Some((Faulted::default(), format!("{role}: gave up, {reason}")));
+    }
     let text = match ending.cause {
         // What was stopped on purpose, or not even started, has its reason
         // elsewhere.
         Cause::Stopped | Cause::Killed | Cause::NeverStarted => return None,
         _ if ending.result.is::<Aborted>() => format!("{role}: stopped by somebody else"),
         _ if participant.is_test => format!(
-            "{role}: returned `{}`, expected a `TestReport`{}",
-            ending.result.name,
-            reason(ending)
+            "{role}: returned `{}`, expected a `TestReport`",
+            ending.result.name
         ),
         _ => return None,
     };
     Some((Faulted::default(), text))
-}
-
-/// What a `Maybe` or a `Cannot` says of itself.
-fn reason(ending: &Ending) -> String {
-    let maybe = ending.result.decode::<Maybe>();
-    let maybe = maybe.and_then(Result::ok).map(|maybe| maybe.reason);
-    let cannot = ending.result.decode::<Cannot>();
-    let cannot = cannot.and_then(Result::ok).map(|cannot| cannot.reason);
-    match maybe.or(cannot) {
-        Some(reason) if !reason.is_empty() => format!("; {reason}"),
-        _ => String::new(),
-    }
 }
 
 /// The time of a check; the beginning of time where it cannot be read.
@@ -241,7 +231,7 @@ fn read_stamp(stamp: &str) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use ansar_runtime::contract::lifecycle::Ack;
+    use ansar_runtime::contract::lifecycle::{Ack, Maybe};
     use ansar_runtime::contract::test::Check;
 
     use super::*;
@@ -307,6 +297,10 @@ mod tests {
             (
                 Ending::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11)),
                 "test-a: killed by SIGSEGV",
+            ),
+            (
+                Ending::of(&Maybe::because("refused"), Cause::Returned),
+                "test-a: gave up, refused",
             ),
             (
                 Ending::of(&Ack {}, Cause::Returned),

@@ -18,12 +18,14 @@ use tokio::task::JoinSet;
 use super::capture::Capture;
 use super::ending::{self, Treatment};
 use super::group::{Action, Group, Input, Member, Part, Policy, Rung, Why};
+use super::strays::Strays;
 use crate::event::{Events, Kind, StopReason, Until};
 use crate::home::log::Writer;
 use crate::host::clock;
+use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::notices::Notices;
-use crate::host::process::{Exit, Pipe, Process, Program};
-use crate::host::signal::{self, Interrupt, Interrupts, Signal};
+use crate::host::process::{self, Exit, Foreground, Narrative, Pipe, Process, Program};
+use crate::host::signal::{self, Signal};
 use crate::model::ending::{Cause, Ending, Success};
 use crate::model::name::{ExecutableName, RoleName};
 
@@ -45,6 +47,9 @@ pub struct Launch {
     pub timeout: Option<Duration>,
     /// The folder of its log.
     pub log: PathBuf,
+    /// Whether it has the streams and the terminal of this command instead of
+    /// a log and a result.
+    pub foreground: bool,
 }
 
 /// How roles are run.
@@ -65,6 +70,8 @@ pub struct Ended {
     pub part: Part,
     /// How it ended.
     pub ending: Ending,
+    /// How its process ended, where it was started.
+    pub exit: Option<Exit>,
     /// When it ended.
     pub at: Timestamp,
 }
@@ -76,6 +83,8 @@ pub struct Outcome {
     pub ended: Vec<Ended>,
     /// What ended the run from outside, where something did.
     pub interrupted: Option<Interrupt>,
+    /// Why the system would start no more processes, where it would not.
+    pub refused: Option<String>,
 }
 
 /// A result larger than this is none.
@@ -150,12 +159,14 @@ struct Role {
     part: Part,
     timeout: Option<Duration>,
     capture: Option<Capture>,
+    foreground: bool,
     /// The group, while it is there.
     group: Option<u32>,
     treatment: Treatment,
     /// It has ended by itself, and others of its group have not.
     left: bool,
     refused: Option<String>,
+    exit: Option<Exit>,
     ended: Option<(Ending, Timestamp)>,
 }
 
@@ -167,6 +178,8 @@ struct Engine {
     events: Events,
     starts: VecDeque<usize>,
     interrupted: Option<Interrupt>,
+    no_more: Option<String>,
+    strays: Rc<RefCell<Strays>>,
     tasks: JoinSet<()>,
     tell: mpsc::UnboundedSender<News>,
     buffer: Rc<RefCell<Vec<u8>>>,
@@ -182,8 +195,13 @@ impl Engine {
         let by_name: BTreeMap<RoleName, usize> = launches
             .iter()
             .enumerate()
+            // What is no role has no name that others could mean.
+            .filter(|(_, launch)| !launch.foreground)
             .map(|(member, launch)| (launch.role.clone(), member))
             .collect();
+        let names = by_name.iter();
+        let names = names.map(|(role, member)| (role.to_string(), *member));
+        let names: Vec<_> = names.collect();
         let members = launches
             .iter()
             .map(|launch| Member {
@@ -209,10 +227,12 @@ impl Engine {
                 program: launch.program,
                 part: launch.part,
                 timeout: launch.timeout,
+                foreground: launch.foreground,
                 group: None,
                 treatment: Treatment::default(),
                 left: false,
                 refused: None,
+                exit: None,
                 ended: None,
             })
             .collect();
@@ -224,6 +244,8 @@ impl Engine {
             events,
             starts: VecDeque::new(),
             interrupted: None,
+            no_more: None,
+            strays: Rc::new(RefCell::new(Strays::new(names))),
             tasks: JoinSet::new(),
             tell,
             buffer: Rc::new(RefCell::new(vec![0; READ_SIZE])),
@@ -270,25 +292,33 @@ impl Engine {
         if self.roles[member].treatment.asked {
             return self.end(member, ending::skipped());
         }
-        let started = match &self.roles[member].program {
-            Ok(program) => Process::start(program)
-                .await
-                .map_err(|error| format!("{}: {error}", program.path.display())),
-            Err(reason) => Err(reason.clone()),
+        let program = match &self.roles[member].program {
+            Ok(program) => program.clone(),
+            Err(reason) => {
+                let ending = ending::not_started(reason);
+                return self.end(member, ending);
+            }
         };
-        let process = match started {
-            Ok(process) => process,
-            Err(reason) => return self.end(member, ending::not_started(&reason)),
+        let started = if self.roles[member].foreground {
+            self.start_foreground(member, &program)
+        } else {
+            self.start_role(member, &program).await
         };
-        let role = &mut self.roles[member];
-        role.group = Some(process.pid());
-        self.events.emit(Kind::Started {
-            role: role.name.clone(),
-            executable: role.executable.clone(),
-            pid: process.pid(),
-        });
-        let Some(mut capture) = role.capture.take() else {
-            return;
+        if let Err(error) = started {
+            // Not this role's fault, and the next one fares no better.
+            if process::is_exhaustion(&error) {
+                self.no_more.get_or_insert(error.to_string());
+                self.feed(Input::Stop);
+            }
+            self.end(member, ending::not_started(&error.to_string()));
+        }
+    }
+
+    async fn start_role(&mut self, member: usize, program: &Program) -> io::Result<()> {
+        let process = Process::start(program, Narrative::Piped).await?;
+        self.started(member, process.pid());
+        let Some(mut capture) = self.roles[member].capture.take() else {
+            return Ok(());
         };
         capture.follow(process.pid());
         let life = Life {
@@ -297,9 +327,44 @@ impl Engine {
             capture,
             events: self.events.clone(),
             buffer: self.buffer.clone(),
+            strays: self.strays.clone(),
             tell: self.tell.clone(),
         };
         self.tasks.spawn_local(life.live());
+        Ok(())
+    }
+
+    fn start_foreground(&mut self, member: usize, program: &Program) -> io::Result<()> {
+        let mut process = Foreground::start(program)?;
+        let pid = process.pid();
+        self.started(member, pid);
+        let (tell, strays) = (self.tell.clone(), self.strays.clone());
+        self.tasks.spawn_local(async move {
+            let exit = process.wait().await;
+            let mut told = false;
+            while signal::group_is_alive(pid)
+                || strays.borrow_mut().any_of(member, clock::instant())
+            {
+                if !told {
+                    let _ = tell.send(News::Left(member));
+                    told = true;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            let _ = tell.send(News::Ended(member, exit.map(|exit| (exit, Vec::new()))));
+        });
+        Ok(())
+    }
+
+    fn started(&mut self, member: usize, pid: u32) {
+        self.strays.borrow_mut().started(member, pid);
+        let role = &mut self.roles[member];
+        role.group = Some(pid);
+        self.events.emit(Kind::Started {
+            role: role.name.clone(),
+            executable: role.executable.clone(),
+            pid,
+        });
     }
 
     fn heard(&mut self, notice: &Notice) {
@@ -348,6 +413,7 @@ impl Engine {
             News::Ended(member, ended) => {
                 let role = &mut self.roles[member];
                 role.group = None;
+                role.exit = ended.as_ref().ok().map(|(exit, _)| *exit);
                 let ending = match (ended, role.refused.take()) {
                     (_, Some(refused)) => {
                         Ending::of(&Faulted::new(refused, ""), Cause::NeverStarted)
@@ -400,13 +466,15 @@ impl Engine {
         if let Some(group) = role.group {
             // One that is gone meanwhile has been told enough.
             let _ = signal::send_to_group(group, signal);
+            self.strays.borrow().signal(member, signal);
         }
     }
 
     fn interrupted(&mut self, interrupt: Interrupt) {
         let again = self.interrupted.is_some();
         self.interrupted.get_or_insert(interrupt);
-        self.feed(if again { Input::Kill } else { Input::Stop });
+        let at_once = again || interrupt == Interrupt::Orphaned;
+        self.feed(if at_once { Input::Kill } else { Input::Stop });
     }
 
     fn waiting(&self, members: &[usize], until: Until) {
@@ -429,20 +497,14 @@ impl Engine {
                 role: role.name,
                 part: role.part,
                 ending,
+                exit: role.exit,
                 at,
             }
         });
         Outcome {
             ended: ended.collect(),
             interrupted: self.interrupted,
-        }
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        for group in self.roles.iter().filter_map(|role| role.group) {
-            let _ = signal::send_to_group(group, Signal::Kill);
+            refused: self.no_more.take(),
         }
     }
 }
@@ -455,6 +517,7 @@ struct Life {
     events: Events,
     /// One for all: it is filled and emptied between two waits.
     buffer: Rc<RefCell<Vec<u8>>>,
+    strays: Rc<RefCell<Strays>>,
     tell: mpsc::UnboundedSender<News>,
 }
 
@@ -471,12 +534,15 @@ impl Life {
     async fn read(&mut self, result: &mut Vec<u8>) -> io::Result<Exit> {
         let (mut log, mut out) = (true, true);
         let mut exit = None;
+        let Some(stderr) = self.process.stderr.take() else {
+            return Err(io::Error::other("no pipe to read the log from"));
+        };
         loop {
             let alive = exit.is_none();
             tokio::select! {
-                more = self.process.stderr.wait(), if log => {
+                more = stderr.wait(), if log => {
                     more?;
-                    log = self.pull_log(Pipe::read)? != Some(0);
+                    log = self.pull_log(&stderr, Pipe::read)? != Some(0);
                 }
                 more = self.process.stdout.wait(), if out => {
                     more?;
@@ -488,7 +554,13 @@ impl Life {
             let Some(exit) = exit else {
                 continue;
             };
-            let left = signal::group_is_alive(self.process.pid());
+            let since = clock::instant();
+            if alive {
+                // Whoever ends in the same moment is looked at together.
+                tokio::task::yield_now().await;
+            }
+            let left = signal::group_is_alive(self.process.pid())
+                || self.strays.borrow_mut().any_of(self.member, since);
             if left && alive {
                 let _ = self.tell.send(News::Left(self.member));
             }
@@ -496,7 +568,7 @@ impl Life {
                 // Nobody of the role writes any more: what is in the pipes is
                 // all there is, whoever else may hold them open.
                 for _ in 0..LAST_READS {
-                    if self.pull_log(Pipe::read_now)?.unwrap_or(0) == 0 {
+                    if self.pull_log(&stderr, Pipe::read_now)?.unwrap_or(0) == 0 {
                         break;
                     }
                 }
@@ -511,9 +583,9 @@ impl Life {
     }
 
     /// How many bytes there were; none where the pipe is empty but open.
-    fn pull_log(&mut self, read: Read) -> io::Result<Option<usize>> {
+    fn pull_log(&mut self, stderr: &Pipe, read: Read) -> io::Result<Option<usize>> {
         let mut buffer = self.buffer.borrow_mut();
-        let length = read(&self.process.stderr, &mut buffer)?;
+        let length = read(stderr, &mut buffer)?;
         let bytes = &buffer[..length.unwrap_or(0)];
         self.capture.take(bytes, clock::now(), &self.events);
         Ok(length)

@@ -7,11 +7,12 @@
 //! [`capture`] turns what a role writes into whole lines, stored and shown;
 //! [`ending`] judges what it left behind.
 //!
-//! A role has ended when its process has, no process of its group is left, and
-//! its pipes are drained. Knows homes only by the folders it is given, and
+//! A role has ended when its process has, nothing that it started is left (in its
+//! group, or [adopted](strays) from it), and its pipes are drained. Knows homes only by the folders it is given, and
 //! neither Cargo nor tests' verdicts.
 
 pub mod capture;
 pub mod ending;
 pub mod engine;
 pub mod group;
+pub mod strays;

@@ -4,8 +4,8 @@ use tests::Sandbox;
 
 use super::with_roles;
 
-const COMMANDS: [&str; 9] = [
-    "init", "build", "test", "create", "destroy", "add", "list", "run", "set",
+const COMMANDS: [&str; 10] = [
+    "init", "build", "test", "with", "create", "destroy", "add", "list", "run", "set",
 ];
 
 #[test]

@@ -90,6 +90,21 @@ fn hinted<'s>(sandbox: &'s Sandbox, output: &Output) -> Program<'s> {
     }
 }
 
+/// Checks that the error names `role` alone, and the process that runs it.
+#[track_caller]
+fn names_who_runs(sandbox: &Sandbox, output: &Output, role: &str) {
+    let start = format!("error: already running: `{role}` (by process ");
+    let pid = output
+        .log(&start)
+        .first()
+        .and_then(|line| line.strip_prefix(&start)?.strip_suffix(')')?.parse().ok());
+    let command = pid.and_then(|pid: i32| sandbox.processes().remove(&pid));
+    output.check(
+        command.is_some_and(|command| command.contains(" run ")),
+        || format!("expected the process that runs `{role}`"),
+    );
+}
+
 /// Everything below the working folder, sorted.
 fn tree(sandbox: &Sandbox, folder: &str) -> Vec<String> {
     let find = sandbox.program("find").args([folder, "-mindepth", "1"]);

@@ -1,0 +1,112 @@
+//! The marks of engines: which commands run roles of a home.
+//!
+//! A mark is a locked file, named by its engine's process. One that is not
+//! locked is of an engine that did not end as it should.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Home, HomeError, read_json};
+use crate::host::lock::{self, Attempt, Lock};
+use crate::host::{environment, files, strays};
+
+/// The mark of this process; gone when it is dropped.
+#[derive(Debug)]
+pub struct Mark {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+/// An engine that did not end as it should, or that belongs to the home which
+/// this one is a copy of.
+#[derive(Debug)]
+pub struct Unclean {
+    path: PathBuf,
+    /// Its process.
+    pub pid: u32,
+    started: Option<u64>,
+    _lock: Lock,
+}
+
+/// What a mark says: enough to tell its process from a later one of the same
+/// number.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    started: Option<u64>,
+}
+
+const SUFFIX: &str = ".engine";
+
+impl Home {
+    /// What processes of an engine of this home carry in their environment.
+    pub fn token(&self, engine: u32) -> String {
+        format!("{}:{engine}", self.id())
+    }
+
+    /// Leaves the mark of this process.
+    pub fn mark_engine(&self) -> Result<Mark, HomeError> {
+        let pid = environment::pid();
+        let path = self.engines().join(format!("{pid}{SUFFIX}"));
+        let note = Note {
+            started: strays::start_time(pid),
+        };
+        let note = serde_json::to_string(&note).unwrap_or_default();
+        let lock = lock::lock(&path, &note).map_err(|source| HomeError::Lock {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Mark { path, _lock: lock })
+    }
+
+    /// The engines whose marks nobody holds.
+    pub fn unclean_engines(&self) -> Result<Vec<Unclean>, HomeError> {
+        let mut unclean = Vec::new();
+        for name in files::names(&self.engines())? {
+            let path = self.engines().join(&name);
+            let pid = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
+            let Some(Ok(pid)) = pid.map(str::parse) else {
+                continue;
+            };
+            // A note that cannot be read was never finished.
+            let note = read_json::<Note>(&path).ok().flatten();
+            match lock::try_lock(&path, "") {
+                Ok(Attempt::Busy(_)) => {}
+                Ok(Attempt::Held(lock)) => unclean.push(Unclean {
+                    path,
+                    pid,
+                    started: note.and_then(|note| note.started),
+                    _lock: lock,
+                }),
+                Err(source) => return Err(HomeError::Lock { path, source }),
+            }
+        }
+        Ok(unclean)
+    }
+}
+
+impl Unclean {
+    /// Whether the very process that left the mark runs all the same.
+    pub fn is_alive(&self) -> bool {
+        self.started.is_some() && strays::start_time(self.pid) == self.started
+    }
+
+    /// Removes the mark, and whatever else its process left beside it.
+    pub fn forget(self) -> Result<(), HomeError> {
+        let folder = self.path.parent().map(PathBuf::from).unwrap_or_default();
+        let own = format!("{}.", self.pid);
+        for name in files::names(&folder)? {
+            let path = folder.join(&name);
+            if name.to_string_lossy().starts_with(&own) && path != self.path {
+                files::remove_file(&path)?;
+            }
+        }
+        Ok(files::remove_file(&self.path)?)
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        let _ = files::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,136 @@
+//! The guardian: a tiny process that stands above the engine, outlives it, and
+//! leaves nothing behind.
+//!
+//! The command forks before it does anything else. The parent becomes the
+//! guardian: it stays in the terminal's foreground group, hands signals on, and
+//! keeps the exit code. The child becomes the engine, in a group of its own. If
+//! the engine dies, the guardian kills everything below; if the guardian dies,
+//! the engine hears of it, and does the same.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid};
+
+use super::strays;
+
+/// Which of the two processes this is.
+#[derive(Debug)]
+pub enum Side {
+    /// The engine, which goes on with the command.
+    Engine(Guardian),
+    /// The guardian; the engine has ended, nothing of it is left, and this is
+    /// its exit code.
+    Guardian(u8),
+}
+
+/// The guardian, as the engine sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guardian(Pid);
+
+impl Guardian {
+    /// Whether it is gone.
+    pub fn is_gone(self) -> bool {
+        getppid() != self.0
+    }
+}
+
+/// The signals that the guardian hears; all of them are the engine's.
+const HEARD: [Signal; 4] = [
+    Signal::SIGTERM,
+    Signal::SIGTSTP,
+    Signal::SIGCONT,
+    Signal::SIGCHLD,
+];
+/// Those that it hears as well, unless it was told to ignore them, as `nohup`
+/// and a script's background do.
+const HEARD_UNLESS_IGNORED: [Signal; 3] = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// Splits this process in two. To be called while it has one thread.
+pub fn stand() -> io::Result<Side> {
+    strays::adopt()?;
+    // A shell that became this command may have left it children.
+    let before = strays::children();
+    let ignored = ignored();
+    let others = HEARD_UNLESS_IGNORED.into_iter();
+    let heard: SigSet = others
+        .filter(|signal| !ignored.contains(*signal))
+        .chain(HEARD)
+        .collect();
+    let mask = heard.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let guardian = Pid::this();
+    #[expect(unsafe_code, reason = "there is no other way to fork")]
+    // SAFETY: this process has one thread, as the caller promises: no lock is
+    // held by a thread that the child does not have.
+    let forked = unsafe { fork() }?;
+    match forked {
+        ForkResult::Child => {
+            mask.thread_set_mask()?;
+            become_engine(guardian)?;
+            Ok(Side::Engine(Guardian(guardian)))
+        }
+        ForkResult::Parent { child } => Ok(Side::Guardian(watch(child, heard, &before))),
+    }
+}
+
+/// The signals that this process was started to ignore. They can be heard of in
+/// no safe way but from the kernel's own account; where there is none, none is.
+fn ignored() -> SigSet {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let mask = mask.unwrap_or(0);
+    let is_set = |signal: &Signal| mask >> (*signal as i32 - 1) & 1 == 1;
+    Signal::iterator().filter(is_set).collect()
+}
+
+fn become_engine(guardian: Pid) -> io::Result<()> {
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    // In the background of a terminal with `tostop`, a write would stop it.
+    // Blocked, not ignored: what it starts has the default again.
+    SigSet::from(Signal::SIGTTOU).thread_block()?;
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+    strays::adopt()?;
+    if getppid() != guardian {
+        return Err(io::Error::other("the guardian is gone already"));
+    }
+    Ok(())
+}
+
+/// Hands signals on until the engine has ended, then ends what it left.
+fn watch(engine: Pid, heard: SigSet, before: &BTreeSet<u32>) -> u8 {
+    let mut suspending = false;
+    let code = loop {
+        match heard.wait() {
+            Ok(Signal::SIGCHLD) => {
+                let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
+                match waitpid(engine, Some(flags)) {
+                    Ok(WaitStatus::Exited(_, code)) => break u8::try_from(code).unwrap_or(1),
+                    Ok(WaitStatus::Signaled(_, signal, _)) => break killed_by(signal),
+                    Ok(WaitStatus::Stopped(..)) if suspending => {
+                        suspending = false;
+                        // The shell sees this stop, and says so.
+                        let _ = raise(Signal::SIGSTOP);
+                    }
+                    _ => {}
+                }
+            }
+            Ok(signal) => {
+                suspending |= signal == Signal::SIGTSTP;
+                let _ = kill(engine, signal);
+            }
+            Err(_) => {}
+        }
+    };
+    let session = strays::own_session();
+    strays::end_all(|stray| before.contains(&stray.pid) || strays::is_build_daemon(stray, session));
+    code
+}
+
+/// The exit code of a command that died of a signal, as a shell has it.
+fn killed_by(signal: Signal) -> u8 {
+    128 + u8::try_from(signal as i32).unwrap_or(0)
+}

@@ -1,0 +1,78 @@
+//! Signals that this command is sent.
+
+use std::io;
+
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+use super::guardian::Guardian;
+use super::process;
+use super::signal::suspend;
+
+/// Control-z.
+const SUSPEND: i32 = Signal::SIGTSTP as i32;
+
+/// What ends this command from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Control-c.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// The terminal was closed.
+    HangUp,
+    /// The guardian is gone: everything is to end at once.
+    Orphaned,
+}
+
+/// The signals that ask this command to end, one after the other.
+///
+/// While this exists they do nothing by themselves, and processes started in
+/// the meantime have their default dispositions, also where this command was
+/// started with some of them ignored. A request to suspend is granted: every
+/// group that was started here stops, then this process, until both go on.
+#[derive(Debug)]
+pub struct Interrupts {
+    guardian: Option<Guardian>,
+    interrupt: Stream,
+    terminate: Stream,
+    hang_up: Stream,
+    quit: Stream,
+    suspend: Stream,
+}
+
+impl Interrupts {
+    /// Listens from now on; inside of the runtime only.
+    pub fn listen(guardian: Option<Guardian>) -> io::Result<Self> {
+        Ok(Self {
+            guardian,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+            suspend: signal(SignalKind::from_raw(SUSPEND))?,
+        })
+    }
+
+    /// Waits for the next one. May be dropped in the middle.
+    pub async fn next(&mut self) -> Interrupt {
+        loop {
+            let interrupt = tokio::select! {
+                _ = self.interrupt.recv() => Interrupt::Interrupt,
+                _ = self.quit.recv() => Interrupt::Interrupt,
+                _ = self.terminate.recv() => Interrupt::Terminate,
+                _ = self.hang_up.recv() => Interrupt::HangUp,
+                _ = self.suspend.recv() => {
+                    suspend(&process::started());
+                    continue;
+                }
+            };
+            // The kernel tells of the guardian's end by the signal that means
+            // stop; it is not to take its time then.
+            return match self.guardian {
+                Some(guardian) if guardian.is_gone() => Interrupt::Orphaned,
+                _ => interrupt,
+            };
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Processes that came to this one because whoever started them is gone.
+//!
+//! A subreaper is given the orphans of everything below it. Owns how they are
+//! found, told apart and reaped; which role one belongs to is not known here.
+//! Where the platform has no subreapers there are none.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use nix::sys::signal::{Signal as NixSignal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{Pid, getsid};
+
+use ansar_runtime::contract::launch;
+
+use super::process;
+use super::signal::Signal;
+
+/// The variable in the environment of Cargo, and of what Cargo starts.
+pub const BUILD: &str = "ANSAR_BUILD";
+
+/// A process that was adopted. It is a child of this one, so that its number
+/// means nobody else until it has been reaped here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    /// Its number.
+    pub pid: u32,
+    /// Its group.
+    pub group: u32,
+    /// Its session.
+    pub session: u32,
+    /// Its environment, as it was at its start.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Stray {
+    /// The value of a variable in its environment.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let mut all = self.environment.iter();
+        all.find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Sends it a signal, and wakes it so that it hears it.
+    pub fn signal(&self, signal: Signal) {
+        // One that is gone meanwhile has been told enough.
+        let _ = kill(id(self.pid), signal.number());
+        let _ = kill(id(self.pid), NixSignal::SIGCONT);
+    }
+}
+
+/// Makes this process the one that is given the orphans below it.
+pub fn adopt() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_child_subreaper(true)?;
+    Ok(())
+}
+
+/// The adopted processes that live. Those that have ended are reaped.
+pub fn adopted() -> Vec<Stray> {
+    let started = process::started();
+    let strangers = children().into_iter().filter(|pid| !started.contains(pid));
+    strangers.filter_map(look).collect()
+}
+
+/// Ends every child of this process but those that `spared` spares, and those
+/// that come to it in their place, until none is left; reaps them all.
+///
+/// Only children are signalled: their numbers cannot mean anybody else. How
+/// many there were.
+pub fn end_all(spared: impl Fn(&Stray) -> bool) -> usize {
+    let mut ended = BTreeSet::new();
+    loop {
+        let doomed: Vec<Stray> = children()
+            .into_iter()
+            .filter_map(look)
+            .filter(|stray| !spared(stray))
+            .collect();
+        if doomed.is_empty() {
+            return ended.len();
+        }
+        for stray in &doomed {
+            stray.signal(Signal::Kill);
+            ended.insert(stray.pid);
+        }
+        for stray in doomed {
+            // SIGKILL leaves nothing to wait for but the end.
+            let _ = waitpid(id(stray.pid), None);
+        }
+    }
+}
+
+/// Ends everything that was adopted, but what a build left to serve the next:
+/// to be called when nothing that was started here runs. How many there were.
+pub fn end_left_behind() -> usize {
+    let session = own_session();
+    end_all(|stray| is_build_daemon(stray, session))
+}
+
+/// Whether an adopted process is one that Cargo started to outlive the build,
+/// and no role's.
+pub fn is_build_daemon(stray: &Stray, session: u32) -> bool {
+    stray.session != session
+        && stray.variable(BUILD).is_some()
+        && stray.variable(launch::TOKEN).is_none()
+}
+
+/// The session of this process.
+pub fn own_session() -> u32 {
+    getsid(None).map_or(0, |session| session.as_raw().unsigned_abs())
+}
+
+/// Ends every process of this user that carries `token` in its environment, or
+/// is of a session that began with such a one; how many there were.
+///
+/// Each is held by a descriptor before it is looked at, so that its number
+/// cannot come to mean another one.
+#[cfg(target_os = "linux")]
+pub fn sweep(token: &str) -> usize {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+    let mut ended = BTreeSet::new();
+    let mut sessions = BTreeSet::new();
+    loop {
+        let mut found = false;
+        for pid in all() {
+            let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            let held = number.map(|pid| pidfd_open(pid, PidfdFlags::empty()));
+            let Some(Ok(held)) = held else {
+                continue;
+            };
+            let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let Some((state, _, session)) = parse_stat(&stat) else {
+                continue;
+            };
+            let marked = || {
+                let environment = environment(pid).into_iter();
+                environment
+                    .into_iter()
+                    .any(|(name, value)| name == launch::TOKEN && value == token)
+            };
+            if matches!(state, b'Z' | b'X') || !(sessions.contains(&session) || marked()) {
+                continue;
+            }
+            if session == pid {
+                sessions.insert(session);
+            }
+            found = true;
+            ended.insert(pid);
+            let _ = pidfd_send_signal(&held, Signal::KILL);
+        }
+        if !found {
+            return ended.len();
+        }
+    }
+}
+
+/// There is no way to look at the environment of other processes here.
+#[cfg(not(target_os = "linux"))]
+pub fn sweep(_: &str) -> usize {
+    0
+}
+
+/// When a process was started, in ticks since the machine was; none where
+/// there is no such process.
+pub fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    // The 22nd field of all; the third is the first behind the name.
+    fields.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+/// All processes that there are.
+fn all() -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    names
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect()
+}
+
+/// The children of all threads of this process.
+pub fn children() -> BTreeSet<u32> {
+    let mut children = BTreeSet::new();
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
+        return children;
+    };
+    for thread in threads.flatten() {
+        let list = std::fs::read_to_string(thread.path().join("children"));
+        let list = list.unwrap_or_default();
+        children.extend(
+            list.split_ascii_whitespace()
+                .filter_map(|pid| pid.parse::<u32>().ok()),
+        );
+    }
+    children
+}
+
+/// What there is to know of a child; `None` where it has ended, and it is
+/// reaped then.
+fn look(pid: u32) -> Option<Stray> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let (state, group, session) = parse_stat(&stat)?;
+    if matches!(state, b'Z' | b'X') {
+        let _ = waitpid(id(pid), Some(WaitPidFlag::WNOHANG));
+        return None;
+    }
+    Some(Stray {
+        pid,
+        group,
+        session,
+        environment: environment(pid),
+    })
+}
+
+/// The environment that a process was started with; empty where it is gone.
+pub fn environment(pid: u32) -> Vec<(String, String)> {
+    let block = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let variables = block.split(|byte| *byte == 0);
+    variables
+        .filter_map(|variable| {
+            let variable = String::from_utf8_lossy(variable);
+            let (name, value) = variable.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+/// State, group and session. The name before them may hold anything, so the
+/// last parenthesis is what they follow.
+pub fn parse_stat(stat: &[u8]) -> Option<(u8, u32, u32)> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    let mut fields = fields.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let _parent = fields.next()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    Some((state, group, session))
+}
+
+fn id(pid: u32) -> Pid {
+    // Numbers of processes are positive and fit, as the kernel gave them.
+    Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_a_stat_line_may_hold_anything() {
+        let line = b"17 (a) S 1 2 (x)) R 1 23 45 0 -1";
+        assert_eq!(parse_stat(line), Some((b'R', 23, 45)));
+        assert_eq!(parse_stat(b"17 (x"), None);
+        assert_eq!(parse_stat(b""), None);
+    }
+}

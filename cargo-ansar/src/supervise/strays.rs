@@ -1,0 +1,150 @@
+//! Which adopted processes belong to which role.
+//!
+//! What a role starts may leave its group, and lose its parent. It comes to the
+//! engine then, and belongs to its role all the same. Owns that attribution:
+//! by group, by the group or session of what was attributed before, by what its
+//! environment says. What cannot be attributed ends with the engine.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use ansar_runtime::contract::launch;
+
+use crate::host::clock;
+use crate::host::signal::Signal;
+use crate::host::strays::{Stray, adopted};
+
+/// The adopted processes of all roles.
+#[derive(Debug, Default)]
+pub struct Strays {
+    /// Whose group is whose.
+    groups: BTreeMap<u32, usize>,
+    /// The members by the names of their roles.
+    names: BTreeMap<String, usize>,
+    owned: BTreeMap<u32, (usize, Stray)>,
+    looked: Option<Instant>,
+}
+
+impl Strays {
+    /// Nothing is adopted yet.
+    pub fn new(names: impl IntoIterator<Item = (String, usize)>) -> Self {
+        Self {
+            names: names.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// A member has started a group.
+    pub fn started(&mut self, member: usize, group: u32) {
+        self.groups.insert(group, member);
+    }
+
+    /// Whether a member has strays that live, as seen no earlier than `since`.
+    /// Many that ask in one moment are answered from one look.
+    pub fn any_of(&mut self, member: usize, since: Instant) -> bool {
+        if self.looked.is_none_or(|looked| looked < since) {
+            self.looked = Some(clock::instant());
+            self.look(adopted());
+        }
+        self.owned.values().any(|(owner, _)| *owner == member)
+    }
+
+    /// Sends a signal to the strays of a member.
+    pub fn signal(&self, member: usize, signal: Signal) {
+        let owned = self.owned.values().filter(|(owner, _)| *owner == member);
+        owned.for_each(|(_, stray)| stray.signal(signal));
+    }
+
+    fn look(&mut self, adopted: Vec<Stray>) {
+        let mut owned = BTreeMap::new();
+        for stray in adopted {
+            if let Some(member) = self.owner(&stray) {
+                owned.insert(stray.pid, (member, stray));
+            }
+        }
+        self.owned = owned;
+    }
+
+    fn owner(&self, stray: &Stray) -> Option<usize> {
+        if let Some((member, _)) = self.owned.get(&stray.pid) {
+            return Some(*member);
+        }
+        if let Some(member) = self.groups.get(&stray.group) {
+            return Some(*member);
+        }
+        let kin = self.owned.values().find(|(_, other)| {
+            other.group == stray.group
+                || (other.session == stray.session && other.pid == other.session)
+        });
+        if let Some((member, _)) = kin {
+            return Some(*member);
+        }
+        let role = stray.variable(launch::ROLE)?;
+        self.names.get(role).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stray(pid: u32, group: u32, session: u32, role: Option<&str>) -> Stray {
+        let role = role.map(|role| (launch::ROLE.to_owned(), role.to_owned()));
+        Stray {
+            pid,
+            group,
+            session,
+            environment: role.into_iter().collect(),
+        }
+    }
+
+    fn strays() -> Strays {
+        let mut strays = Strays::new([("a-0".to_owned(), 0), ("b-0".to_owned(), 1)]);
+        strays.started(0, 100);
+        strays.started(1, 200);
+        strays
+    }
+
+    fn owners(strays: &Strays) -> Vec<(u32, usize)> {
+        let owned = strays.owned.iter();
+        owned.map(|(pid, (member, _))| (*pid, *member)).collect()
+    }
+
+    #[test]
+    fn a_stray_belongs_to_whose_group_it_is_in() {
+        let mut strays = strays();
+        strays.look(vec![stray(101, 100, 1, None), stray(201, 200, 1, None)]);
+        assert_eq!(owners(&strays), [(101, 0), (201, 1)]);
+    }
+
+    #[test]
+    fn one_that_left_its_group_is_known_by_its_environment() {
+        let mut strays = strays();
+        strays.look(vec![
+            stray(150, 150, 150, Some("b-0")),
+            stray(160, 160, 160, None),
+        ]);
+        assert_eq!(owners(&strays), [(150, 1)]);
+    }
+
+    #[test]
+    fn one_without_an_environment_is_known_by_its_kin() {
+        let mut strays = strays();
+        let first = stray(150, 150, 150, Some("b-0"));
+        strays.look(vec![first.clone()]);
+        strays.look(vec![
+            first,
+            stray(151, 150, 150, None),
+            stray(152, 152, 150, None),
+        ]);
+        assert_eq!(owners(&strays), [(150, 1), (151, 1), (152, 1)]);
+    }
+
+    #[test]
+    fn what_has_ended_is_forgotten() {
+        let mut strays = strays();
+        strays.look(vec![stray(101, 100, 1, None)]);
+        strays.look(Vec::new());
+        assert!(owners(&strays).is_empty());
+    }
+}
