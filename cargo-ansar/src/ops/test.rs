@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ansar_runtime::contract::line::Level;
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::line::{Level, Line, STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 
 use super::Error;
@@ -26,7 +27,6 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::search::{RolePattern, RoleSearch};
 use crate::suite::verdict::{Failure, Verdict};
 use crate::supervise::group::{Part, Policy};
-use ansar_runtime::contract::layout::Area;
 
 /// What to test, and how.
 #[derive(Debug)]
@@ -241,7 +241,7 @@ const MOST_ROLES: usize = 5;
 /// How much of a log is looked at.
 const REACH: u64 = 256 * 1024;
 
-/// The lines that may tell why: the last ones of each failed role, and those
+/// The lines that may tell why, of those that are meant for a person: the last ones of each failed role, and those
 /// of operational roles in the second around a failure.
 fn context<'r>(
     home: &Home,
@@ -256,7 +256,10 @@ fn context<'r>(
         let folder = home.folder(Area::Logs, role);
         // A log that cannot be read explains nothing.
         let lines = last_lines(&folder, REACH, count, |line| {
-            written_at(line).is_some_and(|stamp| stamp >= &*since && chosen(stamp))
+            Line::parse(line).is_some_and(|line| {
+                let said = Level::Console.shows(line.tag) || line.tag == Tag::Continued;
+                said && line.stamp >= &*since && chosen(line.stamp)
+            })
         });
         let lines = lines.unwrap_or_default();
         if !lines.is_empty() {
@@ -289,12 +292,7 @@ fn second_around(failure: &Failure) -> (String, String) {
     (stamp(from), stamp(to))
 }
 
+/// A time as log lines have it; such stamps compare as texts.
 fn stamp(at: Timestamp) -> String {
-    at.strftime(ansar_runtime::contract::line::STAMP_FORMAT)
-        .to_string()
-}
-
-/// The time stamp of a stored line; stamps compare as texts.
-fn written_at(line: &str) -> Option<&str> {
-    ansar_runtime::contract::line::Line::parse(line).map(|line| line.stamp)
+    at.strftime(STAMP_FORMAT).to_string()
 }
