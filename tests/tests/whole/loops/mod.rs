@@ -8,6 +8,7 @@ mod interrupts;
 mod operational;
 mod places;
 mod streams;
+mod together;
 mod verdicts;
 
 use std::fs;

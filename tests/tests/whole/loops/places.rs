@@ -118,6 +118,16 @@ fn with_a_home_deeper_than_a_socket_can_be() {
 }
 
 #[test]
+fn a_home_whose_making_was_killed_is_finished() {
+    let group = Group::of(&[SERVER, CLIENT]);
+    for folder in ["bin", "entry", "engine"] {
+        fs::create_dir_all(group.home().join(folder)).expect("it is new");
+    }
+    group.write(".ansar-home/.gitignore", "*\n");
+    group.test([]).run().success().stdout_is(PASSED);
+}
+
+#[test]
 fn a_folder_that_is_no_home_is_not_made_one() {
     let group = Group::of(&[SERVER, CLIENT]);
     let failed = group.test(["--home-path", "test-fixtures"]).run();
