@@ -9,12 +9,11 @@
 //! copy of it in which cargo finds everything fresh.
 //!
 //! Libraries and executables are linked, not copied, since every tool that
-//! makes one makes a new file; so is what belongs to dependencies. All else is
-//! copied, for cargo writes the fingerprints of members in place: through a
-//! link it would tell the template, and every other test, that what was built
-//! here was built there.
+//! makes one makes a new file. All else is copied, for cargo writes fingerprints
+//! in place, those of dependencies too where a test has them built otherwise:
+//! through a link it would tell the template, and every other test, that what
+//! was built here was built there.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io::{self, Write};
 use std::ops::Deref;
@@ -237,27 +236,12 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether tools that write this file make a new one, or nobody writes it.
+/// Whether tools that write this file make a new one.
 fn is_made_anew(path: &Path, metadata: &Metadata) -> bool {
     let extension = path.extension().unwrap_or_default();
     let is_library = ["rlib", "rmeta", "so"].iter().any(|it| extension == *it);
     let is_executable = metadata.permissions().mode() & 0o111 != 0;
-    is_library || is_executable || is_of_a_dependency(path)
-}
-
-/// Whether this is a fingerprint, or the output of a build script, of a
-/// package that does not change: most files of a target folder are.
-fn is_of_a_dependency(path: &Path) -> bool {
-    let mut above = path
-        .ancestors()
-        .skip(1)
-        .map(|it| it.file_name().unwrap_or_default());
-    let mut below = OsStr::new("");
-    above.any(|name| {
-        let found = name == ".fingerprint" || name == "build";
-        let package = std::mem::replace(&mut below, name).to_string_lossy();
-        found && !MEMBERS.iter().any(|member| package.starts_with(member))
-    })
+    is_library || is_executable
 }
 
 fn copy_file(from: &Path, to: &Path, metadata: &Metadata) -> io::Result<()> {

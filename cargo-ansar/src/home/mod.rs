@@ -160,20 +160,31 @@ impl HomeError {
 
 impl Home {
     /// Makes a home: private to the user, and with every area in its place.
-    /// An area in `redirect` stands elsewhere.
+    /// An area in `redirect` stands elsewhere. What a killed command left of
+    /// the making of a home is finished.
     pub fn create(
         root: &Path,
         workspace: Option<&Path>,
         redirect: &BTreeMap<Area, PathBuf>,
         id: String,
     ) -> Result<Self, HomeError> {
+        if files::is_file(root) {
+            return Err(HomeError::Occupied(root.to_owned()));
+        }
+        let was_there = files::is_folder(root);
+        files::make_private_folders(root)?;
+        // Whoever makes the same home at this moment is waited for.
+        let _making = lock::lock_folder(root).map_err(|source| HomeError::Lock {
+            path: root.to_owned(),
+            source,
+        })?;
         if root.join(HOME_FILE).exists() {
             return Err(HomeError::Exists(root.to_owned()));
         }
-        let was_there = files::is_folder(root);
-        if files::is_file(root) || !files::names(root)?.is_empty() {
+        if !is_unfinished(root)? {
             return Err(HomeError::Occupied(root.to_owned()));
         }
+        files::clear_leftovers(root)?;
         let home = Self {
             root: root.to_owned(),
             file: HomeFile {
@@ -201,12 +212,11 @@ impl Home {
     }
 
     fn fill(&self) -> Result<(), HomeError> {
-        files::make_private_folders(&self.root)?;
         for area in Area::ALL {
             files::make_private_folders(&self.area(area))?;
         }
         files::make_private_folders(&self.engines())?;
-        files::replace(&self.root.join(".gitignore"), b"*\n", 0o600)?;
+        files::replace(&self.root.join(GITIGNORE), EVERYTHING, 0o600)?;
         // Last: a home that says what it is, is whole.
         write_json(&self.root.join(HOME_FILE), &self.file)
     }
@@ -283,7 +293,7 @@ impl Home {
 
     /// Where engines can be reached.
     pub fn engines(&self) -> PathBuf {
-        self.root.join("engine")
+        self.root.join(ENGINES)
     }
 
     /// Where what gave way in a conflict is kept.
@@ -390,6 +400,31 @@ impl Home {
             .map(|(_, path)| path.as_path())
             .chain([self.root.as_path()])
     }
+}
+
+const ENGINES: &str = "engine";
+const GITIGNORE: &str = ".gitignore";
+const EVERYTHING: &[u8] = b"*\n";
+
+/// Whether nothing stands there, beyond what is left of the making of a home
+/// that was killed: nothing of it is worth anything to anybody.
+fn is_unfinished(root: &Path) -> Result<bool, HomeError> {
+    let leftovers = files::leftovers(root)?;
+    let is_made = |name: &str| name == ENGINES || Area::ALL.iter().any(|area| area.name() == name);
+    for name in files::names(root)? {
+        let path = root.join(&name);
+        let is_ours = if name == GITIGNORE {
+            files::read_if_there(&path)?.is_some_and(|bytes| bytes == EVERYTHING)
+        } else if name.to_str().is_some_and(is_made) {
+            files::names(&path).is_ok_and(|names| names.is_empty())
+        } else {
+            leftovers.contains(&path)
+        };
+        if !is_ours {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Reads a file of JSON; `None` where there is no such file.

@@ -53,6 +53,14 @@ pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
     }
 }
 
+/// Takes the lock that a folder itself is, waiting while somebody else holds
+/// it; nothing is written.
+pub fn lock_folder(path: &Path) -> io::Result<Lock> {
+    let folder = File::open(path)?;
+    folder.lock()?;
+    Ok(Lock { _file: folder })
+}
+
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)

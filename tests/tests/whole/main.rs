@@ -4,3 +4,4 @@ mod commands;
 mod component;
 mod floors;
 mod harness;
+mod loops;

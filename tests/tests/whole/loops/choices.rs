@@ -1,0 +1,113 @@
+//! Which roles are run, how many at once, and when that ends.
+
+use super::{CLIENT, Group, PASSED, SERVER, only_place, roles};
+
+const SNOOZE: &str = r#"test-snooze = { executable = "snooze", settings = { seconds = 600 } }"#;
+
+/// Four clients, `test-client-0` to `test-client-3`.
+fn clients() -> String {
+    CLIENT
+        .replace("test-client", "\"test-client-{number}\"")
+        .replace("settings", "count = 4, settings")
+}
+
+#[test]
+fn a_search_narrows_the_test_roles() {
+    let group = Group::of(&[SERVER, CLIENT, &clients(), SNOOZE]);
+    for (search, found) in [
+        (
+            ["test-client-[02]"].as_slice(),
+            ["test-client-0", "test-client-2"].as_slice(),
+        ),
+        (
+            &["test-client", "test-client-1"],
+            &["test-client", "test-client-1"],
+        ),
+        (
+            &["-i", "test-client-.*", "--executable", "client"],
+            &["test-client"],
+        ),
+    ] {
+        let listed = group.test([]).arg("--list").args(search).run();
+        assert_eq!(listed.success().stdout.lines().collect::<Vec<_>>(), found);
+        let ran = group.test([]).args(search).run();
+        assert_eq!(roles(ran.success()), found);
+    }
+}
+
+#[test]
+fn a_list_builds_and_makes_nothing() {
+    let group = Group::of(&[SERVER, CLIENT, SNOOZE]);
+    group.remove("target");
+    let listed = group.test(["--list"]).run();
+    listed.success().stdout_is("test-client\ntest-snooze\n");
+    listed.check(listed.stderr.is_empty(), || "expected silence".to_owned());
+    assert!(!group.home().exists() && !group.path().join("target").exists());
+}
+
+#[test]
+fn nothing_that_matches_is_said_before_anything_is_built() {
+    let group = Group::of(&[SERVER, CLIENT]);
+    group.edit(super::CLIENT_RS, "Connected to", "Joined to");
+    for flags in [["nobody"].as_slice(), &["--list", "nobody"], &["server-0"]] {
+        let output = group.test([]).args(flags).run();
+        output
+            .code(4)
+            .stdout_is("")
+            .stderr_has("no test role matches `")
+            .stderr_has("hint: see them with `cargo ansar test --list`")
+            .stderr_lacks("Compiling");
+    }
+    let wrong = group.test(["test-("]).run();
+    wrong.code(2).stderr_has("`test-(`");
+}
+
+#[test]
+fn prepared_and_not_run() {
+    let group = Group::demo();
+    let prepared = group.test(["--no-run"]).run();
+    prepared
+        .success()
+        .stdout_is("")
+        .stderr_has("Deploying")
+        .stderr_lacks("Testing");
+    assert!(group.home().join("bin/client").is_file());
+    let ran = group.test([]).run();
+    ran.success().stdout_is(PASSED).stderr_lacks("Deploying");
+}
+
+#[test]
+fn one_at_a_time() {
+    let group = Group::of(&[SERVER, &clients()]);
+    let output = group.test(["-j", "1", "-v"]).run();
+    output.success();
+    let life: Vec<&str> = output
+        .stderr
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| line.contains(" test-client-"))
+        .filter(|line| !line.starts_with("Ready"))
+        .map(|line| line.split(' ').next().unwrap_or_default())
+        .collect();
+    assert_eq!(life, ["Started", "Ended"].repeat(4), "{}", output.stderr);
+    group.test(["-j", "0"]).run().code(2);
+}
+
+#[test]
+fn the_first_failure_ends_it_all_where_asked_for() {
+    let group = Group::of(&[SERVER, r#"test-panics = { executable = "panics" }"#, SNOOZE]);
+    let output = group.test(["--fail-fast"]).run();
+    output.code(100).stderr_has("after the first failure");
+    assert!(only_place(&output).text.starts_with("test-panics: "));
+    assert_eq!(roles(&output), ["test-panics", "test-snooze"]);
+    group.is_still();
+}
+
+#[test]
+fn a_timeout_that_is_none_is_wrong_usage() {
+    let group = Group::of(&[SERVER, CLIENT]);
+    for time in ["0", "-1", "soon", "0s"] {
+        let flag = format!("--timeout={time}");
+        group.test([&flag]).run().code(2).stdout_is("");
+    }
+}

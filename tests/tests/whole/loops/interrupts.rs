@@ -1,0 +1,135 @@
+//! Control-c and SIGTERM, at several moments: a graceful end, with nothing
+//! left, after which the next run works.
+
+use tests::{Output, Running, Signal};
+
+use super::builds::Gate;
+use super::{CLIENT, CLIENT_RS, Group, PASSED, SERVER, ZOMBIE};
+
+const HANGS: &str = r#"test-hangs = { executable = "hangs" }"#;
+const STUBBORN: &str = r#"stubborn-0 = { executable = "stubborn" }"#;
+const KILLED: &str = "role `stubborn-0` did not stop in time and was killed";
+
+/// Both ways to ask for an end, and the exit codes that answer.
+const ENDS: [(Signal, i32); 2] = [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)];
+
+/// The waiting is told after 1 s, 2 s and 4 s: one that is over within the
+/// grace time of 5 s is told no more often.
+#[track_caller]
+fn ended_within_grace(output: &Output) {
+    let told = output.log("Waiting for").len();
+    output.check(told <= 3, || format!("told {told} times to wait"));
+}
+
+/// Nothing runs, and the next run, without the misbehaving roles, passes.
+#[track_caller]
+fn all_is_well_after(group: &Group) {
+    group.is_still();
+    group.describe(&[SERVER, ZOMBIE, CLIENT]);
+    group.test([]).run().success().stdout_is(PASSED);
+}
+
+#[test]
+fn while_cargo_builds() {
+    for (signal, code) in ENDS {
+        let group = Group::demo();
+        group.test([]).run().success();
+        group.edit(CLIENT_RS, "Connected to", "Joined to");
+        let gate = Gate::before(&group, "client");
+        let running = gate.holds(group.test([])).start();
+        gate.wait();
+        running.signal(signal);
+        let output = running.wait();
+        output.code(code).stdout_is("").stderr_lacks("Testing");
+        all_is_well_after(&group);
+        assert!(group.log("test-client").contains("Joined to"));
+    }
+}
+
+#[test]
+fn right_after_testing_began() {
+    for (signal, code) in ENDS {
+        let group = Group::of(&[SERVER, ZOMBIE, CLIENT, HANGS]);
+        let running = group.test([]).start();
+        running.wait_for("Testing");
+        running.signal(signal);
+        let output = running.wait();
+        output.code(code).stderr_has("Interrupted");
+        ended_within_grace(&output);
+        all_is_well_after(&group);
+    }
+}
+
+#[test]
+fn while_a_test_hangs_beside_a_stubborn_role() {
+    for (signal, code) in ENDS {
+        let group = Group::of(&[SERVER, STUBBORN, CLIENT, HANGS]);
+        let running = group.test(["--debug-level=CONSOLE"]).start();
+        running.wait_for("Hanging");
+        running.wait_for("Ignoring every signal");
+        running.signal(signal);
+        let output = running.wait();
+        // What was found before is reported.
+        output.code(code).stdout_has(PASSED).stderr_has(KILLED);
+        ended_within_grace(&output);
+        all_is_well_after(&group);
+    }
+}
+
+/// A run whose test has passed, and whose stubborn role is waited for.
+fn stopping(group: &Group) -> Running<'_> {
+    let running = group.test([]).start();
+    running.wait_for("Waiting for stubborn-0 to stop");
+    running
+}
+
+#[test]
+fn during_the_stop() {
+    let group = Group::of(&[SERVER, STUBBORN, CLIENT]);
+    let running = stopping(&group);
+    running.signal(Signal::SIGTERM);
+    let output = running.wait();
+    output.code(143).stdout_has(PASSED).stderr_has(KILLED);
+    ended_within_grace(&output);
+    all_is_well_after(&group);
+}
+
+#[test]
+fn a_stubborn_role_is_killed_after_the_grace_time_and_fails_nothing() {
+    let group = Group::of(&[SERVER, STUBBORN, CLIENT]);
+    let output = group.test([]).run();
+    output.success().stdout_is(PASSED).stderr_has(KILLED);
+    ended_within_grace(&output);
+    group.is_still();
+}
+
+#[test]
+fn a_second_one_is_immediate() {
+    let group = Group::of(&[SERVER, STUBBORN, CLIENT]);
+    let mut running = stopping(&group);
+    running.signal_group(Signal::SIGINT);
+    assert!(running.outlives_its_signals());
+    // Two signals at once are one.
+    running.wait_for_next("Waiting for stubborn-0 to stop");
+    running.wait_for_next("Waiting for stubborn-0 to stop");
+    running.signal_group(Signal::SIGINT);
+    let output = running.wait();
+    output.code(130);
+    // The next time to tell would have come before the end of the grace time.
+    assert_eq!(output.log("Waiting for").len(), 2);
+    all_is_well_after(&group);
+}
+
+#[test]
+fn while_it_waits_for_the_home() {
+    let group = Group::of(&[SERVER, CLIENT, HANGS]);
+    let first = group.test(["--debug-level=CONSOLE"]).start();
+    first.wait_for("Hanging");
+    let second = group.test([]).start();
+    second.wait_for("another command");
+    second.signal(Signal::SIGINT);
+    second.wait().code(130).stdout_is("");
+    first.signal(Signal::SIGINT);
+    first.wait().code(130).stdout_has(PASSED);
+    all_is_well_after(&group);
+}

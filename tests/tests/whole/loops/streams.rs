@@ -1,0 +1,68 @@
+//! Whatever is done to its streams, a run ends with its own verdict, or says
+//! that nobody will have read it.
+
+use super::{Group, PASSED};
+
+#[test]
+fn a_closed_stdout_is_no_failure() {
+    let group = Group::demo();
+    let output = group.test([]).redirected(">&-").run();
+    output.success().stderr_has("Passed").stderr_lacks("error");
+}
+
+#[test]
+fn a_full_disk_under_stdout_is_said_and_has_a_code_of_its_own() {
+    let group = Group::demo();
+    let output = group.test([]).redirected(">/dev/full").run();
+    output
+        .code(110)
+        .stderr_has("failed to write to stdout: No space left");
+    group.is_still();
+}
+
+#[test]
+fn a_reader_that_has_left_is_no_failure() {
+    let group = Group::demo();
+    group.test([]).run().success();
+    let (reader, writer) = std::io::pipe().expect("a pipe is made");
+    drop(reader);
+    let output = group.test([]).stdout(writer).run();
+    output.success().stderr_has("Passed").stderr_lacks("error");
+
+    // The verdict stays what it is.
+    group.remove(super::WORDS);
+    let (reader, writer) = std::io::pipe().expect("a pipe is made");
+    drop(reader);
+    let output = group.test([]).stdout(writer).run();
+    output.code(100).stderr_has("Failed").stderr_lacks("error");
+}
+
+#[test]
+fn a_closed_stderr_keeps_the_verdict() {
+    let group = Group::demo();
+    let output = group.test([]).redirected("2>&-").run();
+    output.success().stdout_is(PASSED);
+}
+
+#[test]
+fn closed_standard_streams_all_at_once_are_no_failure() {
+    let group = Group::demo();
+    group.test([]).redirected("<&- >&- 2>&-").run().success();
+}
+
+#[test]
+fn log_lines_are_shown_where_asked_for_and_quiet_is_quiet() {
+    let group = Group::demo();
+    let output = group.test(["--debug-level=CONSOLE"]).run();
+    output
+        .success()
+        .stdout_is(PASSED)
+        .stderr_has("Connected to ");
+    let output = group.test(["-q"]).run();
+    output
+        .success()
+        .stdout_is(PASSED)
+        .check(output.stderr.is_empty(), || {
+            "expected silence on stderr".to_owned()
+        });
+}

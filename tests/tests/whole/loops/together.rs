@@ -1,0 +1,50 @@
+//! Two runs in one home.
+
+use super::builds::Gate;
+use super::{CLIENT_RS, Group, PASSED, SERVER_RS, only_place};
+
+#[test]
+fn several_at_once_make_one_home_and_all_pass() {
+    let group = Group::demo();
+    let running: Vec<_> = (0..3).map(|_| group.test([]).start()).collect();
+    for running in running {
+        running.wait().success().stdout_is(PASSED);
+    }
+    group.is_still();
+}
+
+#[test]
+fn the_second_waits_and_judges_what_was_saved_in_the_meantime() {
+    let group = Group::demo();
+    group.test([]).run().success();
+    group.edit(SERVER_RS, "Accepted on", "Taken on");
+    let gate = Gate::before(&group, "server");
+    let first = gate.holds(group.test([])).start();
+    gate.wait();
+    let second = group.test([]).start();
+    let waits = second.wait_for("another command");
+    assert!(waits.contains("Blocking waiting for "), "{waits}");
+    group.edit(CLIENT_RS, "b\"eager\"", "b\"keen\"");
+    gate.open();
+    first.wait().success().stdout_is(PASSED);
+    let second = second.wait();
+    second.code(100);
+    assert!(only_place(&second).text.contains("b\"keen\""));
+    assert!(group.log("server-0").contains("Taken on"));
+}
+
+#[test]
+fn homes_apart_do_not_wait_for_each_other() {
+    let group = Group::of(&[r#"test-hangs = { executable = "hangs", timeout = "1s" }"#]);
+    let one = group
+        .test(["--home-path=one", "--debug-level=CONSOLE"])
+        .start();
+    one.wait_for("Hanging");
+    let other = group
+        .test(["--home-path=other", "--debug-level=CONSOLE"])
+        .start();
+    other.wait_for("Hanging");
+    for running in [one, other] {
+        running.wait().code(100).stderr_lacks("another command");
+    }
+}
