@@ -116,15 +116,15 @@ fn open(places: &Places, events: &Events) -> Result<Home, Error> {
     };
     workspace.needed_description()?;
     let id = environment::unique();
-    let home = match Home::create(&root, Some(&workspace.root), &BTreeMap::new(), id) {
-        // Another command was quicker.
-        Err(HomeError::Exists(_)) => Home::open(&root)?,
-        other => {
+    match Home::create(&root, Some(&workspace.root), &BTreeMap::new(), id) {
+        Ok(home) => {
             events.emit(Kind::HomeCreated { home: root });
-            other?
+            Ok(home)
         }
-    };
-    Ok(home)
+        // Another command was quicker.
+        Err(HomeError::Exists(_)) => Ok(Home::open(&root)?),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Takes the home's lock; waits, and says so, while somebody else has it.

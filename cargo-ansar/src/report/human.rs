@@ -112,7 +112,7 @@ fn stopping(shell: &mut Shell, roles: usize, why: StopReason) {
     let why = match why {
         StopReason::Finished if !shell.tells(Verbosity::Verbose) => return,
         StopReason::Finished => "",
-        StopReason::Interrupted => ", again to kill",
+        StopReason::Interrupted => "; once more kills them",
         StopReason::FailFast => " after the first failure",
         StopReason::Broken => ", since one that tests need has failed",
     };

@@ -134,13 +134,15 @@ fn a_folder_that_is_no_home_is_not_made_one() {
     failed
         .code(96)
         .stdout_is("")
-        .stderr_has("is not empty and not a home");
+        .stderr_has("is not a home, and not an empty folder");
     assert!(!group.path().join("test-fixtures/bin").exists());
     for file in ["mine/bin/tool", "own/.gitignore"] {
         group.write(file, "of the user");
         let folder = file.split('/').next().expect("it has a folder");
         let failed = group.test(["--home-path", folder]).run();
-        failed.code(96).stderr_has("is not empty and not a home");
+        failed
+            .code(96)
+            .stderr_has("is not a home, and not an empty folder");
         assert_eq!(group.read(file), "of the user");
     }
 }
