@@ -3,3 +3,4 @@
 mod component;
 mod floors;
 mod harness;
+mod left_behind;
