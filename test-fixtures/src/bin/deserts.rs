@@ -1,6 +1,6 @@
 //! Misbehaves: leaves a grandchild that hides from everybody who looks for it.
 //!
-//! It has a session of its own, no environment and no descriptors, and it
+//! It has a session of its own, no environment and no streams, and it
 //! ignores SIGINT. What is left of it is the mark on its command line.
 
 use std::process::{Command, ExitCode, Stdio};
