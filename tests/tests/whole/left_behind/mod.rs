@@ -1,5 +1,6 @@
 //! Whatever is killed, and how, nothing stays.
 
+mod engines;
 mod kills;
 
 use tests::{Workspace, loopback};
