@@ -1,7 +1,10 @@
 //! Whatever is killed, and how, nothing stays.
 
+mod commands;
+mod daemons;
 mod engines;
 mod kills;
+mod places;
 
 use tests::{Workspace, loopback};
 
