@@ -43,7 +43,7 @@ const ABORTED: Returns = Returns::Message("ansar.create.lifecycle.Aborted");
 const REPORT: Returns = Returns::Message("ansar.create.test.TestReport");
 
 /// Every fixture. `client` stands for itself without a server.
-pub const FIXTURES: [Fixture; 13] = [
+pub const FIXTURES: [Fixture; 14] = [
     fixture("noop", Ends::Itself, ACK, "Log this and exit"),
     fixture("snooze", Ends::Itself, ACK, "Do nothing for 2.0 seconds"),
     fixture(
@@ -80,6 +80,7 @@ pub const FIXTURES: [Fixture; 13] = [
     ),
     fixture("prints", Ends::Itself, REPORT, "a stray print"),
     fixture("strays", Ends::Itself, ACK, "Left ("),
+    fixture("deserts", Ends::Stopped, ABORTED, "Left ("),
     fixture("floods", Ends::Itself, ACK, "Line 99999 of 100000"),
     fixture("talks", Ends::Itself, REPORT, "Talking of Children"),
 ];

@@ -32,5 +32,5 @@ pub use notices::Notices;
 pub use output::Output;
 pub use program::Program;
 pub use running::Running;
-pub use sandbox::{Sandbox, loopback};
+pub use sandbox::{Sandbox, children_of, loopback, processes_named};
 pub use workspace::Workspace;

@@ -170,6 +170,33 @@ impl Drop for Sandbox {
     }
 }
 
+/// The processes that run now with `text` on their command line, whatever
+/// their environment: pid and command line.
+pub fn processes_named(text: &str) -> BTreeMap<i32, String> {
+    let entries = fs::read_dir("/proc").expect("there is a /proc");
+    entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let pid = path.file_name()?.to_str()?.parse().ok()?;
+            // One that has ended has no command line any more.
+            let command = fs::read(path.join("cmdline")).ok()?;
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            command.contains(text).then_some((pid, command))
+        })
+        .collect()
+}
+
+/// The children of a process, of all its threads; none where it is gone.
+pub fn children_of(pid: u32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let lists = threads
+        .map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    let lists: Vec<String> = lists.collect();
+    let pids = lists.iter().flat_map(|list| list.split_ascii_whitespace());
+    pids.filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// A loopback address that no other test has, so that components keep their
 /// ports while tests run side by side.
 pub fn loopback() -> Ipv4Addr {

@@ -162,13 +162,17 @@ pub fn sweep(_: &str) -> usize {
 }
 
 /// When a process was started, in ticks since the machine was; none where
-/// there is no such process.
+/// there is no such process, or nobody has taken note of its end yet.
 pub fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    // The 22nd field of all; the third is the first behind the name.
-    fields.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+    let mut fields = fields.split_ascii_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    // The 22nd field of all; the third, the state, is the first behind the name.
+    fields.nth(22 - 4)?.parse().ok()
 }
 
 /// All processes that there are.

@@ -466,7 +466,7 @@ impl Engine {
         if let Some(group) = role.group {
             // One that is gone meanwhile has been told enough.
             let _ = signal::send_to_group(group, signal);
-            self.strays.borrow().signal(member, signal);
+            self.strays.borrow_mut().signal(member, signal);
         }
     }
 

@@ -22,6 +22,9 @@ pub struct Strays {
     /// The members by the names of their roles.
     names: BTreeMap<String, usize>,
     owned: BTreeMap<u32, (usize, Stray)>,
+    /// The last signal that each member was sent: what comes to light only
+    /// after it, as the one that started it died of it, hears it then.
+    told: BTreeMap<usize, Signal>,
     looked: Option<Instant>,
 }
 
@@ -44,25 +47,39 @@ impl Strays {
     pub fn any_of(&mut self, member: usize, since: Instant) -> bool {
         if self.looked.is_none_or(|looked| looked < since) {
             self.looked = Some(clock::instant());
-            self.look(adopted());
+            for (stray, signal) in self.look(adopted()) {
+                stray.signal(signal);
+            }
         }
         self.owned.values().any(|(owner, _)| *owner == member)
     }
 
-    /// Sends a signal to the strays of a member.
-    pub fn signal(&self, member: usize, signal: Signal) {
+    /// Sends a signal to the strays of a member, and to those that are found
+    /// to be after this.
+    pub fn signal(&mut self, member: usize, signal: Signal) {
+        self.told.insert(member, signal);
         let owned = self.owned.values().filter(|(owner, _)| *owner == member);
         owned.for_each(|(_, stray)| stray.signal(signal));
     }
 
-    fn look(&mut self, adopted: Vec<Stray>) {
+    /// Finds out whose these are; those that were not known, and what they
+    /// are to hear.
+    fn look(&mut self, adopted: Vec<Stray>) -> Vec<(Stray, Signal)> {
         let mut owned = BTreeMap::new();
+        let mut late = Vec::new();
         for stray in adopted {
-            if let Some(member) = self.owner(&stray) {
-                owned.insert(stray.pid, (member, stray));
+            let Some(member) = self.owner(&stray) else {
+                continue;
+            };
+            if let Some(signal) = self.told.get(&member)
+                && !self.owned.contains_key(&stray.pid)
+            {
+                late.push((stray.clone(), *signal));
             }
+            owned.insert(stray.pid, (member, stray));
         }
         self.owned = owned;
+        late
     }
 
     fn owner(&self, stray: &Stray) -> Option<usize> {
@@ -138,6 +155,19 @@ mod tests {
             stray(152, 152, 150, None),
         ]);
         assert_eq!(owners(&strays), [(150, 1), (151, 1), (152, 1)]);
+    }
+
+    #[test]
+    fn one_that_is_found_late_hears_what_its_member_was_told() {
+        let mut strays = strays();
+        strays.signal(1, Signal::Kill);
+        let found = vec![
+            stray(150, 150, 150, Some("a-0")),
+            stray(160, 160, 160, Some("b-0")),
+        ];
+        let late = strays.look(found.clone());
+        assert_eq!(late, [(found[1].clone(), Signal::Kill)]);
+        assert_eq!(strays.look(found), []);
     }
 
     #[test]

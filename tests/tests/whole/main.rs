@@ -4,4 +4,5 @@ mod commands;
 mod component;
 mod floors;
 mod harness;
+mod left_behind;
 mod loops;

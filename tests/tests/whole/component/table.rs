@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 
-use nix::sys::signal::kill;
+use nix::sys::signal::{kill, killpg};
 use nix::unistd::Pid;
 use test_fixtures::{Ends, FIXTURES, Fixture, Returns};
-use tests::{Output, Program, Sandbox, Signal, bins_of, loopback};
+use tests::{Output, Program, Sandbox, Signal, bins_of, loopback, processes_named};
 
 use super::{FAULTED, Home, this_parent};
 
@@ -137,21 +137,57 @@ fn prints() {
     holds("prints", &[]);
 }
 
-#[test]
-fn strays() {
-    let (sandbox, output) = holds("strays", &[]);
+/// The process that a fixture says it left.
+fn left(output: &Output) -> i32 {
     let log = output.log("Left (");
     let pid = log[0]
         .rsplit_once("Left (")
         .map(|(_, pid)| pid.trim_end_matches(')'));
-    let pid: i32 = pid
-        .and_then(|pid| pid.parse().ok())
-        .expect("a pid is logged");
+    pid.and_then(|pid| pid.parse().ok())
+        .expect("a pid is logged")
+}
+
+#[test]
+fn strays() {
+    let (sandbox, output) = holds("strays", &[]);
+    let pid = left(&output);
     let left: Vec<_> = sandbox.processes().into_keys().collect();
     assert_eq!(left, [pid], "only the grandchild is left");
     kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the grandchild is there");
     let gone = tests::eventually(|| sandbox.processes().is_empty().then_some(()));
     assert_eq!(gone, Some(()));
+}
+
+#[test]
+fn deserts() {
+    let mark = format!("deserter-{}", loopback());
+    let (sandbox, output) = holds("deserts", &[&format!("--mark={mark}")]);
+    let pid = left(&output);
+    // It hides in a moment of its own.
+    let hidden = tests::eventually(|| {
+        let hidden = ignores(pid, Signal::SIGINT) && has_no_streams(pid);
+        (hidden && sandbox.processes().is_empty()).then_some(())
+    });
+    assert!(hidden.is_some(), "{:?}", sandbox.processes());
+    assert!(processes_named(&mark).contains_key(&pid));
+    // A session of its own is a group of its own.
+    killpg(Pid::from_raw(pid), Signal::SIGKILL).expect("the grandchild is there");
+    let gone = tests::eventually(|| processes_named(&mark).is_empty().then_some(()));
+    assert_eq!(gone, Some(()));
+}
+
+fn ignores(pid: i32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal as i32 - 1)) != 0)
+}
+
+fn has_no_streams(pid: i32) -> bool {
+    // A shell may keep one of its own above them.
+    let open = |number: &u8| std::fs::exists(format!("/proc/{pid}/fd/{number}"));
+    (0..=2).all(|number| open(&number).is_ok_and(|open| !open))
 }
 
 #[test]

@@ -1,0 +1,255 @@
+//! The command, which is the guardian, or its engine is ended at random
+//! moments.
+//!
+//! The work is done in a process of its own, this executable once more: it is
+//! a subreaper, so that whatever loses all its parents comes to it and is
+//! counted, however well it hides.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::kill;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use tests::{Running, Signal, Workspace, children_of, eventually, processes_named};
+
+use super::{describe, workspace};
+
+/// Set in the process that does the work.
+const INNER: &str = "ANSAR_KILL_INNER";
+/// How many times something is killed.
+const ROUNDS: &str = "ANSAR_KILL_ROUNDS";
+/// What the moments come from.
+const SEED: &str = "ANSAR_KILL_SEED";
+/// How many times it is without that.
+const USUAL_ROUNDS: u64 = 24;
+
+/// The grace time of the ladder.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long everything may take to be gone once nobody gives it grace.
+const GONE: Duration = Duration::from_secs(2);
+
+const STUBBORN: &str = r#"
+[workspace.metadata.ansar.role.stubborn-0]
+executable = "stubborn"
+"#;
+const CLIENT: &str = "test-fixtures/src/bin/client.rs";
+
+#[test]
+fn nothing_is_left_whatever_is_killed_whenever() {
+    let rounds = variable(ROUNDS).unwrap_or(USUAL_ROUNDS);
+    if variable(INNER).is_some() {
+        let seed = variable(SEED).expect("the outer process gives a seed");
+        return kill_again_and_again(seed, rounds);
+    }
+    let seed = variable(SEED).unwrap_or_else(|| fastrand::u64(..));
+    run_inner(seed, rounds);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what there is to vary is a number"
+)]
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Runs this test again, in a process that has no other.
+#[expect(clippy::disallowed_methods, reason = "tests start real processes")]
+#[expect(clippy::print_stderr, reason = "whoever repeats it needs the seed")]
+fn run_inner(seed: u64, rounds: u64) {
+    let (_, module) = module_path!().split_once("::").unwrap_or_default();
+    let name = format!("{module}::nothing_is_left_whatever_is_killed_whenever");
+    eprintln!("{SEED}={seed} {ROUNDS}={rounds}");
+    let this = std::env::current_exe().expect("this executable has a path");
+    let output = Command::new(this)
+        .args(["--exact", &name, "--nocapture"])
+        .envs([
+            (INNER, "1"),
+            (SEED, &seed.to_string()),
+            (ROUNDS, &rounds.to_string()),
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .expect("this executable runs");
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    eprintln!("{stderr}");
+    assert!(
+        output.status.success() && stdout.contains("1 passed"),
+        "{SEED}={seed} fails\n{stdout}"
+    );
+}
+
+/// When something is killed: some time after a line of the command.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// While it starts, and finds that there is nothing to do.
+    Begin,
+    /// While Cargo compiles.
+    Build,
+    /// While it deploys, or a moment later.
+    Deploy,
+    /// While roles start, become ready, and are tested.
+    Spawn,
+    /// While they stop.
+    Stop,
+}
+
+/// What is done.
+#[derive(Debug, Clone, Copy)]
+struct Blow {
+    phase: Phase,
+    /// How long after its line.
+    after: Duration,
+    signal: Signal,
+    /// To the engine instead of the command.
+    engine: bool,
+    /// With a role that ignores every signal.
+    stubborn: bool,
+}
+
+impl Blow {
+    fn any(random: &mut fastrand::Rng, round: u64) -> Self {
+        use Phase::{Begin, Build, Deploy, Spawn, Stop};
+
+        // Each phase again and again; a build takes longest, and Stop is short.
+        let phases = [Spawn, Build, Stop, Begin, Spawn, Deploy, Stop, Spawn];
+        let phase = phases[usize::try_from(round).unwrap_or(0) % phases.len()];
+        let most = match phase {
+            Begin => 150,
+            Build => 600,
+            Deploy => 60,
+            Spawn => 250,
+            Stop => 40,
+        };
+        let stubborn = round % 6 == 4;
+        let (signal, engine) = match random.u8(..4) {
+            0 => (Signal::SIGINT, false),
+            1 => (Signal::SIGTERM, false),
+            2 => (Signal::SIGKILL, false),
+            _ => (Signal::SIGKILL, true),
+        };
+        Self {
+            phase,
+            after: Duration::from_micros(random.u64(..most * 1000)),
+            signal,
+            engine,
+            stubborn,
+        }
+    }
+
+    /// How long everything may take to be gone.
+    fn limit(self) -> Duration {
+        match self.signal {
+            Signal::SIGKILL => GONE,
+            _ => GRACE + GONE,
+        }
+    }
+}
+
+fn kill_again_and_again(seed: u64, rounds: u64) {
+    set_child_subreaper(true).expect("Linux has subreapers");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let workspace = workspace("");
+    let first = workspace.ansar(["test"]).run();
+    first.success().stderr_has("Passed 3 checks");
+    for round in 0..rounds {
+        let blow = Blow::any(&mut random, round);
+        strike(&workspace, round, blow);
+    }
+    describe(&workspace, "");
+    let last = workspace.ansar(["test"]).run();
+    last.success().stderr_has("Passed 3 checks");
+}
+
+#[expect(clippy::print_stderr, reason = "a failure is explained by its rounds")]
+fn strike(workspace: &Workspace, round: u64, blow: Blow) {
+    describe(workspace, if blow.stubborn { STUBBORN } else { "" });
+    if let Phase::Build | Phase::Deploy = blow.phase {
+        let text = workspace.read(CLIENT);
+        workspace.write(CLIENT, &format!("{text}// {round}\n"));
+    }
+    let command = workspace.ansar(["test", "--verbose"]).start();
+    match blow.phase {
+        Phase::Begin => {}
+        Phase::Build => drop(command.wait_for("Compiling")),
+        Phase::Deploy => drop(command.wait_for("Deploying")),
+        Phase::Spawn => drop(command.wait_for("Testing")),
+        Phase::Stop => drop(command.wait_for("Stopping")),
+    }
+    let until = now() + blow.after;
+    pause(until);
+    let struck = now();
+    let hit = if blow.engine {
+        let engine = children_of(command.pid()).into_iter().next();
+        engine.is_some_and(|engine| kill(Pid::from_raw(engine), blow.signal).is_ok())
+    } else {
+        command.signal(blow.signal);
+        true
+    };
+    let gone = all_gone(workspace, &command, struck + blow.limit());
+    let took = now() - struck;
+    let output = command.wait();
+    eprintln!(
+        "round {round}: {blow:?} hit={hit} gone after {took:?}, {}",
+        output.status
+    );
+    if let Err(left) = gone {
+        panic!("round {round}: {blow:?} left {left:?}\n{}", output.stderr);
+    }
+    let next = workspace.ansar(["run", "noop-0"]).run();
+    next.success();
+    for word in ["warning", "lock", "earlier", "already"] {
+        next.stderr_lacks(word);
+    }
+}
+
+/// Waits until the command and everything below it is gone; what is not.
+fn all_gone(
+    workspace: &Workspace,
+    command: &Running<'_>,
+    until: Instant,
+) -> Result<(), BTreeMap<i32, String>> {
+    let own = command.pid().cast_signed();
+    let path = workspace.path().display().to_string();
+    let gone = eventually(|| {
+        let mut left = workspace.processes();
+        left.extend(processes_named(&path));
+        for child in children_of(std::process::id()) {
+            // Whoever waits for the command does so later; all else that has
+            // ended is nobody else's.
+            let status = format!("/proc/{child}/stat");
+            let stat = std::fs::read_to_string(status).unwrap_or_default();
+            let ended = stat
+                .rsplit_once(") ")
+                .is_none_or(|(_, rest)| rest.starts_with('Z'));
+            if !ended {
+                left.entry(child).or_insert(stat);
+            } else if child != own {
+                let _ = waitpid(Pid::from_raw(child), Some(WaitPidFlag::WNOHANG));
+            }
+        }
+        (left.is_empty() || now() > until).then_some(left)
+    });
+    match gone {
+        Some(left) if left.is_empty() => Ok(()),
+        left => Err(left.unwrap_or_default()),
+    }
+}
+
+/// Lets time pass up to a random moment, which is no event of anybody's.
+fn pause(until: Instant) {
+    let (_never, nothing) = mpsc::channel::<()>();
+    let _ = nothing.recv_timeout(until.saturating_duration_since(now()));
+}
+
+#[expect(clippy::disallowed_methods, reason = "the limits are of time")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,123 @@
+//! Where a command is started from, and what it was given.
+
+use std::os::fd::OwnedFd;
+
+use tests::{Output, Program, Signal, Workspace, executable, processes_named};
+
+use super::workspace;
+
+/// A role that runs until it is asked to stop, and one that hides something.
+const ROLES: &str = "zombie-0 deserts-0";
+
+/// A workspace with its roles in place.
+fn prepared() -> Workspace {
+    let workspace = workspace("");
+    workspace.ansar(["test", "--no-run"]).run().success();
+    workspace
+}
+
+/// A shell that runs a script, in which `$ANSAR` is the command.
+fn shell<'s>(workspace: &'s Workspace, script: &str) -> Program<'s> {
+    // For what cargo tells its subcommands: no more than `ansar` gives.
+    let shell = workspace.program("sh").args(["-c", script]);
+    shell
+        .env("ANSAR", executable("cargo-ansar"))
+        .env("ROLES", ROLES)
+}
+
+/// Nothing of the workspace runs.
+#[track_caller]
+fn is_quiet(workspace: &Workspace) {
+    workspace.is_still();
+    let left = processes_named(&workspace.path().display().to_string());
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[track_caller]
+fn aborted(output: &Output) {
+    output
+        .stdout_has("Aborted")
+        .stderr_lacks("did not stop in time");
+}
+
+#[test]
+fn roles_hear_an_interrupt_though_a_script_started_the_command_in_its_background() {
+    let workspace = prepared();
+    // In the background of a script, SIGINT is ignored.
+    let script = "$ANSAR ansar run --debug-level=CONSOLE $ROLES & wait $!; echo \"code $?\"";
+    let command = shell(&workspace, script).start();
+    command.wait_for("Left (");
+    command.wait_for("Do nothing until");
+    command.signal_group(Signal::SIGTERM);
+    let _ = command.wait();
+    is_quiet(&workspace);
+
+    let script = "$ANSAR ansar run --debug-level=CONSOLE $ROLES & \
+                  while read line; do kill -INT $!; done; wait $!; echo \"code $?\"";
+    let mut command = shell(&workspace, script).open_stdin().start();
+    command.wait_for("Left (");
+    command.wait_for("Do nothing until");
+    command.close_stdin();
+    command.signal_group(Signal::SIGINT);
+    aborted(&command.wait());
+    is_quiet(&workspace);
+}
+
+#[test]
+fn a_hang_up_that_nohup_ignores_ends_nothing() {
+    let workspace = prepared();
+    let script = "exec nohup $ANSAR ansar run --debug-level=CONSOLE $ROLES";
+    let command = shell(&workspace, script).start();
+    command.wait_for("Do nothing until");
+    command.signal(Signal::SIGTERM);
+    let output = command.wait();
+    aborted(output.code(143));
+    is_quiet(&workspace);
+}
+
+#[test]
+fn timeout_ends_it_as_it_says() {
+    let workspace = prepared();
+    for (options, code) in [("-s INT 1", 124), ("1", 124)] {
+        let script = format!("exec timeout {options} $ANSAR ansar run $ROLES");
+        aborted(shell(&workspace, &script).run().code(code));
+        is_quiet(&workspace);
+    }
+}
+
+#[test]
+fn streams_that_are_closed_end_nothing_and_keep_nothing() {
+    let workspace = prepared();
+    for (redirection, code) in [("<&-", 0), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0)] {
+        let output = workspace.ansar(["run", "noop-0"]).redirected(redirection);
+        output.run().code(code);
+        is_quiet(&workspace);
+    }
+}
+
+#[test]
+fn a_reader_of_stderr_that_reads_nothing_stalls_no_role() {
+    let workspace = workspace(
+        r#"
+[workspace.metadata.ansar.role.floods-0]
+executable = "floods"
+"#,
+    );
+    workspace.ansar(["test", "--no-run"]).run().success();
+    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    let command = workspace.ansar(["run", "--debug-level=CONSOLE", "floods-0"]);
+    let command = command.stderr(OwnedFd::from(writer)).start();
+    let path = workspace
+        .path()
+        .join(".ansar-home/bin")
+        .display()
+        .to_string();
+    // It floods its log, which nobody reads from here, and ends all the same.
+    let begun = tests::eventually(|| (!processes_named(&path).is_empty()).then_some(()));
+    assert!(begun.is_some(), "the role does not start");
+    let ended = tests::eventually(|| processes_named(&path).is_empty().then_some(()));
+    assert!(ended.is_some(), "the role is stalled");
+    drop(reader);
+    command.wait().success();
+    is_quiet(&workspace);
+}
