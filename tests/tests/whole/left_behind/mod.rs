@@ -1,9 +1,11 @@
 //! Whatever is killed, and how, nothing stays.
 
 mod commands;
+mod copies;
 mod daemons;
 mod engines;
 mod kills;
+mod limits;
 mod places;
 
 use tests::{Workspace, loopback};
