@@ -4,3 +4,4 @@ mod component;
 mod floors;
 mod harness;
 mod left_behind;
+mod readme;
