@@ -7,6 +7,7 @@ mod engines;
 mod kills;
 mod limits;
 mod places;
+mod terminals;
 
 use tests::{Workspace, loopback};
 
