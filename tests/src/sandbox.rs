@@ -100,6 +100,11 @@ impl Sandbox {
             .envs(toolchain())
     }
 
+    /// `cargo ARGUMENTS`, offline.
+    pub fn cargo<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Program<'_> {
+        self.program(cargo()).args(arguments).envs(toolchain())
+    }
+
     /// Any program, by its path or by its name in `PATH`.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Program<'_> {
         let part = |name| self.folder.path().join(name).into_os_string();

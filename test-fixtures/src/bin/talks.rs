@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ansar_runtime::{Aborted, Context, Error, Input, Result, TestReport};
+use nix::sys::resource::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ enum Topic {
     Many,
     /// An error that nobody expected.
     Error,
+    /// How many descriptors it may have.
+    Descriptors,
 }
 
 async fn talks(cx: Context, Input(topic): Input<Topic>) -> Result<TestReport> {
@@ -43,6 +46,10 @@ async fn talks(cx: Context, Input(topic): Input<Topic>) -> Result<TestReport> {
         }
         Topic::Error => {
             "no number".parse::<u32>()?;
+        }
+        Topic::Descriptors => {
+            let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+            cx.console(format_args!("Open files: {soft}"));
         }
     }
     Ok(cx.report())

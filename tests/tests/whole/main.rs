@@ -6,3 +6,4 @@ mod floors;
 mod harness;
 mod left_behind;
 mod loops;
+mod readme;

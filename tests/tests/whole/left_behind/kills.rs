@@ -125,8 +125,8 @@ impl Blow {
             Begin => 150,
             Build => 600,
             Deploy => 60,
-            Spawn => 250,
-            Stop => 40,
+            Spawn => 120,
+            Stop => 25,
         };
         let stubborn = round % 6 == 4;
         let (signal, engine) = match random.u8(..4) {
@@ -134,6 +134,11 @@ impl Blow {
             1 => (Signal::SIGTERM, false),
             2 => (Signal::SIGKILL, false),
             _ => (Signal::SIGKILL, true),
+        };
+        // Its grace time is long, so that it is given now and then only.
+        let signal = match stubborn && round % 24 != 10 {
+            true => Signal::SIGKILL,
+            false => signal,
         };
         Self {
             phase,

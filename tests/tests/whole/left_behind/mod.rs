@@ -1,10 +1,13 @@
 //! Whatever is killed, and how, nothing stays.
 
 mod commands;
+mod copies;
 mod daemons;
 mod engines;
 mod kills;
+mod limits;
 mod places;
+mod terminals;
 
 use tests::{Workspace, loopback};
 
