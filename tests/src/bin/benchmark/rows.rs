@@ -57,7 +57,7 @@ fn same(executable: &str, count: usize) -> String {
 fn unchanged_loop(world: &World, clients: usize) -> Judged {
     let settings = "settings = { host = \"HOST\", port = 65432 }";
     let roles = format!(
-        "{}{settings}\n\
+        "snapshot = \"test-fixtures/testing\"\n{}{settings}\n\
          [workspace.metadata.ansar.role.server-0]\nexecutable = \"server\"\n{settings}\n\
          [workspace.metadata.ansar.role.zombie-0]\nexecutable = \"zombie\"\n",
         same("client", clients)
