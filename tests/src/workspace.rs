@@ -152,8 +152,12 @@ fn bring_up_to_date(template: &Path) -> io::Result<()> {
 
 #[expect(clippy::disallowed_methods, reason = "tests start real processes")]
 fn build(template: &Path) {
-    let status = Command::new(cargo())
-        .args(["build", "--quiet", "--workspace", "--bins"])
+    let mut command = Command::new(cargo());
+    command.args(["build", "--quiet", "--workspace", "--bins"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let status = command
         .current_dir(template)
         // What a sandbox does not have would make other fingerprints.
         .env_clear()

@@ -1,0 +1,146 @@
+//! The yardstick of processes: the same executables with the same arguments,
+//! and nothing above them but a loop.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::world::World;
+
+/// Starts a component as the tool would.
+pub(crate) fn start(
+    world: &World,
+    home: &Path,
+    executable: &str,
+    role: &str,
+    notify: Option<&Path>,
+) -> Child {
+    let mut command = world.program(world.bin(executable));
+    command
+        .args(["--call-signature=o", "--point-of-origin=3"])
+        .arg(format!("--home-path={}", home.display()))
+        .arg(format!("--role-name={role}"))
+        .env("ANSAR_PARENT", std::process::id().to_string())
+        .env("ANSAR_ROLE", role);
+    if let Some(notify) = notify {
+        command.env("NOTIFY_SOCKET", notify);
+    }
+    command.spawn().expect("the executable starts")
+}
+
+/// Starts one process for each of the roles, all at once.
+pub(crate) fn start_all(world: &World, home: &Path, executable: &str, count: usize) -> Vec<Child> {
+    let roles = (0..count).map(|number| format!("test-{number}"));
+    roles
+        .map(|role| start(world, home, executable, &role, None))
+        .collect()
+}
+
+/// Reads what processes write and waits for their ends. One after the other:
+/// none writes more than a pipe holds, so none waits for its turn, and there
+/// is nothing faster.
+pub(crate) fn finish(children: Vec<Child>) {
+    let mut text = Vec::new();
+    for mut child in children {
+        for pipe in [
+            child
+                .stderr
+                .take()
+                .map(|pipe| Box::new(pipe) as Box<dyn Read>),
+            child
+                .stdout
+                .take()
+                .map(|pipe| Box::new(pipe) as Box<dyn Read>),
+        ] {
+            let mut pipe = pipe.expect("both are pipes");
+            pipe.read_to_end(&mut text).expect("a pipe can be read");
+        }
+        let status = child.wait().expect("a child can be waited for");
+        assert!(
+            status.success(),
+            "{status}\n{}",
+            String::from_utf8_lossy(&text)
+        );
+        text.clear();
+    }
+}
+
+/// Asks processes to stop.
+pub(crate) fn interrupt(children: &[Child]) {
+    for child in children {
+        signal(child.id());
+    }
+}
+
+/// Sends SIGINT.
+pub(crate) fn signal(pid: u32) {
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGINT).expect("it runs");
+}
+
+/// A socket that hears which components are ready.
+pub(crate) struct Ready {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Ready {
+    pub(crate) fn listen(world: &World) -> Self {
+        // Short, for it is the path of a socket.
+        let path = world.root().join("notify");
+        let _ = fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).expect("the path is short enough");
+        Self { socket, path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until the server listens and the zombie has come up.
+    pub(crate) fn wait(&self) {
+        let (mut server, mut zombie) = (false, false);
+        let mut datagram = [0; 4096];
+        while !(server && zombie) {
+            let length = self.socket.recv(&mut datagram).expect("the socket is ours");
+            let text = String::from_utf8_lossy(&datagram[..length]);
+            server |= text.lines().any(|line| line == "READY=1");
+            zombie |= text.contains("X_ANSAR_ANNOUNCES=0");
+        }
+    }
+}
+
+/// The children of a process.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// A number from a process's status.
+pub(crate) fn status(pid: u32, name: &str, radix: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    let value = lines.find(|(it, _)| *it == name).map(|(_, value)| value);
+    let digits = value.and_then(|value| value.split_whitespace().next());
+    u64::from_str_radix(digits.unwrap_or_default(), radix).unwrap_or(0)
+}
+
+/// Waits until every process has said what SIGINT is to do with it: to catch
+/// or (`SigIgn`) to ignore it.
+pub(crate) fn wait_until_settled(pids: &[u32], mask: &str) {
+    const SIGTERM: u64 = 1 << 14;
+    for pid in pids {
+        while status(*pid, mask, 16) & SIGTERM == 0 {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The rows, and what each measures.
+
+use std::fs;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::bare::{self, Ready};
+use crate::compare::{Judged, interleaved, judge, timed};
+use crate::world::{World, run};
+
+/// One row.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// Nothing where the yardstick is missing.
+    pub(crate) measure: fn(&World) -> Option<Judged>,
+}
+
+/// Every row, in the order in which they are measured.
+pub(crate) const ROWS: &[Row] = &[
+    row("loop-1", |world| Some(unchanged_loop(world, 1))),
+    row("loop-40", |world| Some(unchanged_loop(world, 40))),
+    row("loop-500", |world| Some(unchanged_loop(world, MANY))),
+    row("roles-500", |world| Some(roles(world))),
+    row("tests-500", one_check_tests),
+    row("quiet", |world| Some(quiet(world))),
+    row("memory", |world| Some(memory(world))),
+    row("ladder", |world| Some(ladder(world))),
+    row("stubborn", |world| Some(stubborn(world))),
+];
+
+const fn row(name: &'static str, measure: fn(&World) -> Option<Judged>) -> Row {
+    Row { name, measure }
+}
+
+/// The row of a name.
+pub(crate) fn find(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name)
+}
+
+/// How many roles are many.
+const MANY: usize = 500;
+/// How many pairs of measurements a row has.
+const PAIRS: usize = 10;
+/// What is short needs more.
+const MANY_PAIRS: usize = 40;
+
+/// A group of the same roles, all of them tests for a run of `test`.
+fn same(executable: &str, count: usize) -> String {
+    format!(
+        "tests = \"test-.*\"\n[workspace.metadata.ansar.role.\"test-{{number}}\"]\n\
+         executable = \"{executable}\"\ncount = {count}\n"
+    )
+}
+
+/// The whole loop where nothing has changed.
+fn unchanged_loop(world: &World, clients: usize) -> Judged {
+    let settings = "settings = { host = \"HOST\", port = 65432 }";
+    let roles = format!(
+        "snapshot = \"test-fixtures/testing\"\n{}{settings}\n\
+         [workspace.metadata.ansar.role.server-0]\nexecutable = \"server\"\n{settings}\n\
+         [workspace.metadata.ansar.role.zombie-0]\nexecutable = \"zombie\"\n",
+        same("client", clients)
+    );
+    let home = world.make_home(&format!("loop-{clients}"), &roles);
+    let ours = || timed(|| run(&mut world.ansar_test(&home)));
+    let bare = || {
+        timed(|| {
+            run(&mut world.cargo_build(&["client", "server", "zombie"]));
+            let ready = Ready::listen(world);
+            let operational = [("server", "server-0"), ("zombie", "zombie-0")];
+            let operational: Vec<Child> = operational
+                .into_iter()
+                .map(|(name, role)| bare::start(world, &home, name, role, Some(ready.path())))
+                .collect();
+            ready.wait();
+            bare::finish(bare::start_all(world, &home, "client", clients));
+            bare::interrupt(&operational);
+            bare::finish(operational);
+        })
+    };
+    interleaved(
+        if clients < 100 { MANY_PAIRS } else { PAIRS },
+        1.10,
+        ours,
+        bare,
+    )
+}
+
+/// Roles that do nothing.
+fn roles(world: &World) -> Judged {
+    let home = world.make_home("roles", &same("noop", MANY));
+    let ours = || timed(|| run(world.ansar(&home).arg("run")));
+    let bare = || timed(|| bare::finish(bare::start_all(world, &home, "noop", MANY)));
+    interleaved(PAIRS, 1.5, ours, bare)
+}
+
+/// Test roles with one check each, beside what runs ordinary tests.
+fn one_check_tests(world: &World) -> Option<Judged> {
+    let installed = Command::new("cargo-nextest")
+        .args(["nextest", "--version"])
+        .output();
+    installed.ok().filter(|output| output.status.success())?;
+    let home = world.make_home("tests", &same("prints", MANY));
+    let rival = world.root().join("rival");
+    fs::create_dir_all(rival.join("src")).expect("the workspace can be written");
+    let manifest = "[package]\nname = \"rival\"\nedition = \"2024\"\n[workspace]\n";
+    fs::write(rival.join("Cargo.toml"), manifest).expect("the crate is written");
+    let tests = (0..MANY).map(|number| format!("#[test]\nfn test_{number}() {{}}\n"));
+    fs::write(rival.join("src/lib.rs"), tests.collect::<String>()).expect("the crate is written");
+    let ours = || timed(|| run(&mut world.ansar_test(&home)));
+    let nextest = || {
+        let mut command = world.program("cargo-nextest");
+        command.args(["nextest", "run"]).current_dir(&rival);
+        timed(|| run(&mut command))
+    };
+    Some(interleaved(PAIRS, 0.5, ours, nextest))
+}
+
+/// A command that neither builds nor waits.
+fn quiet(world: &World) -> Judged {
+    let home = world.make_home("quiet", &same("noop", 40));
+    let ours = || timed(|| run(world.ansar(&home).arg("list")));
+    let cargo = || timed(|| run(world.program(world.cargo()).arg("--version")));
+    interleaved(MANY_PAIRS, 1.5, ours, cargo)
+}
+
+/// A command with all its roles up; the pids of engine and roles.
+fn up(command: &mut Command, roles: usize, mask: &str) -> (Child, u32, Vec<u32>) {
+    // What it says is nobody's to read while it runs, and less than a pipe.
+    let guardian = command.spawn().expect("the tool starts");
+    loop {
+        if let [engine] = *bare::children(guardian.id()) {
+            let started = bare::children(engine);
+            if started.len() == roles {
+                bare::wait_until_settled(&started, mask);
+                return (guardian, engine, started);
+            }
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The engine and its guardian, above roles that wait.
+fn memory(world: &World) -> Judged {
+    let home = world.make_home("zombies", &same("zombie", MANY));
+    let (guardian, engine, _) = up(world.ansar(&home).arg("run"), MANY, "SigCgt");
+    let both = [engine, guardian.id()];
+    #[expect(clippy::cast_precision_loss, reason = "a machine has less memory")]
+    let megabytes = |name| {
+        let kilobytes = both.map(|pid| bare::status(pid, name, 10));
+        kilobytes.iter().sum::<u64>() as f64 / 1024.0
+    };
+    let (now, most) = (megabytes("VmRSS"), megabytes("VmHWM"));
+    bare::signal(guardian.id());
+    guardian.wait_with_output().expect("it ends");
+    Judged {
+        ours: most,
+        yardstick: now,
+        ratio: most,
+        budget: 30.0,
+        unit: "MB",
+    }
+}
+
+/// Stopping roles that stop when they are asked.
+fn ladder(world: &World) -> Judged {
+    let home = world.make_home("zombies", &same("zombie", MANY));
+    let ours = || {
+        let (guardian, ..) = up(world.ansar(&home).arg("run"), MANY, "SigCgt");
+        timed(|| {
+            bare::signal(guardian.id());
+            guardian.wait_with_output().expect("it ends");
+        })
+    };
+    let bare = || {
+        let children = bare::start_all(world, &home, "zombie", MANY);
+        let pids: Vec<u32> = children.iter().map(Child::id).collect();
+        bare::wait_until_settled(&pids, "SigCgt");
+        timed(|| {
+            bare::interrupt(&children);
+            bare::finish(children);
+        })
+    };
+    interleaved(PAIRS, 1.5, ours, bare)
+}
+
+/// Stopping a role that does not want to, against the grace it has.
+fn stubborn(world: &World) -> Judged {
+    const GRACE: Duration = Duration::from_secs(5);
+    let home = world.make_home("stubborn", &same("stubborn", 1));
+    let ours: Vec<Duration> = (0..3)
+        .map(|_| {
+            let (guardian, ..) = up(world.ansar(&home).arg("run"), 1, "SigIgn");
+            let begun = Instant::now();
+            bare::signal(guardian.id());
+            guardian.wait_with_output().expect("it ends");
+            begun.elapsed()
+        })
+        .collect();
+    judge(&ours, &[GRACE; 3], 1.02)
+}
