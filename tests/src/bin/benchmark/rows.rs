@@ -129,12 +129,18 @@ fn quiet(world: &World) -> Judged {
 fn up(command: &mut Command, roles: usize, mask: &str) -> (Child, u32, Vec<u32>) {
     // What it says is nobody's to read while it runs, and less than a pipe.
     let guardian = command.spawn().expect("the tool starts");
+    let (engine, started) = all_started(guardian.id(), roles);
+    bare::wait_until_settled(&started, mask);
+    (guardian, engine, started)
+}
+
+/// The engine below a guardian, and its roles, once there are so many.
+fn all_started(guardian: u32, roles: usize) -> (u32, Vec<u32>) {
     loop {
-        if let [engine] = *bare::children(guardian.id()) {
+        if let [engine] = *bare::children(guardian) {
             let started = bare::children(engine);
             if started.len() == roles {
-                bare::wait_until_settled(&started, mask);
-                return (guardian, engine, started);
+                return (engine, started);
             }
         }
         thread::sleep(Duration::from_millis(2));
