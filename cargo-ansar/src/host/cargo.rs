@@ -56,9 +56,19 @@ fn build_failed(exit: Exit) -> String {
     }
 }
 
-/// The executables of one build: where each bin is, by package and name.
+/// The executables of one build, by the names of their bins. Two packages may
+/// have a bin of one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Artefacts(pub BTreeMap<String, PathBuf>);
+pub struct Artefacts(pub BTreeMap<String, Vec<Made>>);
+
+/// An executable that Cargo made, or found as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The file.
+    pub path: PathBuf,
+    /// The manifest of its package.
+    pub manifest: PathBuf,
+}
 
 /// Runs one `cargo build` for each list of arguments, in turn; diagnostics go
 /// straight to stderr. Dropping it ends Cargo and its compilers.
@@ -77,9 +87,15 @@ pub async fn build(invocations: &[Vec<OsString>], folder: &Path) -> Result<Artef
         for line in output.split(|byte| *byte == b'\n') {
             if let Some(artefact) = executable(line)? {
                 let path = artefact.executable.clone().unwrap_or_default();
+                let made = Made {
+                    path: path.into_std_path_buf(),
+                    manifest: artefact.manifest_path.into_std_path_buf(),
+                };
                 artefacts
                     .0
-                    .insert(artefact.target.name, path.into_std_path_buf());
+                    .entry(artefact.target.name)
+                    .or_default()
+                    .push(made);
             }
         }
     }

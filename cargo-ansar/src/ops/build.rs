@@ -40,14 +40,14 @@ pub struct Built {
     pub artefacts: BTreeMap<ExecutableName, PathBuf>,
     /// Where the wanted ones are, to spare the next build a question.
     pub bins: Bins,
-    /// What Cargo says of the workspace.
-    pub metadata: Metadata,
+    /// What Cargo says of the workspace, where it had to be asked.
+    pub metadata: Option<Metadata>,
 }
 
 impl Built {
     /// The bin of the workspace whose name is most like this one.
     pub fn nearest_bin(&self, name: &ExecutableName) -> Option<String> {
-        let packages = self.metadata.workspace_packages();
+        let packages = self.metadata.as_ref()?.workspace_packages();
         let targets = packages.iter().flat_map(|package| &package.targets);
         let bins = targets.filter(|target| target.kind.contains(&TargetKind::Bin));
         nearest(name.as_str(), bins.map(|target| target.name.as_str())).map(str::to_owned)
@@ -105,9 +105,9 @@ pub fn wanted(workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>
 /// Builds what is wanted, as far as the workspace has it; what it does not
 /// have is missing from the result, and no error.
 ///
-/// `remembered` is where bins were at the last build. Cargo is asked where
-/// they are now beside the build, and built again where that was wrong.
-/// An interrupt ends Cargo.
+/// `remembered` is where bins were at the last build. Cargo is asked where they
+/// are now only where the build does not show it, beside the build where it
+/// can be, and what was wrong is built again. An interrupt ends Cargo.
 pub async fn build(
     workspace: &Workspace,
     wanted: &Wanted,
@@ -129,17 +129,38 @@ async fn build_uninterrupted(
     options: &Options,
     folder: &Path,
 ) -> Result<Built, Error> {
-    let all_remembered = wanted.keys().all(|name| remembered.contains_key(name));
-    let (metadata, guessed) = if all_remembered {
-        let plan = plan(wanted, remembered, &options.packages)?;
-        let invocations = invocations(&plan, options);
-        let (metadata, artefacts) = tokio::join!(
-            cargo::metadata(&options.shared, folder),
-            cargo::build(&invocations, folder),
-        );
-        (metadata?, Some((plan, artefacts)))
-    } else {
-        (cargo::metadata(&options.shared, folder).await?, None)
+    let remembered: Option<Bins> = wanted
+        .keys()
+        .map(|name| Some((name.clone(), remembered.get(name)?.clone())))
+        .collect();
+    let guess = remembered.and_then(|bins| {
+        let plan = plan(wanted, &bins, &options.packages).ok()?;
+        Some((bins, plan))
+    });
+    let (metadata, guessed) = match guess {
+        None => (cargo::metadata(&options.shared, folder).await?, None),
+        // What is built of a whole workspace shows by itself where it is from.
+        Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
+            let artefacts = cargo::build(&invocations(&plan, options), folder).await;
+            let told = artefacts.as_ref().ok();
+            if let Some(artefacts) = told.and_then(|built| answer(built, &plan, workspace)) {
+                return Ok(Built {
+                    artefacts,
+                    bins,
+                    metadata: None,
+                });
+            }
+            let metadata = cargo::metadata(&options.shared, folder).await?;
+            (metadata, Some((plan, artefacts)))
+        }
+        Some((_, plan)) => {
+            let invocations = invocations(&plan, options);
+            let (metadata, artefacts) = tokio::join!(
+                cargo::metadata(&options.shared, folder),
+                cargo::build(&invocations, folder),
+            );
+            (metadata?, Some((plan, artefacts)))
+        }
     };
     if metadata.workspace_root != workspace.root {
         return Err(Error::Manifest {
@@ -160,8 +181,24 @@ async fn build_uninterrupted(
     Ok(Built {
         artefacts: choose(&artefacts, &plan)?,
         bins,
-        metadata,
+        metadata: Some(metadata),
     })
+}
+
+/// What was asked for, where the build itself shows that this is all there is
+/// to know: every bin once, and from this workspace.
+fn answer(
+    built: &Artefacts,
+    plan: &Plan,
+    workspace: &Workspace,
+) -> Option<BTreeMap<ExecutableName, PathBuf>> {
+    let only = |name: &ExecutableName| match built.0.get(name.as_str())?.as_slice() {
+        [made] if made.manifest.starts_with(&workspace.root) => {
+            Some((name.clone(), made.path.clone()))
+        }
+        _ => None,
+    };
+    plan.anywhere.iter().map(only).collect()
 }
 
 /// What one build is asked for: bins of the whole workspace, and bins of one
@@ -263,13 +300,11 @@ fn choose(
     let asked = plan.anywhere.iter().chain(plan.in_package.keys());
     asked
         .map(|name| {
-            let path = artefacts
-                .0
-                .get(name.as_str())
-                .ok_or_else(|| CargoError::NotBuilt {
-                    bin: name.to_string(),
-                })?;
-            Ok((name.clone(), path.clone()))
+            let made = artefacts.0.get(name.as_str()).and_then(|made| made.last());
+            let made = made.ok_or_else(|| CargoError::NotBuilt {
+                bin: name.to_string(),
+            })?;
+            Ok((name.clone(), made.path.clone()))
         })
         .collect()
 }

@@ -241,7 +241,8 @@ const MOST_ROLES: usize = 5;
 /// How much of a log is looked at.
 const REACH: u64 = 256 * 1024;
 
-/// The lines that may tell why, of those that are meant for a person: the last ones of each failed role, and those
+/// The lines that may tell why, of those that are meant for a person: the last
+/// ones of each failed role, and those
 /// of operational roles in the second around a failure.
 fn context<'r>(
     home: &Home,
