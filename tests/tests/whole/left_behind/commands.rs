@@ -47,13 +47,14 @@ fn its_exit_code_is_that_of_the_command() {
 fn a_command_is_not_run_where_a_role_fails() {
     let workspace = workspace(
         r#"
-[workspace.metadata.ansar.role.panics-0]
-executable = "panics"
+[workspace.metadata.ansar.role.server-1]
+executable = "server"
+settings = { host = "192.0.2.1" }
 "#,
     );
     let failing = [
         "with",
-        "panics-0",
+        "server-1",
         "server-0",
         "--",
         "echo",
@@ -63,7 +64,7 @@ executable = "panics"
     output
         .code(1)
         .stdout_is("")
-        .stderr_has("this component panics");
+        .stderr_has("Cannot assign requested address");
     is_quiet(&workspace);
 }
 

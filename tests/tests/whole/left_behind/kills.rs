@@ -136,9 +136,10 @@ impl Blow {
             _ => (Signal::SIGKILL, true),
         };
         // Its grace time is long, so that it is given now and then only.
-        let signal = match stubborn && round % 24 != 10 {
-            true => Signal::SIGKILL,
-            false => signal,
+        let signal = if stubborn && round % 24 != 10 {
+            Signal::SIGKILL
+        } else {
+            signal
         };
         Self {
             phase,
