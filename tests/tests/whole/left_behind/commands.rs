@@ -87,3 +87,12 @@ fn what_a_command_leaves_ends_with_it() {
     output.success().stdout_is("gone\n");
     is_quiet(&workspace);
 }
+
+#[test]
+fn what_a_command_leaves_in_its_group_may_end_by_itself() {
+    let workspace = workspace("");
+    let script = "sleep 0.3 >/dev/null 2>&1 & echo gone";
+    let output = with(&workspace, script).run();
+    output.success().stdout_is("gone\n");
+    is_quiet(&workspace);
+}
