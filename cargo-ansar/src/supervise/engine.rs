@@ -342,8 +342,10 @@ impl Engine {
         self.tasks.spawn_local(async move {
             let exit = process.wait().await;
             let mut told = false;
-            while signal::group_is_alive(pid)
-                || strays.borrow_mut().any_of(member, clock::instant())
+            // Looking for strays reaps those of the group that were adopted and
+            // have ended: until then these count as alive.
+            while strays.borrow_mut().any_of(member, clock::instant())
+                || signal::group_is_alive(pid)
             {
                 if !told {
                     let _ = tell.send(News::Left(member));
@@ -559,8 +561,10 @@ impl Life {
                 // Whoever ends in the same moment is looked at together.
                 tokio::task::yield_now().await;
             }
-            let left = signal::group_is_alive(self.process.pid())
-                || self.strays.borrow_mut().any_of(self.member, since);
+            // First who was adopted: looking reaps those of the group that have
+            // ended, which count as alive until then.
+            let left = self.strays.borrow_mut().any_of(self.member, since)
+                || signal::group_is_alive(self.process.pid());
             if left && alive {
                 let _ = self.tell.send(News::Left(self.member));
             }

@@ -47,13 +47,14 @@ fn its_exit_code_is_that_of_the_command() {
 fn a_command_is_not_run_where_a_role_fails() {
     let workspace = workspace(
         r#"
-[workspace.metadata.ansar.role.panics-0]
-executable = "panics"
+[workspace.metadata.ansar.role.server-1]
+executable = "server"
+settings = { host = "192.0.2.1" }
 "#,
     );
     let failing = [
         "with",
-        "panics-0",
+        "server-1",
         "server-0",
         "--",
         "echo",
@@ -63,7 +64,7 @@ executable = "panics"
     output
         .code(1)
         .stdout_is("")
-        .stderr_has("this component panics");
+        .stderr_has("Cannot assign requested address");
     is_quiet(&workspace);
 }
 
@@ -82,6 +83,15 @@ fn an_interrupt_reaches_the_command_and_the_roles() {
 fn what_a_command_leaves_ends_with_it() {
     let workspace = workspace("");
     let script = "setsid sleep 600 >/dev/null 2>&1 & echo gone";
+    let output = with(&workspace, script).run();
+    output.success().stdout_is("gone\n");
+    is_quiet(&workspace);
+}
+
+#[test]
+fn what_a_command_leaves_in_its_group_may_end_by_itself() {
+    let workspace = workspace("");
+    let script = "sleep 0.3 >/dev/null 2>&1 & echo gone";
     let output = with(&workspace, script).run();
     output.success().stdout_is("gone\n");
     is_quiet(&workspace);
