@@ -10,6 +10,8 @@ const HANGS: &str = r#"test-hangs = { executable = "hangs" }"#;
 const STUBBORN: &str = r#"stubborn-0 = { executable = "stubborn" }"#;
 const KILLED: &str = "role `stubborn-0` did not stop in time and was killed";
 
+const SNOOZE: &str = r#"test-snooze = { executable = "snooze", settings = { seconds = 600 } }"#;
+
 /// Both ways to ask for an end, and the exit codes that answer.
 const ENDS: [(Signal, i32); 2] = [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)];
 
@@ -47,33 +49,77 @@ fn while_cargo_builds() {
 }
 
 #[test]
+fn at_every_line_of_the_narrative() {
+    let group = Group::demo();
+    for (nth, line) in [
+        "Created home",
+        "Deploying client",
+        "Testing 1 role",
+        "Started server-0",
+        "Ready server-0",
+        "Started zombie-0",
+        "Started test-client",
+        "Ended test-client",
+        "Stopping 2 roles",
+        "Ended server-0",
+        "Passed 3 checks",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (signal, code) = ENDS[nth % ENDS.len()];
+        if line.starts_with("Deploying") {
+            group.remove(".ansar-home");
+        }
+        let running = group.test(["-v"]).start();
+        running.wait_for(line);
+        running.signal(signal);
+        let output = running.wait();
+        // Where the verdict was there before the signal, it holds.
+        let ended = output.status.code();
+        output.check(ended == Some(code) || ended == Some(0), || {
+            format!("expected exit code {code} after `{line}`")
+        });
+        output.stderr_lacks("killed");
+        group.is_still();
+    }
+    group.test([]).run().success().stdout_is(PASSED);
+}
+
+#[test]
 fn right_after_testing_began() {
     for (signal, code) in ENDS {
-        let group = Group::of(&[SERVER, ZOMBIE, CLIENT, HANGS]);
+        let group = Group::of(&[SERVER, ZOMBIE, CLIENT, SNOOZE]);
         let running = group.test([]).start();
         running.wait_for("Testing");
         running.signal(signal);
         let output = running.wait();
         output.code(code).stderr_has("Interrupted");
-        ended_within_grace(&output);
+        output.stderr_lacks("Waiting for");
         all_is_well_after(&group);
     }
 }
 
 #[test]
 fn while_a_test_hangs_beside_a_stubborn_role() {
-    for (signal, code) in ENDS {
-        let group = Group::of(&[SERVER, STUBBORN, CLIENT, HANGS]);
+    let groups = ENDS.map(|_| Group::of(&[SERVER, STUBBORN, CLIENT, HANGS]));
+    // Side by side, since each takes the whole grace time.
+    let running = groups.each_ref().map(|group| {
         let running = group.test(["--debug-level=CONSOLE"]).start();
         running.wait_for("Hanging");
         running.wait_for("Ignoring every signal");
+        running
+    });
+    for (running, (signal, _)) in running.iter().zip(ENDS) {
         running.signal(signal);
+    }
+    for (running, (_, code)) in running.into_iter().zip(ENDS) {
         let output = running.wait();
         // What was found before is reported.
         output.code(code).stdout_has(PASSED).stderr_has(KILLED);
         ended_within_grace(&output);
-        all_is_well_after(&group);
     }
+    groups.iter().for_each(all_is_well_after);
 }
 
 /// A run whose test has passed, and whose stubborn role is waited for.
