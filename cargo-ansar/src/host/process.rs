@@ -94,6 +94,13 @@ pub fn started() -> BTreeSet<u32> {
     groups().clone()
 }
 
+/// Those of `pids` that were not started here.
+pub fn strangers(mut pids: BTreeSet<u32>) -> BTreeSet<u32> {
+    let groups = groups();
+    pids.retain(|pid| !groups.contains(pid));
+    pids
+}
+
 impl Process {
     /// Starts a program; inside of the runtime only.
     ///

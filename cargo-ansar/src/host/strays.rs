@@ -58,9 +58,8 @@ pub fn adopt() -> io::Result<()> {
 
 /// The adopted processes that live. Those that have ended are reaped.
 pub fn adopted() -> Vec<Stray> {
-    let started = process::started();
-    let strangers = children().into_iter().filter(|pid| !started.contains(pid));
-    strangers.filter_map(look).collect()
+    let strangers = process::strangers(children());
+    strangers.into_iter().filter_map(look).collect()
 }
 
 /// Ends every child of this process but those that `spared` spares, and those
@@ -186,21 +185,13 @@ fn all() -> Vec<u32> {
         .collect()
 }
 
-/// The children of all threads of this process.
+/// The children of this process's first thread: processes are started by it,
+/// and orphans are given to it.
 pub fn children() -> BTreeSet<u32> {
-    let mut children = BTreeSet::new();
-    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
-        return children;
-    };
-    for thread in threads.flatten() {
-        let list = std::fs::read_to_string(thread.path().join("children"));
-        let list = list.unwrap_or_default();
-        children.extend(
-            list.split_ascii_whitespace()
-                .filter_map(|pid| pid.parse::<u32>().ok()),
-        );
-    }
-    children
+    let list = format!("/proc/self/task/{}/children", std::process::id());
+    let list = std::fs::read_to_string(list).unwrap_or_default();
+    let pids = list.split_ascii_whitespace();
+    pids.filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// What there is to know of a child; `None` where it has ended, and it is

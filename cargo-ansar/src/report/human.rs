@@ -18,14 +18,25 @@ use crate::suite::verdict::{Standing, Verdict};
 /// How many names are listed before the rest is counted.
 const NAMES: usize = 5;
 
+/// Whether something that happened is told at all.
+pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
+    match kind {
+        Kind::Started { .. } | Kind::Ready { .. } | Kind::Retrying { .. } => {
+            verbosity >= Verbosity::Verbose
+        }
+        Kind::Ended { ending, .. } => {
+            verbosity >= Verbosity::Verbose || ending.cause == Cause::Killed
+        }
+        _ => true,
+    }
+}
+
 /// Tells what happened.
 pub fn event(shell: &mut Shell, event: &Event) {
     match &event.kind {
         Kind::Line { text, .. } => shell.tell(text),
         Kind::Started { .. } | Kind::Ready { .. } | Kind::Retrying { .. } => {
-            if shell.tells(Verbosity::Verbose) {
-                life(shell, &event.kind);
-            }
+            life(shell, &event.kind);
         }
         Kind::Ended { role, ending } => ended(shell, role, ending),
         Kind::Blocked { home } => shell.status(
@@ -124,7 +135,7 @@ fn ended(shell: &mut Shell, role: &RoleName, ending: &Ending) {
         shell.warn(&format!(
             "role `{role}` did not stop in time and was killed"
         ));
-    } else if shell.tells(Verbosity::Verbose) {
+    } else {
         let how = match (ending.success(), ending.fault()) {
             (Success::No, Some(fault)) => fault.to_string(),
             _ => ending.result.name.clone(),

@@ -21,6 +21,7 @@ const MOST_WAITING: usize = 10_000;
 /// Where everything is printed.
 #[derive(Debug)]
 pub struct Printer {
+    verbosity: Verbosity,
     queue: Sender<Item>,
     thread: JoinHandle<io::Result<()>>,
 }
@@ -49,14 +50,23 @@ impl Printer {
         let thread = std::thread::Builder::new()
             .name("printer".to_owned())
             .spawn(print)?;
-        Ok(Self { queue, thread })
+        Ok(Self {
+            verbosity,
+            queue,
+            thread,
+        })
     }
 
     /// A stream of events that are printed.
     pub fn events(&self) -> Events {
         let queue = Mutex::new(self.queue.clone());
         let gauge = Arc::new(Gauge::default());
+        let verbosity = self.verbosity;
         Events::new(move |kind| {
+            // What is not told need not wake the thread that tells.
+            if !human::is_told(&kind, verbosity) {
+                return;
+            }
             let waiting = match &kind {
                 Kind::Line { .. } => match gauge.admit() {
                     Some(waiting) => Some(waiting),

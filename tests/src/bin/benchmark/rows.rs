@@ -126,7 +126,6 @@ fn quiet(world: &World) -> Judged {
 }
 
 /// A command with all its roles up; the pids of engine and roles.
-#[expect(clippy::zombie_processes, reason = "the caller waits for it")]
 fn up(command: &mut Command, roles: usize, mask: &str) -> (Child, u32, Vec<u32>) {
     // What it says is nobody's to read while it runs, and less than a pipe.
     let guardian = command.spawn().expect("the tool starts");
