@@ -9,6 +9,7 @@ pub mod settings;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use ansar_runtime::Message;
 use ansar_runtime::contract::message::Typed;
@@ -114,6 +115,10 @@ fn first_word<'a>(command: &clap::Command, arguments: &'a [OsString]) -> Option<
     None
 }
 
+/// How long a command that was told to end waits for a reader that reads
+/// nothing.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     let folder = environment::working_folder()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -138,7 +143,8 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     });
     // A thread that waits for a lock does not keep the command.
     runtime.shutdown_background();
-    match printer.finish() {
+    let patience = matches!(exit, Exit::Interrupted(_)).then_some(LAST_WORDS);
+    match printer.finish(patience) {
         Ok(()) => Ok(exit),
         Err(error) => {
             let text = format!("failed to write to stdout: {error}\n");

@@ -38,27 +38,29 @@ impl Guardian {
 }
 
 /// The signals that the guardian hears; all of them are the engine's.
-const HEARD: [Signal; 4] = [
+///
+/// SIGINT among them also where it is ignored, as in a script's background:
+/// whoever sends it there means this command.
+const HEARD: [Signal; 6] = [
+    Signal::SIGINT,
+    Signal::SIGQUIT,
     Signal::SIGTERM,
     Signal::SIGTSTP,
     Signal::SIGCONT,
     Signal::SIGCHLD,
 ];
-/// Those that it hears as well, unless it was told to ignore them, as `nohup`
-/// and a script's background do.
-const HEARD_UNLESS_IGNORED: [Signal; 3] = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+/// What it hears as well, unless it was told to ignore it, as `nohup` does.
+const HEARD_UNLESS_IGNORED: Signal = Signal::SIGHUP;
 
 /// Splits this process in two. To be called while it has one thread.
 pub fn stand() -> io::Result<Side> {
     strays::adopt()?;
     // A shell that became this command may have left it children.
     let before = strays::children();
-    let ignored = ignored();
-    let others = HEARD_UNLESS_IGNORED.into_iter();
-    let heard: SigSet = others
-        .filter(|signal| !ignored.contains(*signal))
-        .chain(HEARD)
-        .collect();
+    let mut heard: SigSet = HEARD.into_iter().collect();
+    if !is_ignored(HEARD_UNLESS_IGNORED) {
+        heard.add(HEARD_UNLESS_IGNORED);
+    }
     let mask = heard.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let guardian = Pid::this();
     #[expect(unsafe_code, reason = "there is no other way to fork")]
@@ -75,15 +77,13 @@ pub fn stand() -> io::Result<Side> {
     }
 }
 
-/// The signals that this process was started to ignore. They can be heard of in
-/// no safe way but from the kernel's own account; where there is none, none is.
-fn ignored() -> SigSet {
+/// Whether this process was started to ignore a signal, by the kernel's own
+/// account; where there is none, it was not.
+fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    let mask = mask.unwrap_or(0);
-    let is_set = |signal: &Signal| mask >> (*signal as i32 - 1) & 1 == 1;
-    Signal::iterator().filter(is_set).collect()
+    mask.unwrap_or(0) >> (signal as i32 - 1) & 1 == 1
 }
 
 fn become_engine(guardian: Pid) -> io::Result<()> {

@@ -6,9 +6,9 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::human;
 use super::shell::{Shell, Verbosity};
@@ -23,7 +23,7 @@ const MOST_WAITING: usize = 10_000;
 pub struct Printer {
     verbosity: Verbosity,
     queue: Sender<Item>,
-    thread: JoinHandle<io::Result<()>>,
+    printed: Receiver<io::Result<()>>,
 }
 
 enum Item {
@@ -36,6 +36,7 @@ impl Printer {
     /// Starts the thread that prints.
     pub fn start(verbosity: Verbosity) -> io::Result<Self> {
         let (queue, items) = mpsc::channel();
+        let (tell, printed) = mpsc::channel();
         let print = move || {
             let mut shell = Shell::new(verbosity);
             for item in items {
@@ -45,15 +46,16 @@ impl Printer {
                     Item::Finish => break,
                 }
             }
-            shell.finish()
+            // Nobody waits any more where the command has ended meanwhile.
+            let _ = tell.send(shell.finish());
         };
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("printer".to_owned())
             .spawn(print)?;
         Ok(Self {
             verbosity,
             queue,
-            thread,
+            printed,
         })
     }
 
@@ -100,13 +102,23 @@ impl Printer {
         let _ = self.queue.send(Item::Show(Box::new(show)));
     }
 
-    /// Prints what is left. The error is that of the first write to stdout
-    /// that failed, other than for a reader that has left.
-    pub fn finish(self) -> io::Result<()> {
+    /// Prints what is left; for `patience` at most, where there is one. The
+    /// error is that of the first write to stdout that failed, other than for
+    /// a reader that has left.
+    pub fn finish(self, patience: Option<Duration>) -> io::Result<()> {
         let _ = self.queue.send(Item::Finish);
-        self.thread
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the printing thread panicked")))
+        let printed = match patience {
+            Some(patience) => self.printed.recv_timeout(patience),
+            None => self.printed.recv().map_err(RecvTimeoutError::from),
+        };
+        match printed {
+            Ok(printed) => printed,
+            // A terminal that takes nothing keeps nobody who was told to end.
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(io::Error::other("the printing thread panicked"))
+            }
+        }
     }
 }
 

@@ -20,7 +20,8 @@ fn init_describes_the_component_bins_and_nothing_else_changes() {
         added.contains("[workspace.metadata.ansar]\ntests = \"test-.*\"\n"),
         "{added}"
     );
-    assert_eq!(added.matches("\nexecutable = ").count(), 13, "{added}");
+    let described = added.matches("\nexecutable = ").count();
+    assert_eq!(described, test_fixtures::FIXTURES.len(), "{added}");
     let list = workspace.ansar(["test", "--list"]).run();
     list.success().stdout_is("test-client\n");
     let build = workspace.ansar(["build"]).run();

@@ -121,3 +121,31 @@ executable = "floods"
     command.wait().success();
     is_quiet(&workspace);
 }
+
+#[test]
+fn a_command_that_is_interrupted_does_not_wait_for_a_reader_that_reads_nothing() {
+    let workspace = workspace(
+        r#"
+[workspace.metadata.ansar.role.floods-0]
+executable = "floods"
+"#,
+    );
+    workspace.ansar(["test", "--no-run"]).run().success();
+    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    let command = workspace.ansar(["run", "--debug-level=CONSOLE", "floods-0", "zombie-0"]);
+    let command = command.stderr(OwnedFd::from(writer)).start();
+    let path = |name| {
+        let bin = workspace.path().join(".ansar-home/bin").join(name);
+        bin.display().to_string()
+    };
+    let runs = |name| !processes_named(&path(name)).is_empty();
+    let begun = tests::eventually(|| (runs("floods") && runs("zombie")).then_some(()));
+    assert!(begun.is_some(), "the roles do not start");
+    // By then the pipe is as full as it can be.
+    let flooded = tests::eventually(|| (!runs("floods")).then_some(()));
+    assert!(flooded.is_some(), "the role is stalled");
+    command.signal(Signal::SIGINT);
+    command.wait().code(130);
+    drop(reader);
+    is_quiet(&workspace);
+}
