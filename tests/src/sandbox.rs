@@ -47,7 +47,7 @@ impl Sandbox {
             .prefix("ansar-test-")
             .tempdir_in(folder)
             .expect("a folder for the test is made");
-        for part in ["work", "home", "config", "tmp"] {
+        for part in ["scratch", "home", "config", "tmp"] {
             fs::create_dir(folder.path().join(part)).expect("the folder is empty");
         }
         let id = format!("{}-{}", process::id(), unique());
@@ -56,7 +56,7 @@ impl Sandbox {
 
     /// The working folder of every program in the sandbox.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join("work")
+        self.folder.path().join("scratch")
     }
 
     /// The user's configuration folder in the sandbox.

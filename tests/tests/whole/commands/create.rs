@@ -18,7 +18,7 @@ fn a_home_is_made_at_the_root_of_the_workspace_or_where_it_is_said() {
     create
         .success()
         .stdout_is("")
-        .stderr_has("/work/.ansar-home`");
+        .stderr_has("/scratch/.ansar-home`");
     assert_eq!(workspace.read(".ansar-home/.gitignore"), "*\n");
     let home: Value = serde_json::from_str(&workspace.read(".ansar-home/home.json")).unwrap();
     assert_eq!(home["version"], 1);
@@ -87,7 +87,7 @@ fn nothing_is_left_of_a_home_that_cannot_be_made() {
             .ansar(redirect)
             .run()
             .code(96)
-            .stderr_has("/work/file/");
+            .stderr_has("/scratch/file/");
     }
     assert_eq!(tree(&sandbox, "."), ["./empty", "./file", "./logs"]);
     assert!(tree(&sandbox, "logs").is_empty());

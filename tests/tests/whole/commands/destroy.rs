@@ -61,5 +61,5 @@ fn a_home_that_is_not_there_cannot_be_removed() {
     hinted(&sandbox, &none).run().success();
     sandbox.read("nowhere/home.json");
     let spaced = sandbox.ansar(["destroy", "a b"]).run();
-    spaced.stderr_has("/work/a b'`");
+    spaced.stderr_has("/scratch/a b'`");
 }

@@ -16,7 +16,7 @@ fn refused(sandbox: &Sandbox, place: &str) {
         output
             .code(96)
             .stdout_is("")
-            .stderr_has(&format!("/work/.ansar-home/{place}"))
+            .stderr_has(&format!("/scratch/.ansar-home/{place}"))
             .stderr_has("\nhint: ")
             .check(errors.len() == 1, || "expected one error".to_owned());
     }
@@ -98,7 +98,7 @@ fn a_deploy_file_that_cannot_be_read_is_named_and_can_be_removed() {
     sandbox.write(".ansar-home/deploy.json", "[");
     let add = sandbox.ansar(["add", "noop", "other"]).run();
     add.code(96)
-        .stderr_has("/work/.ansar-home/deploy.json:1:1: EOF")
+        .stderr_has("/scratch/.ansar-home/deploy.json:1:1: EOF")
         .stderr_has("hint: put it right, or remove it");
     // Nothing of it is needed to list and to run.
     sandbox.ansar(["run"]).run().success();
@@ -120,7 +120,7 @@ fn a_home_that_is_a_file_is_none() {
     let below = sandbox.ansar(["create", "parent/home"]).run();
     below
         .code(96)
-        .stderr_has("/work/parent/home`")
+        .stderr_has("/scratch/parent/home`")
         .stderr_has("Not a directory");
 }
 

@@ -44,7 +44,7 @@ fn init_does_not_overwrite_a_description() {
     let init = workspace.ansar(["init"]).in_dir("test-fixtures/src").run();
     init.code(96)
         .stderr_has(&format!("in line {},", line.map_or(0, |line| line + 1)))
-        .stderr_has("/work/Cargo.toml: `[workspace.metadata.ansar]` exists")
+        .stderr_has("/scratch/Cargo.toml: `[workspace.metadata.ansar]` exists")
         .stderr_has("hint: ");
     assert_eq!(workspace.read("Cargo.toml"), before);
 }

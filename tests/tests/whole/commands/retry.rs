@@ -92,7 +92,7 @@ fn a_wrong_encoding_changes_nothing_and_is_named() {
             .run();
         from_file
             .code(2)
-            .stderr_has("/work/wrong.json:")
+            .stderr_has("/scratch/wrong.json:")
             .stderr_has(expected);
         assert_eq!(
             sandbox.read(".ansar-home/entry/client-0.json"),
@@ -104,7 +104,7 @@ fn a_wrong_encoding_changes_nothing_and_is_named() {
         .ansar(["set", "retry", "--encoding-file=none"])
         .run();
     none.code(96)
-        .stderr_has("/work/none`")
+        .stderr_has("/scratch/none`")
         .stderr_has("No such file");
     let both = sandbox
         .ansar(["set", "retry", "--encoding-file=x", "--not-set"])

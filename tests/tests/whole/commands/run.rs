@@ -262,7 +262,7 @@ fn a_test_role_without_a_report_fails_a_test_run() {
         sandbox.ansar(["add", executable, role]).run().success();
     }
     let run = sandbox.ansar(["run", "--test-run"]).run();
-    let at = |role: &str| format!("/work/.ansar-home/entry/{role}.json:1 - {role}: ");
+    let at = |role: &str| format!("/scratch/.ansar-home/entry/{role}.json:1 - {role}: ");
     run.code(100)
         .stdout_has("role \"test-a\" (pass/fail): 1/0\n")
         .stdout_has(&format!("{}exited without a result\n", at("test-b")))

@@ -17,7 +17,7 @@ fn from_a_sub_folder() {
 #[test]
 fn from_outside_by_the_path_of_a_manifest() {
     let group = Group::demo();
-    for manifest in ["work/Cargo.toml", "work/test-fixtures/Cargo.toml"] {
+    for manifest in ["scratch/Cargo.toml", "scratch/test-fixtures/Cargo.toml"] {
         let test = group.test(["--manifest-path", manifest]).in_dir("..");
         test.run().success().stdout_is(PASSED);
     }
