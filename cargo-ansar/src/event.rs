@@ -9,30 +9,35 @@ use std::time::Duration;
 
 use ansar_runtime::contract::line::Tag;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::model::ending::Ending;
 use crate::model::name::{ExecutableName, RoleName};
 
 /// Something that happened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// When.
     pub at: Timestamp,
     /// What.
+    #[serde(flatten)]
     pub kind: Kind,
 }
 
 /// What can happen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Kind {
     /// Another command is changing the home; this one waits for it.
     Blocked {
         /// The home.
+        #[serde(with = "lossy")]
         home: PathBuf,
     },
     /// A home was made.
     HomeCreated {
         /// The home.
+        #[serde(with = "lossy")]
         home: PathBuf,
     },
     /// A role that was described no longer is; it is kept and not run.
@@ -44,6 +49,7 @@ pub enum Kind {
     /// as it is.
     Conflict {
         /// The file, in the home.
+        #[serde(with = "lossy")]
         path: PathBuf,
         /// How the two sides differ.
         why: String,
@@ -51,6 +57,7 @@ pub enum Kind {
     /// A material that is not deployed, whatever it holds.
     Passed {
         /// The file, in the snapshot.
+        #[serde(with = "lossy")]
         path: PathBuf,
         /// Why.
         why: String,
@@ -103,7 +110,8 @@ pub enum Kind {
     Retrying {
         /// The role.
         role: RoleName,
-        /// When.
+        /// When, in seconds from now.
+        #[serde(with = "seconds")]
         delay: Duration,
     },
     /// A line of a role's log.
@@ -157,7 +165,8 @@ pub enum Kind {
 }
 
 /// Why roles are stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum StopReason {
     /// All tests have ended.
     Finished,
@@ -170,12 +179,43 @@ pub enum StopReason {
 }
 
 /// What is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Until {
     /// The end of the roles.
     Stopped,
     /// Readiness.
     Ready,
+}
+
+/// A span of time in seconds, as every file and message has it.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(span.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+/// A path as a person reads it: one that is no text still has to be told.
+mod lossy {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&path.to_string_lossy())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        String::deserialize(from).map(PathBuf::from)
+    }
 }
 
 /// The way into the stream; cheap to clone.

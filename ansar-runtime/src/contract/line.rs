@@ -11,11 +11,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// The longest line, its end included, that many writers can share a pipe with.
 pub const ATOMIC: usize = 4096;
 
 /// What a line is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "char", try_from = "char")]
 pub enum Tag {
     /// `+` an object was created.
     Created,
@@ -102,6 +105,20 @@ impl Tag {
             Self::Trace => Level::Trace,
             Self::Debug | Self::Continued => Level::Debug,
         }
+    }
+}
+
+impl From<Tag> for char {
+    fn from(tag: Tag) -> Self {
+        tag.symbol()
+    }
+}
+
+impl TryFrom<char> for Tag {
+    type Error = String;
+
+    fn try_from(symbol: char) -> Result<Self, Self::Error> {
+        Self::of(symbol).ok_or_else(|| format!("`{symbol}` is no tag of a log line"))
     }
 }
 

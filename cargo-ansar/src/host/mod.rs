@@ -14,5 +14,6 @@ pub mod lock;
 pub mod notices;
 pub mod process;
 pub mod signal;
+pub mod socket;
 pub mod strays;
 pub mod terminal;

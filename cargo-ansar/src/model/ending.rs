@@ -7,10 +7,11 @@ use ansar_runtime::Message;
 use ansar_runtime::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
 use ansar_runtime::contract::message::Typed;
 use ansar_runtime::contract::test::TestReport;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The end of a role.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ending {
     /// What it returned; a role that returned nothing has a `Faulted` or an
     /// `Aborted` put in its place.
@@ -20,7 +21,8 @@ pub struct Ending {
 }
 
 /// What ended a role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// It returned by itself.
     Returned,

@@ -1,0 +1,132 @@
+//! Sockets of the file system, and lines of JSON over them.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::files;
+
+/// The longest path that a socket address holds, with room to spare.
+const LONGEST_ADDRESS: usize = 90;
+/// A line longer than this is none.
+const LONGEST_LINE: u64 = 128 << 20;
+
+/// An address for a path, which may be longer than an address holds: then it
+/// leads through an open folder of this process, for as long as this exists.
+#[derive(Debug)]
+pub struct Address {
+    path: PathBuf,
+    _folder: Option<File>,
+}
+
+impl Address {
+    /// The address of `path`, whose folder is there.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        use std::os::fd::AsRawFd;
+
+        let whole = || Self {
+            path: path.to_owned(),
+            _folder: None,
+        };
+        if path.as_os_str().len() <= LONGEST_ADDRESS || !cfg!(target_os = "linux") {
+            return Ok(whole());
+        }
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(whole());
+        };
+        let folder = File::open(folder)?;
+        let (process, descriptor) = (std::process::id(), folder.as_raw_fd());
+        Ok(Self {
+            path: PathBuf::from(format!("/proc/{process}/fd/{descriptor}")).join(name),
+            _folder: Some(folder),
+        })
+    }
+
+    /// The address; good in every process of this user.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A socket that takes connections; it is gone when this is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    socket: UnixListener,
+    path: PathBuf,
+}
+
+impl Listener {
+    /// Listens at `path`, in place of what was there; inside of the runtime
+    /// only.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        let _ = files::remove_file(path);
+        Ok(Self {
+            socket: UnixListener::bind(Address::of(path)?.path())?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Waits for the next connection. May be dropped in the middle.
+    pub async fn accept(&self) -> io::Result<Connection> {
+        let (stream, _) = self.socket.accept().await?;
+        Ok(Connection::new(stream))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = files::remove_file(&self.path);
+    }
+}
+
+/// A connection over which each side writes one JSON value per line.
+#[derive(Debug)]
+pub struct Connection {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+}
+
+impl Connection {
+    /// Connects to whoever listens at `path`.
+    pub async fn open(path: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(Address::of(path)?.path()).await?;
+        Ok(Self::new(stream))
+    }
+
+    fn new(stream: UnixStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        Self {
+            reader: BufReader::new(reader),
+            writer,
+        }
+    }
+
+    /// Writes a value; waits while the other side does not read.
+    pub async fn send<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
+        let mut line = serde_json::to_vec(value)?;
+        line.push(b'\n');
+        self.writer.write_all(&line).await
+    }
+
+    /// Reads the next value; none where the other side has closed the
+    /// connection, also in the middle of a line.
+    pub async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+        let mut line = Vec::new();
+        let mut bounded = (&mut self.reader).take(LONGEST_LINE);
+        bounded.read_until(b'\n', &mut line).await?;
+        if line.pop() != Some(b'\n') {
+            return if line.len() as u64 + 1 < LONGEST_LINE {
+                Ok(None)
+            } else {
+                Err(io::Error::other("the line has no end"))
+            };
+        }
+        Ok(Some(serde_json::from_slice(&line)?))
+    }
+}
