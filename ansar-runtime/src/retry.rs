@@ -17,45 +17,13 @@ impl Delays {
         Self { policy, given: 0 }
     }
 
-    /// The next delay; `None` where there are no more.
-    ///
-    /// A delay is `base + k·randomized`, `k` being what `chance` draws from
-    /// 0..=⌊base·truncated/randomized⌋.
+    /// The next delay; `None` where there are no more. `chance` draws as for
+    /// [`Retry::delay`].
     pub(crate) fn next(&mut self, chance: impl FnOnce(u64) -> u64) -> Option<Duration> {
-        let policy = &self.policy;
-        if policy
-            .step_limit
-            .is_some_and(|limit| self.given >= limit as usize)
-        {
-            return None;
-        }
-        let base = policy
-            .first_steps
-            .get(self.given)
-            .copied()
-            .or(policy.regular_steps)?;
+        let delay = self.policy.delay(self.given, chance)?;
         self.given += 1;
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "slots beyond 2^53 are closer than a clock can tell"
-        )]
-        let added = policy.randomized.map_or(0.0, |slot| {
-            chance(slots(base, policy.truncated.unwrap_or(1.0), slot)) as f64 * slot
-        });
-        Duration::try_from_secs_f64(base + added).ok()
+        Some(delay)
     }
-}
-
-/// ⌊base·part/slot⌋, exact where the quotient is a whole number that binary
-/// fractions cannot hold (0.3/0.1).
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a policy that was checked has no negative values, and the cast saturates"
-)]
-fn slots(base: f64, part: f64, slot: f64) -> u64 {
-    let quotient = base * part / slot;
-    (quotient * (1.0 + 4.0 * f64::EPSILON)).floor() as u64
 }
 
 #[cfg(test)]

@@ -114,6 +114,14 @@ pub enum Kind {
         #[serde(with = "seconds")]
         delay: Duration,
     },
+    /// A role that has ended by itself is started again.
+    Restarting {
+        /// The role.
+        role: RoleName,
+        /// When, in seconds from now.
+        #[serde(with = "seconds")]
+        delay: Duration,
+    },
     /// A line of a role's log.
     Line {
         /// The role.

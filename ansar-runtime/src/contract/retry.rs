@@ -1,5 +1,7 @@
 //! The retry policy of a role, as its property file holds it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// When to try again after a [`Maybe`](super::lifecycle::Maybe).
@@ -31,6 +33,26 @@ pub struct Retry {
 impl Retry {
     /// The longest delay that makes sense: a year.
     const LONGEST: f64 = 366.0 * 86_400.0;
+
+    /// The delay after `index` others; `None` where there are no more.
+    ///
+    /// It is `base + k·randomized`, `k` being what `chance` draws from
+    /// 0..=⌊base·truncated/randomized⌋.
+    pub fn delay(&self, index: usize, chance: impl FnOnce(u64) -> u64) -> Option<Duration> {
+        if self.step_limit.is_some_and(|limit| index >= limit as usize) {
+            return None;
+        }
+        let step = self.first_steps.get(index).copied();
+        let base = step.or(self.regular_steps)?;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "slots beyond 2^53 are closer than a clock can tell"
+        )]
+        let added = self.randomized.map_or(0.0, |slot| {
+            chance(slots(base, self.truncated.unwrap_or(1.0), slot)) as f64 * slot
+        });
+        Duration::try_from_secs_f64(base + added).ok()
+    }
 
     /// What is wrong with this policy, if anything: the field and what it
     /// should hold.
@@ -64,6 +86,18 @@ impl Retry {
         }
         Ok(())
     }
+}
+
+/// ⌊base·part/slot⌋, exact where the quotient is a whole number that binary
+/// fractions cannot hold (0.3/0.1).
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a policy that was checked has no negative values, and the cast saturates"
+)]
+fn slots(base: f64, part: f64, slot: f64) -> u64 {
+    let quotient = base * part / slot;
+    (quotient * (1.0 + 4.0 * f64::EPSILON)).floor() as u64
 }
 
 #[cfg(test)]

@@ -86,6 +86,7 @@ impl Exit {
             | Error::NotInPackage { .. }
             | Error::Descriptors { .. }
             | Error::Processes(_)
+            | Error::Refused(_)
             | Error::System { .. } => Self::Setup,
             Error::Home(error) => match error {
                 HomeError::Running(_) => Self::Running,

@@ -189,7 +189,9 @@ impl Session<'_> {
             }
             Command::Destroy(args) => {
                 let places = with_home(places, args.home.as_ref());
-                let home = ops::destroy::destroy(&places, self.force)?;
+                let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+                let home =
+                    ops::destroy::destroy(&places, self.force, &mut interrupts, &events).await?;
                 let root = home.root().display().to_string();
                 self.tell("Destroyed", format!("home `{root}`"));
                 Ok(Exit::Success)

@@ -1,4 +1,5 @@
-//! The marks of engines: which commands run roles of a home.
+//! The marks of engines, and the sockets beside them: which commands run roles
+//! of a home, and how they are reached.
 //!
 //! A mark is a locked file, named by its engine's process. One that is not
 //! locked is of an engine that did not end as it should.
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Home, HomeError, read_json};
 use crate::host::lock::{self, Attempt, Lock};
+use crate::host::notices::Notices;
+use crate::host::socket::Listener;
 use crate::host::{environment, files, strays};
 
 /// The mark of this process; gone when it is dropped.
@@ -38,6 +41,15 @@ struct Note {
 
 const SUFFIX: &str = ".engine";
 
+/// The engines of a home.
+#[derive(Debug, Default)]
+pub struct Engines {
+    /// The processes of those that run, other than this one.
+    pub live: Vec<u32>,
+    /// Those that did not end as they should.
+    pub unclean: Vec<Unclean>,
+}
+
 impl Home {
     /// What processes of an engine of this home carry in their environment.
     pub fn token(&self, engine: u32) -> String {
@@ -59,9 +71,32 @@ impl Home {
         Ok(Mark { path, _lock: lock })
     }
 
-    /// The engines whose marks nobody holds.
-    pub fn unclean_engines(&self) -> Result<Vec<Unclean>, HomeError> {
-        let mut unclean = Vec::new();
+    /// Listens for what components say of their state.
+    pub fn hear(&self) -> Result<Notices, HomeError> {
+        files::make_private_folders(&self.engines())?;
+        let path = self.engine_file(environment::pid(), "notify");
+        Notices::listen(&path).map_err(|source| HomeError::Socket { path, source })
+    }
+
+    /// Listens for what others ask this process.
+    pub fn listen(&self) -> Result<Listener, HomeError> {
+        files::make_private_folders(&self.engines())?;
+        let path = self.socket(environment::pid());
+        Listener::bind(&path).map_err(|source| HomeError::Socket { path, source })
+    }
+
+    /// Where an engine is reached.
+    pub fn socket(&self, engine: u32) -> PathBuf {
+        self.engine_file(engine, "sock")
+    }
+
+    fn engine_file(&self, engine: u32, suffix: &str) -> PathBuf {
+        self.engines().join(format!("{engine}.{suffix}"))
+    }
+
+    /// The engines by their marks: whoever runs holds its own.
+    pub fn marks(&self) -> Result<Engines, HomeError> {
+        let mut engines = Engines::default();
         for name in files::names(&self.engines())? {
             let path = self.engines().join(&name);
             let pid = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
@@ -71,8 +106,9 @@ impl Home {
             // A note that cannot be read was never finished.
             let note = read_json::<Note>(&path).ok().flatten();
             match lock::try_lock(&path, "") {
-                Ok(Attempt::Busy(_)) => {}
-                Ok(Attempt::Held(lock)) => unclean.push(Unclean {
+                Ok(Attempt::Busy(_)) if pid == environment::pid() => {}
+                Ok(Attempt::Busy(_)) => engines.live.push(pid),
+                Ok(Attempt::Held(lock)) => engines.unclean.push(Unclean {
                     path,
                     pid,
                     started: note.and_then(|note| note.started),
@@ -81,7 +117,7 @@ impl Home {
                 Err(source) => return Err(HomeError::Lock { path, source }),
             }
         }
-        Ok(unclean)
+        Ok(engines)
     }
 }
 

@@ -97,6 +97,14 @@ pub enum HomeError {
         /// Why.
         source: io::Error,
     },
+    /// A socket of it cannot be made.
+    #[error("failed to listen at `{path}`", path = path.display())]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Roles run that must not.
     #[error("{}", running(.0))]
     Running(Vec<(RoleName, String)>),
@@ -109,7 +117,7 @@ pub enum HomeError {
 fn running(roles: &[(RoleName, String)]) -> String {
     let each = roles.iter().map(|(role, note)| match note.trim() {
         "" => format!("`{role}`"),
-        pid => format!("`{role}` (by process {pid})"),
+        pid => format!("`{role}` (process {pid})"),
     });
     let names: Vec<_> = each.collect();
     format!("already running: {}", names.join(", "))
@@ -335,6 +343,13 @@ impl Home {
         } else {
             Err(HomeError::Running(running))
         }
+    }
+
+    /// Who holds the lock of a role that runs, as noted there, and since when
+    /// that is noted; none where it does not run.
+    pub fn holder(&self, role: &RoleName) -> Result<Option<(String, Timestamp)>, HomeError> {
+        let path = self.area(Area::Lock).join(role.as_str());
+        lock::holder(&path).map_err(|source| HomeError::Lock { path, source })
     }
 
     /// The roles that were ever run, also those whose properties cannot be

@@ -37,6 +37,11 @@ pub fn unique() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
+/// A number from 0 to `most`, any with the same chance.
+pub fn chance(most: u64) -> u64 {
+    fastrand::u64(0..=most)
+}
+
 /// The environment of this command.
 pub fn all() -> Vec<(OsString, OsString)> {
     env::vars_os().collect()

@@ -5,10 +5,19 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use jiff::Timestamp;
+
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// Leaves another note in it.
+    pub fn sign(&mut self, note: &str) -> io::Result<()> {
+        sign(&mut self.file, note)
+    }
 }
 
 /// The answer to [`try_lock`].
@@ -36,8 +45,29 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
         }
         if is_at(&file, path)? {
             sign(&mut file, note)?;
-            return Ok(Attempt::Held(Lock { _file: file }));
+            return Ok(Attempt::Held(Lock { file }));
         }
+    }
+}
+
+/// The note of whoever holds a lock, and since when it says so; none where
+/// nobody holds it.
+pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(fs::TryLockError::WouldBlock) => {
+            let since = file.metadata()?.modified()?.try_into();
+            let since = since.map_err(io::Error::other)?;
+            let mut note = String::new();
+            let _ = (&mut file).take(1024).read_to_string(&mut note);
+            Ok(Some((note, since)))
+        }
+        Err(fs::TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -48,7 +78,7 @@ pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
         file.lock()?;
         if is_at(&file, path)? {
             sign(&mut file, note)?;
-            return Ok(Lock { _file: file });
+            return Ok(Lock { file });
         }
     }
 }
@@ -58,7 +88,7 @@ pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
 pub fn lock_folder(path: &Path) -> io::Result<Lock> {
     let folder = File::open(path)?;
     folder.lock()?;
-    Ok(Lock { _file: folder })
+    Ok(Lock { file: folder })
 }
 
 fn open(path: &Path) -> io::Result<File> {

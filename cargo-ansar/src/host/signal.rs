@@ -36,13 +36,11 @@ pub fn send_to_group(leader: u32, signal: Signal) -> io::Result<bool> {
     Ok(deliver(leader, signal.number())? && deliver(leader, NixSignal::SIGCONT).is_ok())
 }
 
-/// Asks a process to stop.
+/// Asks a process to stop, and wakes it so that it hears it.
 pub fn terminate(pid: u32) -> io::Result<()> {
-    let pid = i32::try_from(pid).map_err(io::Error::other)?;
-    Ok(nix::sys::signal::kill(
-        Pid::from_raw(pid),
-        NixSignal::SIGTERM,
-    )?)
+    let pid = Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?);
+    nix::sys::signal::kill(pid, NixSignal::SIGTERM)?;
+    Ok(nix::sys::signal::kill(pid, NixSignal::SIGCONT)?)
 }
 
 /// Wakes a group that may have stopped.

@@ -9,7 +9,7 @@ pub mod description;
 pub mod ending;
 pub mod name;
 pub mod proposal;
-pub mod protocol;
+pub mod restart;
 pub mod search;
 pub mod template;
 

@@ -9,8 +9,10 @@ pub mod build;
 pub mod create;
 pub mod deploy;
 pub mod destroy;
+pub mod engines;
 mod hold;
 pub mod init;
+mod launch;
 pub mod list;
 pub mod locate;
 pub mod prepare;
@@ -152,6 +154,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// An engine does not do what it was asked.
+    #[error("the engine that runs the roles refuses: {0}")]
+    Refused(String),
     /// The command was ended from outside before it was done.
     #[error("interrupted")]
     Interrupted(Interrupt),

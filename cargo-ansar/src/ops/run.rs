@@ -4,10 +4,9 @@
 //! them.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::launch::{self, CallSignature, Origin as StartedBy};
+use ansar_runtime::contract::launch::Origin as StartedBy;
 use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::lifecycle::Faulted;
 use ansar_runtime::contract::line::Level;
@@ -16,25 +15,26 @@ use ansar_runtime::contract::run::Run;
 use ansar_runtime::contract::test::TestReport;
 
 use super::hold::make_way;
+use super::launch::{Launching, make_room};
 use super::locate::{Places, Workspace};
-use super::settle::folder;
 use super::sweep::sweep;
 use super::{Error, chosen};
 use crate::event::{Events, Kind};
 use crate::home::Home;
 use crate::home::entry::{Entry, Origin};
 use crate::host::interrupts::{Interrupt, Interrupts};
-use crate::host::notices::Notices;
-use crate::host::process::Program;
-use crate::host::{environment, files, limits, strays};
+use crate::host::{environment, strays};
 use crate::model::description::DEFAULT_TESTS;
 use crate::model::ending::Success;
 use crate::model::name::RoleName;
 use crate::model::search::{RolePattern, RoleSearch};
+use crate::protocol::Host;
 use crate::suite::source::Sources;
 use crate::suite::verdict::{Participant, Verdict};
-use crate::supervise::engine::{self, Ended, Launch};
-use crate::supervise::group::{Part, Policy};
+use crate::supervise::engine::{self, Ended};
+use crate::supervise::group::{Part, Policy, READY_LIMIT};
+use crate::supervise::launch::Launch;
+use crate::supervise::service::Service;
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub async fn run(
     entries.retain(|_, entry| entry.origin != Origin::Retired);
     let entries = chosen(&home, &options.search, entries)?;
     if options.force {
-        make_way(&home, entries.keys(), interrupts).await?;
+        make_way(&home, entries.keys(), interrupts, events).await?;
     }
     events.emit(Kind::Running {
         roles: entries.len(),
@@ -145,21 +145,6 @@ fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
     completed
 }
 
-/// How many descriptors a role takes: a lock, a log, two pipes, its end.
-const DESCRIPTORS: u64 = 5;
-/// How many the command itself takes.
-const DESCRIPTORS_OF_OURS: u64 = 64;
-
-/// Makes room for the descriptors of roles.
-fn make_room(roles: usize) -> Result<(), Error> {
-    let needed = roles as u64 * DESCRIPTORS + DESCRIPTORS_OF_OURS;
-    limits::make_room(needed).map_err(|most| Error::Descriptors {
-        roles,
-        needed,
-        most,
-    })
-}
-
 /// Where roles are run.
 #[derive(Debug, Clone, Copy)]
 pub struct Stage<'a> {
@@ -186,35 +171,38 @@ impl Stage<'_> {
     ) -> Result<engine::Outcome, Error> {
         let _mark = sweep(self.home, events)?;
         make_room(entries.len())?;
-        let _locks = self.home.lock_roles(entries.keys())?;
-        files::make_private_folders(&self.home.engines())?;
-        let socket = format!("{}.notify", environment::pid());
-        let notices =
-            Notices::listen(&self.home.engines().join(socket)).map_err(|source| Error::System {
-                what: "listen for the notices of components",
-                source,
-            })?;
-        let environment = self.environment(&notices);
-        let mut launches = Vec::with_capacity(entries.len());
-        for (role, entry) in entries {
-            self.home.prepare(role)?;
-            launches.push(Launch {
-                role: role.clone(),
-                executable: entry.executable.clone(),
-                program: self.program(role, entry, &environment),
-                part: part(role),
-                after: entry.after.clone(),
-                timeout: entry.timeout(),
-                log: self.home.folder(Area::Logs, role),
-                foreground: false,
-            });
-        }
+        let locks = self.home.lock_roles(entries.keys())?;
+        let notices = self.home.hear()?;
+        let launching = Launching::new(
+            self.home,
+            StartedBy::Run,
+            environment::for_roles(),
+            notices.address(),
+            READY_LIMIT,
+        );
+        let launches = entries.iter().zip(locks);
+        let mut launches: Vec<_> = launches
+            .map(|((role, entry), lock)| launching.launch(role, entry, part(role), lock))
+            .collect::<Result<_, Error>>()?;
         launches.extend(errand);
         let options = engine::Options {
             policy: self.policy,
             shown: self.shown,
         };
-        let ran = engine::run(launches, &options, &notices, interrupts, events).await;
+        let service = Service {
+            listener: self.home.listen()?,
+            host: Host::Foreground,
+            launcher: None,
+        };
+        let ran = engine::run(
+            launches,
+            &options,
+            &notices,
+            Some(service),
+            interrupts,
+            events,
+        )
+        .await;
         let left = strays::end_left_behind();
         if left > 0 {
             events.emit(Kind::Strays { count: left });
@@ -223,63 +211,6 @@ impl Stage<'_> {
             Some(reason) => Err(Error::Processes(reason)),
             None => Ok(ran),
         }
-    }
-
-    /// The environment that all roles share.
-    fn environment(&self, notices: &Notices) -> Vec<(OsString, OsString)> {
-        let mut environment = environment::for_roles();
-        let pid = environment::pid();
-        environment.extend([
-            (launch::PARENT.into(), pid.to_string().into()),
-            (launch::TOKEN.into(), self.home.token(pid).into()),
-            (
-                launch::NOTIFY_SOCKET.into(),
-                notices.address().as_os_str().to_owned(),
-            ),
-        ]);
-        environment
-    }
-
-    fn program(
-        &self,
-        role: &RoleName,
-        entry: &Entry,
-        environment: &[(OsString, OsString)],
-    ) -> Result<Program, String> {
-        let path = self.home.executable(&entry.executable);
-        if !files::is_file(&path) {
-            let error = Error::NoExecutable {
-                name: entry.executable.clone(),
-                meant: None,
-            };
-            return Err(error.to_string());
-        }
-        let mut home = OsString::from(format!("--{}=", launch::HOME_PATH));
-        home.push(self.home.root());
-        let signature = CallSignature {
-            input: false,
-            output: true,
-        };
-        let own = entry.env.iter();
-        let own = own.map(|(name, value)| (name.into(), value.into()));
-        Ok(Program {
-            path,
-            arguments: vec![
-                format!("--{}={signature}", launch::CALL_SIGNATURE).into(),
-                format!("--{}={}", launch::POINT_OF_ORIGIN, StartedBy::Run).into(),
-                home,
-                format!("--{}={role}", launch::ROLE_NAME).into(),
-            ],
-            environment: Some(
-                environment
-                    .iter()
-                    .cloned()
-                    .chain(own)
-                    .chain([(launch::ROLE.into(), role.as_str().into())])
-                    .collect(),
-            ),
-            folder: Some(folder(self.home)),
-        })
     }
 
     /// Sources that are looked for in `folders` first, then in the workspace,

@@ -13,8 +13,15 @@ use crate::host::strays;
 /// Sweeps the home, and leaves this command's own mark in it, which is gone
 /// when it is dropped.
 pub fn sweep(home: &Home, events: &Events) -> Result<Mark, Error> {
+    clean(home, events)?;
+    Ok(home.mark_engine()?)
+}
+
+/// Sweeps the home; the processes of the engines that run.
+pub fn clean(home: &Home, events: &Events) -> Result<Vec<u32>, Error> {
+    let engines = home.marks()?;
     let mut count = 0;
-    for gone in home.unclean_engines()? {
+    for gone in engines.unclean {
         if !gone.is_alive() {
             count += strays::sweep(&home.token(gone.pid));
         }
@@ -23,5 +30,5 @@ pub fn sweep(home: &Home, events: &Events) -> Result<Mark, Error> {
     if count > 0 {
         events.emit(Kind::Swept { count });
     }
-    Ok(home.mark_engine()?)
+    Ok(engines.live)
 }

@@ -180,7 +180,7 @@ pub async fn test(
         }
     };
     if options.force {
-        make_way(&home, chosen.keys(), interrupts).await?;
+        make_way(&home, chosen.keys(), interrupts, events).await?;
     }
     let ran = stage
         .perform(&chosen, part, None, interrupts, events)

@@ -27,8 +27,10 @@ use crate::model::name::RoleName;
 use crate::model::search::RoleSearch;
 use crate::model::template::TemplateError;
 use crate::suite::verdict::Verdict;
-use crate::supervise::engine::{Ended, Launch};
-use crate::supervise::group::{Part, Policy};
+use crate::supervise::engine::Ended;
+use crate::supervise::group::{Part, Policy, READY_LIMIT};
+use crate::supervise::launch::Launch;
+use crate::supervise::restart::Restarting;
 
 /// What to run, and with which roles.
 #[derive(Debug)]
@@ -98,7 +100,7 @@ pub async fn with(
         policy: Policy::default(),
     };
     if options.force {
-        make_way(&home, chosen.keys(), interrupts).await?;
+        make_way(&home, chosen.keys(), interrupts, events).await?;
     }
     let errand = errand(options, &home, &chosen)?;
     let ran = stage
@@ -146,18 +148,22 @@ fn errand(
         let settings = settings.map(|envelope| envelope.value).unwrap_or_default();
         environment.extend(variables(role, &settings));
     }
+    let program = Program {
+        path,
+        arguments: words.collect(),
+        environment: Some(environment),
+        folder: Some(options.places.folder.clone()),
+    };
     Ok(Launch {
         role: COMMAND.parse().map_err(TemplateError::Name)?,
         executable: COMMAND.parse().map_err(TemplateError::Name)?,
-        program: Ok(Program {
-            path,
-            arguments: words.collect(),
-            environment: Some(environment),
-            folder: Some(options.places.folder.clone()),
-        }),
+        prepare: Box::new(move || Ok(program.clone())),
         part: Part::Test,
         after: Vec::new(),
         timeout: None,
+        ready_limit: READY_LIMIT,
+        restarting: Restarting::default(),
+        lock: None,
         log: PathBuf::new(),
         foreground: true,
     })

@@ -35,7 +35,10 @@ pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
 pub fn event(shell: &mut Shell, event: &Event) {
     match &event.kind {
         Kind::Line { text, .. } => shell.tell(text),
-        Kind::Started { .. } | Kind::Ready { .. } | Kind::Retrying { .. } => {
+        Kind::Started { .. }
+        | Kind::Ready { .. }
+        | Kind::Retrying { .. }
+        | Kind::Restarting { .. } => {
             life(shell, &event.kind);
         }
         Kind::Ended { role, ending } => ended(shell, role, ending),
@@ -114,6 +117,9 @@ fn life(shell: &mut Shell, kind: &Kind) {
         Kind::Ready { role } => shell.status("Ready", role.as_str()),
         Kind::Retrying { role, delay } => {
             shell.status("Retrying", &format!("{role} in {}", Span(*delay)));
+        }
+        Kind::Restarting { role, delay } => {
+            shell.status("Restarting", &format!("{role} in {}", Span(*delay)));
         }
         _ => {}
     }

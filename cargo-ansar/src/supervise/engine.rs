@@ -1,11 +1,14 @@
-//! Acts on what the group's machine decides: starts, signals, reads, listens.
+//! Acts on what the group's machine decides: starts, signals, reads, listens;
+//! and on what is asked of it from outside ([`orders`]).
+
+mod orders;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ansar_runtime::contract;
 use ansar_runtime::contract::lifecycle::Faulted;
@@ -17,40 +20,23 @@ use tokio::task::JoinSet;
 
 use super::capture::Capture;
 use super::ending::{self, Treatment};
-use super::group::{Action, Group, Input, Member, Part, Policy, Rung, Why};
+use super::group::{Action, Group, Input, Member, Part, Phase, Policy, Rung, Why};
+use super::launch::{Launch, Prepare};
+use super::restart::{Restarting, STABLE};
+use super::service::{Conversations, Launcher, Service};
 use super::strays::Strays;
 use crate::event::{Events, Kind, StopReason, Until};
 use crate::home::log::Writer;
 use crate::host::clock;
+use crate::host::environment;
 use crate::host::interrupts::{Interrupt, Interrupts};
+use crate::host::lock::Lock;
 use crate::host::notices::Notices;
 use crate::host::process::{self, Exit, Foreground, Narrative, Pipe, Process, Program};
 use crate::host::signal::{self, Signal};
 use crate::model::ending::{Cause, Ending, Success};
 use crate::model::name::{ExecutableName, RoleName};
-
-/// A role to run.
-#[derive(Debug)]
-pub struct Launch {
-    /// Its name.
-    pub role: RoleName,
-    /// The name of what it runs.
-    pub executable: ExecutableName,
-    /// How to start it, or why it cannot be.
-    pub program: Result<Program, String>,
-    /// What it is for.
-    pub part: Part,
-    /// The roles that are ready, or done, before it starts; those that are not
-    /// among the launches are not waited for.
-    pub after: Vec<RoleName>,
-    /// How long it may run.
-    pub timeout: Option<Duration>,
-    /// The folder of its log.
-    pub log: PathBuf,
-    /// Whether it has the streams and the terminal of this command instead of
-    /// a log and a result.
-    pub foreground: bool,
-}
+use crate::protocol::Host;
 
 /// How roles are run.
 #[derive(Debug, Clone)]
@@ -97,23 +83,42 @@ const LAST_READS: usize = 64;
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Runs roles until all have ended; `notices` hears what they say of their
-/// state. Inside of a `LocalSet` only.
+/// state, `service` what others ask meanwhile. Inside of a `LocalSet` only.
 ///
-/// The first interrupt stops them gracefully, the second at once. When this
+/// An engine in the background is given its first roles by whoever asks; it
+/// ends with the last of them, or when nobody has asked for some time. The first interrupt stops them gracefully, the second at once. When this
 /// returns, nothing of them is left in their groups; when it is dropped in the
 /// middle, they are killed.
 pub async fn run(
     launches: Vec<Launch>,
     options: &Options,
     notices: &Notices,
+    service: Option<Service<'_>>,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Outcome {
     let (tell, mut told) = mpsc::unbounded_channel();
-    let mut engine = Engine::new(launches, options, events.clone(), tell);
+    let (order, mut ordered) = mpsc::unbounded_channel();
+    let mut conversations = Conversations::default();
+    let mut engine = Engine::new(options, events.clone(), tell);
+    if let Some(service) = service {
+        engine.host = service.host;
+        engine.launcher = service.launcher;
+        conversations.begin(service.listener, order);
+    }
+    engine.admit(launches);
     engine.feed(Input::Begin);
-    while !engine.group.is_done() {
-        let wake = engine.group.wake_at();
+    loop {
+        engine.settle();
+        // Whoever has asked already is not turned away.
+        if let Ok(order) = ordered.try_recv() {
+            engine.order(order);
+            continue;
+        }
+        if engine.is_done() {
+            break;
+        }
+        let wake = engine.wake_at();
         let tick = async {
             match wake {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -135,13 +140,20 @@ pub async fn run(
                 }
                 engine.news(news);
             }
+            Some(order) = ordered.recv() => engine.order(order),
             () = tick => engine.feed(Input::Tick),
             // Last, one at a time: those that run are heard in between.
             () = tokio::task::yield_now(), if !engine.starts.is_empty() => engine.start().await,
         }
     }
-    engine.outcome()
+    drop(ordered);
+    let outcome = engine.outcome();
+    conversations.finish().await;
+    outcome
 }
+
+/// How long an engine in the background waits for its first roles.
+const UNUSED: Duration = Duration::from_secs(10);
 
 /// What the task of a process tells the engine.
 enum News {
@@ -155,13 +167,24 @@ enum News {
 struct Role {
     name: RoleName,
     executable: ExecutableName,
-    program: Result<Program, String>,
+    prepare: Prepare,
     part: Part,
     timeout: Option<Duration>,
-    capture: Option<Capture>,
+    ready_limit: Duration,
+    restarting: Restarting,
+    lock: Option<Lock>,
+    log: PathBuf,
     foreground: bool,
     /// The group, while it is there.
     group: Option<u32>,
+    /// When it was started, or has ended.
+    since: Timestamp,
+    /// Which attempt this is, from 1.
+    attempt: u32,
+    /// Until when it waits for its next attempt.
+    retry_at: Option<Timestamp>,
+    /// How often it was started again, and how often since it was stable.
+    restarts: (u32, usize),
     treatment: Treatment,
     /// It has ended by itself, and others of its group have not.
     left: bool,
@@ -170,11 +193,16 @@ struct Role {
     ended: Option<(Ending, Timestamp)>,
 }
 
-struct Engine {
+struct Engine<'a> {
     group: Group,
     roles: Vec<Role>,
     by_name: BTreeMap<RoleName, usize>,
-    policy: Policy,
+    shown: Level,
+    host: Host,
+    /// When it gives up waiting for its first roles.
+    unused: Option<Instant>,
+    launcher: Option<Launcher<'a>>,
+    watches: Vec<orders::Watch>,
     events: Events,
     starts: VecDeque<usize>,
     interrupted: Option<Interrupt>,
@@ -185,71 +213,86 @@ struct Engine {
     buffer: Rc<RefCell<Vec<u8>>>,
 }
 
-impl Engine {
-    fn new(
-        launches: Vec<Launch>,
-        options: &Options,
-        events: Events,
-        tell: mpsc::UnboundedSender<News>,
-    ) -> Self {
-        let by_name: BTreeMap<RoleName, usize> = launches
-            .iter()
-            .enumerate()
-            // What is no role has no name that others could mean.
-            .filter(|(_, launch)| !launch.foreground)
-            .map(|(member, launch)| (launch.role.clone(), member))
-            .collect();
-        let names = by_name.iter();
-        let names = names.map(|(role, member)| (role.to_string(), *member));
-        let names: Vec<_> = names.collect();
-        let members = launches
-            .iter()
-            .map(|launch| Member {
-                part: launch.part,
-                after: launch
-                    .after
-                    .iter()
-                    .filter_map(|role| by_name.get(role).copied())
-                    .collect(),
-                timeout: launch.timeout,
-            })
-            .collect();
-        let roles = launches
-            .into_iter()
-            .map(|launch| Role {
-                capture: Some(Capture::new(
-                    launch.role.clone(),
-                    Writer::new(launch.log),
-                    options.shown,
-                )),
-                name: launch.role,
-                executable: launch.executable,
-                program: launch.program,
-                part: launch.part,
-                timeout: launch.timeout,
-                foreground: launch.foreground,
-                group: None,
-                treatment: Treatment::default(),
-                left: false,
-                refused: None,
-                exit: None,
-                ended: None,
-            })
-            .collect();
+impl Engine<'_> {
+    fn new(options: &Options, events: Events, tell: mpsc::UnboundedSender<News>) -> Self {
         Self {
-            group: Group::new(members, options.policy),
-            roles,
-            by_name,
-            policy: options.policy,
+            group: Group::new(Vec::new(), options.policy),
+            roles: Vec::new(),
+            by_name: BTreeMap::new(),
+            shown: options.shown,
+            host: Host::Foreground,
+            unused: None,
+            launcher: None,
+            watches: Vec::new(),
             events,
             starts: VecDeque::new(),
             interrupted: None,
             no_more: None,
-            strays: Rc::new(RefCell::new(Strays::new(names))),
+            strays: Rc::new(RefCell::new(Strays::default())),
             tasks: JoinSet::new(),
             tell,
             buffer: Rc::new(RefCell::new(vec![0; READ_SIZE])),
         }
+    }
+
+    /// Takes roles in: each in the place of the one by its name that has ended,
+    /// or in a new one.
+    fn admit(&mut self, launches: Vec<Launch>) -> Vec<usize> {
+        let mut places = Vec::with_capacity(launches.len());
+        let mut next = self.roles.len();
+        for launch in &launches {
+            // What is no role has no name that others could mean.
+            let known = self.by_name.get(&launch.role).copied();
+            let place = known.unwrap_or_else(|| {
+                next += 1;
+                next - 1
+            });
+            if !launch.foreground {
+                self.by_name.insert(launch.role.clone(), place);
+                self.strays.borrow_mut().name(&launch.role, place);
+            }
+            places.push(place);
+        }
+        let mut members = Vec::with_capacity(launches.len());
+        for (&place, launch) in places.iter().zip(launches) {
+            let after = launch.after.iter();
+            let after = after.filter_map(|role| self.by_name.get(role).copied());
+            let member = Member {
+                part: launch.part,
+                // One that has ended is waited for by nobody.
+                after: after
+                    .filter(|needed| places.contains(needed) || self.runs(*needed))
+                    .collect(),
+                timeout: launch.timeout,
+                ready_limit: launch.ready_limit,
+            };
+            members.push((place, member));
+            let role = Role::new(launch);
+            match self.roles.get_mut(place) {
+                Some(known) => *known = role,
+                None => self.roles.push(role),
+            }
+        }
+        self.group.admit(members);
+        places
+    }
+
+    /// Whether a role runs, or is about to.
+    fn runs(&self, member: usize) -> bool {
+        member < self.roles.len() && self.group.phase(member) != Phase::Ended
+    }
+
+    fn is_done(&mut self) -> bool {
+        if self.host == Host::Background && self.roles.is_empty() && self.interrupted.is_none() {
+            let now = clock::instant();
+            return now >= *self.unused.get_or_insert(now + UNUSED);
+        }
+        self.group.is_done()
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let unused = self.unused.filter(|_| self.roles.is_empty());
+        self.group.wake_at().into_iter().chain(unused).min()
     }
 
     /// Tells the machine what happened, and does what it says.
@@ -262,9 +305,10 @@ impl Engine {
                     self.roles[member].treatment.timed_out = self.roles[member].timeout;
                 }
                 Action::NeverReady(member) => {
-                    self.roles[member].treatment.never_ready = Some(self.policy.ready_limit);
+                    let role = &mut self.roles[member];
+                    role.treatment.never_ready = Some(role.ready_limit);
                 }
-                Action::Skip(member) => self.conclude(member, ending::skipped()),
+                Action::Skip(member) => self.skip(member),
                 Action::Stopping(why) => self.events.emit(Kind::Stopping {
                     roles: self
                         .roles
@@ -292,12 +336,9 @@ impl Engine {
         if self.roles[member].treatment.asked {
             return self.end(member, ending::skipped());
         }
-        let program = match &self.roles[member].program {
-            Ok(program) => program.clone(),
-            Err(reason) => {
-                let ending = ending::not_started(reason);
-                return self.end(member, ending);
-            }
+        let program = match (self.roles[member].prepare)() {
+            Ok(program) => program,
+            Err(reason) => return self.end(member, ending::not_started(&reason)),
         };
         let started = if self.roles[member].foreground {
             self.start_foreground(member, &program)
@@ -317,9 +358,9 @@ impl Engine {
     async fn start_role(&mut self, member: usize, program: &Program) -> io::Result<()> {
         let process = Process::start(program, Narrative::Piped).await?;
         self.started(member, process.pid());
-        let Some(mut capture) = self.roles[member].capture.take() else {
-            return Ok(());
-        };
+        let role = &self.roles[member];
+        let store = Writer::new(role.log.clone());
+        let mut capture = Capture::new(role.name.clone(), store, self.shown);
         capture.follow(process.pid());
         let life = Life {
             member,
@@ -362,11 +403,18 @@ impl Engine {
         self.strays.borrow_mut().started(member, pid);
         let role = &mut self.roles[member];
         role.group = Some(pid);
-        self.events.emit(Kind::Started {
+        role.since = clock::now();
+        role.attempt = 1;
+        if let Some(lock) = &mut role.lock {
+            // Advice for messages: what cannot be written is not said.
+            let _ = lock.sign(&pid.to_string());
+        }
+        let started = Kind::Started {
             role: role.name.clone(),
             executable: role.executable.clone(),
             pid,
-        });
+        };
+        self.emit(member, started);
     }
 
     fn heard(&mut self, notice: &Notice) {
@@ -390,18 +438,17 @@ impl Engine {
             self.signal(member, Rung::Kill);
             return;
         }
+        let name = role.name.clone();
+        role.attempt = notice.attempt.unwrap_or(role.attempt);
         if let Some(seconds) = notice.retry_in
             && let Ok(delay) = Duration::try_from_secs_f64(seconds)
         {
-            self.events.emit(Kind::Retrying {
-                role: role.name.clone(),
-                delay,
-            });
+            role.retry_at = clock::now().checked_add(delay).ok();
+            let role = name.clone();
+            self.emit(member, Kind::Retrying { role, delay });
         }
         if notice.ready || notice.announces == Some(false) {
-            self.events.emit(Kind::Ready {
-                role: role.name.clone(),
-            });
+            self.emit(member, Kind::Ready { role: name });
             self.feed(Input::Ready(member));
         }
     }
@@ -415,6 +462,7 @@ impl Engine {
             News::Ended(member, ended) => {
                 let role = &mut self.roles[member];
                 role.group = None;
+                role.retry_at = None;
                 role.exit = ended.as_ref().ok().map(|(exit, _)| *exit);
                 let ending = match (ended, role.refused.take()) {
                     (_, Some(refused)) => {
@@ -433,6 +481,7 @@ impl Engine {
 
     /// A role that was to run has ended.
     fn end(&mut self, member: usize, ending: Ending) {
+        let again = self.again(member, &ending);
         let role = &self.roles[member];
         let well = match role.part {
             Part::Test => ending.report().is_some_and(|report| report.failed == 0),
@@ -443,16 +492,60 @@ impl Engine {
             },
         };
         self.conclude(member, ending);
-        self.feed(Input::Ended { member, well });
+        self.feed(Input::Ended {
+            member,
+            well,
+            again,
+        });
+        match (self.group.phase(member), again) {
+            (Phase::Resting, Some(delay)) => {
+                let role = self.roles[member].name.clone();
+                self.emit(member, Kind::Restarting { role, delay });
+            }
+            _ => self.release(member),
+        }
+    }
+
+    /// After what time a role that has ended so is started again.
+    fn again(&mut self, member: usize, ending: &Ending) -> Option<Duration> {
+        let role = &mut self.roles[member];
+        if role.treatment.asked {
+            return None;
+        }
+        let ran = clock::now().duration_since(role.since);
+        if ran.unsigned_abs() >= STABLE {
+            role.restarts.1 = 0;
+        }
+        let delay =
+            role.restarting
+                .delay(ending.success(), role.restarts.1, environment::chance)?;
+        role.restarts.0 = role.restarts.0.saturating_add(1);
+        role.restarts.1 += 1;
+        role.treatment = Treatment::default();
+        role.left = false;
+        Some(delay)
+    }
+
+    /// A role will not be started, or not again.
+    fn skip(&mut self, member: usize) {
+        // How one ended that waited to be started again has been told.
+        if self.roles[member].ended.is_none() {
+            self.conclude(member, ending::skipped());
+        }
+        self.release(member);
     }
 
     fn conclude(&mut self, member: usize, ending: Ending) {
         let role = &mut self.roles[member];
-        role.ended = Some((ending.clone(), clock::now()));
-        self.events.emit(Kind::Ended {
-            role: role.name.clone(),
-            ending,
-        });
+        role.since = clock::now();
+        role.ended = Some((ending.clone(), role.since));
+        let role = role.name.clone();
+        self.emit(member, Kind::Ended { role, ending });
+    }
+
+    /// Gives back the right to run a role that has ended for good.
+    fn release(&mut self, member: usize) {
+        self.roles[member].lock = None;
     }
 
     fn signal(&mut self, member: usize, rung: Rung) {
@@ -480,13 +573,35 @@ impl Engine {
     }
 
     fn waiting(&self, members: &[usize], until: Until) {
-        let roles = members
-            .iter()
-            .map(|&member| self.roles[member].name.clone());
+        let roles = |members: &[usize]| {
+            let roles = members.iter();
+            roles
+                .map(|&member| self.roles[member].name.clone())
+                .collect()
+        };
         self.events.emit(Kind::Waiting {
-            roles: roles.collect(),
+            roles: roles(members),
             until,
         });
+        for watch in &self.watches {
+            let watched = watch.among(members);
+            if !watched.is_empty() {
+                watch.tell(Kind::Waiting {
+                    roles: roles(&watched),
+                    until,
+                });
+            }
+        }
+    }
+
+    /// Tells everybody whom it concerns what happened to a role.
+    fn emit(&self, member: usize, kind: Kind) {
+        for watch in &self.watches {
+            if watch.concerns(member) {
+                watch.tell(kind.clone());
+            }
+        }
+        self.events.emit(kind);
     }
 
     fn outcome(mut self) -> Outcome {
@@ -507,6 +622,33 @@ impl Engine {
             ended: ended.collect(),
             interrupted: self.interrupted,
             refused: self.no_more.take(),
+        }
+    }
+}
+
+impl Role {
+    fn new(launch: Launch) -> Self {
+        Self {
+            name: launch.role,
+            executable: launch.executable,
+            prepare: launch.prepare,
+            part: launch.part,
+            timeout: launch.timeout,
+            ready_limit: launch.ready_limit,
+            restarting: launch.restarting,
+            lock: launch.lock,
+            log: launch.log,
+            foreground: launch.foreground,
+            group: None,
+            since: clock::now(),
+            attempt: 1,
+            retry_at: None,
+            restarts: (0, 0),
+            treatment: Treatment::default(),
+            left: false,
+            refused: None,
+            exit: None,
+            ended: None,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A pure machine over plain data: [`Group::next`] takes what happened and the
 //! time, and returns what is to be done. It knows no process, no clock and no
-//! role's name; members are numbered as they were given.
+//! role's name; members are numbered as they were given. Members may be added
+//! while others run, and take the places of those that have ended.
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ pub struct Member {
     pub after: Vec<usize>,
     /// How long it may run.
     pub timeout: Option<Duration>,
+    /// How long it may take to become ready.
+    pub ready_limit: Duration,
 }
 
 /// What a member is for.
@@ -35,11 +38,12 @@ pub struct Policy {
     pub fail_fast: bool,
     /// How long a member may take to stop.
     pub grace: Duration,
-    /// How long a member may take to become ready.
-    pub ready_limit: Duration,
     /// How long to wait silently.
     pub patience: Duration,
 }
+
+/// How long a member may take to become ready, where nothing else is said.
+pub const READY_LIMIT: Duration = Duration::from_mins(1);
 
 impl Default for Policy {
     fn default() -> Self {
@@ -47,14 +51,13 @@ impl Default for Policy {
             jobs: None,
             fail_fast: false,
             grace: Duration::from_secs(5),
-            ready_limit: Duration::from_mins(1),
             patience: Duration::from_secs(1),
         }
     }
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// The group may begin.
     Begin,
@@ -66,9 +69,13 @@ pub enum Input {
         member: usize,
         /// Whether it did what it was for, or was stopped on request.
         well: bool,
+        /// After what time it is started again, unless it was to stop.
+        again: Option<Duration>,
     },
     /// A member has ended by itself, and what it left behind is to follow.
     Left(usize),
+    /// These members are to stop gracefully, and the others go on.
+    StopSome(Vec<usize>),
     /// Everything is to stop gracefully.
     Stop,
     /// Everything is to be gone at once.
@@ -96,6 +103,23 @@ pub enum Action {
     StillRunning(Vec<usize>),
     /// Say that these members take long to become ready.
     StillStarting(Vec<usize>),
+}
+
+/// What a member does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It has not been started yet.
+    Waiting,
+    /// It runs, and is not ready.
+    Starting,
+    /// It runs, and is ready.
+    Ready,
+    /// It is being stopped.
+    Stopping,
+    /// It has ended by itself, and is started again soon.
+    Resting,
+    /// It has ended, or never will begin.
+    Ended,
 }
 
 /// Why everything is being stopped.
@@ -144,9 +168,17 @@ impl Rung {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Waiting,
-    Starting { since: Instant },
+    Starting {
+        since: Instant,
+    },
     Ready,
-    Ended { well: bool },
+    /// It has ended by itself, and is started again then.
+    Resting {
+        until: Instant,
+    },
+    Ended {
+        well: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -155,6 +187,19 @@ struct Status {
     deadline: Option<Instant>,
     /// The ladder: since when it is climbed, and the last rung that was sent.
     stop: Option<(Instant, Option<Rung>)>,
+    /// Whether it was to stop, alone.
+    asked: bool,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self {
+            state: State::Waiting,
+            deadline: None,
+            stop: None,
+            asked: false,
+        }
+    }
 }
 
 /// The machine.
@@ -175,14 +220,7 @@ pub struct Group {
 impl Group {
     /// A group in which nothing runs yet.
     pub fn new(members: Vec<Member>, policy: Policy) -> Self {
-        let status = members
-            .iter()
-            .map(|_| Status {
-                state: State::Waiting,
-                deadline: None,
-                stop: None,
-            })
-            .collect();
+        let status = members.iter().map(|_| Status::default()).collect();
         Self {
             dependents: dependents(&members),
             members,
@@ -190,6 +228,34 @@ impl Group {
             policy,
             stopping: None,
             speak: None,
+        }
+    }
+
+    /// Takes in members that begin with the next [`next`](Self::next). Each
+    /// takes the place of one that has ended, or a new one after the last.
+    pub fn admit(&mut self, comers: Vec<(usize, Member)>) {
+        for (place, member) in comers {
+            if place < self.members.len() {
+                self.members[place] = member;
+                self.status[place] = Status::default();
+            } else {
+                self.members.push(member);
+                self.status.push(Status::default());
+            }
+        }
+        self.dependents = dependents(&self.members);
+    }
+
+    /// What a member does, as it can be told.
+    pub fn phase(&self, member: usize) -> Phase {
+        let status = &self.status[member];
+        match status.state {
+            State::Waiting => Phase::Waiting,
+            State::Ended { .. } => Phase::Ended,
+            State::Resting { .. } => Phase::Resting,
+            State::Starting { .. } | State::Ready if status.stop.is_some() => Phase::Stopping,
+            State::Starting { .. } => Phase::Starting,
+            State::Ready => Phase::Ready,
         }
     }
 
@@ -202,9 +268,13 @@ impl Group {
     /// When to call [`next`](Self::next) with [`Input::Tick`] at the latest.
     pub fn wake_at(&self) -> Option<Instant> {
         let policy = &self.policy;
-        let alive = self.status.iter().filter(|status| status.is_alive());
+        let alive = self.each().filter(|(_, status)| status.is_alive());
+        let resting = self.status.iter().filter_map(|status| match status.state {
+            State::Resting { until } => Some(until),
+            _ => None,
+        });
         alive
-            .flat_map(|status| {
+            .flat_map(|(member, status)| {
                 let rung = status.stop.and_then(|(since, sent)| {
                     // The first rung waits for others, and has no time.
                     let next = sent.unwrap_or(Rung::Interrupt).next()?;
@@ -212,13 +282,14 @@ impl Group {
                 });
                 let ready = match status.state {
                     State::Starting { since } if status.stop.is_none() => {
-                        Some(since + policy.ready_limit)
+                        Some(since + member.ready_limit)
                     }
                     _ => None,
                 };
                 let deadline = status.deadline.filter(|_| status.stop.is_none());
                 [rung, ready, deadline].into_iter().flatten()
             })
+            .chain(resting)
             .chain(self.speak)
             .min()
     }
@@ -233,13 +304,18 @@ impl Group {
                     self.status[member].state = State::Ready;
                 }
             }
-            Input::Ended { member, well } => self.ended(member, well, now, &mut actions),
+            Input::Ended {
+                member,
+                well,
+                again,
+            } => self.ended(member, well, again, now, &mut actions),
             Input::Left(member) => {
                 let status = &mut self.status[member];
                 if status.is_alive() {
                     status.stop.get_or_insert((now, None));
                 }
             }
+            Input::StopSome(members) => self.stop_some(&members, now, &mut actions),
             Input::Stop => self.stop_all(Why::Asked, now, &mut actions),
             Input::Kill => {
                 self.stop_all(Why::Asked, now, &mut actions);
@@ -259,23 +335,43 @@ impl Group {
         actions
     }
 
-    fn ended(&mut self, member: usize, well: bool, now: Instant, actions: &mut Vec<Action>) {
-        let was = self.status[member].state;
+    fn ended(
+        &mut self,
+        member: usize,
+        well: bool,
+        again: Option<Duration>,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let status = &mut self.status[member];
+        let was = status.state;
         if matches!(was, State::Ended { .. }) {
             return;
         }
-        // One that was being stopped did what it was told.
-        let asked = self.status[member].stop.is_some();
-        self.status[member].state = State::Ended { well };
-        if well || self.stopping.is_some() {
+        let asked = status.asked;
+        status.stop = None;
+        status.deadline = None;
+        if let Some(delay) = again
+            && !asked
+            && self.stopping.is_none()
+        {
+            status.state = State::Resting { until: now + delay };
+            return;
+        }
+        status.state = State::Ended {
+            well: well && !asked,
+        };
+        if self.stopping.is_some() || (well && !asked) {
             return;
         }
         let part = self.members[member].part;
-        if part == Part::Test && self.policy.fail_fast {
+        if asked {
+            self.skip_dependents(member, actions);
+        } else if part == Part::Test && self.policy.fail_fast {
             self.stop_all(Why::FailFast, now, actions);
         } else if part == Part::Operational && was != State::Ready && self.has_tests() {
             self.stop_all(Why::Broken, now, actions);
-        } else if !asked {
+        } else {
             self.skip_dependents(member, actions);
         }
     }
@@ -307,8 +403,8 @@ impl Group {
             }
             let never_ready = match status.state {
                 State::Starting { since } => {
-                    self.members[member].part == Part::Operational
-                        && now >= since + self.policy.ready_limit
+                    let asked = &self.members[member];
+                    asked.part == Part::Operational && now >= since + asked.ready_limit
                 }
                 _ => false,
             };
@@ -349,8 +445,10 @@ impl Group {
         let operational_ready = (0..self.members.len())
             .all(|member| self.members[member].part == Part::Test || self.is_settled(member));
         for member in 0..self.members.len() {
-            if self.status[member].state != State::Waiting {
-                continue;
+            match self.status[member].state {
+                State::Waiting => {}
+                State::Resting { until } if now >= until => {}
+                _ => continue,
             }
             let is_test = self.members[member].part == Part::Test;
             if is_test && (room == 0 || !operational_ready) {
@@ -377,6 +475,24 @@ impl Group {
         )
     }
 
+    fn stop_some(&mut self, members: &[usize], now: Instant, actions: &mut Vec<Action>) {
+        for &member in members {
+            let status = &mut self.status[member];
+            match status.state {
+                State::Waiting | State::Resting { .. } => {
+                    status.state = State::Ended { well: false };
+                    actions.push(Action::Skip(member));
+                    self.skip_dependents(member, actions);
+                }
+                State::Starting { .. } | State::Ready => {
+                    status.asked = true;
+                    status.stop.get_or_insert((now, None));
+                }
+                State::Ended { .. } => {}
+            }
+        }
+    }
+
     fn stop_all(&mut self, why: Why, now: Instant, actions: &mut Vec<Action>) {
         if self.stopping.is_some() {
             return;
@@ -384,7 +500,7 @@ impl Group {
         self.stopping = Some(now);
         for (member, status) in self.status.iter_mut().enumerate() {
             match status.state {
-                State::Waiting => {
+                State::Waiting | State::Resting { .. } => {
                     status.state = State::Ended { well: false };
                     actions.push(Action::Skip(member));
                 }
@@ -418,11 +534,13 @@ impl Group {
         }
     }
 
-    /// Whether a living member comes after this one.
+    /// Whether a living member comes after this one, and is to be gone before
+    /// it.
     fn is_needed(&self, member: usize) -> bool {
-        self.dependents[member]
-            .iter()
-            .any(|&dependent| self.status[dependent].is_alive())
+        self.dependents[member].iter().any(|&dependent| {
+            let status = &self.status[dependent];
+            status.is_alive() && status.stop.is_some()
+        })
     }
 
     /// Names those that are waited for, after some patience and then at ever

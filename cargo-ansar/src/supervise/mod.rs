@@ -15,4 +15,7 @@ pub mod capture;
 pub mod ending;
 pub mod engine;
 pub mod group;
+pub mod launch;
+pub mod restart;
+pub mod service;
 pub mod strays;

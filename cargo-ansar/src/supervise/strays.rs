@@ -13,12 +13,15 @@ use ansar_runtime::contract::launch;
 use crate::host::clock;
 use crate::host::signal::Signal;
 use crate::host::strays::{Stray, adopted};
+use crate::model::name::RoleName;
 
 /// The adopted processes of all roles.
 #[derive(Debug, Default)]
 pub struct Strays {
     /// Whose group is whose.
     groups: BTreeMap<u32, usize>,
+    /// The last group of each.
+    known: BTreeMap<usize, u32>,
     /// The members by the names of their roles.
     names: BTreeMap<String, usize>,
     owned: BTreeMap<u32, (usize, Stray)>,
@@ -29,16 +32,17 @@ pub struct Strays {
 }
 
 impl Strays {
-    /// Nothing is adopted yet.
-    pub fn new(names: impl IntoIterator<Item = (String, usize)>) -> Self {
-        Self {
-            names: names.into_iter().collect(),
-            ..Self::default()
-        }
+    /// A member plays a role, and is known by its name.
+    pub fn name(&mut self, role: &RoleName, member: usize) {
+        self.names.insert(role.to_string(), member);
     }
 
-    /// A member has started a group.
+    /// A member has started a group. Everything of the one before it is gone.
     pub fn started(&mut self, member: usize, group: u32) {
+        if self.known.insert(member, group).is_some() {
+            self.groups.retain(|_, owner| *owner != member);
+            self.told.remove(&member);
+        }
         self.groups.insert(group, member);
     }
 
@@ -116,7 +120,9 @@ mod tests {
     }
 
     fn strays() -> Strays {
-        let mut strays = Strays::new([("a-0".to_owned(), 0), ("b-0".to_owned(), 1)]);
+        let mut strays = Strays::default();
+        strays.name(&"a-0".parse().unwrap(), 0);
+        strays.name(&"b-0".parse().unwrap(), 1);
         strays.started(0, 100);
         strays.started(1, 200);
         strays

@@ -11,6 +11,7 @@ fn member(part: Part, after: &[usize]) -> Member {
         part,
         after: after.to_vec(),
         timeout: None,
+        ready_limit: READY_LIMIT,
     }
 }
 
@@ -55,13 +56,18 @@ impl Scene {
     }
 
     fn ended(&mut self, member: usize) -> Vec<Action> {
-        self.next(Input::Ended { member, well: true })
+        self.next(Input::Ended {
+            member,
+            well: true,
+            again: None,
+        })
     }
 
     fn failed(&mut self, member: usize) -> Vec<Action> {
         self.next(Input::Ended {
             member,
             well: false,
+            again: None,
         })
     }
 
@@ -246,7 +252,7 @@ fn readiness_has_a_limit() {
     let mut scene = Scene::of(vec![operational(&[]), test()]);
     scene.next(Input::Begin);
     assert_eq!(
-        scene.wait(Policy::default().ready_limit),
+        scene.wait(READY_LIMIT),
         [Action::NeverReady(0), Signal(0, Rung::Interrupt)]
     );
     assert_eq!(scene.failed(0), [Skip(1), Stopping(Why::Broken)]);
@@ -265,10 +271,95 @@ fn those_that_are_waited_for_are_named() {
     assert_eq!(scene.next(Input::Tick), [Action::StillRunning(vec![0])]);
 }
 
+#[test]
+fn some_are_stopped_in_order_and_the_others_go_on() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0]), operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(
+        scene.next(Input::StopSome(vec![0, 1])),
+        [Signal(1, Rung::Interrupt)]
+    );
+    assert_eq!(scene.ended(1), [Signal(0, Rung::Interrupt)]);
+    assert_eq!(scene.ended(0), []);
+    assert_eq!(scene.group.phase(2), Phase::Starting);
+    assert!(!scene.group.is_done());
+}
+
+#[test]
+fn one_that_others_need_is_stopped_alone_where_they_go_on() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(
+        scene.next(Input::StopSome(vec![0])),
+        [Signal(0, Rung::Interrupt)]
+    );
+}
+
+#[test]
+fn who_waits_for_one_that_was_stopped_is_not_started() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
+    scene.next(Input::Begin);
+    scene.next(Input::StopSome(vec![0]));
+    assert_eq!(scene.ended(0), [Skip(1)]);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn one_that_ended_by_itself_is_started_again_in_its_time() {
+    let delay = Duration::from_secs(2);
+    let mut scene = Scene::of(vec![operational(&[])]);
+    let crash = Input::Ended {
+        member: 0,
+        well: false,
+        again: Some(delay),
+    };
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(scene.next(crash.clone()), []);
+    assert_eq!(scene.group.phase(0), Phase::Resting);
+    assert_eq!(scene.group.wake_at(), Some(scene.now + delay));
+    assert_eq!(scene.wait(delay / 2), []);
+    assert_eq!(scene.wait(delay / 2), [Start(0)]);
+    // While it rests there is nothing to signal.
+    scene.next(crash.clone());
+    assert_eq!(scene.next(Input::StopSome(vec![0])), [Skip(0)]);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn one_that_was_to_stop_is_not_started_again() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::StopSome(vec![0]));
+    let crash = Input::Ended {
+        member: 0,
+        well: false,
+        again: Some(Duration::ZERO),
+    };
+    assert_eq!(scene.next(crash), []);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn members_come_later_and_take_the_places_of_those_that_have_ended() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    scene.ended(0);
+    scene
+        .group
+        .admit(vec![(0, operational(&[])), (1, operational(&[0]))]);
+    assert!(!scene.group.is_done());
+    assert_eq!(scene.next(Input::Tick), [Start(0)]);
+    assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
+}
+
 #[derive(Debug, Clone)]
 enum Move {
     Ready(usize),
-    Ended(usize, bool),
+    Ended(usize, bool, bool),
+    StopOne(usize),
     Stop,
     Kill,
     Wait,
@@ -278,7 +369,9 @@ fn groups() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move
     let member = (any::<bool>(), any::<bool>(), any::<bool>());
     let moves = prop_oneof![
         6 => (0usize..12).prop_map(Move::Ready),
-        6 => (0usize..12, any::<bool>()).prop_map(|(member, well)| Move::Ended(member, well)),
+        6 => (0usize..12, any::<bool>(), any::<bool>())
+            .prop_map(|(member, well, again)| Move::Ended(member, well, again)),
+        2 => (0usize..12).prop_map(Move::StopOne),
         1 => Just(Move::Stop),
         1 => Just(Move::Kill),
         3 => Just(Move::Wait),
@@ -306,6 +399,7 @@ fn groups() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move
                         Vec::new()
                     },
                     timeout: limited.then_some(Duration::from_secs(9)),
+                    ready_limit: READY_LIMIT,
                 })
                 .collect();
             (members, jobs, fail_fast, moves)
@@ -334,9 +428,11 @@ proptest! {
             let mut inputs = vec![match next {
                 Move::Ready(member) if member < count => Input::Ready(member),
                 // Only what runs can end.
-                Move::Ended(member, well) if member < count && alive[member] => {
-                    Input::Ended { member, well }
+                Move::Ended(member, well, again) if member < count && alive[member] => {
+                    let again = again.then_some(Duration::from_secs(1));
+                    Input::Ended { member, well, again }
                 }
+                Move::StopOne(member) if member < count => Input::StopSome(vec![member]),
                 Move::Stop => Input::Stop,
                 Move::Kill => Input::Kill,
                 _ => {
@@ -345,11 +441,18 @@ proptest! {
                 }
             }];
             while let Some(input) = inputs.pop() {
-                if let Input::Ended { member, .. } = input {
+                let ended = match input {
+                    Input::Ended { member, .. } => Some(member),
+                    _ => None,
+                };
+                if let Some(member) = ended {
                     alive[member] = false;
-                    done[member] = true;
                 }
-                for action in scene.next(input) {
+                let actions = scene.next(input);
+                if let Some(member) = ended {
+                    done[member] = scene.group.phase(member) == Phase::Ended;
+                }
+                for action in actions {
                     match action {
                         Start(member) => {
                             prop_assert!(!alive[member] && !done[member], "started twice");
@@ -366,7 +469,7 @@ proptest! {
                             prop_assert!(alive[member], "signalled what does not run");
                             // What is killed ends.
                             if rung == Rung::Kill {
-                                inputs.push(Input::Ended { member, well: true });
+                                inputs.push(Input::Ended { member, well: true, again: None });
                             }
                         }
                         _ => {}

@@ -93,14 +93,14 @@ fn hinted<'s>(sandbox: &'s Sandbox, output: &Output) -> Program<'s> {
 /// Checks that the error names `role` alone, and the process that runs it.
 #[track_caller]
 fn names_who_runs(sandbox: &Sandbox, output: &Output, role: &str) {
-    let start = format!("error: already running: `{role}` (by process ");
+    let start = format!("error: already running: `{role}` (process ");
     let pid = output
         .log(&start)
         .first()
         .and_then(|line| line.strip_prefix(&start)?.strip_suffix(')')?.parse().ok());
     let command = pid.and_then(|pid: i32| sandbox.processes().remove(&pid));
     output.check(
-        command.is_some_and(|command| command.contains(" run ")),
+        command.is_some_and(|command| command.contains(&format!("--role-name={role}"))),
         || format!("expected the process that runs `{role}`"),
     );
 }

@@ -29,7 +29,7 @@ const RUNTIME: House = House {
 
 const TOOL: House = House {
     floors: &[
-        &["model", "event"],
+        &["model", "event", "protocol"],
         &["host"],
         &["home", "delta", "supervise", "suite"],
         &["ops"],

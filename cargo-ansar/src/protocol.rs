@@ -10,8 +10,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::name::{ExecutableName, RoleName};
 use crate::event::{Event, Until};
+use crate::model::name::{ExecutableName, RoleName};
 
 /// The version of the protocol that is spoken here.
 pub const VERSION: u32 = 1;

@@ -1,0 +1,205 @@
+//! The engines of a home that run, in whatever command, and what is asked of
+//! them over their sockets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+use super::Error;
+use super::sweep::clean;
+use crate::event::{Event, Events, Kind};
+use crate::home::Home;
+use crate::host::signal;
+use crate::host::socket::Connection;
+use crate::model::name::RoleName;
+use crate::protocol::{Ask, Engine, Host, Reply, Request, RoleStatus, VERSION};
+
+/// An engine, and the roles that it runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The engine.
+    pub engine: Engine,
+    /// Its roles, by name.
+    pub roles: Vec<RoleStatus>,
+}
+
+/// What runs in a home.
+#[derive(Debug, Default)]
+pub struct Engines {
+    /// The engines that answered.
+    pub answering: Vec<Running>,
+    /// The processes of those that did not: suspended, or very busy.
+    pub silent: Vec<u32>,
+}
+
+impl Engines {
+    /// The engine in the background, which takes more roles.
+    pub fn background(&self) -> Option<u32> {
+        let mut all = self.answering.iter();
+        all.find(|running| running.engine.host == Host::Background)
+            .map(|running| running.engine.pid)
+    }
+
+    /// Everything that runs in an engine that answered, by name.
+    pub fn roles(&self) -> BTreeMap<&RoleName, &RoleStatus> {
+        let roles = self.answering.iter().flat_map(|running| &running.roles);
+        roles.map(|status| (&status.role, status)).collect()
+    }
+
+    /// Where each of `roles` runs that runs at all.
+    fn of(&self, roles: &BTreeSet<&RoleName>) -> Vec<(u32, Vec<RoleName>)> {
+        let answering = self.answering.iter();
+        answering
+            .map(|running| {
+                let own = running.roles.iter().map(|status| &status.role);
+                let own = own.filter(|role| roles.contains(role)).cloned();
+                (running.engine.pid, own.collect::<Vec<_>>())
+            })
+            .filter(|(_, own)| !own.is_empty())
+            .collect()
+    }
+}
+
+/// How long an engine may take to say what it runs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Finds out what runs. What a killed command left is ended first.
+pub async fn look(home: &Home, events: &Events) -> Result<Engines, Error> {
+    let mut engines = Engines::default();
+    for pid in clean(home, events)? {
+        match tokio::time::timeout(PATIENCE, status(home, pid)).await {
+            Ok(Ok(Some(running))) => engines.answering.push(running),
+            // It has just ended, or has not begun.
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) if is_absence(&error) => {}
+            Ok(Err(_)) | Err(_) => engines.silent.push(pid),
+        }
+    }
+    Ok(engines)
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound};
+    matches!(
+        error.kind(),
+        NotFound | ConnectionRefused | ConnectionReset | io::ErrorKind::BrokenPipe
+    )
+}
+
+async fn status(home: &Home, pid: u32) -> io::Result<Option<Running>> {
+    let mut connection = open(home, pid, Ask::Status).await?;
+    match connection.receive::<Reply>().await? {
+        Some(Reply::Status { engine, roles }) => Ok(Some(Running { engine, roles })),
+        Some(_) => Err(io::Error::other("it answers something else")),
+        None => Ok(None),
+    }
+}
+
+async fn open(home: &Home, pid: u32, ask: Ask) -> io::Result<Connection> {
+    let mut connection = Connection::open(&home.socket(pid)).await?;
+    let request = Request {
+        version: VERSION,
+        ask,
+    };
+    connection.send(&request).await?;
+    Ok(connection)
+}
+
+/// How a conversation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// What was asked is done.
+    Done,
+    /// The listener had heard enough.
+    Enough,
+    /// The engine has ended.
+    Gone,
+}
+
+/// What to do after a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Hear the next one.
+    Listen,
+    /// End the conversation.
+    Leave,
+}
+
+/// Asks an engine for something, and hands what it tells meanwhile to `heard`.
+pub async fn ask(
+    home: &Home,
+    pid: u32,
+    ask: Ask,
+    mut heard: impl FnMut(Told) -> Next,
+) -> Result<Answer, Error> {
+    let failed = |source| Error::System {
+        what: "talk to the engine that runs the roles",
+        source,
+    };
+    let mut connection = match open(home, pid, ask).await {
+        Ok(connection) => connection,
+        Err(error) if is_absence(&error) => return Ok(Answer::Gone),
+        Err(error) => return Err(failed(error)),
+    };
+    loop {
+        let told = match connection.receive::<Reply>().await {
+            Ok(Some(Reply::Done)) => return Ok(Answer::Done),
+            Ok(Some(Reply::Refused { reason })) => return Err(Error::Refused(reason)),
+            Ok(Some(Reply::Accepted)) => Told::Accepted,
+            Ok(Some(Reply::Event(Event { kind, .. }))) => Told::Happened(kind),
+            Ok(Some(Reply::Status { .. })) => continue,
+            Ok(None) => return Ok(Answer::Gone),
+            Err(error) if is_absence(&error) => return Ok(Answer::Gone),
+            Err(error) => return Err(failed(error)),
+        };
+        if heard(told) == Next::Leave {
+            return Ok(Answer::Enough);
+        }
+    }
+}
+
+/// What an engine tells before it is done.
+#[derive(Debug)]
+pub enum Told {
+    /// Everything is in place to do what was asked.
+    Accepted,
+    /// Something happened to one of the roles.
+    Happened(Kind),
+}
+
+/// Stops those of `roles` that run, wherever that is, and waits until they are
+/// gone. Which these were.
+pub async fn stop<'r>(
+    home: &Home,
+    engines: &Engines,
+    roles: impl IntoIterator<Item = &'r RoleName>,
+    events: &Events,
+) -> Result<BTreeSet<RoleName>, Error> {
+    let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
+    let mut stopped = BTreeSet::new();
+    for (pid, own) in engines.of(&roles) {
+        stopped.extend(own.iter().cloned());
+        let order = Ask::Stop { roles: own };
+        ask(home, pid, order, |told| {
+            if let Told::Happened(kind) = told {
+                events.emit(kind);
+            }
+            Next::Listen
+        })
+        .await?;
+    }
+    let mut held = Vec::new();
+    for role in roles {
+        if !engines.silent.is_empty() && home.holder(role)?.is_some() {
+            held.push(role.clone());
+        }
+    }
+    if !held.is_empty() {
+        for &pid in &engines.silent {
+            // One that is gone meanwhile need not be told.
+            let _ = signal::terminate(pid);
+        }
+    }
+    stopped.extend(held);
+    Ok(stopped)
+}

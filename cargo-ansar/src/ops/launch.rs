@@ -1,0 +1,161 @@
+//! From a role's properties to how its process is started.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ansar_runtime::contract::launch::{self, CallSignature, Origin};
+use ansar_runtime::contract::layout::Area;
+
+use super::Error;
+use super::settle::folder;
+use crate::home::Home;
+use crate::home::entry::Entry;
+use crate::host::lock::Lock;
+use crate::host::process::Program;
+use crate::host::{environment, files, limits};
+use crate::model::name::RoleName;
+use crate::model::restart::Restart;
+use crate::supervise::group::Part;
+use crate::supervise::launch::Launch;
+use crate::supervise::restart::Restarting;
+
+/// What the launches of one command, or of one request, have in common.
+#[derive(Debug)]
+pub(super) struct Launching {
+    /// The home.
+    home: Home,
+    /// Who starts them.
+    origin: Origin,
+    /// The environment that their processes share.
+    environment: Vec<(OsString, OsString)>,
+    /// How long each may take to become ready.
+    ready_limit: Duration,
+}
+
+impl Launching {
+    /// Launches by this process, of which components tell their state at
+    /// `notices`; their environment is `environment` and what marks them.
+    pub(super) fn new(
+        home: &Home,
+        origin: Origin,
+        mut environment: Vec<(OsString, OsString)>,
+        notices: &Path,
+        ready_limit: Duration,
+    ) -> Rc<Self> {
+        let pid = environment::pid();
+        let marks: [(&str, OsString); 3] = [
+            (launch::PARENT, pid.to_string().into()),
+            (launch::TOKEN, home.token(pid).into()),
+            (launch::NOTIFY_SOCKET, notices.into()),
+        ];
+        environment.retain(|(name, _)| !marks.iter().any(|(mark, _)| name == mark));
+        environment.extend(marks.map(|(name, value)| (name.into(), value)));
+        Rc::new(Self {
+            home: home.clone(),
+            origin,
+            environment,
+            ready_limit,
+        })
+    }
+
+    /// The launch of a role, which may be run while `lock` is held. Its folders
+    /// are in place for the first start.
+    pub(super) fn launch(
+        self: &Rc<Self>,
+        role: &RoleName,
+        entry: &Entry,
+        part: Part,
+        lock: Lock,
+    ) -> Result<Launch, Error> {
+        self.home.prepare(role)?;
+        let first = Cell::new(true);
+        let prepare = {
+            let (shared, role, entry) = (self.clone(), role.clone(), entry.clone());
+            move || {
+                if !first.replace(false) {
+                    let prepared = shared.home.prepare(&role);
+                    prepared.map_err(|error| error.to_string())?;
+                }
+                let program = shared.program(&role, &entry);
+                program.map_err(|error| error.to_string())
+            }
+        };
+        // In the foreground somebody watches, and wants to know.
+        let restarting = if self.origin == Origin::Start {
+            Restarting {
+                restart: Restart::default(),
+                steps: entry.retry.clone(),
+            }
+        } else {
+            Restarting::default()
+        };
+        Ok(Launch {
+            role: role.clone(),
+            executable: entry.executable.clone(),
+            prepare: Box::new(prepare),
+            part,
+            after: entry.after.clone(),
+            timeout: entry.timeout(),
+            ready_limit: self.ready_limit,
+            restarting,
+            lock: Some(lock),
+            log: self.home.folder(Area::Logs, role),
+            foreground: false,
+        })
+    }
+
+    /// How to start a role.
+    fn program(&self, role: &RoleName, entry: &Entry) -> Result<Program, Error> {
+        let path = self.home.executable(&entry.executable);
+        if !files::is_file(&path) {
+            return Err(Error::NoExecutable {
+                name: entry.executable.clone(),
+                meant: None,
+            });
+        }
+        let mut home = OsString::from(format!("--{}=", launch::HOME_PATH));
+        home.push(self.home.root());
+        let signature = CallSignature {
+            input: false,
+            output: true,
+        };
+        let own = entry.env.iter();
+        let own = own.map(|(name, value)| (name.into(), value.into()));
+        Ok(Program {
+            path,
+            arguments: vec![
+                format!("--{}={signature}", launch::CALL_SIGNATURE).into(),
+                format!("--{}={}", launch::POINT_OF_ORIGIN, self.origin).into(),
+                home,
+                format!("--{}={role}", launch::ROLE_NAME).into(),
+            ],
+            environment: Some(
+                self.environment
+                    .iter()
+                    .cloned()
+                    .chain(own)
+                    .chain([(launch::ROLE.into(), role.as_str().into())])
+                    .collect(),
+            ),
+            folder: Some(folder(&self.home)),
+        })
+    }
+}
+
+/// How many descriptors a role takes: a lock, a log, two pipes, its end.
+const DESCRIPTORS: u64 = 5;
+/// How many the command itself takes.
+const DESCRIPTORS_OF_OURS: u64 = 64;
+
+/// Makes room for the descriptors of roles.
+pub(super) fn make_room(roles: usize) -> Result<(), Error> {
+    let needed = roles as u64 * DESCRIPTORS + DESCRIPTORS_OF_OURS;
+    limits::make_room(needed).map_err(|most| Error::Descriptors {
+        roles,
+        needed,
+        most,
+    })
+}
