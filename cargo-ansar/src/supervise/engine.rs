@@ -155,7 +155,7 @@ enum News {
 struct Role {
     name: RoleName,
     executable: ExecutableName,
-    program: Result<Program, String>,
+    program: Result<Rc<Program>, String>,
     part: Part,
     timeout: Option<Duration>,
     capture: Option<Capture>,
@@ -224,7 +224,7 @@ impl Engine {
                 )),
                 name: launch.role,
                 executable: launch.executable,
-                program: launch.program,
+                program: launch.program.map(Rc::new),
                 part: launch.part,
                 timeout: launch.timeout,
                 foreground: launch.foreground,
