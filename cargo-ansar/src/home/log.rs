@@ -49,10 +49,9 @@ impl Writer {
         let segments = segments(&self.folder)?;
         if let Some(newest) = segments.last() {
             let mut segment = Appender::open(newest)?;
-            let size = segment.size();
-            if size < SEGMENT {
+            if segment.size() < SEGMENT {
                 // A line that a crash tore must not swallow the next one.
-                if size > 0 && files::read_from(newest, size - 1)? != b"\n" {
+                if !segment.is_whole()? {
                     segment.append(b"\n")?;
                 }
                 return Ok(segment);

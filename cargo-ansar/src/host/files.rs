@@ -12,7 +12,7 @@ mod walk;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub use identity::{Hash, Identity, Kind, SETTLED_AFTER, Stamp, Stat, hash, now_ns, stat};
@@ -194,7 +194,7 @@ impl Appender {
     /// Opens a file, made where missing.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let mut options = OpenOptions::new();
-        options.create(true).append(true).mode(0o600);
+        options.create(true).read(true).append(true).mode(0o600);
         let opened = options.open(path).and_then(|file| {
             let size = file.metadata()?.len();
             Ok(Self {
@@ -212,6 +212,19 @@ impl Appender {
     /// How large it is.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether its last line has an end, or there is no line.
+    pub fn is_whole(&self) -> Result<bool, Error> {
+        let mut last = [b'\n'];
+        if let Some(at) = self.size.checked_sub(1) {
+            let read = self.file.read_exact_at(&mut last, at);
+            read.map_err(|source| Error::Read {
+                path: self.path.clone(),
+                source,
+            })?;
+        }
+        Ok(last == [b'\n'])
     }
 
     /// Writes at the end. After an error a part may have been written.
@@ -262,6 +275,10 @@ pub fn sync(path: &Path) -> Result<(), Error> {
 ///
 /// One that exists keeps its permissions.
 pub fn make_private_folders(path: &Path) -> Result<(), Error> {
+    // Asking is cheap, and making one that is there writes to what holds it.
+    if path.is_dir() {
+        return Ok(());
+    }
     DirBuilder::new()
         .recursive(true)
         .mode(PRIVATE_FOLDER)

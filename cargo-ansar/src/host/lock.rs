@@ -1,8 +1,8 @@
 //! Locks on files: held by an open file, gone with the process that holds it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -15,8 +15,8 @@ pub struct Lock {
 
 impl Lock {
     /// Leaves another note in it.
-    pub fn sign(&mut self, note: &str) -> io::Result<()> {
-        sign(&mut self.file, note)
+    pub fn sign(&self, note: &str) -> io::Result<()> {
+        sign(&self.file, note)
     }
 }
 
@@ -33,7 +33,7 @@ pub enum Attempt {
 /// read. The file is never removed: whoever waits for it holds it open.
 pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
     loop {
-        let mut file = open(path)?;
+        let file = open(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -44,7 +44,7 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
         if is_at(&file, path)? {
-            sign(&mut file, note)?;
+            sign(&file, note)?;
             return Ok(Attempt::Held(Lock { file }));
         }
     }
@@ -53,7 +53,7 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
 /// The note of whoever holds a lock, and since when it says so; none where
 /// nobody holds it.
 pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
-    let mut file = match File::open(path) {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -64,7 +64,7 @@ pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
             let since = file.metadata()?.modified()?.try_into();
             let since = since.map_err(io::Error::other)?;
             let mut note = String::new();
-            let _ = (&mut file).take(1024).read_to_string(&mut note);
+            let _ = (&file).take(1024).read_to_string(&mut note);
             Ok(Some((note, since)))
         }
         Err(fs::TryLockError::Error(error)) => Err(error),
@@ -74,10 +74,10 @@ pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
 /// Takes a lock, waiting while somebody else holds it.
 pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
     loop {
-        let mut file = open(path)?;
+        let file = open(path)?;
         file.lock()?;
         if is_at(&file, path)? {
-            sign(&mut file, note)?;
+            sign(&file, note)?;
             return Ok(Lock { file });
         }
     }
@@ -101,11 +101,13 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// The note is advice, written in place: a rename would free the lock.
-fn sign(file: &mut File, note: &str) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(note.as_bytes())
+/// The note is advice, written in place: a rename would free the lock. It is
+/// emptied only where the last one was longer, for that is what costs.
+fn sign(file: &File, note: &str) -> io::Result<()> {
+    if file.metadata()?.len() > note.len() as u64 {
+        file.set_len(0)?;
+    }
+    file.write_all_at(note.as_bytes(), 0)
 }
 
 /// Whether the file that was locked is still the one at `path`.
@@ -115,5 +117,24 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
         Ok(there) => Ok(held.dev() == there.dev() && held.ino() == there.ino()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_finds_it_held_reads_the_last_note() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        for note in ["", "12345", "67", "67890"] {
+            let held = try_lock(&path, note).unwrap();
+            assert!(matches!(held, Attempt::Held(_)));
+            match try_lock(&path, "another").unwrap() {
+                Attempt::Busy(found) => assert_eq!(found, note),
+                Attempt::Held(_) => panic!("it is held"),
+            }
+        }
     }
 }

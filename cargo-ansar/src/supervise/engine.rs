@@ -405,7 +405,7 @@ impl Engine<'_> {
         role.group = Some(pid);
         role.since = clock::now();
         role.attempt = 1;
-        if let Some(lock) = &mut role.lock {
+        if let Some(lock) = &role.lock {
             // Advice for messages: what cannot be written is not said.
             let _ = lock.sign(&pid.to_string());
         }

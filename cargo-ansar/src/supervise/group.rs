@@ -435,6 +435,11 @@ impl Group {
         if self.stopping.is_some() {
             return;
         }
+        let waits =
+            |status: &Status| matches!(status.state, State::Waiting | State::Resting { .. });
+        if !self.status.iter().any(waits) {
+            return;
+        }
         let running = |group: &Self| {
             let tests = group.each().filter(|(member, _)| member.part == Part::Test);
             tests.filter(|(_, status)| status.is_alive()).count()
@@ -546,15 +551,14 @@ impl Group {
     /// Names those that are waited for, after some patience and then at ever
     /// longer intervals.
     fn speak(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let stopping: Vec<usize> = self.alive(|status| status.stop.is_some());
-        let starting: Vec<usize> = self.alive(|status| {
-            matches!(status.state, State::Starting { .. }) && status.stop.is_none()
-        });
-        let starting: Vec<usize> = starting
-            .into_iter()
-            .filter(|&member| self.members[member].part == Part::Operational)
-            .collect();
-        if stopping.is_empty() && starting.is_empty() {
+        // Named only when somebody is told: this is asked at every event.
+        let starts = |member: &Member, status: &Status| {
+            matches!(status.state, State::Starting { .. })
+                && status.stop.is_none()
+                && member.part == Part::Operational
+        };
+        let stops = |_: &Member, status: &Status| status.is_alive() && status.stop.is_some();
+        if !self.each().any(|(m, s)| starts(m, s) || stops(m, s)) {
             self.speak = None;
             return;
         }
@@ -572,6 +576,7 @@ impl Group {
             .min()
             .unwrap_or(now);
         self.speak = Some(now + (now - since).max(self.policy.patience));
+        let (stopping, starting) = (self.members_that(stops), self.members_that(starts));
         if !stopping.is_empty() {
             actions.push(Action::StillRunning(stopping));
         }
@@ -580,10 +585,9 @@ impl Group {
         }
     }
 
-    fn alive(&self, chosen: impl Fn(&Status) -> bool) -> Vec<usize> {
-        let status = self.status.iter().enumerate();
-        status
-            .filter(|(_, status)| status.is_alive() && chosen(status))
+    fn members_that(&self, chosen: impl Fn(&Member, &Status) -> bool) -> Vec<usize> {
+        let each = self.each().enumerate();
+        each.filter(|(_, (member, status))| chosen(member, status))
             .map(|(member, _)| member)
             .collect()
     }

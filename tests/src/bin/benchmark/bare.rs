@@ -43,25 +43,24 @@ pub(crate) fn start_all(world: &World, home: &Path, executable: &str, count: usi
         .collect()
 }
 
+/// Starts something that serves the others, and reads on a thread what it
+/// writes: with hundreds of clients, that is more than a pipe holds.
+pub(crate) fn serve(world: &World, home: &Path, role: &str, notify: &Path) -> Child {
+    let executable = role.trim_end_matches("-0");
+    let mut child = start(world, home, executable, role, Some(notify));
+    let stderr = child.stderr.take();
+    thread::spawn(move || read(stderr, &mut Vec::new()));
+    child
+}
+
 /// Reads what processes write and waits for their ends. One after the other:
 /// none writes more than a pipe holds, so none waits for its turn, and there
 /// is nothing faster.
 pub(crate) fn finish(children: Vec<Child>) {
     let mut text = Vec::new();
     for mut child in children {
-        for pipe in [
-            child
-                .stderr
-                .take()
-                .map(|pipe| Box::new(pipe) as Box<dyn Read>),
-            child
-                .stdout
-                .take()
-                .map(|pipe| Box::new(pipe) as Box<dyn Read>),
-        ] {
-            let mut pipe = pipe.expect("both are pipes");
-            pipe.read_to_end(&mut text).expect("a pipe can be read");
-        }
+        read(child.stderr.take(), &mut text);
+        read(child.stdout.take(), &mut text);
         let status = child.wait().expect("a child can be waited for");
         assert!(
             status.success(),
@@ -69,6 +68,13 @@ pub(crate) fn finish(children: Vec<Child>) {
             String::from_utf8_lossy(&text)
         );
         text.clear();
+    }
+}
+
+/// Reads a pipe, where there is one, to its end.
+fn read(pipe: Option<impl Read>, text: &mut Vec<u8>) {
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(text).expect("a pipe can be read");
     }
 }
 

@@ -68,10 +68,9 @@ fn unchanged_loop(world: &World, clients: usize) -> Judged {
         timed(|| {
             run(&mut world.cargo_build(&["client", "server", "zombie"]));
             let ready = Ready::listen(world);
-            let operational = [("server", "server-0"), ("zombie", "zombie-0")];
-            let operational: Vec<Child> = operational
+            let operational: Vec<Child> = ["server-0", "zombie-0"]
                 .into_iter()
-                .map(|(name, role)| bare::start(world, &home, name, role, Some(ready.path())))
+                .map(|role| bare::serve(world, &home, role, ready.path()))
                 .collect();
             ready.wait();
             bare::finish(bare::start_all(world, &home, "client", clients));
