@@ -80,6 +80,10 @@
 //! **Tests.** [`Context::test`] and its comparing sisters record the caller's
 //! file and line; [`Context::report`] returns them all.
 //!
+//! **Calls.** [`Context::call`] runs another executable of the home like a
+//! function: `let total: Total = cx.call("total", &words).await?`. Many may run
+//! at once, each can be stopped, and Stop runs down the tree of them.
+//!
 //! **Log.** The context writes lines of every level; events of the `tracing`
 //! crate, from any library, land in the same log. Whatever is printed on
 //! stdout goes there as well: stdout itself carries the result and nothing
@@ -99,8 +103,10 @@ mod log;
 mod retry;
 mod settings;
 
+pub use component::call::{Call, Stopper};
 pub use component::context::{Context, Folder, Stop};
 pub use component::declaration::Declaration;
+pub use component::fault::{Fault, FromReturned};
 pub use component::main;
 pub use component::parameter::{Component, Input, Parameter, Ready, Settings, Supply};
 pub use contract::lifecycle::{Aborted, Ack, Cannot, Faulted, Maybe};

@@ -3,6 +3,8 @@
 //! Every fixture is an executable of its own in `src/bin`, one file each, with
 //! one declared behaviour. The whole-program tests hold each to its row.
 
+pub mod messages;
+
 /// A fixture, and its behaviour.
 #[derive(Debug, Clone, Copy)]
 pub struct Fixture {
@@ -43,7 +45,7 @@ const ABORTED: Returns = Returns::Message("ansar.create.lifecycle.Aborted");
 const REPORT: Returns = Returns::Message("ansar.create.test.TestReport");
 
 /// Every fixture. `client` stands for itself without a server.
-pub const FIXTURES: [Fixture; 14] = [
+pub const FIXTURES: [Fixture; 19] = [
     fixture("noop", Ends::Itself, ACK, "Log this and exit"),
     fixture("snooze", Ends::Itself, ACK, "Do nothing for 2.0 seconds"),
     fixture(
@@ -83,6 +85,21 @@ pub const FIXTURES: [Fixture; 14] = [
     fixture("deserts", Ends::Stopped, ABORTED, "Left ("),
     fixture("floods", Ends::Itself, ACK, "Line 99999 of 100000"),
     fixture("talks", Ends::Itself, REPORT, "Talking of Children"),
+    fixture(
+        "factorial",
+        Ends::Itself,
+        Returns::Message("lib.factorial_if.FactorialReturned"),
+        "factorial(5)",
+    ),
+    fixture(
+        "busy",
+        Ends::Itself,
+        Returns::Message("lib.job_if.JobReturned"),
+        "2 duties and 2 managers",
+    ),
+    fixture("analyzer", Ends::Itself, ACK, "Analyzing 0 reports"),
+    fixture("calls", Ends::Itself, ACK, "Called"),
+    fixture("checks", Ends::Itself, REPORT, "Made 1000 checks"),
 ];
 
 const fn fixture(name: &'static str, ends: Ends, returns: Returns, logs: &'static str) -> Fixture {

@@ -23,6 +23,8 @@ pub(crate) struct Arguments {
     pub(crate) request: Request,
     /// The home and the role in it; unset by hand.
     pub(crate) role: Option<(PathBuf, String)>,
+    /// Who started it; unset by hand.
+    pub(crate) origin: Option<Origin>,
     /// Which standard streams carry messages; unset by hand.
     pub(crate) signature: Option<CallSignature>,
     /// How much is logged, where it is said.
@@ -92,6 +94,7 @@ pub(crate) fn read(
         input_file: path(launch::INPUT_FILE),
         output_file: path(launch::OUTPUT_FILE),
         role: path(launch::HOME_PATH).zip(matches.remove_one(launch::ROLE_NAME)),
+        origin: matches.remove_one(launch::POINT_OF_ORIGIN),
         signature: matches.remove_one(launch::CALL_SIGNATURE),
         debug_level: matches.remove_one(launch::DEBUG_LEVEL),
         settings,

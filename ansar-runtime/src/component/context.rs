@@ -10,10 +10,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Notify;
 
 use super::place::{Place, decode};
+use super::sub_role::SubRoles;
 use crate::check::{self, Checks};
+use crate::contract::launch::Origin;
 use crate::contract::layout::Area;
 use crate::contract::lifecycle::Aborted;
-use crate::contract::line::Tag;
+use crate::contract::line::{Level, Tag};
 use crate::contract::message::Envelope;
 use crate::contract::test::TestReport;
 use crate::host::clock;
@@ -42,6 +44,12 @@ pub(crate) struct Process {
     pub(crate) stop: Stop,
     pub(crate) place: Place,
     pub(crate) checks: Mutex<Checks>,
+    /// Who started it; unset by hand.
+    pub(crate) origin: Option<Origin>,
+    /// How much is logged, where that was said.
+    pub(crate) level: Option<Level>,
+    /// The names of its calls.
+    pub(crate) sub_roles: SubRoles,
 }
 
 impl Context {
@@ -218,9 +226,13 @@ impl Context {
     }
 
     fn folder(&self, area: Area) -> Folder {
-        Folder {
-            path: self.0.process.place.folder(area),
+        let place = &self.0.process.place;
+        let path = place.folder(area);
+        // Those of a role are made by whoever starts it.
+        if place.is_sub_role() && area != Area::Resource {
+            files::make_private(&path);
         }
+        Folder { path }
     }
 }
 

@@ -9,11 +9,14 @@
 
 mod arguments;
 mod attempt;
+pub(crate) mod call;
 pub(crate) mod context;
 pub(crate) mod declaration;
+pub(crate) mod fault;
 mod panics;
 pub(crate) mod parameter;
 mod place;
+mod sub_role;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,7 +31,9 @@ use self::declaration::Declaration;
 use self::panics::Panics;
 use self::parameter::{Component, Supply};
 use self::place::Place;
+use self::sub_role::SubRoles;
 use crate::contract;
+use crate::contract::launch::Origin;
 use crate::contract::lifecycle::{Aborted, Faulted};
 use crate::contract::line::Level;
 use crate::contract::message::{Envelope, Typed};
@@ -175,6 +180,9 @@ fn run<P, C: Component<P>>(
             stop: Stop::default(),
             place,
             checks: Mutex::default(),
+            origin: arguments.origin,
+            level: arguments.debug_level,
+            sub_roles: SubRoles::default(),
         }),
         STARTER,
     );
@@ -207,7 +215,7 @@ fn perform<P, C: Component<P>>(
         None => Notifier::new(None, ""),
     };
     let parent = environment::parent()
-        .filter(|_| place.is_component())
+        .filter(|_| place.is_component() || arguments.origin.is_some_and(Origin::is_call))
         .map(Parent::follow);
     let heard = {
         let (stop, notifier) = (stop.clone(), notifier.clone());
@@ -235,6 +243,7 @@ fn perform<P, C: Component<P>>(
     let settings = place.settings(declaration, arguments)?;
     let input = place.input(declaration, arguments)?;
     let policy = place.retry()?;
+    place.empty_tmp()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

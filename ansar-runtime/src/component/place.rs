@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::USAGE;
 use super::arguments::{Arguments, Request};
 use super::declaration::Declaration;
+use super::sub_role::is_sub_role;
 use crate::contract::layout::{Area, HOME_FILE, Redirects};
 use crate::contract::lifecycle::Faulted;
 use crate::contract::message::Envelope;
@@ -76,6 +77,37 @@ impl Place {
             Self::Role { role, .. } => Some(role),
             Self::Tool { .. } => None,
         }
+    }
+
+    /// Whether this is a sub-role: a call by a role of a home.
+    pub(crate) fn is_sub_role(&self) -> bool {
+        self.role().is_some_and(is_sub_role)
+    }
+
+    /// The home; by hand there is none.
+    pub(crate) fn home(&self) -> Option<&Path> {
+        match self {
+            Self::Role { home, .. } => Some(home),
+            Self::Tool { .. } => None,
+        }
+    }
+
+    /// The folders in which executables to call are looked for.
+    pub(crate) fn executables(&self) -> Vec<PathBuf> {
+        let home = self.home().map(|_| self.area(Area::Bin));
+        let own = environment::executable();
+        let beside = own.and_then(|path| path.parent().map(Path::to_owned));
+        let mut folders: Vec<PathBuf> = home.into_iter().chain(beside).collect();
+        folders.dedup();
+        folders
+    }
+
+    /// Empties what is emptied at every start, where nobody else does.
+    pub(crate) fn empty_tmp(&self) -> Result<(), FileError> {
+        if self.is_sub_role() {
+            files::remove_tree(&self.folder(Area::Tmp))?;
+        }
+        Ok(())
     }
 
     /// The file that keeps the settings.

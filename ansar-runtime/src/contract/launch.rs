@@ -50,6 +50,22 @@ pub enum Origin {
     RunCall = 4,
 }
 
+impl Origin {
+    /// The origin of what a component of this origin calls.
+    #[must_use]
+    pub const fn of_calls(self) -> Self {
+        match self {
+            Self::Start | Self::StartCall => Self::StartCall,
+            Self::Run | Self::RunCall => Self::RunCall,
+        }
+    }
+
+    /// Whether it is a call.
+    pub const fn is_call(self) -> bool {
+        matches!(self, Self::StartCall | Self::RunCall)
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", *self as u8)

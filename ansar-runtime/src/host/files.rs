@@ -1,6 +1,7 @@
 //! Files: read whole, replaced whole.
 
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::{fs, process};
 
@@ -45,11 +46,45 @@ pub enum FileError {
 pub(crate) fn read(path: &Path) -> Result<Option<String>, FileError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) if is_absent(&source) => Ok(None),
         Err(source) => Err(FileError::Read {
             path: path.to_owned(),
             source,
         }),
+    }
+}
+
+/// Whether an error says that there is no such file; one whose name is too
+/// long for any file is not there either.
+fn is_absent(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotFound};
+
+    matches!(error.kind(), NotFound | InvalidFilename)
+}
+
+/// Whether a file is there.
+pub(crate) fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// Makes a folder, and those above it, for the user alone. One that cannot be
+/// made is met by whoever uses it.
+pub(crate) fn make_private(path: &Path) {
+    let _ = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+}
+
+/// Removes a folder and everything in it; one that is not there is removed
+/// already.
+pub(crate) fn remove_tree(path: &Path) -> Result<(), FileError> {
+    match fs::remove_dir_all(path) {
+        Err(source) if !is_absent(&source) => Err(FileError::Remove {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
     }
 }
 

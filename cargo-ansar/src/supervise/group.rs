@@ -36,6 +36,8 @@ pub struct Policy {
     pub jobs: Option<usize>,
     /// Whether the first failed test ends everything.
     pub fail_fast: bool,
+    /// The member whose end, however it came, ends everything.
+    pub main: Option<usize>,
     /// How long a member may take to stop.
     pub grace: Duration,
     /// How long to wait silently.
@@ -50,6 +52,7 @@ impl Default for Policy {
         Self {
             jobs: None,
             fail_fast: false,
+            main: None,
             grace: Duration::from_secs(5),
             patience: Duration::from_secs(1),
         }
@@ -125,7 +128,7 @@ pub enum Phase {
 /// Why everything is being stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// The tests have ended.
+    /// The tests, or the main member, have ended.
     Finished,
     /// It was asked for.
     Asked,
@@ -420,13 +423,18 @@ impl Group {
         }
     }
 
-    /// Operational members end with the last test.
+    /// Operational members end with the last test, and all of them with the
+    /// main one.
     fn finish(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let main_ended = self
+            .policy
+            .main
+            .is_some_and(|main| matches!(self.status[main].state, State::Ended { .. }));
         let tests_ended = self.has_tests()
             && self.each().all(|(member, status)| {
                 member.part != Part::Test || matches!(status.state, State::Ended { .. })
             });
-        if tests_ended && self.stopping.is_none() && !self.is_done() {
+        if (tests_ended || main_ended) && self.stopping.is_none() && !self.is_done() {
             self.stop_all(Why::Finished, now, actions);
         }
     }

@@ -27,6 +27,8 @@ enum Topic {
     Error,
     /// How many descriptors it may have.
     Descriptors,
+    /// What its folders hold, from one time to the next.
+    Folders,
 }
 
 async fn talks(cx: Context, Input(topic): Input<Topic>) -> Result<TestReport> {
@@ -50,6 +52,13 @@ async fn talks(cx: Context, Input(topic): Input<Topic>) -> Result<TestReport> {
         Topic::Descriptors => {
             let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
             cx.console(format_args!("Open files: {soft}"));
+        }
+        Topic::Folders => {
+            for (name, folder) in [("model", cx.model()), ("tmp", cx.tmp())] {
+                let times = folder.load::<u32>("times.json")?.unwrap_or(0);
+                cx.console(format_args!("{name}: {times} times before"));
+                folder.store("times.json", &(times + 1))?;
+            }
         }
     }
     Ok(cx.report())

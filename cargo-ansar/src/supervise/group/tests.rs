@@ -481,3 +481,38 @@ proptest! {
         prop_assert_eq!(scene.group.wake_at(), None);
     }
 }
+
+#[test]
+fn all_end_with_the_main_member_however_it_ended() {
+    for well in [true, false] {
+        let members = vec![operational(&[]), operational(&[]), operational(&[])];
+        let policy = Policy {
+            main: Some(1),
+            ..Policy::default()
+        };
+        let mut scene = Scene::new(members, policy);
+        scene.next(Input::Begin);
+        assert_eq!(scene.ended(0), []);
+        assert_eq!(
+            scene.next(Input::Ended { member: 1, well }),
+            [Stopping(Why::Finished), Signal(2, Rung::Interrupt)]
+        );
+        assert_eq!(scene.ended(2), []);
+        assert!(scene.group.is_done());
+    }
+}
+
+#[test]
+fn a_main_member_that_is_not_started_ends_all() {
+    let members = vec![operational(&[]), operational(&[0]), operational(&[])];
+    let policy = Policy {
+        main: Some(1),
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(members, policy);
+    scene.next(Input::Begin);
+    assert_eq!(
+        scene.failed(0),
+        [Skip(1), Stopping(Why::Finished), Signal(2, Rung::Interrupt)]
+    );
+}

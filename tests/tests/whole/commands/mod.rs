@@ -1,6 +1,7 @@
 //! The commands, each as somebody types it.
 
 mod add;
+mod calls;
 mod create;
 mod destroy;
 mod help;

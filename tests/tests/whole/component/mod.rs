@@ -1,5 +1,6 @@
 //! Components, run by hand and as an engine would run them.
 
+mod calls;
 mod lifecycle;
 mod role;
 mod settings;

@@ -197,6 +197,34 @@ fn floods() {
 }
 
 #[test]
+fn factorial() {
+    let (_sandbox, output) = holds("factorial", &[]);
+    output.stderr_has("factorial(0)");
+    assert_eq!(output.json()["value"][1]["value"], 120);
+}
+
+#[test]
+fn busy() {
+    let (_sandbox, output) = holds("busy", &[]);
+    assert_eq!(output.json()["value"][1]["processes"], 9);
+}
+
+#[test]
+fn analyzer() {
+    holds("analyzer", &[]);
+}
+
+#[test]
+fn calls() {
+    holds("calls", &[]);
+}
+
+#[test]
+fn checks() {
+    holds("checks", &[]);
+}
+
+#[test]
 fn talks() {
     holds("talks", &[]);
 }

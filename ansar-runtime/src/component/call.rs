@@ -1,0 +1,217 @@
+//! Calls: a component runs another executable of its home as a function.
+
+use std::ffi::OsString;
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context as Waker, Poll};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::context::{Context, Stop};
+use super::fault::{Fault, FromReturned, judge};
+use crate::contract::launch::{self, CallSignature, Origin};
+use crate::contract::lifecycle::Aborted;
+use crate::contract::line::Tag;
+use crate::contract::message::Envelope;
+use crate::host::files;
+use crate::host::process::{Ended, Process, Program};
+
+/// A call in progress: awaited, it is the result of the called component.
+///
+/// The process is started when this is first polled, and ends with it: dropped
+/// before that, the process and everything that it called are asked to stop,
+/// and killed where they do not. [`Call::stopper`] stops it and leaves it to
+/// be awaited.
+#[must_use = "a call is not made until it is awaited"]
+pub struct Call<T> {
+    ended: Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>,
+    stop: Stop,
+    result: PhantomData<fn() -> T>,
+}
+
+/// What the process of a call left.
+struct Answer {
+    role: String,
+    pid: i32,
+    ended: Ended,
+}
+
+/// Stops a call, from anywhere.
+#[derive(Debug, Clone)]
+pub struct Stopper(Stop);
+
+impl Stopper {
+    /// Asks the called component to stop; what it returns then, [`Aborted`] by
+    /// custom, is what comes of the call. One that is asked before it has
+    /// begun never begins. A second time changes nothing.
+    pub fn stop(&self) {
+        self.0.request();
+    }
+}
+
+impl<T> Call<T> {
+    /// What stops it.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
+    }
+}
+
+impl<T: FromReturned> Future for Call<T> {
+    type Output = Result<T, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<Self::Output> {
+        self.ended.as_mut().poll(waker).map(|ended| {
+            let Answer { role, pid, ended } = ended?;
+            judge(&role, pid, &ended)
+        })
+    }
+}
+
+impl<T> std::fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call")
+            .field("stop", &self.stop)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// Runs another executable of this home as a function: `input` is what it
+    /// works on, and its result is the result. `&()` leaves it its default
+    /// input.
+    ///
+    /// ```no_run
+    /// # use ansar_runtime::{Context, Result, message};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Total { value: u64 }
+    /// # message!(Total = "ledger.Total");
+    /// # async fn sum(cx: Context) -> Result<u64> {
+    /// let total: Total = cx.call("total", &["a", "b"]).await?;
+    /// # Ok(total.value) }
+    /// ```
+    ///
+    /// The executable is one of the home's, or stands beside this one; by hand
+    /// it stands beside this one. Its process plays the sub-role `PARENT.NAME`
+    /// with its own default settings and its own folders, writes to the log of
+    /// this role, and dies with this process. Any number of calls may run at
+    /// once; more of one name get a number.
+    ///
+    /// When this component is asked to stop, so is what it calls, and the call
+    /// is [`Aborted`] or what was returned all the same; a call that is made
+    /// after that is `Aborted` at once. A process that dies is a
+    /// [`Fault::Faulted`] that names its role, its process id, and the signal
+    /// or code.
+    ///
+    /// To be polled on a thread that lasts as long as the call: where the thread
+    /// that started a process ends, the process is asked to stop.
+    pub fn call<T: FromReturned>(
+        &self,
+        executable: &str,
+        input: &(impl Serialize + ?Sized),
+    ) -> Call<T> {
+        let stop = Stop::default();
+        let input = serde_json::to_value(input);
+        let made = make(self.clone(), executable.to_owned(), input, stop.clone());
+        Call {
+            ended: Box::pin(made),
+            stop,
+            result: PhantomData,
+        }
+    }
+}
+
+async fn make(
+    cx: Context,
+    executable: String,
+    input: serde_json::Result<Value>,
+    own: Stop,
+) -> Result<Answer, Fault> {
+    if cx.stopping() || own.requested() {
+        return Err(Fault::Aborted(Aborted {}));
+    }
+    let input = input.map_err(|error| {
+        let condition = format!("the input of `{executable}` cannot be encoded");
+        Fault::new(condition, error.to_string())
+    })?;
+    let path = find(&cx, &executable)?;
+    // Kept until it has ended.
+    let sub_role = cx.process().sub_roles.take(&executable);
+    let role = sub_role.below(cx.role());
+    let program = program(&cx, path, &role, &input);
+    let broken = |what: &str, error: std::io::Error| {
+        Fault::new(format!("`{role}` {what}"), error.to_string())
+    };
+    let process = Process::start(program).await;
+    let mut process = process.map_err(|error| broken("could not be started", error))?;
+    let pid = process.pid();
+    cx.log(
+        Tag::Started,
+        format_args!("Started process ({pid}) of \"{executable}\" as {role}"),
+    );
+    let stop = async {
+        tokio::select! {
+            () = cx.stopped() => {}
+            () = own.wait() => {}
+        }
+    };
+    let ended = process.end(stop).await;
+    let ended = ended.map_err(|error| broken("was lost track of", error))?;
+    cx.log(Tag::Ended, format_args!("Ended process ({pid}) {role}"));
+    Ok(Answer { role, pid, ended })
+}
+
+/// The file of an executable.
+fn find(cx: &Context, name: &str) -> Result<PathBuf, Fault> {
+    let plain = |c: char| c.is_alphanumeric() || "-_".contains(c);
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(Fault::new(
+            format!("`{name}` is no name of an executable"),
+            "expected letters, digits, `-` and `_`",
+        ));
+    }
+    let folders = cx.process().place.executables();
+    let paths = folders.iter().map(|folder| folder.join(name));
+    let mut there = paths.filter(|path| files::is_file(path));
+    there.next().ok_or_else(|| {
+        let folders: Vec<_> = folders
+            .iter()
+            .map(|folder| format!("`{}`", folder.display()))
+            .collect();
+        Fault::new(
+            format!("no executable `{name}` to call"),
+            format!("it is not in {}", folders.join(" or ")),
+        )
+    })
+}
+
+fn program(cx: &Context, path: PathBuf, role: &str, input: &Value) -> Program {
+    let process = cx.process();
+    let input = (!input.is_null()).then(|| Envelope::of(input));
+    // A value of JSON always has a text.
+    let input = input.map(|input| serde_json::to_string(&input).unwrap_or_default());
+    let signature = CallSignature {
+        input: input.is_some(),
+        output: true,
+    };
+    let origin = process.origin.unwrap_or(Origin::Run).of_calls();
+    let mut arguments: Vec<OsString> = vec![
+        format!("--{}={signature}", launch::CALL_SIGNATURE).into(),
+        format!("--{}={origin}", launch::POINT_OF_ORIGIN).into(),
+    ];
+    if let Some(home) = process.place.home() {
+        let mut flag = OsString::from(format!("--{}=", launch::HOME_PATH));
+        flag.push(home);
+        arguments.push(flag);
+        arguments.push(format!("--{}={role}", launch::ROLE_NAME).into());
+    }
+    if let Some(level) = process.level {
+        arguments.push(format!("--{}={}", launch::DEBUG_LEVEL, level.name()).into());
+    }
+    Program {
+        path,
+        arguments,
+        input,
+    }
+}

@@ -1,0 +1,34 @@
+//! Analyzes what the tests of a run found: names the roles that reported.
+
+use std::process::ExitCode;
+
+use ansar_runtime::{Context, Faulted, Input, Result, Settings, TestSuite};
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize)]
+struct Analyzer {
+    /// Whether failed checks are a fault, with exit code 7.
+    strict: bool,
+}
+
+async fn analyzer(
+    cx: Context,
+    Settings(how): Settings<Analyzer>,
+    Input(suite): Input<TestSuite>,
+) -> Result<()> {
+    cx.trace(format_args!("Analyzing {} reports", suite.report.len()));
+    for (role, _) in &suite.report {
+        cx.console(format_args!("Analyzed {role}"));
+    }
+    if how.strict && suite.failed > 0 {
+        Err(Faulted {
+            exit_code: Some(7),
+            ..Faulted::new(format!("{} checks failed", suite.failed), "")
+        })?;
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    ansar_runtime::main(analyzer)
+}

@@ -1,0 +1,36 @@
+//! Makes as many checks as it is told, of which every so many fail.
+
+use std::process::ExitCode;
+
+use ansar_runtime::{Context, Settings, TestReport};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Checks {
+    /// How many.
+    count: u64,
+    /// Every how many one fails; none where 0.
+    fail_every: u64,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self {
+            count: 1000,
+            fail_every: 0,
+        }
+    }
+}
+
+async fn checks(cx: Context, Settings(to): Settings<Checks>) -> TestReport {
+    for number in 1..=to.count {
+        let fails = number.checked_rem(to.fail_every) == Some(0);
+        cx.test(!fails, format_args!("check {number}"));
+    }
+    cx.console(format_args!("Made {} checks", to.count));
+    cx.report()
+}
+
+fn main() -> ExitCode {
+    ansar_runtime::main(checks)
+}
