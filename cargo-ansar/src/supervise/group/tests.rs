@@ -494,7 +494,11 @@ fn all_end_with_the_main_member_however_it_ended() {
         scene.next(Input::Begin);
         assert_eq!(scene.ended(0), []);
         assert_eq!(
-            scene.next(Input::Ended { member: 1, well }),
+            scene.next(Input::Ended {
+                member: 1,
+                well,
+                again: None
+            }),
             [Stopping(Why::Finished), Signal(2, Rung::Interrupt)]
         );
         assert_eq!(scene.ended(2), []);
