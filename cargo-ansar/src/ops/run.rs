@@ -23,6 +23,7 @@ use super::{Error, chosen};
 use crate::event::{Events, Kind};
 use crate::home::Home;
 use crate::home::entry::{Entry, Origin};
+use crate::home::history;
 use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::notices::Notices;
 use crate::host::process::Program;
@@ -88,6 +89,7 @@ pub async fn run(
         home: &home,
         workspace: workspace.as_ref(),
         shown: options.shown,
+        kind: history::Kind::Run,
         policy: Policy::default(),
     };
     // A role of any name may report; none has to wait for the others.
@@ -169,6 +171,8 @@ pub struct Stage<'a> {
     pub workspace: Option<&'a Workspace>,
     /// Which log lines become events.
     pub shown: Level,
+    /// By which command.
+    pub kind: history::Kind,
     /// How the group is run.
     pub policy: Policy,
 }
@@ -195,6 +199,7 @@ impl Stage<'_> {
                 source,
             })?;
         let environment = self.environment(&notices);
+        let writer = history::Engine::this();
         let mut launches = Vec::with_capacity(entries.len());
         for (role, entry) in entries {
             self.home.prepare(role)?;
@@ -206,6 +211,10 @@ impl Stage<'_> {
                 after: entry.after.clone(),
                 timeout: entry.timeout(),
                 log: self.home.folder(Area::Logs, role),
+                history: Some(
+                    self.home
+                        .journal(role, &entry.executable, self.kind, writer),
+                ),
                 foreground: false,
             });
         }

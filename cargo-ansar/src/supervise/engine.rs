@@ -20,6 +20,8 @@ use super::ending::{self, Treatment};
 use super::group::{Action, Group, Input, Member, Part, Policy, Rung, Why};
 use super::strays::Strays;
 use crate::event::{Events, Kind, StopReason, Until};
+use crate::home::HomeError;
+use crate::home::history::Journal;
 use crate::home::log::Writer;
 use crate::host::clock;
 use crate::host::interrupts::{Interrupt, Interrupts};
@@ -47,6 +49,9 @@ pub struct Launch {
     pub timeout: Option<Duration>,
     /// The folder of its log.
     pub log: PathBuf,
+    /// Where its start and its end are written down; nowhere for what is no
+    /// role.
+    pub history: Option<Journal>,
     /// Whether it has the streams and the terminal of this command instead of
     /// a log and a result.
     pub foreground: bool,
@@ -159,6 +164,9 @@ struct Role {
     part: Part,
     timeout: Option<Duration>,
     capture: Option<Capture>,
+    history: Option<Journal>,
+    /// How many attempts it has made, as far as it says so.
+    attempts: Option<u32>,
     foreground: bool,
     /// The group, while it is there.
     group: Option<u32>,
@@ -227,6 +235,8 @@ impl Engine {
                 program: launch.program,
                 part: launch.part,
                 timeout: launch.timeout,
+                history: launch.history,
+                attempts: None,
                 foreground: launch.foreground,
                 group: None,
                 treatment: Treatment::default(),
@@ -315,8 +325,9 @@ impl Engine {
     }
 
     async fn start_role(&mut self, member: usize, program: &Program) -> io::Result<()> {
+        let at = clock::now();
         let process = Process::start(program, Narrative::Piped).await?;
-        self.started(member, process.pid());
+        self.started(member, process.pid(), at);
         let Some(mut capture) = self.roles[member].capture.take() else {
             return Ok(());
         };
@@ -335,9 +346,10 @@ impl Engine {
     }
 
     fn start_foreground(&mut self, member: usize, program: &Program) -> io::Result<()> {
+        let at = clock::now();
         let mut process = Foreground::start(program)?;
         let pid = process.pid();
-        self.started(member, pid);
+        self.started(member, pid, at);
         let (tell, strays) = (self.tell.clone(), self.strays.clone());
         self.tasks.spawn_local(async move {
             let exit = process.wait().await;
@@ -358,10 +370,14 @@ impl Engine {
         Ok(())
     }
 
-    fn started(&mut self, member: usize, pid: u32) {
+    fn started(&mut self, member: usize, pid: u32, at: Timestamp) {
         self.strays.borrow_mut().started(member, pid);
         let role = &mut self.roles[member];
         role.group = Some(pid);
+        let history = role.history.as_mut();
+        let recorded = history.map(|history| history.started(pid, at));
+        self.recorded(member, recorded);
+        let role = &self.roles[member];
         self.events.emit(Kind::Started {
             role: role.name.clone(),
             executable: role.executable.clone(),
@@ -390,6 +406,7 @@ impl Engine {
             self.signal(member, Rung::Kill);
             return;
         }
+        role.attempts = role.attempts.max(notice.attempt);
         if let Some(seconds) = notice.retry_in
             && let Ok(delay) = Duration::try_from_secs_f64(seconds)
         {
@@ -448,11 +465,27 @@ impl Engine {
 
     fn conclude(&mut self, member: usize, ending: Ending) {
         let role = &mut self.roles[member];
+        let attempts = role.attempts;
+        let history = role.history.as_mut();
+        let recorded = history.map(|history| history.ended(&ending, attempts));
+        self.recorded(member, recorded);
+        let role = &mut self.roles[member];
         role.ended = Some((ending.clone(), clock::now()));
         self.events.emit(Kind::Ended {
             role: role.name.clone(),
             ending,
         });
+    }
+
+    /// Says so where a start or an end could not be written down: the role
+    /// goes on.
+    fn recorded(&self, member: usize, recorded: Option<Result<(), HomeError>>) {
+        if let Some(Err(error)) = recorded {
+            self.events.emit(Kind::Unrecorded {
+                role: self.roles[member].name.clone(),
+                why: error.to_string(),
+            });
+        }
     }
 
     fn signal(&mut self, member: usize, rung: Rung) {
