@@ -163,6 +163,13 @@ pub enum Kind {
         /// How many processes.
         count: usize,
     },
+    /// A start or an end is missing in the history of a role.
+    Unrecorded {
+        /// The role.
+        role: RoleName,
+        /// Why.
+        why: String,
+    },
     /// Lines of a role could not be stored.
     Lost {
         /// The role.

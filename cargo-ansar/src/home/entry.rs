@@ -118,6 +118,7 @@ impl Home {
         for area in [Area::Model, Area::Tmp, Area::Logs] {
             files::remove_tree(&self.folder(area, role))?;
         }
+        files::remove_file(&self.history_file(role))?;
         Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! A home on disk: what stands where, and what it says.
 //!
 //! Owns the layout of a home, its own file, its locks, and through its modules
-//! the marks of engines ([`engine`]), the properties of roles ([`entry`]), what
-//! was last deployed ([`ledger`]) and the stored logs ([`log`]). Does not know how anything comes to be
+//! the marks of engines ([`engine`]), the properties of roles ([`entry`]), their
+//! starts and ends ([`history`]), what was last deployed ([`ledger`]) and the
+//! stored logs ([`log`]). Does not know how anything comes to be
 //! deployed, or runs.
 
 pub mod engine;
 pub mod entry;
+pub mod history;
 pub mod ledger;
 pub mod log;
 
@@ -224,6 +226,7 @@ impl Home {
             files::make_private_folders(&self.area(area))?;
         }
         files::make_private_folders(&self.engines())?;
+        files::make_private_folders(&self.histories())?;
         files::replace(&self.root.join(GITIGNORE), EVERYTHING, 0o600)?;
         // Last: a home that says what it is, is whole.
         write_json(&self.root.join(HOME_FILE), &self.file)
@@ -425,7 +428,10 @@ const EVERYTHING: &[u8] = b"*\n";
 /// that was killed: nothing of it is worth anything to anybody.
 fn is_unfinished(root: &Path) -> Result<bool, HomeError> {
     let leftovers = files::leftovers(root)?;
-    let is_made = |name: &str| name == ENGINES || Area::ALL.iter().any(|area| area.name() == name);
+    let is_made = |name: &str| {
+        [ENGINES, history::FOLDER].contains(&name)
+            || Area::ALL.iter().any(|area| area.name() == name)
+    };
     for name in files::names(root)? {
         let path = root.join(&name);
         let is_ours = if name == GITIGNORE {

@@ -174,6 +174,15 @@ pub fn start_time(pid: u32) -> Option<u64> {
     fields.nth(22 - 4)?.parse().ok()
 }
 
+/// Whether a process runs that was started at `started`, in ticks since the
+/// machine was; where that is not known, whether there is one of this number.
+pub fn is_alive(pid: u32, started: Option<u64>) -> bool {
+    match started {
+        Some(_) => start_time(pid) == started,
+        None => kill(id(pid), None).is_ok(),
+    }
+}
+
 /// All processes that there are.
 fn all() -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {

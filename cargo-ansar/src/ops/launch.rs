@@ -13,6 +13,7 @@ use super::Error;
 use super::settle::folder;
 use crate::home::Home;
 use crate::home::entry::Entry;
+use crate::home::history::{self, Kind};
 use crate::host::lock::Lock;
 use crate::host::process::Program;
 use crate::host::{environment, files, limits};
@@ -27,8 +28,10 @@ use crate::supervise::restart::Restarting;
 pub(super) struct Launching {
     /// The home.
     home: Home,
-    /// Who starts them.
-    origin: Origin,
+    /// What kind of run it is.
+    kind: Kind,
+    /// Who writes down what becomes of them.
+    writer: history::Engine,
     /// The environment that their processes share.
     environment: Vec<(OsString, OsString)>,
     /// How long each may take to become ready.
@@ -40,7 +43,7 @@ impl Launching {
     /// `notices`; their environment is `environment` and what marks them.
     pub(super) fn new(
         home: &Home,
-        origin: Origin,
+        kind: Kind,
         mut environment: Vec<(OsString, OsString)>,
         notices: &Path,
         ready_limit: Duration,
@@ -55,7 +58,8 @@ impl Launching {
         environment.extend(marks.map(|(name, value)| (name.into(), value)));
         Rc::new(Self {
             home: home.clone(),
-            origin,
+            kind,
+            writer: history::Engine::this(),
             environment,
             ready_limit,
         })
@@ -84,7 +88,7 @@ impl Launching {
             }
         };
         // In the foreground somebody watches, and wants to know.
-        let restarting = if self.origin == Origin::Start {
+        let restarting = if self.kind == Kind::Start {
             Restarting {
                 restart: Restart::default(),
                 steps: entry.retry.clone(),
@@ -103,6 +107,10 @@ impl Launching {
             restarting,
             lock: Some(lock),
             log: self.home.folder(Area::Logs, role),
+            history: Some(
+                self.home
+                    .journal(role, &entry.executable, self.kind, self.writer),
+            ),
             foreground: false,
         })
     }
@@ -122,13 +130,17 @@ impl Launching {
             input: false,
             output: true,
         };
+        let origin = match self.kind {
+            Kind::Start => Origin::Start,
+            Kind::Run | Kind::Test | Kind::With => Origin::Run,
+        };
         let own = entry.env.iter();
         let own = own.map(|(name, value)| (name.into(), value.into()));
         Ok(Program {
             path,
             arguments: vec![
                 format!("--{}={signature}", launch::CALL_SIGNATURE).into(),
-                format!("--{}={}", launch::POINT_OF_ORIGIN, self.origin).into(),
+                format!("--{}={origin}", launch::POINT_OF_ORIGIN).into(),
                 home,
                 format!("--{}={role}", launch::ROLE_NAME).into(),
             ],

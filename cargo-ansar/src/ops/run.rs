@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::launch::Origin as StartedBy;
 use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::lifecycle::Faulted;
 use ansar_runtime::contract::line::Level;
@@ -22,6 +21,7 @@ use super::{Error, chosen};
 use crate::event::{Events, Kind};
 use crate::home::Home;
 use crate::home::entry::{Entry, Origin};
+use crate::home::history;
 use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::{environment, strays};
 use crate::model::description::DEFAULT_TESTS;
@@ -88,6 +88,7 @@ pub async fn run(
         home: &home,
         workspace: workspace.as_ref(),
         shown: options.shown,
+        kind: history::Kind::Run,
         policy: Policy::default(),
     };
     // A role of any name may report; none has to wait for the others.
@@ -154,6 +155,8 @@ pub struct Stage<'a> {
     pub workspace: Option<&'a Workspace>,
     /// Which log lines become events.
     pub shown: Level,
+    /// By which command.
+    pub kind: history::Kind,
     /// How the group is run.
     pub policy: Policy,
 }
@@ -175,7 +178,7 @@ impl Stage<'_> {
         let notices = self.home.hear()?;
         let launching = Launching::new(
             self.home,
-            StartedBy::Run,
+            self.kind,
             environment::for_roles(),
             notices.address(),
             READY_LIMIT,

@@ -18,6 +18,7 @@ use super::prepare::{Prepared, prepare};
 use super::run::Stage;
 use crate::event::{Events, Kind};
 use crate::home::entry::{Entry, Origin};
+use crate::home::history;
 use crate::home::log::last_lines;
 use crate::home::{Home, HomeError};
 use crate::host::clock;
@@ -166,6 +167,7 @@ pub async fn test(
         home: &home,
         workspace: workspace.as_ref(),
         shown: options.shown,
+        kind: history::Kind::Test,
         policy: Policy {
             jobs: options.jobs,
             fail_fast: options.fail_fast,

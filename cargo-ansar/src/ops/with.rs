@@ -19,6 +19,7 @@ use super::run::Stage;
 use super::test::tests as pattern_of_tests;
 use crate::event::Events;
 use crate::home::entry::{Entry, Origin};
+use crate::home::history;
 use crate::home::{Home, read_json};
 use crate::host::environment;
 use crate::host::interrupts::{Interrupt, Interrupts};
@@ -97,6 +98,7 @@ pub async fn with(
         home: &home,
         workspace: workspace.as_ref(),
         shown: options.shown,
+        kind: history::Kind::With,
         policy: Policy::default(),
     };
     if options.force {
@@ -165,6 +167,7 @@ fn errand(
         restarting: Restarting::default(),
         lock: None,
         log: PathBuf::new(),
+        history: None,
         foreground: true,
     })
 }

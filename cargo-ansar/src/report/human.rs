@@ -101,6 +101,9 @@ pub fn event(shell: &mut Shell, event: &Event) {
             "an earlier command was killed; {} that it had left were ended",
             count(*left, "process")
         )),
+        Kind::Unrecorded { role, why } => {
+            shell.warn(&format!("the history of role `{role}` has a gap: {why}"));
+        }
         Kind::Lost { role, why } => {
             shell.warn(&format!("log lines of role `{role}` are lost: {why}"));
         }

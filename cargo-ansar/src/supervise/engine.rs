@@ -26,6 +26,8 @@ use super::restart::{Restarting, STABLE};
 use super::service::{Conversations, Launcher, Service};
 use super::strays::Strays;
 use crate::event::{Events, Kind, StopReason, Until};
+use crate::home::HomeError;
+use crate::home::history::Journal;
 use crate::home::log::Writer;
 use crate::host::clock;
 use crate::host::environment;
@@ -174,13 +176,14 @@ struct Role {
     restarting: Restarting,
     lock: Option<Lock>,
     log: PathBuf,
+    history: Option<Journal>,
+    /// How many attempts it has made, as far as it says so.
+    attempts: Option<u32>,
     foreground: bool,
     /// The group, while it is there.
     group: Option<u32>,
     /// When it was started, or has ended.
     since: Timestamp,
-    /// Which attempt this is, from 1.
-    attempt: u32,
     /// Until when it waits for its next attempt.
     retry_at: Option<Timestamp>,
     /// How often it was started again, and how often since it was stable.
@@ -356,8 +359,9 @@ impl Engine<'_> {
     }
 
     async fn start_role(&mut self, member: usize, program: &Program) -> io::Result<()> {
+        let at = clock::now();
         let process = Process::start(program, Narrative::Piped).await?;
-        self.started(member, process.pid());
+        self.started(member, process.pid(), at);
         let role = &self.roles[member];
         let store = Writer::new(role.log.clone());
         let mut capture = Capture::new(role.name.clone(), store, self.shown);
@@ -376,9 +380,10 @@ impl Engine<'_> {
     }
 
     fn start_foreground(&mut self, member: usize, program: &Program) -> io::Result<()> {
+        let at = clock::now();
         let mut process = Foreground::start(program)?;
         let pid = process.pid();
-        self.started(member, pid);
+        self.started(member, pid, at);
         let (tell, strays) = (self.tell.clone(), self.strays.clone());
         self.tasks.spawn_local(async move {
             let exit = process.wait().await;
@@ -399,16 +404,20 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn started(&mut self, member: usize, pid: u32) {
+    fn started(&mut self, member: usize, pid: u32, at: Timestamp) {
         self.strays.borrow_mut().started(member, pid);
         let role = &mut self.roles[member];
         role.group = Some(pid);
-        role.since = clock::now();
-        role.attempt = 1;
+        role.since = at;
+        role.attempts = None;
         if let Some(lock) = &role.lock {
             // Advice for messages: what cannot be written is not said.
             let _ = lock.sign(&pid.to_string());
         }
+        let history = role.history.as_mut();
+        let recorded = history.map(|history| history.started(pid, at));
+        self.recorded(member, recorded);
+        let role = &self.roles[member];
         let started = Kind::Started {
             role: role.name.clone(),
             executable: role.executable.clone(),
@@ -439,7 +448,7 @@ impl Engine<'_> {
             return;
         }
         let name = role.name.clone();
-        role.attempt = notice.attempt.unwrap_or(role.attempt);
+        role.attempts = role.attempts.max(notice.attempt);
         if let Some(seconds) = notice.retry_in
             && let Ok(delay) = Duration::try_from_secs_f64(seconds)
         {
@@ -537,6 +546,11 @@ impl Engine<'_> {
 
     fn conclude(&mut self, member: usize, ending: Ending) {
         let role = &mut self.roles[member];
+        let attempts = role.attempts;
+        let history = role.history.as_mut();
+        let recorded = history.map(|history| history.ended(&ending, attempts));
+        self.recorded(member, recorded);
+        let role = &mut self.roles[member];
         role.since = clock::now();
         role.ended = Some((ending.clone(), role.since));
         let role = role.name.clone();
@@ -546,6 +560,17 @@ impl Engine<'_> {
     /// Gives back the right to run a role that has ended for good.
     fn release(&mut self, member: usize) {
         self.roles[member].lock = None;
+    }
+
+    /// Says so where a start or an end could not be written down: the role
+    /// goes on.
+    fn recorded(&self, member: usize, recorded: Option<Result<(), HomeError>>) {
+        if let Some(Err(error)) = recorded {
+            self.events.emit(Kind::Unrecorded {
+                role: self.roles[member].name.clone(),
+                why: error.to_string(),
+            });
+        }
     }
 
     fn signal(&mut self, member: usize, rung: Rung) {
@@ -641,7 +666,8 @@ impl Role {
             foreground: launch.foreground,
             group: None,
             since: clock::now(),
-            attempt: 1,
+            history: launch.history,
+            attempts: None,
             retry_at: None,
             restarts: (0, 0),
             treatment: Treatment::default(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::group::Part;
 use super::restart::Restarting;
+use crate::home::history::Journal;
 use crate::host::lock::Lock;
 use crate::host::process::Program;
 use crate::model::name::{ExecutableName, RoleName};
@@ -36,6 +37,9 @@ pub struct Launch {
     pub lock: Option<Lock>,
     /// The folder of its log.
     pub log: PathBuf,
+    /// Where its starts and its ends are written down; nowhere for what is no
+    /// role.
+    pub history: Option<Journal>,
     /// Whether it has the streams and the terminal of this command instead of
     /// a log and a result.
     pub foreground: bool,

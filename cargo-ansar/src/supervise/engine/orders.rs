@@ -143,7 +143,7 @@ fn status(role: &Role, phase: Phase) -> RoleStatus {
             Phase::Starting => State::Starting,
             Phase::Ready => State::Ready,
         },
-        attempt: role.attempt,
+        attempt: role.attempts.unwrap_or(1),
         restarts: role.restarts.0,
         lost: 0,
     }

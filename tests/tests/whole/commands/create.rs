@@ -142,7 +142,14 @@ fn every_other_area_has_a_folder_of_its_own_in_the_one_it_is_redirected_to() {
         );
         assert_eq!(
             tree(&sandbox, home),
-            [".gitignore", "engine", "home.json"].map(|name| format!("{home}/{name}"))
+            [
+                ".gitignore",
+                "engine",
+                "history",
+                "history/talks",
+                "home.json"
+            ]
+            .map(|name| format!("{home}/{name}"))
         );
     }
     assert_eq!(

@@ -1,0 +1,142 @@
+use ansar_runtime::contract::lifecycle::{Ack, Faulted};
+use proptest::prelude::*;
+
+use super::*;
+
+/// A journal of its own, in a folder of its own.
+fn journal() -> (tempfile::TempDir, Journal) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal {
+        path: folder.path().join("history/x-0"),
+        executable: "x".parse().unwrap(),
+        kind: Kind::Run,
+        engine: Engine::this(),
+        open: None,
+    };
+    (folder, journal)
+}
+
+fn kept(journal: &Journal) -> History {
+    read(&files::read(&journal.path).unwrap())
+}
+
+fn ack() -> Ending {
+    Ending::of(&Ack {}, Cause::Returned)
+}
+
+#[test]
+fn starts_and_ends_are_read_as_they_were_written() {
+    let (_folder, mut journal) = journal();
+    journal.started(7, clock::now()).unwrap();
+    journal.ended(&ack(), Some(2)).unwrap();
+    journal.started(8, clock::now()).unwrap();
+    let history = kept(&journal);
+    assert_eq!((history.runs.len(), history.skipped), (2, 0));
+    let end = history.runs[0].end.clone().unwrap();
+    assert_eq!((end.cause, end.attempts), (How::Returned, Some(2)));
+    assert_eq!(end.result, Some(ack().result));
+    assert!(!history.runs[0].is_open() && history.runs[1].is_open());
+    // Nobody starts twice, and nothing ends that did not start.
+    journal.open = None;
+    journal.ended(&ack(), None).unwrap();
+    assert_eq!(kept(&journal), history);
+}
+
+#[test]
+fn a_start_whose_engine_is_gone_is_not_open() {
+    let (_folder, mut journal) = journal();
+    journal.engine.started = journal.engine.started.map(|started| started + 1);
+    journal.started(7, clock::now()).unwrap();
+    assert!(!kept(&journal).runs[0].is_open());
+}
+
+#[test]
+fn the_end_of_a_start_that_was_lost_is_nobody_elses() {
+    let (_folder, mut journal) = journal();
+    journal.started(7, clock::now()).unwrap();
+    let mut other = journal.clone();
+    other.started(8, clock::now()).unwrap();
+    journal.ended(&ack(), None).unwrap();
+    let history = kept(&journal);
+    assert!(history.runs.iter().all(|run| run.end.is_none()));
+    assert_eq!(history.skipped, 1);
+}
+
+#[test]
+fn a_result_that_is_too_large_is_told_by_its_size() {
+    let (_folder, mut journal) = journal();
+    let large = Faulted::new("x".repeat(LARGEST_RESULT), "");
+    journal.started(7, clock::now()).unwrap();
+    journal
+        .ended(&Ending::of(&large, Cause::Returned), None)
+        .unwrap();
+    let end = kept(&journal).runs.remove(0).end.unwrap();
+    assert_eq!(end.result, None);
+    assert!(end.size > LARGEST_RESULT && end.name.ends_with("Faulted"));
+}
+
+#[test]
+fn a_journal_is_bounded_and_the_newest_runs_stay() {
+    for (length, least) in [(10, KEPT_RUNS), (LARGEST_RESULT - 1000, 3)] {
+        let (_folder, mut journal) = journal();
+        let ending = Ending::of(&Faulted::new("x".repeat(length), ""), Cause::Returned);
+        let mut pid = 0;
+        let mut shrank = 0;
+        let mut before = 0;
+        while shrank < 2 {
+            pid += 1;
+            journal.started(pid, clock::now()).unwrap();
+            journal.ended(&ending, None).unwrap();
+            let size = files::stat(&journal.path).unwrap().identity.size;
+            assert!(size < LARGEST + 2 * LARGEST_RESULT as u64);
+            shrank += u32::from(size < before);
+            before = size;
+        }
+        let history = kept(&journal);
+        let pids: Vec<_> = history.runs.iter().map(|run| run.start.pid).collect();
+        assert!(pids.len() >= least, "{} of {least}", pids.len());
+        let first = pid + 1 - u32::try_from(pids.len()).unwrap();
+        assert_eq!(pids, (first..=pid).collect::<Vec<_>>());
+        assert_eq!(history.skipped, 0);
+    }
+}
+
+proptest! {
+    /// Whatever is torn off or overwritten: what is whole is read, and all
+    /// that is not is counted.
+    #[test]
+    fn what_is_torn_or_corrupt_costs_its_own_records_only(
+        at in 0.0..1.0_f64,
+        garbage: Vec<u8>,
+        tear: bool,
+    ) {
+        let (_folder, mut journal) = journal();
+        for pid in 0..4 {
+            journal.started(pid, clock::now()).unwrap();
+            journal.ended(&ack(), None).unwrap();
+        }
+        let mut bytes = files::read(&journal.path).unwrap();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss,
+            clippy::cast_precision_loss, reason = "a place somewhere in the file")]
+        let at = (at * bytes.len() as f64) as usize;
+        if tear {
+            bytes.truncate(at);
+        } else {
+            let end = (at + garbage.len()).min(bytes.len());
+            bytes[at..end].copy_from_slice(&garbage[..end - at]);
+        }
+        files::replace(&journal.path, &bytes, 0o600).unwrap();
+        journal.started(9, clock::now()).unwrap();
+        journal.ended(&ack(), None).unwrap();
+        let history = kept(&journal);
+        let last = history.runs.last().unwrap();
+        prop_assert!(last.start.pid == 9 && last.end.is_some());
+        prop_assert!(!tear || history.skipped <= 1);
+    }
+
+    #[test]
+    fn any_bytes_are_read(bytes: Vec<u8>) {
+        let history = read(&bytes);
+        prop_assert!(history.runs.is_empty());
+    }
+}
