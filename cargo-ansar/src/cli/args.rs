@@ -11,6 +11,10 @@ use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::line::Level;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::background::{StartArgs, StatusArgs, StopArgs};
+use super::search::SearchArgs;
+use super::time::time;
+use crate::host::guardian::Ground;
 use crate::model::name::ExecutableName;
 use crate::model::template::Series;
 use crate::ops::build;
@@ -153,16 +157,37 @@ pub enum Command {
     Run(RunArgs),
     /// Set a property of roles
     Set(SetArgs),
+    /// Start roles in the background
+    Start(StartArgs),
+    /// Stop roles that run
+    Stop(StopArgs),
+    /// Stop roles in the background, and start them again
+    Restart(StartArgs),
+    /// Show which roles run
+    Status(StatusArgs),
+    /// The engine in the background
+    #[command(hide = true)]
+    Supervise,
 }
 
 impl Command {
-    /// Whether processes are started, which must not be left behind.
-    pub(super) fn starts_processes(&self) -> bool {
+    /// Where a guardian stands, who leaves nothing behind: with every command
+    /// that starts processes which are to end with it.
+    pub(super) fn ground(&self) -> Option<Ground> {
         match self {
-            Self::Build(_) | Self::Test(_) | Self::With(_) | Self::Add(_) | Self::Run(_) => true,
-            Self::Init(_) | Self::Create(_) | Self::Destroy(_) | Self::List(_) | Self::Set(_) => {
-                false
+            Self::Build(_) | Self::Test(_) | Self::With(_) | Self::Add(_) | Self::Run(_) => {
+                Some(Ground::Here)
             }
+            Self::Supervise => Some(Ground::Apart),
+            Self::Init(_)
+            | Self::Create(_)
+            | Self::Destroy(_)
+            | Self::List(_)
+            | Self::Set(_)
+            | Self::Start(_)
+            | Self::Stop(_)
+            | Self::Restart(_)
+            | Self::Status(_) => None,
         }
     }
 }
@@ -255,20 +280,6 @@ impl BuildArgs {
             packages: self.package.clone(),
         }
     }
-}
-
-/// Which roles.
-#[derive(Debug, Args)]
-pub struct SearchArgs {
-    /// Regular expressions, matched against whole role names; none means all
-    #[arg(value_name = "SEARCH")]
-    pub(super) patterns: Vec<String>,
-    /// Only roles of this executable
-    #[arg(long, value_name = "NAME")]
-    pub(super) executable: Option<ExecutableName>,
-    /// Take the roles that do not match instead
-    #[arg(short, long)]
-    pub(super) invert_search: bool,
 }
 
 /// Arguments of `test`.
@@ -471,20 +482,4 @@ impl SetArgs {
         io::stdin().lock().read_to_end(&mut text)?;
         Ok(Encoding::Text(text))
     }
-}
-
-/// `30s`, `1m30s`, `500ms`, or seconds.
-fn time(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a time greater than 0, such as `30s`".to_owned();
-    let time = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| expected())?,
-        Err(_) => {
-            let span: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
-            Duration::try_from(span).map_err(|_| expected())?
-        }
-    };
-    if time.is_zero() {
-        return Err(expected());
-    }
-    Ok(time)
 }

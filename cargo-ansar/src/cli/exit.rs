@@ -32,6 +32,10 @@ pub enum Exit {
     DeployFailed,
     /// A role runs that must not.
     Running,
+    /// A role does not run that must.
+    NotRunning,
+    /// What was waited for did not come in time.
+    TimedOut,
     /// stdout could not be written.
     WriteFailed,
     /// As the command of `with` ended.
@@ -54,6 +58,8 @@ impl Exit {
             Self::MetadataFailed => 102,
             Self::DeployFailed => 103,
             Self::Running => 104,
+            Self::NotRunning => 105,
+            Self::TimedOut => 106,
             Self::WriteFailed => 110,
             Self::Command(code) => code,
             Self::Interrupted(Interrupt::HangUp) => 129,
@@ -87,10 +93,11 @@ impl Exit {
             | Error::Descriptors { .. }
             | Error::Processes(_)
             | Error::Refused(_)
+            | Error::Background
             | Error::System { .. } => Self::Setup,
             Error::Home(error) => match error {
                 HomeError::Running(_) => Self::Running,
-                HomeError::RoleExists(_) => Self::Usage,
+                HomeError::RoleExists(_) | HomeError::NoRole(_) => Self::Usage,
                 _ => Self::Setup,
             },
             Error::Cargo(error) => match error {
@@ -108,6 +115,9 @@ impl Exit {
             | Error::NoRole(_)
             | Error::NoRoles(_) => Self::Usage,
             Error::Command { .. } => Self::Command(127),
+            Error::NotRunning(_) => Self::NotRunning,
+            Error::InForeground(_) => Self::Running,
+            Error::TimedOut { .. } => Self::TimedOut,
             Error::NoTestRole(_) => Self::NoTests,
             Error::Interrupted(interrupt) => Self::Interrupted(*interrupt),
         }

@@ -4,8 +4,11 @@
 //! of an operation here, and nothing else. Owns the exit codes ([`exit`]).
 
 pub mod args;
+pub mod background;
 pub mod exit;
+pub mod search;
 pub mod settings;
+mod time;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -21,7 +24,6 @@ use self::exit::Exit;
 use crate::host::environment;
 use crate::host::guardian::{self, Guardian, Side};
 use crate::host::interrupts::Interrupts;
-use crate::model::search::RoleSearch;
 use crate::ops::{self, Error};
 use crate::report::human;
 use crate::report::printer::Printer;
@@ -38,7 +40,7 @@ pub fn main() -> ExitCode {
     };
     parsed.general.color.color().apply();
     // Before there is a second thread: the guardian is this very process.
-    let guardian = match parsed.command.starts_processes().then(guardian::stand) {
+    let guardian = match parsed.command.ground().map(guardian::stand) {
         None => None,
         Some(Ok(Side::Engine(guardian))) => Some(guardian),
         Some(Ok(Side::Guardian(code))) => return ExitCode::from(code),
@@ -204,6 +206,11 @@ impl Session<'_> {
             }
             Command::Run(args) => self.run(args).await,
             Command::Set(args) => self.set(args),
+            Command::Start(args) => self.start(args, false).await,
+            Command::Restart(args) => self.start(args, true).await,
+            Command::Stop(args) => self.stop(args).await,
+            Command::Status(args) => self.status(args).await,
+            Command::Supervise => self.supervise().await,
         }
     }
 
@@ -348,16 +355,6 @@ fn encode<M: Message>(message: &M) -> Typed {
         name: M::NAME.to_owned(),
         body: serde_json::Value::Null,
     })
-}
-
-impl args::SearchArgs {
-    fn search(&self) -> Result<RoleSearch, Error> {
-        Ok(RoleSearch::new(
-            &self.patterns,
-            self.executable.clone(),
-            self.invert_search,
-        )?)
-    }
 }
 
 #[cfg(test)]

@@ -110,6 +110,9 @@ pub enum HomeError {
     /// Roles run that must not.
     #[error("{}", running(.0))]
     Running(Vec<(RoleName, String)>),
+    /// There is no role by this name.
+    #[error("no role `{0}`")]
+    NoRole(RoleName),
     /// A role by this name is there.
     #[error("role `{0}` exists already")]
     RoleExists(RoleName),
@@ -158,7 +161,9 @@ impl HomeError {
                 }
                 _ => "put it right, or remove it".to_owned(),
             }),
-            Self::RoleExists(_) => Some("see all roles with `cargo ansar list`".to_owned()),
+            Self::RoleExists(_) | Self::NoRole(_) => {
+                Some("see all roles with `cargo ansar list`".to_owned())
+            }
             Self::Newer { .. } => Some("update with `cargo install cargo-ansar`".to_owned()),
             Self::Running(_) => {
                 Some("wait for that command, or have it stopped first with `-f`".to_owned())

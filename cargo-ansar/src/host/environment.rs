@@ -10,6 +10,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ansar_runtime::contract::launch;
+
 use super::strays;
 
 /// The command line, the executable's name first.
@@ -54,11 +56,36 @@ pub fn for_cargo() -> Vec<(OsString, OsString)> {
     env::vars_os().chain([mark]).collect()
 }
 
+/// This very program.
+pub fn own_executable() -> io::Result<PathBuf> {
+    env::current_exe()
+}
+
+/// The environment of an engine in the background: that of this command, with
+/// a mark by which it is known, and without what says whose this command is.
+pub fn for_background() -> Vec<(OsString, OsString)> {
+    let mark = (OsString::from(strays::BACKGROUND), pid().to_string().into());
+    let own = env::vars_os().filter(|(name, _)| !is_mark(name));
+    own.chain([mark]).collect()
+}
+
+fn is_mark(name: &OsStr) -> bool {
+    let marks = [
+        launch::PARENT,
+        launch::TOKEN,
+        launch::ROLE,
+        launch::NOTIFY_SOCKET,
+    ];
+    let ours = [strays::BUILD, strays::BACKGROUND];
+    marks.iter().chain(&ours).any(|mark| name == *mark)
+}
+
 /// The environment of roles: that of this command, less what rustup put there
-/// for Cargo.
+/// for Cargo, and what says whose this command is.
 pub fn for_roles() -> Vec<(OsString, OsString)> {
     let toolchain = cargo().parent().and_then(Path::parent).map(Path::to_owned);
     env::vars_os()
+        .filter(|(name, _)| !is_mark(name))
         .filter_map(|(name, value)| {
             let kept = without_rustup(&name, value, toolchain.as_deref())?;
             Some((name, kept))

@@ -14,7 +14,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid};
 
-use super::strays;
+use super::{detach, strays};
 
 /// Which of the two processes this is.
 #[derive(Debug)]
@@ -52,8 +52,22 @@ const HEARD: [Signal; 6] = [
 /// What it hears as well, unless it was told to ignore it, as `nohup` does.
 const HEARD_UNLESS_IGNORED: Signal = Signal::SIGHUP;
 
-/// Splits this process in two. To be called while it has one thread.
-pub fn stand() -> io::Result<Side> {
+/// Where the two of them are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// Where this process is.
+    Here,
+    /// In a session of their own, without a terminal. The engine keeps the
+    /// streams until it lets go of them; the guardian does so at once.
+    Apart,
+}
+
+/// Splits this process in two. To be called while it has one thread, and
+/// before it opened anything.
+pub fn stand(ground: Ground) -> io::Result<Side> {
+    if ground == Ground::Apart {
+        detach::begin()?;
+    }
     strays::adopt()?;
     // A shell that became this command may have left it children.
     let before = strays::children();
@@ -73,7 +87,13 @@ pub fn stand() -> io::Result<Side> {
             become_engine(guardian)?;
             Ok(Side::Engine(Guardian(guardian)))
         }
-        ForkResult::Parent { child } => Ok(Side::Guardian(watch(child, heard, &before))),
+        ForkResult::Parent { child } => {
+            if ground == Ground::Apart {
+                // It has nothing to say, and whoever reads must hear the end.
+                let _ = detach::finish();
+            }
+            Ok(Side::Guardian(watch(child, heard, &before)))
+        }
     }
 }
 
@@ -126,7 +146,7 @@ fn watch(engine: Pid, heard: SigSet, before: &BTreeSet<u32>) -> u8 {
         }
     };
     let session = strays::own_session();
-    strays::end_all(|stray| before.contains(&stray.pid) || strays::is_build_daemon(stray, session));
+    strays::end_all(|stray| before.contains(&stray.pid) || strays::is_daemon(stray, session));
     code
 }
 

@@ -5,6 +5,7 @@
 
 pub mod cargo;
 pub mod clock;
+pub mod detach;
 pub mod environment;
 pub mod files;
 pub mod guardian;
@@ -17,3 +18,4 @@ pub mod signal;
 pub mod socket;
 pub mod strays;
 pub mod terminal;
+pub mod usage;

@@ -221,6 +221,27 @@ impl Program {
         command
     }
 
+    /// Starts a program that outlives this process, and returns what it says on
+    /// its stdout until it lets go of that. It has this process's stderr.
+    ///
+    /// Dropping this in the middle leaves the program alone.
+    pub async fn leave(&self) -> io::Result<Vec<u8>> {
+        let mut command = self.command();
+        command
+            // It begins a session, which the leader of a group cannot.
+            .process_group(own_group())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        let mut child = limits::spawn(&mut command)?;
+        let stdout = child.stdout.take();
+        let stdout = stdout.ok_or_else(|| io::Error::other("no pipe for stdout"))?;
+        let mut said = Vec::new();
+        let mut stdout = Pipe::new(OwnedFd::from(stdout))?;
+        stdout.0.read_to_end(&mut said).await?;
+        Ok(said)
+    }
+
     /// Runs a program that ends by itself, and returns its exit, its stdout,
     /// and its stderr where that is a pipe. Dropping this in the middle kills
     /// the program's whole group.
@@ -276,6 +297,10 @@ impl Drop for End {
         }
         groups().remove(&group);
     }
+}
+
+fn own_group() -> i32 {
+    nix::unistd::getpgrp().as_raw()
 }
 
 /// Whether an error says that the system has no room for another process.

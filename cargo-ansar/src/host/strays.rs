@@ -19,6 +19,9 @@ use super::signal::Signal;
 /// The variable in the environment of Cargo, and of what Cargo starts.
 pub const BUILD: &str = "ANSAR_BUILD";
 
+/// The variable in the environment of an engine in the background.
+pub const BACKGROUND: &str = "ANSAR_BACKGROUND";
+
 /// A process that was adopted. It is a child of this one, so that its number
 /// means nobody else until it has been reaped here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,19 +92,18 @@ pub fn end_all(spared: impl Fn(&Stray) -> bool) -> usize {
     }
 }
 
-/// Ends everything that was adopted, but what a build left to serve the next:
-/// to be called when nothing that was started here runs. How many there were.
+/// Ends everything that was adopted, but what is to outlive this process: to
+/// be called when nothing that was started here runs. How many there were.
 pub fn end_left_behind() -> usize {
     let session = own_session();
-    end_all(|stray| is_build_daemon(stray, session))
+    end_all(|stray| is_daemon(stray, session))
 }
 
-/// Whether an adopted process is one that Cargo started to outlive the build,
-/// and no role's.
-pub fn is_build_daemon(stray: &Stray, session: u32) -> bool {
-    stray.session != session
-        && stray.variable(BUILD).is_some()
-        && stray.variable(launch::TOKEN).is_none()
+/// Whether an adopted process is to outlive this one, and no role's: one that
+/// Cargo started to serve the next build, or an engine in the background.
+pub fn is_daemon(stray: &Stray, session: u32) -> bool {
+    let marked = [BUILD, BACKGROUND].map(|mark| stray.variable(mark).is_some());
+    stray.session != session && marked.contains(&true) && stray.variable(launch::TOKEN).is_none()
 }
 
 /// The session of this process.
@@ -184,7 +186,7 @@ pub fn is_alive(pid: u32, started: Option<u64>) -> bool {
 }
 
 /// All processes that there are.
-fn all() -> Vec<u32> {
+pub(super) fn all() -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };

@@ -200,6 +200,16 @@ pub async fn stop<'r>(
             let _ = signal::terminate(pid);
         }
     }
+    if !held.is_empty() {
+        let (home, roles) = (home.clone(), held.clone());
+        // The thread is left behind where this command ends before it has
+        // waited.
+        let gone = tokio::task::spawn_blocking(move || home.wait_for_roles(&roles).map(drop));
+        gone.await.map_err(|error| Error::System {
+            what: "wait for running roles",
+            source: io::Error::other(error),
+        })??;
+    }
     stopped.extend(held);
     Ok(stopped)
 }

@@ -24,16 +24,7 @@ pub(super) async fn hold<'r>(
     let stopped = async {
         let engines = look(home, events).await?;
         stop(home, &engines, roles.clone(), events).await?;
-        let (home, roles) = (home.clone(), roles.into_iter().cloned());
-        let roles: Vec<RoleName> = roles.collect();
-        // The thread is left behind where this command ends before it has
-        // waited for those that do not answer.
-        let waiting = tokio::task::spawn_blocking(move || home.wait_for_roles(&roles));
-        let held = waiting.await.map_err(|error| Error::System {
-            what: "wait for running roles",
-            source: std::io::Error::other(error),
-        })?;
-        Ok(held?)
+        Ok(home.lock_roles(roles)?)
     };
     tokio::select! {
         held = stopped => held,

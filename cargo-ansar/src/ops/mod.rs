@@ -19,6 +19,10 @@ pub mod prepare;
 pub mod run;
 pub mod set;
 pub mod settle;
+pub mod start;
+pub mod status;
+pub mod stop;
+pub mod supervise;
 pub mod sweep;
 pub mod test;
 pub mod with;
@@ -26,6 +30,7 @@ pub mod with;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ansar_runtime::contract::message::Envelope;
 use serde::de::DeserializeOwned;
@@ -36,6 +41,7 @@ use crate::host::cargo::CargoError;
 use crate::host::files::{self, Error as FilesError};
 use crate::host::interrupts::Interrupt;
 use crate::model::description::DescriptionError;
+use crate::model::ending::Span;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::proposal::ProposalError;
 use crate::model::search::{RoleSearch, SearchError};
@@ -154,6 +160,23 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Roles do not run that are to.
+    #[error("not running: {}", names(.0))]
+    NotRunning(Vec<RoleName>),
+    /// Roles run in a command in the foreground, which is not to be replaced.
+    #[error("running in the foreground: {}", processes(.0))]
+    InForeground(Vec<(RoleName, String)>),
+    /// What was waited for did not come.
+    #[error("not {what} after {}", Span(*limit))]
+    TimedOut {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        limit: Duration,
+    },
+    /// There is no engine in the background, and none could be made.
+    #[error("the engine in the background did not begin")]
+    Background,
     /// An engine does not do what it was asked.
     #[error("the engine that runs the roles refuses: {0}")]
     Refused(String),
@@ -181,6 +204,26 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+}
+
+fn names(roles: &[RoleName]) -> String {
+    let names = roles.iter().map(|role| format!("`{role}`"));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn processes(roles: &[(RoleName, String)]) -> String {
+    let each = roles.iter();
+    let each = each.map(|(role, pid)| format!("`{role}` (process {pid})"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// What an error says, and what caused it, in one line.
+fn full(error: &Error) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| {
+        cause.source()
+    });
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 /// Reads a file that the user named.
@@ -251,6 +294,14 @@ impl Error {
             }
             Self::Processes(_) => Some("see how many are allowed with `ulimit -u`".to_owned()),
             Self::NoRole(_) => Some("see them with `cargo ansar list`".to_owned()),
+            Self::NotRunning(_) => Some(
+                "go on without them with `-f`, or see what runs with `cargo ansar status`"
+                    .to_owned(),
+            ),
+            Self::InForeground(_) => {
+                Some("end that command, or stop them with `cargo ansar stop`".to_owned())
+            }
+            Self::TimedOut { .. } => Some("see what runs with `cargo ansar status -l`".to_owned()),
             Self::NoTestRole(_) => Some("see them with `cargo ansar test --list`".to_owned()),
             _ => None,
         }

@@ -128,7 +128,11 @@ fn open(places: &Places, events: &Events) -> Result<Home, Error> {
 }
 
 /// Takes the home's lock; waits, and says so, while somebody else has it.
-async fn take(home: &Home, interrupts: &mut Interrupts, events: &Events) -> Result<Lock, Error> {
+pub(super) async fn take(
+    home: &Home,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Lock, Error> {
     if let Some(lock) = home.try_lock()? {
         return Ok(lock);
     }

@@ -3,6 +3,7 @@
 //! [`shell`] owns the streams; [`human`] turns events and outcomes into what a
 //! person reads; [`printer`] is the thread on which that happens.
 
+pub mod background;
 pub mod human;
 pub mod printer;
 pub mod shell;

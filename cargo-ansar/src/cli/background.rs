@@ -1,0 +1,138 @@
+//! The commands of background operation.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::Session;
+use super::exit::Exit;
+use super::search::SearchArgs;
+use super::time::time;
+use crate::event::Until;
+use crate::ops::{self, Error};
+use crate::report::background;
+use crate::supervise::group::READY_LIMIT;
+
+/// Arguments of `start` and `restart`.
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    #[command(flatten)]
+    search: SearchArgs,
+    /// Do not wait until the roles are ready
+    #[arg(long)]
+    no_wait: bool,
+    /// How long each role may take to become ready, as in `30s` [default: 1m]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    ready_timeout: Option<Duration>,
+}
+
+/// Arguments of `stop`.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    #[command(flatten)]
+    search: SearchArgs,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    search: SearchArgs,
+    /// Show processes, times, states, and what they use
+    #[arg(short, long)]
+    long_listing: bool,
+    /// Wait until the roles have come to this, then show
+    #[arg(long, value_name = "STATE")]
+    wait: Option<Wait>,
+    /// How long to wait at most, as in `30s` [default: as long as it takes]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "wait")]
+    timeout: Option<Duration>,
+    /// In which form
+    #[arg(long, value_name = "FORM", default_value = "human")]
+    format: Form,
+}
+
+/// What can be waited for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Wait {
+    /// They can be used.
+    Ready,
+    /// They are gone.
+    Stopped,
+}
+
+/// The forms of what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For a person.
+    Human,
+    /// For a program: one JSON object per line.
+    Json,
+}
+
+impl Session<'_> {
+    pub(super) async fn start(&self, args: &StartArgs, again: bool) -> Result<Exit, Error> {
+        let options = ops::start::Options {
+            places: self.places.clone(),
+            search: args.search.search()?,
+            force: self.force,
+            wait: !args.no_wait,
+            ready_limit: args.ready_timeout.unwrap_or(READY_LIMIT),
+        };
+        let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+        let outcome = if again {
+            ops::start::restart(&options, &mut interrupts, &events).await?
+        } else {
+            ops::start::start(&options, &mut interrupts, &events).await?
+        };
+        let exit = if outcome.failed.is_empty() {
+            Exit::Success
+        } else {
+            Exit::RoleFailed
+        };
+        self.printer
+            .show(move |shell| background::started(shell, &outcome));
+        Ok(exit)
+    }
+
+    pub(super) async fn stop(&self, args: &StopArgs) -> Result<Exit, Error> {
+        let options = ops::stop::Options {
+            places: self.places.clone(),
+            search: args.search.search()?,
+            force: self.force,
+        };
+        let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+        let stopped = ops::stop::stop(&options, &mut interrupts, &events).await?;
+        self.printer
+            .show(move |shell| background::stopped(shell, &stopped));
+        Ok(Exit::Success)
+    }
+
+    pub(super) async fn status(&self, args: &StatusArgs) -> Result<Exit, Error> {
+        let options = ops::status::Options {
+            places: self.places.clone(),
+            search: args.search.search()?,
+            long: args.long_listing || args.format == Form::Json,
+            wait: args.wait.map(|wait| match wait {
+                Wait::Ready => Until::Ready,
+                Wait::Stopped => Until::Stopped,
+            }),
+            timeout: args.timeout,
+        };
+        let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+        let status = ops::status::status(&options, &mut interrupts, &events).await?;
+        let (long, form) = (args.long_listing, args.format);
+        self.printer.show(move |shell| match (form, long) {
+            (Form::Json, _) => background::status_as_json(shell, &status),
+            (Form::Human, true) => background::status_in_full(shell, &status),
+            (Form::Human, false) => background::status(shell, &status),
+        });
+        Ok(Exit::Success)
+    }
+
+    pub(super) async fn supervise(&self) -> Result<Exit, Error> {
+        let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+        ops::supervise::supervise(&self.places, &mut interrupts, &events).await?;
+        Ok(Exit::Success)
+    }
+}

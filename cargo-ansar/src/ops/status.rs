@@ -1,0 +1,220 @@
+//! `cargo ansar status`: what runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Error;
+use super::engines::{Engines, Next, Told, ask, look};
+use super::locate::Places;
+use crate::event::{Events, Kind, Until};
+use crate::home::Home;
+use crate::host::clock;
+use crate::host::interrupts::Interrupts;
+use crate::host::usage::{self, Usage};
+use crate::model::name::{ExecutableName, RoleName};
+use crate::model::search::RoleSearch;
+use crate::protocol::{Ask, Host, State};
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// Which roles.
+    pub search: RoleSearch,
+    /// Whether what they use is wanted.
+    pub long: bool,
+    /// What to wait for first.
+    pub wait: Option<Until>,
+    /// How long to wait at most.
+    pub timeout: Option<Duration>,
+}
+
+/// A role that runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Its name.
+    pub role: RoleName,
+    /// What it runs; unknown where its engine does not answer.
+    pub executable: Option<ExecutableName>,
+    /// Its process; none between two of them.
+    pub pid: Option<u32>,
+    /// For how long it has been doing so.
+    pub uptime: Duration,
+    /// What it is doing; unknown where its engine does not answer.
+    pub state: Option<State>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// How often it was started again after it had ended by itself.
+    pub restarts: u32,
+    /// How many lines of its log were lost.
+    pub lost: u64,
+    /// The process of its engine, and where that lives.
+    pub engine: Option<(u32, Host)>,
+    /// What it uses, where that was asked for.
+    pub usage: Option<Usage>,
+}
+
+/// The roles that match and run, by name; after what was to be waited for.
+pub async fn status(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Vec<Status>, Error> {
+    let workspace = options.places.workspace()?;
+    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let entries = home.entries()?;
+    let names = |engines: &Engines| {
+        let mut names: BTreeMap<RoleName, Option<ExecutableName>> = BTreeMap::new();
+        for (role, entry) in &entries {
+            names.insert(role.clone(), Some(entry.executable.clone()));
+        }
+        for (role, status) in engines.roles() {
+            names.insert(role.clone(), Some(status.executable.clone()));
+        }
+        names.retain(|role, executable| match executable {
+            Some(executable) => options.search.matches(role, executable),
+            None => options.search.is_all(),
+        });
+        names
+    };
+    let mut engines = look(&home, events).await?;
+    let mut meant = names(&engines);
+    if meant.is_empty() && !options.search.is_all() {
+        return Err(Error::NoRole(options.search.clone()));
+    }
+    if let Some(until) = options.wait {
+        let waiting = wait(&home, &engines, meant.keys(), until);
+        let limit = options.timeout.unwrap_or(Duration::MAX);
+        tokio::select! {
+            waited = tokio::time::timeout(limit, waiting) => match waited {
+                Ok(waited) => waited?,
+                Err(_) => return Err(Error::TimedOut { what: until_what(until), limit }),
+            },
+            interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
+        }
+        engines = look(&home, events).await?;
+        meant = names(&engines);
+    }
+    let now = clock::now();
+    let groups = if options.long {
+        usage::by_group()
+    } else {
+        BTreeMap::new()
+    };
+    let mut statuses = Vec::new();
+    for running in &engines.answering {
+        let own = running
+            .roles
+            .iter()
+            .filter(|status| meant.contains_key(&status.role));
+        statuses.extend(own.map(|status| Status {
+            role: status.role.clone(),
+            executable: Some(status.executable.clone()),
+            pid: status.pid,
+            uptime: since(status.since, now),
+            state: Some(status.state),
+            attempt: status.attempt,
+            restarts: status.restarts,
+            lost: status.lost,
+            engine: Some((running.engine.pid, running.engine.host)),
+            usage: status.pid.and_then(|pid| groups.get(&pid).copied()),
+        }));
+    }
+    if !engines.silent.is_empty() {
+        statuses.extend(silent(
+            &home,
+            &meant,
+            &engines.roles().into_keys().collect(),
+            now,
+            &groups,
+        )?);
+    }
+    statuses.sort_by(|one, other| one.role.cmp(&other.role));
+    Ok(statuses)
+}
+
+fn since(then: Timestamp, now: Timestamp) -> Duration {
+    now.duration_since(then).try_into().unwrap_or_default()
+}
+
+/// The roles of engines that do not answer, as far as their locks tell.
+fn silent(
+    home: &Home,
+    meant: &BTreeMap<RoleName, Option<ExecutableName>>,
+    known: &BTreeSet<&RoleName>,
+    now: Timestamp,
+    groups: &BTreeMap<u32, Usage>,
+) -> Result<Vec<Status>, Error> {
+    let mut silent = Vec::new();
+    for (role, executable) in meant {
+        if known.contains(role) {
+            continue;
+        }
+        let Some((note, at)) = home.holder(role)? else {
+            continue;
+        };
+        let pid = note.trim().parse().ok();
+        silent.push(Status {
+            role: role.clone(),
+            executable: executable.clone(),
+            pid,
+            uptime: since(at, now),
+            state: None,
+            attempt: 1,
+            restarts: 0,
+            lost: 0,
+            engine: None,
+            usage: pid.and_then(|pid| groups.get(&pid).copied()),
+        });
+    }
+    Ok(silent)
+}
+
+fn until_what(until: Until) -> &'static str {
+    match until {
+        Until::Ready => "ready",
+        Until::Stopped => "stopped",
+    }
+}
+
+/// Waits until every one of `roles` has come to it. Those that do not run have
+/// stopped, and will not be ready.
+async fn wait(
+    home: &Home,
+    engines: &Engines,
+    roles: impl Iterator<Item = &RoleName>,
+    until: Until,
+) -> Result<(), Error> {
+    let running = engines.roles();
+    let (meant, idle): (Vec<&RoleName>, Vec<&RoleName>) =
+        roles.partition(|role| running.contains_key(role));
+    if until == Until::Ready && !idle.is_empty() {
+        return Err(Error::NotRunning(idle.into_iter().cloned().collect()));
+    }
+    for engine in &engines.answering {
+        let own = engine.roles.iter().map(|status| &status.role);
+        let own: Vec<RoleName> = own.filter(|role| meant.contains(role)).cloned().collect();
+        if own.is_empty() {
+            continue;
+        }
+        let order = Ask::Wait {
+            roles: own.clone(),
+            until,
+        };
+        let mut ended = BTreeSet::new();
+        ask(home, engine.engine.pid, order, |told| {
+            if let Told::Happened(Kind::Ended { role, .. }) = told {
+                ended.insert(role);
+            }
+            Next::Listen
+        })
+        .await?;
+        if until == Until::Ready && !ended.is_empty() {
+            return Err(Error::NotRunning(ended.into_iter().collect()));
+        }
+    }
+    Ok(())
+}

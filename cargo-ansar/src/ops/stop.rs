@@ -1,0 +1,72 @@
+//! `cargo ansar stop`: roles down, wherever they run.
+
+use std::collections::BTreeSet;
+
+use super::Error;
+use super::engines::{look, stop as stop_all};
+use super::locate::Places;
+use super::start::{retain_operational, running};
+use crate::event::Events;
+use crate::home::Home;
+use crate::home::entry::Origin;
+use crate::host::interrupts::Interrupts;
+use crate::model::name::RoleName;
+use crate::model::search::RoleSearch;
+
+/// What to stop, and how.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// Which roles; where nothing is said, all that are no tests, and whatever
+    /// else runs.
+    pub search: RoleSearch,
+    /// Whether those that do not run are passed over.
+    pub force: bool,
+}
+
+/// Stops roles and waits until they are gone; which these were. Where some do
+/// not run, refuses and changes nothing, or with `force` stops the others.
+pub async fn stop(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<BTreeSet<RoleName>, Error> {
+    let workspace = options.places.workspace()?;
+    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let mut entries = home.entries()?;
+    let engines = look(&home, events).await?;
+    // A role may run that was deleted, or has retired, in the meantime.
+    let mut known: BTreeSet<RoleName> = entries.keys().cloned().collect();
+    known.extend(engines.roles().into_keys().cloned());
+    let running: BTreeSet<RoleName> = running(&home, &engines, &known)?
+        .into_iter()
+        .map(|(role, _)| role)
+        .collect();
+    let all = options.search.is_all();
+    if all {
+        retain_operational(&mut entries, workspace.as_ref())?;
+    }
+    entries.retain(|role, entry| {
+        let is_there = entry.origin != Origin::Retired || running.contains(role);
+        is_there && options.search.matches(role, &entry.executable)
+    });
+    let statuses = engines.roles();
+    let also = running.iter().filter(|role| match statuses.get(role) {
+        Some(status) => options.search.matches(role, &status.executable),
+        None => all,
+    });
+    let meant: BTreeSet<RoleName> = entries.into_keys().chain(also.cloned()).collect();
+    if meant.is_empty() && !all {
+        return Err(Error::NoRole(options.search.clone()));
+    }
+    let idle: Vec<RoleName> = meant.difference(&running).cloned().collect();
+    if !idle.is_empty() && !options.force {
+        return Err(Error::NotRunning(idle));
+    }
+    let meant: Vec<&RoleName> = meant.intersection(&running).collect();
+    tokio::select! {
+        stopped = stop_all(&home, &engines, meant, events) => stopped,
+        interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
+    }
+}

@@ -1,0 +1,90 @@
+//! The engine of a home in the background, from the inside: a process of its
+//! own that takes roles as long as it has some.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use ansar_runtime::contract::line::Level;
+
+use super::launch::{Launching, make_room};
+use super::locate::Places;
+use super::sweep::sweep;
+use super::{Error, full};
+use crate::event::Events;
+use crate::home::history::Kind;
+use crate::home::{Home, HomeError};
+use crate::host::interrupts::Interrupts;
+use crate::host::{detach, strays};
+use crate::protocol::{Host, Start};
+use crate::supervise::engine::{self, Options};
+use crate::supervise::group::{Part, Policy};
+use crate::supervise::launch::Launch;
+use crate::supervise::service::Service;
+
+/// Runs what it is asked to run, until nothing is left of it. It lets go of its
+/// streams as soon as it can be asked.
+pub async fn supervise(
+    places: &Places,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<(), Error> {
+    let workspace = places.workspace()?;
+    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let _mark = sweep(&home, events)?;
+    let notices = home.hear()?;
+    let listener = home.listen()?;
+    detach::finish().map_err(|source| Error::System {
+        what: "let go of the standard streams",
+        source,
+    })?;
+    let service = Service {
+        listener,
+        host: Host::Background,
+        launcher: Some(Box::new(|start: &Start| {
+            launches(&home, notices.address(), start).map_err(|error| full(&error))
+        })),
+    };
+    let options = Options {
+        policy: Policy::default(),
+        shown: Level::None,
+    };
+    engine::run(
+        Vec::new(),
+        &options,
+        &notices,
+        Some(service),
+        interrupts,
+        events,
+    )
+    .await;
+    strays::end_left_behind();
+    Ok(())
+}
+
+/// The launches of roles that are to be started, all or none.
+fn launches(home: &Home, notices: &Path, start: &Start) -> Result<Vec<Launch>, Error> {
+    let mut entries = Vec::with_capacity(start.roles.len());
+    for role in &start.roles {
+        let entry = home.entry(role)?;
+        entries.push(entry.ok_or_else(|| HomeError::NoRole(role.clone()))?);
+    }
+    make_room(start.roles.len())?;
+    let locks = home.lock_roles(&start.roles)?;
+    let environment = start.environment.iter().cloned();
+    let environment = environment.map(|(name, value)| (OsString::from(name), value.into()));
+    let launching = Launching::new(
+        home,
+        Kind::Start,
+        environment.collect(),
+        notices,
+        Duration::try_from_secs_f64(start.ready_limit).unwrap_or(Duration::MAX),
+    );
+    start
+        .roles
+        .iter()
+        .zip(&entries)
+        .zip(locks)
+        .map(|((role, entry), lock)| launching.launch(role, entry, Part::Operational, lock))
+        .collect()
+}

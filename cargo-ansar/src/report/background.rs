@@ -1,0 +1,196 @@
+//! What runs in the background, as lines.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::human::roles;
+use super::shell::Shell;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::ops::start::Outcome;
+use crate::ops::status::Status;
+use crate::protocol::{Host, State};
+
+/// What came of a start.
+pub fn started(shell: &mut Shell, outcome: &Outcome) {
+    if !outcome.up.is_empty() {
+        shell.status("Started", &named(&outcome.up));
+    }
+    if !outcome.done.is_empty() {
+        shell.status("Ended", &format!("{} already", named(&outcome.done)));
+    }
+    if !outcome.failed.is_empty() {
+        shell.error(&format!("not started: {}", named(&outcome.failed)));
+        shell.hint("see why with `cargo ansar log` and `cargo ansar history`");
+    }
+    if outcome.up.is_empty() && outcome.done.is_empty() && outcome.failed.is_empty() {
+        shell.status("Started", "nothing");
+    }
+}
+
+/// What came of a stop.
+pub fn stopped(shell: &mut Shell, stopped: &BTreeSet<RoleName>) {
+    let names: Vec<RoleName> = stopped.iter().cloned().collect();
+    let text = if names.is_empty() {
+        "nothing: nothing runs".to_owned()
+    } else {
+        named(&names)
+    };
+    shell.status("Stopped", &text);
+}
+
+fn named(names: &[RoleName]) -> String {
+    match names {
+        [] => String::new(),
+        [name] => format!("`{name}`"),
+        _ => roles(names),
+    }
+}
+
+/// The names.
+pub fn status(shell: &mut Shell, status: &[Status]) {
+    for role in status {
+        shell.data(role.role.as_str());
+    }
+}
+
+/// Everything that is known.
+pub fn status_in_full(shell: &mut Shell, status: &[Status]) {
+    let width = |text: fn(&Status) -> String| {
+        status
+            .iter()
+            .map(|status| text(status).len())
+            .max()
+            .unwrap_or(0)
+    };
+    let (names, pids, times) = (width(name), width(pid), width(uptime));
+    for role in status {
+        let head = format!(
+            "{:names$} {:pids$} {:>times$} {:10}",
+            name(role),
+            pid(role),
+            uptime(role),
+            state(role.state),
+        );
+        let line = format!("{head} {}", remarks(role));
+        shell.data(line.trim_end());
+    }
+}
+
+fn name(status: &Status) -> String {
+    status.role.to_string()
+}
+
+fn pid(status: &Status) -> String {
+    status
+        .pid
+        .map_or_else(|| "<>".to_owned(), |pid| format!("<{pid}>"))
+}
+
+fn uptime(status: &Status) -> String {
+    short(status.uptime)
+}
+
+fn state(state: Option<State>) -> String {
+    state.map_or_else(|| "no answer".to_owned(), |state| state.to_string())
+}
+
+fn remarks(status: &Status) -> String {
+    let mut remarks = Vec::new();
+    if let Some(usage) = status.usage {
+        remarks.push(format!("cpu {}", short(usage.cpu)));
+        #[expect(clippy::cast_precision_loss, reason = "nobody reads so many digits")]
+        let megabytes = usage.memory as f64 / 1e6;
+        remarks.push(format!("memory {megabytes:.1} MB"));
+    }
+    if status.attempt > 1 {
+        remarks.push(format!("attempt {}", status.attempt));
+    }
+    if status.restarts > 0 {
+        remarks.push(format!("restarts {}", status.restarts));
+    }
+    if status.lost > 0 {
+        remarks.push(format!("lost log lines {}", status.lost));
+    }
+    if let Some((_, Host::Foreground)) = status.engine {
+        remarks.push("in the foreground".to_owned());
+    }
+    remarks.join(", ")
+}
+
+/// A span as the eye takes it in: `17.2s`, `1m46.3s`, `7h30m`, `3d2h`.
+pub fn short(span: Duration) -> String {
+    let tenths = span.as_millis() / 100;
+    let (seconds, tenth) = (tenths / 10, tenths % 10);
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match hours {
+        0 if minutes == 0 => format!("{seconds}.{tenth}s"),
+        0 => format!("{minutes}m{}.{tenth}s", seconds % 60),
+        1..24 => format!("{hours}h{}m", minutes % 60),
+        _ => format!("{}d{}h", hours / 24, hours % 24),
+    }
+}
+
+/// A role that runs, for programs.
+#[derive(Serialize)]
+struct Line<'a> {
+    version: u32,
+    role: &'a RoleName,
+    executable: Option<&'a ExecutableName>,
+    pid: Option<u32>,
+    /// In seconds.
+    uptime: f64,
+    state: Option<State>,
+    attempt: u32,
+    restarts: u32,
+    lost: u64,
+    engine: Option<u32>,
+    host: Option<Host>,
+    /// In seconds of processor time.
+    cpu: Option<f64>,
+    /// In bytes.
+    memory: Option<u64>,
+}
+
+/// One JSON object per role.
+pub fn status_as_json(shell: &mut Shell, status: &[Status]) {
+    for role in status {
+        let line = Line {
+            version: 1,
+            role: &role.role,
+            executable: role.executable.as_ref(),
+            pid: role.pid,
+            uptime: role.uptime.as_secs_f64(),
+            state: role.state,
+            attempt: role.attempt,
+            restarts: role.restarts,
+            lost: role.lost,
+            engine: role.engine.map(|(pid, _)| pid),
+            host: role.engine.map(|(_, host)| host),
+            cpu: role.usage.map(|usage| usage.cpu.as_secs_f64()),
+            memory: role.usage.map(|usage| usage.memory),
+        };
+        // Plain data, which always can be encoded.
+        shell.data(&serde_json::to_string(&line).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        for (seconds, text) in [
+            (0.04, "0.0s"),
+            (17.25, "17.2s"),
+            (59.99, "59.9s"),
+            (106.3, "1m46.3s"),
+            (27_000.0, "7h30m"),
+            (266_400.0, "3d2h"),
+        ] {
+            assert_eq!(short(Duration::from_secs_f64(seconds)), text);
+        }
+    }
+}
