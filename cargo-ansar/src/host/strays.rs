@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use nix::sys::signal::{Signal as NixSignal, kill};
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getsid};
 
 use ansar_runtime::contract::launch;
@@ -61,8 +61,20 @@ pub fn adopt() -> io::Result<()> {
 
 /// The adopted processes that live. Those that have ended are reaped.
 pub fn adopted() -> Vec<Stray> {
-    let strangers = process::strangers(children());
-    strangers.into_iter().filter_map(look).collect()
+    living(|| process::strangers(children()))
+}
+
+/// Those of `children` that live, asked for again until none of them has ended
+/// in between: whoever does may leave children, who are ours since.
+fn living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Stray> {
+    loop {
+        let asked = children();
+        let count = asked.len();
+        let living: Vec<Stray> = asked.into_iter().filter_map(look).collect();
+        if living.len() == count {
+            return living;
+        }
+    }
 }
 
 /// Ends every child of this process but those that `spared` spares, and those
@@ -73,11 +85,8 @@ pub fn adopted() -> Vec<Stray> {
 pub fn end_all(spared: impl Fn(&Stray) -> bool) -> usize {
     let mut ended = BTreeSet::new();
     loop {
-        let doomed: Vec<Stray> = children()
-            .into_iter()
-            .filter_map(look)
-            .filter(|stray| !spared(stray))
-            .collect();
+        let mut doomed = living(children);
+        doomed.retain(|stray| !spared(stray));
         if doomed.is_empty() {
             return ended.len();
         }
@@ -211,8 +220,11 @@ fn look(pid: u32) -> Option<Stray> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let (state, group, session) = parse_stat(&stat)?;
     if matches!(state, b'Z' | b'X') {
-        let _ = waitpid(id(pid), Some(WaitPidFlag::WNOHANG));
-        return None;
+        let reaped = waitpid(id(pid), Some(WaitPidFlag::WNOHANG));
+        // Its first thread may have ended, and others go on.
+        if reaped != Ok(WaitStatus::StillAlive) {
+            return None;
+        }
     }
     Some(Stray {
         pid,
@@ -256,6 +268,27 @@ fn id(pid: u32) -> Pid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "real processes end")]
+    fn children_are_looked_for_again_where_one_has_ended() {
+        use nix::sys::wait::{Id, waitid};
+
+        let start = |program: &str| {
+            let mut command = std::process::Command::new(program);
+            command.stdin(std::process::Stdio::piped()).spawn().unwrap()
+        };
+        let (ended, mut heir) = (start("true"), start("cat"));
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        waitid(Id::Pid(id(ended.id())), flags).unwrap();
+
+        let mut lists = vec![BTreeSet::from([heir.id()]), BTreeSet::from([ended.id()])];
+        let found = living(|| lists.pop().unwrap());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].pid, heir.id());
+        heir.kill().unwrap();
+        heir.wait().unwrap();
+    }
 
     #[test]
     fn a_name_in_a_stat_line_may_hold_anything() {

@@ -4,11 +4,15 @@ use std::fs;
 
 use tests::{Sandbox, Workspace, loopback, repository};
 
+fn readme() -> String {
+    let readme = fs::read_to_string(repository().join("README.md"));
+    readme.expect("there is a README")
+}
+
 /// The first code block of a language, as the README has it.
 #[track_caller]
 fn block(language: &str) -> String {
-    let readme = fs::read_to_string(repository().join("README.md"));
-    let readme = readme.expect("there is a README");
+    let readme = readme();
     let fence = format!("\n```{language}\n");
     let (_, behind) = readme.split_once(&fence).expect("it has such a block");
     let (code, _) = behind.split_once("\n```").expect("the block ends");
@@ -17,8 +21,7 @@ fn block(language: &str) -> String {
 
 /// Commands of the README that begin so.
 fn commands(beginning: &str) -> Vec<String> {
-    let readme = fs::read_to_string(repository().join("README.md"));
-    let readme = readme.expect("there is a README");
+    let readme = readme();
     let commands = readme.lines().filter_map(|line| line.strip_prefix("    "));
     let commands = commands.filter(|line| line.starts_with(beginning));
     commands
@@ -105,5 +108,13 @@ fn its_code_works_in_a_new_project() {
     tested.success().stderr_has("Passed 40 checks in 40 roles");
     let live = ansar(&["with", "--", "cargo", "test", "--test", "live"]);
     live.success().stdout_has("1 passed");
+    // Not everybody has it; whoever checks every change does.
+    let nextest = project.cargo(["nextest", "--version"]).run();
+    if nextest.status.success() {
+        let words = "with -- cargo nextest run";
+        assert!(readme().contains(&format!("`cargo ansar {words}`")));
+        let words: Vec<&str> = words.split(' ').collect();
+        ansar(&words).success().stderr_has("1 test run: 1 passed");
+    }
     project.is_still();
 }
