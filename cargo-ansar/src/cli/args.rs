@@ -11,6 +11,7 @@ use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::line::Level;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::query::{FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
 use crate::model::name::ExecutableName;
 use crate::model::template::Series;
 use crate::ops::build;
@@ -153,6 +154,14 @@ pub enum Command {
     Run(RunArgs),
     /// Set a property of roles
     Set(SetArgs),
+    /// Show the starts of a role, how long it ran and what it returned
+    History(HistoryArgs),
+    /// Print what a role returned, once it has
+    Returned(ReturnedArgs),
+    /// Print what roles have logged
+    Log(LogArgs),
+    /// Print where a part of a role is
+    Folder(FolderArgs),
 }
 
 impl Command {
@@ -160,9 +169,15 @@ impl Command {
     pub(super) fn starts_processes(&self) -> bool {
         match self {
             Self::Build(_) | Self::Test(_) | Self::With(_) | Self::Add(_) | Self::Run(_) => true,
-            Self::Init(_) | Self::Create(_) | Self::Destroy(_) | Self::List(_) | Self::Set(_) => {
-                false
-            }
+            Self::Init(_)
+            | Self::Create(_)
+            | Self::Destroy(_)
+            | Self::List(_)
+            | Self::Set(_)
+            | Self::History(_)
+            | Self::Returned(_)
+            | Self::Log(_)
+            | Self::Folder(_) => false,
         }
     }
 }
@@ -277,7 +292,7 @@ pub struct TestArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
     /// How long each test role may run, retries included, as in `30s`
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = super::time::time)]
     pub(super) timeout: Option<Duration>,
     /// How many test roles run at once [default: all]
     #[arg(short, long, value_name = "N")]
@@ -471,20 +486,4 @@ impl SetArgs {
         io::stdin().lock().read_to_end(&mut text)?;
         Ok(Encoding::Text(text))
     }
-}
-
-/// `30s`, `1m30s`, `500ms`, or seconds.
-fn time(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a time greater than 0, such as `30s`".to_owned();
-    let time = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| expected())?,
-        Err(_) => {
-            let span: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
-            Duration::try_from(span).map_err(|_| expected())?
-        }
-    };
-    if time.is_zero() {
-        return Err(expected());
-    }
-    Ok(time)
 }

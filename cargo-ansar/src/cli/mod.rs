@@ -5,7 +5,9 @@
 
 pub mod args;
 pub mod exit;
+pub mod query;
 pub mod settings;
+pub mod time;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -204,6 +206,10 @@ impl Session<'_> {
             }
             Command::Run(args) => self.run(args).await,
             Command::Set(args) => self.set(args),
+            Command::History(args) => self.history(args),
+            Command::Returned(args) => self.returned(args).await,
+            Command::Log(args) => self.log(args).await,
+            Command::Folder(args) => self.folder(args),
         }
     }
 

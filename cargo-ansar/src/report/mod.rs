@@ -5,4 +5,5 @@
 
 pub mod human;
 pub mod printer;
+pub mod query;
 pub mod shell;
