@@ -12,6 +12,7 @@ use ansar_runtime::contract::line::Level;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::background::{StartArgs, StatusArgs, StopArgs};
+use super::query::{FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
 use super::search::SearchArgs;
 use super::time::time;
 use crate::host::guardian::Ground;
@@ -168,6 +169,14 @@ pub enum Command {
     /// The engine in the background
     #[command(hide = true)]
     Supervise,
+    /// Show the starts of a role, how long it ran and what it returned
+    History(HistoryArgs),
+    /// Print what a role returned, once it has
+    Returned(ReturnedArgs),
+    /// Print what roles have logged
+    Log(LogArgs),
+    /// Print where a part of a role is
+    Folder(FolderArgs),
 }
 
 impl Command {
@@ -187,7 +196,11 @@ impl Command {
             | Self::Start(_)
             | Self::Stop(_)
             | Self::Restart(_)
-            | Self::Status(_) => None,
+            | Self::Status(_)
+            | Self::History(_)
+            | Self::Returned(_)
+            | Self::Log(_)
+            | Self::Folder(_) => None,
         }
     }
 }
@@ -288,7 +301,7 @@ pub struct TestArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
     /// How long each test role may run, retries included, as in `30s`
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = super::time::time)]
     pub(super) timeout: Option<Duration>,
     /// How many test roles run at once [default: all]
     #[arg(short, long, value_name = "N")]

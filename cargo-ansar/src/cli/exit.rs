@@ -13,7 +13,8 @@ use crate::ops::Error;
 pub enum Exit {
     /// Everything that was asked for was done, and every check passed.
     Success,
-    /// A role of `run` did not do what it was for.
+    /// A role of `run` did not do what it was for, or there is nothing that
+    /// one returned.
     RoleFailed,
     /// The command line is wrong, or names what is not there.
     Usage,
@@ -113,7 +114,14 @@ impl Exit {
             | Error::Search(_)
             | Error::Given { .. }
             | Error::NoRole(_)
-            | Error::NoRoles(_) => Self::Usage,
+            | Error::NoRoles(_)
+            | Error::NeverRan(_)
+            | Error::NoStart { .. }
+            | Error::OneRole { .. }
+            | Error::Query(_) => Self::Usage,
+            Error::NothingReturned(_) | Error::TooLarge { .. } | Error::NotEnded { .. } => {
+                Self::RoleFailed
+            }
             Error::Command { .. } => Self::Command(127),
             Error::NotRunning(_) => Self::NotRunning,
             Error::InForeground(_) => Self::Running,

@@ -6,9 +6,10 @@
 pub mod args;
 pub mod background;
 pub mod exit;
+pub mod query;
 pub mod search;
 pub mod settings;
-mod time;
+pub mod time;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -211,6 +212,10 @@ impl Session<'_> {
             Command::Stop(args) => self.stop(args).await,
             Command::Status(args) => self.status(args).await,
             Command::Supervise => self.supervise().await,
+            Command::History(args) => self.history(args),
+            Command::Returned(args) => self.returned(args).await,
+            Command::Log(args) => self.log(args).await,
+            Command::Folder(args) => self.folder(args),
         }
     }
 

@@ -4,9 +4,14 @@
 //! age and a query finds where to look by name. Owns the bound on what a role
 //! stores. Does not know what a line says, beyond its time stamp.
 
+pub mod head;
+pub mod read;
+
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
 use crate::host::files::{self, Appender, Error};
 
@@ -14,6 +19,9 @@ use crate::host::files::{self, Appender, Error};
 pub const SEGMENT: u64 = 1 << 20;
 /// How many segments a role keeps.
 pub const SEGMENTS: usize = 16;
+
+/// The time in the name of a segment, UTC.
+const NAME_FORMAT: &str = "%Y-%m-%dT%H-%M-%S%.6f";
 
 /// Appends to the log of one role, of which there is one writer at a time.
 #[derive(Debug)]
@@ -61,9 +69,19 @@ impl Writer {
         for oldest in &segments[..surplus] {
             files::remove_file(oldest)?;
         }
-        let name = now.strftime("%Y-%m-%dT%H-%M-%S%.6f.log").to_string();
-        Appender::open(&self.folder.join(name))
+        Appender::open(&self.folder.join(name(now, segments.last())))
     }
+}
+
+/// The name of a segment that is begun now; behind that of the newest, also
+/// where the clock was set back.
+fn name(now: Timestamp, newest: Option<&PathBuf>) -> String {
+    let newest = newest.and_then(|path| path.file_stem()?.to_str());
+    let newest = newest.and_then(|stem| DateTime::strptime(NAME_FORMAT, stem).ok());
+    let newest = newest.and_then(|newest| TimeZone::UTC.to_timestamp(newest).ok());
+    let next = newest.and_then(|newest| newest.checked_add(1.microsecond()).ok());
+    let begun = next.map_or(now, |next| next.max(now));
+    begun.strftime(&format!("{NAME_FORMAT}.log")).to_string()
 }
 
 /// The segments of a role's log, oldest first; none where there is no log.

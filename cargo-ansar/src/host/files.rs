@@ -6,6 +6,7 @@
 //! that a caller hands in. Does not know what the files mean.
 
 mod identity;
+mod reading;
 mod transfer;
 mod walk;
 
@@ -16,6 +17,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub use identity::{Hash, Identity, Kind, SETTLED_AFTER, Stamp, Stat, hash, now_ns, stat};
+pub use reading::Reading;
 pub use transfer::{How, Staged, clear_leftovers, is_alias, leftovers, transfer};
 pub use walk::{Walked, walk};
 

@@ -4,10 +4,12 @@
 //! word of the domain (role, home, deploy) belongs here.
 
 pub mod cargo;
+pub mod changes;
 pub mod clock;
 pub mod detach;
 pub mod environment;
 pub mod files;
+pub mod gone;
 pub mod guardian;
 pub mod interrupts;
 pub mod limits;

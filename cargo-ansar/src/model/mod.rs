@@ -7,8 +7,10 @@
 
 pub mod description;
 pub mod ending;
+pub mod lapse;
 pub mod name;
 pub mod proposal;
+pub mod query;
 pub mod restart;
 pub mod search;
 pub mod template;

@@ -10,11 +10,14 @@ pub mod create;
 pub mod deploy;
 pub mod destroy;
 pub mod engines;
+pub mod folder;
+pub mod history;
 mod hold;
 pub mod init;
 mod launch;
 pub mod list;
 pub mod locate;
+pub mod log;
 pub mod prepare;
 pub mod run;
 pub mod set;
@@ -44,6 +47,7 @@ use crate::model::description::DescriptionError;
 use crate::model::ending::Span;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::proposal::ProposalError;
+use crate::model::query::QueryError;
 use crate::model::search::{RoleSearch, SearchError};
 use crate::model::template::TemplateError;
 
@@ -149,6 +153,47 @@ pub enum Error {
     /// There are no roles, where some are needed.
     #[error("home `{home}` has no roles", home = .0.display())]
     NoRoles(PathBuf),
+    /// A role that was to have run has not.
+    #[error("role `{0}` has not run yet")]
+    NeverRan(RoleName),
+    /// A role has no start of this index.
+    #[error("role `{role}` has no start {index}; the latest is {last}")]
+    NoStart {
+        /// The role.
+        role: RoleName,
+        /// What was asked for.
+        index: usize,
+        /// The index of its latest start.
+        last: usize,
+    },
+    /// A role ended without anybody there to take what it returned.
+    #[error("role `{0}` was lost with its engine, and returned nothing")]
+    NothingReturned(RoleName),
+    /// What a role returned was too large to be kept.
+    #[error("role `{role}` returned {size} bytes, which is too much to be kept")]
+    TooLarge {
+        /// The role.
+        role: RoleName,
+        /// How much.
+        size: usize,
+    },
+    /// A role was waited for long enough.
+    #[error("role `{role}` has not ended in {}", Span(*after))]
+    NotEnded {
+        /// The role.
+        role: RoleName,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// A flag means one role, and there are several.
+    #[error("`{flag}` is about one role")]
+    OneRole {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A query has no range.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// No test role matches.
     #[error("no test role matches {0}")]
     NoTestRole(String),
@@ -302,6 +347,13 @@ impl Error {
                 Some("end that command, or stop them with `cargo ansar stop`".to_owned())
             }
             Self::TimedOut { .. } => Some("see what runs with `cargo ansar status -l`".to_owned()),
+            Self::NeverRan(role) => Some(format!("run it with `cargo ansar run {role}`")),
+            Self::NoStart { role, .. } => {
+                Some(format!("see them with `cargo ansar history {role}`"))
+            }
+            Self::NothingReturned(role) => Some(format!(
+                "see what it was doing with `cargo ansar log {role} --last=DAY`"
+            )),
             Self::NoTestRole(_) => Some("see them with `cargo ansar test --list`".to_owned()),
             _ => None,
         }

@@ -6,4 +6,5 @@
 pub mod background;
 pub mod human;
 pub mod printer;
+pub mod query;
 pub mod shell;

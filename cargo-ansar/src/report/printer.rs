@@ -102,6 +102,20 @@ impl Printer {
         let _ = self.queue.send(Item::Show(Box::new(show)));
     }
 
+    /// Has something printed, after everything before it, and waits for what
+    /// comes of it; nothing does where the printer has failed.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        print: impl FnOnce(&mut Shell) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.show(move |shell| {
+            // Whoever asked may have gone.
+            let _ = answer.send(print(shell));
+        });
+        answered.await.ok()
+    }
+
     /// Prints what is left; for `patience` at most, where there is one. The
     /// error is that of the first write to stdout that failed, other than for
     /// a reader that has left.

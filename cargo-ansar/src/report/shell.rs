@@ -76,6 +76,17 @@ impl Shell {
         }
     }
 
+    /// Data as it is, whatever it holds. Says whether somebody reads it.
+    pub fn bytes(&mut self, bytes: &[u8]) -> bool {
+        self.flush();
+        if self.failed.is_none() {
+            let mut stdout = io::stdout().lock();
+            let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+            self.failed = written.err();
+        }
+        self.failed.is_none()
+    }
+
     /// Brings data to its reader before more is told.
     pub fn flush(&mut self) {
         if self.failed.is_none()

@@ -4,8 +4,9 @@ use tests::Sandbox;
 
 use super::with_roles;
 
-const COMMANDS: [&str; 10] = [
-    "init", "build", "test", "with", "create", "destroy", "add", "list", "run", "set",
+const COMMANDS: [&str; 14] = [
+    "init", "build", "test", "with", "create", "destroy", "add", "list", "run", "set", "history",
+    "returned", "log", "folder",
 ];
 
 #[test]

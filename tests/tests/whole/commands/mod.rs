@@ -8,6 +8,7 @@ mod help;
 mod home;
 mod init;
 mod list;
+mod query;
 mod retry;
 mod run;
 

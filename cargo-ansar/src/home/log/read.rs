@@ -1,0 +1,277 @@
+//! Reads a part of a stored log, from a time on.
+//!
+//! Where to begin is found by the names of the segments, and inside of one by
+//! bisection: what lies before it is not read. Stamps go forward but for a
+//! little: lines of several processes, or that waited in a pipe, may be out of
+//! order by [`DISORDER`].
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::line::Tag;
+use jiff::{SignedDuration, Timestamp};
+
+use super::head::{Head, Stamp};
+use super::{NAME_FORMAT, segments};
+use crate::host::files::{Error, Reading};
+
+/// By how much a line may be older than one before it.
+pub const DISORDER: SignedDuration = SignedDuration::from_secs(1);
+/// How much is read at once.
+const PIECE: usize = 256 << 10;
+/// How much is read to find a line in the middle of a segment.
+const PROBE: usize = 4 << 10;
+/// How much at most: no line of ours is longer.
+const LARGEST_PROBE: usize = 128 << 10;
+/// What is not worth another probe.
+const NEAR: u64 = 32 << 10;
+/// A record that is longer goes on as another one.
+const LONGEST: usize = 1 << 20;
+
+/// A record: a line, and those that continue it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// What stands before its text.
+    pub head: Head,
+    /// How long it is, its last line's end included.
+    length: usize,
+}
+
+/// The records of a role's log, in the order in which they are stored.
+#[derive(Debug)]
+pub struct Reader {
+    folder: PathBuf,
+    current: Option<(PathBuf, Reading)>,
+    /// Where to read on in the current segment.
+    offset: u64,
+    later: VecDeque<PathBuf>,
+    buffer: Vec<u8>,
+    /// What of the buffer is still to be told.
+    begin: usize,
+    end: usize,
+    record: Option<Record>,
+    torn: u64,
+}
+
+impl Reader {
+    /// A reader of the log in `folder`, which need not be there, that begins
+    /// before every line of `from` or later, and not much before.
+    pub fn open(folder: &Path, from: Timestamp) -> Result<Self, Error> {
+        let early = from.checked_sub(DISORDER).unwrap_or(Timestamp::MIN);
+        let mut later: VecDeque<PathBuf> = segments(folder)?.into();
+        // The first line of a segment is not later than its name.
+        let key = early.strftime(NAME_FORMAT).to_string();
+        let is_early = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            early >= Timestamp::UNIX_EPOCH && name.is_some_and(|name| *name < *key)
+        };
+        while later.get(1).is_some_and(is_early) {
+            later.pop_front();
+        }
+        let mut reader = Self {
+            folder: folder.to_owned(),
+            current: None,
+            offset: 0,
+            later,
+            buffer: Vec::new(),
+            begin: 0,
+            end: 0,
+            record: None,
+            torn: 0,
+        };
+        if let Some(first) = reader.later.pop_front()
+            && let Some(file) = Reading::open(&first)?
+        {
+            reader.offset = bisect(&file, Stamp::of(early))?;
+            reader.current = Some((first, file));
+        }
+        Ok(reader)
+    }
+
+    /// The next record; none where there is no more yet.
+    pub fn peek(&mut self) -> Result<Option<Head>, Error> {
+        while self.record.is_none() {
+            let Some(length) = self.line(self.begin)? else {
+                return Ok(None);
+            };
+            let line = &self.buffer[self.begin..self.begin + length];
+            match Head::of(line) {
+                Some(head) => {
+                    let length = self.continued(head.pid, length)?;
+                    self.record = Some(Record { head, length });
+                }
+                None => {
+                    // What a crash tore has lost its beginning or its end.
+                    self.torn += u64::from(line != b"\n");
+                    self.begin += length;
+                }
+            }
+        }
+        Ok(self.record.map(|record| record.head))
+    }
+
+    /// The lines of the record that was peeked at.
+    pub fn text(&self) -> &[u8] {
+        let length = self.record.map_or(0, |record| record.length);
+        &self.buffer[self.begin..self.begin + length]
+    }
+
+    /// Goes on behind the record that was peeked at.
+    pub fn advance(&mut self) {
+        if let Some(record) = self.record.take() {
+            self.begin += record.length;
+        }
+    }
+
+    /// How many lines were passed over, since a crash tore them; where nothing
+    /// is to follow, also what is left of a line at the very end.
+    pub fn torn(&self, is_over: bool) -> u64 {
+        self.torn + u64::from(is_over && self.record.is_none() && self.begin < self.end)
+    }
+
+    /// How long the record is whose first line has this length.
+    fn continued(&mut self, pid: u32, mut length: usize) -> Result<usize, Error> {
+        while length < LONGEST {
+            let Some(next) = self.line(self.begin + length)? else {
+                break;
+            };
+            let at = self.begin + length;
+            let goes_on = Head::of(&self.buffer[at..at + next])
+                .is_some_and(|head| head.tag == Tag::Continued && head.pid == pid);
+            if !goes_on {
+                break;
+            }
+            length += next;
+        }
+        Ok(length)
+    }
+
+    /// How long the line is, its end included, that begins at `from` in the
+    /// buffer; none where it has no end yet. What is to be told may move in
+    /// the buffer, and keeps its distance to `begin`.
+    fn line(&mut self, from: usize) -> Result<Option<usize>, Error> {
+        let ahead = from - self.begin;
+        let mut searched = 0;
+        loop {
+            let from = self.begin + ahead;
+            let rest = &self.buffer[from + searched..self.end];
+            if let Some(at) = memchr::memchr(b'\n', rest) {
+                return Ok(Some(searched + at + 1));
+            }
+            searched += rest.len();
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads on; whether there was more.
+    fn fill(&mut self) -> Result<bool, Error> {
+        loop {
+            if self.current.is_none() && !self.open_next()? {
+                return Ok(false);
+            }
+            if self.begin > 0 {
+                self.buffer.copy_within(self.begin..self.end, 0);
+                self.end -= self.begin;
+                self.begin = 0;
+            }
+            if self.buffer.len() < self.end + PIECE {
+                self.buffer.resize(self.end + PIECE, 0);
+            }
+            if self.read()? {
+                return Ok(true);
+            }
+            // Whoever begins a segment has written the last of the one before.
+            if !self.is_followed()? {
+                return Ok(false);
+            }
+            if self.read()? {
+                return Ok(true);
+            }
+            self.current = None;
+            if self.end > self.begin {
+                // Torn: the end of the line is not in the next segment.
+                self.buffer[self.end] = b'\n';
+                self.end += 1;
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Reads on in the current segment; whether there was more.
+    fn read(&mut self) -> Result<bool, Error> {
+        let Some((_, file)) = &self.current else {
+            return Ok(false);
+        };
+        let read = file.read_at(&mut self.buffer[self.end..], self.offset)?;
+        self.offset += read as u64;
+        self.end += read;
+        Ok(read > 0)
+    }
+
+    /// Whether there is a segment behind the current one.
+    fn is_followed(&mut self) -> Result<bool, Error> {
+        if self.later.is_empty()
+            && let Some((current, _)) = &self.current
+        {
+            let all = segments(&self.folder)?.into_iter();
+            self.later = all.filter(|path| path > current).collect();
+        }
+        Ok(!self.later.is_empty())
+    }
+
+    /// Opens the next segment; whether there is one.
+    fn open_next(&mut self) -> Result<bool, Error> {
+        if self.later.is_empty() {
+            self.later = segments(&self.folder)?.into();
+        }
+        while let Some(next) = self.later.pop_front() {
+            // One that was deleted meanwhile was the oldest.
+            if let Some(file) = Reading::open(&next)? {
+                self.offset = 0;
+                self.current = Some((next, file));
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// An offset in a segment before which every line is earlier than `from`, and
+/// which is near to the first that is not.
+fn bisect(file: &Reading, from: Stamp) -> Result<u64, Error> {
+    let (mut low, mut high) = (0, file.size()?);
+    while high - low > NEAR {
+        let middle = low + (high - low) / 2;
+        match probe(file, middle)? {
+            Some((at, stamp)) if at < high && stamp < from => low = at,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// The first line that begins behind `offset`: where, and its stamp.
+fn probe(file: &Reading, offset: u64) -> Result<Option<(u64, Stamp)>, Error> {
+    let mut size = PROBE;
+    while size <= LARGEST_PROBE {
+        let mut piece = vec![0; size];
+        let read = file.read_at(&mut piece, offset)?;
+        let mut begin = 0;
+        while let Some(end) = memchr::memchr(b'\n', &piece[begin..read]) {
+            begin += end + 1;
+            if let Some(head) = Head::of(&piece[begin..read]) {
+                return Ok(Some((offset + begin as u64, head.stamp)));
+            }
+        }
+        if read < size {
+            break;
+        }
+        size *= 4;
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! How long something took, or how long ago it was, as a person reads it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// `12.7s`, `4m44.6s`, `7h30m`, `3d4h`: the two largest units, cut and never
+/// rounded up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lapse(pub Duration);
+
+impl fmt::Display for Lapse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        const DAY: u64 = 24 * HOUR;
+        let seconds = self.0.as_secs();
+        let tenths = self.0.subsec_millis() / 100;
+        match seconds {
+            0..MINUTE => write!(f, "{seconds}.{tenths}s"),
+            MINUTE..HOUR => {
+                let (minutes, rest) = (seconds / MINUTE, seconds % MINUTE);
+                write!(f, "{minutes}m{rest}.{tenths}s")
+            }
+            HOUR..DAY => write!(f, "{}h{}m", seconds / HOUR, seconds % HOUR / MINUTE),
+            _ => write!(f, "{}d{}h", seconds / DAY, seconds % DAY / HOUR),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_two_largest_units_are_told() {
+        for (ms, text) in [
+            (0, "0.0s"),
+            (59_999, "59.9s"),
+            (65_400, "1m5.4s"),
+            (284_600, "4m44.6s"),
+            (27_000_000, "7h30m"),
+            (273_600_000, "3d4h"),
+        ] {
+            assert_eq!(Lapse(Duration::from_millis(ms)).to_string(), text);
+        }
+    }
+}

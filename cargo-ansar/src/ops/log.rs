@@ -1,0 +1,271 @@
+//! `cargo ansar log`: a part of what roles have logged, in the order of time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::line::{Level, Tag};
+use jiff::tz::TimeZone;
+use regex::bytes::Regex;
+
+use super::Error;
+use super::history::{open, start};
+use super::locate::Places;
+use crate::home::log::head::{Head, Stamp};
+use crate::home::log::read::{DISORDER, Reader};
+use crate::host::changes::Changes;
+use crate::host::clock;
+use crate::host::files::Error as FilesError;
+use crate::model::name::RoleName;
+use crate::model::query::{self, Begin, End, Range};
+
+/// Which lines.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// Of which roles.
+    pub roles: Vec<RoleName>,
+    /// From when on.
+    pub begin: From,
+    /// Until when.
+    pub end: End,
+    /// Whether times are local, typed and shown.
+    pub clock: bool,
+    /// Which lines by what they are about.
+    pub level: Level,
+    /// Which lines by what they say.
+    pub grep: Option<Regex>,
+}
+
+/// From when on lines are meant.
+#[derive(Debug)]
+pub enum From {
+    /// From what the query says.
+    Query(Begin),
+    /// From a start of the role, by its index.
+    Start(usize),
+}
+
+/// The lines that were asked for, as far as they are there.
+#[derive(Debug)]
+pub struct Lines {
+    folders: Vec<PathBuf>,
+    range: Range,
+    filter: Filter,
+    merged: Merged,
+    /// The zone in which times are shown; none for UTC.
+    pub zone: Option<TimeZone>,
+}
+
+#[derive(Debug, Clone)]
+struct Filter {
+    level: Level,
+    grep: Option<Regex>,
+}
+
+/// Readers of several logs, taken in turn.
+#[derive(Debug)]
+struct Merged {
+    readers: Vec<Source>,
+    from: Stamp,
+    to: Option<Stamp>,
+    left: Option<u64>,
+    /// The reader of the record that was told last.
+    last: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Source {
+    reader: Reader,
+    /// Whether the last line of each process is among those asked for: what
+    /// continues it goes with it.
+    shown: BTreeMap<u32, bool>,
+    is_over: bool,
+}
+
+/// The lines of roles.
+pub fn log(options: &Options) -> Result<Lines, Error> {
+    let zone = options.clock.then(clock::zone);
+    let now = clock::now().to_zoned(zone.clone().unwrap_or(TimeZone::UTC));
+    let mut folders = Vec::new();
+    let mut started = None;
+    for role in &options.roles {
+        let (home, _) = open(&options.places, role)?;
+        if let From::Start(index) = options.begin {
+            if options.roles.len() > 1 {
+                return Err(Error::OneRole { flag: "--start" });
+            }
+            started = Some(Begin::Start(start(&home, role, index)?));
+        }
+        folders.push(home.folder(Area::Logs, role));
+    }
+    let begin = match (&options.begin, &started) {
+        (From::Query(begin), _) | (From::Start(_), Some(begin)) => begin,
+        (From::Start(_), None) => return Err(Error::OneRole { flag: "--start" }),
+    };
+    let range = query::range(begin, &options.end, &now)?;
+    let filter = Filter {
+        level: options.level,
+        grep: options.grep.clone(),
+    };
+    Ok(Lines {
+        merged: Merged::open(&folders, range)?,
+        folders,
+        range,
+        filter,
+        zone,
+    })
+}
+
+impl Lines {
+    /// Whether the lines that are there now are of several processes. Reads
+    /// them, up to the first of another.
+    pub fn are_of_several(&self) -> Result<bool, FilesError> {
+        let mut merged = Merged::open(&self.folders, self.range)?;
+        let mut first = None;
+        while let Some((head, _)) = merged.next(&self.filter)? {
+            if *first.get_or_insert(head.pid) != head.pid {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The next record: its head, and its lines as they are stored. None where
+    /// there is no more yet.
+    pub fn next_record(&mut self) -> Result<Option<(Head, &[u8])>, FilesError> {
+        self.merged.next(&self.filter)
+    }
+
+    /// How many lines were passed over, since a crash tore them.
+    pub fn torn(&self, is_over: bool) -> u64 {
+        let readers = self.merged.readers.iter();
+        readers.map(|source| source.reader.torn(is_over)).sum()
+    }
+
+    /// Whether nothing of what was asked for can follow.
+    pub fn is_complete(&self) -> bool {
+        self.merged.left == Some(0)
+    }
+
+    /// What tells that more lines may be there; to be made before the last
+    /// look that is to be relied on.
+    pub fn changes(&self) -> Result<Changes, Error> {
+        let failed = |source| Error::System {
+            what: "watch the logs",
+            source,
+        };
+        let mut changes = Changes::new().map_err(failed)?;
+        self.watch(&mut changes)?;
+        Ok(changes)
+    }
+
+    /// Watches the folders that have come meanwhile, too.
+    pub fn watch(&self, changes: &mut Changes) -> Result<(), Error> {
+        for folder in &self.folders {
+            changes.watch(folder).map_err(|source| Error::System {
+                what: "watch the logs",
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Merged {
+    fn open(folders: &[PathBuf], range: Range) -> Result<Self, FilesError> {
+        let readers = folders.iter().map(|folder| {
+            Ok(Source {
+                reader: Reader::open(folder, range.from)?,
+                shown: BTreeMap::new(),
+                is_over: false,
+            })
+        });
+        Ok(Self {
+            readers: readers.collect::<Result<_, FilesError>>()?,
+            from: Stamp::of(range.from),
+            to: range.to.map(Stamp::of),
+            left: range.count,
+            last: None,
+        })
+    }
+
+    fn next(&mut self, filter: &Filter) -> Result<Option<(Head, &[u8])>, FilesError> {
+        if let Some(last) = self.last.take() {
+            self.readers[last].reader.advance();
+        }
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        let until = self.to.map(after);
+        loop {
+            let mut earliest: Option<(Stamp, usize, Head)> = None;
+            for (at, source) in self.readers.iter_mut().enumerate() {
+                if source.is_over {
+                    continue;
+                }
+                let Some(head) = source.reader.peek()? else {
+                    continue;
+                };
+                // A continuation goes with its line, whatever its time.
+                let rank = match head.tag {
+                    Tag::Continued => Stamp::MIN,
+                    _ => head.stamp,
+                };
+                if earliest.is_none_or(|(other, ..)| rank < other) {
+                    earliest = Some((rank, at, head));
+                }
+            }
+            let Some((_, at, head)) = earliest else {
+                return Ok(None);
+            };
+            let source = &mut self.readers[at];
+            if until.is_some_and(|until| head.stamp >= until) {
+                source.is_over = true;
+                continue;
+            }
+            let is_shown = match head.tag {
+                Tag::Continued => source.shown.get(&head.pid).copied().unwrap_or(false),
+                _ => {
+                    let is_shown = head.stamp >= self.from
+                        && self.to.is_none_or(|to| head.stamp < to)
+                        && filter.accepts(head, source.reader.text());
+                    source.shown.insert(head.pid, is_shown);
+                    is_shown
+                }
+            };
+            if !is_shown {
+                source.reader.advance();
+                continue;
+            }
+            if head.tag != Tag::Continued {
+                self.left = self.left.map(|left| left - 1);
+            }
+            self.last = Some(at);
+            return Ok(Some((head, self.readers[at].reader.text())));
+        }
+    }
+}
+
+impl Filter {
+    fn accepts(&self, head: Head, text: &[u8]) -> bool {
+        self.level.shows(head.tag)
+            && self.grep.as_ref().is_none_or(|grep| {
+                let mut lines = text.split(|byte| *byte == b'\n');
+                lines.any(|line| {
+                    let shown = Head::of(line).map_or(0, |head| head.shown);
+                    grep.is_match(&line[shown..])
+                })
+            })
+    }
+}
+
+/// The stamp behind which there is none of before `to`.
+fn after(to: Stamp) -> Stamp {
+    let text = std::str::from_utf8(to.as_bytes()).unwrap_or_default();
+    let at = text.parse::<jiff::civil::DateTime>();
+    let at = at.and_then(|at| at.checked_add(DISORDER));
+    let at = at.and_then(|at| TimeZone::UTC.to_timestamp(at));
+    at.map_or(Stamp::MAX, Stamp::of)
+}

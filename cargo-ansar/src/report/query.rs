@@ -1,0 +1,199 @@
+//! What was, as a person reads it: the history of a role, and its log.
+
+use ansar_runtime::contract::line::STAMP_FORMAT;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::shell::Shell;
+use crate::home::history::{End, How, Run};
+use crate::home::log::head::{Head, Stamp};
+use crate::host::files::Error as FilesError;
+use crate::host::signal;
+use crate::model::lapse::Lapse;
+use crate::ops::history::{Outcome, State};
+use crate::ops::log::Lines;
+
+/// Shows the runs of a role as data: `[0] 7h30m ago ... 1m5.4s (Aborted)`.
+pub fn history(shell: &mut Shell, outcome: &Outcome, long: bool) {
+    for (index, (run, state)) in outcome.runs.iter().enumerate() {
+        let line = if long {
+            long_line(run, *state)
+        } else {
+            let ago = lapse(run.start.at, outcome.now);
+            format!("{ago} ago ... {}", short_end(run, *state))
+        };
+        shell.data(&format!("[{index}] {line}"));
+    }
+    if outcome.skipped > 0 {
+        let skipped = outcome.skipped;
+        shell.warn(&format!(
+            "{skipped} records of the history could not be read"
+        ));
+    }
+}
+
+fn short_end(run: &Run, state: State) -> String {
+    match (&run.end, state) {
+        (Some(end), _) => format!("{} ({})", lapse(run.start.at, end.at), kind(end)),
+        (None, State::Lost) => "(lost with its engine)".to_owned(),
+        (None, _) => "running".to_owned(),
+    }
+}
+
+fn long_line(run: &Run, state: State) -> String {
+    let stamp = |at: Timestamp| at.strftime(STAMP_FORMAT);
+    let begin = stamp(run.start.at);
+    let pid = run.start.pid;
+    match (&run.end, state) {
+        (Some(end), _) => {
+            let attempts = match end.attempts {
+                Some(attempts) if attempts > 1 => format!(", {attempts} attempts"),
+                _ => String::new(),
+            };
+            format!(
+                "{begin} ... {}  {:>8}  <{pid}>  {}{attempts} ({})",
+                stamp(end.at),
+                lapse(run.start.at, end.at).to_string(),
+                how(end.cause),
+                kind(end)
+            )
+        }
+        (None, State::Lost) => format!("{begin} ... <{pid}>  lost with its engine"),
+        (None, _) => format!("{begin} ... <{pid}>  running"),
+    }
+}
+
+/// The last word of a type's name, and the size of what was not kept.
+fn kind(end: &End) -> String {
+    let name = end
+        .name
+        .rsplit_once('.')
+        .map_or(&*end.name, |(_, name)| name);
+    match end.result {
+        Some(_) => name.to_owned(),
+        None => format!("{name}, {} bytes, not kept", end.size),
+    }
+}
+
+fn how(cause: How) -> String {
+    match cause {
+        How::Returned => "returned".to_owned(),
+        How::Stopped => "stopped".to_owned(),
+        How::Killed => "killed after its grace time".to_owned(),
+        How::TimedOut => "timed out".to_owned(),
+        How::Signal(number) => format!("killed by {}", signal::name(number)),
+        How::Exited(code) => format!("exited with code {code}"),
+        How::Refused => "refused".to_owned(),
+    }
+}
+
+/// What lies between two times; nothing where the clock was set back.
+fn lapse(from: Timestamp, to: Timestamp) -> Lapse {
+    Lapse(to.duration_since(from).try_into().unwrap_or_default())
+}
+
+/// How many bytes are written at once.
+const PIECE: usize = 256 << 10;
+
+/// The printing of a log.
+#[derive(Debug)]
+pub struct Printing {
+    /// What there is to print.
+    pub lines: Lines,
+    /// Whether what is there now is not all.
+    follows: bool,
+    /// The process whose lines were printed without it so far.
+    alone: Option<u32>,
+    /// Whether lines are printed with their process.
+    with_pid: Option<bool>,
+    torn: u64,
+}
+
+impl Printing {
+    /// Prints `lines`; to be called again where more follow.
+    pub fn new(lines: Lines, follows: bool) -> Self {
+        Self {
+            lines,
+            follows,
+            alone: None,
+            with_pid: None,
+            torn: 0,
+        }
+    }
+
+    /// Prints what is there. Says whether somebody reads it.
+    pub fn print(&mut self, shell: &mut Shell) -> Result<bool, FilesError> {
+        let with_pid = match self.with_pid {
+            Some(with_pid) => with_pid,
+            None => self.lines.are_of_several()?,
+        };
+        let mut with_pid = with_pid;
+        let zone = self.lines.zone.clone();
+        let mut piece = Vec::with_capacity(PIECE + (8 << 10));
+        let mut is_read = true;
+        while let Some((head, text)) = self.lines.next_record()? {
+            // Among those that follow there may be the first of another.
+            with_pid |= *self.alone.get_or_insert(head.pid) != head.pid;
+            put(&mut piece, head, text, with_pid, zone.as_ref());
+            if piece.len() >= PIECE {
+                is_read = shell.bytes(&piece);
+                piece.clear();
+                if !is_read {
+                    break;
+                }
+            }
+        }
+        self.with_pid = Some(with_pid);
+        is_read = is_read && shell.bytes(&piece);
+        let torn = self.lines.torn(!self.follows);
+        if torn > self.torn && self.torn == 0 {
+            let (lines, were) = if torn == 1 {
+                ("line", "was")
+            } else {
+                ("lines", "were")
+            };
+            shell.warn(&format!(
+                "{torn} {lines} {were} torn by a crash, and {were} passed over"
+            ));
+        }
+        self.torn = torn;
+        Ok(is_read)
+    }
+}
+
+/// Puts the lines of a record to `piece`, as they are to be printed.
+fn put(piece: &mut Vec<u8>, first: Head, text: &[u8], with_pid: bool, zone: Option<&TimeZone>) {
+    let one = memchr::memchr(b'\n', text).is_none_or(|end| end + 1 == text.len());
+    if one {
+        return put_line(piece, first, text, with_pid, zone);
+    }
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        if let Some(head) = Head::of(line) {
+            put_line(piece, head, line, with_pid, zone);
+        }
+    }
+}
+
+fn put_line(piece: &mut Vec<u8>, head: Head, line: &[u8], with_pid: bool, zone: Option<&TimeZone>) {
+    if with_pid {
+        piece.extend_from_slice(&line[..head.shown]);
+    }
+    match zone.and_then(|zone| local(head.stamp, zone)) {
+        Some(stamp) => {
+            piece.extend_from_slice(stamp.as_bytes());
+            piece.extend_from_slice(&line[head.shown + stamp.len()..]);
+        }
+        None => piece.extend_from_slice(&line[head.shown..]),
+    }
+}
+
+/// A stamp as a clock in `zone` shows it; none for one that is no time.
+fn local(stamp: Stamp, zone: &TimeZone) -> Option<String> {
+    let text = std::str::from_utf8(stamp.as_bytes()).ok()?;
+    let at = TimeZone::UTC
+        .to_timestamp(text.parse::<DateTime>().ok()?)
+        .ok()?;
+    let shown = zone.to_datetime(at).strftime(STAMP_FORMAT).to_string();
+    (shown.len() == text.len()).then_some(shown)
+}

@@ -1,0 +1,340 @@
+//! `history`, `returned`, `log` and `folder`: what was, asked for later.
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use tests::{Running, Sandbox, Signal, children_of, eventually};
+
+use super::{ABORTED, ACK, with_home, with_roles};
+
+/// A stored log of a role that never ran: a line a minute, from two processes
+/// in turn.
+fn stored(sandbox: &Sandbox, role: &str, minutes: impl Iterator<Item = u32>) {
+    let lines = minutes.map(|minute| {
+        let pid = 100 + minute % 2;
+        let tag = if minute % 5 == 0 { '!' } else { '^' };
+        format!(
+            "[{pid:08}] 2023-04-06T01:{minute:02}:17.317 {tag} <00000009>{role} - at {minute}\n\
+             [{pid:08}] 2023-04-06T01:{minute:02}:17.317 | <00000009>{role} - of {minute}\n"
+        )
+    });
+    let text: String = lines.collect();
+    sandbox.write(
+        format!(".ansar-home/logs/{role}/2023-04-06T01-00-17.400000.log"),
+        &text,
+    );
+}
+
+/// The last words of the lines that `log` prints.
+#[track_caller]
+fn logged(sandbox: &Sandbox, arguments: &[&str]) -> Vec<String> {
+    let log = sandbox.ansar(["log"]).args(arguments).run();
+    let lines = log.success().stdout.lines();
+    lines
+        .map(|line| {
+            let text = line.rsplit_once(" - ").map_or(line, |(_, text)| text);
+            text.to_owned()
+        })
+        .collect()
+}
+
+/// `run` of a role that does not end by itself, up and running.
+fn up(sandbox: &Sandbox) -> Running<'_> {
+    let run = sandbox.ansar(["run", "-v", "zombie-0"]).start();
+    run.wait_for("Ready zombie-0");
+    run
+}
+
+#[test]
+fn a_role_is_known_by_its_starts_and_what_it_returned() {
+    let sandbox = with_roles(&["noop", "silent"]);
+    let never = sandbox.ansar(["history", "noop-0"]).run();
+    never.success().stdout_is("");
+    let never = sandbox.ansar(["returned", "noop-0"]).run();
+    never.code(2).stderr_has("role `noop-0` has not run yet");
+    super::hinted(&sandbox, &never).run().success();
+    sandbox.ansar(["run"]).run().code(1);
+
+    let history = sandbox.ansar(["history", "noop-0"]).run();
+    let lines: Vec<_> = history.success().stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (index, line) in lines.iter().enumerate() {
+        let fits = line.starts_with(&format!("[{index}] "))
+            && line.contains("s ago ... ")
+            && line.ends_with("s (Ack)");
+        assert!(fits, "{line}");
+    }
+    let long = sandbox.ansar(["history", "-l", "silent-0"]).run();
+    let line = long.success().stdout.lines().next().unwrap_or_default();
+    assert!(
+        line.contains(">  exited with code 0 (Faulted)") && line.contains('T'),
+        "{line}"
+    );
+    for arguments in [&["noop-0"][..], &["noop-0", "--start=0"]] {
+        let returned = sandbox.ansar(["returned"]).args(arguments).run();
+        returned.success().returned(ACK);
+    }
+    let wrong = sandbox.ansar(["returned", "noop-0", "--start=2"]).run();
+    wrong.code(2).stderr_has("no start 2; the latest is 1");
+    let wrong = sandbox.ansar(["history", "none"]).run();
+    wrong.code(2).stderr_has("no role matches `none`");
+}
+
+#[test]
+fn what_is_not_returned_yet_is_waited_for() {
+    let sandbox = with_roles(&["zombie"]);
+    let run = up(&sandbox);
+    let history = sandbox.ansar(["history", "zombie-0"]).run();
+    history.success().stdout_has(" ago ... running\n");
+    let impatient = ["returned", "zombie-0", "--timeout=0.1"];
+    let impatient = sandbox.ansar(impatient).run();
+    impatient.code(1).stderr_has("has not ended in 100ms");
+    let returned = sandbox.ansar(["returned", "zombie-0"]).start();
+    run.signal(Signal::SIGINT);
+    run.wait().code(130);
+    returned.wait().success().returned(ABORTED);
+    let history = sandbox.ansar(["history", "zombie-0"]).run();
+    history.success().stdout_has("s (Aborted)\n");
+}
+
+#[test]
+fn whoever_waits_for_a_role_hears_that_its_engine_was_killed() {
+    let sandbox = with_roles(&["zombie"]);
+    let run = up(&sandbox);
+    let returned = sandbox.ansar(["returned", "zombie-0"]).start();
+    let engine = children_of(run.pid())[0];
+    kill(Pid::from_raw(engine), Signal::SIGKILL).expect("the engine runs");
+    let lost = returned.wait();
+    lost.code(1)
+        .stderr_has("role `zombie-0` was lost with its engine");
+    run.wait();
+    super::hinted(&sandbox, &lost).run().success();
+    let history = sandbox.ansar(["history", "zombie-0"]).run();
+    history
+        .success()
+        .stdout_has(" ago ... (lost with its engine)\n");
+    // Whatever comes later, what was lost stays lost.
+    let run = up(&sandbox);
+    let history = sandbox.ansar(["history", "zombie-0"]).run();
+    let lines: Vec<_> = history.success().stdout.lines().collect();
+    assert!(
+        lines[0].ends_with("(lost with its engine)") && lines[1].ends_with("running"),
+        "{lines:?}"
+    );
+    run.signal(Signal::SIGINT);
+    run.wait().code(130);
+}
+
+#[test]
+fn a_damaged_history_is_read_as_far_as_it_is_whole() {
+    let sandbox = with_roles(&["noop"]);
+    for _ in 0..2 {
+        sandbox.ansar(["run"]).run().success();
+    }
+    let file = ".ansar-home/history/noop-0";
+    let text = sandbox.read(file).replacen("\"pid\":", "\"pid\":1", 1);
+    sandbox.write(file, &format!("{text}\ntorn"));
+    sandbox.ansar(["run"]).run().success();
+    let history = sandbox.ansar(["history", "noop-0"]).run();
+    history.success().stderr_has("records of the history");
+    assert_eq!(history.stdout.lines().count(), 2);
+    assert!(history.stdout.lines().all(|line| line.ends_with("(Ack)")));
+}
+
+#[test]
+fn a_log_is_queried_by_time() {
+    let sandbox = with_home();
+    for role in ["one", "two"] {
+        sandbox.ansar(["add", "noop", role]).run().success();
+    }
+    stored(&sandbox, "one", 0..60);
+    let at = |numbers: &[u32]| {
+        let both = numbers
+            .iter()
+            .flat_map(|number| [format!("at {number}"), format!("of {number}")]);
+        both.collect::<Vec<_>>()
+    };
+    let from = |time: &str| format!("--from=2023-04-06T01:{time}");
+    for (arguments, expected) in [
+        (vec![from("57")], &[57, 58, 59][..]),
+        (vec![from("57:17.317")], &[57, 58, 59]),
+        (vec![from("57:17.318")], &[58, 59]),
+        (
+            vec![from("10"), "--to=2023-04-06T01:12Z".to_owned()],
+            &[10, 11],
+        ),
+        (vec![from("10"), "--span=2m".to_owned()], &[10, 11]),
+        (vec![from("10"), "--count=2".to_owned()], &[10, 11]),
+        (
+            vec![
+                from("00"),
+                "--level=FAULT".to_owned(),
+                "--count=2".to_owned(),
+            ],
+            &[0, 5],
+        ),
+        (
+            vec![from("00"), "--grep=(at|of) 5[34]$".to_owned()],
+            &[53, 54],
+        ),
+        // What continues a line is a part of it.
+        (vec![from("00"), "--grep=of 53".to_owned()], &[53]),
+        (vec!["--back=5m".to_owned()], &[]),
+        (vec![], &[]),
+    ] {
+        let mut all = vec!["one"];
+        all.extend(arguments.iter().map(String::as_str));
+        assert_eq!(logged(&sandbox, &all), at(expected), "{all:?}");
+    }
+    // Of one process it is not said which; of several it is.
+    let one = sandbox
+        .ansar(["log", "one", "--count=1", &from("10")])
+        .run();
+    one.success().stdout_is(
+        "2023-04-06T01:10:17.317 ! <00000009>one - at 10\n\
+         2023-04-06T01:10:17.317 | <00000009>one - of 10\n",
+    );
+    let two = sandbox
+        .ansar(["log", "one", "--count=2", &from("10")])
+        .run();
+    two.success().stdout_has("[00000101] 2023-04-06T01:11");
+    // The clock on the wall, typed and shown.
+    let local = [
+        "log",
+        "one",
+        "--clock",
+        "--count=1",
+        "--from=2023-04-06T03:10",
+    ];
+    let local = sandbox.ansar(local).env("TZ", "XYZ-2").run();
+    local.success().stdout_has("2023-04-06T03:10:17.317 ! ");
+
+    stored(&sandbox, "two", 10..12);
+    let merged = logged(&sandbox, &["one", "two", &from("09:30"), "--count=4"]);
+    assert_eq!(merged, [at(&[10, 10]), at(&[11, 11])].concat());
+}
+
+#[test]
+fn a_query_has_one_beginning_and_one_end() {
+    let sandbox = with_roles(&["noop", "snooze"]);
+    let log = |arguments: &[&str]| {
+        let log = sandbox.ansar(["log", "noop-0"]).args(arguments).run();
+        log.code(2).stdout_is("");
+        log
+    };
+    let begins = ["--from=2023-04-06", "--last=WEEK", "--start=0", "--back=1h"];
+    let ends = ["--to=2023-04-07", "--span=1h", "--count=3"];
+    for flags in [&begins[..], &ends] {
+        for (at, one) in flags.iter().enumerate() {
+            for other in &flags[at + 1..] {
+                let wrong = log(&[one, other]);
+                for flag in [one, other] {
+                    let name = flag.split('=').next().unwrap_or_default();
+                    wrong.stderr_has(&format!("'{name} "));
+                }
+            }
+        }
+    }
+    log(&["--back=-5m"]).stderr_has("such as `5m`");
+    log(&["--last=YEAR"]).stderr_has("WEEK");
+    log(&["--from=yesterday"]).stderr_has("2023-04-06");
+    log(&["--from=2023-04-06", "--to=2023-04-05"]).stderr_has("the query ends");
+    log(&["--grep=("]).stderr_has("--grep");
+    log(&["--start=0"]).stderr_has("has not run yet");
+    let two = sandbox
+        .ansar(["log", "noop-0", "snooze-0", "--start=0"])
+        .run();
+    two.code(2).stderr_has("`--start` is about one role");
+    sandbox.ansar(["log"]).run().code(2);
+}
+
+#[test]
+fn a_log_begins_where_a_start_was() {
+    let sandbox = with_roles(&["noop"]);
+    for _ in 0..3 {
+        sandbox.ansar(["run"]).run().success();
+    }
+    let count = |arguments: &[&str]| {
+        let log = sandbox.ansar(["log", "noop-0", "--level=CONSOLE"]);
+        let log = log.args(arguments).run();
+        log.success().stdout.lines().count()
+    };
+    assert_eq!(count(&[]), 3);
+    assert_eq!(
+        ["--start=0", "--start=1", "--start=2"].map(|start| count(&[start])),
+        [3, 2, 1]
+    );
+    assert_eq!(count(&["--last=MONTH", "--count=2"]), 2);
+}
+
+#[test]
+fn a_torn_line_is_passed_over_and_said_once() {
+    let sandbox = with_roles(&["noop"]);
+    stored(&sandbox, "noop-0", 0..3);
+    let file = ".ansar-home/logs/noop-0/2023-04-06T01-00-17.400000.log";
+    let text = sandbox.read(file);
+    sandbox.write(file, &format!("{text}[000001\n{text}[0000"));
+    let log = sandbox.ansar(["log", "noop-0", "--from=2023-04-06"]).run();
+    log.success()
+        .stderr_has("warning: 2 lines were torn by a crash");
+    assert_eq!(log.stdout.lines().count(), 12);
+}
+
+#[test]
+fn a_log_is_followed_from_before_there_is_one() {
+    let sandbox = with_roles(&["noop", "snooze"]);
+    let mut follow = sandbox
+        .ansar(["log", "noop-0", "snooze-0", "--follow", "--level=CONSOLE"])
+        .start();
+    for _ in 0..2 {
+        sandbox.ansar(["run", "noop-0"]).run().success();
+        follow.wait_for_next_on_stdout(" - Log this and exit");
+    }
+    // By now they are of several processes.
+    let line = {
+        sandbox.ansar(["run", "noop-0"]).run().success();
+        follow.wait_for_next_on_stdout(" - Log this and exit")
+    };
+    assert!(line.starts_with('['), "{line}");
+    follow.signal(Signal::SIGINT);
+    follow
+        .wait()
+        .killed_by(Signal::SIGINT)
+        .stderr_lacks("error");
+
+    let head = sandbox
+        .ansar(["log", "noop-0", "--follow"])
+        .redirected("| head -1");
+    let head = head.start();
+    let ended = eventually(|| {
+        sandbox.ansar(["run", "noop-0"]).run().success();
+        sandbox.processes().is_empty().then_some(())
+    });
+    assert!(ended.is_some(), "a reader that left is written to");
+    let head = head.wait();
+    head.success().check(head.stderr.is_empty(), || {
+        "expected no complaint".to_owned()
+    });
+}
+
+#[test]
+fn the_parts_of_a_role_are_found() {
+    let sandbox = with_roles(&["noop"]);
+    let home = sandbox.path().join(".ansar-home");
+    let bin = tests::executable("noop");
+    for (name, expected) in [
+        ("bin", bin.to_owned()),
+        ("settings", home.join("settings/noop-0.json")),
+        ("input", home.join("input/noop-0.json")),
+        ("logs", home.join("logs/noop-0")),
+        ("tmp", home.join("tmp/noop-0")),
+        ("model", home.join("model/noop-0")),
+        ("resource", home.join("resource/noop")),
+    ] {
+        let folder = sandbox.ansar(["folder", name, "noop-0"]).run();
+        folder
+            .success()
+            .stdout_is(&format!("{}\n", expected.display()));
+    }
+    sandbox.ansar(["folder", "lock", "noop-0"]).run().code(2);
+    sandbox.ansar(["folder", "model", "none"]).run().code(2);
+}
