@@ -221,7 +221,7 @@ fn what_the_component_refuses_is_named_and_changes_nothing() {
         (
             &["snooze", "--settings-file=field.json"],
             103,
-            "/field.json: unknown setting `secs`, expected `seconds`",
+            "/field.json:2:8: unknown setting `secs`, expected `seconds`",
         ),
         (&["snooze", "--settings-file=list.json"], 2, "/list.json:1:"),
         (
