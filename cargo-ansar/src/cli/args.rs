@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Read};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::line::Level;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::name::ExecutableName;
+use super::completions::CompletionsArgs;
+use super::encoding::EncodingArgs;
+use super::man::ManArgs;
+use super::property::{EditArgs, GetArgs, SetArgs};
+use super::roles::{DeleteArgs, ListArgs, UpdateArgs};
+use super::search::SearchArgs;
+use crate::home::word;
 use crate::model::template::Series;
 use crate::ops::build;
 use crate::ops::locate::Places;
-use crate::ops::set::Encoding;
 use crate::report::shell::{Color, Verbosity};
 
 /// Build, deploy, run and test a Rust application that is several processes
@@ -31,6 +35,30 @@ pub struct Cargo {
     pub(super) general: General,
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+impl Cargo {
+    /// A hint for what stands in a home other than the usual one: what it says
+    /// to type names that home, too.
+    pub(super) fn for_its_home(&self, hint: &str, folder: &Path) -> String {
+        let named = match &self.command {
+            Command::Add(args) => args.home.as_ref(),
+            _ => None,
+        };
+        let Some(home) = named.or(self.general.home_path.as_ref()) else {
+            return hint.to_owned();
+        };
+        let home = word(&folder.join(home));
+        let (before, after) = match hint.split_once("`cargo ansar ") {
+            // These name the home that they are about.
+            Some((_, after)) if after.starts_with("create") || after.starts_with("destroy") => {
+                return hint.to_owned();
+            }
+            Some(parts) => parts,
+            None => return hint.to_owned(),
+        };
+        format!("{before}`cargo ansar --home-path {home} {after}")
+    }
 }
 
 /// The flags of every command.
@@ -149,20 +177,59 @@ pub enum Command {
     Add(AddArgs),
     /// List the roles of the home
     List(ListArgs),
-    /// Run roles in the foreground, to completion
-    Run(RunArgs),
+    /// Change settings of roles
+    Update(UpdateArgs),
+    /// Remove roles and everything that is their own
+    Delete(DeleteArgs),
+    /// Print the settings of a role, or replace them
+    Settings(EncodingArgs),
+    /// Print the input of a role, or replace it
+    Input(EncodingArgs),
+    /// Print a property of a role
+    Get(GetArgs),
     /// Set a property of roles
     Set(SetArgs),
+    /// Set a property of a role in an editor
+    Edit(EditArgs),
+    /// Run roles in the foreground, to completion
+    Run(RunArgs),
+    /// Print what completes these commands in a shell
+    Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
 }
 
 impl Command {
     /// Whether processes are started, which must not be left behind.
     pub(super) fn starts_processes(&self) -> bool {
         match self {
-            Self::Build(_) | Self::Test(_) | Self::With(_) | Self::Add(_) | Self::Run(_) => true,
-            Self::Init(_) | Self::Create(_) | Self::Destroy(_) | Self::List(_) | Self::Set(_) => {
-                false
-            }
+            Self::Build(_)
+            | Self::Test(_)
+            | Self::With(_)
+            | Self::Add(_)
+            | Self::Update(_)
+            | Self::Run(_) => true,
+            Self::Settings(args) | Self::Input(args) => args.replaces(),
+            // An editor is in the foreground with this command, not below it.
+            Self::Edit(_)
+            | Self::Init(_)
+            | Self::Create(_)
+            | Self::Destroy(_)
+            | Self::List(_)
+            | Self::Delete(_)
+            | Self::Get(_)
+            | Self::Set(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
+        }
+    }
+
+    /// Where settings of a component that were among the arguments go.
+    pub(super) fn settings(&mut self) -> Option<&mut Vec<(String, String)>> {
+        match self {
+            Self::Add(args) => Some(&mut args.settings),
+            Self::Update(args) => Some(&mut args.settings),
+            _ => None,
         }
     }
 }
@@ -255,20 +322,6 @@ impl BuildArgs {
             packages: self.package.clone(),
         }
     }
-}
-
-/// Which roles.
-#[derive(Debug, Args)]
-pub struct SearchArgs {
-    /// Regular expressions, matched against whole role names; none means all
-    #[arg(value_name = "SEARCH")]
-    pub(super) patterns: Vec<String>,
-    /// Only roles of this executable
-    #[arg(long, value_name = "NAME")]
-    pub(super) executable: Option<ExecutableName>,
-    /// Take the roles that do not match instead
-    #[arg(short, long)]
-    pub(super) invert_search: bool,
 }
 
 /// Arguments of `test`.
@@ -376,7 +429,7 @@ pub struct HomeArgs {
 )]
 pub struct AddArgs {
     /// What the roles run
-    pub(super) executable: ExecutableName,
+    pub(super) executable: String,
     /// Their names, with `{executable}`, `{number}` and `{uuid}`
     #[arg(default_value = "{executable}-{number}")]
     pub(super) role: String,
@@ -413,16 +466,6 @@ impl AddArgs {
     }
 }
 
-/// Arguments of `list`.
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    #[command(flatten)]
-    pub(super) search: SearchArgs,
-    /// Executables and sizes, too
-    #[arg(short, long)]
-    pub(super) long_listing: bool,
-}
-
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -434,43 +477,6 @@ pub struct RunArgs {
     /// Print what the reports say instead of the results
     #[arg(long)]
     pub(super) test_run: bool,
-}
-
-/// A property that can be set.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Property {
-    /// When a role tries again.
-    Retry,
-}
-
-/// Arguments of `set`.
-#[derive(Debug, Args)]
-pub struct SetArgs {
-    /// Which property: retry
-    #[arg(hide_possible_values = true)]
-    pub(super) property: Property,
-    #[command(flatten)]
-    pub(super) search: SearchArgs,
-    /// Take its value from FILE instead of stdin
-    #[arg(long, value_name = "FILE", conflicts_with = "not_set")]
-    encoding_file: Option<PathBuf>,
-    /// Unset it
-    #[arg(long)]
-    not_set: bool,
-}
-
-impl SetArgs {
-    pub(super) fn encoding(&self) -> io::Result<Encoding> {
-        if self.not_set {
-            return Ok(Encoding::NotSet);
-        }
-        if let Some(path) = &self.encoding_file {
-            return Ok(Encoding::File(path.clone()));
-        }
-        let mut text = Vec::new();
-        io::stdin().lock().read_to_end(&mut text)?;
-        Ok(Encoding::Text(text))
-    }
 }
 
 /// `30s`, `1m30s`, `500ms`, or seconds.

@@ -87,6 +87,8 @@ impl Exit {
             | Error::Descriptors { .. }
             | Error::Processes(_)
             | Error::Refused(_)
+            | Error::Unsettled(_)
+            | Error::Editor { .. }
             | Error::System { .. } => Self::Setup,
             Error::Home(error) => match error {
                 HomeError::Running(_) => Self::Running,
@@ -105,6 +107,14 @@ impl Exit {
             | Error::Template(_)
             | Error::Search(_)
             | Error::Given { .. }
+            | Error::Unreadable(_)
+            | Error::Name(_)
+            | Error::NoSuchRole { .. }
+            | Error::NoInput(_)
+            | Error::NoSetting(_)
+            | Error::NothingGiven(_)
+            | Error::After { .. }
+            | Error::Edited { .. }
             | Error::NoRole(_)
             | Error::NoRoles(_) => Self::Usage,
             Error::Command { .. } => Self::Command(127),

@@ -5,6 +5,7 @@
 
 pub mod cargo;
 pub mod clock;
+pub mod editor;
 pub mod environment;
 pub mod files;
 pub mod guardian;

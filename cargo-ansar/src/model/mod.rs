@@ -8,6 +8,7 @@
 pub mod description;
 pub mod ending;
 pub mod name;
+pub mod order;
 pub mod proposal;
 pub mod restart;
 pub mod search;

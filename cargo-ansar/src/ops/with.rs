@@ -167,6 +167,7 @@ fn errand(
         restarting: Restarting::default(),
         lock: None,
         log: PathBuf::new(),
+        storage: 0,
         history: None,
         foreground: true,
     })

@@ -231,7 +231,7 @@ fn what_the_component_refuses_is_named_and_changes_nothing() {
         ),
         (
             &["snooze", "--settings-file=none.json"],
-            96,
+            2,
             "failed to read `",
         ),
         (&["talks", "--input-file=topic.json"], 103, "/topic.json:2:"),
@@ -239,6 +239,11 @@ fn what_the_component_refuses_is_named_and_changes_nothing() {
             &["noop", "x", "--input-file=topic.json"],
             103,
             "this component takes no input",
+        ),
+        (
+            &["snooze", "--seconds", "1"],
+            2,
+            "`--seconds` is no flag, and a setting is given as `--seconds=VALUE`",
         ),
         (
             &["snooze", "--", "seconds=1"],

@@ -3,13 +3,19 @@
 mod add;
 mod calls;
 mod create;
+mod delete;
 mod destroy;
+mod encoding;
 mod help;
 mod home;
 mod init;
 mod list;
+mod property;
+mod refusals;
 mod retry;
 mod run;
+mod shells;
+mod update;
 
 use serde_json::Value;
 use tests::{Output, Program, Sandbox, executable};
