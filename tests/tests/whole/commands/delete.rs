@@ -26,7 +26,6 @@ fn a_role_goes_with_all_its_areas_and_what_it_called() {
         .stderr_has("Deleted role `gone`")
         .stderr_lacks("warning");
     std::fs::remove_dir_all(sandbox.path().join(".ansar-home/model/gone-not.child")).unwrap();
-    std::fs::remove_dir(sandbox.path().join(".ansar-home/history")).unwrap();
     assert_eq!(tree(&sandbox, ".ansar-home"), before);
     assert_eq!(listed(&sandbox), ["noop-0", "talks-0"]);
     // Its name is free again.
