@@ -1,7 +1,7 @@
 //! What no command does: one error each, and a hint that works when it is
 //! typed.
 
-use tests::{Output, Sandbox, Signal};
+use tests::{Output, Sandbox, Signal, Workspace};
 
 use super::{hinted, in_place, tree, with_roles};
 
@@ -75,6 +75,46 @@ fn an_unknown_role() {
         listed.success().stdout_is("noop-0\nsnooze-0\n");
         let meant = refused(&sandbox, &with(words, "snoze-0"), 2, "no role `snoze-0`");
         meant.stderr_has("hint: did you mean `snooze-0`?");
+    }
+}
+
+#[test]
+fn a_search_in_a_workspace_that_names_nothing() {
+    let workspace = Workspace::new();
+    workspace.manifest(
+        "[workspace.metadata.ansar.role.zombie-0]\nexecutable = \"zombie\"\n\
+         [workspace.metadata.ansar.role.test-prints]\nexecutable = \"prints\"\n",
+    );
+    workspace.ansar(["test", "--no-run"]).run().success();
+    for (search, told) in [
+        ("nobody", "`nobody`"),
+        ("--executable=nobody", "executable `nobody`"),
+        ("zombie/0", "`zombie/0`"),
+    ] {
+        for (words, code, told) in [
+            (
+                &["with", search, "--", "true"][..],
+                2,
+                format!("error: no role matches {told}"),
+            ),
+            (
+                &["test", search],
+                4,
+                format!("error: no test role matches {told}"),
+            ),
+        ] {
+            let output = workspace.ansar(words).run();
+            let (errors, hints) = (output.log("error: "), output.log("hint: "));
+            output
+                .code(code)
+                .stdout_is("")
+                .stderr_has(&told)
+                .stderr_lacks("Finished")
+                .check(errors.len() == 1 && hints.len() == 1, || {
+                    "expected one error and one hint".to_owned()
+                });
+            hinted(&workspace, &output).run().success();
+        }
     }
 }
 
