@@ -5,8 +5,9 @@
 //! who asks.
 
 use std::any::type_name;
+use std::fmt;
 
-use serde::de::{self, DeserializeOwned, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -54,8 +55,13 @@ pub(crate) enum Refused {
         reason: String,
     },
     /// A field that the type does not have.
-    #[error("unknown setting `{field}`, expected {expected}")]
-    Unknown { field: String, expected: String },
+    #[error("{place}unknown setting `{field}`, expected {expected}", place = at(*line, *column))]
+    Unknown {
+        line: usize,
+        column: usize,
+        field: String,
+        expected: String,
+    },
     /// A value that its field cannot hold.
     #[error("setting `{field}` cannot be `{value}`: {reason}")]
     Value {
@@ -148,7 +154,7 @@ impl Schema {
         let value = match (base, given) {
             (Value::Object(base), Value::Object(given)) if !self.fields.is_empty() => {
                 if let Some(field) = given.keys().find(|field| !self.fields.contains(field)) {
-                    return Err(self.unknown(field));
+                    return Err(self.unknown(field, place_of(text, &self.fields)));
                 }
                 let mut value = base.clone();
                 value.extend(given);
@@ -163,11 +169,11 @@ impl Schema {
     /// Sets one field from the command line: any JSON, or a bare string.
     pub(crate) fn assign(&self, base: &Value, field: &str, text: &str) -> Result<Value, Refused> {
         if !self.fields.iter().any(|known| known == field) {
-            return Err(self.unknown(field));
+            return Err(self.unknown(field, (0, 0)));
         }
         let mut value = base.clone();
         let Some(object) = value.as_object_mut() else {
-            return Err(self.unknown(field));
+            return Err(self.unknown(field, (0, 0)));
         };
         let plain = Value::from(text);
         let json = serde_json::from_str(text).ok();
@@ -191,9 +197,11 @@ impl Schema {
         })
     }
 
-    fn unknown(&self, field: &str) -> Refused {
+    fn unknown(&self, field: &str, (line, column): (usize, usize)) -> Refused {
         let known: Vec<_> = self.fields.iter().map(|f| format!("`{f}`")).collect();
         Refused::Unknown {
+            line,
+            column,
             field: field.to_owned(),
             expected: match known.as_slice() {
                 [] => "none, the component has no settings".to_owned(),
@@ -218,6 +226,73 @@ impl Unfit {
             line: error.line(),
             column: error.column(),
         }
+    }
+}
+
+/// The line and the column of the first field in the encoding `text` that is
+/// none of `known`; 0 where every field is known.
+fn place_of(text: &str, known: &[String]) -> (usize, usize) {
+    /// Fails at the first key that it does not know.
+    struct Body<'a>(&'a [String]);
+    struct Key<'a>(&'a [String]);
+    /// The envelope, which is known to be one.
+    struct Outer<'a>(&'a [String]);
+
+    impl<'de> DeserializeSeed<'de> for Key<'_> {
+        type Value = ();
+
+        fn deserialize<D: de::Deserializer<'de>>(self, key: D) -> Result<(), D::Error> {
+            let name = String::deserialize(key)?;
+            if self.0.contains(&name) {
+                Ok(())
+            } else {
+                Err(de::Error::custom("unknown"))
+            }
+        }
+    }
+
+    impl<'de> DeserializeSeed<'de> for Body<'_> {
+        type Value = ();
+
+        fn deserialize<D: de::Deserializer<'de>>(self, body: D) -> Result<(), D::Error> {
+            body.deserialize_map(self)
+        }
+    }
+
+    impl<'de> Visitor<'de> for Body<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("fields")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while map.next_key_seed(Key(self.0))?.is_some() {
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    impl<'de> Visitor<'de> for Outer<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an envelope")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while map.next_key::<IgnoredAny>()?.is_some() {
+                map.next_value_seed(Body(self.0))?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut reader = serde_json::Deserializer::from_str(text);
+    match de::Deserializer::deserialize_map(&mut reader, Outer(known)) {
+        Ok(()) => (0, 0),
+        Err(error) => (error.line(), error.column()),
     }
 }
 
@@ -331,6 +406,8 @@ mod tests {
             unknown.contains("`prt`") && unknown.contains("`port`"),
             "{unknown}"
         );
+        let unknown = overlay("{\"value\": {\"port\": 7,\n  \"prt\": {}}}").unwrap_err();
+        assert!(unknown.starts_with("2:7: unknown setting"), "{unknown}");
     }
 
     #[test]

@@ -245,7 +245,9 @@ fn overlay(schema: &Schema, base: &Value, path: &Path, text: &str) -> Result<Val
     schema.overlay(base, text).map_err(|refused| {
         let reason = match &refused {
             // What has a place begins with it.
-            Refused::Text { line, .. } if *line > 0 => refused.to_string(),
+            Refused::Text { line, .. } | Refused::Unknown { line, .. } if *line > 0 => {
+                refused.to_string()
+            }
             _ => format!(" {refused}"),
         };
         FileError::Content {

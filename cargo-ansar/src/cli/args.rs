@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Read};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ansar_runtime::contract::layout::Area;
@@ -12,15 +11,18 @@ use ansar_runtime::contract::line::Level;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::background::{StartArgs, StatusArgs, StopArgs};
+use super::completions::CompletionsArgs;
+use super::encoding::EncodingArgs;
+use super::man::ManArgs;
+use super::property::{EditArgs, GetArgs, SetArgs};
 use super::query::{FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
+use super::roles::{DeleteArgs, ListArgs, UpdateArgs};
 use super::search::SearchArgs;
-use super::time::time;
+use crate::home::word;
 use crate::host::guardian::Ground;
-use crate::model::name::ExecutableName;
 use crate::model::template::Series;
 use crate::ops::build;
 use crate::ops::locate::Places;
-use crate::ops::set::Encoding;
 use crate::report::shell::{Color, Verbosity};
 
 /// Build, deploy, run and test a Rust application that is several processes
@@ -36,6 +38,30 @@ pub struct Cargo {
     pub(super) general: General,
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+impl Cargo {
+    /// A hint for what stands in a home other than the usual one: what it says
+    /// to type names that home, too.
+    pub(super) fn for_its_home(&self, hint: &str, folder: &Path) -> String {
+        let named = match &self.command {
+            Command::Add(args) => args.home.as_ref(),
+            _ => None,
+        };
+        let Some(home) = named.or(self.general.home_path.as_ref()) else {
+            return hint.to_owned();
+        };
+        let home = word(&folder.join(home));
+        let (before, after) = match hint.split_once("`cargo ansar ") {
+            // These name the home that they are about.
+            Some((_, after)) if after.starts_with("create") || after.starts_with("destroy") => {
+                return hint.to_owned();
+            }
+            Some(parts) => parts,
+            None => return hint.to_owned(),
+        };
+        format!("{before}`cargo ansar --home-path {home} {after}")
+    }
 }
 
 /// The flags of every command.
@@ -154,10 +180,22 @@ pub enum Command {
     Add(AddArgs),
     /// List the roles of the home
     List(ListArgs),
-    /// Run roles in the foreground, to completion
-    Run(RunArgs),
+    /// Change settings of roles
+    Update(UpdateArgs),
+    /// Remove roles and everything that is their own
+    Delete(DeleteArgs),
+    /// Print the settings of a role, or replace them
+    Settings(EncodingArgs),
+    /// Print the input of a role, or replace it
+    Input(EncodingArgs),
+    /// Print a property of a role
+    Get(GetArgs),
     /// Set a property of roles
     Set(SetArgs),
+    /// Set a property of a role in an editor
+    Edit(EditArgs),
+    /// Run roles in the foreground, to completion
+    Run(RunArgs),
     /// Start roles in the background
     Start(StartArgs),
     /// Stop roles that run
@@ -166,9 +204,6 @@ pub enum Command {
     Restart(StartArgs),
     /// Show which roles run
     Status(StatusArgs),
-    /// The engine in the background
-    #[command(hide = true)]
-    Supervise,
     /// Show the starts of a role, how long it ran and what it returned
     History(HistoryArgs),
     /// Print what a role returned, once it has
@@ -177,6 +212,13 @@ pub enum Command {
     Log(LogArgs),
     /// Print where a part of a role is
     Folder(FolderArgs),
+    /// Print what completes these commands in a shell
+    Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
+    /// The engine in the background
+    #[command(hide = true)]
+    Supervise,
 }
 
 impl Command {
@@ -184,14 +226,22 @@ impl Command {
     /// that starts processes which are to end with it.
     pub(super) fn ground(&self) -> Option<Ground> {
         match self {
-            Self::Build(_) | Self::Test(_) | Self::With(_) | Self::Add(_) | Self::Run(_) => {
-                Some(Ground::Here)
-            }
+            Self::Build(_)
+            | Self::Test(_)
+            | Self::With(_)
+            | Self::Add(_)
+            | Self::Update(_)
+            | Self::Run(_) => Some(Ground::Here),
+            Self::Settings(args) | Self::Input(args) => args.replaces().then_some(Ground::Here),
             Self::Supervise => Some(Ground::Apart),
-            Self::Init(_)
+            // An editor is in the foreground with this command, not below it.
+            Self::Edit(_)
+            | Self::Init(_)
             | Self::Create(_)
             | Self::Destroy(_)
             | Self::List(_)
+            | Self::Delete(_)
+            | Self::Get(_)
             | Self::Set(_)
             | Self::Start(_)
             | Self::Stop(_)
@@ -200,7 +250,18 @@ impl Command {
             | Self::History(_)
             | Self::Returned(_)
             | Self::Log(_)
-            | Self::Folder(_) => None,
+            | Self::Folder(_)
+            | Self::Completions(_)
+            | Self::Man(_) => None,
+        }
+    }
+
+    /// Where settings of a component that were among the arguments go.
+    pub(super) fn settings(&mut self) -> Option<&mut Vec<(String, String)>> {
+        match self {
+            Self::Add(args) => Some(&mut args.settings),
+            Self::Update(args) => Some(&mut args.settings),
+            _ => None,
         }
     }
 }
@@ -400,7 +461,7 @@ pub struct HomeArgs {
 )]
 pub struct AddArgs {
     /// What the roles run
-    pub(super) executable: ExecutableName,
+    pub(super) executable: String,
     /// Their names, with `{executable}`, `{number}` and `{uuid}`
     #[arg(default_value = "{executable}-{number}")]
     pub(super) role: String,
@@ -437,16 +498,6 @@ impl AddArgs {
     }
 }
 
-/// Arguments of `list`.
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    #[command(flatten)]
-    pub(super) search: SearchArgs,
-    /// Executables and sizes, too
-    #[arg(short, long)]
-    pub(super) long_listing: bool,
-}
-
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -458,41 +509,4 @@ pub struct RunArgs {
     /// Print what the reports say instead of the results
     #[arg(long)]
     pub(super) test_run: bool,
-}
-
-/// A property that can be set.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Property {
-    /// When a role tries again.
-    Retry,
-}
-
-/// Arguments of `set`.
-#[derive(Debug, Args)]
-pub struct SetArgs {
-    /// Which property: retry
-    #[arg(hide_possible_values = true)]
-    pub(super) property: Property,
-    #[command(flatten)]
-    pub(super) search: SearchArgs,
-    /// Take its value from FILE instead of stdin
-    #[arg(long, value_name = "FILE", conflicts_with = "not_set")]
-    encoding_file: Option<PathBuf>,
-    /// Unset it
-    #[arg(long)]
-    not_set: bool,
-}
-
-impl SetArgs {
-    pub(super) fn encoding(&self) -> io::Result<Encoding> {
-        if self.not_set {
-            return Ok(Encoding::NotSet);
-        }
-        if let Some(path) = &self.encoding_file {
-            return Ok(Encoding::File(path.clone()));
-        }
-        let mut text = Vec::new();
-        io::stdin().lock().read_to_end(&mut text)?;
-        Ok(Encoding::Text(text))
-    }
 }

@@ -95,10 +95,12 @@ impl Exit {
             | Error::Processes(_)
             | Error::Refused(_)
             | Error::Background
+            | Error::Unsettled(_)
+            | Error::Editor { .. }
             | Error::System { .. } => Self::Setup,
             Error::Home(error) => match error {
                 HomeError::Running(_) => Self::Running,
-                HomeError::RoleExists(_) | HomeError::NoRole(_) => Self::Usage,
+                HomeError::RoleExists(_) => Self::Usage,
                 _ => Self::Setup,
             },
             Error::Cargo(error) => match error {
@@ -113,6 +115,14 @@ impl Exit {
             | Error::Template(_)
             | Error::Search(_)
             | Error::Given { .. }
+            | Error::Unreadable(_)
+            | Error::Name(_)
+            | Error::NoSuchRole { .. }
+            | Error::NoInput(_)
+            | Error::NoSetting(_)
+            | Error::NothingGiven(_)
+            | Error::After { .. }
+            | Error::Edited { .. }
             | Error::NoRole(_)
             | Error::NoRoles(_)
             | Error::NeverRan(_)

@@ -5,8 +5,13 @@
 
 pub mod args;
 pub mod background;
+pub mod completions;
+pub mod encoding;
 pub mod exit;
+pub mod man;
+pub mod property;
 pub mod query;
+pub mod roles;
 pub mod search;
 pub mod settings;
 pub mod time;
@@ -20,11 +25,12 @@ use ansar_runtime::contract::message::Typed;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::task::LocalSet;
 
-use self::args::{AddArgs, Cargo, Command, RunArgs, SetArgs, TestArgs, WithArgs};
+use self::args::{AddArgs, Cargo, Command, RunArgs, TestArgs, WithArgs};
 use self::exit::Exit;
 use crate::host::environment;
 use crate::host::guardian::{self, Guardian, Side};
 use crate::host::interrupts::Interrupts;
+use crate::ops::encoding::Part;
 use crate::ops::{self, Error};
 use crate::report::human;
 use crate::report::printer::Printer;
@@ -59,6 +65,11 @@ fn fail(error: &std::io::Error, exit: Exit) -> ExitCode {
     exit.into()
 }
 
+/// Everything that can be typed.
+fn command() -> clap::Command {
+    Cargo::command()
+}
+
 /// Reads the command line. Called through Cargo the first argument is
 /// `ansar`; called by hand it is not.
 fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
@@ -66,36 +77,46 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
     let program = arguments.next().unwrap_or_else(|| "cargo-ansar".into());
     let mut arguments = arguments.peekable();
     arguments.next_if(|first| first == "ansar");
-    let mut command = Cargo::command();
+    let mut command = command();
     command.build();
 
     let rest: Vec<OsString> = arguments.collect();
-    let adding = command
-        .find_subcommand("add")
-        .filter(|_| first_word(&command, &rest).is_some_and(|word| word == "add"));
-    let split = match adding {
+    let taking = first_word(&command, &rest)
+        .and_then(|word| TAKING_SETTINGS.iter().find(|taking| word == *taking))
+        .and_then(|name| command.find_subcommand(name).cloned());
+    let split = match &taking {
         None => settings::Split {
             arguments: rest,
             settings: Vec::new(),
         },
-        Some(add) => {
-            let flags: Vec<&str> = add
+        Some(taking) => {
+            let flags: Vec<&str> = taking
                 .get_arguments()
                 .filter_map(|arg| arg.get_long())
                 .collect();
             settings::split(rest, |name| flags.contains(&name)).map_err(|error| {
-                add.clone()
+                taking
+                    .clone()
                     .error(clap::error::ErrorKind::InvalidValue, error)
             })?
         }
     };
     let all = std::iter::once(program).chain(split.arguments);
-    let mut parsed = Cargo::from_arg_matches(&command.try_get_matches_from(all)?)?;
-    if let Command::Add(add) = &mut parsed.command {
-        add.settings = split.settings;
+    let matches = command
+        .try_get_matches_from(all)
+        .map_err(|error| match taking {
+            Some(taking) => settings::explain(error, taking),
+            None => error,
+        })?;
+    let mut parsed = Cargo::from_arg_matches(&matches)?;
+    if let Some(settings) = parsed.command.settings() {
+        *settings = split.settings;
     }
     Ok(parsed)
 }
+
+/// The commands among whose arguments are settings of a component.
+const TAKING_SETTINGS: [&str; 2] = ["add", "update"];
 
 /// The first word that is neither a flag nor the value of one: the command.
 fn first_word<'a>(command: &clap::Command, arguments: &'a [OsString]) -> Option<&'a OsString> {
@@ -129,7 +150,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
         .build()?;
     let printer = Printer::start(parsed.general.verbosity())?;
     let session = Session {
-        places: parsed.general.places(folder),
+        places: parsed.general.places(folder.clone()),
         force: parsed.general.force,
         general: &parsed.general,
         printer: &printer,
@@ -139,7 +160,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     let exit = done.unwrap_or_else(|error| {
         let exit = Exit::of(&error);
         if !matches!(error, Error::Interrupted(_)) {
-            let hint = error.hint();
+            let hint = error.hint().map(|hint| parsed.for_its_home(&hint, &folder));
             printer.show(move |shell| human::error(shell, &error, hint.as_deref()));
         }
         exit
@@ -200,12 +221,12 @@ impl Session<'_> {
                 Ok(Exit::Success)
             }
             Command::Add(args) => self.add(args).await,
-            Command::List(args) => {
-                let roles = ops::list::list(places, &args.search.search()?, args.long_listing)?;
-                self.printer.show(move |shell| human::listed(shell, &roles));
-                Ok(Exit::Success)
-            }
-            Command::Run(args) => self.run(args).await,
+            Command::List(args) => self.list(args),
+            Command::Update(args) => self.update(args).await,
+            Command::Delete(args) => self.delete(args).await,
+            Command::Settings(args) => self.encoding(Part::Settings, args).await,
+            Command::Input(args) => self.encoding(Part::Input, args).await,
+            Command::Get(args) => self.get(args),
             Command::Set(args) => self.set(args),
             Command::Start(args) => self.start(args, false).await,
             Command::Restart(args) => self.start(args, true).await,
@@ -216,6 +237,10 @@ impl Session<'_> {
             Command::Returned(args) => self.returned(args).await,
             Command::Log(args) => self.log(args).await,
             Command::Folder(args) => self.folder(args),
+            Command::Edit(args) => self.edit(args).await,
+            Command::Run(args) => self.run(args).await,
+            Command::Completions(args) => Ok(self.completions(args)),
+            Command::Man(args) => self.man(args),
         }
     }
 
@@ -278,7 +303,7 @@ impl Session<'_> {
         let options = ops::add::Options {
             places: with_home(&self.places, args.home.as_ref()),
             build: args.build.options(self.general),
-            executable: args.executable.clone(),
+            executable: args.executable.parse()?,
             template: args.role.parse()?,
             series: args.series(),
             settings_file: args.settings_file.clone(),
@@ -313,20 +338,6 @@ impl Session<'_> {
             None => human::message(shell, &encode(&outcome.run)),
         });
         Ok(exit)
-    }
-
-    fn set(&self, args: &SetArgs) -> Result<Exit, Error> {
-        let encoding = args.encoding().map_err(|source| Error::System {
-            what: "read stdin",
-            source,
-        })?;
-        let roles = match args.property {
-            args::Property::Retry => {
-                ops::set::set_retry(&self.places, &args.search.search()?, &encoding)?
-            }
-        };
-        self.tell("Set", format!("`retry` of {}", human::roles(&roles)));
-        Ok(Exit::Success)
     }
 
     /// Listens for what ends this command from outside.
@@ -372,7 +383,7 @@ mod tests {
 
     #[test]
     fn the_command_is_well_formed() {
-        Cargo::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

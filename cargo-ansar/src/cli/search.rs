@@ -2,7 +2,6 @@
 
 use clap::Args;
 
-use crate::model::name::ExecutableName;
 use crate::model::search::RoleSearch;
 use crate::ops::Error;
 
@@ -14,7 +13,7 @@ pub struct SearchArgs {
     patterns: Vec<String>,
     /// Only roles of this executable
     #[arg(long, value_name = "NAME")]
-    executable: Option<ExecutableName>,
+    executable: Option<String>,
     /// Take the roles that do not match instead
     #[arg(short, long)]
     invert_search: bool,
@@ -23,9 +22,10 @@ pub struct SearchArgs {
 impl SearchArgs {
     /// What was asked for, where it makes sense.
     pub(super) fn search(&self) -> Result<RoleSearch, Error> {
+        let executable = self.executable.as_ref().map(|name| name.parse());
         Ok(RoleSearch::new(
             &self.patterns,
-            self.executable.clone(),
+            executable.transpose()?,
             self.invert_search,
         )?)
     }

@@ -6,6 +6,8 @@
 
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
 /// A command line, and the settings that were in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
@@ -52,6 +54,22 @@ pub fn split(
 fn setting(argument: &OsString) -> Option<(String, String)> {
     let (name, value) = argument.to_str()?.strip_prefix("--")?.split_once('=')?;
     (!name.is_empty()).then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// Tells whoever typed a setting without `=` how one is given; any other error
+/// of `command` is told as it is.
+pub fn explain(error: clap::Error, mut command: clap::Command) -> clap::Error {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let is_flag_misspelt = error.get(ContextKind::SuggestedArg).is_some();
+    if error.kind() != ErrorKind::UnknownArgument || is_flag_misspelt || !flag.starts_with("--") {
+        return error;
+    }
+    command.error(
+        ErrorKind::UnknownArgument,
+        format!("`{flag}` is no flag, and a setting is given as `{flag}=VALUE`"),
+    )
 }
 
 #[cfg(test)]

@@ -38,6 +38,14 @@ pub struct Material {
     pub deployed: Manifest,
 }
 
+impl Ledger {
+    /// Forgets a role that is no more.
+    pub fn forget(&mut self, role: &RoleName) {
+        self.materials.remove(&format!("model/{role}"));
+        self.settled.remove(role);
+    }
+}
+
 impl Home {
     /// What was last deployed.
     pub fn ledger(&self) -> Result<Ledger, HomeError> {

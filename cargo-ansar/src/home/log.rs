@@ -17,8 +17,12 @@ use crate::host::files::{self, Appender, Error};
 
 /// How large a segment may grow before the next is begun, in bytes.
 pub const SEGMENT: u64 = 1 << 20;
-/// How many segments a role keeps.
-pub const SEGMENTS: usize = 16;
+/// How much a role stores where nothing else is said, in bytes.
+pub const STORAGE: u64 = 16 * SEGMENT;
+/// The least that a role can be told to store.
+pub const LEAST: u64 = 64 << 10;
+/// What is stored is deleted in parts, of which there are so many at least.
+const PARTS: u64 = 16;
 
 /// The time in the name of a segment, UTC.
 const NAME_FORMAT: &str = "%Y-%m-%dT%H-%M-%S%.6f";
@@ -27,14 +31,18 @@ const NAME_FORMAT: &str = "%Y-%m-%dT%H-%M-%S%.6f";
 #[derive(Debug)]
 pub struct Writer {
     folder: PathBuf,
+    /// The most that is stored, give or take what is appended at once.
+    storage: u64,
     segment: Option<Appender>,
 }
 
 impl Writer {
-    /// A writer for the log in `folder`, which is there.
-    pub fn new(folder: PathBuf) -> Self {
+    /// A writer for the log in `folder`, which is there, of at most `storage`
+    /// bytes.
+    pub fn new(folder: PathBuf, storage: u64) -> Self {
         Self {
             folder,
+            storage,
             segment: None,
         }
     }
@@ -43,12 +51,16 @@ impl Writer {
     /// call tries anew.
     pub fn append(&mut self, lines: &[u8], now: Timestamp) -> Result<(), Error> {
         let mut segment = match self.segment.take() {
-            Some(segment) if segment.size() < SEGMENT => segment,
+            Some(segment) if segment.size() < self.segment_size() => segment,
             _ => self.next_segment(now)?,
         };
         segment.append(lines)?;
         self.segment = Some(segment);
         Ok(())
+    }
+
+    fn segment_size(&self) -> u64 {
+        SEGMENT.min(self.storage / PARTS)
     }
 
     /// The newest segment while it has room, or a new one in place of the
@@ -57,7 +69,7 @@ impl Writer {
         let segments = segments(&self.folder)?;
         if let Some(newest) = segments.last() {
             let mut segment = Appender::open(newest)?;
-            if segment.size() < SEGMENT {
+            if segment.size() < self.segment_size() {
                 // A line that a crash tore must not swallow the next one.
                 if !segment.is_whole()? {
                     segment.append(b"\n")?;
@@ -65,9 +77,17 @@ impl Writer {
                 return Ok(segment);
             }
         }
-        let surplus = (segments.len() + 1).saturating_sub(SEGMENTS);
-        for oldest in &segments[..surplus] {
-            files::remove_file(oldest)?;
+        let mut room = self.storage.saturating_sub(self.segment_size());
+        let mut full = false;
+        for segment in segments.iter().rev() {
+            let size = files::stat(segment)?.identity.size;
+            // Nothing older than what was deleted is kept.
+            full = full || size > room;
+            if full {
+                files::remove_file(segment)?;
+            } else {
+                room -= size;
+            }
         }
         Appender::open(&self.folder.join(name(now, segments.last())))
     }
@@ -147,7 +167,7 @@ mod tests {
     fn lines_of_later_writers_follow_those_of_earlier_ones() {
         let folder = tempfile::tempdir().unwrap();
         for second in 0..3 {
-            let mut log = Writer::new(folder.path().to_owned());
+            let mut log = Writer::new(folder.path().to_owned(), STORAGE);
             log.append(format!("a{second}\nb{second}\n").as_bytes(), at(second))
                 .unwrap();
         }
@@ -158,32 +178,55 @@ mod tests {
     #[test]
     fn a_torn_line_does_not_swallow_the_next() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Writer::new(folder.path().to_owned());
+        let mut log = Writer::new(folder.path().to_owned(), STORAGE);
         log.append(b"whole\ntorn", at(0)).unwrap();
-        let mut log = Writer::new(folder.path().to_owned());
+        let mut log = Writer::new(folder.path().to_owned(), STORAGE);
         log.append(b"next\n", at(1)).unwrap();
         assert_eq!(all(folder.path()), ["whole", "torn", "next"]);
     }
 
     #[test]
     fn the_store_is_bounded_and_the_newest_lines_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut log = Writer::new(folder.path().to_owned());
-        let block = "x".repeat(1 << 18) + "\n";
-        let blocks = i64::try_from(SEGMENTS).unwrap() * 8;
-        for second in 0..blocks {
-            log.append(format!("{second} {block}").as_bytes(), at(second))
-                .unwrap();
+        for storage in [STORAGE, 10 * LEAST, LEAST] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut log = Writer::new(folder.path().to_owned(), storage);
+            let block = "x".repeat(usize::try_from(storage / PARTS / 4).unwrap()) + "\n";
+            let blocks = i64::try_from(PARTS * 8).unwrap();
+            for second in 0..blocks {
+                log.append(format!("{second} {block}").as_bytes(), at(second))
+                    .unwrap();
+            }
+            let sizes = segments(folder.path()).unwrap().into_iter();
+            let stored: u64 = sizes
+                .map(|segment| files::stat(&segment).unwrap().identity.size)
+                .sum();
+            assert!(
+                (storage * 3 / 4..storage + storage / PARTS).contains(&stored),
+                "{stored} of {storage}"
+            );
+            let last = last_lines(folder.path(), 1 << 19, 1, |_| true).unwrap();
+            assert!(last[0].starts_with(&format!("{} x", blocks - 1)));
         }
-        assert_eq!(segments(folder.path()).unwrap().len(), SEGMENTS);
-        let last = last_lines(folder.path(), 1 << 19, 1, |_| true).unwrap();
-        assert!(last[0].starts_with(&format!("{} x", blocks - 1)));
+    }
+
+    #[test]
+    fn a_bound_that_was_lowered_holds_from_the_next_segment_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = "x".repeat(4000) + "\n";
+        for (storage, first) in [(STORAGE, 0), (LEAST, 1000)] {
+            let mut log = Writer::new(folder.path().to_owned(), storage);
+            for second in first..first + 300 {
+                log.append(line.as_bytes(), at(second)).unwrap();
+            }
+        }
+        let stored: usize = all(folder.path()).iter().map(|line| line.len() + 1).sum();
+        assert!(stored <= usize::try_from(LEAST).unwrap() + 4096, "{stored}");
     }
 
     #[test]
     fn a_reach_shorter_than_the_log_gives_whole_lines_only() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Writer::new(folder.path().to_owned());
+        let mut log = Writer::new(folder.path().to_owned(), STORAGE);
         log.append(b"first\nsecond\nthird\n", at(0)).unwrap();
         assert_eq!(
             last_lines(folder.path(), 10, 9, |_| true).unwrap(),

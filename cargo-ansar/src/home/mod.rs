@@ -1,9 +1,10 @@
 //! A home on disk: what stands where, and what it says.
 //!
 //! Owns the layout of a home, its own file, its locks, and through its modules
-//! the marks of engines ([`engine`]), the properties of roles ([`entry`]), their
-//! starts and ends ([`history`]), what was last deployed ([`ledger`]) and the
-//! stored logs ([`log`]). Does not know how anything comes to be
+//! the marks of engines ([`engine`]), what is known of roles ([`entry`]), the
+//! table of their properties ([`property`]), their starts and ends
+//! ([`history`]), what was last deployed ([`ledger`]) and the stored logs
+//! ([`log`]). Does not know how anything comes to be
 //! deployed, or runs.
 
 pub mod engine;
@@ -11,6 +12,7 @@ pub mod entry;
 pub mod history;
 pub mod ledger;
 pub mod log;
+pub mod property;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -110,9 +112,6 @@ pub enum HomeError {
     /// Roles run that must not.
     #[error("{}", running(.0))]
     Running(Vec<(RoleName, String)>),
-    /// There is no role by this name.
-    #[error("no role `{0}`")]
-    NoRole(RoleName),
     /// A role by this name is there.
     #[error("role `{0}` exists already")]
     RoleExists(RoleName),
@@ -128,8 +127,15 @@ fn running(roles: &[(RoleName, String)]) -> String {
     format!("already running: {}", names.join(", "))
 }
 
+/// A home of this version beside one of another.
+fn beside(root: &Path) -> PathBuf {
+    let mut name = root.file_name().unwrap_or_default().to_owned();
+    name.push(format!("-v{VERSION}"));
+    root.with_file_name(name)
+}
+
 /// A path as a word for the shell.
-fn word(path: &Path) -> String {
+pub fn word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+@,:=".contains(c);
     if text.chars().all(plain) {
@@ -161,10 +167,11 @@ impl HomeError {
                 }
                 _ => "put it right, or remove it".to_owned(),
             }),
-            Self::RoleExists(_) | Self::NoRole(_) => {
-                Some("see all roles with `cargo ansar list`".to_owned())
-            }
-            Self::Newer { .. } => Some("update with `cargo install cargo-ansar`".to_owned()),
+            Self::RoleExists(_) => Some("see all roles with `cargo ansar list`".to_owned()),
+            Self::Newer { path, .. } => Some(format!(
+                "use the `cargo ansar` that made it, or make another with `cargo ansar create {}`",
+                word(&beside(path.parent().unwrap_or(path)))
+            )),
             Self::Running(_) => {
                 Some("wait for that command, or have it stopped first with `-f`".to_owned())
             }
@@ -367,6 +374,13 @@ impl Home {
         Ok(names
             .filter_map(|name| name.to_str()?.parse().ok())
             .collect())
+    }
+
+    /// Removes the lock of a role that is no more, which the caller holds.
+    pub fn remove_lock(&self, role: &RoleName) -> Result<(), HomeError> {
+        Ok(files::remove_file(
+            &self.area(Area::Lock).join(role.as_str()),
+        )?)
     }
 
     /// Takes the right to run roles, waiting while others have it.

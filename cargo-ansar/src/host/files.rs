@@ -277,13 +277,23 @@ pub fn sync(path: &Path) -> Result<(), Error> {
 ///
 /// One that exists keeps its permissions.
 pub fn make_private_folders(path: &Path) -> Result<(), Error> {
+    make_folders(path, PRIVATE_FOLDER)
+}
+
+/// Makes a folder and those above it, each that is new for everybody to read,
+/// as far as the umask goes.
+pub fn make_public_folders(path: &Path) -> Result<(), Error> {
+    make_folders(path, 0o777)
+}
+
+fn make_folders(path: &Path, mode: u32) -> Result<(), Error> {
     // Asking is cheap, and making one that is there writes to what holds it.
     if path.is_dir() {
         return Ok(());
     }
     DirBuilder::new()
         .recursive(true)
-        .mode(PRIVATE_FOLDER)
+        .mode(mode)
         .create(path)
         .map_err(|source| Error::MakeFolder {
             path: path.to_owned(),

@@ -30,7 +30,8 @@ pub enum Attempt {
 }
 
 /// Takes a lock if nobody holds it, and leaves `note` in it for others to
-/// read. The file is never removed: whoever waits for it holds it open.
+/// read. Whoever waited for a file that was removed meanwhile locks the one
+/// that is there then.
 pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
     loop {
         let file = open(path)?;

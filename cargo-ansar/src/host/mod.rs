@@ -7,6 +7,7 @@ pub mod cargo;
 pub mod changes;
 pub mod clock;
 pub mod detach;
+pub mod editor;
 pub mod environment;
 pub mod files;
 pub mod gone;

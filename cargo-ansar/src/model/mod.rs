@@ -9,6 +9,7 @@ pub mod description;
 pub mod ending;
 pub mod lapse;
 pub mod name;
+pub mod order;
 pub mod proposal;
 pub mod query;
 pub mod restart;

@@ -48,6 +48,24 @@ pub enum NameError {
     },
 }
 
+impl NameError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Character { name, .. } => {
+                let name: String = name
+                    .chars()
+                    .map(|c| if is_allowed(c) { c } else { '-' })
+                    .collect();
+                let name = name.trim_matches('-');
+                let fits = !name.is_empty() && name.len() <= LONGEST;
+                fits.then(|| format!("did you mean `{name}`?"))
+            }
+            Self::Empty { .. } | Self::Long { .. } => None,
+        }
+    }
+}
+
 /// What a name names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -148,11 +166,14 @@ pub(super) fn is_package_name(name: &str) -> bool {
             .all(|c| c.is_alphanumeric() || c == '-' || c == '_')
 }
 
+fn is_allowed(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
 fn check(kind: Kind, name: &str) -> Result<(), NameError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() {
         Err(NameError::Empty { kind })
-    } else if let Some(found) = name.chars().find(|c| !allowed(*c)) {
+    } else if let Some(found) = name.chars().find(|c| !is_allowed(*c)) {
         let name = name.to_owned();
         Err(NameError::Character { kind, name, found })
     } else if name.len() > LONGEST {
@@ -196,6 +217,15 @@ mod tests {
         }
         let error = ExecutableName::try_from(String::from("../sh")).unwrap_err();
         assert!(error.to_string().starts_with("executable name `../sh`"));
+    }
+
+    #[test]
+    fn a_name_with_a_wrong_character_has_one_that_is_meant() {
+        let hint = |name: &str| name.parse::<RoleName>().unwrap_err().hint();
+        assert_eq!(hint("a/b").as_deref(), Some("did you mean `a-b`?"));
+        assert_eq!(hint("../sh").as_deref(), Some("did you mean `sh`?"));
+        assert_eq!(hint("/"), None);
+        assert_eq!(hint(""), None);
     }
 
     #[test]

@@ -63,7 +63,11 @@ impl RolePattern {
 
     /// Whether the whole name matches.
     pub fn matches(&self, role: &RoleName) -> bool {
-        self.regex.is_match(role.as_str().as_bytes())
+        self.matches_name(role.as_str())
+    }
+
+    fn matches_name(&self, name: &str) -> bool {
+        self.regex.is_match(name.as_bytes())
     }
 
     /// The expression as its author wrote it.
@@ -87,12 +91,25 @@ pub struct RoleSearch {
 }
 
 impl fmt::Display for RoleSearch {
-    /// As a person wrote it, but for the executable: `` `a.*`, `b` ``.
+    /// As a person says it: `` `a.*`, `b` of executable `x` ``.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.patterns.is_empty() {
+        if self.is_all() {
             return f.write_str("the search");
         }
-        f.write_str(&listed(self.patterns.iter().map(RolePattern::as_str)))
+        if self.invert {
+            f.write_str("other than ")?;
+        }
+        if self.patterns.is_empty() && self.invert {
+            f.write_str("all")?;
+        }
+        f.write_str(&listed(self.patterns.iter().map(RolePattern::as_str)))?;
+        match &self.executable {
+            None => Ok(()),
+            Some(name) if self.patterns.is_empty() && !self.invert => {
+                write!(f, "executable `{name}`")
+            }
+            Some(name) => write!(f, " of executable `{name}`"),
+        }
     }
 }
 
@@ -126,12 +143,16 @@ impl RoleSearch {
 
     /// Whether this role of this executable is chosen.
     pub fn matches(&self, role: &RoleName, executable: &ExecutableName) -> bool {
+        self.matches_name(role.as_str(), executable)
+    }
+
+    /// Whether what goes by this name, which need not be a role's, is chosen.
+    pub fn matches_name(&self, name: &str, executable: &ExecutableName) -> bool {
         let narrowed = self
             .executable
             .as_ref()
             .is_none_or(|wanted| wanted == executable);
-        let named =
-            self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(role));
+        let named = self.patterns.is_empty() || self.patterns.iter().any(|p| p.matches_name(name));
         narrowed && named != self.invert
     }
 }
@@ -240,6 +261,27 @@ mod tests {
             assert_eq!(found.join(" "), expected, "{patterns:?} {executable:?}");
         }
         assert!(RoleSearch::all().is_all());
+    }
+
+    #[test]
+    fn a_search_is_told_as_a_person_says_it() {
+        let server: ExecutableName = "server".parse().unwrap();
+        for (patterns, executable, invert, expected) in [
+            (vec![], None, false, "the search"),
+            (vec!["a.*", "b"], None, false, "`a.*`, `b`"),
+            (vec!["a"], None, true, "other than `a`"),
+            (vec![], None, true, "other than all"),
+            (vec![], Some(&server), false, "executable `server`"),
+            (
+                vec!["a"],
+                Some(&server),
+                true,
+                "other than `a` of executable `server`",
+            ),
+        ] {
+            let search = RoleSearch::new(&patterns, executable.cloned(), invert).unwrap();
+            assert_eq!(search.to_string(), expected);
+        }
     }
 
     proptest! {

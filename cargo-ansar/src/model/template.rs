@@ -94,6 +94,7 @@ impl TemplateError {
         match self {
             Self::Unknown { variable, .. } => nearest(variable, Variable::ALL.map(Variable::name))
                 .map(|name| format!("did you mean `{{{name}}}`?")),
+            Self::Name(error) => error.hint(),
             _ => None,
         }
     }
@@ -401,7 +402,7 @@ mod tests {
                 "n {number}",
                 Series::default(),
                 "role name `n 0` holds ` `, expected ASCII letters, digits, `-` and `_` only",
-                None,
+                Some("did you mean `n-0`?"),
             ),
         ] {
             let error = expanded(template, series).unwrap_err();

@@ -1,9 +1,9 @@
 //! `cargo ansar add`: add roles to a home.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::build::{self, Wanted};
 use super::deploy::{self, Sources};
@@ -115,45 +115,25 @@ pub async fn add(
     };
     let accepted = settling.ask(first, &options.executable, &proposal).await?;
     let by_hand = ByHand {
-        settings: chosen(&proposal, &accepted.settings),
+        settings: settle::by_name(&proposal.settings, &proposal.texts, &accepted.settings),
         input: proposal.input.clone(),
-        retry: false,
+        properties: BTreeSet::new(),
     };
-    let entry = Entry {
-        created: clock::now(),
-        executable: options.executable.clone(),
-        origin: Origin::Hand,
-        retry: None,
-        timeout: None,
-        after: Vec::new(),
-        env: BTreeMap::new(),
-        by_hand,
-    };
+    let created = clock::now();
     for role in &roles {
+        let id = environment::unique();
+        let mut entry = Entry::new(id, created, options.executable.clone(), Origin::Hand);
+        entry.by_hand = by_hand.clone();
         // A role is there once its entry is.
         let added = settle::store(&home, role, &accepted)
             .and_then(|_| Ok(home.prepare(role)?))
             .and_then(|()| Ok(home.set_entry(role, &entry)?));
         if let Err(error) = added {
             for role in &roles {
-                let _ = home.remove_entry(role);
+                let _ = home.remove_role(role);
             }
             return Err(error);
         }
     }
     Ok(roles)
-}
-
-/// The settings that were given, with the types that the component found.
-fn chosen(proposal: &Proposal, accepted: &Value) -> Map<String, Value> {
-    let mut chosen = proposal.settings.clone();
-    for (name, _) in &proposal.texts {
-        let field = name.replace('-', "_");
-        for field in [name, &field] {
-            if let Some(value) = accepted.get(field) {
-                chosen.insert(field.clone(), value.clone());
-            }
-        }
-    }
-    chosen
 }

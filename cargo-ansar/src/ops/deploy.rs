@@ -21,8 +21,9 @@ use crate::event::{Events, Kind};
 use crate::home::Home;
 use crate::home::entry::{Entry, Origin};
 use crate::home::ledger::{Ledger, Material};
-use crate::host::clock;
+use crate::home::property;
 use crate::host::files::{self, How};
+use crate::host::{clock, environment};
 use crate::model::description::{DeployMode, Description, RoleSpec};
 use crate::model::name::{ExecutableName, RoleName};
 
@@ -191,21 +192,24 @@ fn plan_roles(entries: &BTreeMap<RoleName, Entry>, description: &Description) ->
 
 /// A role as the description has it; what was set by hand stays.
 fn described(spec: &RoleSpec, was: Option<&Entry>) -> Entry {
-    let by_hand = was.map(|entry| entry.by_hand.clone()).unwrap_or_default();
-    let retry = match was {
-        Some(entry) if by_hand.retry => entry.retry.clone(),
-        _ => spec.retry.clone(),
-    };
-    Entry {
-        created: was.map_or_else(clock::now, |entry| entry.created),
-        executable: spec.executable.clone(),
-        origin: Origin::Manifest,
-        retry,
+    let id = was.and_then(|entry| entry.id.clone());
+    let mut entry = Entry {
+        retry: spec.retry.clone(),
         timeout: spec.timeout.map(|timeout| timeout.as_secs_f64()),
         after: spec.after.clone(),
         env: spec.env.clone(),
-        by_hand,
+        by_hand: was.map(|entry| entry.by_hand.clone()).unwrap_or_default(),
+        ..Entry::new(
+            id.unwrap_or_else(environment::unique),
+            was.map_or_else(clock::now, |entry| entry.created),
+            spec.executable.clone(),
+            Origin::Manifest,
+        )
+    };
+    if let Some(was) = was {
+        property::keep_by_hand(was, &mut entry);
     }
+    entry
 }
 
 /// Puts what was built in place, where its bytes are not there already; the
@@ -400,7 +404,7 @@ mod tests {
         apply_steps(&mut entries, steps);
         let entry = entries.values_mut().next().unwrap();
         entry.by_hand = ByHand {
-            retry: true,
+            properties: ["retry".to_owned()].into(),
             ..ByHand::default()
         };
         entry.retry = Some(ansar_runtime::contract::retry::Retry::default());

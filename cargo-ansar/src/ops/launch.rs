@@ -18,7 +18,6 @@ use crate::host::lock::Lock;
 use crate::host::process::Program;
 use crate::host::{environment, files, limits};
 use crate::model::name::RoleName;
-use crate::model::restart::Restart;
 use crate::supervise::group::Part;
 use crate::supervise::launch::Launch;
 use crate::supervise::restart::Restarting;
@@ -90,7 +89,7 @@ impl Launching {
         // In the foreground somebody watches, and wants to know.
         let restarting = if self.kind == Kind::Start {
             Restarting {
-                restart: Restart::default(),
+                restart: entry.restart.unwrap_or_default(),
                 steps: entry.retry.clone(),
             }
         } else {
@@ -107,6 +106,7 @@ impl Launching {
             restarting,
             lock: Some(lock),
             log: self.home.folder(Area::Logs, role),
+            storage: entry.storage(),
             history: Some(
                 self.home
                     .journal(role, &entry.executable, self.kind, self.writer),

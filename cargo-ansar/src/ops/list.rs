@@ -1,22 +1,49 @@
 //! `cargo ansar list`: the roles of a home.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use ansar_runtime::contract::layout::Area;
 
 use super::Error;
 use super::locate::Places;
 use crate::home::Home;
-use crate::home::entry::Origin;
+use crate::home::entry::{Origin, parent};
 use crate::host::files::{self, Kind};
-use crate::model::name::{ExecutableName, RoleName};
+use crate::model::name::ExecutableName;
 use crate::model::search::RoleSearch;
+
+/// What to list.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// Which roles.
+    pub search: RoleSearch,
+    /// Whether with what they have on disk.
+    pub long: bool,
+    /// Whether with the processes that roles called.
+    pub all: bool,
+}
+
+/// The roles of a home that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The home.
+    pub home: PathBuf,
+    /// The roles, sorted by name.
+    pub roles: Vec<Listed>,
+    /// What all of them together have on disk; where asked for.
+    pub total: Option<Total>,
+}
 
 /// A role, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name.
-    pub role: RoleName,
-    /// What it runs.
-    pub executable: ExecutableName,
+    /// Its name; `PARENT.NAME` where a role called it.
+    pub role: String,
+    /// What it runs, where that is known.
+    pub executable: Option<ExecutableName>,
     /// Whether it is no longer described, and so never run.
     pub retired: bool,
     /// What it has on disk; where asked for.
@@ -32,32 +59,89 @@ pub struct Disk {
     pub bytes: u64,
 }
 
-/// The roles that match, sorted by name.
-pub fn list(places: &Places, search: &RoleSearch, long: bool) -> Result<Vec<Listed>, Error> {
+/// What roles have on disk together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Total {
+    /// How many roles.
+    pub roles: usize,
+    /// How many executables they run.
+    pub executables: usize,
+    /// Their disks.
+    pub disk: Disk,
+}
+
+/// The roles that match. None is fine where nothing was searched for.
+pub fn list(options: &Options) -> Result<Listing, Error> {
+    let Options { places, search, .. } = options;
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
-    let mut listed = Vec::new();
-    for (role, entry) in home.entries()? {
+    let entries = home.entries()?;
+    let mut roles = Vec::new();
+    if options.all {
+        for name in home.sub_roles()? {
+            // What is not known of it is as for the role that called it.
+            let parent = parent(&name).and_then(|parent| entries.get(&parent));
+            if parent.is_some_and(|entry| search.matches_name(&name, &entry.executable)) {
+                roles.push(Listed {
+                    role: name,
+                    executable: None,
+                    retired: false,
+                    disk: None,
+                });
+            }
+        }
+    }
+    let is_empty = entries.is_empty();
+    for (role, entry) in entries {
         if search.matches(&role, &entry.executable) {
-            listed.push(Listed {
-                disk: if long {
-                    Some(disk(&home, &role)?)
-                } else {
-                    None
-                },
-                role,
-                executable: entry.executable,
+            roles.push(Listed {
+                role: role.into(),
+                executable: Some(entry.executable),
                 retired: entry.origin == Origin::Retired,
+                disk: None,
             });
         }
     }
-    Ok(listed)
+    if roles.is_empty() && !search.is_all() {
+        return Err(if is_empty {
+            Error::NoRoles(home.root().to_owned())
+        } else {
+            Error::NoRole(search.clone())
+        });
+    }
+    roles.sort_by(|one, other| one.role.cmp(&other.role));
+    let total = if options.long {
+        Some(measure(&home, &mut roles)?)
+    } else {
+        None
+    };
+    Ok(Listing {
+        home: home.root().to_owned(),
+        roles,
+        total,
+    })
 }
 
-fn disk(home: &Home, role: &RoleName) -> Result<Disk, Error> {
+/// Finds out what roles have on disk.
+fn measure(home: &Home, roles: &mut [Listed]) -> Result<Total, Error> {
+    let mut total = Total::default();
+    let mut executables = BTreeSet::new();
+    for listed in roles {
+        let disk = disk(home, &listed.role)?;
+        total.roles += 1;
+        total.disk.files += disk.files;
+        total.disk.bytes += disk.bytes;
+        executables.extend(listed.executable.clone());
+        listed.disk = Some(disk);
+    }
+    total.executables = executables.len();
+    Ok(total)
+}
+
+fn disk(home: &Home, role: &str) -> Result<Disk, Error> {
     let mut disk = Disk::default();
     for area in [Area::Model, Area::Tmp, Area::Logs] {
-        for walked in files::walk(&home.folder(area, role))?.unwrap_or_default() {
+        for walked in files::walk(&home.area(area).join(role))?.unwrap_or_default() {
             if walked.stat.kind == Kind::File {
                 disk.files += 1;
                 disk.bytes += walked.stat.identity.size;

@@ -5,12 +5,18 @@
 //! typed outcome or the one [`Error`]. It never prints and never exits.
 
 pub mod add;
+mod amend;
 pub mod build;
 pub mod create;
+pub mod delete;
 pub mod deploy;
 pub mod destroy;
+pub mod edit;
+pub mod encoding;
 pub mod engines;
 pub mod folder;
+pub mod get;
+pub mod given;
 pub mod history;
 mod hold;
 pub mod init;
@@ -28,6 +34,7 @@ pub mod stop;
 pub mod supervise;
 pub mod sweep;
 pub mod test;
+pub mod update;
 pub mod with;
 
 use std::collections::BTreeMap;
@@ -45,7 +52,8 @@ use crate::host::files::{self, Error as FilesError};
 use crate::host::interrupts::Interrupt;
 use crate::model::description::DescriptionError;
 use crate::model::ending::Span;
-use crate::model::name::{ExecutableName, RoleName};
+use crate::model::name::{ExecutableName, NameError, RoleName};
+use crate::model::nearest::nearest;
 use crate::model::proposal::ProposalError;
 use crate::model::query::QueryError;
 use crate::model::search::{RoleSearch, SearchError};
@@ -146,8 +154,66 @@ pub enum Error {
         path: PathBuf,
         /// Line, column, and what is wrong there.
         reason: String,
+        /// What it could hold, as JSON.
+        example: Option<&'static str>,
     },
+    /// A file that was named cannot be read.
+    #[error(transparent)]
+    Unreadable(FilesError),
+    /// A text is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// A role that was named does not exist.
+    #[error("no role `{role}`")]
+    NoSuchRole {
+        /// What was asked for.
+        role: RoleName,
+        /// What was meant, perhaps.
+        meant: Option<RoleName>,
+    },
+    /// A role has never been settled.
+    #[error("role `{0}` has no settings yet")]
+    Unsettled(RoleName),
+    /// A role is asked for the input that it does not take.
+    #[error("role `{0}` takes no input")]
+    NoInput(RoleName),
+    /// No setting was given.
+    #[error("no setting to change, expected `--NAME=VALUE`")]
+    NoSetting(RoleName),
+    /// A property is to be set, and to what is not said.
+    #[error("nothing to set `{0}` to, expected its value on stdin")]
+    NothingGiven(&'static str),
+    /// Roles would not start after others.
+    #[error("role `{role}` cannot start after `{after}`: {reason}")]
+    After {
+        /// The role.
+        role: RoleName,
+        /// The role that it would wait for.
+        after: RoleName,
+        /// Why that cannot be.
+        reason: String,
+    },
+    /// What was edited is wrong, and kept.
+    #[error("{path}:{reason}", path = path.display())]
+    Edited {
+        /// Where it is kept.
+        path: PathBuf,
+        /// Line, column, and what is wrong there.
+        reason: String,
+        /// What is edited.
+        property: &'static str,
+        /// Of which role.
+        role: RoleName,
+    },
+    /// The editor did not do what it was for.
+    #[error("editor `{editor}` {reason}", editor = editor.display())]
+    Editor {
+        /// The editor.
+        editor: OsString,
+        /// Why.
+        reason: String,
+    },
+    /// No role that was named exists.
     #[error("no role matches {0}")]
     NoRole(RoleSearch),
     /// There are no roles, where some are needed.
@@ -273,17 +339,43 @@ fn full(error: &Error) -> String {
 
 /// Reads a file that the user named.
 fn read_given<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    decode_given(path, &files::read(path)?)
+    decode_given(path, &files::read(path).map_err(Error::Unreadable)?)
 }
 
 /// Decodes what the user gave: unlike in a file of the home's, what is wrong
 /// in it is the user's to put right.
 fn decode_given<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
-    match from_json::<Envelope<T>>(path, bytes) {
-        Ok(envelope) => Ok(envelope.value),
-        Err(HomeError::Content { path, reason }) => Err(Error::Given { path, reason }),
-        Err(error) => Err(error.into()),
+    from_json::<Envelope<T>>(path, bytes)
+        .map(|envelope| envelope.value)
+        .map_err(|error| of_the_user(error, None))
+}
+
+/// An error in what the user gave, where `example` could stand.
+fn of_the_user(error: HomeError, example: Option<&'static str>) -> Error {
+    match error {
+        HomeError::Content { path, reason } => Error::Given {
+            path,
+            reason,
+            example,
+        },
+        error => error.into(),
     }
+}
+
+/// What a home knows about a role that was named.
+fn known(home: &Home, role: &RoleName) -> Result<Entry, Error> {
+    if let Some(entry) = home.entry(role)? {
+        return Ok(entry);
+    }
+    let roles = home.role_names()?;
+    if roles.is_empty() {
+        return Err(Error::NoRoles(home.root().to_owned()));
+    }
+    let meant = nearest(role.as_str(), roles.iter().map(RoleName::as_str));
+    Err(Error::NoSuchRole {
+        role: role.clone(),
+        meant: meant.and_then(|name| name.parse().ok()),
+    })
 }
 
 /// The roles of a home that match, of which there must be one.
@@ -317,9 +409,10 @@ impl Error {
             }
             Self::NotDescribed(_) => Some("describe them with `cargo ansar init`".to_owned()),
             Self::Proposal { error, .. } => error.hint(),
-            Self::NoExecutable { meant, .. } => {
-                meant.as_ref().map(|name| format!("did you mean `{name}`?"))
-            }
+            Self::NoExecutable { meant, .. } => Some(match meant {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "see what the roles of the home run with `cargo ansar list -l`".to_owned(),
+            }),
             Self::Unaccepted { tip, .. } => tip.clone(),
             Self::NoRoles(_) => Some(
                 "add one with `cargo ansar add EXECUTABLE`, \
@@ -334,6 +427,30 @@ impl Error {
                 )
             }),
             Self::Template(error) => error.hint(),
+            Self::Name(error) => error.hint(),
+            Self::Given { example, .. } => {
+                example.map(|example| format!("it could be `{{\"value\": {example}}}`"))
+            }
+            Self::NoSuchRole { meant, .. } => Some(match meant {
+                Some(role) => format!("did you mean `{role}`? see all with `cargo ansar list`"),
+                None => "see them with `cargo ansar list`".to_owned(),
+            }),
+            Self::Unsettled(_) => {
+                Some("build and deploy what it runs with `cargo ansar test --no-run`".to_owned())
+            }
+            Self::NoInput(role) | Self::NoSetting(role) => Some(format!(
+                "see its settings with `cargo ansar settings {role}`"
+            )),
+            Self::NothingGiven(property) => Some(format!(
+                "name a file with `--encoding-file`, or type it with `cargo ansar edit {property} ROLE`"
+            )),
+            Self::After { .. } => Some("see all roles with `cargo ansar list`".to_owned()),
+            Self::Edited { property, role, .. } => Some(format!(
+                "the text is kept: put it right with `cargo ansar edit {property} {role}`"
+            )),
+            Self::Editor { .. } => {
+                Some("name another with the variable `VISUAL` or `EDITOR`".to_owned())
+            }
             Self::Descriptors { needed, .. } => {
                 Some(format!("allow more with `ulimit -n {needed}`"))
             }

@@ -16,6 +16,7 @@ use ansar_runtime::contract::test::TestReport;
 use super::hold::make_way;
 use super::launch::{Launching, make_room};
 use super::locate::{Places, Workspace};
+use super::set::can_start;
 use super::sweep::sweep;
 use super::{Error, chosen};
 use crate::event::{Events, Kind};
@@ -172,6 +173,8 @@ impl Stage<'_> {
         interrupts: &mut Interrupts,
         events: &Events,
     ) -> Result<engine::Outcome, Error> {
+        // What is set by hand and what is described are checked alone only.
+        can_start(entries)?;
         let _mark = sweep(self.home, events)?;
         make_room(entries.len())?;
         let locks = self.home.lock_roles(entries.keys())?;

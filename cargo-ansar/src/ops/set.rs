@@ -1,59 +1,110 @@
 //! `cargo ansar set`: set a property of roles.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use ansar_runtime::contract::retry::Retry;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
-
+use super::amend::amend;
+use super::given::Given;
 use super::locate::Places;
-use super::{Error, chosen, decode_given, read_given};
+use super::{Error, chosen, of_the_user};
 use crate::home::Home;
+use crate::home::entry::Entry;
+use crate::home::property::{Change, Property};
 use crate::model::name::RoleName;
+use crate::model::order;
 use crate::model::search::RoleSearch;
 
-/// The value of a property, as it is given.
+/// What a property is set to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Encoding {
-    /// In a file.
-    File(PathBuf),
-    /// As a text, which was read from stdin.
-    Text(Vec<u8>),
-    /// None: the property is unset.
+pub enum Value {
+    /// To what is given.
+    Given(Given),
+    /// To nothing.
     NotSet,
 }
 
-/// Sets the retry policy of the roles that match; their names. Nothing changes
-/// where the encoding is wrong or no role matches.
-pub fn set_retry(
+/// Sets a property, which can be set by `change`, of the roles that match;
+/// their names. Nothing changes where the encoding is wrong or no role matches.
+pub fn set(
     places: &Places,
     search: &RoleSearch,
-    encoding: &Encoding,
+    property: &Property,
+    change: &Change,
+    value: &Value,
 ) -> Result<Vec<RoleName>, Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
-    let retry = match encoding {
-        Encoding::NotSet => None,
-        Encoding::File(path) => Some(read_given::<Sound>(&places.folder.join(path))?),
-        Encoding::Text(bytes) => Some(decode_given(Path::new("<stdin>"), bytes)?),
+    let given = match value {
+        Value::NotSet => None,
+        Value::Given(given) => Some((given.path(places), given.bytes(places)?)),
     };
+    let text = given.as_ref().map(|(path, bytes)| (&**path, &**bytes));
     let _lock = home.lock()?;
-    let mut entries = chosen(&home, search, home.entries()?)?;
-    for (role, entry) in &mut entries {
-        entry.retry = retry.as_ref().map(|Sound(retry)| retry.clone());
-        entry.by_hand.retry = true;
-        home.set_entry(role, entry)?;
-    }
-    Ok(entries.into_keys().collect())
+    let all = home.entries()?;
+    let roles = chosen(&home, search, all.clone())?;
+    store(&home, &all, &roles, property, change, text)
 }
 
-/// A policy that makes sense, or an error that says where it does not.
-struct Sound(Retry);
+/// Sets a property of `roles`, which are among `all` of a home whose lock is
+/// held; their names.
+pub(super) fn store(
+    home: &Home,
+    all: &BTreeMap<RoleName, Entry>,
+    roles: &BTreeMap<RoleName, Entry>,
+    property: &Property,
+    change: &Change,
+    text: Option<(&Path, &[u8])>,
+) -> Result<Vec<RoleName>, Error> {
+    let mut changed = roles.clone();
+    for entry in changed.values_mut() {
+        match text {
+            None => change.unset(entry),
+            Some((path, bytes)) => change
+                .set(entry, path, bytes)
+                .map_err(|error| of_the_user(error, Some(change.example)))?,
+        }
+        entry.by_hand.properties.insert(property.name.to_owned());
+    }
+    check_order(all, &changed)?;
+    amend(home, roles, &changed, &BTreeMap::new())?;
+    Ok(changed.into_keys().collect())
+}
 
-impl<'de> Deserialize<'de> for Sound {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let retry = Retry::deserialize(deserializer)?;
-        retry.check().map_err(D::Error::custom)?;
-        Ok(Self(retry))
+/// Whether everybody could start, with `changed` as they are now.
+fn check_order(
+    all: &BTreeMap<RoleName, Entry>,
+    changed: &BTreeMap<RoleName, Entry>,
+) -> Result<(), Error> {
+    for (role, entry) in changed {
+        let was = all.get(role).map(|entry| &entry.after);
+        let unknown = entry.after.iter().find(|after| !all.contains_key(*after));
+        if let Some(after) = unknown.filter(|_| was != Some(&entry.after)) {
+            return Err(Error::After {
+                role: role.clone(),
+                after: after.clone(),
+                reason: "there is no such role".to_owned(),
+            });
+        }
+    }
+    let mut whole = all.clone();
+    whole.extend(changed.clone());
+    can_start(&whole)
+}
+
+/// Whether everybody could start: nobody waits for whoever waits for them.
+pub(super) fn can_start(entries: &BTreeMap<RoleName, Entry>) -> Result<(), Error> {
+    let after = entries.iter();
+    let after = after.map(|(role, entry)| (role.clone(), entry.after.clone()));
+    let Some(cycle) = order::cycle(&after.collect()) else {
+        return Ok(());
+    };
+    let names: Vec<_> = cycle.iter().map(|role| format!("`{role}`")).collect();
+    match cycle.as_slice() {
+        [role, after, ..] => Err(Error::After {
+            role: role.clone(),
+            after: after.clone(),
+            reason: format!("each would wait for the next of {}", names.join(", ")),
+        }),
+        _ => Ok(()),
     }
 }

@@ -82,29 +82,19 @@ pub async fn settle(
         if entry.origin == Origin::Retired || !settling.has_executable(&entry.executable) {
             continue;
         }
-        let spec = settling.spec(role);
-        let proposal = settling.proposal(role, entry, spec)?;
+        let proposal = settling.proposal(role, entry)?;
         let key = settling.key(entry, &proposal, ledger)?;
         let stored = files::is_file(&settling.home.file(Area::Settings, role));
         if !stored || ledger.settled.get(role) != Some(&key) {
             unsettled.push((role, entry, proposal, key));
         }
     }
-    // Many roles that propose the same are asked about once.
-    let mut answers: Vec<(&ExecutableName, Proposal, Accepted)> = Vec::new();
+    let mut answers = Answers::default();
     let mut accepted = Vec::new();
     for (role, entry, proposal, key) in unsettled {
-        let known = answers
-            .iter()
-            .find(|(executable, asked, _)| **executable == entry.executable && *asked == proposal);
-        let answer = match known {
-            Some((_, _, answer)) => answer.clone(),
-            None => {
-                let answer = settling.ask(role, &entry.executable, &proposal).await?;
-                answers.push((&entry.executable, proposal.clone(), answer.clone()));
-                answer
-            }
-        };
+        let answer = answers
+            .ask(settling, role, &entry.executable, proposal)
+            .await?;
         settling.say_hidden(role, entry, ledger);
         accepted.push((role, key, answer));
     }
@@ -116,6 +106,51 @@ pub async fn settle(
         ledger.settled.insert(role.clone(), key);
     }
     Ok(changed)
+}
+
+/// What components answered: where many roles propose the same, one is asked.
+#[derive(Debug, Default)]
+pub(super) struct Answers(Vec<(ExecutableName, Proposal, Accepted)>);
+
+impl Answers {
+    /// [`Settling::ask`], once for each question.
+    pub(super) async fn ask(
+        &mut self,
+        settling: &Settling<'_>,
+        role: &RoleName,
+        executable: &ExecutableName,
+        proposal: Proposal,
+    ) -> Result<Accepted, Error> {
+        let known = self
+            .0
+            .iter()
+            .find(|(asked, question, _)| asked == executable && *question == proposal);
+        if let Some((_, _, answer)) = known {
+            return Ok(answer.clone());
+        }
+        let answer = settling.ask(role, executable, &proposal).await?;
+        self.0.push((executable.clone(), proposal, answer.clone()));
+        Ok(answer)
+    }
+}
+
+/// The settings of `base` and those given by name, with the types that the
+/// component found for them.
+pub(super) fn by_name(
+    base: &Map<String, Value>,
+    texts: &[(String, String)],
+    accepted: &Value,
+) -> Map<String, Value> {
+    let mut settings = base.clone();
+    for (name, _) in texts {
+        let field = name.replace('-', "_");
+        for field in [name, &field] {
+            if let Some(value) = accepted.get(field) {
+                settings.insert(field.clone(), value.clone());
+            }
+        }
+    }
+    settings
 }
 
 /// Writes what a component accepted; whether that changed anything.
@@ -141,7 +176,7 @@ pub fn store(home: &Home, role: &RoleName, accepted: &Accepted) -> Result<bool, 
 }
 
 impl Settling<'_> {
-    fn has_executable(&self, name: &ExecutableName) -> bool {
+    pub(super) fn has_executable(&self, name: &ExecutableName) -> bool {
         files::is_file(&self.home.executable(name))
     }
 
@@ -151,12 +186,8 @@ impl Settling<'_> {
     }
 
     /// Everything that is laid over the component's defaults.
-    fn proposal(
-        &self,
-        role: &RoleName,
-        entry: &Entry,
-        spec: Option<&RoleSpec>,
-    ) -> Result<Proposal, Error> {
+    pub(super) fn proposal(&self, role: &RoleName, entry: &Entry) -> Result<Proposal, Error> {
+        let spec = self.spec(role);
         let mut proposal = Proposal::default();
         if let Some(spec) = spec {
             proposal.settings.extend(spec.settings.clone());

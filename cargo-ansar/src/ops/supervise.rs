@@ -12,8 +12,8 @@ use super::locate::Places;
 use super::sweep::sweep;
 use super::{Error, full};
 use crate::event::Events;
+use crate::home::Home;
 use crate::home::history::Kind;
-use crate::home::{Home, HomeError};
 use crate::host::interrupts::Interrupts;
 use crate::host::{detach, strays};
 use crate::protocol::{Host, Start};
@@ -67,7 +67,10 @@ fn launches(home: &Home, notices: &Path, start: &Start) -> Result<Vec<Launch>, E
     let mut entries = Vec::with_capacity(start.roles.len());
     for role in &start.roles {
         let entry = home.entry(role)?;
-        entries.push(entry.ok_or_else(|| HomeError::NoRole(role.clone()))?);
+        entries.push(entry.ok_or_else(|| Error::NoSuchRole {
+            role: role.clone(),
+            meant: None,
+        })?);
     }
     make_room(start.roles.len())?;
     let locks = home.lock_roles(&start.roles)?;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::Error;
 use super::build;
 use super::hold::make_way;
-use super::locate::Places;
+use super::locate::{Places, Workspace};
 use super::prepare::{Prepared, prepare};
 use super::run::Stage;
 use super::test::tests as pattern_of_tests;
@@ -61,6 +61,28 @@ pub struct Outcome {
     pub interrupted: Option<Interrupt>,
 }
 
+/// Refuses a search that names nothing, before anything is built for it.
+fn check_any(
+    search: &RoleSearch,
+    workspace: Option<&Workspace>,
+    entries: &BTreeMap<RoleName, Entry>,
+) -> Result<(), Error> {
+    let description = workspace.and_then(|workspace| workspace.description.as_ref());
+    let described = description
+        .iter()
+        .flat_map(|description| &description.roles);
+    let by_hand = entries.iter();
+    let by_hand = by_hand.filter(|(_, entry)| entry.origin == Origin::Hand);
+    let mut roles = described
+        .map(|spec| (&spec.name, &spec.executable))
+        .chain(by_hand.map(|(role, entry)| (role, &entry.executable)));
+    if search.is_all() || roles.any(|(role, executable)| search.matches(role, executable)) {
+        Ok(())
+    } else {
+        Err(Error::NoRole(search.clone()))
+    }
+}
+
 /// Brings the operational roles up, runs the command in the foreground once
 /// they are ready, and brings them down when it has ended.
 pub async fn with(
@@ -77,7 +99,7 @@ pub async fn with(
     } = prepare(
         &options.places,
         &options.build,
-        |_, _| Ok(()),
+        |workspace, entries| check_any(&options.search, workspace, entries),
         interrupts,
         events,
     )
@@ -167,6 +189,7 @@ fn errand(
         restarting: Restarting::default(),
         lock: None,
         log: PathBuf::new(),
+        storage: 0,
         history: None,
         foreground: true,
     })

@@ -11,7 +11,6 @@ use crate::event::{Event, Kind, StopReason, Until};
 use crate::model::ending::{Cause, Ending, Span, Success};
 use crate::model::name::RoleName;
 use crate::ops::init;
-use crate::ops::list::Listed;
 use crate::ops::test::{Excerpt, Ran, Which};
 use crate::suite::verdict::{Standing, Verdict};
 
@@ -285,24 +284,6 @@ pub fn roles(names: &[RoleName]) -> String {
     }
 }
 
-/// Shows roles as data.
-pub fn listed(shell: &mut Shell, roles: &[Listed]) {
-    let width = |of: fn(&Listed) -> &str| roles.iter().map(|role| of(role).len()).max();
-    let role_width = width(|listed| listed.role.as_str()).unwrap_or(0);
-    let executable_width = width(|listed| listed.executable.as_str()).unwrap_or(0);
-    for listed in roles {
-        let retired = if listed.retired { " (retired)" } else { "" };
-        let line = match listed.disk {
-            None => format!("{}{retired}", listed.role),
-            Some(disk) => format!(
-                "{:role_width$}  {:executable_width$}  {:>5} files  {:>12} bytes{retired}",
-                listed.role, listed.executable, disk.files, disk.bytes
-            ),
-        };
-        shell.data(&line);
-    }
-}
-
 /// Tells what was described.
 pub fn described(shell: &mut Shell, outcome: &init::Outcome) {
     for skipped in &outcome.skipped {
@@ -337,7 +318,7 @@ pub fn error(shell: &mut Shell, error: &dyn std::error::Error, hint: Option<&str
     }
 }
 
-fn count(number: impl TryInto<u64>, what: &str) -> String {
+pub(super) fn count(number: impl TryInto<u64>, what: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
     let plural = match number {
         1 => "",

@@ -1,10 +1,11 @@
 //! Readers of the event stream, and the one place that prints.
 //!
 //! [`shell`] owns the streams; [`human`] turns events and outcomes into what a
-//! person reads; [`printer`] is the thread on which that happens.
+//! person reads, and [`listing`] what a home holds; [`printer`] is the thread on which that happens.
 
 pub mod background;
 pub mod human;
+pub mod listing;
 pub mod printer;
 pub mod query;
 pub mod shell;

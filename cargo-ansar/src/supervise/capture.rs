@@ -140,7 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::home::log::last_lines;
+    use crate::home::log::{STORAGE, last_lines};
 
     const FORMED: &str = "[00000007] 2023-04-06T01:52:17.317 ^ <00000009>x - hello";
 
@@ -156,7 +156,7 @@ mod tests {
                 }
             })
         };
-        let store = Writer::new(folder.path().to_owned());
+        let store = Writer::new(folder.path().to_owned(), STORAGE);
         let mut capture = Capture::new("x-0".parse().unwrap(), store, shown);
         capture.follow(42);
         let now = Timestamp::from_second(1_700_000_000).unwrap();

@@ -176,6 +176,7 @@ struct Role {
     restarting: Restarting,
     lock: Option<Lock>,
     log: PathBuf,
+    storage: u64,
     history: Option<Journal>,
     /// How many attempts it has made, as far as it says so.
     attempts: Option<u32>,
@@ -363,7 +364,7 @@ impl Engine<'_> {
         let process = Process::start(program, Narrative::Piped).await?;
         self.started(member, process.pid(), at);
         let role = &self.roles[member];
-        let store = Writer::new(role.log.clone());
+        let store = Writer::new(role.log.clone(), role.storage);
         let mut capture = Capture::new(role.name.clone(), store, self.shown);
         capture.follow(process.pid());
         let life = Life {
@@ -663,6 +664,7 @@ impl Role {
             restarting: launch.restarting,
             lock: launch.lock,
             log: launch.log,
+            storage: launch.storage,
             foreground: launch.foreground,
             group: None,
             since: clock::now(),

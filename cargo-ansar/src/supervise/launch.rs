@@ -37,6 +37,8 @@ pub struct Launch {
     pub lock: Option<Lock>,
     /// The folder of its log.
     pub log: PathBuf,
+    /// The most that is stored of its log, in bytes.
+    pub storage: u64,
     /// Where its starts and its ends are written down; nowhere for what is no
     /// role.
     pub history: Option<Journal>,

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let world = World::new();
     facts(&world);
     println!(
-        "{:<12} {:>10} {:>10} {:>7} {:>8}",
+        "{:<14} {:>10} {:>10} {:>7} {:>8}",
         "row", "ours", "yardstick", "ratio", "budget"
     );
     let mut missed = false;
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
                 missed |= !judged.is_met();
                 print(row.name, &judged);
             }
-            None => println!("{:<12} skipped: its yardstick is not installed", row.name),
+            None => println!("{:<14} skipped: its yardstick is not installed", row.name),
         }
     }
     ExitCode::from(u8::from(missed))
@@ -60,7 +60,7 @@ fn print(name: &str, judged: &Judged) {
     } = judged;
     let verdict = if judged.is_met() { "ok" } else { "MISSED" };
     println!(
-        "{name:<12} {ours:>7.1} {unit} {yardstick:>7.1} {unit} {ratio:>7.3} {budget:>8.2} {verdict}"
+        "{name:<14} {ours:>7.1} {unit} {yardstick:>7.1} {unit} {ratio:>7.3} {budget:>8.2} {verdict}"
     );
 }
 

@@ -23,7 +23,13 @@ pub(crate) const ROWS: &[Row] = &[
     row("loop-500", |world| Some(unchanged_loop(world, MANY))),
     row("roles-500", |world| Some(roles(world))),
     row("tests-500", one_check_tests),
-    row("quiet", |world| Some(quiet(world))),
+    row("quiet", |world| Some(quiet(world, &["list"]))),
+    row("quiet-get", |world| {
+        Some(quiet(world, &["get", "retry", "test-7"]))
+    }),
+    row("quiet-settings", |world| {
+        Some(quiet(world, &["settings", "test-7"]))
+    }),
     row("memory", |world| Some(memory(world))),
     row("ladder", |world| Some(ladder(world))),
     row("stubborn", |world| Some(stubborn(world))),
@@ -117,9 +123,9 @@ fn one_check_tests(world: &World) -> Option<Judged> {
 }
 
 /// A command that neither builds nor waits.
-fn quiet(world: &World) -> Judged {
+fn quiet(world: &World, words: &[&str]) -> Judged {
     let home = world.make_home("quiet", &same("noop", 40));
-    let ours = || timed(|| run(world.ansar(&home).arg("list")));
+    let ours = || timed(|| run(world.ansar(&home).args(words)));
     let cargo = || timed(|| run(world.program(world.cargo()).arg("--version")));
     interleaved(MANY_PAIRS, 1.5, ours, cargo)
 }

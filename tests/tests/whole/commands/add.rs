@@ -221,7 +221,7 @@ fn what_the_component_refuses_is_named_and_changes_nothing() {
         (
             &["snooze", "--settings-file=field.json"],
             103,
-            "/field.json: unknown setting `secs`, expected `seconds`",
+            "/field.json:2:8: unknown setting `secs`, expected `seconds`",
         ),
         (&["snooze", "--settings-file=list.json"], 2, "/list.json:1:"),
         (
@@ -231,7 +231,7 @@ fn what_the_component_refuses_is_named_and_changes_nothing() {
         ),
         (
             &["snooze", "--settings-file=none.json"],
-            96,
+            2,
             "failed to read `",
         ),
         (&["talks", "--input-file=topic.json"], 103, "/topic.json:2:"),
@@ -239,6 +239,11 @@ fn what_the_component_refuses_is_named_and_changes_nothing() {
             &["noop", "x", "--input-file=topic.json"],
             103,
             "this component takes no input",
+        ),
+        (
+            &["snooze", "--seconds", "1"],
+            2,
+            "`--seconds` is no flag, and a setting is given as `--seconds=VALUE`",
         ),
         (
             &["snooze", "--", "seconds=1"],

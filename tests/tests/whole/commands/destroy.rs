@@ -41,7 +41,7 @@ fn force_stops_what_runs_first() {
     assert!(!sandbox.path().join(".ansar-home").exists());
     for (role, run) in runs {
         let output = run.wait();
-        assert_eq!(ends(output.code(143)), pairs(&[(role, ABORTED)]));
+        assert_eq!(ends(output.success()), pairs(&[(role, ABORTED)]));
     }
 }
 

@@ -146,7 +146,10 @@ fn a_folder_where_a_file_belongs_is_named() {
 #[test]
 fn a_home_without_roles_says_how_to_add_one() {
     let sandbox = with_roles(&[]);
-    sandbox.ansar(["list"]).run().success().stdout_is("");
+    let list = sandbox.ansar(["list"]).run();
+    list.success()
+        .stdout_is("")
+        .stderr_has("Listed no roles of home `");
     for command in [&["run"][..], &["run", "x"], &["set", "retry", "--not-set"]] {
         let empty = sandbox.ansar(command).run();
         empty

@@ -19,13 +19,11 @@ fn roles_are_listed_bytewise_and_searched_by_their_whole_names() {
         ["noop-0", "snooze-0", "test-10", "test-9", "zombie-0"]
     );
     for (search, expected) in [
-        (&["test"][..], ""),
-        (&["test-.*"], "test-10\ntest-9\n"),
+        (&["test-.*"][..], "test-10\ntest-9\n"),
         (&["noop-0", "zombie.*"], "noop-0\nzombie-0\n"),
         (&["-i", "test-.*", "noop-0"], "snooze-0\nzombie-0\n"),
         (&["--executable", "snooze"], "snooze-0\ntest-10\ntest-9\n"),
         (&["--executable=snooze", "-i", "test.*"], "snooze-0\n"),
-        (&["--executable=none"], ""),
     ] {
         let list = sandbox.ansar(["list"]).args(search).run();
         list.success()
@@ -33,6 +31,18 @@ fn roles_are_listed_bytewise_and_searched_by_their_whole_names() {
             .check(list.stderr.is_empty(), || {
                 "expected nothing on stderr".to_owned()
             });
+    }
+    for (search, told) in [
+        (&["test"][..], "`test`"),
+        (&["--executable=none"], "executable `none`"),
+        (&["-i", ".*"], "other than `.*`"),
+    ] {
+        let none = sandbox.ansar(["list"]).args(search).run();
+        none.code(2)
+            .stdout_is("")
+            .stderr_has(&format!("error: no role matches {told}\n"));
+        let all = super::hinted(&sandbox, &none).run();
+        assert_eq!(all.success().stdout.lines().count(), 5);
     }
     let wrong = sandbox.ansar(["list", "a("]).run();
     wrong.code(2).stderr_has("`a(` is no regular expression");
@@ -51,8 +61,34 @@ fn the_long_listing_has_executables_and_sizes() {
     let lines: Vec<_> = long.success().stdout.lines().map(fields).collect();
     assert_eq!(lines[0], ["test-10", "snooze", "0", "files", "0", "bytes"]);
     assert_eq!(lines[1], ["test-9", "snooze", "1", "files", "5", "bytes"]);
+    let sums = ["2", "roles", "1", "executable", "1", "files", "5", "bytes"];
+    assert_eq!(lines[2], sums);
+    assert_eq!(lines.len(), 3);
     let same = sandbox.ansar(["list", "--long-listing", "test-.*"]).run();
     same.success().stdout_is(&long.stdout);
+}
+
+#[test]
+fn what_roles_called_is_listed_where_it_is_asked_for() {
+    let sandbox = crowd();
+    sandbox.write(".ansar-home/model/snooze-0.nap/data", "123");
+    sandbox.write(".ansar-home/tmp/snooze-0.nap-1/data", "1");
+    sandbox.write(".ansar-home/model/nobody-0.nap/data", "1");
+    let all = sandbox.ansar(["list", "--all-roles", "snooze.*"]).run();
+    all.success()
+        .stdout_is("snooze-0\nsnooze-0.nap\nsnooze-0.nap-1\n");
+    let long = sandbox.ansar(["list", "-l", "--all-roles", ".*nap"]).run();
+    let fields = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<_> = long.success().stdout.lines().map(fields).collect();
+    assert_eq!(
+        lines,
+        [
+            "snooze-0.nap - 1 files 3 bytes",
+            "1 role 0 executables 1 files 3 bytes"
+        ]
+    );
+    let without = sandbox.ansar(["list", "snooze.*"]).run();
+    without.success().stdout_is("snooze-0\n");
 }
 
 #[test]
@@ -95,5 +131,10 @@ fn a_reader_that_leaves_is_no_failure_and_a_full_disk_is() {
     );
     let full = sandbox.ansar(["list"]).redirected(">/dev/full").run();
     full.code(110)
+        .stderr_has("failed to write to stdout: No space left");
+    sandbox.ansar(["add", "noop"]).run().success();
+    let run = sandbox.ansar(["run", "noop-0"]).redirected(">/dev/full");
+    run.run()
+        .code(110)
         .stderr_has("failed to write to stdout: No space left");
 }

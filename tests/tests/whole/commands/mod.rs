@@ -3,14 +3,20 @@
 mod add;
 mod calls;
 mod create;
+mod delete;
 mod destroy;
+mod encoding;
 mod help;
 mod home;
 mod init;
 mod list;
+mod property;
 mod query;
+mod refusals;
 mod retry;
 mod run;
+mod shells;
+mod update;
 
 use serde_json::Value;
 use tests::{Output, Program, Sandbox, executable};

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::{SEGMENT, Writer};
+use super::super::{SEGMENT, STORAGE, Writer};
 use super::*;
 use crate::host::files;
 
@@ -30,7 +30,7 @@ fn read(folder: &Path, from: i64) -> (Vec<String>, u64) {
 #[test]
 fn a_record_is_a_line_and_those_of_its_process_that_continue_it() {
     let folder = tempfile::tempdir().unwrap();
-    let mut log = Writer::new(folder.path().to_owned());
+    let mut log = Writer::new(folder.path().to_owned(), STORAGE);
     let lines = [
         line(1, 0, '^', "one"),
         line(1, 0, '|', "goes on"),
@@ -48,7 +48,7 @@ fn what_a_crash_tore_is_passed_over_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let whole = line(1, 0, '^', "whole");
     for torn in ["[0000", "[00000001] 2023-11-14T22:13:20.0"] {
-        let mut log = Writer::new(folder.path().to_owned());
+        let mut log = Writer::new(folder.path().to_owned(), STORAGE);
         log.append(format!("{whole}{torn}").as_bytes(), at(0))
             .unwrap();
     }
@@ -64,7 +64,7 @@ fn a_reader_goes_on_where_the_writer_does() {
     let mut reader = Reader::open(&role, at(0)).unwrap();
     assert_eq!(reader.peek().unwrap(), None);
     files::make_private_folders(&role).unwrap();
-    let mut log = Writer::new(role);
+    let mut log = Writer::new(role, STORAGE);
     let filler = "x".repeat(1 << 19);
     for number in 0..9 {
         log.append(line(1, number, '^', &filler).as_bytes(), at(number))
@@ -88,7 +88,7 @@ proptest! {
         from in 0.0..1.2_f64,
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Writer::new(folder.path().to_owned());
+        let mut log = Writer::new(folder.path().to_owned(), STORAGE);
         let (mut now, mut all) = (0, Vec::new());
         let mut latest = 0;
         for (step, length) in steps {

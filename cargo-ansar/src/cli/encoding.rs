@@ -1,0 +1,71 @@
+//! `settings` and `input`: what a role is told, printed or replaced.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Session;
+use super::exit::Exit;
+use crate::ops::encoding::Part;
+use crate::ops::given::Given;
+use crate::ops::{self, Error};
+use crate::report::listing;
+
+/// Arguments of `settings` and `input`.
+#[derive(Debug, Args)]
+pub struct EncodingArgs {
+    /// Whose
+    pub(super) role: String,
+    /// Replace it by what FILE holds; without FILE, or where it is `-`, by what
+    /// stdin holds
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    set_file: Option<PathBuf>,
+}
+
+impl EncodingArgs {
+    /// Whether it is about to change.
+    pub(super) fn replaces(&self) -> bool {
+        self.set_file.is_some()
+    }
+}
+
+impl Session<'_> {
+    pub(super) async fn encoding(&self, part: Part, args: &EncodingArgs) -> Result<Exit, Error> {
+        let role = args.role.parse()?;
+        let Some(file) = &args.set_file else {
+            let value = ops::encoding::show(&self.places, part, &role)?;
+            self.printer
+                .show(move |shell| listing::encoding(shell, &value));
+            return Ok(Exit::Success);
+        };
+        let given = given(file)?;
+        let events = self.printer.events();
+        ops::encoding::replace(&self.places, part, &role, &given, &events).await?;
+        let what = match part {
+            Part::Settings => "settings",
+            Part::Input => "input",
+        };
+        self.tell("Set", format!("{what} of role `{role}`"));
+        Ok(Exit::Success)
+    }
+}
+
+/// What a path that was given stands for: `-` is stdin.
+pub(super) fn given(path: &Path) -> Result<Given, Error> {
+    if path.as_os_str() == "-" {
+        Ok(Given::Stdin(stdin()?))
+    } else {
+        Ok(Given::File(path.to_owned()))
+    }
+}
+
+/// Everything on stdin.
+pub(super) fn stdin() -> Result<Vec<u8>, Error> {
+    let mut text = Vec::new();
+    let read = io::stdin().lock().read_to_end(&mut text);
+    read.map(|_| text).map_err(|source| Error::System {
+        what: "read stdin",
+        source,
+    })
+}

@@ -1,0 +1,64 @@
+//! `man`: a manual page for each command.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap_mangen::Man;
+
+use super::exit::Exit;
+use super::{Session, command};
+use crate::host::files;
+use crate::ops::Error;
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where: a folder, which is made where it is missing
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+}
+
+/// A page: the name of its file, and what it holds.
+type Page = (String, Vec<u8>);
+
+/// A page for the whole and one for each command, as Cargo names those of its
+/// own commands.
+fn pages() -> std::io::Result<Vec<Page>> {
+    let mut whole = command();
+    whole.build();
+    let named = |command: &clap::Command, name: &str| {
+        let name = name.to_owned();
+        command.clone().name(name.clone()).display_name(name)
+    };
+    let mut commands = vec![named(&whole, "cargo-ansar").bin_name("cargo ansar")];
+    let own = |command: &&clap::Command| command.get_name() != "help";
+    for command in whole.get_subcommands().filter(own) {
+        let name = format!("cargo-ansar-{}", command.get_name());
+        let typed = format!("cargo ansar {}", command.get_name());
+        commands.push(named(command, &name).bin_name(typed));
+    }
+    let page = |command: clap::Command| {
+        let name = format!("{}.1", command.get_name());
+        let mut text = Vec::new();
+        Man::new(command).render(&mut text)?;
+        Ok((name, text))
+    };
+    commands.into_iter().map(page).collect()
+}
+
+impl Session<'_> {
+    pub(super) fn man(&self, args: &ManArgs) -> Result<Exit, Error> {
+        let pages = pages().map_err(|source| Error::System {
+            what: "write a manual page",
+            source,
+        })?;
+        let folder = self.places.folder.join(&args.dir);
+        files::make_public_folders(&folder)?;
+        for (name, text) in &pages {
+            files::replace(&folder.join(name), text, 0o644)?;
+        }
+        let text = format!("{} manual pages to `{}`", pages.len(), folder.display());
+        self.tell("Wrote", text);
+        Ok(Exit::Success)
+    }
+}

@@ -1,0 +1,153 @@
+//! `get`, `set` and `edit`: the properties of roles.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use super::Session;
+use super::encoding::{given, stdin};
+use super::exit::Exit;
+use super::search::SearchArgs;
+use crate::home::property::{Change, PROPERTIES, Property};
+use crate::ops::given::Given;
+use crate::ops::set::Value;
+use crate::ops::{self, Error};
+use crate::report::{human, listing};
+
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+#[command(after_help = table(|_| true))]
+pub struct GetArgs {
+    /// Which property
+    #[arg(value_parser = any(), hide_possible_values = true)]
+    property: &'static Property,
+    /// Of which role
+    role: String,
+}
+
+/// Arguments of `set`.
+#[derive(Debug, Args)]
+#[command(after_help = table(|property| property.change.is_some()))]
+pub struct SetArgs {
+    /// Which property
+    #[arg(value_parser = settable(), hide_possible_values = true)]
+    property: Settable,
+    #[command(flatten)]
+    search: SearchArgs,
+    /// Take its value from FILE instead of stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "not_set")]
+    encoding_file: Option<PathBuf>,
+    /// Unset it
+    #[arg(long)]
+    not_set: bool,
+}
+
+/// Arguments of `edit`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The editor is `VISUAL`, else `EDITOR`, else `vi`. Nothing is set before \
+                        what was saved is known to be right."
+)]
+pub struct EditArgs {
+    /// Which property
+    #[arg(value_parser = settable(), hide_possible_values = true)]
+    property: Settable,
+    /// Of which role
+    role: String,
+}
+
+/// A property that can be set, and how.
+#[derive(Debug, Clone, Copy)]
+struct Settable {
+    property: &'static Property,
+    change: Change,
+}
+
+fn any() -> impl TypedValueParser<Value = &'static Property> {
+    let names = PROPERTIES.iter().map(|property| property.name);
+    PossibleValuesParser::new(names).try_map(|name| found(&name))
+}
+
+fn settable() -> impl TypedValueParser<Value = Settable> {
+    let names = PROPERTIES.iter().map(|property| {
+        // What cannot be set is understood, so that it can be said.
+        PossibleValue::new(property.name).hide(property.change.is_none())
+    });
+    PossibleValuesParser::new(names).try_map(|name| {
+        let property = found(&name)?;
+        match property.change {
+            Some(change) => Ok(Settable { property, change }),
+            None => Err(format!("`{name}` can be read only, with `get {name}`")),
+        }
+    })
+}
+
+fn found(name: &str) -> Result<&'static Property, String> {
+    Property::find(name).ok_or_else(|| format!("no property `{name}`"))
+}
+
+/// The properties, and what each says.
+fn table(shown: fn(&Property) -> bool) -> String {
+    let properties = PROPERTIES.iter().filter(|property| shown(property));
+    let lines: Vec<_> = properties
+        .map(|property| {
+            let example = property.change.map(|change| change.example);
+            let example = example.map_or_else(String::new, |example| {
+                format!(", as in `{{\"value\": {example}}}`")
+            });
+            format!("\n  {:<10} {}{example}", property.name, property.about)
+        })
+        .collect();
+    format!("Properties:{}", lines.concat())
+}
+
+impl SetArgs {
+    fn value(&self) -> Result<Value, Error> {
+        if self.not_set {
+            return Ok(Value::NotSet);
+        }
+        let given = match &self.encoding_file {
+            Some(path) => given(path)?,
+            // Nobody knows that there is something to be typed.
+            None if io::stdin().is_terminal() => {
+                return Err(Error::NothingGiven(self.property.property.name));
+            }
+            None => Given::Stdin(stdin()?),
+        };
+        Ok(Value::Given(given))
+    }
+}
+
+impl Session<'_> {
+    pub(super) fn get(&self, args: &GetArgs) -> Result<Exit, Error> {
+        let value = ops::get::get(&self.places, args.property, &args.role.parse()?)?;
+        self.printer
+            .show(move |shell| listing::encoding(shell, &value));
+        Ok(Exit::Success)
+    }
+
+    pub(super) fn set(&self, args: &SetArgs) -> Result<Exit, Error> {
+        let Settable { property, change } = args.property;
+        let search = args.search.search()?;
+        let roles = ops::set::set(&self.places, &search, property, &change, &args.value()?)?;
+        let text = format!("`{}` of {}", property.name, human::roles(&roles));
+        self.tell("Set", text);
+        Ok(Exit::Success)
+    }
+
+    pub(super) async fn edit(&self, args: &EditArgs) -> Result<Exit, Error> {
+        let Settable { property, change } = args.property;
+        let role = args.role.parse()?;
+        let mut interrupts = self.interrupts()?;
+        let edited =
+            ops::edit::edit(&self.places, property, &change, &role, &mut interrupts).await?;
+        let verb = match edited {
+            ops::edit::Outcome::Set => "Set",
+            ops::edit::Outcome::Unchanged => "Left",
+        };
+        self.tell(verb, format!("`{}` of role `{role}`", property.name));
+        Ok(Exit::Success)
+    }
+}

@@ -1,0 +1,82 @@
+//! `list`, `update` and `delete`: the roles of a home.
+
+use clap::Args;
+
+use super::Session;
+use super::exit::Exit;
+use super::search::SearchArgs;
+use crate::ops::{self, Error};
+use crate::report::{human, listing};
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
+    /// Executables, counts and sizes, too
+    #[arg(short, long)]
+    pub(super) long_listing: bool,
+    /// Processes that roles called, too
+    #[arg(long)]
+    pub(super) all_roles: bool,
+}
+
+/// Arguments of `update`.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "cargo ansar update [OPTIONS] [SEARCH]... --SETTING=VALUE...",
+    after_help = "Any `--name=value` that is no option is a setting of the component, \
+                  and so is everything behind `--`. What runs sees it at its next start."
+)]
+pub struct UpdateArgs {
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
+    #[arg(skip)]
+    pub(super) settings: Vec<(String, String)>,
+}
+
+/// Arguments of `delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
+}
+
+impl Session<'_> {
+    pub(super) fn list(&self, args: &ListArgs) -> Result<Exit, Error> {
+        let listing = ops::list::list(&ops::list::Options {
+            places: self.places.clone(),
+            search: args.search.search()?,
+            long: args.long_listing,
+            all: args.all_roles,
+        })?;
+        self.printer
+            .show(move |shell| listing::listed(shell, &listing));
+        Ok(Exit::Success)
+    }
+
+    pub(super) async fn update(&self, args: &UpdateArgs) -> Result<Exit, Error> {
+        let options = ops::update::Options {
+            places: self.places.clone(),
+            search: args.search.search()?,
+            settings: args.settings.clone(),
+        };
+        let roles = ops::update::update(&options, &self.printer.events()).await?;
+        self.tell("Updated", human::roles(&roles));
+        Ok(Exit::Success)
+    }
+
+    pub(super) async fn delete(&self, args: &DeleteArgs) -> Result<Exit, Error> {
+        let deleted = ops::delete::delete(
+            &self.places,
+            &args.search.search()?,
+            self.force,
+            &mut self.interrupts()?,
+            &self.printer.events(),
+        )
+        .await?;
+        self.printer
+            .show(move |shell| listing::deleted(shell, &deleted));
+        Ok(Exit::Success)
+    }
+}

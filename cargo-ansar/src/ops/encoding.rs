@@ -1,0 +1,148 @@
+//! `cargo ansar settings` and `cargo ansar input`: what a role is told, as a
+//! whole.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::message::Envelope;
+use serde_json::Value;
+
+use super::amend::amend;
+use super::given::{Given, STDIN};
+use super::locate::{Places, Workspace};
+use super::settle::{Proposal, Settling};
+use super::{Error, decode_given, known};
+use crate::event::Events;
+use crate::home::{Home, read_json};
+use crate::host::{environment, files};
+use crate::model::name::RoleName;
+
+/// One of the two things that a role is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// How it does its work.
+    Settings,
+    /// What it works on.
+    Input,
+}
+
+impl Part {
+    fn area(self) -> Area {
+        match self {
+            Self::Settings => Area::Settings,
+            Self::Input => Area::Input,
+        }
+    }
+}
+
+/// What a role is told now.
+pub fn show(places: &Places, part: Part, role: &RoleName) -> Result<Value, Error> {
+    let workspace = places.workspace()?;
+    let home = Home::open(&places.home(workspace.as_ref()))?;
+    known(&home, role)?;
+    let stored = |area| read_json::<Envelope<Value>>(&home.file(area, role));
+    if let Some(envelope) = stored(part.area())? {
+        return Ok(envelope.value);
+    }
+    if part == Part::Input && stored(Area::Settings)?.is_some() {
+        return Err(Error::NoInput(role.clone()));
+    }
+    Err(Error::Unsettled(role.clone()))
+}
+
+/// Replaces what a role was told by hand; what is not given comes from where
+/// it came from before that. The component itself checks it, and nothing
+/// changes where it is wrong.
+pub async fn replace(
+    places: &Places,
+    part: Part,
+    role: &RoleName,
+    given: &Given,
+    events: &Events,
+) -> Result<(), Error> {
+    let workspace = places.workspace()?;
+    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let _lock = home.lock()?;
+    let was = known(&home, role)?;
+    let mut entry = was.clone();
+    let path = given.path(places);
+    let bytes = given.bytes(places)?;
+    let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
+    let settling = Settling {
+        home: &home,
+        workspace: workspace.as_ref(),
+        snapshot: snapshot.as_deref(),
+        events,
+    };
+    if !settling.has_executable(&entry.executable) {
+        return Err(Error::Unsettled(role.clone()));
+    }
+    // The text alone first: the component says where in it something is wrong.
+    let file = match given {
+        Given::File(_) => ForComponent::Named(path.clone()),
+        Given::Stdin(bytes) => ForComponent::made(&home, bytes)?,
+    };
+    let mut alone = Proposal::default();
+    match part {
+        Part::Settings => {
+            alone.settings = decode_given(&path, &bytes)?;
+            alone.settings_file = Some(file.path());
+            entry.by_hand.settings = alone.settings.clone();
+        }
+        Part::Input => {
+            alone.input = Some(decode_given(&path, &bytes)?);
+            alone.input_file = Some(file.path());
+            entry.by_hand.input.clone_from(&alone.input);
+        }
+    }
+    let mut accepted = settling
+        .ask(role, &entry.executable, &alone)
+        .await
+        .map_err(|error| file.unname(error))?;
+    let whole = settling.proposal(role, &entry)?;
+    if whole.settings != alone.settings || whole.input != alone.input {
+        accepted = settling.ask(role, &entry.executable, &whole).await?;
+    }
+    let one = |entry| BTreeMap::from([(role.clone(), entry)]);
+    let accepted = BTreeMap::from([(role.clone(), accepted)]);
+    amend(&home, &one(was), &one(entry), &accepted)
+}
+
+/// The file that a component is shown: the user's own, or one that is gone
+/// afterwards.
+enum ForComponent {
+    Named(PathBuf),
+    Made(PathBuf),
+}
+
+impl ForComponent {
+    fn made(home: &Home, bytes: &[u8]) -> Result<Self, Error> {
+        let name = format!("{}.given.json", environment::pid());
+        let made = Self::Made(home.engines().join(name));
+        files::replace(&made.path(), bytes, 0o600)?;
+        Ok(made)
+    }
+
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Named(path) | Self::Made(path) => path.clone(),
+        }
+    }
+
+    /// Takes a name that the user never saw out of what a component says.
+    fn unname(&self, mut error: Error) -> Error {
+        if let (Self::Made(path), Error::Unaccepted { reason, .. }) = (self, &mut error) {
+            *reason = reason.replace(&path.display().to_string(), STDIN);
+        }
+        error
+    }
+}
+
+impl Drop for ForComponent {
+    fn drop(&mut self) {
+        if let Self::Made(path) = self {
+            let _ = files::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! `cargo ansar get`: a property of a role.
+
+use serde_json::Value;
+
+use super::locate::Places;
+use super::{Error, known};
+use crate::home::Home;
+use crate::home::property::Property;
+use crate::model::name::RoleName;
+
+/// The value of a property; `null` where it is not set.
+pub fn get(places: &Places, property: &Property, role: &RoleName) -> Result<Value, Error> {
+    let workspace = places.workspace()?;
+    let home = Home::open(&places.home(workspace.as_ref()))?;
+    Ok(property.value(&known(&home, role)?))
+}

@@ -1,0 +1,60 @@
+//! `cargo ansar update`: change settings of roles that are there.
+
+use std::collections::BTreeMap;
+
+use super::amend::amend;
+use super::locate::{Places, Workspace};
+use super::settle::{self, Answers, Settling};
+use super::{Error, chosen};
+use crate::event::Events;
+use crate::home::Home;
+use crate::model::name::RoleName;
+use crate::model::search::RoleSearch;
+
+/// What to change.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// Of which roles.
+    pub search: RoleSearch,
+    /// The settings, by name, as texts.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Changes settings of the roles that match, all or none; their names. Each
+/// component checks its own.
+pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>, Error> {
+    let workspace = options.places.workspace()?;
+    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let _lock = home.lock()?;
+    let was = chosen(&home, &options.search, home.entries()?)?;
+    if let (Some(first), true) = (was.keys().next(), options.settings.is_empty()) {
+        return Err(Error::NoSetting(first.clone()));
+    }
+    let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
+    let settling = Settling {
+        home: &home,
+        workspace: workspace.as_ref(),
+        snapshot: snapshot.as_deref(),
+        events,
+    };
+    let mut now = was.clone();
+    let mut answers = Answers::default();
+    let mut accepted = BTreeMap::new();
+    for (role, entry) in &mut now {
+        if !settling.has_executable(&entry.executable) {
+            return Err(Error::Unsettled(role.clone()));
+        }
+        let mut proposal = settling.proposal(role, entry)?;
+        proposal.texts.clone_from(&options.settings);
+        let answer = answers
+            .ask(&settling, role, &entry.executable, proposal)
+            .await?;
+        entry.by_hand.settings =
+            settle::by_name(&entry.by_hand.settings, &options.settings, &answer.settings);
+        accepted.insert(role.clone(), answer);
+    }
+    amend(&home, &was, &now, &accepted)?;
+    Ok(now.into_keys().collect())
+}

@@ -1,0 +1,66 @@
+//! What a home holds, as a person reads it.
+
+use ansar_runtime::contract::message::Envelope;
+use serde_json::Value;
+
+use super::human::{count, roles};
+use super::shell::Shell;
+use crate::ops::delete;
+use crate::ops::list::{Disk, Listed, Listing};
+
+/// Shows roles as data: a name a line, or a table with its sums.
+pub fn listed(shell: &mut Shell, listing: &Listing) {
+    if listing.roles.is_empty() {
+        shell.status(
+            "Listed",
+            &format!("no roles of home `{}`", listing.home.display()),
+        );
+    }
+    let mut rows: Vec<(&str, String, Option<Disk>, &str)> = listing.roles.iter().map(row).collect();
+    let sums = listing.total.map(|total| {
+        let roles = count(total.roles, "role");
+        (roles, count(total.executables, "executable"), total.disk)
+    });
+    if let Some((roles, executables, disk)) = &sums {
+        rows.push((roles, executables.clone(), Some(*disk), ""));
+    }
+    let role_width = rows.iter().map(|row| row.0.len()).max().unwrap_or(0);
+    let executable_width = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
+    for (role, executable, disk, retired) in rows {
+        shell.data(&match disk {
+            None => format!("{role}{retired}"),
+            Some(Disk { files, bytes }) => format!(
+                "{role:role_width$}  {executable:executable_width$}  {files:>5} files  \
+                 {bytes:>12} bytes{retired}"
+            ),
+        });
+    }
+}
+
+fn row(listed: &Listed) -> (&str, String, Option<Disk>, &str) {
+    let executable = listed.executable.as_ref();
+    let executable = executable.map_or_else(|| "-".to_owned(), ToString::to_string);
+    let retired = if listed.retired { " (retired)" } else { "" };
+    (&listed.role, executable, listed.disk, retired)
+}
+
+/// Shows an encoding as data, as a file could hold it.
+pub fn encoding(shell: &mut Shell, value: &Value) {
+    // JSON values always have a text.
+    let text = serde_json::to_string_pretty(&Envelope::of(value)).unwrap_or_default();
+    shell.data(&text);
+}
+
+/// Tells what was removed.
+pub fn deleted(shell: &mut Shell, outcome: &delete::Outcome) {
+    shell.status("Deleted", &roles(&outcome.roles));
+    if !outcome.described.is_empty() {
+        shell.warn(&format!(
+            "{} described in `Cargo.toml`, and made again by the next `cargo ansar test`",
+            match outcome.described.as_slice() {
+                [only] => format!("role `{only}` is"),
+                all => format!("{} are", count(all.len(), "role")),
+            }
+        ));
+    }
+}

@@ -1,0 +1,179 @@
+//! `settings` and `input`: what a role is told, printed and replaced.
+
+use serde_json::json;
+use tests::{Sandbox, Workspace};
+
+use super::update::settings;
+use super::{completed, with_home, with_roles};
+
+#[test]
+fn what_is_printed_can_be_given_back() {
+    let sandbox = with_home();
+    let add = ["add", "client", "--port=7", "--host=h"];
+    sandbox.ansar(add).run().success();
+    let printed = sandbox.ansar(["settings", "client-0"]).run();
+    printed
+        .success()
+        .stdout_is("{\n  \"value\": {\n    \"host\": \"h\",\n    \"port\": 7\n  }\n}\n")
+        .check(printed.stderr.is_empty(), || {
+            "expected nothing on stderr".to_owned()
+        });
+    sandbox.write("whole.json", &printed.stdout);
+    let set = sandbox
+        .ansar(["settings", "client-0", "--set-file=whole.json"])
+        .run();
+    set.success()
+        .stdout_is("")
+        .stderr_has("Set settings of role `client-0`");
+    let again = sandbox.ansar(["settings", "client-0"]).run();
+    again.success().stdout_is(&printed.stdout);
+}
+
+#[test]
+fn a_whole_encoding_replaces_what_was_set_before() {
+    let sandbox = with_home();
+    let add = ["add", "client", "--port=7", "--host=h"];
+    sandbox.ansar(add).run().success();
+    sandbox.write("port", r#"{"value": {"port": 8}}"#);
+    let set = ["settings", "--set-file", "port", "client-0"];
+    sandbox.ansar(set).run().success();
+    let expected = json!({"host": "127.0.0.1", "port": 8});
+    assert_eq!(settings(&sandbox, "client-0"), expected);
+    for words in [
+        &["settings", "client-0", "--set-file=-"][..],
+        &["settings", "client-0", "--set-file"],
+    ] {
+        let text = r#"{"value": {"host": "there"}}"#;
+        sandbox.ansar(words).stdin(text).run().success();
+        let expected = json!({"host": "there", "port": 65432});
+        assert_eq!(settings(&sandbox, "client-0"), expected);
+        sandbox.ansar(set).run().success();
+    }
+}
+
+#[test]
+fn the_input_of_a_role_is_what_it_works_on() {
+    let sandbox = with_roles(&["talks"]);
+    let input = sandbox.ansar(["input", "talks-0"]).run();
+    input
+        .success()
+        .stdout_is("{\n  \"value\": \"children\"\n}\n");
+    sandbox.write("many", r#"{"value": "many"}"#);
+    let set = ["input", "talks-0", "--set-file=many"];
+    let set = sandbox.ansar(set).run();
+    set.success().stderr_has("Set input of role `talks-0`");
+    let run = sandbox.ansar(["run"]).run();
+    assert_eq!(completed(run.success())[0].2["failed"], 100);
+    let difference = sandbox.ansar(["input", "talks-0", "--set-file"]);
+    difference
+        .stdin(r#"{"value": "difference"}"#)
+        .run()
+        .success();
+    let input = sandbox.ansar(["input", "talks-0"]).run();
+    assert_eq!(input.success().json()["value"], "difference");
+}
+
+/// Everything that a home holds about a role.
+fn known(sandbox: &Sandbox, role: &str) -> [Option<String>; 3] {
+    ["entry", "settings", "input"].map(|area| {
+        let path = format!(".ansar-home/{area}/{role}.json");
+        std::fs::read_to_string(sandbox.path().join(path)).ok()
+    })
+}
+
+#[test]
+fn a_wrong_encoding_changes_nothing_and_is_named_with_its_place() {
+    let sandbox = with_roles(&["client", "talks", "noop"]);
+    for (words, text, code, expected) in [
+        (
+            ["settings", "client-0"],
+            "{\"value\": {\n\"port\": \"x\"}}",
+            103,
+            ":2:11: field `port`: invalid type",
+        ),
+        (
+            ["settings", "client-0"],
+            "{\"value\": {\"port\": 1,\n \"hots\": \"h\"}}",
+            103,
+            ":2:7: unknown setting `hots`, expected one of `host`, `port`",
+        ),
+        (["settings", "client-0"], "{\"value\": 1}", 2, ":1:11: "),
+        (
+            ["settings", "client-0"],
+            "{\"value\":",
+            2,
+            ":1:9: field `value`: EOF",
+        ),
+        (["settings", "client-0"], "", 2, ":1:0: EOF"),
+        (
+            ["settings", "client-0"],
+            "{\"port\": 1}",
+            2,
+            ":1:7: field `port`: unknown field `port`, expected `value`",
+        ),
+        (
+            ["input", "talks-0"],
+            "{\"value\":\n \"weather\"}",
+            103,
+            ":2:10: field `value`: unknown variant `weather`",
+        ),
+        (
+            ["input", "noop-0"],
+            "{\"value\": 1}",
+            103,
+            "this component takes no input",
+        ),
+        (
+            ["settings", "noop-0"],
+            "{\"value\": {\"x\": 1}}",
+            103,
+            "`x`",
+        ),
+    ] {
+        let before = known(&sandbox, words[1]);
+        sandbox.write("wrong.json", text);
+        let file = sandbox.ansar(words).arg("--set-file=wrong.json").run();
+        let stdin = sandbox.ansar(words).arg("--set-file").stdin(text).run();
+        for (output, name) in [(file, "/scratch/wrong.json"), (stdin, "<stdin>")] {
+            let errors = output.log("error: ");
+            output
+                .code(code)
+                .stdout_is("")
+                .stderr_has(expected)
+                .check(errors.len() == 1, || "expected one error".to_owned());
+            if expected.starts_with(':') {
+                output.stderr_has(&format!("{name}{expected}"));
+            }
+            assert_eq!(known(&sandbox, words[1]), before, "{text}");
+        }
+    }
+    let none = sandbox
+        .ansar(["settings", "client-0", "--set-file=none"])
+        .run();
+    none.code(2).stderr_has("/scratch/none`");
+    assert!(super::tree(&sandbox, ".ansar-home/engine").is_empty());
+}
+
+#[test]
+fn what_was_never_settled_says_what_to_do() {
+    let workspace = Workspace::new();
+    workspace.manifest("[workspace.metadata.ansar.role.test-prints]\nexecutable = \"prints\"\n");
+    workspace.ansar(["test", "--no-run"]).run().success();
+    std::fs::remove_file(
+        workspace
+            .path()
+            .join(".ansar-home/settings/test-prints.json"),
+    )
+    .unwrap();
+    let unsettled = workspace.ansar(["settings", "test-prints"]).run();
+    unsettled
+        .code(96)
+        .stderr_has("role `test-prints` has no settings yet");
+    super::hinted(&workspace, &unsettled).run().success();
+    workspace.ansar(["settings", "test-prints"]).run().success();
+    let input = workspace.ansar(["input", "test-prints"]).run();
+    input
+        .code(2)
+        .stderr_has("error: role `test-prints` takes no input");
+    super::hinted(&workspace, &input).run().success();
+}

@@ -1,0 +1,310 @@
+//! `get`, `set` and `edit`: the properties of roles.
+
+use serde_json::{Value, json};
+use tests::{Sandbox, Workspace};
+
+use super::{hinted, tree, with_roles};
+
+#[track_caller]
+fn get(sandbox: &Sandbox, property: &str, role: &str) -> Value {
+    let output = sandbox.ansar(["get", property, role]).run();
+    output.success().json()["value"].clone()
+}
+
+#[track_caller]
+fn set(sandbox: &Sandbox, words: &[&str], body: &str) {
+    let text = format!("{{\"value\": {body}}}");
+    let output = sandbox.ansar(["set"]).args(words).stdin(&text).run();
+    output.success().stdout_is("");
+}
+
+/// A program that edits a file, by the shell commands that are given.
+fn editor(sandbox: &Sandbox, name: &str, commands: &str) -> String {
+    let path = sandbox.write(name, &format!("#!/bin/sh\n{commands}\n"));
+    sandbox
+        .program("chmod")
+        .arg("+x")
+        .arg(&path)
+        .run()
+        .success();
+    path.display().to_string()
+}
+
+#[test]
+fn every_property_is_printed_and_what_can_be_set_is_given_back() {
+    let sandbox = with_roles(&["client", "noop"]);
+    for (property, body) in [
+        ("retry", r#"{"first_steps": [1.0, 2.0, 4.0]}"#),
+        ("restart", "\"on-failure\""),
+        ("timeout", "30.5"),
+        ("after", "[\"noop-0\"]"),
+        ("env", r#"{"RUST_LOG": "debug"}"#),
+        ("storage", "1048576"),
+    ] {
+        let unset = sandbox.ansar(["get", property, "client-0"]).run();
+        set(&sandbox, &[property, "client-0"], body);
+        let value: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(get(&sandbox, property, "client-0"), value);
+        assert_eq!(
+            get(&sandbox, property, "noop-0"),
+            unset.success().json()["value"]
+        );
+        let back = sandbox.ansar(["get", property, "client-0"]).run();
+        sandbox.write("back", &back.stdout);
+        sandbox
+            .ansar(["set", property, "client-0", "--not-set"])
+            .run()
+            .success();
+        let again = sandbox.ansar(["get", property, "client-0"]).run();
+        again.success().stdout_is(&unset.stdout);
+        sandbox
+            .ansar(["set", property, "client-0", "--encoding-file=back"])
+            .run()
+            .success();
+        assert_eq!(get(&sandbox, property, "client-0"), value);
+        // What is printed of one that is not set can be given, too.
+        let stdin = sandbox.ansar(["set", property, "client-0"]);
+        stdin.stdin(&unset.stdout).run().success();
+        let again = sandbox.ansar(["get", property, "client-0"]).run();
+        again.success().stdout_is(&unset.stdout);
+    }
+    assert_eq!(get(&sandbox, "executable", "client-0"), "client");
+    assert_eq!(get(&sandbox, "origin", "client-0"), "hand");
+    assert_eq!(
+        get(&sandbox, "created", "client-0"),
+        get(&sandbox, "created", "client-0")
+    );
+    assert_ne!(
+        get(&sandbox, "id", "client-0"),
+        get(&sandbox, "id", "noop-0")
+    );
+}
+
+#[test]
+fn what_cannot_be_set_is_said() {
+    let sandbox = with_roles(&["client"]);
+    for property in ["id", "created", "executable", "origin"] {
+        for words in [
+            &["set", property, "client-0", "--not-set"][..],
+            &["edit", property, "client-0"],
+        ] {
+            let wrong = sandbox.ansar(words).run();
+            wrong
+                .code(2)
+                .stderr_has(&format!("`{property}` can be read only"));
+        }
+    }
+    let unknown = sandbox.ansar(["get", "retri", "client-0"]).run();
+    unknown.code(2).stderr_has("'retri'").stderr_has("'retry'");
+    let help = sandbox.ansar(["help", "set"]).run();
+    help.success()
+        .stdout_has("\n  storage    how much of its log is kept")
+        .check(!help.stdout.contains("\n  created "), || {
+            "expected what can be set only".to_owned()
+        });
+}
+
+#[test]
+fn a_wrong_value_changes_nothing_and_shows_a_right_one() {
+    let sandbox = with_roles(&["client", "noop"]);
+    let entry = sandbox.read(".ansar-home/entry/client-0.json");
+    for (property, body, expected, example) in [
+        (
+            "storage",
+            "7",
+            "field `value`: `7`, expected 65536 bytes at least",
+            "16777216",
+        ),
+        ("timeout", "-1", "`-1`, expected seconds", "30.0"),
+        (
+            "restart",
+            "\"daily\"",
+            "expected one of `never`, `on-failure`, `always`",
+            "\"on-failure\"",
+        ),
+        (
+            "env",
+            "{\"ANSAR_ROLE\": \"x\"}",
+            "`ANSAR_ROLE` is set by `cargo ansar` itself",
+            "{\"RUST_LOG\": \"debug\"}",
+        ),
+        (
+            "after",
+            "[\"a/b\"]",
+            "field `value[0]`: role name `a/b` holds `/`",
+            "[\"db-0\"]",
+        ),
+    ] {
+        let text = format!("{{\"value\":\n{body}}}");
+        let wrong = sandbox.ansar(["set", property]).stdin(&text).run();
+        wrong
+            .code(2)
+            .stderr_has("error: <stdin>:2:")
+            .stderr_has(expected)
+            .stderr_has(&format!("hint: it could be `{{\"value\": {example}}}`"));
+        assert_eq!(sandbox.read(".ansar-home/entry/client-0.json"), entry);
+    }
+    for (body, expected) in [
+        (
+            "[\"nobody\"]",
+            "role `client-0` cannot start after `nobody`: there is no such role",
+        ),
+        (
+            "[\"client-0\"]",
+            "each would wait for the next of `client-0`, `client-0`",
+        ),
+    ] {
+        let text = format!("{{\"value\": {body}}}");
+        let wrong = sandbox.ansar(["set", "after", "client-0"]).stdin(&text);
+        let wrong = wrong.run();
+        wrong.code(2).stderr_has(expected);
+        hinted(&sandbox, &wrong).run().success();
+        assert_eq!(sandbox.read(".ansar-home/entry/client-0.json"), entry);
+    }
+    set(&sandbox, &["after", "client-0"], "[\"noop-0\"]");
+    let cycle = sandbox.ansar(["set", "after", "noop-0"]);
+    let cycle = cycle.stdin("{\"value\": [\"client-0\"]}").run();
+    cycle.code(2).stderr_has("`client-0`, `noop-0`, `client-0`");
+}
+
+#[test]
+fn what_a_role_has_set_is_what_it_runs_with() {
+    let sandbox = with_roles(&["talks", "noop", "stubborn"]);
+    set(&sandbox, &["after", "noop-0"], "[\"talks-0\"]");
+    let run = sandbox.ansar(["run", "-v", "noop-0", "talks-0"]).run();
+    let order: Vec<_> = run
+        .success()
+        .log("Started ")
+        .iter()
+        .map(|line| line.contains("talks-0"))
+        .collect();
+    assert_eq!(order, [true, false]);
+    // The log of a role that may store little stays little.
+    set(&sandbox, &["storage", "talks-0"], "65536");
+    sandbox.write("many", r#"{"value": "many"}"#);
+    sandbox
+        .ansar(["input", "talks-0", "--set-file=many"])
+        .run()
+        .success();
+    for _ in 0..4 {
+        sandbox.ansar(["run", "-q", "talks-0"]).run().success();
+    }
+    let stored: u64 = tree(&sandbox, ".ansar-home/logs/talks-0")
+        .iter()
+        .map(|path| sandbox.path().join(path).metadata().unwrap().len())
+        .sum();
+    assert!((1..=65536 + 65536).contains(&stored), "{stored}");
+}
+
+#[test]
+fn what_was_set_by_hand_lasts_over_the_description() {
+    let workspace = Workspace::new();
+    workspace.manifest(
+        "[workspace.metadata.ansar.role.test-prints]\nexecutable = \"prints\"\n\
+         timeout = \"1m\"\nenv = { A = \"1\" }\n",
+    );
+    workspace.ansar(["test", "--no-run"]).run().success();
+    assert_eq!(get(&workspace, "timeout", "test-prints"), 60.0);
+    assert_eq!(get(&workspace, "origin", "test-prints"), "manifest");
+    let id = get(&workspace, "id", "test-prints");
+    set(&workspace, &["timeout"], "5");
+    workspace.ansar(["set", "env", "--not-set"]).run().success();
+    workspace.ansar(["test", "--no-run"]).run().success();
+    assert_eq!(get(&workspace, "timeout", "test-prints"), 5.0);
+    assert_eq!(get(&workspace, "env", "test-prints"), json!({}));
+    assert_eq!(get(&workspace, "id", "test-prints"), id);
+}
+
+#[test]
+fn an_entry_of_the_first_form_is_understood() {
+    let sandbox = with_roles(&["client"]);
+    let entry = r#"{"value": {"created": "2026-01-01T00:00:00Z", "executable": "client",
+        "origin": "hand", "retry": {"first_steps": [1.0]}, "by_hand": {"retry": true}}}"#;
+    sandbox.write(".ansar-home/entry/client-0.json", entry);
+    assert_eq!(get(&sandbox, "retry", "client-0")["first_steps"][0], 1.0);
+    assert_eq!(get(&sandbox, "id", "client-0"), Value::Null);
+    set(&sandbox, &["timeout"], "5");
+    assert_eq!(get(&sandbox, "retry", "client-0")["first_steps"][0], 1.0);
+}
+
+#[test]
+fn a_property_is_edited_and_checked_before_it_is_stored() {
+    let sandbox = with_roles(&["client"]);
+    let change = editor(&sandbox, "change", "sed -i 's/1.0/8.5/' \"$1\"");
+    let edit = || sandbox.ansar(["edit", "retry", "client-0"]);
+    let edited = edit().env("EDITOR", &change).run();
+    edited
+        .success()
+        .stdout_is("")
+        .stderr_has("Set `retry` of role `client-0`");
+    let steps = json!([8.5, 2.0]);
+    assert_eq!(get(&sandbox, "retry", "client-0")["first_steps"], steps);
+
+    let nothing = edit().env("EDITOR", "true").run();
+    nothing
+        .success()
+        .stderr_has("Left `retry` of role `client-0`");
+    // VISUAL comes first, and may have arguments.
+    let arguments = edit()
+        .env("VISUAL", "sed -i s/8.5/9.5/")
+        .env("EDITOR", "false");
+    arguments.run().success();
+    let steps = json!([9.5, 2.0]);
+    assert_eq!(get(&sandbox, "retry", "client-0")["first_steps"], steps);
+    let emptied = editor(&sandbox, "empty", ": > \"$1\"");
+    edit().env("EDITOR", emptied).run().success();
+    assert_eq!(get(&sandbox, "retry", "client-0")["first_steps"], steps);
+    assert_eq!(
+        tree(&sandbox, ".ansar-home/kept"),
+        [".ansar-home/kept/edit"]
+    );
+}
+
+#[test]
+fn a_mistake_in_the_editor_is_named_and_the_text_is_kept() {
+    let sandbox = with_roles(&["client"]);
+    let entry = sandbox.read(".ansar-home/entry/client-0.json");
+    let mistake = editor(&sandbox, "mistake", "sed -i 's/1.0/\"x\"/' \"$1\"");
+    let edit = ["edit", "retry", "client-0"];
+    let wrong = sandbox.ansar(edit).env("EDITOR", mistake).run();
+    wrong
+        .code(2)
+        .stderr_has("/.ansar-home/kept/edit/client-0.retry.json:4:9: field `value.first_steps[0]`")
+        .stderr_has("hint: the text is kept");
+    assert_eq!(sandbox.read(".ansar-home/entry/client-0.json"), entry);
+    // The hint opens the same text again.
+    let mend = "sed -i s/.x./3.5/";
+    let again = hinted(&sandbox, &wrong).env("EDITOR", mend).run();
+    again.success().stderr_has("Set `retry`");
+    let steps = json!([3.5, 2.0]);
+    assert_eq!(get(&sandbox, "retry", "client-0")["first_steps"], steps);
+    assert_eq!(
+        tree(&sandbox, ".ansar-home/kept"),
+        [".ansar-home/kept/edit"]
+    );
+}
+
+#[test]
+fn an_editor_that_fails_sets_nothing() {
+    let sandbox = with_roles(&["client"]);
+    let entry = sandbox.read(".ansar-home/entry/client-0.json");
+    let fails = editor(&sandbox, "fails", "echo garbage > \"$1\"; exit 3");
+    for (editor, expected) in [
+        (
+            "false",
+            "editor `false` ended with code 1, so nothing is set",
+        ),
+        (&*fails, "ended with code 3, so nothing is set"),
+        ("no-such-editor", "editor `no-such-editor` is not there"),
+    ] {
+        let edit = ["edit", "timeout", "client-0"];
+        let edit = sandbox.ansar(edit).env("EDITOR", editor).run();
+        edit.code(96)
+            .stderr_has(expected)
+            .stderr_has("hint: name another");
+        assert_eq!(sandbox.read(".ansar-home/entry/client-0.json"), entry);
+    }
+    let nobody = ["edit", "retry", "nobody"];
+    let nobody = sandbox.ansar(nobody).env("EDITOR", "false").run();
+    nobody.code(2).stderr_has("no role `nobody`");
+}
