@@ -41,14 +41,19 @@ pub struct StatusArgs {
     /// Show processes, times, states, and what they use
     #[arg(short, long)]
     long_listing: bool,
-    /// Wait until the roles have come to this, then show
-    #[arg(long, value_name = "STATE")]
+    /// Wait until the roles have come to this, then show: ready, stopped
+    #[arg(long, value_name = "STATE", hide_possible_values = true)]
     wait: Option<Wait>,
     /// How long to wait at most, as in `30s` [default: as long as it takes]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "wait")]
     timeout: Option<Duration>,
-    /// In which form
-    #[arg(long, value_name = "FORM", default_value = "human")]
+    /// In which form: human, json
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "human",
+        hide_possible_values = true
+    )]
     format: Form,
 }
 

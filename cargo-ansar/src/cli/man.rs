@@ -31,7 +31,7 @@ fn pages() -> std::io::Result<Vec<Page>> {
         command.clone().name(name.clone()).display_name(name)
     };
     let mut commands = vec![named(&whole, "cargo-ansar").bin_name("cargo ansar")];
-    let own = |command: &&clap::Command| command.get_name() != "help";
+    let own = |command: &&clap::Command| command.get_name() != "help" && !command.is_hide_set();
     for command in whole.get_subcommands().filter(own) {
         let name = format!("cargo-ansar-{}", command.get_name());
         let typed = format!("cargo ansar {}", command.get_name());
