@@ -89,6 +89,8 @@ pub enum Reply {
 pub struct Engine {
     /// Its process.
     pub pid: u32,
+    /// The process above it, which ends after it.
+    pub guardian: u32,
     /// Where it lives.
     pub host: Host,
 }
@@ -205,7 +207,7 @@ mod tests {
         for line in [
             json!({"reply": "event", "at": "2023-04-06T01:52:17Z", "event": "ready", "role": "a-0"}),
             json!({"reply": "refused", "reason": "no"}),
-            json!({"reply": "status", "engine": {"pid": 7, "host": "background"}, "roles": [{
+            json!({"reply": "status", "engine": {"pid": 7, "guardian": 6, "host": "background"}, "roles": [{
                 "role": "a-0", "executable": "a", "pid": 8, "since": "2023-04-06T01:52:17Z",
                 "state": "ready", "attempt": 1, "restarts": 0, "lost": 0
             }]}),

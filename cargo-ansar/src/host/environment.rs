@@ -34,6 +34,11 @@ pub fn pid() -> u32 {
     std::process::id()
 }
 
+/// The process id of whoever stands above this command.
+pub fn parent() -> u32 {
+    nix::unistd::getppid().as_raw().unsigned_abs()
+}
+
 /// A name that nothing else has.
 pub fn unique() -> String {
     uuid::Uuid::new_v4().to_string()

@@ -9,8 +9,9 @@ use super::Error;
 use super::sweep::clean;
 use crate::event::{Event, Events, Kind};
 use crate::home::Home;
-use crate::host::signal;
+use crate::host::gone::gone;
 use crate::host::socket::Connection;
+use crate::host::{signal, strays};
 use crate::model::name::RoleName;
 use crate::protocol::{Ask, Engine, Host, Reply, Request, RoleStatus, VERSION};
 
@@ -47,13 +48,13 @@ impl Engines {
     }
 
     /// Where each of `roles` runs that runs at all.
-    fn of(&self, roles: &BTreeSet<&RoleName>) -> Vec<(u32, Vec<RoleName>)> {
+    fn of(&self, roles: &BTreeSet<&RoleName>) -> Vec<(&Running, Vec<RoleName>)> {
         let answering = self.answering.iter();
         answering
             .map(|running| {
                 let own = running.roles.iter().map(|status| &status.role);
                 let own = own.filter(|role| roles.contains(role)).cloned();
-                (running.engine.pid, own.collect::<Vec<_>>())
+                (running, own.collect::<Vec<_>>())
             })
             .filter(|(_, own)| !own.is_empty())
             .collect()
@@ -167,8 +168,11 @@ pub enum Told {
     Happened(Kind),
 }
 
+/// How long an engine may take to end after its last role.
+const ENDING: Duration = Duration::from_secs(5);
+
 /// Stops those of `roles` that run, wherever that is, and waits until they are
-/// gone. Which these were.
+/// gone, and with the last one its engine in the background. Which these were.
 pub async fn stop<'r>(
     home: &Home,
     engines: &Engines,
@@ -177,7 +181,14 @@ pub async fn stop<'r>(
 ) -> Result<BTreeSet<RoleName>, Error> {
     let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
     let mut stopped = BTreeSet::new();
-    for (pid, own) in engines.of(&roles) {
+    for (running, own) in engines.of(&roles) {
+        let Engine {
+            pid,
+            guardian,
+            host,
+        } = running.engine;
+        let ends = host == Host::Background && own.len() == running.roles.len();
+        let started = strays::start_time(guardian);
         stopped.extend(own.iter().cloned());
         let order = Ask::Stop { roles: own };
         ask(home, pid, order, |told| {
@@ -187,6 +198,10 @@ pub async fn stop<'r>(
             Next::Listen
         })
         .await?;
+        if ends && started.is_some() {
+            // It has taken other roles meanwhile, or it ends now.
+            let _ = tokio::time::timeout(ENDING, gone(guardian, started)).await;
+        }
     }
     let mut held = Vec::new();
     for role in roles {

@@ -119,6 +119,7 @@ impl Engine<'_> {
         Reply::Status {
             engine: protocol::Engine {
                 pid: environment::pid(),
+                guardian: environment::parent(),
                 host: self.host,
             },
             roles: running
