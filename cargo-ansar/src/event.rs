@@ -174,6 +174,10 @@ pub enum Kind {
     Lost {
         /// The role.
         role: RoleName,
+        /// How many, since they could be.
+        count: u64,
+        /// Whether lines are stored again, or none follow.
+        is_over: bool,
         /// Why.
         why: String,
     },

@@ -34,6 +34,7 @@ use crate::ops::encoding::Part;
 use crate::ops::{self, Error};
 use crate::report::human;
 use crate::report::printer::Printer;
+use crate::supervise::rescue;
 
 /// Does what the command line says; the whole of `main`.
 pub fn main() -> ExitCode {
@@ -50,7 +51,10 @@ pub fn main() -> ExitCode {
     let guardian = match parsed.command.ground().map(guardian::stand) {
         None => None,
         Some(Ok(Side::Engine(guardian))) => Some(guardian),
-        Some(Ok(Side::Guardian(code))) => return ExitCode::from(code),
+        Some(Ok(Side::Guardian(code))) => {
+            rescue::finish();
+            return ExitCode::from(code);
+        }
         Some(Err(error)) => return fail(&error, Exit::Setup),
     };
     match begin(&parsed, guardian) {

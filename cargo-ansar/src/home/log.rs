@@ -7,6 +7,7 @@
 pub mod head;
 pub mod read;
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::DateTime;
@@ -59,6 +60,31 @@ impl Writer {
         Ok(())
     }
 
+    /// Moves whole lines, which are at the front of `pipe`, from there to the
+    /// end. After an error, says how many bytes were taken from the pipe; whole
+    /// lines of them are stored.
+    pub fn take(
+        &mut self,
+        pipe: impl AsFd,
+        lines: &[u8],
+        now: Timestamp,
+    ) -> Result<(), (usize, Error)> {
+        let mut segment = match self.segment.take() {
+            Some(segment) if segment.size() < self.segment_size() => segment,
+            _ => self.next_segment(now).map_err(|error| (0, error))?,
+        };
+        segment.take(pipe, lines)?;
+        self.segment = Some(segment);
+        Ok(())
+    }
+
+    /// Puts whole lines into a segment of their own, all or none: also where
+    /// somebody else writes to this log by now.
+    pub fn add(&self, lines: &[u8], now: Timestamp) -> Result<(), Error> {
+        let name = name(now, segments(&self.folder)?.last());
+        files::replace(&self.folder.join(name), lines, 0o600)
+    }
+
     fn segment_size(&self) -> u64 {
         SEGMENT.min(self.storage / PARTS)
     }
@@ -78,16 +104,18 @@ impl Writer {
             }
         }
         let mut room = self.storage.saturating_sub(self.segment_size());
-        let mut full = false;
-        for segment in segments.iter().rev() {
-            let size = files::stat(segment)?.identity.size;
-            // Nothing older than what was deleted is kept.
-            full = full || size > room;
-            if full {
-                files::remove_file(segment)?;
-            } else {
-                room -= size;
+        let mut first = segments.len();
+        while first > 0 {
+            let size = files::stat(&segments[first - 1])?.identity.size;
+            if size > room {
+                break;
             }
+            room -= size;
+            first -= 1;
+        }
+        // The oldest first: whoever is killed in between leaves no gap.
+        for oldest in &segments[..first] {
+            files::remove_file(oldest)?;
         }
         Appender::open(&self.folder.join(name(now, segments.last())))
     }

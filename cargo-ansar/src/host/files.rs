@@ -5,6 +5,7 @@
 //! operation failed on which path. Symlinks are never followed below a path
 //! that a caller hands in. Does not know what the files mean.
 
+mod appender;
 mod identity;
 mod reading;
 mod transfer;
@@ -13,9 +14,10 @@ mod walk;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+pub use appender::Appender;
 pub use identity::{Hash, Identity, Kind, SETTLED_AFTER, Stamp, Stat, hash, now_ns, stat};
 pub use reading::Reading;
 pub use transfer::{How, Staged, clear_leftovers, is_alias, leftovers, transfer};
@@ -182,61 +184,6 @@ pub fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, Error> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// A file that grows at its end, for the user alone.
-#[derive(Debug)]
-pub struct Appender {
-    file: File,
-    path: PathBuf,
-    size: u64,
-}
-
-impl Appender {
-    /// Opens a file, made where missing.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let mut options = OpenOptions::new();
-        options.create(true).read(true).append(true).mode(0o600);
-        let opened = options.open(path).and_then(|file| {
-            let size = file.metadata()?.len();
-            Ok(Self {
-                file,
-                path: path.to_owned(),
-                size,
-            })
-        });
-        opened.map_err(|source| Error::Write {
-            path: path.to_owned(),
-            source,
-        })
-    }
-
-    /// How large it is.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Whether its last line has an end, or there is no line.
-    pub fn is_whole(&self) -> Result<bool, Error> {
-        let mut last = [b'\n'];
-        if let Some(at) = self.size.checked_sub(1) {
-            let read = self.file.read_exact_at(&mut last, at);
-            read.map_err(|source| Error::Read {
-                path: self.path.clone(),
-                source,
-            })?;
-        }
-        Ok(last == [b'\n'])
-    }
-
-    /// Writes at the end. After an error a part may have been written.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.size += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(|source| Error::Write {
-            path: self.path.clone(),
-            source,
-        })
-    }
 }
 
 /// Puts `bytes` at `path` with exactly the permissions `mode`.

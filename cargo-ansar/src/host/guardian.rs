@@ -14,7 +14,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid};
 
-use super::{detach, strays};
+use super::{detach, rescue, strays};
 
 /// Which of the two processes this is.
 #[derive(Debug)]
@@ -41,13 +41,14 @@ impl Guardian {
 ///
 /// SIGINT among them also where it is ignored, as in a script's background:
 /// whoever sends it there means this command.
-const HEARD: [Signal; 6] = [
+const HEARD: [Signal; 7] = [
     Signal::SIGINT,
     Signal::SIGQUIT,
     Signal::SIGTERM,
     Signal::SIGTSTP,
     Signal::SIGCONT,
     Signal::SIGCHLD,
+    rescue::POKE,
 ];
 /// What it hears as well, unless it was told to ignore it, as `nohup` does.
 const HEARD_UNLESS_IGNORED: Signal = Signal::SIGHUP;
@@ -77,6 +78,7 @@ pub fn stand(ground: Ground) -> io::Result<Side> {
     }
     let mask = heard.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let guardian = Pid::this();
+    let between = rescue::Between::new();
     #[expect(unsafe_code, reason = "there is no other way to fork")]
     // SAFETY: this process has one thread, as the caller promises: no lock is
     // held by a thread that the child does not have.
@@ -84,6 +86,7 @@ pub fn stand(ground: Ground) -> io::Result<Side> {
     match forked {
         ForkResult::Child => {
             mask.thread_set_mask()?;
+            between.become_engine(guardian.as_raw());
             become_engine(guardian)?;
             Ok(Side::Engine(Guardian(guardian)))
         }
@@ -92,6 +95,7 @@ pub fn stand(ground: Ground) -> io::Result<Side> {
                 // It has nothing to say, and whoever reads must hear the end.
                 let _ = detach::finish();
             }
+            between.become_guardian();
             Ok(Side::Guardian(watch(child, heard, &before)))
         }
     }
@@ -138,6 +142,7 @@ fn watch(engine: Pid, heard: SigSet, before: &BTreeSet<u32>) -> u8 {
                     _ => {}
                 }
             }
+            Ok(rescue::POKE) => rescue::take(),
             Ok(signal) => {
                 suspending |= signal == Signal::SIGTSTP;
                 let _ = kill(engine, signal);

@@ -15,13 +15,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 #[cfg(target_os = "linux")]
 use tokio::io::unix::AsyncFd;
-use tokio::net::unix::pipe::Receiver;
 use tokio::signal::unix::{SignalKind, signal as signal_stream};
 
 use super::limits;
+pub use super::pipe::Pipe;
 use super::signal::{self, Signal};
 use super::terminal;
 
@@ -59,10 +58,6 @@ pub struct End {
     exit: Option<Exit>,
     watch: Watch,
 }
-
-/// The reading end of a pipe.
-#[derive(Debug)]
-pub struct Pipe(Receiver);
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,8 +232,8 @@ impl Program {
         let stdout = child.stdout.take();
         let stdout = stdout.ok_or_else(|| io::Error::other("no pipe for stdout"))?;
         let mut said = Vec::new();
-        let mut stdout = Pipe::new(OwnedFd::from(stdout))?;
-        stdout.0.read_to_end(&mut said).await?;
+        let stdout = Pipe::new(OwnedFd::from(stdout))?;
+        stdout.read_to_end(&mut said).await?;
         Ok(said)
     }
 
@@ -251,11 +246,11 @@ impl Program {
         let stderr = &mut process.stderr;
         let read_errors = async {
             match stderr {
-                Some(stderr) => stderr.0.read_to_end(&mut errors).await,
-                None => Ok(0),
+                Some(stderr) => stderr.read_to_end(&mut errors).await,
+                None => Ok(()),
             }
         };
-        tokio::try_join!(process.stdout.0.read_to_end(&mut output), read_errors)?;
+        tokio::try_join!(process.stdout.read_to_end(&mut output), read_errors)?;
         let exit = process.end.wait().await?;
         Ok((exit, output, errors))
     }
@@ -365,36 +360,5 @@ impl Watch {
                 Ok(())
             }
         }
-    }
-}
-
-impl Pipe {
-    fn new(pipe: OwnedFd) -> io::Result<Self> {
-        Ok(Self(Receiver::from_owned_fd(pipe)?))
-    }
-
-    /// Waits until there may be something to read, or nobody left to write.
-    pub async fn wait(&self) -> io::Result<()> {
-        self.0.readable().await
-    }
-
-    /// Reads what is there: how much, 0 at the end, none where the pipe is
-    /// empty. To be called after [`wait`](Self::wait).
-    pub fn read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        empty_is_none(self.0.try_read(buffer))
-    }
-
-    /// The same, without having waited: the runtime is not asked whether it
-    /// has heard of anything.
-    pub fn read_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        empty_is_none(nix::unistd::read(&self.0, buffer).map_err(io::Error::from))
-    }
-}
-
-fn empty_is_none(read: io::Result<usize>) -> io::Result<Option<usize>> {
-    match read {
-        Ok(length) => Ok(Some(length)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error),
     }
 }

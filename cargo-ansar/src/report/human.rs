@@ -103,9 +103,17 @@ pub fn event(shell: &mut Shell, event: &Event) {
         Kind::Unrecorded { role, why } => {
             shell.warn(&format!("the history of role `{role}` has a gap: {why}"));
         }
-        Kind::Lost { role, why } => {
-            shell.warn(&format!("log lines of role `{role}` are lost: {why}"));
-        }
+        Kind::Lost {
+            role,
+            count: lost,
+            is_over,
+            why,
+        } => shell.warn(&if *is_over {
+            let lost = count(*lost, "log line");
+            format!("{lost} of role `{role}` lost in all")
+        } else {
+            format!("log lines of role `{role}` are lost: {why}")
+        }),
     }
 }
 

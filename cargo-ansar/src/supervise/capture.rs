@@ -3,11 +3,18 @@
 //! The one capture path. Owns the cutting into lines and the stamp on lines
 //! that have none; memory is bounded by the longest line that is kept whole.
 
-use ansar_runtime::contract::line::{Level, Line, STAMP_FORMAT, Tag};
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use ansar_runtime::contract::line::{ATOMIC, Level, STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 
 use crate::event::{Events, Kind};
 use crate::home::log::Writer;
+use crate::home::log::head::Head;
+use crate::host::files::Error as FilesError;
+use crate::host::process::Pipe;
 use crate::model::name::RoleName;
 
 /// A line longer than this is cut; what follows is a line of its own.
@@ -25,7 +32,9 @@ pub struct Capture {
     shown: Level,
     /// The tag of the last line that was no continuation.
     tag: Tag,
-    failing: bool,
+    /// Since when lines cannot be stored: how many there were, and why.
+    failing: Option<(u64, String)>,
+    lost: Rc<Cell<u64>>,
 }
 
 impl Capture {
@@ -40,7 +49,8 @@ impl Capture {
             store,
             shown,
             tag: Tag::Console,
-            failing: false,
+            failing: None,
+            lost: Rc::default(),
         }
     }
 
@@ -49,8 +59,81 @@ impl Capture {
         self.pid = pid;
     }
 
+    /// Counts in `lost` the lines that cannot be stored from now on.
+    pub fn count(&mut self, lost: Rc<Cell<u64>>) {
+        self.lost = lost;
+    }
+
+    /// Takes `bytes`, which were seen at the front of `pipe`, from there, as
+    /// far as they are whole lines: all of them where `all` says so. How many
+    /// were taken.
+    ///
+    /// Lines of our form are moved as they are, and cannot get lost in between,
+    /// nor be stored twice. Others are stored first, then taken; and of those
+    /// without an end, only what does not fit into an atomic write is taken.
+    pub fn take_from(
+        &mut self,
+        pipe: &Pipe,
+        bytes: &[u8],
+        all: bool,
+        now: Timestamp,
+        events: &Events,
+    ) -> io::Result<usize> {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            let rest = &bytes[taken..];
+            let formed = if self.partial.is_empty() && !self.cut {
+                self.formed(rest, events)
+            } else {
+                0
+            };
+            if formed > 0 {
+                if let Err((moved, error)) = self.store.take(pipe, &rest[..formed], now) {
+                    pipe.skip(formed - moved)?;
+                    let stored = memchr::memrchr(b'\n', &rest[..moved]).map_or(0, |end| end + 1);
+                    self.failed(&rest[stored..formed], &error, events);
+                } else {
+                    self.works(events);
+                }
+                taken += formed;
+                continue;
+            }
+            let others = others(rest);
+            let length = match others {
+                0 if all || rest.len() > ATOMIC || !self.partial.is_empty() => rest.len(),
+                0 => break,
+                length => length,
+            };
+            self.take(&rest[..length], now, events);
+            pipe.skip(length)?;
+            taken += length;
+        }
+        Ok(taken)
+    }
+
+    /// How long the lines of our form are that stand at the beginning; those
+    /// that are shown become events.
+    fn formed(&mut self, bytes: &[u8], events: &Events) -> usize {
+        let mut length = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            let line = &bytes[length..end];
+            let Some(head) = Head::of(line) else {
+                break;
+            };
+            self.show(head.tag, line, events);
+            length = end + 1;
+        }
+        length
+    }
+
     /// Takes what was read from the pipe.
     pub fn take(&mut self, bytes: &[u8], now: Timestamp, events: &Events) {
+        let lines = self.lines(bytes, now, events);
+        self.write(&lines, now, events);
+    }
+
+    /// The lines that `bytes` complete, as they are to be stored.
+    pub(super) fn lines(&mut self, bytes: &[u8], now: Timestamp, events: &Events) -> Vec<u8> {
         let mut lines = Vec::with_capacity(bytes.len() + self.partial.len());
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.partial.extend_from_slice(piece);
@@ -66,27 +149,31 @@ impl Capture {
                 self.cut = true;
             }
         }
-        self.write(&lines, now, events);
+        lines
     }
 
     /// Takes what is left when nobody writes any more.
     pub fn finish(&mut self, now: Timestamp, events: &Events) {
+        let lines = self.rest(now, events);
+        self.write(&lines, now, events);
+        self.works(events);
+    }
+
+    /// What is left when nobody writes any more, as a line.
+    pub(super) fn rest(&mut self, now: Timestamp, events: &Events) -> Vec<u8> {
+        let mut lines = Vec::new();
         if !self.partial.is_empty() {
-            let mut lines = Vec::new();
             self.complete(&mut lines, now, events);
             self.cut = false;
-            self.write(&lines, now, events);
         }
+        lines
     }
 
     /// Moves the line that is there to `lines`, stamped where it has no stamp.
     fn complete(&mut self, lines: &mut Vec<u8>, now: Timestamp, events: &Events) {
         let start = lines.len();
-        let parsed = std::str::from_utf8(&self.partial)
-            .ok()
-            .and_then(Line::parse);
-        let tag = match parsed {
-            Some(line) => line.tag,
+        let tag = match Head::of(&self.partial) {
+            Some(head) => head.tag,
             None => {
                 let tag = if self.cut {
                     Tag::Continued
@@ -99,48 +186,91 @@ impl Capture {
                 tag
             }
         };
+        lines.append(&mut self.partial);
+        self.show(tag, &lines[start..], events);
+        lines.push(b'\n');
+    }
+
+    /// A line becomes an event, where it is shown.
+    fn show(&mut self, tag: Tag, line: &[u8], events: &Events) {
         if tag != Tag::Continued {
             self.tag = tag;
         }
-        lines.append(&mut self.partial);
         if self.shown.shows(self.tag) {
             events.emit(Kind::Line {
                 role: self.role.clone(),
                 tag,
-                text: String::from_utf8_lossy(&lines[start..]).into_owned(),
+                text: String::from_utf8_lossy(line).into_owned(),
             });
         }
-        lines.push(b'\n');
     }
 
-    /// Stores lines. The role goes on where that fails; it is said once, until
-    /// it works again.
+    /// Stores lines.
     fn write(&mut self, lines: &[u8], now: Timestamp, events: &Events) {
         if lines.is_empty() {
             return;
         }
         match self.store.append(lines, now) {
-            Ok(()) => self.failing = false,
-            Err(_) if self.failing => {}
-            Err(error) => {
-                self.failing = true;
-                events.emit(Kind::Lost {
-                    role: self.role.clone(),
-                    why: error.to_string(),
-                });
+            Ok(()) => self.works(events),
+            Err(error) => self.failed(lines, &error, events),
+        }
+    }
+
+    /// Lines could not be stored. The role goes on; it is said once, until it
+    /// works again.
+    fn failed(&mut self, lines: &[u8], error: &FilesError, events: &Events) {
+        let count = memchr::memchr_iter(b'\n', lines).count() as u64;
+        self.lost.set(self.lost.get() + count);
+        match &mut self.failing {
+            Some((lost, _)) => *lost += count,
+            None => {
+                let why = error.to_string();
+                self.failing = Some((count, why.clone()));
+                self.tell_lost(count, false, why, events);
             }
         }
     }
+
+    /// Lines are stored again, or there are no more.
+    fn works(&mut self, events: &Events) {
+        if let Some((count, why)) = self.failing.take() {
+            self.tell_lost(count, true, why, events);
+        }
+    }
+
+    fn tell_lost(&self, count: u64, is_over: bool, why: String, events: &Events) {
+        events.emit(Kind::Lost {
+            role: self.role.clone(),
+            count,
+            is_over,
+            why,
+        });
+    }
+}
+
+/// How long the whole lines are at the beginning that go on with another
+/// line, or have no form.
+fn others(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    for end in memchr::memchr_iter(b'\n', bytes) {
+        if length > 0 && Head::of(&bytes[length..end]).is_some() {
+            break;
+        }
+        length = end + 1;
+    }
+    length
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use ansar_runtime::contract::line::Line;
     use proptest::prelude::*;
 
     use super::*;
     use crate::home::log::{STORAGE, last_lines};
+    use crate::host::pipe::Peeking;
 
     const FORMED: &str = "[00000007] 2023-04-06T01:52:17.317 ^ <00000009>x - hello";
 
@@ -204,7 +334,69 @@ mod tests {
         assert!(stored[1].contains(" | xxx") && stored[3].ends_with("^ next"));
     }
 
+    /// What is stored of `pieces`, each written to a pipe when the one before
+    /// has been taken.
+    fn piped(pieces: &[Vec<u8>], folder: &std::path::Path) -> Vec<u8> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
+        let (out, into) = nix::unistd::pipe().unwrap();
+        let pipe = Pipe::new(out).unwrap();
+        let (peeking, events) = (Peeking::new().unwrap(), Events::new(|_| {}));
+        let store = Writer::new(folder.to_owned(), STORAGE);
+        let mut capture = Capture::new("x-0".parse().unwrap(), store, Level::None);
+        capture.follow(42);
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let mut buffer = vec![0; LONGEST];
+        let mut take = |all| {
+            while let Some(length @ 1..) = peeking.peek(&pipe, &mut buffer).unwrap() {
+                let bytes = &buffer[..length];
+                if capture.take_from(&pipe, bytes, all, now, &events).unwrap() < length {
+                    break;
+                }
+            }
+        };
+        for piece in pieces {
+            let mut written = 0;
+            while written < piece.len() {
+                written += nix::unistd::write(&into, &piece[written..]).unwrap();
+            }
+            take(false);
+        }
+        take(true);
+        capture.finish(now, &events);
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().flatten().collect();
+        names.sort_by_key(std::fs::DirEntry::file_name);
+        let texts = names.iter().map(|name| std::fs::read(name.path()).unwrap());
+        texts.collect::<Vec<_>>().concat()
+    }
+
+    fn any_piece() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            Just(format!("{FORMED}\n").into_bytes()),
+            Just(FORMED.as_bytes()[..30].to_vec()),
+            Just(b"raw\n".to_vec()),
+            Just(vec![b'x'; 5000]),
+            prop::collection::vec(any::<u8>(), 0..200),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn a_pipe_is_stored_as_if_it_had_been_read(
+            pieces in prop::collection::vec(any_piece(), 0..30),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let stored = piped(&pieces, folder.path());
+            let slices: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            let (expected, _) = capture(&[&slices.concat()], Level::None);
+            let stored = String::from_utf8_lossy(&stored);
+            let stored: Vec<_> = stored.lines().collect();
+            prop_assert_eq!(stored, expected);
+        }
+
         #[test]
         fn no_byte_is_lost_and_every_line_is_formed(pieces: Vec<Vec<u8>>) {
             let slices: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();

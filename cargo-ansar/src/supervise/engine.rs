@@ -3,7 +3,7 @@
 
 mod orders;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ use super::capture::Capture;
 use super::ending::{self, Treatment};
 use super::group::{Action, Group, Input, Member, Part, Phase, Policy, Rung, Why};
 use super::launch::{Launch, Prepare};
+use super::rescue;
 use super::restart::{Restarting, STABLE};
 use super::service::{Conversations, Launcher, Service};
 use super::strays::Strays;
@@ -34,7 +35,9 @@ use crate::host::environment;
 use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::lock::Lock;
 use crate::host::notices::Notices;
+use crate::host::pipe::Peeking;
 use crate::host::process::{self, Exit, Foreground, Narrative, Pipe, Process, Program};
+use crate::host::rescue::Loan;
 use crate::host::signal::{self, Signal};
 use crate::model::ending::{Cause, Ending, Success};
 use crate::model::name::{ExecutableName, RoleName};
@@ -177,6 +180,8 @@ struct Role {
     lock: Option<Lock>,
     log: PathBuf,
     storage: u64,
+    /// How many lines of its log were lost.
+    lost: Rc<Cell<u64>>,
     history: Option<Journal>,
     /// How many attempts it has made, as far as it says so.
     attempts: Option<u32>,
@@ -215,6 +220,8 @@ struct Engine<'a> {
     tasks: JoinSet<()>,
     tell: mpsc::UnboundedSender<News>,
     buffer: Rc<RefCell<Vec<u8>>>,
+    /// Once there is something to peek at.
+    peeking: Option<Rc<Peeking>>,
 }
 
 impl Engine<'_> {
@@ -236,6 +243,7 @@ impl Engine<'_> {
             tasks: JoinSet::new(),
             tell,
             buffer: Rc::new(RefCell::new(vec![0; READ_SIZE])),
+            peeking: None,
         }
     }
 
@@ -361,12 +369,16 @@ impl Engine<'_> {
 
     async fn start_role(&mut self, member: usize, program: &Program) -> io::Result<()> {
         let at = clock::now();
+        let peeking = self.peeking()?;
         let process = Process::start(program, Narrative::Piped).await?;
         self.started(member, process.pid(), at);
         let role = &self.roles[member];
         let store = Writer::new(role.log.clone(), role.storage);
         let mut capture = Capture::new(role.name.clone(), store, self.shown);
         capture.follow(process.pid());
+        capture.count(role.lost.clone());
+        let stderr = process.stderr.as_ref();
+        let loan = stderr.and_then(|pipe| rescue::lend(pipe, &role.name, process.pid(), &role.log));
         let life = Life {
             member,
             process,
@@ -375,9 +387,21 @@ impl Engine<'_> {
             buffer: self.buffer.clone(),
             strays: self.strays.clone(),
             tell: self.tell.clone(),
+            peeking,
+            seen: 0,
+            _loan: loan,
         };
         self.tasks.spawn_local(life.live());
         Ok(())
+    }
+
+    fn peeking(&mut self) -> io::Result<Rc<Peeking>> {
+        if let Some(peeking) = &self.peeking {
+            return Ok(peeking.clone());
+        }
+        let peeking = Rc::new(Peeking::new()?);
+        self.peeking = Some(peeking.clone());
+        Ok(peeking)
     }
 
     fn start_foreground(&mut self, member: usize, program: &Program) -> io::Result<()> {
@@ -665,6 +689,7 @@ impl Role {
             lock: launch.lock,
             log: launch.log,
             storage: launch.storage,
+            lost: Rc::default(),
             foreground: launch.foreground,
             group: None,
             since: clock::now(),
@@ -691,6 +716,11 @@ struct Life {
     buffer: Rc<RefCell<Vec<u8>>>,
     strays: Rc<RefCell<Strays>>,
     tell: mpsc::UnboundedSender<News>,
+    peeking: Rc<Peeking>,
+    /// How much of a line without an end was left in the pipe.
+    seen: usize,
+    /// Lets the guardian finish the log, should this engine be killed.
+    _loan: Option<Loan>,
 }
 
 impl Life {
@@ -714,7 +744,7 @@ impl Life {
             tokio::select! {
                 more = stderr.wait(), if log => {
                     more?;
-                    log = self.pull_log(&stderr, Pipe::read)? != Some(0);
+                    log = self.pull_log(&stderr, false)? != Some(0);
                 }
                 more = self.process.stdout.wait(), if out => {
                     more?;
@@ -742,7 +772,7 @@ impl Life {
                 // Nobody of the role writes any more: what is in the pipes is
                 // all there is, whoever else may hold them open.
                 for _ in 0..LAST_READS {
-                    if self.pull_log(&stderr, Pipe::read_now)?.unwrap_or(0) == 0 {
+                    if self.pull_log(&stderr, true)?.unwrap_or(0) == 0 {
                         break;
                     }
                 }
@@ -757,11 +787,20 @@ impl Life {
     }
 
     /// How many bytes there were; none where the pipe is empty but open.
-    fn pull_log(&mut self, stderr: &Pipe, read: Read) -> io::Result<Option<usize>> {
+    fn pull_log(&mut self, stderr: &Pipe, is_last: bool) -> io::Result<Option<usize>> {
         let mut buffer = self.buffer.borrow_mut();
-        let length = read(stderr, &mut buffer)?;
+        let length = self.peeking.peek(stderr, &mut buffer)?;
         let bytes = &buffer[..length.unwrap_or(0)];
-        self.capture.take(bytes, clock::now(), &self.events);
+        // Woken again by nothing new: there is nobody left to end the line.
+        let all = is_last || (bytes.len() == self.seen && !bytes.is_empty());
+        let now = clock::now();
+        let taken = self
+            .capture
+            .take_from(stderr, bytes, all, now, &self.events)?;
+        self.seen = bytes.len() - taken;
+        if length.is_none() || self.seen > 0 {
+            stderr.wait_for_more();
+        }
         Ok(length)
     }
 

@@ -16,6 +16,7 @@ pub mod ending;
 pub mod engine;
 pub mod group;
 pub mod launch;
+pub mod rescue;
 pub mod restart;
 pub mod service;
 pub mod strays;

@@ -146,6 +146,6 @@ fn status(role: &Role, phase: Phase) -> RoleStatus {
         },
         attempt: role.attempts.unwrap_or(1),
         restarts: role.restarts.0,
-        lost: 0,
+        lost: role.lost.get(),
     }
 }

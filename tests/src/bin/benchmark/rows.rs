@@ -1,5 +1,7 @@
 //! The rows, and what each measures.
 
+mod log;
+
 use std::fs;
 use std::process::{Child, Command};
 use std::thread;
@@ -33,6 +35,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("memory", |world| Some(memory(world))),
     row("ladder", |world| Some(ladder(world))),
     row("stubborn", |world| Some(stubborn(world))),
+    row("log", |world| Some(log::row(world))),
 ];
 
 const fn row(name: &'static str, measure: fn(&World) -> Option<Judged>) -> Row {

@@ -6,6 +6,7 @@ mod daemons;
 mod engines;
 mod kills;
 mod limits;
+mod logs;
 mod places;
 mod terminals;
 

@@ -1,0 +1,140 @@
+//! The reading end of a pipe, from which is taken only what was put elsewhere.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// The reading end of a pipe; inside of the runtime only.
+#[derive(Debug)]
+pub struct Pipe(AsyncFd<OwnedFd>);
+
+impl Pipe {
+    /// Reads from now on what others write.
+    pub fn new(pipe: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&pipe, true)?;
+        #[expect(unsafe_code, reason = "there is no safe way to watch a descriptor")]
+        // SAFETY: the descriptor is owned by what watches it, which neither
+        // closes nor replaces it while it does.
+        let watched = unsafe { AsyncFd::register_with_interest(pipe, Interest::READABLE) };
+        Ok(Self(watched.map_err(io::Error::from)?))
+    }
+
+    /// Waits until there may be something to read, or nobody left to write.
+    pub async fn wait(&self) -> io::Result<()> {
+        self.0.readable().await.map(drop)
+    }
+
+    /// Reads what is there: how much, 0 at the end, none where the pipe is
+    /// empty. To be called after [`wait`](Self::wait).
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        empty_is_none(self.0.try_io(Interest::READABLE, |pipe| {
+            Ok(nix::unistd::read(pipe, buffer)?)
+        }))
+    }
+
+    /// The same, without having waited: the runtime is not asked whether it
+    /// has heard of anything.
+    pub fn read_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        empty_is_none(nix::unistd::read(&self.0, buffer).map_err(io::Error::from))
+    }
+
+    /// Reads to the end.
+    pub async fn read_to_end(&self, all: &mut Vec<u8>) -> io::Result<()> {
+        let mut piece = vec![0; 16 << 10];
+        loop {
+            self.wait().await?;
+            match self.read(&mut piece)? {
+                Some(0) => return Ok(()),
+                Some(length) => all.extend_from_slice(&piece[..length]),
+                None => {}
+            }
+        }
+    }
+
+    /// Waits for more than there is: until then, [`wait`](Self::wait) waits,
+    /// unless nobody is left to write.
+    pub fn wait_for_more(&self) {
+        let nothing = |_: &OwnedFd| Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let _ = self.0.try_io(Interest::READABLE, nothing);
+    }
+
+    /// Takes so much away from what was peeked at.
+    #[cfg(target_os = "linux")]
+    pub fn skip(&self, mut length: usize) -> io::Result<()> {
+        let mut away = [0; 4096];
+        while length > 0 {
+            let most = length.min(away.len());
+            match nix::unistd::read(&self.0, &mut away[..most])? {
+                0 => return Ok(()),
+                read => length -= read,
+            }
+        }
+        Ok(())
+    }
+
+    /// What was peeked at is taken already, where it cannot be looked at first.
+    #[cfg(not(target_os = "linux"))]
+    pub fn skip(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Pipe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
+    }
+}
+
+/// Looks at what is in pipes, and leaves it there. Where the platform has no
+/// way to do so, it is taken.
+#[derive(Debug)]
+pub struct Peeking {
+    #[cfg(target_os = "linux")]
+    copy: (OwnedFd, OwnedFd),
+}
+
+impl Peeking {
+    /// What is needed for it, once for any number of pipes.
+    pub fn new() -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        return Ok(Self {
+            copy: rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?,
+        });
+        #[cfg(not(target_os = "linux"))]
+        Ok(Self {})
+    }
+
+    /// What is at the front of the pipe: how much, 0 at the end, none where the
+    /// pipe is empty.
+    #[cfg(target_os = "linux")]
+    pub fn peek(&self, pipe: &Pipe, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        use rustix::pipe::{SpliceFlags, tee};
+
+        let (out, into) = &self.copy;
+        let copied = tee(pipe, into, buffer.len(), SpliceFlags::NONBLOCK);
+        let Some(length) = empty_is_none(copied.map_err(io::Error::from))? else {
+            return Ok(None);
+        };
+        let mut read = 0;
+        while read < length {
+            read += nix::unistd::read(out, &mut buffer[read..length])?;
+        }
+        Ok(Some(length))
+    }
+
+    /// What is at the front of the pipe, which is taken.
+    #[cfg(not(target_os = "linux"))]
+    pub fn peek(&self, pipe: &Pipe, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        pipe.read_now(buffer)
+    }
+}
+
+fn empty_is_none(read: io::Result<usize>) -> io::Result<Option<usize>> {
+    match read {
+        Ok(length) => Ok(Some(length)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}

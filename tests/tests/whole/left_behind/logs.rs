@@ -1,0 +1,162 @@
+//! Logs: nothing of them is lost, whatever is killed and however fast they
+//! grow.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use tests::{Sandbox, Signal, children_of, eventually, executable};
+
+/// How many lines the fixture writes.
+const LINES: usize = 100_000;
+
+/// A home with roles of the fixture.
+fn with_flood() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let bin = executable("floods")
+        .parent()
+        .expect("a file is in a folder");
+    let bin = format!("--redirect-bin={}", bin.display());
+    sandbox.ansar(["create", &bin]).run().success();
+    sandbox.ansar(["add", "floods"]).run().success();
+    sandbox
+}
+
+/// The numbers of the lines that begin so, as they are stored.
+fn numbers(sandbox: &Sandbox, role: &str, beginning: &str) -> Vec<usize> {
+    let log = sandbox.ansar(["log", role, "--last=MONTH"]).run();
+    let lines = log.success().stderr_lacks("torn").stdout.lines();
+    lines
+        .filter_map(|line| {
+            let (_, text) = line.split_once(beginning)?;
+            text.split(' ').next()?.parse().ok()
+        })
+        .collect()
+}
+
+#[track_caller]
+fn are_all(numbers: &[usize], count: usize) {
+    let wrong = numbers
+        .iter()
+        .enumerate()
+        .find(|(at, number)| at != *number);
+    assert_eq!(wrong, None, "a line is missing, or stored twice");
+    assert_eq!(numbers.len(), count);
+}
+
+#[test]
+fn a_flood_is_stored_line_by_line() {
+    let sandbox = with_flood();
+    sandbox.ansar(["run"]).run().success().stderr_lacks("lost");
+    are_all(&numbers(&sandbox, "floods-0", " - Line "), LINES);
+}
+
+#[test]
+fn an_engine_that_is_killed_in_a_flood_loses_no_line() {
+    let sandbox = with_flood();
+    let run = sandbox.ansar(["run"]).start();
+    let logs = sandbox.path().join(".ansar-home/logs/floods-0");
+    let size = || {
+        let files = fs::read_dir(&logs).into_iter().flatten().flatten();
+        let sizes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
+        sizes.sum::<u64>()
+    };
+    let flows = eventually(|| (size() > 200_000).then_some(()));
+    assert!(flows.is_some(), "nothing is stored");
+    let engine = children_of(run.pid())[0];
+    kill(Pid::from_raw(engine), Signal::SIGKILL).expect("the engine runs");
+    run.wait().code(137);
+    let stored = numbers(&sandbox, "floods-0", " - Line ");
+    are_all(&stored, stored.len());
+    assert!(stored.len() > 1000);
+    sandbox.ansar(["run"]).run().success();
+}
+
+/// Writes lines of our form and others, and says of each that it was written.
+const WRITER: &str = r#"#!/bin/sh
+number=0
+while :; do
+    printf '[%08d] 2026-01-01T00:00:00.000 ^ <00000001>writer - Number %d .\n' $$ $number >&2
+    echo "other $number ." >&2
+    echo $number > "$ANSAR_TEST_COUNT"
+    number=$((number + 1))
+done
+"#;
+
+#[test]
+fn what_was_written_before_its_engine_was_killed_is_stored() {
+    let sandbox = Sandbox::new();
+    sandbox.ansar(["create"]).run().success();
+    let home = sandbox.path().join(".ansar-home");
+    let script = sandbox.write(".ansar-home/bin/writer", WRITER);
+    fs::set_permissions(script, Permissions::from_mode(0o700)).expect("it is ours");
+    let count = sandbox.path().join("count");
+    let entry = serde_json::json!({"value": {
+        "created": "2026-01-01T00:00:00Z",
+        "executable": "writer",
+        "origin": "hand",
+        "env": {"ANSAR_TEST_COUNT": count},
+    }});
+    sandbox.write(".ansar-home/entry/writer-0.json", &entry.to_string());
+    let written = || {
+        fs::read_to_string(&count)
+            .ok()?
+            .trim()
+            .parse::<usize>()
+            .ok()
+    };
+    for _ in 0..3 {
+        let _ = fs::remove_dir_all(home.join("logs/writer-0"));
+        let _ = fs::remove_file(&count);
+        let run = sandbox.ansar(["run"]).start();
+        let flows = eventually(|| written().filter(|number| *number > 500));
+        assert!(flows.is_some(), "nothing is written");
+        let engine = children_of(run.pid())[0];
+        kill(Pid::from_raw(engine), Signal::SIGKILL).expect("the engine runs");
+        run.wait().code(137);
+        let written = written().unwrap_or_default();
+        let files = fs::read_dir(home.join("logs/writer-0")).expect("it has a log");
+        let mut files: Vec<_> = files.flatten().map(|file| file.path()).collect();
+        files.sort();
+        let log: String = files
+            .iter()
+            .map(|file| fs::read_to_string(file).unwrap())
+            .collect();
+        let count = |beginning: &str| {
+            let lines = log.lines().filter_map(|line| {
+                let (_, text) = line.split_once(beginning)?;
+                text.split(' ').next()?.parse().ok()
+            });
+            lines.collect::<Vec<usize>>()
+        };
+        let formed = count(" - Number ");
+        are_all(&formed, formed.len());
+        assert!(formed.len() > written, "{} of {written}", formed.len());
+        // Those that had to be stamped may be there twice.
+        let mut others = count("^ other ");
+        others.dedup();
+        assert!(others.len() > written, "{} of {written}", others.len());
+    }
+}
+
+#[test]
+fn a_full_disk_costs_the_lines_that_it_has_no_room_for_and_they_are_counted() {
+    let sandbox = with_flood();
+    let logs = sandbox.path().join(".ansar-home/logs/floods-0");
+    fs::create_dir_all(&logs).expect("the home is there");
+    let full = logs.join("9000-01-01T00-00-00.000000.log");
+    symlink("/dev/full", &full).expect("the folder is empty");
+    let run = sandbox.ansar(["run"]).run();
+    run.success()
+        .stderr_has("log lines of role `floods-0` are lost: failed to write")
+        .stderr_has(" log lines of role `floods-0` lost in all");
+    let lost = run.log("lost in all").concat();
+    let lost = lost
+        .split_whitespace()
+        .find_map(|word| word.parse::<usize>().ok());
+    assert!(lost.is_some_and(|lost| lost >= LINES), "{lost:?}");
+    fs::remove_file(full).expect("it is there");
+    sandbox.ansar(["run"]).run().success().stderr_lacks("lost");
+    are_all(&numbers(&sandbox, "floods-0", " - Line "), LINES);
+}
