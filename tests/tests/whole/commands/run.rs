@@ -339,3 +339,20 @@ fn results_that_cannot_be_written_are_a_failure() {
     sandbox.ansar(["run", "-q"]).redirected(">&- 2>&-").run();
     sandbox.ansar(["run"]).run().success();
 }
+
+#[test]
+fn log_lines_have_the_colour_of_their_role() {
+    let sandbox = with_roles(&["noop", "snooze"]);
+    let set = ["run", "--debug-level=CONSOLE"];
+    let plain = sandbox.ansar(set).run();
+    plain.success().stderr_lacks("\u{1b}[");
+    let run = sandbox.ansar(set).arg("--color=always").run();
+    let color = |text: &str| {
+        let line = run.log(text)[0];
+        let (color, rest) = line.split_once("[0").unwrap();
+        assert!(color.starts_with("\u{1b}["), "{line:?}");
+        assert!(rest.contains("]\u{1b}[0m 2"), "{line:?}");
+        color.to_owned()
+    };
+    assert_ne!(color("Log this and exit"), color("Do nothing for"));
+}
