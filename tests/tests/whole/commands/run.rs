@@ -356,3 +356,16 @@ fn log_lines_have_the_colour_of_their_role() {
     };
     assert_ne!(color("Log this and exit"), color("Do nothing for"));
 }
+
+#[test]
+fn of_many_failures_those_that_are_not_listed_are_counted() {
+    let sandbox = with_home();
+    let add = ["add", "checks", "test-many", "--checks=1000000"];
+    let add = sandbox.ansar(add).arg("--fail-every=1000");
+    add.run().success();
+    let run = sandbox.ansar(["run", "--test-run"]).run();
+    run.code(100)
+        .stdout_has("role \"test-many\" (pass/fail): 999000/1000\n")
+        .stderr_has("745 more failed checks of role `test-many` not listed");
+    assert_eq!(run.stdout.lines().count(), 1 + 255);
+}
