@@ -114,6 +114,8 @@ fn attempts_that_find_nobody_are_exhausted() {
     assert_eq!(output.log("Pausing for 0.010000 seconds").len(), 1);
     assert_eq!(output.log("Pausing for 0.020000 seconds").len(), 1);
     assert_eq!(output.log("Session error").len(), 3);
+    let said = " ! <00000009>Retry[ATTEMPTING] - retries exhausted after 3 attempts, ";
+    assert_eq!(output.log(said).len(), 1);
 }
 
 /// The sequences of the guide, a hundred times as fast.
