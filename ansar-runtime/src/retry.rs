@@ -27,10 +27,19 @@ impl Delays {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "slots are few here")]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::host::clock;
+
+    #[test]
+    fn every_number_of_slots_comes_up() {
+        let seen: std::collections::BTreeSet<u64> =
+            (0..10_000).map(|_| clock::any_up_to(8)).collect();
+        assert_eq!(seen, (0..=8).collect());
+    }
 
     fn policy(
         first: &[f64],
@@ -108,6 +117,34 @@ mod tests {
             let delay = delays.next(|most| draw % (most + 1)).unwrap().as_secs_f64();
             prop_assert!(delay >= base - 1e-9);
             prop_assert!(delay <= base + base * part + 1e-6);
+        }
+
+        #[test]
+        fn an_addition_is_any_whole_number_of_slots_that_fits(
+            base in 0.001..1000.0f64, slot in 0.001..10.0f64, part in 0.001..=1.0f64, draw: u64,
+        ) {
+            let mut delays = policy(&[base], None, None, Some(slot), Some(part));
+            let mut drawn = 0;
+            let delay = delays.next(|most| {
+                // As many as fit, and not one more.
+                let room = base * part;
+                assert!(most as f64 * slot <= room * (1.0 + 1e-12));
+                assert!((most as f64 + 1.0) * slot > room * (1.0 - 1e-12));
+                drawn = draw % (most + 1);
+                drawn
+            });
+            let expected = base + drawn as f64 * slot;
+            prop_assert!((delay.unwrap().as_secs_f64() - expected).abs() < 1e-6);
+        }
+
+        #[test]
+        fn a_quotient_that_is_whole_is_not_rounded_down(slots in 0u32..100_000, tenths in 1u32..100) {
+            let slot = f64::from(tenths) / 10.0;
+            let mut delays = policy(&[f64::from(slots) * slot], None, None, Some(slot), None);
+            delays.next(|most| {
+                assert_eq!(most, u64::from(slots));
+                most
+            });
         }
 
         #[test]

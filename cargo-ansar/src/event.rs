@@ -92,6 +92,13 @@ pub enum Kind {
         /// How many operational roles they run against.
         operational: usize,
     },
+    /// What the tests found goes to an analyzer.
+    Analyzing {
+        /// How many reports.
+        reports: usize,
+        /// What analyzes them.
+        executable: ExecutableName,
+    },
     /// A process was started.
     Started {
         /// The role it plays.

@@ -105,6 +105,16 @@ impl Sandbox {
         self.program(cargo()).args(arguments).envs(toolchain())
     }
 
+    /// `sh -c SCRIPT`, in which `cargo` and `cargo ansar` can be typed.
+    pub fn shell(&self, script: &str) -> Program<'_> {
+        let own = executable("cargo-ansar").parent().map(Path::to_owned);
+        let usual = variable("PATH").unwrap_or_default();
+        let path = own.into_iter().chain(std::env::split_paths(&usual));
+        let path = std::env::join_paths(path).expect("no folder has a colon");
+        let shell = self.program("sh").args(["-c", script]);
+        shell.envs(toolchain()).env("PATH", path)
+    }
+
     /// Any program, by its path or by its name in `PATH`.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Program<'_> {
         let part = |name| self.folder.path().join(name).into_os_string();

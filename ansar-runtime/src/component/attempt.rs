@@ -62,7 +62,9 @@ impl<C> Attempts<'_, C> {
                 return returned;
             }
             let Some(delay) = delays.next(clock::any_up_to) else {
-                return encoded(&exhausted(number, returned));
+                let exhausted = exhausted(number, returned);
+                retry.fault(&exhausted);
+                return encoded(&exhausted);
             };
             let seconds = delay.as_secs_f64();
             retry.console(format_args!("Pausing for {seconds:.6} seconds"));

@@ -171,9 +171,18 @@ impl Context {
         condition
     }
 
-    /// The checks of this process so far, of all its objects.
+    /// The checks of this process so far, of all its objects. Where there are
+    /// more than are kept in detail, the log says so; the counts are exact.
     pub fn report(&self) -> TestReport {
-        lock(&self.0.process.checks).report()
+        let report = lock(&self.0.process.checks).report();
+        if report.cut() > 0 {
+            self.console(format_args!(
+                "Kept the details of {} of {} checks",
+                report.tested.len(),
+                report.passed + report.failed
+            ));
+        }
+        report
     }
 
     /// Stop, to be awaited, polled, or handed to a thread.

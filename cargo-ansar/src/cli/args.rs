@@ -20,6 +20,7 @@ use super::roles::{DeleteArgs, ListArgs, UpdateArgs};
 use super::search::SearchArgs;
 use crate::home::word;
 use crate::host::guardian::Ground;
+use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::Series;
 use crate::ops::build;
 use crate::ops::locate::Places;
@@ -352,6 +353,7 @@ impl BuildArgs {
             shared: self.shared.shared(general),
             build: flags,
             packages: self.package.clone(),
+            also: Vec::new(),
         }
     }
 }
@@ -370,6 +372,9 @@ pub struct TestArgs {
     /// End everything at the first failure
     #[arg(long)]
     pub(super) fail_fast: bool,
+    /// Give the reports to this executable, and print its result
+    #[arg(long, value_name = "EXECUTABLE")]
+    pub(super) test_analyzer: Option<ExecutableName>,
     /// Build and deploy, and run nothing
     #[arg(long, conflicts_with = "list")]
     pub(super) no_run: bool,
@@ -509,4 +514,10 @@ pub struct RunArgs {
     /// Print what the reports say instead of the results
     #[arg(long)]
     pub(super) test_run: bool,
+    /// Give the reports to this executable; its result is the result
+    #[arg(long, value_name = "EXECUTABLE")]
+    pub(super) test_analyzer: Option<ExecutableName>,
+    /// Stop all others when this role has ended
+    #[arg(long, value_name = "ROLE")]
+    pub(super) main_role: Option<RoleName>,
 }

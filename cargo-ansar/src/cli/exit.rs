@@ -7,6 +7,7 @@ use crate::host::cargo::CargoError;
 use crate::host::interrupts::Interrupt;
 use crate::host::process::Exit as ProcessExit;
 use crate::ops::Error;
+use crate::ops::analyze::Analysis;
 
 /// Every way a command can end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub enum Exit {
     TimedOut,
     /// stdout could not be written.
     WriteFailed,
-    /// As the command of `with` ended.
+    /// As the command of `with` ended, or as the fault of an analyzer says.
     Command(u8),
     /// Ended from outside.
     Interrupted(Interrupt),
@@ -78,6 +79,15 @@ impl Exit {
             ProcessExit::Signal(signal) => 128 + signal,
         };
         Self::Command(u8::try_from(code).unwrap_or(u8::MAX))
+    }
+
+    /// As an analyzer ended, where there was one: its fault has the code.
+    pub fn of_analysis(analysis: Option<&Analysis>) -> Self {
+        match analysis.and_then(|analysis| analysis.fault) {
+            None => Self::Success,
+            Some(1) => Self::RoleFailed,
+            Some(code) => Self::Command(code),
+        }
     }
 
     /// How a command ends that met `error`.
@@ -124,6 +134,7 @@ impl Exit {
             | Error::After { .. }
             | Error::Edited { .. }
             | Error::NoRole(_)
+            | Error::NoMainRole(_)
             | Error::NoRoles(_)
             | Error::NeverRan(_)
             | Error::NoStart { .. }

@@ -249,9 +249,12 @@ impl Session<'_> {
     }
 
     async fn test(&self, args: &TestArgs) -> Result<Exit, Error> {
+        let mut build = args.build.options(self.general);
+        build.also.extend(args.test_analyzer.clone());
         let options = ops::test::Options {
             places: self.places.clone(),
-            build: args.build.options(self.general),
+            build,
+            analyzer: args.test_analyzer.clone(),
             search: args.search.search()?,
             search_text: args.search.search()?.to_string(),
             timeout: args.timeout,
@@ -274,8 +277,8 @@ impl Session<'_> {
         };
         let exit = match ran.interrupted {
             Some(interrupt) => Exit::Interrupted(interrupt),
-            None if ran.verdict.passed() => Exit::Success,
-            None => Exit::TestsFailed,
+            None if !ran.verdict.passed() => Exit::TestsFailed,
+            None => Exit::of_analysis(ran.analysis.as_ref()),
         };
         self.printer.show(move |shell| human::tested(shell, &ran));
         Ok(exit)
@@ -327,6 +330,8 @@ impl Session<'_> {
             code_path: args.code_path.clone(),
             force: self.force,
             test_run: args.test_run,
+            analyzer: args.test_analyzer.clone(),
+            main_role: args.main_role.clone(),
             shown: self.general.level(),
         };
         let outcome =
@@ -334,12 +339,20 @@ impl Session<'_> {
         let exit = match (&outcome.verdict, outcome.interrupted) {
             (_, Some(interrupt)) => Exit::Interrupted(interrupt),
             (Some(verdict), None) if !verdict.passed() => Exit::TestsFailed,
-            (None, None) if outcome.failed => Exit::RoleFailed,
-            _ => Exit::Success,
+            _ => match Exit::of_analysis(outcome.analysis.as_ref()) {
+                Exit::Success if outcome.verdict.is_none() && outcome.failed => Exit::RoleFailed,
+                exit => exit,
+            },
         };
-        self.printer.show(move |shell| match &outcome.verdict {
-            Some(verdict) => human::verdict(shell, verdict),
-            None => human::message(shell, &encode(&outcome.run)),
+        self.printer.show(move |shell| {
+            if let Some(verdict) = &outcome.verdict {
+                human::verdict(shell, verdict);
+            }
+            match (&outcome.analysis, &outcome.verdict) {
+                (Some(analysis), _) => human::message(shell, &analysis.result),
+                (None, None) => human::message(shell, &encode(&outcome.run)),
+                (None, Some(_)) => {}
+            }
         });
         Ok(exit)
     }

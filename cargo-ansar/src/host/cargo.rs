@@ -156,6 +156,7 @@ async fn run(
         arguments,
         environment: Some(environment::for_cargo()),
         folder: Some(folder.to_owned()),
+        stdin: None,
     };
     let ended = program.run(narrative).await;
     ended.map_err(|source| CargoError::Start {

@@ -16,6 +16,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use appender::Appender;
 pub use identity::{Hash, Identity, Kind, SETTLED_AFTER, Stamp, Stat, hash, now_ns, stat};
@@ -209,6 +210,27 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     file.sync_all().map_err(failed)?;
     staged.commit(path)?;
     sync(folder)
+}
+
+/// A file without a name that holds `bytes`, to be read from its start; it is
+/// in `folder`, which must exist, and gone with its last reader.
+pub fn unnamed(folder: &Path, bytes: &[u8]) -> Result<Arc<File>, Error> {
+    let staged = Staged::reserve(folder);
+    let written = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(staged.path())
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.rewind()?;
+            Ok(Arc::new(file))
+        });
+    written.map_err(|source| Error::Write {
+        path: staged.path().to_owned(),
+        source,
+    })
 }
 
 /// Brings a file's bytes, or a folder's names, to disk.

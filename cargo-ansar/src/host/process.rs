@@ -7,12 +7,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
@@ -35,6 +36,8 @@ pub struct Program {
     pub environment: Option<Vec<(OsString, OsString)>>,
     /// The folder it works in; that of this command where unset.
     pub folder: Option<PathBuf>,
+    /// What it reads on stdin, once; nothing where unset.
+    pub stdin: Option<Arc<File>>,
 }
 
 /// A process that was started here.
@@ -120,7 +123,10 @@ impl Process {
     fn start_once(program: &Program, narrative: Narrative) -> io::Result<Self> {
         let mut command = program.command();
         command
-            .stdin(Stdio::null())
+            .stdin(match &program.stdin {
+                Some(file) => Stdio::from(file.try_clone()?),
+                None => Stdio::null(),
+            })
             .stdout(Stdio::piped())
             .stderr(match narrative {
                 Narrative::Inherited => Stdio::inherit(),

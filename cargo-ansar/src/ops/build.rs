@@ -25,6 +25,8 @@ pub struct Options {
     pub build: Vec<OsString>,
     /// The packages in which bins are looked for; all where empty.
     pub packages: Vec<String>,
+    /// What is wanted beside the executables of roles.
+    pub also: Vec<ExecutableName>,
 }
 
 /// The executables that are wanted, with their package where it is said.
@@ -84,7 +86,8 @@ pub async fn command(
     Ok(())
 }
 
-/// The executables that the home's roles run, described ones and others.
+/// The executables that the home's roles run, described ones and others, and
+/// the analyzer of what they find.
 pub fn wanted(workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>) -> Wanted {
     let by_hand = entries
         .values()
@@ -98,6 +101,10 @@ pub fn wanted(workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>
         .flat_map(|description| &description.roles)
     {
         wanted.insert(spec.executable.clone(), spec.package.clone());
+    }
+    let analyzer = description.and_then(|description| description.analyzer.clone());
+    if let Some(analyzer) = analyzer {
+        wanted.entry(analyzer).or_insert(None);
     }
     wanted
 }

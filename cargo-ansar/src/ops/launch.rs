@@ -23,7 +23,7 @@ use crate::supervise::launch::Launch;
 use crate::supervise::restart::Restarting;
 
 /// What the launches of one command, or of one request, have in common.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Launching {
     /// The home.
     home: Home,
@@ -35,6 +35,8 @@ pub(super) struct Launching {
     environment: Vec<(OsString, OsString)>,
     /// How long each may take to become ready.
     ready_limit: Duration,
+    /// What each is given on stdin instead of its own input.
+    given: Option<Vec<u8>>,
 }
 
 impl Launching {
@@ -61,7 +63,15 @@ impl Launching {
             writer: history::Engine::this(),
             environment,
             ready_limit,
+            given: None,
         })
+    }
+
+    /// The same, giving each role what it works on.
+    pub(super) fn giving(self: Rc<Self>, given: Option<&[u8]>) -> Rc<Self> {
+        let mut launching = Rc::unwrap_or_clone(self);
+        launching.given = given.map(<[u8]>::to_vec);
+        Rc::new(launching)
     }
 
     /// The launch of a role, which may be run while `lock` is held. Its folders
@@ -127,13 +137,15 @@ impl Launching {
         let mut home = OsString::from(format!("--{}=", launch::HOME_PATH));
         home.push(self.home.root());
         let signature = CallSignature {
-            input: false,
+            input: self.given.is_some(),
             output: true,
         };
         let origin = match self.kind {
             Kind::Start => Origin::Start,
             Kind::Run | Kind::Test | Kind::With => Origin::Run,
         };
+        let given = self.given.as_ref();
+        let stdin = given.map(|given| files::unnamed(&self.home.engines(), given));
         let own = entry.env.iter();
         let own = own.map(|(name, value)| (name.into(), value.into()));
         Ok(Program {
@@ -153,6 +165,7 @@ impl Launching {
                     .collect(),
             ),
             folder: Some(folder(&self.home)),
+            stdin: stdin.transpose()?,
         })
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod add;
 mod amend;
+pub mod analyze;
 pub mod build;
 pub mod create;
 pub mod delete;
@@ -219,6 +220,9 @@ pub enum Error {
     /// There are no roles, where some are needed.
     #[error("home `{home}` has no roles", home = .0.display())]
     NoRoles(PathBuf),
+    /// The main role is none of those that are to run.
+    #[error("main role `{0}` is none of those that are to run")]
+    NoMainRole(RoleName),
     /// A role that was to have run has not.
     #[error("role `{0}` has not run yet")]
     NeverRan(RoleName),
@@ -455,7 +459,9 @@ impl Error {
                 Some(format!("allow more with `ulimit -n {needed}`"))
             }
             Self::Processes(_) => Some("see how many are allowed with `ulimit -u`".to_owned()),
-            Self::NoRole(_) => Some("see them with `cargo ansar list`".to_owned()),
+            Self::NoRole(_) | Self::NoMainRole(_) => {
+                Some("see them with `cargo ansar list`".to_owned())
+            }
             Self::NotRunning(_) => Some(
                 "go on without them with `-f`, or see what runs with `cargo ansar status`"
                     .to_owned(),

@@ -49,7 +49,10 @@ pub async fn prepare(
     let mut ledger = home.ledger()?;
     check(workspace.as_ref(), &entries)?;
 
-    let wanted = wanted(workspace.as_ref(), &entries);
+    let mut wanted = wanted(workspace.as_ref(), &entries);
+    for name in &how.also {
+        wanted.entry(name.clone()).or_insert(None);
+    }
     let built = match &workspace {
         Some(workspace) => {
             let built = build::build(

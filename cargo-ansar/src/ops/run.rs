@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::lifecycle::Faulted;
 use ansar_runtime::contract::line::Level;
-use ansar_runtime::contract::message::Typed;
+use ansar_runtime::contract::message::{Envelope, Typed};
 use ansar_runtime::contract::run::Run;
-use ansar_runtime::contract::test::TestReport;
+use ansar_runtime::contract::test::{TestReport, TestSuite};
 
+use super::analyze::{self, Analysis};
 use super::hold::make_way;
 use super::launch::{Launching, make_room};
 use super::locate::{Places, Workspace};
@@ -27,11 +28,12 @@ use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::{environment, strays};
 use crate::model::description::DEFAULT_TESTS;
 use crate::model::ending::Success;
-use crate::model::name::RoleName;
+use crate::model::name::{ExecutableName, RoleName};
 use crate::model::search::{RolePattern, RoleSearch};
 use crate::protocol::Host;
 use crate::suite::source::Sources;
 use crate::suite::verdict::{Participant, Verdict};
+use crate::supervise::ending;
 use crate::supervise::engine::{self, Ended};
 use crate::supervise::group::{Part, Policy, READY_LIMIT};
 use crate::supervise::launch::Launch;
@@ -50,6 +52,10 @@ pub struct Options {
     pub force: bool,
     /// Whether a verdict over the reports is wanted.
     pub test_run: bool,
+    /// What is given the reports, and gives the result.
+    pub analyzer: Option<ExecutableName>,
+    /// The role with whose end all others are stopped.
+    pub main_role: Option<RoleName>,
     /// Which log lines become events.
     pub shown: Level,
 }
@@ -61,6 +67,8 @@ pub struct Outcome {
     pub run: Run,
     /// The verdict, where one was wanted.
     pub verdict: Option<Verdict>,
+    /// What the analyzer made of it, where one was wanted.
+    pub analysis: Option<Analysis>,
     /// Whether a role did not do what it was for.
     pub failed: bool,
     /// What ended it from outside, where something did.
@@ -79,6 +87,14 @@ pub async fn run(
     let mut entries = home.entries()?;
     entries.retain(|_, entry| entry.origin != Origin::Retired);
     let entries = chosen(&home, &options.search, entries)?;
+    analyze::check(&home, options.analyzer.as_ref())?;
+    let main = match &options.main_role {
+        None => None,
+        Some(role) => {
+            let nth = entries.keys().position(|other| other == role);
+            Some(nth.ok_or_else(|| Error::NoMainRole(role.clone()))?)
+        }
+    };
     if options.force {
         make_way(&home, entries.keys(), interrupts, events).await?;
     }
@@ -90,7 +106,11 @@ pub async fn run(
         workspace: workspace.as_ref(),
         shown: options.shown,
         kind: history::Kind::Run,
-        policy: Policy::default(),
+        policy: Policy {
+            main,
+            ..Policy::default()
+        },
+        given: None,
     };
     // A role of any name may report; none has to wait for the others.
     let ran = stage
@@ -106,10 +126,17 @@ pub async fn run(
         Some(description) => description.tests.clone(),
         None => RolePattern::parse(DEFAULT_TESTS).map_err(|_| Error::NoTestRole(String::new()))?,
     };
-    let verdict = options.test_run.then(|| {
-        let participants = stage.participants(&ran.ended, |role| tests.matches(role));
-        Verdict::of(&participants, &mut sources)
-    });
+    let participants = stage.participants(&ran.ended, |role| tests.matches(role));
+    let verdict = Verdict::of(&participants, &mut sources);
+    // What was stopped is analyzed, too, unless there was no time for anything.
+    let analysis = match &options.analyzer {
+        Some(analyzer) if !ran.at_once => Some(
+            stage
+                .analyze(analyzer, &verdict.suite, interrupts, events)
+                .await?,
+        ),
+        _ => None,
+    };
     let failed = ran
         .ended
         .iter()
@@ -119,9 +146,12 @@ pub async fn run(
             completed: completed(&ran.ended, &mut sources),
             home: root.display().to_string(),
         },
-        verdict,
+        verdict: options.test_run.then_some(verdict),
+        interrupted: ran
+            .interrupted
+            .or(analysis.as_ref().and_then(|a| a.interrupted)),
+        analysis,
         failed,
-        interrupted: ran.interrupted,
     })
 }
 
@@ -160,6 +190,8 @@ pub struct Stage<'a> {
     pub kind: history::Kind,
     /// How the group is run.
     pub policy: Policy,
+    /// What every role is given on stdin instead of its own input.
+    pub given: Option<&'a [u8]>,
 }
 
 impl Stage<'_> {
@@ -185,7 +217,8 @@ impl Stage<'_> {
             environment::for_roles(),
             notices.address(),
             READY_LIMIT,
-        );
+        )
+        .giving(self.given);
         let launches = entries.iter().zip(locks);
         let mut launches: Vec<_> = launches
             .map(|((role, entry), lock)| launching.launch(role, entry, part(role), lock))
@@ -217,6 +250,35 @@ impl Stage<'_> {
             Some(reason) => Err(Error::Processes(reason)),
             None => Ok(ran),
         }
+    }
+
+    /// Runs an analyzer, with the suite on its stdin, in a role of its own.
+    pub async fn analyze(
+        &self,
+        executable: &ExecutableName,
+        suite: &TestSuite,
+        interrupts: &mut Interrupts,
+        events: &Events,
+    ) -> Result<Analysis, Error> {
+        events.emit(Kind::Analyzing {
+            reports: suite.report.len(),
+            executable: executable.clone(),
+        });
+        // A suite is text and numbers, which always encode.
+        let given = serde_json::to_vec(&Envelope::of(suite)).unwrap_or_default();
+        let stage = Stage {
+            given: Some(&given),
+            policy: Policy::default(),
+            ..*self
+        };
+        let (role, entry) = analyze::role_of(self.home, executable)?;
+        let roles = BTreeMap::from([(role, entry)]);
+        let ran = stage
+            .perform(&roles, |_| Part::Operational, None, interrupts, events)
+            .await?;
+        let ending = ran.ended.into_iter().next().map(|ended| ended.ending);
+        let ending = ending.unwrap_or_else(ending::skipped);
+        Ok(Analysis::of(ending, ran.interrupted))
     }
 
     /// Sources that are looked for in `folders` first, then in the workspace,

@@ -279,6 +279,7 @@ impl Settling<'_> {
             arguments: scratch.arguments(self.home, role, proposal),
             environment: Some(environment::for_roles()),
             folder: Some(folder(self.home)),
+            stdin: None,
         };
         let ran = tokio::time::timeout(ANSWER_LIMIT, program.run(Narrative::Piped)).await;
         let (exit, answer, narrative) = match ran {

@@ -242,6 +242,7 @@ async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
         arguments: vec!["supervise".into(), home_path],
         environment: Some(environment::for_background()),
         folder: Some(home.root().to_owned()),
+        stdin: None,
     };
     // It says by itself what is wrong.
     program.leave().await.map_err(failed)?;

@@ -11,6 +11,7 @@ use ansar_runtime::contract::line::{Level, Line, STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 
 use super::Error;
+use super::analyze::{self, Analysis};
 use super::build;
 use super::hold::make_way;
 use super::locate::{Places, Workspace};
@@ -48,6 +49,8 @@ pub struct Options {
     pub force: bool,
     /// Whether the first failure ends it all.
     pub fail_fast: bool,
+    /// What is given the reports, instead of what the description names.
+    pub analyzer: Option<ExecutableName>,
     /// Whether everything is prepared and nothing is run.
     pub no_run: bool,
     /// Which log lines become events.
@@ -68,6 +71,8 @@ pub enum Outcome {
 pub struct Ran {
     /// What was found.
     pub verdict: Verdict,
+    /// What the analyzer made of it, where there is one.
+    pub analysis: Option<Analysis>,
     /// Log lines that may tell why, by role.
     pub context: Vec<Excerpt>,
     /// How long the run took, without the build.
@@ -142,6 +147,11 @@ pub async fn test(
     if options.no_run {
         return Ok(Outcome::Prepared);
     }
+    let analyzer = options.analyzer.clone().or_else(|| {
+        let description = workspace.as_ref()?.description.as_ref()?;
+        description.analyzer.clone()
+    });
+    analyze::check(&home, analyzer.as_ref())?;
     let begun = (clock::instant(), clock::now());
     let pattern = tests(workspace.as_ref())?;
     let is_test = |role: &RoleName| pattern.matches(role);
@@ -173,6 +183,7 @@ pub async fn test(
             fail_fast: options.fail_fast,
             ..Policy::default()
         },
+        given: None,
     };
     let part = |role: &RoleName| {
         if is_test(role) {
@@ -192,11 +203,23 @@ pub async fn test(
     let verdict = Verdict::of(&stage.participants(&ran.ended, is_test), &mut sources);
     let operational = chosen.keys().filter(|role| !is_test(role));
     let context = context(&home, &verdict, operational, begun.1);
+    let elapsed = clock::instant() - begun.0;
+    let analysis = match analyzer {
+        Some(analyzer) if ran.interrupted.is_none() => Some(
+            stage
+                .analyze(&analyzer, &verdict.suite, interrupts, events)
+                .await?,
+        ),
+        _ => None,
+    };
     Ok(Outcome::Ran(Box::new(Ran {
         verdict,
         context,
-        elapsed: clock::instant() - begun.0,
-        interrupted: ran.interrupted,
+        elapsed,
+        interrupted: ran
+            .interrupted
+            .or(analysis.as_ref().and_then(|a| a.interrupted)),
+        analysis,
     })))
 }
 

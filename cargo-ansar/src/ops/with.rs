@@ -122,6 +122,7 @@ pub async fn with(
         shown: options.shown,
         kind: history::Kind::With,
         policy: Policy::default(),
+        given: None,
     };
     if options.force {
         make_way(&home, chosen.keys(), interrupts, events).await?;
@@ -177,6 +178,7 @@ fn errand(
         arguments: words.collect(),
         environment: Some(environment),
         folder: Some(options.places.folder.clone()),
+        stdin: None,
     };
     Ok(Launch {
         role: COMMAND.parse().map_err(TemplateError::Name)?,

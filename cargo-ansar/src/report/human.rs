@@ -33,7 +33,7 @@ pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
 /// Tells what happened.
 pub fn event(shell: &mut Shell, event: &Event) {
     match &event.kind {
-        Kind::Line { text, .. } => shell.tell(text),
+        Kind::Line { role, text, .. } => shell.line(role, text),
         Kind::Started { .. }
         | Kind::Ready { .. }
         | Kind::Retrying { .. }
@@ -82,6 +82,13 @@ pub fn event(shell: &mut Shell, event: &Event) {
                 _ => format!(" against {}", count(*operational, "operational role")),
             };
             shell.status("Testing", &format!("{}{against}", count(*tests, "role")));
+        }
+        Kind::Analyzing {
+            reports,
+            executable,
+        } => {
+            let reports = count(*reports, "report");
+            shell.status("Analyzing", &format!("{reports} with `{executable}`"));
         }
         Kind::Stopping { roles, why } => stopping(shell, *roles, *why),
         Kind::Waiting { roles, until } => {
@@ -164,6 +171,10 @@ fn ended(shell: &mut Shell, role: &RoleName, ending: &Ending) {
 /// then what may tell why, and the summary.
 pub fn tested(shell: &mut Shell, ran: &Ran) {
     verdict(shell, &ran.verdict);
+    if let Some(analysis) = &ran.analysis {
+        message(shell, &analysis.result);
+        shell.flush();
+    }
     if ran.interrupted.is_none() {
         for excerpt in &ran.context {
             self::excerpt(shell, excerpt);

@@ -6,6 +6,7 @@
 pub mod background;
 pub mod human;
 pub mod listing;
+mod palette;
 pub mod printer;
 pub mod query;
 pub mod shell;

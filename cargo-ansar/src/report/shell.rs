@@ -4,6 +4,9 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use super::palette::Palette;
+use crate::model::name::RoleName;
+
 /// How much is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
@@ -43,6 +46,7 @@ pub struct Shell {
     verbosity: Verbosity,
     data: io::BufWriter<anstream::Stdout>,
     narrative: anstream::Stderr,
+    palette: Palette,
     failed: Option<io::Error>,
 }
 
@@ -57,6 +61,7 @@ impl Shell {
             verbosity,
             data: io::BufWriter::new(anstream::stdout()),
             narrative: anstream::stderr(),
+            palette: Palette::default(),
             failed: None,
         }
     }
@@ -121,6 +126,14 @@ impl Shell {
     /// What to type next.
     pub fn hint(&mut self, text: &str) {
         self.tell(&format!("{HINT}hint{HINT:#}: {text}"));
+    }
+
+    /// A line of a role's log, the process that wrote it in the role's colour.
+    pub fn line(&mut self, role: &RoleName, line: &str) {
+        let style = self.palette.style(role);
+        let head = line.find(']').map_or(0, |end| end + 1);
+        let (head, rest) = line.split_at(head);
+        self.tell(&format!("{style}{head}{style:#}{rest}"));
     }
 
     /// A line of narrative, as it is. A reader that has left misses it.

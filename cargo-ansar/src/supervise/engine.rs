@@ -74,6 +74,8 @@ pub struct Outcome {
     pub ended: Vec<Ended>,
     /// What ended the run from outside, where something did.
     pub interrupted: Option<Interrupt>,
+    /// Whether that was to be at once.
+    pub at_once: bool,
     /// Why the system would start no more processes, where it would not.
     pub refused: Option<String>,
 }
@@ -215,6 +217,7 @@ struct Engine<'a> {
     events: Events,
     starts: VecDeque<usize>,
     interrupted: Option<Interrupt>,
+    at_once: bool,
     no_more: Option<String>,
     strays: Rc<RefCell<Strays>>,
     tasks: JoinSet<()>,
@@ -238,6 +241,7 @@ impl Engine<'_> {
             events,
             starts: VecDeque::new(),
             interrupted: None,
+            at_once: false,
             no_more: None,
             strays: Rc::new(RefCell::new(Strays::default())),
             tasks: JoinSet::new(),
@@ -619,6 +623,7 @@ impl Engine<'_> {
         let again = self.interrupted.is_some();
         self.interrupted.get_or_insert(interrupt);
         let at_once = again || interrupt == Interrupt::Orphaned;
+        self.at_once |= at_once;
         self.feed(if at_once { Input::Kill } else { Input::Stop });
     }
 
@@ -671,6 +676,7 @@ impl Engine<'_> {
         Outcome {
             ended: ended.collect(),
             interrupted: self.interrupted,
+            at_once: self.at_once,
             refused: self.no_more.take(),
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize)]
 struct Checks {
     /// How many.
-    count: u64,
+    checks: u64,
     /// Every how many one fails; none where 0.
     fail_every: u64,
 }
@@ -16,18 +16,18 @@ struct Checks {
 impl Default for Checks {
     fn default() -> Self {
         Self {
-            count: 1000,
+            checks: 1000,
             fail_every: 0,
         }
     }
 }
 
 async fn checks(cx: Context, Settings(to): Settings<Checks>) -> TestReport {
-    for number in 1..=to.count {
+    for number in 1..=to.checks {
         let fails = number.checked_rem(to.fail_every) == Some(0);
         cx.test(!fails, format_args!("check {number}"));
     }
-    cx.console(format_args!("Made {} checks", to.count));
+    cx.console(format_args!("Made {} checks", to.checks));
     cx.report()
 }
 

@@ -7,3 +7,4 @@ mod harness;
 mod left_behind;
 mod loops;
 mod readme;
+mod tour;

@@ -44,6 +44,8 @@ pub struct Description {
     pub home: Option<PathBuf>,
     /// How executables come into the home.
     pub deploy: DeployMode,
+    /// The bin target that is given what the tests of a run found.
+    pub analyzer: Option<ExecutableName>,
     /// The roles, templates expanded, sorted by name; no two of one name.
     pub roles: Vec<RoleSpec>,
 }

@@ -19,7 +19,7 @@ use crate::model::name::{ExecutableName, RoleName, is_package_name};
 use crate::model::search::RolePattern;
 use crate::model::template::{MOST_ROLES, RoleTemplate, Series, Variable};
 
-const KEYS: &[&str] = &["tests", "snapshot", "home", "deploy", "role"];
+const KEYS: &[&str] = &["tests", "snapshot", "home", "deploy", "analyzer", "role"];
 
 const ROLE_KEYS: &[&str] = &[
     "executable",
@@ -68,6 +68,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
         snapshot: None,
         home: None,
         deploy: DeployMode::default(),
+        analyzer: None,
         roles: Vec::new(),
     };
     let mut declared = Declared::default();
@@ -80,6 +81,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
                 let words = [("link", DeployMode::Link), ("copy", DeployMode::Copy)];
                 description.deploy = node.word(&words, "`link` or `copy`")?;
             }
+            "analyzer" => description.analyzer = Some(executable_name(&node)?),
             "role" => {
                 for role in node.entries("a table of roles by name")? {
                     declare(source, &role, &mut declared)?;

@@ -66,7 +66,7 @@ fn unknown_keys_are_refused() {
     const OF_ROLE: &str = "expected one of `executable`, `package`, `settings`, `input`, `env`, `timeout`, `after`, `retry`, `start`, `count`, `step`";
     refused(
         "roles.a = 1",
-        "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `role`\nhint: did you mean `role`?",
+        "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `role`\nhint: did you mean `role`?",
     );
     refused(
         "role.server-0.executable = 'a'\nrole.server-0.setings = {}",
@@ -191,6 +191,10 @@ fn wrong_values_are_refused() {
         (
             "home = \"a\\u0000\"",
             "2:8: `@.home` is `a\\u{0}`, expected the path of a folder, absolute or relative to the workspace root",
+        ),
+        (
+            "analyzer = ['a']",
+            "2:12: `@.analyzer` is an array, expected the name of a bin target",
         ),
         (
             "deploy = 'copi'",

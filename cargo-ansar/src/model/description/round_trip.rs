@@ -102,9 +102,10 @@ fn description() -> impl Strategy<Value = Description> {
         prop::option::of("[^\0]{1,10}"),
         prop::option::of("/[a-z/]{1,10}"),
         prop_oneof![Just(DeployMode::Link), Just(DeployMode::Copy)],
+        prop::option::of("[a-z][a-z0-9_-]{0,5}"),
         prop::collection::vec(role(), 0..6),
     )
-        .prop_map(|(tests, snapshot, home, deploy, roles)| {
+        .prop_map(|(tests, snapshot, home, deploy, analyzer, roles)| {
             let tests = RolePattern::parse(tests).unwrap();
             Description {
                 roles: consistent(roles, &tests),
@@ -112,6 +113,7 @@ fn description() -> impl Strategy<Value = Description> {
                 snapshot: snapshot.map(PathBuf::from),
                 home: home.map(PathBuf::from),
                 deploy,
+                analyzer: analyzer.map(|name| name.parse().unwrap()),
             }
         })
 }
@@ -163,6 +165,9 @@ fn written(mut description: Description, styles: &[Style]) -> (String, Descripti
     }
     if description.deploy == DeployMode::Copy {
         line("deploy = 'copy'".to_owned());
+    }
+    if let Some(analyzer) = &description.analyzer {
+        line(format!("analyzer = '{analyzer}'"));
     }
     // A header ends the table that the others stand in.
     let mut order: Vec<(Style, &mut RoleSpec)> =

@@ -50,6 +50,7 @@ tests = "check-.*"
 snapshot = "testing"
 home = "/srv/home"
 deploy = "copy"
+analyzer = "judge"
 
 [workspace.metadata.ansar.role.db]
 executable = "db"
@@ -69,6 +70,8 @@ retry = { first_steps = [1, 2.5], regular_steps = 3, step_limit = 4, randomized 
     assert_eq!(description.snapshot, Some(PathBuf::from("testing")));
     assert_eq!(description.home, Some(PathBuf::from("/srv/home")));
     assert_eq!(description.deploy, DeployMode::Copy);
+    let analyzer = description.analyzer.as_ref().map(ExecutableName::as_str);
+    assert_eq!(analyzer, Some("judge"));
     assert_eq!(names(&description), ["db", "server-0"]);
     let Value::Object(settings) = serde_json::json!({
         "host": "::1", "port": 65432, "ratio": 0.5, "since": "2026-01-02", "deep": [[1], {}],
@@ -91,7 +94,7 @@ retry = { first_steps = [1, 2.5], regular_steps = 3, step_limit = 4, randomized 
             randomized: Some(0.25),
             truncated: Some(0.5),
         }),
-        line: 11,
+        line: 12,
     };
     assert_eq!(description.roles[1], server);
 }

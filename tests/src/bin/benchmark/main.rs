@@ -14,6 +14,7 @@
 mod bare;
 mod compare;
 mod rows;
+mod tree;
 mod world;
 
 use std::process::{Command, ExitCode};

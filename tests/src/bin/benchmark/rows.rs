@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::bare::{self, Ready};
 use crate::compare::{Judged, interleaved, judge, timed};
+use crate::tree::tree;
 use crate::world::{World, run};
 
 /// One row.
@@ -25,6 +26,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("loop-500", |world| Some(unchanged_loop(world, MANY))),
     row("roles-500", |world| Some(roles(world))),
     row("tests-500", one_check_tests),
+    row("tree", |world| Some(tree(world))),
     row("quiet", |world| Some(quiet(world, &["list"]))),
     row("quiet-get", |world| {
         Some(quiet(world, &["get", "retry", "test-7"]))

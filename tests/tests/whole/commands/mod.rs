@@ -1,6 +1,7 @@
 //! The commands, each as somebody types it.
 
 mod add;
+mod analyzer;
 mod calls;
 mod create;
 mod delete;
@@ -10,6 +11,7 @@ mod help;
 mod home;
 mod init;
 mod list;
+mod main_role;
 mod property;
 mod query;
 mod refusals;

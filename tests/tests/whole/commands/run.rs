@@ -339,3 +339,33 @@ fn results_that_cannot_be_written_are_a_failure() {
     sandbox.ansar(["run", "-q"]).redirected(">&- 2>&-").run();
     sandbox.ansar(["run"]).run().success();
 }
+
+#[test]
+fn log_lines_have_the_colour_of_their_role() {
+    let sandbox = with_roles(&["noop", "snooze"]);
+    let set = ["run", "--debug-level=CONSOLE"];
+    let plain = sandbox.ansar(set).run();
+    plain.success().stderr_lacks("\u{1b}[");
+    let run = sandbox.ansar(set).arg("--color=always").run();
+    let color = |text: &str| {
+        let line = run.log(text)[0];
+        let (color, rest) = line.split_once("[0").unwrap();
+        assert!(color.starts_with("\u{1b}["), "{line:?}");
+        assert!(rest.contains("]\u{1b}[0m 2"), "{line:?}");
+        color.to_owned()
+    };
+    assert_ne!(color("Log this and exit"), color("Do nothing for"));
+}
+
+#[test]
+fn of_many_failures_those_that_are_not_listed_are_counted() {
+    let sandbox = with_home();
+    let add = ["add", "checks", "test-many", "--checks=1000000"];
+    let add = sandbox.ansar(add).arg("--fail-every=1000");
+    add.run().success();
+    let run = sandbox.ansar(["run", "--test-run"]).run();
+    run.code(100)
+        .stdout_has("role \"test-many\" (pass/fail): 999000/1000\n")
+        .stderr_has("745 more failed checks of role `test-many` not listed");
+    assert_eq!(run.stdout.lines().count(), 1 + 255);
+}

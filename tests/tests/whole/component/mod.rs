@@ -1,6 +1,7 @@
 //! Components, run by hand and as an engine would run them.
 
 mod calls;
+mod checks;
 mod lifecycle;
 mod role;
 mod settings;

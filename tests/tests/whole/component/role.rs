@@ -114,6 +114,52 @@ fn attempts_that_find_nobody_are_exhausted() {
     assert_eq!(output.log("Pausing for 0.010000 seconds").len(), 1);
     assert_eq!(output.log("Pausing for 0.020000 seconds").len(), 1);
     assert_eq!(output.log("Session error").len(), 3);
+    let said = " ! <00000009>Retry[ATTEMPTING] - retries exhausted after 3 attempts, ";
+    assert_eq!(output.log(said).len(), 1);
+}
+
+/// The sequences of the guide, a hundred times as fast.
+#[test]
+fn there_is_one_attempt_more_than_there_are_delays() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    let host = format!("--host={}", loopback());
+    let first = json!([0.01, 0.02, 0.04]);
+    for (policy, delays) in [
+        (json!({}), 0),
+        (json!({"first_steps": first}), 3),
+        (json!({"regular_steps": 0.01, "step_limit": 4}), 4),
+        (
+            json!({"first_steps": first, "regular_steps": 0.08, "step_limit": 6}),
+            6,
+        ),
+        (
+            json!({
+                "first_steps": first, "regular_steps": 0.08, "step_limit": 6,
+                "randomized": 0.0025, "truncated": 0.5,
+            }),
+            6,
+        ),
+    ] {
+        let entry = json!({"value": {"retry": policy}}).to_string();
+        home.write("entry/test-client.json", &entry);
+        let output = home.role("client", "test-client").arg(&host).run();
+        let fault = output.code(1).returned(FAULTED);
+        assert_eq!(fault["attempts"], delays + 1, "{policy}");
+        assert_eq!(fault["last"][0], MAYBE);
+        assert_eq!(output.log("Pausing for ").len(), delays, "{policy}");
+    }
+    // Without a limit there is no end to them.
+    home.write(
+        "entry/test-client.json",
+        r#"{"value": {"retry": {"regular_steps": 0.001}}}"#,
+    );
+    let mut client = home.role("client", "test-client").arg(host).start();
+    for _ in 0..50 {
+        client.wait_for_next("Pausing for 0.001000 seconds");
+    }
+    client.signal(Signal::SIGINT);
+    client.wait().success().returned(ABORTED);
 }
 
 #[test]

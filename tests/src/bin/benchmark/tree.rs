@@ -1,0 +1,45 @@
+//! The tree of processes that call each other, beside as many that nobody
+//! calls.
+
+use std::time::Duration;
+
+use crate::bare;
+use crate::compare::{Judged, interleaved, timed};
+use crate::world::{World, run};
+
+/// How many processes the tree has: 121 managers with three duties each, of
+/// which the factorial calls five more.
+const PROCESSES: usize = 121 * (1 + 3 + 5);
+/// What the tree waits for, whatever it costs.
+const SNOOZE: Duration = Duration::from_secs(2);
+/// How many run at once beside it: both ends of their pipes are open.
+const AT_ONCE: usize = 363;
+/// How many pairs there are; each takes seconds.
+const PAIRS: usize = 10;
+
+const ROLES: &str = r#"
+role.noop-0.executable = "noop"
+role.snooze-0.executable = "snooze"
+role.factorial-0.executable = "factorial"
+
+[workspace.metadata.ansar.role.busy-0]
+executable = "busy"
+input = { duties = ["noop", "snooze", "factorial"], management_levels = 5, managers = 3 }
+"#;
+
+/// The tree, less what it sleeps, against as many bare spawns.
+pub(crate) fn tree(world: &World) -> Judged {
+    let home = world.make_home("tree", ROLES);
+    let ours = || {
+        let time = timed(|| run(world.ansar(&home).args(["run", "busy-0"])));
+        time.saturating_sub(SNOOZE)
+    };
+    let bare = || {
+        timed(|| {
+            for _ in 0..PROCESSES / AT_ONCE {
+                bare::finish(bare::start_all(world, &home, "noop", AT_ONCE));
+            }
+        })
+    };
+    interleaved(PAIRS, 1.5, ours, bare)
+}
