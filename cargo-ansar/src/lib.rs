@@ -10,6 +10,7 @@ pub mod delta;
 pub mod event;
 pub mod home;
 pub mod host;
+pub mod inputs;
 pub mod model;
 pub mod ops;
 pub mod protocol;

@@ -7,6 +7,7 @@
 
 mod appender;
 mod identity;
+mod listing;
 mod reading;
 mod transfer;
 mod walk;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 pub use appender::Appender;
 pub use identity::{Hash, Identity, Kind, SETTLED_AFTER, Stamp, Stat, hash, now_ns, stat};
+pub use listing::{Listing, list};
 pub use reading::Reading;
 pub use transfer::{How, Staged, clear_leftovers, is_alias, leftovers, transfer};
 pub use walk::{Walked, walk};

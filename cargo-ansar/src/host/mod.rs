@@ -24,3 +24,4 @@ pub mod socket;
 pub mod strays;
 pub mod terminal;
 pub mod usage;
+pub mod watcher;

@@ -72,7 +72,7 @@ impl Sources {
 
 /// The sources that a dep-info file of Cargo's names; none where it cannot be
 /// read.
-fn dependencies(path: &Path) -> Vec<PathBuf> {
+pub fn dependencies(path: &Path) -> Vec<PathBuf> {
     let Ok(bytes) = files::read(path) else {
         return Vec::new();
     };

@@ -31,7 +31,7 @@ const TOOL: House = House {
     floors: &[
         &["model", "event", "protocol"],
         &["host"],
-        &["home", "delta", "supervise", "suite"],
+        &["home", "delta", "supervise", "suite", "inputs"],
         &["ops"],
         &["report"],
         &["cli"],

@@ -1,0 +1,110 @@
+//! Listing the files below a folder that somebody works on.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use ignore::{DirEntry, WalkBuilder};
+
+/// What is below a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// The folders, the one that was listed among them.
+    pub folders: Vec<PathBuf>,
+}
+
+/// The mark in folders whose content can be made again.
+const CACHE: &str = "CACHEDIR.TAG";
+
+/// Everything below `root` but what `.gitignore` files name, what is in a cache,
+/// the repository itself, the folders of `passed_over`, and the scratch files
+/// of editors. Nothing where there is no such folder; what vanishes meanwhile,
+/// or cannot be read, is left out.
+pub fn list(root: &Path, passed_over: &[PathBuf]) -> Listing {
+    let passed_over = passed_over.to_vec();
+    let is_work = move |entry: &DirEntry| {
+        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        let is_passed = is_folder
+            && (passed_over.iter().any(|folder| folder == entry.path())
+                || entry.path().join(CACHE).exists());
+        // Whoever asks for a folder means it.
+        entry.depth() == 0 || !(is_passed || is_scratch(entry.file_name()))
+    };
+    let mut listing = Listing::default();
+    let walk = WalkBuilder::new(root)
+        .hidden(false)
+        .require_git(false)
+        .follow_links(false)
+        .filter_entry(is_work)
+        .build();
+    for entry in walk.flatten() {
+        match entry.file_type() {
+            Some(kind) if kind.is_dir() => listing.folders.push(entry.into_path()),
+            Some(_) => listing.files.push(entry.into_path()),
+            None => {}
+        }
+    }
+    listing
+}
+
+/// Whether a name is one that editors and version control give to what they
+/// need for a moment.
+fn is_scratch(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name == ".git"
+        || name.ends_with('~')
+        || name.starts_with(".#")
+        || (name.starts_with('#') && name.ends_with('#'))
+        || (name.starts_with('.') && (name.ends_with(".swp") || name.ends_with(".swx")))
+        // What vim tries whether it may write.
+        || name == "4913"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn only_what_somebody_works_on_is_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for path in [
+            "src/main.rs",
+            "src/deep/er.rs",
+            ".cargo/config.toml",
+            ".git/HEAD",
+            "out/made.rs",
+            "target/CACHEDIR.TAG",
+            "target/debug/x",
+            "home/bin/x",
+            "src/.main.rs.swp",
+            "src/main.rs~",
+            "src/4913",
+        ] {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        fs::write(root.join(".gitignore"), "out\n").unwrap();
+        let listing = list(root, &[root.join("home")]);
+        let mut names: Vec<_> = listing
+            .files
+            .iter()
+            .map(|path| path.strip_prefix(root).unwrap().display().to_string())
+            .collect();
+        names.sort();
+        let expected = [
+            ".cargo/config.toml",
+            ".gitignore",
+            "src/deep/er.rs",
+            "src/main.rs",
+        ];
+        assert_eq!(names, expected);
+        assert!(listing.folders.contains(&root.join("src/deep")));
+        assert!(!listing.folders.contains(&root.join("target")));
+        assert_eq!(list(&root.join("nothing"), &[]), Listing::default());
+    }
+}
