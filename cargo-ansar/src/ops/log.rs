@@ -140,6 +140,8 @@ impl Lines {
 
     /// How many lines were passed over, since a crash tore them.
     pub fn torn(&self, is_over: bool) -> u64 {
+        // What was not read to its end has no torn end.
+        let is_over = is_over && !self.is_complete();
         let readers = self.merged.readers.iter();
         readers.map(|source| source.reader.torn(is_over)).sum()
     }

@@ -28,7 +28,7 @@ fn stored(sandbox: &Sandbox, role: &str, minutes: impl Iterator<Item = u32>) {
 #[track_caller]
 fn logged(sandbox: &Sandbox, arguments: &[&str]) -> Vec<String> {
     let log = sandbox.ansar(["log"]).args(arguments).run();
-    let lines = log.success().stdout.lines();
+    let lines = log.success().stderr_lacks("torn").stdout.lines();
     lines
         .map(|line| {
             let text = line.rsplit_once(" - ").map_or(line, |(_, text)| text);
