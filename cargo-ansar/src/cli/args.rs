@@ -10,7 +10,7 @@ use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::line::Level;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::background::{StartArgs, StatusArgs, StopArgs};
+use super::background::{StartArgs, StatusArgs, StopArgs, SuperviseArgs};
 use super::completions::CompletionsArgs;
 use super::encoding::EncodingArgs;
 use super::man::ManArgs;
@@ -219,7 +219,7 @@ pub enum Command {
     Man(ManArgs),
     /// The engine in the background
     #[command(hide = true)]
-    Supervise,
+    Supervise(SuperviseArgs),
 }
 
 impl Command {
@@ -234,7 +234,7 @@ impl Command {
             | Self::Update(_)
             | Self::Run(_) => Some(Ground::Here),
             Self::Settings(args) | Self::Input(args) => args.replaces().then_some(Ground::Here),
-            Self::Supervise => Some(Ground::Apart),
+            Self::Supervise(args) => Some(args.ground()),
             // An editor is in the foreground with this command, not below it.
             Self::Edit(_)
             | Self::Init(_)

@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::search::SearchArgs;
 use super::time::time;
 use crate::event::Until;
+use crate::host::guardian::Ground;
 use crate::ops::{self, Error};
 use crate::report::background;
 use crate::supervise::group::READY_LIMIT;
@@ -55,6 +56,24 @@ pub struct StatusArgs {
         hide_possible_values = true
     )]
     format: Form,
+}
+
+/// Arguments of the engine in a process of its own.
+#[derive(Debug, Args)]
+pub struct SuperviseArgs {
+    /// End with whoever started this, and not before
+    #[arg(long)]
+    attached: bool,
+}
+
+impl SuperviseArgs {
+    pub(super) fn ground(&self) -> Ground {
+        if self.attached {
+            Ground::Below
+        } else {
+            Ground::Apart
+        }
+    }
 }
 
 /// What can be waited for.
@@ -135,9 +154,10 @@ impl Session<'_> {
         Ok(Exit::Success)
     }
 
-    pub(super) async fn supervise(&self) -> Result<Exit, Error> {
+    pub(super) async fn supervise(&self, args: &SuperviseArgs) -> Result<Exit, Error> {
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
-        ops::supervise::supervise(&self.places, &mut interrupts, &events).await?;
+        let places = &self.places;
+        ops::supervise::supervise(places, args.attached, &mut interrupts, &events).await?;
         Ok(Exit::Success)
     }
 }

@@ -236,7 +236,7 @@ impl Session<'_> {
             Command::Restart(args) => self.start(args, true).await,
             Command::Stop(args) => self.stop(args).await,
             Command::Status(args) => self.status(args).await,
-            Command::Supervise => self.supervise().await,
+            Command::Supervise(args) => self.supervise(args).await,
             Command::History(args) => self.history(args),
             Command::Returned(args) => self.returned(args).await,
             Command::Log(args) => self.log(args).await,

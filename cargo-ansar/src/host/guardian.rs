@@ -58,6 +58,9 @@ const HEARD_UNLESS_IGNORED: Signal = Signal::SIGHUP;
 pub enum Ground {
     /// Where this process is.
     Here,
+    /// Below another command of ours, whose end is theirs; the guardian has no
+    /// streams.
+    Below,
     /// In a session of their own, without a terminal. The engine keeps the
     /// streams until it lets go of them; the guardian does so at once.
     Apart,
@@ -66,8 +69,10 @@ pub enum Ground {
 /// Splits this process in two. To be called while it has one thread, and
 /// before it opened anything.
 pub fn stand(ground: Ground) -> io::Result<Side> {
-    if ground == Ground::Apart {
-        detach::begin()?;
+    match ground {
+        Ground::Here => {}
+        Ground::Below => die_with_parent()?,
+        Ground::Apart => detach::begin()?,
     }
     strays::adopt()?;
     // A shell that became this command may have left it children.
@@ -91,7 +96,7 @@ pub fn stand(ground: Ground) -> io::Result<Side> {
             Ok(Side::Engine(Guardian(guardian)))
         }
         ForkResult::Parent { child } => {
-            if ground == Ground::Apart {
+            if ground != Ground::Here {
                 // It has nothing to say, and whoever reads must hear the end.
                 let _ = detach::finish();
             }
@@ -108,6 +113,17 @@ fn is_ignored(signal: Signal) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.unwrap_or(0) >> (signal as i32 - 1) & 1 == 1
+}
+
+/// Has the kernel tell this process to stop when its parent is gone.
+fn die_with_parent() -> io::Result<()> {
+    let parent = getppid();
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+    if getppid() != parent {
+        return Err(io::Error::other("the parent is gone already"));
+    }
+    Ok(())
 }
 
 fn become_engine(guardian: Pid) -> io::Result<()> {

@@ -231,6 +231,7 @@ impl Stage<'_> {
         let service = Service {
             listener: self.home.listen()?,
             host: Host::Foreground,
+            lasting: false,
             launcher: None,
         };
         let ran = engine::run(

@@ -22,10 +22,12 @@ use crate::supervise::group::{Part, Policy};
 use crate::supervise::launch::Launch;
 use crate::supervise::service::Service;
 
-/// Runs what it is asked to run, until nothing is left of it. It lets go of its
-/// streams as soon as it can be asked.
+/// Runs what it is asked to run, until nothing is left of it, or where it is
+/// `attached` to the command that started it, until that ends it. It lets go of
+/// its streams as soon as it can be asked.
 pub async fn supervise(
     places: &Places,
+    attached: bool,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<(), Error> {
@@ -40,7 +42,14 @@ pub async fn supervise(
     })?;
     let service = Service {
         listener,
-        host: Host::Background,
+        // What is attached to a command is that command's, and takes nobody
+        // else's roles.
+        host: if attached {
+            Host::Foreground
+        } else {
+            Host::Background
+        },
+        lasting: attached,
         launcher: Some(Box::new(|start: &Start| {
             launches(&home, notices.address(), start).map_err(|error| full(&error))
         })),

@@ -110,6 +110,7 @@ pub async fn run(
     let mut engine = Engine::new(options, events.clone(), tell);
     if let Some(service) = service {
         engine.host = service.host;
+        engine.lasting = service.lasting;
         engine.launcher = service.launcher;
         conversations.begin(service.listener, order);
     }
@@ -210,6 +211,8 @@ struct Engine<'a> {
     by_name: BTreeMap<RoleName, usize>,
     shown: Level,
     host: Host,
+    /// Whether it goes on without roles.
+    lasting: bool,
     /// When it gives up waiting for its first roles.
     unused: Option<Instant>,
     launcher: Option<Launcher<'a>>,
@@ -235,6 +238,7 @@ impl Engine<'_> {
             by_name: BTreeMap::new(),
             shown: options.shown,
             host: Host::Foreground,
+            lasting: false,
             unused: None,
             launcher: None,
             watches: Vec::new(),
@@ -299,6 +303,9 @@ impl Engine<'_> {
     }
 
     fn is_done(&mut self) -> bool {
+        if self.lasting && self.interrupted.is_none() {
+            return false;
+        }
         if self.host == Host::Background && self.roles.is_empty() && self.interrupted.is_none() {
             let now = clock::instant();
             return now >= *self.unused.get_or_insert(now + UNUSED);

@@ -20,6 +20,8 @@ pub struct Service<'a> {
     pub listener: Listener,
     /// Where it lives.
     pub host: Host,
+    /// Whether the engine goes on without roles, until it is interrupted.
+    pub lasting: bool,
     /// Turns roles that are to be started into launches, where this engine
     /// takes any.
     pub launcher: Option<Launcher<'a>>,
