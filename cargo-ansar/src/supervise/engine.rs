@@ -1,12 +1,13 @@
 //! Acts on what the group's machine decides: starts, signals, reads, listens;
 //! and on what is asked of it from outside ([`orders`]).
 
+mod life;
 mod orders;
+mod role;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -18,29 +19,28 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use self::life::{LOOK_AGAIN, Life, News};
+use self::role::Role;
 use super::capture::Capture;
 use super::ending::{self, Treatment};
 use super::group::{Action, Group, Input, Member, Part, Phase, Policy, Rung, Why};
-use super::launch::{Launch, Prepare};
+use super::launch::Launch;
 use super::rescue;
-use super::restart::{Restarting, STABLE};
+use super::restart::STABLE;
 use super::service::{Conversations, Launcher, Service};
 use super::strays::Strays;
 use crate::event::{Events, Kind, StopReason, Until};
 use crate::home::HomeError;
-use crate::home::history::Journal;
 use crate::home::log::Writer;
 use crate::host::clock;
 use crate::host::environment;
 use crate::host::interrupts::{Interrupt, Interrupts};
-use crate::host::lock::Lock;
 use crate::host::notices::Notices;
 use crate::host::pipe::Peeking;
-use crate::host::process::{self, Exit, Foreground, Narrative, Pipe, Process, Program};
-use crate::host::rescue::Loan;
+use crate::host::process::{self, Exit, Foreground, Narrative, Process, Program};
 use crate::host::signal::{self, Signal};
 use crate::model::ending::{Cause, Ending, Success};
-use crate::model::name::{ExecutableName, RoleName};
+use crate::model::name::RoleName;
 use crate::protocol::Host;
 
 /// How roles are run.
@@ -80,14 +80,8 @@ pub struct Outcome {
     pub refused: Option<String>,
 }
 
-/// A result larger than this is none.
-const LARGEST_RESULT: usize = 64 << 20;
 /// How much is read from a pipe at once.
 const READ_SIZE: usize = 64 * 1024;
-/// How many of these are read after everything of a role has ended.
-const LAST_READS: usize = 64;
-/// How often to look whether processes that a role left behind are gone.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Runs roles until all have ended; `notices` hears what they say of their
 /// state, `service` what others ask meanwhile. Inside of a `LocalSet` only.
@@ -162,48 +156,6 @@ pub async fn run(
 
 /// How long an engine in the background waits for its first roles.
 const UNUSED: Duration = Duration::from_secs(10);
-
-/// What the task of a process tells the engine.
-enum News {
-    /// The process has ended, and left others of its group behind.
-    Left(usize),
-    /// Everything of it has ended.
-    Ended(usize, io::Result<(Exit, Vec<u8>)>),
-}
-
-/// One role, in the engine.
-struct Role {
-    name: RoleName,
-    executable: ExecutableName,
-    prepare: Prepare,
-    part: Part,
-    timeout: Option<Duration>,
-    ready_limit: Duration,
-    restarting: Restarting,
-    lock: Option<Lock>,
-    log: PathBuf,
-    storage: u64,
-    /// How many lines of its log were lost.
-    lost: Rc<Cell<u64>>,
-    history: Option<Journal>,
-    /// How many attempts it has made, as far as it says so.
-    attempts: Option<u32>,
-    foreground: bool,
-    /// The group, while it is there.
-    group: Option<u32>,
-    /// When it was started, or has ended.
-    since: Timestamp,
-    /// Until when it waits for its next attempt.
-    retry_at: Option<Timestamp>,
-    /// How often it was started again, and how often since it was stable.
-    restarts: (u32, usize),
-    treatment: Treatment,
-    /// It has ended by itself, and others of its group have not.
-    left: bool,
-    refused: Option<String>,
-    exit: Option<Exit>,
-    ended: Option<(Ending, Timestamp)>,
-}
 
 struct Engine<'a> {
     group: Group,
@@ -688,143 +640,3 @@ impl Engine<'_> {
         }
     }
 }
-
-impl Role {
-    fn new(launch: Launch) -> Self {
-        Self {
-            name: launch.role,
-            executable: launch.executable,
-            prepare: launch.prepare,
-            part: launch.part,
-            timeout: launch.timeout,
-            ready_limit: launch.ready_limit,
-            restarting: launch.restarting,
-            lock: launch.lock,
-            log: launch.log,
-            storage: launch.storage,
-            lost: Rc::default(),
-            foreground: launch.foreground,
-            group: None,
-            since: clock::now(),
-            history: launch.history,
-            attempts: None,
-            retry_at: None,
-            restarts: (0, 0),
-            treatment: Treatment::default(),
-            left: false,
-            refused: None,
-            exit: None,
-            ended: None,
-        }
-    }
-}
-
-/// The task of one process: reads its pipes until everything of it has ended.
-struct Life {
-    member: usize,
-    process: Process,
-    capture: Capture,
-    events: Events,
-    /// One for all: it is filled and emptied between two waits.
-    buffer: Rc<RefCell<Vec<u8>>>,
-    strays: Rc<RefCell<Strays>>,
-    tell: mpsc::UnboundedSender<News>,
-    peeking: Rc<Peeking>,
-    /// How much of a line without an end was left in the pipe.
-    seen: usize,
-    /// Lets the guardian finish the log, should this engine be killed.
-    _loan: Option<Loan>,
-}
-
-impl Life {
-    async fn live(mut self) {
-        let mut result = Vec::new();
-        let ended = self.read(&mut result).await;
-        self.capture.finish(clock::now(), &self.events);
-        // An engine that is gone needs no news.
-        let ended = ended.map(|exit| (exit, result));
-        let _ = self.tell.send(News::Ended(self.member, ended));
-    }
-
-    async fn read(&mut self, result: &mut Vec<u8>) -> io::Result<Exit> {
-        let (mut log, mut out) = (true, true);
-        let mut exit = None;
-        let Some(stderr) = self.process.stderr.take() else {
-            return Err(io::Error::other("no pipe to read the log from"));
-        };
-        loop {
-            let alive = exit.is_none();
-            tokio::select! {
-                more = stderr.wait(), if log => {
-                    more?;
-                    log = self.pull_log(&stderr, false)? != Some(0);
-                }
-                more = self.process.stdout.wait(), if out => {
-                    more?;
-                    out = self.pull_result(Pipe::read, result)? != Some(0);
-                }
-                ended = self.process.end.wait(), if alive => exit = Some(ended?),
-                () = tokio::time::sleep(LOOK_AGAIN), if !alive => {}
-            }
-            let Some(exit) = exit else {
-                continue;
-            };
-            let since = clock::instant();
-            if alive {
-                // Whoever ends in the same moment is looked at together.
-                tokio::task::yield_now().await;
-            }
-            // First who was adopted: looking reaps those of the group that have
-            // ended, which count as alive until then.
-            let left = self.strays.borrow_mut().any_of(self.member, since)
-                || signal::group_is_alive(self.process.pid());
-            if left && alive {
-                let _ = self.tell.send(News::Left(self.member));
-            }
-            if !left {
-                // Nobody of the role writes any more: what is in the pipes is
-                // all there is, whoever else may hold them open.
-                for _ in 0..LAST_READS {
-                    if self.pull_log(&stderr, true)?.unwrap_or(0) == 0 {
-                        break;
-                    }
-                }
-                for _ in 0..LAST_READS {
-                    if self.pull_result(Pipe::read_now, result)?.unwrap_or(0) == 0 {
-                        break;
-                    }
-                }
-                return Ok(exit);
-            }
-        }
-    }
-
-    /// How many bytes there were; none where the pipe is empty but open.
-    fn pull_log(&mut self, stderr: &Pipe, is_last: bool) -> io::Result<Option<usize>> {
-        let mut buffer = self.buffer.borrow_mut();
-        let length = self.peeking.peek(stderr, &mut buffer)?;
-        let bytes = &buffer[..length.unwrap_or(0)];
-        // Woken again by nothing new: there is nobody left to end the line.
-        let all = is_last || (bytes.len() == self.seen && !bytes.is_empty());
-        let now = clock::now();
-        let taken = self
-            .capture
-            .take_from(stderr, bytes, all, now, &self.events)?;
-        self.seen = bytes.len() - taken;
-        if length.is_none() || self.seen > 0 {
-            stderr.wait_for_more();
-        }
-        Ok(length)
-    }
-
-    fn pull_result(&mut self, read: Read, result: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        let mut buffer = self.buffer.borrow_mut();
-        let length = read(&self.process.stdout, &mut buffer)?;
-        // What is too large is cut, and is no message then.
-        let room = LARGEST_RESULT.saturating_sub(result.len());
-        result.extend_from_slice(&buffer[..length.unwrap_or(0).min(room)]);
-        Ok(length)
-    }
-}
-
-type Read = fn(&Pipe, &mut [u8]) -> io::Result<Option<usize>>;
