@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::Error;
 use super::build::{self, Bins, Built, wanted};
 use super::deploy::{self, Sources};
+use super::hold::take;
 use super::locate::{Places, Workspace};
 use crate::event::{Events, Kind};
 use crate::home::entry::Entry;
@@ -127,31 +128,5 @@ fn open(places: &Places, events: &Events) -> Result<Home, Error> {
         // Another command was quicker.
         Err(HomeError::Exists(_)) => Ok(Home::open(&root)?),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Takes the home's lock; waits, and says so, while somebody else has it.
-pub(super) async fn take(
-    home: &Home,
-    interrupts: &mut Interrupts,
-    events: &Events,
-) -> Result<Lock, Error> {
-    if let Some(lock) = home.try_lock()? {
-        return Ok(lock);
-    }
-    events.emit(Kind::Blocked {
-        home: home.root().to_owned(),
-    });
-    let patient = home.clone();
-    // The thread is left behind where this command ends before it has waited.
-    tokio::select! {
-        lock = tokio::task::spawn_blocking(move || patient.lock()) => match lock {
-            Ok(lock) => Ok(lock?),
-            Err(error) => Err(Error::System {
-                what: "wait for the home",
-                source: std::io::Error::other(error),
-            }),
-        },
-        interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
     }
 }
