@@ -80,6 +80,22 @@ pub enum Kind {
         /// How many roles use something that changed.
         affected: usize,
     },
+    /// Running roles that a deploy affects are being stopped, to be started
+    /// again.
+    Suspending {
+        /// The roles.
+        roles: Vec<RoleName>,
+    },
+    /// Roles that a deploy had stopped run again.
+    Restored {
+        /// The roles.
+        roles: Vec<RoleName>,
+    },
+    /// Roles that a deploy had stopped were started again, and are not ready.
+    Unrestored {
+        /// The roles.
+        roles: Vec<RoleName>,
+    },
     /// Roles are about to run; no tests among them.
     Running {
         /// How many.

@@ -33,6 +33,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether another plan may end better, since somebody wrote meanwhile.
+    pub fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Self::TargetChanged { .. } | Self::SourceChanged { .. }
+        )
+    }
+}
+
 /// The folders that a plan is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Roots<'a> {
@@ -45,57 +55,78 @@ pub struct Roots<'a> {
     pub kept: &'a Path,
 }
 
-/// Performs `plan`.
-///
-/// All bytes are first copied beside their targets and brought to disk, so
-/// that a full disk or a source that changed leaves the target as it was. Then
-/// each file is replaced by a rename. When this returns `Ok`, a loss of power
-/// takes nothing back, so the deploy may be recorded.
-///
-/// Killed, or failed, at any point, each file is the old or the new one, and a
-/// new plan ends where this one would have. The target must be locked against
-/// other deploys. Those that write to it should have stopped *before* the scan
-/// that the plan was made from; a file that changed since is not overwritten
-/// but an error, upon which the caller scans and plans again.
+/// Performs `plan`: [`Staging::begin`], then [`Staging::finish`].
 pub fn apply(plan: &Plan, roots: Roots<'_>) -> Result<(), Error> {
-    if plan.is_empty() {
-        return Ok(());
-    }
-    files::make_private_folders(roots.target)?;
-    let mut applying = Applying {
-        roots,
-        staged: BTreeMap::new(),
-        inside: BTreeSet::new(),
-        changed: BTreeSet::new(),
-    };
-    let prepares = |step: &&Step| {
-        step.action == Action::Clear
-            || step.reason == Reason::Opened && matches!(step.action, Action::Mode { .. })
-    };
-    let (first, rest) = plan
-        .steps
-        .split_at(plan.steps.iter().take_while(prepares).count());
-    for step in first {
-        applying.perform(step)?;
-    }
-    for step in rest {
-        applying.stage(step)?;
-    }
-    for staged in applying.staged.values() {
-        staged.sync()?;
-    }
-    for step in rest {
-        applying.perform(step)?;
-    }
-    for folder in &applying.changed {
-        match files::sync(folder) {
-            Err(error) if error.is_not_found() => {}
-            result => result?,
-        }
-    }
-    Ok(())
+    Staging::begin(plan, roots)?.finish()
 }
 
+/// A plan that is ready to be performed: all bytes are on the disk, beside
+/// their targets. Dropped, it leaves the target as it was.
+#[derive(Debug)]
+pub struct Staging<'a> {
+    applying: Applying<'a>,
+    rest: &'a [Step],
+}
+
+impl<'a> Staging<'a> {
+    /// Copies all bytes beside their targets and brings them to disk, so that a
+    /// full disk or a source that changed leaves the target as it was.
+    ///
+    /// The target must be locked against other deploys. Those that write to it
+    /// should have stopped *before* the scan that the plan was made from; a file
+    /// that changed since is not overwritten but an error, upon which the caller
+    /// scans and plans again.
+    pub fn begin(plan: &'a Plan, roots: Roots<'a>) -> Result<Self, Error> {
+        let mut applying = Applying {
+            roots,
+            staged: BTreeMap::new(),
+            inside: BTreeSet::new(),
+            changed: BTreeSet::new(),
+        };
+        if plan.is_empty() {
+            let rest = &[];
+            return Ok(Self { applying, rest });
+        }
+        files::make_private_folders(roots.target)?;
+        let prepares = |step: &&Step| {
+            step.action == Action::Clear
+                || step.reason == Reason::Opened && matches!(step.action, Action::Mode { .. })
+        };
+        let (first, rest) = plan
+            .steps
+            .split_at(plan.steps.iter().take_while(prepares).count());
+        for step in first {
+            applying.perform(step)?;
+        }
+        for step in rest {
+            applying.stage(step)?;
+        }
+        for staged in applying.staged.values() {
+            staged.sync()?;
+        }
+        Ok(Self { applying, rest })
+    }
+
+    /// Replaces each file by a rename. When this returns `Ok`, a loss of power
+    /// takes nothing back, so the deploy may be recorded.
+    ///
+    /// Killed, or failed, at any point, each file is the old or the new one,
+    /// and a new plan ends where this one would have.
+    pub fn finish(mut self) -> Result<(), Error> {
+        for step in self.rest {
+            self.applying.perform(step)?;
+        }
+        for folder in &self.applying.changed {
+            match files::sync(folder) {
+                Err(error) if error.is_not_found() => {}
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
 struct Applying<'a> {
     roots: Roots<'a>,
     staged: BTreeMap<&'a RelPath, Staged>,

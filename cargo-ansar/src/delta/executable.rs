@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::files::{self, Hash, How, Kind, Staged, Stamp, Stat};
+use crate::host::files::{self, Hash, How, Identity, Kind, Staged, Stamp, Stat};
 
 /// Why an executable could not be judged or deployed.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ pub enum Verdict {
 }
 
 /// Why an executable is to be deployed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Difference {
     /// It never was.
@@ -128,41 +128,79 @@ pub fn judge(artefact: &Path, home: &Path, recorded: Option<&Deployed>) -> Resul
     }
     Ok(Verdict::SameBytes(Deployed {
         hash,
-        size: built.identity.size,
-        mode: runs.mode,
-        artefact: Stamp::linked(&built, now_ns),
-        home: Stamp::linked(&runs, now_ns),
+        ..Deployed::of(&built, &runs, now_ns)
     }))
 }
 
-/// Puts an artefact in place: through an alias and a rename, so that what runs
-/// is never written into, and not synced, since it can be deployed again.
-///
-/// Reads no byte where a link is possible, so the record has no hash; have it
-/// [completed](Deployed::complete) before it is written down, for instance
-/// while the roles already run.
+/// Puts an artefact in place: [`Ready::stage`], then [`Ready::commit`].
 pub fn deploy(artefact: &Path, home: &Path, how: How) -> Result<Deployed, Error> {
-    let now_ns = files::now_ns();
-    let artefact = resolve(artefact)?;
-    let before = regular(&artefact)?;
-    let folder = home.parent().unwrap_or(Path::new("."));
-    let staged = Staged::stage(&artefact, folder, how)?;
-    let runs = files::stat(staged.path())?;
-    let built = regular(&artefact)?;
-    if before.identity != built.identity || runs.identity.size != built.identity.size {
-        return Err(files::Error::Changed { path: artefact }.into());
+    Ready::stage(artefact, home, how)?.commit(home)
+}
+
+/// An artefact beside its place in a home. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Ready {
+    staged: Staged,
+    record: Deployed,
+}
+
+impl Ready {
+    /// Puts an artefact beside its place, under an alias; not synced, since it
+    /// can be deployed again.
+    pub fn stage(artefact: &Path, home: &Path, how: How) -> Result<Self, Error> {
+        let now_ns = files::now_ns();
+        let artefact = resolve(artefact)?;
+        let before = regular(&artefact)?;
+        let folder = home.parent().unwrap_or(Path::new("."));
+        let staged = Staged::stage(&artefact, folder, how)?;
+        let runs = files::stat(staged.path())?;
+        let built = regular(&artefact)?;
+        if before.identity != built.identity || runs.identity.size != built.identity.size {
+            return Err(files::Error::Changed { path: artefact }.into());
+        }
+        let record = Deployed::of(&built, &runs, now_ns);
+        Ok(Self { staged, record })
     }
-    staged.commit(home)?;
-    Ok(Deployed {
-        hash: None,
-        size: built.identity.size,
-        mode: runs.mode,
-        artefact: Stamp::linked(&built, now_ns),
-        home: Stamp::linked(&runs, now_ns),
-    })
+
+    /// Which file the artefact is, in which state.
+    pub fn identity(&self) -> Identity {
+        self.record.artefact.identity
+    }
+
+    /// Renames it into its place, so that what runs is never written into.
+    ///
+    /// No byte was read where a link is possible, so the record has no hash;
+    /// have it [completed](Deployed::complete) before it is written down, for
+    /// instance while the roles already run.
+    pub fn commit(self, home: &Path) -> Result<Deployed, Error> {
+        self.staged.commit(home)?;
+        Ok(self.record)
+    }
+}
+
+/// Which file an artefact is, in which state.
+pub fn identity(artefact: &Path) -> Result<Identity, Error> {
+    Ok(regular(&resolve(artefact)?)?.identity)
+}
+
+/// The record of an artefact that is used where it is.
+pub fn in_place(artefact: &Path) -> Result<Deployed, Error> {
+    let now_ns = files::now_ns();
+    let built = regular(&resolve(artefact)?)?;
+    Ok(Deployed::of(&built, &built, now_ns))
 }
 
 impl Deployed {
+    fn of(built: &Stat, runs: &Stat, now_ns: i64) -> Self {
+        Self {
+            hash: None,
+            size: built.identity.size,
+            mode: runs.mode,
+            artefact: Stamp::linked(built, now_ns),
+            home: Stamp::linked(runs, now_ns),
+        }
+    }
+
     /// Adds the hash, read from the home's file.
     ///
     /// Where that file is no longer what was deployed the record stays without

@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod path;
 pub mod plan;
 pub mod scan;
+pub mod text;
 
 #[cfg(test)]
 mod disk_tests;

@@ -115,6 +115,20 @@ impl From<Cause> for How {
     }
 }
 
+impl From<How> for Cause {
+    fn from(how: How) -> Self {
+        match how {
+            How::Returned => Self::Returned,
+            How::Stopped => Self::Stopped,
+            How::Killed => Self::Killed,
+            How::TimedOut => Self::TimedOut,
+            How::Signal(number) => Self::Signal(number),
+            How::Exited(code) => Self::Exited(code),
+            How::Refused => Self::NeverStarted,
+        }
+    }
+}
+
 /// A run of a role: its start, and its end where that was written down.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {

@@ -23,6 +23,10 @@ pub struct Ledger {
     pub materials: BTreeMap<String, Material>,
     /// What the settings and input of a role were made of.
     pub settled: BTreeMap<RoleName, String>,
+    /// The folder whose settings and input are laid over those of the manifest,
+    /// where that was named by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<PathBuf>,
     /// The packages of the bins that Cargo was last asked for.
     pub bins: BTreeMap<ExecutableName, Vec<String>>,
 }

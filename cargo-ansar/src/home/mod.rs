@@ -3,10 +3,11 @@
 //! Owns the layout of a home, its own file, its locks, and through its modules
 //! the marks of engines ([`engine`]), what is known of roles ([`entry`]), the
 //! table of their properties ([`property`]), their starts and ends
-//! ([`history`]), what was last deployed ([`ledger`]) and the stored logs
-//! ([`log`]). Does not know how anything comes to be
+//! ([`history`]), what was last deployed ([`ledger`]) and what that changed
+//! ([`change`]), and the stored logs ([`log`]). Does not know how anything comes to be
 //! deployed, or runs.
 
+pub mod change;
 pub mod engine;
 pub mod entry;
 pub mod history;

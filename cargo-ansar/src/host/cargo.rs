@@ -1,6 +1,6 @@
 //! Cargo: builds, and what it says about a workspace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,10 +56,15 @@ fn build_failed(exit: Exit) -> String {
     }
 }
 
-/// The executables of one build, by the names of their bins. Two packages may
-/// have a bin of one name.
+/// What came of one build.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Artefacts(pub BTreeMap<String, Vec<Made>>);
+pub struct Artefacts {
+    /// The executables, by the names of their bins. Two packages may have a bin
+    /// of one name.
+    pub made: BTreeMap<String, Vec<Made>>,
+    /// The names of the crates that were compiled for it, by Cargo's account.
+    pub compiled: BTreeSet<String>,
+}
 
 /// An executable that Cargo made, or found as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,14 +90,20 @@ pub async fn build(invocations: &[Vec<OsString>], folder: &Path) -> Result<Artef
             return Err(CargoError::Failed { exit });
         }
         for line in output.split(|byte| *byte == b'\n') {
-            if let Some(artefact) = executable(line)? {
+            if let Some(artefact) = told(line)? {
+                if !artefact.fresh {
+                    artefacts.compiled.insert(artefact.target.name.clone());
+                }
+                if artefact.executable.is_none() {
+                    continue;
+                }
                 let path = artefact.executable.clone().unwrap_or_default();
                 let made = Made {
                     path: path.into_std_path_buf(),
                     manifest: artefact.manifest_path.into_std_path_buf(),
                 };
                 artefacts
-                    .0
+                    .made
                     .entry(artefact.target.name)
                     .or_default()
                     .push(made);
@@ -102,15 +113,17 @@ pub async fn build(invocations: &[Vec<OsString>], folder: &Path) -> Result<Artef
     Ok(artefacts)
 }
 
-/// The artefact that a line of the output tells of, where it is an executable.
+/// The artefact that a line of the output tells of, where it is an executable,
+/// or was compiled just now.
 ///
 /// A build script or a procedural macro may print on stdout, too: only what
 /// begins as a message is read as one.
-fn executable(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
+fn told(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
     const ARTEFACT: &[u8] = br#"{"reason":"compiler-artifact""#;
     const LIBRARY: &[u8] = br#""executable":null"#;
-    let is_library = line.windows(LIBRARY.len()).any(|window| window == LIBRARY);
-    if !line.starts_with(ARTEFACT) || is_library {
+    const FRESH: &[u8] = br#""fresh":true"#;
+    let holds = |text: &[u8]| memchr::memmem::find(line, text).is_some();
+    if !line.starts_with(ARTEFACT) || (holds(LIBRARY) && holds(FRESH)) {
         return Ok(None);
     }
     let message = serde_json::from_slice(line).map_err(|source| CargoError::Output {
@@ -118,7 +131,7 @@ fn executable(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
         source,
     })?;
     Ok(match message {
-        Message::CompilerArtifact(artefact) if artefact.executable.is_some() => Some(artefact),
+        Message::CompilerArtifact(artefact) => Some(artefact),
         _ => None,
     })
 }

@@ -6,15 +6,19 @@ use std::path::PathBuf;
 use serde_json::Map;
 
 use super::build::{self, Wanted};
-use super::deploy::{self, Sources};
-use super::locate::Places;
+use super::deploy;
+use super::deploy::act::Running;
+use super::deploy::plan::Sources;
+use super::locate::{Places, Workspace};
+use super::prepare::how_to_deploy;
 use super::settle::{self, Proposal, Settling};
 use super::{Error, read_given};
 use crate::event::Events;
 use crate::home::entry::{ByHand, Entry, Origin};
 use crate::home::{Home, HomeError};
+use crate::host::files::{self, How};
 use crate::host::interrupts::Interrupts;
-use crate::host::{clock, environment, files};
+use crate::host::{clock, environment};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::{RoleTemplate, Series};
 
@@ -57,35 +61,8 @@ pub async fn add(
     if let Some(role) = roles.iter().find(|role| taken.contains_key(*role)) {
         return Err(HomeError::RoleExists(role.clone()).into());
     }
-    let mut ledger = home.ledger()?;
     if !files::is_file(&home.executable(&options.executable)) {
-        let missing = |meant| Error::NoExecutable {
-            name: options.executable.clone(),
-            meant,
-        };
-        let Some(workspace) = &workspace else {
-            return Err(missing(None));
-        };
-        let wanted = Wanted::from([(options.executable.clone(), None)]);
-        let built = build::build(
-            workspace,
-            &wanted,
-            &ledger.bins,
-            &options.build,
-            &options.places.folder,
-            interrupts,
-        )
-        .await?;
-        if built.artefacts.is_empty() {
-            return Err(missing(built.nearest_bin(&options.executable)));
-        }
-        let sources = Sources {
-            workspace: None,
-            artefacts: &built.artefacts,
-            snapshot: None,
-        };
-        let mut none = BTreeMap::new();
-        deploy::deploy(&home, &mut none, &mut ledger, &sources, events).await?;
+        provide(options, &home, workspace.as_ref(), interrupts, events).await?;
     }
 
     let settings = match &options.settings_file {
@@ -111,6 +88,7 @@ pub async fn add(
         home: &home,
         workspace: None,
         snapshot: None,
+        new: None,
         events,
     };
     let accepted = settling.ask(first, &options.executable, &proposal).await?;
@@ -126,7 +104,7 @@ pub async fn add(
         entry.by_hand = by_hand.clone();
         // A role is there once its entry is.
         let added = settle::store(&home, role, &accepted)
-            .and_then(|_| Ok(home.prepare(role)?))
+            .and_then(|()| Ok(home.prepare(role)?))
             .and_then(|()| Ok(home.set_entry(role, &entry)?));
         if let Err(error) = added {
             for role in &roles {
@@ -136,4 +114,58 @@ pub async fn add(
         }
     }
     Ok(roles)
+}
+
+/// Builds an executable that the home does not have, and puts it there.
+async fn provide(
+    options: &Options,
+    home: &Home,
+    workspace: Option<&Workspace>,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<(), Error> {
+    let mut ledger = home.ledger()?;
+    let missing = |meant| Error::NoExecutable {
+        name: options.executable.clone(),
+        meant,
+    };
+    let Some(workspace) = workspace else {
+        return Err(missing(None));
+    };
+    let wanted = Wanted::from([(options.executable.clone(), None)]);
+    let built = build::build(
+        workspace,
+        &wanted,
+        &ledger.bins,
+        &options.build,
+        &options.places.folder,
+        interrupts,
+    )
+    .await?;
+    if built.artefacts.is_empty() {
+        return Err(missing(built.nearest_bin(&options.executable)));
+    }
+    let description = workspace.description.as_ref();
+    let sources = Sources {
+        workspace: None,
+        description: None,
+        artefacts: &built.artefacts,
+        compiled: &built.compiled,
+        how: description.map_or(How::Link, how_to_deploy),
+        materials: None,
+        layer: None,
+        take: None,
+    };
+    let mut none = BTreeMap::new();
+    deploy::deploy(
+        home,
+        &mut none,
+        &mut ledger,
+        &sources,
+        Running::Refuse,
+        interrupts,
+        events,
+    )
+    .await?;
+    Ok(())
 }

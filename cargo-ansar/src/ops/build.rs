@@ -40,6 +40,8 @@ pub type Bins = BTreeMap<ExecutableName, Vec<String>>;
 pub struct Built {
     /// The file of each wanted executable that the workspace builds.
     pub artefacts: BTreeMap<ExecutableName, PathBuf>,
+    /// The names of the crates that were compiled for it.
+    pub compiled: BTreeSet<String>,
     /// Where the wanted ones are, to spare the next build a question.
     pub bins: Bins,
     /// What Cargo says of the workspace, where it had to be asked.
@@ -150,9 +152,12 @@ async fn build_uninterrupted(
         Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
             let artefacts = cargo::build(&invocations(&plan, options), folder).await;
             let told = artefacts.as_ref().ok();
-            if let Some(artefacts) = told.and_then(|built| answer(built, &plan, workspace)) {
+            if let Some((artefacts, built)) =
+                told.and_then(|built| Some((answer(built, &plan, workspace)?, built)))
+            {
                 return Ok(Built {
                     artefacts,
+                    compiled: built.compiled.clone(),
                     bins,
                     metadata: None,
                 });
@@ -187,6 +192,7 @@ async fn build_uninterrupted(
     };
     Ok(Built {
         artefacts: choose(&artefacts, &plan)?,
+        compiled: artefacts.compiled,
         bins,
         metadata: Some(metadata),
     })
@@ -199,7 +205,7 @@ fn answer(
     plan: &Plan,
     workspace: &Workspace,
 ) -> Option<BTreeMap<ExecutableName, PathBuf>> {
-    let only = |name: &ExecutableName| match built.0.get(name.as_str())?.as_slice() {
+    let only = |name: &ExecutableName| match built.made.get(name.as_str())?.as_slice() {
         [made] if made.manifest.starts_with(&workspace.root) => {
             Some((name.clone(), made.path.clone()))
         }
@@ -307,7 +313,10 @@ fn choose(
     let asked = plan.anywhere.iter().chain(plan.in_package.keys());
     asked
         .map(|name| {
-            let made = artefacts.0.get(name.as_str()).and_then(|made| made.last());
+            let made = artefacts
+                .made
+                .get(name.as_str())
+                .and_then(|made| made.last());
             let made = made.ok_or_else(|| CargoError::NotBuilt {
                 bin: name.to_string(),
             })?;

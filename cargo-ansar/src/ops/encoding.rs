@@ -73,6 +73,7 @@ pub async fn replace(
         home: &home,
         workspace: workspace.as_ref(),
         snapshot: snapshot.as_deref(),
+        new: None,
         events,
     };
     if !settling.has_executable(&entry.executable) {

@@ -228,3 +228,22 @@ pub async fn stop<'r>(
     stopped.extend(held);
     Ok(stopped)
 }
+
+/// Those of `roles` that run, and the processes that do.
+pub(super) fn running<'r>(
+    home: &Home,
+    engines: &Engines,
+    roles: impl IntoIterator<Item = &'r RoleName>,
+) -> Result<Vec<(RoleName, String)>, Error> {
+    let known = engines.roles();
+    let mut running = Vec::new();
+    for role in roles {
+        if let Some(status) = known.get(role) {
+            let pid = status.pid.map_or_else(String::new, |pid| pid.to_string());
+            running.push((role.clone(), pid));
+        } else if let Some((note, _)) = home.holder(role)? {
+            running.push((role.clone(), note));
+        }
+    }
+    Ok(running)
+}

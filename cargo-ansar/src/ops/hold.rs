@@ -1,8 +1,9 @@
-//! Takes the right to run roles, or to remove them: nobody else runs them then.
+//! Takes the right to change a home, to run roles, or to remove them: nobody
+//! else does then.
 
 use super::Error;
 use super::engines::{look, stop};
-use crate::event::Events;
+use crate::event::{Events, Kind};
 use crate::home::{Home, HomeError};
 use crate::host::interrupts::Interrupts;
 use crate::host::lock::Lock;
@@ -41,4 +42,30 @@ pub(super) async fn make_way<'r>(
     events: &Events,
 ) -> Result<(), Error> {
     hold(home, roles, true, interrupts, events).await.map(drop)
+}
+
+/// Takes the home's lock; waits, and says so, while somebody else has it.
+pub(super) async fn take(
+    home: &Home,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Lock, Error> {
+    if let Some(lock) = home.try_lock()? {
+        return Ok(lock);
+    }
+    events.emit(Kind::Blocked {
+        home: home.root().to_owned(),
+    });
+    let patient = home.clone();
+    // The thread is left behind where this command ends before it has waited.
+    tokio::select! {
+        lock = tokio::task::spawn_blocking(move || patient.lock()) => match lock {
+            Ok(lock) => Ok(lock?),
+            Err(error) => Err(Error::System {
+                what: "wait for the home",
+                source: std::io::Error::other(error),
+            }),
+        },
+        interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
+    }
 }

@@ -7,6 +7,8 @@
 pub mod add;
 mod amend;
 pub mod analyze;
+mod attend;
+mod background;
 pub mod build;
 pub mod create;
 pub mod delete;

@@ -5,14 +5,19 @@ use std::path::PathBuf;
 
 use super::Error;
 use super::build::{self, Bins, Built, wanted};
-use super::deploy::{self, Sources};
+use super::deploy;
+use super::deploy::act::Running;
+use super::deploy::plan::Sources;
+use super::hold::take;
 use super::locate::{Places, Workspace};
 use crate::event::{Events, Kind};
 use crate::home::entry::Entry;
 use crate::home::{Home, HomeError};
 use crate::host::environment;
+use crate::host::files::How;
 use crate::host::interrupts::Interrupts;
 use crate::host::lock::Lock;
+use crate::model::description::{DeployMode, Description};
 use crate::model::name::{ExecutableName, RoleName};
 
 /// A home in which everything is in place.
@@ -36,6 +41,7 @@ pub struct Prepared {
 pub async fn prepare(
     places: &Places,
     how: &build::Options,
+    running: Running,
     check: impl FnOnce(Option<&Workspace>, &BTreeMap<RoleName, Entry>) -> Result<(), Error>,
     interrupts: &mut Interrupts,
     events: &Events,
@@ -67,25 +73,40 @@ pub async fn prepare(
         }
         None => None,
     };
-    let artefacts = match built {
+    let (artefacts, compiled) = match built {
         Some(Built {
-            artefacts, bins, ..
+            artefacts,
+            bins,
+            compiled,
+            ..
         }) => {
             remember(&mut ledger.bins, bins);
-            artefacts
+            (artefacts, compiled)
         }
-        None => BTreeMap::new(),
+        None => Default::default(),
     };
     let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
+    let description = workspace.as_ref().and_then(|w| w.description.as_ref());
     let sources = Sources {
         workspace: workspace.as_ref(),
+        description,
         artefacts: &artefacts,
-        snapshot: snapshot.as_deref(),
+        compiled: &compiled,
+        how: description.map_or(How::Link, how_to_deploy),
+        materials: snapshot.as_deref(),
+        layer: snapshot.as_deref(),
+        take: None,
     };
-    tokio::select! {
-        deployed = deploy::deploy(&home, &mut entries, &mut ledger, &sources, events) => deployed?,
-        interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
-    }
+    deploy::deploy(
+        &home,
+        &mut entries,
+        &mut ledger,
+        &sources,
+        running,
+        interrupts,
+        events,
+    )
+    .await?;
     Ok(Prepared {
         workspace,
         home,
@@ -95,8 +116,16 @@ pub async fn prepare(
     })
 }
 
+/// How a description wants executables to get into the home.
+pub(super) fn how_to_deploy(description: &Description) -> How {
+    match description.deploy {
+        DeployMode::Link => How::Link,
+        DeployMode::Copy => How::Copy,
+    }
+}
+
 /// Keeps in mind where bins are, of those that are bins at all.
-fn remember(remembered: &mut Bins, bins: Bins) {
+pub(super) fn remember(remembered: &mut Bins, bins: Bins) {
     for (name, packages) in bins {
         if packages.is_empty() {
             remembered.remove(&name);
@@ -107,7 +136,7 @@ fn remember(remembered: &mut Bins, bins: Bins) {
 }
 
 /// Opens the home, or makes it where a workspace describes what goes in.
-fn open(places: &Places, events: &Events) -> Result<Home, Error> {
+pub(super) fn open(places: &Places, events: &Events) -> Result<Home, Error> {
     let workspace = places.workspace()?;
     let root = places.home(workspace.as_ref());
     match Home::open(&root) {
@@ -127,31 +156,5 @@ fn open(places: &Places, events: &Events) -> Result<Home, Error> {
         // Another command was quicker.
         Err(HomeError::Exists(_)) => Ok(Home::open(&root)?),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Takes the home's lock; waits, and says so, while somebody else has it.
-pub(super) async fn take(
-    home: &Home,
-    interrupts: &mut Interrupts,
-    events: &Events,
-) -> Result<Lock, Error> {
-    if let Some(lock) = home.try_lock()? {
-        return Ok(lock);
-    }
-    events.emit(Kind::Blocked {
-        home: home.root().to_owned(),
-    });
-    let patient = home.clone();
-    // The thread is left behind where this command ends before it has waited.
-    tokio::select! {
-        lock = tokio::task::spawn_blocking(move || patient.lock()) => match lock {
-            Ok(lock) => Ok(lock?),
-            Err(error) => Err(Error::System {
-                what: "wait for the home",
-                source: std::io::Error::other(error),
-            }),
-        },
-        interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
     }
 }

@@ -12,6 +12,7 @@ use ansar_runtime::contract::line::Level;
 use ansar_runtime::contract::message::{Envelope, Typed};
 use ansar_runtime::contract::run::Run;
 use ansar_runtime::contract::test::{TestReport, TestSuite};
+use jiff::Timestamp;
 
 use super::analyze::{self, Analysis};
 use super::hold::make_way;
@@ -27,7 +28,7 @@ use crate::home::history;
 use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::{environment, strays};
 use crate::model::description::DEFAULT_TESTS;
-use crate::model::ending::Success;
+use crate::model::ending::{Ending, Success};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::search::{RolePattern, RoleSearch};
 use crate::protocol::Host;
@@ -306,6 +307,20 @@ impl Stage<'_> {
                 described: self.described(&ended.role),
             })
             .collect()
+    }
+
+    /// What became of roles in the background, for a verdict: where each fell.
+    pub(super) fn fallen(
+        &self,
+        fallen: Vec<(RoleName, Ending, Timestamp)>,
+    ) -> impl Iterator<Item = Participant> {
+        fallen.into_iter().map(|(role, ending, at)| Participant {
+            is_test: false,
+            described: self.described(&role),
+            role,
+            ending,
+            at,
+        })
     }
 
     /// Where a role is described: in the manifest, or in its entry.

@@ -22,7 +22,7 @@ use crate::home::entry::{Entry, Origin};
 use crate::home::ledger::Ledger;
 use crate::home::{Home, read_json, write_json};
 use crate::host::environment;
-use crate::host::files::{self, Hash};
+use crate::host::files::{self, Hash, Identity};
 use crate::host::process::{Exit, Narrative, Program};
 use crate::model::description::RoleSpec;
 use crate::model::name::{ExecutableName, RoleName};
@@ -36,8 +36,44 @@ pub struct Settling<'a> {
     pub workspace: Option<&'a Workspace>,
     /// The snapshot, where there is one.
     pub snapshot: Option<&'a Path>,
+    /// The executables that are about to be put in place, and what is asked
+    /// instead of what is there.
+    pub new: Option<&'a BTreeMap<ExecutableName, NewExecutable>>,
     /// The stream of events.
     pub events: &'a Events,
+}
+
+/// An executable that is about to be put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewExecutable {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which file it is, in which state.
+    pub identity: Identity,
+}
+
+/// A role that is to be settled, and what comes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// The role.
+    pub role: RoleName,
+    /// What its files are made of.
+    pub key: String,
+    /// What the component accepted.
+    pub accepted: Accepted,
+    /// The files that change with it.
+    pub changes: Vec<Told>,
+}
+
+/// A file of what a role is told that changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Its settings, or its input.
+    pub area: Area,
+    /// What it says; nothing where there is none, or one that is no JSON.
+    pub before: Option<Value>,
+    /// What it is to say; nothing where it is to be gone.
+    pub after: Option<Value>,
 }
 
 /// What a component is asked to accept.
@@ -68,16 +104,18 @@ pub struct Accepted {
 /// How long a component may take to say what its settings are.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// Settles every role that is not settled; those whose files changed.
+/// Finds the roles that are not settled, and has components check what these
+/// are to be told. Nothing is written.
 ///
 /// A role without an executable is left as it is. The first role that does not
-/// accept its settings or input is the error, and then no file has changed.
+/// accept its settings or input is the error.
 pub async fn settle(
     settling: &Settling<'_>,
     entries: &BTreeMap<RoleName, Entry>,
-    ledger: &mut Ledger,
-) -> Result<Vec<RoleName>, Error> {
-    let mut unsettled = Vec::new();
+    ledger: &Ledger,
+) -> Result<Vec<Settled>, Error> {
+    let mut answers = Answers::default();
+    let mut all = Vec::new();
     for (role, entry) in entries {
         if entry.origin == Origin::Retired || !settling.has_executable(&entry.executable) {
             continue;
@@ -85,27 +123,48 @@ pub async fn settle(
         let proposal = settling.proposal(role, entry)?;
         let key = settling.key(entry, &proposal, ledger)?;
         let stored = files::is_file(&settling.home.file(Area::Settings, role));
-        if !stored || ledger.settled.get(role) != Some(&key) {
-            unsettled.push((role, entry, proposal, key));
+        if stored && ledger.settled.get(role) == Some(&key) {
+            continue;
         }
-    }
-    let mut answers = Answers::default();
-    let mut accepted = Vec::new();
-    for (role, entry, proposal, key) in unsettled {
-        let answer = answers
+        let accepted = answers
             .ask(settling, role, &entry.executable, proposal)
             .await?;
         settling.say_hidden(role, entry, ledger);
-        accepted.push((role, key, answer));
+        all.push(Settled {
+            changes: changes(settling.home, role, &accepted),
+            role: role.clone(),
+            key,
+            accepted,
+        });
     }
-    let mut changed = Vec::new();
-    for (role, key, answer) in accepted {
-        if store(settling.home, role, &answer)? {
-            changed.push(role.clone());
+    Ok(all)
+}
+
+/// The files that differ from what was accepted.
+fn changes(home: &Home, role: &RoleName, accepted: &Accepted) -> Vec<Told> {
+    let mut changes = Vec::new();
+    for (area, value) in accepted.files() {
+        let path = home.file(area, role);
+        // A file that cannot be read is replaced by one that can.
+        let stored = read_json::<Envelope<Value>>(&path).ok().flatten();
+        let before = stored.map(|stored| stored.value);
+        if before.as_ref() != value || (value.is_none() && files::is_file(&path)) {
+            changes.push(Told {
+                area,
+                before,
+                after: value.cloned(),
+            });
         }
-        ledger.settled.insert(role.clone(), key);
     }
-    Ok(changed)
+    changes
+}
+
+impl Accepted {
+    /// What stands in which file; none where that is to be gone.
+    fn files(&self) -> [(Area, Option<&Value>); 2] {
+        let input = (!self.input.is_null()).then_some(&self.input);
+        [(Area::Settings, Some(&self.settings)), (Area::Input, input)]
+    }
 }
 
 /// What components answered: where many roles propose the same, one is asked.
@@ -153,31 +212,25 @@ pub(super) fn by_name(
     settings
 }
 
-/// Writes what a component accepted; whether that changed anything.
-pub fn store(home: &Home, role: &RoleName, accepted: &Accepted) -> Result<bool, Error> {
-    let mut changed = false;
-    for (area, value) in [
-        (Area::Settings, &accepted.settings),
-        (Area::Input, &accepted.input),
-    ] {
+/// Writes what a component accepted.
+pub fn store(home: &Home, role: &RoleName, accepted: &Accepted) -> Result<(), Error> {
+    for Told { area, after, .. } in changes(home, role, accepted) {
         let path = home.file(area, role);
-        if area == Area::Input && value.is_null() {
-            files::remove_file(&path)?;
-            continue;
-        }
-        // A file that cannot be read is replaced by one that can.
-        let stored = read_json::<Envelope<Value>>(&path).ok().flatten();
-        if stored.is_none_or(|stored| stored.value != *value) {
-            write_json(&path, &Envelope::of(value))?;
-            changed = true;
+        match after {
+            Some(value) => write_json(&path, &Envelope::of(&value))?,
+            None => files::remove_file(&path)?,
         }
     }
-    Ok(changed)
+    Ok(())
 }
 
 impl Settling<'_> {
     pub(super) fn has_executable(&self, name: &ExecutableName) -> bool {
-        files::is_file(&self.home.executable(name))
+        self.new_one(name).is_some() || files::is_file(&self.home.executable(name))
+    }
+
+    fn new_one(&self, name: &ExecutableName) -> Option<&NewExecutable> {
+        self.new?.get(name)
     }
 
     fn spec(&self, role: &RoleName) -> Option<&RoleSpec> {
@@ -220,13 +273,19 @@ impl Settling<'_> {
 
     /// Stands for everything that the stored files are made of.
     fn key(&self, entry: &Entry, proposal: &Proposal, ledger: &Ledger) -> Result<String, Error> {
-        let executable = match ledger.executables.get(&entry.executable) {
-            Some(record) => serde_json::json!([record.size, record.artefact, record.home]),
-            None => {
-                let stat = files::stat(&self.home.executable(&entry.executable))?;
-                serde_json::json!([files::Stamp::linked(&stat, files::now_ns())])
-            }
+        let known = ledger.executables.get(&entry.executable);
+        let identity = match (self.new_one(&entry.executable), known) {
+            (Some(new), _) => new.identity,
+            (None, Some(record)) => record.artefact.identity,
+            (None, None) => files::stat(&self.home.executable(&entry.executable))?.identity,
         };
+        let Identity {
+            device,
+            inode,
+            size,
+            mtime_ns,
+        } = identity;
+        let executable = [device, inode, size, mtime_ns.cast_unsigned()];
         let all = serde_json::json!([executable, proposal.settings, proposal.input]);
         Ok(Hash::of(all.to_string().as_bytes()).to_string())
     }
@@ -275,7 +334,10 @@ impl Settling<'_> {
         };
         let scratch = Scratch::new(self.home, proposal)?;
         let program = Program {
-            path: self.home.executable(executable),
+            path: match self.new_one(executable) {
+                Some(new) => new.path.clone(),
+                None => self.home.executable(executable),
+            },
             arguments: scratch.arguments(self.home, role, proposal),
             environment: Some(environment::for_roles()),
             folder: Some(folder(self.home)),

@@ -1,25 +1,24 @@
 //! `cargo ansar start` and `restart`: roles in the background.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::time::Duration;
 
-use super::engines::{Answer, Engines, Next, Told, ask, look, stop};
+use super::background::bring_up;
+use super::engines::{Engines, Next, Told, look, running, stop};
+use super::hold::take;
 use super::locate::{Places, Workspace};
-use super::prepare::take;
 use super::test::tests;
 use super::{Error, chosen};
 use crate::event::{Events, Kind};
 use crate::home::entry::{Entry, Origin};
 use crate::home::{Home, HomeError};
+use crate::host::files;
 use crate::host::interrupts::Interrupts;
 use crate::host::lock::Lock;
-use crate::host::process::Program;
-use crate::host::{environment, files};
 use crate::model::ending::Success;
 use crate::model::name::RoleName;
 use crate::model::search::RoleSearch;
-use crate::protocol::{Ask, Host, Start, Word};
+use crate::protocol::Host;
 
 /// What to start, and how.
 #[derive(Debug)]
@@ -184,91 +183,6 @@ impl Scene {
         .await?;
         Ok(heard.outcome(roles, options.wait))
     }
-}
-
-/// How often to begin anew where an engine ends at the very moment when it is
-/// asked.
-const ATTEMPTS: usize = 5;
-
-/// Has roles, which do not run, started in the background; `heard` is told what
-/// happens until each of them is ready or has ended.
-pub(super) async fn bring_up(
-    home: &Home,
-    roles: &[RoleName],
-    ready_limit: Duration,
-    events: &Events,
-    mut heard: impl FnMut(Told) -> Next,
-) -> Result<(), Error> {
-    if roles.is_empty() {
-        return Ok(());
-    }
-    let order = Ask::Start(Start {
-        roles: roles.to_vec(),
-        environment: environment::for_roles()
-            .iter()
-            .map(|(name, value)| (Word::from(&**name), Word::from(&**value)))
-            .collect(),
-        ready_limit: ready_limit.as_secs_f64(),
-    });
-    let mut accepted = false;
-    for _ in 0..ATTEMPTS {
-        let engine = background(home, events).await?;
-        let answer = ask(home, engine, order.clone(), |told| {
-            accepted |= matches!(told, Told::Accepted);
-            heard(told)
-        });
-        match answer.await? {
-            Answer::Done | Answer::Enough => return Ok(()),
-            Answer::Gone if accepted => return Ok(()),
-            Answer::Gone => {}
-        }
-    }
-    Err(Error::Background)
-}
-
-/// The engine in the background: the one that is there, or a new one.
-async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
-    if let Some(engine) = look(home, events).await?.background() {
-        return Ok(engine);
-    }
-    let failed = |source| Error::System {
-        what: "start an engine in the background",
-        source,
-    };
-    let mut home_path = OsString::from("--home-path=");
-    home_path.push(home.root());
-    let program = Program {
-        path: environment::own_executable().map_err(failed)?,
-        arguments: vec!["supervise".into(), home_path],
-        environment: Some(environment::for_background()),
-        folder: Some(home.root().to_owned()),
-        stdin: None,
-    };
-    // It says by itself what is wrong.
-    program.leave().await.map_err(failed)?;
-    look(home, events)
-        .await?
-        .background()
-        .ok_or(Error::Background)
-}
-
-/// Those of `roles` that run, and the processes that do.
-pub(super) fn running<'r>(
-    home: &Home,
-    engines: &Engines,
-    roles: impl IntoIterator<Item = &'r RoleName>,
-) -> Result<Vec<(RoleName, String)>, Error> {
-    let known = engines.roles();
-    let mut running = Vec::new();
-    for role in roles {
-        if let Some(status) = known.get(role) {
-            let pid = status.pid.map_or_else(String::new, |pid| pid.to_string());
-            running.push((role.clone(), pid));
-        } else if let Some((note, _)) = home.holder(role)? {
-            running.push((role.clone(), note));
-        }
-    }
-    Ok(running)
 }
 
 /// Leaves out the tests, which are named where they are meant.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Error;
-use super::engines::{look, stop as stop_all};
+use super::engines::{look, running, stop as stop_all};
 use super::locate::Places;
-use super::start::{retain_operational, running};
+use super::start::retain_operational;
 use crate::event::Events;
 use crate::home::Home;
 use crate::home::entry::Origin;

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::analyze::{self, Analysis};
+use super::attend::attend;
 use super::build;
+use super::deploy::act::Running;
 use super::hold::make_way;
 use super::locate::{Places, Workspace};
 use super::prepare::{Prepared, prepare};
@@ -136,7 +138,15 @@ pub async fn test(
     let check = |workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>| {
         check_any_test(options, workspace, entries)
     };
-    let prepared = prepare(&options.places, &options.build, check, interrupts, events).await?;
+    let prepared = prepare(
+        &options.places,
+        &options.build,
+        Running::implied(options.force),
+        check,
+        interrupts,
+        events,
+    )
+    .await?;
     let Prepared {
         workspace,
         home,
@@ -155,19 +165,7 @@ pub async fn test(
     let begun = (clock::instant(), clock::now());
     let pattern = tests(workspace.as_ref())?;
     let is_test = |role: &RoleName| pattern.matches(role);
-    let mut chosen = entries;
-    chosen.retain(|role, entry| {
-        entry.origin != Origin::Retired
-            && (!is_test(role) || options.search.matches(role, &entry.executable))
-    });
-    for (role, entry) in &mut chosen {
-        if is_test(role) && entry.timeout.is_none() {
-            entry.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
-        } else if !is_test(role) {
-            // What tests run against lasts as long as they do.
-            entry.timeout = None;
-        }
-    }
+    let chosen = choose(options, entries, is_test);
     let count = chosen.keys().filter(|role| is_test(role)).count();
     events.emit(Kind::Testing {
         tests: count,
@@ -192,16 +190,21 @@ pub async fn test(
             Part::Operational
         }
     };
+    let operational = chosen.keys().filter(|role| !is_test(role));
+    let attended = attend(&home, operational.clone(), interrupts, events).await?;
+    let mut launched = chosen.clone();
+    launched.retain(|role, _| !attended.roles.contains(role));
     if options.force {
-        make_way(&home, chosen.keys(), interrupts, events).await?;
+        make_way(&home, launched.keys(), interrupts, events).await?;
     }
     let ran = stage
-        .perform(&chosen, part, None, interrupts, events)
+        .perform(&launched, part, None, interrupts, events)
         .await?;
     drop(lock);
+    let mut participants = stage.participants(&ran.ended, is_test);
+    participants.extend(stage.fallen(attended.fallen(&home)?));
     let mut sources = stage.sources(Vec::new(), artefacts.into_values().collect());
-    let verdict = Verdict::of(&stage.participants(&ran.ended, is_test), &mut sources);
-    let operational = chosen.keys().filter(|role| !is_test(role));
+    let verdict = Verdict::of(&participants, &mut sources);
     let context = context(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
     let analysis = match analyzer {
@@ -221,6 +224,27 @@ pub async fn test(
             .or(analysis.as_ref().and_then(|a| a.interrupted)),
         analysis,
     })))
+}
+
+/// The roles that take part: all operational ones, and the tests that match.
+fn choose(
+    options: &Options,
+    mut entries: BTreeMap<RoleName, Entry>,
+    is_test: impl Fn(&RoleName) -> bool,
+) -> BTreeMap<RoleName, Entry> {
+    entries.retain(|role, entry| {
+        entry.origin != Origin::Retired
+            && (!is_test(role) || options.search.matches(role, &entry.executable))
+    });
+    for (role, entry) in &mut entries {
+        if is_test(role) && entry.timeout.is_none() {
+            entry.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
+        } else if !is_test(role) {
+            // What tests run against lasts as long as they do.
+            entry.timeout = None;
+        }
+    }
+    entries
 }
 
 /// The pattern of test roles.

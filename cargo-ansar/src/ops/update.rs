@@ -37,6 +37,7 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
         home: &home,
         workspace: workspace.as_ref(),
         snapshot: snapshot.as_deref(),
+        new: None,
         events,
     };
     let mut now = was.clone();

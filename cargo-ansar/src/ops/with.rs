@@ -11,7 +11,9 @@ use ansar_runtime::contract::message::Envelope;
 use serde_json::{Map, Value};
 
 use super::Error;
+use super::attend::attend;
 use super::build;
+use super::deploy::act::Running;
 use super::hold::make_way;
 use super::locate::{Places, Workspace};
 use super::prepare::{Prepared, prepare};
@@ -99,6 +101,7 @@ pub async fn with(
     } = prepare(
         &options.places,
         &options.build,
+        Running::implied(options.force),
         |workspace, entries| check_any(&options.search, workspace, entries),
         interrupts,
         events,
@@ -124,13 +127,16 @@ pub async fn with(
         policy: Policy::default(),
         given: None,
     };
-    if options.force {
-        make_way(&home, chosen.keys(), interrupts, events).await?;
-    }
+    let attended = attend(&home, chosen.keys(), interrupts, events).await?;
     let errand = errand(options, &home, &chosen)?;
+    let mut launched = chosen;
+    launched.retain(|role, _| !attended.roles.contains(role));
+    if options.force {
+        make_way(&home, launched.keys(), interrupts, events).await?;
+    }
     let ran = stage
         .perform(
-            &chosen,
+            &launched,
             |_| Part::Operational,
             Some(errand),
             interrupts,
@@ -148,10 +154,12 @@ pub async fn with(
             reason: fault.explanation,
         });
     }
+    let mut participants = stage.participants(&roles, |_| false);
+    participants.extend(stage.fallen(attended.fallen(&home)?));
     let mut sources = stage.sources(Vec::new(), artefacts.into_values().collect());
     Ok(Outcome {
         exit: commands.iter().find_map(|ended| ended.exit),
-        verdict: Verdict::of(&stage.participants(&roles, |_| false), &mut sources),
+        verdict: Verdict::of(&participants, &mut sources),
         interrupted: ran.interrupted,
     })
 }

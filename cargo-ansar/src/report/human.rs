@@ -75,6 +75,9 @@ pub fn event(shell: &mut Shell, event: &Event) {
             let text = format!("{}{of}, {affected} affected", some_of(changed));
             shell.status("Deploying", &text);
         }
+        Kind::Suspending { roles } | Kind::Restored { roles } | Kind::Unrestored { roles } => {
+            affected(shell, &event.kind, roles);
+        }
         Kind::Running { roles } => shell.status("Running", &count(*roles, "role")),
         Kind::Testing { tests, operational } => {
             let against = match operational {
@@ -121,6 +124,16 @@ pub fn event(shell: &mut Shell, event: &Event) {
         } else {
             format!("log lines of role `{role}` are lost: {why}")
         }),
+    }
+}
+
+fn affected(shell: &mut Shell, kind: &Kind, roles: &[RoleName]) {
+    let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
+    let names = some_of(&names);
+    match kind {
+        Kind::Suspending { .. } => shell.status("Stopping", &names),
+        Kind::Restored { .. } => shell.status("Restored", &names),
+        _ => shell.warn(&format!("started again, and not ready: {names}")),
     }
 }
 

@@ -1,0 +1,79 @@
+//! The engine in the background, from the outside: roles that are to run there.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use super::Error;
+use super::engines::{Answer, Next, Told, ask, look};
+use crate::event::Events;
+use crate::home::Home;
+use crate::host::environment;
+use crate::host::process::Program;
+use crate::model::name::RoleName;
+use crate::protocol::{Ask, Start, Word};
+
+/// How often to begin anew where an engine ends at the very moment when it is
+/// asked.
+const ATTEMPTS: usize = 5;
+
+/// Has roles, which do not run, started in the background; `heard` is told what
+/// happens until each of them is ready or has ended.
+pub(super) async fn bring_up(
+    home: &Home,
+    roles: &[RoleName],
+    ready_limit: Duration,
+    events: &Events,
+    mut heard: impl FnMut(Told) -> Next,
+) -> Result<(), Error> {
+    if roles.is_empty() {
+        return Ok(());
+    }
+    let order = Ask::Start(Start {
+        roles: roles.to_vec(),
+        environment: environment::for_roles()
+            .iter()
+            .map(|(name, value)| (Word::from(&**name), Word::from(&**value)))
+            .collect(),
+        ready_limit: ready_limit.as_secs_f64(),
+    });
+    let mut accepted = false;
+    for _ in 0..ATTEMPTS {
+        let engine = background(home, events).await?;
+        let answer = ask(home, engine, order.clone(), |told| {
+            accepted |= matches!(told, Told::Accepted);
+            heard(told)
+        });
+        match answer.await? {
+            Answer::Done | Answer::Enough => return Ok(()),
+            Answer::Gone if accepted => return Ok(()),
+            Answer::Gone => {}
+        }
+    }
+    Err(Error::Background)
+}
+
+/// The engine in the background: the one that is there, or a new one.
+async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
+    if let Some(engine) = look(home, events).await?.background() {
+        return Ok(engine);
+    }
+    let failed = |source| Error::System {
+        what: "start an engine in the background",
+        source,
+    };
+    let mut home_path = OsString::from("--home-path=");
+    home_path.push(home.root());
+    let program = Program {
+        path: environment::own_executable().map_err(failed)?,
+        arguments: vec!["supervise".into(), home_path],
+        environment: Some(environment::for_background()),
+        folder: Some(home.root().to_owned()),
+        stdin: None,
+    };
+    // It says by itself what is wrong.
+    program.leave().await.map_err(failed)?;
+    look(home, events)
+        .await?
+        .background()
+        .ok_or(Error::Background)
+}

@@ -1,0 +1,116 @@
+//! A folder of material: what is to be done so that it holds what the snapshot
+//! has of it.
+
+use std::path::PathBuf;
+
+use super::super::Error;
+use super::failed;
+use crate::delta::apply::Roots;
+use crate::delta::plan::{Action, Plan, Take, next_last, plan};
+use crate::delta::scan::{scan, scan_against};
+use crate::home::ledger::{Ledger, Material};
+use crate::model::name::{ExecutableName, RoleName};
+
+/// A folder of material, on both sides.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// What a person calls it: its path in the home.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The snapshot's.
+    pub source: PathBuf,
+    /// The home's.
+    pub target: PathBuf,
+    /// Where that is kept which gives way.
+    pub kept: PathBuf,
+}
+
+/// Whose a folder of material is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// A role's own: its model.
+    Role(RoleName),
+    /// Of all roles of an executable: its resources.
+    Executable(ExecutableName),
+}
+
+/// What is to be done to a folder.
+#[derive(Debug)]
+pub struct FolderStep {
+    /// The folder.
+    pub folder: Folder,
+    /// The steps, and what is left alone.
+    pub plan: Plan,
+    /// What the snapshot has and is never deployed, and why.
+    pub refused: Vec<(PathBuf, String)>,
+    /// What is to be remembered once that is done; nothing where that is known.
+    pub record: Option<Material>,
+}
+
+impl Folder {
+    /// Decides; nothing where there is nothing to decide about.
+    pub(super) fn plan(
+        &self,
+        ledger: &Ledger,
+        take: Option<Take>,
+    ) -> Result<Option<FolderStep>, Error> {
+        let known = ledger.materials.get(&self.name);
+        let none = Material::default();
+        let was = known.unwrap_or(&none);
+        let source =
+            scan(&self.source, Some(&was.deployed)).map_err(|error| failed(&self.name, error))?;
+        if source.missing && was.deployed.is_empty() {
+            return Ok(None);
+        }
+        let others = [&source.manifest, &was.deployed];
+        let target = scan_against(&self.target, Some(&was.home), &others)
+            .map_err(|error| failed(&self.name, error))?;
+        let refused = source.manifest.refused();
+        let refused = refused.map(|(path, why)| (path.under(&self.source), why.to_string()));
+        let plan = plan(&source.manifest, &target.manifest, &was.deployed, take);
+        let deployed = next_last(&source.manifest, &was.deployed, &plan);
+        // Recording what was read spares the next deploy from reading it.
+        let is_news =
+            !plan.is_empty() || source.read > 0 || target.read > 0 || deployed != was.deployed;
+        Ok(Some(FolderStep {
+            folder: self.clone(),
+            refused: refused.collect(),
+            plan,
+            record: is_news.then_some(Material {
+                home: target.manifest,
+                deployed,
+            }),
+        }))
+    }
+
+    pub(super) fn roots(&self) -> Roots<'_> {
+        Roots {
+            source: &self.source,
+            target: &self.target,
+            kept: &self.kept,
+        }
+    }
+}
+
+impl FolderStep {
+    /// Whether anything changes for those who use the folder; what a killed
+    /// deploy left is nobody's.
+    pub fn changes(&self) -> bool {
+        self.plan
+            .steps
+            .iter()
+            .any(|step| !matches!(step.action, Action::Clear))
+    }
+
+    /// The files that change, as a person names them.
+    pub(super) fn paths(&self) -> Vec<String> {
+        let steps = self.plan.steps.iter();
+        let mut paths: Vec<String> = steps
+            .filter(|step| !matches!(step.action, Action::Clear | Action::Keep))
+            .map(|step| step.path.to_string())
+            .collect();
+        paths.dedup();
+        paths
+    }
+}
