@@ -3,13 +3,14 @@
 //! Owns the layout of a home, its own file, its locks, and through its modules
 //! the marks of engines ([`engine`]), what is known of roles ([`entry`]), the
 //! table of their properties ([`property`]), their starts and ends
-//! ([`history`]), what was last deployed ([`ledger`]) and the stored logs
-//! ([`log`]). Does not know how anything comes to be
+//! ([`history`]), what was last deployed ([`ledger`]), the stored logs
+//! ([`log`]) and the last run ([`last`]). Does not know how anything comes to be
 //! deployed, or runs.
 
 pub mod engine;
 pub mod entry;
 pub mod history;
+pub mod last;
 pub mod ledger;
 pub mod log;
 pub mod property;

@@ -8,6 +8,7 @@ pub mod add;
 mod amend;
 pub mod analyze;
 pub mod build;
+pub mod conclude;
 pub mod create;
 pub mod delete;
 pub mod deploy;

@@ -55,6 +55,7 @@ pub async fn prepare(
     }
     let built = match &workspace {
         Some(workspace) => {
+            events.emit(Kind::Building {});
             let built = build::build(
                 workspace,
                 &wanted,
@@ -63,7 +64,9 @@ pub async fn prepare(
                 &places.folder,
                 interrupts,
             );
-            Some(built.await?)
+            let built = built.await?;
+            events.emit(Kind::Built {});
+            Some(built)
         }
         None => None,
     };
