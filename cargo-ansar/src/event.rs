@@ -1,16 +1,20 @@
 //! The one stream of events: what happens, as plain data.
 //!
 //! Operations and the engine emit events and never print; reports read them
-//! and decide nothing. Owns no clock: whoever makes the stream stamps it.
+//! and decide nothing. Owns no clock: whoever makes the stream brings one.
+
+pub mod json;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ansar_runtime::contract::line::Tag;
+use ansar_runtime::contract::message::Typed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::conclusion::Conclusion;
 use crate::model::ending::Ending;
 use crate::model::name::{ExecutableName, RoleName};
 
@@ -40,6 +44,10 @@ pub enum Kind {
         #[serde(with = "lossy")]
         home: PathBuf,
     },
+    /// Cargo is about to build.
+    Building {},
+    /// Cargo has built, or found everything as it should be.
+    Built {},
     /// A role that was described no longer is; it is kept and not run.
     Retired {
         /// The role.
@@ -193,6 +201,19 @@ pub enum Kind {
         /// Why.
         why: String,
     },
+    /// What a command returns: the results of `run`, or what an analyzer made
+    /// of them.
+    Result {
+        /// The message.
+        message: Typed,
+    },
+    /// What came of a run; nothing of it follows.
+    Verdict(Box<Conclusion>),
+    /// The run could not be kept for later questions.
+    Unkept {
+        /// Why.
+        why: String,
+    },
     /// Lines of a role could not be stored.
     Lost {
         /// The role.
@@ -262,16 +283,47 @@ mod lossy {
 
 /// The way into the stream; cheap to clone.
 #[derive(Clone)]
-pub struct Events(Arc<dyn Fn(Kind) + Send + Sync>);
+pub struct Events {
+    listener: Arc<dyn Fn(Event) + Send + Sync>,
+    clock: fn() -> Timestamp,
+}
 
 impl Events {
-    /// A stream that hands each event to `listener`.
+    /// A stream that hands each event to `listener`, whatever its time.
     pub fn new(listener: impl Fn(Kind) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(listener))
+        Self::stamped(|| Timestamp::UNIX_EPOCH, move |event| listener(event.kind))
+    }
+
+    /// A stream that hands each event to `listener`, with its time.
+    pub fn stamped(
+        clock: fn() -> Timestamp,
+        listener: impl Fn(Event) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            listener: Arc::new(listener),
+            clock,
+        }
+    }
+
+    /// A way into the same stream whose events `reader` is shown first.
+    #[must_use]
+    pub fn read_by(&self, reader: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        let listener = self.listener.clone();
+        Self::stamped(self.clock, move |event| {
+            reader(&event);
+            listener(event);
+        })
     }
 
     /// Tells the stream what happened.
     pub fn emit(&self, kind: Kind) {
-        (self.0)(kind);
+        let at = (self.clock)();
+        (self.listener)(Event { at, kind });
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
     }
 }

@@ -269,9 +269,8 @@ impl Session<'_> {
             self.printer.show(move |shell| human::names(shell, &names));
             return Ok(Exit::Success);
         }
-        let ran = match ops::test::test(&options, &mut self.interrupts()?, &self.printer.events())
-            .await?
-        {
+        let events = self.printer.events();
+        let ran = match ops::test::test(&options, &mut self.interrupts()?, &events).await? {
             ops::test::Outcome::Prepared => return Ok(Exit::Success),
             ops::test::Outcome::Ran(ran) => ran,
         };
@@ -280,7 +279,8 @@ impl Session<'_> {
             None if !ran.verdict.passed() => Exit::TestsFailed,
             None => Exit::of_analysis(ran.analysis.as_ref()),
         };
-        self.printer.show(move |shell| human::tested(shell, &ran));
+        let run = ops::conclude::conclude("test", *ran, exit.code(), &events);
+        self.printer.show(move |shell| human::tested(shell, &run));
         Ok(exit)
     }
 

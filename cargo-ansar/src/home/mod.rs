@@ -4,13 +4,14 @@
 //! the marks of engines ([`engine`]), what is known of roles ([`entry`]), the
 //! table of their properties ([`property`]), their starts and ends
 //! ([`history`]), what was last deployed ([`ledger`]) and what that changed
-//! ([`change`]), and the stored logs ([`log`]). Does not know how anything comes to be
-//! deployed, or runs.
+//! ([`change`]), the stored logs ([`log`]) and the last run ([`last`]). Does not
+//! know how anything comes to be deployed, or runs.
 
 pub mod change;
 pub mod engine;
 pub mod entry;
 pub mod history;
+pub mod last;
 pub mod ledger;
 pub mod log;
 pub mod property;

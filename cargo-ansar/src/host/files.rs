@@ -214,6 +214,25 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     sync(folder)
 }
 
+/// Puts `bytes` at `path`, for the user alone; the folder must exist.
+///
+/// Whatever happens to this command, the path holds what was there before or
+/// all of `bytes`; a loss of power may cost both.
+pub fn place(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let staged = Staged::reserve(folder_of(path));
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(staged.path())
+        .and_then(|mut file| file.write_all(bytes));
+    written.map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })?;
+    staged.commit(path)
+}
+
 /// A file without a name that holds `bytes`, to be read from its start; it is
 /// in `folder`, which must exist, and gone with its last reader.
 pub fn unnamed(folder: &Path, bytes: &[u8]) -> Result<Arc<File>, Error> {

@@ -5,6 +5,7 @@
 //! goes in, data or one error comes out: files, the clock, the environment and
 //! processes are unknown here, and so are homes and what runs in them.
 
+pub mod conclusion;
 pub mod description;
 pub mod ending;
 pub mod lapse;

@@ -10,6 +10,7 @@ pub mod analyze;
 mod attend;
 mod background;
 pub mod build;
+pub mod conclude;
 pub mod create;
 pub mod delete;
 pub mod deploy;

@@ -61,6 +61,7 @@ pub async fn prepare(
     }
     let built = match &workspace {
         Some(workspace) => {
+            events.emit(Kind::Building {});
             let built = build::build(
                 workspace,
                 &wanted,
@@ -69,7 +70,9 @@ pub async fn prepare(
                 &places.folder,
                 interrupts,
             );
-            Some(built.await?)
+            let built = built.await?;
+            events.emit(Kind::Built {});
+            Some(built)
         }
         None => None,
     };

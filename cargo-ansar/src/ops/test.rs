@@ -22,10 +22,12 @@ use super::run::Stage;
 use crate::event::{Events, Kind};
 use crate::home::entry::{Entry, Origin};
 use crate::home::history;
+use crate::home::last::Recorder;
 use crate::home::log::last_lines;
 use crate::home::{Home, HomeError};
 use crate::host::clock;
 use crate::host::interrupts::{Interrupt, Interrupts};
+use crate::model::conclusion::{Excerpt, Which};
 use crate::model::description::DEFAULT_TESTS;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::search::{RolePattern, RoleSearch};
@@ -76,31 +78,15 @@ pub struct Ran {
     /// What the analyzer made of it, where there is one.
     pub analysis: Option<Analysis>,
     /// Log lines that may tell why, by role.
-    pub context: Vec<Excerpt>,
+    pub excerpts: Vec<Excerpt>,
     /// How long the run took, without the build.
     pub elapsed: Duration,
     /// What ended it from outside, where something did.
     pub interrupted: Option<Interrupt>,
-}
-
-/// A few lines of a role's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Excerpt {
-    /// The role.
-    pub role: RoleName,
-    /// Which lines these are.
-    pub which: Which,
-    /// The lines.
-    pub lines: Vec<String>,
-}
-
-/// Which lines an excerpt has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// The last ones.
-    Last,
-    /// Those around failures.
-    Around,
+    /// Where it ran.
+    pub home: Home,
+    /// What happened.
+    pub recorder: Recorder,
 }
 
 /// The names of the test roles that match, sorted; nothing is built or run.
@@ -135,6 +121,8 @@ pub async fn test(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
+    let recorder = Recorder::default();
+    let events = &recorder.reading(events);
     let check = |workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>| {
         check_any_test(options, workspace, entries)
     };
@@ -205,7 +193,7 @@ pub async fn test(
     participants.extend(stage.fallen(attended.fallen(&home)?));
     let mut sources = stage.sources(Vec::new(), artefacts.into_values().collect());
     let verdict = Verdict::of(&participants, &mut sources);
-    let context = context(&home, &verdict, operational, begun.1);
+    let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
     let analysis = match analyzer {
         Some(analyzer) if ran.interrupted.is_none() => Some(
@@ -217,12 +205,14 @@ pub async fn test(
     };
     Ok(Outcome::Ran(Box::new(Ran {
         verdict,
-        context,
+        excerpts,
         elapsed,
         interrupted: ran
             .interrupted
             .or(analysis.as_ref().and_then(|a| a.interrupted)),
         analysis,
+        home,
+        recorder,
     })))
 }
 
@@ -293,7 +283,7 @@ const REACH: u64 = 256 * 1024;
 /// The lines that may tell why, of those that are meant for a person: the last
 /// ones of each failed role, and those
 /// of operational roles in the second around a failure.
-fn context<'r>(
+fn excerpts<'r>(
     home: &Home,
     verdict: &Verdict,
     operational: impl Iterator<Item = &'r RoleName>,

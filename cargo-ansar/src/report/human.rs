@@ -1,18 +1,17 @@
 //! Events and outcomes as a person reads them. Not a contract: it may change.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use ansar_runtime::contract::line::Line;
 use ansar_runtime::contract::message::{Envelope, Typed};
 
 use super::shell::{Shell, Verbosity};
 use crate::event::{Event, Kind, StopReason, Until};
+use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Standing, Which};
 use crate::model::ending::{Cause, Ending, Span, Success};
 use crate::model::name::RoleName;
 use crate::ops::init;
-use crate::ops::test::{Excerpt, Ran, Which};
-use crate::suite::verdict::{Standing, Verdict};
+use crate::suite::verdict::Verdict;
 
 /// How many names are listed before the rest is counted.
 const NAMES: usize = 5;
@@ -23,6 +22,7 @@ pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
         Kind::Started { .. } | Kind::Ready { .. } | Kind::Retrying { .. } => {
             verbosity >= Verbosity::Verbose
         }
+        Kind::Building {} | Kind::Built {} | Kind::Result { .. } | Kind::Verdict(_) => false,
         Kind::Ended { ending, .. } => {
             verbosity >= Verbosity::Verbose || ending.cause == Cause::Killed
         }
@@ -41,6 +41,9 @@ pub fn event(shell: &mut Shell, event: &Event) {
             life(shell, &event.kind);
         }
         Kind::Ended { role, ending } => ended(shell, role, ending),
+        // These are told when all is done, or by those who do them.
+        Kind::Building {} | Kind::Built {} | Kind::Result { .. } | Kind::Verdict(_) => {}
+        Kind::Unkept { why } => shell.warn(&format!("the run is not kept for `report`: {why}")),
         Kind::Blocked { home } => shell.status(
             "Blocking",
             &format!("waiting for another command in `{}`", home.display()),
@@ -182,21 +185,21 @@ fn ended(shell: &mut Shell, role: &RoleName, ending: &Ending) {
 
 /// Shows what a test run found: role lines, then navigation lines, as data;
 /// then what may tell why, and the summary.
-pub fn tested(shell: &mut Shell, ran: &Ran) {
-    verdict(shell, &ran.verdict);
-    if let Some(analysis) = &ran.analysis {
-        message(shell, &analysis.result);
+pub fn tested(shell: &mut Shell, run: &Conclusion) {
+    found(shell, &run.roles, &run.failures);
+    if let Some(result) = &run.result {
+        message(shell, result);
         shell.flush();
     }
-    if ran.interrupted.is_none() {
-        for excerpt in &ran.context {
+    if !run.interrupted {
+        for excerpt in &run.excerpts {
             self::excerpt(shell, excerpt);
         }
     }
-    let text = summary(&ran.verdict, ran.elapsed);
-    if ran.interrupted.is_some() {
+    let text = summary(run);
+    if run.interrupted {
         shell.bad_status("Interrupted", &text);
-    } else if ran.verdict.passed() {
+    } else if run.is_pass() {
         shell.status("Passed", &text);
     } else {
         shell.bad_status("Failed", &text);
@@ -205,29 +208,30 @@ pub fn tested(shell: &mut Shell, ran: &Ran) {
 
 /// Shows a verdict as data.
 pub fn verdict(shell: &mut Shell, verdict: &Verdict) {
-    for row in &verdict.roles {
+    found(shell, &verdict.roles, &verdict.failures);
+}
+
+fn found(shell: &mut Shell, roles: &[Row], failures: &[Failure]) {
+    for row in roles {
         shell.data(&format!(
             "role \"{}\" (pass/fail): {}/{}",
             row.role, row.passed, row.failed
         ));
     }
-    for failure in &verdict.failures {
+    for failure in failures {
         shell.data(&failure.navigation());
     }
     shell.flush();
-    for failure in &verdict.failures {
+    for failure in failures {
         let mut details = failure.details().peekable();
         if details.peek().is_some() {
-            shell.status(
-                "Details",
-                &format!("of {}:{}", failure.source, failure.line),
-            );
+            shell.status("Details", &format!("of {}", failure.place()));
             for line in details {
                 shell.tell(&format!("             {line}"));
             }
         }
     }
-    for row in verdict.roles.iter().filter(|row| row.cut > 0) {
+    for row in roles.iter().filter(|row| row.cut > 0) {
         let failed = count(row.cut, "more failed check");
         shell.warn(&format!("{failed} of role `{}` not listed", row.role));
     }
@@ -267,17 +271,16 @@ fn short(line: &str) -> String {
     )
 }
 
-fn summary(verdict: &Verdict, elapsed: Duration) -> String {
-    let suite = &verdict.suite;
-    let roles = verdict.roles.len();
-    let checks = suite.passed + suite.failed;
-    let mut text = if verdict.passed() {
+fn summary(run: &Conclusion) -> String {
+    let roles = run.roles.len();
+    let checks = run.passed + run.failed;
+    let mut text = if run.is_pass() {
         format!("{} in {}", count(checks, "check"), count(roles, "role"))
     } else {
-        let failed = verdict.count(Standing::Failed);
+        let failed = run.count(Standing::Failed);
         format!(
             "{} of {} in {failed} of {}",
-            suite.failed,
+            run.failed,
             count(checks, "check"),
             count(roles, "role")
         )
@@ -286,12 +289,12 @@ fn summary(verdict: &Verdict, elapsed: Duration) -> String {
         (Standing::Unreported, "without a report"),
         (Standing::NotRun, "not run"),
     ] {
-        let roles = verdict.count(standing);
+        let roles = run.count(standing);
         if roles > 0 {
             let _ = write!(text, ", {} {what}", count(roles, "role"));
         }
     }
-    format!("{text}, {:.2}s", elapsed.as_secs_f64())
+    format!("{text}, {:.2}s", run.elapsed)
 }
 
 /// Shows a message as data.

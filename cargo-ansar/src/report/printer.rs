@@ -64,22 +64,19 @@ impl Printer {
         let queue = Mutex::new(self.queue.clone());
         let gauge = Arc::new(Gauge::default());
         let verbosity = self.verbosity;
-        Events::new(move |kind| {
+        Events::stamped(clock::now, move |event| {
             // What is not told need not wake the thread that tells.
-            if !human::is_told(&kind, verbosity) {
+            if !human::is_told(&event.kind, verbosity) {
                 return;
             }
-            let waiting = match &kind {
+            let waiting = match &event.kind {
                 Kind::Line { .. } => match gauge.admit() {
                     Some(waiting) => Some(waiting),
                     None => return,
                 },
                 _ => None,
             };
-            let event = Box::new(Event {
-                at: clock::now(),
-                kind,
-            });
+            let event = Box::new(event);
             let Ok(queue) = queue.lock() else {
                 return;
             };

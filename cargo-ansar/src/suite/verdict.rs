@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::source::Sources;
+pub use crate::model::conclusion::{Failure, Row, Standing};
 use crate::model::ending::{Cause, Ending};
 use crate::model::name::RoleName;
 
@@ -36,62 +37,6 @@ pub struct Verdict {
     pub roles: Vec<Row>,
     /// Every failure, in the order of `roles`.
     pub failures: Vec<Failure>,
-}
-
-/// One role of a verdict.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// The role.
-    pub role: RoleName,
-    /// How many checks passed.
-    pub passed: u64,
-    /// How many checks failed.
-    pub failed: u64,
-    /// How many failed checks are not listed.
-    pub cut: u64,
-    /// How it did.
-    pub standing: Standing,
-}
-
-/// How a role did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It reported, and every check passed.
-    Passed,
-    /// It reported failed checks.
-    Failed,
-    /// It was to report and did not.
-    Unreported,
-    /// It was not run.
-    NotRun,
-}
-
-/// Something that failed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Failure {
-    /// The role.
-    pub role: RoleName,
-    /// The file, absolute wherever it can be found.
-    pub source: String,
-    /// The line in it, from 1.
-    pub line: u32,
-    /// What failed; of several lines where there is a difference to show.
-    pub text: String,
-    /// When.
-    pub at: Timestamp,
-}
-
-impl Failure {
-    /// `SOURCE:LINE - TEXT`, the first line of it.
-    pub fn navigation(&self) -> String {
-        let first = self.text.lines().next().unwrap_or_default();
-        format!("{}:{} - {first}", self.source, self.line)
-    }
-
-    /// What does not fit into the one line.
-    pub fn details(&self) -> impl Iterator<Item = &str> {
-        self.text.lines().skip(1)
-    }
 }
 
 impl Verdict {
@@ -148,6 +93,7 @@ impl Verdict {
                 } else {
                     Standing::Unreported
                 },
+                elapsed: None,
             });
         }
         if let Some((fault, text)) = complaint(participant) {
@@ -162,8 +108,10 @@ impl Verdict {
                 role: role.clone(),
                 source,
                 line,
+                column: None,
                 text,
                 at: participant.at,
+                context: Vec::new(),
             });
         }
     }
@@ -177,8 +125,10 @@ impl Verdict {
             role: role.clone(),
             source: check.source.clone(),
             line: check.line,
+            column: None,
             text: check.text.clone(),
             at: read_stamp(&check.stamp),
+            context: Vec::new(),
         }));
         let listed = (self.failures.len() - listed) as u64;
         self.roles.push(Row {
@@ -191,6 +141,7 @@ impl Verdict {
             } else {
                 Standing::Failed
             },
+            elapsed: None,
         });
     }
 }

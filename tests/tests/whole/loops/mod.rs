@@ -7,6 +7,7 @@ mod descriptions;
 mod interrupts;
 mod operational;
 mod places;
+mod results;
 mod streams;
 mod together;
 mod verdicts;

@@ -1,0 +1,282 @@
+//! The last run: what happened in it, and what came of it.
+//!
+//! A reader of the one stream of events writes it, in one piece when the run
+//! is over: whoever reads it meanwhile finds the run before. Bounded: of log
+//! lines, and of everything, so much is kept and no more; what came of the run
+//! is always kept. `MACHINES.md` tells what a line holds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Home, HomeError};
+use crate::event::{Event, Events, Kind, json};
+use crate::host::files;
+use crate::model::conclusion::Conclusion;
+use crate::model::name::RoleName;
+
+/// The folder of the last run, in a home.
+const FOLDER: &str = "last";
+/// What happened in it.
+const FILE: &str = "run.jsonl";
+
+/// How much is kept of log lines, in bytes.
+const MOST_LINES: usize = 1 << 20;
+/// How much is kept beside what came of the run, in bytes.
+const MOST: usize = 8 << 20;
+/// How many failures are kept.
+const MOST_FAILURES: usize = 10_000;
+/// How much of a failure's text is kept, in bytes.
+const LONGEST: usize = 16 << 10;
+
+/// Reads events of a run, to keep them.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder(Arc<Mutex<Tape>>);
+
+#[derive(Debug, Default)]
+struct Tape {
+    /// Whole lines.
+    told: Vec<u8>,
+    /// How much of them is log lines.
+    lines: usize,
+    /// What came of the run.
+    verdict: Option<String>,
+    /// When each role was started first, and when it ended.
+    spans: BTreeMap<RoleName, (Timestamp, Option<Timestamp>)>,
+}
+
+impl Recorder {
+    /// A way into a stream whose events are kept here, too.
+    pub fn reading(&self, events: &Events) -> Events {
+        let recorder = self.clone();
+        events.read_by(move |event| recorder.tape().read(event))
+    }
+
+    /// How long a role ran, from its first start to its end.
+    pub fn elapsed(&self, role: &RoleName) -> Option<Duration> {
+        let (begun, ended) = *self.tape().spans.get(role)?;
+        ended?.duration_since(begun).try_into().ok()
+    }
+
+    /// Puts what was read in the place of the run before.
+    pub fn keep(&self, home: &Home) -> Result<(), HomeError> {
+        let file = home.last_run_file();
+        if let Some(folder) = file.parent() {
+            files::make_private_folders(folder)?;
+        }
+        let tape = self.tape();
+        let mut bytes = tape.told.clone();
+        if let Some(line) = &tape.verdict {
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.push(b'\n');
+        }
+        Ok(files::place(&file, &bytes)?)
+    }
+
+    fn tape(&self) -> std::sync::MutexGuard<'_, Tape> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tape {
+    fn read(&mut self, event: &Event) {
+        match &event.kind {
+            Kind::Verdict(run) => {
+                let at = event.at;
+                let kind = Kind::Verdict(Box::new(bounded(run)));
+                self.verdict = Some(json::line(&Event { at, kind }));
+                return;
+            }
+            Kind::Started { role, .. } => {
+                self.spans.entry(role.clone()).or_insert((event.at, None));
+            }
+            Kind::Ended { role, .. } => {
+                if let Some((_, ended)) = self.spans.get_mut(role) {
+                    *ended = Some(event.at);
+                }
+            }
+            _ => {}
+        }
+        let is_line = matches!(event.kind, Kind::Line { .. });
+        if self.told.len() >= MOST || (is_line && self.lines >= MOST_LINES) {
+            return;
+        }
+        let line = json::line(event);
+        if self.told.len() + line.len() >= MOST {
+            return;
+        }
+        self.told.extend_from_slice(line.as_bytes());
+        self.told.push(b'\n');
+        if is_line {
+            self.lines += line.len() + 1;
+        }
+    }
+}
+
+/// What came of a run, as far as it is kept.
+fn bounded(run: &Conclusion) -> Conclusion {
+    let mut run = run.clone();
+    run.failures.truncate(MOST_FAILURES);
+    for failure in &mut run.failures {
+        if failure.text.len() > LONGEST {
+            let mut end = LONGEST;
+            while !failure.text.is_char_boundary(end) {
+                end -= 1;
+            }
+            failure.text.truncate(end);
+            failure.text.push('…');
+        }
+    }
+    run
+}
+
+/// A run that is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastRun {
+    /// What happened, as far as it was kept and is understood.
+    pub events: Vec<Event>,
+    /// When it was over.
+    pub at: Timestamp,
+    /// What came of it.
+    pub conclusion: Conclusion,
+}
+
+impl LastRun {
+    /// The run that these lines tell; none where they do not tell what came
+    /// of it.
+    fn of(lines: &[u8]) -> Option<Self> {
+        let lines = lines.split(|byte| *byte == b'\n');
+        let mut run = None;
+        let mut events = Vec::new();
+        for event in lines.filter_map(json::read) {
+            match event.kind {
+                Kind::Verdict(conclusion) => run = Some((event.at, *conclusion)),
+                _ => events.push(event),
+            }
+        }
+        let (at, conclusion) = run?;
+        Some(Self {
+            events,
+            at,
+            conclusion,
+        })
+    }
+}
+
+impl Home {
+    /// The last run; none where there was none that is understood.
+    pub fn last_run(&self) -> Result<Option<LastRun>, HomeError> {
+        let bytes = files::read_if_there(&self.last_run_file())?;
+        Ok(bytes.and_then(|bytes| LastRun::of(&bytes)))
+    }
+
+    fn last_run_file(&self) -> PathBuf {
+        self.root.join(FOLDER).join(FILE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ansar_runtime::contract::line::Tag;
+
+    use super::*;
+    use crate::model::conclusion::{Failure, Row, Standing};
+
+    fn home(folder: &std::path::Path) -> Home {
+        let root = folder.join("home");
+        Home::create(&root, None, &BTreeMap::new(), "id".to_owned()).unwrap()
+    }
+
+    fn role() -> RoleName {
+        "test-a".parse().unwrap()
+    }
+
+    fn conclusion(text: &str) -> Conclusion {
+        Conclusion {
+            command: "test".to_owned(),
+            exit: 100,
+            failed: 1,
+            roles: vec![Row {
+                role: role(),
+                passed: 0,
+                failed: 1,
+                cut: 0,
+                standing: Standing::Failed,
+                elapsed: Some(0.25),
+            }],
+            failures: vec![Failure {
+                role: role(),
+                source: "/ws/src/a.rs".to_owned(),
+                line: 7,
+                column: Some(5),
+                text: text.to_owned(),
+                at: Timestamp::UNIX_EPOCH,
+                context: Vec::new(),
+            }],
+            ..Conclusion::default()
+        }
+    }
+
+    fn line(number: usize) -> Kind {
+        Kind::Line {
+            role: role(),
+            tag: Tag::Console,
+            text: format!("{number} {}", "x".repeat(1000)),
+        }
+    }
+
+    #[test]
+    fn a_run_is_read_as_it_was_and_the_next_takes_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = home(folder.path());
+        assert_eq!(home.last_run().unwrap(), None);
+        for text in ["first", "second"] {
+            let recorder = Recorder::default();
+            let events = recorder.reading(&Events::new(|_| {}));
+            events.emit(Kind::Built {});
+            events.emit(Kind::Ready { role: role() });
+            events.emit(Kind::Verdict(Box::new(conclusion(text))));
+            recorder.keep(&home).unwrap();
+            let last = home.last_run().unwrap().unwrap();
+            assert_eq!(last.conclusion, conclusion(text));
+            assert_eq!(last.events.len(), 2);
+        }
+    }
+
+    #[test]
+    fn it_is_bounded_and_what_came_of_it_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = home(folder.path());
+        let recorder = Recorder::default();
+        let events = recorder.reading(&Events::new(|_| {}));
+        for number in 0..20_000 {
+            events.emit(line(number));
+        }
+        events.emit(Kind::Ready { role: role() });
+        events.emit(Kind::Verdict(Box::new(conclusion(&"ü".repeat(LONGEST)))));
+        recorder.keep(&home).unwrap();
+        let size = std::fs::metadata(home.last_run_file()).unwrap().len();
+        assert!(size < 2 << 20, "{size}");
+        let last = home.last_run().unwrap().unwrap();
+        assert!(matches!(
+            last.events.last().unwrap().kind,
+            Kind::Ready { .. }
+        ));
+        assert!(last.conclusion.failures[0].text.ends_with("ü…"));
+    }
+
+    #[test]
+    fn a_file_of_anything_is_no_run_and_no_panic() {
+        for bytes in [&b""[..], b"\n\n", b"{}", b"\xff\x00{", b"[[[[[[[["] {
+            assert_eq!(LastRun::of(bytes), None);
+        }
+        let at = Timestamp::UNIX_EPOCH;
+        let kind = Kind::Verdict(Box::new(conclusion("text")));
+        let told = json::line(&Event { at, kind });
+        let torn = format!("{}\nnoise\n{told}\n{}", &told[..9], &told[..50]);
+        assert_eq!(LastRun::of(torn.as_bytes()).unwrap().events, []);
+    }
+}

@@ -1,0 +1,44 @@
+//! The last step of a run: what came of it is told, and kept in the home for
+//! later questions.
+
+use super::full;
+use super::test::Ran;
+use crate::event::{Events, Kind};
+use crate::model::conclusion::Conclusion;
+
+/// What came of a run of `command`, which ends with the code `exit`: the last
+/// event of its stream, and of its record. A record that cannot be kept costs
+/// the run nothing, and is told.
+pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> Conclusion {
+    let Ran {
+        verdict,
+        analysis,
+        excerpts,
+        elapsed,
+        interrupted,
+        home,
+        recorder,
+    } = ran;
+    let mut run = Conclusion {
+        command: command.to_owned(),
+        exit,
+        interrupted: interrupted.is_some(),
+        elapsed: elapsed.as_secs_f64(),
+        passed: verdict.suite.passed,
+        failed: verdict.suite.failed,
+        roles: verdict.roles,
+        failures: verdict.failures,
+        excerpts,
+        result: analysis.map(|analysis| analysis.result),
+    };
+    for row in &mut run.roles {
+        row.elapsed = recorder.elapsed(&row.role).map(|span| span.as_secs_f64());
+    }
+    let told = recorder.reading(events);
+    told.emit(Kind::Verdict(Box::new(run.clone())));
+    if let Err(error) = recorder.keep(&home) {
+        let why = full(&error.into());
+        events.emit(Kind::Unkept { why });
+    }
+    run
+}

@@ -1,0 +1,143 @@
+//! The task of one process, from its start until everything of it has ended.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::event::Events;
+use crate::host::clock;
+use crate::host::pipe::Peeking;
+use crate::host::process::{Exit, Pipe, Process};
+use crate::host::rescue::Loan;
+use crate::host::signal;
+use crate::supervise::capture::Capture;
+use crate::supervise::strays::Strays;
+
+/// A result larger than this is none.
+const LARGEST_RESULT: usize = 64 << 20;
+/// How many of these are read after everything of a role has ended.
+const LAST_READS: usize = 64;
+/// How often to look whether processes that a role left behind are gone.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// What the task of a process tells the engine.
+pub(super) enum News {
+    /// The process has ended, and left others of its group behind.
+    Left(usize),
+    /// Everything of it has ended.
+    Ended(usize, io::Result<(Exit, Vec<u8>)>),
+}
+
+/// The task of one process: reads its pipes until everything of it has ended.
+pub(super) struct Life {
+    pub(super) member: usize,
+    pub(super) process: Process,
+    pub(super) capture: Capture,
+    pub(super) events: Events,
+    /// One for all: it is filled and emptied between two waits.
+    pub(super) buffer: Rc<RefCell<Vec<u8>>>,
+    pub(super) strays: Rc<RefCell<Strays>>,
+    pub(super) tell: mpsc::UnboundedSender<News>,
+    pub(super) peeking: Rc<Peeking>,
+    /// How much of a line without an end was left in the pipe.
+    pub(super) seen: usize,
+    /// Lets the guardian finish the log, should this engine be killed.
+    pub(super) _loan: Option<Loan>,
+}
+
+impl Life {
+    /// Lives until everything of the process has ended, and tells so.
+    pub(super) async fn live(mut self) {
+        let mut result = Vec::new();
+        let ended = self.read(&mut result).await;
+        self.capture.finish(clock::now(), &self.events);
+        // An engine that is gone needs no news.
+        let ended = ended.map(|exit| (exit, result));
+        let _ = self.tell.send(News::Ended(self.member, ended));
+    }
+
+    async fn read(&mut self, result: &mut Vec<u8>) -> io::Result<Exit> {
+        let (mut log, mut out) = (true, true);
+        let mut exit = None;
+        let Some(stderr) = self.process.stderr.take() else {
+            return Err(io::Error::other("no pipe to read the log from"));
+        };
+        loop {
+            let alive = exit.is_none();
+            tokio::select! {
+                more = stderr.wait(), if log => {
+                    more?;
+                    log = self.pull_log(&stderr, false)? != Some(0);
+                }
+                more = self.process.stdout.wait(), if out => {
+                    more?;
+                    out = self.pull_result(Pipe::read, result)? != Some(0);
+                }
+                ended = self.process.end.wait(), if alive => exit = Some(ended?),
+                () = tokio::time::sleep(LOOK_AGAIN), if !alive => {}
+            }
+            let Some(exit) = exit else {
+                continue;
+            };
+            let since = clock::instant();
+            if alive {
+                // Whoever ends in the same moment is looked at together.
+                tokio::task::yield_now().await;
+            }
+            // First who was adopted: looking reaps those of the group that have
+            // ended, which count as alive until then.
+            let left = self.strays.borrow_mut().any_of(self.member, since)
+                || signal::group_is_alive(self.process.pid());
+            if left && alive {
+                let _ = self.tell.send(News::Left(self.member));
+            }
+            if !left {
+                // Nobody of the role writes any more: what is in the pipes is
+                // all there is, whoever else may hold them open.
+                for _ in 0..LAST_READS {
+                    if self.pull_log(&stderr, true)?.unwrap_or(0) == 0 {
+                        break;
+                    }
+                }
+                for _ in 0..LAST_READS {
+                    if self.pull_result(Pipe::read_now, result)?.unwrap_or(0) == 0 {
+                        break;
+                    }
+                }
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// How many bytes there were; none where the pipe is empty but open.
+    fn pull_log(&mut self, stderr: &Pipe, is_last: bool) -> io::Result<Option<usize>> {
+        let mut buffer = self.buffer.borrow_mut();
+        let length = self.peeking.peek(stderr, &mut buffer)?;
+        let bytes = &buffer[..length.unwrap_or(0)];
+        // Woken again by nothing new: there is nobody left to end the line.
+        let all = is_last || (bytes.len() == self.seen && !bytes.is_empty());
+        let now = clock::now();
+        let taken = self
+            .capture
+            .take_from(stderr, bytes, all, now, &self.events)?;
+        self.seen = bytes.len() - taken;
+        if length.is_none() || self.seen > 0 {
+            stderr.wait_for_more();
+        }
+        Ok(length)
+    }
+
+    fn pull_result(&mut self, read: Read, result: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        let mut buffer = self.buffer.borrow_mut();
+        let length = read(&self.process.stdout, &mut buffer)?;
+        // What is too large is cut, and is no message then.
+        let room = LARGEST_RESULT.saturating_sub(result.len());
+        result.extend_from_slice(&buffer[..length.unwrap_or(0).min(room)]);
+        Ok(length)
+    }
+}
+
+type Read = fn(&Pipe, &mut [u8]) -> io::Result<Option<usize>>;
