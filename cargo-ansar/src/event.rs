@@ -109,6 +109,28 @@ pub enum Kind {
         /// How many.
         roles: usize,
     },
+    /// The loop waits for the next change.
+    Watching {
+        /// How many files.
+        files: usize,
+    },
+    /// The kernel does not tell of changes any more; they are looked for.
+    Polling {
+        /// What to raise.
+        limit: String,
+    },
+    /// Files have changed, and the loop begins anew.
+    Changed {
+        /// The files, sorted.
+        #[serde(with = "lossy_all")]
+        files: Vec<PathBuf>,
+    },
+    /// Files were written with what they held; there is nothing to do.
+    Rewritten {
+        /// The files, sorted.
+        #[serde(with = "lossy_all")]
+        files: Vec<PathBuf>,
+    },
     /// Test roles are about to run.
     Testing {
         /// How many.
@@ -278,6 +300,24 @@ mod lossy {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         String::deserialize(from).map(PathBuf::from)
+    }
+}
+
+/// Paths as a person reads them.
+mod lossy_all {
+    use std::path::PathBuf;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+        let texts: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+        texts.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<PathBuf>, D::Error> {
+        Vec::deserialize(from)
     }
 }
 

@@ -171,6 +171,8 @@ pub enum Command {
     Build(BuildArgs),
     /// Build, deploy what changed, run the test roles, and judge
     Test(TestArgs),
+    /// The same at every save, until control-c
+    Watch(TestArgs),
     /// Run a command while the operational roles are up
     With(WithArgs),
     /// Make a home
@@ -229,6 +231,7 @@ impl Command {
         match self {
             Self::Build(_)
             | Self::Test(_)
+            | Self::Watch(_)
             | Self::With(_)
             | Self::Add(_)
             | Self::Update(_)

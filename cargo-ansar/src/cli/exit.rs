@@ -65,7 +65,7 @@ impl Exit {
             Self::WriteFailed => 110,
             Self::Command(code) => code,
             Self::Interrupted(Interrupt::HangUp) => 129,
-            Self::Interrupted(Interrupt::Interrupt) => 130,
+            Self::Interrupted(Interrupt::Interrupt | Interrupt::Superseded) => 130,
             Self::Interrupted(Interrupt::Orphaned) => 137,
             Self::Interrupted(Interrupt::Terminate) => 143,
         }

@@ -15,6 +15,7 @@ pub mod roles;
 pub mod search;
 pub mod settings;
 pub mod time;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ use crate::host::environment;
 use crate::host::guardian::{self, Guardian, Side};
 use crate::host::interrupts::Interrupts;
 use crate::ops::encoding::Part;
+use crate::ops::test::When;
 use crate::ops::{self, Error};
 use crate::report::human;
 use crate::report::printer::Printer;
@@ -207,6 +209,7 @@ impl Session<'_> {
                 Ok(Exit::Success)
             }
             Command::Test(args) => self.test(args).await,
+            Command::Watch(args) => self.watch(args).await,
             Command::With(args) => self.with(args).await,
             Command::Create(args) => {
                 let places = with_home(places, args.home.as_ref());
@@ -248,10 +251,10 @@ impl Session<'_> {
         }
     }
 
-    async fn test(&self, args: &TestArgs) -> Result<Exit, Error> {
+    fn test_options(&self, args: &TestArgs) -> Result<ops::test::Options, Error> {
         let mut build = args.build.options(self.general);
         build.also.extend(args.test_analyzer.clone());
-        let options = ops::test::Options {
+        Ok(ops::test::Options {
             places: self.places.clone(),
             build,
             analyzer: args.test_analyzer.clone(),
@@ -261,9 +264,17 @@ impl Session<'_> {
             jobs: args.jobs.map(std::num::NonZero::get),
             force: self.force,
             fail_fast: args.fail_fast,
-            no_run: args.no_run,
+            run: if args.no_run {
+                When::Never
+            } else {
+                When::Always
+            },
             shown: self.general.level(),
-        };
+        })
+    }
+
+    async fn test(&self, args: &TestArgs) -> Result<Exit, Error> {
+        let options = self.test_options(args)?;
         if args.list {
             let names = ops::test::list(&options)?;
             self.printer.show(move |shell| human::names(shell, &names));
@@ -271,7 +282,7 @@ impl Session<'_> {
         }
         let events = self.printer.events();
         let ran = match ops::test::test(&options, &mut self.interrupts()?, &events).await? {
-            ops::test::Outcome::Prepared => return Ok(Exit::Success),
+            ops::test::Outcome::Prepared(_) => return Ok(Exit::Success),
             ops::test::Outcome::Ran(ran) => ran,
         };
         let exit = match ran.interrupted {

@@ -4,6 +4,7 @@ use std::io;
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::guardian::Guardian;
 use super::process;
@@ -23,6 +24,20 @@ pub enum Interrupt {
     HangUp,
     /// The guardian is gone: everything is to end at once.
     Orphaned,
+    /// This very command begins anew, on a newer state.
+    Superseded,
+}
+
+/// Interrupts what is being done, from within.
+#[derive(Debug, Clone)]
+pub struct Superseder(Sender<()>);
+
+impl Superseder {
+    /// Interrupts it once, however often this is called before it is heard.
+    pub fn supersede(&self) {
+        // One that waits already is enough.
+        let _ = self.0.try_send(());
+    }
 }
 
 /// The signals that ask this command to end, one after the other.
@@ -39,11 +54,14 @@ pub struct Interrupts {
     hang_up: Stream,
     quit: Stream,
     suspend: Stream,
+    supersede: Sender<()>,
+    superseded: Receiver<()>,
 }
 
 impl Interrupts {
     /// Listens from now on; inside of the runtime only.
     pub fn listen(guardian: Option<Guardian>) -> io::Result<Self> {
+        let (supersede, superseded) = channel(1);
         Ok(Self {
             guardian,
             interrupt: signal(SignalKind::interrupt())?,
@@ -51,7 +69,19 @@ impl Interrupts {
             hang_up: signal(SignalKind::hangup())?,
             quit: signal(SignalKind::quit())?,
             suspend: signal(SignalKind::from_raw(SUSPEND))?,
+            supersede,
+            superseded,
         })
+    }
+
+    /// What interrupts from within.
+    pub fn superseder(&self) -> Superseder {
+        Superseder(self.supersede.clone())
+    }
+
+    /// Forgets an interrupt from within that nobody has heard.
+    pub fn forget(&mut self) {
+        while self.superseded.try_recv().is_ok() {}
     }
 
     /// Waits for the next one. May be dropped in the middle.
@@ -62,6 +92,7 @@ impl Interrupts {
                 _ = self.quit.recv() => Interrupt::Interrupt,
                 _ = self.terminate.recv() => Interrupt::Terminate,
                 _ = self.hang_up.recv() => Interrupt::HangUp,
+                Some(()) = self.superseded.recv() => Interrupt::Superseded,
                 _ = self.suspend.recv() => {
                     suspend(&process::started());
                     continue;

@@ -104,6 +104,29 @@ impl Inputs {
         inputs
     }
 
+    /// How many files there are.
+    pub fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The same look, at other roots: what was seen of them, and where nothing
+    /// was, what is there now.
+    #[must_use]
+    pub fn within(&self, roots: &Roots) -> Self {
+        let mut inputs = Self::look(roots, self);
+        inputs
+            .files
+            .retain(|path, _| !self.files.contains_key(path));
+        let is_within = |path: &Path| {
+            roots.files.contains(path) || roots.folders.iter().any(|root| path.starts_with(root))
+        };
+        let known = self.files.iter().filter(|(path, _)| is_within(path));
+        inputs
+            .files
+            .extend(known.map(|(path, seen)| (path.clone(), *seen)));
+        inputs
+    }
+
     fn see(&mut self, path: PathBuf, before: &Self) {
         let now = files::now_ns();
         let Ok(stat) = files::stat(&path) else {

@@ -18,6 +18,7 @@ pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> Conclusio
         interrupted,
         home,
         recorder,
+        ..
     } = ran;
     let mut run = Conclusion {
         command: command.to_owned(),

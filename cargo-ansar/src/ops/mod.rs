@@ -39,6 +39,7 @@ pub mod supervise;
 pub mod sweep;
 pub mod test;
 pub mod update;
+pub mod watch;
 pub mod with;
 
 use std::collections::BTreeMap;

@@ -31,6 +31,8 @@ pub struct Prepared {
     pub entries: BTreeMap<RoleName, Entry>,
     /// What was built.
     pub artefacts: BTreeMap<ExecutableName, PathBuf>,
+    /// Whether anything had to be put in place.
+    pub changed: bool,
     /// While this is held nobody else changes the home.
     pub lock: Lock,
 }
@@ -100,7 +102,7 @@ pub async fn prepare(
         layer: snapshot.as_deref(),
         take: None,
     };
-    deploy::deploy(
+    let done = deploy::deploy(
         &home,
         &mut entries,
         &mut ledger,
@@ -115,6 +117,7 @@ pub async fn prepare(
         home,
         entries,
         artefacts,
+        changed: done.changed,
         lock,
     })
 }

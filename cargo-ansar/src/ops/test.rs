@@ -4,6 +4,7 @@
 //! roles, bring down what was brought up, judge.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ansar_runtime::contract::layout::Area;
@@ -55,17 +56,38 @@ pub struct Options {
     pub fail_fast: bool,
     /// What is given the reports, instead of what the description names.
     pub analyzer: Option<ExecutableName>,
-    /// Whether everything is prepared and nothing is run.
-    pub no_run: bool,
+    /// When the tests are run at all.
+    pub run: When,
     /// Which log lines become events.
     pub shown: Level,
+}
+
+/// When tests are run, once everything is in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Each time.
+    Always,
+    /// Where anything had to be put in place.
+    Changed,
+    /// Never.
+    Never,
+}
+
+impl When {
+    fn holds(self, changed: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Changed => changed,
+            Self::Never => false,
+        }
+    }
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Everything is in place, and nothing was run, as asked for.
-    Prepared,
+    /// Everything is in place, and nothing was run: [`When`] says so.
+    Prepared(Box<Prepared>),
     /// The roles were run.
     Ran(Box<Ran>),
 }
@@ -83,6 +105,8 @@ pub struct Ran {
     pub elapsed: Duration,
     /// What ended it from outside, where something did.
     pub interrupted: Option<Interrupt>,
+    /// What was built.
+    pub artefacts: Vec<PathBuf>,
     /// Where it ran.
     pub home: Home,
     /// What happened.
@@ -126,7 +150,7 @@ pub async fn test(
     let check = |workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>| {
         check_any_test(options, workspace, entries)
     };
-    let prepared = prepare(
+    let mut prepared = prepare(
         &options.places,
         &options.build,
         Running::implied(options.force),
@@ -135,16 +159,17 @@ pub async fn test(
         events,
     )
     .await?;
+    if !options.run.holds(prepared.changed) {
+        return Ok(Outcome::Prepared(Box::new(prepared)));
+    }
+    let artefacts = std::mem::take(&mut prepared.artefacts);
     let Prepared {
         workspace,
         home,
         entries,
-        artefacts,
         lock,
+        ..
     } = prepared;
-    if options.no_run {
-        return Ok(Outcome::Prepared);
-    }
     let analyzer = options.analyzer.clone().or_else(|| {
         let description = workspace.as_ref()?.description.as_ref()?;
         description.analyzer.clone()
@@ -191,7 +216,8 @@ pub async fn test(
     drop(lock);
     let mut participants = stage.participants(&ran.ended, is_test);
     participants.extend(stage.fallen(attended.fallen(&home)?));
-    let mut sources = stage.sources(Vec::new(), artefacts.into_values().collect());
+    let artefacts: Vec<PathBuf> = artefacts.into_values().collect();
+    let mut sources = stage.sources(Vec::new(), artefacts.clone());
     let verdict = Verdict::of(&participants, &mut sources);
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
@@ -211,6 +237,7 @@ pub async fn test(
             .interrupted
             .or(analysis.as_ref().and_then(|a| a.interrupted)),
         analysis,
+        artefacts,
         home,
         recorder,
     })))

@@ -98,6 +98,7 @@ pub async fn with(
         entries: mut chosen,
         artefacts,
         lock,
+        ..
     } = prepare(
         &options.places,
         &options.build,

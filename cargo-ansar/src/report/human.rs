@@ -1,6 +1,7 @@
 //! Events and outcomes as a person reads them. Not a contract: it may change.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use ansar_runtime::contract::line::Line;
 use ansar_runtime::contract::message::{Envelope, Typed};
@@ -81,6 +82,10 @@ pub fn event(shell: &mut Shell, event: &Event) {
         Kind::Suspending { roles } | Kind::Restored { roles } | Kind::Unrestored { roles } => {
             affected(shell, &event.kind, roles);
         }
+        Kind::Watching { .. }
+        | Kind::Polling { .. }
+        | Kind::Changed { .. }
+        | Kind::Rewritten { .. } => watching(shell, &event.kind),
         Kind::Running { roles } => shell.status("Running", &count(*roles, "role")),
         Kind::Testing { tests, operational } => {
             let against = match operational {
@@ -158,6 +163,34 @@ fn life(shell: &mut Shell, kind: &Kind) {
     }
 }
 
+fn watching(shell: &mut Shell, kind: &Kind) {
+    let named = |files: &[PathBuf]| {
+        let names: Vec<String> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        some_of(&names)
+    };
+    match kind {
+        Kind::Watching { files } => {
+            shell.status(
+                "Watching",
+                &format!("{}, until control-c", count(*files, "file")),
+            );
+        }
+        Kind::Polling { limit } => shell.warn(&format!(
+            "changes are looked for twice a second: there is no room to be told of them, \
+             which `sysctl {limit}` limits"
+        )),
+        Kind::Changed { files } => shell.status("Changed", &named(files)),
+        Kind::Rewritten { files } => shell.status(
+            "Unchanged",
+            &format!("{}, saved with what it held", named(files)),
+        ),
+        _ => {}
+    }
+}
+
 fn stopping(shell: &mut Shell, roles: usize, why: StopReason) {
     let why = match why {
         StopReason::Finished if !shell.tells(Verbosity::Verbose) => return,
@@ -204,6 +237,26 @@ pub fn tested(shell: &mut Shell, run: &Conclusion) {
     } else {
         shell.bad_status("Failed", &text);
     }
+}
+
+/// Tells that there was nothing new to test, and what stands.
+pub fn unchanged(shell: &mut Shell, last: Option<&Conclusion>) {
+    let text = match last {
+        None => "nothing to run".to_owned(),
+        Some(run) => format!("{}: {}", standing(run), summary(run)),
+    };
+    shell.status("Unchanged", &text);
+}
+
+/// Tells that the last verdict is about an older state.
+pub fn stale(shell: &mut Shell, last: Option<&Conclusion>) {
+    if let Some(run) = last {
+        shell.bad_status("Stale", &format!("{}: {}", standing(run), summary(run)));
+    }
+}
+
+fn standing(run: &Conclusion) -> &'static str {
+    if run.is_pass() { "passed" } else { "failed" }
 }
 
 /// Shows a verdict as data.

@@ -4,10 +4,11 @@ use tests::Sandbox;
 
 use super::with_roles;
 
-pub(super) const COMMANDS: [&str; 27] = [
+pub(super) const COMMANDS: [&str; 28] = [
     "init",
     "build",
     "test",
+    "watch",
     "with",
     "create",
     "destroy",

@@ -11,6 +11,7 @@ mod results;
 mod streams;
 mod together;
 mod verdicts;
+mod watch;
 
 use std::fs;
 use std::net::Ipv4Addr;

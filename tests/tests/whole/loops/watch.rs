@@ -1,0 +1,161 @@
+//! `cargo ansar watch`: the loop at every save.
+
+use std::fs;
+
+use tests::{Running, Signal, eventually};
+
+use super::{CLIENT_RS, Group, PASSED, WORDS};
+
+const WATCHING: &str = "    Watching ";
+
+fn watching(group: &Group) -> Running<'_> {
+    let mut watch = group.ansar(["watch"]).start();
+    watch.wait_for_next(WATCHING);
+    watch
+}
+
+/// Ends it as a person does, and says what it printed.
+fn ended(watch: Running<'_>) -> tests::Output {
+    watch.signal(Signal::SIGINT);
+    let output = watch.wait();
+    output.code(130);
+    output
+}
+
+#[test]
+fn every_save_has_its_verdict() {
+    let group = Group::demo();
+    let mut watch = watching(&group);
+    group.edit(
+        CLIENT_RS,
+        "(b\"fervent\", b\"eager\")",
+        "(b\"fervent\", b\"keen\")",
+    );
+    watch.wait_for_next(&format!("     Changed {CLIENT_RS}"));
+    watch.wait_for_next("   Deploying client (1 of 3 executables), 1 role affected");
+    watch.wait_for_next("      Failed 1 of 3 checks");
+    watch.wait_for_next(WATCHING);
+    group.edit(
+        CLIENT_RS,
+        "(b\"fervent\", b\"keen\")",
+        "(b\"fervent\", b\"eager\")",
+    );
+    watch.wait_for_next("      Passed 3 checks");
+    watch.wait_for_next(WATCHING);
+    let output = ended(watch);
+    let client = group.path().join(CLIENT_RS);
+    output.stdout_is(&format!(
+        "{PASSED}role \"test-client\" (pass/fail): 2/1\n\
+         {}:40 - expected b\"keen\" for b\"fervent\", got b\"eager\"\n{PASSED}",
+        client.display()
+    ));
+}
+
+#[test]
+fn a_save_that_changes_no_byte_of_what_is_deployed_runs_nothing() {
+    let group = Group::demo();
+    let mut watch = watching(&group);
+    let text = group.read(CLIENT_RS);
+    group.write(CLIENT_RS, &text);
+    watch.wait_for_next(&format!(
+        "   Unchanged {CLIENT_RS}, saved with what it held"
+    ));
+    group.write(CLIENT_RS, &format!("{text}// The end.\n"));
+    watch.wait_for_next(&format!("     Changed {CLIENT_RS}"));
+    watch.wait_for_next("   Unchanged passed: 3 checks");
+    watch.wait_for_next(WATCHING);
+    ended(watch).stdout_is(PASSED);
+}
+
+#[test]
+fn a_build_that_fails_leaves_the_last_verdict_which_is_stale() {
+    let group = Group::demo();
+    let mut watch = watching(&group);
+    let text = group.read(CLIENT_RS);
+    group.write(CLIENT_RS, &format!("{text}garbage"));
+    watch.wait_for_next("error: the build failed");
+    watch.wait_for_next("       Stale passed: 3 checks");
+    watch.wait_for_next(WATCHING);
+    group.write(CLIENT_RS, &text);
+    watch.wait_for_next("   Unchanged passed: 3 checks");
+    watch.wait_for_next(WATCHING);
+    ended(watch).stdout_is(PASSED);
+}
+
+#[test]
+fn a_save_during_a_run_ends_it_and_the_newest_state_is_tested() {
+    let nap = |seconds: &str| {
+        format!(r#"test-nap = {{ executable = "snooze", settings = {{ seconds = {seconds} }} }}"#)
+    };
+    let group = Group::of(&[&nap("600.0")]);
+    let mut watch = group.ansar(["watch", "-v"]).start();
+    watch.wait_for_next("     Started test-nap");
+    group.describe(&[&nap("0.01")]);
+    watch.wait_for_next("     Changed Cargo.toml");
+    watch.wait_for_next("      Failed 0 of 0 checks");
+    watch.wait_for_next(WATCHING);
+    ended(watch).stdout_has("role \"test-nap\" (pass/fail): 0/0");
+}
+
+#[test]
+fn materials_are_watched_too() {
+    let group = Group::demo();
+    let mut watch = watching(&group);
+    let words = format!("{WORDS}/word-map.json");
+    group.edit(&words, "droll", "merry");
+    watch.wait_for_next(&format!("     Changed {words}"));
+    watch.wait_for_next("      Failed 1 of 3 checks");
+    watch.wait_for_next(WATCHING);
+    ended(watch);
+}
+
+#[test]
+fn a_folder_that_is_removed_and_made_again_is_watched_again() {
+    let group = Group::demo();
+    let mut watch = watching(&group);
+    let folder = group.path().join("test-fixtures/src");
+    let away = group.path().join("away");
+    fs::rename(&folder, &away).unwrap();
+    watch.wait_for_next("       Stale ");
+    fs::rename(&away, &folder).unwrap();
+    watch.wait_for_next("   Unchanged passed: 3 checks");
+    group.edit(
+        CLIENT_RS,
+        "(b\"fervent\", b\"eager\")",
+        "(b\"fervent\", b\"keen\")",
+    );
+    watch.wait_for_next("      Failed 1 of 3 checks");
+    watch.wait_for_next(WATCHING);
+    ended(watch);
+}
+
+#[test]
+fn a_broken_manifest_is_told_and_watched_until_it_is_mended() {
+    let group = Group::demo();
+    let mut watch = watching(&group);
+    let text = group.read("Cargo.toml");
+    group.write("Cargo.toml", &format!("{text}\n[[["));
+    watch.wait_for_next("error: ");
+    watch.wait_for_next(WATCHING);
+    group.write("Cargo.toml", &text);
+    watch.wait_for_next("   Unchanged passed: 3 checks");
+    watch.wait_for_next(WATCHING);
+    ended(watch).stdout_is(PASSED);
+}
+
+#[test]
+fn without_a_workspace_there_is_nothing_to_watch() {
+    let sandbox = tests::Sandbox::new();
+    let output = sandbox.ansar(["watch"]).run();
+    output.code(96).stderr_has("no `Cargo.toml` in");
+}
+
+#[test]
+fn what_is_killed_leaves_nothing() {
+    let group = Group::demo();
+    let watch = watching(&group);
+    watch.signal(Signal::SIGKILL);
+    watch.wait().killed_by(Signal::SIGKILL);
+    let quiet = eventually(|| group.processes().is_empty().then_some(()));
+    assert!(quiet.is_some(), "left behind: {:?}", group.processes());
+}
