@@ -6,6 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,16 @@ pub struct Start {
     pub ready_limit: f64,
 }
 
+impl Start {
+    /// How long each role may take to become ready: never longer than clocks
+    /// are good for.
+    pub fn ready_limit(&self) -> Duration {
+        const LONGEST: Duration = Duration::from_hours(366 * 24);
+        let limit = Duration::try_from_secs_f64(self.ready_limit);
+        limit.unwrap_or(LONGEST).min(LONGEST)
+    }
+}
+
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
@@ -78,10 +89,23 @@ pub enum Reply {
     /// What was asked is done; nothing follows.
     Done,
     /// What was asked is not done, and nothing of it; nothing follows.
-    Refused {
-        /// Why.
-        reason: String,
-    },
+    Refused(Refusal),
+}
+
+/// Why something is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why.
+    pub reason: String,
+    /// What to type next, where there is something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self { reason, hint: None }
+    }
 }
 
 /// An engine.
