@@ -211,7 +211,9 @@ impl std::fmt::Display for State {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::event::Kind;
@@ -239,6 +241,55 @@ mod tests {
             let reply: Reply = serde_json::from_value(line.clone()).unwrap();
             assert_eq!(serde_json::to_value(&reply).unwrap(), line);
         }
+    }
+
+    /// The examples of `PROTOCOL.md` are what is spoken here, and everything
+    /// that is spoken here has one.
+    #[test]
+    fn the_examples_are_what_is_spoken() {
+        let text = include_str!("../../PROTOCOL.md");
+        let mut seen = BTreeSet::new();
+        let mut is_json = false;
+        for line in text.lines() {
+            if let Some(language) = line.strip_prefix("```") {
+                is_json = language == "json";
+                continue;
+            }
+            if !is_json {
+                continue;
+            }
+            let value: Value = serde_json::from_str(line).expect(line);
+            let again = if value.get("ask").is_some() {
+                let request: Request = serde_json::from_value(value.clone()).expect(line);
+                assert_eq!(request.version, VERSION, "{line}");
+                serde_json::to_value(&request).unwrap()
+            } else {
+                let reply: Reply = serde_json::from_value(value.clone()).expect(line);
+                serde_json::to_value(&reply).unwrap()
+            };
+            assert_eq!(again, value, "{line}");
+            for key in ["ask", "reply", "event"] {
+                seen.extend(value[key].as_str().map(|word| format!("{key} {word}")));
+            }
+        }
+        let all = [
+            "ask start",
+            "ask status",
+            "ask stop",
+            "ask wait",
+            "event ended",
+            "event ready",
+            "event restarting",
+            "event retrying",
+            "event started",
+            "event waiting",
+            "reply accepted",
+            "reply done",
+            "reply event",
+            "reply refused",
+            "reply status",
+        ];
+        assert_eq!(seen, all.map(str::to_owned).into());
     }
 
     #[test]
