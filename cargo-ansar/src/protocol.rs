@@ -6,6 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,16 @@ pub struct Start {
     pub ready_limit: f64,
 }
 
+impl Start {
+    /// How long each role may take to become ready: never longer than clocks
+    /// are good for.
+    pub fn ready_limit(&self) -> Duration {
+        const LONGEST: Duration = Duration::from_hours(366 * 24);
+        let limit = Duration::try_from_secs_f64(self.ready_limit);
+        limit.unwrap_or(LONGEST).min(LONGEST)
+    }
+}
+
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
@@ -78,10 +89,23 @@ pub enum Reply {
     /// What was asked is done; nothing follows.
     Done,
     /// What was asked is not done, and nothing of it; nothing follows.
-    Refused {
-        /// Why.
-        reason: String,
-    },
+    Refused(Refusal),
+}
+
+/// Why something is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why.
+    pub reason: String,
+    /// What to type next, where there is something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self { reason, hint: None }
+    }
 }
 
 /// An engine.
@@ -187,7 +211,9 @@ impl std::fmt::Display for State {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::event::Kind;
@@ -215,6 +241,55 @@ mod tests {
             let reply: Reply = serde_json::from_value(line.clone()).unwrap();
             assert_eq!(serde_json::to_value(&reply).unwrap(), line);
         }
+    }
+
+    /// The examples of `PROTOCOL.md` are what is spoken here, and everything
+    /// that is spoken here has one.
+    #[test]
+    fn the_examples_are_what_is_spoken() {
+        let text = include_str!("../../PROTOCOL.md");
+        let mut seen = BTreeSet::new();
+        let mut is_json = false;
+        for line in text.lines() {
+            if let Some(language) = line.strip_prefix("```") {
+                is_json = language == "json";
+                continue;
+            }
+            if !is_json {
+                continue;
+            }
+            let value: Value = serde_json::from_str(line).expect(line);
+            let again = if value.get("ask").is_some() {
+                let request: Request = serde_json::from_value(value.clone()).expect(line);
+                assert_eq!(request.version, VERSION, "{line}");
+                serde_json::to_value(&request).unwrap()
+            } else {
+                let reply: Reply = serde_json::from_value(value.clone()).expect(line);
+                serde_json::to_value(&reply).unwrap()
+            };
+            assert_eq!(again, value, "{line}");
+            for key in ["ask", "reply", "event"] {
+                seen.extend(value[key].as_str().map(|word| format!("{key} {word}")));
+            }
+        }
+        let all = [
+            "ask start",
+            "ask status",
+            "ask stop",
+            "ask wait",
+            "event ended",
+            "event ready",
+            "event restarting",
+            "event retrying",
+            "event started",
+            "event waiting",
+            "reply accepted",
+            "reply done",
+            "reply event",
+            "reply refused",
+            "reply status",
+        ];
+        assert_eq!(seen, all.map(str::to_owned).into());
     }
 
     #[test]

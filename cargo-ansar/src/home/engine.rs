@@ -5,6 +5,7 @@
 //! locked is of an engine that did not end as it should.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +108,13 @@ impl Home {
             let note = read_json::<Note>(&path).ok().flatten();
             match lock::try_lock(&path, "") {
                 Ok(Attempt::Busy(_)) if pid == environment::pid() => {}
+                Ok(Attempt::Busy(_))
+                    if note.as_ref().is_some_and(|note| note.is_of_the_dead(pid)) =>
+                {
+                    // Somebody sweeps what it left, and is done soon.
+                    let waited = lock::wait_until_free(&path, SWEEPING);
+                    waited.map_err(|source| HomeError::Lock { path, source })?;
+                }
                 Ok(Attempt::Busy(_)) => engines.live.push(pid),
                 Ok(Attempt::Held(lock)) => engines.unclean.push(Unclean {
                     path,
@@ -120,6 +128,16 @@ impl Home {
         Ok(engines)
     }
 }
+
+impl Note {
+    /// Whether the process that left this, as `pid`, is gone.
+    fn is_of_the_dead(&self, pid: u32) -> bool {
+        self.started.is_some() && strays::start_time(pid) != self.started
+    }
+}
+
+/// How long to wait for others who sweep.
+const SWEEPING: Duration = Duration::from_secs(5);
 
 impl Unclean {
     /// Whether the very process that left the mark runs all the same.

@@ -15,13 +15,14 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use crate::host::files::{self, Appender, Error};
+use crate::model::description::LEAST_STORAGE;
 
 /// How large a segment may grow before the next is begun, in bytes.
 pub const SEGMENT: u64 = 1 << 20;
 /// How much a role stores where nothing else is said, in bytes.
 pub const STORAGE: u64 = 16 * SEGMENT;
 /// The least that a role can be told to store.
-pub const LEAST: u64 = 64 << 10;
+pub const LEAST: u64 = LEAST_STORAGE;
 /// What is stored is deleted in parts, of which there are so many at least.
 const PARTS: u64 = 16;
 

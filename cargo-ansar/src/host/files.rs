@@ -263,6 +263,11 @@ pub fn sync(path: &Path) -> Result<(), Error> {
     })
 }
 
+/// Makes what stands at `path` the user's alone, to read and write.
+pub fn make_private(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
+
 /// Makes a folder and those above it, each that is new private to the user.
 ///
 /// One that exists keeps its permissions.

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -38,6 +39,11 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
+                // Somebody who only looks shares it with whoever else does.
+                if file.try_lock_shared().is_ok() {
+                    std::thread::yield_now();
+                    continue;
+                }
                 let mut note = String::new();
                 let _ = file.take(1024).read_to_string(&mut note);
                 return Ok(Attempt::Busy(note));
@@ -49,6 +55,21 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
             return Ok(Attempt::Held(Lock { file }));
         }
     }
+}
+
+/// Waits until nobody holds a lock, or for as long as `limit`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever frees a lock tells nobody, and waiting in line has no limit"
+)]
+pub fn wait_until_free(path: &Path, limit: Duration) -> io::Result<()> {
+    const AGAIN: Duration = Duration::from_millis(2);
+    let mut waited = Duration::ZERO;
+    while waited < limit && holder(path)?.is_some() {
+        std::thread::sleep(AGAIN);
+        waited += AGAIN;
+    }
+    Ok(())
 }
 
 /// The note of whoever holds a lock, and since when it says so; none where
@@ -124,6 +145,32 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_only_looks_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        drop(try_lock(&path, "").unwrap());
+        let looks = std::sync::atomic::AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while looks.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert!(
+                        holder(&path)
+                            .unwrap()
+                            .is_none_or(|(note, _)| note == "taken")
+                    );
+                }
+            });
+            let refused = (0..2000).filter(|_| {
+                let attempt = try_lock(&path, "taken").unwrap();
+                matches!(attempt, Attempt::Busy(_))
+            });
+            let refused = refused.count();
+            looks.store(false, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(refused, 0);
+        });
+    }
 
     #[test]
     fn whoever_finds_it_held_reads_the_last_note() {

@@ -22,11 +22,13 @@ impl Notices {
     pub fn listen(path: &Path) -> io::Result<Self> {
         let _ = files::remove_file(path);
         let address = Address::of(path)?;
-        Ok(Self {
+        let notices = Self {
             socket: UnixDatagram::bind(address.path())?,
             path: path.to_owned(),
             address,
-        })
+        };
+        files::make_private(path)?;
+        Ok(notices)
     }
 
     /// The address to give to components.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -14,8 +14,10 @@ use super::files;
 
 /// The longest path that a socket address holds, with room to spare.
 const LONGEST_ADDRESS: usize = 90;
-/// A line longer than this is none.
+/// A line longer than this is none: it may hold what a role returned.
 const LONGEST_LINE: u64 = 128 << 20;
+/// What somebody asks fits into this: roles, and an environment.
+const LONGEST_REQUEST: u64 = 16 << 20;
 
 /// An address for a path, which may be longer than an address holds: then it
 /// leads through an open folder of this process, for as long as this exists.
@@ -66,16 +68,18 @@ impl Listener {
     /// only.
     pub fn bind(path: &Path) -> io::Result<Self> {
         let _ = files::remove_file(path);
-        Ok(Self {
+        let listener = Self {
             socket: UnixListener::bind(Address::of(path)?.path())?,
             path: path.to_owned(),
-        })
+        };
+        files::make_private(path)?;
+        Ok(listener)
     }
 
     /// Waits for the next connection. May be dropped in the middle.
     pub async fn accept(&self) -> io::Result<Connection> {
         let (stream, _) = self.socket.accept().await?;
-        Ok(Connection::new(stream))
+        Ok(Connection::new(stream, LONGEST_REQUEST))
     }
 }
 
@@ -90,20 +94,23 @@ impl Drop for Listener {
 pub struct Connection {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
+    /// The longest line that is read.
+    longest: u64,
 }
 
 impl Connection {
     /// Connects to whoever listens at `path`.
     pub async fn open(path: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(Address::of(path)?.path()).await?;
-        Ok(Self::new(stream))
+        Ok(Self::new(stream, LONGEST_LINE))
     }
 
-    fn new(stream: UnixStream) -> Self {
+    fn new(stream: UnixStream, longest: u64) -> Self {
         let (reader, writer) = stream.into_split();
         Self {
             reader: BufReader::new(reader),
             writer,
+            longest,
         }
     }
 
@@ -118,15 +125,32 @@ impl Connection {
     /// connection, also in the middle of a line.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         let mut line = Vec::new();
-        let mut bounded = (&mut self.reader).take(LONGEST_LINE);
+        let mut bounded = (&mut self.reader).take(self.longest);
         bounded.read_until(b'\n', &mut line).await?;
         if line.pop() != Some(b'\n') {
-            return if line.len() as u64 + 1 < LONGEST_LINE {
+            return if line.len() as u64 + 1 < self.longest {
                 Ok(None)
             } else {
                 Err(io::Error::other("the line has no end"))
             };
         }
         Ok(Some(serde_json::from_slice(&line)?))
+    }
+
+    /// Waits until the other side is gone; for ever where it has only said
+    /// that it will say no more. What it says meanwhile is passed over. May be
+    /// dropped in the middle.
+    pub async fn gone(&mut self) {
+        while let Ok(bytes) = self.reader.fill_buf().await {
+            let length = bytes.len();
+            if length > 0 {
+                self.reader.consume(length);
+                continue;
+            }
+            match self.writer.ready(Interest::WRITABLE).await {
+                Ok(ready) if !ready.is_write_closed() => std::future::pending().await,
+                _ => return,
+            }
+        }
     }
 }

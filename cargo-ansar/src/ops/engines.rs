@@ -22,6 +22,27 @@ pub struct Running {
     pub engine: Engine,
     /// Its roles, by name.
     pub roles: Vec<RoleStatus>,
+    /// When its process and the one above were started, as the kernel counts.
+    started: [Option<u64>; 2],
+}
+
+impl Running {
+    /// Waits until the engine and the process above it are gone, and with them
+    /// everything that it ran; but no longer than that may take.
+    pub async fn gone(&self) {
+        let [engine, guardian] = self.started;
+        let both = async {
+            // Of one that is gone already nothing is known.
+            if engine.is_some() {
+                gone(self.engine.pid, engine).await;
+            }
+            if guardian.is_some() {
+                gone(self.engine.guardian, guardian).await;
+            }
+        };
+        // It may have taken other roles meanwhile.
+        let _ = tokio::time::timeout(ENDING, both).await;
+    }
 }
 
 /// What runs in a home.
@@ -90,7 +111,11 @@ fn is_absence(error: &io::Error) -> bool {
 async fn status(home: &Home, pid: u32) -> io::Result<Option<Running>> {
     let mut connection = open(home, pid, Ask::Status).await?;
     match connection.receive::<Reply>().await? {
-        Some(Reply::Status { engine, roles }) => Ok(Some(Running { engine, roles })),
+        Some(Reply::Status { engine, roles }) => Ok(Some(Running {
+            started: [engine.pid, engine.guardian].map(strays::start_time),
+            engine,
+            roles,
+        })),
         Some(_) => Err(io::Error::other("it answers something else")),
         None => Ok(None),
     }
@@ -145,7 +170,7 @@ pub async fn ask(
     loop {
         let told = match connection.receive::<Reply>().await {
             Ok(Some(Reply::Done)) => return Ok(Answer::Done),
-            Ok(Some(Reply::Refused { reason })) => return Err(Error::Refused(reason)),
+            Ok(Some(Reply::Refused(refusal))) => return Err(Error::Refused(refusal)),
             Ok(Some(Reply::Accepted)) => Told::Accepted,
             Ok(Some(Reply::Event(Event { kind, .. }))) => Told::Happened(kind),
             Ok(Some(Reply::Status { .. })) => continue,
@@ -182,25 +207,18 @@ pub async fn stop<'r>(
     let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
     let mut stopped = BTreeSet::new();
     for (running, own) in engines.of(&roles) {
-        let Engine {
-            pid,
-            guardian,
-            host,
-        } = running.engine;
+        let Engine { pid, host, .. } = running.engine;
         let ends = host == Host::Background && own.len() == running.roles.len();
-        let started = strays::start_time(guardian);
         stopped.extend(own.iter().cloned());
         let order = Ask::Stop { roles: own };
-        ask(home, pid, order, |told| {
+        let answer = ask(home, pid, order, |told| {
             if let Told::Happened(kind) = told {
                 events.emit(kind);
             }
             Next::Listen
-        })
-        .await?;
-        if ends && started.is_some() {
-            // It has taken other roles meanwhile, or it ends now.
-            let _ = tokio::time::timeout(ENDING, gone(guardian, started)).await;
+        });
+        if answer.await? == Answer::Gone || ends {
+            running.gone().await;
         }
     }
     let mut held = Vec::new();

@@ -63,6 +63,7 @@ use crate::model::proposal::ProposalError;
 use crate::model::query::QueryError;
 use crate::model::search::{RoleSearch, SearchError};
 use crate::model::template::TemplateError;
+use crate::protocol::Refusal;
 
 /// Why an operation was not done. Nothing is half done, beyond what its
 /// documentation says.
@@ -297,8 +298,8 @@ pub enum Error {
     #[error("the engine in the background did not begin")]
     Background,
     /// An engine does not do what it was asked.
-    #[error("the engine that runs the roles refuses: {0}")]
-    Refused(String),
+    #[error("the engine that runs the roles refuses: {}", .0.reason)]
+    Refused(Refusal),
     /// The command was ended from outside before it was done.
     #[error("interrupted")]
     Interrupted(Interrupt),
@@ -466,6 +467,7 @@ impl Error {
             Self::NoRole(_) | Self::NoMainRole(_) => {
                 Some("see them with `cargo ansar list`".to_owned())
             }
+            Self::Refused(refusal) => refusal.hint.clone(),
             Self::NotRunning(_) => Some(
                 "go on without them with `-f`, or see what runs with `cargo ansar status`"
                     .to_owned(),

@@ -15,7 +15,7 @@ use crate::home::{Home, HomeError};
 use crate::host::files;
 use crate::host::interrupts::Interrupts;
 use crate::host::lock::Lock;
-use crate::model::ending::Success;
+use crate::model::ending::{Ending, Success};
 use crate::model::name::RoleName;
 use crate::model::search::RoleSearch;
 use crate::protocol::Host;
@@ -42,8 +42,8 @@ pub struct Outcome {
     pub up: Vec<RoleName>,
     /// Those that have done what they are for already.
     pub done: Vec<RoleName>,
-    /// Those that did not become ready.
-    pub failed: Vec<RoleName>,
+    /// Those that did not become ready, and why.
+    pub failed: Vec<(RoleName, String)>,
 }
 
 /// Starts roles in the background, all or none, in the engine that is there or
@@ -199,7 +199,7 @@ pub(super) fn retain_operational(
 #[derive(Debug, Default)]
 struct Heard {
     ready: BTreeSet<RoleName>,
-    ended: BTreeMap<RoleName, Success>,
+    ended: BTreeMap<RoleName, Ending>,
 }
 
 impl Heard {
@@ -210,7 +210,7 @@ impl Heard {
                 self.ready.insert(role.clone());
             }
             Kind::Ended { role, ending } => {
-                self.ended.insert(role.clone(), ending.success());
+                self.ended.insert(role.clone(), ending.clone());
             }
             _ => {}
         }
@@ -220,13 +220,24 @@ impl Heard {
     fn outcome(&self, roles: Vec<RoleName>, waited: bool) -> Outcome {
         let mut outcome = Outcome::default();
         for role in roles {
-            let list = match self.ended.get(&role) {
-                Some(Success::Yes) => &mut outcome.done,
-                None if self.ready.contains(&role) || !waited => &mut outcome.up,
-                Some(Success::Stopped | Success::No) | None => &mut outcome.failed,
-            };
-            list.push(role);
+            match self.ended.get(&role) {
+                Some(ending) if ending.success() == Success::Yes => outcome.done.push(role),
+                Some(ending) => outcome.failed.push((role, why(ending))),
+                None if self.ready.contains(&role) || !waited => outcome.up.push(role),
+                None => outcome
+                    .failed
+                    .push((role, "lost with its engine".to_owned())),
+            }
         }
         outcome
+    }
+}
+
+/// Why a role is not there.
+fn why(ending: &Ending) -> String {
+    match (ending.fault(), ending.gave_up()) {
+        (Some(fault), _) => fault.to_string(),
+        (None, Some(reason)) => reason,
+        (None, None) => "stopped".to_owned(),
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Error;
-use super::engines::{Engines, Next, Told, ask, look};
+use super::engines::{Answer, Engines, Next, Told, ask, look};
 use super::locate::Places;
 use crate::event::{Events, Kind, Until};
 use crate::home::Home;
 use crate::host::clock;
 use crate::host::interrupts::Interrupts;
 use crate::host::usage::{self, Usage};
+use crate::model::ending::Success;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::search::RoleSearch;
 use crate::protocol::{Ask, Host, State};
@@ -86,7 +87,13 @@ pub async fn status(
         return Err(Error::NoRole(options.search.clone()));
     }
     if let Some(until) = options.wait {
-        let waiting = wait(&home, &engines, meant.keys(), until);
+        let waiting = wait(
+            &home,
+            &engines,
+            meant.keys(),
+            until,
+            options.search.is_all(),
+        );
         let limit = options.timeout.unwrap_or(Duration::MAX);
         tokio::select! {
             waited = tokio::time::timeout(limit, waiting) => match waited {
@@ -181,17 +188,18 @@ fn until_what(until: Until) -> &'static str {
 }
 
 /// Waits until every one of `roles` has come to it. Those that do not run have
-/// stopped, and will not be ready.
+/// stopped, and will not be ready; where `all` are meant, it is those that run.
 async fn wait(
     home: &Home,
     engines: &Engines,
     roles: impl Iterator<Item = &RoleName>,
     until: Until,
+    all: bool,
 ) -> Result<(), Error> {
     let running = engines.roles();
     let (meant, idle): (Vec<&RoleName>, Vec<&RoleName>) =
         roles.partition(|role| running.contains_key(role));
-    if until == Until::Ready && !idle.is_empty() {
+    if until == Until::Ready && !idle.is_empty() && (!all || meant.is_empty()) {
         return Err(Error::NotRunning(idle.into_iter().cloned().collect()));
     }
     for engine in &engines.answering {
@@ -205,13 +213,22 @@ async fn wait(
             until,
         };
         let mut ended = BTreeSet::new();
-        ask(home, engine.engine.pid, order, |told| {
-            if let Told::Happened(Kind::Ended { role, .. }) = told {
-                ended.insert(role);
+        let answer = ask(home, engine.engine.pid, order, |told| {
+            match told {
+                // One of all that has done what it is for is no more of them.
+                Told::Happened(Kind::Ended { ending, .. })
+                    if all && ending.success() == Success::Yes => {}
+                Told::Happened(Kind::Ended { role, .. }) => drop(ended.insert(role)),
+                // It was started again.
+                Told::Happened(Kind::Ready { role }) => drop(ended.remove(&role)),
+                _ => {}
             }
             Next::Listen
-        })
-        .await?;
+        });
+        if answer.await? == Answer::Gone {
+            engine.gone().await;
+            ended.extend(own);
+        }
         if until == Until::Ready && !ended.is_empty() {
             return Err(Error::NotRunning(ended.into_iter().collect()));
         }

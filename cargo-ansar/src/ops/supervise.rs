@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
 use ansar_runtime::contract::line::Level;
 
@@ -16,7 +15,7 @@ use crate::home::Home;
 use crate::home::history::Kind;
 use crate::host::interrupts::Interrupts;
 use crate::host::{detach, strays};
-use crate::protocol::{Host, Start};
+use crate::protocol::{Host, Refusal, Start};
 use crate::supervise::engine::{self, Options};
 use crate::supervise::group::{Part, Policy};
 use crate::supervise::launch::Launch;
@@ -31,8 +30,9 @@ pub async fn supervise(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<(), Error> {
-    let workspace = places.workspace()?;
-    let home = Home::open(&places.home(workspace.as_ref()))?;
+    // It is told where the home is, and looks for no workspace, which may be
+    // broken since, or another one.
+    let home = Home::open(&places.home(None))?;
     let _mark = sweep(&home, events)?;
     let notices = home.hear()?;
     let listener = home.listen()?;
@@ -50,8 +50,12 @@ pub async fn supervise(
             Host::Background
         },
         lasting: attached,
-        launcher: Some(Box::new(|start: &Start| {
-            launches(&home, notices.address(), start).map_err(|error| full(&error))
+        launcher: Some(Box::new(|start: &Start, running: usize| {
+            let launches = launches(&home, notices.address(), start, running);
+            launches.map_err(|error| Refusal {
+                reason: full(&error),
+                hint: error.hint(),
+            })
         })),
     };
     let options = Options {
@@ -72,7 +76,12 @@ pub async fn supervise(
 }
 
 /// The launches of roles that are to be started, all or none.
-fn launches(home: &Home, notices: &Path, start: &Start) -> Result<Vec<Launch>, Error> {
+fn launches(
+    home: &Home,
+    notices: &Path,
+    start: &Start,
+    running: usize,
+) -> Result<Vec<Launch>, Error> {
     let mut entries = Vec::with_capacity(start.roles.len());
     for role in &start.roles {
         let entry = home.entry(role)?;
@@ -81,7 +90,7 @@ fn launches(home: &Home, notices: &Path, start: &Start) -> Result<Vec<Launch>, E
             meant: None,
         })?);
     }
-    make_room(start.roles.len())?;
+    make_room(running + start.roles.len())?;
     let locks = home.lock_roles(&start.roles)?;
     let environment = start.environment.iter().cloned();
     let environment = environment.map(|(name, value)| (OsString::from(name), value.into()));
@@ -90,7 +99,7 @@ fn launches(home: &Home, notices: &Path, start: &Start) -> Result<Vec<Launch>, E
         Kind::Start,
         environment.collect(),
         notices,
-        Duration::try_from_secs_f64(start.ready_limit).unwrap_or(Duration::MAX),
+        start.ready_limit(),
     );
     start
         .roles

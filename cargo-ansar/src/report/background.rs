@@ -21,7 +21,10 @@ pub fn started(shell: &mut Shell, outcome: &Outcome) {
         shell.status("Ended", &format!("{} already", named(&outcome.done)));
     }
     if !outcome.failed.is_empty() {
-        shell.error(&format!("not started: {}", named(&outcome.failed)));
+        let failed = outcome.failed.iter();
+        let failed = failed.map(|(role, why)| format!("`{role}` ({why})"));
+        let failed: Vec<String> = failed.collect();
+        shell.error(&format!("not started: {}", failed.join(", ")));
         shell.hint("see why with `cargo ansar log` and `cargo ansar history`");
     }
     if outcome.up.is_empty() && outcome.done.is_empty() && outcome.failed.is_empty() {

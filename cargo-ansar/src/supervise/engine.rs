@@ -165,6 +165,10 @@ struct Engine<'a> {
     host: Host,
     /// Whether it goes on without roles.
     lasting: bool,
+    /// The process above this one, as long as it was there.
+    guardian: u32,
+    /// How often roles were taken in.
+    batches: u64,
     /// When it gives up waiting for its first roles.
     unused: Option<Instant>,
     launcher: Option<Launcher<'a>>,
@@ -191,6 +195,8 @@ impl Engine<'_> {
             shown: options.shown,
             host: Host::Foreground,
             lasting: false,
+            guardian: environment::parent(),
+            batches: 0,
             unused: None,
             launcher: None,
             watches: Vec::new(),
@@ -225,6 +231,7 @@ impl Engine<'_> {
             }
             places.push(place);
         }
+        self.batches += 1;
         let mut members = Vec::with_capacity(launches.len());
         for (&place, launch) in places.iter().zip(launches) {
             let after = launch.after.iter();
@@ -239,7 +246,7 @@ impl Engine<'_> {
                 ready_limit: launch.ready_limit,
             };
             members.push((place, member));
-            let role = Role::new(launch);
+            let role = Role::new(launch, self.batches);
             match self.roles.get_mut(place) {
                 Some(known) => *known = role,
                 None => self.roles.push(role),
@@ -311,6 +318,7 @@ impl Engine<'_> {
         if self.roles[member].treatment.asked {
             return self.end(member, ending::skipped());
         }
+        self.roles[member].since = clock::now();
         let program = match (self.roles[member].prepare)() {
             Ok(program) => program,
             Err(reason) => return self.end(member, ending::not_started(&reason)),
@@ -323,11 +331,23 @@ impl Engine<'_> {
         if let Err(error) = started {
             // Not this role's fault, and the next one fares no better.
             if process::is_exhaustion(&error) {
-                self.no_more.get_or_insert(error.to_string());
-                self.feed(Input::Stop);
+                self.exhausted(member, &error);
             }
             self.end(member, ending::not_started(&error.to_string()));
         }
+    }
+
+    /// The system has no room for a role: those that were to run with it are
+    /// stopped. Where roles come and go, the others go on.
+    fn exhausted(&mut self, member: usize, error: &io::Error) {
+        if self.launcher.is_none() {
+            self.no_more.get_or_insert(error.to_string());
+            return self.feed(Input::Stop);
+        }
+        let batch = self.roles[member].batch;
+        let others = (0..self.roles.len()).filter(|&other| other != member);
+        let others = others.filter(|&other| self.roles[other].batch == batch);
+        self.feed(Input::StopSome(others.collect()));
     }
 
     async fn start_role(&mut self, member: usize, program: &Program) -> io::Result<()> {
@@ -496,6 +516,10 @@ impl Engine<'_> {
         });
         match (self.group.phase(member), again) {
             (Phase::Resting, Some(delay)) => {
+                if let Some(lock) = &self.roles[member].lock {
+                    // The number of the process may mean another one soon.
+                    let _ = lock.sign("");
+                }
                 let role = self.roles[member].name.clone();
                 self.emit(member, Kind::Restarting { role, delay });
             }
@@ -506,7 +530,9 @@ impl Engine<'_> {
     /// After what time a role that has ended so is started again.
     fn again(&mut self, member: usize, ending: &Ending) -> Option<Duration> {
         let role = &mut self.roles[member];
-        if role.treatment.asked {
+        // One that was late was asked to stop for that, which is a failure.
+        let late = role.treatment.timed_out.or(role.treatment.never_ready);
+        if role.treatment.asked && late.is_none() {
             return None;
         }
         let ran = clock::now().duration_since(role.since);

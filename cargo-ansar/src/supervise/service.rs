@@ -4,15 +4,16 @@
 //! Somebody who does not read is waited for by nobody but their own
 //! conversation.
 
-use std::io;
+use std::fmt::Display;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, UnboundedSender};
+use serde_json::Value;
+use tokio::sync::mpsc::{self, Sender, UnboundedSender};
 use tokio::task::JoinSet;
 
 use super::launch::Launch;
 use crate::host::socket::{Connection, Listener};
-use crate::protocol::{Ask, Host, Reply, Request, Start, VERSION};
+use crate::protocol::{Ask, Host, Refusal, Reply, Request, Start, VERSION};
 
 /// What makes an engine reachable.
 pub struct Service<'a> {
@@ -27,16 +28,21 @@ pub struct Service<'a> {
     pub launcher: Option<Launcher<'a>>,
 }
 
-/// Turns roles into launches, all or none; the error says why.
-pub type Launcher<'a> = Box<dyn FnMut(&Start) -> Result<Vec<Launch>, String> + 'a>;
+/// Turns roles into launches beside as many that run, all or none; the error
+/// says why.
+pub type Launcher<'a> = Box<dyn FnMut(&Start, usize) -> Result<Vec<Launch>, Refusal> + 'a>;
 
 /// Something that was asked, and whom to answer. Dropping it ends the
 /// conversation.
 #[derive(Debug)]
 pub(super) struct Order {
     pub ask: Ask,
-    pub tell: UnboundedSender<Reply>,
+    pub tell: Sender<Reply>,
 }
+
+/// How many replies wait for somebody who does not read: whoever misses more
+/// is told no more at all.
+const UNREAD: usize = 1 << 14;
 
 /// How long to leave a system alone that has no room for a conversation.
 const NO_ROOM: Duration = Duration::from_millis(100);
@@ -82,24 +88,31 @@ impl Conversations {
 
 async fn converse(mut connection: Connection, orders: UnboundedSender<Order>) {
     let request = tokio::select! {
-        request = connection.receive::<Request>() => request,
+        request = connection.receive::<Value>() => request,
         () = orders.closed() => return,
     };
-    let ask = match request {
-        Ok(Some(request)) if request.version == VERSION => request.ask,
-        Ok(Some(Request { version, .. })) => {
-            return refuse(&mut connection, unknown(version)).await;
-        }
+    let ask = match request.map(|request| request.map(understood)) {
+        Ok(Some(Ok(ask))) => ask,
+        Ok(Some(Err(reason))) => return refuse(&mut connection, reason).await,
         Ok(None) => return,
         Err(error) => return refuse(&mut connection, not_understood(&error)).await,
     };
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (tell, mut told) = mpsc::channel(UNREAD);
     // An engine that has ended answers nobody.
     if orders.send(Order { ask, tell }).is_err() {
         return;
     }
     drop(orders);
-    while let Some(reply) = told.recv().await {
+    loop {
+        let reply = tokio::select! {
+            // Somebody who asked and left at once has asked all the same.
+            biased;
+            reply = told.recv() => reply,
+            () = connection.gone() => return,
+        };
+        let Some(reply) = reply else {
+            return;
+        };
         // Somebody who has left is told no more.
         if connection.send(&reply).await.is_err() {
             return;
@@ -107,14 +120,25 @@ async fn converse(mut connection: Connection, orders: UnboundedSender<Order>) {
     }
 }
 
-async fn refuse(connection: &mut Connection, reason: String) {
-    let _ = connection.send(&Reply::Refused { reason }).await;
+/// What is asked, in the version that is spoken here; or why not.
+fn understood(request: Value) -> Result<Ask, String> {
+    match request.get("version").map(Value::as_u64) {
+        Some(Some(version)) if version == u64::from(VERSION) => {}
+        Some(Some(version)) => return Err(unknown(version)),
+        _ => return Err(not_understood(&"it says no version")),
+    }
+    let request: Request = serde_json::from_value(request).map_err(|e| not_understood(&e))?;
+    Ok(request.ask)
 }
 
-fn unknown(version: u32) -> String {
+async fn refuse(connection: &mut Connection, reason: String) {
+    let _ = connection.send(&Reply::Refused(reason.into())).await;
+}
+
+fn unknown(version: u64) -> String {
     format!("version {version} of the protocol is asked for, and {VERSION} is spoken here")
 }
 
-fn not_understood(error: &io::Error) -> String {
+fn not_understood(error: &dyn Display) -> String {
     format!("the request is not understood: {error}")
 }

@@ -1,5 +1,6 @@
 //! The whole-program tests: one executable, for one link.
 
+mod background;
 mod commands;
 mod component;
 mod floors;

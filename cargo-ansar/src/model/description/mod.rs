@@ -13,6 +13,7 @@ use ansar_runtime::contract::retry::Retry;
 use serde_json::{Map, Value};
 
 use super::name::{ExecutableName, RoleName};
+use super::restart::Restart;
 use super::search::RolePattern;
 
 mod check;
@@ -30,6 +31,9 @@ pub use error::DescriptionError;
 
 /// The pattern of test roles where the manifest names none.
 pub const DEFAULT_TESTS: &str = "test-.*";
+
+/// The least that the stored log of a role can be bound to, in bytes.
+pub const LEAST_STORAGE: u64 = 64 << 10;
 
 /// What `[workspace.metadata.ansar]` says.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +89,10 @@ pub struct RoleSpec {
     pub after: Vec<RoleName>,
     /// The retry policy, which passes [`Retry::check`].
     pub retry: Option<Retry>,
+    /// When it is started again in the background.
+    pub restart: Option<Restart>,
+    /// The bound on its stored log, in bytes; [`LEAST_STORAGE`] at least.
+    pub storage: Option<u64>,
     /// The line of the manifest, from 1, where the role's key stands.
     pub line: u32,
 }

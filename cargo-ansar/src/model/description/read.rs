@@ -14,8 +14,9 @@ use toml_edit::Document;
 use super::check::{After, Declaration, Declared, checked};
 use super::error::{DescriptionError, Problem};
 use super::node::{Node, Source};
-use super::{DEFAULT_TESTS, DeployMode, Description, RoleSpec};
+use super::{DEFAULT_TESTS, DeployMode, Description, LEAST_STORAGE, RoleSpec};
 use crate::model::name::{ExecutableName, RoleName, is_package_name};
+use crate::model::restart::Restart;
 use crate::model::search::RolePattern;
 use crate::model::template::{MOST_ROLES, RoleTemplate, Series, Variable};
 
@@ -30,6 +31,8 @@ const ROLE_KEYS: &[&str] = &[
     "timeout",
     "after",
     "retry",
+    "restart",
+    "storage",
     "start",
     "count",
     "step",
@@ -41,6 +44,12 @@ const RETRY_KEYS: &[&str] = &[
     "step_limit",
     "randomized",
     "truncated",
+];
+
+const RESTARTS: [(&str, Restart); 3] = [
+    ("never", Restart::Never),
+    ("on-failure", Restart::OnFailure),
+    ("always", Restart::Always),
 ];
 
 /// The longest timeout that makes sense, as for the steps of a retry.
@@ -112,6 +121,8 @@ fn declare(
     let mut timeout = None;
     let mut after = Vec::new();
     let mut policy = None;
+    let mut restart = None;
+    let mut storage = None;
     let mut series = Series::default();
     let mut in_series = Vec::new();
     for field in node.entries("a table that describes a role")? {
@@ -127,6 +138,10 @@ fn declare(
             "timeout" => timeout = Some(duration(&field)?),
             "after" => after = roles(&field)?,
             "retry" => policy = Some(retry(&field)?),
+            "restart" => {
+                restart = Some(field.word(&RESTARTS, "`never`, `on-failure` or `always`")?);
+            }
+            "storage" => storage = Some(bytes(&field)?),
             "start" | "count" | "step" => {
                 let value = field.count("an integer from 0")?;
                 match field.name {
@@ -158,6 +173,8 @@ fn declare(
             timeout,
             after: after_names.clone(),
             retry: policy.clone(),
+            restart,
+            storage,
             line,
         };
         declared.roles.push((nth, spec));
@@ -284,6 +301,15 @@ fn duration(node: &Node<'_>) -> Result<Duration, DescriptionError> {
         return Err(node.wrong_value(text, "a duration of more than nothing and at most a year"));
     }
     Ok(duration)
+}
+
+fn bytes(node: &Node<'_>) -> Result<u64, DescriptionError> {
+    const EXPECTED: &str = "a number of bytes, 65536 at least";
+    let bytes: u64 = node.count(EXPECTED)?;
+    if bytes < LEAST_STORAGE {
+        return Err(node.wrong_value(&bytes.to_string(), EXPECTED));
+    }
+    Ok(bytes)
 }
 
 fn roles(node: &Node<'_>) -> Result<Vec<After>, DescriptionError> {

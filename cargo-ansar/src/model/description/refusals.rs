@@ -63,7 +63,7 @@ fn nesting_that_the_parser_allows_does_no_harm() {
 
 #[test]
 fn unknown_keys_are_refused() {
-    const OF_ROLE: &str = "expected one of `executable`, `package`, `settings`, `input`, `env`, `timeout`, `after`, `retry`, `start`, `count`, `step`";
+    const OF_ROLE: &str = "expected one of `executable`, `package`, `settings`, `input`, `env`, `timeout`, `after`, `retry`, `restart`, `storage`, `start`, `count`, `step`";
     refused(
         "roles.a = 1",
         "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `role`\nhint: did you mean `role`?",
@@ -175,6 +175,26 @@ fn wrong_types_are_refused() {
         error.to_string(),
         "/ws/Cargo.toml:1:28: `workspace.metadata.ansar` is an integer, expected a table of `tests`, `role` and others"
     );
+}
+
+#[test]
+fn wrong_values_of_what_is_kept_are_refused() {
+    for (text, expected) in [
+        (
+            "role.a.restart = 'allways'",
+            "2:18: `@.role.a.restart` is `allways`, expected `never`, `on-failure` or `always`\nhint: did you mean `always`?",
+        ),
+        (
+            "role.a.storage = 65535",
+            "2:18: `@.role.a.storage` is `65535`, expected a number of bytes, 65536 at least",
+        ),
+        (
+            "role.a.storage = -1",
+            "2:18: `@.role.a.storage` is `-1`, expected a number of bytes, 65536 at least",
+        ),
+    ] {
+        refused(text, &expected.replace('@', "workspace.metadata.ansar"));
+    }
 }
 
 #[test]

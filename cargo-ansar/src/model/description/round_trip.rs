@@ -63,6 +63,14 @@ fn retry() -> impl Strategy<Value = Retry> {
         )
 }
 
+fn restart_and_storage() -> impl Strategy<Value = (Option<Restart>, Option<u64>)> {
+    let restart = prop::sample::select(vec![Restart::Never, Restart::OnFailure, Restart::Always]);
+    (
+        prop::option::of(restart),
+        prop::option::of(LEAST_STORAGE..1 << 40),
+    )
+}
+
 /// A role without its line; whom it comes after are bits over those before it.
 fn role() -> impl Strategy<Value = (RoleSpec, u8)> {
     let names = (
@@ -75,10 +83,11 @@ fn role() -> impl Strategy<Value = (RoleSpec, u8)> {
         prop::collection::btree_map("[B-Z][A-Z_]{0,5}", "[^\0]{0,8}", 0..3),
         prop::option::of(1..100_000_000_u64),
         prop::option::of(retry()),
+        restart_and_storage(),
         any::<u8>(),
     );
     (names, materials, rest).prop_map(
-        |((name, executable, package), (settings, input), (env, timeout, retry, after))| {
+        |((name, executable, package), (settings, input), (env, timeout, retry, kept, after))| {
             let spec = RoleSpec {
                 name: name.parse().unwrap(),
                 executable: executable.parse().unwrap(),
@@ -89,6 +98,8 @@ fn role() -> impl Strategy<Value = (RoleSpec, u8)> {
                 timeout: timeout.map(Duration::from_millis),
                 after: Vec::new(),
                 retry,
+                restart: kept.0,
+                storage: kept.1,
                 line: 0,
             };
             (spec, after)
@@ -223,6 +234,12 @@ fn fields(role: &RoleSpec) -> Vec<(&'static str, String)> {
         "retry",
         retry.map(|retry| serde_json::to_value(retry).unwrap()),
     );
+    let restart = role.restart;
+    field(
+        "restart",
+        restart.map(|restart| serde_json::to_value(restart).unwrap()),
+    );
+    field("storage", role.storage.map(Value::from));
     fields
 }
 
@@ -269,6 +286,8 @@ fn nearly_toml() -> impl Strategy<Value = String> {
         "timeout",
         "after",
         "retry",
+        "restart",
+        "storage",
         "count",
         "start",
         "tests",
@@ -312,7 +331,7 @@ proptest! {
 
     #[test]
     fn any_value_of_any_key_is_read_or_refused(
-        key in "(tests|home|role.a|role.a.(executable|settings|input|env|timeout|after|retry|count|x))",
+        key in "(tests|home|role.a|role.a.(executable|settings|input|env|timeout|after|retry|restart|storage|count|x))",
         value in json(),
     ) {
         let text = format!("[workspace.metadata.ansar]\n{key} = {}", toml(&value));

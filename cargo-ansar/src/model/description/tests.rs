@@ -64,6 +64,8 @@ env = { RUST_LOG = "debug" }
 timeout = "1m30s"
 after = ["db", "db"]
 retry = { first_steps = [1, 2.5], regular_steps = 3, step_limit = 4, randomized = 0.25, truncated = 0.5 }
+restart = "on-failure"
+storage = 1048576
 "#,
     );
     assert_eq!(description.tests.as_str(), "check-.*");
@@ -94,6 +96,8 @@ retry = { first_steps = [1, 2.5], regular_steps = 3, step_limit = 4, randomized 
             randomized: Some(0.25),
             truncated: Some(0.5),
         }),
+        restart: Some(Restart::OnFailure),
+        storage: Some(1 << 20),
         line: 12,
     };
     assert_eq!(description.roles[1], server);

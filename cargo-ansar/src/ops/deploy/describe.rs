@@ -73,6 +73,8 @@ fn described(spec: &RoleSpec, was: Option<&Entry>) -> Entry {
         timeout: spec.timeout.map(|timeout| timeout.as_secs_f64()),
         after: spec.after.clone(),
         env: spec.env.clone(),
+        restart: spec.restart,
+        storage: spec.storage,
         by_hand: was.map(|entry| entry.by_hand.clone()).unwrap_or_default(),
         ..Entry::new(
             id.unwrap_or_else(environment::unique),

@@ -1,14 +1,17 @@
 //! What is asked of the engine while it runs, and who is told what comes of it.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::Instant;
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::{Engine, Role};
 use crate::event::{Event, Kind, Until};
 use crate::host::{clock, environment};
 use crate::model::name::RoleName;
-use crate::protocol::{self, Ask, Reply, RoleStatus, Start, State};
+use crate::protocol::{self, Ask, Refusal, Reply, RoleStatus, Start, State};
 use crate::supervise::group::{Input, Phase};
 use crate::supervise::service::Order;
 
@@ -16,7 +19,11 @@ use crate::supervise::service::Order;
 pub(super) struct Watch {
     members: BTreeSet<usize>,
     until: Until,
-    tell: UnboundedSender<Reply>,
+    /// Until when a role that is started again and again may become ready.
+    patience: Option<Instant>,
+    tell: Sender<Reply>,
+    /// Somebody who did not read has missed something.
+    missed: Cell<bool>,
 }
 
 impl Watch {
@@ -31,8 +38,11 @@ impl Watch {
 
     pub(super) fn tell(&self, kind: Kind) {
         let at = clock::now();
+        let told = self.tell.try_send(Reply::Event(Event { at, kind }));
         // Somebody who has left need not be told.
-        let _ = self.tell.send(Reply::Event(Event { at, kind }));
+        if let Err(TrySendError::Full(_)) = told {
+            self.missed.set(true);
+        }
     }
 }
 
@@ -42,26 +52,36 @@ impl Engine<'_> {
         let Order { ask, tell } = order;
         match ask {
             Ask::Status => {
-                let _ = tell.send(self.status());
+                let _ = tell.try_send(self.status());
             }
             Ask::Start(start) => match self.start_roles(&start) {
                 Ok(members) => {
-                    let _ = tell.send(Reply::Accepted);
-                    self.watch(members, Until::Ready, tell);
+                    let _ = tell.try_send(Reply::Accepted);
+                    let patience = clock::instant() + start.ready_limit();
+                    self.watch(members, Until::Ready, Some(patience), tell);
                     self.feed(Input::Tick);
                 }
-                Err(reason) => {
-                    let _ = tell.send(Reply::Refused { reason });
+                Err(refusal) => {
+                    if self.roles.is_empty() {
+                        // Nobody else needs it: who comes now makes another.
+                        self.unused = Some(clock::instant());
+                    }
+                    let _ = tell.try_send(Reply::Refused(refusal));
                 }
             },
             Ask::Stop { roles } => {
                 let members = self.running(&roles);
-                self.watch(members.iter().copied().collect(), Until::Stopped, tell);
+                self.watch(
+                    members.iter().copied().collect(),
+                    Until::Stopped,
+                    None,
+                    tell,
+                );
                 self.feed(Input::StopSome(members));
             }
             Ask::Wait { roles, until } => {
                 let members = self.running(&roles);
-                self.watch(members.into_iter().collect(), until, tell);
+                self.watch(members.into_iter().collect(), until, None, tell);
             }
         }
     }
@@ -71,36 +91,50 @@ impl Engine<'_> {
         if self.watches.is_empty() {
             return;
         }
-        let group = &self.group;
+        let (group, now) = (&self.group, clock::instant());
         self.watches.retain(|watch| {
-            let there = |member: &usize| match watch.until {
-                Until::Stopped => group.phase(*member) == Phase::Ended,
-                Until::Ready => matches!(group.phase(*member), Phase::Ready | Phase::Ended),
+            let gave_up = watch.patience.is_some_and(|patience| now >= patience);
+            let there = |member: &usize| match (watch.until, group.phase(*member)) {
+                (_, Phase::Ended) | (Until::Ready, Phase::Ready) => true,
+                (Until::Ready, Phase::Resting) => gave_up,
+                _ => false,
             };
             let done = watch.members.iter().all(there);
             if done {
-                let _ = watch.tell.send(Reply::Done);
+                let _ = watch.tell.try_send(Reply::Done);
             }
-            !done && !watch.tell.is_closed()
+            !done && !watch.missed.get() && !watch.tell.is_closed()
         });
     }
 
-    fn watch(&mut self, members: BTreeSet<usize>, until: Until, tell: UnboundedSender<Reply>) {
+    fn watch(
+        &mut self,
+        members: BTreeSet<usize>,
+        until: Until,
+        patience: Option<Instant>,
+        tell: Sender<Reply>,
+    ) {
         self.watches.push(Watch {
             members,
             until,
+            patience,
             tell,
+            missed: Cell::new(false),
         });
     }
 
-    fn start_roles(&mut self, start: &Start) -> Result<BTreeSet<usize>, String> {
+    fn start_roles(&mut self, start: &Start) -> Result<BTreeSet<usize>, Refusal> {
         if self.interrupted.is_some() || self.no_more.is_some() {
-            return Err("everything here is being stopped".to_owned());
+            return Err("everything here is being stopped".to_owned().into());
         }
+        let running = self.by_name.values();
+        let running = running.filter(|&&member| self.runs(member)).count();
         let Some(launcher) = &mut self.launcher else {
-            return Err("a command in the foreground takes no more roles".to_owned());
+            return Err("a command in the foreground takes no more roles"
+                .to_owned()
+                .into());
         };
-        let comers = launcher(start)?;
+        let comers = launcher(start, running)?;
         Ok(self.admit(comers).into_iter().collect())
     }
 
@@ -119,7 +153,7 @@ impl Engine<'_> {
         Reply::Status {
             engine: protocol::Engine {
                 pid: environment::pid(),
-                guardian: environment::parent(),
+                guardian: self.guardian,
                 host: self.host,
             },
             roles: running

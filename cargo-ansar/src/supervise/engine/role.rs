@@ -20,6 +20,8 @@ use crate::supervise::restart::Restarting;
 
 /// A role, as far as the engine knows it.
 pub(super) struct Role {
+    /// With which others it was taken in.
+    pub(super) batch: u64,
     pub(super) name: RoleName,
     pub(super) executable: ExecutableName,
     pub(super) prepare: Prepare,
@@ -54,8 +56,9 @@ pub(super) struct Role {
 
 impl Role {
     /// A role that has not been started yet.
-    pub(super) fn new(launch: Launch) -> Self {
+    pub(super) fn new(launch: Launch, batch: u64) -> Self {
         Self {
+            batch,
             name: launch.role,
             executable: launch.executable,
             prepare: launch.prepare,

@@ -1,5 +1,6 @@
 //! The rows, and what each measures.
 
+mod background;
 mod log;
 
 use std::fs;
@@ -34,9 +35,15 @@ pub(crate) const ROWS: &[Row] = &[
     row("quiet-settings", |world| {
         Some(quiet(world, &["settings", "test-7"]))
     }),
+    row("quiet-status", |world| Some(quiet(world, &["status"]))),
     row("memory", |world| Some(memory(world))),
     row("ladder", |world| Some(ladder(world))),
     row("stubborn", |world| Some(stubborn(world))),
+    row("start-500", |world| Some(background::started(world))),
+    row("status-500", |world| Some(background::listed(world))),
+    row("stop-500", |world| Some(background::stopped(world))),
+    row("start-memory", |world| Some(background::memory(world))),
+    row("start-files", |world| Some(background::descriptors(world))),
     row("log", |world| Some(log::row(world))),
 ];
 

@@ -1,0 +1,187 @@
+//! `start`, and what becomes of roles then.
+
+use std::os::unix::fs::PermissionsExt;
+
+use tests::{Sandbox, eventually, executable};
+
+use super::{ansar, comes_to, down, engine, home_with, is_quiet, processes};
+
+/// A server that begins when there is a file `gate` in the working folder.
+fn late() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.write("gate", "");
+    let script = format!(
+        "#!/bin/sh\nwhile ! [ -e '{}' ]; do sleep 0.01; done\nexec '{}' \"$@\"\n",
+        gate.display(),
+        executable("server").display()
+    );
+    let late = sandbox.write("bin/late", &script);
+    std::fs::set_permissions(&late, PermissionsExt::from_mode(0o755)).expect("it is there");
+    let bin = sandbox.path().join("bin");
+    for name in ["noop", "zombie", "panics"] {
+        std::os::unix::fs::symlink(executable(name), bin.join(name)).expect("it is new");
+    }
+    let redirect = format!("--redirect-bin={}", bin.display());
+    sandbox.ansar(["create", &redirect]).run().success();
+    let host = format!("--host={}", tests::loopback());
+    sandbox.ansar(["add", "late", &host]).run().success();
+    for name in ["noop", "zombie", "panics"] {
+        ansar(&sandbox, &format!("add {name}")).success();
+    }
+    std::fs::remove_file(gate).expect("it is there");
+    sandbox
+}
+
+#[test]
+fn a_role_that_is_ready_late_is_waited_for() {
+    let sandbox = late();
+    let start = sandbox.ansar(["start", "late-0", "zombie-0"]).start();
+    start.wait_for("Waiting for late-0 to be ready");
+    assert_eq!(comes_to(&sandbox, "late-0", "starting")["attempt"], 1);
+    comes_to(&sandbox, "zombie-0", "ready");
+    let waiting = sandbox.ansar(["status", "--wait", "ready"]).start();
+    let impatient = ansar(&sandbox, "status --wait ready --timeout 100ms");
+    impatient.code(106).stdout_is("");
+    sandbox.write("gate", "");
+    start.wait().success().stderr_has("Started 2 roles");
+    waiting.wait().success().stdout_is("late-0\nzombie-0\n");
+    down(&sandbox);
+}
+
+#[test]
+fn a_role_that_is_never_ready_is_given_up_and_the_others_go_on() {
+    let sandbox = late();
+    let words = "start --ready-timeout 300ms late-0 zombie-0 noop-0 panics-0";
+    let start = ansar(&sandbox, words);
+    start
+        .code(1)
+        .stderr_has("Started `zombie-0`")
+        .stderr_has("error: not started: `late-0` (not ready after 300ms)")
+        .stderr_has("hint: ");
+    let up: Vec<String> = processes(&sandbox).into_keys().collect();
+    assert_eq!(up, ["zombie-0"]);
+    down(&sandbox);
+}
+
+#[test]
+fn nobody_waits_with_no_wait() {
+    let sandbox = late();
+    ansar(&sandbox, "start --no-wait late-0").success();
+    comes_to(&sandbox, "late-0", "starting");
+    down(&sandbox);
+}
+
+#[test]
+fn an_engine_ends_with_its_last_role() {
+    let sandbox = home_with(&["noop", "panics"]);
+    // Whoever announces nothing is ready when it begins.
+    ansar(&sandbox, "start noop-0").success();
+    is_quiet(&sandbox);
+    ansar(&sandbox, "start panics-0");
+    is_quiet(&sandbox);
+    sandbox
+        .ansar(["add", "server", "--host=nowhere"])
+        .run()
+        .success();
+    ansar(&sandbox, "start server-0")
+        .code(1)
+        .stderr_has("error: not started: `server-0` (")
+        .stderr_has("hint: ");
+    is_quiet(&sandbox);
+}
+
+#[test]
+fn a_second_start_hands_its_roles_to_the_same_engine() {
+    let sandbox = home_with(&["zombie", "hangs"]);
+    ansar(&sandbox, "start zombie-0").success();
+    let first = engine(&sandbox);
+    assert!(first.is_some());
+    ansar(&sandbox, "start hangs-0").success();
+    assert_eq!(engine(&sandbox), first);
+    ansar(&sandbox, "status").stdout_is("hangs-0\nzombie-0\n");
+    ansar(&sandbox, "stop zombie-0").success();
+    assert_eq!(engine(&sandbox), first);
+    // It leaves and comes back, into the same engine.
+    ansar(&sandbox, "start zombie-0").success();
+    assert_eq!(engine(&sandbox), first);
+    down(&sandbox);
+}
+
+#[test]
+fn two_starts_at_once_are_one_engine_and_both_succeed() {
+    let sandbox = home_with(&["zombie"]);
+    ansar(&sandbox, "add zombie zombie-{number} --start=1 --count=5").success();
+    let starts: Vec<_> = (0..6)
+        .map(|number| {
+            sandbox
+                .ansar(["start", &format!("zombie-{number}")])
+                .start()
+        })
+        .collect();
+    for start in starts {
+        start.wait().success();
+    }
+    assert_eq!(processes(&sandbox).len(), 6);
+    assert!(engine(&sandbox).is_some());
+    let all = sandbox.processes();
+    assert_eq!(all.len(), 8, "one engine and its guardian: {all:?}");
+    down(&sandbox);
+}
+
+#[test]
+fn what_runs_is_replaced_by_force() {
+    let sandbox = home_with(&["zombie", "hangs"]);
+    ansar(&sandbox, "start").success();
+    let first = processes(&sandbox);
+    ansar(&sandbox, "start -f zombie-0").success();
+    let second = processes(&sandbox);
+    assert_eq!(first["hangs-0"], second["hangs-0"]);
+    assert_ne!(first["zombie-0"], second["zombie-0"]);
+    down(&sandbox);
+}
+
+#[test]
+fn roles_have_the_environment_of_the_command_that_starts_them() {
+    let sandbox = home_with(&["zombie", "hangs"]);
+    for (role, value) in [("zombie-0", "one"), ("hangs-0", "other")] {
+        let start = sandbox.ansar(["start", role]).env("WHOSE", value);
+        start.env("TEXT", "a\nb=c \u{e9}").run().success();
+        let pid = processes(&sandbox)[role];
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).expect("it runs");
+        let environment = String::from_utf8_lossy(&environment).into_owned();
+        let variables: Vec<&str> = environment.split('\0').collect();
+        assert!(
+            variables.contains(&&*format!("WHOSE={value}")),
+            "{variables:?}"
+        );
+        assert!(variables.contains(&"TEXT=a\nb=c \u{e9}"), "{variables:?}");
+    }
+    down(&sandbox);
+}
+
+#[test]
+fn roles_that_are_missing_something_are_found_before_anything_is_stopped() {
+    let sandbox = late();
+    ansar(&sandbox, "start zombie-0").success();
+    let first = processes(&sandbox);
+    std::fs::remove_file(sandbox.path().join("bin/noop")).expect("it is there");
+    ansar(&sandbox, "start -f zombie-0 noop-0")
+        .code(2)
+        .stderr_has("no executable `noop`");
+    assert_eq!(processes(&sandbox), first);
+    down(&sandbox);
+}
+
+#[test]
+fn a_start_that_is_interrupted_leaves_the_roles_to_the_engine() {
+    let sandbox = late();
+    let start = sandbox.ansar(["start", "late-0"]).start();
+    start.wait_for("Waiting for late-0 to be ready");
+    start.signal(tests::Signal::SIGINT);
+    start.wait().code(130);
+    sandbox.write("gate", "");
+    comes_to(&sandbox, "late-0", "ready");
+    down(&sandbox);
+    let gone = eventually(|| engine(&sandbox).is_none().then_some(()));
+    assert!(gone.is_some());
+}

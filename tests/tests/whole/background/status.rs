@@ -1,0 +1,104 @@
+//! What `status` tells of each role.
+
+use super::{ansar, comes_to, down, engine, home_with, processes, set, statuses};
+
+#[test]
+fn everything_is_told_for_people_and_for_programs() {
+    let sandbox = home_with(&["zombie", "noop"]);
+    ansar(&sandbox, "start zombie-0").success();
+    let pid = processes(&sandbox)["zombie-0"];
+    let (_, engine) = engine(&sandbox).expect("it runs");
+    let long = ansar(&sandbox, "status -l");
+    let words: Vec<&str> = long.success().stdout.split_whitespace().collect();
+    let [role, id, uptime, state, "cpu", _, "memory", memory, "MB"] = words[..] else {
+        panic!("{words:?}");
+    };
+    assert_eq!(
+        (role, id, state),
+        ("zombie-0", &*format!("<{pid}>"), "ready")
+    );
+    assert!(uptime.ends_with('s'), "{uptime}");
+    assert!(
+        memory.parse::<f64>().is_ok_and(|memory| memory > 0.0),
+        "{memory}"
+    );
+
+    let all = statuses(&sandbox);
+    assert_eq!(all.len(), 1);
+    let status = &all["zombie-0"];
+    for (field, value) in [
+        ("version", serde_json::json!(1)),
+        ("executable", serde_json::json!("zombie")),
+        ("pid", serde_json::json!(pid)),
+        ("state", serde_json::json!("ready")),
+        ("attempt", serde_json::json!(1)),
+        ("restarts", serde_json::json!(0)),
+        ("lost", serde_json::json!(0)),
+        ("engine", serde_json::json!(engine)),
+        ("host", serde_json::json!("background")),
+    ] {
+        assert_eq!(status[field], value, "{field} in {status}");
+    }
+    for field in ["uptime", "cpu", "memory"] {
+        assert!(status[field].is_number(), "{field} in {status}");
+    }
+    ansar(&sandbox, "status noop.*").success().stdout_is("");
+    ansar(&sandbox, "status none").code(2);
+    ansar(&sandbox, "status --executable zombie").stdout_is("zombie-0\n");
+    down(&sandbox);
+}
+
+#[test]
+fn a_role_that_makes_another_attempt_is_retrying() {
+    let sandbox = home_with(&[]);
+    let host = format!("--host={}", tests::loopback());
+    sandbox.ansar(["add", "client", &host]).run().success();
+    set(
+        &sandbox,
+        "retry",
+        "client-0",
+        r#"{"first_steps": [0.05, 600.0]}"#,
+    );
+    ansar(&sandbox, "start client-0").success();
+    let status = tests::eventually(|| {
+        let status = statuses(&sandbox).remove("client-0")?;
+        (status["attempt"] == 2 && status["state"] == "retrying").then_some(status)
+    });
+    assert!(status.is_some(), "{:?}", statuses(&sandbox));
+    ansar(&sandbox, "status -l")
+        .stdout_has("retrying")
+        .stdout_has("attempt 2");
+    down(&sandbox);
+}
+
+#[test]
+fn a_role_that_waits_for_another_says_so() {
+    let sandbox = home_with(&["zombie"]);
+    let host = format!("--host={}", tests::loopback());
+    sandbox.ansar(["add", "client", &host]).run().success();
+    sandbox.ansar(["add", "panics"]).run().success();
+    set(&sandbox, "after", "zombie-0", r#"["panics-0"]"#);
+    set(&sandbox, "restart", "panics-0", r#""on-failure""#);
+    set(&sandbox, "retry", "panics-0", r#"{"regular_steps": 600.0}"#);
+    ansar(&sandbox, "start --no-wait zombie-0 panics-0").success();
+    comes_to(&sandbox, "panics-0", "restarting");
+    // A component is ready when it begins, and this one was.
+    down(&sandbox);
+}
+
+#[test]
+fn an_engine_that_does_not_answer_is_told_of_as_far_as_locks_tell() {
+    let sandbox = home_with(&["zombie"]);
+    ansar(&sandbox, "start").success();
+    let pid = processes(&sandbox)["zombie-0"];
+    let (_, engine) = engine(&sandbox).expect("it runs");
+    let engine = nix::unistd::Pid::from_raw(engine);
+    nix::sys::signal::kill(engine, tests::Signal::SIGSTOP).expect("it runs");
+    ansar(&sandbox, "status").success().stdout_is("zombie-0\n");
+    let long = ansar(&sandbox, "status -l");
+    long.success()
+        .stdout_has(&format!("<{pid}>"))
+        .stdout_has("no answer");
+    ansar(&sandbox, "start").code(104);
+    down(&sandbox);
+}
