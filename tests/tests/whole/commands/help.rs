@@ -4,13 +4,16 @@ use tests::Sandbox;
 
 use super::with_roles;
 
-pub(super) const COMMANDS: [&str; 27] = [
+pub(super) const COMMANDS: [&str; 30] = [
     "init",
     "build",
     "test",
     "with",
     "create",
     "destroy",
+    "deploy",
+    "snapshot",
+    "why",
     "add",
     "list",
     "update",
