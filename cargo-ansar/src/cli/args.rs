@@ -14,6 +14,7 @@ use super::background::{StartArgs, StatusArgs, StopArgs, SuperviseArgs};
 use super::completions::CompletionsArgs;
 use super::encoding::EncodingArgs;
 use super::man::ManArgs;
+use super::materials::{DeployArgs, SnapshotArgs, WhyArgs};
 use super::property::{EditArgs, GetArgs, SetArgs};
 use super::query::{FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
 use super::roles::{DeleteArgs, ListArgs, UpdateArgs};
@@ -179,6 +180,12 @@ pub enum Command {
     Create(CreateArgs),
     /// Remove a home and everything in it
     Destroy(HomeArgs),
+    /// Bring the home in line with what was built and with a snapshot
+    Deploy(DeployArgs),
+    /// Copy the home's materials out, to be edited and deployed
+    Snapshot(SnapshotArgs),
+    /// Show why a role was last started again
+    Why(WhyArgs),
     /// Add roles to the home
     Add(AddArgs),
     /// List the roles of the home
@@ -233,6 +240,7 @@ impl Command {
             | Self::Test(_)
             | Self::Watch(_)
             | Self::With(_)
+            | Self::Deploy(_)
             | Self::Add(_)
             | Self::Update(_)
             | Self::Run(_) => Some(Ground::Here),
@@ -255,6 +263,8 @@ impl Command {
             | Self::Returned(_)
             | Self::Log(_)
             | Self::Folder(_)
+            | Self::Snapshot(_)
+            | Self::Why(_)
             | Self::Completions(_)
             | Self::Man(_) => None,
         }

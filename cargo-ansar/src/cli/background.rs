@@ -87,7 +87,7 @@ enum Wait {
 
 /// The forms of what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
+pub(super) enum Form {
     /// For a person.
     Human,
     /// For a program: one JSON object per line.

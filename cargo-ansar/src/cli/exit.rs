@@ -120,8 +120,11 @@ impl Exit {
                 | CargoError::NotBuilt { .. }
                 | CargoError::Output { .. } => Self::BuildFailed,
             },
-            Error::Deploy { .. } | Error::Unaccepted { .. } => Self::DeployFailed,
+            Error::Deploy { .. } | Error::Snapshot { .. } | Error::Unaccepted { .. } => {
+                Self::DeployFailed
+            }
             Error::NoExecutable { .. }
+            | Error::NoFolder(_)
             | Error::Template(_)
             | Error::Search(_)
             | Error::Given { .. }

@@ -9,6 +9,7 @@ pub mod completions;
 pub mod encoding;
 pub mod exit;
 pub mod man;
+pub mod materials;
 pub mod property;
 pub mod query;
 pub mod roles;
@@ -227,6 +228,9 @@ impl Session<'_> {
                 self.tell("Destroyed", format!("home `{root}`"));
                 Ok(Exit::Success)
             }
+            Command::Deploy(args) => self.deploy(args).await,
+            Command::Snapshot(args) => self.snapshot(args).await,
+            Command::Why(args) => self.why(args),
             Command::Add(args) => self.add(args).await,
             Command::List(args) => self.list(args),
             Command::Update(args) => self.update(args).await,

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Home, HomeError, read_json, write_json};
 use crate::delta::executable::Deployed;
 use crate::delta::manifest::Manifest;
+use crate::delta::path::RelPath;
+use crate::host::files::Hash;
 use crate::model::name::{ExecutableName, RoleName};
 
 /// The file in a home's root that remembers.
@@ -27,8 +29,41 @@ pub struct Ledger {
     /// where that was named by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<PathBuf>,
+    /// What folders that are not deployed from held after a snapshot.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub taken: BTreeMap<PathBuf, Taken>,
     /// The packages of the bins that Cargo was last asked for.
     pub bins: BTreeMap<ExecutableName, Vec<String>>,
+}
+
+/// What a folder and the home agreed upon when a snapshot was taken there.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Taken {
+    /// Resources and models, by their path in the home.
+    pub materials: BTreeMap<String, Manifest>,
+    /// Settings and input, by their path in the folder.
+    pub files: BTreeMap<String, Hash>,
+}
+
+impl Taken {
+    /// The third side of a comparison with the folder: what was deployed, and
+    /// over it what was agreed upon here.
+    pub fn over(&self, name: &str, deployed: &Manifest) -> Manifest {
+        let Some(taken) = self.materials.get(name) else {
+            return deployed.clone();
+        };
+        let is_hidden = |path: &RelPath| {
+            let above = std::iter::successors(path.folder(), RelPath::folder);
+            above
+                .filter_map(|folder| taken.get(&folder))
+                .any(|entry| !entry.is_folder())
+        };
+        let kept = deployed.iter().filter(|(path, _)| !is_hidden(path));
+        let all = kept.chain(taken.iter());
+        all.map(|(path, entry)| (path.clone(), entry.clone()))
+            .collect()
+    }
 }
 
 /// What is known of one folder of material.

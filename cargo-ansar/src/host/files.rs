@@ -154,6 +154,12 @@ pub fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
+/// Whether there is a regular file that somebody may execute, links followed.
+pub fn is_executable(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
 /// Whether there is a folder, links followed.
 pub fn is_folder(path: &Path) -> bool {
     path.is_dir()

@@ -7,11 +7,11 @@ use serde_json::Map;
 
 use super::build::{self, Wanted};
 use super::deploy;
-use super::deploy::act::Running;
 use super::deploy::plan::Sources;
 use super::locate::{Places, Workspace};
 use super::prepare::how_to_deploy;
 use super::settle::{self, Proposal, Settling};
+use super::suspend::Running;
 use super::{Error, read_given};
 use crate::event::Events;
 use crate::home::entry::{ByHand, Entry, Origin};
@@ -154,6 +154,7 @@ async fn provide(
         how: description.map_or(How::Link, how_to_deploy),
         materials: None,
         layer: None,
+        named: None,
         take: None,
     };
     let mut none = BTreeMap::new();

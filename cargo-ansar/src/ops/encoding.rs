@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::amend::amend;
 use super::given::{Given, STDIN};
-use super::locate::{Places, Workspace};
-use super::settle::{Proposal, Settling};
+use super::locate::Places;
+use super::settle::{Proposal, Settling, layer};
 use super::{Error, decode_given, known};
 use crate::event::Events;
 use crate::home::{Home, read_json};
@@ -68,7 +68,7 @@ pub async fn replace(
     let mut entry = was.clone();
     let path = given.path(places);
     let bytes = given.bytes(places)?;
-    let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
+    let snapshot = layer(workspace.as_ref(), &home.ledger()?);
     let settling = Settling {
         home: &home,
         workspace: workspace.as_ref(),

@@ -32,14 +32,17 @@ pub mod prepare;
 pub mod run;
 pub mod set;
 pub mod settle;
+pub mod snapshot;
 pub mod start;
 pub mod status;
 pub mod stop;
 pub mod supervise;
+pub mod suspend;
 pub mod sweep;
 pub mod test;
 pub mod update;
 pub mod watch;
+pub mod why;
 pub mod with;
 
 use std::collections::BTreeMap;
@@ -130,6 +133,17 @@ pub enum Error {
     /// Something could not be deployed.
     #[error("failed to deploy `{what}`")]
     Deploy {
+        /// What.
+        what: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A folder that was named is none.
+    #[error("no folder `{}`", .0.display())]
+    NoFolder(PathBuf),
+    /// Something could not be copied out of the home.
+    #[error("failed to take `{what}` into the snapshot")]
+    Snapshot {
         /// What.
         what: String,
         /// Why.

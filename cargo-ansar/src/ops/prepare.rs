@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use super::Error;
 use super::build::{self, Bins, Built, wanted};
 use super::deploy;
-use super::deploy::act::Running;
 use super::deploy::plan::Sources;
 use super::hold::take;
 use super::locate::{Places, Workspace};
+use super::settle::layer;
+use super::suspend::Running;
 use crate::event::{Events, Kind};
 use crate::home::entry::Entry;
 use crate::home::{Home, HomeError};
@@ -91,6 +92,7 @@ pub async fn prepare(
         None => Default::default(),
     };
     let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
+    let layer = layer(workspace.as_ref(), &ledger);
     let description = workspace.as_ref().and_then(|w| w.description.as_ref());
     let sources = Sources {
         workspace: workspace.as_ref(),
@@ -99,7 +101,8 @@ pub async fn prepare(
         compiled: &compiled,
         how: description.map_or(How::Link, how_to_deploy),
         materials: snapshot.as_deref(),
-        layer: snapshot.as_deref(),
+        layer: layer.as_deref(),
+        named: None,
         take: None,
     };
     let done = deploy::deploy(

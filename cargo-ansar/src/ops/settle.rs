@@ -43,6 +43,13 @@ pub struct Settling<'a> {
     pub events: &'a Events,
 }
 
+/// The snapshot that is laid over the manifest's settings: the configured one,
+/// or else the one that was deployed by hand.
+pub fn layer(workspace: Option<&Workspace>, ledger: &Ledger) -> Option<PathBuf> {
+    let configured = workspace.and_then(Workspace::snapshot);
+    configured.or_else(|| ledger.snapshot.clone())
+}
+
 /// An executable that is about to be put in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewExecutable {

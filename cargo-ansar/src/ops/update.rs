@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::amend::amend;
-use super::locate::{Places, Workspace};
+use super::locate::Places;
 use super::settle::{self, Answers, Settling};
 use super::{Error, chosen};
 use crate::event::Events;
@@ -32,7 +32,7 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
     if let (Some(first), true) = (was.keys().next(), options.settings.is_empty()) {
         return Err(Error::NoSetting(first.clone()));
     }
-    let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
+    let snapshot = settle::layer(workspace.as_ref(), &home.ledger()?);
     let settling = Settling {
         home: &home,
         workspace: workspace.as_ref(),

@@ -6,6 +6,7 @@
 pub mod background;
 pub mod human;
 pub mod listing;
+pub mod materials;
 mod palette;
 pub mod printer;
 pub mod query;

@@ -1,11 +1,10 @@
-//! Doing what was planned: stop, transfer, restore.
+//! Doing what was planned, while those that it affects do not run.
 
 use std::collections::BTreeSet;
 
 use super::super::Error;
-use super::super::background::bring_up;
-use super::super::engines::{self, Engines, Next, Told};
 use super::super::settle;
+use super::super::suspend::{InTheWay, Restored, Running, suspend};
 use super::describe::RoleStep;
 use super::failed;
 use super::folder::{FolderStep, Owner};
@@ -14,62 +13,29 @@ use crate::delta::apply::{Error as ApplyError, Staging};
 use crate::delta::executable::{self, Deployed, Ready};
 use crate::delta::plan::Take;
 use crate::event::{Events, Kind};
+use crate::home::Home;
 use crate::home::change::Change;
 use crate::home::ledger::Ledger;
-use crate::home::{Home, HomeError};
 use crate::host::clock;
 use crate::host::files::{self, Error as FilesError, How};
-use crate::host::interrupts::{Interrupt, Interrupts};
-use crate::model::ending::Success;
-use crate::model::name::{ExecutableName, RoleName};
-use crate::protocol::Host;
-use crate::supervise::group::READY_LIMIT;
+use crate::host::interrupts::Interrupts;
+use crate::model::name::ExecutableName;
 
 use ansar_runtime::contract::layout::Area;
-
-/// What becomes of running roles that a deploy affects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Running {
-    /// They are named, and nothing is done.
-    Refuse,
-    /// Those in the background are stopped and started again; where one runs
-    /// in a command in the foreground, it is named, and nothing is done.
-    Restore,
-    /// Those in the background are stopped and started again, and those in a
-    /// command in the foreground are stopped.
-    Stop,
-}
-
-impl Running {
-    /// For commands that are about to run what they affect.
-    pub fn implied(force: bool) -> Self {
-        if force { Self::Stop } else { Self::Restore }
-    }
-
-    /// For commands that are about the home alone.
-    pub fn asked(force: bool) -> Self {
-        if force { Self::Stop } else { Self::Refuse }
-    }
-}
 
 /// What was done.
 #[derive(Debug, Default)]
 pub struct Done {
     /// Whether anything changed.
     pub changed: bool,
-    /// The roles that were started again and are ready, or have done what they
-    /// are for.
-    pub restored: Vec<RoleName>,
-    /// Those that were started again and did not become ready.
-    pub broken: Vec<RoleName>,
+    /// What became of the roles that it affected and that ran.
+    pub restored: Restored,
 }
 
 /// How often to begin anew where somebody writes meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// Performs `plan`. What was stopped is started again whatever happens in
-/// between, also where this command is told to end; what a killed deploy left
-/// stopped is started again, too.
+/// Performs `plan`, while the roles that it affects do not run.
 pub async fn act(
     home: &Home,
     plan: &Plan,
@@ -79,53 +45,33 @@ pub async fn act(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Done, Error> {
-    let mut down = home.stopped()?;
-    let engines = if plan.affected.is_empty() && down.is_empty() {
-        Engines::default()
-    } else {
-        engines::look(home, events).await?
-    };
-    let affected = Affected::of(home, plan, &engines)?;
-    affected.check(running)?;
-    tell(plan, ledger, events);
-
-    let known = down.len();
-    down.extend(affected.background.iter().cloned());
-    if down.len() > known {
-        // Whoever comes after this command was killed starts them again.
-        home.set_stopped(&down)?;
-    }
-    let mut patience = Patience::new(interrupts);
-    let stopped = patience
-        .wait(affected.stop(home, &engines, events))
-        .await?
-        .and_then(|()| match patience.interrupted {
-            None => transfer(home, plan, ledger, how, &affected, down.is_empty()),
-            Some(interrupt) => Err(Error::Interrupted(interrupt)),
-        });
-    let mut done = Done {
-        changed: !plan.is_empty(),
-        ..Done::default()
-    };
-    if !down.is_empty() {
-        let restored = patience.wait(restore(home, &down, &mut done, events)).await;
-        // Why it was not done says more than what became of the roles.
-        if stopped.is_ok() {
-            restored??;
-        }
-    }
-    stopped?;
-    if let Some(interrupt) = patience.interrupted {
-        return Err(Error::Interrupted(interrupt));
-    }
-    if !down.is_empty() && complete(plan, ledger)? {
+    let affected = plan.affected.keys();
+    let executables: BTreeSet<ExecutableName> = ledger.executables.keys().cloned().collect();
+    let announce = || tell(plan, executables, events);
+    let work = |stopped: &InTheWay| transfer(home, plan, ledger, how, stopped);
+    let ((), restored) =
+        suspend(home, affected, running, interrupts, events, announce, work).await?;
+    if plan
+        .executables
+        .iter()
+        .any(|step| is_unread(ledger, &step.name))
+    {
+        complete(plan, ledger)?;
         home.set_ledger(ledger)?;
     }
-    Ok(done)
+    Ok(Done {
+        changed: !plan.is_empty(),
+        restored,
+    })
+}
+
+fn is_unread(ledger: &Ledger, name: &ExecutableName) -> bool {
+    let record = ledger.executables.get(name);
+    record.is_some_and(|record| record.hash.is_none())
 }
 
 /// Says what is about to be done.
-fn tell(plan: &Plan, ledger: &Ledger, events: &Events) {
+fn tell(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events: &Events) {
     for step in &plan.folders {
         for conflict in &step.plan.conflicts {
             events.emit(Kind::Conflict {
@@ -143,8 +89,7 @@ fn tell(plan: &Plan, ledger: &Ledger, events: &Events) {
     if changed.is_empty() {
         return;
     }
-    let mut executables: BTreeSet<&ExecutableName> = ledger.executables.keys().collect();
-    executables.extend(plan.executables.iter().map(|step| &step.name));
+    executables.extend(plan.executables.iter().map(|step| step.name.clone()));
     events.emit(Kind::Deployed {
         changed,
         executables: executables.len(),
@@ -153,93 +98,13 @@ fn tell(plan: &Plan, ledger: &Ledger, events: &Events) {
     });
 }
 
-/// The affected roles that run.
-struct Affected {
-    /// All of them, with their processes.
-    all: Vec<(RoleName, String)>,
-    /// Those in the background.
-    background: BTreeSet<RoleName>,
-}
-
-impl Affected {
-    fn of(home: &Home, plan: &Plan, engines: &Engines) -> Result<Self, Error> {
-        let all = engines::running(home, engines, plan.affected.keys())?;
-        let known = engines.answering.iter();
-        let known = known.filter(|running| running.engine.host == Host::Background);
-        let known: BTreeSet<&RoleName> = known
-            .flat_map(|running| running.roles.iter().map(|status| &status.role))
-            .collect();
-        let names = all.iter().map(|(role, _)| role);
-        let background = names.filter(|role| known.contains(role)).cloned().collect();
-        Ok(Self { all, background })
-    }
-
-    fn check(&self, running: Running) -> Result<(), Error> {
-        let mut in_the_way = self.all.clone();
-        match running {
-            Running::Refuse => {}
-            Running::Restore => in_the_way.retain(|(role, _)| !self.background.contains(role)),
-            Running::Stop => in_the_way.clear(),
-        }
-        if in_the_way.is_empty() {
-            Ok(())
-        } else {
-            Err(HomeError::Running(in_the_way).into())
-        }
-    }
-
-    async fn stop(&self, home: &Home, engines: &Engines, events: &Events) -> Result<(), Error> {
-        if self.all.is_empty() {
-            return Ok(());
-        }
-        let roles: Vec<RoleName> = self.all.iter().map(|(role, _)| role.clone()).collect();
-        events.emit(Kind::Suspending {
-            roles: roles.clone(),
-        });
-        engines::stop(home, engines, &roles, events).await?;
-        Ok(())
-    }
-}
-
-/// Waits for what must be waited for, though this command is told to end; told
-/// twice, it does.
-struct Patience<'i> {
-    interrupts: &'i mut Interrupts,
-    interrupted: Option<Interrupt>,
-}
-
-impl<'i> Patience<'i> {
-    fn new(interrupts: &'i mut Interrupts) -> Self {
-        Self {
-            interrupts,
-            interrupted: None,
-        }
-    }
-
-    async fn wait<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Error> {
-        let mut what = std::pin::pin!(what);
-        loop {
-            tokio::select! {
-                what = &mut what => return Ok(what),
-                interrupt = self.interrupts.next() => {
-                    if self.interrupted.is_some() || interrupt == Interrupt::Orphaned {
-                        return Err(Error::Interrupted(interrupt));
-                    }
-                    self.interrupted = Some(interrupt);
-                }
-            }
-        }
-    }
-}
-
 /// Brings everything into the home, and remembers it.
 fn transfer(
     home: &Home,
     plan: &Plan,
     ledger: &mut Ledger,
     how: How,
-    affected: &Affected,
-    nobody_waits: bool,
+    stopped: &InTheWay,
 ) -> Result<(), Error> {
     let before = ledger.clone();
     let mut after = plan.ledger.clone();
@@ -249,7 +114,7 @@ fn transfer(
     for step in &plan.executables {
         staged.push((step, Staged::of(step, how)?));
     }
-    let mut folders = Folders::of(plan, affected, &before)?;
+    let mut folders = Folders::of(plan, stopped, &before)?;
     folders.transfer(|| {
         for step in &plan.roles {
             let role = step.role();
@@ -271,6 +136,12 @@ fn transfer(
             after.materials.insert(name, material.clone());
         }
     }
+    // From here on what was deployed says what both sides agree upon.
+    for step in folders.steps() {
+        if let Some(taken) = after.taken.get_mut(&step.folder.snapshot) {
+            taken.materials.remove(&step.folder.name);
+        }
+    }
     for settled in &plan.told {
         settle::store(home, &settled.role, &settled.accepted)?;
     }
@@ -280,14 +151,15 @@ fn transfer(
         for (role, causes) in &plan.affected {
             let change = Change {
                 at,
-                restarted: affected.background.contains(role),
+                restarted: stopped.background.contains(role),
                 causes: causes.clone(),
             };
             changes.insert(role.clone(), change);
         }
         home.set_changes(&changes)?;
     }
-    if nobody_waits {
+    // Somebody who waits does not wait for this.
+    if stopped.background.is_empty() {
         complete(plan, &mut after)?;
     }
     if after != before {
@@ -336,7 +208,7 @@ struct Folders<'p> {
 }
 
 impl<'p> Folders<'p> {
-    fn of(plan: &'p Plan, affected: &Affected, before: &'p Ledger) -> Result<Self, Error> {
+    fn of(plan: &'p Plan, stopped: &InTheWay, before: &'p Ledger) -> Result<Self, Error> {
         let mut folders = Self {
             planned: Vec::new(),
             anew: Vec::new(),
@@ -344,11 +216,11 @@ impl<'p> Folders<'p> {
             take: plan.take,
         };
         for step in &plan.folders {
-            let stopped = match &step.folder.owner {
-                Owner::Role(role) => affected.all.iter().any(|(other, _)| other == role),
+            let wrote_until_now = match &step.folder.owner {
+                Owner::Role(role) => stopped.contains(role),
                 Owner::Executable(_) => false,
             };
-            if stopped {
+            if wrote_until_now {
                 folders.anew.extend(step.folder.plan(before, plan.take)?);
             } else {
                 folders.planned.push(step);
@@ -408,64 +280,13 @@ impl<'p> Folders<'p> {
     }
 }
 
-/// Starts again what was stopped, as far as it is there and does not run.
-async fn restore(
-    home: &Home,
-    down: &BTreeSet<RoleName>,
-    done: &mut Done,
-    events: &Events,
-) -> Result<(), Error> {
-    let engines = engines::look(home, events).await?;
-    let running = engines::running(home, &engines, down)?;
-    let mut roles = Vec::new();
-    for role in down {
-        let runs = running.iter().any(|(other, _)| other == role);
-        if !runs && home.entry(role)?.is_some() {
-            roles.push(role.clone());
-        }
-    }
-    let mut broken = BTreeSet::new();
-    bring_up(home, &roles, READY_LIMIT, events, |told| {
-        if let Told::Happened(kind) = told {
-            match &kind {
-                Kind::Ready { role } => {
-                    broken.remove(role);
-                }
-                Kind::Ended { role, ending } if ending.success() == Success::No => {
-                    broken.insert(role.clone());
-                }
-                _ => {}
-            }
-            events.emit(kind);
-        }
-        Next::Listen
-    })
-    .await?;
-    home.set_stopped(&BTreeSet::new())?;
-    roles.retain(|role| !broken.contains(role));
-    done.restored = roles;
-    done.broken = broken.into_iter().collect();
-    if !done.restored.is_empty() {
-        events.emit(Kind::Restored {
-            roles: done.restored.clone(),
-        });
-    }
-    if !done.broken.is_empty() {
-        events.emit(Kind::Unrestored {
-            roles: done.broken.clone(),
-        });
-    }
-    Ok(())
-}
-
-/// Adds the hashes of what was linked, which the next deploy needs; whether
-/// there were any.
-fn complete(plan: &Plan, ledger: &mut Ledger) -> Result<bool, Error> {
+/// Adds the hashes of what was linked, which the next deploy needs.
+fn complete(plan: &Plan, ledger: &mut Ledger) -> Result<(), Error> {
     for step in &plan.executables {
         if let Some(record) = ledger.executables.get_mut(&step.name) {
             let complete = record.clone().complete(&step.target);
             *record = complete.map_err(|error| failed(step.name.as_str(), error))?;
         }
     }
-    Ok(!plan.executables.is_empty())
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! A folder of material: what is to be done so that it holds what the snapshot
 //! has of it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::super::Error;
@@ -18,6 +19,8 @@ pub struct Folder {
     pub name: String,
     /// Whose it is.
     pub owner: Owner,
+    /// The snapshot.
+    pub snapshot: PathBuf,
     /// The snapshot's.
     pub source: PathBuf,
     /// The home's.
@@ -56,8 +59,14 @@ impl Folder {
         take: Option<Take>,
     ) -> Result<Option<FolderStep>, Error> {
         let known = ledger.materials.get(&self.name);
-        let none = Material::default();
-        let was = known.unwrap_or(&none);
+        let mut was = Cow::Owned(Material::default());
+        if let Some(known) = known {
+            was = Cow::Borrowed(known);
+        }
+        if let Some(taken) = ledger.taken.get(&self.snapshot) {
+            let was = was.to_mut();
+            was.deployed = taken.over(&self.name, &was.deployed);
+        }
         let source =
             scan(&self.source, Some(&was.deployed)).map_err(|error| failed(&self.name, error))?;
         if source.missing && was.deployed.is_empty() {

@@ -98,8 +98,8 @@ pub fn lines(plan: &Plan, running: &[(RoleName, String)]) -> Vec<Line> {
     }
     for (role, pid) in running {
         let why = match pid.trim() {
-            "" => "it runs".to_owned(),
-            pid => format!("it runs (process {pid})"),
+            "" => "stopped, and started again".to_owned(),
+            pid => format!("stopped, and started again (process {pid})"),
         };
         add(Step::Restart, role.to_string(), why, None);
     }

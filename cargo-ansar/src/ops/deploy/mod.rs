@@ -9,6 +9,7 @@
 //! done again.
 
 pub mod act;
+pub mod command;
 pub mod describe;
 pub mod folder;
 pub mod lines;
@@ -18,6 +19,7 @@ pub mod plan;
 use std::collections::BTreeMap;
 
 use super::Error;
+use super::suspend::Running;
 use crate::event::Events;
 use crate::home::Home;
 use crate::home::entry::Entry;
@@ -25,7 +27,7 @@ use crate::home::ledger::Ledger;
 use crate::host::interrupts::Interrupts;
 use crate::model::name::RoleName;
 
-use self::act::{Done, Running, act};
+use self::act::{Done, act};
 use self::plan::{Plan, Sources};
 
 /// Brings `home`, whose lock is held, in line.

@@ -44,6 +44,8 @@ pub struct Sources<'a> {
     pub materials: Option<&'a Path>,
     /// The folder of settings and input, where there is one.
     pub layer: Option<&'a Path>,
+    /// The folder of materials, where it was named by hand.
+    pub named: Option<&'a Path>,
     /// Who wins where both sides changed a material.
     pub take: Option<Take>,
 }
@@ -133,6 +135,11 @@ pub async fn plan(
         take: sources.take,
         ledger: ledger.clone(),
     };
+    if let Some(folder) = sources.named {
+        plan.ledger.snapshot = Some(folder.to_owned());
+    } else if sources.materials.is_some() {
+        plan.ledger.snapshot = None;
+    }
     plan.roles(entries);
     plan.executables(home, sources)?;
     if let Some(snapshot) = sources.materials
@@ -291,6 +298,7 @@ impl Plan {
         let resources = used.into_iter().map(|name| Folder {
             name: format!("resource/{name}"),
             owner: Owner::Executable(name.clone()),
+            snapshot: snapshot.to_owned(),
             source: snapshot.join("resource-by-executable").join(name.as_str()),
             target: home.resource(name),
             kept: home.kept().join("resource").join(name.as_str()),
@@ -298,6 +306,7 @@ impl Plan {
         let models = self.active().map(|(role, _)| Folder {
             name: format!("model/{role}"),
             owner: Owner::Role(role.clone()),
+            snapshot: snapshot.to_owned(),
             source: snapshot.join("model-by-role").join(role.as_str()),
             target: home.folder(Area::Model, role),
             kept: home.kept().join("model").join(role.as_str()),

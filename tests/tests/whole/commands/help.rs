@@ -4,7 +4,7 @@ use tests::Sandbox;
 
 use super::with_roles;
 
-pub(super) const COMMANDS: [&str; 28] = [
+pub(super) const COMMANDS: [&str; 31] = [
     "init",
     "build",
     "test",
@@ -12,6 +12,9 @@ pub(super) const COMMANDS: [&str; 28] = [
     "with",
     "create",
     "destroy",
+    "deploy",
+    "snapshot",
+    "why",
     "add",
     "list",
     "update",

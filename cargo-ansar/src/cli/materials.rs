@@ -1,0 +1,142 @@
+//! `deploy`, `snapshot` and `why`: what goes into a home, what comes out of it,
+//! and what that meant for a role.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Session;
+use super::args::BuildArgs;
+use super::background::Form;
+use super::exit::Exit;
+use crate::delta::plan::Take;
+use crate::model::name::RoleName;
+use crate::ops::deploy::command as deploy;
+use crate::ops::snapshot::{self, Side};
+use crate::ops::suspend::Restored;
+use crate::ops::{self, Error};
+use crate::report::materials;
+
+/// Arguments of `deploy`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without a folder: what Cargo builds, and the configured snapshot. \
+                        A storage path alone: materials only. -f stops roles that it \
+                        affects, and starts them again."
+)]
+pub struct DeployArgs {
+    /// Executables are deployed from this folder
+    build_dir: Option<PathBuf>,
+    /// Materials are deployed from this folder
+    snapshot_dir: Option<PathBuf>,
+    /// The same as `BUILD_DIR`
+    #[arg(long, value_name = "DIR", conflicts_with = "build_dir")]
+    build_path: Option<PathBuf>,
+    /// The same as `SNAPSHOT_DIR`
+    #[arg(long, value_name = "DIR", conflicts_with = "snapshot_dir")]
+    storage_path: Option<PathBuf>,
+    /// Which side wins where both changed a material: snapshot, home
+    #[arg(long, value_name = "SIDE", hide_possible_values = true)]
+    take: Option<TakeSide>,
+    /// Print what would be done and why, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// In which form the plan is printed: human, json
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "human",
+        hide_possible_values = true
+    )]
+    format: Form,
+    #[command(flatten)]
+    build: BuildArgs,
+}
+
+/// Arguments of `snapshot`.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// Where the materials go
+    dir: PathBuf,
+    /// Which side wins where both changed a material: snapshot, home
+    #[arg(long, value_name = "SIDE", hide_possible_values = true)]
+    take: Option<TakeSide>,
+}
+
+/// Arguments of `why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// Which role
+    role: RoleName,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TakeSide {
+    /// What the snapshot holds.
+    Snapshot,
+    /// What the home holds.
+    Home,
+}
+
+impl Session<'_> {
+    pub(super) async fn deploy(&self, args: &DeployArgs) -> Result<Exit, Error> {
+        let either = |one: &Option<PathBuf>, other: &Option<PathBuf>| one.clone().or(other.clone());
+        let options = deploy::Options {
+            places: self.places.clone(),
+            build: args.build.options(self.general),
+            build_path: either(&args.build_dir, &args.build_path),
+            storage_path: either(&args.snapshot_dir, &args.storage_path),
+            take: args.take.map(|take| match take {
+                TakeSide::Snapshot => Take::Snapshot,
+                TakeSide::Home => Take::Home,
+            }),
+            dry_run: args.dry_run,
+            lines: args.format == Form::Json,
+            force: self.force,
+        };
+        let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+        let outcome = deploy::deploy(&options, &mut interrupts, &events).await?;
+        let done = outcome.done.as_ref();
+        let exit = done.map_or(Exit::Success, |done| exit(&done.restored));
+        let form = args.format;
+        self.printer.show(move |shell| match form {
+            Form::Human => materials::deployed(shell, &outcome),
+            Form::Json => materials::deployed_as_json(shell, &outcome),
+        });
+        Ok(exit)
+    }
+
+    pub(super) async fn snapshot(&self, args: &SnapshotArgs) -> Result<Exit, Error> {
+        let options = snapshot::Options {
+            places: self.places.clone(),
+            folder: args.dir.clone(),
+            take: args.take.map(|take| match take {
+                TakeSide::Snapshot => Side::Snapshot,
+                TakeSide::Home => Side::Home,
+            }),
+            force: self.force,
+        };
+        let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+        let outcome = snapshot::snapshot(&options, &mut interrupts, &events).await?;
+        let exit = exit(&outcome.restored);
+        self.printer
+            .show(move |shell| materials::taken(shell, &outcome));
+        Ok(exit)
+    }
+
+    pub(super) fn why(&self, args: &WhyArgs) -> Result<Exit, Error> {
+        let outcome = ops::why::why(&self.places, &args.role)?;
+        self.printer
+            .show(move |shell| materials::why(shell, &outcome));
+        Ok(Exit::Success)
+    }
+}
+
+/// A role that was there before, and is not after, is a failure.
+fn exit(restored: &Restored) -> Exit {
+    if restored.broken.is_empty() {
+        Exit::Success
+    } else {
+        Exit::RoleFailed
+    }
+}

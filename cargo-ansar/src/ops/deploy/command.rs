@@ -1,0 +1,216 @@
+//! `cargo ansar deploy`: a home in line with the folders that are given.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::act::{Done, act};
+use super::lines::{Line, lines};
+use super::plan::{Plan, Sources};
+use crate::delta::plan::Take;
+use crate::event::Events;
+use crate::home::Home;
+use crate::home::entry::Entry;
+use crate::home::ledger::Ledger;
+use crate::host::files::{self, How};
+use crate::host::interrupts::Interrupts;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::ops::Error;
+use crate::ops::build::{self, Wanted, wanted};
+use crate::ops::engines;
+use crate::ops::hold::take;
+use crate::ops::locate::{Places, Workspace};
+use crate::ops::prepare::{how_to_deploy, open, remember};
+use crate::ops::settle::layer;
+use crate::ops::suspend::Running;
+
+/// What to deploy, and how.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// How Cargo is to build, where it is to.
+    pub build: build::Options,
+    /// The folder of executables; what Cargo builds where no folder is given.
+    pub build_path: Option<PathBuf>,
+    /// The folder of materials; the configured one where no folder is given.
+    pub storage_path: Option<PathBuf>,
+    /// Who wins where both sides changed a material.
+    pub take: Option<Take>,
+    /// Whether the plan is made, and nothing is done.
+    pub dry_run: bool,
+    /// Whether the plan is wanted as lines.
+    pub lines: bool,
+    /// Whether running roles that are affected are stopped and restored.
+    pub force: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plan, where it was wanted.
+    pub lines: Vec<Line>,
+    /// What was done; nothing where the plan was all.
+    pub done: Option<Done>,
+}
+
+/// Deploys. Where that affects roles that run, they are named and nothing
+/// changes, or with `force` they are stopped and started again.
+pub async fn deploy(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let is_usual = options.build_path.is_none() && options.storage_path.is_none();
+    let folder =
+        |path: &Option<PathBuf>| path.as_ref().map(|path| options.places.folder.join(path));
+    let (executables, storage) = (folder(&options.build_path), folder(&options.storage_path));
+    for folder in [&executables, &storage].into_iter().flatten() {
+        if !files::is_folder(folder) {
+            return Err(Error::NoFolder(folder.clone()));
+        }
+    }
+    let home = if is_usual && !options.dry_run {
+        open(&options.places, events)?
+    } else {
+        let workspace = options.places.workspace()?;
+        Home::open(&options.places.home(workspace.as_ref()))?
+    };
+    let _lock = take(&home, interrupts, events).await?;
+    let workspace = options.places.workspace()?;
+    let entries = home.entries()?;
+    let mut ledger = home.ledger()?;
+
+    let mut built = Executables::default();
+    if let Some(folder) = &executables {
+        let wanted = wanted(workspace.as_ref(), &entries);
+        built = Executables::of(folder, &wanted, &ledger)?;
+    } else if is_usual && let Some(workspace) = &workspace {
+        built = cargo(options, workspace, &entries, &mut ledger, interrupts).await?;
+    }
+    let storage = match &storage {
+        Some(folder) => Some(files::resolve(folder)?),
+        None => None,
+    };
+    let layer = storage
+        .clone()
+        .or_else(|| layer(workspace.as_ref(), &ledger));
+    let configured = workspace.as_ref().and_then(Workspace::snapshot);
+    let sources = Sources {
+        workspace: workspace.as_ref(),
+        description: workspace
+            .as_ref()
+            .filter(|_| is_usual || executables.is_some())
+            .and_then(|workspace| workspace.description.as_ref()),
+        artefacts: &built.artefacts,
+        compiled: &built.compiled,
+        how: built.how,
+        materials: match &storage {
+            Some(folder) => Some(folder),
+            None if is_usual => configured.as_deref(),
+            None => None,
+        },
+        layer: layer.as_deref(),
+        named: storage.as_deref(),
+        take: options.take,
+    };
+    let plan = super::decide(&home, &entries, &ledger, &sources, interrupts, events).await?;
+    let lines = if options.dry_run || options.lines {
+        told(&home, &plan, events).await?
+    } else {
+        Vec::new()
+    };
+    if options.dry_run {
+        return Ok(Outcome { lines, done: None });
+    }
+    let running = Running::asked(options.force);
+    let how = sources.how;
+    let done = act(&home, &plan, &mut ledger, how, running, interrupts, events).await?;
+    Ok(Outcome {
+        lines,
+        done: Some(done),
+    })
+}
+
+/// The plan as lines, with the roles that it would stop.
+async fn told(home: &Home, plan: &Plan, events: &Events) -> Result<Vec<Line>, Error> {
+    let running: Vec<(RoleName, String)> = if plan.affected.is_empty() {
+        Vec::new()
+    } else {
+        let engines = engines::look(home, events).await?;
+        engines::running(home, &engines, plan.affected.keys())?
+    };
+    Ok(lines(plan, &running))
+}
+
+/// Executables to deploy.
+struct Executables {
+    artefacts: BTreeMap<ExecutableName, PathBuf>,
+    compiled: BTreeSet<String>,
+    how: How,
+}
+
+impl Default for Executables {
+    fn default() -> Self {
+        Self {
+            artefacts: BTreeMap::new(),
+            compiled: BTreeSet::new(),
+            how: How::Link,
+        }
+    }
+}
+
+impl Executables {
+    /// Those of a folder: everything that can be executed, or where Cargo
+    /// builds many more, what the home needs.
+    fn of(folder: &Path, wanted: &Wanted, ledger: &Ledger) -> Result<Self, Error> {
+        let folder = files::resolve(folder)?;
+        let is_cargos = files::is_folder(&folder.join(FINGERPRINTS));
+        let mut artefacts = BTreeMap::new();
+        for name in files::names(&folder)? {
+            let Some(Ok(name)) = name.to_str().map(str::parse::<ExecutableName>) else {
+                continue;
+            };
+            let path = folder.join(name.as_str());
+            let is_needed = wanted.contains_key(&name) || ledger.executables.contains_key(&name);
+            if files::is_executable(&path) && (is_needed || !is_cargos) {
+                artefacts.insert(name, path);
+            }
+        }
+        Ok(Self {
+            artefacts,
+            compiled: BTreeSet::new(),
+            // Whoever fills the folder may write in place; Cargo does not.
+            how: if is_cargos { How::Link } else { How::Copy },
+        })
+    }
+}
+
+/// What marks a folder that Cargo builds in.
+const FINGERPRINTS: &str = ".fingerprint";
+
+/// What Cargo builds.
+async fn cargo(
+    options: &Options,
+    workspace: &Workspace,
+    entries: &BTreeMap<RoleName, Entry>,
+    ledger: &mut Ledger,
+    interrupts: &mut Interrupts,
+) -> Result<Executables, Error> {
+    let wanted = wanted(Some(workspace), entries);
+    let built = build::build(
+        workspace,
+        &wanted,
+        &ledger.bins,
+        &options.build,
+        &options.places.folder,
+        interrupts,
+    )
+    .await?;
+    remember(&mut ledger.bins, built.bins);
+    let description = workspace.description.as_ref();
+    Ok(Executables {
+        artefacts: built.artefacts,
+        compiled: built.compiled,
+        how: description.map_or(How::Link, how_to_deploy),
+    })
+}

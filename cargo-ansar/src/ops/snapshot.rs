@@ -1,0 +1,280 @@
+//! `cargo ansar snapshot`: the materials of a home, in a folder to edit and to
+//! deploy.
+//!
+//! The same comparison as in a deploy, the other way round: the home is what is
+//! brought out, and the folder is what is brought in line. What somebody edited
+//! there since is not undone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::message::Envelope;
+use serde_json::Value;
+
+use super::Error;
+use super::hold::take;
+use super::locate::{Places, Workspace};
+use super::suspend::{InTheWay, Restored, Running, suspend};
+use crate::delta::apply::{Roots, apply};
+use crate::delta::manifest::Manifest;
+use crate::delta::plan::{Take, next_last, plan};
+use crate::delta::scan::{scan, scan_against};
+use crate::event::{Events, Kind};
+use crate::home::entry::{Entry, Origin};
+use crate::home::ledger::{Ledger, Taken};
+use crate::home::{Home, read_json, write_json};
+use crate::host::files::{self, Hash};
+use crate::host::interrupts::Interrupts;
+use crate::model::name::{ExecutableName, RoleName};
+
+/// What to copy out, and where to.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the home is.
+    pub places: Places,
+    /// The folder; made where it is missing.
+    pub folder: PathBuf,
+    /// Who wins where both sides changed a material.
+    pub take: Option<Side>,
+    /// Whether roles that run are stopped meanwhile.
+    pub force: bool,
+}
+
+/// One of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The folder.
+    Snapshot,
+    /// The home.
+    Home,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Where the materials are.
+    pub folder: PathBuf,
+    /// What changed there, as a person names it.
+    pub changed: Vec<String>,
+    /// How many files both sides changed, which are left alone.
+    pub conflicts: usize,
+    /// What became of the roles that were stopped.
+    pub restored: Restored,
+}
+
+/// Copies out what the home holds. Where roles run, they are named and nothing
+/// is done, or with `force` they are stopped meanwhile and started again.
+pub async fn snapshot(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let workspace = options.places.workspace()?;
+    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let _lock = take(&home, interrupts, events).await?;
+    let mut entries = home.entries()?;
+    entries.retain(|_, entry| entry.origin != Origin::Retired);
+    if entries.is_empty() {
+        return Err(Error::NoRoles(home.root().to_owned()));
+    }
+    let folder = options.places.folder.join(&options.folder);
+    let work = |_: &InTheWay| {
+        files::make_public_folders(&folder)?;
+        let mut copying = Copying::new(&home, workspace.as_ref(), &folder, options.take, events)?;
+        copying.all(&entries)?;
+        copying.finish()
+    };
+    let roles = entries.keys();
+    let running = Running::asked(options.force);
+    let ((changed, conflicts), restored) =
+        suspend(&home, roles, running, interrupts, events, || {}, work).await?;
+    Ok(Outcome {
+        folder,
+        changed,
+        conflicts,
+        restored,
+    })
+}
+
+/// A snapshot under way.
+struct Copying<'a> {
+    home: &'a Home,
+    folder: PathBuf,
+    take: Option<Side>,
+    events: &'a Events,
+    ledger: Ledger,
+    taken: Taken,
+    /// Whether it is this folder that the home is deployed from.
+    is_deployed: bool,
+    changed: Vec<String>,
+    conflicts: usize,
+}
+
+impl<'a> Copying<'a> {
+    fn new(
+        home: &'a Home,
+        workspace: Option<&Workspace>,
+        folder: &Path,
+        take: Option<Side>,
+        events: &'a Events,
+    ) -> Result<Self, Error> {
+        let ledger = home.ledger()?;
+        let folder = files::resolve(folder)?;
+        let from = ledger.snapshot.clone();
+        let from = from.or_else(|| workspace.and_then(Workspace::snapshot));
+        let from = from.and_then(|from| files::resolve(&from).ok());
+        Ok(Self {
+            home,
+            take,
+            events,
+            taken: ledger.taken.get(&folder).cloned().unwrap_or_default(),
+            is_deployed: from.is_some_and(|from| from == folder),
+            ledger,
+            folder,
+            changed: Vec::new(),
+            conflicts: 0,
+        })
+    }
+
+    fn all(&mut self, entries: &BTreeMap<RoleName, Entry>) -> Result<(), Error> {
+        let used: BTreeSet<&ExecutableName> =
+            entries.values().map(|entry| &entry.executable).collect();
+        for role in entries.keys() {
+            self.file("settings-by-role", Area::Settings, role)?;
+            self.file("input-by-role", Area::Input, role)?;
+        }
+        for name in used {
+            let to = format!("resource-by-executable/{name}");
+            self.tree(&format!("resource/{name}"), &to, &self.home.resource(name))?;
+        }
+        for role in entries.keys() {
+            let from = self.home.folder(Area::Model, role);
+            self.tree(
+                &format!("model/{role}"),
+                &format!("model-by-role/{role}"),
+                &from,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn tree(&mut self, name: &str, to: &str, from: &Path) -> Result<(), Error> {
+        let failed = |error| Error::Snapshot {
+            what: to.to_owned(),
+            source: error,
+        };
+        let target = self.folder.join(to);
+        // A folder of every role and executable, also where it is empty.
+        files::make_public_folders(&target)?;
+        let deployed = self.ledger.materials.get(name).map(|m| &m.deployed);
+        let base = match deployed.filter(|_| self.is_deployed) {
+            Some(deployed) => deployed.clone(),
+            None => self.taken.materials.get(name).cloned().unwrap_or_default(),
+        };
+        let source = scan(from, None).map_err(|error| failed(error.into()))?;
+        let there = scan_against(&target, None, &[&source.manifest, &base])
+            .map_err(|error| failed(error.into()))?;
+        for (path, why) in source.manifest.refused() {
+            let path = path.under(from);
+            let why = why.to_string();
+            self.events.emit(Kind::Passed { path, why });
+        }
+        let take = self.take.map(|take| match take {
+            Side::Home => Take::Snapshot,
+            Side::Snapshot => Take::Home,
+        });
+        let plan = plan(&source.manifest, &there.manifest, &base, take);
+        for conflict in &plan.conflicts {
+            self.conflict(conflict.path.under(&target));
+        }
+        let kept = self.home.kept().join("snapshot").join(to);
+        let roots = Roots {
+            source: from,
+            target: &target,
+            kept: &kept,
+        };
+        apply(&plan, roots).map_err(|error| failed(error.into()))?;
+        if !plan.is_empty() {
+            self.changed.push(to.to_owned());
+        }
+        self.agree(name, next_last(&source.manifest, &base, &plan));
+        Ok(())
+    }
+
+    /// What both sides hold from now on: what either changes is seen.
+    fn agree(&mut self, name: &str, agreed: Manifest) {
+        if self.is_deployed {
+            let material = self.ledger.materials.entry(name.to_owned()).or_default();
+            material.deployed = agreed;
+        } else {
+            self.taken.materials.insert(name.to_owned(), agreed);
+        }
+    }
+
+    /// One file of what a role is told.
+    fn file(&mut self, kind: &str, area: Area, role: &RoleName) -> Result<(), Error> {
+        files::make_public_folders(&self.folder.join(kind))?;
+        let Some(told) = read_json::<Envelope<Value>>(&self.home.file(area, role))? else {
+            return Ok(());
+        };
+        let name = format!("{kind}/{role}.json");
+        let path = self.folder.join(&name);
+        let there = files::read_if_there(&path)?;
+        let is_known = there.as_ref().is_none_or(|bytes| {
+            // What was edited since the last snapshot is somebody's.
+            self.taken.files.get(&name) == Some(&Hash::of(bytes))
+        });
+        if let Some(bytes) = &there {
+            let says = serde_json::from_slice::<Envelope<Value>>(bytes);
+            if says.is_ok_and(|says| holds(&told.value, &says.value)) {
+                self.taken.files.insert(name, Hash::of(bytes));
+                return Ok(());
+            }
+        }
+        match self.take {
+            _ if is_known => {}
+            Some(Side::Home) => {
+                let kept = self.home.kept().join("snapshot").join(&name);
+                files::make_private_folders(kept.parent().unwrap_or(&kept))?;
+                files::replace(&kept, &there.unwrap_or_default(), 0o600)?;
+            }
+            Some(Side::Snapshot) => return Ok(()),
+            None => {
+                self.conflict(path);
+                return Ok(());
+            }
+        }
+        write_json(&path, &Envelope::of(&told.value))?;
+        let hash = Hash::of(&files::read(&path)?);
+        self.taken.files.insert(name.clone(), hash);
+        self.changed.push(name);
+        Ok(())
+    }
+
+    fn conflict(&mut self, path: PathBuf) {
+        self.conflicts += 1;
+        let why = "changed in the snapshot and in the home".to_owned();
+        self.events.emit(Kind::Conflict { path, why });
+    }
+
+    fn finish(mut self) -> Result<(Vec<String>, usize), Error> {
+        let known = self.home.ledger()?;
+        self.ledger.taken.insert(self.folder, self.taken);
+        if self.ledger != known {
+            self.home.set_ledger(&self.ledger)?;
+        }
+        Ok((self.changed, self.conflicts))
+    }
+}
+
+/// Whether a role that is told `all` is told what a file says: some settings
+/// may be left out there.
+fn holds(all: &Value, said: &Value) -> bool {
+    match (all, said) {
+        (Value::Object(all), Value::Object(said)) => said
+            .iter()
+            .all(|(name, value)| all.get(name) == Some(value)),
+        _ => all == said,
+    }
+}

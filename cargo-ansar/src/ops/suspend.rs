@@ -1,0 +1,233 @@
+//! Work on a home for which running roles are stopped, and after which they
+//! run again.
+
+use std::collections::BTreeSet;
+
+use super::Error;
+use super::background::bring_up;
+use super::engines::{self, Engines, Next, Told};
+use crate::event::{Events, Kind};
+use crate::home::{Home, HomeError};
+use crate::host::interrupts::{Interrupt, Interrupts};
+use crate::model::ending::Success;
+use crate::model::name::RoleName;
+use crate::protocol::Host;
+use crate::supervise::group::READY_LIMIT;
+
+/// What becomes of running roles that are in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    /// They are named, and nothing is done.
+    Refuse,
+    /// Those in the background are stopped and started again; where one runs
+    /// in a command in the foreground, it is named, and nothing is done.
+    Restore,
+    /// Those in the background are stopped and started again, and those in a
+    /// command in the foreground are stopped.
+    Stop,
+}
+
+impl Running {
+    /// For commands that are about to run what they affect.
+    pub fn implied(force: bool) -> Self {
+        if force { Self::Stop } else { Self::Restore }
+    }
+
+    /// For commands that are about the home alone.
+    pub fn asked(force: bool) -> Self {
+        if force { Self::Stop } else { Self::Refuse }
+    }
+}
+
+/// What became of the roles that were stopped.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Those that are ready again, or have done what they are for.
+    pub ready: Vec<RoleName>,
+    /// Those that were started again and did not become ready.
+    pub broken: Vec<RoleName>,
+}
+
+/// Does `work` while `roles` do not run. `announce` is called once it is known
+/// that it will be done.
+///
+/// What was stopped is started again whatever happens in between, also where
+/// this command is told to end; told twice, it ends at once. What a killed
+/// command left stopped is started again, too.
+pub(super) async fn suspend<'r, T>(
+    home: &Home,
+    roles: impl ExactSizeIterator<Item = &'r RoleName>,
+    running: Running,
+    interrupts: &mut Interrupts,
+    events: &Events,
+    announce: impl FnOnce(),
+    work: impl FnOnce(&InTheWay) -> Result<T, Error>,
+) -> Result<(T, Restored), Error> {
+    let mut down = home.stopped()?;
+    let engines = if roles.len() == 0 && down.is_empty() {
+        Engines::default()
+    } else {
+        engines::look(home, events).await?
+    };
+    let in_the_way = InTheWay::of(home, roles, &engines)?;
+    in_the_way.check(running)?;
+    announce();
+
+    let known = down.len();
+    down.extend(in_the_way.background.iter().cloned());
+    if down.len() > known {
+        // Whoever comes after this command was killed starts them again.
+        home.set_stopped(&down)?;
+    }
+    let mut patience = Patience {
+        interrupts,
+        interrupted: None,
+    };
+    let stopping = in_the_way.stop(home, &engines, events);
+    let worked = match (patience.wait(stopping).await?, patience.interrupted) {
+        (Err(error), _) => Err(error),
+        (Ok(()), Some(interrupt)) => Err(Error::Interrupted(interrupt)),
+        (Ok(()), None) => work(&in_the_way),
+    };
+    let mut restored = Ok(Restored::default());
+    if !down.is_empty() {
+        restored = patience.wait(restore(home, &down, events)).await?;
+    }
+    // Why it was not done says more than what became of the roles.
+    let worked = worked?;
+    match patience.interrupted {
+        Some(interrupt) => Err(Error::Interrupted(interrupt)),
+        None => Ok((worked, restored?)),
+    }
+}
+
+/// The roles in the way that run.
+#[derive(Debug)]
+pub(super) struct InTheWay {
+    /// All of them, with their processes.
+    all: Vec<(RoleName, String)>,
+    /// Those in the background, which are started again.
+    pub background: BTreeSet<RoleName>,
+}
+
+impl InTheWay {
+    fn of<'r>(
+        home: &Home,
+        roles: impl IntoIterator<Item = &'r RoleName>,
+        engines: &Engines,
+    ) -> Result<Self, Error> {
+        let all = engines::running(home, engines, roles)?;
+        let known = engines.answering.iter();
+        let known = known.filter(|running| running.engine.host == Host::Background);
+        let known: BTreeSet<&RoleName> = known
+            .flat_map(|running| running.roles.iter().map(|status| &status.role))
+            .collect();
+        let names = all.iter().map(|(role, _)| role);
+        let background = names.filter(|role| known.contains(role)).cloned().collect();
+        Ok(Self { all, background })
+    }
+
+    fn check(&self, running: Running) -> Result<(), Error> {
+        let mut in_the_way = self.all.clone();
+        match running {
+            Running::Refuse => {}
+            Running::Restore => in_the_way.retain(|(role, _)| !self.background.contains(role)),
+            Running::Stop => in_the_way.clear(),
+        }
+        if in_the_way.is_empty() {
+            Ok(())
+        } else {
+            Err(HomeError::Running(in_the_way).into())
+        }
+    }
+
+    /// Whether a role is stopped for this.
+    pub(super) fn contains(&self, role: &RoleName) -> bool {
+        self.all.iter().any(|(other, _)| other == role)
+    }
+
+    async fn stop(&self, home: &Home, engines: &Engines, events: &Events) -> Result<(), Error> {
+        if self.all.is_empty() {
+            return Ok(());
+        }
+        let roles: Vec<RoleName> = self.all.iter().map(|(role, _)| role.clone()).collect();
+        events.emit(Kind::Suspending {
+            roles: roles.clone(),
+        });
+        engines::stop(home, engines, &roles, events).await?;
+        Ok(())
+    }
+}
+
+/// Waits for what must be waited for, though this command is told to end; told
+/// twice, it does.
+struct Patience<'i> {
+    interrupts: &'i mut Interrupts,
+    interrupted: Option<Interrupt>,
+}
+
+impl Patience<'_> {
+    async fn wait<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Error> {
+        let mut what = std::pin::pin!(what);
+        loop {
+            tokio::select! {
+                what = &mut what => return Ok(what),
+                interrupt = self.interrupts.next() => {
+                    if self.interrupted.is_some() || interrupt == Interrupt::Orphaned {
+                        return Err(Error::Interrupted(interrupt));
+                    }
+                    self.interrupted = Some(interrupt);
+                }
+            }
+        }
+    }
+}
+
+/// Starts again what was stopped, as far as it is there and does not run.
+async fn restore(
+    home: &Home,
+    down: &BTreeSet<RoleName>,
+    events: &Events,
+) -> Result<Restored, Error> {
+    let engines = engines::look(home, events).await?;
+    let running = engines::running(home, &engines, down)?;
+    let mut roles = Vec::new();
+    for role in down {
+        let runs = running.iter().any(|(other, _)| other == role);
+        if !runs && home.entry(role)?.is_some() {
+            roles.push(role.clone());
+        }
+    }
+    let mut broken = BTreeSet::new();
+    bring_up(home, &roles, READY_LIMIT, events, |told| {
+        if let Told::Happened(kind) = told {
+            match &kind {
+                Kind::Ready { role } => {
+                    broken.remove(role);
+                }
+                Kind::Ended { role, ending } if ending.success() == Success::No => {
+                    broken.insert(role.clone());
+                }
+                _ => {}
+            }
+            events.emit(kind);
+        }
+        Next::Listen
+    })
+    .await?;
+    home.set_stopped(&BTreeSet::new())?;
+    roles.retain(|role| !broken.contains(role));
+    let restored = Restored {
+        ready: roles,
+        broken: broken.into_iter().collect(),
+    };
+    if !restored.ready.is_empty() {
+        let roles = restored.ready.clone();
+        events.emit(Kind::Restored { roles });
+    }
+    if !restored.broken.is_empty() {
+        let roles = restored.broken.clone();
+        events.emit(Kind::Unrestored { roles });
+    }
+    Ok(restored)
+}
