@@ -5,6 +5,7 @@
 
 pub mod background;
 pub mod human;
+mod json;
 pub mod listing;
 mod palette;
 pub mod printer;
