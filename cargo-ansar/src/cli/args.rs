@@ -25,7 +25,7 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::Series;
 use crate::ops::build;
 use crate::ops::locate::Places;
-use crate::report::shell::{Color, Verbosity};
+use crate::report::shell::{Color, Form, Verbosity};
 
 /// Build, deploy, run and test a Rust application that is several processes
 #[derive(Debug, Parser)]
@@ -43,6 +43,15 @@ pub struct Cargo {
 }
 
 impl Cargo {
+    /// In which form data is printed. What a command of the user's prints is
+    /// its own.
+    pub(super) fn form(&self) -> Form {
+        match &self.command {
+            Command::With(_) => Form::Human,
+            _ => self.general.form(),
+        }
+    }
+
     /// A hint for what stands in a home other than the usual one: what it says
     /// to type names that home, too.
     pub(super) fn for_its_home(&self, hint: &str, folder: &Path) -> String {
@@ -97,6 +106,15 @@ pub struct General {
         hide_possible_values = true
     )]
     pub(super) color: When,
+    /// The form of what is printed on stdout: human, json
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        default_value = "human",
+        hide_possible_values = true
+    )]
+    format: Format,
     /// Tell only warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -122,6 +140,13 @@ impl General {
         }
     }
 
+    pub(super) fn form(&self) -> Form {
+        match self.format {
+            Format::Human => Form::Human,
+            Format::Json => Form::Json,
+        }
+    }
+
     pub(super) fn level(&self) -> Level {
         self.debug_level.unwrap_or(Level::None)
     }
@@ -131,6 +156,15 @@ impl General {
         path.flat_map(|path| ["--manifest-path".into(), path.into()])
             .collect()
     }
+}
+
+/// The forms of what is printed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// For a person.
+    Human,
+    /// For a program.
+    Json,
 }
 
 /// When colour is used.

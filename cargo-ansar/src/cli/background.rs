@@ -12,6 +12,7 @@ use crate::event::Until;
 use crate::host::guardian::Ground;
 use crate::ops::{self, Error};
 use crate::report::background;
+use crate::report::shell::Form;
 use crate::supervise::group::READY_LIMIT;
 
 /// Arguments of `start` and `restart`.
@@ -48,14 +49,6 @@ pub struct StatusArgs {
     /// How long to wait at most, as in `30s` [default: as long as it takes]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "wait")]
     timeout: Option<Duration>,
-    /// In which form: human, json
-    #[arg(
-        long,
-        value_name = "FORM",
-        default_value = "human",
-        hide_possible_values = true
-    )]
-    format: Form,
 }
 
 /// Arguments of the engine in a process of its own.
@@ -83,15 +76,6 @@ enum Wait {
     Ready,
     /// They are gone.
     Stopped,
-}
-
-/// The forms of what is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Form {
-    /// For a person.
-    Human,
-    /// For a program: one JSON object per line.
-    Json,
 }
 
 impl Session<'_> {
@@ -136,7 +120,7 @@ impl Session<'_> {
         let options = ops::status::Options {
             places: self.places.clone(),
             search: args.search.search()?,
-            long: args.long_listing || args.format == Form::Json,
+            long: args.long_listing || self.general.form() == Form::Json,
             wait: args.wait.map(|wait| match wait {
                 Wait::Ready => Until::Ready,
                 Wait::Stopped => Until::Stopped,
@@ -145,11 +129,11 @@ impl Session<'_> {
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
         let status = ops::status::status(&options, &mut interrupts, &events).await?;
-        let (long, form) = (args.long_listing, args.format);
-        self.printer.show(move |shell| match (form, long) {
-            (Form::Json, _) => background::status_as_json(shell, &status),
+        let long = args.long_listing;
+        self.printer.show(move |shell| match (shell.form(), long) {
             (Form::Human, true) => background::status_in_full(shell, &status),
             (Form::Human, false) => background::status(shell, &status),
+            _ => background::status_as_json(shell, &status),
         });
         Ok(Exit::Success)
     }

@@ -7,7 +7,6 @@ use clap::{Args, ValueEnum};
 
 use super::Session;
 use super::args::BuildArgs;
-use super::background::Form;
 use super::exit::Exit;
 use crate::delta::plan::Take;
 use crate::model::name::RoleName;
@@ -16,6 +15,7 @@ use crate::ops::snapshot::{self, Side};
 use crate::ops::suspend::Restored;
 use crate::ops::{self, Error};
 use crate::report::materials;
+use crate::report::shell::Form;
 
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
@@ -41,14 +41,6 @@ pub struct DeployArgs {
     /// Print what would be done and why, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// In which form the plan is printed: human, json
-    #[arg(
-        long,
-        value_name = "FORM",
-        default_value = "human",
-        hide_possible_values = true
-    )]
-    format: Form,
     #[command(flatten)]
     build: BuildArgs,
 }
@@ -91,17 +83,16 @@ impl Session<'_> {
                 TakeSide::Home => Take::Home,
             }),
             dry_run: args.dry_run,
-            lines: args.format == Form::Json,
+            lines: self.general.form() == Form::Json,
             force: self.force,
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
         let outcome = deploy::deploy(&options, &mut interrupts, &events).await?;
         let done = outcome.done.as_ref();
         let exit = done.map_or(Exit::Success, |done| exit(&done.restored));
-        let form = args.format;
-        self.printer.show(move |shell| match form {
-            Form::Human => materials::deployed(shell, &outcome),
+        self.printer.show(move |shell| match shell.form() {
             Form::Json => materials::deployed_as_json(shell, &outcome),
+            Form::Human | Form::Messages => materials::deployed(shell, &outcome),
         });
         Ok(exit)
     }

@@ -29,14 +29,17 @@ use tokio::task::LocalSet;
 
 use self::args::{AddArgs, Cargo, Command, RunArgs, TestArgs, WithArgs};
 use self::exit::Exit;
-use crate::host::environment;
+use crate::event::Kind;
 use crate::host::guardian::{self, Guardian, Side};
 use crate::host::interrupts::Interrupts;
+use crate::host::{clock, environment};
+use crate::ops::conclude::conclusion;
 use crate::ops::encoding::Part;
 use crate::ops::test::When;
 use crate::ops::{self, Error};
 use crate::report::human;
 use crate::report::printer::Printer;
+use crate::report::shell::Form;
 use crate::supervise::rescue;
 
 /// Does what the command line says; the whole of `main`.
@@ -155,7 +158,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let printer = Printer::start(parsed.general.verbosity())?;
+    let printer = Printer::start(parsed.general.verbosity(), parsed.form())?;
     let session = Session {
         places: parsed.general.places(folder.clone()),
         force: parsed.general.force,
@@ -349,8 +352,10 @@ impl Session<'_> {
             main_role: args.main_role.clone(),
             shown: self.general.level(),
         };
-        let outcome =
-            ops::run::run(&options, &mut self.interrupts()?, &self.printer.events()).await?;
+        let begun = clock::instant();
+        let events = self.printer.events();
+        let outcome = ops::run::run(&options, &mut self.interrupts()?, &events).await?;
+        let elapsed = clock::instant() - begun;
         let exit = match (&outcome.verdict, outcome.interrupted) {
             (_, Some(interrupt)) => Exit::Interrupted(interrupt),
             (Some(verdict), None) if !verdict.passed() => Exit::TestsFailed,
@@ -359,14 +364,28 @@ impl Session<'_> {
                 exit => exit,
             },
         };
+        let message = match (&outcome.analysis, &outcome.verdict) {
+            (Some(analysis), _) => Some(analysis.result.clone()),
+            (None, None) => Some(encode(&outcome.run)),
+            (None, Some(_)) => None,
+        };
+        if self.general.form() == Form::Json {
+            if let Some(message) = message {
+                events.emit(Kind::Result { message });
+            }
+            if let Some(verdict) = outcome.verdict {
+                let interrupted = outcome.interrupted.is_some();
+                let run = conclusion("run", verdict, exit.code(), interrupted, elapsed);
+                events.emit(Kind::Verdict(Box::new(run)));
+            }
+            return Ok(exit);
+        }
         self.printer.show(move |shell| {
             if let Some(verdict) = &outcome.verdict {
                 human::verdict(shell, verdict);
             }
-            match (&outcome.analysis, &outcome.verdict) {
-                (Some(analysis), _) => human::message(shell, &analysis.result),
-                (None, None) => human::message(shell, &encode(&outcome.run)),
-                (None, Some(_)) => {}
+            if let Some(message) = &message {
+                human::message(shell, message);
             }
         });
         Ok(exit)

@@ -165,8 +165,7 @@ impl Session<'_> {
             Name::Resource => folder::Part::Resource,
         };
         let path = folder::folder(&self.places, part, &args.role)?;
-        self.printer
-            .show(move |shell| shell.data(&path.display().to_string()));
+        self.printer.show(move |shell| query::folder(shell, &path));
         Ok(Exit::Success)
     }
 

@@ -1,10 +1,13 @@
 //! The last step of a run: what came of it is told, and kept in the home for
 //! later questions.
 
+use std::time::Duration;
+
 use super::full;
 use super::test::Ran;
 use crate::event::{Events, Kind};
 use crate::model::conclusion::Conclusion;
+use crate::suite::verdict::Verdict;
 
 /// What came of a run of `command`, which ends with the code `exit`: the last
 /// event of its stream, and of its record. A record that cannot be kept costs
@@ -20,18 +23,9 @@ pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> Conclusio
         recorder,
         ..
     } = ran;
-    let mut run = Conclusion {
-        command: command.to_owned(),
-        exit,
-        interrupted: interrupted.is_some(),
-        elapsed: elapsed.as_secs_f64(),
-        passed: verdict.suite.passed,
-        failed: verdict.suite.failed,
-        roles: verdict.roles,
-        failures: verdict.failures,
-        excerpts,
-        result: analysis.map(|analysis| analysis.result),
-    };
+    let mut run = conclusion(command, verdict, exit, interrupted.is_some(), elapsed);
+    run.excerpts = excerpts;
+    run.result = analysis.map(|analysis| analysis.result);
     for row in &mut run.roles {
         row.elapsed = recorder.elapsed(&row.role).map(|span| span.as_secs_f64());
     }
@@ -42,4 +36,26 @@ pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> Conclusio
         events.emit(Kind::Unkept { why });
     }
     run
+}
+
+/// What came of a run, of which nothing but its verdict is known.
+pub fn conclusion(
+    command: &str,
+    verdict: Verdict,
+    exit: u8,
+    interrupted: bool,
+    elapsed: Duration,
+) -> Conclusion {
+    Conclusion {
+        command: command.to_owned(),
+        exit,
+        interrupted,
+        elapsed: elapsed.as_secs_f64(),
+        passed: verdict.suite.passed,
+        failed: verdict.suite.failed,
+        roles: verdict.roles,
+        failures: verdict.failures,
+        excerpts: Vec::new(),
+        result: None,
+    }
 }

@@ -50,6 +50,8 @@ pub enum From {
 /// The lines that were asked for, as far as they are there.
 #[derive(Debug)]
 pub struct Lines {
+    /// In the order of the folders.
+    roles: Vec<RoleName>,
     folders: Vec<PathBuf>,
     range: Range,
     filter: Filter,
@@ -57,6 +59,9 @@ pub struct Lines {
     /// The zone in which times are shown; none for UTC.
     pub zone: Option<TimeZone>,
 }
+
+/// A record: whose it is, its head, and its lines as they are stored.
+pub type Next<'a, W> = Option<(W, Head, &'a [u8])>;
 
 #[derive(Debug, Clone)]
 struct Filter {
@@ -111,6 +116,7 @@ pub fn log(options: &Options) -> Result<Lines, Error> {
     };
     Ok(Lines {
         merged: Merged::open(&folders, range)?,
+        roles: options.roles.clone(),
         folders,
         range,
         filter,
@@ -136,6 +142,19 @@ impl Lines {
     /// there is no more yet.
     pub fn next_record(&mut self) -> Result<Option<(Head, &[u8])>, FilesError> {
         self.merged.next(&self.filter)
+    }
+
+    /// The next record as [`Lines::next_record`] has it, and its role.
+    pub fn next_of_role(&mut self) -> Result<Next<'_, &RoleName>, FilesError> {
+        let Self {
+            merged,
+            roles,
+            filter,
+            ..
+        } = self;
+        Ok(merged
+            .next_of(filter)?
+            .map(|(at, head, text)| (&roles[at], head, text)))
     }
 
     /// How many lines were passed over, since a crash tore them.
@@ -194,6 +213,12 @@ impl Merged {
     }
 
     fn next(&mut self, filter: &Filter) -> Result<Option<(Head, &[u8])>, FilesError> {
+        let next = self.next_of(filter)?;
+        Ok(next.map(|(_, head, text)| (head, text)))
+    }
+
+    /// The next record, and whose it is.
+    fn next_of(&mut self, filter: &Filter) -> Result<Next<'_, usize>, FilesError> {
         if let Some(last) = self.last.take() {
             self.readers[last].reader.advance();
         }
@@ -245,7 +270,7 @@ impl Merged {
                 self.left = self.left.map(|left| left - 1);
             }
             self.last = Some(at);
-            return Ok(Some((head, self.readers[at].reader.text())));
+            return Ok(Some((at, head, self.readers[at].reader.text())));
         }
     }
 }

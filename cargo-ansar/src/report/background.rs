@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::human::roles;
+use super::json;
 use super::shell::Shell;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::ops::start::Outcome;
@@ -138,7 +139,6 @@ pub fn short(span: Duration) -> String {
 /// A role that runs, for programs.
 #[derive(Serialize)]
 struct Line<'a> {
-    version: u32,
     role: &'a RoleName,
     executable: Option<&'a ExecutableName>,
     pid: Option<u32>,
@@ -160,7 +160,6 @@ struct Line<'a> {
 pub fn status_as_json(shell: &mut Shell, status: &[Status]) {
     for role in status {
         let line = Line {
-            version: 1,
             role: &role.role,
             executable: role.executable.as_ref(),
             pid: role.pid,
@@ -174,8 +173,7 @@ pub fn status_as_json(shell: &mut Shell, status: &[Status]) {
             cpu: role.usage.map(|usage| usage.cpu.as_secs_f64()),
             memory: role.usage.map(|usage| usage.memory),
         };
-        // Plain data, which always can be encoded.
-        shell.data(&serde_json::to_string(&line).unwrap_or_default());
+        json::item(shell, line);
     }
 }
 

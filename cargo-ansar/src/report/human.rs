@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use ansar_runtime::contract::line::Line;
 use ansar_runtime::contract::message::{Envelope, Typed};
+use serde::Serialize;
 
-use super::shell::{Shell, Verbosity};
+use super::json;
+use super::shell::{Form, Shell, Verbosity};
 use crate::event::{Event, Kind, StopReason, Until};
 use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Standing, Which};
 use crate::model::ending::{Cause, Ending, Span, Success};
@@ -220,7 +222,8 @@ fn ended(shell: &mut Shell, role: &RoleName, ending: &Ending) {
 /// then what may tell why, and the summary.
 pub fn tested(shell: &mut Shell, run: &Conclusion) {
     found(shell, &run.roles, &run.failures);
-    if let Some(result) = &run.result {
+    // To programs, the verdict has told it.
+    if let (Some(result), Form::Human) = (&run.result, shell.form()) {
         message(shell, result);
         shell.flush();
     }
@@ -265,16 +268,18 @@ pub fn verdict(shell: &mut Shell, verdict: &Verdict) {
 }
 
 fn found(shell: &mut Shell, roles: &[Row], failures: &[Failure]) {
-    for row in roles {
-        shell.data(&format!(
-            "role \"{}\" (pass/fail): {}/{}",
-            row.role, row.passed, row.failed
-        ));
+    if shell.form() == Form::Human {
+        for row in roles {
+            shell.data(&format!(
+                "role \"{}\" (pass/fail): {}/{}",
+                row.role, row.passed, row.failed
+            ));
+        }
+        for failure in failures {
+            shell.data(&failure.navigation());
+        }
+        shell.flush();
     }
-    for failure in failures {
-        shell.data(&failure.navigation());
-    }
-    shell.flush();
     for failure in failures {
         let mut details = failure.details().peekable();
         if details.peek().is_some() {
@@ -352,6 +357,9 @@ fn summary(run: &Conclusion) -> String {
 
 /// Shows a message as data.
 pub fn message(shell: &mut Shell, message: &Typed) {
+    if shell.form() != Form::Human {
+        return json::item(shell, Envelope::of(message));
+    }
     // A message of JSON values always has a text.
     let text = serde_json::to_string_pretty(&Envelope::of(message)).unwrap_or_default();
     shell.data(&text);
@@ -359,8 +367,16 @@ pub fn message(shell: &mut Shell, message: &Typed) {
 
 /// Shows names as data, a line each.
 pub fn names(shell: &mut Shell, names: &[RoleName]) {
-    for name in names {
-        shell.data(name.as_str());
+    #[derive(Serialize)]
+    struct Line<'a> {
+        role: &'a RoleName,
+    }
+
+    for role in names {
+        match shell.form() {
+            Form::Human => shell.data(role.as_str()),
+            _ => json::item(shell, Line { role }),
+        }
     }
 }
 

@@ -1,15 +1,21 @@
 //! What a home holds, as a person reads it.
 
 use ansar_runtime::contract::message::Envelope;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::human::{count, roles};
-use super::shell::Shell;
+use super::json;
+use super::shell::{Form, Shell};
+use crate::model::name::ExecutableName;
 use crate::ops::delete;
 use crate::ops::list::{Disk, Listed, Listing};
 
 /// Shows roles as data: a name a line, or a table with its sums.
 pub fn listed(shell: &mut Shell, listing: &Listing) {
+    if shell.form() != Form::Human {
+        return listed_as_json(shell, listing);
+    }
     if listing.roles.is_empty() {
         shell.status(
             "Listed",
@@ -37,6 +43,30 @@ pub fn listed(shell: &mut Shell, listing: &Listing) {
     }
 }
 
+/// A role that is listed, for programs.
+#[derive(Serialize)]
+struct Line<'a> {
+    role: &'a str,
+    executable: Option<&'a ExecutableName>,
+    retired: bool,
+    /// How many it has on disk, where asked for.
+    files: Option<usize>,
+    bytes: Option<u64>,
+}
+
+fn listed_as_json(shell: &mut Shell, listing: &Listing) {
+    for listed in &listing.roles {
+        let line = Line {
+            role: &listed.role,
+            executable: listed.executable.as_ref(),
+            retired: listed.retired,
+            files: listed.disk.map(|disk| disk.files),
+            bytes: listed.disk.map(|disk| disk.bytes),
+        };
+        json::item(shell, line);
+    }
+}
+
 fn row(listed: &Listed) -> (&str, String, Option<Disk>, &str) {
     let executable = listed.executable.as_ref();
     let executable = executable.map_or_else(|| "-".to_owned(), ToString::to_string);
@@ -46,6 +76,9 @@ fn row(listed: &Listed) -> (&str, String, Option<Disk>, &str) {
 
 /// Shows an encoding as data, as a file could hold it.
 pub fn encoding(shell: &mut Shell, value: &Value) {
+    if shell.form() != Form::Human {
+        return json::item(shell, Envelope::of(value));
+    }
     // JSON values always have a text.
     let text = serde_json::to_string_pretty(&Envelope::of(value)).unwrap_or_default();
     shell.data(&text);

@@ -5,6 +5,7 @@
 
 pub mod background;
 pub mod human;
+mod json;
 pub mod listing;
 pub mod materials;
 mod palette;

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::human;
-use super::shell::{Shell, Verbosity};
-use crate::event::{Event, Events, Kind};
+use super::shell::{Form, Shell, Verbosity};
+use crate::event::{Event, Events, Kind, json};
 use crate::host::clock;
 
 /// How many log lines may wait to be shown.
@@ -22,6 +22,7 @@ const MOST_WAITING: usize = 10_000;
 #[derive(Debug)]
 pub struct Printer {
     verbosity: Verbosity,
+    form: Form,
     queue: Sender<Item>,
     printed: Receiver<io::Result<()>>,
 }
@@ -34,26 +35,27 @@ enum Item {
 
 impl Printer {
     /// Starts the thread that prints.
-    pub fn start(verbosity: Verbosity) -> io::Result<Self> {
+    pub fn start(verbosity: Verbosity, form: Form) -> io::Result<Self> {
         let (queue, items) = mpsc::channel();
-        let (tell, printed) = mpsc::channel();
+        let (report, printed) = mpsc::channel();
         let print = move || {
-            let mut shell = Shell::new(verbosity);
+            let mut shell = Shell::new(verbosity, form);
             for item in items {
                 match item {
-                    Item::Event(event) => human::event(&mut shell, &event),
+                    Item::Event(event) => tell(&mut shell, &event, verbosity),
                     Item::Show(show) => show(&mut shell),
                     Item::Finish => break,
                 }
             }
             // Nobody waits any more where the command has ended meanwhile.
-            let _ = tell.send(shell.finish());
+            let _ = report.send(shell.finish());
         };
         std::thread::Builder::new()
             .name("printer".to_owned())
             .spawn(print)?;
         Ok(Self {
             verbosity,
+            form,
             queue,
             printed,
         })
@@ -63,10 +65,10 @@ impl Printer {
     pub fn events(&self) -> Events {
         let queue = Mutex::new(self.queue.clone());
         let gauge = Arc::new(Gauge::default());
-        let verbosity = self.verbosity;
+        let (verbosity, form) = (self.verbosity, self.form);
         Events::stamped(clock::now, move |event| {
             // What is not told need not wake the thread that tells.
-            if !human::is_told(&event.kind, verbosity) {
+            if form != Form::Json && !human::is_told(&event.kind, verbosity) {
                 return;
             }
             let waiting = match &event.kind {
@@ -88,7 +90,7 @@ impl Printer {
                     if dropped > 0 {
                         shell.warn(&format!("{dropped} log lines are not shown"));
                     }
-                    human::event(shell, &event);
+                    tell(shell, &event, verbosity);
                 }))),
             };
         })
@@ -130,6 +132,17 @@ impl Printer {
                 Err(io::Error::other("the printing thread panicked"))
             }
         }
+    }
+}
+
+/// Tells what happened, to programs and to people.
+fn tell(shell: &mut Shell, event: &Event, verbosity: Verbosity) {
+    if shell.form() == Form::Json {
+        shell.data(&json::line(event));
+        shell.flush();
+    }
+    if human::is_told(&event.kind, verbosity) {
+        human::event(shell, event);
     }
 }
 

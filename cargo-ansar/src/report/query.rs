@@ -1,22 +1,32 @@
 //! What was, as a person reads it: the history of a role, and its log.
 
-use ansar_runtime::contract::line::STAMP_FORMAT;
+use std::path::Path;
+
+use ansar_runtime::contract::line::{STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
-use super::shell::Shell;
+use super::json;
+use super::shell::{Form, Shell};
+use crate::event::json::VERSION;
 use crate::home::history::{End, How, Run};
 use crate::home::log::head::{Head, Stamp};
 use crate::host::files::Error as FilesError;
 use crate::host::signal;
 use crate::model::lapse::Lapse;
+use crate::model::name::{ExecutableName, RoleName};
 use crate::ops::history::{Outcome, State};
 use crate::ops::log::Lines;
 
 /// Shows the runs of a role as data: `[0] 7h30m ago ... 1m5.4s (Aborted)`.
 pub fn history(shell: &mut Shell, outcome: &Outcome, long: bool) {
     for (index, (run, state)) in outcome.runs.iter().enumerate() {
+        if shell.form() != Form::Human {
+            json::item(shell, run_line(index, run, *state));
+            continue;
+        }
         let line = if long {
             long_line(run, *state)
         } else {
@@ -30,6 +40,54 @@ pub fn history(shell: &mut Shell, outcome: &Outcome, long: bool) {
         shell.warn(&format!(
             "{skipped} records of the history could not be read"
         ));
+    }
+}
+
+/// A run of a role, for programs.
+#[derive(Serialize)]
+struct RunLine<'a> {
+    index: usize,
+    state: &'static str,
+    started: Timestamp,
+    pid: u32,
+    executable: &'a ExecutableName,
+    ended: Option<Timestamp>,
+    cause: Option<How>,
+    attempts: Option<u32>,
+    /// The name of its result's type.
+    returned: Option<&'a str>,
+}
+
+fn run_line(index: usize, run: &Run, state: State) -> RunLine<'_> {
+    let end = run.end.as_ref();
+    RunLine {
+        index,
+        state: match state {
+            State::Running => "running",
+            State::Ended => "ended",
+            State::Lost => "lost",
+        },
+        started: run.start.at,
+        pid: run.start.pid,
+        executable: &run.start.executable,
+        ended: end.map(|end| end.at),
+        cause: end.map(|end| end.cause),
+        attempts: end.and_then(|end| end.attempts),
+        returned: end.map(|end| end.name.as_str()),
+    }
+}
+
+/// Shows where something is, as data.
+pub fn folder(shell: &mut Shell, path: &Path) {
+    #[derive(Serialize)]
+    struct Line {
+        path: String,
+    }
+
+    let path = path.display().to_string();
+    match shell.form() {
+        Form::Human => shell.data(&path),
+        _ => json::item(shell, Line { path }),
     }
 }
 
@@ -124,6 +182,9 @@ impl Printing {
 
     /// Prints what is there. Says whether somebody reads it.
     pub fn print(&mut self, shell: &mut Shell) -> Result<bool, FilesError> {
+        if shell.form() != Form::Human {
+            return self.print_as_json(shell);
+        }
         let with_pid = match self.with_pid {
             Some(with_pid) => with_pid,
             None => self.lines.are_of_several()?,
@@ -146,6 +207,42 @@ impl Printing {
         }
         self.with_pid = Some(with_pid);
         is_read = is_read && shell.bytes(&piece);
+        self.warn_of_torn(shell);
+        Ok(is_read)
+    }
+
+    /// Prints what is there, a record per line.
+    fn print_as_json(&mut self, shell: &mut Shell) -> Result<bool, FilesError> {
+        let mut piece = Vec::new();
+        let mut is_read = true;
+        while let Some((role, head, text)) = self.lines.next_of_role()? {
+            let stamp = String::from_utf8_lossy(head.stamp.as_bytes());
+            let text = String::from_utf8_lossy(text);
+            let line = LogLine {
+                version: VERSION,
+                role,
+                pid: head.pid,
+                at: &format!("{stamp}Z"),
+                tag: head.tag,
+                text: text.trim_end_matches('\n'),
+            };
+            // Plain data, which always can be encoded.
+            piece.extend(serde_json::to_vec(&line).unwrap_or_default());
+            piece.push(b'\n');
+            if piece.len() >= PIECE {
+                is_read = shell.bytes(&piece);
+                piece.clear();
+                if !is_read {
+                    break;
+                }
+            }
+        }
+        is_read = is_read && shell.bytes(&piece);
+        self.warn_of_torn(shell);
+        Ok(is_read)
+    }
+
+    fn warn_of_torn(&mut self, shell: &mut Shell) {
         let torn = self.lines.torn(!self.follows);
         if torn > self.torn && self.torn == 0 {
             let (lines, were) = if torn == 1 {
@@ -158,8 +255,19 @@ impl Printing {
             ));
         }
         self.torn = torn;
-        Ok(is_read)
     }
+}
+
+/// A record of a log, for programs.
+#[derive(Serialize)]
+struct LogLine<'a> {
+    version: u32,
+    role: &'a RoleName,
+    pid: u32,
+    at: &'a str,
+    tag: Tag,
+    /// The lines, as they stand in the store.
+    text: &'a str,
 }
 
 /// Puts the lines of a record to `piece`, as they are to be printed.

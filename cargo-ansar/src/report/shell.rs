@@ -18,6 +18,18 @@ pub enum Verbosity {
     Verbose,
 }
 
+/// The forms of what is printed as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// For a person.
+    #[default]
+    Human,
+    /// For a program: one JSON object per line.
+    Json,
+    /// For a program that reads the messages of Cargo.
+    Messages,
+}
+
 /// When colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
@@ -44,6 +56,7 @@ impl Color {
 /// The streams, and how much is told on them.
 pub struct Shell {
     verbosity: Verbosity,
+    form: Form,
     data: io::BufWriter<anstream::Stdout>,
     narrative: anstream::Stderr,
     palette: Palette,
@@ -56,9 +69,10 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 impl Shell {
-    pub(super) fn new(verbosity: Verbosity) -> Self {
+    pub(super) fn new(verbosity: Verbosity, form: Form) -> Self {
         Self {
             verbosity,
+            form,
             data: io::BufWriter::new(anstream::stdout()),
             narrative: anstream::stderr(),
             palette: Palette::default(),
@@ -69,6 +83,11 @@ impl Shell {
     /// Whether something of this verbosity is told.
     pub fn tells(&self, verbosity: Verbosity) -> bool {
         self.verbosity >= verbosity
+    }
+
+    /// The form of data.
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// A line of data. One that cannot be written makes the whole command

@@ -62,3 +62,56 @@ fn the_last_run_is_kept_with_what_came_of_it() {
     group.test([]).run().code(101);
     assert_eq!(record(&group).last(), Some(verdict));
 }
+
+#[test]
+fn programs_read_the_events_and_the_verdict() {
+    let (group, output) = failed_run(&["--format", "json"]);
+    let told = events(&output.stdout);
+    assert!(told.iter().all(|event| event["version"] == 1), "{told:?}");
+    let verdict = told.last().expect("there is one");
+    assert_eq!(
+        (&verdict["event"], &verdict["exit"]),
+        (&"verdict".into(), &100.into())
+    );
+    assert_eq!(told, record(&group), "one record");
+    output.stderr_has("      Failed 1 of 3 checks in 1 of 1 role, ");
+
+    let shown = |line: &[&str]| {
+        let line = line.iter().chain(&["--format", "json"]);
+        let output = group.ansar(["-q"]).args(line).run();
+        output.success();
+        events(&output.stdout)
+    };
+    let role = &shown(&["list"])[1];
+    assert_eq!(
+        (&role["role"], &role["executable"]),
+        (&"test-client".into(), &"client".into())
+    );
+    assert_eq!(shown(&["test", "--list"])[0]["role"], "test-client");
+    assert_eq!(shown(&["status"]), Vec::<Value>::new());
+    let run = &shown(&["history", "test-client"])[0];
+    assert_eq!(
+        (&run["state"], &run["cause"]),
+        (&"ended".into(), &"returned".into())
+    );
+    assert_eq!(
+        shown(&["returned", "test-client"])[0]["value"][1]["failed"],
+        1
+    );
+    assert_eq!(shown(&["settings", "server-0"])[0]["value"]["port"], 65432);
+    assert_eq!(
+        shown(&["get", "executable", "server-0"])[0]["value"],
+        "server"
+    );
+    let folder = &shown(&["folder", "logs", "server-0"])[0]["path"];
+    assert!(
+        folder.as_str().unwrap().ends_with("/logs/server-0"),
+        "{folder}"
+    );
+    let lines = shown(&["log", "server-0", "test-client"]);
+    assert!(
+        lines.iter().any(|line| line["role"] == "test-client"),
+        "{lines:?}"
+    );
+    assert!(lines.is_sorted_by_key(|line| line["at"].as_str().unwrap().to_owned()));
+}
