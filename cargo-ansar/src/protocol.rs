@@ -127,6 +127,9 @@ pub enum Host {
     Foreground,
     /// In a process of its own, which takes roles as long as it has some.
     Background,
+    /// In a process of its own, which takes roles of the command above it, and
+    /// ends with that.
+    Attached,
 }
 
 /// A role that runs.

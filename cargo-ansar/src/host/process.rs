@@ -152,6 +152,20 @@ impl Process {
     pub fn pid(&self) -> u32 {
         self.end.child.id()
     }
+
+    /// Waits until nobody holds its stdout any more, or it has ended.
+    pub async fn is_silent(&mut self) -> io::Result<()> {
+        let mut said = Vec::new();
+        self.stdout.read_to_end(&mut said).await
+    }
+
+    /// Asks it to stop, and waits until it has; for `patience` at most, and
+    /// then it is killed.
+    pub async fn stop(mut self, patience: Duration) {
+        // One that is gone has stopped.
+        let _ = signal::send_to_group(self.pid(), Signal::Interrupt);
+        let _ = tokio::time::timeout(patience, self.end.wait()).await;
+    }
 }
 
 /// A program that has the streams and the terminal of this command.

@@ -101,11 +101,12 @@ pub fn end_all(spared: impl Fn(&Stray) -> bool) -> usize {
     }
 }
 
-/// Ends everything that was adopted, but what is to outlive this process: to
-/// be called when nothing that was started here runs. How many there were.
+/// Ends everything that was adopted, but what is to outlive this process; what
+/// was started here is known, and is left alone. How many there were.
 pub fn end_left_behind() -> usize {
     let session = own_session();
-    end_all(|stray| is_daemon(stray, session))
+    let started = process::started();
+    end_all(|stray| started.contains(&stray.pid) || is_daemon(stray, session))
 }
 
 /// Whether an adopted process is to outlive this one, and no role's: one that

@@ -8,14 +8,15 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Error;
-use super::engines::{Next, ask, look};
+use super::background::{Place, bring_up};
+use super::engines::{self, Engines, Next, Told, ask, look};
 use crate::event::{Events, Until};
 use crate::home::Home;
 use crate::host::clock;
 use crate::host::interrupts::Interrupts;
 use crate::model::ending::{Ending, Success};
 use crate::model::name::RoleName;
-use crate::protocol::{Ask, Host};
+use crate::protocol::Ask;
 use crate::supervise::group::READY_LIMIT;
 
 /// Roles that run in the background, and can be used.
@@ -37,18 +38,20 @@ pub(super) async fn attend<'r>(
     let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
     let since = clock::now();
     let attending = async {
-        let there = there(home, &roles, events).await?;
-        let Some((engine, waited)) = there else {
-            return Ok(BTreeSet::new());
-        };
-        let order = Ask::Wait {
-            roles: waited.into_iter().collect(),
-            until: Until::Ready,
-        };
-        ask(home, engine, order, |_| Next::Listen).await?;
+        let engines = look(home, events).await?;
+        if engines.own().is_some() {
+            keep_up(home, &engines, &roles, events).await?;
+        }
+        for (engine, waited) in there(&look(home, events).await?, &roles) {
+            let order = Ask::Wait {
+                roles: waited.into_iter().collect(),
+                until: Until::Ready,
+            };
+            ask(home, engine, order, |_| Next::Listen).await?;
+        }
         // Whoever has ended meanwhile is not there any more.
-        let there = self::there(home, &roles, events).await?;
-        Ok(there.map(|(_, roles)| roles).unwrap_or_default())
+        let there = there(&look(home, events).await?, &roles);
+        Ok(there.into_iter().flat_map(|(_, roles)| roles).collect())
     };
     tokio::select! {
         attended = tokio::time::timeout(READY_LIMIT, attending) => match attended {
@@ -59,20 +62,38 @@ pub(super) async fn attend<'r>(
     }
 }
 
-/// The engine in the background, and those of `roles` that it runs.
-async fn there(
+/// Has those of `roles` that run nowhere started in the engine that is attached
+/// to this very command, where they stay up.
+async fn keep_up(
     home: &Home,
+    engines: &Engines,
     roles: &BTreeSet<&RoleName>,
     events: &Events,
-) -> Result<Option<(u32, BTreeSet<RoleName>)>, Error> {
-    let engines = look(home, events).await?;
-    let mut all = engines.answering.iter();
-    let Some(engine) = all.find(|running| running.engine.host == Host::Background) else {
-        return Ok(None);
-    };
-    let own = engine.roles.iter().map(|status| &status.role);
-    let own: BTreeSet<RoleName> = own.filter(|role| roles.contains(role)).cloned().collect();
-    Ok((!own.is_empty()).then_some((engine.engine.pid, own)))
+) -> Result<(), Error> {
+    let running = engines::running(home, engines, roles.iter().copied())?;
+    let running: BTreeSet<RoleName> = running.into_iter().map(|(role, _)| role).collect();
+    let idle = roles.iter().filter(|role| !running.contains(**role));
+    let idle: Vec<RoleName> = idle.map(|role| (*role).clone()).collect();
+    bring_up(home, &idle, Place::Own, READY_LIMIT, events, |told| {
+        if let Told::Happened(kind) = told {
+            events.emit(kind);
+        }
+        Next::Listen
+    })
+    .await
+}
+
+/// The engines whose roles go on meanwhile, and those of `roles` that each of
+/// them runs.
+fn there(engines: &Engines, roles: &BTreeSet<&RoleName>) -> Vec<(u32, BTreeSet<RoleName>)> {
+    let kept = engines.answering.iter().filter(|running| running.is_kept());
+    kept.map(|running| {
+        let own = running.roles.iter().map(|status| &status.role);
+        let own = own.filter(|role| roles.contains(role)).cloned();
+        (running.engine.pid, own.collect())
+    })
+    .filter(|(_, own): &(u32, BTreeSet<RoleName>)| !own.is_empty())
+    .collect()
 }
 
 impl Attended {

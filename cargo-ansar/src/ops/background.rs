@@ -12,15 +12,25 @@ use crate::host::process::Program;
 use crate::model::name::RoleName;
 use crate::protocol::{Ask, Start, Word};
 
+/// Which engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The one in the background: the one that is there, or a new one.
+    Background,
+    /// The one that is attached to this very command.
+    Own,
+}
+
 /// How often to begin anew where an engine ends at the very moment when it is
 /// asked.
 const ATTEMPTS: usize = 5;
 
-/// Has roles, which do not run, started in the background; `heard` is told what
+/// Has roles, which do not run, started in `place`; `heard` is told what
 /// happens until each of them is ready or has ended.
 pub(super) async fn bring_up(
     home: &Home,
     roles: &[RoleName],
+    place: Place,
     ready_limit: Duration,
     events: &Events,
     mut heard: impl FnMut(Told) -> Next,
@@ -38,7 +48,10 @@ pub(super) async fn bring_up(
     });
     let mut accepted = false;
     for _ in 0..ATTEMPTS {
-        let engine = background(home, events).await?;
+        let engine = match place {
+            Place::Background => background(home, events).await?,
+            Place::Own => look(home, events).await?.own().ok_or(Error::Background)?,
+        };
         let answer = ask(home, engine, order.clone(), |told| {
             accepted |= matches!(told, Told::Accepted);
             heard(told)

@@ -11,7 +11,7 @@ use crate::event::{Event, Events, Kind};
 use crate::home::Home;
 use crate::host::gone::gone;
 use crate::host::socket::Connection;
-use crate::host::{signal, strays};
+use crate::host::{process, signal, strays};
 use crate::model::name::RoleName;
 use crate::protocol::{Ask, Engine, Host, Reply, Request, RoleStatus, VERSION};
 
@@ -45,6 +45,18 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Whether it is attached to this very command.
+    fn is_own(&self) -> bool {
+        self.engine.host == Host::Attached && process::started().contains(&self.engine.guardian)
+    }
+
+    /// Whether what runs there goes on while this command works with it.
+    pub fn is_kept(&self) -> bool {
+        self.engine.host == Host::Background || self.is_own()
+    }
+}
+
 /// What runs in a home.
 #[derive(Debug, Default)]
 pub struct Engines {
@@ -59,6 +71,13 @@ impl Engines {
     pub fn background(&self) -> Option<u32> {
         let mut all = self.answering.iter();
         all.find(|running| running.engine.host == Host::Background)
+            .map(|running| running.engine.pid)
+    }
+
+    /// The engine that is attached to this very command.
+    pub fn own(&self) -> Option<u32> {
+        let mut all = self.answering.iter();
+        all.find(|running| running.is_own())
             .map(|running| running.engine.pid)
     }
 

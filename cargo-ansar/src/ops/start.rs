@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::background::bring_up;
+use super::background::{Place, bring_up};
 use super::engines::{Engines, Next, Told, look, running, stop};
 use super::hold::take;
 use super::locate::{Places, Workspace};
@@ -86,7 +86,7 @@ pub async fn restart(
     let at_terminals = engines
         .answering
         .iter()
-        .filter(|engine| engine.engine.host == Host::Foreground);
+        .filter(|engine| engine.engine.host != Host::Background);
     let at_terminals = at_terminals.flat_map(|engine| &engine.roles);
     let at_terminals: Vec<_> = at_terminals
         .filter(|status| running.contains_key(&status.role))
@@ -164,7 +164,7 @@ impl Scene {
         let roles: Vec<RoleName> = roles.into_keys().collect();
         let mut lock = Some(lock);
         let mut heard = Heard::default();
-        bring_up(&home, &roles, options.ready_limit, events, |told| {
+        bring_up(&home, &roles, Place::Background, options.ready_limit, events, |told| {
             match told {
                 Told::Accepted => {
                     // From here on it is the engine that holds the roles.

@@ -42,10 +42,8 @@ pub async fn supervise(
     })?;
     let service = Service {
         listener,
-        // What is attached to a command is that command's, and takes nobody
-        // else's roles.
         host: if attached {
-            Host::Foreground
+            Host::Attached
         } else {
             Host::Background
         },

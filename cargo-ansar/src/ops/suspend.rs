@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Error;
-use super::background::bring_up;
+use super::background::{Place, bring_up};
 use super::engines::{self, Engines, Next, Told};
 use crate::event::{Events, Kind};
 use crate::home::{Home, HomeError};
@@ -46,6 +46,14 @@ pub struct Restored {
     pub ready: Vec<RoleName>,
     /// Those that were started again and did not become ready.
     pub broken: Vec<RoleName>,
+}
+
+impl Restored {
+    fn and(mut self, other: Self) -> Self {
+        self.ready.extend(other.ready);
+        self.broken.extend(other.broken);
+        self
+    }
 }
 
 /// Does `work` while `roles` do not run. `announce` is called once it is known
@@ -90,8 +98,11 @@ pub(super) async fn suspend<'r, T>(
         (Ok(()), None) => work(&in_the_way),
     };
     let mut restored = Ok(Restored::default());
-    if !down.is_empty() {
-        restored = patience.wait(restore(home, &down, events)).await?;
+    for (roles, place) in [(&down, Place::Background), (&in_the_way.own, Place::Own)] {
+        if !roles.is_empty() {
+            let again = patience.wait(restore(home, roles, place, events)).await?;
+            restored = restored.and_then(|restored| Ok(restored.and(again?)));
+        }
     }
     // Why it was not done says more than what became of the roles.
     let worked = worked?;
@@ -107,7 +118,10 @@ pub(super) struct InTheWay {
     /// All of them, with their processes.
     all: Vec<(RoleName, String)>,
     /// Those in the background, which are started again.
-    pub background: BTreeSet<RoleName>,
+    background: BTreeSet<RoleName>,
+    /// Those in the engine that is attached to this very command, which are
+    /// started again as well.
+    own: BTreeSet<RoleName>,
 }
 
 impl InTheWay {
@@ -117,21 +131,37 @@ impl InTheWay {
         engines: &Engines,
     ) -> Result<Self, Error> {
         let all = engines::running(home, engines, roles)?;
-        let known = engines.answering.iter();
-        let known = known.filter(|running| running.engine.host == Host::Background);
-        let known: BTreeSet<&RoleName> = known
-            .flat_map(|running| running.roles.iter().map(|status| &status.role))
-            .collect();
-        let names = all.iter().map(|(role, _)| role);
-        let background = names.filter(|role| known.contains(role)).cloned().collect();
-        Ok(Self { all, background })
+        let (mut background, mut own) = (BTreeSet::new(), BTreeSet::new());
+        for running in engines.answering.iter().filter(|running| running.is_kept()) {
+            let kept = match running.engine.host {
+                Host::Background => &mut background,
+                Host::Attached | Host::Foreground => &mut own,
+            };
+            let roles = running.roles.iter().map(|status| &status.role);
+            kept.extend(roles.filter(|role| all.iter().any(|(r, _)| r == *role)).cloned());
+        }
+        Ok(Self {
+            all,
+            background,
+            own,
+        })
+    }
+
+    /// Whether nothing is started again afterwards.
+    pub(super) fn is_free(&self) -> bool {
+        self.background.is_empty() && self.own.is_empty()
+    }
+
+    /// Whether a role is started again afterwards.
+    pub(super) fn comes_back(&self, role: &RoleName) -> bool {
+        self.background.contains(role) || self.own.contains(role)
     }
 
     fn check(&self, running: Running) -> Result<(), Error> {
         let mut in_the_way = self.all.clone();
         match running {
             Running::Refuse => {}
-            Running::Restore => in_the_way.retain(|(role, _)| !self.background.contains(role)),
+            Running::Restore => in_the_way.retain(|(role, _)| !self.comes_back(role)),
             Running::Stop => in_the_way.clear(),
         }
         if in_the_way.is_empty() {
@@ -187,6 +217,7 @@ impl Patience<'_> {
 async fn restore(
     home: &Home,
     down: &BTreeSet<RoleName>,
+    place: Place,
     events: &Events,
 ) -> Result<Restored, Error> {
     let engines = engines::look(home, events).await?;
@@ -199,7 +230,7 @@ async fn restore(
         }
     }
     let mut broken = BTreeSet::new();
-    bring_up(home, &roles, READY_LIMIT, events, |told| {
+    bring_up(home, &roles, place, READY_LIMIT, events, |told| {
         if let Told::Happened(kind) = told {
             match &kind {
                 Kind::Ready { role } => {
@@ -215,7 +246,9 @@ async fn restore(
         Next::Listen
     })
     .await?;
-    home.set_stopped(&BTreeSet::new())?;
+    if place == Place::Background {
+        home.set_stopped(&BTreeSet::new())?;
+    }
     roles.retain(|role| !broken.contains(role));
     let restored = Restored {
         ready: roles,

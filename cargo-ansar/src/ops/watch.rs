@@ -1,18 +1,24 @@
 //! `cargo ansar watch`: the whole loop at every save.
 //!
-//! Each loop is `test` and nothing else. A change while it runs ends it, and the
+//! Each loop is `test` and nothing else; operational roles stay up in between, in
+//! an engine of this command's own. A change while it runs ends it, and the
 //! next begins on the newest state. What was looked at before a loop is what
 //! the next change is told by, so that nothing that is saved in between is
 //! missed.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Error;
 use super::locate::{Places, Workspace};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, open};
 use super::test::{self, Outcome, Ran, When, test};
 use crate::event::{Events, Kind};
+use crate::home::Home;
+use crate::host::environment;
 use crate::host::interrupts::{Interrupt, Interrupts};
+use crate::host::process::{Narrative, Process, Program};
 use crate::host::watcher::{Limit, Watcher};
 use crate::inputs::{Inputs, Roots};
 
@@ -35,14 +41,55 @@ pub enum Loop {
 ///
 /// The error is that there is nothing to watch.
 pub async fn watch(
-    mut options: test::Options,
+    options: test::Options,
     interrupts: &mut Interrupts,
     events: &Events,
     mut told: impl FnMut(Loop),
 ) -> Result<Interrupt, Error> {
     let workspace = options.places.needed_workspace()?;
     let places = options.places.clone();
-    let mut sight = Sight::new(&places, &workspace.root, events);
+    let home = open(&places, events)?;
+    let engine = attach(&home).await?;
+    let interrupt = loops(options, &workspace.root, interrupts, events, &mut told).await;
+    engine.stop(PATIENCE).await;
+    Ok(interrupt)
+}
+
+/// How long the roles that were kept up may take to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts an engine that keeps operational roles up from one loop to the next,
+/// and that ends with this command.
+async fn attach(home: &Home) -> Result<Process, Error> {
+    let failed = |source| Error::System {
+        what: "start an engine that keeps roles up",
+        source,
+    };
+    let mut home_path = OsString::from("--home-path=");
+    home_path.push(home.root());
+    let program = Program {
+        path: environment::own_executable().map_err(failed)?,
+        arguments: vec!["supervise".into(), "--attached".into(), home_path],
+        environment: Some(environment::for_background()),
+        folder: Some(home.root().to_owned()),
+        stdin: None,
+    };
+    let engine = Process::start(&program, Narrative::Inherited).await;
+    let mut engine = engine.map_err(failed)?;
+    engine.is_silent().await.map_err(failed)?;
+    Ok(engine)
+}
+
+/// Loops until it is interrupted.
+async fn loops(
+    mut options: test::Options,
+    root: &Path,
+    interrupts: &mut Interrupts,
+    events: &Events,
+    told: &mut impl FnMut(Loop),
+) -> Interrupt {
+    let places = options.places.clone();
+    let mut sight = Sight::new(&places, root, events);
     // Whether there is a verdict about what is deployed.
     let mut settled = false;
     loop {
@@ -74,7 +121,7 @@ pub async fn watch(
                     _ => told(Loop::Ran(ran)),
                 }
                 if let Some(interrupt) = interrupted.filter(|i| *i != Interrupt::Superseded) {
-                    return Ok(interrupt);
+                    return interrupt;
                 }
             }
             Ok(Outcome::Prepared(prepared)) => {
@@ -83,7 +130,7 @@ pub async fn watch(
                 told(Loop::Prepared);
             }
             Err(Error::Interrupted(Interrupt::Superseded)) => settled = false,
-            Err(Error::Interrupted(interrupt)) => return Ok(interrupt),
+            Err(Error::Interrupted(interrupt)) => return interrupt,
             Err(error) => {
                 settled &= is_before_deploy(&error);
                 sight.unknown();
@@ -96,7 +143,7 @@ pub async fn watch(
             });
             tokio::select! {
                 () = sight.change() => {}
-                interrupt = interrupts.next() => return Ok(interrupt),
+                interrupt = interrupts.next() => return interrupt,
             }
         }
     }

@@ -117,7 +117,7 @@ fn remarks(status: &Status) -> String {
     if status.lost > 0 {
         remarks.push(format!("lost log lines {}", status.lost));
     }
-    if let Some((_, Host::Foreground)) = status.engine {
+    if let Some((_, Host::Foreground | Host::Attached)) = status.engine {
         remarks.push("in the foreground".to_owned());
     }
     remarks.join(", ")

@@ -151,7 +151,7 @@ fn transfer(
         for (role, causes) in &plan.affected {
             let change = Change {
                 at,
-                restarted: stopped.background.contains(role),
+                restarted: stopped.comes_back(role),
                 causes: causes.clone(),
             };
             changes.insert(role.clone(), change);
@@ -159,7 +159,7 @@ fn transfer(
         home.set_changes(&changes)?;
     }
     // Somebody who waits does not wait for this.
-    if stopped.background.is_empty() {
+    if stopped.is_free() {
         complete(plan, &mut after)?;
     }
     if after != before {
