@@ -145,7 +145,7 @@ pub(super) fn remember(remembered: &mut Bins, bins: Bins) {
 }
 
 /// Opens the home, or makes it where a workspace describes what goes in.
-pub(super) pub(super) fn open(places: &Places, events: &Events) -> Result<Home, Error> {
+pub(super) fn open(places: &Places, events: &Events) -> Result<Home, Error> {
     let workspace = places.workspace()?;
     let root = places.home(workspace.as_ref());
     match Home::open(&root) {

@@ -164,22 +164,29 @@ impl Scene {
         let roles: Vec<RoleName> = roles.into_keys().collect();
         let mut lock = Some(lock);
         let mut heard = Heard::default();
-        bring_up(&home, &roles, Place::Background, options.ready_limit, events, |told| {
-            match told {
-                Told::Accepted => {
-                    // From here on it is the engine that holds the roles.
-                    lock = None;
-                    if !options.wait {
-                        return Next::Leave;
+        bring_up(
+            &home,
+            &roles,
+            Place::Background,
+            options.ready_limit,
+            events,
+            |told| {
+                match told {
+                    Told::Accepted => {
+                        // From here on it is the engine that holds the roles.
+                        lock = None;
+                        if !options.wait {
+                            return Next::Leave;
+                        }
+                    }
+                    Told::Happened(kind) => {
+                        heard.hear(&kind);
+                        events.emit(kind);
                     }
                 }
-                Told::Happened(kind) => {
-                    heard.hear(&kind);
-                    events.emit(kind);
-                }
-            }
-            Next::Listen
-        })
+                Next::Listen
+            },
+        )
         .await?;
         Ok(heard.outcome(roles, options.wait))
     }

@@ -97,7 +97,7 @@ pub(super) async fn suspend<'r, T>(
         (Ok(()), Some(interrupt)) => Err(Error::Interrupted(interrupt)),
         (Ok(()), None) => work(&in_the_way),
     };
-    let mut restored = Ok(Restored::default());
+    let mut restored: Result<Restored, Error> = Ok(Restored::default());
     for (roles, place) in [(&down, Place::Background), (&in_the_way.own, Place::Own)] {
         if !roles.is_empty() {
             let again = patience.wait(restore(home, roles, place, events)).await?;
@@ -138,7 +138,11 @@ impl InTheWay {
                 Host::Attached | Host::Foreground => &mut own,
             };
             let roles = running.roles.iter().map(|status| &status.role);
-            kept.extend(roles.filter(|role| all.iter().any(|(r, _)| r == *role)).cloned());
+            kept.extend(
+                roles
+                    .filter(|role| all.iter().any(|(r, _)| r == *role))
+                    .cloned(),
+            );
         }
         Ok(Self {
             all,
