@@ -186,6 +186,15 @@ pub fn start_time(pid: u32) -> Option<u64> {
     fields.nth(22 - 4)?.parse().ok()
 }
 
+/// The process that another one is a child of; none where that is gone.
+pub fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    // The fourth field of all, behind the name and the state.
+    fields.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// Whether a process runs that was started at `started`, in ticks since the
 /// machine was; where that is not known, whether there is one of this number.
 pub fn is_alive(pid: u32, started: Option<u64>) -> bool {

@@ -31,17 +31,8 @@ impl Running {
     /// everything that it ran; but no longer than that may take.
     pub async fn gone(&self) {
         let [engine, guardian] = self.started;
-        let both = async {
-            // Of one that is gone already nothing is known.
-            if engine.is_some() {
-                gone(self.engine.pid, engine).await;
-            }
-            if guardian.is_some() {
-                gone(self.engine.guardian, guardian).await;
-            }
-        };
-        // It may have taken other roles meanwhile.
-        let _ = tokio::time::timeout(ENDING, both).await;
+        let pids = [self.engine.pid, self.engine.guardian];
+        all_gone(&[(pids[0], engine), (pids[1], guardian)]).await;
     }
 }
 
@@ -55,6 +46,20 @@ impl Running {
     pub fn is_kept(&self) -> bool {
         self.engine.host == Host::Background || self.is_own()
     }
+}
+
+/// Waits until processes that were started then are gone, but no longer than
+/// the end of an engine may take: it may have taken other roles meanwhile. Of
+/// one that was gone already, nothing is known.
+async fn all_gone(processes: &[(u32, Option<u64>)]) {
+    let all = async {
+        for &(pid, started) in processes {
+            if started.is_some() {
+                gone(pid, started).await;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(ENDING, all).await;
 }
 
 /// What runs in a home.
@@ -246,8 +251,12 @@ pub async fn stop<'r>(
             held.push(role.clone());
         }
     }
+    let mut ending = Vec::new();
     if !held.is_empty() {
         for &pid in &engines.silent {
+            let above = strays::parent(pid);
+            let both = [Some(pid), above].into_iter().flatten();
+            ending.extend(both.map(|pid| (pid, strays::start_time(pid))));
             // One that is gone meanwhile need not be told.
             let _ = signal::terminate(pid);
         }
@@ -261,6 +270,7 @@ pub async fn stop<'r>(
             what: "wait for running roles",
             source: io::Error::other(error),
         })??;
+        all_gone(&ending).await;
     }
     stopped.extend(held);
     Ok(stopped)

@@ -62,7 +62,7 @@ impl Engine<'_> {
                     self.feed(Input::Tick);
                 }
                 Err(refusal) => {
-                    if self.roles.is_empty() {
+                    if self.roles.is_empty() && self.host == protocol::Host::Background {
                         // Nobody else needs it: who comes now makes another.
                         self.unused = Some(clock::instant());
                     }
