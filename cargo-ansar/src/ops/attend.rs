@@ -1,15 +1,16 @@
 //! Roles in the background that a command in the foreground works against: they
 //! are waited for, left as they are, and missed where they fall.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ansar_runtime::contract::message::Typed;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Error;
-use super::engines::{Next, ask, look};
-use crate::event::{Events, Until};
+use super::engines::{Next, Told, ask, look};
+use crate::event::{Events, Kind, Until};
 use crate::home::Home;
 use crate::host::clock;
 use crate::host::interrupts::Interrupts;
@@ -23,6 +24,7 @@ use crate::supervise::group::READY_LIMIT;
 pub(super) struct Attended {
     /// Their names.
     pub roles: BTreeSet<RoleName>,
+    engine: Option<u32>,
     since: Timestamp,
 }
 
@@ -39,7 +41,7 @@ pub(super) async fn attend<'r>(
     let attending = async {
         let there = there(home, &roles, events).await?;
         let Some((engine, waited)) = there else {
-            return Ok(BTreeSet::new());
+            return Ok((None, BTreeSet::new()));
         };
         let order = Ask::Wait {
             roles: waited.into_iter().collect(),
@@ -48,11 +50,14 @@ pub(super) async fn attend<'r>(
         ask(home, engine, order, |_| Next::Listen).await?;
         // Whoever has ended meanwhile is not there any more.
         let there = self::there(home, &roles, events).await?;
-        Ok(there.map(|(_, roles)| roles).unwrap_or_default())
+        Ok(match there {
+            Some((engine, roles)) => (Some(engine), roles),
+            None => (None, BTreeSet::new()),
+        })
     };
     tokio::select! {
         attended = tokio::time::timeout(READY_LIMIT, attending) => match attended {
-            Ok(roles) => roles.map(|roles| Attended { roles, since }),
+            Ok(there) => there.map(|(engine, roles)| Attended { roles, engine, since }),
             Err(_) => Err(Error::TimedOut { what: "ready", limit: READY_LIMIT }),
         },
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
@@ -75,10 +80,36 @@ async fn there(
     Ok((!own.is_empty()).then_some((engine.engine.pid, own)))
 }
 
+/// How long the end of a role may take to be known where a test has failed of
+/// it.
+const AFTERMATH: Duration = Duration::from_millis(250);
+
 impl Attended {
-    /// Those that did not last, each with its first failure.
-    pub(super) fn fallen(&self, home: &Home) -> Result<Vec<(RoleName, Ending, Timestamp)>, Error> {
-        let mut fallen = Vec::new();
+    /// Those that did not last, each with its first failure. Where a test has
+    /// failed, an end that is under way is waited for, a little.
+    pub(super) async fn fallen(
+        &self,
+        home: &Home,
+        has_failed: bool,
+    ) -> Result<Vec<(RoleName, Ending, Timestamp)>, Error> {
+        let mut fallen = BTreeMap::new();
+        if let (Some(engine), true) = (self.engine, has_failed) {
+            let order = Ask::Wait {
+                roles: self.roles.iter().cloned().collect(),
+                until: Until::Stopped,
+            };
+            let hear = ask(home, engine, order, |told| match told {
+                Told::Happened(Kind::Ended { role, ending }) => {
+                    if ending.success() == Success::No {
+                        fallen.insert(role, (ending, clock::now()));
+                    }
+                    Next::Leave
+                }
+                _ => Next::Listen,
+            });
+            // It has its time; who is there then has lasted.
+            let _ = tokio::time::timeout(AFTERMATH, hear).await;
+        }
         for role in &self.roles {
             let runs = home.history(role)?.runs.into_iter();
             let mut ends = runs.filter_map(|run| run.end);
@@ -93,8 +124,13 @@ impl Attended {
                 let failed = end.at >= self.since && ending.success() == Success::No;
                 failed.then_some((ending, end.at))
             });
-            fallen.extend(failure.map(|(ending, at)| (role.clone(), ending, at)));
+            if let Some(failure) = failure {
+                fallen.insert(role.clone(), failure);
+            }
         }
-        Ok(fallen)
+        let fallen = fallen.into_iter();
+        Ok(fallen
+            .map(|(role, (ending, at))| (role, ending, at))
+            .collect())
     }
 }
