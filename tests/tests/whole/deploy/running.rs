@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use nix::sys::signal::Signal;
+
 use super::{contents, fill, home, pids};
 use crate::loops::{CLIENT_RS, Group, PASSED, WORDS};
 
@@ -192,4 +194,27 @@ fn an_executable_that_runs_is_replaced_and_its_roles_alone_are_started_again() {
     let same = sandbox.ansar(["deploy", "dist"]).run();
     same.success().stderr_has("Nothing to deploy");
     sandbox.ansar(["-f", "stop"]).run().success();
+}
+
+#[test]
+fn told_to_end_in_the_middle_it_starts_again_what_it_stopped() {
+    let sandbox = home(&["stubborn", "zombie"]);
+    sandbox.ansar(["start"]).run().success();
+    let first = pids(&sandbox);
+    for role in ["stubborn-0", "zombie-0"] {
+        sandbox.write(format!("testing/model-by-role/{role}/file"), "new");
+    }
+    let deploy = ["-f", "deploy", "--storage-path=testing"];
+    let deploy = sandbox.ansar(deploy).start();
+    // One of them takes its whole grace time.
+    deploy.wait_for("Stopping stubborn-0, zombie-0");
+    deploy.signal(Signal::SIGINT);
+    let ended = deploy.wait();
+    ended.code(130).stderr_has("Restored stubborn-0, zombie-0");
+    let second = pids(&sandbox);
+    assert_eq!(second.len(), 2, "{second:?}");
+    assert!(second.iter().all(|(role, pid)| first[role] != *pid));
+    let model = sandbox.path().join(".ansar-home/model");
+    assert!(!model.join("zombie-0/file").exists());
+    sandbox.ansar(["stop"]).run().success();
 }
