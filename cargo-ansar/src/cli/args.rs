@@ -215,7 +215,7 @@ pub enum Command {
     /// Remove a home and everything in it
     Destroy(HomeArgs),
     /// Bring the home in line with what was built and with a snapshot
-    Deploy(DeployArgs),
+    Deploy(DeployAndBuildArgs),
     /// Copy the home's materials out, to be edited and deployed
     Snapshot(SnapshotArgs),
     /// Show why a role was last started again
@@ -403,6 +403,20 @@ impl BuildArgs {
             also: Vec::new(),
         }
     }
+}
+
+/// Arguments of `deploy`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without a folder: what Cargo builds, and the configured snapshot. \
+                        A storage path alone: materials only. -f stops roles that it \
+                        affects, and starts them again."
+)]
+pub struct DeployAndBuildArgs {
+    #[command(flatten)]
+    pub(super) own: DeployArgs,
+    #[command(flatten)]
+    pub(super) build: BuildArgs,
 }
 
 /// Arguments of `test`.

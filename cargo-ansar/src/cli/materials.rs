@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::Session;
-use super::args::BuildArgs;
 use super::exit::Exit;
 use crate::delta::plan::Take;
 use crate::model::name::RoleName;
@@ -19,11 +18,6 @@ use crate::report::shell::Form;
 
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Without a folder: what Cargo builds, and the configured snapshot. \
-                        A storage path alone: materials only. -f stops roles that it \
-                        affects, and starts them again."
-)]
 pub struct DeployArgs {
     /// Executables are deployed from this folder
     build_dir: Option<PathBuf>,
@@ -41,8 +35,6 @@ pub struct DeployArgs {
     /// Print what would be done and why, and change nothing
     #[arg(long)]
     dry_run: bool,
-    #[command(flatten)]
-    build: BuildArgs,
 }
 
 /// Arguments of `snapshot`.
@@ -71,11 +63,15 @@ enum TakeSide {
 }
 
 impl Session<'_> {
-    pub(super) async fn deploy(&self, args: &DeployArgs) -> Result<Exit, Error> {
+    pub(super) async fn deploy(
+        &self,
+        args: &DeployArgs,
+        build: ops::build::Options,
+    ) -> Result<Exit, Error> {
         let either = |one: &Option<PathBuf>, other: &Option<PathBuf>| one.clone().or(other.clone());
         let options = deploy::Options {
             places: self.places.clone(),
-            build: args.build.options(self.general),
+            build,
             build_path: either(&args.build_dir, &args.build_path),
             storage_path: either(&args.snapshot_dir, &args.storage_path),
             take: args.take.map(|take| match take {

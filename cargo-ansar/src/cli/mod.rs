@@ -231,7 +231,10 @@ impl Session<'_> {
                 self.tell("Destroyed", format!("home `{root}`"));
                 Ok(Exit::Success)
             }
-            Command::Deploy(args) => self.deploy(args).await,
+            Command::Deploy(args) => {
+                self.deploy(&args.own, args.build.options(self.general))
+                    .await
+            }
             Command::Snapshot(args) => self.snapshot(args).await,
             Command::Why(args) => self.why(args),
             Command::Add(args) => self.add(args).await,

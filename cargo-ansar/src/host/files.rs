@@ -8,6 +8,7 @@
 mod appender;
 mod identity;
 mod listing;
+mod mortal;
 mod reading;
 mod transfer;
 mod walk;
@@ -206,13 +207,16 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     };
     let folder = folder_of(path);
     let staged = Staged::reserve(folder);
+    mortal::change();
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(staged.path())
         .map_err(failed)?;
+    mortal::change();
     file.write_all(bytes).map_err(failed)?;
+    mortal::change();
     file.set_permissions(fs::Permissions::from_mode(mode))
         .map_err(failed)?;
     file.sync_all().map_err(failed)?;
@@ -262,6 +266,7 @@ pub fn unnamed(folder: &Path, bytes: &[u8]) -> Result<Arc<File>, Error> {
 
 /// Brings a file's bytes, or a folder's names, to disk.
 pub fn sync(path: &Path) -> Result<(), Error> {
+    mortal::change();
     let synced = File::open(path).and_then(|file| file.sync_all());
     synced.map_err(|source| Error::Write {
         path: path.to_owned(),
@@ -292,6 +297,7 @@ fn make_folders(path: &Path, mode: u32) -> Result<(), Error> {
     if path.is_dir() {
         return Ok(());
     }
+    mortal::change();
     DirBuilder::new()
         .recursive(true)
         .mode(mode)
@@ -312,10 +318,12 @@ pub fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
         source,
     };
     let staged = Staged::reserve(folder_of(path));
+    mortal::change();
     DirBuilder::new()
         .mode(PRIVATE_FOLDER)
         .create(staged.path())
         .map_err(failed)?;
+    mortal::change();
     fs::set_permissions(staged.path(), fs::Permissions::from_mode(mode)).map_err(failed)?;
     staged.commit(path)
 }
@@ -323,6 +331,7 @@ pub fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
 /// Puts a symlink to `target` at `path`, over whatever file or link is there.
 pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
     let staged = Staged::reserve(folder_of(path));
+    mortal::change();
     std::os::unix::fs::symlink(target, staged.path()).map_err(|source| Error::Link {
         path: path.to_owned(),
         source,
@@ -344,6 +353,7 @@ pub fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
     let set = if stat(path)?.kind == Kind::Link {
         Err(io::Error::other("it is a symlink"))
     } else {
+        mortal::change();
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
     };
     set.map_err(|source| Error::SetMode {
@@ -355,6 +365,7 @@ pub fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
 /// Removes whatever stands at `path` and is no folder; what is already gone is
 /// no error.
 pub fn remove_file(path: &Path) -> Result<(), Error> {
+    mortal::change();
     removed(path, fs::remove_file(path))
 }
 
@@ -362,6 +373,7 @@ pub fn remove_file(path: &Path) -> Result<(), Error> {
 ///
 /// Says `false`, and removes nothing, where something is in it.
 pub fn remove_empty_folder(path: &Path) -> Result<bool, Error> {
+    mortal::change();
     match fs::remove_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
         result => removed(path, result).map(|()| true),
@@ -377,6 +389,7 @@ pub fn remove_tree(path: &Path) -> Result<(), Error> {
         Err(error) if error.is_not_found() => return Ok(()),
         Err(error) => return Err(error),
     }
+    mortal::change();
     match fs::remove_dir_all(path) {
         // A folder that its owner made read-only hides what is in it from the
         // owner too; it is the owner who removes it.

@@ -1,7 +1,8 @@
 //! Roles in the background that a command in the foreground works against: they
 //! are waited for, left as they are, and missed where they fall.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ansar_runtime::contract::message::Typed;
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use super::Error;
 use super::background::{Place, bring_up};
 use super::engines::{self, Engines, Next, Told, ask, look};
-use crate::event::{Events, Until};
+use crate::event::{Events, Kind, Until};
 use crate::home::Home;
 use crate::host::clock;
 use crate::host::interrupts::Interrupts;
@@ -24,6 +25,7 @@ use crate::supervise::group::READY_LIMIT;
 pub(super) struct Attended {
     /// Their names.
     pub roles: BTreeSet<RoleName>,
+    engines: Vec<u32>,
     since: Timestamp,
 }
 
@@ -38,11 +40,16 @@ pub(super) async fn attend<'r>(
     let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
     let since = clock::now();
     let attending = async {
-        let engines = look(home, events).await?;
+        let mut engines = look(home, events).await?;
         if engines.own().is_some() {
             keep_up(home, &engines, &roles, events).await?;
+            engines = look(home, events).await?;
         }
-        for (engine, waited) in there(&look(home, events).await?, &roles) {
+        let waited = there(&engines, &roles);
+        if waited.is_empty() {
+            return Ok(Vec::new());
+        }
+        for (engine, waited) in waited {
             let order = Ask::Wait {
                 roles: waited.into_iter().collect(),
                 until: Until::Ready,
@@ -50,12 +57,15 @@ pub(super) async fn attend<'r>(
             ask(home, engine, order, |_| Next::Listen).await?;
         }
         // Whoever has ended meanwhile is not there any more.
-        let there = there(&look(home, events).await?, &roles);
-        Ok(there.into_iter().flat_map(|(_, roles)| roles).collect())
+        Ok(there(&look(home, events).await?, &roles))
     };
     tokio::select! {
         attended = tokio::time::timeout(READY_LIMIT, attending) => match attended {
-            Ok(roles) => roles.map(|roles| Attended { roles, since }),
+            Ok(there) => there.map(|there| Attended {
+                engines: there.iter().map(|(engine, _)| *engine).collect(),
+                roles: there.into_iter().flat_map(|(_, roles)| roles).collect(),
+                since,
+            }),
             Err(_) => Err(Error::TimedOut { what: "ready", limit: READY_LIMIT }),
         },
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
@@ -96,10 +106,36 @@ fn there(engines: &Engines, roles: &BTreeSet<&RoleName>) -> Vec<(u32, BTreeSet<R
     .collect()
 }
 
+/// How long the end of a role may take to be known where a test has failed of
+/// it.
+const AFTERMATH: Duration = Duration::from_millis(250);
+
 impl Attended {
-    /// Those that did not last, each with its first failure.
-    pub(super) fn fallen(&self, home: &Home) -> Result<Vec<(RoleName, Ending, Timestamp)>, Error> {
-        let mut fallen = Vec::new();
+    /// Those that did not last, each with its first failure. Where a test has
+    /// failed, an end that is under way is waited for, a little.
+    pub(super) async fn fallen(
+        &self,
+        home: &Home,
+        has_failed: bool,
+    ) -> Result<Vec<(RoleName, Ending, Timestamp)>, Error> {
+        let mut fallen = BTreeMap::new();
+        for &engine in self.engines.iter().filter(|_| has_failed) {
+            let order = Ask::Wait {
+                roles: self.roles.iter().cloned().collect(),
+                until: Until::Stopped,
+            };
+            let hear = ask(home, engine, order, |told| match told {
+                Told::Happened(Kind::Ended { role, ending }) => {
+                    if ending.success() == Success::No {
+                        fallen.insert(role, (ending, clock::now()));
+                    }
+                    Next::Leave
+                }
+                _ => Next::Listen,
+            });
+            // It has its time; who is there then has lasted.
+            let _ = tokio::time::timeout(AFTERMATH, hear).await;
+        }
         for role in &self.roles {
             let runs = home.history(role)?.runs.into_iter();
             let mut ends = runs.filter_map(|run| run.end);
@@ -114,8 +150,13 @@ impl Attended {
                 let failed = end.at >= self.since && ending.success() == Success::No;
                 failed.then_some((ending, end.at))
             });
-            fallen.extend(failure.map(|(ending, at)| (role.clone(), ending, at)));
+            if let Some(failure) = failure {
+                fallen.insert(role.clone(), failure);
+            }
         }
-        Ok(fallen)
+        let fallen = fallen.into_iter();
+        Ok(fallen
+            .map(|(role, (ending, at))| (role, ending, at))
+            .collect())
     }
 }

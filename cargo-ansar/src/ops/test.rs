@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::analyze::{self, Analysis};
-use super::attend::attend;
+use super::attend::{Attended, attend};
 use super::build;
 use super::hold::make_way;
 use super::locate::{Places, Workspace};
@@ -32,7 +32,8 @@ use crate::model::conclusion::{Excerpt, Which};
 use crate::model::description::DEFAULT_TESTS;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::search::{RolePattern, RoleSearch};
-use crate::suite::verdict::{Failure, Verdict};
+use crate::suite::source::Sources;
+use crate::suite::verdict::{Failure, Participant, Verdict};
 use crate::supervise::group::{Part, Policy};
 
 /// What to test, and how.
@@ -214,11 +215,10 @@ pub async fn test(
         .perform(&launched, part, None, interrupts, events)
         .await?;
     drop(lock);
-    let mut participants = stage.participants(&ran.ended, is_test);
-    participants.extend(stage.fallen(attended.fallen(&home)?));
+    let participants = stage.participants(&ran.ended, is_test);
     let artefacts: Vec<PathBuf> = artefacts.into_values().collect();
     let mut sources = stage.sources(Vec::new(), artefacts.clone());
-    let verdict = Verdict::of(&participants, &mut sources);
+    let verdict = judge(&stage, participants, &attended, &mut sources).await?;
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
     let analysis = match analyzer {
@@ -241,6 +241,23 @@ pub async fn test(
         home,
         recorder,
     })))
+}
+
+/// The verdict over those who took part, those in the background among them
+/// that did not last.
+async fn judge(
+    stage: &Stage<'_>,
+    mut participants: Vec<Participant>,
+    attended: &Attended,
+    sources: &mut Sources,
+) -> Result<Verdict, Error> {
+    let verdict = Verdict::of(&participants, sources);
+    let fallen = attended.fallen(stage.home, !verdict.passed()).await?;
+    if fallen.is_empty() {
+        return Ok(verdict);
+    }
+    participants.extend(stage.fallen(fallen));
+    Ok(Verdict::of(&participants, sources))
 }
 
 /// The roles that take part: all operational ones, and the tests that match.

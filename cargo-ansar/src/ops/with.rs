@@ -156,10 +156,13 @@ pub async fn with(
         });
     }
     let mut participants = stage.participants(&roles, |_| false);
-    participants.extend(stage.fallen(attended.fallen(&home)?));
+    let exit = commands.iter().find_map(|ended| ended.exit);
+    let has_failed = exit != Some(Exit::Code(0));
+    let fallen = attended.fallen(&home, has_failed).await?;
+    participants.extend(stage.fallen(fallen));
     let mut sources = stage.sources(Vec::new(), artefacts.into_values().collect());
     Ok(Outcome {
-        exit: commands.iter().find_map(|ended| ended.exit),
+        exit,
         verdict: Verdict::of(&participants, &mut sources),
         interrupted: ran.interrupted,
     })

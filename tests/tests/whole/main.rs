@@ -3,6 +3,7 @@
 mod background;
 mod commands;
 mod component;
+mod deploy;
 mod floors;
 mod harness;
 mod left_behind;

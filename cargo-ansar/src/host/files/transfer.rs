@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Error, folder_of, remove_file, remove_tree, set_mode, sync};
+use super::{Error, folder_of, mortal, remove_file, remove_tree, set_mode, sync};
 
 /// How every alias begins.
 ///
@@ -55,11 +55,13 @@ impl Staged {
     /// `folder`; not yet synced.
     pub fn stage(from: &Path, folder: &Path, how: How) -> Result<Self, Error> {
         let staged = Self::reserve(folder);
+        mortal::change();
         // Whatever the reason that a link cannot be made, a copy may do, and
         // where it does not its error is the one that tells.
         if how == How::Link && fs::hard_link(from, &staged.alias).is_ok() {
             return Ok(staged);
         }
+        mortal::change();
         fs::copy(from, &staged.alias).map_err(|source| Error::Transfer {
             from: from.to_owned(),
             to: folder.to_owned(),
@@ -96,6 +98,7 @@ impl Staged {
     ///
     /// The new name itself is on disk once its folder is synced.
     pub fn commit(mut self, to: &Path) -> Result<(), Error> {
+        mortal::change();
         fs::rename(&self.alias, to).map_err(|source| Error::Transfer {
             from: self.alias.clone(),
             to: to.to_owned(),

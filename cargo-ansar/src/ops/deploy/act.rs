@@ -108,8 +108,13 @@ fn transfer(
 ) -> Result<(), Error> {
     let before = ledger.clone();
     let mut after = plan.ledger.clone();
-    // What a killed deploy left is cleared by whoever deploys next.
-    files::clear_leftovers(&home.area(Area::Bin))?;
+    // What killed commands left is cleared by whoever deploys next. In folders
+    // of material it stands in their plans.
+    let areas = [Area::Bin, Area::Entry, Area::Settings, Area::Input];
+    for folder in areas.map(|area| home.area(area)) {
+        files::clear_leftovers(&folder)?;
+    }
+    files::clear_leftovers(home.root())?;
     let mut staged = Vec::new();
     for step in &plan.executables {
         staged.push((step, Staged::of(step, how)?));

@@ -1,6 +1,7 @@
 //! The rows, and what each measures.
 
 mod background;
+mod deploy;
 mod log;
 
 use std::fs;
@@ -45,6 +46,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("start-memory", |world| Some(background::memory(world))),
     row("start-files", |world| Some(background::descriptors(world))),
     row("log", |world| Some(log::row(world))),
+    row("deploy-1000", |world| Some(deploy::unchanged(world, 1_000))),
+    row("deploy-100000", |world| {
+        Some(deploy::unchanged(world, 100_000))
+    }),
+    row("deploy-exe", |world| Some(deploy::executable(world))),
+    row("deploy-model", |world| Some(deploy::model(world))),
 ];
 
 const fn row(name: &'static str, measure: fn(&World) -> Option<Judged>) -> Row {

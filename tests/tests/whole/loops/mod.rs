@@ -20,21 +20,21 @@ use std::path::{Path, PathBuf};
 
 use tests::{Output, Program, Workspace, loopback};
 
-const SERVER: &str =
+pub(crate) const SERVER: &str =
     r#"server-0 = { executable = "server", settings = { host = "HOST", port = 65432 } }"#;
-const ZOMBIE: &str = r#"zombie-0 = { executable = "zombie" }"#;
-const CLIENT: &str =
+pub(crate) const ZOMBIE: &str = r#"zombie-0 = { executable = "zombie" }"#;
+pub(crate) const CLIENT: &str =
     r#"test-client = { executable = "client", settings = { host = "HOST", port = 65432 } }"#;
 
 /// What `test-client` has to say where all is well.
-const PASSED: &str = "role \"test-client\" (pass/fail): 3/0\n";
+pub(crate) const PASSED: &str = "role \"test-client\" (pass/fail): 3/0\n";
 
-const CLIENT_RS: &str = "test-fixtures/src/bin/client.rs";
+pub(crate) const CLIENT_RS: &str = "test-fixtures/src/bin/client.rs";
 const SERVER_RS: &str = "test-fixtures/src/bin/server.rs";
-const WORDS: &str = "test-fixtures/testing/model-by-role/server-0";
+pub(crate) const WORDS: &str = "test-fixtures/testing/model-by-role/server-0";
 
 /// A workspace that describes roles, with an address that no other has.
-struct Group {
+pub(crate) struct Group {
     workspace: Workspace,
     address: Ipv4Addr,
 }
@@ -50,7 +50,7 @@ impl Deref for Group {
 impl Group {
     /// A workspace that describes `roles`, each a line of TOML in which `HOST`
     /// stands for the address.
-    fn of(roles: &[&str]) -> Self {
+    pub(crate) fn of(roles: &[&str]) -> Self {
         let group = Self {
             workspace: Workspace::new(),
             address: loopback(),
@@ -60,12 +60,12 @@ impl Group {
     }
 
     /// A server, somebody beside it, and a test of the server.
-    fn demo() -> Self {
+    pub(crate) fn demo() -> Self {
         Self::of(&[SERVER, ZOMBIE, CLIENT])
     }
 
     /// Describes these roles, and no others.
-    fn describe(&self, roles: &[&str]) {
+    pub(crate) fn describe(&self, roles: &[&str]) {
         self.manifest(&self.description(roles));
     }
 
@@ -79,11 +79,11 @@ impl Group {
     }
 
     /// `cargo ansar test ARGUMENTS`.
-    fn test<const N: usize>(&self, arguments: [&str; N]) -> Program<'_> {
+    pub(crate) fn test<const N: usize>(&self, arguments: [&str; N]) -> Program<'_> {
         self.ansar(["test"]).args(arguments)
     }
 
-    fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.path().join(".ansar-home")
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use tests::{Running, Signal, eventually};
 
-use super::{CLIENT_RS, Group, PASSED, WORDS};
+use super::{CLIENT_RS, Group, PASSED, SERVER_RS, WORDS};
 
 const WATCHING: &str = "    Watching ";
 
@@ -49,6 +49,29 @@ fn every_save_has_its_verdict() {
          {}:40 - expected b\"keen\" for b\"fervent\", got b\"eager\"\n{PASSED}",
         client.display()
     ));
+}
+
+/// The process of a role that runs, by what `status` says.
+fn process(group: &Group, role: &str) -> String {
+    let status = group.ansar(["status", "-l", role]).run();
+    let line = status.success().stdout.clone();
+    let pid = line.split(['<', '>']).nth(1);
+    pid.expect("the role runs").to_owned()
+}
+
+#[test]
+fn only_the_roles_that_a_save_affects_are_started_again() {
+    let group = Group::demo();
+    let mut watch = watching(&group);
+    let before = ["server-0", "zombie-0"].map(|role| process(&group, role));
+    group.edit(SERVER_RS, "Accepted on", "Accepted, on");
+    watch.wait_for_next("    Restored server-0");
+    watch.wait_for_next("      Passed 3 checks");
+    watch.wait_for_next(WATCHING);
+    let after = ["server-0", "zombie-0"].map(|role| process(&group, role));
+    assert_ne!(before[0], after[0], "the server is a new one");
+    assert_eq!(before[1], after[1], "the zombie is left alone");
+    ended(watch);
 }
 
 #[test]

@@ -1,0 +1,111 @@
+//! What `snapshot` copies out, and how it comes back.
+
+use super::{home, pids};
+
+#[test]
+fn everything_is_arranged_as_deploy_wants_it() {
+    let sandbox = home(&["server", "zombie"]);
+    sandbox.write(".ansar-home/model/server-0/data", "of the role");
+    let taken = sandbox.ansar(["snapshot", "testing"]).run();
+    taken.success().stderr_has("Took 3 materials into `");
+    for folder in [
+        "resource-by-executable/server",
+        "resource-by-executable/zombie",
+        "model-by-role/server-0",
+        "model-by-role/zombie-0",
+        "input-by-role",
+    ] {
+        assert!(
+            sandbox.path().join("testing").join(folder).is_dir(),
+            "{folder}"
+        );
+    }
+    assert_eq!(
+        sandbox.read("testing/model-by-role/server-0/data"),
+        "of the role"
+    );
+    let settings = sandbox.read("testing/settings-by-role/server-0.json");
+    assert!(settings.contains("\"port\": 65432"), "{settings}");
+    // It is what is deployed already.
+    let deploy = ["deploy", "--storage-path=testing"];
+    let nothing = sandbox.ansar(deploy).run();
+    nothing.success().stderr_has("Nothing to deploy");
+    let again = sandbox.ansar(["snapshot", "testing"]).run();
+    again.success().stderr_has("Nothing to take into");
+
+    // What is edited there goes into the home, and what it removes goes there.
+    sandbox.write("testing/model-by-role/server-0/data", "of the user");
+    sandbox.ansar(deploy).run().success();
+    assert_eq!(
+        sandbox.read(".ansar-home/model/server-0/data"),
+        "of the user"
+    );
+    sandbox.write(".ansar-home/model/server-0/data", "of the role again");
+    sandbox.ansar(["snapshot", "testing"]).run().success();
+    assert_eq!(
+        sandbox.read("testing/model-by-role/server-0/data"),
+        "of the role again"
+    );
+}
+
+#[test]
+fn an_edit_in_the_folder_is_not_undone() {
+    let sandbox = home(&["server"]);
+    let (own, there) = (
+        ".ansar-home/model/server-0/data",
+        "backup/model-by-role/server-0/data",
+    );
+    let settings = "backup/settings-by-role/server-0.json";
+    sandbox.write(own, "1");
+    sandbox.ansar(["snapshot", "backup"]).run().success();
+    sandbox.write(there, "edited");
+    sandbox.write(settings, "{\"value\": {\"port\": 7}}");
+    let named = sandbox.ansar(["snapshot", "backup"]).run();
+    named.success().stderr_has("server-0.json` is left alone");
+    assert_eq!(sandbox.read(there), "edited");
+
+    sandbox.write(own, "changed, too");
+    let named = sandbox.ansar(["snapshot", "backup"]).run();
+    named
+        .success()
+        .stderr_has("data` is left alone: changed in the snapshot and in the home")
+        .stderr_has("hint: say which side wins with `--take home`");
+    assert_eq!(sandbox.read(there), "edited");
+    let take = ["snapshot", "backup", "--take=home"];
+    sandbox
+        .ansar(take)
+        .run()
+        .success()
+        .stderr_lacks("left alone");
+    assert_eq!(sandbox.read(there), "changed, too");
+    assert!(sandbox.read(settings).contains("65432"));
+    let kept = ".ansar-home/kept/snapshot/model-by-role/server-0/data";
+    assert_eq!(sandbox.read(kept), "edited");
+}
+
+#[test]
+fn a_backup_does_not_make_a_roles_files_anybody_elses() {
+    let sandbox = home(&["noop"]);
+    sandbox.write("testing/model-by-role/noop-0/file", "1");
+    let deploy = ["deploy", "--storage-path=testing"];
+    sandbox.ansar(deploy).run().success();
+    sandbox.write(".ansar-home/model/noop-0/own", "of the role");
+    sandbox.ansar(["snapshot", "backup"]).run().success();
+    sandbox.ansar(deploy).run().success();
+    assert_eq!(sandbox.read(".ansar-home/model/noop-0/own"), "of the role");
+}
+
+#[test]
+fn roles_do_not_run_meanwhile() {
+    let sandbox = home(&["zombie"]);
+    sandbox.ansar(["start"]).run().success();
+    let first = pids(&sandbox);
+    let refused = sandbox.ansar(["snapshot", "testing"]).run();
+    refused.code(104).stderr_has("already running: `zombie-0`");
+    assert!(!sandbox.path().join("testing").exists());
+    let forced = sandbox.ansar(["-f", "snapshot", "testing"]).run();
+    forced.success().stderr_has("Restored zombie-0");
+    let second = pids(&sandbox);
+    assert!(second.len() == 1 && second != first);
+    sandbox.ansar(["-f", "stop"]).run().success();
+}
