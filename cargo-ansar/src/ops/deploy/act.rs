@@ -7,7 +7,7 @@ use super::super::settle;
 use super::super::suspend::{InTheWay, Restored, Running, suspend};
 use super::describe::RoleStep;
 use super::failed;
-use super::folder::{FolderStep, Owner};
+use super::folder::{Folder, FolderStep, Owner};
 use super::plan::{ExecutableStep, Plan};
 use crate::delta::apply::{Error as ApplyError, Staging};
 use crate::delta::executable::{self, Deployed, Ready};
@@ -106,8 +106,6 @@ fn transfer(
     how: How,
     stopped: &InTheWay,
 ) -> Result<(), Error> {
-    let before = ledger.clone();
-    let mut after = plan.ledger.clone();
     // What killed commands left is cleared by whoever deploys next. In folders
     // of material it stands in their plans.
     let areas = [Area::Bin, Area::Entry, Area::Settings, Area::Input];
@@ -119,7 +117,8 @@ fn transfer(
     for step in &plan.executables {
         staged.push((step, Staged::of(step, how)?));
     }
-    let mut folders = Folders::of(plan, stopped, &before)?;
+    let mut records = Vec::new();
+    let mut folders = Folders::of(plan, stopped, ledger)?;
     folders.transfer(|| {
         for step in &plan.roles {
             let role = step.role();
@@ -131,21 +130,19 @@ fn transfer(
             let record = staged
                 .commit(step)
                 .map_err(|error| failed(step.name.as_str(), error))?;
-            after.executables.insert(step.name.clone(), record);
+            records.push((step.name.clone(), record));
         }
         Ok(())
     })?;
+    let mut agreed = Vec::new();
+    let mut materials = Vec::new();
     for step in folders.steps() {
-        if let Some(material) = &step.record {
-            let name = step.folder.name.clone();
-            after.materials.insert(name, material.clone());
+        let Folder { snapshot, name, .. } = &step.folder;
+        let taken = ledger.taken.get(snapshot);
+        if taken.is_some_and(|taken| taken.materials.contains_key(name)) {
+            agreed.push((snapshot.clone(), name.clone()));
         }
-    }
-    // From here on what was deployed says what both sides agree upon.
-    for step in folders.steps() {
-        if let Some(taken) = after.taken.get_mut(&step.folder.snapshot) {
-            taken.materials.remove(&step.folder.name);
-        }
+        materials.extend(step.record.clone().map(|material| (name.clone(), material)));
     }
     for settled in &plan.told {
         settle::store(home, &settled.role, &settled.accepted)?;
@@ -163,15 +160,31 @@ fn transfer(
         }
         home.set_changes(&changes)?;
     }
+    let is_news = plan.snapshot != ledger.snapshot
+        || !(plan.same.is_empty() && plan.told.is_empty())
+        || !(records.is_empty() && materials.is_empty() && agreed.is_empty());
+    if !is_news {
+        return Ok(());
+    }
+    let same = plan.same.iter().cloned();
+    ledger.executables.extend(same.chain(records));
+    ledger.materials.extend(materials);
+    // From here on what was deployed says what both sides agree upon.
+    for (snapshot, name) in agreed {
+        if let Some(taken) = ledger.taken.get_mut(&snapshot) {
+            taken.materials.remove(&name);
+        }
+    }
+    ledger.snapshot.clone_from(&plan.snapshot);
+    for settled in &plan.told {
+        let key = settled.key.clone();
+        ledger.settled.insert(settled.role.clone(), key);
+    }
     // Somebody who waits does not wait for this.
     if stopped.is_free() {
-        complete(plan, &mut after)?;
+        complete(plan, ledger)?;
     }
-    if after != before {
-        home.set_ledger(&after)?;
-        *ledger = after;
-    }
-    Ok(())
+    Ok(home.set_ledger(ledger)?)
 }
 
 /// An executable that is ready to be put in place.

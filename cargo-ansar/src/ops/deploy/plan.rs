@@ -16,7 +16,7 @@ use super::describe::{RoleStep, plan_roles};
 use super::failed;
 use super::folder::{Folder, FolderStep, Owner};
 use super::origin::newer_sources;
-use crate::delta::executable::{self, Difference, Verdict};
+use crate::delta::executable::{self, Deployed, Difference, Verdict};
 use crate::delta::plan::Take;
 use crate::event::{Events, Kind};
 use crate::home::Home;
@@ -67,8 +67,10 @@ pub struct Plan {
     pub entries: BTreeMap<RoleName, Entry>,
     /// Who wins where both sides changed a material.
     pub take: Option<Take>,
-    /// What is remembered, as far as it is known before anything is done.
-    pub(super) ledger: Ledger,
+    /// The records of executables whose bytes are those that were deployed.
+    pub(super) same: Vec<(ExecutableName, Deployed)>,
+    /// The folder of settings and input that is to be remembered.
+    pub(super) snapshot: Option<PathBuf>,
 }
 
 /// An executable that is put in place.
@@ -133,27 +135,31 @@ pub async fn plan(
         affected: BTreeMap::new(),
         entries: entries.clone(),
         take: sources.take,
-        ledger: ledger.clone(),
+        same: Vec::new(),
+        snapshot: match sources.materials {
+            Some(_) => sources.named.map(Path::to_owned),
+            None => ledger.snapshot.clone(),
+        },
     };
-    if let Some(folder) = sources.named {
-        plan.ledger.snapshot = Some(folder.to_owned());
-    } else if sources.materials.is_some() {
-        plan.ledger.snapshot = None;
-    }
     plan.roles(entries);
-    plan.executables(home, sources)?;
+    plan.executables(home, ledger, sources)?;
     if let Some(snapshot) = sources.materials
         && is_there(snapshot, events)
     {
         unknown_materials(snapshot, &plan.entries, events)?;
-        plan.folders(home, snapshot, sources.take, events)?;
+        plan.folders(home, ledger, snapshot, events)?;
     }
     let new = plan.executables.iter().map(|step| {
         let path = step.artefact.clone();
         let identity = step.identity;
         (step.name.clone(), NewExecutable { path, identity })
     });
-    let new: BTreeMap<ExecutableName, NewExecutable> = new.collect();
+    let same = plan.same.iter().map(|(name, record)| {
+        let path = home.executable(name);
+        let identity = record.artefact.identity;
+        (name.clone(), NewExecutable { path, identity })
+    });
+    let new: BTreeMap<ExecutableName, NewExecutable> = new.chain(same).collect();
     let settling = Settling {
         home,
         workspace: sources.workspace,
@@ -161,10 +167,8 @@ pub async fn plan(
         new: Some(&new),
         events,
     };
-    plan.told = settle::settle(&settling, &plan.entries, &plan.ledger).await?;
+    plan.told = settle::settle(&settling, &plan.entries, ledger).await?;
     for settled in &plan.told {
-        let key = settled.key.clone();
-        plan.ledger.settled.insert(settled.role.clone(), key);
         let causes = settled.changes.iter().map(cause);
         if settled.changes() {
             let affected = plan.affected.entry(settled.role.clone()).or_default();
@@ -221,17 +225,21 @@ impl Plan {
         }
     }
 
-    fn executables(&mut self, home: &Home, sources: &Sources<'_>) -> Result<(), Error> {
+    fn executables(
+        &mut self,
+        home: &Home,
+        ledger: &Ledger,
+        sources: &Sources<'_>,
+    ) -> Result<(), Error> {
         for (name, artefact) in sources.artefacts {
             let target = home.executable(name);
             let failed = |error| failed(name.as_str(), error);
-            let recorded = self.ledger.executables.get(name).cloned();
-            let verdict =
-                executable::judge(artefact, &target, recorded.as_ref()).map_err(failed)?;
+            let recorded = ledger.executables.get(name);
+            let verdict = executable::judge(artefact, &target, recorded).map_err(failed)?;
             let why = match verdict {
                 Verdict::Unchanged => continue,
                 Verdict::SameBytes(record) => {
-                    self.ledger.executables.insert(name.clone(), record);
+                    self.same.push((name.clone(), record));
                     continue;
                 }
                 Verdict::Differ(why) => why,
@@ -261,12 +269,12 @@ impl Plan {
     fn folders(
         &mut self,
         home: &Home,
+        ledger: &Ledger,
         snapshot: &Path,
-        take: Option<Take>,
         events: &Events,
     ) -> Result<(), Error> {
         for folder in self.materials(home, snapshot) {
-            let Some(step) = folder.plan(&self.ledger, take)? else {
+            let Some(step) = folder.plan(ledger, self.take)? else {
                 continue;
             };
             for (path, why) in &step.refused {
