@@ -160,10 +160,13 @@ fn checks(page: &mut String, last: &LastRun) {
     for (role, report) in reports {
         let _ = write!(
             page,
-            "<details class=\"card\">\n<summary><span class=\"mono\">{}</span> \
-             <span class=\"role\">{}</span></summary>\n<div class=\"scroll\"><table>\n",
+            "<details class=\"card\"{}>\n<summary><span class=\"mono\">{}</span> \
+             <span class=\"role\">{}, {} failed</span></summary>\n\
+             <div class=\"scroll\"><table>\n",
+            if report.failed > 0 { " open" } else { "" },
             escaped(role.as_str()),
             count(report.passed + report.failed, "check"),
+            report.failed,
         );
         for check in &report.tested {
             let class = if check.condition { "passed" } else { "failed" };
