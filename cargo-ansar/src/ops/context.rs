@@ -25,7 +25,12 @@ const MOST_LOGS: usize = 2000;
 
 /// Gives the first failures their contexts. A log that cannot be read explains
 /// nothing.
-pub(super) fn attach(home: &Home, roles: &[RoleName], failures: &mut [Failure]) {
+pub(super) fn attach<'r>(
+    home: &Home,
+    roles: impl Iterator<Item = &'r RoleName>,
+    failures: &mut [Failure],
+) {
+    let roles: Vec<RoleName> = roles.cloned().collect();
     let most = (MOST_LOGS / roles.len().max(1)).clamp(1, MOST);
     let mut known: Vec<(Timestamp, Vec<Said>)> = Vec::new();
     for failure in failures.iter_mut().take(MOST) {
@@ -33,7 +38,7 @@ pub(super) fn attach(home: &Home, roles: &[RoleName], failures: &mut [Failure]) 
         failure.context = match known.iter().find(|(other, _)| *other == at) {
             Some((_, context)) => context.clone(),
             None if known.len() < most => {
-                let context = around(home, roles, at);
+                let context = around(home, &roles, at);
                 known.push((at, context.clone()));
                 context
             }

@@ -39,10 +39,6 @@ use crate::supervise::group::{Part, Policy};
 
 /// What to test, and how.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag that is typed"
-)]
 pub struct Options {
     /// Where.
     pub places: Places,
@@ -156,9 +152,8 @@ pub async fn test(
 ) -> Result<Outcome, Error> {
     let recorder = Recorder::default();
     let events = &recorder.reading(events);
-    let check = |workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>| {
-        check_any_test(options, workspace, entries)
-    };
+    let check =
+        |workspace: Option<&Workspace>, entries: &_| check_any_test(options, workspace, entries);
     let mut prepared = prepare(
         &options.places,
         &options.build,
@@ -188,10 +183,7 @@ pub async fn test(
     let pattern = tests(workspace.as_ref())?;
     let is_test = |role: &RoleName| pattern.matches(role);
     let failed = failed_before(&home);
-    let mut chosen = choose(options, entries, is_test);
-    if options.failed {
-        narrow(&mut chosen, is_test, &failed);
-    }
+    let chosen = choose(options, entries, is_test, &failed);
     let count = chosen.keys().filter(|role| is_test(role)).count();
     events.emit(Kind::Testing {
         tests: count,
@@ -232,8 +224,7 @@ pub async fn test(
     let artefacts: Vec<PathBuf> = artefacts.into_values().collect();
     let mut sources = stage.sources(Vec::new(), artefacts.clone());
     let mut verdict = judge(&stage, participants, &attended, &mut sources).await?;
-    let roles: Vec<RoleName> = chosen.keys().cloned().collect();
-    context::attach(&home, &roles, &mut verdict.failures);
+    context::attach(&home, chosen.keys(), &mut verdict.failures);
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
     let analysis = match analyzer {
@@ -275,16 +266,21 @@ async fn judge(
     Ok(Verdict::of(&participants, sources))
 }
 
-/// The roles that take part: all operational ones, and the tests that match.
+/// The roles that take part: all operational ones, and the tests that match;
+/// of these perhaps only those that `failed` before.
 fn choose(
     options: &Options,
     mut entries: BTreeMap<RoleName, Entry>,
     is_test: impl Fn(&RoleName) -> bool,
+    failed: &BTreeSet<RoleName>,
 ) -> BTreeMap<RoleName, Entry> {
     entries.retain(|role, entry| {
         entry.origin != Origin::Retired
             && (!is_test(role) || options.search.matches(role, &entry.executable))
     });
+    if options.failed {
+        narrow(&mut entries, &is_test, failed);
+    }
     for (role, entry) in &mut entries {
         if is_test(role) && entry.timeout.is_none() {
             entry.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
