@@ -17,6 +17,7 @@ use super::man::ManArgs;
 use super::materials::{DeployArgs, SnapshotArgs, WhyArgs};
 use super::property::{EditArgs, GetArgs, SetArgs};
 use super::query::{FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
+use super::results::{MessagesArgs, ReportArgs, ResultsArgs};
 use super::roles::{DeleteArgs, ListArgs, UpdateArgs};
 use super::search::SearchArgs;
 use crate::home::word;
@@ -48,6 +49,10 @@ impl Cargo {
     pub(super) fn form(&self) -> Form {
         match &self.command {
             Command::With(_) => Form::Human,
+            Command::Test(args) | Command::Watch(args) => {
+                args.results.messages.form(self.general.form())
+            }
+            Command::Check(args) => args.messages.form(self.general.form()),
             _ => self.general.form(),
         }
     }
@@ -208,6 +213,10 @@ pub enum Command {
     Test(TestArgs),
     /// The same at every save, until control-c
     Watch(TestArgs),
+    /// Check the workspace with Cargo, and show what the last run found
+    Check(CheckArgs),
+    /// Show the last run again
+    Report(ReportArgs),
     /// Run a command while the operational roles are up
     With(WithArgs),
     /// Make a home
@@ -273,6 +282,7 @@ impl Command {
             Self::Build(_)
             | Self::Test(_)
             | Self::Watch(_)
+            | Self::Check(_)
             | Self::With(_)
             | Self::Deploy(_)
             | Self::Add(_)
@@ -294,6 +304,7 @@ impl Command {
             | Self::Restart(_)
             | Self::Status(_)
             | Self::History(_)
+            | Self::Report(_)
             | Self::Returned(_)
             | Self::Log(_)
             | Self::Folder(_)
@@ -401,6 +412,7 @@ impl BuildArgs {
             build: flags,
             packages: self.package.clone(),
             also: Vec::new(),
+            messages: None,
         }
     }
 }
@@ -421,6 +433,7 @@ pub struct DeployAndBuildArgs {
 
 /// Arguments of `test`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct TestArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
@@ -433,6 +446,9 @@ pub struct TestArgs {
     /// End everything at the first failure
     #[arg(long)]
     pub(super) fail_fast: bool,
+    /// Run only the roles that did not pass the last time, and all once they do
+    #[arg(long, conflicts_with = "list")]
+    pub(super) failed: bool,
     /// Give the reports to this executable, and print its result
     #[arg(long, value_name = "EXECUTABLE")]
     pub(super) test_analyzer: Option<ExecutableName>,
@@ -442,6 +458,24 @@ pub struct TestArgs {
     /// List the test roles, and do nothing
     #[arg(long)]
     pub(super) list: bool,
+    #[command(flatten)]
+    pub(super) results: ResultsArgs,
+    #[command(flatten)]
+    pub(super) build: BuildArgs,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Without `--last` it is `cargo check`.")]
+pub struct CheckArgs {
+    /// And what the last run found
+    #[arg(long)]
+    pub(super) last: bool,
+    /// Check all targets, tests and examples too
+    #[arg(long, help_heading = "Build")]
+    pub(super) all_targets: bool,
+    #[command(flatten)]
+    pub(super) messages: MessagesArgs,
     #[command(flatten)]
     pub(super) build: BuildArgs,
 }

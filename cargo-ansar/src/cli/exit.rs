@@ -140,6 +140,7 @@ impl Exit {
             | Error::NoMainRole(_)
             | Error::NoRoles(_)
             | Error::NeverRan(_)
+            | Error::NoRun(_)
             | Error::NoStart { .. }
             | Error::OneRole { .. }
             | Error::Query(_) => Self::Usage,

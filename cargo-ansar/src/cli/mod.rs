@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod background;
+mod check;
 pub mod completions;
 pub mod encoding;
 pub mod exit;
@@ -12,6 +13,7 @@ pub mod man;
 pub mod materials;
 pub mod property;
 pub mod query;
+pub mod results;
 pub mod roles;
 pub mod search;
 pub mod settings;
@@ -214,6 +216,8 @@ impl Session<'_> {
             }
             Command::Test(args) => self.test(args).await,
             Command::Watch(args) => self.watch(args).await,
+            Command::Check(args) => self.check(args).await,
+            Command::Report(args) => self.report(args),
             Command::With(args) => self.with(args).await,
             Command::Create(args) => {
                 let places = with_home(places, args.home.as_ref());
@@ -274,6 +278,7 @@ impl Session<'_> {
             jobs: args.jobs.map(std::num::NonZero::get),
             force: self.force,
             fail_fast: args.fail_fast,
+            failed: args.failed,
             run: if args.no_run {
                 When::Never
             } else {
@@ -284,16 +289,25 @@ impl Session<'_> {
     }
 
     async fn test(&self, args: &TestArgs) -> Result<Exit, Error> {
-        let options = self.test_options(args)?;
+        let mut options = self.test_options(args)?;
+        let stream = args.results.messages.stream();
+        options.build.messages = stream.as_ref().map(|stream| self.messages(stream));
         if args.list {
             let names = ops::test::list(&options)?;
             self.printer.show(move |shell| human::names(shell, &names));
             return Ok(Exit::Success);
         }
         let events = self.printer.events();
-        let ran = match ops::test::test(&options, &mut self.interrupts()?, &events).await? {
-            ops::test::Outcome::Prepared(_) => return Ok(Exit::Success),
-            ops::test::Outcome::Ran(ran) => ran,
+        let ran = match ops::test::test(&options, &mut self.interrupts()?, &events).await {
+            Ok(ops::test::Outcome::Ran(ran)) => ran,
+            Ok(ops::test::Outcome::Prepared(_)) => {
+                self.finish(stream, true);
+                return Ok(Exit::Success);
+            }
+            Err(error) => {
+                self.finish(stream, false);
+                return Err(error);
+            }
         };
         let exit = match ran.interrupted {
             Some(interrupt) => Exit::Interrupted(interrupt),
@@ -301,7 +315,7 @@ impl Session<'_> {
             None => Exit::of_analysis(ran.analysis.as_ref()),
         };
         let run = ops::conclude::conclude("test", *ran, exit.code(), &events);
-        self.printer.show(move |shell| human::tested(shell, &run));
+        self.results(&args.results, run, stream)?;
         Ok(exit)
     }
 

@@ -62,13 +62,16 @@ pub fn explain(error: clap::Error, mut command: clap::Command) -> clap::Error {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    let is_flag_misspelt = error.get(ContextKind::SuggestedArg).is_some();
-    if error.kind() != ErrorKind::UnknownArgument || is_flag_misspelt || !flag.starts_with("--") {
+    if error.kind() != ErrorKind::UnknownArgument || !flag.starts_with("--") {
         return error;
     }
+    let meant = match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(meant)) => format!("; did you mean `{meant}`?"),
+        _ => String::new(),
+    };
     command.error(
         ErrorKind::UnknownArgument,
-        format!("`{flag}` is no flag, and a setting is given as `{flag}=VALUE`"),
+        format!("`{flag}` is no flag, and a setting is given as `{flag}=VALUE`{meant}"),
     )
 }
 

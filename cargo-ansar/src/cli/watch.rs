@@ -11,7 +11,9 @@ use crate::report::human;
 
 impl Session<'_> {
     pub(super) async fn watch(&self, args: &TestArgs) -> Result<Exit, Error> {
-        let options = self.test_options(args)?;
+        let mut options = self.test_options(args)?;
+        let stream = args.results.messages.stream();
+        options.build.messages = stream.as_ref().map(|stream| self.messages(stream));
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
         let mut last: Option<Conclusion> = None;
         let told = |came: Loop| match came {
@@ -23,14 +25,20 @@ impl Session<'_> {
                 };
                 let run = ops::conclude::conclude("watch", *ran, exit.code(), &events);
                 last = Some(run.clone());
-                self.printer.show(move |shell| human::tested(shell, &run));
+                // A file that cannot be written ends no loop.
+                if let Err(error) = self.results(&args.results, run, stream.clone()) {
+                    self.printer
+                        .show(move |shell| human::error(shell, &error, None));
+                }
             }
             Loop::Prepared => {
+                self.finish(stream.clone(), true);
                 let last = last.clone();
                 self.printer
                     .show(move |shell| human::unchanged(shell, last.as_ref()));
             }
             Loop::Failed(error) => {
+                self.finish(stream.clone(), false);
                 let (hint, last) = (error.hint(), last.clone());
                 self.printer.show(move |shell| {
                     human::error(shell, &*error, hint.as_deref());

@@ -16,7 +16,7 @@ use super::{Home, HomeError};
 use crate::event::{Event, Events, Kind, json};
 use crate::host::files;
 use crate::model::conclusion::Conclusion;
-use crate::model::name::RoleName;
+use crate::model::name::{ExecutableName, RoleName};
 
 /// The folder of the last run, in a home.
 const FOLDER: &str = "last";
@@ -46,6 +46,8 @@ struct Tape {
     verdict: Option<String>,
     /// When each role was started first, and when it ended.
     spans: BTreeMap<RoleName, (Timestamp, Option<Timestamp>)>,
+    /// What each role ran.
+    executables: BTreeMap<RoleName, ExecutableName>,
 }
 
 impl Recorder {
@@ -59,6 +61,11 @@ impl Recorder {
     pub fn elapsed(&self, role: &RoleName) -> Option<Duration> {
         let (begun, ended) = *self.tape().spans.get(role)?;
         ended?.duration_since(begun).try_into().ok()
+    }
+
+    /// What a role ran, where it did.
+    pub fn executable(&self, role: &RoleName) -> Option<ExecutableName> {
+        self.tape().executables.get(role).cloned()
     }
 
     /// Puts what was read in the place of the run before.
@@ -90,7 +97,11 @@ impl Tape {
                 self.verdict = Some(json::line(&Event { at, kind }));
                 return;
             }
-            Kind::Started { role, .. } => {
+            Kind::Started {
+                role, executable, ..
+            } => {
+                let executables = &mut self.executables;
+                executables.insert(role.clone(), executable.clone());
                 self.spans.entry(role.clone()).or_insert((event.at, None));
             }
             Kind::Ended { role, .. } => {
@@ -173,6 +184,22 @@ impl Home {
         Ok(bytes.and_then(|bytes| LastRun::of(&bytes)))
     }
 
+    /// What came of the last run; none where there was none that is
+    /// understood.
+    pub fn last_conclusion(&self) -> Result<Option<Conclusion>, HomeError> {
+        let bytes = files::read_if_there(&self.last_run_file())?;
+        let bytes = bytes.unwrap_or_default();
+        // It is told last, and what happened before need not be read.
+        let mut lines = bytes.rsplit(|byte| *byte == b'\n');
+        let last = lines.find(|line| !line.is_empty());
+        Ok(last
+            .and_then(json::read)
+            .and_then(|event| match event.kind {
+                Kind::Verdict(run) => Some(*run),
+                _ => None,
+            }))
+    }
+
     fn last_run_file(&self) -> PathBuf {
         self.root.join(FOLDER).join(FILE)
     }
@@ -209,6 +236,7 @@ mod tests {
             }],
             failures: vec![Failure {
                 role: role(),
+                executable: None,
                 source: "/ws/src/a.rs".to_owned(),
                 line: 7,
                 column: Some(5),
@@ -243,6 +271,7 @@ mod tests {
             let last = home.last_run().unwrap().unwrap();
             assert_eq!(last.conclusion, conclusion(text));
             assert_eq!(last.events.len(), 2);
+            assert_eq!(home.last_conclusion().unwrap(), Some(last.conclusion));
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cargo_metadata::{Artifact, Message, Metadata};
 
@@ -75,17 +76,74 @@ pub struct Made {
     pub manifest: PathBuf,
 }
 
+/// Who is told the messages of Cargo, each a line of JSON without its end.
+#[derive(Clone)]
+pub struct Messages(Arc<Listener>);
+
+type Listener = dyn Fn(&[u8]) + Send + Sync;
+
+impl Messages {
+    /// Hands each message to `listener`.
+    pub fn new(listener: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    fn tell(&self, output: &[u8]) {
+        for line in output.split(|byte| *byte == b'\n') {
+            (self.0)(line);
+        }
+    }
+}
+
+impl std::fmt::Debug for Messages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Messages")
+    }
+}
+
+/// Runs `cargo check`: diagnostics go straight to stderr, or to `messages`
+/// where there are some. Dropping it ends Cargo and its compilers.
+pub async fn check(
+    arguments: &[OsString],
+    folder: &Path,
+    messages: Option<&Messages>,
+) -> Result<(), CargoError> {
+    let mut all = vec![OsString::from("check")];
+    if messages.is_some() {
+        all.push("--message-format=json".into());
+    }
+    all.extend_from_slice(arguments);
+    let (exit, output, _) = run(all, folder, Narrative::Inherited).await?;
+    if let Some(messages) = messages {
+        messages.tell(&output);
+    }
+    if exit == Exit::Code(0) {
+        Ok(())
+    } else {
+        Err(CargoError::Failed { exit })
+    }
+}
+
 /// Runs one `cargo build` for each list of arguments, in turn; diagnostics go
-/// straight to stderr. Dropping it ends Cargo and its compilers.
-pub async fn build(invocations: &[Vec<OsString>], folder: &Path) -> Result<Artefacts, CargoError> {
+/// straight to stderr, or with all other messages to `messages` where there
+/// are some. Dropping it ends Cargo and its compilers.
+pub async fn build(
+    invocations: &[Vec<OsString>],
+    folder: &Path,
+    messages: Option<&Messages>,
+) -> Result<Artefacts, CargoError> {
+    let format = match messages {
+        None => "--message-format=json-render-diagnostics",
+        Some(_) => "--message-format=json",
+    };
     let mut artefacts = Artefacts::default();
     for arguments in invocations {
-        let mut all = vec![
-            OsString::from("build"),
-            "--message-format=json-render-diagnostics".into(),
-        ];
+        let mut all = vec![OsString::from("build"), format.into()];
         all.extend_from_slice(arguments);
         let (exit, output, _) = run(all, folder, Narrative::Inherited).await?;
+        if let Some(messages) = messages {
+            messages.tell(&output);
+        }
         if exit != Exit::Code(0) {
             return Err(CargoError::Failed { exit });
         }

@@ -49,6 +49,11 @@ pub fn chance(most: u64) -> u64 {
     fastrand::u64(0..=most)
 }
 
+/// A variable of this command's environment, where it is text.
+pub fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
 /// The environment of this command.
 pub fn all() -> Vec<(OsString, OsString)> {
     env::vars_os().collect()

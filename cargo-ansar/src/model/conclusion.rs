@@ -4,11 +4,13 @@
 //! Every part can be written by one version of this tool and read by another:
 //! what is missing has a default, and what is unknown is passed over.
 
+use std::path::Path;
+
 use ansar_runtime::contract::message::Typed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::name::RoleName;
+use super::name::{ExecutableName, RoleName};
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -76,6 +78,9 @@ pub enum Standing {
 pub struct Failure {
     /// The role.
     pub role: RoleName,
+    /// What it ran, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<ExecutableName>,
     /// The file, absolute wherever it can be found.
     #[serde(rename = "file")]
     pub source: String,
@@ -135,6 +140,15 @@ impl Conclusion {
     pub fn count(&self, standing: Standing) -> usize {
         let rows = self.roles.iter();
         rows.filter(|row| row.standing == standing).count()
+    }
+
+    /// Names sources below `folder` as they are found from there.
+    pub fn relative_to(&mut self, folder: &Path) {
+        for failure in &mut self.failures {
+            if let Ok(path) = Path::new(&failure.source).strip_prefix(folder) {
+                failure.source = path.display().to_string();
+            }
+        }
     }
 
     /// The roles that did not do what they were to do.

@@ -11,7 +11,7 @@ use super::Error;
 use super::locate::{Places, Workspace};
 use crate::home::entry::{Entry, Origin};
 use crate::home::{Home, HomeError};
-use crate::host::cargo::{self, Artefacts, CargoError};
+use crate::host::cargo::{self, Artefacts, CargoError, Messages};
 use crate::host::interrupts::Interrupts;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::nearest::nearest;
@@ -27,6 +27,8 @@ pub struct Options {
     pub packages: Vec<String>,
     /// What is wanted beside the executables of roles.
     pub also: Vec<ExecutableName>,
+    /// Who is told the messages of Cargo, in JSON.
+    pub messages: Option<Messages>,
 }
 
 /// The executables that are wanted, with their package where it is said.
@@ -138,6 +140,7 @@ async fn build_uninterrupted(
     options: &Options,
     folder: &Path,
 ) -> Result<Built, Error> {
+    let messages = options.messages.as_ref();
     let remembered: Option<Bins> = wanted
         .keys()
         .map(|name| Some((name.clone(), remembered.get(name)?.clone())))
@@ -150,7 +153,7 @@ async fn build_uninterrupted(
         None => (cargo::metadata(&options.shared, folder).await?, None),
         // What is built of a whole workspace shows by itself where it is from.
         Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
-            let artefacts = cargo::build(&invocations(&plan, options), folder).await;
+            let artefacts = cargo::build(&invocations(&plan, options), folder, messages).await;
             let told = artefacts.as_ref().ok();
             if let Some((artefacts, built)) =
                 told.and_then(|built| Some((answer(built, &plan, workspace)?, built)))
@@ -169,7 +172,7 @@ async fn build_uninterrupted(
             let invocations = invocations(&plan, options);
             let (metadata, artefacts) = tokio::join!(
                 cargo::metadata(&options.shared, folder),
-                cargo::build(&invocations, folder),
+                cargo::build(&invocations, folder, messages),
             );
             (metadata?, Some((plan, artefacts)))
         }
@@ -188,7 +191,7 @@ async fn build_uninterrupted(
     let artefacts = match guessed {
         Some((guess, artefacts)) if guess == plan => artefacts?,
         // What was remembered was wrong, and so is whatever came of it.
-        _ => cargo::build(&invocations(&plan, options), folder).await?,
+        _ => cargo::build(&invocations(&plan, options), folder, messages).await?,
     };
     Ok(Built {
         artefacts: choose(&artefacts, &plan)?,

@@ -29,6 +29,9 @@ pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> Conclusio
     for row in &mut run.roles {
         row.elapsed = recorder.elapsed(&row.role).map(|span| span.as_secs_f64());
     }
+    for failure in &mut run.failures {
+        failure.executable = recorder.executable(&failure.role);
+    }
     let told = recorder.reading(events);
     told.emit(Kind::Verdict(Box::new(run.clone())));
     if let Err(error) = recorder.keep(&home) {

@@ -11,6 +11,7 @@ use regex::bytes::Regex;
 use super::Error;
 use super::history::{open, start};
 use super::locate::Places;
+use crate::home::Home;
 use crate::home::log::head::{Head, Stamp};
 use crate::home::log::read::{DISORDER, Reader};
 use crate::host::changes::Changes;
@@ -122,6 +123,26 @@ pub fn log(options: &Options) -> Result<Lines, Error> {
         filter,
         zone,
     })
+}
+
+/// Shows `reader` what roles have logged in a range, in the order of time, as
+/// long as it wants more.
+pub(super) fn between(
+    home: &Home,
+    roles: &[RoleName],
+    range: Range,
+    level: Level,
+    mut reader: impl FnMut(&RoleName, Head, &[u8]) -> bool,
+) -> Result<(), FilesError> {
+    let folders = roles.iter().map(|role| home.folder(Area::Logs, role));
+    let mut merged = Merged::open(&folders.collect::<Vec<_>>(), range)?;
+    let filter = Filter { level, grep: None };
+    while let Some((at, head, text)) = merged.next_of(&filter)? {
+        if !reader(&roles[at], head, text) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 impl Lines {

@@ -10,7 +10,9 @@ pub mod analyze;
 mod attend;
 mod background;
 pub mod build;
+pub mod check;
 pub mod conclude;
+mod context;
 pub mod create;
 pub mod delete;
 pub mod deploy;
@@ -29,6 +31,7 @@ pub mod list;
 pub mod locate;
 pub mod log;
 pub mod prepare;
+pub mod report;
 pub mod run;
 pub mod set;
 pub mod settle;
@@ -283,6 +286,9 @@ pub enum Error {
     /// A query has no range.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// Nothing was tested yet.
+    #[error("no last run in home `{home}`", home = .0.display())]
+    NoRun(PathBuf),
     /// No test role matches.
     #[error("no test role matches {0}")]
     NoTestRole(String),
@@ -449,6 +455,7 @@ impl Error {
                     package.trim_matches('`')
                 )
             }),
+            Self::NoRun(_) => Some("make one with `cargo ansar test`".to_owned()),
             Self::Template(error) => error.hint(),
             Self::Name(error) => error.hint(),
             Self::Given { example, .. } => {

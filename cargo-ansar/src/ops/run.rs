@@ -3,7 +3,7 @@
 //! Also the step that `test` shares: from roles of a home to what became of
 //! them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ansar_runtime::contract::layout::Area;
@@ -112,6 +112,7 @@ pub async fn run(
             ..Policy::default()
         },
         given: None,
+        first: None,
     };
     // A role of any name may report; none has to wait for the others.
     let ran = stage
@@ -193,6 +194,8 @@ pub struct Stage<'a> {
     pub policy: Policy,
     /// What every role is given on stdin instead of its own input.
     pub given: Option<&'a [u8]>,
+    /// The roles that start before others, where nothing else decides.
+    pub first: Option<&'a BTreeSet<RoleName>>,
 }
 
 impl Stage<'_> {
@@ -224,6 +227,9 @@ impl Stage<'_> {
         let mut launches: Vec<_> = launches
             .map(|((role, entry), lock)| launching.launch(role, entry, part(role), lock))
             .collect::<Result<_, Error>>()?;
+        if let Some(first) = self.first {
+            launches.sort_by_key(|launch| !first.contains(&launch.role));
+        }
         launches.extend(errand);
         let options = engine::Options {
             policy: self.policy,

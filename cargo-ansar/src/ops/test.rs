@@ -15,6 +15,7 @@ use super::Error;
 use super::analyze::{self, Analysis};
 use super::attend::{Attended, attend};
 use super::build;
+use super::context;
 use super::hold::make_way;
 use super::locate::{Places, Workspace};
 use super::prepare::{Prepared, prepare};
@@ -28,7 +29,7 @@ use crate::home::log::last_lines;
 use crate::home::{Home, HomeError};
 use crate::host::clock;
 use crate::host::interrupts::{Interrupt, Interrupts};
-use crate::model::conclusion::{Excerpt, Which};
+use crate::model::conclusion::{Conclusion, Excerpt, Which};
 use crate::model::description::DEFAULT_TESTS;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::search::{RolePattern, RoleSearch};
@@ -57,6 +58,9 @@ pub struct Options {
     pub fail_fast: bool,
     /// What is given the reports, instead of what the description names.
     pub analyzer: Option<ExecutableName>,
+    /// Whether only roles that failed in the last run are run, where there are
+    /// some.
+    pub failed: bool,
     /// When the tests are run at all.
     pub run: When,
     /// Which log lines become events.
@@ -148,9 +152,8 @@ pub async fn test(
 ) -> Result<Outcome, Error> {
     let recorder = Recorder::default();
     let events = &recorder.reading(events);
-    let check = |workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>| {
-        check_any_test(options, workspace, entries)
-    };
+    let check =
+        |workspace: Option<&Workspace>, entries: &_| check_any_test(options, workspace, entries);
     let mut prepared = prepare(
         &options.places,
         &options.build,
@@ -179,7 +182,8 @@ pub async fn test(
     let begun = (clock::instant(), clock::now());
     let pattern = tests(workspace.as_ref())?;
     let is_test = |role: &RoleName| pattern.matches(role);
-    let chosen = choose(options, entries, is_test);
+    let failed = failed_before(&home);
+    let chosen = choose(options, entries, is_test, &failed);
     let count = chosen.keys().filter(|role| is_test(role)).count();
     events.emit(Kind::Testing {
         tests: count,
@@ -196,6 +200,7 @@ pub async fn test(
             ..Policy::default()
         },
         given: None,
+        first: Some(&failed),
     };
     let part = |role: &RoleName| {
         if is_test(role) {
@@ -218,7 +223,8 @@ pub async fn test(
     let participants = stage.participants(&ran.ended, is_test);
     let artefacts: Vec<PathBuf> = artefacts.into_values().collect();
     let mut sources = stage.sources(Vec::new(), artefacts.clone());
-    let verdict = judge(&stage, participants, &attended, &mut sources).await?;
+    let mut verdict = judge(&stage, participants, &attended, &mut sources).await?;
+    context::attach(&home, chosen.keys(), &mut verdict.failures);
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
     let analysis = match analyzer {
@@ -260,16 +266,21 @@ async fn judge(
     Ok(Verdict::of(&participants, sources))
 }
 
-/// The roles that take part: all operational ones, and the tests that match.
+/// The roles that take part: all operational ones, and the tests that match;
+/// of these perhaps only those that `failed` before.
 fn choose(
     options: &Options,
     mut entries: BTreeMap<RoleName, Entry>,
     is_test: impl Fn(&RoleName) -> bool,
+    failed: &BTreeSet<RoleName>,
 ) -> BTreeMap<RoleName, Entry> {
     entries.retain(|role, entry| {
         entry.origin != Origin::Retired
             && (!is_test(role) || options.search.matches(role, &entry.executable))
     });
+    if options.failed {
+        narrow(&mut entries, &is_test, failed);
+    }
     for (role, entry) in &mut entries {
         if is_test(role) && entry.timeout.is_none() {
             entry.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
@@ -279,6 +290,26 @@ fn choose(
         }
     }
     entries
+}
+
+/// The test roles that did not pass in the last run; none where it is not
+/// known.
+fn failed_before(home: &Home) -> BTreeSet<RoleName> {
+    let last = home.last_conclusion().ok().flatten();
+    let failed = last.iter().flat_map(Conclusion::failed_roles);
+    failed.cloned().collect()
+}
+
+/// Leaves out the test roles that have not failed, where one of them has.
+fn narrow(
+    chosen: &mut BTreeMap<RoleName, Entry>,
+    is_test: impl Fn(&RoleName) -> bool,
+    failed: &BTreeSet<RoleName>,
+) {
+    let mut roles = chosen.keys();
+    if roles.any(|role| is_test(role) && failed.contains(role)) {
+        chosen.retain(|role, _| !is_test(role) || failed.contains(role));
+    }
 }
 
 /// The pattern of test roles.

@@ -127,6 +127,7 @@ pub async fn with(
         kind: history::Kind::With,
         policy: Policy::default(),
         given: None,
+        first: None,
     };
     let attended = attend(&home, chosen.keys(), interrupts, events).await?;
     let errand = errand(options, &home, &chosen)?;

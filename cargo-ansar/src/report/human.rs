@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::json;
 use super::shell::{Form, Shell, Verbosity};
 use crate::event::{Event, Kind, StopReason, Until};
-use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Standing, Which};
+use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Said, Standing, Which};
 use crate::model::ending::{Cause, Ending, Span, Success};
 use crate::model::name::RoleName;
 use crate::ops::init;
@@ -18,6 +18,9 @@ use crate::suite::verdict::Verdict;
 
 /// How many names are listed before the rest is counted.
 const NAMES: usize = 5;
+
+/// How many seconds of a role are told of.
+const SLOW: f64 = 1.0;
 
 /// Whether something that happened is told at all.
 pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
@@ -218,9 +221,28 @@ fn ended(shell: &mut Shell, role: &RoleName, ending: &Ending) {
     }
 }
 
+/// Whether what all roles logged around each failure is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// Where a person at a terminal reads it.
+    OnTerminal,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
+}
+
+/// Shows the last run again.
+pub fn reported(shell: &mut Shell, run: &Conclusion, context: Context) {
+    match shell.form() {
+        Form::Human => tested(shell, run, context),
+        _ => json::item(shell, run),
+    }
+}
+
 /// Shows what a test run found: role lines, then navigation lines, as data;
 /// then what may tell why, and the summary.
-pub fn tested(shell: &mut Shell, run: &Conclusion) {
+pub fn tested(shell: &mut Shell, run: &Conclusion, context: Context) {
     found(shell, &run.roles, &run.failures);
     // To programs, the verdict has told it.
     if let (Some(result), Form::Human) = (&run.result, shell.form()) {
@@ -228,10 +250,9 @@ pub fn tested(shell: &mut Shell, run: &Conclusion) {
         shell.flush();
     }
     if !run.interrupted {
-        for excerpt in &run.excerpts {
-            self::excerpt(shell, excerpt);
-        }
+        reasons(shell, run, context);
     }
+    slowest(shell, run);
     let text = summary(run);
     if run.interrupted {
         shell.bad_status("Interrupted", &text);
@@ -302,6 +323,65 @@ pub fn broken(shell: &mut Shell, verdict: &Verdict) {
     }
 }
 
+/// Tells what took longest, where that is worth a look.
+fn slowest(shell: &mut Shell, run: &Conclusion) {
+    let rows = run.roles.iter();
+    let mut rows: Vec<_> = rows
+        .filter_map(|row| Some((row.elapsed?, &row.role)))
+        .collect();
+    rows.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let all = shell.tells(Verbosity::Verbose);
+    if !all {
+        rows.retain(|(elapsed, _)| *elapsed >= SLOW);
+        rows.truncate(NAMES);
+    }
+    if run.roles.len() > 1 && !rows.is_empty() {
+        let each = rows.iter();
+        let each = each.map(|(elapsed, role)| format!("{role} {elapsed:.2}s"));
+        shell.status("Slowest", &each.collect::<Vec<_>>().join(", "));
+    }
+}
+
+/// What may tell why: the context of each failure, or a few lines of the roles
+/// that have to do with them.
+fn reasons(shell: &mut Shell, run: &Conclusion, context: Context) {
+    let wanted = match context {
+        Context::OnTerminal => shell.is_terminal(),
+        Context::Always => true,
+        Context::Never => false,
+    };
+    let has_context = run.failures.iter().any(|it| !it.context.is_empty());
+    if !wanted || !has_context {
+        for excerpt in &run.excerpts {
+            self::excerpt(shell, excerpt);
+        }
+        return;
+    }
+    let mut shown: &[Said] = &[];
+    for failure in &run.failures {
+        if failure.context.is_empty() || failure.context == shown {
+            continue;
+        }
+        shown = &failure.context;
+        shell.status("Context", &format!("of {}", failure.place()));
+        if shell.tells(Verbosity::Normal) {
+            said(shell, shown);
+        }
+    }
+}
+
+/// Lines of several roles, marked by role.
+fn said(shell: &mut Shell, said: &[Said]) {
+    let width = said.iter().map(|said| said.role.as_str().len()).max();
+    let width = width.unwrap_or_default();
+    for said in said {
+        for line in said.text.lines() {
+            let (role, line) = (said.role.as_str(), short(line));
+            shell.tell(&format!("             {role:width$} | {line}"));
+        }
+    }
+}
+
 fn excerpt(shell: &mut Shell, excerpt: &Excerpt) {
     let which = match excerpt.which {
         Which::Last => "its last lines",
@@ -316,7 +396,7 @@ fn excerpt(shell: &mut Shell, excerpt: &Excerpt) {
 }
 
 /// A stored line without its process and date, which say nothing here.
-fn short(line: &str) -> String {
+pub(super) fn short(line: &str) -> String {
     Line::parse(line).map_or_else(
         || line.to_owned(),
         |line| {
@@ -329,7 +409,7 @@ fn short(line: &str) -> String {
     )
 }
 
-fn summary(run: &Conclusion) -> String {
+pub(super) fn summary(run: &Conclusion) -> String {
     let roles = run.roles.len();
     let checks = run.passed + run.failed;
     let mut text = if run.is_pass() {

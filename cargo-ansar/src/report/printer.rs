@@ -96,6 +96,15 @@ impl Printer {
         })
     }
 
+    /// What prints lines of data, from wherever they come.
+    pub fn lines(&self) -> impl Fn(String) + Send + Sync + 'static {
+        let queue = self.queue.clone();
+        move |line| {
+            // A printer that is gone has nothing more to say.
+            let _ = queue.send(Item::Show(Box::new(move |shell| shell.data(&line))));
+        }
+    }
+
     /// Has something printed, after everything before it.
     pub fn show(&self, show: impl FnOnce(&mut Shell) + Send + 'static) {
         let _ = self.queue.send(Item::Show(Box::new(show)));

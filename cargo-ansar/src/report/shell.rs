@@ -1,6 +1,6 @@
 //! The two streams: data on stdout, narrative on stderr in Cargo's own look.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
@@ -83,6 +83,11 @@ impl Shell {
     /// Whether something of this verbosity is told.
     pub fn tells(&self, verbosity: Verbosity) -> bool {
         self.verbosity >= verbosity
+    }
+
+    /// Whether a person at a terminal reads what is told.
+    pub fn is_terminal(&self) -> bool {
+        io::stderr().is_terminal()
     }
 
     /// The form of data.

@@ -106,6 +106,7 @@ impl Verdict {
             };
             self.failures.push(Failure {
                 role: role.clone(),
+                executable: None,
                 source,
                 line,
                 column: None,
@@ -123,6 +124,7 @@ impl Verdict {
         let listed = self.failures.len();
         self.failures.extend(failed.map(|check| Failure {
             role: role.clone(),
+            executable: None,
             source: check.source.clone(),
             line: check.line,
             column: None,

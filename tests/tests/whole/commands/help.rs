@@ -4,11 +4,13 @@ use tests::Sandbox;
 
 use super::with_roles;
 
-pub(super) const COMMANDS: [&str; 31] = [
+pub(super) const COMMANDS: [&str; 33] = [
     "init",
     "build",
     "test",
     "watch",
+    "check",
+    "report",
     "with",
     "create",
     "destroy",

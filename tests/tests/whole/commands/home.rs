@@ -96,14 +96,19 @@ fn what_is_no_entry_is_passed_over() {
 fn a_deploy_file_that_cannot_be_read_is_named_and_can_be_removed() {
     let sandbox = with_roles(&["noop"]);
     sandbox.write(".ansar-home/deploy.json", "[");
-    let add = sandbox.ansar(["add", "noop", "other"]).run();
-    add.code(96)
+    sandbox.write("materials/model-by-role/noop-0/words", "one");
+    let line = ["deploy", "--storage-path", "materials"];
+    sandbox
+        .ansar(line)
+        .run()
+        .code(96)
         .stderr_has("/scratch/.ansar-home/deploy.json:1:1: EOF")
         .stderr_has("hint: put it right, or remove it");
-    // Nothing of it is needed to list and to run.
+    // Nothing of it is needed to add and to run.
+    sandbox.ansar(["add", "noop", "other"]).run().success();
     sandbox.ansar(["run"]).run().success();
     std::fs::remove_file(sandbox.path().join(".ansar-home/deploy.json")).unwrap();
-    sandbox.ansar(["add", "noop", "other"]).run().success();
+    sandbox.ansar(line).run().success();
 }
 
 #[test]

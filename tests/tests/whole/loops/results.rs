@@ -1,6 +1,10 @@
 //! What a run found, where people and programs look for it.
 
+use std::path::Path;
+
+use cargo_metadata::{CompilerMessage, Message};
 use serde_json::Value;
+use tests::Sandbox;
 
 use super::{CLIENT, CLIENT_RS, Group, SERVER};
 
@@ -114,4 +118,286 @@ fn programs_read_the_events_and_the_verdict() {
         "{lines:?}"
     );
     assert!(lines.is_sorted_by_key(|line| line["at"].as_str().unwrap().to_owned()));
+}
+
+/// The messages of Cargo in an output.
+fn messages(output: &tests::Output) -> Vec<Message> {
+    let lines = output.stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no message: {line}")))
+        .collect()
+}
+
+/// The one error among messages, which is the failed check, and whether all is
+/// well.
+#[track_caller]
+fn only_error(messages: &[Message]) -> (CompilerMessage, bool) {
+    let errors = messages.iter().filter_map(|message| match message {
+        Message::CompilerMessage(message) => Some(message.clone()),
+        _ => None,
+    });
+    let mut errors: Vec<_> = errors.collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let Some(Message::BuildFinished(end)) = messages.last() else {
+        panic!("the end of the build is told last");
+    };
+    (errors.remove(0), end.success)
+}
+
+#[test]
+fn an_editor_is_shown_a_failed_check_like_an_error_of_the_compiler() {
+    let (group, output) = failed_run(&["--message-format", "json"]);
+    let line = group.read(CLIENT_RS);
+    let line = line.lines().position(|line| line.contains("cx.test("));
+    let (message, success) = only_error(&messages(&output));
+    assert!(message.package_id.repr.contains("test-fixtures"));
+    assert_eq!(message.target.name, "client");
+    let span = &message.message.spans[0];
+    assert!(span.is_primary);
+    let file = group.path().join(CLIENT_RS);
+    assert_eq!(Path::new(&span.file_name), file);
+    assert_eq!(Some(span.line_start), line.map(|line| line + 1));
+    let text = &message.message.message;
+    assert!(
+        text.starts_with("test-client: expected b\"keen\""),
+        "{text}"
+    );
+    assert!(!success);
+
+    group.edit(CLIENT_RS, "b\"keen\"", "b\"keen\" oops");
+    let broken = group.test(["--message-format", "json"]).run();
+    broken.code(101);
+    let messages = messages(&broken);
+    assert!(
+        messages
+            .iter()
+            .any(|message| matches!(message, Message::CompilerMessage(_)))
+    );
+    assert!(matches!(messages.last(), Some(Message::BuildFinished(end)) if !end.success));
+}
+
+#[test]
+fn other_tools_find_a_file_and_annotations() {
+    let group = Group::of(&[SERVER, CLIENT]);
+    group.edit(CLIENT_RS, "b\"eager\"", "b\"keen\"");
+    let output = group
+        .test(["--junit", "made/for/junit.xml", "--paths", "relative"])
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_WORKSPACE", group.path())
+        .run();
+    output.code(100);
+    let place = output.stdout.lines().last().expect("there is a line");
+    assert!(place.starts_with(&format!("{CLIENT_RS}:")), "{place}");
+    let line = place
+        .split(':')
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let line = line.expect("there is a line");
+    output.stderr_has(&format!(
+        "::error file={CLIENT_RS},line={line},title=test-client::expected"
+    ));
+    let file = group.read("made/for/junit.xml");
+    let case = "<testcase name=\"test-client\" classname=\"cargo ansar\" assertions=\"3\"";
+    assert!(file.contains(case), "{file}");
+    let place = group.path().join(CLIENT_RS);
+    assert!(
+        file.contains(&format!("{}:{line} - expected", place.display())),
+        "{file}"
+    );
+
+    let plain = group.test([]).run();
+    plain.code(100).stderr_lacks("::error");
+}
+
+#[test]
+fn the_last_run_is_reported_again_and_in_context() {
+    let group = Group::of(&[SERVER, CLIENT]);
+    let early = group.ansar(["report"]).run();
+    early.code(96).stderr_has("no home at");
+    group.edit(CLIENT_RS, "b\"eager\"", "b\"keen\"");
+    group.test(["--no-run"]).run().success();
+    let early = group.ansar(["report"]).run();
+    early
+        .code(2)
+        .stderr_has("no last run in home")
+        .stderr_has("`cargo ansar test`");
+
+    let output = group.test(["--context"]).run();
+    output
+        .code(100)
+        .stderr_has("Context of ")
+        .stderr_lacks("Log of");
+    for line in ["server-0    | ", "test-client | "] {
+        output.stderr_has(line);
+    }
+    let again = group.ansar(["report", "--context"]).run();
+    again.success().stdout_is(&output.stdout);
+    let (_, told) = output
+        .stderr
+        .split_once("     Context of")
+        .expect("it is told");
+    again.stderr_has(told);
+    let plain = group.ansar(["report"]).run();
+    plain
+        .success()
+        .stderr_has("Log of test-client")
+        .stderr_lacks("Context");
+}
+
+#[test]
+fn the_last_run_is_a_page_that_needs_nothing_else() {
+    let (group, output) = failed_run(&[]);
+    let written = group.ansar(["report", "--html", "made/page.html"]).run();
+    written.success().stdout_is("").stderr_has("Wrote");
+    let page = group.read("made/page.html");
+    let file = group.path().join("made/page.html");
+    // What a browser makes of it, where there is one.
+    let seen = dom(&group, &file).unwrap_or_else(|| page.clone());
+    let place = super::only_place(&output);
+    let place = format!("{}:{}", place.file.display(), place.line);
+    let has = |text: &str| assert!(seen.contains(text), "`{text}` in {seen}");
+    has(&format!("<code class=\"place\">{place}</code>"));
+    has("expected b\"keen\" for b\"fervent\", got b\"eager\"");
+    has("<b>server-0</b>");
+
+    // The timeline is what the events tell.
+    let events = record(&group);
+    let milliseconds = |event: &Value| {
+        let at: jiff::Timestamp = event["at"].as_str().unwrap().parse().unwrap();
+        at.as_millisecond()
+    };
+    let begun = events.iter().map(milliseconds).min().unwrap();
+    let at = |name: &str, role: Option<&str>| {
+        let event = events
+            .iter()
+            .find(|event| event["event"] == name && role.is_none_or(|role| event["role"] == role));
+        milliseconds(event.unwrap_or_else(|| panic!("{name}"))) - begun
+    };
+    for (class, from, to) in [
+        ("build", at("building", None), at("built", None)),
+        ("tests", at("testing", None), at("stopping", None)),
+        (
+            "start",
+            at("started", Some("server-0")),
+            at("ready", Some("server-0")),
+        ),
+        ("stop", at("stopping", None), at("ended", Some("server-0"))),
+        (
+            "run",
+            at("ready", Some("test-client")),
+            at("ended", Some("test-client")),
+        ),
+    ] {
+        has(&format!(
+            "<rect class=\"{class}\" data-from=\"{from}\" data-to=\"{to}\""
+        ));
+    }
+}
+
+/// A page as a browser has it, less the quotes that need no escape there; none
+/// where there is no browser.
+fn dom(group: &Group, page: &Path) -> Option<String> {
+    let found = group
+        .program("sh")
+        .args(["-c", "command -v chromium"])
+        .run();
+    let browser = found.stdout.lines().next()?.to_owned();
+    let output = group
+        .program(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .arg(format!(
+            "--user-data-dir={}",
+            group.path().join("made/browser").display()
+        ))
+        .arg(format!("file://{}", page.display()))
+        .run();
+    output.success();
+    Some(output.stdout.clone())
+}
+
+#[test]
+fn what_failed_the_last_time_runs_first_or_alone_until_it_passes() {
+    let passes = r#"test-a = { executable = "prints" }"#;
+    let fails = r#"test-z = { executable = "talks", input = "difference" }"#;
+    let group = Group::of(&[passes, fails]);
+    let order = |arguments: &[&str]| {
+        group.test(["-j", "1"]).args(arguments).run();
+        let started = record(&group).into_iter();
+        let started = started.filter(|event| event["event"] == "started");
+        let roles = started.map(|event| event["role"].as_str().unwrap().to_owned());
+        roles.collect::<Vec<_>>()
+    };
+    assert_eq!(order(&[]), ["test-a", "test-z"]);
+    assert_eq!(order(&[]), ["test-z", "test-a"]);
+    assert_eq!(order(&["--failed"]), ["test-z"]);
+    assert_eq!(order(&["--failed", "test-a"]), ["test-a"]);
+    group.describe(&[passes, fails]);
+    assert_eq!(
+        order(&["--failed"]),
+        ["test-a", "test-z"],
+        "none had failed"
+    );
+    group.describe(&[
+        passes,
+        &fails.replace("talks\", input = \"difference", "prints"),
+    ]);
+    assert_eq!(order(&["--failed"]), ["test-z"]);
+    assert_eq!(order(&["--failed"]), ["test-a", "test-z"]);
+}
+
+/// What the first version wrote of a run in which a check failed.
+const VERDICT: &str = r#"{"version":1,"at":"2026-11-22T10:00:02Z","event":"verdict","command":"test","exit":100,"elapsed":0.3,"passed":2,"failed":1,"roles":[{"role":"test-a","passed":2,"failed":1,"standing":"failed"}],"failures":[{"role":"test-a","executable":"alone","file":"HERE/src/main.rs","line":2,"text":"expected <x>\n- x\n+ y","at":"2026-11-22T10:00:01.5Z"}]}
+"#;
+
+#[test]
+fn a_check_by_cargo_shows_what_the_last_run_found() {
+    let sandbox = Sandbox::new();
+    let here = sandbox.path().display().to_string();
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"alone\"\nedition = \"2024\"\n[workspace]\n",
+    );
+    sandbox.write("src/main.rs", "fn main() {\n    println!(\"alone\");\n}\n");
+    let check = |arguments: &[&str]| sandbox.ansar(["check", "--last"]).args(arguments).run();
+    check(&[])
+        .success()
+        .stdout_is("")
+        .stderr_has("Checking alone");
+    sandbox.ansar(["create"]).run().success();
+    check(&[]).success().stdout_is("");
+
+    sandbox.write(
+        ".ansar-home/last/run.jsonl",
+        &VERDICT.replace("HERE", &here),
+    );
+    let shown = check(&[]);
+    shown.code(100).stdout_is(&format!(
+        "error: test-a: expected <x>\n  --> {here}/src/main.rs:2:1\n   = - x\n   = + y\n\n"
+    ));
+    let checked = check(&["--message-format", "json"]);
+    checked.code(100);
+    let (message, success) = only_error(&messages(&checked));
+    assert!(!success);
+    assert!(message.package_id.repr.contains("alone"));
+    assert_eq!(message.target.name, "alone");
+    assert_eq!(message.message.spans[0].line_start, 2);
+    sandbox
+        .ansar(["check", "--message-format", "json"])
+        .run()
+        .success();
+
+    sandbox.write("src/main.rs", "fn main() {\n    oops\n}\n");
+    let broken = check(&["--message-format", "json"]);
+    broken.code(101);
+    let messages = messages(&broken);
+    let errors = messages.iter().filter_map(|message| match message {
+        Message::CompilerMessage(message) => Some(&*message.message.message),
+        _ => None,
+    });
+    let errors: Vec<_> = errors.collect();
+    assert!(
+        errors.iter().any(|error| error.contains("`oops`")),
+        "{errors:?}"
+    );
+    assert!(errors.contains(&"test-a: expected <x>"), "{errors:?}");
 }

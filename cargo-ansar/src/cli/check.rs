@@ -1,0 +1,48 @@
+//! `check`: what Cargo says of the workspace, and what the last run said.
+
+use super::Session;
+use super::args::CheckArgs;
+use super::exit::Exit;
+use crate::ops::{self, Error};
+use crate::report::diagnostics;
+
+impl Session<'_> {
+    pub(super) async fn check(&self, args: &CheckArgs) -> Result<Exit, Error> {
+        let stream = args.messages.stream();
+        let build = args.build.options(self.general);
+        let mut arguments = build.shared;
+        arguments.extend(build.build);
+        if build.packages.is_empty() {
+            arguments.push("--workspace".into());
+        }
+        for package in build.packages {
+            arguments.extend(["-p".into(), package.into()]);
+        }
+        if args.all_targets {
+            arguments.push("--all-targets".into());
+        }
+        let options = ops::check::Options {
+            places: self.places.clone(),
+            arguments,
+            messages: stream.as_ref().map(|stream| self.messages(stream)),
+            last: args.last,
+        };
+        let outcome = ops::check::check(&options, &mut self.interrupts()?).await?;
+        let last = outcome.last.unwrap_or_default();
+        let exit = if outcome.failed {
+            Exit::BuildFailed
+        } else if last.failures.is_empty() {
+            Exit::Success
+        } else {
+            Exit::TestsFailed
+        };
+        self.printer.show(move |shell| match stream {
+            Some(stream) => {
+                stream.failures(shell, &last);
+                stream.finish(shell, exit == Exit::Success);
+            }
+            None => diagnostics::texts(shell, &last),
+        });
+        Ok(exit)
+    }
+}

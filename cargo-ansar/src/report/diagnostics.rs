@@ -1,0 +1,253 @@
+//! Failures as Cargo tells errors of the compiler: messages in JSON for
+//! editors, or text in the shape of rustc's.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::shell::Shell;
+use crate::model::conclusion::{Conclusion, Failure};
+use crate::model::name::ExecutableName;
+
+/// The messages of one command: Cargo's as they are, those of failures behind
+/// them, and the one that ends them all, once.
+#[derive(Debug, Clone, Default)]
+pub struct Stream(Arc<Mutex<Vec<Target>>>);
+
+/// What Cargo compiled, or tried to.
+#[derive(Debug, PartialEq)]
+struct Target {
+    package: Value,
+    folder: PathBuf,
+    told: Value,
+}
+
+impl Stream {
+    /// Whether a line of Cargo's is to be passed on; keeps in mind what it
+    /// tells of packages.
+    pub fn passes(&self, line: &[u8]) -> bool {
+        // Of what does not compile there are messages, and no artefact.
+        if (line.starts_with(br#"{"reason":"compiler-artifact""#)
+            || line.starts_with(br#"{"reason":"compiler-message""#))
+            && let Some(target) = Target::of(line)
+        {
+            let mut targets = self.targets();
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        // The end is told behind everything else.
+        !line.is_empty() && !line.starts_with(br#"{"reason":"build-finished""#)
+    }
+
+    /// Shows failures, where a package is known in which they can be.
+    pub fn failures(&self, shell: &mut Shell, run: &Conclusion) {
+        let targets = self.targets();
+        for failure in &run.failures {
+            if let Some(target) = target(&targets, failure) {
+                shell.data(&message(failure, target).to_string());
+            }
+        }
+    }
+
+    /// Shows the end.
+    pub fn finish(&self, shell: &mut Shell, success: bool) {
+        shell.data(&json!({"reason": "build-finished", "success": success}).to_string());
+        shell.flush();
+    }
+
+    fn targets(&self) -> std::sync::MutexGuard<'_, Vec<Target>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Target {
+    fn of(line: &[u8]) -> Option<Self> {
+        let mut line: Value = serde_json::from_slice(line).ok()?;
+        let manifest = PathBuf::from(line["manifest_path"].as_str()?);
+        Some(Self {
+            package: line["package_id"].take(),
+            folder: manifest.parent()?.to_owned(),
+            told: line["target"].take(),
+        })
+    }
+
+    fn is_bin(&self, name: &str) -> bool {
+        self.told["name"] == name
+            && self.told["kind"]
+                .as_array()
+                .is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"))
+    }
+}
+
+/// What a failure belongs to: the executable that found it, where its package
+/// has the source, else the package that has, else the executable.
+fn target<'t>(targets: &'t [Target], failure: &Failure) -> Option<&'t Target> {
+    let source = Path::new(&failure.source);
+    let name = failure.executable.as_ref().map(ExecutableName::as_str);
+    let is_bin = |target: &&Target| name.is_some_and(|name| target.is_bin(name));
+    let mut around: Vec<_> = targets.iter().collect();
+    around.retain(|target| source.starts_with(&target.folder));
+    let depth = |target: &&Target| target.folder.components().count();
+    let deepest = around.iter().map(depth).max();
+    around.retain(|target| Some(depth(target)) == deepest);
+    let own = around.iter().copied().find(is_bin);
+    own.or_else(|| around.first().copied())
+        .or_else(|| targets.iter().find(is_bin))
+        .or_else(|| targets.last())
+}
+
+fn message(failure: &Failure, target: &Target) -> Value {
+    let column = failure.column.unwrap_or(1);
+    let details: Vec<_> = failure.details().collect();
+    let children = match details.as_slice() {
+        [] => Vec::new(),
+        lines => vec![json!({
+            "message": lines.join("\n"), "code": null, "level": "note",
+            "spans": [], "children": [], "rendered": null
+        })],
+    };
+    json!({
+        "reason": "compiler-message",
+        "package_id": target.package,
+        "manifest_path": target.folder.join("Cargo.toml").display().to_string(),
+        "target": target.told,
+        "message": {
+            "rendered": text(failure) + "\n",
+            "$message_type": "diagnostic",
+            "children": children,
+            "level": "error",
+            "message": headline(failure),
+            "spans": [{
+                "byte_start": 0, "byte_end": 0,
+                "column_start": column, "column_end": column,
+                "expansion": null,
+                "file_name": failure.source,
+                "is_primary": true,
+                "label": null,
+                "line_start": failure.line, "line_end": failure.line,
+                "suggested_replacement": null, "suggestion_applicability": null,
+                "text": []
+            }],
+            "code": null
+        }
+    })
+}
+
+/// What failed, and for whom; what has no check says it already.
+fn headline(failure: &Failure) -> String {
+    let (role, text) = (failure.role.as_str(), failure.headline());
+    if text.starts_with(&format!("{role}: ")) {
+        text.to_owned()
+    } else {
+        format!("{role}: {text}")
+    }
+}
+
+/// A failure in the shape of rustc's errors.
+fn text(failure: &Failure) -> String {
+    let (source, line) = (&failure.source, failure.line);
+    let column = failure.column.unwrap_or(1);
+    let details = failure.details().map(|line| format!("\n   = {line}"));
+    format!(
+        "error: {}\n  --> {source}:{line}:{column}{}",
+        headline(failure),
+        details.collect::<String>()
+    )
+}
+
+/// Shows failures as text.
+pub fn texts(shell: &mut Shell, run: &Conclusion) {
+    for failure in &run.failures {
+        shell.data(&text(failure));
+        shell.data("");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cargo_metadata::Message;
+
+    use super::*;
+    use crate::report::sample;
+
+    fn artefact(package: &str, folder: &str, name: &str, kind: &str) -> Vec<u8> {
+        let line = format!(
+            r#"{{"reason":"compiler-artifact","package_id":"{package}","manifest_path":"{folder}/Cargo.toml",
+            "target":{{"kind":["{kind}"],"crate_types":["{kind}"],"name":"{name}","src_path":"{folder}/src/main.rs",
+            "edition":"2024","doc":true,"doctest":false,"test":true}},
+            "profile":{{"opt_level":"0","debuginfo":0,"debug_assertions":true,"overflow_checks":true,"test":false}},
+            "features":[],"filenames":[],"executable":null,"fresh":true}}"#
+        );
+        line.replace('\n', "").into_bytes()
+    }
+
+    #[test]
+    fn a_failure_is_a_message_of_the_package_that_has_its_line() {
+        let stream = Stream::default();
+        for line in [
+            artefact("path+file:///ws/lib#0.1.0", "/ws/lib", "library", "lib"),
+            artefact("path+file:///ws#app@0.1.0", "/ws", "app", "lib"),
+            artefact("path+file:///ws#app@0.1.0", "/ws", "client", "bin"),
+        ] {
+            assert!(stream.passes(&line));
+        }
+        assert!(!stream.passes(br#"{"reason":"build-finished","success":true}"#));
+        let targets = stream.targets();
+        let mut failure = sample::run().failures.remove(0);
+        for (source, executable, package, name) in [
+            (
+                "/ws/src/a.rs",
+                "client",
+                "path+file:///ws#app@0.1.0",
+                "client",
+            ),
+            (
+                "/ws/lib/src/a.rs",
+                "client",
+                "path+file:///ws/lib#0.1.0",
+                "library",
+            ),
+            (
+                "/elsewhere/a.rs",
+                "client",
+                "path+file:///ws#app@0.1.0",
+                "client",
+            ),
+            (
+                "/elsewhere/a.rs",
+                "gone",
+                "path+file:///ws#app@0.1.0",
+                "client",
+            ),
+        ] {
+            failure.source = source.to_owned();
+            failure.executable = Some(executable.parse().unwrap());
+            let line = message(&failure, target(&targets, &failure).unwrap()).to_string();
+            let Message::CompilerMessage(message) = serde_json::from_str(&line).unwrap() else {
+                panic!("no message of a compiler: {line}");
+            };
+            assert_eq!(message.package_id.repr, package);
+            assert_eq!(message.target.name, name);
+            assert_eq!(message.message.message, "test-a: expected <x>");
+            let span = &message.message.spans[0];
+            assert!(span.is_primary);
+            assert_eq!((&*span.file_name, span.line_start), (source, 7));
+            assert_eq!(message.message.children[0].message, "- x\n+ y");
+        }
+    }
+
+    #[test]
+    fn as_text_it_has_the_shape_of_an_error_of_rustc() {
+        let failures = sample::run().failures;
+        assert_eq!(
+            text(&failures[0]),
+            "error: test-a: expected <x>\n  --> /ws/src/a.rs:7:5\n   = - x\n   = + y"
+        );
+        assert_eq!(
+            text(&failures[2]),
+            "error: test-b: timed out\n  --> /ws/Cargo.toml:3:1"
+        );
+    }
+}

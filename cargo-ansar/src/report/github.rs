@@ -1,0 +1,58 @@
+//! Failures as annotations of a change on GitHub.
+
+use std::path::Path;
+
+use super::shell::Shell;
+use crate::model::conclusion::{Conclusion, Failure};
+
+/// Tells the runner of a workflow, which reads stderr like stdout, of every
+/// failure. Files below `root` are named as the repository has them.
+pub fn annotate(shell: &mut Shell, run: &Conclusion, root: Option<&Path>) {
+    for failure in &run.failures {
+        shell.tell(&annotation(failure, root));
+    }
+}
+
+fn annotation(failure: &Failure, root: Option<&Path>) -> String {
+    let path = Path::new(&failure.source);
+    let file = root.and_then(|root| path.strip_prefix(root).ok());
+    let file = property(&file.unwrap_or(path).to_string_lossy());
+    let column = failure.column.map(|column| format!(",col={column}"));
+    format!(
+        "::error file={file},line={}{},title={}::{}",
+        failure.line,
+        column.unwrap_or_default(),
+        property(failure.role.as_str()),
+        text(&failure.text)
+    )
+}
+
+fn text(text: &str) -> String {
+    let text = text.replace('%', "%25");
+    text.replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(value: &str) -> String {
+    text(value).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn an_annotation_is_one_line_whatever_it_says() {
+        let mut failures = sample::run().failures;
+        assert_eq!(
+            annotation(&failures[0], Some(Path::new("/ws"))),
+            "::error file=src/a.rs,line=7,col=5,title=test-a::expected <x>%0A- x%0A+ y"
+        );
+        failures[1].source = "/a,b:c%\r\n::error ::".to_owned();
+        assert_eq!(
+            annotation(&failures[1], Some(Path::new("/ws"))),
+            "::error file=/a%2Cb%3Ac%25%0D%0A%3A%3Aerror %3A%3A,line=9,title=test-a::\
+             & 100%25, <script>alert(1)</script>"
+        );
+    }
+}

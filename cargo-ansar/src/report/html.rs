@@ -1,0 +1,230 @@
+//! The last run as one page: nothing of it is elsewhere, and nothing in it is
+//! run. Every text of a run is hostile until it is escaped.
+
+mod text;
+mod timeline;
+
+use std::fmt::Write as _;
+
+use self::text::escaped;
+use self::timeline::Timeline;
+use super::human::{count, short, summary};
+use crate::event::Kind;
+use crate::home::last::LastRun;
+use crate::model::conclusion::{Conclusion, Failure, Said, Standing, Which};
+
+const STYLE: &str = include_str!("html/page.css");
+/// How many log lines of a run are in its page.
+const MOST_LINES: usize = 5000;
+
+/// The page.
+pub fn page(last: &LastRun) -> String {
+    let run = &last.conclusion;
+    let (class, verb) = verdict(run);
+    let title = format!("{verb}: cargo ansar {}", run.command);
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n\
+         <h1><span class=\"{class}\">{verb}</span> {}</h1>\n\
+         <p>cargo ansar {}, {} UTC</p>\n</header>\n<main>\n",
+        escaped(&title),
+        escaped(&summary(run)),
+        escaped(&run.command),
+        last.at.strftime("%Y-%m-%d %H:%M:%S"),
+    );
+    failures(&mut page, run);
+    roles(&mut page, run);
+    Timeline::of(last).draw(&mut page);
+    checks(&mut page, last);
+    logs(&mut page, last);
+    page.push_str("</main>\n</body>\n</html>\n");
+    page
+}
+
+fn verdict(run: &Conclusion) -> (&'static str, &'static str) {
+    if run.interrupted {
+        ("not-run", "Interrupted")
+    } else if run.is_pass() {
+        ("passed", "Passed")
+    } else {
+        ("failed", "Failed")
+    }
+}
+
+fn failures(page: &mut String, run: &Conclusion) {
+    if run.failures.is_empty() {
+        return;
+    }
+    page.push_str("<section id=\"failures\">\n<h2>Failures</h2>\n");
+    for failure in &run.failures {
+        self::failure(page, failure);
+    }
+    page.push_str("</section>\n");
+}
+
+fn failure(page: &mut String, failure: &Failure) {
+    let _ = write!(
+        page,
+        "<article class=\"card failure\">\n<h3>{}</h3>\n\
+         <div><code class=\"place\">{}</code> <span class=\"role\">{}</span></div>\n",
+        escaped(failure.headline()),
+        escaped(&failure.place()),
+        escaped(failure.role.as_str()),
+    );
+    let mut details = failure.details().peekable();
+    if details.peek().is_some() {
+        page.push_str("<pre class=\"details\">");
+        for line in details {
+            let class = match line.as_bytes().first() {
+                Some(b'-') => "minus",
+                Some(b'+') => "plus",
+                _ => "same",
+            };
+            let _ = writeln!(page, "<span class=\"{class}\">{}</span>", escaped(line));
+        }
+        page.push_str("</pre>\n");
+    }
+    if !failure.context.is_empty() {
+        page.push_str("<details open>\n<summary>What all roles said around it</summary>\n");
+        said(page, &failure.context);
+        page.push_str("</details>\n");
+    }
+    page.push_str("</article>\n");
+}
+
+/// Lines of several roles, marked by role.
+fn said(page: &mut String, said: &[Said]) {
+    let width = said.iter().map(|said| said.role.as_str().len()).max();
+    let width = width.unwrap_or_default() + 2;
+    let _ = write!(
+        page,
+        "<pre class=\"said context\" style=\"--names: {width}ch\">"
+    );
+    for said in said {
+        for line in said.text.lines() {
+            let (role, line) = (escaped(said.role.as_str()), short(line));
+            let _ = writeln!(page, "<b>{role}</b>{}", escaped(&line));
+        }
+    }
+    page.push_str("</pre>\n");
+}
+
+fn roles(page: &mut String, run: &Conclusion) {
+    page.push_str(
+        "<section id=\"roles\">\n<h2>Test roles</h2>\n<div class=\"card scroll\"><table>\n\
+         <tr><th>Role</th><th></th><th class=\"number\">Passed</th>\
+         <th class=\"number\">Failed</th><th class=\"number\">Time</th></tr>\n",
+    );
+    for row in &run.roles {
+        let class = class(row.standing);
+        let standing = class.replace('-', " ");
+        let elapsed = row.elapsed.map(|elapsed| format!("{elapsed:.2}s"));
+        let _ = writeln!(
+            page,
+            "<tr><td class=\"mono\">{}</td><td class=\"{class}\">{standing}</td>\
+             <td class=\"number\">{}</td><td class=\"number\">{}</td>\
+             <td class=\"number\">{}</td></tr>",
+            escaped(row.role.as_str()),
+            row.passed,
+            row.failed,
+            elapsed.unwrap_or_default(),
+        );
+    }
+    page.push_str("</table></div>\n</section>\n");
+}
+
+fn class(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Passed => "passed",
+        Standing::Failed => "failed",
+        Standing::Unreported => "unreported",
+        Standing::NotRun => "not-run",
+    }
+}
+
+/// Every check whose details were kept, by role.
+fn checks(page: &mut String, last: &LastRun) {
+    let reports = last.events.iter().filter_map(|event| match &event.kind {
+        Kind::Ended { role, ending } => Some((role, ending.report()?)),
+        _ => None,
+    });
+    let mut reports: Vec<_> = reports.filter(|(_, it)| !it.tested.is_empty()).collect();
+    if reports.is_empty() {
+        return;
+    }
+    reports.sort_by_key(|(role, _)| *role);
+    page.push_str("<section id=\"checks\">\n<h2>Checks</h2>\n");
+    for (role, report) in reports {
+        let _ = write!(
+            page,
+            "<details class=\"card\"{}>\n<summary><span class=\"mono\">{}</span> \
+             <span class=\"role\">{}, {} failed</span></summary>\n\
+             <div class=\"scroll\"><table>\n",
+            if report.failed > 0 { " open" } else { "" },
+            escaped(role.as_str()),
+            count(report.passed + report.failed, "check"),
+            report.failed,
+        );
+        for check in &report.tested {
+            let class = if check.condition { "passed" } else { "failed" };
+            let _ = writeln!(
+                page,
+                "<tr><td class=\"{class}\">{class}</td><td class=\"mono\">{}:{}</td><td>{}</td></tr>",
+                escaped(&check.source),
+                check.line,
+                escaped(&check.text),
+            );
+        }
+        if report.cut() > 0 {
+            let more = count(report.cut(), "more check");
+            let _ = writeln!(page, "<tr><td></td><td></td><td>{more} not kept</td></tr>");
+        }
+        page.push_str("</table></div>\n</details>\n");
+    }
+    page.push_str("</section>\n");
+}
+
+/// What was kept of logs.
+fn logs(page: &mut String, last: &LastRun) {
+    let lines = last.events.iter().filter_map(|event| match &event.kind {
+        Kind::Line { role, text, .. } => Some(Said {
+            role: role.clone(),
+            text: text.clone(),
+        }),
+        _ => None,
+    });
+    let lines: Vec<Said> = lines.take(MOST_LINES).collect();
+    let excerpts = &last.conclusion.excerpts;
+    if lines.is_empty() && excerpts.is_empty() {
+        return;
+    }
+    page.push_str("<section id=\"logs\">\n<h2>Logs</h2>\n");
+    for excerpt in excerpts {
+        let which = match excerpt.which {
+            Which::Last => "its last lines",
+            Which::Around => "around the failures",
+        };
+        let _ = write!(
+            page,
+            "<details class=\"card\">\n<summary><span class=\"mono\">{}</span> \
+             <span class=\"role\">{which}</span></summary>\n<pre>",
+            escaped(excerpt.role.as_str()),
+        );
+        for line in &excerpt.lines {
+            let _ = writeln!(page, "{}", escaped(&short(line)));
+        }
+        page.push_str("</pre>\n</details>\n");
+    }
+    if !lines.is_empty() {
+        page.push_str("<details class=\"card\">\n<summary>What was shown of all roles</summary>\n");
+        said(page, &lines);
+        page.push_str("</details>\n");
+    }
+    page.push_str("</section>\n");
+}
+
+#[cfg(test)]
+mod tests;

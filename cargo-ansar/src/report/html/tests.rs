@@ -1,0 +1,93 @@
+//! The page is read as a tree of elements, without a browser: its tags are
+//! balanced, and its texts are what was said, whatever that was.
+
+use super::*;
+use crate::report::sample;
+
+/// The elements of a page: each tag with its attributes as they stand, and the
+/// text that follows it.
+fn elements(page: &str) -> Vec<(&str, &str)> {
+    let tags = page.split('<').skip(1);
+    tags.map(|tag| tag.split_once('>').expect("a tag ends"))
+        .collect()
+}
+
+/// The texts of a page, its markup taken out.
+fn texts(page: &str) -> String {
+    let texts = elements(page).into_iter().map(|(_, text)| text);
+    let text: String = texts.collect();
+    let text = text.replace("&lt;", "<").replace("&gt;", ">");
+    let text = text.replace("&quot;", "\"").replace("&#39;", "'");
+    text.replace("&amp;", "&")
+}
+
+#[track_caller]
+fn is_balanced(page: &str) {
+    let mut open = Vec::new();
+    for (tag, _) in elements(page) {
+        let name = tag
+            .split([' ', '/'])
+            .find(|part| !part.is_empty())
+            .unwrap_or_default();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "`<{tag}>`");
+        } else if !tag.starts_with('!') && !tag.ends_with('/') && name != "meta" {
+            open.push(name);
+        }
+    }
+    assert_eq!(open, Vec::<&str>::new());
+}
+
+#[test]
+fn everything_that_was_found_is_on_the_page() {
+    let last = sample::last();
+    let page = page(&last);
+    is_balanced(&page);
+    let texts = texts(&page);
+    for row in &last.conclusion.roles {
+        assert!(texts.contains(row.role.as_str()), "{row:?}");
+    }
+    for failure in &last.conclusion.failures {
+        assert!(texts.contains(&failure.place()), "{failure:?}");
+        for line in failure.text.lines() {
+            assert!(texts.contains(line), "{line}");
+        }
+        for said in &failure.context {
+            assert!(texts.contains(&short(&said.text)), "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn the_lines_of_the_timeline_are_drawn_to_scale() {
+    let page = page(&sample::last());
+    for line in [
+        r#"<rect class="build" data-from="0" data-to="800" x="0.0" width="347.8""#,
+        r#"<rect class="run" data-from="1150" data-to="2100" x="500.0" width="413.0""#,
+    ] {
+        assert!(page.contains(line), "{line} in {page}");
+    }
+}
+
+#[test]
+fn nothing_of_the_page_is_elsewhere_and_nothing_is_run() {
+    let mut last = sample::last();
+    let hostile = "\"'><img src=http://x onerror=alert(1)><script>alert(2)</script>";
+    for failure in &mut last.conclusion.failures {
+        failure.text = format!("{hostile}\n- {hostile}");
+        failure.source = hostile.to_owned();
+        failure.context[0].text = hostile.to_owned();
+    }
+    last.conclusion.command = hostile.to_owned();
+    let page = page(&last);
+    is_balanced(&page);
+    for (tag, _) in elements(&page) {
+        for word in ["script", "img", "link", "iframe", "object"] {
+            assert_ne!(tag.split(' ').next(), Some(word), "<{tag}>");
+        }
+        let attributes = [" src=", " href=", " on", "url("];
+        assert!(!attributes.iter().any(|it| tag.contains(it)), "<{tag}>");
+    }
+    assert!(!STYLE.contains("url(") && !STYLE.contains("@import"));
+    assert!(texts(&page).contains(hostile));
+}

@@ -1,0 +1,64 @@
+//! Texts that may hold anything, made fit for a page.
+
+use std::fmt;
+
+/// A text as a page shows it: of its characters none is markup, and what has
+/// no shape, or would change the order of others, is shown by its number.
+pub(super) struct Escaped<'t>(&'t str);
+
+/// Makes a text fit for the content of an element, and for an attribute in
+/// double quotes.
+pub(super) fn escaped(text: &str) -> Escaped<'_> {
+    Escaped(text)
+}
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                '\n' | '\t' => write!(f, "{c}")?,
+                c if c.is_control() || is_unseen(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Marks of direction, and what is no character.
+fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn markup_and_what_is_unseen_are_shown() {
+        assert_eq!(
+            escaped("</script a='b' c=\"d\"> & \u{1b}[31m \u{202e}x\n").to_string(),
+            "&lt;/script a=&#39;b&#39; c=&quot;d&quot;&gt; &amp; \\u{1b}[31m \\u{202e}x\n"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_escaped_is_markup(text: String) {
+            let escaped = escaped(&text).to_string();
+            prop_assert!(!escaped.contains(['<', '>', '"', '\'']));
+            let ends = escaped.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "");
+            let ends = ends.replace("&quot;", "").replace("&#39;", "");
+            prop_assert!(!ends.contains('&'), "{}", ends);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! When what ran: a line per phase of a run and per role, as SVG.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::text::escaped;
+use crate::event::Kind;
+use crate::home::last::LastRun;
+use crate::model::name::RoleName;
+
+/// How wide a line is, in its own units.
+const WIDTH: f64 = 1000.0;
+/// How many roles have a line.
+const MOST: usize = 200;
+
+/// The phases of a run, and its roles, in milliseconds from its beginning.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Timeline {
+    /// How long the run took.
+    length: i64,
+    /// The phases.
+    phases: Vec<Part>,
+    /// The roles, in the order of their starts.
+    roles: Vec<(RoleName, Vec<Part>)>,
+}
+
+/// A part of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    what: &'static str,
+    from: i64,
+    to: i64,
+}
+
+/// What a role is doing, and since when.
+struct Doing {
+    nth: usize,
+    what: &'static str,
+    since: i64,
+}
+
+impl Timeline {
+    /// The times of a run, as its events tell them.
+    pub(super) fn of(last: &LastRun) -> Self {
+        let begun = last.events.iter().map(|event| event.at).min();
+        let begun = begun.unwrap_or(last.at);
+        let since = |at: Timestamp| at.as_millisecond() - begun.as_millisecond();
+        let mut timeline = Self {
+            length: since(last.at).max(1),
+            ..Self::default()
+        };
+        let mut doing: BTreeMap<RoleName, Doing> = BTreeMap::new();
+        let mut phase: Option<(&'static str, i64)> = None;
+        for event in &last.events {
+            let at = since(event.at);
+            let mut next = |what| {
+                let before = phase.replace((what, at));
+                timeline.phase(before, at);
+            };
+            match &event.kind {
+                Kind::Building {} => next("build"),
+                Kind::Built {} => next("deploy"),
+                Kind::Testing { .. } => next("tests"),
+                Kind::Stopping { .. } => {
+                    next("stop");
+                    for doing in doing.values_mut() {
+                        timeline.part(doing, "stop", at);
+                    }
+                }
+                Kind::Started { role, .. } => {
+                    if let Some(mut before) = doing.remove(role) {
+                        timeline.part(&mut before, "", at);
+                    }
+                    let nth = timeline.line_of(role);
+                    let (what, since) = ("start", at);
+                    doing.insert(role.clone(), Doing { nth, what, since });
+                }
+                Kind::Ready { role } => {
+                    if let Some(doing) = doing.get_mut(role) {
+                        timeline.part(doing, "run", at);
+                    }
+                }
+                Kind::Ended { role, .. } => {
+                    if let Some(mut doing) = doing.remove(role) {
+                        timeline.part(&mut doing, "", at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let end = timeline.length;
+        timeline.phase(phase, end);
+        for mut doing in doing.into_values() {
+            timeline.part(&mut doing, "", end);
+        }
+        timeline
+    }
+
+    fn phase(&mut self, phase: Option<(&'static str, i64)>, to: i64) {
+        if let Some((what, from)) = phase {
+            self.phases.push(Part { what, from, to });
+        }
+    }
+
+    fn line_of(&mut self, role: &RoleName) -> usize {
+        let known = self.roles.iter().position(|(other, _)| other == role);
+        known.unwrap_or_else(|| {
+            self.roles.push((role.clone(), Vec::new()));
+            self.roles.len() - 1
+        })
+    }
+
+    /// Ends what a role is doing, and has it do something else.
+    fn part(&mut self, doing: &mut Doing, next: &'static str, at: i64) {
+        let (what, from) = (doing.what, doing.since);
+        if at > from || what != "stop" {
+            self.roles[doing.nth].1.push(Part { what, from, to: at });
+        }
+        (doing.what, doing.since) = (next, at);
+    }
+
+    /// Draws the lines.
+    pub(super) fn draw(&self, page: &mut String) {
+        page.push_str("<section id=\"timeline\">\n<h2>Timeline</h2>\n<div class=\"card\">\n");
+        for part in &self.phases {
+            self.line(page, "phase", part.what, &[*part]);
+        }
+        for (role, parts) in self.roles.iter().take(MOST) {
+            self.line(page, "mono", role.as_str(), parts);
+        }
+        if self.roles.len() > MOST {
+            let more = self.roles.len() - MOST;
+            let _ = writeln!(page, "<p class=\"role\">and {more} more roles</p>");
+        }
+        page.push_str("<div class=\"key\">");
+        for (class, text) in [("start", "starts"), ("run", "is ready"), ("stop", "stops")] {
+            let _ = write!(
+                page,
+                "<span><svg viewBox=\"0 0 1 1\" aria-hidden=\"true\">\
+                 <rect class=\"{class}\" width=\"1\" height=\"1\"/></svg>{text}</span>"
+            );
+        }
+        page.push_str("</div>\n</div>\n</section>\n");
+    }
+
+    fn line(&self, page: &mut String, class: &str, name: &str, parts: &[Part]) {
+        let name = escaped(name);
+        let _ = write!(
+            page,
+            "<div class=\"row\"><span class=\"{class}\" title=\"{name}\">{name}</span>\
+             <svg viewBox=\"0 0 {WIDTH} 10\" preserveAspectRatio=\"none\" role=\"img\" \
+             aria-label=\"{name}\">"
+        );
+        for Part { what, from, to } in parts {
+            let (x, end) = (self.place(*from), self.place(*to));
+            // What is too short to be seen is seen, too.
+            let width = (end - x).max(2.0);
+            let x = x.min(WIDTH - width);
+            let _ = write!(
+                page,
+                "<rect class=\"{what}\" data-from=\"{from}\" data-to=\"{to}\" x=\"{x:.1}\" \
+                 width=\"{width:.1}\" height=\"10\"><title>{name}: {what}, {}</title></rect>",
+                span(to - from),
+            );
+        }
+        let spent: i64 = parts.iter().map(|part| part.to - part.from).sum();
+        let _ = writeln!(
+            page,
+            "</svg><span class=\"number role\">{}</span></div>",
+            span(spent)
+        );
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "no run takes so many milliseconds"
+    )]
+    fn place(&self, at: i64) -> f64 {
+        WIDTH * (at as f64 / self.length as f64).clamp(0.0, 1.0)
+    }
+}
+
+/// A span of milliseconds.
+fn span(milliseconds: i64) -> String {
+    format!("{}.{:03}s", milliseconds / 1000, milliseconds % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn part(what: &'static str, from: i64, to: i64) -> Part {
+        Part { what, from, to }
+    }
+
+    #[test]
+    fn the_lines_are_what_the_events_tell() {
+        let timeline = Timeline::of(&sample::last());
+        assert_eq!(timeline.length, 2300);
+        assert_eq!(
+            timeline.phases,
+            [
+                part("build", 0, 800),
+                part("deploy", 800, 1000),
+                part("tests", 1000, 2200),
+                part("stop", 2200, 2300),
+            ]
+        );
+        let names: Vec<_> = timeline
+            .roles
+            .iter()
+            .map(|(role, _)| role.as_str())
+            .collect();
+        assert_eq!(names, ["server-0", "test-a", "test-b", "test-c"]);
+        assert_eq!(
+            timeline.roles[1].1,
+            [part("start", 1100, 1150), part("run", 1150, 2100)]
+        );
+        // It ends in the very moment in which it is to stop.
+        let last = [part("start", 1200, 1250), part("run", 1250, 2200)];
+        assert_eq!(timeline.roles[3].1, last);
+    }
+
+    #[test]
+    fn a_run_without_events_has_no_lines() {
+        let mut last = sample::last();
+        last.events.clear();
+        let expected = Timeline {
+            length: 1,
+            ..Timeline::default()
+        };
+        assert_eq!(Timeline::of(&last), expected);
+    }
+}

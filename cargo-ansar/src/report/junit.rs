@@ -1,0 +1,107 @@
+//! What came of a run as a file of `JUnit`: a test case per role.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use crate::model::conclusion::{Conclusion, Failure, Row, Standing};
+use crate::model::name::RoleName;
+
+/// The name of the suite.
+const NAME: &str = "cargo ansar";
+
+/// The file. A role that ran no test has a case only where it failed.
+pub fn junit(run: &Conclusion) -> Vec<u8> {
+    let elapsed = seconds(run.elapsed);
+    let mut suite = TestSuite::new(NAME);
+    suite.set_time(elapsed);
+    for row in &run.roles {
+        let mut case = TestCase::new(row.role.as_str(), status(run, row));
+        case.set_classname(NAME)
+            .set_assertions(usize::try_from(row.passed + row.failed).unwrap_or(usize::MAX));
+        if let Some(elapsed) = row.elapsed {
+            case.set_time(seconds(elapsed));
+        }
+        suite.add_test_case(case);
+    }
+    let is_test = |role: &RoleName| run.roles.iter().any(|row| row.role == *role);
+    for failure in run.failures.iter().filter(|it| !is_test(&it.role)) {
+        let status = failed(NonSuccessKind::Error, "broken", &[failure]);
+        let mut case = TestCase::new(failure.role.as_str(), status);
+        case.set_classname(NAME);
+        suite.add_test_case(case);
+    }
+    let mut report = Report::new(NAME);
+    report.set_time(elapsed).add_test_suite(suite);
+    let mut file = Vec::new();
+    // What is written to memory, and has no character that XML has not, can
+    // always be written.
+    let _ = report.serialize(&mut file);
+    file
+}
+
+fn status(run: &Conclusion, row: &Row) -> TestCaseStatus {
+    let failures = run.failures.iter();
+    let failures: Vec<_> = failures.filter(|it| it.role == row.role).collect();
+    match row.standing {
+        Standing::Passed => TestCaseStatus::success(),
+        Standing::NotRun => TestCaseStatus::skipped(),
+        Standing::Failed => failed(NonSuccessKind::Failure, "check", &failures),
+        Standing::Unreported => failed(NonSuccessKind::Error, "unreported", &failures),
+    }
+}
+
+/// The first failure as the message, and all of them as the text.
+fn failed(kind: NonSuccessKind, what: &str, failures: &[&Failure]) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(what);
+    if let Some(first) = failures.first() {
+        status.set_message(first.navigation());
+    }
+    let texts = failures.iter().map(|failure| {
+        let details = failure.details().flat_map(|line| ["\n", line]);
+        failure.navigation() + &details.collect::<String>()
+    });
+    status.set_description(texts.collect::<Vec<_>>().join("\n"));
+    status
+}
+
+fn seconds(span: f64) -> Duration {
+    Duration::try_from_secs_f64(span).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn every_role_is_a_case_and_failures_have_their_place() {
+        let file = String::from_utf8(junit(&sample::run())).unwrap();
+        let read = Report::deserialize_from_str(&file).unwrap();
+        assert_eq!(
+            (read.tests, read.failures, read.errors),
+            (4, 1, 2),
+            "{file}"
+        );
+        let cases = &read.test_suites[0].test_cases;
+        let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
+        assert_eq!(names, ["test-a", "test-b", "test-c", "server-0"]);
+        for text in [
+            "message=\"/ws/src/a.rs:7:5 - expected &lt;x&gt;\"",
+            "/ws/src/a.rs:9 - &amp;",
+            "/ws/Cargo.toml:3 - test-b: timed out",
+        ] {
+            assert!(file.contains(text), "`{text}` in {file}");
+        }
+    }
+
+    #[test]
+    fn what_no_xml_can_hold_is_left_out() {
+        let mut run = sample::run();
+        run.failures[0].text = "\u{0}\u{1b}[31mred\u{1b}[0m ]]> \u{fffe}".to_owned();
+        let file = String::from_utf8(junit(&run)).unwrap();
+        assert!(Report::deserialize_from_str(&file).is_ok(), "{file}");
+        assert!(!file.contains(['\u{0}', '\u{1b}']), "{file}");
+    }
+}

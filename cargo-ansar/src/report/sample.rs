@@ -1,0 +1,141 @@
+//! A run in which everything went wrong that can, for tests of what is made
+//! of it.
+
+use ansar_runtime::contract::lifecycle::Ack;
+use jiff::{Timestamp, ToSpan};
+
+use crate::event::{Event, Kind, StopReason};
+use crate::home::last::LastRun;
+use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Said, Standing, Which};
+use crate::model::ending::{Cause, Ending};
+
+/// What came of it.
+pub(super) fn run() -> Conclusion {
+    let row = |role: &str, passed, failed, standing| Row {
+        role: role.parse().unwrap(),
+        passed,
+        failed,
+        cut: 0,
+        standing,
+        elapsed: Some(0.25),
+    };
+    let failure = |role: &str, source: &str, line, column, text: &str| Failure {
+        role: role.parse().unwrap(),
+        executable: Some("client".parse().unwrap()),
+        source: source.to_owned(),
+        line,
+        column,
+        text: text.to_owned(),
+        at: at(1500),
+        context: vec![Said {
+            role: "server-0".parse().unwrap(),
+            text: "[00004711] 2026-11-22T10:00:01.400 ^ <00000001>server - <b>Accepted</b>".into(),
+        }],
+    };
+    Conclusion {
+        command: "test".to_owned(),
+        exit: 100,
+        interrupted: false,
+        elapsed: 2.5,
+        passed: 2,
+        failed: 2,
+        roles: vec![
+            row("test-a", 2, 2, Standing::Failed),
+            row("test-b", 0, 0, Standing::Unreported),
+            row("test-c", 1, 0, Standing::Passed),
+        ],
+        failures: vec![
+            failure(
+                "test-a",
+                "/ws/src/a.rs",
+                7,
+                Some(5),
+                "expected <x>\n- x\n+ y",
+            ),
+            failure(
+                "test-a",
+                "/ws/src/a.rs",
+                9,
+                None,
+                "& 100%, <script>alert(1)</script>",
+            ),
+            failure("test-b", "/ws/Cargo.toml", 3, None, "test-b: timed out"),
+            failure(
+                "server-0",
+                "/ws/Cargo.toml",
+                5,
+                None,
+                "server-0: killed by SIGSEGV",
+            ),
+        ],
+        excerpts: vec![Excerpt {
+            role: "test-b".parse().unwrap(),
+            which: Which::Last,
+            lines: vec!["[00004712] 2026-11-22T10:00:01.500 ^ <00000001>b - </script>".into()],
+        }],
+        result: None,
+    }
+}
+
+/// The whole of it.
+pub(super) fn last() -> LastRun {
+    let mut events = vec![
+        event(0, Kind::Building {}),
+        event(800, Kind::Built {}),
+        event(
+            900,
+            Kind::Deployed {
+                changed: vec!["client".to_owned()],
+                executables: 2,
+                relinked: 1,
+                affected: 3,
+            },
+        ),
+        event(
+            1000,
+            Kind::Testing {
+                tests: 3,
+                operational: 1,
+            },
+        ),
+    ];
+    for (role, executable, begun) in [
+        ("server-0", "server", 1000),
+        ("test-a", "client", 1100),
+        ("test-b", "client", 1100),
+        ("test-c", "client", 1200),
+    ] {
+        let role: crate::model::name::RoleName = role.parse().unwrap();
+        events.push(event(
+            begun,
+            Kind::Started {
+                role: role.clone(),
+                executable: executable.parse().unwrap(),
+                pid: 4711,
+            },
+        ));
+        events.push(event(begun + 50, Kind::Ready { role: role.clone() }));
+        let ending = Ending::of(&Ack {}, Cause::Returned);
+        events.push(event(begun + 1000, Kind::Ended { role, ending }));
+    }
+    let why = StopReason::Finished;
+    events.push(event(2200, Kind::Stopping { roles: 1, why }));
+    events.sort_by_key(|event| event.at);
+    LastRun {
+        events,
+        at: at(2300),
+        conclusion: run(),
+    }
+}
+
+fn event(milliseconds: i64, kind: Kind) -> Event {
+    Event {
+        at: at(milliseconds),
+        kind,
+    }
+}
+
+fn at(milliseconds: i64) -> Timestamp {
+    let begun: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+    begun.checked_add(milliseconds.milliseconds()).unwrap()
+}
