@@ -302,8 +302,11 @@ fn dom(group: &Group, page: &Path) -> Option<String> {
         .args(["-c", "command -v chromium"])
         .run();
     let browser = found.stdout.lines().next()?.to_owned();
+    // It makes a socket there, whose path may not be long.
+    let short = tempfile::tempdir().expect("there is a folder for temporary files");
     let output = group
         .program(browser)
+        .env("TMPDIR", short.path())
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
         .arg(format!(
             "--user-data-dir={}",
