@@ -17,7 +17,9 @@ const AT_ONCE: usize = 363;
 /// How many pairs there are; each takes seconds.
 const PAIRS: usize = 10;
 
+/// The test is there because a home is made by preparing one.
 const ROLES: &str = r#"
+role.test-noop.executable = "noop"
 role.noop-0.executable = "noop"
 role.snooze-0.executable = "snooze"
 role.factorial-0.executable = "factorial"
