@@ -4,16 +4,14 @@
 //! Owns which role it plays and what is made of its end; it is run like any
 //! other role.
 
-use std::collections::BTreeMap;
-
 use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::message::Typed;
 
 use super::Error;
 use crate::home::Home;
-use crate::home::entry::{ByHand, Entry, Origin};
+use crate::home::entry::{Entry, Origin};
 use crate::host::interrupts::Interrupt;
-use crate::host::{clock, files};
+use crate::host::{clock, environment, files};
 use crate::model::ending::{Ending, Success};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::nearest::nearest;
@@ -74,19 +72,8 @@ pub fn role_of(home: &Home, executable: &ExecutableName) -> Result<(RoleName, En
             Some(entry) if entry.executable == *executable => return Ok((role, entry)),
             Some(_) => {}
             None => {
-                let entry = Entry {
-                    id: None,
-                    created: clock::now(),
-                    executable: executable.clone(),
-                    origin: Origin::Hand,
-                    retry: None,
-                    storage: None,
-                    timeout: None,
-                    after: Vec::new(),
-                    env: BTreeMap::new(),
-                    restart: None,
-                    by_hand: ByHand::default(),
-                };
+                let (id, now) = (environment::unique(), clock::now());
+                let entry = Entry::new(id, now, executable.clone(), Origin::Hand);
                 return Ok((role, entry));
             }
         }

@@ -1,6 +1,7 @@
 //! The engine in the background, from the outside: roles that are to run there.
 
 use std::ffi::OsString;
+use std::io;
 use std::time::Duration;
 
 use super::Error;
@@ -74,19 +75,28 @@ async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
         what: "start an engine in the background",
         source,
     };
-    let mut home_path = OsString::from("--home-path=");
-    home_path.push(home.root());
-    let program = Program {
-        path: environment::own_executable().map_err(failed)?,
-        arguments: vec!["supervise".into(), home_path],
-        environment: Some(environment::for_background()),
-        folder: Some(home.root().to_owned()),
-        stdin: None,
-    };
+    let program = engine(home, &[]).map_err(failed)?;
     // It says by itself what is wrong.
     program.leave().await.map_err(failed)?;
     look(home, events)
         .await?
         .background()
         .ok_or(Error::Background)
+}
+
+/// An engine of `home` in a process of its own, with these flags.
+pub(super) fn engine(home: &Home, flags: &[&str]) -> io::Result<Program> {
+    let mut home_path = OsString::from("--home-path=");
+    home_path.push(home.root());
+    let flags = flags.iter().map(OsString::from);
+    Ok(Program {
+        path: environment::own_executable()?,
+        arguments: std::iter::once("supervise".into())
+            .chain(flags)
+            .chain([home_path])
+            .collect(),
+        environment: Some(environment::for_background()),
+        folder: Some(home.root().to_owned()),
+        stdin: None,
+    })
 }

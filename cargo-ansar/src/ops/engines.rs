@@ -260,8 +260,6 @@ pub async fn stop<'r>(
             // One that is gone meanwhile need not be told.
             let _ = signal::terminate(pid);
         }
-    }
-    if !held.is_empty() {
         let (home, roles) = (home.clone(), held.clone());
         // The thread is left behind where this command ends before it has
         // waited.

@@ -6,19 +6,18 @@
 //! the next change is told by, so that nothing that is saved in between is
 //! missed.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Error;
+use super::background;
 use super::locate::{Places, Workspace};
 use super::prepare::{Prepared, open};
 use super::test::{self, Outcome, Ran, When, test};
 use crate::event::{Events, Kind};
 use crate::home::Home;
-use crate::host::environment;
 use crate::host::interrupts::{Interrupt, Interrupts};
-use crate::host::process::{Narrative, Process, Program};
+use crate::host::process::{Narrative, Process};
 use crate::host::watcher::{Limit, Watcher};
 use crate::inputs::{Inputs, Roots};
 
@@ -65,15 +64,7 @@ async fn attach(home: &Home) -> Result<Process, Error> {
         what: "start an engine that keeps roles up",
         source,
     };
-    let mut home_path = OsString::from("--home-path=");
-    home_path.push(home.root());
-    let program = Program {
-        path: environment::own_executable().map_err(failed)?,
-        arguments: vec!["supervise".into(), "--attached".into(), home_path],
-        environment: Some(environment::for_background()),
-        folder: Some(home.root().to_owned()),
-        stdin: None,
-    };
+    let program = background::engine(home, &["--attached"]).map_err(failed)?;
     let engine = Process::start(&program, Narrative::Inherited).await;
     let mut engine = engine.map_err(failed)?;
     engine.is_silent().await.map_err(failed)?;
