@@ -5,6 +5,9 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Once;
+
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 use crate::output::Output;
 use crate::running::Running;
@@ -29,6 +32,7 @@ enum Stdin {
 impl<'s> Program<'s> {
     #[expect(clippy::disallowed_methods, reason = "tests start real processes")]
     pub(crate) fn new(sandbox: &'s Sandbox, program: &OsStr) -> Self {
+        hear_signals();
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -169,4 +173,18 @@ impl<'s> Program<'s> {
             stderr.map_or_else(Stream::nothing, Stream::of),
         )
     }
+}
+
+/// Undoes what whoever started the tests may have ignored, so that what they
+/// start hears it: `nohup` ignores hang-ups, a shell its background's interrupts.
+fn hear_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for number in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+            #[expect(unsafe_code, reason = "there is no safe way to set a disposition")]
+            // SAFETY: no handler is set, and whatever one did before is not needed.
+            let former = unsafe { signal(number, SigHandler::SigDfl) };
+            former.expect("these signals have a disposition");
+        }
+    });
 }

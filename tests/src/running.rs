@@ -1,5 +1,6 @@
 //! A program that runs.
 
+use std::io::Write;
 use std::marker::PhantomData;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ExitStatus};
@@ -128,6 +129,14 @@ impl Running<'_> {
             Some(status) => !status.contains("\nState:\tZ"),
             None => self.fail("a signal does not reach the process"),
         }
+    }
+
+    /// Writes to the stdin that was kept open.
+    #[track_caller]
+    pub fn write(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().expect("stdin was kept open");
+        stdin.write_all(text.as_bytes()).expect("it is read");
+        stdin.flush().expect("it is read");
     }
 
     /// Closes the stdin that was kept open.

@@ -115,6 +115,15 @@ impl Sandbox {
         shell.envs(toolchain()).env("PATH", path)
     }
 
+    /// `sh -c SCRIPT` in a terminal of its own, in which `cargo` can be used:
+    /// what is written to stdin is typed, and what the terminal shows is on
+    /// stdout.
+    pub fn terminal(&self, script: &str) -> Program<'_> {
+        let terminal = self.program("script");
+        let terminal = terminal.args(["-qec", script, "/dev/null"]);
+        terminal.envs(toolchain())
+    }
+
     /// Any program, by its path or by its name in `PATH`.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Program<'_> {
         let part = |name| self.folder.path().join(name).into_os_string();
@@ -136,9 +145,7 @@ impl Sandbox {
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 let pid = path.file_name()?.to_str()?.parse().ok()?;
-                // A process that has ended, and one of somebody else's, cannot
-                // be read.
-                let environment = fs::read(path.join("environ")).ok()?;
+                let environment = environment(&path)?;
                 let mut variables = environment.split(|byte| *byte == 0);
                 variables.find(|variable| *variable == mark.as_bytes())?;
                 let command = fs::read(path.join("cmdline")).unwrap_or_default();
@@ -206,6 +213,41 @@ pub fn processes_named(text: &str) -> BTreeMap<i32, String> {
             command.contains(text).then_some((pid, command))
         })
         .collect()
+}
+
+/// The environment of the process whose folder in `/proc` this is; none where
+/// it has ended, is the kernel's or is somebody else's.
+fn environment(process: &Path) -> Option<Vec<u8>> {
+    eventually(|| {
+        let environment = fs::read(process.join("environ")).ok();
+        let is_empty = environment.as_ref().is_some_and(Vec::is_empty);
+        (!is_empty || has_none(process)).then_some(environment)
+    })
+    .flatten()
+}
+
+/// Whether a process whose environment was read as empty has none. One that was
+/// just becoming another program then has one, a moment later.
+fn has_none(process: &Path) -> bool {
+    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .collect();
+    // Counted from the state, which is the third field: the group, which is none
+    // for what the kernel starts for itself, and where the environment is.
+    match (
+        fields.first(),
+        fields.get(5 - 3),
+        fields.get(50 - 3..=51 - 3),
+    ) {
+        (Some(state), Some(group), Some([begin, end])) => {
+            matches!(*state, "Z" | "X") || *group == "0" || (begin == end && *end != "0")
+        }
+        _ => true,
+    }
 }
 
 /// The children of a process, of all its threads; none where it is gone.
