@@ -42,13 +42,22 @@ impl Pipe {
 
     /// Reads to the end.
     pub async fn read_to_end(&self, all: &mut Vec<u8>) -> io::Result<()> {
-        let mut piece = vec![0; 16 << 10];
+        while self.read_more(all).await? {}
+        Ok(())
+    }
+
+    /// Waits for more, and reads it; whether there was more.
+    pub async fn read_more(&self, all: &mut Vec<u8>) -> io::Result<bool> {
+        const PIECE: usize = 16 << 10;
         loop {
             self.wait().await?;
-            match self.read(&mut piece)? {
-                Some(0) => return Ok(()),
-                Some(length) => all.extend_from_slice(&piece[..length]),
-                None => {}
+            let length = all.len();
+            all.resize(length + PIECE, 0);
+            let read = self.read(&mut all[length..]);
+            let more = read.as_ref().map_or(0, |read| read.unwrap_or(0));
+            all.truncate(length + more);
+            if let Some(read) = read? {
+                return Ok(read > 0);
             }
         }
     }
@@ -85,6 +94,15 @@ impl AsFd for Pipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.get_ref().as_fd()
     }
+}
+
+/// Has a pipe hold more, so that whoever writes much to it need not wait for
+/// whoever reads each time. What is no pipe, or may not, stays as it is.
+pub fn make_roomy(pipe: impl AsFd) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
+    #[cfg(not(target_os = "linux"))]
+    let _ = pipe;
 }
 
 /// Looks at what is in pipes, and leaves it there. Where the platform has no

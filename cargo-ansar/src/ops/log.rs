@@ -155,6 +155,7 @@ impl Lines {
             if *first.get_or_insert(head.pid) != head.pid {
                 return Ok(true);
             }
+            merged.pass_alike();
         }
         Ok(false)
     }
@@ -231,6 +232,14 @@ impl Merged {
             left: range.count,
             last: None,
         })
+    }
+
+    /// Passes over what is at hand of the process whose record was told last.
+    fn pass_alike(&mut self) {
+        // Where records are counted, each counts.
+        if let (None, Some(last)) = (self.left, self.last) {
+            self.readers[last].reader.pass_alike();
+        }
     }
 
     fn next(&mut self, filter: &Filter) -> Result<Option<(Head, &[u8])>, FilesError> {
@@ -311,9 +320,7 @@ impl Filter {
 
 /// The stamp behind which there is none of before `to`.
 fn after(to: Stamp) -> Stamp {
-    let text = std::str::from_utf8(to.as_bytes()).unwrap_or_default();
-    let at = text.parse::<jiff::civil::DateTime>();
-    let at = at.and_then(|at| at.checked_add(DISORDER));
-    let at = at.and_then(|at| TimeZone::UTC.to_timestamp(at));
+    let at = to.civil().and_then(|at| at.checked_add(DISORDER).ok());
+    let at = at.and_then(|at| TimeZone::UTC.to_timestamp(at).ok());
     at.map_or(Stamp::MAX, Stamp::of)
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use ansar_runtime::contract::line::{STAMP_FORMAT, Tag};
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -12,7 +11,7 @@ use super::json;
 use super::shell::{Form, Shell};
 use crate::event::json::VERSION;
 use crate::home::history::{End, How, Run};
-use crate::home::log::head::{Head, Stamp};
+use crate::home::log::head::{Head, STAMP, Stamp};
 use crate::host::files::Error as FilesError;
 use crate::host::signal;
 use crate::model::lapse::Lapse;
@@ -198,6 +197,7 @@ impl Printing {
             with_pid |= *self.alone.get_or_insert(head.pid) != head.pid;
             put(&mut piece, head, text, with_pid, zone.as_ref());
             if piece.len() >= PIECE {
+                shell.expects_much();
                 is_read = shell.bytes(&piece);
                 piece.clear();
                 if !is_read {
@@ -216,13 +216,12 @@ impl Printing {
         let mut piece = Vec::new();
         let mut is_read = true;
         while let Some((role, head, text)) = self.lines.next_of_role()? {
-            let stamp = String::from_utf8_lossy(head.stamp.as_bytes());
             let text = String::from_utf8_lossy(text);
             let line = LogLine {
                 version: VERSION,
                 role,
                 pid: head.pid,
-                at: &format!("{stamp}Z"),
+                at: &format!("{}Z", head.stamp),
                 tag: head.tag,
                 text: text.trim_end_matches('\n'),
             };
@@ -298,10 +297,7 @@ fn put_line(piece: &mut Vec<u8>, head: Head, line: &[u8], with_pid: bool, zone: 
 
 /// A stamp as a clock in `zone` shows it; none for one that is no time.
 fn local(stamp: Stamp, zone: &TimeZone) -> Option<String> {
-    let text = std::str::from_utf8(stamp.as_bytes()).ok()?;
-    let at = TimeZone::UTC
-        .to_timestamp(text.parse::<DateTime>().ok()?)
-        .ok()?;
+    let at = TimeZone::UTC.to_timestamp(stamp.civil()?).ok()?;
     let shown = zone.to_datetime(at).strftime(STAMP_FORMAT).to_string();
-    (shown.len() == text.len()).then_some(shown)
+    (shown.len() == STAMP).then_some(shown)
 }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::palette::Palette;
+use crate::host::pipe;
 use crate::model::name::RoleName;
 
 /// How much is told.
@@ -61,6 +62,8 @@ pub struct Shell {
     narrative: anstream::Stderr,
     palette: Palette,
     failed: Option<io::Error>,
+    /// Whether a pipe behind stdout was made to hold much.
+    is_roomy: bool,
 }
 
 const VERB: Style = AnsiColor::Green.on_default().bold();
@@ -77,6 +80,7 @@ impl Shell {
             narrative: anstream::stderr(),
             palette: Palette::default(),
             failed: None,
+            is_roomy: false,
         }
     }
 
@@ -102,6 +106,14 @@ impl Shell {
             && let Err(error) = writeln!(self.data, "{line}")
         {
             self.failed = Some(error);
+        }
+    }
+
+    /// More data than a few lines is to come.
+    pub fn expects_much(&mut self) {
+        if !self.is_roomy {
+            self.is_roomy = true;
+            pipe::make_roomy(io::stdout());
         }
     }
 

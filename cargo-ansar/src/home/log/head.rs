@@ -1,37 +1,105 @@
 //! The head of a stored line, in bytes: a line need not be text, and a log of
 //! gigabytes is not to be checked for it.
 
-use ansar_runtime::contract::line::{STAMP_FORMAT, Tag};
-use jiff::Timestamp;
+use std::fmt;
 
-/// How long a stamp is, `2023-04-06T01:52:17.317`.
-const STAMP: usize = 23;
+use ansar_runtime::contract::line::Tag;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// The shape of a stamp: where it has digits, and what is between them.
+const SHAPE: &[u8; STAMP] = b"0000-00-00T00:00:00.000";
+/// How many bytes a stamp has.
+pub const STAMP: usize = 23;
 /// How many digits a process has at least.
 const DIGITS: usize = 8;
 
-/// The stamp of a line; stamps compare as the times that they tell.
+/// The stamp of a line, `2023-04-06T01:52:17.317`, as the number that its
+/// digits are; stamps compare as the times that they tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp([u8; STAMP]);
+pub struct Stamp(u64);
 
 impl Stamp {
     /// The earliest.
-    pub const MIN: Self = Self(*b"0000-00-00T00:00:00.000");
+    pub const MIN: Self = Self(0);
     /// The latest.
-    pub const MAX: Self = Self(*b"9999-99-99T99:99:99.999");
+    pub const MAX: Self = Self(99_999_999_999_999_999);
 
     /// The stamp of a line of this time.
     pub fn of(at: Timestamp) -> Self {
-        let text = at.strftime(STAMP_FORMAT).to_string();
-        match text.into_bytes().try_into() {
-            Ok(stamp) => Self(stamp),
-            // The years before the first, and nothing else, are longer.
-            Err(_) => Self::MIN,
-        }
+        let at = TimeZone::UTC.to_datetime(at);
+        let fields = [
+            (100, i64::from(at.month())),
+            (100, i64::from(at.day())),
+            (100, i64::from(at.hour())),
+            (100, i64::from(at.minute())),
+            (100, i64::from(at.second())),
+            (1_000, i64::from(at.millisecond())),
+        ];
+        let number = fields
+            .iter()
+            .fold(i64::from(at.year()), |number, (size, field)| {
+                number * size + field
+            });
+        // The years before the first have no stamp.
+        u64::try_from(number).map_or(Self::MIN, Self)
     }
 
-    /// The bytes, which are text.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    /// The time that it tells, in UTC; none for one that tells no time.
+    pub fn civil(self) -> Option<DateTime> {
+        let [year, month, day, hour, minute, second, milli] = self.fields();
+        let narrow = |field: u64| i8::try_from(field).ok();
+        DateTime::new(
+            i16::try_from(year).ok()?,
+            narrow(month)?,
+            narrow(day)?,
+            narrow(hour)?,
+            narrow(minute)?,
+            narrow(second)?,
+            i32::try_from(milli).ok()? * 1_000_000,
+        )
+        .ok()
+    }
+
+    /// Years, months, days, hours, minutes, seconds and milliseconds.
+    fn fields(self) -> [u64; 7] {
+        let mut left = self.0;
+        let mut take = |size| {
+            let field = left % size;
+            left /= size;
+            field
+        };
+        let mut fields = [1_000, 100, 100, 100, 100, 100, 10_000].map(&mut take);
+        fields.reverse();
+        fields
+    }
+
+    /// The stamp in these bytes; `None` where they are none. Digits are only
+    /// held to be digits.
+    fn read(bytes: &[u8; STAMP]) -> Option<Self> {
+        let mut number = 0;
+        let mut fits = true;
+        for (shape, byte) in SHAPE.iter().zip(bytes) {
+            if *shape == b'0' {
+                let digit = byte.wrapping_sub(b'0');
+                fits &= digit <= 9;
+                number = number * 10 + u64::from(digit);
+            } else {
+                fits &= byte == shape;
+            }
+        }
+        fits.then_some(Self(number))
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [year, month, day, hour, minute, second, milli] = self.fields();
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}"
+        )
     }
 }
 
@@ -67,34 +135,22 @@ impl Head {
             }
         }
         let rest = line[1 + digits..].strip_prefix(b"] ")?;
-        let stamp: &[u8; STAMP] = rest.first_chunk()?;
-        let [b' ', symbol, b' ', ..] = rest[STAMP..] else {
+        let (stamp, rest) = rest.split_first_chunk()?;
+        let [b' ', symbol, b' ', ..] = *rest else {
             return None;
         };
-        is_stamp(stamp).then_some(())?;
         Some(Self {
             pid,
-            stamp: Stamp(*stamp),
+            stamp: Stamp::read(stamp)?,
             tag: Tag::of(char::from(symbol))?,
             shown: digits + 3,
         })
     }
 }
 
-fn is_stamp(stamp: &[u8; STAMP]) -> bool {
-    Stamp::MIN
-        .0
-        .iter()
-        .zip(stamp)
-        .all(|(shape, byte)| match shape {
-            b'0' => byte.is_ascii_digit(),
-            other => byte == other,
-        })
-}
-
 #[cfg(test)]
 mod tests {
-    use ansar_runtime::contract::line::Line;
+    use ansar_runtime::contract::line::{Line, STAMP_FORMAT};
     use proptest::prelude::*;
 
     use super::*;
@@ -109,7 +165,26 @@ mod tests {
         assert!(Stamp::of(Timestamp::MAX) < Stamp::MAX);
     }
 
+    #[test]
+    fn a_stamp_that_tells_no_time_is_still_one() {
+        let head = Head::of(b"[00438217] 2023-13-06T01:52:77.317 ^ x").unwrap();
+        assert_eq!(head.stamp.to_string(), "2023-13-06T01:52:77.317");
+        assert_eq!(head.stamp.civil(), None);
+        assert_eq!(Stamp::MAX.to_string(), "9999-99-99T99:99:99.999");
+    }
+
     proptest! {
+        /// What is written and what is read is one time.
+        #[test]
+        fn a_stamp_is_its_text(ms in 0..253_402_207_200_000_i64) {
+            let at = Timestamp::from_millisecond(ms).unwrap();
+            let stamp = Stamp::of(at);
+            prop_assert_eq!(stamp.to_string(), at.strftime(STAMP_FORMAT).to_string());
+            prop_assert_eq!(stamp.civil(), Some(TimeZone::UTC.to_datetime(at)));
+            let text = stamp.to_string();
+            prop_assert_eq!(Stamp::read(text.as_bytes().first_chunk().unwrap()), Some(stamp));
+        }
+
         /// Where the line is text, both readers of it agree.
         #[test]
         fn a_head_is_what_the_contract_says(at in 0..LINE.len(), byte: u8, cut in 0..=LINE.len()) {
@@ -118,8 +193,8 @@ mod tests {
             line.truncate(cut);
             let head = Head::of(&line);
             if let Ok(text) = std::str::from_utf8(&line) {
-                let expected = Line::parse(text).map(|line| (line.pid, line.tag, line.stamp.as_bytes().to_vec()));
-                let got = head.map(|head| (head.pid, head.tag, head.stamp.as_bytes().to_vec()));
+                let expected = Line::parse(text).map(|line| (line.pid, line.tag, line.stamp.to_owned()));
+                let got = head.map(|head| (head.pid, head.tag, head.stamp.to_string()));
                 prop_assert_eq!(got, expected);
             }
         }

@@ -50,6 +50,9 @@ pub struct Reader {
     begin: usize,
     end: usize,
     record: Option<Record>,
+    /// The line behind the record, where it was looked at: its head, and how
+    /// long it is.
+    ahead: Option<(Option<Head>, usize)>,
     torn: u64,
 }
 
@@ -77,6 +80,7 @@ impl Reader {
             begin: 0,
             end: 0,
             record: None,
+            ahead: None,
             torn: 0,
         };
         if let Some(first) = reader.later.pop_front()
@@ -91,17 +95,17 @@ impl Reader {
     /// The next record; none where there is no more yet.
     pub fn peek(&mut self) -> Result<Option<Head>, Error> {
         while self.record.is_none() {
-            let Some(length) = self.line(self.begin)? else {
+            let Some((head, length)) = self.next_line(0)? else {
                 return Ok(None);
             };
-            let line = &self.buffer[self.begin..self.begin + length];
-            match Head::of(line) {
+            match head {
                 Some(head) => {
                     let length = self.continued(head.pid, length)?;
                     self.record = Some(Record { head, length });
                 }
                 None => {
                     // What a crash tore has lost its beginning or its end.
+                    let line = &self.buffer[self.begin..self.begin + length];
                     self.torn += u64::from(line != b"\n");
                     self.begin += length;
                 }
@@ -123,6 +127,24 @@ impl Reader {
         }
     }
 
+    /// Has the record that was peeked at go on as far as lines of its process
+    /// follow in the buffer, whatever else they are.
+    pub fn pass_alike(&mut self) {
+        let Some(record) = &mut self.record else {
+            return;
+        };
+        let there = &self.buffer[self.begin..self.end];
+        let process = &there[..record.head.shown];
+        let mut rest = &there[record.length..];
+        while rest.starts_with(process)
+            && let Some(end) = memchr::memchr(b'\n', rest)
+        {
+            record.length += end + 1;
+            rest = &rest[end + 1..];
+            self.ahead = None;
+        }
+    }
+
     /// How many lines were passed over, since a crash tore them; where nothing
     /// is to follow, also what is left of a line at the very end.
     pub fn torn(&self, is_over: bool) -> u64 {
@@ -132,13 +154,11 @@ impl Reader {
     /// How long the record is whose first line has this length.
     fn continued(&mut self, pid: u32, mut length: usize) -> Result<usize, Error> {
         while length < LONGEST {
-            let Some(next) = self.line(self.begin + length)? else {
+            let Some((head, next)) = self.next_line(length)? else {
                 break;
             };
-            let at = self.begin + length;
-            let goes_on = Head::of(&self.buffer[at..at + next])
-                .is_some_and(|head| head.tag == Tag::Continued && head.pid == pid);
-            if !goes_on {
+            if !head.is_some_and(|head| head.tag == Tag::Continued && head.pid == pid) {
+                self.ahead = Some((head, next));
                 break;
             }
             length += next;
@@ -146,14 +166,27 @@ impl Reader {
         Ok(length)
     }
 
-    /// How long the line is, its end included, that begins at `from` in the
-    /// buffer; none where it has no end yet. What is to be told may move in
-    /// the buffer, and keeps its distance to `begin`.
-    fn line(&mut self, from: usize) -> Result<Option<usize>, Error> {
-        let ahead = from - self.begin;
+    /// The line that begins so far behind the record's beginning: its head, and
+    /// how long it is; none where it has no end yet.
+    fn next_line(&mut self, distance: usize) -> Result<Option<(Option<Head>, usize)>, Error> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(Some(ahead));
+        }
+        let Some(length) = self.line(distance)? else {
+            return Ok(None);
+        };
+        let from = self.begin + distance;
+        let head = Head::of(&self.buffer[from..from + length]);
+        Ok(Some((head, length)))
+    }
+
+    /// How long the line is, its end included, that begins so far behind
+    /// `begin`; none where it has no end yet. What is to be told may move in
+    /// the buffer, and keeps its distance.
+    fn line(&mut self, distance: usize) -> Result<Option<usize>, Error> {
         let mut searched = 0;
         loop {
-            let from = self.begin + ahead;
+            let from = self.begin + distance;
             let rest = &self.buffer[from + searched..self.end];
             if let Some(at) = memchr::memchr(b'\n', rest) {
                 return Ok(Some(searched + at + 1));

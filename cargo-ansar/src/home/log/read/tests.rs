@@ -10,7 +10,6 @@ fn at(ms: i64) -> Timestamp {
 
 fn line(pid: u32, ms: i64, tag: char, text: &str) -> String {
     let stamp = Stamp::of(at(ms));
-    let stamp = std::str::from_utf8(stamp.as_bytes()).unwrap();
     format!("[{pid:08}] {stamp} {tag} {text}\n")
 }
 
