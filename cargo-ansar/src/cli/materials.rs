@@ -45,6 +45,9 @@ pub struct SnapshotArgs {
     /// Which side wins where both changed a material: snapshot, home
     #[arg(long, value_name = "SIDE", hide_possible_values = true)]
     take: Option<TakeSide>,
+    /// Print what would be done and why, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of `why`.
@@ -87,7 +90,7 @@ impl Session<'_> {
         let done = outcome.done.as_ref();
         let exit = done.map_or(Exit::Success, |done| exit(&done.restored));
         self.printer.show(move |shell| match shell.form() {
-            Form::Json => materials::deployed_as_json(shell, &outcome),
+            Form::Json => materials::steps_as_json(shell, &outcome.lines),
             Form::Human | Form::Messages => materials::deployed(shell, &outcome),
         });
         Ok(exit)
@@ -101,13 +104,17 @@ impl Session<'_> {
                 TakeSide::Snapshot => Side::Snapshot,
                 TakeSide::Home => Side::Home,
             }),
+            dry_run: args.dry_run,
+            lines: self.general.form() == Form::Json,
             force: self.force,
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
         let outcome = snapshot::snapshot(&options, &mut interrupts, &events).await?;
         let exit = exit(&outcome.restored);
-        self.printer
-            .show(move |shell| materials::taken(shell, &outcome));
+        self.printer.show(move |shell| match shell.form() {
+            Form::Json => materials::steps_as_json(shell, &outcome.lines),
+            Form::Human | Form::Messages => materials::taken(shell, &outcome),
+        });
         Ok(exit)
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-/// `30s`, `1m30s`, `500ms`, or seconds.
+/// Longer than this is meant by nobody.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+/// `30s`, `1m30s`, `500ms`, or seconds; a year at most.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     let expected = || "expected a time greater than 0, such as `30s`".to_owned();
     let time = match text.parse::<f64>() {
@@ -12,8 +15,8 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
             Duration::try_from(span).map_err(|_| expected())?
         }
     };
-    if time.is_zero() {
-        return Err(expected());
+    if time.is_zero() || time > LONGEST {
+        return Err("expected more than nothing, and at most a year".to_owned());
     }
     Ok(time)
 }

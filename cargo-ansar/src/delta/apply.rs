@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::manifest::{Entry, File, Other};
 use super::path::RelPath;
 use super::plan::{Action, Plan, Reason, Step};
-use crate::host::files::{self, How, Kind, Staged};
+use crate::host::files::{self, Kind, Staged, Stamp};
 
 /// Why a plan could not be performed to its end.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +57,11 @@ pub struct Roots<'a> {
 
 /// Performs `plan`: [`Staging::begin`], then [`Staging::finish`].
 pub fn apply(plan: &Plan, roots: Roots<'_>) -> Result<(), Error> {
-    Staging::begin(plan, roots)?.finish()
+    Staging::begin(plan, roots)?.finish().map(drop)
 }
+
+/// The files that a plan has placed, as they look now.
+pub type Placed = Vec<(RelPath, Entry)>;
 
 /// A plan that is ready to be performed: all bytes are on the disk, beside
 /// their targets. Dropped, it leaves the target as it was.
@@ -82,6 +85,7 @@ impl<'a> Staging<'a> {
             staged: BTreeMap::new(),
             inside: BTreeSet::new(),
             changed: BTreeSet::new(),
+            placed: Placed::new(),
         };
         if plan.is_empty() {
             let rest = &[];
@@ -112,7 +116,7 @@ impl<'a> Staging<'a> {
     ///
     /// Killed, or failed, at any point, each file is the old or the new one,
     /// and a new plan ends where this one would have.
-    pub fn finish(mut self) -> Result<(), Error> {
+    pub fn finish(mut self) -> Result<Placed, Error> {
         for step in self.rest {
             self.applying.perform(step)?;
         }
@@ -122,7 +126,7 @@ impl<'a> Staging<'a> {
                 result => result?,
             }
         }
-        Ok(())
+        Ok(self.applying.placed)
     }
 }
 
@@ -134,6 +138,7 @@ struct Applying<'a> {
     inside: BTreeSet<RelPath>,
     /// Folders in which a name changed.
     changed: BTreeSet<PathBuf>,
+    placed: Placed,
 }
 
 impl<'a> Applying<'a> {
@@ -160,7 +165,7 @@ impl<'a> Applying<'a> {
     /// folder that it goes to need not be there yet.
     fn copy(&self, path: &RelPath, file: &File) -> Result<Staged, Error> {
         let from = path.under(self.roots.source);
-        let staged = Staged::stage(&from, self.roots.target, How::Copy)?;
+        let staged = Staged::stage_for_good(&from, self.roots.target)?;
         let stands = file.stamp.settled && file.stamp.matches(&files::stat(&from)?);
         if !stands && Some(files::hash(staged.path())?.0) != file.hash {
             return Err(Error::SourceChanged { path: from });
@@ -194,7 +199,15 @@ impl<'a> Applying<'a> {
                     Some(staged) => staged,
                     None => self.copy(&step.path, file)?,
                 };
+                let now_ns = files::now_ns();
                 staged.commit(&at)?;
+                let stat = files::stat(&at)?;
+                let stamp = Stamp::placed(&stat, now_ns);
+                let placed = Entry::File(File {
+                    stamp,
+                    ..file.clone()
+                });
+                self.placed.push((step.path.clone(), placed));
             }
             Action::Link { target, seen } => {
                 self.check_seen(&step.path, seen.as_ref())?;
@@ -213,7 +226,7 @@ impl<'a> Applying<'a> {
         if files::stat(at)?.kind == Kind::Link {
             files::place_link(&to, &files::read_link(at)?)?;
         } else {
-            let staged = Staged::stage(at, folder, How::Copy)?;
+            let staged = Staged::stage_for_good(at, folder)?;
             staged.sync()?;
             staged.commit(&to)?;
         }

@@ -161,6 +161,34 @@ fn missing_home_is_made_private() {
 }
 
 #[test]
+fn what_was_placed_is_known_until_somebody_writes_to_it() {
+    let bench = Bench::new(&Tree::new(), &Tree::new());
+    bench.write("source/model", b"bytes");
+    let (source, plan) = bench.plan(&Manifest::default(), None);
+    let (from, target, kept) = (bench.at("source"), bench.at("home"), bench.at("kept"));
+    let roots = Roots {
+        source: &from,
+        target: &target,
+        kept: &kept,
+    };
+    let placed = apply::Staging::begin(&plan, roots).unwrap().finish();
+    let [(at, Entry::File(file))] = &placed.unwrap()[..] else {
+        panic!("one file was placed");
+    };
+    let look = || files::stat(&bench.at("home/model")).unwrap();
+    assert_eq!(*at, path("model"));
+    let entry = Entry::File(file.clone());
+    assert_eq!(source.get(at).unwrap().difference(&entry), None);
+    assert!(file.stamp.matches(&look()));
+    let mut aged = file.stamp;
+    aged.settled = true;
+    // Until the clock has moved on.
+    while aged.vouches_for(&look()) {
+        fs::write(bench.at("home/model"), b"other").unwrap();
+    }
+}
+
+#[test]
 fn what_gives_way_is_kept_and_nothing_kept_is_overwritten() {
     let bench = Bench::new(&Tree::new(), &Tree::new());
     bench.write("source/folder/model", b"theirs");

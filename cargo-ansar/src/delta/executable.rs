@@ -1,8 +1,9 @@
 //! Executables: whether what was built is what runs, and putting it in place.
 //!
 //! Owns the record of a deployed executable. The home's file may be a hard
-//! link to the artefact, so the two are never compared with each other: a tool
-//! that writes into one writes into both. Each is compared with the record.
+//! link to the artefact: a tool that writes into one writes into both. So bytes
+//! of the two are compared only where they are two files, and the home's is the
+//! one that was deployed; else each is compared with the record.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +28,8 @@ pub enum Error {
 /// What was deployed, and what it looked like on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployed {
-    /// Of its bytes; `None` until [`Deployed::complete`] has read them.
+    /// Of its bytes, which a deploy does not read; `None` until a judgement has
+    /// found it in place, or [`Deployed::complete`] has read them.
     pub hash: Option<Hash>,
     /// In bytes.
     pub size: u64,
@@ -78,8 +80,10 @@ impl std::fmt::Display for Difference {
 
 /// Compares an artefact, and the home's file, with what was recorded.
 ///
-/// Reads neither where the record vouches for both. Bytes decide otherwise; a
-/// record without a hash that cannot vouch is taken to differ.
+/// Reads neither where the record vouches for both, except once for its hash:
+/// with that, one that is merely touched later is told from one that changed.
+/// Bytes decide otherwise; a record without a hash that cannot vouch is taken
+/// to differ.
 pub fn judge(artefact: &Path, home: &Path, recorded: Option<&Deployed>) -> Result<Verdict, Error> {
     let now_ns = files::now_ns();
     let artefact = resolve(artefact)?;
@@ -92,12 +96,19 @@ pub fn judge(artefact: &Path, home: &Path, recorded: Option<&Deployed>) -> Resul
         Err(error) if error.is_not_found() => return Ok(Verdict::Differ(Difference::Missing)),
         Err(error) => return Err(error.into()),
     };
-    let (artefact_stands, home_stands) = (
-        record.artefact.vouches_for(&built),
-        record.home.vouches_for(&runs),
-    );
-    if artefact_stands && home_stands && runs.mode == record.mode {
-        return Ok(Verdict::Unchanged);
+    let both = Both {
+        is_one: is_one(&built, &runs),
+        artefact: &artefact,
+        home,
+        built,
+        runs,
+        now_ns,
+    };
+    if both.are_as_in(record) {
+        return match record.hash {
+            Some(_) => Ok(Verdict::Unchanged),
+            None => both.read(record),
+        };
     }
     if built.identity.size != record.size {
         return Ok(Verdict::Differ(Difference::Bytes));
@@ -106,30 +117,78 @@ pub fn judge(artefact: &Path, home: &Path, recorded: Option<&Deployed>) -> Resul
     if runs.kind != Kind::File || runs.identity.size != record.size || runs.mode != built.mode {
         return Ok(Verdict::Differ(Difference::HomeChanged));
     }
-    let mut hash = record.hash;
-    let mut runs = runs;
-    if !home_stands || hash.is_none() {
-        let (read, stat) = files::hash(home)?;
-        if hash.is_some_and(|hash| hash != read) {
-            return Ok(Verdict::Differ(Difference::HomeChanged));
-        }
-        if hash.is_none() && !home_stands {
+    if !both.is_one && record.home.matches(&runs) {
+        both.compare(record)
+    } else {
+        both.read(record)
+    }
+}
+
+/// An artefact and the home's file, as they look now.
+struct Both<'a> {
+    artefact: &'a Path,
+    home: &'a Path,
+    built: Stat,
+    runs: Stat,
+    /// Whether they are two names of one file.
+    is_one: bool,
+    now_ns: i64,
+}
+
+impl Both<'_> {
+    /// Whether the record vouches for both.
+    fn are_as_in(&self, record: &Deployed) -> bool {
+        let stands = |stamp: &Stamp, stat: &Stat| {
+            // Whoever writes into a file of two names writes into what is
+            // deployed, and nobody can while it runs: when it was written last
+            // does not matter.
+            stamp.vouches_for(stat) || self.is_one && stamp.matches(stat)
+        };
+        stands(&record.artefact, &self.built)
+            && stands(&record.home, &self.runs)
+            && self.runs.mode == record.mode
+    }
+
+    /// For two files, the home's being the one that was deployed.
+    fn compare(&self, record: &Deployed) -> Result<Verdict, Error> {
+        let (are_equal, built, runs) = files::equal(self.artefact, self.home)?;
+        if !are_equal {
             return Ok(Verdict::Differ(Difference::Bytes));
         }
-        (hash, runs) = (Some(read), stat);
+        let hash = record.hash.filter(|_| record.home.vouches_for(&runs));
+        Ok(Verdict::SameBytes(Deployed {
+            hash,
+            ..Deployed::of(&built, &runs, self.now_ns)
+        }))
     }
-    let mut built = built;
-    if !artefact_stands {
-        let (read, stat) = files::hash(&artefact)?;
-        if hash != Some(read) {
+
+    /// By the hash of each.
+    fn read(&self, record: &Deployed) -> Result<Verdict, Error> {
+        let differs = Verdict::Differ(if self.is_one {
+            Difference::Bytes
+        } else {
+            Difference::HomeChanged
+        });
+        if record.hash.is_none() && !self.are_as_in(record) {
+            return Ok(differs);
+        }
+        let (hash, runs) = files::hash(self.home)?;
+        if record.hash.is_some_and(|known| known != hash) {
+            return Ok(differs);
+        }
+        let (read, built) = if self.is_one {
+            (hash, runs)
+        } else {
+            files::hash(self.artefact)?
+        };
+        if read != hash {
             return Ok(Verdict::Differ(Difference::Bytes));
         }
-        built = stat;
+        Ok(Verdict::SameBytes(Deployed {
+            hash: Some(hash),
+            ..Deployed::of(&built, &runs, self.now_ns)
+        }))
     }
-    Ok(Verdict::SameBytes(Deployed {
-        hash,
-        ..Deployed::of(&built, &runs, now_ns)
-    }))
 }
 
 /// Puts an artefact in place: [`Ready::stage`], then [`Ready::commit`].
@@ -169,9 +228,7 @@ impl Ready {
 
     /// Renames it into its place, so that what runs is never written into.
     ///
-    /// No byte was read where a link is possible, so the record has no hash;
-    /// have it [completed](Deployed::complete) before it is written down, for
-    /// instance while the roles already run.
+    /// No byte was read where a link is possible, so the record has no hash.
     pub fn commit(self, home: &Path) -> Result<Deployed, Error> {
         self.staged.commit(home)?;
         Ok(self.record)
@@ -183,7 +240,9 @@ pub fn identity(artefact: &Path) -> Result<Identity, Error> {
     Ok(regular(&resolve(artefact)?)?.identity)
 }
 
-/// The record of an artefact that is used where it is.
+/// The record of an artefact that is used where it is: the next build leaves
+/// nothing to compare with but its hash, which is [yet to be
+/// read](Deployed::complete).
 pub fn in_place(artefact: &Path) -> Result<Deployed, Error> {
     let now_ns = files::now_ns();
     let built = regular(&resolve(artefact)?)?;
@@ -192,11 +251,17 @@ pub fn in_place(artefact: &Path) -> Result<Deployed, Error> {
 
 impl Deployed {
     fn of(built: &Stat, runs: &Stat, now_ns: i64) -> Self {
+        let is_one = is_one(built, runs);
         Self {
             hash: None,
             size: built.identity.size,
             mode: runs.mode,
-            artefact: Stamp::linked(built, now_ns),
+            // Whoever fills a folder of executables may give one its old date.
+            artefact: if is_one {
+                Stamp::linked(built, now_ns)
+            } else {
+                Stamp::strict(built, now_ns)
+            },
             home: Stamp::linked(runs, now_ns),
         }
     }
@@ -218,6 +283,12 @@ impl Deployed {
     }
 }
 
+/// Whether two paths are names of one file.
+fn is_one(one: &Stat, other: &Stat) -> bool {
+    let file = |stat: &Stat| (stat.identity.device, stat.identity.inode);
+    file(one) == file(other)
+}
+
 /// What a path is once symlinks are resolved; Cargo makes none, other builders
 /// do.
 fn resolve(path: &Path) -> Result<PathBuf, Error> {
@@ -236,165 +307,4 @@ fn regular(path: &Path) -> Result<Stat, Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    /// An artefact as Cargo leaves it, and a home beside it.
-    struct Bench {
-        folder: tempfile::TempDir,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let bench = Self {
-                folder: tempfile::tempdir().unwrap(),
-            };
-            bench.build(b"version 1");
-            bench
-        }
-
-        fn artefact(&self) -> PathBuf {
-            self.folder.path().join("built")
-        }
-
-        fn home(&self) -> PathBuf {
-            self.folder.path().join("home")
-        }
-
-        /// A new inode, as Cargo makes.
-        fn build(&self, bytes: &[u8]) {
-            files::replace(&self.artefact(), bytes, 0o755).unwrap();
-        }
-
-        fn deploy(&self, how: How) -> Deployed {
-            let record = deploy(&self.artefact(), &self.home(), how).unwrap();
-            record.complete(&self.home()).unwrap()
-        }
-
-        fn judge(&self, record: &Deployed) -> Verdict {
-            judge(&self.artefact(), &self.home(), Some(record)).unwrap()
-        }
-    }
-
-    /// As if recorded long after both files were last written.
-    fn aged(mut record: Deployed) -> Deployed {
-        record.artefact.settled = true;
-        record.home.settled = true;
-        record
-    }
-
-    const BOTH: [How; 2] = [How::Link, How::Copy];
-
-    #[test]
-    fn never_deployed_differs() {
-        let bench = Bench::new();
-        let verdict = judge(&bench.artefact(), &bench.home(), None).unwrap();
-        assert_eq!(verdict, Verdict::Differ(Difference::New));
-    }
-
-    #[test]
-    fn deployed_is_unchanged_once_settled_and_same_bytes_before() {
-        for how in BOTH {
-            let bench = Bench::new();
-            let record = bench.deploy(how);
-            assert!(matches!(bench.judge(&record), Verdict::SameBytes(new) if new == record));
-            assert_eq!(bench.judge(&aged(record)), Verdict::Unchanged);
-            assert_eq!(files::read(&bench.home()).unwrap(), b"version 1");
-        }
-    }
-
-    #[test]
-    fn record_without_hash_vouches_when_settled_and_differs_before() {
-        let bench = Bench::new();
-        let record = deploy(&bench.artefact(), &bench.home(), How::Link).unwrap();
-        assert_eq!(
-            bench.judge(&record),
-            Verdict::Differ(Difference::Bytes),
-            "nothing says that nobody wrote since"
-        );
-        assert_eq!(bench.judge(&aged(record)), Verdict::Unchanged);
-    }
-
-    #[test]
-    fn relinked_to_the_same_bytes_is_the_same() {
-        for how in BOTH {
-            let bench = Bench::new();
-            let record = aged(bench.deploy(how));
-            bench.build(b"version 1");
-            let Verdict::SameBytes(new) = bench.judge(&record) else {
-                panic!("the bytes are the same");
-            };
-            assert_ne!(new.artefact, record.artefact);
-            assert_eq!(bench.judge(&aged(new)), Verdict::Unchanged);
-            // A record whose hash was never completed finds it in the home.
-            let unread = Deployed {
-                hash: None,
-                ..record
-            };
-            assert!(matches!(bench.judge(&unread), Verdict::SameBytes(_)));
-        }
-    }
-
-    #[test]
-    fn rebuilt_differs_whether_its_size_does_or_not() {
-        for how in BOTH {
-            for bytes in [&b"version 2"[..], b"longer than that"] {
-                let bench = Bench::new();
-                let record = aged(bench.deploy(how));
-                bench.build(bytes);
-                assert_eq!(bench.judge(&record), Verdict::Differ(Difference::Bytes));
-                assert_eq!(files::read(&bench.home()).unwrap(), b"version 1");
-                let record = aged(bench.deploy(how));
-                assert_eq!(bench.judge(&record), Verdict::Unchanged);
-                assert_eq!(files::read(&bench.home()).unwrap(), bytes);
-            }
-        }
-    }
-
-    #[test]
-    fn written_in_place_through_the_link_is_seen() {
-        let bench = Bench::new();
-        let record = bench.deploy(How::Link);
-        fs::write(bench.artefact(), b"stripped!").unwrap();
-        assert!(matches!(bench.judge(&record), Verdict::Differ(_)));
-    }
-
-    #[test]
-    fn home_that_lost_or_changed_its_file_differs() {
-        let bench = Bench::new();
-        let record = aged(bench.deploy(How::Link));
-        fs::remove_file(bench.home()).unwrap();
-        assert_eq!(bench.judge(&record), Verdict::Differ(Difference::Missing));
-        files::replace(&bench.home(), b"something", 0o755).unwrap();
-        assert_eq!(
-            bench.judge(&record),
-            Verdict::Differ(Difference::HomeChanged)
-        );
-        files::replace(&bench.home(), b"version 1", 0o755).unwrap();
-        assert!(matches!(bench.judge(&record), Verdict::SameBytes(_)));
-        files::replace(&bench.home(), b"version 1", 0o644).unwrap();
-        assert_eq!(
-            bench.judge(&record),
-            Verdict::Differ(Difference::HomeChanged)
-        );
-    }
-
-    #[test]
-    fn other_link_to_the_artefact_changes_nothing() {
-        let bench = Bench::new();
-        let record = aged(bench.deploy(How::Link));
-        fs::hard_link(bench.artefact(), bench.folder.path().join("deps")).unwrap();
-        assert_eq!(bench.judge(&record), Verdict::Unchanged);
-    }
-
-    #[test]
-    fn artefact_that_is_missing_or_no_file_is_an_error() {
-        let bench = Bench::new();
-        let folder = bench.folder.path();
-        assert!(judge(&folder.join("gone"), &bench.home(), None).is_err());
-        assert!(deploy(folder, &bench.home(), How::Link).is_err());
-        assert!(!bench.home().exists());
-    }
-}
+mod tests;

@@ -4,9 +4,11 @@
 //! one; this module does not know the file system.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::path::{RelPath, escaped};
 use crate::host::files::{Hash, Stamp};
@@ -64,8 +66,8 @@ pub enum Other {
     Alias,
 }
 
-impl std::fmt::Display for Other {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LinkOutside => "a symlink that does not stay inside its folder",
             Self::Socket => "a socket",
@@ -119,7 +121,7 @@ impl Entry {
 /// What a folder holds: each path below it, with what stands there.
 ///
 /// As JSON a map from path to entry.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Manifest {
     entries: BTreeMap<RelPath, Entry>,
@@ -134,6 +136,11 @@ impl Manifest {
     /// Everything, a folder directly before what is in it.
     pub fn iter(&self) -> impl Iterator<Item = (&RelPath, &Entry)> {
         self.entries.iter()
+    }
+
+    /// Puts entries in, over those of the same paths.
+    pub fn extend(&mut self, entries: impl IntoIterator<Item = (RelPath, Entry)>) {
+        self.entries.extend(entries);
     }
 
     /// How many entries there are.
@@ -152,6 +159,31 @@ impl Manifest {
             Entry::Other(other) => Some((path, *other)),
             _ => None,
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for Manifest {
+    /// What is in order already, as it was written, is not put in order again.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+
+        impl<'de> Visitor<'de> for All {
+            type Value = Manifest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from path to entry")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Manifest, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(entries.into_iter().collect())
+            }
+        }
+
+        deserializer.deserialize_map(All)
     }
 }
 

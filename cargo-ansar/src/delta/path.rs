@@ -129,7 +129,7 @@ impl<'de> Deserialize<'de> for RelPath {
 /// For `#[serde(with = "…")]`: any path, escaped like a [`RelPath`] and not
 /// checked.
 pub(super) mod escaped {
-    use super::{Cow, Deserialize, Deserializer, Path, PathBuf, Serializer, de, escape, unescape};
+    use super::{Deserialize, Deserializer, Path, PathBuf, Serializer, de, escape, unescape};
 
     pub(in super::super) fn serialize<S: Serializer>(
         path: &Path,
@@ -141,7 +141,10 @@ pub(super) mod escaped {
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<PathBuf, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let text = String::deserialize(deserializer)?;
+        if !text.contains('%') {
+            return Ok(text.into());
+        }
         unescape(&text)
             .map(PathBuf::from)
             .map_err(de::Error::custom)

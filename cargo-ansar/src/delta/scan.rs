@@ -3,6 +3,7 @@
 //! Owns which symlinks are allowed and when a file need not be read. Does not
 //! know which side of a deploy the folder is.
 
+use std::iter::Peekable;
 use std::path::{Component, Path};
 
 use super::manifest::{Entry, File, Manifest, Other};
@@ -40,7 +41,7 @@ pub struct Scan {
 /// A file's bytes are not read where its `previous` record vouches for them.
 /// A file that keeps changing while it is read is an error.
 pub fn scan(root: &Path, previous: Option<&Manifest>) -> Result<Scan, Error> {
-    describe(root, previous, None)
+    Look::at(root)?.describe(previous, None)
 }
 
 /// Like [`scan`], for a folder that is only compared with `others`: reads no
@@ -53,56 +54,107 @@ pub fn scan_against(
     previous: Option<&Manifest>,
     others: &[&Manifest],
 ) -> Result<Scan, Error> {
-    describe(root, previous, Some(others))
+    Look::at(root)?.describe(previous, Some(others))
 }
 
-fn describe(
-    root: &Path,
-    previous: Option<&Manifest>,
-    others: Option<&[&Manifest]>,
-) -> Result<Scan, Error> {
-    let now_ns = files::now_ns();
-    let Some(walked) = files::walk(root)? else {
-        return Ok(Scan {
-            manifest: Manifest::default(),
-            read: 0,
-            missing: true,
-        });
-    };
-    let mut read = 0;
-    let mut entries = Vec::with_capacity(walked.len());
-    for Walked { path, stat, alias } in walked {
-        let path = RelPath::parse(path)?;
-        let entry = match stat.kind {
-            _ if alias => Some(Entry::Other(Other::Alias)),
-            Kind::Folder => Some(Entry::Folder { mode: stat.mode }),
-            Kind::Link => link(root, &path)?,
-            Kind::Socket => Some(Entry::Other(Other::Socket)),
-            Kind::Fifo => Some(Entry::Other(Other::Fifo)),
-            Kind::Device => Some(Entry::Other(Other::Device)),
-            Kind::File => {
-                if let Some(file) = trusted(previous, &path, &stat) {
-                    Some(Entry::File(file))
-                } else if others.is_some_and(|others| !is_wanted(others, &path, &stat)) {
-                    Some(Entry::File(unread(&stat, now_ns)))
-                } else {
-                    read += 1;
-                    file(&path.under(root), &stat, now_ns, others.is_some())?.map(Entry::File)
-                }
-            }
-        };
-        entries.extend(entry.map(|entry| (path, entry)));
+/// A folder that was looked at, and no file in it read.
+#[derive(Debug)]
+pub struct Look<'a> {
+    root: &'a Path,
+    walked: Option<Vec<Walked>>,
+    now_ns: i64,
+}
+
+impl<'a> Look<'a> {
+    fn at(root: &'a Path) -> Result<Self, Error> {
+        let now_ns = files::now_ns();
+        let walked = files::walk(root)?;
+        Ok(Self {
+            root,
+            walked,
+            now_ns,
+        })
     }
-    Ok(Scan {
-        manifest: entries.into_iter().collect(),
-        read,
-        missing: false,
-    })
+
+    /// Looks at two folders, at both at once where they are large.
+    pub fn at_both(one: &'a Path, other: &'a Path, are_large: bool) -> [Result<Self, Error>; 2] {
+        if !are_large {
+            return [Self::at(one), Self::at(other)];
+        }
+        let now_ns = files::now_ns();
+        let (first, second) = files::walk_both(one, other);
+        let look = |root, walked: Result<_, files::Error>| {
+            Ok(Self {
+                root,
+                walked: walked?,
+                now_ns,
+            })
+        };
+        [look(one, first), look(other, second)]
+    }
+
+    /// What [`scan`] does, or [`scan_against`] where there are `others`.
+    pub fn describe(
+        self,
+        previous: Option<&Manifest>,
+        others: Option<&[&Manifest]>,
+    ) -> Result<Scan, Error> {
+        let Self { root, now_ns, .. } = self;
+        let Some(walked) = self.walked else {
+            return Ok(Scan {
+                manifest: Manifest::default(),
+                read: 0,
+                missing: true,
+            });
+        };
+        let mut known = previous.map(|previous| previous.iter().peekable());
+        let mut read = 0;
+        let mut entries = Vec::with_capacity(walked.len());
+        for Walked { path, stat, alias } in walked {
+            let path = RelPath::parse(path)?;
+            let entry = match stat.kind {
+                _ if alias => Some(Entry::Other(Other::Alias)),
+                Kind::Folder => Some(Entry::Folder { mode: stat.mode }),
+                Kind::Link => link(root, &path)?,
+                Kind::Socket => Some(Entry::Other(Other::Socket)),
+                Kind::Fifo => Some(Entry::Other(Other::Fifo)),
+                Kind::Device => Some(Entry::Other(Other::Device)),
+                Kind::File => {
+                    let known = known.as_mut().and_then(|known| find(known, &path));
+                    if let Some(file) = trusted(known, &stat) {
+                        Some(Entry::File(file))
+                    } else if others.is_some_and(|others| !is_wanted(others, &path, &stat)) {
+                        Some(Entry::File(unread(&stat, now_ns)))
+                    } else {
+                        read += 1;
+                        file(&path.under(root), &stat, now_ns, others.is_some())?.map(Entry::File)
+                    }
+                }
+            };
+            entries.extend(entry.map(|entry| (path, entry)));
+        }
+        Ok(Scan {
+            manifest: entries.into_iter().collect(),
+            read,
+            missing: false,
+        })
+    }
 }
 
-/// The record of a file that vouches for it.
-fn trusted(previous: Option<&Manifest>, path: &RelPath, stat: &Stat) -> Option<File> {
-    match previous?.get(path)? {
+/// The record of a path, among those that are not before one that was asked for
+/// already: a walk is in the order of a manifest.
+fn find<'m>(
+    known: &mut Peekable<impl Iterator<Item = (&'m RelPath, &'m Entry)>>,
+    path: &RelPath,
+) -> Option<&'m Entry> {
+    while known.next_if(|(other, _)| *other < path).is_some() {}
+    let (_, entry) = known.next_if(|(other, _)| *other == path)?;
+    Some(entry)
+}
+
+/// The record of a file, where it vouches for it.
+fn trusted(known: Option<&Entry>, stat: &Stat) -> Option<File> {
+    match known? {
         Entry::File(file) if file.hash.is_some() && file.stamp.vouches_for(stat) => Some(File {
             mode: stat.mode,
             ..file.clone()

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Home, HomeError, read_json, write_json};
+use super::{Home, HomeError, place_json, read_json, write_json};
 use crate::delta::executable::Difference;
 use crate::host::files;
 use crate::model::name::{ExecutableName, RoleName};
@@ -87,12 +87,17 @@ pub struct Source {
 impl Home {
     /// The last change of each role, as far as it is known.
     pub fn changes(&self) -> Result<BTreeMap<RoleName, Change>, HomeError> {
-        Ok(read_json(&self.root().join(CHANGES))?.unwrap_or_default())
+        let path = self.root().join(CHANGES);
+        if files::stat(&path).is_ok_and(|stat| stat.identity.size == 0) {
+            // That is what a loss of power leaves.
+            return Ok(BTreeMap::new());
+        }
+        Ok(read_json(&path)?.unwrap_or_default())
     }
 
-    /// Remembers the last change of each role.
+    /// Remembers the last change of each role; a loss of power may forget them.
     pub fn set_changes(&self, changes: &BTreeMap<RoleName, Change>) -> Result<(), HomeError> {
-        write_json(&self.root().join(CHANGES), changes)
+        place_json(&self.root().join(CHANGES), changes)
     }
 
     /// The roles that a deploy has stopped and not started again.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Home, HomeError, read_json, write_json};
+use super::{Home, HomeError, read_json, renew_json};
 use crate::delta::executable::Deployed;
 use crate::delta::manifest::Manifest;
 use crate::delta::path::RelPath;
@@ -91,9 +91,10 @@ impl Home {
         Ok(read_json(&self.ledger_file())?.unwrap_or_default())
     }
 
-    /// Remembers what is deployed now.
+    /// Remembers what is deployed now. Where a loss of power takes that back,
+    /// the next deploy finds it again, as after one that was killed.
     pub fn set_ledger(&self, ledger: &Ledger) -> Result<(), HomeError> {
-        write_json(&self.ledger_file(), ledger)
+        renew_json(&self.ledger_file(), ledger)
     }
 
     fn ledger_file(&self) -> PathBuf {

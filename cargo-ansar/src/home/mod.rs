@@ -479,6 +479,10 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeErro
 
 /// Decodes what was read from `path`.
 pub fn from_json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, HomeError> {
+    // Only for what is wrong it matters where, and to keep count of it costs.
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let content = |reason: String| HomeError::Content {
         path: path.to_owned(),
@@ -509,10 +513,28 @@ fn place_first(error: &serde_json::Error, field: &str) -> String {
 /// Replaces a file by JSON, readable by the user alone: whatever happens, it
 /// holds the old or the new value.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| HomeError::Content {
+    let bytes = serde_json::to_vec_pretty(value);
+    Ok(files::replace(path, &line(path, bytes)?, 0o600)?)
+}
+
+/// Like [`write_json`], for what may be large and is for no reader: in one
+/// line, and a loss of power may bring the old value back.
+fn renew_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
+    let bytes = serde_json::to_vec(value);
+    Ok(files::renew(path, &line(path, bytes)?, 0o600)?)
+}
+
+/// Like [`write_json`], for what is worth nothing after a loss of power.
+pub fn place_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
+    let bytes = serde_json::to_vec_pretty(value);
+    Ok(files::place(path, &line(path, bytes)?)?)
+}
+
+fn line(path: &Path, bytes: serde_json::Result<Vec<u8>>) -> Result<Vec<u8>, HomeError> {
+    let mut bytes = bytes.map_err(|error| HomeError::Content {
         path: path.to_owned(),
         reason: format!(" {error}"),
     })?;
     bytes.push(b'\n');
-    Ok(files::replace(path, &bytes, 0o600)?)
+    Ok(bytes)
 }

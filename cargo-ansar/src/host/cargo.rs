@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use cargo_metadata::{Artifact, Message, Metadata};
 
-use super::environment;
-use super::process::{Exit, Narrative, Program};
+use super::process::{Exit, Narrative, Process, Program};
+use super::{environment, files};
 
 /// What went wrong with Cargo.
 #[derive(Debug, thiserror::Error)]
@@ -124,28 +124,71 @@ pub async fn check(
     }
 }
 
+/// A Cargo that has said what came of its build, and has only itself to tidy
+/// up, which takes it longer than to find that there is nothing to do.
+///
+/// Dropped, it is ended.
+#[derive(Debug)]
+pub struct Leaving(Process);
+
+impl Leaving {
+    /// Waits until it is gone. The error is that it failed after all.
+    pub async fn gone(mut self) -> Result<(), CargoError> {
+        let ended = async {
+            self.0.is_silent().await?;
+            self.0.end().await
+        };
+        match ended.await {
+            Ok(Exit::Code(0)) => Ok(()),
+            Ok(exit) => Err(CargoError::Failed { exit }),
+            Err(source) => Err(CargoError::Start {
+                program: environment::cargo(),
+                source,
+            }),
+        }
+    }
+}
+
 /// Runs one `cargo build` for each list of arguments, in turn; diagnostics go
 /// straight to stderr, or with all other messages to `messages` where there
 /// are some. Dropping it ends Cargo and its compilers.
+///
+/// Where nothing had to be compiled, the last one may not be gone yet: whatever
+/// it leaves beside what it builds was there before.
 pub async fn build(
     invocations: &[Vec<OsString>],
     folder: &Path,
     messages: Option<&Messages>,
-) -> Result<Artefacts, CargoError> {
+) -> Result<(Artefacts, Option<Leaving>), CargoError> {
     let format = match messages {
         None => "--message-format=json-render-diagnostics",
         Some(_) => "--message-format=json",
     };
     let mut artefacts = Artefacts::default();
+    let mut last: Option<Leaving> = None;
     for arguments in invocations {
+        if let Some(last) = last.take() {
+            last.gone().await?;
+        }
         let mut all = vec![OsString::from("build"), format.into()];
         all.extend_from_slice(arguments);
-        let (exit, output, _) = run(all, folder, Narrative::Inherited).await?;
+        let program = program(all, folder);
+        let failed = |source| CargoError::Start {
+            program: program.path.clone(),
+            source,
+        };
+        let process = Process::start(&program, Narrative::Inherited).await;
+        let mut process = process.map_err(failed)?;
+        let mut output = Vec::new();
+        let known = process.says(&mut output, has_built).await.map_err(failed)?;
         if let Some(messages) = messages {
             messages.tell(&output);
         }
-        if exit != Exit::Code(0) {
-            return Err(CargoError::Failed { exit });
+        let leaving = Leaving(process);
+        if known {
+            last = Some(leaving);
+        } else {
+            leaving.gone().await?;
         }
         for line in output.split(|byte| *byte == b'\n') {
             if let Some(artefact) = told(line)? {
@@ -168,7 +211,20 @@ pub async fn build(
             }
         }
     }
-    Ok(artefacts)
+    if !artefacts.compiled.is_empty()
+        && let Some(last) = last.take()
+    {
+        last.gone().await?;
+    }
+    Ok((artefacts, last))
+}
+
+/// Whether Cargo says at the end of this output that it has built everything.
+fn has_built(output: &[u8]) -> bool {
+    const BUILT: &[u8] = br#"{"reason":"build-finished","success":true}"#;
+    let output = output.strip_suffix(b"\n").unwrap_or_default();
+    let begin = memchr::memrchr(b'\n', output).map_or(0, |end| end + 1);
+    output[begin..] == *BUILT
 }
 
 /// The artefact that a line of the output tells of, where it is an executable,
@@ -192,6 +248,27 @@ fn told(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
         Message::CompilerArtifact(artefact) => Some(artefact),
         _ => None,
     })
+}
+
+/// The files that an artefact was built from, by the account that Cargo leaves
+/// beside it; none where there is no account.
+pub fn dependencies(artefact: &Path) -> Option<Vec<PathBuf>> {
+    let account = files::read_if_there(&artefact.with_extension("d")).ok()??;
+    let account = String::from_utf8_lossy(&account);
+    Some(account.lines().flat_map(prerequisites).collect())
+}
+
+/// What stands behind the colon of a rule of `make`; a space in a name is
+/// escaped.
+fn prerequisites(rule: &str) -> Vec<PathBuf> {
+    let Some((_, names)) = rule.split_once(": ") else {
+        return Vec::new();
+    };
+    let names = names.replace("\\ ", "\0");
+    let names = names.split(' ').filter(|name| !name.is_empty());
+    names
+        .map(|name| PathBuf::from(name.replace('\0', " ")))
+        .collect()
 }
 
 /// What the workspace holds, without its dependencies.
@@ -222,16 +299,53 @@ async fn run(
     folder: &Path,
     narrative: Narrative,
 ) -> Result<(Exit, Vec<u8>, Vec<u8>), CargoError> {
-    let program = Program {
-        path: environment::cargo(),
-        arguments,
-        environment: Some(environment::for_cargo()),
-        folder: Some(folder.to_owned()),
-        stdin: None,
-    };
+    let program = program(arguments, folder);
     let ended = program.run(narrative).await;
     ended.map_err(|source| CargoError::Start {
         program: program.path,
         source,
     })
+}
+
+fn program(arguments: Vec<OsString>, folder: &Path) -> Program {
+    Program {
+        path: environment::cargo(),
+        arguments,
+        environment: Some(environment::for_cargo()),
+        folder: Some(folder.to_owned()),
+        stdin: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_spaces_are_read_from_what_cargo_leaves() {
+        assert_eq!(
+            prerequisites("/t/debug/x: /w/a\\ b/src/x.rs /w/y.rs"),
+            [PathBuf::from("/w/a b/src/x.rs"), PathBuf::from("/w/y.rs")]
+        );
+        for rule in ["# comment", "", "/w/lib.rs:", ":: "] {
+            assert_eq!(prerequisites(rule), Vec::<PathBuf>::new(), "{rule}");
+        }
+    }
+
+    #[test]
+    fn only_what_cargo_says_itself_ends_a_build() {
+        const BUILT: &str = r#"{"reason":"build-finished","success":true}"#;
+        assert!(has_built(format!("{{}}\n{BUILT}\n").as_bytes()));
+        assert!(has_built(format!("{BUILT}\n").as_bytes()));
+        for said in [
+            "",
+            "\n",
+            BUILT,
+            r#"{"reason":"build-finished","success":false}"#,
+        ] {
+            assert!(!has_built(said.as_bytes()), "{said}");
+        }
+        let more = format!("{BUILT}\n{{}}\n");
+        assert!(!has_built(more.as_bytes()), "it goes on");
+    }
 }

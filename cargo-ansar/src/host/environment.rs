@@ -128,6 +128,13 @@ fn without_rustup(name: &OsStr, value: OsString, toolchain: Option<&Path>) -> Op
     env::join_paths(kept).ok()
 }
 
+/// The files that what this command prints goes to, where these are files.
+pub fn output_files() -> Vec<PathBuf> {
+    let streams = ["/dev/fd/1", "/dev/fd/2"].into_iter();
+    let files = streams.filter_map(|stream| std::fs::read_link(stream).ok());
+    files.filter(|file| file.is_file()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,8 @@
 //! that a caller hands in. Does not know what the files mean.
 
 mod appender;
+mod copy;
+mod equal;
 mod identity;
 mod listing;
 mod mortal;
@@ -21,11 +23,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use appender::Appender;
-pub use identity::{Hash, Identity, Kind, SETTLED_AFTER, Stamp, Stat, hash, now_ns, stat};
-pub use listing::{Listing, list};
+pub use equal::equal;
+pub use identity::{Hash, Identity, Kind, Stamp, Stat, hash, now_ns, stat};
+pub use listing::{Listing, list, list_ignored_too};
 pub use reading::Reading;
 pub use transfer::{How, Staged, clear_leftovers, is_alias, leftovers, transfer};
-pub use walk::{Walked, walk};
+pub use walk::{Walked, walk, walk_both};
 
 /// The permissions of a folder that only its user may enter.
 pub const PRIVATE_FOLDER: u32 = 0o700;
@@ -201,12 +204,21 @@ pub fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, Error> {
 /// Whatever happens in between, also a loss of power, the path holds what was
 /// there before or all of `bytes`. The folder must exist.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    renew(path, bytes, mode)?;
+    sync(folder_of(path))
+}
+
+/// Puts `bytes` at `path` with exactly the permissions `mode`, where what was
+/// there before is as true.
+///
+/// Whatever happens, the path holds the old or the new bytes, all of them; a
+/// loss of power may bring the old ones back. The folder must exist.
+pub fn renew(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let failed = |source| Error::Write {
         path: path.to_owned(),
         source,
     };
-    let folder = folder_of(path);
-    let staged = Staged::reserve(folder);
+    let staged = Staged::reserve(folder_of(path));
     mortal::change();
     let mut file = OpenOptions::new()
         .write(true)
@@ -220,8 +232,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     file.set_permissions(fs::Permissions::from_mode(mode))
         .map_err(failed)?;
     file.sync_all().map_err(failed)?;
-    staged.commit(path)?;
-    sync(folder)
+    staged.commit(path)
 }
 
 /// Puts `bytes` at `path`, for the user alone; the folder must exist.

@@ -17,7 +17,7 @@ pub struct Lock {
 impl Lock {
     /// Leaves another note in it.
     pub fn sign(&self, note: &str) -> io::Result<()> {
-        sign(&self.file, note)
+        sign(&self.file, self.file.metadata()?.len(), note)
     }
 }
 
@@ -50,8 +50,8 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
             }
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
-        if is_at(&file, path)? {
-            sign(&file, note)?;
+        if let Some(length) = length_at(&file, path)? {
+            sign(&file, length, note)?;
             return Ok(Attempt::Held(Lock { file }));
         }
     }
@@ -98,8 +98,8 @@ pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
     loop {
         let file = open(path)?;
         file.lock()?;
-        if is_at(&file, path)? {
-            sign(&file, note)?;
+        if let Some(length) = length_at(&file, path)? {
+            sign(&file, length, note)?;
             return Ok(Lock { file });
         }
     }
@@ -124,20 +124,25 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// The note is advice, written in place: a rename would free the lock. It is
-/// emptied only where the last one was longer, for that is what costs.
-fn sign(file: &File, note: &str) -> io::Result<()> {
-    if file.metadata()?.len() > note.len() as u64 {
+/// emptied only where the last one, `length` bytes, was longer, for that is what
+/// costs.
+fn sign(file: &File, length: u64, note: &str) -> io::Result<()> {
+    if length > note.len() as u64 {
         file.set_len(0)?;
     }
     file.write_all_at(note.as_bytes(), 0)
 }
 
-/// Whether the file that was locked is still the one at `path`.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+/// How long the file is that was locked; none where it is not the one at `path`
+/// any more.
+fn length_at(file: &File, path: &Path) -> io::Result<Option<u64>> {
     let held = file.metadata()?;
     match fs::metadata(path) {
-        Ok(there) => Ok(held.dev() == there.dev() && held.ino() == there.ino()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(there) => {
+            let is_there = held.dev() == there.dev() && held.ino() == there.ino();
+            Ok(is_there.then_some(held.len()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

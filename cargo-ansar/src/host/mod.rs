@@ -5,6 +5,7 @@
 
 pub mod cargo;
 pub mod changes;
+pub mod checkout;
 pub mod clock;
 pub mod detach;
 pub mod editor;

@@ -159,6 +159,28 @@ impl Process {
         self.stdout.read_to_end(&mut said).await
     }
 
+    /// Reads its stdout into `said` until that is `enough`, or nobody holds it
+    /// any more. Whether it was.
+    pub async fn says(
+        &mut self,
+        said: &mut Vec<u8>,
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> io::Result<bool> {
+        loop {
+            if !self.stdout.read_more(said).await? {
+                return Ok(false);
+            }
+            if enough(said) {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Waits for its end.
+    pub async fn end(&mut self) -> io::Result<Exit> {
+        self.end.wait().await
+    }
+
     /// Asks it to stop, and waits until it has; for `patience` at most, and
     /// then it is killed.
     pub async fn stop(mut self, patience: Duration) {

@@ -77,15 +77,15 @@ fn living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Stray> {
     }
 }
 
-/// Ends every child of this process but those that `spared` spares, and those
-/// that come to it in their place, until none is left; reaps them all.
+/// Ends every process that was adopted but those that `spared` spares, and those
+/// that come in their place, until none is left; reaps them all.
 ///
 /// Only children are signalled: their numbers cannot mean anybody else. How
 /// many there were.
 pub fn end_all(spared: impl Fn(&Stray) -> bool) -> usize {
     let mut ended = BTreeSet::new();
     loop {
-        let mut doomed = living(children);
+        let mut doomed = adopted();
         doomed.retain(|stray| !spared(stray));
         if doomed.is_empty() {
             return ended.len();
@@ -105,8 +105,7 @@ pub fn end_all(spared: impl Fn(&Stray) -> bool) -> usize {
 /// was started here is known, and is left alone. How many there were.
 pub fn end_left_behind() -> usize {
     let session = own_session();
-    let started = process::started();
-    end_all(|stray| started.contains(&stray.pid) || is_daemon(stray, session))
+    end_all(|stray| is_daemon(stray, session))
 }
 
 /// Whether an adopted process is to outlive this one, and no role's: one that
@@ -128,39 +127,53 @@ pub fn own_session() -> u32 {
 /// cannot come to mean another one.
 #[cfg(target_os = "linux")]
 pub fn sweep(token: &str) -> usize {
+    sweep_among(all, token)
+}
+
+/// Sweeps among `listed`, asked for again until everybody there has been
+/// looked at in life: whoever ended before may have left children, who are not
+/// in the list.
+#[cfg(target_os = "linux")]
+fn sweep_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> usize {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     let mut ended = BTreeSet::new();
     let mut sessions = BTreeSet::new();
+    let (mut looked_at, mut unseen) = (BTreeSet::new(), BTreeSet::new());
     loop {
-        let mut found = false;
-        for pid in all() {
+        let mut again = false;
+        for pid in listed() {
+            if looked_at.contains(&pid) {
+                continue;
+            }
             let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
             let held = number.map(|pid| pidfd_open(pid, PidfdFlags::empty()));
-            let Some(Ok(held)) = held else {
-                continue;
-            };
             let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let Some((state, _, session)) = parse_stat(&stat) else {
+            let (Some(Ok(held)), Some((state, _, session))) = (held, parse_stat(&stat)) else {
+                // It is gone, or nobody may look at it, however often.
+                again |= unseen.insert(pid);
                 continue;
             };
             let marked = || {
-                let environment = environment(pid).into_iter();
-                environment
-                    .into_iter()
-                    .any(|(name, value)| name == launch::TOKEN && value == token)
+                let mut environment = environment(pid).into_iter();
+                environment.any(|(name, value)| name == launch::TOKEN && value == token)
             };
-            if matches!(state, b'Z' | b'X') || !(sessions.contains(&session) || marked()) {
-                continue;
+            if matches!(state, b'Z' | b'X') {
+                again = true;
+                looked_at.insert(pid);
+            } else if sessions.contains(&session) || marked() {
+                if session == pid && sessions.insert(session) {
+                    // Some of it may have been looked at before that was known.
+                    looked_at.clear();
+                }
+                again = true;
+                ended.insert(pid);
+                let _ = pidfd_send_signal(&held, Signal::KILL);
+            } else {
+                looked_at.insert(pid);
             }
-            if session == pid {
-                sessions.insert(session);
-            }
-            found = true;
-            ended.insert(pid);
-            let _ = pidfd_send_signal(&held, Signal::KILL);
         }
-        if !found {
+        if !again {
             return ended.len();
         }
     }
@@ -298,6 +311,26 @@ mod tests {
         assert_eq!(found[0].pid, heir.id());
         heir.kill().unwrap();
         heir.wait().unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[expect(clippy::disallowed_methods, reason = "real processes end")]
+    fn a_sweep_looks_again_where_one_has_ended_before_it_was_looked_at() {
+        const TOKEN: &str = "a token that nobody else has";
+        let start = |program: &str| {
+            let mut command = std::process::Command::new(program);
+            command.env(launch::TOKEN, TOKEN);
+            command.stdin(std::process::Stdio::piped()).spawn().unwrap()
+        };
+        let (mut ended, mut heir) = (start("true"), start("cat"));
+        ended.wait().unwrap();
+
+        let heirs = vec![heir.id()];
+        let mut lists = vec![heirs.clone(), heirs.clone(), heirs, vec![ended.id()]];
+        let swept = sweep_among(|| lists.pop().unwrap_or_default(), TOKEN);
+        assert_eq!(swept, 1);
+        assert_eq!(heir.wait().unwrap().code(), None);
     }
 
     #[test]

@@ -41,8 +41,8 @@ pub(super) async fn attend<'r>(
     let since = clock::now();
     let attending = async {
         let mut engines = look(home, events).await?;
-        if engines.own().is_some() {
-            keep_up(home, &engines, &roles, events).await?;
+        if let Some(own) = engines.own() {
+            keep_up(home, own, &engines, &roles, events).await?;
             engines = look(home, events).await?;
         }
         let waited = there(&engines, &roles);
@@ -72,10 +72,11 @@ pub(super) async fn attend<'r>(
     }
 }
 
-/// Has those of `roles` that run nowhere started in the engine that is attached
-/// to this very command, where they stay up.
+/// Has those of `roles` that run nowhere started in `own`, the engine that is
+/// attached to this very command, where they stay up.
 async fn keep_up(
     home: &Home,
+    own: u32,
     engines: &Engines,
     roles: &BTreeSet<&RoleName>,
     events: &Events,
@@ -84,7 +85,8 @@ async fn keep_up(
     let running: BTreeSet<RoleName> = running.into_iter().map(|(role, _)| role).collect();
     let idle = roles.iter().filter(|role| !running.contains(**role));
     let idle: Vec<RoleName> = idle.map(|role| (*role).clone()).collect();
-    bring_up(home, &idle, Place::Own, READY_LIMIT, events, |told| {
+    let place = Place::Attached(own);
+    bring_up(home, &idle, place, READY_LIMIT, events, |told| {
         if let Told::Happened(kind) = told {
             events.emit(kind);
         }

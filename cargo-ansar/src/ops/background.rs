@@ -18,8 +18,8 @@ use crate::protocol::{Ask, Start, Word};
 pub(super) enum Place {
     /// The one in the background: the one that is there, or a new one.
     Background,
-    /// The one that is attached to this very command.
-    Own,
+    /// One that is attached to a command, this one or another.
+    Attached(u32),
 }
 
 /// How often to begin anew where an engine ends at the very moment when it is
@@ -51,7 +51,7 @@ pub(super) async fn bring_up(
     for _ in 0..ATTEMPTS {
         let engine = match place {
             Place::Background => background(home, events).await?,
-            Place::Own => look(home, events).await?.own().ok_or(Error::Background)?,
+            Place::Attached(engine) => engine,
         };
         let answer = ask(home, engine, order.clone(), |told| {
             accepted |= matches!(told, Told::Accepted);

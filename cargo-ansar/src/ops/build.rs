@@ -11,7 +11,7 @@ use super::Error;
 use super::locate::{Places, Workspace};
 use crate::home::entry::{Entry, Origin};
 use crate::home::{Home, HomeError};
-use crate::host::cargo::{self, Artefacts, CargoError, Messages};
+use crate::host::cargo::{self, Artefacts, CargoError, Leaving, Messages};
 use crate::host::interrupts::Interrupts;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::nearest::nearest;
@@ -38,7 +38,7 @@ pub type Wanted = BTreeMap<ExecutableName, Option<String>>;
 pub type Bins = BTreeMap<ExecutableName, Vec<String>>;
 
 /// What came of a build.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Built {
     /// The file of each wanted executable that the workspace builds.
     pub artefacts: BTreeMap<ExecutableName, PathBuf>,
@@ -48,6 +48,19 @@ pub struct Built {
     pub bins: Bins,
     /// What Cargo says of the workspace, where it had to be asked.
     pub metadata: Option<Metadata>,
+    /// Cargo, where it is not gone yet.
+    pub leaving: Option<Leaving>,
+}
+
+/// Waits until Cargo is gone, which holds its locks until then.
+pub async fn gone(leaving: Option<Leaving>, interrupts: &mut Interrupts) -> Result<(), Error> {
+    let Some(leaving) = leaving else {
+        return Ok(());
+    };
+    tokio::select! {
+        gone = leaving.gone() => Ok(gone?),
+        interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
+    }
 }
 
 impl Built {
@@ -127,6 +140,20 @@ pub async fn build(
     folder: &Path,
     interrupts: &mut Interrupts,
 ) -> Result<Built, Error> {
+    let mut built = ahead(workspace, wanted, remembered, options, folder, interrupts).await?;
+    gone(built.leaving.take(), interrupts).await?;
+    Ok(built)
+}
+
+/// The same, and does not wait until Cargo is gone.
+pub async fn ahead(
+    workspace: &Workspace,
+    wanted: &Wanted,
+    remembered: &Bins,
+    options: &Options,
+    folder: &Path,
+    interrupts: &mut Interrupts,
+) -> Result<Built, Error> {
     tokio::select! {
         built = build_uninterrupted(workspace, wanted, remembered, options, folder) => built,
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
@@ -153,28 +180,28 @@ async fn build_uninterrupted(
         None => (cargo::metadata(&options.shared, folder).await?, None),
         // What is built of a whole workspace shows by itself where it is from.
         Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
-            let artefacts = cargo::build(&invocations(&plan, options), folder, messages).await;
-            let told = artefacts.as_ref().ok();
-            if let Some((artefacts, built)) =
-                told.and_then(|built| Some((answer(built, &plan, workspace)?, built)))
-            {
+            let built = cargo::build(&invocations(&plan, options), folder, messages).await;
+            let told = built.as_ref().ok();
+            if let Some(artefacts) = told.and_then(|(made, _)| answer(made, &plan, workspace)) {
+                let (made, leaving) = built?;
                 return Ok(Built {
                     artefacts,
-                    compiled: built.compiled.clone(),
+                    compiled: made.compiled,
                     bins,
                     metadata: None,
+                    leaving,
                 });
             }
             let metadata = cargo::metadata(&options.shared, folder).await?;
-            (metadata, Some((plan, artefacts)))
+            (metadata, Some((plan, built)))
         }
         Some((_, plan)) => {
             let invocations = invocations(&plan, options);
-            let (metadata, artefacts) = tokio::join!(
+            let (metadata, built) = tokio::join!(
                 cargo::metadata(&options.shared, folder),
                 cargo::build(&invocations, folder, messages),
             );
-            (metadata?, Some((plan, artefacts)))
+            (metadata?, Some((plan, built)))
         }
     };
     if metadata.workspace_root != workspace.root {
@@ -188,16 +215,17 @@ async fn build_uninterrupted(
     }
     let bins = locate(&metadata, wanted);
     let plan = plan(wanted, &bins, &options.packages)?;
-    let artefacts = match guessed {
-        Some((guess, artefacts)) if guess == plan => artefacts?,
+    let (made, leaving) = match guessed {
+        Some((guess, built)) if guess == plan => built?,
         // What was remembered was wrong, and so is whatever came of it.
         _ => cargo::build(&invocations(&plan, options), folder, messages).await?,
     };
     Ok(Built {
-        artefacts: choose(&artefacts, &plan)?,
-        compiled: artefacts.compiled,
+        artefacts: choose(&made, &plan)?,
+        compiled: made.compiled,
         bins,
         metadata: Some(metadata),
+        leaving,
     })
 }
 

@@ -49,9 +49,8 @@ pub async fn delete(
     }
     drop((locks, whole));
     let description = workspace.as_ref().and_then(|w| w.description.as_ref());
-    let described = |role: &RoleName| {
-        description.is_some_and(|description| description.roles.iter().any(|s| s.name == *role))
-    };
+    let described =
+        |role: &RoleName| description.is_some_and(|description| description.role(role).is_some());
     Ok(Outcome {
         described: roles
             .keys()

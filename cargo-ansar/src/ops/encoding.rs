@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::amend::amend;
 use super::given::{Given, STDIN};
 use super::locate::Places;
-use super::settle::{Proposal, Settling, layer};
+use super::settle::{Proposal, Said, Settling, layer};
 use super::{Error, decode_given, known};
 use crate::event::Events;
 use crate::home::{Home, read_json};
@@ -101,7 +101,7 @@ pub async fn replace(
         .ask(role, &entry.executable, &alone)
         .await
         .map_err(|error| file.unname(error))?;
-    let whole = settling.proposal(role, &entry)?;
+    let whole = settling.proposal(role, &entry, &Said::by(settling.snapshot)?)?;
     if whole.settings != alone.settings || whole.input != alone.input {
         accepted = settling.ask(role, &entry.executable, &whole).await?;
     }

@@ -42,9 +42,9 @@ impl Running {
         self.engine.host == Host::Attached && process::started().contains(&self.engine.guardian)
     }
 
-    /// Whether what runs there goes on while this command works with it.
+    /// Whether what runs there goes on while others work with it.
     pub fn is_kept(&self) -> bool {
-        self.engine.host == Host::Background || self.is_own()
+        self.engine.host != Host::Foreground
     }
 }
 
@@ -84,6 +84,12 @@ impl Engines {
         let mut all = self.answering.iter();
         all.find(|running| running.is_own())
             .map(|running| running.engine.pid)
+    }
+
+    /// Whether an engine answered.
+    pub fn has(&self, engine: u32) -> bool {
+        let mut all = self.answering.iter();
+        all.any(|running| running.engine.pid == engine)
     }
 
     /// Everything that runs in an engine that answered, by name.

@@ -14,6 +14,7 @@ use super::suspend::Running;
 use crate::event::{Events, Kind};
 use crate::home::entry::Entry;
 use crate::home::{Home, HomeError};
+use crate::host::cargo::Leaving;
 use crate::host::environment;
 use crate::host::files::How;
 use crate::host::interrupts::Interrupts;
@@ -34,6 +35,8 @@ pub struct Prepared {
     pub artefacts: BTreeMap<ExecutableName, PathBuf>,
     /// Whether anything had to be put in place.
     pub changed: bool,
+    /// Cargo, where it is not gone yet.
+    pub leaving: Option<Leaving>,
     /// While this is held nobody else changes the home.
     pub lock: Lock,
 }
@@ -65,7 +68,7 @@ pub async fn prepare(
     let built = match &workspace {
         Some(workspace) => {
             events.emit(Kind::Building {});
-            let built = build::build(
+            let built = build::ahead(
                 workspace,
                 &wanted,
                 &ledger.bins,
@@ -79,15 +82,16 @@ pub async fn prepare(
         }
         None => None,
     };
-    let (artefacts, compiled) = match built {
+    let (artefacts, compiled, leaving) = match built {
         Some(Built {
             artefacts,
             bins,
             compiled,
+            leaving,
             ..
         }) => {
             remember(&mut ledger.bins, bins);
-            (artefacts, compiled)
+            (artefacts, compiled, leaving)
         }
         None => Default::default(),
     };
@@ -121,6 +125,7 @@ pub async fn prepare(
         entries,
         artefacts,
         changed: done.changed,
+        leaving,
         lock,
     })
 }

@@ -5,8 +5,8 @@
 //! was set by hand. The component is asked again only where one of these, or
 //! the component, has changed.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::locate::Workspace;
 use crate::event::{Events, Kind};
 use crate::home::entry::{Entry, Origin};
 use crate::home::ledger::Ledger;
-use crate::home::{Home, read_json, write_json};
+use crate::home::{Home, place_json, read_json, write_json};
 use crate::host::environment;
 use crate::host::files::{self, Hash, Identity};
 use crate::host::process::{Exit, Narrative, Program};
@@ -48,6 +48,36 @@ pub struct Settling<'a> {
 pub fn layer(workspace: Option<&Workspace>, ledger: &Ledger) -> Option<PathBuf> {
     let configured = workspace.and_then(Workspace::snapshot);
     configured.or_else(|| ledger.snapshot.clone())
+}
+
+/// The folders of a snapshot that hold what roles are told.
+const SETTINGS: &str = "settings-by-role";
+const VALUES: &str = "setting-value-by-role";
+const INPUTS: &str = "input-by-role";
+
+/// Which files a snapshot has of what roles are told: most roles have none.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    settings: BTreeSet<OsString>,
+    values: BTreeSet<OsString>,
+    inputs: BTreeSet<OsString>,
+}
+
+impl Said {
+    /// What is there of it in a snapshot.
+    pub(super) fn by(snapshot: Option<&Path>) -> Result<Self, Error> {
+        let Some(snapshot) = snapshot else {
+            return Ok(Self::default());
+        };
+        let names = |folder| -> Result<_, Error> {
+            Ok(files::names(&snapshot.join(folder))?.into_iter().collect())
+        };
+        Ok(Self {
+            settings: names(SETTINGS)?,
+            values: names(VALUES)?,
+            inputs: names(INPUTS)?,
+        })
+    }
 }
 
 /// An executable that is about to be put in place.
@@ -122,12 +152,19 @@ pub async fn settle(
     ledger: &Ledger,
 ) -> Result<Vec<Settled>, Error> {
     let mut answers = Answers::default();
+    let said = Said::by(settling.snapshot)?;
+    let executables = entries.values().map(|entry| &entry.executable);
+    let there: BTreeSet<&ExecutableName> = executables.collect();
+    let there: BTreeSet<&ExecutableName> = there
+        .into_iter()
+        .filter(|name| settling.has_executable(name))
+        .collect();
     let mut all = Vec::new();
     for (role, entry) in entries {
-        if entry.origin == Origin::Retired || !settling.has_executable(&entry.executable) {
+        if entry.origin == Origin::Retired || !there.contains(&entry.executable) {
             continue;
         }
-        let proposal = settling.proposal(role, entry)?;
+        let proposal = settling.proposal(role, entry, &said)?;
         let key = settling.key(entry, &proposal, ledger)?;
         let stored = files::is_file(&settling.home.file(Area::Settings, role));
         if stored && ledger.settled.get(role) == Some(&key) {
@@ -241,12 +278,16 @@ impl Settling<'_> {
     }
 
     fn spec(&self, role: &RoleName) -> Option<&RoleSpec> {
-        let description = self.workspace?.description.as_ref()?;
-        description.roles.iter().find(|spec| spec.name == *role)
+        self.workspace?.description.as_ref()?.role(role)
     }
 
     /// Everything that is laid over the component's defaults.
-    pub(super) fn proposal(&self, role: &RoleName, entry: &Entry) -> Result<Proposal, Error> {
+    pub(super) fn proposal(
+        &self,
+        role: &RoleName,
+        entry: &Entry,
+        said: &Said,
+    ) -> Result<Proposal, Error> {
         let spec = self.spec(role);
         let mut proposal = Proposal::default();
         if let Some(spec) = spec {
@@ -254,20 +295,26 @@ impl Settling<'_> {
             proposal.input.clone_from(&spec.input);
         }
         if let Some(snapshot) = self.snapshot {
-            let file = |folder: &str| snapshot.join(folder).join(format!("{role}.json"));
-            if let Some(settings) = given::<Map<String, Value>>(&file("settings-by-role"))? {
+            let file = format!("{role}.json");
+            if said.settings.contains(OsStr::new(&file))
+                && let Some(settings) = given::<Map<_, _>>(&snapshot.join(SETTINGS).join(&file))?
+            {
                 proposal.settings.extend(settings);
             }
-            let values = snapshot.join("setting-value-by-role").join(role.as_str());
-            for name in files::names(&values)? {
-                let name = name.to_string_lossy();
-                if let Some(setting) = name.strip_suffix(".json")
-                    && let Some(value) = given::<Value>(&values.join(&*name))?
-                {
-                    proposal.settings.insert(setting.to_owned(), value);
+            if said.values.contains(OsStr::new(role.as_str())) {
+                let values = snapshot.join(VALUES).join(role.as_str());
+                for name in files::names(&values)? {
+                    let name = name.to_string_lossy();
+                    if let Some(setting) = name.strip_suffix(".json")
+                        && let Some(value) = given::<Value>(&values.join(&*name))?
+                    {
+                        proposal.settings.insert(setting.to_owned(), value);
+                    }
                 }
             }
-            if let Some(input) = given::<Value>(&file("input-by-role"))? {
+            if said.inputs.contains(OsStr::new(&file))
+                && let Some(input) = given::<Value>(&snapshot.join(INPUTS).join(&file))?
+            {
                 proposal.input = Some(input);
             }
         }
@@ -416,10 +463,10 @@ impl Scratch {
             input: file("input"),
         };
         if proposal.settings_file.is_none() {
-            write_json(&scratch.settings, &Envelope::of(&proposal.settings))?;
+            place_json(&scratch.settings, &Envelope::of(&proposal.settings))?;
         }
         if let (Some(input), None) = (&proposal.input, &proposal.input_file) {
-            write_json(&scratch.input, &Envelope::of(input))?;
+            place_json(&scratch.input, &Envelope::of(input))?;
         }
         Ok(scratch)
     }

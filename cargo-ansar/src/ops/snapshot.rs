@@ -13,6 +13,8 @@ use ansar_runtime::contract::message::Envelope;
 use serde_json::Value;
 
 use super::Error;
+use super::deploy::lines::{Compared, Line, Step, Way, conflict_why, restarts, told_diff};
+use super::engines;
 use super::hold::take;
 use super::locate::{Places, Workspace};
 use super::suspend::{InTheWay, Restored, Running, suspend};
@@ -37,6 +39,10 @@ pub struct Options {
     pub folder: PathBuf,
     /// Who wins where both sides changed a material.
     pub take: Option<Side>,
+    /// Whether everything is compared, and nothing is done.
+    pub dry_run: bool,
+    /// Whether what is done is wanted as lines.
+    pub lines: bool,
     /// Whether roles that run are stopped meanwhile.
     pub force: bool,
 }
@@ -59,6 +65,10 @@ pub struct Outcome {
     pub changed: Vec<String>,
     /// How many files both sides changed, which are left alone.
     pub conflicts: usize,
+    /// What is done or to be done, step by step, where that was wanted.
+    pub lines: Vec<Line>,
+    /// Whether nothing was done.
+    pub is_planned: bool,
     /// What became of the roles that were stopped.
     pub restored: Restored,
 }
@@ -79,13 +89,33 @@ pub async fn snapshot(
         return Err(Error::NoRoles(home.root().to_owned()));
     }
     let folder = options.places.folder.join(&options.folder);
+    let roles = entries.keys();
+    let mut lines = Vec::new();
+    if options.dry_run || options.lines {
+        let mut comparing = Copying::new(&home, workspace.as_ref(), &folder, options, events)?;
+        comparing.is_planned = true;
+        comparing.all(&entries)?;
+        let engines = engines::look(&home, events).await?;
+        let running = engines::running(&home, &engines, roles.clone())?;
+        lines = comparing.lines;
+        lines.extend(restarts(&running));
+        if options.dry_run {
+            return Ok(Outcome {
+                folder,
+                changed: comparing.changed,
+                conflicts: comparing.conflicts,
+                lines,
+                is_planned: true,
+                restored: Restored::default(),
+            });
+        }
+    }
     let work = |_: &InTheWay| {
         files::make_public_folders(&folder)?;
-        let mut copying = Copying::new(&home, workspace.as_ref(), &folder, options.take, events)?;
+        let mut copying = Copying::new(&home, workspace.as_ref(), &folder, options, events)?;
         copying.all(&entries)?;
         copying.finish()
     };
-    let roles = entries.keys();
     let running = Running::asked(options.force);
     let ((changed, conflicts), restored) =
         suspend(&home, roles, running, interrupts, events, || {}, work).await?;
@@ -93,6 +123,8 @@ pub async fn snapshot(
         folder,
         changed,
         conflicts,
+        lines,
+        is_planned: false,
         restored,
     })
 }
@@ -107,6 +139,9 @@ struct Copying<'a> {
     taken: Taken,
     /// Whether it is this folder that the home is deployed from.
     is_deployed: bool,
+    /// Whether nothing is to be done.
+    is_planned: bool,
+    lines: Vec<Line>,
     changed: Vec<String>,
     conflicts: usize,
 }
@@ -116,22 +151,28 @@ impl<'a> Copying<'a> {
         home: &'a Home,
         workspace: Option<&Workspace>,
         folder: &Path,
-        take: Option<Side>,
+        options: &Options,
         events: &'a Events,
     ) -> Result<Self, Error> {
         let ledger = home.ledger()?;
-        let folder = files::resolve(folder)?;
+        let folder = match files::resolve(folder) {
+            // Whoever only plans does not make it.
+            Err(error) if error.is_not_found() => folder.to_owned(),
+            folder => folder?,
+        };
         let from = ledger.snapshot.clone();
         let from = from.or_else(|| workspace.and_then(Workspace::snapshot));
         let from = from.and_then(|from| files::resolve(&from).ok());
         Ok(Self {
             home,
-            take,
+            take: options.take,
             events,
             taken: ledger.taken.get(&folder).cloned().unwrap_or_default(),
             is_deployed: from.is_some_and(|from| from == folder),
             ledger,
             folder,
+            is_planned: false,
+            lines: Vec::new(),
             changed: Vec::new(),
             conflicts: 0,
         })
@@ -166,7 +207,7 @@ impl<'a> Copying<'a> {
         };
         let target = self.folder.join(to);
         // A folder of every role and executable, also where it is empty.
-        files::make_public_folders(&target)?;
+        self.make_folder(&target)?;
         let deployed = self.ledger.materials.get(name).map(|m| &m.deployed);
         let base = match deployed.filter(|_| self.is_deployed) {
             Some(deployed) => deployed.clone(),
@@ -175,7 +216,7 @@ impl<'a> Copying<'a> {
         let source = scan(from, None).map_err(|error| failed(error.into()))?;
         let there = scan_against(&target, None, &[&source.manifest, &base])
             .map_err(|error| failed(error.into()))?;
-        for (path, why) in source.manifest.refused() {
+        for (path, why) in source.manifest.refused().filter(|_| !self.is_planned) {
             let path = path.under(from);
             let why = why.to_string();
             self.events.emit(Kind::Passed { path, why });
@@ -185,8 +226,24 @@ impl<'a> Copying<'a> {
             Side::Snapshot => Take::Home,
         });
         let plan = plan(&source.manifest, &there.manifest, &base, take);
+        if !plan.is_empty() {
+            self.changed.push(to.to_owned());
+        }
+        let way = Way::Out;
+        if self.is_planned {
+            self.conflicts += plan.conflicts.len();
+            let folder = Compared {
+                name: to,
+                source: from,
+                target: &target,
+                way,
+            };
+            self.lines.extend(folder.lines(&plan));
+            return Ok(());
+        }
         for conflict in &plan.conflicts {
-            self.conflict(conflict.path.under(&target));
+            let why = conflict_why(conflict.why, way);
+            self.conflict(conflict.path.under(&target), why);
         }
         let kept = self.home.kept().join("snapshot").join(to);
         let roots = Roots {
@@ -195,9 +252,6 @@ impl<'a> Copying<'a> {
             kept: &kept,
         };
         apply(&plan, roots).map_err(|error| failed(error.into()))?;
-        if !plan.is_empty() {
-            self.changed.push(to.to_owned());
-        }
         self.agree(name, next_last(&source.manifest, &base, &plan));
         Ok(())
     }
@@ -214,7 +268,7 @@ impl<'a> Copying<'a> {
 
     /// One file of what a role is told.
     fn file(&mut self, kind: &str, area: Area, role: &RoleName) -> Result<(), Error> {
-        files::make_public_folders(&self.folder.join(kind))?;
+        self.make_folder(&self.folder.join(kind))?;
         let Some(told) = read_json::<Envelope<Value>>(&self.home.file(area, role))? else {
             return Ok(());
         };
@@ -225,25 +279,45 @@ impl<'a> Copying<'a> {
             // What was edited since the last snapshot is somebody's.
             self.taken.files.get(&name) == Some(&Hash::of(bytes))
         });
-        if let Some(bytes) = &there {
+        let says = there.as_ref().and_then(|bytes| {
             let says = serde_json::from_slice::<Envelope<Value>>(bytes);
-            if says.is_ok_and(|says| holds(&told.value, &says.value)) {
-                self.taken.files.insert(name, Hash::of(bytes));
-                return Ok(());
-            }
+            says.ok().map(|says| says.value)
+        });
+        if let Some(bytes) = &there
+            && says.as_ref().is_some_and(|says| holds(&told.value, says))
+        {
+            self.taken.files.insert(name, Hash::of(bytes));
+            return Ok(());
         }
-        match self.take {
-            _ if is_known => {}
-            Some(Side::Home) => {
-                let kept = self.home.kept().join("snapshot").join(&name);
-                files::make_private_folders(kept.parent().unwrap_or(&kept))?;
-                files::replace(&kept, &there.unwrap_or_default(), 0o600)?;
+        if !is_known && self.take != Some(Side::Home) {
+            if self.take.is_none() {
+                self.both_changed(&name, path);
             }
-            Some(Side::Snapshot) => return Ok(()),
-            None => {
-                self.conflict(path);
-                return Ok(());
-            }
+            return Ok(());
+        }
+        if self.is_planned {
+            self.lines.push(Line {
+                step: if area == Area::Input {
+                    Step::Input
+                } else {
+                    Step::Settings
+                },
+                what: name.clone(),
+                why: match (&there, is_known) {
+                    (None, _) => "new in the home",
+                    (_, true) => "changed in the home",
+                    (_, false) => "the home was taken",
+                }
+                .to_owned(),
+                diff: Some(told_diff(says.as_ref(), Some(&told.value))),
+            });
+            self.changed.push(name);
+            return Ok(());
+        }
+        if !is_known {
+            let kept = self.home.kept().join("snapshot").join(&name);
+            files::make_private_folders(kept.parent().unwrap_or(&kept))?;
+            files::replace(&kept, &there.unwrap_or_default(), 0o600)?;
         }
         write_json(&path, &Envelope::of(&told.value))?;
         let hash = Hash::of(&files::read(&path)?);
@@ -252,9 +326,31 @@ impl<'a> Copying<'a> {
         Ok(())
     }
 
-    fn conflict(&mut self, path: PathBuf) {
-        self.conflicts += 1;
+    fn make_folder(&self, folder: &Path) -> Result<(), Error> {
+        if !self.is_planned {
+            files::make_public_folders(folder)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves a file of what a role is told alone.
+    fn both_changed(&mut self, name: &str, path: PathBuf) {
         let why = "changed in the snapshot and in the home".to_owned();
+        if self.is_planned {
+            self.conflicts += 1;
+            self.lines.push(Line {
+                step: Step::Conflict,
+                what: name.to_owned(),
+                why,
+                diff: None,
+            });
+        } else {
+            self.conflict(path, why);
+        }
+    }
+
+    fn conflict(&mut self, path: PathBuf, why: String) {
+        self.conflicts += 1;
         self.events.emit(Kind::Conflict { path, why });
     }
 

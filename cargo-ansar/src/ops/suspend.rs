@@ -1,7 +1,7 @@
 //! Work on a home for which running roles are stopped, and after which they
 //! run again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Error;
 use super::background::{Place, bring_up};
@@ -98,7 +98,9 @@ pub(super) async fn suspend<'r, T>(
         (Ok(()), None) => work(&in_the_way),
     };
     let mut restored: Result<Restored, Error> = Ok(Restored::default());
-    for (roles, place) in [(&down, Place::Background), (&in_the_way.own, Place::Own)] {
+    let attached = in_the_way.attached.iter();
+    let attached = attached.map(|(engine, roles)| (roles, Place::Attached(*engine)));
+    for (roles, place) in std::iter::once((&down, Place::Background)).chain(attached) {
         if !roles.is_empty() {
             let again = patience.wait(restore(home, roles, place, events)).await?;
             restored = restored.and_then(|restored| Ok(restored.and(again?)));
@@ -119,9 +121,9 @@ pub(super) struct InTheWay {
     all: Vec<(RoleName, String)>,
     /// Those in the background, which are started again.
     background: BTreeSet<RoleName>,
-    /// Those in the engine that is attached to this very command, which are
-    /// started again as well.
-    own: BTreeSet<RoleName>,
+    /// Those in engines that are attached to commands, which are started again
+    /// there.
+    attached: BTreeMap<u32, BTreeSet<RoleName>>,
 }
 
 impl InTheWay {
@@ -131,11 +133,13 @@ impl InTheWay {
         engines: &Engines,
     ) -> Result<Self, Error> {
         let all = engines::running(home, engines, roles)?;
-        let (mut background, mut own) = (BTreeSet::new(), BTreeSet::new());
+        let (mut background, mut attached) = (BTreeSet::new(), BTreeMap::new());
         for running in engines.answering.iter().filter(|running| running.is_kept()) {
             let kept = match running.engine.host {
                 Host::Background => &mut background,
-                Host::Attached | Host::Foreground => &mut own,
+                Host::Attached | Host::Foreground => attached
+                    .entry(running.engine.pid)
+                    .or_insert_with(BTreeSet::new),
             };
             let roles = running.roles.iter().map(|status| &status.role);
             kept.extend(
@@ -147,18 +151,14 @@ impl InTheWay {
         Ok(Self {
             all,
             background,
-            own,
+            attached,
         })
-    }
-
-    /// Whether nothing is started again afterwards.
-    pub(super) fn is_free(&self) -> bool {
-        self.background.is_empty() && self.own.is_empty()
     }
 
     /// Whether a role is started again afterwards.
     pub(super) fn comes_back(&self, role: &RoleName) -> bool {
-        self.background.contains(role) || self.own.contains(role)
+        let mut attached = self.attached.values();
+        self.background.contains(role) || attached.any(|roles| roles.contains(role))
     }
 
     fn check(&self, running: Running) -> Result<(), Error> {
@@ -207,7 +207,8 @@ impl Patience<'_> {
             tokio::select! {
                 what = &mut what => return Ok(what),
                 interrupt = self.interrupts.next() => {
-                    if self.interrupted.is_some() || interrupt == Interrupt::Orphaned {
+                    let first = self.interrupted.filter(|it| *it != Interrupt::Superseded);
+                    if first.is_some() || interrupt == Interrupt::Orphaned {
                         return Err(Error::Interrupted(interrupt));
                     }
                     self.interrupted = Some(interrupt);
@@ -225,6 +226,12 @@ async fn restore(
     events: &Events,
 ) -> Result<Restored, Error> {
     let engines = engines::look(home, events).await?;
+    if let Place::Attached(engine) = place
+        && !engines.has(engine)
+    {
+        // Whoever kept them up is gone, and nobody misses them.
+        return Ok(Restored::default());
+    }
     let running = engines::running(home, &engines, down)?;
     let mut roles = Vec::new();
     for role in down {

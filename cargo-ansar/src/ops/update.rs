@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::amend::amend;
 use super::locate::Places;
-use super::settle::{self, Answers, Settling};
+use super::settle::{self, Answers, Said, Settling};
 use super::{Error, chosen};
 use crate::event::Events;
 use crate::home::Home;
@@ -40,6 +40,7 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
         new: None,
         events,
     };
+    let said = Said::by(settling.snapshot)?;
     let mut now = was.clone();
     let mut answers = Answers::default();
     let mut accepted = BTreeMap::new();
@@ -47,7 +48,7 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
         if !settling.has_executable(&entry.executable) {
             return Err(Error::Unsettled(role.clone()));
         }
-        let mut proposal = settling.proposal(role, entry)?;
+        let mut proposal = settling.proposal(role, entry, &said)?;
         proposal.texts.clone_from(&options.settings);
         let answer = answers
             .ask(&settling, role, &entry.executable, proposal)

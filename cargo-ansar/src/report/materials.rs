@@ -23,7 +23,14 @@ pub fn deployed(shell: &mut Shell, outcome: &Outcome) {
         }
         return;
     }
-    for line in &outcome.lines {
+    planned(shell, &outcome.lines);
+    if outcome.lines.is_empty() {
+        shell.status("Nothing", "to deploy");
+    }
+}
+
+fn planned(shell: &mut Shell, lines: &[Line]) {
+    for line in lines {
         let about = match line.step {
             Step::Role => "role ",
             Step::Conflict => "left alone: ",
@@ -36,9 +43,6 @@ pub fn deployed(shell: &mut Shell, outcome: &Outcome) {
         }
     }
     shell.flush();
-    if outcome.lines.is_empty() {
-        shell.status("Nothing", "to deploy");
-    }
 }
 
 /// A step, for programs.
@@ -50,8 +54,8 @@ struct Versioned<'a> {
 }
 
 /// One JSON object per step.
-pub fn deployed_as_json(shell: &mut Shell, outcome: &Outcome) {
-    for line in &outcome.lines {
+pub fn steps_as_json(shell: &mut Shell, lines: &[Line]) {
+    for line in lines {
         let line = Versioned {
             version: VERSION,
             line,
@@ -64,6 +68,13 @@ pub fn deployed_as_json(shell: &mut Shell, outcome: &Outcome) {
 /// What came of a snapshot.
 pub fn taken(shell: &mut Shell, outcome: &snapshot::Outcome) {
     let folder = outcome.folder.display();
+    if outcome.is_planned {
+        planned(shell, &outcome.lines);
+        if outcome.changed.is_empty() {
+            shell.status("Nothing", &format!("to take into `{folder}`"));
+        }
+        return;
+    }
     if outcome.changed.is_empty() {
         shell.status("Nothing", &format!("to take into `{folder}`"));
     } else {

@@ -1,5 +1,7 @@
 //! Who wins at each path: the rules of the plan, without their order.
 
+use std::iter::Peekable;
+
 use super::{Reason, Take, Why};
 use crate::delta::manifest::{Difference, Entry, Manifest, Other};
 use crate::delta::path::RelPath;
@@ -191,27 +193,31 @@ fn reason(source: Option<&Entry>, other: &Entry) -> Reason {
 
 /// Brings the three sides together, path by path.
 fn join<'a>(source: &'a Manifest, home: &'a Manifest, last: &'a Manifest) -> Vec<Node<'a>> {
-    let sides = [source, home, last];
-    let mut paths: Vec<&RelPath> = sides
-        .iter()
-        .flat_map(|side| side.iter().map(|(path, _)| path))
-        .collect();
-    paths.sort();
-    paths.dedup();
-    let mut nodes: Vec<Node<'a>> = Vec::with_capacity(paths.len());
+    let mut sides = [source, home, last].map(|side| side.iter().peekable());
+    let longest = source.len().max(home.len()).max(last.len());
+    let mut nodes: Vec<Node<'a>> = Vec::with_capacity(longest);
     let mut above: Vec<usize> = Vec::new();
-    for (at, path) in paths.into_iter().enumerate() {
+    // All sides are in one order, so that the next path is first in one of them.
+    while let Some(path) = {
+        let next = sides.iter_mut().filter_map(Peekable::peek);
+        next.map(|(path, _)| *path).min()
+    } {
+        let [source, home, last] = sides.each_mut().map(|side| {
+            let here = side.next_if(|(other, _)| *other == path);
+            here.map(|(_, entry)| entry)
+        });
         while above
             .last()
             .is_some_and(|folder| !path.is_below(nodes[*folder].path))
         {
             above.pop();
         }
+        let at = nodes.len();
         nodes.push(Node {
             path,
-            source: source.get(path),
-            home: home.get(path),
-            last: last.get(path),
+            source,
+            home,
+            last,
             parent: above.last().copied(),
             want: Want::Leave,
             occupied: false,

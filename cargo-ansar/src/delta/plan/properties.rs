@@ -171,6 +171,24 @@ proptest! {
     }
 
     #[test]
+    fn only_what_both_sides_changed_is_a_conflict(case in case()) {
+        let plan = case.plan();
+        for conflict in plan.conflicts.iter().chain(&plan.settled) {
+            let sides = [&case.source, &case.home, &case.last];
+            let [source, home, last] = sides.map(|tree| tree.get(&conflict.path));
+            let is_folder = |entry: Option<&Entry>| entry.is_some_and(Entry::is_folder);
+            let holds = match conflict.why {
+                Why::BothChanged => last.is_some() && source != last && home != last,
+                Why::BothMade => last.is_none() && source.is_some(),
+                Why::RemovedFromSnapshot => source.is_none() && last.is_some() && home != last,
+                Why::FolderReplaced => is_folder(source) && !is_folder(home),
+                Why::FolderHoldsOwn => !is_folder(source) && is_folder(home),
+            };
+            prop_assert!(home.is_some() && holds, "{:?}: {:?} {:?} {:?}", conflict, source, home, last);
+        }
+    }
+
+    #[test]
     fn equal_pair_needs_nothing(case in case()) {
         let source = manifest(&case.source);
         prop_assert!(plan(&source, &source, &manifest(&case.last), case.take).is_empty());
@@ -188,6 +206,8 @@ proptest! {
         };
         let second = again.plan();
         prop_assert!(second.is_empty(), "{:?}\nthen {:?}", first, second);
+        // What somebody has decided is not asked about again.
+        prop_assert_eq!(&second.settled, &[]);
         prop_assert_eq!(second.conflicts, first.conflicts);
     }
 

@@ -19,7 +19,11 @@ use super::Error;
 /// Times have a granularity (a clock tick on most file systems, two seconds on
 /// FAT): a file written twice within it looks the same both times. Git calls
 /// such an entry racily clean.
-pub const SETTLED_AFTER: Duration = Duration::from_secs(2);
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
+/// The same for a time that is no whole second: it is of a file system that
+/// counts ticks of the clock, of which the longest takes 10 ms.
+const FINELY_SETTLED_AFTER: Duration = Duration::from_millis(100);
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +133,16 @@ impl Stamp {
         }
     }
 
+    /// For a file that was written before `now_ns` and renamed into its place
+    /// after that: who writes into it there changes its time.
+    pub fn placed(stat: &Stat, now_ns: i64) -> Self {
+        Self {
+            identity: stat.identity,
+            ctime_ns: Some(stat.ctime_ns),
+            settled: is_settled(stat.identity.mtime_ns, now_ns),
+        }
+    }
+
     /// For a file that others make hard links to, which changes its change
     /// time and nothing else.
     ///
@@ -214,10 +228,24 @@ impl Serialize for Hash {
 
 impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let hash = blake3::Hash::from_hex(&text)
-            .map_err(|_| de::Error::custom(format!("expected 64 hex digits, got `{text}`")))?;
-        Ok(Self(hash))
+        struct Text;
+
+        impl de::Visitor<'_> for Text {
+            type Value = Hash;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("64 hex digits")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Hash, E> {
+                blake3::Hash::from_hex(text)
+                    .map(Hash)
+                    .map_err(|_| E::custom(format!("expected 64 hex digits, got `{text}`")))
+            }
+        }
+
+        // A manifest holds very many: no text is made for each.
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -232,6 +260,21 @@ pub fn stat(path: &Path) -> Result<Stat, Error> {
     }
 }
 
+/// Opens a regular file, and says what it looks like.
+pub(super) fn open_regular(path: &Path) -> Result<(File, Stat), Error> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = open_plain(path).map_err(failed)?;
+    let stat = Stat::of(&file.metadata().map_err(failed)?);
+    if stat.kind == Kind::File {
+        Ok((file, stat))
+    } else {
+        Err(failed(std::io::Error::other("it is not a regular file")))
+    }
+}
+
 /// Hashes a regular file, and says what it looked like meanwhile.
 ///
 /// A file that is written to while it is read is [`Error::Changed`]; one that
@@ -241,11 +284,7 @@ pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
         path: path.to_owned(),
         source,
     };
-    let file = open_plain(path).map_err(failed)?;
-    let before = Stat::of(&file.metadata().map_err(failed)?);
-    if before.kind != Kind::File {
-        return Err(failed(std::io::Error::other("it is not a regular file")));
-    }
+    let (file, before) = open_regular(path)?;
     let mut hasher = blake3::Hasher::new();
     // One more byte than expected, so that a file that grows is not chased.
     let mut expected = (&file).take(before.identity.size.saturating_add(1));
@@ -282,7 +321,12 @@ fn open_plain(path: &Path) -> std::io::Result<File> {
 
 /// A time in the future is never settled: the clock went back.
 fn is_settled(changed_ns: i64, now_ns: i64) -> bool {
-    let margin = i64::try_from(SETTLED_AFTER.as_nanos()).unwrap_or(i64::MAX);
+    let margin = if changed_ns % 1_000_000_000 == 0 {
+        SETTLED_AFTER
+    } else {
+        FINELY_SETTLED_AFTER
+    };
+    let margin = i64::try_from(margin.as_nanos()).unwrap_or(i64::MAX);
     changed_ns.saturating_add(margin) <= now_ns
 }
 
@@ -338,11 +382,13 @@ mod tests {
     #[test]
     fn young_or_future_times_do_not_vouch() {
         let (_folder, path) = file(b"x");
-        let seen = stat(&path).unwrap();
-        let changed = seen.identity.mtime_ns.max(seen.ctime_ns);
-        assert!(!Stamp::strict(&seen, changed + 1_999_999_999).vouches_for(&seen));
-        assert!(!Stamp::strict(&seen, changed - 1).vouches_for(&seen));
-        assert!(Stamp::strict(&seen, changed + 2_000_000_000).vouches_for(&seen));
+        let mut seen = stat(&path).unwrap();
+        for (changed, margin) in [(5_000_000_007, 100_000_000), (5_000_000_000, 2_000_000_000)] {
+            (seen.identity.mtime_ns, seen.ctime_ns) = (1, changed);
+            assert!(!Stamp::strict(&seen, changed + margin - 1).vouches_for(&seen));
+            assert!(!Stamp::strict(&seen, changed - 1).vouches_for(&seen));
+            assert!(Stamp::strict(&seen, changed + margin).vouches_for(&seen));
+        }
     }
 
     #[test]

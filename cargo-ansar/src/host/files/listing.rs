@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ignore::{DirEntry, WalkBuilder};
 
+use super::transfer::is_alias;
+
 /// What is below a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
@@ -14,25 +16,36 @@ pub struct Listing {
     pub folders: Vec<PathBuf>,
 }
 
-/// The mark in folders whose content can be made again.
-const CACHE: &str = "CACHEDIR.TAG";
+/// What marks folders whose content can be made again: all of them, and those
+/// of Cargo, which marks only the folders that it has made.
+const MARKS: [&str; 3] = ["CACHEDIR.TAG", ".rustc_info.json", ".cargo-lock"];
 
 /// Everything below `root` but what `.gitignore` files name, what is in a cache,
-/// the repository itself, the folders of `passed_over`, and the scratch files
-/// of editors. Nothing where there is no such folder; what vanishes meanwhile,
+/// the repository itself, what `passed_over` names, and the scratch files of
+/// editors and of this program. Nothing where there is no such folder; what vanishes meanwhile,
 /// or cannot be read, is left out.
 pub fn list(root: &Path, passed_over: &[PathBuf]) -> Listing {
+    walk(root, passed_over, true)
+}
+
+/// The same, and what `.gitignore` files name, and what is in a cache.
+pub fn list_ignored_too(root: &Path, passed_over: &[PathBuf]) -> Listing {
+    walk(root, passed_over, false)
+}
+
+fn walk(root: &Path, passed_over: &[PathBuf], ignores: bool) -> Listing {
     let passed_over = passed_over.to_vec();
     let is_work = move |entry: &DirEntry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        let is_passed = is_folder
-            && (passed_over.iter().any(|folder| folder == entry.path())
-                || entry.path().join(CACHE).exists());
+        let is_cache = || MARKS.iter().any(|mark| entry.path().join(mark).exists());
+        let is_passed = passed_over.iter().any(|path| path == entry.path())
+            || (ignores && is_folder && is_cache());
         // Whoever asks for a folder means it.
         entry.depth() == 0 || !(is_passed || is_scratch(entry.file_name()))
     };
     let mut listing = Listing::default();
     let walk = WalkBuilder::new(root)
+        .standard_filters(ignores)
         .hidden(false)
         .require_git(false)
         .follow_links(false)
@@ -51,8 +64,10 @@ pub fn list(root: &Path, passed_over: &[PathBuf]) -> Listing {
 /// Whether a name is one that editors and version control give to what they
 /// need for a moment.
 fn is_scratch(name: &OsStr) -> bool {
+    let is_own = is_alias(name);
     let name = name.to_string_lossy();
-    name == ".git"
+    is_own
+        || name == ".git"
         || name.ends_with('~')
         || name.starts_with(".#")
         || (name.starts_with('#') && name.ends_with('#'))
@@ -79,6 +94,9 @@ mod tests {
             "out/made.rs",
             "target/CACHEDIR.TAG",
             "target/debug/x",
+            "made/.rustc_info.json",
+            "made/x",
+            "report.xml",
             "home/bin/x",
             "src/.main.rs.swp",
             "src/main.rs~",
@@ -89,7 +107,7 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         fs::write(root.join(".gitignore"), "out\n").unwrap();
-        let listing = list(root, &[root.join("home")]);
+        let listing = list(root, &[root.join("home"), root.join("report.xml")]);
         let mut names: Vec<_> = listing
             .files
             .iter()
@@ -106,5 +124,9 @@ mod tests {
         assert!(listing.folders.contains(&root.join("src/deep")));
         assert!(!listing.folders.contains(&root.join("target")));
         assert_eq!(list(&root.join("nothing"), &[]), Listing::default());
+        let all = list_ignored_too(root, &[root.join("home"), root.join("report.xml")]);
+        assert!(all.files.contains(&root.join("out/made.rs")));
+        assert!(all.files.contains(&root.join("made/x")));
+        assert_eq!(all.files.len(), expected.len() + 5);
     }
 }

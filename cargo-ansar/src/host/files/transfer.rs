@@ -6,10 +6,11 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Error, folder_of, mortal, remove_file, remove_tree, set_mode, sync};
+use super::{Error, copy, folder_of, mortal, remove_file, remove_tree, set_mode, sync};
 
 /// How every alias begins.
 ///
@@ -62,12 +63,28 @@ impl Staged {
             return Ok(staged);
         }
         mortal::change();
-        fs::copy(from, &staged.alias).map_err(|source| Error::Transfer {
-            from: from.to_owned(),
-            to: folder.to_owned(),
-            source,
-        })?;
-        Ok(staged)
+        let copied = copy::copy(from, &staged.alias);
+        staged.filled(from, folder, copied)
+    }
+
+    /// Copies the bytes and the permissions of `from` to an alias in `folder`,
+    /// to be [synced](Self::sync): the disk begins while they are copied.
+    pub fn stage_for_good(from: &Path, folder: &Path) -> Result<Self, Error> {
+        let staged = Self::reserve(folder);
+        mortal::change();
+        let copied = copy::copy_for_good(from, &staged.alias);
+        staged.filled(from, folder, copied)
+    }
+
+    fn filled(self, from: &Path, folder: &Path, copied: io::Result<()>) -> Result<Self, Error> {
+        match copied {
+            Ok(()) => Ok(self),
+            Err(source) => Err(Error::Transfer {
+                from: from.to_owned(),
+                to: folder.to_owned(),
+                source,
+            }),
+        }
     }
 
     /// A new alias in `folder`, with nothing there yet.
@@ -139,7 +156,7 @@ pub fn leftovers(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),
     };
     let mut found = Vec::new();

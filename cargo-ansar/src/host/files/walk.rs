@@ -1,8 +1,11 @@
 //! Listing everything below a folder.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::{Error, Stat, is_alias};
 
@@ -41,7 +44,7 @@ pub fn walk(root: &Path) -> Result<Option<Vec<Walked>>, Error> {
     let mut found = Vec::new();
     let mut walk = WalkDir::new(root)
         .min_depth(1)
-        .sort_by_file_name()
+        .sort_by(|one, other| name(one).cmp(name(other)))
         .into_iter();
     while let Some(step) = walk.next() {
         let step = step.and_then(|entry| Ok((entry.metadata()?, entry)));
@@ -59,14 +62,53 @@ pub fn walk(root: &Path) -> Result<Option<Vec<Walked>>, Error> {
         if alias && metadata.is_dir() {
             walk.skip_current_dir();
         }
-        let path = entry.path();
         found.push(Walked {
-            path: path.strip_prefix(root).unwrap_or(path).to_owned(),
+            path: below(root, entry.path()),
             stat: Stat::of(&metadata),
             alias,
         });
     }
     Ok(Some(found))
+}
+
+/// Walks two folders at once.
+#[expect(clippy::type_complexity, reason = "it is [`walk`] twice")]
+pub fn walk_both(
+    one: &Path,
+    other: &Path,
+) -> (
+    Result<Option<Vec<Walked>>, Error>,
+    Result<Option<Vec<Walked>>, Error>,
+) {
+    thread::scope(|scope| {
+        let beside = thread::Builder::new().spawn_scoped(scope, || walk(one));
+        let other = walk(other);
+        let one = match beside.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(found)) => found,
+            // Where there cannot be another thread, there is this one.
+            _ => walk(one),
+        };
+        (one, other)
+    })
+}
+
+/// The last part of a path that was walked to, which has one.
+fn name(entry: &DirEntry) -> &[u8] {
+    let path = entry.path().as_os_str().as_bytes();
+    let begin = memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1);
+    &path[begin..]
+}
+
+/// Where a path that was walked to is, seen from the root.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    let rest = path.as_os_str().as_bytes();
+    let rest = rest.strip_prefix(root.as_os_str().as_bytes());
+    // The root itself may end with a slash.
+    let rest = rest.map(|rest| rest.strip_prefix(b"/").unwrap_or(rest));
+    rest.map_or_else(
+        || path.to_owned(),
+        |rest| PathBuf::from(OsStr::from_bytes(rest)),
+    )
 }
 
 fn vanished(error: &walkdir::Error) -> bool {
@@ -93,6 +135,17 @@ mod tests {
         let found = walk(folder.path()).unwrap().unwrap();
         let paths: Vec<_> = found.iter().map(|one| one.path.to_str().unwrap()).collect();
         assert_eq!(paths, ["a", "b", "b/deep", "b/deep/file", "b.txt"]);
+    }
+
+    #[test]
+    fn both_are_walked_as_each_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        files::make_private_folders(&at("a/deep")).unwrap();
+        files::replace(&at("a/deep/file"), b"x", 0o600).unwrap();
+        let (one, other) = walk_both(&at("a"), &at("gone"));
+        assert_eq!(one.unwrap().unwrap().len(), 2);
+        assert!(other.unwrap().is_none());
     }
 
     #[test]

@@ -50,8 +50,21 @@ pub struct Description {
     pub deploy: DeployMode,
     /// The bin target that is given what the tests of a run found.
     pub analyzer: Option<ExecutableName>,
+    /// How often a test role that failed is run again.
+    pub retries: Option<u32>,
+    /// How long a test role may run before that is told; more than nothing and
+    /// at most a year.
+    pub slow_timeout: Option<Duration>,
     /// The roles, templates expanded, sorted by name; no two of one name.
     pub roles: Vec<RoleSpec>,
+}
+
+impl Description {
+    /// What is said about a role.
+    pub fn role(&self, name: &RoleName) -> Option<&RoleSpec> {
+        let at = self.roles.binary_search_by(|spec| spec.name.cmp(name));
+        at.ok().map(|at| &self.roles[at])
+    }
 }
 
 /// How executables come into the home.
@@ -80,7 +93,7 @@ pub struct RoleSpec {
     pub input: Option<Value>,
     /// Additions to the environment; none of them the tool's own.
     pub env: BTreeMap<String, String>,
-    /// How long a run may take, retries included; more than nothing and at
+    /// How long a run may take, all attempts included; more than nothing and at
     /// most a year.
     pub timeout: Option<Duration>,
     /// The roles that are ready before this one starts: described ones, each

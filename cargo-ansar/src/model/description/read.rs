@@ -20,7 +20,16 @@ use crate::model::restart::Restart;
 use crate::model::search::RolePattern;
 use crate::model::template::{MOST_ROLES, RoleTemplate, Series, Variable};
 
-const KEYS: &[&str] = &["tests", "snapshot", "home", "deploy", "analyzer", "role"];
+const KEYS: &[&str] = &[
+    "tests",
+    "snapshot",
+    "home",
+    "deploy",
+    "analyzer",
+    "retries",
+    "slow-timeout",
+    "role",
+];
 
 const ROLE_KEYS: &[&str] = &[
     "executable",
@@ -78,6 +87,8 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
         home: None,
         deploy: DeployMode::default(),
         analyzer: None,
+        retries: None,
+        slow_timeout: None,
         roles: Vec::new(),
     };
     let mut declared = Declared::default();
@@ -91,6 +102,10 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
                 description.deploy = node.word(&words, "`link` or `copy`")?;
             }
             "analyzer" => description.analyzer = Some(executable_name(&node)?),
+            "retries" => {
+                description.retries = Some(node.count("an integer from 0 to 4294967295")?);
+            }
+            "slow-timeout" => description.slow_timeout = Some(duration(&node)?),
             "role" => {
                 for role in node.entries("a table of roles by name")? {
                     declare(source, &role, &mut declared)?;

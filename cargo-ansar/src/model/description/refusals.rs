@@ -66,7 +66,7 @@ fn unknown_keys_are_refused() {
     const OF_ROLE: &str = "expected one of `executable`, `package`, `settings`, `input`, `env`, `timeout`, `after`, `retry`, `restart`, `storage`, `start`, `count`, `step`";
     refused(
         "roles.a = 1",
-        "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `role`\nhint: did you mean `role`?",
+        "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `role`\nhint: did you mean `role`?",
     );
     refused(
         "role.server-0.executable = 'a'\nrole.server-0.setings = {}",
@@ -410,6 +410,22 @@ fn impossible_orders_are_refused() {
         (
             "role.c = { executable = 'a', after = ['x', 'b'] }\nrole.b = { executable = 'a', after = ['a'] }\nrole.a = { executable = 'a', after = ['x', 'c'] }\nrole.x.executable = 'x'\nrole.0 = { executable = 'a', after = ['c'] }",
             "4:44: `@.role.a.after[1]` closes a cycle: `a` after `c` after `b` after `a`, expected an order in which the roles can start",
+        ),
+    ] {
+        refused(text, &expected.replace('@', "workspace.metadata.ansar"));
+    }
+}
+
+#[test]
+fn how_tests_are_run_is_a_number_and_a_duration() {
+    for (text, expected) in [
+        (
+            "retries = -1",
+            "2:11: `@.retries` is `-1`, expected an integer from 0 to 4294967295",
+        ),
+        (
+            "slow-timeout = 60",
+            "2:16: `@.slow-timeout` is an integer, expected a duration such as `30s`, `1m30s` or `500ms`",
         ),
     ] {
         refused(text, &expected.replace('@', "workspace.metadata.ansar"));

@@ -114,9 +114,10 @@ fn description() -> impl Strategy<Value = Description> {
         prop::option::of("/[a-z/]{1,10}"),
         prop_oneof![Just(DeployMode::Link), Just(DeployMode::Copy)],
         prop::option::of("[a-z][a-z0-9_-]{0,5}"),
+        (any::<Option<u32>>(), prop::option::of(1..100_000_000_u64)),
         prop::collection::vec(role(), 0..6),
     )
-        .prop_map(|(tests, snapshot, home, deploy, analyzer, roles)| {
+        .prop_map(|(tests, snapshot, home, deploy, analyzer, tries, roles)| {
             let tests = RolePattern::parse(tests).unwrap();
             Description {
                 roles: consistent(roles, &tests),
@@ -125,6 +126,8 @@ fn description() -> impl Strategy<Value = Description> {
                 home: home.map(PathBuf::from),
                 deploy,
                 analyzer: analyzer.map(|name| name.parse().unwrap()),
+                retries: tries.0,
+                slow_timeout: tries.1.map(Duration::from_millis),
             }
         })
 }
@@ -179,6 +182,12 @@ fn written(mut description: Description, styles: &[Style]) -> (String, Descripti
     }
     if let Some(analyzer) = &description.analyzer {
         line(format!("analyzer = '{analyzer}'"));
+    }
+    if let Some(retries) = description.retries {
+        line(format!("retries = {retries}"));
+    }
+    if let Some(slow) = description.slow_timeout {
+        line(format!("slow-timeout = '{}ms'", slow.as_millis()));
     }
     // A header ends the table that the others stand in.
     let mut order: Vec<(Style, &mut RoleSpec)> =

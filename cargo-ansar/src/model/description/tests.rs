@@ -51,6 +51,8 @@ snapshot = "testing"
 home = "/srv/home"
 deploy = "copy"
 analyzer = "judge"
+retries = 2
+slow-timeout = "1m30s"
 
 [workspace.metadata.ansar.role.db]
 executable = "db"
@@ -74,6 +76,8 @@ storage = 1048576
     assert_eq!(description.deploy, DeployMode::Copy);
     let analyzer = description.analyzer.as_ref().map(ExecutableName::as_str);
     assert_eq!(analyzer, Some("judge"));
+    assert_eq!(description.retries, Some(2));
+    assert_eq!(description.slow_timeout, Some(Duration::from_secs(90)));
     assert_eq!(names(&description), ["db", "server-0"]);
     let Value::Object(settings) = serde_json::json!({
         "host": "::1", "port": 65432, "ratio": 0.5, "since": "2026-01-02", "deep": [[1], {}],
@@ -98,7 +102,7 @@ storage = 1048576
         }),
         restart: Some(Restart::OnFailure),
         storage: Some(1 << 20),
-        line: 12,
+        line: 14,
     };
     assert_eq!(description.roles[1], server);
 }

@@ -1,6 +1,6 @@
 //! Doing what was planned, while those that it affects do not run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Error;
 use super::super::settle;
@@ -9,7 +9,7 @@ use super::describe::RoleStep;
 use super::failed;
 use super::folder::{Folder, FolderStep, Owner};
 use super::plan::{ExecutableStep, Plan};
-use crate::delta::apply::{Error as ApplyError, Staging};
+use crate::delta::apply::{Error as ApplyError, Placed, Staging};
 use crate::delta::executable::{self, Deployed, Ready};
 use crate::delta::plan::Take;
 use crate::event::{Events, Kind};
@@ -51,23 +51,10 @@ pub async fn act(
     let work = |stopped: &InTheWay| transfer(home, plan, ledger, how, stopped);
     let ((), restored) =
         suspend(home, affected, running, interrupts, events, announce, work).await?;
-    if plan
-        .executables
-        .iter()
-        .any(|step| is_unread(ledger, &step.name))
-    {
-        complete(plan, ledger)?;
-        home.set_ledger(ledger)?;
-    }
     Ok(Done {
         changed: !plan.is_empty(),
         restored,
     })
-}
-
-fn is_unread(ledger: &Ledger, name: &ExecutableName) -> bool {
-    let record = ledger.executables.get(name);
-    record.is_some_and(|record| record.hash.is_none())
 }
 
 /// Says what is about to be done.
@@ -119,7 +106,7 @@ fn transfer(
     }
     let mut records = Vec::new();
     let mut folders = Folders::of(plan, stopped, ledger)?;
-    folders.transfer(|| {
+    let mut placed = folders.transfer(|| {
         for step in &plan.roles {
             let role = step.role();
             if let Some(entry) = plan.entries.get(role) {
@@ -142,7 +129,13 @@ fn transfer(
         if taken.is_some_and(|taken| taken.materials.contains_key(name)) {
             agreed.push((snapshot.clone(), name.clone()));
         }
-        materials.extend(step.record.clone().map(|material| (name.clone(), material)));
+        if let Some(mut material) = step.record.clone() {
+            // Nobody need read what was placed.
+            material
+                .home
+                .extend(placed.remove(name).unwrap_or_default());
+            materials.push((name.clone(), material));
+        }
     }
     for settled in &plan.told {
         settle::store(home, &settled.role, &settled.accepted)?;
@@ -180,10 +173,6 @@ fn transfer(
         let key = settled.key.clone();
         ledger.settled.insert(settled.role.clone(), key);
     }
-    // Somebody who waits does not wait for this.
-    if stopped.is_free() {
-        complete(plan, ledger)?;
-    }
     Ok(home.set_ledger(ledger)?)
 }
 
@@ -211,7 +200,7 @@ impl Staged {
     fn commit(self, step: &ExecutableStep) -> Result<Deployed, executable::Error> {
         match self {
             Self::Beside(ready) => ready.commit(&step.target),
-            Self::There => executable::in_place(&step.target),
+            Self::There => executable::in_place(&step.target)?.complete(&step.target),
         }
     }
 }
@@ -251,9 +240,14 @@ impl<'p> Folders<'p> {
         self.planned.iter().copied().chain(&self.anew)
     }
 
-    /// Gets everything ready that can fail, then does `first`, then the rest.
-    fn transfer(&mut self, first: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    /// Gets everything ready that can fail, then does `first`, then the rest;
+    /// the files that were placed, by folder.
+    fn transfer(
+        &mut self,
+        first: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<BTreeMap<String, Placed>, Error> {
         let mut first = Some(first);
+        let mut all = BTreeMap::new();
         for attempt in 1.. {
             let mut staging = Vec::new();
             let mut moved = None;
@@ -276,13 +270,13 @@ impl<'p> Folders<'p> {
                 first()?;
             }
             for (name, ready) in staging {
-                ready
-                    .finish()
-                    .map_err(|error: ApplyError| failed(&name, error))?;
+                let placed = ready.finish();
+                let placed = placed.map_err(|error: ApplyError| failed(&name, error))?;
+                all.insert(name, placed);
             }
             break;
         }
-        Ok(())
+        Ok(all)
     }
 
     fn look_again(&mut self, name: &str) -> Result<(), Error> {
@@ -296,15 +290,4 @@ impl<'p> Folders<'p> {
         }
         Ok(())
     }
-}
-
-/// Adds the hashes of what was linked, which the next deploy needs.
-fn complete(plan: &Plan, ledger: &mut Ledger) -> Result<(), Error> {
-    for step in &plan.executables {
-        if let Some(record) = ledger.executables.get_mut(&step.name) {
-            let complete = record.clone().complete(&step.target);
-            *record = complete.map_err(|error| failed(step.name.as_str(), error))?;
-        }
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use super::super::Error;
 use super::failed;
 use crate::delta::apply::Roots;
 use crate::delta::plan::{Action, Plan, Take, next_last, plan};
-use crate::delta::scan::{scan, scan_against};
+use crate::delta::scan::{self, Look};
 use crate::home::ledger::{Ledger, Material};
 use crate::model::name::{ExecutableName, RoleName};
 
@@ -51,6 +51,9 @@ pub struct FolderStep {
     pub record: Option<Material>,
 }
 
+/// From how many files on a second thread is worth its start.
+const LARGE: usize = 200;
+
 impl Folder {
     /// Decides; nothing where there is nothing to decide about.
     pub(super) fn plan(
@@ -67,14 +70,17 @@ impl Folder {
             let was = was.to_mut();
             was.deployed = taken.over(&self.name, &was.deployed);
         }
-        let source =
-            scan(&self.source, Some(&was.deployed)).map_err(|error| failed(&self.name, error))?;
+        let failed = |error: scan::Error| failed(&self.name, error);
+        let are_large = was.deployed.len() >= LARGE;
+        let [source, target] = Look::at_both(&self.source, &self.target, are_large);
+        let source = source.and_then(|look| look.describe(Some(&was.deployed), None));
+        let source = source.map_err(failed)?;
         if source.missing && was.deployed.is_empty() {
             return Ok(None);
         }
         let others = [&source.manifest, &was.deployed];
-        let target = scan_against(&self.target, Some(&was.home), &others)
-            .map_err(|error| failed(&self.name, error))?;
+        let target = target.and_then(|look| look.describe(Some(&was.home), Some(&others)));
+        let target = target.map_err(failed)?;
         let refused = source.manifest.refused();
         let refused = refused.map(|(path, why)| (path.under(&self.source), why.to_string()));
         let plan = plan(&source.manifest, &target.manifest, &was.deployed, take);

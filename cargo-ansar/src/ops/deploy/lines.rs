@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::describe::RoleStep;
-use super::folder::FolderStep;
+use super::folder::Folder;
 use super::plan::Plan;
-use crate::delta::plan::{Action, Reason};
+use crate::delta::path::RelPath;
+use crate::delta::plan::{self as delta, Action, Reason, Why};
 use crate::delta::text;
 use crate::host::files;
 use crate::model::name::RoleName;
@@ -56,29 +57,31 @@ const LARGEST_TEXT: u64 = 1 << 20;
 /// The steps of `plan`; `running` are the affected roles that run.
 pub fn lines(plan: &Plan, running: &[(RoleName, String)]) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut add = |step, what: String, why: String, diff| {
-        lines.push(Line {
-            step,
-            what,
-            why,
-            diff,
-        });
-    };
     for step in &plan.roles {
         let why = match step {
             RoleStep::Set(..) => "described",
             RoleStep::Retire(_) => "no longer described",
         };
-        add(Step::Role, step.role().to_string(), why.to_owned(), None);
+        lines.push(line(Step::Role, step.role().to_string(), why, None));
     }
     for step in &plan.executables {
         let why = step.why.to_string();
-        add(Step::Executable, step.name.to_string(), why, None);
+        lines.push(line(Step::Executable, step.name.to_string(), why, None));
     }
     for step in &plan.folders {
-        for (kind, line) in of_folder(step) {
-            add(kind, line.0, line.1, line.2);
-        }
+        let Folder {
+            name,
+            source,
+            target,
+            ..
+        } = &step.folder;
+        let folder = Compared {
+            name,
+            source,
+            target,
+            way: Way::In,
+        };
+        lines.extend(folder.lines(&step.plan));
     }
     for settled in &plan.told {
         for told in &settled.changes {
@@ -92,61 +95,130 @@ pub fn lines(plan: &Plan, running: &[(RoleName, String)]) -> Vec<Line> {
                 _ => "changed",
             };
             let what = format!("{area}/{}.json", settled.role);
-            let diff = text::diff(&pretty(told.before.as_ref()), &pretty(told.after.as_ref()));
-            add(kind, what, why.to_owned(), Some(diff));
+            let diff = told_diff(told.before.as_ref(), told.after.as_ref());
+            lines.push(line(kind, what, why, Some(diff)));
         }
     }
-    for (role, pid) in running {
-        let why = match pid.trim() {
+    lines.extend(restarts(running));
+    lines
+}
+
+fn line(step: Step, what: String, why: impl Into<String>, diff: Option<String>) -> Line {
+    Line {
+        step,
+        what,
+        why: why.into(),
+        diff,
+    }
+}
+
+/// The roles that are stopped, and started again.
+pub fn restarts(running: &[(RoleName, String)]) -> impl Iterator<Item = Line> {
+    running.iter().map(|(role, pid)| Line {
+        step: Step::Restart,
+        what: role.to_string(),
+        why: match pid.trim() {
             "" => "stopped, and started again".to_owned(),
             pid => format!("stopped, and started again (process {pid})"),
-        };
-        add(Step::Restart, role.to_string(), why, None);
-    }
-    lines
+        },
+        diff: None,
+    })
 }
 
-type Parts = (String, String, Option<String>);
+/// What becomes of what a role is told.
+pub fn told_diff(before: Option<&Value>, after: Option<&Value>) -> String {
+    text::diff(&pretty(before), &pretty(after))
+}
 
-fn of_folder(step: &FolderStep) -> Vec<(Step, Parts)> {
-    let folder = &step.folder;
-    let name = |path: &dyn std::fmt::Display| format!("{}/{path}", folder.name);
-    let mut lines = Vec::new();
-    for one in &step.plan.steps {
-        let is_own =
-            matches!(one.action, Action::Clear | Action::Keep) || one.reason == Reason::Opened;
-        if is_own {
-            continue;
+/// Which way a plan brings materials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From a snapshot into the home.
+    In,
+    /// From the home into a snapshot.
+    Out,
+}
+
+/// A folder that a plan is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Compared<'a> {
+    /// What a person calls it.
+    pub name: &'a str,
+    /// Where its files come from.
+    pub source: &'a Path,
+    /// Where they go.
+    pub target: &'a Path,
+    /// Which way that is.
+    pub way: Way,
+}
+
+impl Compared<'_> {
+    /// The steps of its plan.
+    pub fn lines(&self, plan: &delta::Plan) -> Vec<Line> {
+        let line = |step, path: &RelPath, why, diff| Line {
+            step,
+            what: format!("{}/{path}", self.name),
+            why,
+            diff,
+        };
+        let mut lines = Vec::new();
+        for one in &plan.steps {
+            let is_own =
+                matches!(one.action, Action::Clear | Action::Keep) || one.reason == Reason::Opened;
+            if is_own {
+                continue;
+            }
+            let (from, to) = (one.path.under(self.target), one.path.under(self.source));
+            let diff = match &one.action {
+                Action::Place { .. } => json_diff(Some(&from), Some(&to)),
+                Action::Remove { .. } => json_diff(Some(&from), None),
+                _ => None,
+            };
+            let why = reason(one.reason, self.way);
+            lines.push(line(Step::Material, &one.path, why, diff));
         }
-        let (from, to) = (
-            one.path.under(&folder.target),
-            one.path.under(&folder.source),
-        );
-        let diff = match &one.action {
-            Action::Place { .. } => json_diff(Some(&from), Some(&to)),
-            Action::Remove { .. } => json_diff(Some(&from), None),
-            _ => None,
-        };
-        let why = reason(one.reason);
-        lines.push((Step::Material, (name(&one.path), why, diff)));
+        let left = plan.conflicts.iter().map(|one| (Step::Conflict, one));
+        let settled = plan.settled.iter().map(|one| (Step::Settled, one));
+        for (step, conflict) in left.chain(settled) {
+            let why = conflict_why(conflict.why, self.way);
+            lines.push(line(step, &conflict.path, why, None));
+        }
+        lines
     }
-    for conflict in &step.plan.conflicts {
-        let why = conflict.why.to_string();
-        lines.push((Step::Conflict, (name(&conflict.path), why, None)));
-    }
-    for settled in &step.plan.settled {
-        let why = settled.why.to_string();
-        lines.push((Step::Settled, (name(&settled.path), why, None)));
-    }
-    lines
 }
 
-fn reason(reason: Reason) -> String {
+fn reason(reason: Reason, way: Way) -> String {
+    let (here, there) = match way {
+        Way::In => ("snapshot", "home"),
+        Way::Out => ("home", "snapshot"),
+    };
     match reason {
-        Reason::New => "new in the snapshot".to_owned(),
-        Reason::Bytes | Reason::Target | Reason::Kind => "changed in the snapshot".to_owned(),
-        Reason::Mode => "mode changed in the snapshot".to_owned(),
-        other => other.to_string(),
+        Reason::New => format!("new in the {here}"),
+        Reason::Bytes | Reason::Target | Reason::Kind => format!("changed in the {here}"),
+        Reason::Mode => format!("mode changed in the {here}"),
+        Reason::RemovedFromSnapshot => format!("removed from the {here}"),
+        Reason::TakesSnapshot => format!("the {here} was taken"),
+        Reason::RemovedFromHome => {
+            format!("removed from the {there}, and the {here} was taken")
+        }
+        Reason::Needed => format!("removed from the {there}, and needed again"),
+        Reason::MakesWay | Reason::Leftover | Reason::Opened => reason.to_string(),
+    }
+}
+
+/// How both sides changed a path.
+pub fn conflict_why(why: Why, way: Way) -> String {
+    match (why, way) {
+        (Why::RemovedFromSnapshot, Way::Out) => {
+            "removed from the home and changed in the snapshot".to_owned()
+        }
+        (Why::FolderReplaced, Way::Out) => {
+            "a folder in the home, replaced in the snapshot".to_owned()
+        }
+        (Why::FolderHoldsOwn, Way::Out) => {
+            "a folder in the snapshot with files of its own, replaced in the home".to_owned()
+        }
+        _ => why.to_string(),
     }
 }
 

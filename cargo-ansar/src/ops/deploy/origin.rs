@@ -1,19 +1,19 @@
 //! What an executable was built from: the account that Cargo leaves beside it.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml_edit::DocumentMut;
 
 use crate::home::change::Source;
+use crate::host::cargo::dependencies;
 use crate::host::files;
 
 /// The sources of an artefact that changed after `since`, in nanoseconds since
 /// 1970; none where the build left no account.
 pub(super) fn newer_sources(artefact: &Path, since: i64) -> Option<Vec<Source>> {
-    let account = files::read_if_there(&artefact.with_extension("d")).ok()??;
     let mut newer = BTreeSet::new();
-    for path in dependencies(&String::from_utf8_lossy(&account)) {
+    for path in dependencies(artefact)? {
         // One that is gone by now was none of the last build's either.
         if files::stat(&path).is_ok_and(|stat| stat.identity.mtime_ns > since) {
             newer.insert(Source {
@@ -23,28 +23,6 @@ pub(super) fn newer_sources(artefact: &Path, since: i64) -> Option<Vec<Source>> 
         }
     }
     Some(newer.into_iter().collect())
-}
-
-/// The files in a rule of `make`: `TARGET: FILE…`, with `\ ` for a space.
-fn dependencies(account: &str) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for line in account.lines() {
-        let Some((_, list)) = line.split_once(": ") else {
-            continue;
-        };
-        let mut word = String::new();
-        let mut letters = list.chars();
-        while let Some(letter) = letters.next() {
-            match letter {
-                '\\' => word.extend(letters.next()),
-                ' ' => files.push(std::mem::take(&mut word)),
-                _ => word.push(letter),
-            }
-        }
-        files.push(word);
-    }
-    let files = files.into_iter().filter(|word| !word.is_empty());
-    files.map(PathBuf::from).collect()
 }
 
 /// The package that a file belongs to: that of the nearest manifest above.
@@ -60,14 +38,6 @@ fn package_of(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_with_spaces_are_one_name() {
-        let account = "/t/debug/client: /w/a\\ b/client.rs /w/lib.rs\n\n/w/lib.rs:\n";
-        let expected: Vec<PathBuf> = ["/w/a b/client.rs", "/w/lib.rs"].map(PathBuf::from).into();
-        assert_eq!(dependencies(account), expected);
-        assert!(dependencies("").is_empty() && dependencies("::: \\").is_empty());
-    }
 
     #[test]
     fn what_is_newer_is_named_with_its_package() {

@@ -11,7 +11,7 @@ use tests::Sandbox;
 use super::contents;
 
 /// What says what its settings are, like a component, and is small.
-fn component(sandbox: &Sandbox, version: u32) {
+pub(super) fn component(sandbox: &Sandbox, version: u32) {
     let script = format!(
         "#!/bin/sh\necho '{{\"value\": {{\"version\": {version}}}}}'\necho '{{\"value\": null}}'\n"
     );
@@ -20,7 +20,7 @@ fn component(sandbox: &Sandbox, version: u32) {
     fs::set_permissions(path, mode).expect("a script of ours is ours");
 }
 
-fn materials(sandbox: &Sandbox, version: u32) {
+pub(super) fn materials(sandbox: &Sandbox, version: u32) {
     let text = format!("version {version}");
     sandbox.write("testing/model-by-role/app-0/deep/file", &text);
     sandbox.write("testing/model-by-role/app-0/other", &text);
@@ -32,7 +32,7 @@ fn materials(sandbox: &Sandbox, version: u32) {
 }
 
 /// What a home holds of what is deployed, by its path there.
-fn deployed(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(super) fn deployed(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let areas = ["bin", "entry", "settings", "input", "model", "resource"];
     let all = areas.iter().flat_map(|area| contents(&home.join(area)));
     all.map(|(path, bytes)| {

@@ -1,10 +1,13 @@
 //! `deploy`, `snapshot` and `why`, and roles that run meanwhile.
 
+mod builds;
 mod conflicts;
+mod files;
 mod folders;
 mod kills;
 mod running;
 mod snapshots;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::fs;

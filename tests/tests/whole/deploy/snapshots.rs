@@ -84,6 +84,59 @@ fn an_edit_in_the_folder_is_not_undone() {
 }
 
 #[test]
+fn a_dry_run_says_what_would_be_taken_and_takes_nothing() {
+    let sandbox = home(&["server", "zombie"]);
+    sandbox.write(".ansar-home/model/server-0/data.json", "{\"one\": 1}\n");
+    sandbox.ansar(["start", "zombie-0"]).run().success();
+    let first = pids(&sandbox);
+    let plan = ["snapshot", "testing", "--dry-run"];
+    let planned = sandbox.ansar(plan).run();
+    planned
+        .success()
+        .stdout_has("settings-by-role/server-0.json: new in the home\n")
+        .stdout_has("model-by-role/server-0/data.json: new in the home\n")
+        .stdout_has("    +{\"one\": 1}\n")
+        .stdout_has("zombie-0: stopped, and started again (process ")
+        .stderr_lacks("Took");
+    assert!(!sandbox.path().join("testing").exists());
+    assert_eq!(pids(&sandbox), first);
+    let json = sandbox.ansar(plan).arg("--format=json").run();
+    let steps: Vec<String> = json
+        .success()
+        .json_lines()
+        .into_iter()
+        .filter(|line| line["version"] == 1)
+        .filter_map(|line| line["step"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(steps, ["settings", "settings", "material", "restart"]);
+    sandbox.ansar(["-f", "stop"]).run().success();
+
+    sandbox.ansar(["snapshot", "testing"]).run().success();
+    let nothing = sandbox.ansar(plan).run();
+    nothing
+        .success()
+        .stdout_is("")
+        .stderr_has("Nothing to take into");
+    // Edited here and there, and removed in the home.
+    let there = "testing/model-by-role/server-0/data.json";
+    sandbox.write(there, "edited");
+    sandbox.write(".ansar-home/model/server-0/data.json", "changed");
+    let ledger = sandbox.read(".ansar-home/deploy.json");
+    let named = sandbox.ansar(plan).run();
+    named
+        .success()
+        .stdout_has("left alone: model-by-role/server-0/data.json: ")
+        .stderr_has("Nothing to take into");
+    let taken = sandbox.ansar(plan).arg("--take=home").run();
+    taken
+        .success()
+        .stdout_has("gives way: model-by-role/server-0/data.json: ")
+        .stdout_has("model-by-role/server-0/data.json: the home was taken");
+    assert_eq!(sandbox.read(there), "edited");
+    assert_eq!(sandbox.read(".ansar-home/deploy.json"), ledger);
+}
+
+#[test]
 fn a_backup_does_not_make_a_roles_files_anybody_elses() {
     let sandbox = home(&["noop"]);
     sandbox.write("testing/model-by-role/noop-0/file", "1");

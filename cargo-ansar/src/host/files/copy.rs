@@ -1,0 +1,183 @@
+//! Copying the bytes and permissions of one file.
+//!
+//! What is a hole stays one, and what goes to the disk anyway goes there while
+//! the rest is still being copied. Knows nothing of aliases and renames.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use nix::errno::Errno;
+use nix::unistd::{Whence, lseek};
+
+/// How much is copied before the disk is told to begin with it.
+const PIECE: u64 = 16 << 20;
+
+/// Copies `from` to `to`, where nothing is, with its permissions. Blocks are
+/// shared where the file system can. A file that grows meanwhile is copied as
+/// far as it was.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let (source, target) = open(from, to)?;
+    bytes(&source, &target, || {})
+}
+
+/// The same, for what is synced afterwards: the disk works meanwhile.
+pub(super) fn copy_for_good(from: &Path, to: &Path) -> io::Result<()> {
+    let (source, target) = open(from, to)?;
+    if source.metadata()?.len() <= PIECE {
+        return bytes(&source, &target, || {});
+    }
+    let (sender, pieces) = channel();
+    thread::scope(|scope| {
+        let disk = &target;
+        // What went wrong is told once, and whoever syncs it in the end would
+        // not hear of it.
+        let sync = move || -> io::Result<()> {
+            while is_one_more(&pieces) {
+                disk.sync_data()?;
+            }
+            Ok(())
+        };
+        // Without another thread it takes longer, and that is all.
+        let syncing = thread::Builder::new().spawn_scoped(scope, sync);
+        let copied = bytes(&source, &target, || {
+            let _ = sender.send(());
+        });
+        drop(sender);
+        let synced = syncing.map(thread::ScopedJoinHandle::join);
+        copied?;
+        match synced {
+            Ok(Ok(synced)) => synced,
+            Ok(Err(_)) => Err(io::Error::other("it could not be synced")),
+            Err(_) => Ok(()),
+        }
+    })
+}
+
+/// Waits for a piece, and takes all that are there.
+fn is_one_more(pieces: &Receiver<()>) -> bool {
+    let is_one = pieces.recv().is_ok();
+    while pieces.try_recv().is_ok() {}
+    is_one
+}
+
+fn open(from: &Path, to: &Path) -> io::Result<(File, File)> {
+    let source = File::open(from)?;
+    let metadata = source.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let target = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)?;
+    target.set_permissions(metadata.permissions())?;
+    Ok((source, target))
+}
+
+fn bytes(source: &File, target: &File, after_piece: impl Fn()) -> io::Result<()> {
+    let metadata = source.metadata()?;
+    let size = metadata.len();
+    // A block is counted as 512 bytes, whatever it is.
+    let has_holes = metadata.blocks().saturating_mul(512) < size;
+    let mut at = 0;
+    while at < size {
+        let Some((start, end)) = data(source, at, size, has_holes)? else {
+            break;
+        };
+        at = start;
+        while at < end {
+            let length = PIECE.min(end - at);
+            for mut file in [source, target] {
+                file.seek(SeekFrom::Start(at))?;
+            }
+            io::copy(&mut source.take(length), &mut &*target)?;
+            at += length;
+            after_piece();
+        }
+    }
+    if has_holes {
+        target.set_len(size)?;
+    }
+    Ok(())
+}
+
+/// Where the next bytes are that are no hole; none where there is only one.
+fn data(file: &File, from: u64, size: u64, has_holes: bool) -> io::Result<Option<(u64, u64)>> {
+    if !has_holes {
+        return Ok(Some((from, size)));
+    }
+    let find = |from: u64, what| {
+        let from = from.try_into().map_err(io::Error::other)?;
+        match lseek(file, from, what) {
+            Ok(at) => Ok(Some(u64::try_from(at).unwrap_or(size))),
+            Err(Errno::ENXIO) => Ok(None),
+            Err(error) => Err(io::Error::from(error)),
+        }
+    };
+    match find(from, Whence::SeekData) {
+        Ok(Some(start)) if start < size => {
+            let end = find(start, Whence::SeekHole)?.unwrap_or(size);
+            Ok(Some((start, end.min(size))))
+        }
+        Ok(_) => Ok(None),
+        // A file system that does not know where holes are.
+        Err(_) => Ok(Some((from, size))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    #[test]
+    fn holes_stay_holes_and_bytes_stay_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let size = 3 * PIECE + 5;
+        let cases: [&[(u64, &[u8])]; 4] = [
+            &[],
+            &[(0, b"first")],
+            &[(PIECE - 2, b"between"), (size - 4, b"last")],
+            &[(2 * PIECE, b"middle")],
+        ];
+        for (number, case) in cases.into_iter().enumerate() {
+            let from = at(&format!("from-{number}"));
+            let file = File::create(&from).unwrap();
+            file.set_len(size).unwrap();
+            for (offset, bytes) in case {
+                file.write_all_at(bytes, *offset).unwrap();
+            }
+            for (name, copied) in [
+                ("copy", copy as fn(&Path, &Path) -> _),
+                ("for-good", copy_for_good),
+            ] {
+                let to = at(&format!("{name}-{number}"));
+                copied(&from, &to).unwrap();
+                assert!(fs::read(&to).unwrap() == fs::read(&from).unwrap());
+                let blocks = |path: &Path| fs::metadata(path).unwrap().blocks();
+                assert!(blocks(&to) <= blocks(&from), "{name} of {case:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn large_files_are_copied_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        let size = usize::try_from(2 * PIECE + 77).unwrap();
+        let bytes: Vec<u8> = (0..size).map(|n| n.to_le_bytes()[1] ^ 7).collect();
+        fs::write(&from, &bytes).unwrap();
+        copy_for_good(&from, &to).unwrap();
+        assert!(fs::read(&to).unwrap() == bytes);
+        assert!(copy(&from, &to).is_err(), "nothing is overwritten");
+        assert!(copy(folder.path(), &folder.path().join("new")).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! Whether two files hold the same bytes, read no further than they agree.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::identity::open_regular;
+use super::{Error, Stat};
+
+/// Whether two regular files hold the same bytes, and what each looked like
+/// meanwhile.
+///
+/// Both ends are looked at first, where programs mostly show that they differ;
+/// the files are read only as far as they agree. One that is written to
+/// meanwhile is [`Error::Changed`].
+pub fn equal(one: &Path, other: &Path) -> Result<(bool, Stat, Stat), Error> {
+    let (one, other) = (Compared::open(one)?, Compared::open(other)?);
+    let size = one.before.identity.size;
+    let are_equal = size == other.before.identity.size && {
+        let last = size.saturating_sub(PIECE as u64);
+        let starts = (0..size).step_by(PIECE);
+        let mut pieces = [Vec::new(), Vec::new()];
+        let mut are_equal = true;
+        for start in [last].into_iter().chain(starts) {
+            let [a, b] = &mut pieces;
+            one.piece(start, a)?;
+            other.piece(start, b)?;
+            are_equal = a == b;
+            if !are_equal {
+                break;
+            }
+        }
+        are_equal
+    };
+    Ok((are_equal, one.unchanged()?, other.unchanged()?))
+}
+
+/// How much of two files is compared at a time.
+const PIECE: usize = 1 << 16;
+
+/// One of two files that are compared.
+struct Compared<'a> {
+    path: &'a Path,
+    file: File,
+    before: Stat,
+}
+
+impl<'a> Compared<'a> {
+    fn open(path: &'a Path) -> Result<Self, Error> {
+        let (file, before) = open_regular(path)?;
+        Ok(Self { path, file, before })
+    }
+
+    /// What stands at `start`, less only at the end of the file.
+    fn piece(&self, start: u64, piece: &mut Vec<u8>) -> Result<(), Error> {
+        piece.resize(PIECE, 0);
+        let mut length = 0;
+        while length < PIECE {
+            let at = start.saturating_add(length as u64);
+            match self.file.read_at(&mut piece[length..], at) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => {
+                    let path = self.path.to_owned();
+                    return Err(Error::Read { path, source });
+                }
+            }
+        }
+        piece.truncate(length);
+        Ok(())
+    }
+
+    fn unchanged(self) -> Result<Stat, Error> {
+        let path = self.path.to_owned();
+        match self.file.metadata() {
+            Err(source) => Err(Error::Read { path, source }),
+            Ok(now) if Stat::of(&now).identity == self.before.identity => Ok(self.before),
+            Ok(_) => Err(Error::Changed { path }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::files::{replace, stat};
+
+    fn file(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        replace(&path, bytes, 0o600).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn equal_finds_one_byte_wherever_it_is() {
+        let bytes: Vec<u8> = (0_u32..200_000).map(|n| n.to_le_bytes()[1]).collect();
+        let (_one, one) = file(&bytes);
+        let is_equal = |bytes: &[u8]| {
+            let (_folder, other) = file(bytes);
+            let (are_equal, first, second) = equal(&one, &other).unwrap();
+            assert_eq!(
+                (first, second),
+                (stat(&one).unwrap(), stat(&other).unwrap())
+            );
+            are_equal
+        };
+        assert!(is_equal(&bytes));
+        assert!(!is_equal(&bytes[..bytes.len() - 1]));
+        for at in [0, PIECE - 1, PIECE, 100_000, bytes.len() - 1] {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            assert!(!is_equal(&other), "{at}");
+        }
+        let (_empty, empty) = file(b"");
+        assert!(equal(&empty, &empty).unwrap().0);
+        assert!(equal(&one, Path::new("/dev/zero")).is_err());
+    }
+}
