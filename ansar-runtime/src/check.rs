@@ -57,6 +57,7 @@ pub(crate) fn detail(
     Check {
         condition,
         line: place.line(),
+        column: Some(place.column()),
         name: name.to_owned(),
         source: place.file().to_owned(),
         stamp,
@@ -117,6 +118,7 @@ mod tests {
         Check {
             condition,
             line,
+            column: None,
             name: "x".into(),
             source: "x.rs".into(),
             stamp: String::new(),

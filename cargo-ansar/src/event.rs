@@ -167,6 +167,24 @@ pub enum Kind {
         #[serde(with = "seconds")]
         delay: Duration,
     },
+    /// A test role that has failed is about to run again.
+    Rerunning {
+        /// The role.
+        role: RoleName,
+        /// Which of its tries this is, from 1.
+        #[serde(rename = "try")]
+        nth: u32,
+        /// How many it has at most.
+        of: u32,
+    },
+    /// A test role runs for long.
+    Slow {
+        /// The role.
+        role: RoleName,
+        /// For how long, in seconds.
+        #[serde(with = "seconds")]
+        elapsed: Duration,
+    },
     /// A role that has ended by itself is started again.
     Restarting {
         /// The role.

@@ -14,6 +14,9 @@ pub struct Check {
     pub condition: bool,
     /// The line in `source`, from 1.
     pub line: u32,
+    /// The column in that line, from 1, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
     /// The object that made the check.
     pub name: String,
     /// The source file: as the compiler names it in a component, absolute
@@ -65,3 +68,17 @@ message!(
     TestReport = "ansar.create.test.TestReport",
     TestSuite = "ansar.create.test.TestSuite",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_without_a_column_is_read_and_written_as_it_was() {
+        let first =
+            r#"{"condition":true,"line":7,"name":"a","source":"a.rs","stamp":"","text":""}"#;
+        let check: Check = serde_json::from_str(first).unwrap();
+        assert_eq!(check.column, None);
+        assert_eq!(serde_json::to_string(&check).unwrap(), first);
+    }
+}

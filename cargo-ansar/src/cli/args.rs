@@ -26,7 +26,7 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::Series;
 use crate::ops::build;
 use crate::ops::locate::Places;
-use crate::report::shell::{Color, Form, Verbosity};
+use crate::report::shell::{Color, Form, Verbosity, is_attended};
 
 /// Build, deploy, run and test a Rust application that is several processes
 #[derive(Debug, Parser)]
@@ -279,6 +279,8 @@ impl Command {
     /// that starts processes which are to end with it.
     pub(super) fn ground(&self) -> Option<Ground> {
         match self {
+            // Whoever is told nothing does not know of keys.
+            Self::Watch(_) if is_attended() => Some(Ground::AtKeys),
             Self::Build(_)
             | Self::Test(_)
             | Self::Watch(_)
@@ -437,7 +439,7 @@ pub struct DeployAndBuildArgs {
 pub struct TestArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
-    /// How long each test role may run, retries included, as in `30s`
+    /// How long a test role may take, tries and attempts included, as in `30s`
     #[arg(long, value_name = "TIME", value_parser = super::time::time)]
     pub(super) timeout: Option<Duration>,
     /// How many test roles run at once [default: all]
@@ -446,6 +448,12 @@ pub struct TestArgs {
     /// End everything at the first failure
     #[arg(long)]
     pub(super) fail_fast: bool,
+    /// How often a test role that failed is run again, once the others have ended
+    #[arg(long, value_name = "N")]
+    pub(super) retries: Option<u32>,
+    /// How long a test role may run before that is told [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = super::time::time)]
+    pub(super) slow_timeout: Option<Duration>,
     /// Run only the roles that did not pass the last time, and all once they do
     #[arg(long, conflicts_with = "list")]
     pub(super) failed: bool,

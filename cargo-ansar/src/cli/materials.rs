@@ -91,7 +91,7 @@ impl Session<'_> {
         let exit = done.map_or(Exit::Success, |done| exit(&done.restored));
         self.printer.show(move |shell| match shell.form() {
             Form::Json => materials::steps_as_json(shell, &outcome.lines),
-            Form::Human | Form::Messages => materials::deployed(shell, &outcome),
+            Form::Human | Form::Messages | Form::Rustc => materials::deployed(shell, &outcome),
         });
         Ok(exit)
     }
@@ -113,7 +113,7 @@ impl Session<'_> {
         let exit = exit(&outcome.restored);
         self.printer.show(move |shell| match shell.form() {
             Form::Json => materials::steps_as_json(shell, &outcome.lines),
-            Form::Human | Form::Messages => materials::taken(shell, &outcome),
+            Form::Human | Form::Messages | Form::Rustc => materials::taken(shell, &outcome),
         });
         Ok(exit)
     }

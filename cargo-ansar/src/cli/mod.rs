@@ -278,6 +278,8 @@ impl Session<'_> {
             jobs: args.jobs.map(std::num::NonZero::get),
             force: self.force,
             fail_fast: args.fail_fast,
+            retries: args.retries,
+            slow: args.slow_timeout,
             failed: args.failed,
             run: if args.no_run {
                 When::Never

@@ -57,7 +57,7 @@ pub struct ResultsArgs {
 /// The form of messages.
 #[derive(Debug, Args)]
 pub struct MessagesArgs {
-    /// The form of errors, Cargo's and failed checks: human, json
+    /// The form of errors, Cargo's and failed checks: human, rustc (as the compiler has it), json
     #[arg(
         long,
         value_name = "FORM",
@@ -87,6 +87,7 @@ enum Paths {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum MessageFormat {
     Human,
+    Rustc,
     Json,
 }
 
@@ -110,11 +111,16 @@ impl MessagesArgs {
         self.message_format == MessageFormat::Json
     }
 
+    /// Whether a matcher of the compiler's errors reads what is shown.
+    pub(super) fn is_rustc(&self) -> bool {
+        self.message_format == MessageFormat::Rustc
+    }
+
     pub(super) fn form(&self, otherwise: Form) -> Form {
-        if self.is_json() {
-            Form::Messages
-        } else {
-            otherwise
+        match self.message_format {
+            MessageFormat::Human => otherwise,
+            MessageFormat::Rustc => Form::Rustc,
+            MessageFormat::Json => Form::Messages,
         }
     }
 }
@@ -130,6 +136,13 @@ impl ShowArgs {
             Context::Never => human::Context::Never,
         };
         (run, context)
+    }
+}
+
+impl ResultsArgs {
+    /// The file that is written at each run, where one is.
+    pub(super) fn file(&self, folder: &Path) -> Option<PathBuf> {
+        self.junit.as_ref().map(|file| folder.join(file))
     }
 }
 

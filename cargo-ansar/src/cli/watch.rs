@@ -3,26 +3,46 @@
 use super::Session;
 use super::args::TestArgs;
 use super::exit::Exit;
+use crate::event::{Events, Kind};
+use crate::host::environment;
 use crate::host::interrupts::Interrupt;
+use crate::host::keys::Keys;
 use crate::model::conclusion::Conclusion;
-use crate::ops::watch::{Loop, watch};
+use crate::ops::watch::{End, Told, watch};
 use crate::ops::{self, Error};
-use crate::report::human;
+use crate::report::printer::Printer;
+use crate::report::{diagnostics, human, keys};
 
 impl Session<'_> {
     pub(super) async fn watch(&self, args: &TestArgs) -> Result<Exit, Error> {
         let mut options = self.test_options(args)?;
         let stream = args.results.messages.stream();
         options.build.messages = stream.as_ref().map(|stream| self.messages(stream));
+        let mut written = environment::output_files();
+        written.extend(args.results.file(&self.places.folder));
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+        let marks = args.results.messages.is_rustc();
+        let events = if marks {
+            begun(self.printer, &events)
+        } else {
+            events
+        };
+        let mut keys = Keys::listen().map_err(|source| Error::System {
+            what: "listen for keys",
+            source,
+        })?;
         let mut last: Option<Conclusion> = None;
-        let told = |came: Loop| match came {
-            Loop::Ran(ran) => {
+        // How the last loop ended, and the last one that ran the tests.
+        let (mut ended, mut judged) = (None, Exit::Success);
+        let mut introduced = false;
+        let mut show = |came: Told| match came {
+            Told::Ran(ran) => {
                 let exit = match ran.interrupted {
                     Some(interrupt) => Exit::Interrupted(interrupt),
                     None if !ran.verdict.passed() => Exit::TestsFailed,
                     None => Exit::of_analysis(ran.analysis.as_ref()),
                 };
+                (ended, judged) = (Some(exit), exit);
                 let run = ops::conclude::conclude("watch", *ran, exit.code(), &events);
                 last = Some(run.clone());
                 // A file that cannot be written ends no loop.
@@ -30,23 +50,78 @@ impl Session<'_> {
                     self.printer
                         .show(move |shell| human::error(shell, &error, None));
                 }
+                Some(exit)
             }
-            Loop::Prepared => {
+            Told::Prepared => {
+                ended = Some(judged);
                 self.finish(stream.clone(), true);
                 let last = last.clone();
                 self.printer
                     .show(move |shell| human::unchanged(shell, last.as_ref()));
+                Some(judged)
             }
-            Loop::Failed(error) => {
+            Told::Failed(error) => {
+                ended = Some(Exit::of(&error));
                 self.finish(stream.clone(), false);
-                let (hint, last) = (error.hint(), last.clone());
+                let (hint, last, exit) = (error.hint(), last.clone(), Exit::of(&error));
                 self.printer.show(move |shell| {
                     human::error(shell, &*error, hint.as_deref());
                     human::stale(shell, last.as_ref());
                 });
+                Some(exit)
+            }
+            beside => {
+                self.beside(beside, &mut introduced);
+                None
             }
         };
-        let interrupt: Interrupt = watch(options, &mut interrupts, &events, told).await?;
-        Ok(Exit::Interrupted(interrupt))
+        let told = |came: Told| {
+            let is_begun = matches!(came, Told::Begun);
+            let ended = show(came);
+            if marks && is_begun {
+                self.printer.show(diagnostics::running);
+            }
+            if let (true, Some(exit)) = (marks, ended) {
+                self.printer
+                    .show(move |shell| diagnostics::finished(shell, exit.code()));
+            }
+        };
+        let end = watch(options, &written, &mut keys, &mut interrupts, &events, told).await?;
+        Ok(match end {
+            End::Interrupted(interrupt) => Exit::Interrupted(interrupt),
+            End::Quit => ended.unwrap_or(Exit::Interrupted(Interrupt::Interrupt)),
+        })
     }
+
+    /// Shows what is no end of a loop.
+    fn beside(&self, told: Told, introduced: &mut bool) {
+        match told {
+            Told::Ran(_) | Told::Prepared | Told::Failed(_) | Told::Begun => {}
+            Told::Keys => {
+                if !std::mem::replace(introduced, true) {
+                    self.printer.show(keys::help);
+                }
+            }
+            Told::NoSuchKey => self.printer.show(keys::help),
+            Told::Refused(error) => {
+                let hint = error.hint();
+                self.printer
+                    .show(move |shell| human::error(shell, &*error, hint.as_deref()));
+            }
+            Told::NothingToRestart => self.printer.show(keys::nothing_to_restart),
+            Told::Logs(said) => self.printer.show(move |shell| keys::logs(shell, &said)),
+        }
+    }
+}
+
+/// The stream, with a mark before the first loop and before each that a change
+/// begins.
+fn begun(printer: &Printer, events: &Events) -> Events {
+    let show = printer.shows(diagnostics::running);
+    show();
+    events.read_by(move |event| {
+        if let Kind::Changed { .. } = event.kind {
+            show();
+        }
+    })
 }

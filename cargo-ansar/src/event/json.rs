@@ -74,6 +74,26 @@ mod tests {
         }
     }
 
+    /// Lines as the first tools wrote them, which are read for ever.
+    const FIRST: &str = include_str!("first.jsonl");
+
+    #[test]
+    fn what_was_told_by_the_first_tools_is_read() {
+        let read: Vec<_> = FIRST.lines().filter_map(|it| read(it.as_bytes())).collect();
+        assert_eq!(read.len(), FIRST.lines().count());
+        let verdict = read.iter().find_map(|event| match &event.kind {
+            Kind::Verdict(run) => Some(run),
+            _ => None,
+        });
+        let verdict = verdict.unwrap();
+        assert_eq!((verdict.roles[0].tries, verdict.tries.len()), (1, 0));
+        let report = read.iter().find_map(|event| match &event.kind {
+            Kind::Ended { ending, .. } => ending.report(),
+            _ => None,
+        });
+        assert_eq!(report.unwrap().passed, 3);
+    }
+
     #[test]
     fn every_event_has_an_example() {
         let shown = examples().into_iter().map(|example| {

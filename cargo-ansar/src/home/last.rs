@@ -44,7 +44,7 @@ struct Tape {
     lines: usize,
     /// What came of the run.
     verdict: Option<String>,
-    /// When each role was started first, and when it ended.
+    /// When each role was started the last time, and when it ended.
     spans: BTreeMap<RoleName, (Timestamp, Option<Timestamp>)>,
     /// What each role ran.
     executables: BTreeMap<RoleName, ExecutableName>,
@@ -57,7 +57,7 @@ impl Recorder {
         events.read_by(move |event| recorder.tape().read(event))
     }
 
-    /// How long a role ran, from its first start to its end.
+    /// How long a role ran, from its last start to its end.
     pub fn elapsed(&self, role: &RoleName) -> Option<Duration> {
         let (begun, ended) = *self.tape().spans.get(role)?;
         ended?.duration_since(begun).try_into().ok()
@@ -102,7 +102,7 @@ impl Tape {
             } => {
                 let executables = &mut self.executables;
                 executables.insert(role.clone(), executable.clone());
-                self.spans.entry(role.clone()).or_insert((event.at, None));
+                self.spans.insert(role.clone(), (event.at, None));
             }
             Kind::Ended { role, .. } => {
                 if let Some((_, ended)) = self.spans.get_mut(role) {
@@ -131,7 +131,12 @@ impl Tape {
 fn bounded(run: &Conclusion) -> Conclusion {
     let mut run = run.clone();
     run.failures.truncate(MOST_FAILURES);
-    for failure in &mut run.failures {
+    let mut room = MOST_FAILURES - run.failures.len();
+    for it in &mut run.tries {
+        it.failures.truncate(room);
+        room -= it.failures.len();
+    }
+    for failure in run.all_failures() {
         if failure.text.len() > LONGEST {
             let mut end = LONGEST;
             while !failure.text.is_char_boundary(end) {
@@ -232,6 +237,7 @@ mod tests {
                 failed: 1,
                 cut: 0,
                 standing: Standing::Failed,
+                tries: 1,
                 elapsed: Some(0.25),
             }],
             failures: vec![Failure {

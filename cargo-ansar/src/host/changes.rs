@@ -18,17 +18,9 @@ pub struct Changes {
 impl Changes {
     /// Watches nothing yet.
     pub fn new() -> io::Result<Self> {
-        // One is enough: whoever is told looks at everything.
-        let (tell, told) = mpsc::channel(1);
-        let heard = move |event: notify::Result<notify::Event>| {
-            // Looking is no change, and one's own looking least of all. What
-            // was missed may have been one.
-            if event.map_or(true, |event| !matches!(event.kind, EventKind::Access(_))) {
-                let _ = tell.try_send(());
-            }
-        };
+        let (watcher, told) = kernel().map_err(io::Error::other)?;
         Ok(Self {
-            watcher: notify::recommended_watcher(heard).map_err(io::Error::other)?,
+            watcher,
             watched: BTreeSet::new(),
             told,
         })
@@ -63,4 +55,18 @@ impl Changes {
         // The watcher lives as long as this, and so does its end.
         let _ = self.told.recv().await;
     }
+}
+
+/// What has the kernel tell of changes, and what is told of them.
+pub(super) fn kernel() -> notify::Result<(RecommendedWatcher, Receiver<()>)> {
+    // One is enough: whoever is told looks at everything.
+    let (tell, told) = mpsc::channel(1);
+    let heard = move |event: notify::Result<notify::Event>| {
+        // Looking is no change, and one's own looking least of all. What was
+        // missed may have been one.
+        if event.map_or(true, |event| !matches!(event.kind, EventKind::Access(_))) {
+            let _ = tell.try_send(());
+        }
+    };
+    Ok((notify::recommended_watcher(heard)?, told))
 }

@@ -14,6 +14,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid};
 
+use super::keys::{self, Keyboard};
 use super::{detach, rescue, strays};
 
 /// Which of the two processes this is.
@@ -58,6 +59,9 @@ const HEARD_UNLESS_IGNORED: Signal = Signal::SIGHUP;
 pub enum Ground {
     /// Where this process is.
     Here,
+    /// Where this process is, and what a person types there is the engine's,
+    /// who hears of it by [`Keys`](keys::Keys).
+    AtKeys,
     /// Below another command of ours, whose end is theirs; the guardian has no
     /// streams.
     Below,
@@ -70,7 +74,7 @@ pub enum Ground {
 /// before it opened anything.
 pub fn stand(ground: Ground) -> io::Result<Side> {
     match ground {
-        Ground::Here => {}
+        Ground::Here | Ground::AtKeys => {}
         Ground::Below => die_with_parent()?,
         Ground::Apart => detach::begin()?,
     }
@@ -81,7 +85,12 @@ pub fn stand(ground: Ground) -> io::Result<Side> {
     if !is_ignored(HEARD_UNLESS_IGNORED) {
         heard.add(HEARD_UNLESS_IGNORED);
     }
+    if ground == Ground::AtKeys {
+        heard.extend(keys::FOR_THE_FOREGROUND);
+        heard.add(keys::PRESSED);
+    }
     let mask = heard.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let keyboard = (ground == Ground::AtKeys).then(Keyboard::new).flatten();
     let guardian = Pid::this();
     let between = rescue::Between::new();
     #[expect(unsafe_code, reason = "there is no other way to fork")]
@@ -92,16 +101,20 @@ pub fn stand(ground: Ground) -> io::Result<Side> {
         ForkResult::Child => {
             mask.thread_set_mask()?;
             between.become_engine(guardian.as_raw());
+            if let Some(keyboard) = keyboard {
+                keyboard.become_engine(guardian);
+            }
             become_engine(guardian)?;
             Ok(Side::Engine(Guardian(guardian)))
         }
         ForkResult::Parent { child } => {
-            if ground != Ground::Here {
+            if matches!(ground, Ground::Below | Ground::Apart) {
                 // It has nothing to say, and whoever reads must hear the end.
                 let _ = detach::finish();
             }
             between.become_guardian();
-            Ok(Side::Guardian(watch(child, heard, &before)))
+            let keyboard = keyboard.map(Keyboard::become_guardian);
+            Ok(Side::Guardian(watch(child, heard, &before, keyboard)))
         }
     }
 }
@@ -141,7 +154,7 @@ fn become_engine(guardian: Pid) -> io::Result<()> {
 }
 
 /// Hands signals on until the engine has ended, then ends what it left.
-fn watch(engine: Pid, heard: SigSet, before: &BTreeSet<u32>) -> u8 {
+fn watch(engine: Pid, heard: SigSet, before: &BTreeSet<u32>, mut keyboard: Option<Keyboard>) -> u8 {
     let mut suspending = false;
     let code = loop {
         match heard.wait() {
@@ -152,6 +165,9 @@ fn watch(engine: Pid, heard: SigSet, before: &BTreeSet<u32>) -> u8 {
                     Ok(WaitStatus::Signaled(_, signal, _)) => break killed_by(signal),
                     Ok(WaitStatus::Stopped(..)) if suspending => {
                         suspending = false;
+                        if let Some(keyboard) = &mut keyboard {
+                            keyboard.put_back();
+                        }
                         // The shell sees this stop, and says so.
                         let _ = raise(Signal::SIGSTOP);
                     }
@@ -159,13 +175,23 @@ fn watch(engine: Pid, heard: SigSet, before: &BTreeSet<u32>) -> u8 {
                 }
             }
             Ok(rescue::POKE) => rescue::take(),
+            Ok(keys::PRESSED) => {
+                if let Some(keyboard) = &mut keyboard {
+                    keyboard.hand_over();
+                }
+            }
+            // The first two are blocked, and not for anybody to hear.
+            Ok(Signal::SIGTTIN | Signal::SIGTTOU) | Err(_) => {}
             Ok(signal) => {
                 suspending |= signal == Signal::SIGTSTP;
+                if let (Signal::SIGCONT, Some(keyboard)) = (signal, &mut keyboard) {
+                    keyboard.take();
+                }
                 let _ = kill(engine, signal);
             }
-            Err(_) => {}
         }
     };
+    drop(keyboard);
     let session = strays::own_session();
     strays::end_all(|stray| before.contains(&stray.pid) || strays::is_daemon(stray, session));
     code

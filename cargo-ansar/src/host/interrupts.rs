@@ -30,13 +30,18 @@ pub enum Interrupt {
 
 /// Interrupts what is being done, from within.
 #[derive(Debug, Clone)]
-pub struct Superseder(Sender<()>);
+pub struct Superseder(Sender<Interrupt>);
 
 impl Superseder {
     /// Interrupts it once, however often this is called before it is heard.
     pub fn supersede(&self) {
         // One that waits already is enough.
-        let _ = self.0.try_send(());
+        let _ = self.0.try_send(Interrupt::Superseded);
+    }
+
+    /// Does what control-c does.
+    pub fn interrupt(&self) {
+        let _ = self.0.try_send(Interrupt::Interrupt);
     }
 }
 
@@ -54,8 +59,8 @@ pub struct Interrupts {
     hang_up: Stream,
     quit: Stream,
     suspend: Stream,
-    supersede: Sender<()>,
-    superseded: Receiver<()>,
+    supersede: Sender<Interrupt>,
+    superseded: Receiver<Interrupt>,
 }
 
 impl Interrupts {
@@ -92,7 +97,7 @@ impl Interrupts {
                 _ = self.quit.recv() => Interrupt::Interrupt,
                 _ = self.terminate.recv() => Interrupt::Terminate,
                 _ = self.hang_up.recv() => Interrupt::HangUp,
-                Some(()) = self.superseded.recv() => Interrupt::Superseded,
+                Some(interrupt) = self.superseded.recv() => interrupt,
                 _ = self.suspend.recv() => {
                     suspend(&process::started());
                     continue;

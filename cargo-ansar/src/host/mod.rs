@@ -14,6 +14,7 @@ pub mod files;
 pub mod gone;
 pub mod guardian;
 pub mod interrupts;
+pub mod keys;
 pub mod limits;
 pub mod lock;
 pub mod notices;

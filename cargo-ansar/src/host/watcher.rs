@@ -8,8 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc::{self, Receiver};
+use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc::Receiver;
+
+use super::changes;
 
 /// How often to look where nobody tells.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -17,14 +19,26 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_millis(15);
 /// How long to wait for that at most.
 const PATIENCE: Duration = Duration::from_millis(45);
+/// How long nothing may happen until many changes count as complete.
+const CALM: Duration = Duration::from_millis(100);
+/// How long to wait for that at most.
+const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Folders, not what is below them, that are watched until this is dropped.
 #[derive(Debug)]
 pub struct Watcher {
-    kernel: Option<RecommendedWatcher>,
+    kernel: Option<Kernel>,
     /// The folders, and which ones these were: one that was removed and made
     /// again is another.
     watched: BTreeMap<PathBuf, (u64, u64)>,
+    /// Whether something was told of which nobody has heard.
+    is_told: bool,
+}
+
+/// Whom the kernel tells.
+#[derive(Debug)]
+struct Kernel {
+    watcher: RecommendedWatcher,
     told: Receiver<()>,
 }
 
@@ -40,19 +54,13 @@ const WATCHERS: Limit = Limit("fs.inotify.max_user_instances");
 impl Watcher {
     /// Watches nothing yet. The limit is why the kernel will not tell.
     pub fn new() -> (Self, Option<Limit>) {
-        let (tell, told) = mpsc::channel(1);
-        let heard = move |event: notify::Result<notify::Event>| {
-            // Looking is no change. What was missed may have been one.
-            if event.map_or(true, |event| !matches!(event.kind, EventKind::Access(_))) {
-                let _ = tell.try_send(());
-            }
-        };
-        let kernel = notify::recommended_watcher(heard).ok();
+        let kernel = changes::kernel().ok();
+        let kernel = kernel.map(|(watcher, told)| Kernel { watcher, told });
         let limit = kernel.is_none().then_some(WATCHERS);
         let watcher = Self {
             kernel,
             watched: BTreeMap::new(),
-            told,
+            is_told: false,
         };
         (watcher, limit)
     }
@@ -72,7 +80,7 @@ impl Watcher {
             let stays = there.get(folder) == Some(known);
             if !stays {
                 // The kernel has let go of one that is gone by itself.
-                let _ = kernel.unwatch(folder);
+                let _ = kernel.watcher.unwatch(folder);
             }
             stays
         });
@@ -81,7 +89,7 @@ impl Watcher {
             if self.watched.contains_key(folder) {
                 continue;
             }
-            match kernel.watch(folder, RecursiveMode::NonRecursive) {
+            match kernel.watcher.watch(folder, RecursiveMode::NonRecursive) {
                 Ok(()) => {
                     new = true;
                     self.watched.insert(folder.clone(), identity);
@@ -98,17 +106,51 @@ impl Watcher {
         (new, None)
     }
 
+    /// Has whoever waits told that something may have changed.
+    pub fn tell(&mut self) {
+        self.is_told = true;
+    }
+
     /// Waits until something may have changed, and until it is complete. May be
-    /// dropped in the middle.
+    /// dropped in the middle: what was told is told again.
     pub async fn next(&mut self) {
-        if self.kernel.is_none() {
-            return tokio::time::sleep(LOOK_AGAIN).await;
+        self.change().await;
+        self.silence(QUIET, PATIENCE).await;
+        self.is_told = false;
+    }
+
+    /// Waits until whoever changes a great deal is done with it. May be dropped
+    /// in the middle, as [`next`](Self::next).
+    pub async fn calm(&mut self) {
+        self.is_told = true;
+        self.silence(CALM, LONG_PATIENCE).await;
+        self.is_told = false;
+    }
+
+    async fn change(&mut self) {
+        if self.is_told {
+            return;
         }
-        // The watcher lives as long as this, and so does its end.
-        let _ = self.told.recv().await;
-        let complete =
-            async { while tokio::time::timeout(QUIET, self.told.recv()).await.is_ok() {} };
-        let _ = tokio::time::timeout(PATIENCE, complete).await;
+        match &mut self.kernel {
+            // The watcher lives as long as this, and so does its end.
+            Some(kernel) => drop(kernel.told.recv().await),
+            None => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+        self.is_told = true;
+    }
+
+    /// Waits until nothing has happened for so long, or for `patience`.
+    async fn silence(&mut self, quiet: Duration, patience: Duration) {
+        let Some(kernel) = &mut self.kernel else {
+            return tokio::time::sleep(quiet).await;
+        };
+        let silence = async {
+            while tokio::time::timeout(quiet, kernel.told.recv())
+                .await
+                .is_ok()
+            {}
+        };
+        let _ = tokio::time::timeout(patience, silence).await;
     }
 }
 
@@ -160,6 +202,24 @@ mod tests {
         assert!(is_told(&mut watcher).await);
         assert_eq!(watcher.follow(&both), (true, None));
         fs::write(folder.join("a"), "").unwrap();
+        assert!(is_told(&mut watcher).await);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn whoever_leaves_before_a_change_is_complete_is_told_of_it_again() {
+        let root = tempfile::tempdir().unwrap();
+        let (mut watcher, _) = Watcher::new();
+        watcher.follow(&folders(&[root.path()]));
+        fs::write(root.path().join("a"), "").unwrap();
+        watcher.change().await;
+        {
+            let mut next = std::pin::pin!(watcher.next());
+            let once = std::future::poll_fn(|cx| {
+                assert!(next.as_mut().poll(cx).is_pending());
+                std::task::Poll::Ready(())
+            });
+            once.await;
+        }
         assert!(is_told(&mut watcher).await);
     }
 }

@@ -7,17 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::host::cargo::dependencies;
 use crate::host::files::{self, Hash, Stamp};
-use crate::suite::source::dependencies;
 
 /// Where inputs are looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Roots {
-    /// Folders in which every file counts.
+    /// Folders in which every file counts that version control does not ignore.
     pub folders: BTreeSet<PathBuf>,
+    /// Folders in which every file counts.
+    pub whole: BTreeSet<PathBuf>,
     /// Files that count by themselves, also where they are not there.
     pub files: BTreeSet<PathBuf>,
-    /// Folders that never count.
+    /// Folders and files that never count.
     pub passed_over: Vec<PathBuf>,
 }
 
@@ -33,40 +35,57 @@ const AROUND: [&str; 6] = [
 
 impl Roots {
     /// The inputs of `artefacts`, by what Cargo says that these were built from:
-    /// the packages of these sources. Where nothing is known of them, of a
-    /// workspace that does not build, it is everything in the workspace.
+    /// the packages of these sources, and these sources, also where version
+    /// control ignores them. Where nothing is known of them, of a workspace that
+    /// does not build, it is everything in the workspace.
     pub fn of<'a>(
         workspace: &Path,
         artefacts: impl IntoIterator<Item = &'a Path>,
         snapshot: Option<PathBuf>,
-        home: &Path,
+        passed_over: Vec<PathBuf>,
     ) -> Self {
-        let artefacts = artefacts.into_iter();
-        let sources: Vec<PathBuf> = artefacts
-            .flat_map(|artefact| dependencies(&artefact.with_extension("d")))
-            .collect();
+        let artefacts: Vec<&Path> = artefacts.into_iter().collect();
+        // What build scripts make is no source of anybody's.
+        let outputs: BTreeSet<&Path> = artefacts.iter().filter_map(|file| file.parent()).collect();
+        let artefacts = artefacts.iter();
+        let sources = artefacts.flat_map(|artefact| dependencies(artefact).unwrap_or_default());
         let mut packages: BTreeSet<PathBuf> = BTreeSet::new();
         let mut alone = BTreeSet::new();
         for source in sources {
-            if packages.iter().any(|package| source.starts_with(package)) {
+            if outputs.iter().any(|folder| source.starts_with(folder)) || alone.contains(&source) {
                 continue;
             }
-            let mut folders = source.ancestors().skip(1);
-            match folders.find(|folder| files::is_file(&folder.join(AROUND[0]))) {
-                Some(package) => drop(packages.insert(package.to_owned())),
-                None => drop(alone.insert(source)),
+            if !packages.iter().any(|package| source.starts_with(package)) {
+                let mut folders = source.ancestors().skip(1);
+                let package = folders.find(|folder| files::is_file(&folder.join(AROUND[0])));
+                packages.extend(package.map(Path::to_owned));
             }
+            alone.insert(source);
         }
         if packages.is_empty() {
             packages.insert(workspace.to_owned());
         }
-        packages.extend(snapshot);
         alone.extend(AROUND.map(|name| workspace.join(name)));
         Self {
             folders: packages,
+            whole: snapshot.into_iter().collect(),
             files: alone,
-            passed_over: vec![home.to_owned()],
+            passed_over,
         }
+    }
+
+    /// Both, and what either passes over.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.folders.extend(other.folders);
+        self.whole.extend(other.whole);
+        self.files.extend(other.files);
+        for path in other.passed_over {
+            if !self.passed_over.contains(&path) {
+                self.passed_over.push(path);
+            }
+        }
+        self
     }
 }
 
@@ -76,7 +95,13 @@ pub struct Inputs {
     files: BTreeMap<PathBuf, Seen>,
     /// The folders that hold them.
     pub folders: BTreeSet<PathBuf>,
+    /// When the look began.
+    begun: i64,
 }
+
+/// By how much the time of a file may be earlier than the clock that it was
+/// written at, where the kernel counts in ticks.
+const COARSE_NS: i64 = 20_000_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -88,9 +113,16 @@ impl Inputs {
     /// Looks at everything, and reads what may have changed since the look
     /// `before`. What vanishes meanwhile is not there.
     pub fn look(roots: &Roots, before: &Self) -> Self {
-        let mut inputs = Self::default();
-        for root in &roots.folders {
-            let listing = files::list(root, &roots.passed_over);
+        let mut inputs = Self {
+            begun: files::now_ns(),
+            ..Self::default()
+        };
+        let passed_over = &roots.passed_over;
+        let work = roots.folders.iter();
+        let work = work.map(|root| files::list(root, passed_over));
+        let whole = roots.whole.iter();
+        let whole = whole.map(|root| files::list_ignored_too(root, passed_over));
+        for listing in work.chain(whole) {
             inputs.folders.extend(listing.folders);
             for path in listing.files {
                 inputs.see(path, before);
@@ -110,15 +142,19 @@ impl Inputs {
     }
 
     /// The same look, at other roots: what was seen of them, and where nothing
-    /// was, what is there now.
+    /// was, what is there now, less what was written since.
     #[must_use]
     pub fn within(&self, roots: &Roots) -> Self {
         let mut inputs = Self::look(roots, self);
-        inputs
-            .files
-            .retain(|path, _| !self.files.contains_key(path));
+        inputs.begun = self.begun;
+        let since = self.begun.saturating_sub(COARSE_NS);
+        inputs.files.retain(|path, seen| {
+            let is_older = seen.stamp.identity.mtime_ns < since;
+            is_older && !self.files.contains_key(path)
+        });
         let is_within = |path: &Path| {
-            roots.files.contains(path) || roots.folders.iter().any(|root| path.starts_with(root))
+            let mut folders = roots.folders.iter().chain(&roots.whole);
+            roots.files.contains(path) || folders.any(|root| path.starts_with(root))
         };
         let known = self.files.iter().filter(|(path, _)| is_within(path));
         inputs
@@ -128,6 +164,9 @@ impl Inputs {
     }
 
     fn see(&mut self, path: PathBuf, before: &Self) {
+        if self.files.contains_key(&path) {
+            return;
+        }
         let now = files::now_ns();
         let Ok(stat) = files::stat(&path) else {
             return;
@@ -155,6 +194,16 @@ impl Inputs {
             .filter(|path| hash(self, path) != hash(later, path))
             .cloned()
             .collect()
+    }
+
+    /// Whether `later` looks like the middle of a save: a file is gone, or holds
+    /// nothing any more.
+    pub fn is_halfway(&self, later: &Self) -> bool {
+        let mut files = self.files.iter();
+        files.any(|(path, before)| match later.files.get(path) {
+            None => true,
+            Some(now) => now.stamp.identity.size == 0 && before.stamp.identity.size > 0,
+        })
     }
 
     /// The files that were written since, with what they held.
@@ -199,15 +248,25 @@ mod tests {
         let artefact = root.join("target/debug/used");
         fs::create_dir_all(artefact.parent().unwrap()).unwrap();
         let source = used.join("src/main.rs");
-        let text = format!("{}: {}\n", artefact.display(), source.display());
+        let ignored = used.join("src/key.rs");
+        fs::write(&ignored, "").unwrap();
+        fs::write(used.join(".gitignore"), "key.rs\n").unwrap();
+        let made = root.join("target/debug/build/out/made.rs");
+        let sources = [&source, &ignored, &made].map(|path| path.display().to_string());
+        let text = format!("{}: {}\n", artefact.display(), sources.join(" "));
         fs::write(artefact.with_extension("d"), text).unwrap();
 
         let home = root.join(".ansar-home");
-        let roots = Roots::of(root, [artefact.as_path()], None, &home);
+        let roots = Roots::of(root, [artefact.as_path()], None, vec![home.clone()]);
         assert!(roots.folders.contains(&used) && !roots.folders.contains(&unused));
         assert!(roots.files.contains(&root.join("Cargo.lock")));
-        let unknown = Roots::of(root, [], None, &home);
+        assert!(roots.files.contains(&ignored) && !roots.files.contains(&made));
+        let seen = Inputs::look(&roots, &Inputs::default());
+        assert!(seen.files.contains_key(&ignored));
+        let unknown = Roots::of(root, [], None, vec![home]);
         assert!(unknown.folders.contains(root));
+        let both = unknown.and(roots);
+        assert!(both.folders.contains(root) && both.folders.contains(&used));
     }
 
     #[test]
@@ -232,5 +291,25 @@ mod tests {
         );
         assert_eq!(names(root, &first.rewritten(&second)), ["b/src/main.rs"]);
         assert!(second.changes(&Inputs::look(&roots, &second)).is_empty());
+        assert!(first.is_halfway(&second) && !second.is_halfway(&second));
+        // A look at one of the two knows of the other what is older than it.
+        let only = |name| Roots {
+            folders: BTreeSet::from([root.join(name)]),
+            ..Roots::default()
+        };
+        let long_ago = std::time::UNIX_EPOCH;
+        for path in ["b/src/main.rs", "b/src/new.rs"] {
+            let file = fs::File::options().write(true).open(root.join(path));
+            file.unwrap().set_modified(long_ago).unwrap();
+        }
+        let third = Inputs::look(&only("a"), &second);
+        fs::write(root.join("b/src/newer.rs"), "").unwrap();
+        let both = third.within(&roots);
+        assert_eq!(both.count(), second.count());
+        let now = Inputs::look(&roots, &both);
+        assert_eq!(names(root, &both.changes(&now)), ["b/src/newer.rs"]);
+        assert!(!both.is_halfway(&now));
+        fs::write(root.join("a/src/main.rs"), "").unwrap();
+        assert!(now.is_halfway(&Inputs::look(&roots, &now)));
     }
 }

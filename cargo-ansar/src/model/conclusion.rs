@@ -32,6 +32,10 @@ pub struct Conclusion {
     pub roles: Vec<Row>,
     /// Every failure, in the order of `roles`.
     pub failures: Vec<Failure>,
+    /// The failed tries of roles that were tried again, in the order of `roles`
+    /// and of time. What failed in them is no failure of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<Try>,
     /// Log lines that may tell why, by role.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excerpts: Vec<Excerpt>,
@@ -52,11 +56,37 @@ pub struct Row {
     /// How many failed checks are not listed.
     #[serde(default)]
     pub cut: u64,
-    /// How it did.
+    /// How it did, the last time that it was tried.
     pub standing: Standing,
-    /// How long it ran, in seconds, where it did.
+    /// How often it was tried.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub tries: u32,
+    /// How long it ran, the last time, in seconds, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elapsed: Option<f64>,
+}
+
+/// A try of a test role that failed, and was not the last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Try {
+    /// The role.
+    pub role: RoleName,
+    /// Which of its tries this was, from 1.
+    #[serde(rename = "try")]
+    pub nth: u32,
+    /// How it did.
+    pub standing: Standing,
+    /// What failed.
+    pub failures: Vec<Failure>,
+}
+
+fn once() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_once(tries: &u32) -> bool {
+    *tries == 1
 }
 
 /// How a role did.
@@ -142,9 +172,33 @@ impl Conclusion {
         rows.filter(|row| row.standing == standing).count()
     }
 
+    /// The roles that passed, and had failed before that.
+    pub fn flaky(&self) -> impl Iterator<Item = &Row> {
+        self.roles.iter().filter(|row| row.is_flaky())
+    }
+
+    /// What failed in the tries of a role but the last, with which try that
+    /// was.
+    pub fn failed_tries(&self, role: &RoleName) -> impl Iterator<Item = &Try> {
+        self.tries.iter().filter(move |it| it.role == *role)
+    }
+
+    /// What failed at first in roles that passed in the end.
+    pub fn flakes(&self) -> impl Iterator<Item = &Failure> {
+        let tries = self.flaky().flat_map(|row| self.failed_tries(&row.role));
+        tries.flat_map(|it| &it.failures)
+    }
+
+    /// Every failure, those of tries that do not count too.
+    pub fn all_failures(&mut self) -> impl Iterator<Item = &mut Failure> {
+        let tries = self.tries.iter_mut();
+        let tries = tries.flat_map(|it| &mut it.failures);
+        self.failures.iter_mut().chain(tries)
+    }
+
     /// Names sources below `folder` as they are found from there.
     pub fn relative_to(&mut self, folder: &Path) {
-        for failure in &mut self.failures {
+        for failure in self.all_failures() {
             if let Ok(path) = Path::new(&failure.source).strip_prefix(folder) {
                 failure.source = path.display().to_string();
             }
@@ -159,6 +213,13 @@ impl Conclusion {
     }
 }
 
+impl Row {
+    /// Whether it passed, and had failed before that.
+    pub fn is_flaky(&self) -> bool {
+        self.standing == Standing::Passed && self.tries > 1
+    }
+}
+
 impl Failure {
     /// `SOURCE:LINE`, with the column where it is known.
     pub fn place(&self) -> String {
@@ -170,7 +231,7 @@ impl Failure {
 
     /// `SOURCE:LINE - TEXT`, the first line of it.
     pub fn navigation(&self) -> String {
-        format!("{} - {}", self.place(), self.headline())
+        format!("{}:{} - {}", self.source, self.line, self.headline())
     }
 
     /// The first line of what failed.

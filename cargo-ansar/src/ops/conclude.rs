@@ -29,7 +29,7 @@ pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> Conclusio
     for row in &mut run.roles {
         row.elapsed = recorder.elapsed(&row.role).map(|span| span.as_secs_f64());
     }
-    for failure in &mut run.failures {
+    for failure in run.all_failures() {
         failure.executable = recorder.executable(&failure.role);
     }
     let told = recorder.reading(events);
@@ -58,6 +58,7 @@ pub fn conclusion(
         failed: verdict.suite.failed,
         roles: verdict.roles,
         failures: verdict.failures,
+        tries: verdict.tries,
         excerpts: Vec::new(),
         result: None,
     }

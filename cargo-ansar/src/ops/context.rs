@@ -28,12 +28,12 @@ const MOST_LOGS: usize = 2000;
 pub(super) fn attach<'r>(
     home: &Home,
     roles: impl Iterator<Item = &'r RoleName>,
-    failures: &mut [Failure],
+    failures: impl Iterator<Item = &'r mut Failure>,
 ) {
     let roles: Vec<RoleName> = roles.cloned().collect();
     let most = (MOST_LOGS / roles.len().max(1)).clamp(1, MOST);
     let mut known: Vec<(Timestamp, Vec<Said>)> = Vec::new();
-    for failure in failures.iter_mut().take(MOST) {
+    for failure in failures.take(MOST) {
         let at = failure.at;
         failure.context = match known.iter().find(|(other, _)| *other == at) {
             Some((_, context)) => context.clone(),

@@ -310,6 +310,7 @@ impl Stage<'_> {
                 is_test: is_test(&ended.role),
                 ending: ended.ending.clone(),
                 at: ended.at,
+                before: ended.before.clone(),
                 described: self.described(&ended.role),
             })
             .collect()
@@ -326,6 +327,7 @@ impl Stage<'_> {
             role,
             ending,
             at,
+            before: Vec::new(),
         })
     }
 
@@ -333,8 +335,7 @@ impl Stage<'_> {
     fn described(&self, role: &RoleName) -> (PathBuf, u32) {
         let in_manifest = || {
             let workspace = self.workspace?;
-            let roles = &workspace.description.as_ref()?.roles;
-            let spec = roles.iter().find(|spec| spec.name == *role)?;
+            let spec = workspace.description.as_ref()?.role(role)?;
             Some((workspace.manifest.clone(), spec.line))
         };
         in_manifest().unwrap_or_else(|| (self.home.file(Area::Entry, role), 1))

@@ -56,6 +56,12 @@ pub struct Options {
     pub force: bool,
     /// Whether the first failure ends it all.
     pub fail_fast: bool,
+    /// How often a test role that failed is run again, instead of what the
+    /// description says.
+    pub retries: Option<u32>,
+    /// How long a test role may run before that is told, instead of what the
+    /// description says.
+    pub slow: Option<Duration>,
     /// What is given the reports, instead of what the description names.
     pub analyzer: Option<ExecutableName>,
     /// Whether only roles that failed in the last run are run, where there are
@@ -88,6 +94,9 @@ impl When {
     }
 }
 
+/// How long a test role may run before that is told, where nothing is said.
+const SLOW: Duration = Duration::from_mins(1);
+
 /// What came of it.
 #[derive(Debug)]
 pub enum Outcome {
@@ -108,6 +117,8 @@ pub struct Ran {
     pub excerpts: Vec<Excerpt>,
     /// How long the run took, without the build.
     pub elapsed: Duration,
+    /// Whether only roles that had failed were run.
+    pub narrowed: bool,
     /// What ended it from outside, where something did.
     pub interrupted: Option<Interrupt>,
     /// What was built.
@@ -163,27 +174,26 @@ pub async fn test(
         events,
     )
     .await?;
+    let leaving = prepared.leaving.take();
     if !options.run.holds(prepared.changed) {
+        build::gone(leaving, interrupts).await?;
         return Ok(Outcome::Prepared(Box::new(prepared)));
     }
-    let artefacts = std::mem::take(&mut prepared.artefacts);
     let Prepared {
         workspace,
         home,
         entries,
+        artefacts,
         lock,
         ..
     } = prepared;
-    let analyzer = options.analyzer.clone().or_else(|| {
-        let description = workspace.as_ref()?.description.as_ref()?;
-        description.analyzer.clone()
-    });
+    let analyzer = analyzer(options, workspace.as_ref());
     analyze::check(&home, analyzer.as_ref())?;
     let begun = (clock::instant(), clock::now());
     let pattern = tests(workspace.as_ref())?;
     let is_test = |role: &RoleName| pattern.matches(role);
     let failed = failed_before(&home);
-    let chosen = choose(options, entries, is_test, &failed);
+    let (chosen, narrowed) = choose(options, entries, is_test, &failed);
     let count = chosen.keys().filter(|role| is_test(role)).count();
     events.emit(Kind::Testing {
         tests: count,
@@ -194,11 +204,7 @@ pub async fn test(
         workspace: workspace.as_ref(),
         shown: options.shown,
         kind: history::Kind::Test,
-        policy: Policy {
-            jobs: options.jobs,
-            fail_fast: options.fail_fast,
-            ..Policy::default()
-        },
+        policy: policy(options, workspace.as_ref()),
         given: None,
         first: Some(&failed),
     };
@@ -216,15 +222,21 @@ pub async fn test(
     if options.force {
         make_way(&home, launched.keys(), interrupts, events).await?;
     }
-    let ran = stage
+    let mut ran = stage
         .perform(&launched, part, None, interrupts, events)
         .await?;
+    // What was found is told even if somebody loses patience with Cargo.
+    let impatient = interruption(build::gone(leaving, interrupts).await)?;
+    ran.interrupted = ran.interrupted.or(impatient);
     drop(lock);
     let participants = stage.participants(&ran.ended, is_test);
     let artefacts: Vec<PathBuf> = artefacts.into_values().collect();
     let mut sources = stage.sources(Vec::new(), artefacts.clone());
     let mut verdict = judge(&stage, participants, &attended, &mut sources).await?;
-    context::attach(&home, chosen.keys(), &mut verdict.failures);
+    let tries = verdict.tries.iter_mut();
+    let failed = tries.flat_map(|it| &mut it.failures);
+    let failed = verdict.failures.iter_mut().chain(failed);
+    context::attach(&home, chosen.keys(), failed);
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
     let analysis = match analyzer {
@@ -239,6 +251,7 @@ pub async fn test(
         verdict,
         excerpts,
         elapsed,
+        narrowed,
         interrupted: ran
             .interrupted
             .or(analysis.as_ref().and_then(|a| a.interrupted)),
@@ -247,6 +260,34 @@ pub async fn test(
         home,
         recorder,
     })))
+}
+
+/// What interrupted something, where that is what went wrong.
+fn interruption(done: Result<(), Error>) -> Result<Option<Interrupt>, Error> {
+    match done {
+        Err(Error::Interrupted(interrupt)) => Ok(Some(interrupt)),
+        done => done.map(|()| None),
+    }
+}
+
+/// What is given the reports, if anything.
+fn analyzer(options: &Options, workspace: Option<&Workspace>) -> Option<ExecutableName> {
+    let described = || workspace?.description.as_ref()?.analyzer.clone();
+    options.analyzer.clone().or_else(described)
+}
+
+/// How the roles of a run are run: what was asked for, or else described.
+fn policy(options: &Options, workspace: Option<&Workspace>) -> Policy {
+    let described = workspace.and_then(|workspace| workspace.description.as_ref());
+    let retries = described.and_then(|description| description.retries);
+    let slow = described.and_then(|description| description.slow_timeout);
+    Policy {
+        jobs: options.jobs,
+        fail_fast: options.fail_fast,
+        retries: options.retries.or(retries).unwrap_or(0),
+        slow: Some(options.slow.or(slow).unwrap_or(SLOW)),
+        ..Policy::default()
+    }
 }
 
 /// The verdict over those who took part, those in the background among them
@@ -267,20 +308,18 @@ async fn judge(
 }
 
 /// The roles that take part: all operational ones, and the tests that match;
-/// of these perhaps only those that `failed` before.
+/// of these perhaps only those that `failed` before, and whether that is so.
 fn choose(
     options: &Options,
     mut entries: BTreeMap<RoleName, Entry>,
     is_test: impl Fn(&RoleName) -> bool,
     failed: &BTreeSet<RoleName>,
-) -> BTreeMap<RoleName, Entry> {
+) -> (BTreeMap<RoleName, Entry>, bool) {
     entries.retain(|role, entry| {
         entry.origin != Origin::Retired
             && (!is_test(role) || options.search.matches(role, &entry.executable))
     });
-    if options.failed {
-        narrow(&mut entries, &is_test, failed);
-    }
+    let narrowed = options.failed && narrow(&mut entries, &is_test, failed);
     for (role, entry) in &mut entries {
         if is_test(role) && entry.timeout.is_none() {
             entry.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
@@ -289,7 +328,7 @@ fn choose(
             entry.timeout = None;
         }
     }
-    entries
+    (entries, narrowed)
 }
 
 /// The test roles that did not pass in the last run; none where it is not
@@ -300,16 +339,19 @@ fn failed_before(home: &Home) -> BTreeSet<RoleName> {
     failed.cloned().collect()
 }
 
-/// Leaves out the test roles that have not failed, where one of them has.
+/// Leaves out the test roles that have not failed, where one of them has, and
+/// says whether that was any.
 fn narrow(
     chosen: &mut BTreeMap<RoleName, Entry>,
     is_test: impl Fn(&RoleName) -> bool,
     failed: &BTreeSet<RoleName>,
-) {
+) -> bool {
+    let all = chosen.len();
     let mut roles = chosen.keys();
     if roles.any(|role| is_test(role) && failed.contains(role)) {
         chosen.retain(|role, _| !is_test(role) || failed.contains(role));
     }
+    chosen.len() < all
 }
 
 /// The pattern of test roles.
@@ -364,6 +406,9 @@ fn excerpts<'r>(
     operational: impl Iterator<Item = &'r RoleName>,
     begun: Timestamp,
 ) -> Vec<Excerpt> {
+    if verdict.failures.is_empty() {
+        return Vec::new();
+    }
     let since = stamp(begun);
     let failed: BTreeSet<&RoleName> = verdict.failures.iter().map(|f| &f.role).collect();
     let mut excerpts = Vec::new();

@@ -4,26 +4,31 @@
 //! an engine of this command's own. A change while it runs ends it, and the
 //! next begins on the newest state. What was looked at before a loop is what
 //! the next change is told by, so that nothing that is saved in between is
-//! missed.
+//! missed. A key that is pressed does what a save does, or asks for something
+//! beside.
 
-use std::path::{Path, PathBuf};
+mod press;
+mod sight;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
+use self::press::Press;
+use self::sight::Sight;
 use super::Error;
 use super::background;
-use super::locate::{Places, Workspace};
 use super::prepare::{Prepared, open};
 use super::test::{self, Outcome, Ran, When, test};
 use crate::event::{Events, Kind};
 use crate::home::Home;
 use crate::host::interrupts::{Interrupt, Interrupts};
+use crate::host::keys::Keys;
 use crate::host::process::{Narrative, Process};
-use crate::host::watcher::{Limit, Watcher};
-use crate::inputs::{Inputs, Roots};
+use crate::model::conclusion::Said;
 
-/// What came of one loop.
+/// What came of one loop, and what is told in between.
 #[derive(Debug)]
-pub enum Loop {
+pub enum Told {
     /// The tests were run.
     Ran(Box<Ran>),
     /// Everything is in place, and the tests were not run: that was not wanted,
@@ -33,25 +38,57 @@ pub enum Loop {
     /// It could not be done; what runs goes on, and the verdict of the last
     /// loop is stale.
     Failed(Box<Error>),
+    /// A loop begins that no change has begun.
+    Begun,
+    /// Keys do something now; whoever is new to it may be told which.
+    Keys,
+    /// A key was pressed that does nothing.
+    NoSuchKey,
+    /// What was asked for with a key could not be done.
+    Refused(Box<Error>),
+    /// No operational role runs that could be started again.
+    NothingToRestart,
+    /// The last lines that roles have logged.
+    Logs(Vec<Said>),
 }
 
-/// Runs loops until it is interrupted, and hands what came of each to `told`;
-/// what interrupted it.
+/// What ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Something from outside, or in the middle of a loop, a person.
+    Interrupted(Interrupt),
+    /// A person who had seen what came of the last loop.
+    Quit,
+}
+
+/// Runs loops until it is ended, and hands what came of each to `told`; what
+/// ended it. The files `written` are written at each loop, and are no change.
 ///
 /// The error is that there is nothing to watch.
 pub async fn watch(
     options: test::Options,
+    written: &[PathBuf],
+    keys: &mut Keys,
     interrupts: &mut Interrupts,
     events: &Events,
-    mut told: impl FnMut(Loop),
-) -> Result<Interrupt, Error> {
+    told: impl FnMut(Told),
+) -> Result<End, Error> {
     let workspace = options.places.needed_workspace()?;
     let places = options.places.clone();
     let home = open(&places, events)?;
     let engine = attach(&home).await?;
-    let interrupt = loops(options, &workspace.root, interrupts, events, &mut told).await;
+    let sight = Sight::new(&places, &workspace.root, written, events);
+    let mut watching = Watching {
+        home,
+        sight,
+        keys,
+        interrupts,
+        events,
+        told,
+    };
+    let end = watching.loops(options).await;
     engine.stop(PATIENCE).await;
-    Ok(interrupt)
+    Ok(end)
 }
 
 /// How long the roles that were kept up may take to stop.
@@ -71,71 +108,186 @@ async fn attach(home: &Home) -> Result<Process, Error> {
     Ok(engine)
 }
 
-/// Loops until it is interrupted.
-async fn loops(
-    mut options: test::Options,
-    root: &Path,
-    interrupts: &mut Interrupts,
-    events: &Events,
-    told: &mut impl FnMut(Loop),
-) -> Interrupt {
-    let places = options.places.clone();
-    let mut sight = Sight::new(&places, root, events);
-    // Whether there is a verdict about what is deployed.
-    let mut settled = false;
-    loop {
-        sight.look();
-        options.run = match options.run {
-            When::Never => When::Never,
-            _ if settled => When::Changed,
-            _ => When::Always,
-        };
-        let superseder = interrupts.superseder();
-        let mut cycle = Box::pin(test(&options, interrupts, events));
-        let (done, changed) = tokio::select! {
-            done = &mut cycle => (done, false),
-            () = sight.change() => {
-                // It brings down what it brought up; then the next begins.
-                superseder.supersede();
-                ((&mut cycle).await, true)
-            }
-        };
-        drop(cycle);
-        interrupts.forget();
-        match done {
-            Ok(Outcome::Ran(ran)) => {
-                let interrupted = ran.interrupted;
-                settled = interrupted.is_none();
-                sight.built(ran.artefacts.iter().map(PathBuf::as_path));
-                match interrupted {
-                    Some(Interrupt::Superseded) => {}
-                    _ => told(Loop::Ran(ran)),
+/// Everything that a loop, and the wait for the next one, needs.
+struct Watching<'a, T> {
+    home: Home,
+    sight: Sight<'a>,
+    keys: &'a mut Keys,
+    interrupts: &'a mut Interrupts,
+    events: &'a Events,
+    told: T,
+}
+
+/// What ends a loop, or the wait for it.
+enum Wake {
+    Changed,
+    Pressed(Press),
+    Interrupted(Interrupt),
+}
+
+impl<T: FnMut(Told)> Watching<'_, T> {
+    /// Loops until it is ended.
+    async fn loops(&mut self, mut options: test::Options) -> End {
+        // Whether there is a verdict about what is deployed.
+        let mut settled = false;
+        let wanted = options.run;
+        let mut only_failed = options.failed;
+        // Whether those that failed pass, and all are to.
+        let mut widened = false;
+        loop {
+            self.sight.look();
+            options.failed = only_failed && !widened;
+            options.run = match wanted {
+                When::Never => When::Never,
+                _ if settled => When::Changed,
+                _ => When::Always,
+            };
+            let (done, mut woken) = self.cycle(&options).await;
+            self.interrupts.forget();
+            match done {
+                Ok(Outcome::Ran(ran)) => {
+                    let interrupted = ran.interrupted;
+                    widened = interrupted.is_none() && ran.narrowed && ran.verdict.passed();
+                    settled = interrupted.is_none() && !widened;
+                    self.sight.built(ran.artefacts.iter().map(PathBuf::as_path));
+                    if interrupted != Some(Interrupt::Superseded) {
+                        (self.told)(Told::Ran(ran));
+                    }
+                    match interrupted {
+                        None | Some(Interrupt::Superseded) => {}
+                        Some(interrupt) => return End::Interrupted(interrupt),
+                    }
+                    if widened && woken.is_none() {
+                        (self.told)(Told::Begun);
+                        continue;
+                    }
                 }
-                if let Some(interrupt) = interrupted.filter(|i| *i != Interrupt::Superseded) {
-                    return interrupt;
+                Ok(Outcome::Prepared(prepared)) => {
+                    let Prepared { artefacts, .. } = *prepared;
+                    self.sight.built(artefacts.values().map(PathBuf::as_path));
+                    (self.told)(Told::Prepared);
+                }
+                Err(Error::Interrupted(Interrupt::Superseded)) => settled = false,
+                Err(Error::Interrupted(interrupt)) => return End::Interrupted(interrupt),
+                Err(error) => {
+                    settled &= is_before_deploy(&error);
+                    self.sight.unknown();
+                    (self.told)(Told::Failed(Box::new(error)));
                 }
             }
-            Ok(Outcome::Prepared(prepared)) => {
-                let Prepared { artefacts, .. } = *prepared;
-                sight.built(artefacts.values().map(PathBuf::as_path));
-                told(Loop::Prepared);
+            if let Some(Wake::Changed) = woken {
+                // Whatever changed once may be about to change more.
+                tokio::select! {
+                    () = self.sight.settle() => {}
+                    interrupt = self.interrupts.next() => return End::Interrupted(interrupt),
+                }
             }
-            Err(Error::Interrupted(Interrupt::Superseded)) => settled = false,
-            Err(Error::Interrupted(interrupt)) => return interrupt,
-            Err(error) => {
-                settled &= is_before_deploy(&error);
-                sight.unknown();
-                told(Loop::Failed(Box::new(error)));
+            let in_the_middle = woken.is_some();
+            loop {
+                let wake = match woken.take() {
+                    Some(wake) => wake,
+                    None => self.wait().await,
+                };
+                match wake {
+                    Wake::Changed => {}
+                    Wake::Interrupted(interrupt) => return End::Interrupted(interrupt),
+                    Wake::Pressed(Press::Quit) if in_the_middle => {
+                        return End::Interrupted(Interrupt::Interrupt);
+                    }
+                    Wake::Pressed(Press::Quit) => return End::Quit,
+                    Wake::Pressed(Press::Restart) => {
+                        if let Some(interrupt) = self.restart().await {
+                            return End::Interrupted(interrupt);
+                        }
+                        if !in_the_middle {
+                            continue;
+                        }
+                        (self.told)(Told::Begun);
+                    }
+                    Wake::Pressed(press) => {
+                        only_failed = match press {
+                            Press::Failed => true,
+                            Press::All => false,
+                            _ => only_failed,
+                        };
+                        widened &= press != Press::Failed;
+                        settled = false;
+                        (self.told)(Told::Begun);
+                    }
+                }
+                break;
             }
         }
-        if !changed {
-            events.emit(Kind::Watching {
-                files: sight.count(),
-            });
-            tokio::select! {
-                () = sight.change() => {}
-                interrupt = interrupts.next() => return interrupt,
+    }
+
+    /// One loop, and what ended it before its time.
+    async fn cycle(&mut self, options: &test::Options) -> (Result<Outcome, Error>, Option<Wake>) {
+        let superseder = self.interrupts.superseder();
+        let mut cycle = Box::pin(test(options, self.interrupts, self.events));
+        let attention = attend(&mut self.sight, self.keys, &self.home, &mut self.told);
+        tokio::select! {
+            done = &mut cycle => (done, None),
+            wake = attention => {
+                // It brings down what it brought up; then the next begins.
+                match wake {
+                    Wake::Pressed(Press::Quit) => superseder.interrupt(),
+                    _ => superseder.supersede(),
+                }
+                (cycle.await, Some(wake))
             }
+        }
+    }
+
+    /// Waits for what begins the next loop, or ends it all.
+    async fn wait(&mut self) -> Wake {
+        self.events.emit(Kind::Watching {
+            files: self.sight.count(),
+        });
+        if self.keys.are_heard() {
+            (self.told)(Told::Keys);
+        }
+        let attention = attend(&mut self.sight, self.keys, &self.home, &mut self.told);
+        tokio::select! {
+            wake = attention => wake,
+            interrupt = self.interrupts.next() => Wake::Interrupted(interrupt),
+        }
+    }
+
+    /// Starts the operational roles that run again; what interrupted it.
+    async fn restart(&mut self) -> Option<Interrupt> {
+        match press::restart(
+            &self.home,
+            self.sight.places(),
+            self.interrupts,
+            self.events,
+        )
+        .await
+        {
+            Ok(false) => (self.told)(Told::NothingToRestart),
+            // What was superseded was not this.
+            Ok(true) | Err(Error::Interrupted(Interrupt::Superseded)) => {}
+            Err(Error::Interrupted(interrupt)) => return Some(interrupt),
+            Err(error) => (self.told)(Told::Refused(Box::new(error))),
+        }
+        None
+    }
+}
+
+/// Waits for a change, or a key that does what only whoever loops can do.
+async fn attend(
+    sight: &mut Sight<'_>,
+    keys: &mut Keys,
+    home: &Home,
+    told: &mut impl FnMut(Told),
+) -> Wake {
+    loop {
+        tokio::select! {
+            () = sight.change() => return Wake::Changed,
+            key = keys.next() => match Press::of(key) {
+                None => told(Told::NoSuchKey),
+                Some(Press::Logs) => told(Told::Logs(press::logs(home))),
+                Some(press) => return Wake::Pressed(press),
+            },
         }
     }
 }
@@ -154,103 +306,4 @@ fn is_before_deploy(error: &Error) -> bool {
             | Error::NotInPackage { .. }
             | Error::NoExecutable { .. }
     )
-}
-
-/// What is watched, and what was seen of it.
-struct Sight<'a> {
-    watcher: Watcher,
-    root: PathBuf,
-    places: &'a Places,
-    roots: Roots,
-    seen: Inputs,
-    events: &'a Events,
-}
-
-impl<'a> Sight<'a> {
-    fn new(places: &'a Places, root: &Path, events: &'a Events) -> Self {
-        let (watcher, limit) = Watcher::new();
-        let mut sight = Self {
-            watcher,
-            root: root.to_owned(),
-            places,
-            roots: Roots::default(),
-            seen: Inputs::default(),
-            events,
-        };
-        sight.limited(limit);
-        sight.unknown();
-        sight
-    }
-
-    /// What was built is known: what it was built from counts.
-    fn built<'p>(&mut self, artefacts: impl IntoIterator<Item = &'p Path>) {
-        let workspace = self.places.workspace().ok().flatten();
-        let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
-        let home = self.places.home(workspace.as_ref());
-        self.roots = Roots::of(&self.root, artefacts, snapshot, &home);
-        self.seen = self.seen.within(&self.roots);
-    }
-
-    /// Nothing is known: everything counts.
-    fn unknown(&mut self) {
-        self.built([]);
-    }
-
-    fn count(&self) -> usize {
-        self.seen.count()
-    }
-
-    /// Takes what is there now as known.
-    fn look(&mut self) {
-        self.seen = Inputs::look(&self.roots, &self.seen);
-        let (new, limit) = self.watcher.follow(&self.seen.folders);
-        self.limited(limit);
-        if new {
-            // What happened before a folder was watched was not told.
-            self.seen = Inputs::look(&self.roots, &self.seen);
-        }
-    }
-
-    /// Waits until a file holds something else than what was seen, and says
-    /// which. May be dropped in the middle: what was not told is told later.
-    async fn change(&mut self) {
-        loop {
-            self.watcher.next().await;
-            let now = Inputs::look(&self.roots, &self.seen);
-            let (_, limit) = self.watcher.follow(&now.folders);
-            self.limited(limit);
-            let changed = self.seen.changes(&now);
-            let rewritten = self.seen.rewritten(&now);
-            if !changed.is_empty() {
-                self.events.emit(Kind::Changed {
-                    files: self.relative(changed),
-                });
-                return;
-            }
-            if !rewritten.is_empty() {
-                self.events.emit(Kind::Rewritten {
-                    files: self.relative(rewritten),
-                });
-            }
-            self.seen = now;
-        }
-    }
-
-    fn limited(&self, limit: Option<Limit>) {
-        if let Some(Limit(limit)) = limit {
-            self.events.emit(Kind::Polling {
-                limit: limit.to_owned(),
-            });
-        }
-    }
-
-    fn relative(&self, files: Vec<PathBuf>) -> Vec<PathBuf> {
-        let files = files.into_iter();
-        files
-            .map(|file| match file.strip_prefix(&self.root) {
-                Ok(relative) => relative.to_owned(),
-                Err(_) => file,
-            })
-            .collect()
-    }
 }

@@ -97,6 +97,7 @@ pub async fn with(
         home,
         entries: mut chosen,
         artefacts,
+        leaving,
         lock,
         ..
     } = prepare(
@@ -108,6 +109,8 @@ pub async fn with(
         events,
     )
     .await?;
+    // The command may be a Cargo, which would wait for this one.
+    build::gone(leaving, interrupts).await?;
     let pattern = pattern_of_tests(workspace.as_ref())?;
     chosen.retain(|role, entry| {
         entry.origin != Origin::Retired

@@ -41,12 +41,13 @@ impl Stream {
         !line.is_empty() && !line.starts_with(br#"{"reason":"build-finished""#)
     }
 
-    /// Shows failures, where a package is known in which they can be.
+    /// Shows failures, where a package is known in which they can be, and as
+    /// warnings what failed at first in roles that passed in the end.
     pub fn failures(&self, shell: &mut Shell, run: &Conclusion) {
         let targets = self.targets();
-        for failure in &run.failures {
+        for (level, failure) in told(run) {
             if let Some(target) = target(&targets, failure) {
-                shell.data(&message(failure, target).to_string());
+                shell.data(&message(level, failure, target).to_string());
             }
         }
     }
@@ -98,7 +99,30 @@ fn target<'t>(targets: &'t [Target], failure: &Failure) -> Option<&'t Target> {
         .or_else(|| targets.last())
 }
 
-fn message(failure: &Failure, target: &Target) -> Value {
+/// How bad something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Severity {
+    Error,
+    /// It passed when it was tried again.
+    Warning,
+}
+
+impl Severity {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// What there is to show of a run.
+fn told(run: &Conclusion) -> impl Iterator<Item = (Severity, &Failure)> {
+    let failures = run.failures.iter().map(|it| (Severity::Error, it));
+    failures.chain(run.flakes().map(|it| (Severity::Warning, it)))
+}
+
+fn message(severity: Severity, failure: &Failure, target: &Target) -> Value {
     let column = failure.column.unwrap_or(1);
     let details: Vec<_> = failure.details().collect();
     let children = match details.as_slice() {
@@ -114,11 +138,11 @@ fn message(failure: &Failure, target: &Target) -> Value {
         "manifest_path": target.folder.join("Cargo.toml").display().to_string(),
         "target": target.told,
         "message": {
-            "rendered": text(failure) + "\n",
+            "rendered": text(severity, failure) + "\n",
             "$message_type": "diagnostic",
             "children": children,
-            "level": "error",
-            "message": headline(failure),
+            "level": severity.as_str(),
+            "message": headline(severity, failure),
             "spans": [{
                 "byte_start": 0, "byte_end": 0,
                 "column_start": column, "column_end": column,
@@ -136,9 +160,11 @@ fn message(failure: &Failure, target: &Target) -> Value {
 }
 
 /// What failed, and for whom; what has no check says it already.
-fn headline(failure: &Failure) -> String {
+fn headline(severity: Severity, failure: &Failure) -> String {
     let (role, text) = (failure.role.as_str(), failure.headline());
-    if text.starts_with(&format!("{role}: ")) {
+    if severity == Severity::Warning {
+        format!("{role} is flaky: {text}")
+    } else if text.starts_with(&format!("{role}: ")) {
         text.to_owned()
     } else {
         format!("{role}: {text}")
@@ -146,21 +172,34 @@ fn headline(failure: &Failure) -> String {
 }
 
 /// A failure in the shape of rustc's errors.
-fn text(failure: &Failure) -> String {
+fn text(severity: Severity, failure: &Failure) -> String {
     let (source, line) = (&failure.source, failure.line);
     let column = failure.column.unwrap_or(1);
     let details = failure.details().map(|line| format!("\n   = {line}"));
     format!(
-        "error: {}\n  --> {source}:{line}:{column}{}",
-        headline(failure),
+        "{}: {}\n  --> {source}:{line}:{column}{}",
+        severity.as_str(),
+        headline(severity, failure),
         details.collect::<String>()
     )
 }
 
+/// Shows that a loop begins: what was shown before is about an older state.
+pub fn running(shell: &mut Shell) {
+    shell.data("[Running 'cargo ansar test']");
+    shell.flush();
+}
+
+/// Shows that a loop has ended, so that what was shown since it began is all.
+pub fn finished(shell: &mut Shell, exit: u8) {
+    shell.data(&format!("[Finished running. Exit status: {exit}]"));
+    shell.flush();
+}
+
 /// Shows failures as text.
 pub fn texts(shell: &mut Shell, run: &Conclusion) {
-    for failure in &run.failures {
-        shell.data(&text(failure));
+    for (severity, failure) in told(run) {
+        shell.data(&text(severity, failure));
         shell.data("");
     }
 }
@@ -224,7 +263,12 @@ mod tests {
         ] {
             failure.source = source.to_owned();
             failure.executable = Some(executable.parse().unwrap());
-            let line = message(&failure, target(&targets, &failure).unwrap()).to_string();
+            let line = message(
+                Severity::Error,
+                &failure,
+                target(&targets, &failure).unwrap(),
+            );
+            let line = line.to_string();
             let Message::CompilerMessage(message) = serde_json::from_str(&line).unwrap() else {
                 panic!("no message of a compiler: {line}");
             };
@@ -242,12 +286,18 @@ mod tests {
     fn as_text_it_has_the_shape_of_an_error_of_rustc() {
         let failures = sample::run().failures;
         assert_eq!(
-            text(&failures[0]),
+            text(Severity::Error, &failures[0]),
             "error: test-a: expected <x>\n  --> /ws/src/a.rs:7:5\n   = - x\n   = + y"
         );
         assert_eq!(
-            text(&failures[2]),
+            text(Severity::Error, &failures[2]),
             "error: test-b: timed out\n  --> /ws/Cargo.toml:3:1"
+        );
+        let run = sample::run();
+        let (severity, flaky) = told(&run).last().unwrap();
+        assert_eq!(
+            text(severity, flaky),
+            "warning: test-d is flaky: expected y\n  --> /ws/src/a.rs:11:9"
         );
     }
 }

@@ -6,20 +6,24 @@ use super::shell::Shell;
 use crate::model::conclusion::{Conclusion, Failure};
 
 /// Tells the runner of a workflow, which reads stderr like stdout, of every
-/// failure. Files below `root` are named as the repository has them.
+/// failure, and warns of what failed at first in roles that passed in the end.
+/// Files below `root` are named as the repository has them.
 pub fn annotate(shell: &mut Shell, run: &Conclusion, root: Option<&Path>) {
     for failure in &run.failures {
-        shell.tell(&annotation(failure, root));
+        shell.tell(&annotation("error", failure, root));
+    }
+    for failure in run.flakes() {
+        shell.tell(&annotation("warning", failure, root));
     }
 }
 
-fn annotation(failure: &Failure, root: Option<&Path>) -> String {
+fn annotation(level: &str, failure: &Failure, root: Option<&Path>) -> String {
     let path = Path::new(&failure.source);
     let file = root.and_then(|root| path.strip_prefix(root).ok());
     let file = property(&file.unwrap_or(path).to_string_lossy());
     let column = failure.column.map(|column| format!(",col={column}"));
     format!(
-        "::error file={file},line={}{},title={}::{}",
+        "::{level} file={file},line={}{},title={}::{}",
         failure.line,
         column.unwrap_or_default(),
         property(failure.role.as_str()),
@@ -45,12 +49,18 @@ mod tests {
     fn an_annotation_is_one_line_whatever_it_says() {
         let mut failures = sample::run().failures;
         assert_eq!(
-            annotation(&failures[0], Some(Path::new("/ws"))),
+            annotation("error", &failures[0], Some(Path::new("/ws"))),
             "::error file=src/a.rs,line=7,col=5,title=test-a::expected <x>%0A- x%0A+ y"
+        );
+        let flaky = sample::run();
+        let flaky: Vec<_> = flaky.flakes().collect();
+        assert_eq!(
+            annotation("warning", flaky[0], None),
+            "::warning file=/ws/src/a.rs,line=11,col=9,title=test-d::expected y"
         );
         failures[1].source = "/a,b:c%\r\n::error ::".to_owned();
         assert_eq!(
-            annotation(&failures[1], Some(Path::new("/ws"))),
+            annotation("error", &failures[1], Some(Path::new("/ws"))),
             "::error file=/a%2Cb%3Ac%25%0D%0A%3A%3Aerror %3A%3A,line=9,title=test-a::\
              & 100%25, <script>alert(1)</script>"
         );

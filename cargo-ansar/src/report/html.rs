@@ -4,6 +4,7 @@
 mod text;
 mod timeline;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use self::text::escaped;
@@ -28,14 +29,17 @@ pub fn page(last: &LastRun) -> String {
          content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n\
-         <h1><span class=\"{class}\">{verb}</span> {}</h1>\n\
-         <p>cargo ansar {}, {} UTC</p>\n</header>\n<main>\n",
+         <p class=\"role\">cargo ansar {}, {} UTC</p>\n\
+         <h1><span class=\"badge {class}\">{verb}</span> <span>{}</span></h1>\n",
         escaped(&title),
-        escaped(&summary(run)),
         escaped(&run.command),
         last.at.strftime("%Y-%m-%d %H:%M:%S"),
+        escaped(&summary(run)),
     );
+    numbers(&mut page, run);
+    page.push_str("</header>\n<main>\n");
     failures(&mut page, run);
+    flaky(&mut page, run);
     roles(&mut page, run);
     Timeline::of(last).draw(&mut page);
     checks(&mut page, last);
@@ -54,25 +58,73 @@ fn verdict(run: &Conclusion) -> (&'static str, &'static str) {
     }
 }
 
+/// What there was of everything, at a glance.
+fn numbers(page: &mut String, run: &Conclusion) {
+    let elapsed = format!("{:.2}s", run.elapsed);
+    let silent = run.count(Standing::Unreported) + run.count(Standing::NotRun);
+    page.push_str("<dl class=\"numbers\">");
+    for (what, number, class) in [
+        ("roles", run.roles.len().to_string(), ""),
+        ("checks passed", run.passed.to_string(), "passed"),
+        ("checks failed", run.failed.to_string(), "failed"),
+        ("without a report", silent.to_string(), "unreported"),
+        ("flaky", run.flaky().count().to_string(), "flaky"),
+        ("took", elapsed, ""),
+    ] {
+        // Nothing of a kind is nothing to look at.
+        let class = if number == "0" { "role" } else { class };
+        let _ = write!(
+            page,
+            "<div><dd class=\"{class}\">{number}</dd><dt>{what}</dt></div>"
+        );
+    }
+    page.push_str("</dl>\n");
+}
+
 fn failures(page: &mut String, run: &Conclusion) {
     if run.failures.is_empty() {
         return;
     }
     page.push_str("<section id=\"failures\">\n<h2>Failures</h2>\n");
+    let mut shown: &[Said] = &[];
     for failure in &run.failures {
-        self::failure(page, failure);
+        let again = shown == failure.context;
+        self::failure(page, "failure", failure, failure.role.as_str(), again);
+        shown = &failure.context;
     }
     page.push_str("</section>\n");
 }
 
-fn failure(page: &mut String, failure: &Failure) {
+/// What failed at first in roles that passed in the end.
+fn flaky(page: &mut String, run: &Conclusion) {
+    let mut rows = run.flaky().peekable();
+    if rows.peek().is_none() {
+        return;
+    }
+    page.push_str("<section id=\"flaky\">\n<h2>Flaky</h2>\n");
+    let mut shown: &[Said] = &[];
+    for row in rows {
+        for it in run.failed_tries(&row.role) {
+            let which = format!("{}, try {} of {}", row.role, it.nth, row.tries);
+            for failure in &it.failures {
+                let again = shown == failure.context;
+                self::failure(page, "flake", failure, &which, again);
+                shown = &failure.context;
+            }
+        }
+    }
+    page.push_str("</section>\n");
+}
+
+/// One failure; its context is folded where it is shown `again`.
+fn failure(page: &mut String, class: &str, failure: &Failure, role: &str, again: bool) {
     let _ = write!(
         page,
-        "<article class=\"card failure\">\n<h3>{}</h3>\n\
+        "<article class=\"card {class}\">\n<h3>{}</h3>\n\
          <div><code class=\"place\">{}</code> <span class=\"role\">{}</span></div>\n",
         escaped(failure.headline()),
         escaped(&failure.place()),
-        escaped(failure.role.as_str()),
+        escaped(role),
     );
     let mut details = failure.details().peekable();
     if details.peek().is_some() {
@@ -88,7 +140,11 @@ fn failure(page: &mut String, failure: &Failure) {
         page.push_str("</pre>\n");
     }
     if !failure.context.is_empty() {
-        page.push_str("<details open>\n<summary>What all roles said around it</summary>\n");
+        let open = if again { "" } else { " open" };
+        let _ = writeln!(
+            page,
+            "<details{open}>\n<summary>What all roles said around it</summary>"
+        );
         said(page, &failure.context);
         page.push_str("</details>\n");
     }
@@ -119,12 +175,16 @@ fn roles(page: &mut String, run: &Conclusion) {
          <th class=\"number\">Failed</th><th class=\"number\">Time</th></tr>\n",
     );
     for row in &run.roles {
-        let class = class(row.standing);
+        let class = if row.is_flaky() {
+            "flaky"
+        } else {
+            class(row.standing)
+        };
         let standing = class.replace('-', " ");
         let elapsed = row.elapsed.map(|elapsed| format!("{elapsed:.2}s"));
         let _ = writeln!(
             page,
-            "<tr><td class=\"mono\">{}</td><td class=\"{class}\">{standing}</td>\
+            "<tr><td class=\"mono\">{}</td><td><span class=\"badge {class}\">{standing}</span></td>\
              <td class=\"number\">{}</td><td class=\"number\">{}</td>\
              <td class=\"number\">{}</td></tr>",
             escaped(row.role.as_str()),
@@ -147,21 +207,31 @@ fn class(standing: Standing) -> &'static str {
 
 /// Every check whose details were kept, by role.
 fn checks(page: &mut String, last: &LastRun) {
-    let reports = last.events.iter().filter_map(|event| match &event.kind {
-        Kind::Ended { role, ending } => Some((role, ending.report()?)),
-        _ => None,
-    });
-    let mut reports: Vec<_> = reports.filter(|(_, it)| !it.tested.is_empty()).collect();
+    let mut tries = BTreeMap::new();
+    let mut reports = Vec::new();
+    for event in &last.events {
+        if let Kind::Ended { role, ending } = &event.kind {
+            let nth = tries.entry(role).or_insert(0);
+            *nth += 1;
+            let report = ending.report().filter(|it| !it.tested.is_empty());
+            reports.extend(report.map(|report| (role, *nth, report)));
+        }
+    }
     if reports.is_empty() {
         return;
     }
-    reports.sort_by_key(|(role, _)| *role);
+    reports.sort_by_key(|(role, nth, _)| (*role, *nth));
     page.push_str("<section id=\"checks\">\n<h2>Checks</h2>\n");
-    for (role, report) in reports {
+    for (role, nth, report) in reports {
+        let which = if tries.get(role).is_some_and(|tries| *tries > 1) {
+            format!("try {nth}: ")
+        } else {
+            String::new()
+        };
         let _ = write!(
             page,
             "<details class=\"card\"{}>\n<summary><span class=\"mono\">{}</span> \
-             <span class=\"role\">{}, {} failed</span></summary>\n\
+             <span class=\"role\">{which}{}, {} failed</span></summary>\n\
              <div class=\"scroll\"><table>\n",
             if report.failed > 0 { " open" } else { "" },
             escaped(role.as_str()),
@@ -172,9 +242,10 @@ fn checks(page: &mut String, last: &LastRun) {
             let class = if check.condition { "passed" } else { "failed" };
             let _ = writeln!(
                 page,
-                "<tr><td class=\"{class}\">{class}</td><td class=\"mono\">{}:{}</td><td>{}</td></tr>",
+                "<tr><td class=\"{class}\">{class}</td><td class=\"mono\">{}:{}{}</td><td>{}</td></tr>",
                 escaped(&check.source),
                 check.line,
+                check.column.map(|it| format!(":{it}")).unwrap_or_default(),
                 escaped(&check.text),
             );
         }

@@ -7,6 +7,7 @@ use ansar_runtime::contract::line::Line;
 use ansar_runtime::contract::message::{Envelope, Typed};
 use serde::Serialize;
 
+use super::diagnostics;
 use super::json;
 use super::shell::{Form, Shell, Verbosity};
 use crate::event::{Event, Kind, StopReason, Until};
@@ -43,10 +44,10 @@ pub fn event(shell: &mut Shell, event: &Event) {
         Kind::Started { .. }
         | Kind::Ready { .. }
         | Kind::Retrying { .. }
-        | Kind::Restarting { .. } => {
-            life(shell, &event.kind);
-        }
-        Kind::Ended { role, ending } => ended(shell, role, ending),
+        | Kind::Rerunning { .. }
+        | Kind::Slow { .. }
+        | Kind::Restarting { .. }
+        | Kind::Ended { .. } => life(shell, &event.kind),
         // These are told when all is done, or by those who do them.
         Kind::Building {} | Kind::Built {} | Kind::Result { .. } | Kind::Verdict(_) => {}
         Kind::Unkept { why } => shell.warn(&format!("the run is not kept for `report`: {why}")),
@@ -158,11 +159,18 @@ fn life(shell: &mut Shell, kind: &Kind) {
             pid,
         } => shell.status("Started", &format!("{role} ({executable}, process {pid})")),
         Kind::Ready { role } => shell.status("Ready", role.as_str()),
+        Kind::Ended { role, ending } => ended(shell, role, ending),
         Kind::Retrying { role, delay } => {
             shell.status("Retrying", &format!("{role} in {}", Span(*delay)));
         }
         Kind::Restarting { role, delay } => {
             shell.status("Restarting", &format!("{role} in {}", Span(*delay)));
+        }
+        Kind::Rerunning { role, nth, of } => {
+            shell.odd_status("Rerunning", &format!("{role}, try {nth} of {of}"));
+        }
+        Kind::Slow { role, elapsed } => {
+            shell.odd_status("Slow", &format!("{role}, {}", Span(*elapsed)));
         }
         _ => {}
     }
@@ -235,20 +243,28 @@ pub enum Context {
 /// Shows the last run again.
 pub fn reported(shell: &mut Shell, run: &Conclusion, context: Context) {
     match shell.form() {
-        Form::Human => tested(shell, run, context),
-        _ => json::item(shell, run),
+        Form::Human | Form::Rustc => tested(shell, run, context),
+        Form::Json | Form::Messages => json::item(shell, run),
     }
 }
 
 /// Shows what a test run found: role lines, then navigation lines, as data;
 /// then what may tell why, and the summary.
 pub fn tested(shell: &mut Shell, run: &Conclusion, context: Context) {
-    found(shell, &run.roles, &run.failures);
+    if shell.form() == Form::Rustc {
+        rows(shell, &run.roles);
+        diagnostics::texts(shell, run);
+        shell.flush();
+        cut(shell, &run.roles);
+    } else {
+        found(shell, &run.roles, &run.failures);
+    }
     // To programs, the verdict has told it.
-    if let (Some(result), Form::Human) = (&run.result, shell.form()) {
+    if let (Some(result), true) = (&run.result, shell.is_for_people()) {
         message(shell, result);
         shell.flush();
     }
+    flaky(shell, run);
     if !run.interrupted {
         reasons(shell, run, context);
     }
@@ -290,12 +306,7 @@ pub fn verdict(shell: &mut Shell, verdict: &Verdict) {
 
 fn found(shell: &mut Shell, roles: &[Row], failures: &[Failure]) {
     if shell.form() == Form::Human {
-        for row in roles {
-            shell.data(&format!(
-                "role \"{}\" (pass/fail): {}/{}",
-                row.role, row.passed, row.failed
-            ));
-        }
+        rows(shell, roles);
         for failure in failures {
             shell.data(&failure.navigation());
         }
@@ -310,6 +321,33 @@ fn found(shell: &mut Shell, roles: &[Row], failures: &[Failure]) {
             }
         }
     }
+    cut(shell, roles);
+}
+
+/// The role lines.
+fn rows(shell: &mut Shell, roles: &[Row]) {
+    for row in roles {
+        shell.data(&format!(
+            "role \"{}\" (pass/fail): {}/{}",
+            row.role, row.passed, row.failed
+        ));
+    }
+}
+
+/// Tells what failed at first in roles that passed in the end. That is no
+/// failure: it stands beside the data, and not first on its line.
+fn flaky(shell: &mut Shell, run: &Conclusion) {
+    for row in run.flaky() {
+        let text = format!("{}, passed in try {}", row.role, row.tries);
+        shell.odd_status("Flaky", &text);
+        let tries = run.failed_tries(&row.role);
+        for failure in tries.flat_map(|it| &it.failures) {
+            shell.tell(&format!("             {}", failure.navigation()));
+        }
+    }
+}
+
+fn cut(shell: &mut Shell, roles: &[Row]) {
     for row in roles.iter().filter(|row| row.cut > 0) {
         let failed = count(row.cut, "more failed check");
         shell.warn(&format!("{failed} of role `{}` not listed", row.role));
@@ -432,12 +470,16 @@ pub(super) fn summary(run: &Conclusion) -> String {
             let _ = write!(text, ", {} {what}", count(roles, "role"));
         }
     }
+    let flaky = run.flaky().count();
+    if flaky > 0 {
+        let _ = write!(text, ", {} flaky", count(flaky, "role"));
+    }
     format!("{text}, {:.2}s", run.elapsed)
 }
 
 /// Shows a message as data.
 pub fn message(shell: &mut Shell, message: &Typed) {
-    if shell.form() != Form::Human {
+    if !shell.is_for_people() {
         return json::item(shell, Envelope::of(message));
     }
     // A message of JSON values always has a text.
@@ -453,9 +495,10 @@ pub fn names(shell: &mut Shell, names: &[RoleName]) {
     }
 
     for role in names {
-        match shell.form() {
-            Form::Human => shell.data(role.as_str()),
-            _ => json::item(shell, Line { role }),
+        if shell.is_for_people() {
+            shell.data(role.as_str());
+        } else {
+            json::item(shell, Line { role });
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
-use crate::model::conclusion::{Conclusion, Failure, Row, Standing};
+use crate::model::conclusion::{Conclusion, Failure, Row, Standing, Try};
 use crate::model::name::RoleName;
 
 /// The name of the suite.
@@ -43,11 +43,23 @@ pub fn junit(run: &Conclusion) -> Vec<u8> {
 fn status(run: &Conclusion, row: &Row) -> TestCaseStatus {
     let failures = run.failures.iter();
     let failures: Vec<_> = failures.filter(|it| it.role == row.role).collect();
-    match row.standing {
+    let mut status = match row.standing {
         Standing::Passed => TestCaseStatus::success(),
         Standing::NotRun => TestCaseStatus::skipped(),
-        Standing::Failed => failed(NonSuccessKind::Failure, "check", &failures),
-        Standing::Unreported => failed(NonSuccessKind::Error, "unreported", &failures),
+        Standing::Failed | Standing::Unreported => {
+            let (kind, what) = kind(row.standing);
+            failed(kind, what, &failures)
+        }
+    };
+    status.add_reruns(run.failed_tries(&row.role).map(rerun));
+    status
+}
+
+/// What a standing is called that is not a success.
+fn kind(standing: Standing) -> (NonSuccessKind, &'static str) {
+    match standing {
+        Standing::Passed | Standing::Failed => (NonSuccessKind::Failure, "check"),
+        Standing::Unreported | Standing::NotRun => (NonSuccessKind::Error, "unreported"),
     }
 }
 
@@ -56,14 +68,35 @@ fn failed(kind: NonSuccessKind, what: &str, failures: &[&Failure]) -> TestCaseSt
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(what);
     if let Some(first) = failures.first() {
-        status.set_message(first.navigation());
+        status.set_message(located(first));
     }
-    let texts = failures.iter().map(|failure| {
-        let details = failure.details().flat_map(|line| ["\n", line]);
-        failure.navigation() + &details.collect::<String>()
-    });
-    status.set_description(texts.collect::<Vec<_>>().join("\n"));
+    status.set_description(described(failures.iter().copied()));
     status
+}
+
+/// A failed try, after which there was another.
+fn rerun(it: &Try) -> TestRerun {
+    let (kind, what) = kind(it.standing);
+    let mut rerun = TestRerun::new(kind);
+    rerun.set_type(what);
+    if let Some(first) = it.failures.first() {
+        rerun.set_message(located(first));
+    }
+    rerun.set_description(described(&it.failures));
+    rerun
+}
+
+/// A failure behind its place, as exactly as that is known.
+fn located(failure: &Failure) -> String {
+    format!("{} - {}", failure.place(), failure.headline())
+}
+
+fn described<'f>(failures: impl IntoIterator<Item = &'f Failure>) -> String {
+    let texts = failures.into_iter().map(|failure| {
+        let details = failure.details().flat_map(|line| ["\n", line]);
+        located(failure) + &details.collect::<String>()
+    });
+    texts.collect::<Vec<_>>().join("\n")
 }
 
 fn seconds(span: f64) -> Duration {
@@ -81,16 +114,19 @@ mod tests {
         let read = Report::deserialize_from_str(&file).unwrap();
         assert_eq!(
             (read.tests, read.failures, read.errors),
-            (4, 1, 2),
+            (5, 1, 2),
             "{file}"
         );
         let cases = &read.test_suites[0].test_cases;
         let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
-        assert_eq!(names, ["test-a", "test-b", "test-c", "server-0"]);
+        assert_eq!(names, ["test-a", "test-b", "test-c", "test-d", "server-0"]);
         for text in [
             "message=\"/ws/src/a.rs:7:5 - expected &lt;x&gt;\"",
             "/ws/src/a.rs:9 - &amp;",
             "/ws/Cargo.toml:3 - test-b: timed out",
+            "<rerunError message=\"/ws/Cargo.toml:3 - test-b: killed by SIGSEGV\" \
+             type=\"unreported\">",
+            "<flakyFailure message=\"/ws/src/a.rs:11:9 - expected y\" type=\"check\">",
         ] {
             assert!(file.contains(text), "`{text}` in {file}");
         }

@@ -10,6 +10,7 @@ pub mod html;
 pub mod human;
 mod json;
 pub mod junit;
+pub mod keys;
 pub mod listing;
 pub mod materials;
 mod palette;

@@ -105,6 +105,15 @@ impl Printer {
         }
     }
 
+    /// What has one thing printed, as often as it is asked for.
+    pub fn shows(&self, show: fn(&mut Shell)) -> impl Fn() + Send + Sync + 'static {
+        let queue = self.queue.clone();
+        move || {
+            // A printer that is gone has nothing more to say.
+            let _ = queue.send(Item::Show(Box::new(show)));
+        }
+    }
+
     /// Has something printed, after everything before it.
     pub fn show(&self, show: impl FnOnce(&mut Shell) + Send + 'static) {
         let _ = self.queue.send(Item::Show(Box::new(show)));

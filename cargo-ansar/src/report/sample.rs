@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::event::{Event, Kind, StopReason};
 use crate::home::last::LastRun;
-use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Said, Standing, Which};
+use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Said, Standing, Try, Which};
 use crate::model::ending::{Cause, Ending};
 
 /// What came of it.
@@ -17,8 +17,10 @@ pub(super) fn run() -> Conclusion {
         failed,
         cut: 0,
         standing,
+        tries: 1,
         elapsed: Some(0.25),
     };
+    let twice = |row: Row| Row { tries: 2, ..row };
     let failure = |role: &str, source: &str, line, column, text: &str| Failure {
         role: role.parse().unwrap(),
         executable: Some("client".parse().unwrap()),
@@ -37,12 +39,13 @@ pub(super) fn run() -> Conclusion {
         exit: 100,
         interrupted: false,
         elapsed: 2.5,
-        passed: 2,
+        passed: 4,
         failed: 2,
         roles: vec![
             row("test-a", 2, 2, Standing::Failed),
-            row("test-b", 0, 0, Standing::Unreported),
+            twice(row("test-b", 0, 0, Standing::Unreported)),
             row("test-c", 1, 0, Standing::Passed),
+            twice(row("test-d", 1, 0, Standing::Passed)),
         ],
         failures: vec![
             failure(
@@ -67,6 +70,26 @@ pub(super) fn run() -> Conclusion {
                 None,
                 "server-0: killed by SIGSEGV",
             ),
+        ],
+        tries: vec![
+            Try {
+                role: "test-b".parse().unwrap(),
+                nth: 1,
+                standing: Standing::Unreported,
+                failures: vec![failure(
+                    "test-b",
+                    "/ws/Cargo.toml",
+                    3,
+                    None,
+                    "test-b: killed by SIGSEGV",
+                )],
+            },
+            Try {
+                role: "test-d".parse().unwrap(),
+                nth: 1,
+                standing: Standing::Failed,
+                failures: vec![failure("test-d", "/ws/src/a.rs", 11, Some(9), "expected y")],
+            },
         ],
         excerpts: vec![Excerpt {
             role: "test-b".parse().unwrap(),
@@ -94,7 +117,7 @@ pub(super) fn last() -> LastRun {
         event(
             1000,
             Kind::Testing {
-                tests: 3,
+                tests: 4,
                 operational: 1,
             },
         ),

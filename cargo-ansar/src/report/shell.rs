@@ -29,6 +29,8 @@ pub enum Form {
     Json,
     /// For a program that reads the messages of Cargo.
     Messages,
+    /// For a person, with failures as the compiler tells errors.
+    Rustc,
 }
 
 /// When colour is used.
@@ -52,6 +54,11 @@ impl Color {
         }
         .write_global();
     }
+}
+
+/// Whether what is told goes to a terminal.
+pub fn is_attended() -> bool {
+    io::stderr().is_terminal()
 }
 
 /// The streams, and how much is told on them.
@@ -91,7 +98,12 @@ impl Shell {
 
     /// Whether a person at a terminal reads what is told.
     pub fn is_terminal(&self) -> bool {
-        io::stderr().is_terminal()
+        is_attended()
+    }
+
+    /// Whether data is for a person.
+    pub fn is_for_people(&self) -> bool {
+        matches!(self.form, Form::Human | Form::Rustc)
     }
 
     /// The form of data.
@@ -147,6 +159,11 @@ impl Shell {
     /// The last line of narrative where something went wrong.
     pub fn bad_status(&mut self, verb: &str, text: &str) {
         self.tell(&format!("{BAD_VERB}{verb:>12}{BAD_VERB:#} {text}"));
+    }
+
+    /// A line of narrative that is a warning: a verb, and what it is about.
+    pub fn odd_status(&mut self, verb: &str, text: &str) {
+        self.tell(&format!("{WARNING}{verb:>12}{WARNING:#} {text}"));
     }
 
     /// Something that the person should know, and that stops nothing.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::host::cargo::dependencies;
 use crate::host::files;
 
 /// Finds source files.
@@ -58,7 +59,7 @@ impl Sources {
         let mut endings = self
             .artefacts
             .iter()
-            .flat_map(|artefact| dependencies(&artefact.with_extension("d")))
+            .flat_map(|artefact| dependencies(artefact).unwrap_or_default())
             .filter(|path| path.ends_with(name))
             .collect::<Vec<_>>();
         endings.sort();
@@ -70,40 +71,9 @@ impl Sources {
     }
 }
 
-/// The sources that a dep-info file of Cargo's names; none where it cannot be
-/// read.
-pub fn dependencies(path: &Path) -> Vec<PathBuf> {
-    let Ok(bytes) = files::read(path) else {
-        return Vec::new();
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    text.lines().flat_map(prerequisites).collect()
-}
-
-/// What stands behind the colon of a rule; a space in a name is escaped.
-fn prerequisites(rule: &str) -> Vec<PathBuf> {
-    let Some((_, names)) = rule.split_once(": ") else {
-        return Vec::new();
-    };
-    names
-        .replace("\\ ", "\0")
-        .split_whitespace()
-        .map(|name| PathBuf::from(name.replace('\0', " ")))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_with_spaces_are_read_from_dep_info() {
-        assert_eq!(
-            prerequisites("/t/debug/x: /w/a\\ b/src/x.rs /w/y.rs"),
-            [PathBuf::from("/w/a b/src/x.rs"), PathBuf::from("/w/y.rs")]
-        );
-        assert!(prerequisites("# comment").is_empty());
-    }
 
     #[test]
     fn the_named_folder_comes_before_the_workspace_and_both_before_dep_info() {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::source::Sources;
-pub use crate::model::conclusion::{Failure, Row, Standing};
+pub use crate::model::conclusion::{Failure, Row, Standing, Try};
 use crate::model::ending::{Cause, Ending};
 use crate::model::name::RoleName;
 
@@ -23,6 +23,8 @@ pub struct Participant {
     pub ending: Ending,
     /// When it ended.
     pub at: Timestamp,
+    /// How it had ended each time before, where it was tried again, and when.
+    pub before: Vec<(Ending, Timestamp)>,
     /// Where it is described: what fails without a place of its own, fails
     /// there.
     pub described: (PathBuf, u32),
@@ -37,6 +39,9 @@ pub struct Verdict {
     pub roles: Vec<Row>,
     /// Every failure, in the order of `roles`.
     pub failures: Vec<Failure>,
+    /// The failed tries of roles that were tried again, in the order of
+    /// `roles`; they are not failures.
+    pub tries: Vec<Try>,
 }
 
 impl Verdict {
@@ -70,33 +75,91 @@ impl Verdict {
 
     fn add(&mut self, participant: &Participant, sources: &mut Sources) {
         let role = &participant.role;
-        if let Some(mut report) = participant.ending.report() {
-            for check in &mut report.tested {
-                check.source = sources.resolve(&check.source);
-            }
-            self.report(role, &report);
-            self.suite.report.push((role.to_string(), report));
-            self.suite.role.push(role.to_string());
-            return;
+        let mut nth = 0;
+        for (ending, at) in &participant.before {
+            nth += 1;
+            let found = Found::of(participant, ending, *at, sources);
+            self.tries.push(Try {
+                role: role.clone(),
+                nth,
+                standing: found.standing,
+                failures: found.failures,
+            });
         }
-        if participant.is_test {
+        let found = Found::of(participant, &participant.ending, participant.at, sources);
+        let counts = found.report.as_ref().map(|it| (it.passed, it.failed));
+        let (passed, failed) = counts.unwrap_or_default();
+        if participant.is_test || found.report.is_some() {
+            let listed = if found.report.is_some() {
+                found.failures.len() as u64
+            } else {
+                0
+            };
             self.suite.role.push(role.to_string());
-            let skipped = participant.ending.cause == Cause::NeverStarted
-                && participant.ending.fault().is_none();
             self.roles.push(Row {
                 role: role.clone(),
-                passed: 0,
-                failed: 0,
-                cut: 0,
-                standing: if skipped {
-                    Standing::NotRun
-                } else {
-                    Standing::Unreported
-                },
+                passed,
+                failed,
+                cut: failed.saturating_sub(listed),
+                standing: found.standing,
+                tries: nth + 1,
                 elapsed: None,
             });
         }
-        if let Some((fault, text)) = complaint(participant) {
+        self.suite.passed += passed;
+        self.suite.failed += failed;
+        let report = found.report.into_iter();
+        let report = report.map(|report| (role.to_string(), report));
+        self.suite.report.extend(report);
+        self.failures.extend(found.failures);
+    }
+}
+
+/// What was found in one try of a role.
+struct Found {
+    report: Option<TestReport>,
+    standing: Standing,
+    failures: Vec<Failure>,
+}
+
+impl Found {
+    fn of(
+        participant: &Participant,
+        ending: &Ending,
+        at: Timestamp,
+        sources: &mut Sources,
+    ) -> Self {
+        let failure = |source, line, column, text, at| Failure {
+            role: participant.role.clone(),
+            executable: None,
+            source,
+            line,
+            column,
+            text,
+            at,
+            context: Vec::new(),
+        };
+        if let Some(mut report) = ending.report() {
+            for check in &mut report.tested {
+                check.source = sources.resolve(&check.source);
+            }
+            let failed = report.tested.iter().filter(|check| !check.condition);
+            let failures = failed.map(|it| {
+                let (source, text) = (it.source.clone(), it.text.clone());
+                failure(source, it.line, it.column, text, read_stamp(&it.stamp))
+            });
+            return Self {
+                failures: failures.collect(),
+                standing: if report.failed == 0 {
+                    Standing::Passed
+                } else {
+                    Standing::Failed
+                },
+                report: Some(report),
+            };
+        }
+        let skipped = ending.cause == Cause::NeverStarted && ending.fault().is_none();
+        let complaint = complaint(participant, ending).map(|(fault, text)| {
             let (source, line) = match (&fault.source, fault.line) {
                 (Some(source), Some(line)) => (sources.resolve(source), line),
                 _ => {
@@ -104,53 +167,22 @@ impl Verdict {
                     (manifest.display().to_string(), *line)
                 }
             };
-            self.failures.push(Failure {
-                role: role.clone(),
-                executable: None,
-                source,
-                line,
-                column: None,
-                text,
-                at: participant.at,
-                context: Vec::new(),
-            });
-        }
-    }
-
-    fn report(&mut self, role: &RoleName, report: &TestReport) {
-        self.suite.passed += report.passed;
-        self.suite.failed += report.failed;
-        let failed = report.tested.iter().filter(|check| !check.condition);
-        let listed = self.failures.len();
-        self.failures.extend(failed.map(|check| Failure {
-            role: role.clone(),
-            executable: None,
-            source: check.source.clone(),
-            line: check.line,
-            column: None,
-            text: check.text.clone(),
-            at: read_stamp(&check.stamp),
-            context: Vec::new(),
-        }));
-        let listed = (self.failures.len() - listed) as u64;
-        self.roles.push(Row {
-            role: role.clone(),
-            passed: report.passed,
-            failed: report.failed,
-            cut: report.failed.saturating_sub(listed),
-            standing: if report.failed == 0 {
-                Standing::Passed
-            } else {
-                Standing::Failed
-            },
-            elapsed: None,
+            failure(source, line, None, text, at)
         });
+        Self {
+            report: None,
+            standing: if skipped {
+                Standing::NotRun
+            } else {
+                Standing::Unreported
+            },
+            failures: complaint.into_iter().collect(),
+        }
     }
 }
 
-/// What there is to complain of in a role that gave no report.
-fn complaint(participant: &Participant) -> Option<(Faulted, String)> {
-    let ending = &participant.ending;
+/// What there is to complain of in a role that ended so, without a report.
+fn complaint(participant: &Participant, ending: &Ending) -> Option<(Faulted, String)> {
     let role = &participant.role;
     if let Some(fault) = ending.fault() {
         let text = format!("{role}: {fault}");
@@ -195,6 +227,7 @@ mod tests {
             is_test: role.starts_with("test-"),
             ending,
             at: Timestamp::UNIX_EPOCH,
+            before: Vec::new(),
             described: ("/ws/Cargo.toml".into(), 7),
         }
     }
@@ -203,6 +236,7 @@ mod tests {
         let check = |text: &&str| Check {
             condition: false,
             line: 51,
+            column: Some(9),
             name: "client".into(),
             source: "src/client.rs".into(),
             stamp: "2026-11-22T10:00:00.000001".into(),
@@ -242,6 +276,55 @@ mod tests {
             verdict.failures[0].at.to_string(),
             "2026-11-22T10:00:00.000001Z"
         );
+    }
+
+    #[test]
+    fn a_test_that_passes_in_the_end_has_passed_and_what_failed_before_is_known() {
+        let crash = Ending::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11));
+        let flaky = Participant {
+            before: vec![
+                (report(2, &["expected x"]), Timestamp::UNIX_EPOCH),
+                (crash, Timestamp::UNIX_EPOCH),
+            ],
+            ..participant("test-a", report(3, &[]))
+        };
+        let verdict = verdict(&[flaky]);
+        assert!(verdict.passed());
+        assert_eq!((verdict.suite.passed, verdict.suite.failed), (3, 0));
+        assert!(verdict.suite.navigation.is_empty());
+        assert!(verdict.roles[0].is_flaky());
+        assert_eq!(verdict.roles[0].tries, 3);
+        let tries = verdict.tries.iter();
+        let tries: Vec<_> = tries
+            .map(|it| (it.nth, it.standing, it.failures[0].navigation()))
+            .collect();
+        assert_eq!(
+            tries,
+            [
+                (
+                    1,
+                    Standing::Failed,
+                    "src/client.rs:51 - expected x".to_owned()
+                ),
+                (
+                    2,
+                    Standing::Unreported,
+                    "/ws/Cargo.toml:7 - test-a: killed by SIGSEGV".to_owned()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_test_that_fails_each_time_has_the_failures_of_the_last() {
+        let failing = Participant {
+            before: vec![(report(0, &["first"]), Timestamp::UNIX_EPOCH)],
+            ..participant("test-a", report(0, &["last"]))
+        };
+        let verdict = verdict(&[failing]);
+        assert!(!verdict.passed());
+        assert_eq!(verdict.suite.navigation, ["src/client.rs:51 - last"]);
+        assert!(!verdict.roles[0].is_flaky());
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Ended {
     pub exit: Option<Exit>,
     /// When it ended.
     pub at: Timestamp,
+    /// How it ended before, each time that it was run again for that, and when.
+    pub before: Vec<(Ending, Timestamp)>,
 }
 
 /// What became of all roles.
@@ -162,6 +164,8 @@ struct Engine<'a> {
     roles: Vec<Role>,
     by_name: BTreeMap<RoleName, usize>,
     shown: Level,
+    /// How often a test role that failed is run again.
+    retries: u32,
     host: Host,
     /// Whether it goes on without roles.
     lasting: bool,
@@ -193,6 +197,7 @@ impl Engine<'_> {
             roles: Vec::new(),
             by_name: BTreeMap::new(),
             shown: options.shown,
+            retries: options.policy.retries,
             host: Host::Foreground,
             lasting: false,
             guardian: environment::parent(),
@@ -282,6 +287,11 @@ impl Engine<'_> {
         for action in self.group.next(input, clock::instant()) {
             match action {
                 Action::Start(member) => self.starts.push_back(member),
+                Action::Rerun(member) => self.will_rerun(member),
+                Action::Slow(member, elapsed) => {
+                    let role = self.roles[member].name.clone();
+                    self.emit(member, Kind::Slow { role, elapsed });
+                }
                 Action::Signal(member, rung) => self.signal(member, rung),
                 Action::TimedOut(member) => {
                     self.roles[member].treatment.timed_out = self.roles[member].timeout;
@@ -316,9 +326,21 @@ impl Engine<'_> {
         };
         // A stop may have come between the decision and now.
         if self.roles[member].treatment.asked {
-            return self.end(member, ending::skipped());
+            if self.roles[member].ended.is_none() {
+                return self.end(member, ending::skipped());
+            }
+            // How a try of it has ended stays what came of it.
+            self.feed(Input::Ended {
+                member,
+                well: false,
+                again: None,
+            });
+            return self.release(member);
         }
         self.roles[member].since = clock::now();
+        if self.roles[member].part == Part::Test {
+            self.rerun(member);
+        }
         let program = match (self.roles[member].prepare)() {
             Ok(program) => program,
             Err(reason) => return self.end(member, ending::not_started(&reason)),
@@ -523,7 +545,8 @@ impl Engine<'_> {
                 let role = self.roles[member].name.clone();
                 self.emit(member, Kind::Restarting { role, delay });
             }
-            _ => self.release(member),
+            (Phase::Ended, _) => self.release(member),
+            _ => {}
         }
     }
 
@@ -547,6 +570,34 @@ impl Engine<'_> {
         role.treatment = Treatment::default();
         role.left = false;
         Some(delay)
+    }
+
+    /// A test role that has failed will be run again.
+    fn will_rerun(&mut self, member: usize) {
+        let role = &mut self.roles[member];
+        if let Some(lock) = &role.lock {
+            // The number of the process may mean another one soon.
+            let _ = lock.sign("");
+        }
+        role.treatment = Treatment::default();
+        role.left = false;
+    }
+
+    /// A test role is about to run; perhaps again.
+    fn rerun(&mut self, member: usize) {
+        let role = &mut self.roles[member];
+        let Some(failed) = role.ended.take() else {
+            return;
+        };
+        role.before.push(failed);
+        let role = &self.roles[member];
+        let nth = u32::try_from(role.before.len()).unwrap_or(u32::MAX);
+        let rerun = Kind::Rerunning {
+            role: role.name.clone(),
+            nth: nth.saturating_add(1),
+            of: self.retries.saturating_add(1),
+        };
+        self.emit(member, rerun);
     }
 
     /// A role will not be started, or not again.
@@ -605,8 +656,10 @@ impl Engine<'_> {
     }
 
     fn interrupted(&mut self, interrupt: Interrupt) {
-        let again = self.interrupted.is_some();
-        self.interrupted.get_or_insert(interrupt);
+        // What begins anew stops of itself; whoever ends it then is the first.
+        let first = self.interrupted.filter(|it| *it != Interrupt::Superseded);
+        let again = first.is_some();
+        self.interrupted = first.or(Some(interrupt));
         let at_once = again || interrupt == Interrupt::Orphaned;
         self.at_once |= at_once;
         self.feed(if at_once { Input::Kill } else { Input::Stop });
@@ -656,6 +709,7 @@ impl Engine<'_> {
                 ending,
                 exit: role.exit,
                 at,
+                before: role.before,
             }
         });
         Outcome {

@@ -14,7 +14,7 @@ pub struct Member {
     pub part: Part,
     /// The members that are ready, or done, before it starts.
     pub after: Vec<usize>,
-    /// How long it may run.
+    /// How long it may run, in all where it is run again.
     pub timeout: Option<Duration>,
     /// How long it may take to become ready.
     pub ready_limit: Duration,
@@ -36,6 +36,12 @@ pub struct Policy {
     pub jobs: Option<usize>,
     /// Whether the first failed test ends everything.
     pub fail_fast: bool,
+    /// How often a test that failed is run again, once no other is left that
+    /// was run less often.
+    pub retries: u32,
+    /// How long a test may run before that is worth a word, and then each time
+    /// as long again; never where unset.
+    pub slow: Option<Duration>,
     /// The member whose end, however it came, ends everything.
     pub main: Option<usize>,
     /// How long a member may take to stop.
@@ -52,6 +58,8 @@ impl Default for Policy {
         Self {
             jobs: None,
             fail_fast: false,
+            retries: 0,
+            slow: None,
             main: None,
             grace: Duration::from_secs(5),
             patience: Duration::from_secs(1),
@@ -92,6 +100,10 @@ pub enum Input {
 pub enum Action {
     /// Start a member.
     Start(usize),
+    /// A test has failed, which does not count yet: it will be started again.
+    Rerun(usize),
+    /// Say that a test runs for so long.
+    Slow(usize, Duration),
     /// Send a signal to everything that a member is.
     Signal(usize, Rung),
     /// A member has had its time; its end counts as that.
@@ -188,6 +200,12 @@ enum State {
 struct Status {
     state: State,
     deadline: Option<Instant>,
+    /// How often it has failed and is to be run again.
+    reruns: u32,
+    /// How much of its time is left to one that is run again.
+    left: Option<Duration>,
+    /// Since when a test runs, and how often it was named as slow.
+    slow: Option<(Instant, u32)>,
     /// The ladder: since when it is climbed, and the last rung that was sent.
     stop: Option<(Instant, Option<Rung>)>,
     /// Whether it was to stop, alone.
@@ -199,6 +217,9 @@ impl Default for Status {
         Self {
             state: State::Waiting,
             deadline: None,
+            reruns: 0,
+            left: None,
+            slow: None,
             stop: None,
             asked: false,
         }
@@ -290,7 +311,9 @@ impl Group {
                     _ => None,
                 };
                 let deadline = status.deadline.filter(|_| status.stop.is_none());
-                [rung, ready, deadline].into_iter().flatten()
+                let slow = status.slow.filter(|_| status.stop.is_none());
+                let slow = slow.and_then(|slow| self.slow_at(slow));
+                [rung, ready, deadline, slow].into_iter().flatten()
             })
             .chain(resting)
             .chain(self.speak)
@@ -331,6 +354,7 @@ impl Group {
             }
         }
         self.give_up(now, &mut actions);
+        self.slow(now, &mut actions);
         self.finish(now, &mut actions);
         self.start(now, &mut actions);
         self.climb(now, &mut actions);
@@ -352,13 +376,30 @@ impl Group {
             return;
         }
         let asked = status.asked;
+        let deadline = status.deadline.take();
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
         status.stop = None;
-        status.deadline = None;
+        status.slow = None;
         if let Some(delay) = again
             && !asked
             && self.stopping.is_none()
         {
             status.state = State::Resting { until: now + delay };
+            return;
+        }
+        let is_tried_again = self.members[member].part == Part::Test
+            && !well
+            && !asked
+            && self.stopping.is_none()
+            && status.reruns < self.policy.retries
+            && left != Some(Duration::ZERO)
+            && !self.is_bereft(member);
+        let status = &mut self.status[member];
+        if is_tried_again {
+            status.reruns += 1;
+            status.left = left;
+            status.state = State::Waiting;
+            actions.push(Action::Rerun(member));
             return;
         }
         status.state = State::Ended {
@@ -394,6 +435,13 @@ impl Group {
         }
     }
 
+    /// Whether somebody that a member comes after has failed.
+    fn is_bereft(&self, member: usize) -> bool {
+        let needed = self.dependents.iter().zip(&self.status);
+        let mut failed = needed.filter(|(_, status)| status.state == State::Ended { well: false });
+        failed.any(|(dependents, _)| dependents.contains(&member))
+    }
+
     fn has_tests(&self) -> bool {
         self.members.iter().any(|member| member.part == Part::Test)
     }
@@ -421,6 +469,34 @@ impl Group {
                 });
             }
         }
+    }
+
+    /// Those that run for long, each once however much time has passed.
+    fn slow(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let Some(period) = self.policy.slow else {
+            return;
+        };
+        for member in 0..self.status.len() {
+            let status = &self.status[member];
+            let running = status.is_alive() && status.stop.is_none();
+            let Some(slow) = status.slow.filter(|_| running) else {
+                continue;
+            };
+            if self.slow_at(slow).is_none_or(|at| now < at) {
+                continue;
+            }
+            let (since, _) = slow;
+            let times = (now - since).as_nanos() / period.as_nanos().max(1);
+            let times = u32::try_from(times).unwrap_or(u32::MAX);
+            actions.push(Action::Slow(member, period.saturating_mul(times)));
+            self.status[member].slow = Some((since, times));
+        }
+    }
+
+    /// When one that runs since then is named as slow the next time.
+    fn slow_at(&self, (since, times): (Instant, u32)) -> Option<Instant> {
+        let period = self.policy.slow?;
+        since.checked_add(period.checked_mul(times.checked_add(1)?)?)
     }
 
     /// Operational members end with the last test, and all of them with the
@@ -457,24 +533,41 @@ impl Group {
         // Settled once: with hundreds of tests, asking each is quadratic.
         let operational_ready = (0..self.members.len())
             .all(|member| self.members[member].part == Part::Test || self.is_settled(member));
-        for member in 0..self.members.len() {
+        // Those that were run less often come first, and are waited for.
+        let mut turn: Vec<usize> = (0..self.members.len()).collect();
+        if self.policy.retries > 0 {
+            turn.sort_by_key(|&member| self.status[member].reruns);
+        }
+        let least = |group: &Self| {
+            let tests = group.each().filter(|(member, _)| member.part == Part::Test);
+            let alive = tests.filter(|(_, status)| status.is_alive());
+            alive.map(|(_, status)| status.reruns).min()
+        };
+        let mut least = least(self).unwrap_or(u32::MAX);
+        for member in turn {
             match self.status[member].state {
                 State::Waiting => {}
                 State::Resting { until } if now >= until => {}
                 _ => continue,
             }
             let is_test = self.members[member].part == Part::Test;
-            if is_test && (room == 0 || !operational_ready) {
+            let reruns = self.status[member].reruns;
+            if is_test && (room == 0 || !operational_ready || reruns > least) {
                 continue;
             }
             let mut named = self.members[member].after.iter();
             if !named.all(|&needed| self.is_settled(needed)) {
                 continue;
             }
-            room -= usize::from(is_test);
             let status = &mut self.status[member];
+            if is_test {
+                room -= 1;
+                least = least.min(reruns);
+                status.slow = Some((now, 0));
+            }
             status.state = State::Starting { since: now };
-            status.deadline = self.members[member].timeout.map(|timeout| now + timeout);
+            let timeout = status.left.or(self.members[member].timeout);
+            status.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
             actions.push(Action::Start(member));
         }
     }

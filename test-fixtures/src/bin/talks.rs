@@ -27,6 +27,8 @@ enum Topic {
     Error,
     /// How many descriptors it may have.
     Descriptors,
+    /// A check that fails the first time in its life.
+    Flaky,
     /// What its folders hold, from one time to the next.
     Folders,
 }
@@ -52,6 +54,11 @@ async fn talks(cx: Context, Input(topic): Input<Topic>) -> Result<TestReport> {
         Topic::Descriptors => {
             let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
             cx.console(format_args!("Open files: {soft}"));
+        }
+        Topic::Flaky => {
+            let times = cx.model().load::<u32>("tries.json")?.unwrap_or(0);
+            cx.model().store("tries.json", &(times + 1))?;
+            cx.test(times > 0, format_args!("try {}", times + 1));
         }
         Topic::Folders => {
             for (name, folder) in [("model", cx.model()), ("tmp", cx.tmp())] {

@@ -47,7 +47,8 @@ fn everything_that_was_found_is_on_the_page() {
     for row in &last.conclusion.roles {
         assert!(texts.contains(row.role.as_str()), "{row:?}");
     }
-    for failure in &last.conclusion.failures {
+    let run = &last.conclusion;
+    for failure in run.failures.iter().chain(run.flakes()) {
         assert!(texts.contains(&failure.place()), "{failure:?}");
         for line in failure.text.lines() {
             assert!(texts.contains(line), "{line}");

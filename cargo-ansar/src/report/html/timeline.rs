@@ -124,6 +124,7 @@ impl Timeline {
     /// Draws the lines.
     pub(super) fn draw(&self, page: &mut String) {
         page.push_str("<section id=\"timeline\">\n<h2>Timeline</h2>\n<div class=\"card\">\n");
+        self.scale(page);
         for part in &self.phases {
             self.line(page, "phase", part.what, &[*part]);
         }
@@ -145,6 +146,21 @@ impl Timeline {
         page.push_str("</div>\n</div>\n</section>\n");
     }
 
+    /// The times that the lines are drawn to.
+    fn scale(&self, page: &mut String) {
+        page.push_str("<div class=\"scale\" aria-hidden=\"true\"><div>");
+        let step = step(self.length);
+        for at in (0..=self.length / step).map(|nth| nth * step) {
+            let place = 100.0 * self.place(at) / WIDTH;
+            let _ = write!(
+                page,
+                "<span style=\"left:{place:.2}%\">{}</span>",
+                tick(at, step)
+            );
+        }
+        page.push_str("</div></div>\n");
+    }
+
     fn line(&self, page: &mut String, class: &str, name: &str, parts: &[Part]) {
         let name = escaped(name);
         let _ = write!(
@@ -153,6 +169,14 @@ impl Timeline {
              <svg viewBox=\"0 0 {WIDTH} 10\" preserveAspectRatio=\"none\" role=\"img\" \
              aria-label=\"{name}\">"
         );
+        let step = step(self.length);
+        for at in (1..=self.length / step).map(|nth| nth * step) {
+            let x = self.place(at);
+            let _ = write!(
+                page,
+                "<line class=\"tick\" x1=\"{x:.1}\" x2=\"{x:.1}\" y2=\"10\"/>"
+            );
+        }
         for Part { what, from, to } in parts {
             let (x, end) = (self.place(*from), self.place(*to));
             // What is too short to be seen is seen, too.
@@ -179,6 +203,30 @@ impl Timeline {
     )]
     fn place(&self, at: i64) -> f64 {
         WIDTH * (at as f64 / self.length as f64).clamp(0.0, 1.0)
+    }
+}
+
+/// How many milliseconds are from one mark of a scale to the next: a round
+/// number, with at most five of them in `length`.
+fn step(length: i64) -> i64 {
+    let mut unit = 1;
+    loop {
+        for step in [unit, 2 * unit, 5 * unit] {
+            if length / step <= 5 {
+                return step;
+            }
+        }
+        unit *= 10;
+    }
+}
+
+/// A mark of a scale.
+fn tick(at: i64, step: i64) -> String {
+    match step {
+        ..1000 if at < 1000 => format!("{at} ms"),
+        ..100 => span(at),
+        100..1000 => format!("{}.{} s", at / 1000, at / 100 % 10),
+        _ => format!("{} s", at / 1000),
     }
 }
 
@@ -222,6 +270,22 @@ mod tests {
         // It ends in the very moment in which it is to stop.
         let last = [part("start", 1200, 1250), part("run", 1250, 2200)];
         assert_eq!(timeline.roles[3].1, last);
+    }
+
+    #[test]
+    fn a_scale_has_few_marks_at_round_times() {
+        for (length, marks) in [
+            (1, "0 ms 1 ms"),
+            (47, "0 ms 10 ms 20 ms 30 ms 40 ms"),
+            (999, "0 ms 200 ms 400 ms 600 ms 800 ms"),
+            (2300, "0 ms 500 ms 1.0 s 1.5 s 2.0 s"),
+            (61_000, "0 s 20 s 40 s 60 s"),
+        ] {
+            let step = step(length);
+            let marked = (0..=length / step).map(|nth| tick(nth * step, step));
+            assert_eq!(marked.collect::<Vec<_>>().join(" "), marks, "{length}");
+        }
+        assert!(i64::MAX / step(i64::MAX / 100) >= 5, "it ends");
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) struct Role {
     pub(super) refused: Option<String>,
     pub(super) exit: Option<Exit>,
     pub(super) ended: Option<(Ending, Timestamp)>,
+    /// How it ended before, each time that it was run again for that.
+    pub(super) before: Vec<(Ending, Timestamp)>,
 }
 
 impl Role {
@@ -82,6 +84,7 @@ impl Role {
             refused: None,
             exit: None,
             ended: None,
+            before: Vec::new(),
         }
     }
 }

@@ -81,7 +81,7 @@ impl Scene {
     }
 }
 
-use Action::{Signal, Skip, Start, Stopping, TimedOut};
+use Action::{Rerun, Signal, Skip, Slow, Start, Stopping, TimedOut};
 
 #[test]
 fn tests_start_when_everything_operational_is_ready_and_end_it() {
@@ -168,6 +168,150 @@ fn the_first_failure_ends_it_all_where_asked() {
         scene.failed(0),
         [Skip(2), Stopping(Why::FailFast), Signal(1, Rung::Interrupt)]
     );
+}
+
+fn with_retries(retries: u32) -> Policy {
+    Policy {
+        retries,
+        ..Policy::default()
+    }
+}
+
+#[test]
+fn a_failed_test_is_run_again_after_the_others() {
+    let members = vec![operational(&[]), test(), test(), test()];
+    let mut scene = Scene::new(members, with_retries(2));
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(scene.failed(1), [Rerun(1)]);
+    assert_eq!(scene.group.phase(1), Phase::Waiting);
+    assert_eq!(scene.failed(2), [Rerun(2)]);
+    assert_eq!(scene.ended(3), [Start(1), Start(2)]);
+    assert_eq!(scene.failed(1), [Rerun(1)]);
+    assert_eq!(scene.ended(2), [Start(1)]);
+    assert_eq!(
+        scene.failed(1),
+        [Stopping(Why::Finished), Signal(0, Rung::Interrupt)],
+        "twice again, and no more"
+    );
+    scene.ended(0);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn whoever_comes_after_a_test_waits_until_that_is_not_run_again() {
+    let after = member(Part::Test, &[0]);
+    let mut scene = Scene::new(vec![test(), after.clone()], with_retries(1));
+    assert_eq!(scene.next(Input::Begin), [Start(0)]);
+    assert_eq!(scene.failed(0), [Rerun(0), Start(0)]);
+    assert_eq!(scene.ended(0), [Start(1)]);
+    assert_eq!(scene.failed(1), [Rerun(1), Start(1)]);
+    assert_eq!(scene.failed(1), []);
+    assert!(scene.group.is_done());
+
+    let mut scene = Scene::new(vec![test(), after], with_retries(1));
+    scene.next(Input::Begin);
+    scene.failed(0);
+    assert_eq!(scene.failed(0), [Skip(1)]);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn a_test_that_is_run_again_has_the_rest_of_its_time_and_its_place_among_the_jobs() {
+    let limited = Member {
+        timeout: Some(Duration::from_secs(5)),
+        ..test()
+    };
+    let policy = Policy {
+        jobs: Some(1),
+        ..with_retries(1)
+    };
+    let mut scene = Scene::new(vec![limited, test()], policy);
+    scene.next(Input::Begin);
+    assert_eq!(scene.wait(Duration::from_secs(3)), []);
+    assert_eq!(scene.failed(0), [Rerun(0), Start(1)]);
+    assert_eq!(scene.wait(Duration::from_secs(9)), []);
+    assert_eq!(scene.ended(1), [Start(0)]);
+    assert_eq!(scene.wait(Duration::from_secs(1)), []);
+    let late = scene.wait(Duration::from_secs(1));
+    assert_eq!(late, [TimedOut(0), Signal(0, Rung::Interrupt)]);
+    scene.failed(0);
+    assert!(scene.group.is_done(), "it has had its time");
+}
+
+#[test]
+fn a_test_is_not_run_again_without_what_it_needs() {
+    let mut scene = Scene::new(vec![operational(&[]), test()], with_retries(3));
+    scene.next(Input::Begin);
+    assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
+    assert_eq!(scene.failed(0), []);
+    assert_eq!(scene.failed(1), []);
+    assert!(scene.group.is_done());
+
+    let mut scene = Scene::new(vec![operational(&[]), test()], with_retries(3));
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    scene.next(Input::StopSome(vec![0]));
+    scene.ended(0);
+    scene.failed(1);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn nothing_is_run_again_that_is_stopped() {
+    for stop in [Input::Stop, Input::StopSome(vec![0])] {
+        let mut scene = Scene::new(vec![test()], with_retries(5));
+        scene.next(Input::Begin);
+        scene.next(stop);
+        assert_eq!(scene.failed(0), []);
+        assert!(scene.group.is_done());
+    }
+    let mut scene = Scene::new(vec![test(), test()], with_retries(5));
+    scene.next(Input::Begin);
+    assert_eq!(scene.failed(0), [Rerun(0)]);
+    let stopped = scene.next(Input::Stop);
+    assert!(stopped.contains(&Skip(0)), "{stopped:?}");
+    scene.failed(1);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn the_first_failure_that_counts_ends_it_all() {
+    let policy = Policy {
+        fail_fast: true,
+        ..with_retries(1)
+    };
+    let mut scene = Scene::new(vec![test(), test()], policy);
+    scene.next(Input::Begin);
+    assert_eq!(scene.failed(0), [Rerun(0)]);
+    assert_eq!(scene.failed(1), [Rerun(1), Start(0), Start(1)]);
+    let end = [Stopping(Why::FailFast), Signal(1, Rung::Interrupt)];
+    assert_eq!(scene.failed(0), end);
+}
+
+#[test]
+fn a_test_that_runs_for_long_is_told_each_time_it_does() {
+    let period = Duration::from_mins(1);
+    let policy = Policy {
+        slow: Some(period),
+        ..with_retries(1)
+    };
+    let mut scene = Scene::new(vec![operational(&[]), test()], policy);
+    scene.next(Input::Begin);
+    assert_eq!(scene.wait(period / 2), [], "no test yet");
+    scene.next(Input::Ready(0));
+    assert_eq!(scene.wait(period / 2), []);
+    assert_eq!(scene.group.wake_at(), Some(scene.now + period / 2));
+    assert_eq!(scene.wait(period / 2), [Slow(1, period)]);
+    assert_eq!(scene.wait(period / 2), []);
+    assert_eq!(scene.wait(period / 2), [Slow(1, period * 2)]);
+    scene.failed(1);
+    assert_eq!(scene.wait(period), [Slow(1, period)], "it begins anew");
+    scene.next(Input::Stop);
+    assert!(!scene.wait(period).iter().any(|it| matches!(it, Slow(..))));
+    scene.ended(1);
+    scene.ended(0);
+    assert_eq!(scene.group.wake_at(), None);
 }
 
 #[test]
@@ -408,7 +552,10 @@ fn groups() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move
 
 proptest! {
     #[test]
-    fn every_run_comes_to_its_end((mut members, jobs, fail_fast, moves) in groups()) {
+    fn every_run_comes_to_its_end(
+        (mut members, jobs, fail_fast, moves) in groups(),
+        retries in 0..3u32,
+    ) {
         // `after` must not name a test from an operational member.
         for number in 0..members.len() {
             let after: Vec<usize> = members[number].after.clone();
@@ -418,7 +565,8 @@ proptest! {
                 .collect();
         }
         let count = members.len();
-        let policy = Policy { jobs, fail_fast, ..Policy::default() };
+        let slow = Some(Duration::from_secs(4));
+        let policy = Policy { jobs, fail_fast, retries, slow, ..Policy::default() };
         let mut scene = Scene::new(members.clone(), policy);
         let mut alive = vec![false; count];
         let mut done = vec![false; count];

@@ -3,6 +3,7 @@
 mod background;
 mod deploy;
 mod log;
+mod save;
 
 use std::fs;
 use std::process::{Child, Command};
@@ -26,6 +27,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("loop-1", |world| Some(unchanged_loop(world, 1))),
     row("loop-40", |world| Some(unchanged_loop(world, 40))),
     row("loop-500", |world| Some(unchanged_loop(world, MANY))),
+    row("save", |world| Some(save::row(world))),
     row("roles-500", |world| Some(roles(world))),
     row("tests-500", one_check_tests),
     row("tree", |world| Some(tree(world))),

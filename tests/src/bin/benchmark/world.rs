@@ -95,6 +95,13 @@ impl World {
         command
     }
 
+    /// `cargo-ansar watch`.
+    pub(crate) fn ansar_watch(&self, home: &Path) -> Command {
+        let mut command = self.ansar(home);
+        command.arg("watch").args(profile_flag());
+        command
+    }
+
     /// `cargo build` of some bins, with the words that the tool uses.
     pub(crate) fn cargo_build(&self, bins: &[&str]) -> Command {
         let mut command = self.program(&self.cargo);

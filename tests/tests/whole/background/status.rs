@@ -102,3 +102,29 @@ fn an_engine_that_does_not_answer_is_told_of_as_far_as_locks_tell() {
     ansar(&sandbox, "start").code(104);
     down(&sandbox);
 }
+
+#[test]
+fn lines_that_find_no_room_are_counted_and_the_role_goes_on() {
+    let sandbox = home_with(&["floods"]);
+    let logs = sandbox.path().join(".ansar-home/logs/floods-0");
+    std::fs::create_dir_all(&logs).expect("the home is there");
+    let full = logs.join("9000-01-01T00-00-00.000000.log");
+    std::os::unix::fs::symlink("/dev/full", &full).expect("the folder is empty");
+    // It is there to be asked about when it has written everything.
+    set(&sandbox, "restart", "floods-0", r#""always""#);
+    set(&sandbox, "retry", "floods-0", r#"{"first_steps": [600.0]}"#);
+    ansar(&sandbox, "start floods-0").success();
+    let told = comes_to(&sandbox, "floods-0", "restarting");
+    let lost = told["lost"].as_u64().expect("it is a count");
+    assert!(lost >= 100_000, "{told}");
+    ansar(&sandbox, "status -l").stdout_has(&format!("lost log lines {lost}"));
+
+    std::fs::remove_file(full).expect("it is there");
+    ansar(&sandbox, "restart floods-0").success();
+    let told = comes_to(&sandbox, "floods-0", "restarting");
+    assert_eq!(told["lost"], 0, "{told}");
+    let log = ansar(&sandbox, "log floods-0 --last=MONTH");
+    let stored = log.success().stdout.matches(" - Line ").count();
+    assert_eq!(stored, 100_000);
+    down(&sandbox);
+}

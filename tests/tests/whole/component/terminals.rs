@@ -60,7 +60,15 @@ fn a_client_reports_what_a_server_without_words_answers() {
             .collect();
         assert_eq!(
             fields,
-            ["condition", "line", "name", "source", "stamp", "text"]
+            [
+                "condition",
+                "line",
+                "column",
+                "name",
+                "source",
+                "stamp",
+                "text"
+            ]
         );
         assert_eq!(check["condition"], false);
         assert_eq!(check["name"], "client");

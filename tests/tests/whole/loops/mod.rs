@@ -5,13 +5,17 @@ mod choices;
 mod demo;
 mod descriptions;
 mod interrupts;
+mod keys;
+mod machines;
 mod operational;
 mod places;
 mod results;
 mod streams;
 mod together;
+mod tries;
 mod verdicts;
 mod watch;
+mod watch_storms;
 
 use std::fs;
 use std::net::Ipv4Addr;

@@ -9,7 +9,7 @@ use tests::Sandbox;
 use super::{CLIENT, CLIENT_RS, Group, SERVER};
 
 /// The events of the last run, as the home keeps them.
-fn record(group: &Group) -> Vec<Value> {
+pub(super) fn record(group: &Group) -> Vec<Value> {
     events(&group.read(".ansar-home/last/run.jsonl"))
 }
 
@@ -121,7 +121,7 @@ fn programs_read_the_events_and_the_verdict() {
 }
 
 /// The messages of Cargo in an output.
-fn messages(output: &tests::Output) -> Vec<Message> {
+pub(super) fn messages(output: &tests::Output) -> Vec<Message> {
     let lines = output.stdout.lines();
     lines
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no message: {line}")))
@@ -194,14 +194,14 @@ fn other_tools_find_a_file_and_annotations() {
         .and_then(|rest| rest.split(' ').next());
     let line = line.expect("there is a line");
     output.stderr_has(&format!(
-        "::error file={CLIENT_RS},line={line},title=test-client::expected"
+        "::error file={CLIENT_RS},line={line},col=8,title=test-client::expected"
     ));
     let file = group.read("made/for/junit.xml");
     let case = "<testcase name=\"test-client\" classname=\"cargo ansar\" assertions=\"3\"";
     assert!(file.contains(case), "{file}");
     let place = group.path().join(CLIENT_RS);
     assert!(
-        file.contains(&format!("{}:{line} - expected", place.display())),
+        file.contains(&format!("{}:{line}:8 - expected", place.display())),
         "{file}"
     );
 
@@ -242,80 +242,6 @@ fn the_last_run_is_reported_again_and_in_context() {
         .success()
         .stderr_has("Log of test-client")
         .stderr_lacks("Context");
-}
-
-#[test]
-fn the_last_run_is_a_page_that_needs_nothing_else() {
-    let (group, output) = failed_run(&[]);
-    let written = group.ansar(["report", "--html", "made/page.html"]).run();
-    written.success().stdout_is("").stderr_has("Wrote");
-    let page = group.read("made/page.html");
-    let file = group.path().join("made/page.html");
-    // What a browser makes of it, where there is one.
-    let seen = dom(&group, &file).unwrap_or_else(|| page.clone());
-    let place = super::only_place(&output);
-    let place = format!("{}:{}", place.file.display(), place.line);
-    let has = |text: &str| assert!(seen.contains(text), "`{text}` in {seen}");
-    has(&format!("<code class=\"place\">{place}</code>"));
-    has("expected b\"keen\" for b\"fervent\", got b\"eager\"");
-    has("<b>server-0</b>");
-
-    // The timeline is what the events tell.
-    let events = record(&group);
-    let milliseconds = |event: &Value| {
-        let at: jiff::Timestamp = event["at"].as_str().unwrap().parse().unwrap();
-        at.as_millisecond()
-    };
-    let begun = events.iter().map(milliseconds).min().unwrap();
-    let at = |name: &str, role: Option<&str>| {
-        let event = events
-            .iter()
-            .find(|event| event["event"] == name && role.is_none_or(|role| event["role"] == role));
-        milliseconds(event.unwrap_or_else(|| panic!("{name}"))) - begun
-    };
-    for (class, from, to) in [
-        ("build", at("building", None), at("built", None)),
-        ("tests", at("testing", None), at("stopping", None)),
-        (
-            "start",
-            at("started", Some("server-0")),
-            at("ready", Some("server-0")),
-        ),
-        ("stop", at("stopping", None), at("ended", Some("server-0"))),
-        (
-            "run",
-            at("ready", Some("test-client")),
-            at("ended", Some("test-client")),
-        ),
-    ] {
-        has(&format!(
-            "<rect class=\"{class}\" data-from=\"{from}\" data-to=\"{to}\""
-        ));
-    }
-}
-
-/// A page as a browser has it, less the quotes that need no escape there; none
-/// where there is no browser.
-fn dom(group: &Group, page: &Path) -> Option<String> {
-    let found = group
-        .program("sh")
-        .args(["-c", "command -v chromium"])
-        .run();
-    let browser = found.stdout.lines().next()?.to_owned();
-    // It makes a socket there, whose path may not be long.
-    let short = tempfile::tempdir().expect("there is a folder for temporary files");
-    let output = group
-        .program(browser)
-        .env("TMPDIR", short.path())
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
-        .arg(format!(
-            "--user-data-dir={}",
-            group.path().join("made/browser").display()
-        ))
-        .arg(format!("file://{}", page.display()))
-        .run();
-    output.success();
-    Some(output.stdout.clone())
 }
 
 #[test]

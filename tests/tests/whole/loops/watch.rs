@@ -52,7 +52,7 @@ fn every_save_has_its_verdict() {
 }
 
 /// The process of a role that runs, by what `status` says.
-fn process(group: &Group, role: &str) -> String {
+pub(super) fn process(group: &Group, role: &str) -> String {
     let status = group.ansar(["status", "-l", role]).run();
     let line = status.success().stdout.clone();
     let pid = line.split(['<', '>']).nth(1);
@@ -121,8 +121,55 @@ fn a_save_during_a_run_ends_it_and_the_newest_state_is_tested() {
 }
 
 #[test]
+fn another_terminal_works_with_what_is_kept_up_and_deploys_to_it() {
+    let group = Group::demo();
+    let watch = watching(&group);
+    let before = process(&group, "server-0");
+    let test = group.ansar(["test"]).run();
+    test.success().stdout_is(PASSED);
+    assert_eq!(process(&group, "server-0"), before, "it is left alone");
+
+    // Materials that `watch` does not see.
+    let words = group.read(format!("{WORDS}/word-map.json"));
+    group.write("other/model-by-role/server-0/more.json", &words);
+    let deploy = ["deploy", "--storage-path", "other"];
+    let refused = group.ansar(deploy).run();
+    refused
+        .code(104)
+        .stderr_has(&format!("`server-0` (process {before})"));
+    group.ansar(deploy).arg("-f").run().success();
+    let after = process(&group, "server-0");
+    assert_ne!(after, before, "it is started again where it was");
+
+    let mut other = group.ansar(["watch"]).start();
+    other.wait_for_next("      Passed 3 checks");
+    other.wait_for_next(WATCHING);
+    let after = process(&group, "server-0");
+    ended(watch);
+    // What was kept up there is kept up here from the next loop on.
+    group.edit(CLIENT_RS, "b\"droll\"", "b\"merry\"");
+    other.wait_for_next("      Failed 1 of 3 checks");
+    other.wait_for_next(WATCHING);
+    assert_ne!(process(&group, "server-0"), after);
+    ended(other);
+}
+
+#[test]
 fn materials_are_watched_too() {
     let group = Group::demo();
+    let mut watch = watching(&group);
+    let words = format!("{WORDS}/word-map.json");
+    group.edit(&words, "droll", "merry");
+    watch.wait_for_next(&format!("     Changed {words}"));
+    watch.wait_for_next("      Failed 1 of 3 checks");
+    watch.wait_for_next(WATCHING);
+    ended(watch);
+}
+
+#[test]
+fn materials_that_version_control_ignores_are_watched_too() {
+    let group = Group::demo();
+    group.write(".gitignore", "*.json\ntarget\n");
     let mut watch = watching(&group);
     let words = format!("{WORDS}/word-map.json");
     group.edit(&words, "droll", "merry");
