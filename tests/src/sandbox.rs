@@ -216,37 +216,37 @@ pub fn processes_named(text: &str) -> BTreeMap<i32, String> {
 }
 
 /// The environment of the process whose folder in `/proc` this is; none where
-/// it has ended, is the kernel's or is somebody else's.
+/// it has ended or is somebody else's. One that is just becoming another program
+/// has none for a moment, or not all of it.
 fn environment(process: &Path) -> Option<Vec<u8>> {
     eventually(|| {
         let environment = fs::read(process.join("environ")).ok();
-        let is_empty = environment.as_ref().is_some_and(Vec::is_empty);
-        (!is_empty || has_none(process)).then_some(environment)
+        let Some(read) = &environment else {
+            return Some(None);
+        };
+        let is_whole = environment_length(process) == Some(read.len());
+        is_whole.then_some(environment)
     })
     .flatten()
 }
 
-/// Whether a process whose environment was read as empty has none. One that was
-/// just becoming another program then has one, a moment later.
-fn has_none(process: &Path) -> bool {
+/// How long the environment of a process is; none where it has no say yet.
+fn environment_length(process: &Path) -> Option<usize> {
     let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_ascii_whitespace()
-        .collect();
-    // Counted from the state, which is the third field: the group, which is none
-    // for what the kernel starts for itself, and where the environment is.
-    match (
-        fields.first(),
-        fields.get(5 - 3),
-        fields.get(50 - 3..=51 - 3),
-    ) {
-        (Some(state), Some(group), Some([begin, end])) => {
-            matches!(*state, "Z" | "X") || *group == "0" || (begin == end && *end != "0")
-        }
-        _ => true,
+    let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
+    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+    // Counted from the state, which is the third of all.
+    let field = |number: usize| fields.get(number - 3).copied().unwrap_or("0");
+    let number = |field: &str| field.parse::<usize>().unwrap_or_default();
+    let (state, group, code) = (field(3), field(5), field(27));
+    if matches!(state, "Z" | "X" | "0") || group == "0" {
+        // It has ended, is gone, or is the kernel's own.
+        Some(0)
+    } else if code == "0" {
+        // That is set last.
+        None
+    } else {
+        number(field(51)).checked_sub(number(field(50)))
     }
 }
 

@@ -23,6 +23,7 @@ pub mod process;
 pub mod rescue;
 pub mod signal;
 pub mod socket;
+mod stat;
 pub mod strays;
 pub mod terminal;
 pub mod usage;

@@ -15,6 +15,7 @@ use ansar_runtime::contract::launch;
 
 use super::process;
 use super::signal::Signal;
+use super::stat::Stat;
 
 /// The variable in the environment of Cargo, and of what Cargo starts.
 pub const BUILD: &str = "ANSAR_BUILD";
@@ -148,8 +149,9 @@ fn sweep_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> usize {
             }
             let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
             let held = number.map(|pid| pidfd_open(pid, PidfdFlags::empty()));
-            let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let (Some(Ok(held)), Some((state, _, session))) = (held, parse_stat(&stat)) else {
+            let stat = Stat::of(pid);
+            let session = stat.as_ref().and_then(Stat::session);
+            let (Some(Ok(held)), Some(stat), Some(session)) = (held, stat, session) else {
                 // It is gone, or nobody may look at it, however often.
                 again |= unseen.insert(pid);
                 continue;
@@ -158,7 +160,7 @@ fn sweep_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> usize {
                 let mut environment = environment(pid).into_iter();
                 environment.any(|(name, value)| name == launch::TOKEN && value == token)
             };
-            if matches!(state, b'Z' | b'X') {
+            if stat.has_ended() {
                 again = true;
                 looked_at.insert(pid);
             } else if sessions.contains(&session) || marked() {
@@ -188,24 +190,13 @@ pub fn sweep(_: &str) -> usize {
 /// When a process was started, in ticks since the machine was; none where
 /// there is no such process, or nobody has taken note of its end yet.
 pub fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    let mut fields = fields.split_ascii_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    // The 22nd field of all; the third, the state, is the first behind the name.
-    fields.nth(22 - 4)?.parse().ok()
+    let stat = Stat::of(pid).filter(|stat| !stat.has_ended())?;
+    stat.start_time()
 }
 
 /// The process that another one is a child of; none where that is gone.
 pub fn parent(pid: u32) -> Option<u32> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    // The fourth field of all, behind the name and the state.
-    fields.split_ascii_whitespace().nth(1)?.parse().ok()
+    Stat::of(pid)?.parent()
 }
 
 /// Whether a process runs that was started at `started`, in ticks since the
@@ -240,9 +231,8 @@ pub fn children() -> BTreeSet<u32> {
 /// What there is to know of a child; `None` where it has ended, and it is
 /// reaped then.
 fn look(pid: u32) -> Option<Stray> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let (state, group, session) = parse_stat(&stat)?;
-    if matches!(state, b'Z' | b'X') {
+    let stat = Stat::of(pid)?;
+    if stat.has_ended() {
         let reaped = waitpid(id(pid), Some(WaitPidFlag::WNOHANG));
         // Its first thread may have ended, and others go on.
         if reaped != Ok(WaitStatus::StillAlive) {
@@ -251,15 +241,34 @@ fn look(pid: u32) -> Option<Stray> {
     }
     Some(Stray {
         pid,
-        group,
-        session,
+        group: stat.group()?,
+        session: stat.session()?,
         environment: environment(pid),
     })
 }
 
-/// The environment that a process was started with; empty where it is gone.
+/// The environment that a process was started with; empty where it is gone, or
+/// somebody else's. While it is just becoming another program it has none, or
+/// not all of it, and is looked at again.
 pub fn environment(pid: u32) -> Vec<(String, String)> {
-    let block = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    // It takes less than a few looks, unless a disk does not answer.
+    const LOOKS: usize = 1_000;
+    for _ in 0..LOOKS {
+        let Ok(block) = std::fs::read(format!("/proc/{pid}/environ")) else {
+            break;
+        };
+        let Some(stat) = Stat::of(pid) else {
+            break;
+        };
+        if stat.environment_length() == Some(block.len() as u64) {
+            return variables(&block);
+        }
+        std::thread::yield_now();
+    }
+    Vec::new()
+}
+
+fn variables(block: &[u8]) -> Vec<(String, String)> {
     let variables = block.split(|byte| *byte == 0);
     variables
         .filter_map(|variable| {
@@ -268,19 +277,6 @@ pub fn environment(pid: u32) -> Vec<(String, String)> {
             Some((name.to_owned(), value.to_owned()))
         })
         .collect()
-}
-
-/// State, group and session. The name before them may hold anything, so the
-/// last parenthesis is what they follow.
-pub fn parse_stat(stat: &[u8]) -> Option<(u8, u32, u32)> {
-    let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    let mut fields = fields.split_ascii_whitespace();
-    let state = *fields.next()?.as_bytes().first()?;
-    let _parent = fields.next()?;
-    let group = fields.next()?.parse().ok()?;
-    let session = fields.next()?.parse().ok()?;
-    Some((state, group, session))
 }
 
 fn id(pid: u32) -> Pid {
@@ -334,10 +330,25 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_a_stat_line_may_hold_anything() {
-        let line = b"17 (a) S 1 2 (x)) R 1 23 45 0 -1";
-        assert_eq!(parse_stat(line), Some((b'R', 23, 45)));
-        assert_eq!(parse_stat(b"17 (x"), None);
-        assert_eq!(parse_stat(b""), None);
+    #[cfg(target_os = "linux")]
+    #[expect(clippy::disallowed_methods, reason = "real processes become others")]
+    fn whoever_is_becoming_another_program_is_known_by_its_environment() {
+        const NAME: &str = "A_NAME_THAT_IS_LOOKED_FOR";
+        // Again and again the same process, which is between two programs most
+        // of the time, and hardly ever when it is looked at only once.
+        let script = format!(
+            "[ ${NAME} = 300 ] && exec cat; {NAME}=$((${NAME} + 1)) exec sh -c \"$0\" \"$0\""
+        );
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script, &script]).env(NAME, "1");
+        let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut value = String::new();
+        while value != "300" {
+            let environment = environment(child.id());
+            let found = environment.into_iter().find(|(name, _)| name == NAME);
+            value = found.expect("it has it all the time").1;
+        }
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::param::{clock_ticks_per_second, page_size};
 
+use super::stat::Stat;
 use super::strays;
 
 /// What the processes of one group use together.
@@ -22,9 +23,9 @@ pub struct Usage {
 /// tell.
 pub fn by_group() -> BTreeMap<u32, Usage> {
     let mut groups: BTreeMap<u32, Usage> = BTreeMap::new();
-    for pid in strays::all() {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let Some((group, ticks, pages)) = parse(&stat) else {
+    for stat in strays::all().into_iter().filter_map(Stat::of) {
+        let (Some(group), Some(ticks), Some(pages)) = (stat.group(), stat.ticks(), stat.pages())
+        else {
             continue;
         };
         let usage = groups.entry(group).or_default();
@@ -35,33 +36,9 @@ pub fn by_group() -> BTreeMap<u32, Usage> {
     groups
 }
 
-/// The group, the ticks of processor time and the pages of memory, of a line
-/// of the kernel's about a process.
-fn parse(stat: &str) -> Option<(u32, u64, u64)> {
-    // The name before may hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    // The third field of all, the state, is the first behind the name.
-    let field = |number: usize| {
-        fields
-            .get(number - 3)
-            .and_then(|field| field.parse::<u64>().ok())
-    };
-    let group = u32::try_from(field(5)?).ok()?;
-    Some((group, field(14)? + field(15)?, field(24)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_of_the_kernel_is_read_whatever_the_name() {
-        let stat = "7 (a) b) (c) S 1 5 5 0 -1 4194304 100 0 0 0 20 3 0 0 20 0 1 0 99 2000 12 1";
-        assert_eq!(parse(stat), Some((5, 23, 12)));
-        assert_eq!(parse("7 (a) Z 1"), None);
-        assert_eq!(parse(""), None);
-    }
 
     #[test]
     fn this_process_uses_something() {
