@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::line::{Level, Tag};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
@@ -61,8 +62,17 @@ pub struct Lines {
     pub zone: Option<TimeZone>,
 }
 
-/// A record: whose it is, its head, and its lines as they are stored.
-pub type Next<'a, W> = Option<(W, Head, &'a [u8])>;
+/// A record of a log, or several in a row.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// Whose it is.
+    pub role: &'a RoleName,
+    /// The head of its first line.
+    pub head: Head,
+    /// The lines, as they are stored; all are of one process, and so have
+    /// beginnings of one length.
+    pub text: &'a [u8],
+}
 
 #[derive(Debug, Clone)]
 struct Filter {
@@ -76,6 +86,8 @@ struct Merged {
     readers: Vec<Source>,
     from: Stamp,
     to: Option<Stamp>,
+    /// The stamp from which on none of before `to` follows.
+    until: Option<Stamp>,
     left: Option<u64>,
     /// The reader of the record that was told last.
     last: Option<usize>,
@@ -87,7 +99,25 @@ struct Source {
     /// Whether the last line of each process is among those asked for: what
     /// continues it goes with it.
     shown: BTreeMap<u32, bool>,
+    /// The same of the last line of all.
+    last: Option<(u32, bool)>,
     is_over: bool,
+}
+
+impl Source {
+    /// Remembers whether a line of a process is among those asked for.
+    fn show(&mut self, pid: u32, is_shown: bool) {
+        // Most lines are as the one before.
+        if self.last != Some((pid, is_shown)) {
+            self.shown.insert(pid, is_shown);
+            self.last = Some((pid, is_shown));
+        }
+    }
+
+    /// Whether the last line of a process was among them.
+    fn shows(&self, pid: u32) -> bool {
+        self.shown.get(&pid).copied().unwrap_or(false)
+    }
 }
 
 /// The lines of roles.
@@ -137,8 +167,8 @@ pub(super) fn between(
     let folders = roles.iter().map(|role| home.folder(Area::Logs, role));
     let mut merged = Merged::open(&folders.collect::<Vec<_>>(), range)?;
     let filter = Filter { level, grep: None };
-    while let Some((at, head, text)) = merged.next_of(&filter)? {
-        if !reader(&roles[at], head, text) {
+    while let Some(record) = merged.next(roles, &filter)? {
+        if !reader(record.role, record.head, record.text) {
             break;
         }
     }
@@ -151,8 +181,9 @@ impl Lines {
     pub fn are_of_several(&self) -> Result<bool, FilesError> {
         let mut merged = Merged::open(&self.folders, self.range)?;
         let mut first = None;
-        while let Some((head, _)) = merged.next(&self.filter)? {
-            if *first.get_or_insert(head.pid) != head.pid {
+        while let Some(record) = merged.next(&self.roles, &self.filter)? {
+            let pid = record.head.pid;
+            if *first.get_or_insert(pid) != pid {
                 return Ok(true);
             }
             merged.pass_alike();
@@ -160,23 +191,17 @@ impl Lines {
         Ok(false)
     }
 
-    /// The next record: its head, and its lines as they are stored. None where
-    /// there is no more yet.
-    pub fn next_record(&mut self) -> Result<Option<(Head, &[u8])>, FilesError> {
-        self.merged.next(&self.filter)
+    /// The next record; none where there is no more yet.
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, FilesError> {
+        self.merged.next(&self.roles, &self.filter)
     }
 
-    /// The next record as [`Lines::next_record`] has it, and its role.
-    pub fn next_of_role(&mut self) -> Result<Next<'_, &RoleName>, FilesError> {
-        let Self {
-            merged,
-            roles,
-            filter,
-            ..
-        } = self;
-        Ok(merged
-            .next_of(filter)?
-            .map(|(at, head, text)| (&roles[at], head, text)))
+    /// The next records in a row that are at hand, as one; at least one record.
+    pub fn next_run(&mut self) -> Result<Option<Record<'_>>, FilesError> {
+        if self.merged.next(&self.roles, &self.filter)?.is_some() {
+            self.merged.extend(&self.filter);
+        }
+        Ok(self.merged.told(&self.roles))
     }
 
     /// How many lines were passed over, since a crash tore them.
@@ -222,6 +247,7 @@ impl Merged {
             Ok(Source {
                 reader: Reader::open(folder, range.from)?,
                 shown: BTreeMap::new(),
+                last: None,
                 is_over: false,
             })
         });
@@ -229,6 +255,7 @@ impl Merged {
             readers: readers.collect::<Result<_, FilesError>>()?,
             from: Stamp::of(range.from),
             to: range.to.map(Stamp::of),
+            until: range.to.map(after),
             left: range.count,
             last: None,
         })
@@ -242,20 +269,42 @@ impl Merged {
         }
     }
 
-    fn next(&mut self, filter: &Filter) -> Result<Option<(Head, &[u8])>, FilesError> {
-        let next = self.next_of(filter)?;
-        Ok(next.map(|(_, head, text)| (head, text)))
+    /// Has the record that was told go on as far as others that are to be told
+    /// follow at hand.
+    fn extend(&mut self, filter: &Filter) {
+        let (from, to) = (self.from, self.to);
+        if let ([source], None) = (&mut *self.readers, self.left)
+            && filter.accepts_all()
+        {
+            source
+                .reader
+                .extend(|stamp| stamp >= from && to.is_none_or(|to| stamp < to));
+        }
     }
 
-    /// The next record, and whose it is.
-    fn next_of(&mut self, filter: &Filter) -> Result<Next<'_, usize>, FilesError> {
+    /// The record that was told last.
+    fn told<'a>(&'a self, roles: &'a [RoleName]) -> Option<Record<'a>> {
+        let at = self.last?;
+        let reader = &self.readers[at].reader;
+        Some(Record {
+            role: &roles[at],
+            head: reader.head()?,
+            text: reader.text(),
+        })
+    }
+
+    /// The next record of the logs of `roles`.
+    fn next<'a>(
+        &'a mut self,
+        roles: &'a [RoleName],
+        filter: &Filter,
+    ) -> Result<Option<Record<'a>>, FilesError> {
         if let Some(last) = self.last.take() {
             self.readers[last].reader.advance();
         }
         if self.left == Some(0) {
             return Ok(None);
         }
-        let until = self.to.map(after);
         loop {
             let mut earliest: Option<(Stamp, usize, Head)> = None;
             for (at, source) in self.readers.iter_mut().enumerate() {
@@ -278,17 +327,17 @@ impl Merged {
                 return Ok(None);
             };
             let source = &mut self.readers[at];
-            if until.is_some_and(|until| head.stamp >= until) {
+            if self.until.is_some_and(|until| head.stamp >= until) {
                 source.is_over = true;
                 continue;
             }
             let is_shown = match head.tag {
-                Tag::Continued => source.shown.get(&head.pid).copied().unwrap_or(false),
+                Tag::Continued => source.shows(head.pid),
                 _ => {
                     let is_shown = head.stamp >= self.from
                         && self.to.is_none_or(|to| head.stamp < to)
                         && filter.accepts(head, source.reader.text());
-                    source.shown.insert(head.pid, is_shown);
+                    source.show(head.pid, is_shown);
                     is_shown
                 }
             };
@@ -300,12 +349,17 @@ impl Merged {
                 self.left = self.left.map(|left| left - 1);
             }
             self.last = Some(at);
-            return Ok(Some((at, head, self.readers[at].reader.text())));
+            return Ok(self.told(roles));
         }
     }
 }
 
 impl Filter {
+    /// Whether it accepts every line.
+    fn accepts_all(&self) -> bool {
+        self.level == Level::Debug && self.grep.is_none()
+    }
+
     fn accepts(&self, head: Head, text: &[u8]) -> bool {
         self.level.shows(head.tag)
             && self.grep.as_ref().is_none_or(|grep| {
@@ -319,8 +373,6 @@ impl Filter {
 }
 
 /// The stamp behind which there is none of before `to`.
-fn after(to: Stamp) -> Stamp {
-    let at = to.civil().and_then(|at| at.checked_add(DISORDER).ok());
-    let at = at.and_then(|at| TimeZone::UTC.to_timestamp(at).ok());
-    at.map_or(Stamp::MAX, Stamp::of)
+fn after(to: Timestamp) -> Stamp {
+    to.checked_add(DISORDER).map_or(Stamp::MAX, Stamp::of)
 }

@@ -17,7 +17,7 @@ use crate::host::signal;
 use crate::model::lapse::Lapse;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::ops::history::{Outcome, State};
-use crate::ops::log::Lines;
+use crate::ops::log::{Lines, Record};
 
 /// Shows the runs of a role as data: `[0] 7h30m ago ... 1m5.4s (Aborted)`.
 pub fn history(shell: &mut Shell, outcome: &Outcome, long: bool) {
@@ -192,10 +192,11 @@ impl Printing {
         let zone = self.lines.zone.clone();
         let mut piece = Vec::with_capacity(PIECE + (8 << 10));
         let mut is_read = true;
-        while let Some((head, text)) = self.lines.next_record()? {
+        while let Some(record) = self.lines.next_run()? {
             // Among those that follow there may be the first of another.
-            with_pid |= *self.alone.get_or_insert(head.pid) != head.pid;
-            put(&mut piece, head, text, with_pid, zone.as_ref());
+            let pid = record.head.pid;
+            with_pid |= *self.alone.get_or_insert(pid) != pid;
+            put(&mut piece, &record, with_pid, zone.as_ref());
             if piece.len() >= PIECE {
                 shell.expects_much();
                 is_read = shell.bytes(&piece);
@@ -215,7 +216,10 @@ impl Printing {
     fn print_as_json(&mut self, shell: &mut Shell) -> Result<bool, FilesError> {
         let mut piece = Vec::new();
         let mut is_read = true;
-        while let Some((role, head, text)) = self.lines.next_of_role()? {
+        while let Some(Record {
+            role, head, text, ..
+        }) = self.lines.next_record()?
+        {
             let text = String::from_utf8_lossy(text);
             let line = LogLine {
                 version: VERSION,
@@ -270,28 +274,25 @@ struct LogLine<'a> {
 }
 
 /// Puts the lines of a record to `piece`, as they are to be printed.
-fn put(piece: &mut Vec<u8>, first: Head, text: &[u8], with_pid: bool, zone: Option<&TimeZone>) {
-    let one = memchr::memchr(b'\n', text).is_none_or(|end| end + 1 == text.len());
-    if one {
-        return put_line(piece, first, text, with_pid, zone);
+fn put(piece: &mut Vec<u8>, record: &Record<'_>, with_pid: bool, zone: Option<&TimeZone>) {
+    if with_pid && zone.is_none() {
+        return piece.extend_from_slice(record.text);
     }
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        if let Some(head) = Head::of(line) {
-            put_line(piece, head, line, with_pid, zone);
+    let process = record.head.shown;
+    let mut rest = record.text;
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        let (line, next) = rest.split_at(end);
+        rest = next;
+        if with_pid {
+            piece.extend_from_slice(&line[..process]);
         }
-    }
-}
-
-fn put_line(piece: &mut Vec<u8>, head: Head, line: &[u8], with_pid: bool, zone: Option<&TimeZone>) {
-    if with_pid {
-        piece.extend_from_slice(&line[..head.shown]);
-    }
-    match zone.and_then(|zone| local(head.stamp, zone)) {
-        Some(stamp) => {
+        let mut shown = &line[process..];
+        if let Some(stamp) = zone.and_then(|zone| local(Head::of(line)?.stamp, zone)) {
             piece.extend_from_slice(stamp.as_bytes());
-            piece.extend_from_slice(&line[head.shown + stamp.len()..]);
+            shown = &shown[stamp.len()..];
         }
-        None => piece.extend_from_slice(&line[head.shown..]),
+        piece.extend_from_slice(shown);
     }
 }
 

@@ -148,6 +148,50 @@ impl Head {
     }
 }
 
+/// Reads the heads of lines that follow each other: most are of the process and
+/// the second of the one before, and only what is behind these is read.
+#[derive(Debug, Default)]
+pub struct Heads {
+    /// The head that was read last, up to its milliseconds.
+    known: Vec<u8>,
+    /// What it says, at the beginning of its second.
+    head: Option<Head>,
+}
+
+impl Heads {
+    /// The head of a line, as [`Head::of`] reads it.
+    pub fn of(&mut self, line: &[u8]) -> Option<Head> {
+        if let Some(known) = self.head
+            && let Some(rest) = line.strip_prefix(&*self.known)
+            && let [
+                a @ b'0'..=b'9',
+                b @ b'0'..=b'9',
+                c @ b'0'..=b'9',
+                b' ',
+                symbol,
+                b' ',
+                ..,
+            ] = *rest
+        {
+            let [a, b, c] = [a, b, c].map(|digit| u64::from(digit - b'0'));
+            return Some(Head {
+                stamp: Stamp(known.stamp.0 + 100 * a + 10 * b + c),
+                tag: Tag::of(char::from(symbol))?,
+                ..known
+            });
+        }
+        let head = Head::of(line)?;
+        self.known.clear();
+        let milliseconds = head.shown + STAMP - 3;
+        self.known.extend_from_slice(&line[..milliseconds]);
+        self.head = Some(Head {
+            stamp: Stamp(head.stamp.0 - head.stamp.0 % 1_000),
+            ..head
+        });
+        Some(head)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ansar_runtime::contract::line::{Line, STAMP_FORMAT};
@@ -183,6 +227,21 @@ mod tests {
             prop_assert_eq!(stamp.civil(), Some(TimeZone::UTC.to_datetime(at)));
             let text = stamp.to_string();
             prop_assert_eq!(Stamp::read(text.as_bytes().first_chunk().unwrap()), Some(stamp));
+        }
+
+        /// It does not matter what was read before.
+        #[test]
+        fn a_head_is_the_same_among_others(
+            changes in prop::collection::vec((0..LINE.len(), any::<u8>(), 0..=LINE.len()), 1..9)
+        ) {
+            let mut heads = Heads::default();
+            for (at, byte, cut) in changes {
+                let mut line = LINE.as_bytes().to_vec();
+                // A change of a digit to a digit is the most likely to matter.
+                line[at] = if byte < 200 { b'0' + byte % 10 } else { byte };
+                line.truncate(cut.max(at));
+                prop_assert_eq!(heads.of(&line), Head::of(&line));
+            }
         }
 
         /// Where the line is text, both readers of it agree.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use ansar_runtime::contract::line::Tag;
 use jiff::{SignedDuration, Timestamp};
 
-use super::head::{Head, Stamp};
+use super::head::{Head, Heads, Stamp};
 use super::{NAME_FORMAT, segments};
 use crate::host::files::{Error, Reading};
 
@@ -28,7 +28,7 @@ const NEAR: u64 = 32 << 10;
 /// A record that is longer goes on as another one.
 const LONGEST: usize = 1 << 20;
 
-/// A record: a line, and those that continue it.
+/// A record: a line, and those that continue it; all are of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
     /// What stands before its text.
@@ -53,6 +53,7 @@ pub struct Reader {
     /// The line behind the record, where it was looked at: its head, and how
     /// long it is.
     ahead: Option<(Option<Head>, usize)>,
+    heads: Heads,
     torn: u64,
 }
 
@@ -81,6 +82,7 @@ impl Reader {
             end: 0,
             record: None,
             ahead: None,
+            heads: Heads::default(),
             torn: 0,
         };
         if let Some(first) = reader.later.pop_front()
@@ -114,6 +116,11 @@ impl Reader {
         Ok(self.record.map(|record| record.head))
     }
 
+    /// The head of the record that was peeked at.
+    pub fn head(&self) -> Option<Head> {
+        self.record.map(|record| record.head)
+    }
+
     /// The lines of the record that was peeked at.
     pub fn text(&self) -> &[u8] {
         let length = self.record.map_or(0, |record| record.length);
@@ -128,16 +135,32 @@ impl Reader {
     }
 
     /// Has the record that was peeked at go on as far as lines of its process
-    /// follow in the buffer, whatever else they are.
+    /// and of these times follow in the buffer.
+    pub fn extend(&mut self, is_within: impl Fn(Stamp) -> bool) {
+        if let Some(Record { head, .. }) = self.record {
+            self.extend_by(|heads, line| {
+                let next = heads.of(line);
+                next.is_some_and(|next| next.pid == head.pid && is_within(next.stamp))
+            });
+        }
+    }
+
+    /// The same, whatever else the lines are.
     pub fn pass_alike(&mut self) {
+        if let Some(Record { head, .. }) = self.record {
+            let process = self.text()[..head.shown].to_owned();
+            self.extend_by(|_, line| line.starts_with(&process));
+        }
+    }
+
+    /// The same, as far as lines are to be taken.
+    fn extend_by(&mut self, takes: impl Fn(&mut Heads, &[u8]) -> bool) {
         let Some(record) = &mut self.record else {
             return;
         };
-        let there = &self.buffer[self.begin..self.end];
-        let process = &there[..record.head.shown];
-        let mut rest = &there[record.length..];
-        while rest.starts_with(process)
-            && let Some(end) = memchr::memchr(b'\n', rest)
+        let mut rest = &self.buffer[self.begin + record.length..self.end];
+        while let Some(end) = memchr::memchr(b'\n', rest)
+            && takes(&mut self.heads, &rest[..=end])
         {
             record.length += end + 1;
             rest = &rest[end + 1..];
@@ -176,7 +199,7 @@ impl Reader {
             return Ok(None);
         };
         let from = self.begin + distance;
-        let head = Head::of(&self.buffer[from..from + length]);
+        let head = self.heads.of(&self.buffer[from..from + length]);
         Ok(Some((head, length)))
     }
 
