@@ -90,12 +90,15 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
     let mut arguments = arguments.peekable();
     arguments.next_if(|first| first == "ansar");
     let mut command = command();
-    command.build();
 
     let rest: Vec<OsString> = arguments.collect();
     let taking = first_word(&command, &rest)
         .and_then(|word| TAKING_SETTINGS.iter().find(|taking| word == *taking))
-        .and_then(|name| command.find_subcommand(name).cloned());
+        .and_then(|name| {
+            // A command knows the flags of all commands once it is built.
+            command.build();
+            command.find_subcommand(name).cloned()
+        });
     let split = match &taking {
         None => settings::Split {
             arguments: rest,
