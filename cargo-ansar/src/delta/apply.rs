@@ -105,7 +105,7 @@ impl<'a> Staging<'a> {
         for step in rest {
             applying.stage(step)?;
         }
-        for staged in applying.staged.values() {
+        for (staged, _) in applying.staged.values() {
             staged.sync()?;
         }
         Ok(Self { applying, rest })
@@ -133,7 +133,8 @@ impl<'a> Staging<'a> {
 #[derive(Debug)]
 struct Applying<'a> {
     roots: Roots<'a>,
-    staged: BTreeMap<&'a RelPath, Staged>,
+    /// What stands ready, and what it is.
+    staged: BTreeMap<&'a RelPath, (Staged, File)>,
     /// Folders known to be real ones.
     inside: BTreeSet<RelPath>,
     /// Folders in which a name changed.
@@ -162,16 +163,38 @@ impl<'a> Applying<'a> {
     }
 
     /// Copies a file of the source to an alias in the target's root: the
-    /// folder that it goes to need not be there yet.
-    fn copy(&self, path: &RelPath, file: &File) -> Result<Staged, Error> {
+    /// folder that it goes to need not be there yet. With it the file, whose
+    /// hash is known then.
+    fn copy(&self, path: &RelPath, file: &File) -> Result<(Staged, File), Error> {
         let from = path.under(self.roots.source);
-        let staged = Staged::stage_for_good(&from, self.roots.target)?;
-        let stands = file.stamp.settled && file.stamp.matches(&files::stat(&from)?);
-        if !stands && Some(files::hash(staged.path())?.0) != file.hash {
+        let hash = |path: &Path| files::hash(path).map(|(hash, _)| hash);
+        // One that was written a moment ago may have been written again since,
+        // and show nothing of it.
+        let is_settled = file.stamp.settled;
+        let (staged, read) = Staged::stage_for_good(&from, self.roots.target, |alias| {
+            let must_read = !is_settled || file.hash.is_none();
+            let read = must_read.then(|| hash(alias)).transpose()?;
+            let expected = match file.hash {
+                None if !is_settled => Some(hash(&from)?),
+                known => known,
+            };
+            Ok::<_, files::Error>((read, expected))
+        })?;
+        let (read, expected) = read?;
+        let stands = is_settled && file.stamp.matches(&files::stat(&from)?);
+        let known = match read.or(file.hash.filter(|_| stands)) {
+            Some(known) => known,
+            None => hash(staged.path())?,
+        };
+        if !stands && Some(known) != expected {
             return Err(Error::SourceChanged { path: from });
         }
         staged.set_mode(file.mode)?;
-        Ok(staged)
+        let file = File {
+            hash: Some(known),
+            ..file.clone()
+        };
+        Ok((staged, file))
     }
 
     fn perform(&mut self, step: &Step) -> Result<(), Error> {
@@ -195,7 +218,7 @@ impl<'a> Applying<'a> {
             Action::MakeFolder { mode } => files::make_folder(&at, *mode)?,
             Action::Place { file, seen } => {
                 self.check_seen(&step.path, seen.as_ref())?;
-                let staged = match self.staged.remove(&step.path) {
+                let (staged, file) = match self.staged.remove(&step.path) {
                     Some(staged) => staged,
                     None => self.copy(&step.path, file)?,
                 };
@@ -203,10 +226,7 @@ impl<'a> Applying<'a> {
                 staged.commit(&at)?;
                 let stat = files::stat(&at)?;
                 let stamp = Stamp::placed(&stat, now_ns);
-                let placed = Entry::File(File {
-                    stamp,
-                    ..file.clone()
-                });
+                let placed = Entry::File(File { stamp, ..file });
                 self.placed.push((step.path.clone(), placed));
             }
             Action::Link { target, seen } => {
@@ -226,7 +246,7 @@ impl<'a> Applying<'a> {
         if files::stat(at)?.kind == Kind::Link {
             files::place_link(&to, &files::read_link(at)?)?;
         } else {
-            let staged = Staged::stage_for_good(at, folder)?;
+            let (staged, ()) = Staged::stage_for_good(at, folder, |_| ())?;
             staged.sync()?;
             staged.commit(&to)?;
         }

@@ -38,9 +38,10 @@ pub enum Entry {
 /// A regular file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// Of its bytes; `None` where they were not read, because nothing that it
-    /// is compared with has its size, or because it kept changing. Such a file
-    /// equals no other.
+    /// Of its bytes; `None` where they were not all read, because nothing that it
+    /// is compared with has its size, because they differ from the only file
+    /// that they could equal, or because it kept changing. Such a file equals
+    /// no other.
     pub hash: Option<Hash>,
     /// In bytes.
     pub size: u64,
@@ -141,6 +142,18 @@ impl Manifest {
     /// Puts entries in, over those of the same paths.
     pub fn extend(&mut self, entries: impl IntoIterator<Item = (RelPath, Entry)>) {
         self.entries.extend(entries);
+    }
+
+    /// Gives files that were not read to their end the hashes of what was
+    /// `placed` from them.
+    pub fn learn(&mut self, placed: &[(RelPath, Entry)]) {
+        for (path, entry) in placed {
+            if let (Some(Entry::File(file)), Entry::File(placed)) =
+                (self.entries.get_mut(path), entry)
+            {
+                file.hash = file.hash.or(placed.hash);
+            }
+        }
     }
 
     /// How many entries there are.

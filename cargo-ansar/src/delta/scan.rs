@@ -63,6 +63,42 @@ pub struct Look<'a> {
     root: &'a Path,
     walked: Option<Vec<Walked>>,
     now_ns: i64,
+    twin: Option<Twin<'a>>,
+}
+
+/// A folder that is to hold the same, and what is known of it.
+#[derive(Debug)]
+struct Twin<'a> {
+    root: &'a Path,
+    record: &'a Manifest,
+}
+
+/// From how many bytes on a file is compared with its twin before it is hashed.
+const LARGE: u64 = 1 << 20;
+
+impl Twin<'_> {
+    /// What there is to know of a file without hashing it: where the twin still
+    /// is what was brought there last, `known`, it has that one's bytes or
+    /// others. Nothing where that is not so, or it cannot be read.
+    fn tell(
+        &self,
+        file: &Path,
+        path: &RelPath,
+        known: Option<&Entry>,
+        now_ns: i64,
+    ) -> Option<File> {
+        let (Entry::File(last), Entry::File(here)) = (known?, self.record.get(path)?) else {
+            return None;
+        };
+        if last.hash.is_none() || last.hash != here.hash || last.size < LARGE {
+            return None;
+        }
+        let (is_same, stat, twin) = files::equal(file, &path.under(self.root)).ok()?;
+        here.stamp.vouches_for(&twin).then(|| File {
+            hash: last.hash.filter(|_| is_same),
+            ..unread(&stat, now_ns)
+        })
+    }
 }
 
 impl<'a> Look<'a> {
@@ -73,7 +109,17 @@ impl<'a> Look<'a> {
             root,
             walked,
             now_ns,
+            twin: None,
         })
+    }
+
+    /// Has large files compared with those of a folder that was given what
+    /// stands in `record`. Where they differ from these they equal nothing, and
+    /// have no hash.
+    #[must_use]
+    pub fn beside(mut self, twin: &'a Path, record: &'a Manifest) -> Self {
+        self.twin = Some(Twin { root: twin, record });
+        self
     }
 
     /// Looks at two folders, at both at once where they are large.
@@ -88,6 +134,7 @@ impl<'a> Look<'a> {
                 root,
                 walked: walked?,
                 now_ns,
+                twin: None,
             })
         };
         [look(one, first), look(other, second)]
@@ -99,8 +146,13 @@ impl<'a> Look<'a> {
         previous: Option<&Manifest>,
         others: Option<&[&Manifest]>,
     ) -> Result<Scan, Error> {
-        let Self { root, now_ns, .. } = self;
-        let Some(walked) = self.walked else {
+        let Self {
+            root,
+            walked,
+            now_ns,
+            twin,
+        } = self;
+        let Some(walked) = walked else {
             return Ok(Scan {
                 manifest: Manifest::default(),
                 read: 0,
@@ -127,7 +179,15 @@ impl<'a> Look<'a> {
                         Some(Entry::File(unread(&stat, now_ns)))
                     } else {
                         read += 1;
-                        file(&path.under(root), &stat, now_ns, others.is_some())?.map(Entry::File)
+                        let at = path.under(root);
+                        let told = twin
+                            .as_ref()
+                            .and_then(|twin| twin.tell(&at, &path, known, now_ns));
+                        let file = match told {
+                            Some(file) => Some(file),
+                            None => file(&at, &stat, now_ns, others.is_some())?,
+                        };
+                        file.map(Entry::File)
                     }
                 }
             };
@@ -255,6 +315,57 @@ mod tests {
             (path.clone(), entry)
         });
         aged.collect()
+    }
+
+    #[test]
+    fn large_file_beside_its_twin_is_that_or_another() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [source, home] = folders.each_ref().map(tempfile::TempDir::path);
+        let size = usize::try_from(LARGE).unwrap();
+        let bytes = vec![7; size];
+        for root in [source, home] {
+            write(root, "large", &bytes);
+            write(root, "small", &bytes[1..]);
+        }
+        let last = aged(&scan(source, None).unwrap().manifest);
+        let record = aged(&scan(home, None).unwrap().manifest);
+        let find = |record: &Manifest| {
+            let look = Look::at(source).unwrap().beside(home, record);
+            look.describe(Some(&last), None).unwrap().manifest
+        };
+        let hash = |manifest: &Manifest, name: &str| match manifest.get(&path(name)).unwrap() {
+            Entry::File(file) => file.hash,
+            other => panic!("{other:?}"),
+        };
+        let differs = |manifest: &Manifest, name: &str| {
+            let (entry, last) = (manifest.get(&path(name)), last.get(&path(name)));
+            entry.unwrap().difference(last.unwrap())
+        };
+
+        write(source, "large", &bytes);
+        write(source, "small", &bytes[1..]);
+        let found = find(&record);
+        assert_eq!(hash(&found, "large"), hash(&last, "large"));
+
+        for change in [0, size / 2, size - 1] {
+            let mut changed = bytes.clone();
+            changed[change] = 8;
+            write(source, "large", &changed);
+            write(source, "small", &changed[1..]);
+            let found = find(&record);
+            assert_eq!(hash(&found, "large"), None);
+            assert_eq!(differs(&found, "large"), Some(Difference::Bytes));
+            assert!(hash(&found, "small").is_some());
+        }
+
+        // Where the twin is not what was brought there, it tells nothing.
+        write(home, "large", &bytes);
+        assert!(hash(&find(&record), "large").is_some());
+        let other = aged(&scan(home, None).unwrap().manifest);
+        assert_eq!(hash(&find(&other), "large"), None);
+        write(home, "large", &[&bytes[1..], b"8"].concat());
+        let other = aged(&scan(home, None).unwrap().manifest);
+        assert!(hash(&find(&other), "large").is_some());
     }
 
     #[test]

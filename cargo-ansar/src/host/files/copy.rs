@@ -24,11 +24,13 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     bytes(&source, &target, || {})
 }
 
-/// The same, for what is synced afterwards: the disk works meanwhile.
-pub(super) fn copy_for_good(from: &Path, to: &Path) -> io::Result<()> {
+/// The same, for what is synced afterwards: the disk works meanwhile, and so
+/// does `then`, once everything is copied.
+pub(super) fn copy_for_good<T>(from: &Path, to: &Path, then: impl FnOnce() -> T) -> io::Result<T> {
     let (source, target) = open(from, to)?;
     if source.metadata()?.len() <= PIECE {
-        return bytes(&source, &target, || {});
+        bytes(&source, &target, || {})?;
+        return Ok(then());
     }
     let (sender, pieces) = channel();
     thread::scope(|scope| {
@@ -47,12 +49,11 @@ pub(super) fn copy_for_good(from: &Path, to: &Path) -> io::Result<()> {
             let _ = sender.send(());
         });
         drop(sender);
-        let synced = syncing.map(thread::ScopedJoinHandle::join);
-        copied?;
-        match synced {
-            Ok(Ok(synced)) => synced,
+        let done = copied.map(|()| then());
+        match syncing.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(synced)) => done.and_then(|done| synced.map(|()| done)),
             Ok(Err(_)) => Err(io::Error::other("it could not be synced")),
-            Err(_) => Ok(()),
+            Err(_) => done,
         }
     })
 }
@@ -157,7 +158,7 @@ mod tests {
             }
             for (name, copied) in [
                 ("copy", copy as fn(&Path, &Path) -> _),
-                ("for-good", copy_for_good),
+                ("for-good", |from, to| copy_for_good(from, to, || {})),
             ] {
                 let to = at(&format!("{name}-{number}"));
                 copied(&from, &to).unwrap();
@@ -175,7 +176,8 @@ mod tests {
         let size = usize::try_from(2 * PIECE + 77).unwrap();
         let bytes: Vec<u8> = (0..size).map(|n| n.to_le_bytes()[1] ^ 7).collect();
         fs::write(&from, &bytes).unwrap();
-        copy_for_good(&from, &to).unwrap();
+        let read = copy_for_good(&from, &to, || fs::read(&to).unwrap());
+        assert!(read.unwrap() == bytes, "all is there before it is synced");
         assert!(fs::read(&to).unwrap() == bytes);
         assert!(copy(&from, &to).is_err(), "nothing is overwritten");
         assert!(copy(folder.path(), &folder.path().join("new")).is_err());

@@ -64,21 +64,32 @@ impl Staged {
         }
         mortal::change();
         let copied = copy::copy(from, &staged.alias);
-        staged.filled(from, folder, copied)
+        let (staged, ()) = staged.filled(from, folder, copied)?;
+        Ok(staged)
     }
 
     /// Copies the bytes and the permissions of `from` to an alias in `folder`,
-    /// to be [synced](Self::sync): the disk begins while they are copied.
-    pub fn stage_for_good(from: &Path, folder: &Path) -> Result<Self, Error> {
+    /// to be [synced](Self::sync): the disk begins while they are copied, and
+    /// works while `then` does, which is given the alias.
+    pub fn stage_for_good<T>(
+        from: &Path,
+        folder: &Path,
+        then: impl FnOnce(&Path) -> T,
+    ) -> Result<(Self, T), Error> {
         let staged = Self::reserve(folder);
         mortal::change();
-        let copied = copy::copy_for_good(from, &staged.alias);
+        let copied = copy::copy_for_good(from, &staged.alias, || then(&staged.alias));
         staged.filled(from, folder, copied)
     }
 
-    fn filled(self, from: &Path, folder: &Path, copied: io::Result<()>) -> Result<Self, Error> {
+    fn filled<T>(
+        self,
+        from: &Path,
+        folder: &Path,
+        copied: io::Result<T>,
+    ) -> Result<(Self, T), Error> {
         match copied {
-            Ok(()) => Ok(self),
+            Ok(then) => Ok((self, then)),
             Err(source) => Err(Error::Transfer {
                 from: from.to_owned(),
                 to: folder.to_owned(),

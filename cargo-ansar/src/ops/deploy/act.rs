@@ -131,9 +131,9 @@ fn transfer(
         }
         if let Some(mut material) = step.record.clone() {
             // Nobody need read what was placed.
-            material
-                .home
-                .extend(placed.remove(name).unwrap_or_default());
+            let placed = placed.remove(name).unwrap_or_default();
+            material.deployed.learn(&placed);
+            material.home.extend(placed);
             materials.push((name.clone(), material));
         }
     }

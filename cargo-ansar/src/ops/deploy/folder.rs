@@ -73,7 +73,10 @@ impl Folder {
         let failed = |error: scan::Error| failed(&self.name, error);
         let are_large = was.deployed.len() >= LARGE;
         let [source, target] = Look::at_both(&self.source, &self.target, are_large);
-        let source = source.and_then(|look| look.describe(Some(&was.deployed), None));
+        let source = source.and_then(|look| {
+            let look = look.beside(&self.target, &was.home);
+            look.describe(Some(&was.deployed), None)
+        });
         let source = source.map_err(failed)?;
         if source.missing && was.deployed.is_empty() {
             return Ok(None);

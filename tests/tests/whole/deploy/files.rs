@@ -163,3 +163,33 @@ fn executables_are_links_or_copies_as_the_manifest_says() {
     let again = group.test(["--no-run"]).run();
     again.success().stderr_lacks("Deploying");
 }
+
+#[test]
+fn a_large_file_is_deployed_where_it_differs_and_known_where_it_does_not() {
+    const SIZE: usize = 20 << 20;
+    let sandbox = home(&["noop"]);
+    let path = sandbox.write("testing/model-by-role/noop-0/large", "");
+    let own = sandbox.path().join(".ansar-home/model/noop-0/large");
+    let mut bytes = vec![b'1'; SIZE];
+    let deploys = |bytes: &[u8], told: &str| {
+        fs::write(&path, bytes).expect("there is room");
+        let deployed = sandbox.ansar(DEPLOY).run();
+        deployed.success().stderr_has(told);
+        assert!(fs::read(&own).expect("it is there") == bytes);
+    };
+    deploys(&bytes, "Deploying model/noop-0");
+    for changed in [SIZE - 1, SIZE / 2, 0] {
+        bytes[changed] = b'2';
+        deploys(&bytes, "Deploying model/noop-0");
+        // What was written anew with the same bytes is what was placed.
+        deploys(&bytes, "Nothing to deploy");
+        deploys(&bytes, "Nothing to deploy");
+    }
+    // The home's is no longer what was deployed: both have changed.
+    fs::write(&own, "own").expect("it is ours");
+    bytes.push(b'3');
+    fs::write(&path, &bytes).expect("there is room");
+    let deployed = sandbox.ansar(DEPLOY).run();
+    deployed.stderr_has("left alone");
+    assert_eq!(fs::read(&own).expect("it is there"), b"own");
+}
