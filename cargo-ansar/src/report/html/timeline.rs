@@ -121,15 +121,27 @@ impl Timeline {
         (doing.what, doing.since) = (next, at);
     }
 
-    /// Draws the lines.
+    /// Draws the lines. Where the roles ran for a small part of the time, they
+    /// are drawn to a scale of their own: most of a run is often its build.
     pub(super) fn draw(&self, page: &mut String) {
+        let whole = Window {
+            from: 0,
+            to: self.length,
+        };
+        let mut window = whole;
         page.push_str("<section id=\"timeline\">\n<h2>Timeline</h2>\n<div class=\"card\">\n");
-        self.scale(page);
+        window.scale(page);
         for part in &self.phases {
-            self.line(page, "phase", part.what, &[*part]);
+            window.line(page, "phase", part.what, &[*part]);
+        }
+        let starts = self.roles.iter().flat_map(|(_, parts)| parts);
+        let first = starts.map(|part| part.from).min().unwrap_or(0);
+        if 2 * first > self.length {
+            window.from = first.min(self.length - 1);
+            window.scale(page);
         }
         for (role, parts) in self.roles.iter().take(MOST) {
-            self.line(page, "mono", role.as_str(), parts);
+            window.line(page, "mono", role.as_str(), parts);
         }
         if self.roles.len() > MOST {
             let more = self.roles.len() - MOST;
@@ -145,23 +157,43 @@ impl Timeline {
         }
         page.push_str("</div>\n</div>\n</section>\n");
     }
+}
+
+/// What time lines are drawn to, in milliseconds from the beginning of a run.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    from: i64,
+    to: i64,
+}
+
+impl Window {
+    fn length(self) -> i64 {
+        self.to - self.from
+    }
+
+    /// The marks, from the beginning of the window on.
+    fn marks(self) -> impl Iterator<Item = i64> {
+        let step = step(self.length());
+        (0..=self.length() / step).map(move |nth| nth * step)
+    }
 
     /// The times that the lines are drawn to.
-    fn scale(&self, page: &mut String) {
+    fn scale(self, page: &mut String) {
         page.push_str("<div class=\"scale\" aria-hidden=\"true\"><div>");
-        let step = step(self.length);
-        for at in (0..=self.length / step).map(|nth| nth * step) {
-            let place = 100.0 * self.place(at) / WIDTH;
-            let _ = write!(
-                page,
-                "<span style=\"left:{place:.2}%\">{}</span>",
-                tick(at, step)
-            );
+        let step = step(self.length());
+        for after in self.marks() {
+            let place = 100.0 * self.place(self.from + after) / WIDTH;
+            let text = match after {
+                0 if self.from > 0 => span(self.from),
+                _ if self.from > 0 => format!("+{}", tick(after, step)),
+                _ => tick(after, step),
+            };
+            let _ = write!(page, "<span style=\"left:{place:.2}%\">{text}</span>");
         }
         page.push_str("</div></div>\n");
     }
 
-    fn line(&self, page: &mut String, class: &str, name: &str, parts: &[Part]) {
+    fn line(self, page: &mut String, class: &str, name: &str, parts: &[Part]) {
         let name = escaped(name);
         let _ = write!(
             page,
@@ -169,9 +201,8 @@ impl Timeline {
              <svg viewBox=\"0 0 {WIDTH} 10\" preserveAspectRatio=\"none\" role=\"img\" \
              aria-label=\"{name}\">"
         );
-        let step = step(self.length);
-        for at in (1..=self.length / step).map(|nth| nth * step) {
-            let x = self.place(at);
+        for after in self.marks().skip(1) {
+            let x = self.place(self.from + after);
             let _ = write!(
                 page,
                 "<line class=\"tick\" x1=\"{x:.1}\" x2=\"{x:.1}\" y2=\"10\"/>"
@@ -201,8 +232,8 @@ impl Timeline {
         clippy::cast_precision_loss,
         reason = "no run takes so many milliseconds"
     )]
-    fn place(&self, at: i64) -> f64 {
-        WIDTH * (at as f64 / self.length as f64).clamp(0.0, 1.0)
+    fn place(self, at: i64) -> f64 {
+        WIDTH * ((at - self.from) as f64 / self.length() as f64).clamp(0.0, 1.0)
     }
 }
 
@@ -286,6 +317,33 @@ mod tests {
             assert_eq!(marked.collect::<Vec<_>>().join(" "), marks, "{length}");
         }
         assert!(i64::MAX / step(i64::MAX / 100) >= 5, "it ends");
+    }
+
+    #[test]
+    fn roles_behind_a_long_build_have_a_scale_of_their_own() {
+        let role: RoleName = "test-a".parse().unwrap();
+        let draw = |from| {
+            let timeline = Timeline {
+                length: 1000,
+                phases: vec![part("build", 0, from)],
+                roles: vec![(role.clone(), vec![part("run", from, 1000)])],
+            };
+            let mut page = String::new();
+            timeline.draw(&mut page);
+            let x = page.rsplit_once(" x=\"").unwrap().1;
+            let x = x.split_once('"').unwrap().0.to_owned();
+            (page.matches("class=\"scale\"").count(), x, page)
+        };
+        let (scales, x, _) = draw(500);
+        assert_eq!((scales, &*x), (1, "500.0"));
+        let (scales, x, page) = draw(990);
+        assert_eq!((scales, &*x), (2, "0.0"));
+        assert!(
+            page.contains(">0.990s</span><span style=\"left:20.00%\">+2 ms<"),
+            "{page}"
+        );
+        // What has no length is drawn, too.
+        assert_eq!(draw(1000).0, 2);
     }
 
     #[test]
