@@ -113,7 +113,7 @@ impl Exit {
                 HomeError::RoleExists(_) => Self::Usage,
                 _ => Self::Setup,
             },
-            Error::Cargo(error) => match error {
+            Error::Cargo(error) | Error::CargoAfterwards(error) => match error {
                 CargoError::Metadata { .. } => Self::MetadataFailed,
                 CargoError::Start { .. }
                 | CargoError::Failed { .. }

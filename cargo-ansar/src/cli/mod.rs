@@ -180,17 +180,42 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
         }
         exit
     });
+    let ended = runtime.block_on(async {
+        let printing = printer.finish();
+        let impatience = impatience(exit, guardian);
+        tokio::select! {
+            biased;
+            ended = printing => ended.map(|()| exit),
+            exit = impatience => Ok(exit),
+        }
+    });
     // A thread that waits for a lock does not keep the command.
     runtime.shutdown_background();
-    let patience = matches!(exit, Exit::Interrupted(_)).then_some(LAST_WORDS);
-    match printer.finish(patience) {
-        Ok(()) => Ok(exit),
+    match ended {
+        Ok(exit) => Ok(exit),
         Err(error) => {
             let text = format!("failed to write to stdout: {error}\n");
             let _ = clap::Error::raw(clap::error::ErrorKind::Io, text).print();
             Ok(Exit::WriteFailed)
         }
     }
+}
+
+/// Waits until nobody waits any more for a reader that reads nothing, and how the
+/// command ends then: a moment after it was told to end, before or now.
+async fn impatience(exit: Exit, guardian: Option<Guardian>) -> Exit {
+    let exit = match (exit, guardian) {
+        (Exit::Interrupted(_), _) => exit,
+        // Signals are heard here only where they were before; otherwise they end
+        // the command by themselves.
+        (_, Some(_)) => match Interrupts::listen(guardian) {
+            Ok(mut interrupts) => Exit::Interrupted(interrupts.next().await),
+            Err(_) => std::future::pending().await,
+        },
+        (_, None) => std::future::pending().await,
+    };
+    tokio::time::sleep(LAST_WORDS).await;
+    exit
 }
 
 /// What every command is given.

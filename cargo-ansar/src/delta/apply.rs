@@ -311,7 +311,7 @@ impl<'a> Applying<'a> {
 }
 
 /// The path, or with a number where something stands there.
-fn free_name(path: &Path) -> Result<PathBuf, Error> {
+pub fn free_name(path: &Path) -> Result<PathBuf, Error> {
     let mut free = path.to_owned();
     let mut number = 1;
     loop {

@@ -90,7 +90,8 @@ impl Twin<'_> {
         let (Entry::File(last), Entry::File(here)) = (known?, self.record.get(path)?) else {
             return None;
         };
-        if last.hash.is_none() || last.hash != here.hash || last.size < LARGE {
+        let is_as_brought = last.hash == here.hash && last.mode == here.mode;
+        if last.hash.is_none() || !is_as_brought || last.size < LARGE {
             return None;
         }
         let (is_same, stat, twin) = files::equal(file, &path.under(self.root)).ok()?;

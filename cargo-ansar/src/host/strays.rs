@@ -253,19 +253,20 @@ fn look(pid: u32) -> Option<Stray> {
 pub fn environment(pid: u32) -> Vec<(String, String)> {
     // It takes less than a few looks, unless a disk does not answer.
     const LOOKS: usize = 1_000;
+    let mut block = Vec::new();
     for _ in 0..LOOKS {
-        let Ok(block) = std::fs::read(format!("/proc/{pid}/environ")) else {
-            break;
+        let (read, stat) = (std::fs::read(format!("/proc/{pid}/environ")), Stat::of(pid));
+        let (Ok(read), Some(stat)) = (read, stat) else {
+            return Vec::new();
         };
-        let Some(stat) = Stat::of(pid) else {
-            break;
-        };
+        block = read;
         if stat.environment_length() == Some(block.len() as u64) {
-            return variables(&block);
+            break;
         }
         std::thread::yield_now();
     }
-    Vec::new()
+    // Where the kernel does not tell how long it is, what was read is it.
+    variables(&block)
 }
 
 fn variables(block: &[u8]) -> Vec<(String, String)> {

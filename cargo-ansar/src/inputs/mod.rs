@@ -149,7 +149,9 @@ impl Inputs {
         inputs.begun = self.begun;
         let since = self.begun.saturating_sub(COARSE_NS);
         inputs.files.retain(|path, seen| {
-            let is_older = seen.stamp.identity.mtime_ns < since;
+            // What is moved there keeps the time at which it was written.
+            let mtime = seen.stamp.identity.mtime_ns;
+            let is_older = mtime.max(seen.stamp.ctime_ns.unwrap_or(mtime)) < since;
             is_older && !self.files.contains_key(path)
         });
         let is_within = |path: &Path| {

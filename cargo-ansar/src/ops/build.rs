@@ -63,6 +63,18 @@ pub async fn gone(leaving: Option<Leaving>, interrupts: &mut Interrupts) -> Resu
     }
 }
 
+/// The same, once what was built has been used.
+pub async fn gone_afterwards(
+    leaving: Option<Leaving>,
+    interrupts: &mut Interrupts,
+) -> Result<(), Error> {
+    let gone = gone(leaving, interrupts).await;
+    gone.map_err(|error| match error {
+        Error::Cargo(error) => Error::CargoAfterwards(error),
+        other => other,
+    })
+}
+
 impl Built {
     /// The bin of the workspace whose name is most like this one.
     pub fn nearest_bin(&self, name: &ExecutableName) -> Option<String> {

@@ -109,6 +109,10 @@ pub enum Error {
     /// Cargo failed.
     #[error(transparent)]
     Cargo(#[from] CargoError),
+    /// Cargo failed after it had said that everything is built, and that was
+    /// used.
+    #[error("cargo failed after it had built everything: {0}")]
+    CargoAfterwards(CargoError),
     /// A bin is in several packages.
     #[error("executable `{executable}` is a bin of {}", packages.join(" and of "))]
     Ambiguous {

@@ -18,7 +18,7 @@ use super::engines;
 use super::hold::take;
 use super::locate::{Places, Workspace};
 use super::suspend::{InTheWay, Restored, Running, suspend};
-use crate::delta::apply::{Roots, apply};
+use crate::delta::apply::{Roots, apply, free_name};
 use crate::delta::manifest::Manifest;
 use crate::delta::plan::{Take, next_last, plan};
 use crate::delta::scan::{scan, scan_against};
@@ -315,7 +315,13 @@ impl<'a> Copying<'a> {
             return Ok(());
         }
         if !is_known {
-            let kept = self.home.kept().join("snapshot").join(&name);
+            let kept =
+                free_name(&self.home.kept().join("snapshot").join(&name)).map_err(|source| {
+                    Error::Snapshot {
+                        what: name.clone(),
+                        source: source.into(),
+                    }
+                })?;
             files::make_private_folders(kept.parent().unwrap_or(&kept))?;
             files::replace(&kept, &there.unwrap_or_default(), 0o600)?;
         }

@@ -207,6 +207,10 @@ impl Patience<'_> {
             tokio::select! {
                 what = &mut what => return Ok(what),
                 interrupt = self.interrupts.next() => {
+                    if interrupt == Interrupt::Superseded && self.interrupted.is_some() {
+                        // It ends already; nobody has lost patience.
+                        continue;
+                    }
                     let first = self.interrupted.filter(|it| *it != Interrupt::Superseded);
                     if first.is_some() || interrupt == Interrupt::Orphaned {
                         return Err(Error::Interrupted(interrupt));

@@ -176,7 +176,7 @@ pub async fn test(
     .await?;
     let leaving = prepared.leaving.take();
     if !options.run.holds(prepared.changed) {
-        build::gone(leaving, interrupts).await?;
+        build::gone_afterwards(leaving, interrupts).await?;
         return Ok(Outcome::Prepared(Box::new(prepared)));
     }
     let Prepared {
@@ -226,7 +226,7 @@ pub async fn test(
         .perform(&launched, part, None, interrupts, events)
         .await?;
     // What was found is told even if somebody loses patience with Cargo.
-    let impatient = interruption(build::gone(leaving, interrupts).await)?;
+    let impatient = interruption(build::gone_afterwards(leaving, interrupts).await)?;
     ran.interrupted = ran.interrupted.or(impatient);
     drop(lock);
     let participants = stage.participants(&ran.ended, is_test);

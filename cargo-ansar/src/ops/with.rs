@@ -110,7 +110,7 @@ pub async fn with(
     )
     .await?;
     // The command may be a Cargo, which would wait for this one.
-    build::gone(leaving, interrupts).await?;
+    build::gone_afterwards(leaving, interrupts).await?;
     let pattern = pattern_of_tests(workspace.as_ref())?;
     chosen.retain(|role, entry| {
         entry.origin != Origin::Retired

@@ -6,9 +6,10 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+
+use tokio::sync::oneshot::{self, Receiver};
 
 use super::human;
 use super::shell::{Form, Shell, Verbosity};
@@ -37,7 +38,7 @@ impl Printer {
     /// Starts the thread that prints.
     pub fn start(verbosity: Verbosity, form: Form) -> io::Result<Self> {
         let (queue, items) = mpsc::channel();
-        let (report, printed) = mpsc::channel();
+        let (report, printed) = oneshot::channel();
         let print = move || {
             let mut shell = Shell::new(verbosity, form);
             for item in items {
@@ -125,7 +126,7 @@ impl Printer {
         &self,
         print: impl FnOnce(&mut Shell) -> T + Send + 'static,
     ) -> Option<T> {
-        let (answer, answered) = tokio::sync::oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         self.show(move |shell| {
             // Whoever asked may have gone.
             let _ = answer.send(print(shell));
@@ -133,23 +134,13 @@ impl Printer {
         answered.await.ok()
     }
 
-    /// Prints what is left; for `patience` at most, where there is one. The
+    /// Prints what is left. Dropped in the middle, it is not waited for. The
     /// error is that of the first write to stdout that failed, other than for
     /// a reader that has left.
-    pub fn finish(self, patience: Option<Duration>) -> io::Result<()> {
+    pub async fn finish(self) -> io::Result<()> {
         let _ = self.queue.send(Item::Finish);
-        let printed = match patience {
-            Some(patience) => self.printed.recv_timeout(patience),
-            None => self.printed.recv().map_err(RecvTimeoutError::from),
-        };
-        match printed {
-            Ok(printed) => printed,
-            // A terminal that takes nothing keeps nobody who was told to end.
-            Err(RecvTimeoutError::Timeout) => Ok(()),
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(io::Error::other("the printing thread panicked"))
-            }
-        }
+        let printed = self.printed.await;
+        printed.unwrap_or_else(|_| Err(io::Error::other("the printing thread panicked")))
     }
 }
 

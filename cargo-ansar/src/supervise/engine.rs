@@ -656,6 +656,10 @@ impl Engine<'_> {
     }
 
     fn interrupted(&mut self, interrupt: Interrupt) {
+        if interrupt == Interrupt::Superseded && self.interrupted.is_some() {
+            // It stops already; nobody has lost patience.
+            return;
+        }
         // What begins anew stops of itself; whoever ends it then is the first.
         let first = self.interrupted.filter(|it| *it != Interrupt::Superseded);
         let again = first.is_some();

@@ -149,3 +149,29 @@ executable = "floods"
     drop(reader);
     is_quiet(&workspace);
 }
+
+#[test]
+fn a_command_that_has_done_its_work_ends_though_its_reader_reads_nothing() {
+    let workspace = workspace(
+        r#"
+[workspace.metadata.ansar.role.floods-0]
+executable = "floods"
+"#,
+    );
+    workspace.ansar(["test", "--no-run"]).run().success();
+    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    let command = workspace.ansar(["run", "--format=json", "--debug-level=DEBUG", "floods-0"]);
+    let command = command.stdout(OwnedFd::from(writer)).start();
+    let bin = workspace.path().join(".ansar-home/bin/floods");
+    let bin = bin.display().to_string();
+    for is_running in [true, false] {
+        let found =
+            tests::eventually(|| (processes_named(&bin).is_empty() != is_running).then_some(()));
+        assert!(found.is_some(), "the role is stalled, or does not start");
+    }
+    // All that it has left to do is to be read.
+    command.signal(Signal::SIGINT);
+    command.wait().code(130);
+    drop(reader);
+    is_quiet(&workspace);
+}
