@@ -242,8 +242,13 @@ impl Journal {
     fn append(&self, record: &Record) -> Result<(), HomeError> {
         let mut file = match Appender::open(&self.path) {
             Err(error) if error.is_not_found() => {
-                // A home of before there was a history.
                 let folder = self.path.parent().unwrap_or(Path::new("."));
+                let home = folder.parent().unwrap_or(Path::new("."));
+                if !files::is_folder(home) {
+                    // Nobody is to find half a home where one was removed.
+                    return Err(error.into());
+                }
+                // A home of before there was a history.
                 files::make_private_folders(folder)?;
                 Appender::open(&self.path)?
             }

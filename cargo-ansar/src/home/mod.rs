@@ -268,6 +268,14 @@ impl Home {
         })
     }
 
+    /// Whether it still is where it was opened, whatever state it is in.
+    pub fn is_there(&self) -> bool {
+        match Self::open(&self.root) {
+            Ok(now) => now.file.id == self.file.id,
+            Err(error) => !matches!(error, HomeError::NotThere(_)),
+        }
+    }
+
     /// Where it is.
     pub fn root(&self) -> &Path {
         &self.root

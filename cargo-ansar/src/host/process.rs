@@ -181,6 +181,11 @@ impl Process {
         self.end.wait().await
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> io::Result<bool> {
+        self.end.look().map(|exit| exit.is_some())
+    }
+
     /// Asks it to stop, and waits until it has; for `patience` at most, and
     /// then it is killed.
     pub async fn stop(mut self, patience: Duration) {
@@ -319,8 +324,16 @@ impl End {
                 return Ok(exit);
             }
             self.watch.wait().await?;
+            self.look()?;
+        }
+    }
+
+    /// How it ended, where it has.
+    fn look(&mut self) -> io::Result<Option<Exit>> {
+        if self.exit.is_none() {
             self.exit = self.child.try_wait()?.map(exit);
         }
+        Ok(self.exit)
     }
 }
 

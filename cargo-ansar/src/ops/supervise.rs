@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::pin::pin;
 
 use ansar_runtime::contract::line::Level;
 
@@ -13,6 +14,8 @@ use super::{Error, full};
 use crate::event::Events;
 use crate::home::Home;
 use crate::home::history::Kind;
+use crate::host::changes::Changes;
+use crate::host::files;
 use crate::host::interrupts::Interrupts;
 use crate::host::{detach, strays};
 use crate::protocol::{Host, Refusal, Start};
@@ -23,7 +26,8 @@ use crate::supervise::service::Service;
 
 /// Runs what it is asked to run, until nothing is left of it, or where it is
 /// `attached` to the command that started it, until that ends it. It lets go of
-/// its streams as soon as it can be asked.
+/// its streams as soon as it can be asked. Where its home is removed or moved
+/// away, in which nobody could ask it any more, it stops what it runs.
 pub async fn supervise(
     places: &Places,
     attached: bool,
@@ -60,17 +64,43 @@ pub async fn supervise(
         policy: Policy::default(),
         shown: Level::None,
     };
-    engine::run(
+    let within = interrupts.superseder();
+    let mut running = pin!(engine::run(
         Vec::new(),
         &options,
         &notices,
         Some(service),
         interrupts,
         events,
-    )
-    .await;
+    ));
+    tokio::select! {
+        _ = &mut running => {}
+        () = gone(&home) => {
+            within.interrupt();
+            running.await;
+        }
+    }
     strays::end_left_behind();
     Ok(())
+}
+
+/// Waits until the home is no longer where it was; where nobody tells of that,
+/// for ever.
+async fn gone(home: &Home) {
+    let folder = || {
+        let stat = files::stat(home.root()).ok()?;
+        Some((stat.identity.device, stat.identity.inode))
+    };
+    let here = folder();
+    let Ok(mut changes) = Changes::new() else {
+        return std::future::pending().await;
+    };
+    if changes.watch(home.root()).is_err() {
+        return std::future::pending().await;
+    }
+    while folder() == here && home.is_there() {
+        changes.next().await;
+    }
 }
 
 /// The launches of roles that are to be started, all or none.

@@ -80,6 +80,7 @@ pub async fn watch(
     let sight = Sight::new(&places, &workspace.root, written, events);
     let mut watching = Watching {
         home,
+        engine,
         sight,
         keys,
         interrupts,
@@ -87,8 +88,8 @@ pub async fn watch(
         told,
     };
     let end = watching.loops(options).await;
-    engine.stop(PATIENCE).await;
-    Ok(end)
+    watching.engine.stop(PATIENCE).await;
+    end
 }
 
 /// How long the roles that were kept up may take to stop.
@@ -111,6 +112,7 @@ async fn attach(home: &Home) -> Result<Process, Error> {
 /// Everything that a loop, and the wait for the next one, needs.
 struct Watching<'a, T> {
     home: Home,
+    engine: Process,
     sight: Sight<'a>,
     keys: &'a mut Keys,
     interrupts: &'a mut Interrupts,
@@ -127,7 +129,7 @@ enum Wake {
 
 impl<T: FnMut(Told)> Watching<'_, T> {
     /// Loops until it is ended.
-    async fn loops(&mut self, mut options: test::Options) -> End {
+    async fn loops(&mut self, mut options: test::Options) -> Result<End, Error> {
         // Whether there is a verdict about what is deployed.
         let mut settled = false;
         let wanted = options.run;
@@ -135,6 +137,7 @@ impl<T: FnMut(Told)> Watching<'_, T> {
         // Whether those that failed pass, and all are to.
         let mut widened = false;
         loop {
+            self.attach_again(&options).await?;
             self.sight.look();
             options.failed = only_failed && !widened;
             options.run = match wanted {
@@ -155,7 +158,7 @@ impl<T: FnMut(Told)> Watching<'_, T> {
                     }
                     match interrupted {
                         None | Some(Interrupt::Superseded) => {}
-                        Some(interrupt) => return End::Interrupted(interrupt),
+                        Some(interrupt) => return Ok(End::Interrupted(interrupt)),
                     }
                     if widened && woken.is_none() {
                         (self.told)(Told::Begun);
@@ -168,7 +171,7 @@ impl<T: FnMut(Told)> Watching<'_, T> {
                     (self.told)(Told::Prepared);
                 }
                 Err(Error::Interrupted(Interrupt::Superseded)) => settled = false,
-                Err(Error::Interrupted(interrupt)) => return End::Interrupted(interrupt),
+                Err(Error::Interrupted(interrupt)) => return Ok(End::Interrupted(interrupt)),
                 Err(error) => {
                     settled &= is_before_deploy(&error);
                     self.sight.unknown();
@@ -179,7 +182,7 @@ impl<T: FnMut(Told)> Watching<'_, T> {
                 // Whatever changed once may be about to change more.
                 tokio::select! {
                     () = self.sight.settle() => {}
-                    interrupt = self.interrupts.next() => return End::Interrupted(interrupt),
+                    interrupt = self.interrupts.next() => return Ok(End::Interrupted(interrupt)),
                 }
             }
             let in_the_middle = woken.is_some();
@@ -190,14 +193,14 @@ impl<T: FnMut(Told)> Watching<'_, T> {
                 };
                 match wake {
                     Wake::Changed => {}
-                    Wake::Interrupted(interrupt) => return End::Interrupted(interrupt),
+                    Wake::Interrupted(interrupt) => return Ok(End::Interrupted(interrupt)),
                     Wake::Pressed(Press::Quit) if in_the_middle => {
-                        return End::Interrupted(Interrupt::Interrupt);
+                        return Ok(End::Interrupted(Interrupt::Interrupt));
                     }
-                    Wake::Pressed(Press::Quit) => return End::Quit,
+                    Wake::Pressed(Press::Quit) => return Ok(End::Quit),
                     Wake::Pressed(Press::Restart) => {
                         if let Some(interrupt) = self.restart().await {
-                            return End::Interrupted(interrupt);
+                            return Ok(End::Interrupted(interrupt));
                         }
                         if !in_the_middle {
                             continue;
@@ -218,6 +221,25 @@ impl<T: FnMut(Told)> Watching<'_, T> {
                 break;
             }
         }
+    }
+
+    /// Where the engine that keeps roles up has ended, or was killed, or the home
+    /// was removed with which it ends, begins another.
+    async fn attach_again(&mut self, options: &test::Options) -> Result<(), Error> {
+        let gone = self.engine.has_ended().unwrap_or(false);
+        if gone || !self.home.is_there() {
+            // A manifest that is broken meanwhile is told by the loop.
+            if let Ok(home) = open(&options.places, self.events) {
+                let engine = attach(&home).await?;
+                let former = std::mem::replace(&mut self.engine, engine);
+                if !gone {
+                    // What it runs is in the way of what is started now.
+                    former.stop(PATIENCE).await;
+                }
+                self.home = home;
+            }
+        }
+        Ok(())
     }
 
     /// One loop, and what ended it before its time.

@@ -141,3 +141,16 @@ fn an_engine_needs_no_workspace() {
     elsewhere.ansar([&*home, "stop"]).run().success();
     elsewhere.is_still();
 }
+
+#[test]
+fn with_its_home_an_engine_and_its_roles_are_gone_and_nothing_is_made_again() {
+    for away in ["rm -r .ansar-home", "mv .ansar-home elsewhere"] {
+        let sandbox = home_with(&["zombie", "snooze"]);
+        sandbox.ansar(["start", "zombie-0"]).run().success();
+        sandbox.shell(away).run().success();
+        let left = tests::eventually(|| sandbox.processes().is_empty().then_some(()));
+        assert!(left.is_some(), "{away}: {:?}", sandbox.processes());
+        assert!(!sandbox.path().join(".ansar-home").exists(), "{away}");
+        sandbox.ansar(["create"]).run().success();
+    }
+}

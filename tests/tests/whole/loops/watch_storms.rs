@@ -356,3 +356,40 @@ fn roles_that_failed_run_first() {
     watch.wait_for_next(WATCHING);
     ended(watch);
 }
+
+#[test]
+fn a_home_that_is_removed_is_made_again_with_all_its_roles() {
+    let group = Group::demo();
+    let mut watch = watching(group.ansar(["watch"]));
+    group.remove(".ansar-home");
+    group.edit(CLIENT_RS, EAGER, KEEN);
+    watch.wait_for_next("      Failed 1 of 3 checks");
+    watch.wait_for_next(WATCHING);
+    let output = settled(&group, watch, 1);
+    output.stderr_has("Created home");
+}
+
+#[test]
+fn roles_are_kept_up_again_where_their_engine_was_killed() {
+    let group = Group::demo();
+    let mut watch = watching(group.ansar(["watch", "-v"]));
+    let engines = tests::processes_named(&group.path().display().to_string());
+    let engines = engines
+        .iter()
+        .filter(|(_, command)| command.contains(" --attached"));
+    let pids: Vec<String> = engines.map(|(pid, _)| pid.to_string()).collect();
+    assert!(!pids.is_empty(), "nobody keeps roles up");
+    let kill = format!("kill -9 {}", pids.join(" "));
+    group.shell(&kill).run().success();
+    for (from, to, found) in [
+        (EAGER, KEEN, "      Failed 1 of"),
+        (KEEN, EAGER, "      Passed 3"),
+    ] {
+        group.edit(CLIENT_RS, from, to);
+        watch.wait_for_next(found);
+        watch.wait_for_next(WATCHING);
+    }
+    let status = group.ansar(["status", "server-0"]).run();
+    status.success().stdout_is("server-0\n");
+    settled(&group, watch, 2);
+}
