@@ -26,7 +26,7 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::Series;
 use crate::ops::build;
 use crate::ops::locate::Places;
-use crate::report::shell::{Color, Form, Verbosity, is_attended};
+use crate::report::shell::{Color, Form, Verbosity, is_attended, is_piped};
 
 /// Build, deploy, run and test a Rust application that is several processes
 #[derive(Debug, Parser)]
@@ -279,8 +279,9 @@ impl Command {
     /// that starts processes which are to end with it.
     pub(super) fn ground(&self) -> Option<Ground> {
         match self {
-            // Whoever is told nothing does not know of keys.
-            Self::Watch(_) if is_attended() => Some(Ground::AtKeys),
+            // Whoever is told nothing does not know of keys, and whatever reads the
+            // data may want the keys itself: a pager.
+            Self::Watch(_) if is_attended() && !is_piped() => Some(Ground::AtKeys),
             Self::Build(_)
             | Self::Test(_)
             | Self::Watch(_)

@@ -151,7 +151,7 @@ impl Exit {
             Error::NotRunning(_) => Self::NotRunning,
             Error::InForeground(_) => Self::Running,
             Error::TimedOut { .. } => Self::TimedOut,
-            Error::NoTestRole(_) => Self::NoTests,
+            Error::NoTestRole(_) | Error::NoTests { .. } => Self::NoTests,
             Error::Interrupted(interrupt) => Self::Interrupted(*interrupt),
         }
     }

@@ -183,26 +183,40 @@ impl LastRun {
 }
 
 impl Home {
-    /// The last run; none where there was none that is understood.
+    /// The last run; none where there was none. One that is not understood is
+    /// [`HomeError::Content`].
     pub fn last_run(&self) -> Result<Option<LastRun>, HomeError> {
-        let bytes = files::read_if_there(&self.last_run_file())?;
-        Ok(bytes.and_then(|bytes| LastRun::of(&bytes)))
+        self.last(LastRun::of)
     }
 
-    /// What came of the last run; none where there was none that is
-    /// understood.
+    /// What came of the last run, as [`Home::last_run`] has it.
     pub fn last_conclusion(&self) -> Result<Option<Conclusion>, HomeError> {
-        let bytes = files::read_if_there(&self.last_run_file())?;
-        let bytes = bytes.unwrap_or_default();
-        // It is told last, and what happened before need not be read.
-        let mut lines = bytes.rsplit(|byte| *byte == b'\n');
-        let last = lines.find(|line| !line.is_empty());
-        Ok(last
-            .and_then(json::read)
-            .and_then(|event| match event.kind {
+        self.last(|bytes| {
+            // It is told last, and what happened before need not be read.
+            let mut lines = bytes.rsplit(|byte| *byte == b'\n');
+            let last = lines.find(|line| !line.is_empty());
+            let event = last.and_then(json::read)?;
+            match event.kind {
                 Kind::Verdict(run) => Some(*run),
                 _ => None,
-            }))
+            }
+        })
+    }
+
+    fn last<T>(&self, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, HomeError> {
+        let path = self.last_run_file();
+        match files::read_if_there(&path)? {
+            // That is what a loss of power leaves.
+            None => Ok(None),
+            Some(bytes) if bytes.is_empty() => Ok(None),
+            Some(bytes) => match read(&bytes) {
+                Some(last) => Ok(Some(last)),
+                None => Err(HomeError::Content {
+                    path,
+                    reason: " it does not tell of a run that this version understands".to_owned(),
+                }),
+            },
+        }
     }
 
     fn last_run_file(&self) -> PathBuf {

@@ -12,14 +12,13 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::signal::Signal;
-use nix::sys::stat::fstat;
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 use nix::sys::termios::{tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgid, getpgrp, getppid, tcgetpgrp};
@@ -67,9 +66,7 @@ impl Keyboard {
     /// nobody, or it cannot be had. To be called while [`PRESSED`] and
     /// [`FOR_THE_FOREGROUND`] are blocked.
     pub(super) fn new() -> Option<Self> {
-        // Whatever reads what is told here may want the keys itself: a pager.
-        let is_at_keys = io::stdin().is_terminal() && !is_pipe(io::stdout());
-        let made = is_at_keys.then(Self::open)?;
+        let made = io::stdin().is_terminal().then(Self::open)?;
         let mut keyboard = made.ok()?;
         keyboard.take();
         Some(keyboard)
@@ -163,11 +160,6 @@ impl Keyboard {
     fn is_in_foreground(&self) -> bool {
         tcgetpgrp(&self.terminal) == Ok(getpgrp())
     }
-}
-
-fn is_pipe(stream: impl AsFd) -> bool {
-    let stat = fstat(stream);
-    stat.is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
 }
 
 impl Drop for Keyboard {

@@ -96,6 +96,12 @@ impl AsFd for Pipe {
     }
 }
 
+/// Whether a stream is a pipe.
+pub fn is_pipe(stream: impl AsFd) -> bool {
+    let stat = nix::sys::stat::fstat(stream);
+    stat.is_ok_and(|stat| stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFIFO)
+}
+
 /// Has a pipe hold more, so that whoever writes much to it need not wait for
 /// whoever reads each time. What is no pipe, or may not, stays as it is.
 pub fn make_roomy(pipe: impl AsFd) {

@@ -67,7 +67,7 @@ use crate::model::name::{ExecutableName, NameError, RoleName};
 use crate::model::nearest::nearest;
 use crate::model::proposal::ProposalError;
 use crate::model::query::QueryError;
-use crate::model::search::{RoleSearch, SearchError};
+use crate::model::search::{RolePattern, RoleSearch, SearchError};
 use crate::model::template::TemplateError;
 use crate::protocol::Refusal;
 
@@ -296,6 +296,12 @@ pub enum Error {
     /// No test role matches.
     #[error("no test role matches {0}")]
     NoTestRole(String),
+    /// No role is a test at all.
+    #[error("no role is a test: none has a name that matches `{}`", pattern.as_str())]
+    NoTests {
+        /// What tests are called.
+        pattern: RolePattern,
+    },
     /// The command of `with` cannot be run.
     #[error("failed to run `{command}`: {reason}", command = command.display())]
     Command {
@@ -508,6 +514,11 @@ impl Error {
             Self::NothingReturned(role) => Some(format!(
                 "see what it was doing with `cargo ansar log {role} --last=DAY`"
             )),
+            Self::NoTests { .. } => Some(
+                "give one such a name, or say what tests are called with `tests` in \
+                 `[workspace.metadata.ansar]`"
+                    .to_owned(),
+            ),
             Self::NoTestRole(_) => Some("see them with `cargo ansar test --list`".to_owned()),
             _ => None,
         }

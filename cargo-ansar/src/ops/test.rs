@@ -150,7 +150,7 @@ pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
     roles
         .retain(|role, executable| tests.matches(role) && options.search.matches(role, executable));
     if roles.is_empty() {
-        return Err(Error::NoTestRole(options.search_text.clone()));
+        return Err(no_test_role(options, tests));
     }
     Ok(roles.into_keys().collect())
 }
@@ -384,7 +384,16 @@ fn check_any_test(
     {
         Ok(())
     } else {
-        Err(Error::NoTestRole(options.search_text.clone()))
+        Err(no_test_role(options, pattern))
+    }
+}
+
+/// Why there is nothing to test.
+fn no_test_role(options: &Options, pattern: RolePattern) -> Error {
+    if options.search.is_all() {
+        Error::NoTests { pattern }
+    } else {
+        Error::NoTestRole(options.search_text.clone())
     }
 }
 

@@ -324,6 +324,7 @@ fn is_before_deploy(error: &Error) -> bool {
             | Error::NoWorkspace(_)
             | Error::NotDescribed(_)
             | Error::NoTestRole(_)
+            | Error::NoTests { .. }
             | Error::Ambiguous { .. }
             | Error::NotInPackage { .. }
             | Error::NoExecutable { .. }

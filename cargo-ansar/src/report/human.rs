@@ -121,7 +121,7 @@ pub fn event(shell: &mut Shell, event: &Event) {
             count(*left, "process")
         )),
         Kind::Swept { count: left } => shell.warn(&format!(
-            "an earlier command was killed; {} that it had left were ended",
+            "an earlier command was killed; what it had left is ended now: {}",
             count(*left, "process")
         )),
         Kind::Unrecorded { role, why } => {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::human::count;
 use super::json;
 use super::shell::{Form, Shell};
 use crate::event::json::VERSION;
@@ -35,10 +36,8 @@ pub fn history(shell: &mut Shell, outcome: &Outcome, long: bool) {
         shell.data(&format!("[{index}] {line}"));
     }
     if outcome.skipped > 0 {
-        let skipped = outcome.skipped;
-        shell.warn(&format!(
-            "{skipped} records of the history could not be read"
-        ));
+        let skipped = count(outcome.skipped, "record");
+        shell.warn(&format!("{skipped} of the history could not be read"));
     }
 }
 

@@ -56,6 +56,11 @@ impl Color {
     }
 }
 
+/// Whether another program reads the data.
+pub fn is_piped() -> bool {
+    pipe::is_pipe(io::stdout())
+}
+
 /// Whether what is told goes to a terminal.
 pub fn is_attended() -> bool {
     io::stderr().is_terminal()

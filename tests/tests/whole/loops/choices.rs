@@ -111,3 +111,15 @@ fn a_timeout_that_is_none_is_wrong_usage() {
         group.test([&flag]).run().code(2).stdout_is("");
     }
 }
+
+#[test]
+fn where_no_role_is_a_test_that_is_said() {
+    let group = Group::of(&[r#"noop-0 = { executable = "noop" }"#]);
+    for words in [&["test"][..], &["test", "--list"]] {
+        let output = group.ansar(words).run();
+        output
+            .code(4)
+            .stderr_has("error: no role is a test: none has a name that matches `test-.*`")
+            .stderr_has("hint: give one such a name, or say what tests are called with `tests`");
+    }
+}

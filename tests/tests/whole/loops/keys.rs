@@ -320,6 +320,20 @@ fn who_is_told_elsewhere_has_no_keys() {
 }
 
 #[test]
+fn whoever_reads_what_is_printed_has_the_keys() {
+    let group = Group::demo();
+    let script = "modes before\n$WATCH | cat; echo \"code ${PIPESTATUS[0]}\"\nmodes after";
+    let mut terminal = in_a_terminal(&group, script).start();
+    terminal.wait_for_next_on_stdout("before ");
+    terminal.wait_for_next_on_stdout(WATCHING);
+    let guardian = guardian(&group);
+    assert!(!gives_keys(guardian));
+    kill(guardian, Signal::SIGTERM).expect("it runs");
+    let output = ended(terminal, 143);
+    output.check(!output.stdout.contains("Keys"), || "it has keys".to_owned());
+}
+
+#[test]
 fn without_a_terminal_there_are_no_keys() {
     let group = Group::demo();
     let mut watch = group.ansar(["watch"]).open_stdin().start();

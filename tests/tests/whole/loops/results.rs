@@ -315,6 +315,20 @@ fn a_check_by_cargo_shows_what_the_last_run_found() {
         .run()
         .success();
 
+    for damaged in ["null\n", "{\"version\":1,\"at\":\"2026", "\0\u{7f}"] {
+        sandbox.write(".ansar-home/last/run.jsonl", damaged);
+        for words in [&["report"][..], &["check", "--last"]] {
+            let told = sandbox.ansar(words).run();
+            told.code(96)
+                .stderr_has("last/run.jsonl: it does not tell of a run")
+                .stderr_has("hint: put it right, or remove it");
+        }
+    }
+    sandbox.write(
+        ".ansar-home/last/run.jsonl",
+        &VERDICT.replace("HERE", &here),
+    );
+
     sandbox.write("src/main.rs", "fn main() {\n    oops\n}\n");
     let broken = check(&["--message-format", "json"]);
     broken.code(101);
