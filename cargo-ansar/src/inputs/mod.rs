@@ -299,13 +299,18 @@ mod tests {
             folders: BTreeSet::from([root.join(name)]),
             ..Roots::default()
         };
-        let long_ago = std::time::UNIX_EPOCH;
-        for path in ["b/src/main.rs", "b/src/new.rs"] {
-            let file = fs::File::options().write(true).open(root.join(path));
-            file.unwrap().set_modified(long_ago).unwrap();
-        }
+        // What a file's date says does not make it older.
+        let moved = root.join("moved");
+        let written = |path: &Path| {
+            fs::write(path, "").unwrap();
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+            files::stat(path).unwrap().ctime_ns
+        };
+        let before = written(&moved);
+        while written(&moved) <= before + COARSE_NS {}
         let third = Inputs::look(&only("a"), &second);
-        fs::write(root.join("b/src/newer.rs"), "").unwrap();
+        fs::rename(&moved, root.join("b/src/newer.rs")).unwrap();
         let both = third.within(&roots);
         assert_eq!(both.count(), second.count());
         let now = Inputs::look(&roots, &both);
