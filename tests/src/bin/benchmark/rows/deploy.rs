@@ -50,12 +50,12 @@ impl<'w> Scene<'w> {
         timed(|| run(&mut deploy))
     }
 
-    /// What `rsync` takes for the same, where it is installed.
-    fn beside(&self, prepare: impl Fn(usize)) {
+    /// What `rsync` takes to bring `from` elsewhere, where it is installed.
+    fn beside(&self, from: &Path, prepare: impl Fn(usize)) {
         let to = self.world.root().join("mirror");
         let rsync = || {
             let mut rsync = Command::new("rsync");
-            rsync.arg("-a").arg(self.model()).arg(&to);
+            rsync.arg("-a").arg(from).arg(&to);
             rsync
         };
         if rsync().output().is_err() {
@@ -100,7 +100,7 @@ pub(crate) fn unchanged(world: &World, files: usize) -> Judged {
     };
     let pairs = if files > 10_000 { PAIRS } else { MANY_PAIRS };
     let judged = interleaved(pairs, 1.5, || scene.deploy(), find);
-    scene.beside(|_| {});
+    scene.beside(&scene.model(), |_| {});
     judged
 }
 
@@ -128,6 +128,10 @@ pub(crate) fn executable(world: &World) -> Judged {
     };
     let judged = interleaved(PAIRS, 0.2, ours, || copy(world, &built.join("noop")));
     fs::remove_dir_all(&former).expect("it is ours");
+    scene.beside(&built, |round| {
+        let byte = u8::try_from(round).unwrap_or(0);
+        anew(&built.join("noop"), &vec![byte; LARGE], 0o755);
+    });
     judged
 }
 
@@ -149,7 +153,7 @@ pub(crate) fn model(world: &World) -> Judged {
     alone.sort();
     let alone = alone[alone.len() / 2].as_secs_f64() * 1e3;
     println!("{:<14} cp alone, not on the disk, takes {alone:.1} ms", "");
-    scene.beside(|round| {
+    scene.beside(&scene.model(), |round| {
         let byte = u8::try_from(round).unwrap_or(0);
         anew(&file, &vec![byte; LARGE], 0o644);
     });
