@@ -16,6 +16,27 @@ fn prepared() -> Workspace {
     workspace
 }
 
+/// A workspace with a role in place that floods whoever reads it, and then ends.
+fn flooding() -> Workspace {
+    let workspace = workspace(
+        r#"
+[workspace.metadata.ansar.role.floods-0]
+executable = "floods"
+"#,
+    );
+    workspace.ansar(["test", "--no-run"]).run().success();
+    workspace
+}
+
+/// Waits until a role of an executable runs, or does not.
+#[track_caller]
+fn becomes(workspace: &Workspace, executable: &str, running: bool) {
+    let bin = workspace.path().join(".ansar-home/bin").join(executable);
+    let bin = bin.display().to_string();
+    let found = tests::eventually(|| (processes_named(&bin).is_empty() != running).then_some(()));
+    assert!(found.is_some(), "`{executable}` runs: {}", !running);
+}
+
 /// A shell that runs a script, in which `$ANSAR` is the command.
 fn shell<'s>(workspace: &'s Workspace, script: &str) -> Program<'s> {
     // For what cargo tells its subcommands: no more than `ansar` gives.
@@ -97,13 +118,7 @@ fn streams_that_are_closed_end_nothing_and_keep_nothing() {
 
 #[test]
 fn a_reader_of_stderr_that_reads_nothing_stalls_no_role() {
-    let workspace = workspace(
-        r#"
-[workspace.metadata.ansar.role.floods-0]
-executable = "floods"
-"#,
-    );
-    workspace.ansar(["test", "--no-run"]).run().success();
+    let workspace = flooding();
     let (reader, writer) = std::io::pipe().expect("there are pipes");
     let command = workspace.ansar(["run", "--debug-level=CONSOLE", "floods-0"]);
     let command = command.stderr(OwnedFd::from(writer)).start();
@@ -124,26 +139,14 @@ executable = "floods"
 
 #[test]
 fn a_command_that_is_interrupted_does_not_wait_for_a_reader_that_reads_nothing() {
-    let workspace = workspace(
-        r#"
-[workspace.metadata.ansar.role.floods-0]
-executable = "floods"
-"#,
-    );
-    workspace.ansar(["test", "--no-run"]).run().success();
+    let workspace = flooding();
     let (reader, writer) = std::io::pipe().expect("there are pipes");
     let command = workspace.ansar(["run", "--debug-level=CONSOLE", "floods-0", "zombie-0"]);
     let command = command.stderr(OwnedFd::from(writer)).start();
-    let path = |name| {
-        let bin = workspace.path().join(".ansar-home/bin").join(name);
-        bin.display().to_string()
-    };
-    let runs = |name| !processes_named(&path(name)).is_empty();
-    let begun = tests::eventually(|| (runs("floods") && runs("zombie")).then_some(()));
-    assert!(begun.is_some(), "the roles do not start");
+    becomes(&workspace, "zombie", true);
+    becomes(&workspace, "floods", true);
     // By then the pipe is as full as it can be.
-    let flooded = tests::eventually(|| (!runs("floods")).then_some(()));
-    assert!(flooded.is_some(), "the role is stalled");
+    becomes(&workspace, "floods", false);
     command.signal(Signal::SIGINT);
     command.wait().code(130);
     drop(reader);
@@ -152,23 +155,12 @@ executable = "floods"
 
 #[test]
 fn a_command_that_has_done_its_work_ends_though_its_reader_reads_nothing() {
-    let workspace = workspace(
-        r#"
-[workspace.metadata.ansar.role.floods-0]
-executable = "floods"
-"#,
-    );
-    workspace.ansar(["test", "--no-run"]).run().success();
+    let workspace = flooding();
     let (reader, writer) = std::io::pipe().expect("there are pipes");
     let command = workspace.ansar(["run", "--format=json", "--debug-level=DEBUG", "floods-0"]);
     let command = command.stdout(OwnedFd::from(writer)).start();
-    let bin = workspace.path().join(".ansar-home/bin/floods");
-    let bin = bin.display().to_string();
-    for is_running in [true, false] {
-        let found =
-            tests::eventually(|| (processes_named(&bin).is_empty() != is_running).then_some(()));
-        assert!(found.is_some(), "the role is stalled, or does not start");
-    }
+    becomes(&workspace, "floods", true);
+    becomes(&workspace, "floods", false);
     // All that it has left to do is to be read.
     command.signal(Signal::SIGINT);
     command.wait().code(130);
