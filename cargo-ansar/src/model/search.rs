@@ -47,14 +47,21 @@ impl RolePattern {
             pattern: text.to_owned(),
             reason: reason(error),
         };
-        // Alone first: `a)|(b` becomes an expression only between our own
-        // parentheses, and an error should show the author's text.
-        compile(text).map_err(|error| pattern(&error))?;
-        // In `(?x)` a comment at the end would swallow our parenthesis, so a
-        // line end follows it there; elsewhere a line end would be a literal.
-        let regex = compile(&format!(r"\A(?:{text})\z"))
-            .or_else(|_| compile(&format!("\\A(?:{text}\n)\\z")))
-            .map_err(|error| pattern(&error))?;
+        let alone = || compile(text).map_err(|error| pattern(&error));
+        // `a)|(b` becomes an expression only between our own parentheses.
+        if text.contains(')') {
+            alone()?;
+        }
+        let regex = match compile(&format!(r"\A(?:{text})\z")) {
+            Ok(regex) => regex,
+            Err(_) => {
+                // An error shows the author's text.
+                alone()?;
+                // In `(?x)` a comment at the end swallows our parenthesis, so a
+                // line end follows it there; elsewhere that would be a literal.
+                compile(&format!("\\A(?:{text}\n)\\z")).map_err(|error| pattern(&error))?
+            }
+        };
         Ok(Self {
             text: text.to_owned(),
             regex,
@@ -181,7 +188,9 @@ fn reason(error: &regex::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
     use proptest::prelude::*;
+    use proptest::sample::select;
 
     fn role(name: &str) -> RoleName {
         name.parse().unwrap()
@@ -291,6 +300,14 @@ mod tests {
                 Ok(pattern) => prop_assert_eq!(pattern.as_str(), text),
                 Err(error) => prop_assert_eq!(error.to_string().lines().count(), 1),
             }
+        }
+
+        #[test]
+        fn what_is_no_expression_alone_is_no_pattern(
+            parts in vec(select(&["a", "(", ")", "|", "[", "]", "{2", "}", "*", "\\", "(?x)", "(?", "#", "\n"][..]), 0..8),
+        ) {
+            let text = parts.concat();
+            prop_assert_eq!(RolePattern::parse(&text).is_ok(), compile(&text).is_ok(), "{}", text);
         }
 
         #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item};
+use toml_edit::{Document, Item};
 
 use super::Error;
 use crate::home::DEFAULT_NAME;
@@ -46,8 +46,19 @@ impl Places {
                 }
             }
         };
-        let manifest = root_manifest(&files::resolve(&start)?)?;
-        Workspace::read(&manifest).map(Some)
+        let manifest = Manifest::read(files::resolve(&start)?)?.root()?;
+        Workspace::of(manifest).map(Some)
+    }
+
+    /// The workspace once more, after a while in which somebody may have
+    /// changed it.
+    pub fn workspace_again(&self, before: Option<Workspace>) -> Result<Option<Workspace>, Error> {
+        match before {
+            Some(workspace) if read_text(&workspace.manifest)? == workspace.text => {
+                Ok(Some(workspace))
+            }
+            _ => self.workspace(),
+        }
     }
 
     /// The workspace that a command cannot do without.
@@ -73,13 +84,12 @@ impl Places {
 
 impl Workspace {
     /// The workspace of a root manifest.
-    pub fn read(manifest: &Path) -> Result<Self, Error> {
-        let text = read_text(manifest)?;
+    fn of(Manifest { path, document }: Manifest) -> Result<Self, Error> {
         Ok(Self {
-            root: manifest.parent().map(Path::to_owned).unwrap_or_default(),
-            description: description::read(manifest, &text)?,
-            manifest: manifest.to_owned(),
-            text,
+            root: path.parent().map(Path::to_owned).unwrap_or_default(),
+            description: description::read(&path, &document)?,
+            text: document.raw().to_owned(),
+            manifest: path,
         })
     }
 
@@ -99,42 +109,54 @@ impl Workspace {
 
 const MANIFEST: &str = "Cargo.toml";
 
-/// The manifest of the workspace that a package belongs to, found as Cargo
-/// does; Cargo is asked beside the build, and has the last word.
-fn root_manifest(start: &Path) -> Result<PathBuf, Error> {
-    let document = read_toml(start)?;
-    if document.contains_key("workspace") {
-        return Ok(start.to_owned());
-    }
-    let folder = start.parent().unwrap_or(start);
-    if let Some(root) = string_at(&document, "package", "workspace") {
-        return Ok(folder.join(root).join(MANIFEST));
-    }
-    for above in folder.ancestors().skip(1) {
-        let candidate = above.join(MANIFEST);
-        if !files::is_file(&candidate) {
-            continue;
-        }
-        let document = read_toml(&candidate)?;
-        let Some(workspace) = document.get("workspace") else {
-            continue;
-        };
-        let excluded = |item: &Item| {
-            let paths = item.as_array().into_iter().flatten();
-            paths
-                .filter_map(|path| path.as_str())
-                .any(|path| folder.starts_with(above.join(path)))
-        };
-        if workspace.get("exclude").is_some_and(excluded) {
-            break;
-        }
-        return Ok(candidate);
-    }
-    Ok(start.to_owned())
+/// A manifest, read.
+struct Manifest {
+    path: PathBuf,
+    document: Document<String>,
 }
 
-fn string_at(document: &DocumentMut, table: &str, key: &str) -> Option<String> {
-    Some(document.get(table)?.get(key)?.as_str()?.to_owned())
+impl Manifest {
+    fn read(path: PathBuf) -> Result<Self, Error> {
+        let document = description::parse(&path, &read_text(&path)?)?;
+        Ok(Self { path, document })
+    }
+
+    /// The manifest of the workspace that this one's package belongs to, found
+    /// as Cargo does; Cargo is asked beside the build, and has the last word.
+    fn root(self) -> Result<Self, Error> {
+        if self.document.contains_key("workspace") {
+            return Ok(self);
+        }
+        let folder = self.path.parent().unwrap_or(&self.path);
+        if let Some(root) = self.string_at("package", "workspace") {
+            return Self::read(folder.join(root).join(MANIFEST));
+        }
+        for above in folder.ancestors().skip(1) {
+            let candidate = above.join(MANIFEST);
+            if !files::is_file(&candidate) {
+                continue;
+            }
+            let candidate = Self::read(candidate)?;
+            let Some(workspace) = candidate.document.get("workspace") else {
+                continue;
+            };
+            let excluded = |item: &Item| {
+                let paths = item.as_array().into_iter().flatten();
+                paths
+                    .filter_map(|path| path.as_str())
+                    .any(|path| folder.starts_with(above.join(path)))
+            };
+            if workspace.get("exclude").is_some_and(excluded) {
+                break;
+            }
+            return Ok(candidate);
+        }
+        Ok(self)
+    }
+
+    fn string_at(&self, table: &str, key: &str) -> Option<&str> {
+        self.document.get(table)?.get(key)?.as_str()
+    }
 }
 
 fn read_text(manifest: &Path) -> Result<String, Error> {
@@ -143,15 +165,6 @@ fn read_text(manifest: &Path) -> Result<String, Error> {
         manifest: manifest.to_owned(),
         reason: error.to_string(),
     })
-}
-
-fn read_toml(manifest: &Path) -> Result<DocumentMut, Error> {
-    read_text(manifest)?
-        .parse()
-        .map_err(|error: toml_edit::TomlError| Error::Manifest {
-            manifest: manifest.to_owned(),
-            reason: error.to_string(),
-        })
 }
 
 #[cfg(test)]

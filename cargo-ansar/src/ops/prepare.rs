@@ -52,11 +52,11 @@ pub async fn prepare(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Prepared, Error> {
-    let home = open(places, events)?;
-    // What was saved while this command waited is in its verdict: nothing is
-    // read before the home is ours, beyond where it is.
+    let (home, workspace) = open(places, events)?;
+    // What was saved while this command waited is in its verdict: nothing that
+    // was read before the home is ours counts, beyond where it is.
     let lock = take(&home, interrupts, events).await?;
-    let workspace = places.workspace()?;
+    let workspace = places.workspace_again(workspace)?;
     let mut entries = home.entries()?;
     let mut ledger = home.ledger()?;
     check(workspace.as_ref(), &entries)?;
@@ -149,26 +149,28 @@ pub(super) fn remember(remembered: &mut Bins, bins: Bins) {
     }
 }
 
-/// Opens the home, or makes it where a workspace describes what goes in.
-pub(super) fn open(places: &Places, events: &Events) -> Result<Home, Error> {
+/// Opens the home, or makes it where a workspace describes what goes in; and
+/// that workspace, where there is one.
+pub(super) fn open(places: &Places, events: &Events) -> Result<(Home, Option<Workspace>), Error> {
     let workspace = places.workspace()?;
     let root = places.home(workspace.as_ref());
     match Home::open(&root) {
         Err(HomeError::NotThere(_)) => {}
-        other => return Ok(other?),
+        other => return Ok((other?, workspace)),
     }
     let Some(workspace) = workspace else {
         return Err(Error::NoWorkspace(places.folder.clone()));
     };
     workspace.needed_description()?;
     let id = environment::unique();
-    match Home::create(&root, Some(&workspace.root), &BTreeMap::new(), id) {
+    let home = match Home::create(&root, Some(&workspace.root), &BTreeMap::new(), id) {
         Ok(home) => {
             events.emit(Kind::HomeCreated { home: root });
-            Ok(home)
+            home
         }
         // Another command was quicker.
-        Err(HomeError::Exists(_)) => Ok(Home::open(&root)?),
-        Err(error) => Err(error.into()),
-    }
+        Err(HomeError::Exists(_)) => Home::open(&root)?,
+        Err(error) => return Err(error.into()),
+    };
+    Ok((home, Some(workspace)))
 }

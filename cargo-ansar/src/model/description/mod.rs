@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ansar_runtime::contract::retry::Retry;
 use serde_json::{Map, Value};
+use toml_edit::Document;
 
 use super::name::{ExecutableName, RoleName};
 use super::restart::Restart;
@@ -110,11 +111,20 @@ pub struct RoleSpec {
     pub line: u32,
 }
 
-/// Reads the description in a manifest, or `None` where the manifest has no
-/// `[workspace.metadata.ansar]`. `manifest` is its path, for messages only.
+/// Reads the text of a manifest as TOML. `manifest` is its path, for messages
+/// only.
+pub fn parse(manifest: &Path, text: &str) -> Result<Document<String>, DescriptionError> {
+    read::parse(manifest, text)
+}
+
+/// The description in a manifest, or `None` where the manifest has no
+/// `[workspace.metadata.ansar]`.
 ///
-/// Other parts of the manifest are not looked at, except that all of it is
-/// TOML. The first thing that is wrong is the error.
-pub fn read(manifest: &Path, text: &str) -> Result<Option<Description>, DescriptionError> {
-    read::read(manifest, text)
+/// Other parts of the manifest are not looked at. The first thing that is wrong
+/// is the error.
+pub fn read(
+    manifest: &Path,
+    document: &Document<String>,
+) -> Result<Option<Description>, DescriptionError> {
+    read::read(manifest, document)
 }

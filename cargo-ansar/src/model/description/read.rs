@@ -64,12 +64,19 @@ const RESTARTS: [(&str, Restart); 3] = [
 /// The longest timeout that makes sense, as for the steps of a retry.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
-pub(super) fn read(manifest: &Path, text: &str) -> Result<Option<Description>, DescriptionError> {
-    let source = Source::new(manifest, text);
-    let document = Document::parse(text).map_err(|error| {
+pub(super) fn parse(manifest: &Path, text: &str) -> Result<Document<String>, DescriptionError> {
+    Document::parse(text.to_owned()).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        source.error(at, "", &Problem::Syntax(error.message().to_owned()))
-    })?;
+        let problem = Problem::Syntax(error.message().to_owned());
+        Source::new(manifest, text).error(at, "", &problem)
+    })
+}
+
+pub(super) fn read(
+    manifest: &Path,
+    document: &Document<String>,
+) -> Result<Option<Description>, DescriptionError> {
+    let source = Source::new(manifest, document.raw());
     let root = Node::root(&source, document.as_table());
     let ansar = root
         .get("workspace")
@@ -80,32 +87,25 @@ pub(super) fn read(manifest: &Path, text: &str) -> Result<Option<Description>, D
 
 fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, DescriptionError> {
     let mut tests = None;
-    let mut description = Description {
-        tests: RolePattern::parse(DEFAULT_TESTS)
-            .map_err(|error| ansar.wrong(&Problem::Pattern(error)))?,
-        snapshot: None,
-        home: None,
-        deploy: DeployMode::default(),
-        analyzer: None,
-        retries: None,
-        slow_timeout: None,
-        roles: Vec::new(),
-    };
+    let mut snapshot = None;
+    let mut home = None;
+    let mut deploy = DeployMode::default();
+    let mut analyzer = None;
+    let mut retries = None;
+    let mut slow_timeout = None;
     let mut declared = Declared::default();
     for node in ansar.entries("a table of `tests`, `role` and others")? {
         match node.name {
             "tests" => tests = Some(pattern(&node)?),
-            "snapshot" => description.snapshot = Some(folder(&node)?),
-            "home" => description.home = Some(folder(&node)?),
+            "snapshot" => snapshot = Some(folder(&node)?),
+            "home" => home = Some(folder(&node)?),
             "deploy" => {
                 let words = [("link", DeployMode::Link), ("copy", DeployMode::Copy)];
-                description.deploy = node.word(&words, "`link` or `copy`")?;
+                deploy = node.word(&words, "`link` or `copy`")?;
             }
-            "analyzer" => description.analyzer = Some(executable_name(&node)?),
-            "retries" => {
-                description.retries = Some(node.count("an integer from 0 to 4294967295")?);
-            }
-            "slow-timeout" => description.slow_timeout = Some(duration(&node)?),
+            "analyzer" => analyzer = Some(executable_name(&node)?),
+            "retries" => retries = Some(node.count("an integer from 0 to 4294967295")?),
+            "slow-timeout" => slow_timeout = Some(duration(&node)?),
             "role" => {
                 for role in node.entries("a table of roles by name")? {
                     declare(source, &role, &mut declared)?;
@@ -114,11 +114,21 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
             _ => return Err(node.unknown(KEYS)),
         }
     }
-    if let Some(tests) = tests {
-        description.tests = tests;
-    }
-    description.roles = checked(source, declared, &description.tests)?;
-    Ok(description)
+    let tests = match tests {
+        Some(tests) => tests,
+        None => RolePattern::parse(DEFAULT_TESTS)
+            .map_err(|error| ansar.wrong(&Problem::Pattern(error)))?,
+    };
+    Ok(Description {
+        roles: checked(source, declared, &tests)?,
+        tests,
+        snapshot,
+        home,
+        deploy,
+        analyzer,
+        retries,
+        slow_timeout,
+    })
 }
 
 /// Reads one table of roles, which is one role or the series of a template.

@@ -1,10 +1,11 @@
 //! Every error that a description can have, with its place and its words.
 
+use super::tests::try_read;
 use super::*;
 
 #[track_caller]
 fn read_err(text: &str) -> DescriptionError {
-    read(Path::new("/ws/Cargo.toml"), text).expect_err(text)
+    try_read(text).expect_err(text)
 }
 
 /// The whole text of the error in `[workspace.metadata.ansar]` followed by
@@ -286,10 +287,9 @@ fn wrong_values_are_refused() {
         ".x".repeat(60)
     );
     assert!(
-        read(
-            Path::new("/ws/Cargo.toml"),
-            &format!("[workspace.metadata.ansar]\nrole.a.executable = 'a'\n{deep}")
-        )
+        try_read(&format!(
+            "[workspace.metadata.ansar]\nrole.a.executable = 'a'\n{deep}"
+        ))
         .is_ok()
     );
     let error = read_err(&format!("[workspace.metadata.ansar]\n{deeper}"));

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::*;
 
-fn try_read(text: &str) -> Result<Option<Description>, DescriptionError> {
-    read(Path::new("/ws/Cargo.toml"), text)
+pub(super) fn try_read(text: &str) -> Result<Option<Description>, DescriptionError> {
+    let manifest = Path::new("/ws/Cargo.toml");
+    read(manifest, &parse(manifest, text)?)
 }
 
 #[track_caller]

@@ -20,7 +20,9 @@ fn component(package: &str, name: &str) -> Bin {
 fn proposed(manifest: &str, bins: &[Bin]) -> Proposal {
     let proposal = propose(manifest, bins).unwrap();
     assert!(proposal.manifest.starts_with(manifest));
-    let read = description::read(Path::new("Cargo.toml"), &proposal.manifest);
+    let manifest = Path::new("Cargo.toml");
+    let document = description::parse(manifest, &proposal.manifest).unwrap();
+    let read = description::read(manifest, &document);
     let read = read.unwrap().unwrap();
     let mut described: Vec<_> = proposal.roles.clone();
     described.sort();

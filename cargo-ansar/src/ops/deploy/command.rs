@@ -69,14 +69,15 @@ pub async fn deploy(
             return Err(Error::NoFolder(folder.clone()));
         }
     }
-    let home = if is_usual && !options.dry_run {
+    let (home, workspace) = if is_usual && !options.dry_run {
         open(&options.places, events)?
     } else {
         let workspace = options.places.workspace()?;
-        Home::open(&options.places.home(workspace.as_ref()))?
+        let home = Home::open(&options.places.home(workspace.as_ref()))?;
+        (home, workspace)
     };
     let _lock = take(&home, interrupts, events).await?;
-    let workspace = options.places.workspace()?;
+    let workspace = options.places.workspace_again(workspace)?;
     let entries = home.entries()?;
     let mut ledger = home.ledger()?;
 

@@ -99,9 +99,9 @@ mod tests {
 
     fn description(roles: &str) -> Description {
         let text = format!("[workspace.metadata.ansar]\n{roles}");
-        description::read(Path::new("Cargo.toml"), &text)
-            .unwrap()
-            .unwrap()
+        let manifest = Path::new("Cargo.toml");
+        let document = description::parse(manifest, &text).unwrap();
+        description::read(manifest, &document).unwrap().unwrap()
     }
 
     fn apply_steps(entries: &mut BTreeMap<RoleName, Entry>, steps: Vec<RoleStep>) {
