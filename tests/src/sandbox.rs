@@ -265,9 +265,11 @@ pub fn children_of(pid: u32) -> Vec<i32> {
 /// ports while tests run side by side.
 pub fn loopback() -> Ipv4Addr {
     let [_, _, middle, low] = process::id().to_be_bytes();
-    let [_, _, high, count] = unique().to_be_bytes();
+    let number = unique();
+    let [_, _, _, high] = (number / 254).to_be_bytes();
+    let [_, _, _, last] = (1 + number % 254).to_be_bytes();
     // 127.0.x.y belongs to everybody, and the last byte is neither 0 nor 255.
-    Ipv4Addr::new(127, 1 + (middle ^ low) % 254, high, 1 + count % 254)
+    Ipv4Addr::new(127, 1 + (middle ^ low) % 254, high, last)
 }
 
 /// What cargo tells its subcommands about itself.
