@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::line::Level;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use super::background::{StartArgs, StatusArgs, StopArgs, SuperviseArgs};
 use super::completions::CompletionsArgs;
 use super::encoding::EncodingArgs;
+use super::general::General;
+use super::late::Late;
 use super::man::ManArgs;
 use super::materials::{DeployArgs, SnapshotArgs, WhyArgs};
 use super::property::{EditArgs, GetArgs, SetArgs};
@@ -25,8 +26,7 @@ use crate::host::guardian::Ground;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::Series;
 use crate::ops::build;
-use crate::ops::locate::Places;
-use crate::report::shell::{Color, Form, Verbosity, is_attended, is_piped};
+use crate::report::shell::{Form, is_attended, is_piped};
 
 /// Build, deploy, run and test a Rust application that is several processes
 #[derive(Debug, Parser)]
@@ -80,198 +80,76 @@ impl Cargo {
     }
 }
 
-/// The flags of every command.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "General")]
-pub struct General {
-    /// The home [default: `ANSAR_HOME`, or `.ansar-home` at the workspace root]
-    #[arg(
-        long,
-        global = true,
-        env = "ANSAR_HOME",
-        hide_env = true,
-        value_name = "PATH"
-    )]
-    home_path: Option<PathBuf>,
-    /// The manifest of the workspace
-    #[arg(long, global = true, value_name = "PATH")]
-    manifest_path: Option<PathBuf>,
-    /// Stop running roles that are in the way
-    #[arg(short, long, global = true)]
-    pub(super) force: bool,
-    /// Show the log lines of roles: NONE, FAULT, WARNING, CONSOLE, OBJECT, TRACE, DEBUG
-    #[arg(long, global = true, value_name = "LEVEL")]
-    debug_level: Option<Level>,
-    /// When to use colour: auto, always, never
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        default_value = "auto",
-        hide_possible_values = true
-    )]
-    pub(super) color: When,
-    /// The form of what is printed on stdout: human, json
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORM",
-        default_value = "human",
-        hide_possible_values = true
-    )]
-    format: Format,
-    /// Tell only warnings and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    quiet: bool,
-    /// Tell what happens to every role
-    #[arg(short, long, global = true)]
-    verbose: bool,
-}
-
-impl General {
-    pub(super) fn places(&self, folder: PathBuf) -> Places {
-        Places {
-            folder,
-            manifest_path: self.manifest_path.clone(),
-            home_path: self.home_path.clone(),
-        }
-    }
-
-    pub(super) fn verbosity(&self) -> Verbosity {
-        match (self.quiet, self.verbose) {
-            (true, _) => Verbosity::Quiet,
-            (false, true) => Verbosity::Verbose,
-            (false, false) => Verbosity::Normal,
-        }
-    }
-
-    pub(super) fn form(&self) -> Form {
-        match self.format {
-            Format::Human => Form::Human,
-            Format::Json => Form::Json,
-        }
-    }
-
-    pub(super) fn level(&self) -> Level {
-        self.debug_level.unwrap_or(Level::None)
-    }
-
-    fn manifest_flag(&self) -> Vec<OsString> {
-        let path = self.manifest_path.iter();
-        path.flat_map(|path| ["--manifest-path".into(), path.into()])
-            .collect()
-    }
-}
-
-/// The forms of what is printed.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    /// For a person.
-    Human,
-    /// For a program.
-    Json,
-}
-
-/// When colour is used.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum When {
-    /// On a terminal that has it.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl When {
-    pub(super) fn color(self) -> Color {
-        match self {
-            Self::Auto => Color::Auto,
-            Self::Always => Color::Always,
-            Self::Never => Color::Never,
-        }
-    }
-
-    fn flag(self) -> OsString {
-        match self {
-            Self::Auto => "--color=auto",
-            Self::Always => "--color=always",
-            Self::Never => "--color=never",
-        }
-        .into()
-    }
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Propose a description of the workspace's roles, in its `Cargo.toml`
-    Init(SharedArgs),
+    Init(Late<SharedArgs>),
     /// Build the executables that the home needs, nothing else
-    Build(BuildArgs),
+    Build(Late<BuildArgs>),
     /// Build, deploy what changed, run the test roles, and judge
-    Test(TestArgs),
+    Test(Late<TestArgs>),
     /// The same at every save, until control-c
-    Watch(TestArgs),
+    Watch(Late<TestArgs>),
     /// Check the workspace with Cargo, and show what the last run found
-    Check(CheckArgs),
+    Check(Late<CheckArgs>),
     /// Show the last run again
-    Report(ReportArgs),
+    Report(Late<ReportArgs>),
     /// Run a command while the operational roles are up
-    With(WithArgs),
+    With(Late<WithArgs>),
     /// Make a home
-    Create(CreateArgs),
+    Create(Late<CreateArgs>),
     /// Remove a home and everything in it
-    Destroy(HomeArgs),
+    Destroy(Late<HomeArgs>),
     /// Bring the home in line with what was built and with a snapshot
-    Deploy(DeployAndBuildArgs),
+    Deploy(Late<DeployAndBuildArgs>),
     /// Copy the home's materials out, to be edited and deployed
-    Snapshot(SnapshotArgs),
+    Snapshot(Late<SnapshotArgs>),
     /// Show why a role was last started again
-    Why(WhyArgs),
+    Why(Late<WhyArgs>),
     /// Add roles to the home
-    Add(AddArgs),
+    Add(Late<AddArgs>),
     /// List the roles of the home
-    List(ListArgs),
+    List(Late<ListArgs>),
     /// Change settings of roles
-    Update(UpdateArgs),
+    Update(Late<UpdateArgs>),
     /// Remove roles and everything that is their own
-    Delete(DeleteArgs),
+    Delete(Late<DeleteArgs>),
     /// Print the settings of a role, or replace them
-    Settings(EncodingArgs),
+    Settings(Late<EncodingArgs>),
     /// Print the input of a role, or replace it
-    Input(EncodingArgs),
+    Input(Late<EncodingArgs>),
     /// Print a property of a role
-    Get(GetArgs),
+    Get(Late<GetArgs>),
     /// Set a property of roles
-    Set(SetArgs),
+    Set(Late<SetArgs>),
     /// Set a property of a role in an editor
-    Edit(EditArgs),
+    Edit(Late<EditArgs>),
     /// Run roles in the foreground, to completion
-    Run(RunArgs),
+    Run(Late<RunArgs>),
     /// Start roles in the background
-    Start(StartArgs),
+    Start(Late<StartArgs>),
     /// Stop roles that run
-    Stop(StopArgs),
+    Stop(Late<StopArgs>),
     /// Stop roles in the background, and start them again
-    Restart(StartArgs),
+    Restart(Late<StartArgs>),
     /// Show which roles run
-    Status(StatusArgs),
+    Status(Late<StatusArgs>),
     /// Show the starts of a role, how long it ran and what it returned
-    History(HistoryArgs),
+    History(Late<HistoryArgs>),
     /// Print what a role returned, once it has
-    Returned(ReturnedArgs),
+    Returned(Late<ReturnedArgs>),
     /// Print what roles have logged
-    Log(LogArgs),
+    Log(Late<LogArgs>),
     /// Print where a part of a role is
-    Folder(FolderArgs),
+    Folder(Late<FolderArgs>),
     /// Print what completes these commands in a shell
-    Completions(CompletionsArgs),
+    Completions(Late<CompletionsArgs>),
     /// Write manual pages
-    Man(ManArgs),
+    Man(Late<ManArgs>),
     /// The engine in the background
     #[command(hide = true)]
-    Supervise(SuperviseArgs),
+    Supervise(Late<SuperviseArgs>),
 }
 
 impl Command {
@@ -406,7 +284,7 @@ impl BuildArgs {
         if self.features.no_default_features {
             flags.push("--no-default-features".into());
         }
-        flags.push(general.color.flag());
+        flags.push(general.color().flag());
         if general.quiet {
             flags.push("--quiet".into());
         }

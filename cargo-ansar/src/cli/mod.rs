@@ -9,6 +9,8 @@ mod check;
 pub mod completions;
 pub mod encoding;
 pub mod exit;
+pub mod general;
+mod late;
 pub mod man;
 pub mod materials;
 pub mod property;
@@ -31,6 +33,7 @@ use tokio::task::LocalSet;
 
 use self::args::{AddArgs, Cargo, Command, RunArgs, TestArgs, WithArgs};
 use self::exit::Exit;
+use self::general::General;
 use crate::event::Kind;
 use crate::host::guardian::{self, Guardian, Side};
 use crate::host::interrupts::Interrupts;
@@ -54,7 +57,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    parsed.general.color.color().apply();
+    parsed.general.color().color().apply();
     // Before there is a second thread: the guardian is this very process.
     let guardian = match parsed.command.ground().map(guardian::stand) {
         None => None,
@@ -124,6 +127,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
             None => error,
         })?;
     let mut parsed = Cargo::from_arg_matches(&matches)?;
+    parsed.general = General::given(&matches)?;
     if let Some(settings) = parsed.command.settings() {
         *settings = split.settings;
     }
@@ -222,7 +226,7 @@ async fn impatience(exit: Exit, guardian: Option<Guardian>) -> Exit {
 struct Session<'a> {
     places: ops::locate::Places,
     force: bool,
-    general: &'a args::General,
+    general: &'a General,
     printer: &'a Printer,
     guardian: Option<Guardian>,
 }
@@ -513,6 +517,31 @@ mod tests {
             };
             assert_eq!(add.settings, [("seconds".to_owned(), "1".to_owned())]);
         }
+    }
+
+    #[test]
+    fn general_flags_stand_before_the_command_and_behind_it() {
+        let home = |line: &str| {
+            let general = parsed(line).unwrap().general;
+            let home = general.places("/there".into()).home(None);
+            (general.force, home.display().to_string())
+        };
+        for (line, force, place) in [
+            ("cargo-ansar --home-path a list", false, "/there/a"),
+            ("cargo-ansar list --home-path b", false, "/there/b"),
+            ("cargo-ansar -f --home-path a list", true, "/there/a"),
+            ("cargo-ansar --home-path a list -f", true, "/there/a"),
+            (
+                "cargo-ansar --home-path a list --home-path b",
+                false,
+                "/there/b",
+            ),
+            ("cargo-ansar -f destroy --home-path b", true, "/there/b"),
+        ] {
+            assert_eq!(home(line), (force, place.to_owned()), "{line}");
+        }
+        assert!(parsed("cargo-ansar list -q -v").is_err());
+        assert!(parsed("cargo-ansar list --home-path a --home-path b").is_err());
     }
 
     #[test]

@@ -24,6 +24,13 @@ pub fn working_folder() -> io::Result<PathBuf> {
     env::current_dir()
 }
 
+/// The home that the environment names.
+pub fn home() -> Option<PathBuf> {
+    env::var_os("ANSAR_HOME")
+        .filter(|home| !home.is_empty())
+        .map(PathBuf::from)
+}
+
 /// The Cargo that called this command, or the one on the path.
 pub fn cargo() -> PathBuf {
     env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
