@@ -1,22 +1,18 @@
-//! What the last deploys changed of each role, and why: beside what was
-//! deployed, for those who ask. And which roles a deploy has stopped that are
-//! still to be started again.
-//!
-//! Nothing is decided by the first of these: a home without it is whole.
+//! What a deploy changed of a role, and why: for those who ask, nothing is
+//! decided by it. And which roles a deploy has stopped that are still to be
+//! started again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Home, HomeError, place_json, read_json, write_json};
+use super::{Home, HomeError, read_json, write_json};
 use crate::delta::executable::Difference;
 use crate::host::files;
 use crate::model::name::{ExecutableName, RoleName};
 
-/// The file in a home's root that holds the changes.
-const CHANGES: &str = "why.json";
 /// The file in a home's root that names the roles that are to be restored.
 const STOPPED: &str = "restore.json";
 
@@ -85,21 +81,6 @@ pub struct Source {
 }
 
 impl Home {
-    /// The last change of each role, as far as it is known.
-    pub fn changes(&self) -> Result<BTreeMap<RoleName, Change>, HomeError> {
-        let path = self.root().join(CHANGES);
-        if files::stat(&path).is_ok_and(|stat| stat.identity.size == 0) {
-            // That is what a loss of power leaves.
-            return Ok(BTreeMap::new());
-        }
-        Ok(read_json(&path)?.unwrap_or_default())
-    }
-
-    /// Remembers the last change of each role; a loss of power may forget them.
-    pub fn set_changes(&self, changes: &BTreeMap<RoleName, Change>) -> Result<(), HomeError> {
-        place_json(&self.root().join(CHANGES), changes)
-    }
-
     /// The roles that a deploy has stopped and not started again.
     pub fn stopped(&self) -> Result<BTreeSet<RoleName>, HomeError> {
         Ok(read_json(&self.root().join(STOPPED))?.unwrap_or_default())

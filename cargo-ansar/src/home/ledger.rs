@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::Change;
 use super::{Home, HomeError, read_json, renew_json};
 use crate::delta::executable::Deployed;
 use crate::delta::manifest::Manifest;
@@ -25,6 +26,9 @@ pub struct Ledger {
     pub materials: BTreeMap<String, Material>,
     /// What the settings and input of a role were made of.
     pub settled: BTreeMap<RoleName, String>,
+    /// The last change of each role that something was changed of.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub changes: BTreeMap<RoleName, Change>,
     /// The folder whose settings and input are laid over those of the manifest,
     /// where that was named by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +86,7 @@ impl Ledger {
     pub fn forget(&mut self, role: &RoleName) {
         self.materials.remove(&format!("model/{role}"));
         self.settled.remove(role);
+        self.changes.remove(role);
     }
 }
 

@@ -140,20 +140,8 @@ fn transfer(
     for settled in &plan.told {
         settle::store(home, &settled.role, &settled.accepted)?;
     }
-    if !plan.affected.is_empty() {
-        let mut changes = home.changes().unwrap_or_default();
-        let at = clock::now();
-        for (role, causes) in &plan.affected {
-            let change = Change {
-                at,
-                restarted: stopped.comes_back(role),
-                causes: causes.clone(),
-            };
-            changes.insert(role.clone(), change);
-        }
-        home.set_changes(&changes)?;
-    }
     let is_news = plan.snapshot != ledger.snapshot
+        || !plan.affected.is_empty()
         || !(plan.same.is_empty() && plan.told.is_empty())
         || !(records.is_empty() && materials.is_empty() && agreed.is_empty());
     if !is_news {
@@ -169,6 +157,15 @@ fn transfer(
         }
     }
     ledger.snapshot.clone_from(&plan.snapshot);
+    let at = clock::now();
+    for (role, causes) in &plan.affected {
+        let change = Change {
+            at,
+            restarted: stopped.comes_back(role),
+            causes: causes.clone(),
+        };
+        ledger.changes.insert(role.clone(), change);
+    }
     for settled in &plan.told {
         let key = settled.key.clone();
         ledger.settled.insert(settled.role.clone(), key);
