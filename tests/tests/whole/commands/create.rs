@@ -37,6 +37,11 @@ fn a_home_is_made_at_the_root_of_the_workspace_or_where_it_is_said() {
     let by_variable = workspace.ansar(["create"]).env("ANSAR_HOME", "d");
     by_variable.run().success();
     workspace.read("d/home.json");
+    let before_variable = workspace.ansar(["--home-path=e", "create"]);
+    before_variable.env("ANSAR_HOME", "f").run().success();
+    workspace.read("e/home.json");
+    let by_no_name = workspace.ansar(["list"]).env("ANSAR_HOME", "");
+    by_no_name.run().success();
 }
 
 #[test]
