@@ -532,12 +532,6 @@ fn renew_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
     Ok(files::renew(path, &line(path, bytes)?, 0o600)?)
 }
 
-/// Like [`write_json`], for what is worth nothing after a loss of power.
-pub fn place_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
-    let bytes = serde_json::to_vec_pretty(value);
-    Ok(files::place(path, &line(path, bytes)?)?)
-}
-
 fn line(path: &Path, bytes: serde_json::Result<Vec<u8>>) -> Result<Vec<u8>, HomeError> {
     let mut bytes = bytes.map_err(|error| HomeError::Content {
         path: path.to_owned(),

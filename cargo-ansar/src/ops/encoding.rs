@@ -2,7 +2,6 @@
 //! whole.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::message::Envelope;
@@ -11,11 +10,10 @@ use serde_json::Value;
 use super::amend::amend;
 use super::given::{Given, STDIN};
 use super::locate::Places;
-use super::settle::{Proposal, Said, Settling, layer};
+use super::settle::{Proposal, Said, Settling, Shown, layer};
 use super::{Error, decode_given, known};
 use crate::event::Events;
 use crate::home::{Home, read_json};
-use crate::host::{environment, files};
 use crate::model::name::RoleName;
 
 /// One of the two things that a role is told.
@@ -81,26 +79,26 @@ pub async fn replace(
     }
     // The text alone first: the component says where in it something is wrong.
     let file = match given {
-        Given::File(_) => ForComponent::Named(path.clone()),
-        Given::Stdin(bytes) => ForComponent::made(&home, bytes)?,
+        Given::File(_) => Shown::Users(path.clone()),
+        Given::Stdin(bytes) => Shown::ours(&home, "given", bytes)?,
     };
     let mut alone = Proposal::default();
     match part {
         Part::Settings => {
             alone.settings = decode_given(&path, &bytes)?;
-            alone.settings_file = Some(file.path());
+            alone.settings_file = Some(file.path().to_owned());
             entry.by_hand.settings = alone.settings.clone();
         }
         Part::Input => {
             alone.input = Some(decode_given(&path, &bytes)?);
-            alone.input_file = Some(file.path());
+            alone.input_file = Some(file.path().to_owned());
             entry.by_hand.input.clone_from(&alone.input);
         }
     }
     let mut accepted = settling
         .ask(role, &entry.executable, &alone)
         .await
-        .map_err(|error| file.unname(error))?;
+        .map_err(|error| unnamed(&file, error))?;
     let whole = settling.proposal(role, &entry, &Said::by(settling.snapshot)?)?;
     if whole.settings != alone.settings || whole.input != alone.input {
         accepted = settling.ask(role, &entry.executable, &whole).await?;
@@ -110,40 +108,10 @@ pub async fn replace(
     amend(&home, &one(was), &one(entry), &accepted)
 }
 
-/// The file that a component is shown: the user's own, or one that is gone
-/// afterwards.
-enum ForComponent {
-    Named(PathBuf),
-    Made(PathBuf),
-}
-
-impl ForComponent {
-    fn made(home: &Home, bytes: &[u8]) -> Result<Self, Error> {
-        let name = format!("{}.given.json", environment::pid());
-        let made = Self::Made(home.engines().join(name));
-        files::replace(&made.path(), bytes, 0o600)?;
-        Ok(made)
+/// Takes a name that the user never saw out of what a component says.
+fn unnamed(shown: &Shown, mut error: Error) -> Error {
+    if let (Shown::Ours(path), Error::Unaccepted { reason, .. }) = (shown, &mut error) {
+        *reason = reason.replace(&path.display().to_string(), STDIN);
     }
-
-    fn path(&self) -> PathBuf {
-        match self {
-            Self::Named(path) | Self::Made(path) => path.clone(),
-        }
-    }
-
-    /// Takes a name that the user never saw out of what a component says.
-    fn unname(&self, mut error: Error) -> Error {
-        if let (Self::Made(path), Error::Unaccepted { reason, .. }) = (self, &mut error) {
-            *reason = reason.replace(&path.display().to_string(), STDIN);
-        }
-        error
-    }
-}
-
-impl Drop for ForComponent {
-    fn drop(&mut self) {
-        if let Self::Made(path) = self {
-            let _ = files::remove_file(path);
-        }
-    }
+    error
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use ansar_runtime::contract::launch;
 use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::message::Envelope;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Error;
@@ -20,7 +21,7 @@ use super::locate::Workspace;
 use crate::event::{Events, Kind};
 use crate::home::entry::{Entry, Origin};
 use crate::home::ledger::Ledger;
-use crate::home::{Home, place_json, read_json, write_json};
+use crate::home::{Home, read_json, write_json};
 use crate::host::environment;
 use crate::host::files::{self, Hash, Identity};
 use crate::host::process::{Exit, Narrative, Program};
@@ -386,13 +387,13 @@ impl Settling<'_> {
             reason,
             tip: None,
         };
-        let scratch = Scratch::new(self.home, proposal)?;
+        let question = Question::new(self.home, proposal)?;
         let program = Program {
             path: match self.new_one(executable) {
                 Some(new) => new.path.clone(),
                 None => self.home.executable(executable),
             },
-            arguments: scratch.arguments(self.home, role, proposal),
+            arguments: question.arguments(self.home, role, proposal),
             environment: Some(environment::for_roles()),
             folder: Some(folder(self.home)),
             stdin: None,
@@ -416,7 +417,7 @@ impl Settling<'_> {
                 .next()
                 .unwrap_or("it said no more")
                 .trim_start_matches("error: ");
-            let mut error = unaccepted(scratch.unname(reason));
+            let mut error = unaccepted(question.unname(reason));
             if let Error::Unaccepted { tip, .. } = &mut error {
                 *tip = lines.find_map(|line| Some(line.strip_prefix("tip: ")?.to_owned()));
             }
@@ -445,30 +446,64 @@ pub fn folder(home: &Home) -> PathBuf {
         .unwrap_or_default()
 }
 
-/// What is proposed and in no file of the user's, in files that the component
-/// reads; gone afterwards.
-struct Scratch {
-    settings: PathBuf,
-    input: PathBuf,
+/// A file that a component is shown.
+pub(super) enum Shown {
+    /// One of the user's.
+    Users(PathBuf),
+    /// One that is gone afterwards.
+    Ours(PathBuf),
 }
 
-impl Scratch {
+impl Shown {
+    /// A file that holds `bytes`, one of its name at a time.
+    pub(super) fn ours(home: &Home, name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let name = format!("{}.{name}.json", environment::pid());
+        let shown = Self::Ours(home.engines().join(name));
+        files::place(shown.path(), bytes)?;
+        Ok(shown)
+    }
+
+    fn json<T: Serialize>(home: &Home, name: &str, value: &T) -> Result<Self, Error> {
+        // What was read as JSON always has a text.
+        let text = serde_json::to_vec(&Envelope::of(value)).unwrap_or_default();
+        Self::ours(home, name, &text)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Users(path) | Self::Ours(path) => path,
+        }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if let Self::Ours(path) = self {
+            let _ = files::remove_file(path);
+        }
+    }
+}
+
+/// The files that hold what is proposed; none where that is the default.
+struct Question {
+    settings: Option<Shown>,
+    input: Option<Shown>,
+}
+
+impl Question {
     fn new(home: &Home, proposal: &Proposal) -> Result<Self, Error> {
-        let file = |name: &str| {
-            home.engines()
-                .join(format!("{}.{name}.json", environment::pid()))
+        let users = |path: &Option<PathBuf>| path.clone().map(Shown::Users);
+        let mut question = Self {
+            settings: users(&proposal.settings_file),
+            input: users(&proposal.input_file),
         };
-        let scratch = Self {
-            settings: file("settings"),
-            input: file("input"),
-        };
-        if proposal.settings_file.is_none() {
-            place_json(&scratch.settings, &Envelope::of(&proposal.settings))?;
+        if question.settings.is_none() && !proposal.settings.is_empty() {
+            question.settings = Some(Shown::json(home, SETTINGS_FILE, &proposal.settings)?);
         }
-        if let (Some(input), None) = (&proposal.input, &proposal.input_file) {
-            place_json(&scratch.input, &Envelope::of(input))?;
+        if let (None, Some(input)) = (&question.input, &proposal.input) {
+            question.input = Some(Shown::json(home, INPUT_FILE, input)?);
         }
-        Ok(scratch)
+        Ok(question)
     }
 
     fn arguments(&self, home: &Home, role: &RoleName, proposal: &Proposal) -> Vec<OsString> {
@@ -482,43 +517,35 @@ impl Scratch {
             flag(launch::ROLE_NAME, role.as_str().as_ref()),
             format!("--{}", launch::DUMP_SETTINGS).into(),
             format!("--{}", launch::DUMP_INPUT).into(),
-            flag(
-                launch::SETTINGS_FILE,
-                proposal.settings_file.as_ref().unwrap_or(&self.settings),
-            ),
         ];
-        if proposal.input.is_some() {
-            let path = proposal.input_file.as_ref().unwrap_or(&self.input);
-            arguments.push(flag(launch::INPUT_FILE, path));
-        }
+        let settings = self.settings.iter();
+        arguments.extend(settings.map(|file| flag(launch::SETTINGS_FILE, file.path())));
+        let input = self.input.iter();
+        arguments.extend(input.map(|file| flag(launch::INPUT_FILE, file.path())));
         let texts = proposal.texts.iter();
         arguments.extend(texts.map(|(name, text)| format!("--{name}={text}").into()));
         arguments
     }
 
-    /// Takes the names of these files out of what a component says: the user
+    /// Takes the names of our files out of what a component says: the user
     /// never saw them.
     fn unname(&self, reason: &str) -> String {
-        let mut reason = reason.to_owned();
-        for (path, what) in [(&self.settings, "settings"), (&self.input, "input")] {
-            let path = format!("{}:", path.display());
-            if let Some(rest) = reason.strip_prefix(&path) {
+        for (file, what) in [(&self.settings, SETTINGS_FILE), (&self.input, INPUT_FILE)] {
+            if let Some(Shown::Ours(path)) = file
+                && let Some(rest) = reason.strip_prefix(&format!("{}:", path.display()))
+            {
                 // Their lines and columns mean nothing to the user, either.
                 let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
-                reason = format!("{what}: {}", rest.trim_start());
+                return format!("{what}: {}", rest.trim_start());
             }
         }
-        reason
+        reason.to_owned()
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        for path in [&self.settings, &self.input] {
-            let _ = files::remove_file(path);
-        }
-    }
-}
+/// What our files hold, which they are named after.
+const SETTINGS_FILE: &str = "settings";
+const INPUT_FILE: &str = "input";
 
 /// Reads a file that the user wrote.
 pub fn given<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
