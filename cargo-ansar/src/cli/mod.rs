@@ -120,12 +120,13 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
         }
     };
     let all = std::iter::once(program).chain(split.arguments);
-    let matches = command
-        .try_get_matches_from(all)
-        .map_err(|error| match taking {
-            Some(taking) => settings::explain(error, taking),
-            None => error,
-        })?;
+    let matches = command.try_get_matches_from_mut(all);
+    // Its many pieces are freed with the process.
+    std::mem::forget(command);
+    let matches = matches.map_err(|error| match taking {
+        Some(taking) => settings::explain(error, taking),
+        None => error,
+    })?;
     let mut parsed = Cargo::from_arg_matches(&matches)?;
     parsed.general = General::given(&matches)?;
     if let Some(settings) = parsed.command.settings() {

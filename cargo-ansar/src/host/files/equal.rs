@@ -10,21 +10,21 @@ use super::{Error, Stat};
 /// Whether two regular files hold the same bytes, and what each looked like
 /// meanwhile.
 ///
-/// Both ends are looked at first, where programs mostly show that they differ;
-/// the files are read only as far as they agree. One that is written to
+/// The end is looked at first, where programs mostly show that they differ; the
+/// files are read only as far as they agree. One that is written to
 /// meanwhile is [`Error::Changed`].
 pub fn equal(one: &Path, other: &Path) -> Result<(bool, Stat, Stat), Error> {
     let (one, other) = (Compared::open(one)?, Compared::open(other)?);
     let size = one.before.identity.size;
     let are_equal = size == other.before.identity.size && {
-        let last = size.saturating_sub(PIECE as u64);
-        let starts = (0..size).step_by(PIECE);
+        let end = (size.saturating_sub(END as u64), END);
+        let all = (0..size).step_by(PIECE).map(|start| (start, PIECE));
         let mut pieces = [Vec::new(), Vec::new()];
         let mut are_equal = true;
-        for start in [last].into_iter().chain(starts) {
+        for (start, most) in [end].into_iter().chain(all) {
             let [a, b] = &mut pieces;
-            one.piece(start, a)?;
-            other.piece(start, b)?;
+            one.piece(start, most, a)?;
+            other.piece(start, most, b)?;
             are_equal = a == b;
             if !are_equal {
                 break;
@@ -37,6 +37,8 @@ pub fn equal(one: &Path, other: &Path) -> Result<(bool, Stat, Stat), Error> {
 
 /// How much of two files is compared at a time.
 const PIECE: usize = 1 << 16;
+/// How much of their ends is compared before.
+const END: usize = 1 << 12;
 
 /// One of two files that are compared.
 struct Compared<'a> {
@@ -51,11 +53,11 @@ impl<'a> Compared<'a> {
         Ok(Self { path, file, before })
     }
 
-    /// What stands at `start`, less only at the end of the file.
-    fn piece(&self, start: u64, piece: &mut Vec<u8>) -> Result<(), Error> {
-        piece.resize(PIECE, 0);
+    /// `most` bytes from `start` on, less only at the end of the file.
+    fn piece(&self, start: u64, most: usize, piece: &mut Vec<u8>) -> Result<(), Error> {
+        piece.resize(most, 0);
         let mut length = 0;
-        while length < PIECE {
+        while length < most {
             let at = start.saturating_add(length as u64);
             match self.file.read_at(&mut piece[length..], at) {
                 Ok(0) => break,

@@ -137,7 +137,7 @@ fn transfer(
             materials.push((name.clone(), material));
         }
     }
-    for settled in &plan.told {
+    for settled in plan.told.iter().filter(|settled| settled.changes()) {
         settle::store(home, &settled.role, &settled.accepted)?;
     }
     let is_news = plan.snapshot != ledger.snapshot
