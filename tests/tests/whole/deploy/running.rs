@@ -218,3 +218,19 @@ fn told_to_end_in_the_middle_it_starts_again_what_it_stopped() {
     assert!(!model.join("zombie-0/file").exists());
     sandbox.ansar(["stop"]).run().success();
 }
+
+#[test]
+fn what_was_changed_of_a_role_is_forgotten_with_it() {
+    let group = Group::demo();
+    group.test([]).run().success();
+    group.edit(CLIENT_RS, "Connected to", "Joined to");
+    group.ansar(["deploy"]).run().success();
+    let why = || group.ansar(["why", "test-client"]).run();
+    why().success().stdout_has("bytes differ");
+
+    group.ansar(["delete", "test-client"]).run().success();
+    let again = group.ansar(["deploy"]).run();
+    again.success().stderr_lacks("bytes differ");
+    let why = why();
+    assert!(!why.success().stdout.contains("bytes differ"));
+}

@@ -146,3 +146,19 @@ fn a_folder_that_is_no_home_is_not_made_one() {
         assert_eq!(group.read(file), "of the user");
     }
 }
+
+#[test]
+fn a_manifest_that_is_no_toml_is_told_with_its_line() {
+    let group = Group::demo();
+    let manifest = group.read("Cargo.toml");
+    let lines = manifest.lines().count();
+    group.write("Cargo.toml", &format!("{manifest}\nbroken =\n"));
+    for command in ["test", "list", "deploy"] {
+        let output = group.ansar([command]).run();
+        output
+            .code(96)
+            .stdout_is("")
+            .stderr_has(&format!("Cargo.toml:{}:", lines + 2))
+            .stderr_has("invalid TOML: ");
+    }
+}
