@@ -30,7 +30,39 @@ pub enum SearchError {
 #[derive(Debug, Clone)]
 pub struct RolePattern {
     text: String,
-    regex: Regex,
+    matcher: Matcher,
+}
+
+/// How a pattern is matched: most are a name or how names begin, for which an
+/// expression need not be compiled.
+#[derive(Debug, Clone)]
+enum Matcher {
+    Name(String),
+    Beginning(String),
+    Regex(Regex),
+}
+
+impl Matcher {
+    /// For a text that means itself, as it stands or before `.*`.
+    fn plain(text: &str) -> Option<Self> {
+        let (plain, matcher): (_, fn(String) -> Self) = match text.strip_suffix(".*") {
+            Some(beginning) => (beginning, Self::Beginning),
+            None => (text, Self::Name),
+        };
+        let means_itself = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        plain
+            .bytes()
+            .all(means_itself)
+            .then(|| matcher(plain.to_owned()))
+    }
+
+    fn is_match(&self, name: &str) -> bool {
+        match self {
+            Self::Name(all) => name == all,
+            Self::Beginning(beginning) => name.starts_with(beginning),
+            Self::Regex(regex) => regex.is_match(name.as_bytes()),
+        }
+    }
 }
 
 impl PartialEq for RolePattern {
@@ -43,6 +75,10 @@ impl PartialEq for RolePattern {
 impl RolePattern {
     /// Parses the expression as its author wrote it.
     pub fn parse(text: &str) -> Result<Self, SearchError> {
+        if let Some(matcher) = Matcher::plain(text) {
+            let text = text.to_owned();
+            return Ok(Self { text, matcher });
+        }
         let pattern = |error: &regex::Error| SearchError::Pattern {
             pattern: text.to_owned(),
             reason: reason(error),
@@ -64,7 +100,7 @@ impl RolePattern {
         };
         Ok(Self {
             text: text.to_owned(),
-            regex,
+            matcher: Matcher::Regex(regex),
         })
     }
 
@@ -74,7 +110,7 @@ impl RolePattern {
     }
 
     fn matches_name(&self, name: &str) -> bool {
-        self.regex.is_match(name.as_bytes())
+        self.matcher.is_match(name)
     }
 
     /// The expression as its author wrote it.
@@ -308,6 +344,19 @@ mod tests {
         ) {
             let text = parts.concat();
             prop_assert_eq!(RolePattern::parse(&text).is_ok(), compile(&text).is_ok(), "{}", text);
+        }
+
+        #[test]
+        fn a_plain_pattern_matches_what_its_expression_does(
+            text in "[a-zA-Z0-9_-]{0,3}(\\.\\*)?",
+            rest in "[a-zA-Z0-9_-]{0,3}",
+        ) {
+            let plain = Matcher::plain(&text).expect("it is plain");
+            let regex = Matcher::Regex(compile(&format!(r"\A(?:{text})\z")).unwrap());
+            let beginning = text.trim_end_matches(".*");
+            for name in [beginning, &rest, &format!("{beginning}{rest}"), &format!("{rest}{beginning}")] {
+                prop_assert_eq!(plain.is_match(name), regex.is_match(name), "{} {}", text, name);
+            }
         }
 
         #[test]
