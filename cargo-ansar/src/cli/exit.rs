@@ -66,6 +66,7 @@ impl Exit {
             Self::Command(code) => code,
             Self::Interrupted(Interrupt::HangUp) => 129,
             Self::Interrupted(Interrupt::Interrupt | Interrupt::Superseded) => 130,
+            Self::Interrupted(Interrupt::Quit) => 131,
             Self::Interrupted(Interrupt::Orphaned) => 137,
             Self::Interrupted(Interrupt::Terminate) => 143,
         }
@@ -136,22 +137,22 @@ impl Exit {
             | Error::NothingGiven(_)
             | Error::After { .. }
             | Error::Edited { .. }
-            | Error::NoRole(_)
+            | Error::NoRole { .. }
+            | Error::NotDeployed(_)
+            | Error::Retired(_)
             | Error::NoMainRole(_)
-            | Error::NoRoles(_)
+            | Error::NoRoles { .. }
             | Error::NeverRan(_)
             | Error::NoRun(_)
             | Error::NoStart { .. }
             | Error::OneRole { .. }
             | Error::Query(_) => Self::Usage,
-            Error::NothingReturned(_) | Error::TooLarge { .. } | Error::NotEnded { .. } => {
-                Self::RoleFailed
-            }
+            Error::NothingReturned(_) | Error::TooLarge { .. } => Self::RoleFailed,
             Error::Command { .. } => Self::Command(127),
             Error::NotRunning(_) => Self::NotRunning,
             Error::InForeground(_) => Self::Running,
-            Error::TimedOut { .. } => Self::TimedOut,
-            Error::NoTestRole(_) | Error::NoTests { .. } => Self::NoTests,
+            Error::TimedOut { .. } | Error::NotEnded { .. } => Self::TimedOut,
+            Error::NoTestRole { .. } | Error::NoTests { .. } => Self::NoTests,
             Error::Interrupted(interrupt) => Self::Interrupted(*interrupt),
         }
     }

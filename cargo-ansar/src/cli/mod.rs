@@ -52,7 +52,10 @@ pub fn main() -> ExitCode {
     let parsed = match parse(environment::arguments()) {
         Ok(parsed) => parsed,
         Err(error) => {
-            let _ = error.print();
+            // Help that was asked for is data like any other.
+            if error.print().is_err() && !error.use_stderr() {
+                return Exit::WriteFailed.into();
+            }
             let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code());
             return ExitCode::from(code);
         }
@@ -306,7 +309,6 @@ impl Session<'_> {
             build,
             analyzer: args.test_analyzer.clone(),
             search: args.search.search()?,
-            search_text: args.search.search()?.to_string(),
             timeout: args.timeout,
             jobs: args.jobs.map(std::num::NonZero::get),
             force: self.force,

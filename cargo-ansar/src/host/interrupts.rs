@@ -18,6 +18,8 @@ const SUSPEND: i32 = Signal::SIGTSTP as i32;
 pub enum Interrupt {
     /// Control-c.
     Interrupt,
+    /// SIGQUIT, control-backslash.
+    Quit,
     /// SIGTERM.
     Terminate,
     /// The terminal was closed.
@@ -94,7 +96,7 @@ impl Interrupts {
         loop {
             let interrupt = tokio::select! {
                 _ = self.interrupt.recv() => Interrupt::Interrupt,
-                _ = self.quit.recv() => Interrupt::Interrupt,
+                _ = self.quit.recv() => Interrupt::Quit,
                 _ = self.terminate.recv() => Interrupt::Terminate,
                 _ = self.hang_up.recv() => Interrupt::HangUp,
                 Some(interrupt) = self.superseded.recv() => interrupt,

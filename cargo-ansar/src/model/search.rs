@@ -8,6 +8,7 @@ use std::fmt;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::name::{ExecutableName, RoleName};
+use super::nearest::nearest;
 use super::shown::{listed, shown};
 
 /// Why a text is no pattern.
@@ -184,6 +185,72 @@ impl RoleSearch {
         self.patterns.is_empty() && self.executable.is_none() && !self.invert
     }
 
+    /// Returns the terms that match none of `roles`, as a search of their own:
+    /// the executable, if no role runs it, or else the patterns that match no
+    /// role of that executable. Inverting the search changes nothing here: a
+    /// misspelt exception is a mistake, too.
+    pub fn unmatched<'r, R>(&self, roles: R) -> Option<Self>
+    where
+        R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
+    {
+        let narrowed = |(_, executable): &(&str, &ExecutableName)| {
+            let wanted = self.executable.as_ref();
+            wanted.is_none_or(|wanted| wanted == *executable)
+        };
+        let of = |patterns| Self {
+            patterns,
+            executable: self.executable.clone(),
+            invert: false,
+        };
+        if self.executable.is_some() && !roles.clone().into_iter().any(|role| narrowed(&role)) {
+            return Some(of(Vec::new()));
+        }
+        let is_unmatched = |pattern: &&RolePattern| {
+            let mut all = roles.clone().into_iter();
+            !all.any(|role| narrowed(&role) && pattern.matches_name(role.0))
+        };
+        let patterns: Vec<_> = self.patterns.iter().filter(is_unmatched).cloned().collect();
+        (!patterns.is_empty()).then(|| of(patterns))
+    }
+
+    /// Returns true if none of the terms matches, where `unmatched` are those
+    /// that do not.
+    pub fn is_unmatched(&self, unmatched: &Self) -> bool {
+        unmatched.patterns.is_empty() || unmatched.patterns.len() == self.patterns.len()
+    }
+
+    /// Returns the names among `roles` that the terms probably stand for: of
+    /// each term the nearest, if one is near.
+    pub fn nearest<'r, R>(&self, roles: R) -> Vec<String>
+    where
+        R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
+    {
+        let executable = self
+            .executable
+            .as_ref()
+            .filter(|_| self.patterns.is_empty());
+        let executable = executable.and_then(|term| {
+            let all = roles.clone().into_iter();
+            nearest(
+                term.as_str(),
+                all.map(|(_, executable)| executable.as_str()),
+            )
+        });
+        let named = self.patterns.iter().filter_map(|pattern| {
+            let all = roles.clone().into_iter();
+            // The beginning of a name is as near as it is written.
+            let text = pattern.as_str().trim_end_matches(".*");
+            nearest(text, all.map(|(role, _)| role))
+        });
+        let mut names: Vec<String> = executable
+            .into_iter()
+            .chain(named)
+            .map(str::to_owned)
+            .collect();
+        names.dedup();
+        names
+    }
+
     /// Whether this role of this executable is chosen.
     pub fn matches(&self, role: &RoleName, executable: &ExecutableName) -> bool {
         self.matches_name(role.as_str(), executable)
@@ -306,6 +373,52 @@ mod tests {
             assert_eq!(found.join(" "), expected, "{patterns:?} {executable:?}");
         }
         assert!(RoleSearch::all().is_all());
+    }
+
+    #[test]
+    fn every_term_that_matches_nothing_is_named() {
+        let server: ExecutableName = "server".parse().unwrap();
+        let client: ExecutableName = "client".parse().unwrap();
+        let none: ExecutableName = "servre".parse().unwrap();
+        let roles = [
+            ("server-0", &server),
+            ("server-1", &server),
+            ("client-0", &client),
+        ];
+        for (patterns, executable, invert, expected, meant) in [
+            (vec![], None, false, "", ""),
+            (vec!["server-.*", "client-0"], None, false, "", ""),
+            (
+                vec!["server-0", "sever-1", "x", "clinet-0"],
+                None,
+                false,
+                "`sever-1`, `x`, `clinet-0`",
+                "server-1 client-0",
+            ),
+            (vec!["sever-.*"], None, true, "`sever-.*`", "server-0"),
+            (
+                vec!["client-0"],
+                Some(&server),
+                false,
+                "`client-0` of executable `server`",
+                "client-0",
+            ),
+            (
+                vec!["server-0"],
+                Some(&none),
+                true,
+                "executable `servre`",
+                "server",
+            ),
+            (vec![], Some(&client), false, "", ""),
+        ] {
+            let search = RoleSearch::new(&patterns, executable.cloned(), invert).unwrap();
+            let unmatched = search.unmatched(roles);
+            let told = unmatched.as_ref().map(ToString::to_string);
+            assert_eq!(told.unwrap_or_default(), expected);
+            let near = unmatched.map(|unmatched| unmatched.nearest(roles));
+            assert_eq!(near.unwrap_or_default().join(" "), meant);
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `cargo ansar delete`: remove roles and everything that is their own.
 
+use super::Error;
+use super::choose::chosen;
 use super::hold::hold;
 use super::locate::Places;
-use super::{Error, chosen};
 use crate::event::Events;
 use crate::home::Home;
 use crate::host::interrupts::Interrupts;
@@ -30,7 +31,7 @@ pub async fn delete(
 ) -> Result<Outcome, Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
-    let roles = chosen(&home, search, home.entries()?)?;
+    let roles = chosen(&home, workspace.as_ref(), search, home.entries()?)?;
     let locks = hold(&home, roles.keys(), force, interrupts, events).await?;
     let whole = home.lock()?;
     let was = home.ledger()?;

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use ansar_runtime::contract::message::Envelope;
 
+use super::choose::known;
 use super::locate::Places;
-use super::{Error, known, set};
+use super::{Error, set};
 use crate::home::property::{Change, Property};
 use crate::home::{Home, write_json};
 use crate::host::interrupts::{Interrupt, Interrupts};
@@ -38,7 +39,7 @@ pub async fn edit(
 ) -> Result<Outcome, Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
-    let entry = known(&home, role)?;
+    let entry = known(&home, workspace.as_ref(), role)?;
     let path = kept(&home, property, role);
     let opened = match files::read_if_there(&path)? {
         // What was wrong the last time is never what was there at first.
@@ -73,7 +74,7 @@ pub async fn edit(
     }
     let _lock = home.lock()?;
     let all = home.entries()?;
-    let entry = known(&home, role)?;
+    let entry = known(&home, workspace.as_ref(), role)?;
     let roles = BTreeMap::from([(role.clone(), entry)]);
     match set::store(&home, &all, &roles, property, change, Some((&path, &bytes))) {
         Ok(_) => {
@@ -106,7 +107,8 @@ fn kept(home: &Home, property: &Property, role: &RoleName) -> PathBuf {
     home.kept().join("edit").join(name)
 }
 
-/// Has the user write in a file. Control-c is the editor's.
+/// Has the user write in a file. Control-c and control-backslash are the
+/// editor's.
 async fn write(path: &Path, interrupts: &mut Interrupts) -> Result<(), Error> {
     let editor = editor::chosen();
     let exit = {
@@ -115,8 +117,9 @@ async fn write(path: &Path, interrupts: &mut Interrupts) -> Result<(), Error> {
         loop {
             tokio::select! {
                 exit = &mut edited => break exit,
-                interrupt = interrupts.next() => if interrupt != Interrupt::Interrupt {
-                    return Err(Error::Interrupted(interrupt));
+                interrupt = interrupts.next() => match interrupt {
+                    Interrupt::Interrupt | Interrupt::Quit => {}
+                    interrupt => return Err(Error::Interrupted(interrupt)),
                 },
             }
         }

@@ -8,10 +8,11 @@ use ansar_runtime::contract::message::Envelope;
 use serde_json::Value;
 
 use super::amend::amend;
+use super::choose::known;
 use super::given::{Given, STDIN};
 use super::locate::Places;
 use super::settle::{Proposal, Said, Settling, Shown, layer};
-use super::{Error, decode_given, known};
+use super::{Error, decode_given};
 use crate::event::Events;
 use crate::home::{Home, read_json};
 use crate::model::name::RoleName;
@@ -38,7 +39,7 @@ impl Part {
 pub fn show(places: &Places, part: Part, role: &RoleName) -> Result<Value, Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
-    known(&home, role)?;
+    known(&home, workspace.as_ref(), role)?;
     let stored = |area| read_json::<Envelope<Value>>(&home.file(area, role));
     if let Some(envelope) = stored(part.area())? {
         return Ok(envelope.value);
@@ -62,7 +63,7 @@ pub async fn replace(
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
     let _lock = home.lock()?;
-    let was = known(&home, role)?;
+    let was = known(&home, workspace.as_ref(), role)?;
     let mut entry = was.clone();
     let path = given.path(places);
     let bytes = given.bytes(places)?;

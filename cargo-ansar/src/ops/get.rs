@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::Error;
+use super::choose::known;
 use super::locate::Places;
-use super::{Error, known};
 use crate::home::Home;
 use crate::home::property::Property;
 use crate::model::name::RoleName;
@@ -12,5 +13,5 @@ use crate::model::name::RoleName;
 pub fn get(places: &Places, property: &Property, role: &RoleName) -> Result<Value, Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
-    Ok(property.value(&known(&home, role)?))
+    Ok(property.value(&known(&home, workspace.as_ref(), role)?))
 }

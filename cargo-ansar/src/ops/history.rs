@@ -7,6 +7,7 @@ use ansar_runtime::contract::message::Typed;
 use jiff::Timestamp;
 
 use super::Error;
+use super::choose::known;
 use super::locate::Places;
 use crate::home::Home;
 use crate::home::entry::Entry;
@@ -15,7 +16,6 @@ use crate::host::changes::Changes;
 use crate::host::clock;
 use crate::host::gone::gone;
 use crate::model::name::RoleName;
-use crate::model::search::RoleSearch;
 
 /// The runs of a role.
 #[derive(Debug)]
@@ -123,14 +123,8 @@ pub(super) fn start(home: &Home, role: &RoleName, index: usize) -> Result<Timest
 pub(super) fn open(places: &Places, role: &RoleName) -> Result<(Home, Entry), Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
-    match home.entry(role)? {
-        Some(entry) => Ok((home, entry)),
-        None => Err(Error::NoRole(RoleSearch::new(
-            &[role.to_string()],
-            None,
-            false,
-        )?)),
-    }
+    let entry = known(&home, workspace.as_ref(), role)?;
+    Ok((home, entry))
 }
 
 fn state(run: &Run) -> State {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ansar_runtime::contract::layout::Area;
 
 use super::Error;
+use super::choose::{every_term, no_roles, searched};
 use super::locate::Places;
 use crate::home::Home;
 use crate::home::entry::{Origin, parent};
@@ -76,22 +77,23 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
     let entries = home.entries()?;
-    let mut roles = Vec::new();
+    let mut called = Vec::new();
     if options.all {
         for name in home.sub_roles()? {
             // What is not known of it is as for the role that called it.
             let parent = parent(&name).and_then(|parent| entries.get(&parent));
-            if parent.is_some_and(|entry| search.matches_name(&name, &entry.executable)) {
-                roles.push(Listed {
-                    role: name,
-                    executable: None,
-                    retired: false,
-                    disk: None,
-                });
-            }
+            called.extend(parent.map(|entry| (name, entry.executable.clone())));
         }
     }
-    let is_empty = entries.is_empty();
+    if !search.is_all() {
+        if entries.is_empty() {
+            return Err(no_roles(home.root(), workspace.as_ref()));
+        }
+        let called = called.iter();
+        let called = called.map(|(name, executable)| (name.as_str(), executable));
+        every_term("role", search, searched(&entries).chain(called))?;
+    }
+    let mut roles = Vec::new();
     for (role, entry) in entries {
         if search.matches(&role, &entry.executable) {
             roles.push(Listed {
@@ -102,11 +104,21 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
             });
         }
     }
+    for (name, executable) in called {
+        if search.matches_name(&name, &executable) {
+            roles.push(Listed {
+                role: name,
+                executable: None,
+                retired: false,
+                disk: None,
+            });
+        }
+    }
     if roles.is_empty() && !search.is_all() {
-        return Err(if is_empty {
-            Error::NoRoles(home.root().to_owned())
-        } else {
-            Error::NoRole(search.clone())
+        return Err(Error::NoRole {
+            what: "role",
+            search: search.clone(),
+            meant: Vec::new(),
         });
     }
     roles.sort_by(|one, other| one.role.cmp(&other.role));

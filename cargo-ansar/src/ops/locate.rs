@@ -93,6 +93,12 @@ impl Workspace {
         })
     }
 
+    /// Returns true if it describes at least one role.
+    pub fn describes_roles(&self) -> bool {
+        let description = self.description.as_ref();
+        description.is_some_and(|description| !description.roles.is_empty())
+    }
+
     /// What it describes.
     pub fn needed_description(&self) -> Result<&Description, Error> {
         self.description

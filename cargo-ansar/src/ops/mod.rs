@@ -11,6 +11,7 @@ mod attend;
 mod background;
 pub mod build;
 pub mod check;
+mod choose;
 pub mod conclude;
 mod context;
 pub mod create;
@@ -48,7 +49,6 @@ pub mod watch;
 pub mod why;
 pub mod with;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,15 +56,13 @@ use std::time::Duration;
 use ansar_runtime::contract::message::Envelope;
 use serde::de::DeserializeOwned;
 
-use crate::home::entry::Entry;
-use crate::home::{Home, HomeError, from_json};
+use crate::home::{HomeError, from_json};
 use crate::host::cargo::CargoError;
 use crate::host::files::{self, Error as FilesError};
 use crate::host::interrupts::Interrupt;
 use crate::model::description::DescriptionError;
 use crate::model::ending::Span;
 use crate::model::name::{ExecutableName, NameError, RoleName};
-use crate::model::nearest::nearest;
 use crate::model::proposal::ProposalError;
 use crate::model::query::QueryError;
 use crate::model::search::{RolePattern, RoleSearch, SearchError};
@@ -240,12 +238,30 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// No role that was named exists.
-    #[error("no role matches {0}")]
-    NoRole(RoleSearch),
+    /// Terms of a search match no role.
+    #[error("no {what} matches {search}")]
+    NoRole {
+        /// The kind of roles that were searched.
+        what: &'static str,
+        /// The terms.
+        search: RoleSearch,
+        /// The names that they probably stand for.
+        meant: Vec<String>,
+    },
     /// There are no roles, where some are needed.
-    #[error("home `{home}` has no roles", home = .0.display())]
-    NoRoles(PathBuf),
+    #[error("home `{home}` has no roles", home = home.display())]
+    NoRoles {
+        /// The home.
+        home: PathBuf,
+        /// True if the workspace describes roles.
+        is_described: bool,
+    },
+    /// Roles are described by the workspace, and not in the home yet.
+    #[error("not deployed yet: {}", names(.0))]
+    NotDeployed(Vec<RoleName>),
+    /// Roles are no longer described, and so are never started.
+    #[error("retired, no longer described in `Cargo.toml`: {}", names(.0))]
+    Retired(Vec<RoleName>),
     /// The main role is none of those that are to run.
     #[error("main role `{0}` is none of those that are to run")]
     NoMainRole(RoleName),
@@ -293,9 +309,14 @@ pub enum Error {
     /// Nothing was tested yet.
     #[error("no last run in home `{home}`", home = .0.display())]
     NoRun(PathBuf),
-    /// No test role matches.
-    #[error("no test role matches {0}")]
-    NoTestRole(String),
+    /// No test role matches any term of a search.
+    #[error("no test role matches {search}")]
+    NoTestRole {
+        /// The terms.
+        search: RoleSearch,
+        /// The names that they probably stand for.
+        meant: Vec<String>,
+    },
     /// No role is a test at all.
     #[error("no role is a test: none has a name that matches `{}`", pattern.as_str())]
     NoTests {
@@ -356,6 +377,10 @@ pub enum Error {
     },
 }
 
+fn them(roles: &[RoleName]) -> &'static str {
+    if roles.len() == 1 { "it" } else { "them" }
+}
+
 fn names(roles: &[RoleName]) -> String {
     let names = roles.iter().map(|role| format!("`{role}`"));
     names.collect::<Vec<_>>().join(", ")
@@ -401,36 +426,20 @@ fn of_the_user(error: HomeError, example: Option<&'static str>) -> Error {
     }
 }
 
-/// What a home knows about a role that was named.
-fn known(home: &Home, role: &RoleName) -> Result<Entry, Error> {
-    if let Some(entry) = home.entry(role)? {
-        return Ok(entry);
-    }
-    let roles = home.role_names()?;
-    if roles.is_empty() {
-        return Err(Error::NoRoles(home.root().to_owned()));
-    }
-    let meant = nearest(role.as_str(), roles.iter().map(RoleName::as_str));
-    Err(Error::NoSuchRole {
-        role: role.clone(),
-        meant: meant.and_then(|name| name.parse().ok()),
-    })
+/// Names of roles as words for the shell.
+fn words(roles: &[RoleName]) -> String {
+    let words: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
+    words.join(" ")
 }
 
-/// The roles of a home that match, of which there must be one.
-fn chosen(
-    home: &Home,
-    search: &RoleSearch,
-    mut entries: BTreeMap<RoleName, Entry>,
-) -> Result<BTreeMap<RoleName, Entry>, Error> {
-    if entries.is_empty() {
-        return Err(Error::NoRoles(home.root().to_owned()));
+/// Asks whether names were meant, and tells the command that shows all.
+fn meant_or_seen(meant: &[String], command: &str) -> String {
+    if meant.is_empty() {
+        return format!("see them with `cargo ansar {command}`");
     }
-    entries.retain(|role, entry| search.matches(role, &entry.executable));
-    if entries.is_empty() {
-        return Err(Error::NoRole(search.clone()));
-    }
-    Ok(entries)
+    let meant: Vec<_> = meant.iter().map(|name| format!("`{name}`")).collect();
+    let meant = meant.join(", ");
+    format!("did you mean {meant}? see all with `cargo ansar {command}`")
 }
 
 impl From<DescriptionError> for Error {
@@ -453,11 +462,21 @@ impl Error {
                 None => "see what the roles of the home run with `cargo ansar list -l`".to_owned(),
             }),
             Self::Unaccepted { tip, .. } => tip.clone(),
-            Self::NoRoles(_) => Some(
-                "add one with `cargo ansar add EXECUTABLE`, \
-                 or those of `Cargo.toml` with `cargo ansar test --no-run`"
-                    .to_owned(),
-            ),
+            Self::NoRoles { is_described, .. } => Some(if *is_described {
+                "build and deploy those of `Cargo.toml` with `cargo ansar deploy`".to_owned()
+            } else {
+                "add one with `cargo ansar add EXECUTABLE`".to_owned()
+            }),
+            Self::NotDeployed(roles) => Some(format!(
+                "build and deploy {} with `cargo ansar deploy`",
+                them(roles)
+            )),
+            Self::Retired(roles) => Some(format!(
+                "describe {0} again and run `cargo ansar deploy`, \
+                 or remove {0} with `cargo ansar delete {1}`",
+                them(roles),
+                words(roles)
+            )),
             Self::Home(error) => error.hint(),
             Self::Ambiguous { packages, .. } => packages.first().map(|package| {
                 format!(
@@ -475,8 +494,10 @@ impl Error {
                 Some(role) => format!("did you mean `{role}`? see all with `cargo ansar list`"),
                 None => "see them with `cargo ansar list`".to_owned(),
             }),
+            Self::NoRole { meant, .. } => Some(meant_or_seen(meant, "list")),
+            Self::NoTestRole { meant, .. } => Some(meant_or_seen(meant, "test --list")),
             Self::Unsettled(_) => {
-                Some("build and deploy what it runs with `cargo ansar test --no-run`".to_owned())
+                Some("build and deploy what it runs with `cargo ansar deploy`".to_owned())
             }
             Self::NoInput(role) | Self::NoSetting(role) => Some(format!(
                 "see its settings with `cargo ansar settings {role}`"
@@ -495,9 +516,7 @@ impl Error {
                 Some(format!("allow more with `ulimit -n {needed}`"))
             }
             Self::Processes(_) => Some("see how many are allowed with `ulimit -u`".to_owned()),
-            Self::NoRole(_) | Self::NoMainRole(_) => {
-                Some("see them with `cargo ansar list`".to_owned())
-            }
+            Self::NoMainRole(_) => Some("see them with `cargo ansar list`".to_owned()),
             Self::Refused(refusal) => refusal.hint.clone(),
             Self::NotRunning(_) => Some(
                 "go on without them with `-f`, or see what runs with `cargo ansar status`"
@@ -519,7 +538,6 @@ impl Error {
                  `[workspace.metadata.ansar]`"
                     .to_owned(),
             ),
-            Self::NoTestRole(_) => Some("see them with `cargo ansar test --list`".to_owned()),
             _ => None,
         }
     }

@@ -14,16 +14,17 @@ use ansar_runtime::contract::run::Run;
 use ansar_runtime::contract::test::{TestReport, TestSuite};
 use jiff::Timestamp;
 
+use super::Error;
 use super::analyze::{self, Analysis};
+use super::choose::startable;
 use super::hold::make_way;
 use super::launch::{Launching, make_room};
 use super::locate::{Places, Workspace};
 use super::set::can_start;
 use super::sweep::sweep;
-use super::{Error, chosen};
 use crate::event::{Events, Kind};
 use crate::home::Home;
-use crate::home::entry::{Entry, Origin};
+use crate::home::entry::Entry;
 use crate::home::history;
 use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::{environment, strays};
@@ -85,9 +86,7 @@ pub async fn run(
     let workspace = options.places.workspace()?;
     let root = options.places.home(workspace.as_ref());
     let home = Home::open(&root)?;
-    let mut entries = home.entries()?;
-    entries.retain(|_, entry| entry.origin != Origin::Retired);
-    let entries = chosen(&home, &options.search, entries)?;
+    let entries = startable(&home, workspace.as_ref(), &options.search, home.entries()?)?;
     analyze::check(&home, options.analyzer.as_ref())?;
     let main = match &options.main_role {
         None => None,
@@ -126,7 +125,7 @@ pub async fn run(
     let mut sources = stage.sources(folders.collect(), Vec::new());
     let tests = match workspace.as_ref().and_then(|w| w.description.as_ref()) {
         Some(description) => description.tests.clone(),
-        None => RolePattern::parse(DEFAULT_TESTS).map_err(|_| Error::NoTestRole(String::new()))?,
+        None => RolePattern::parse(DEFAULT_TESTS)?,
     };
     let participants = stage.participants(&ran.ended, |role| tests.matches(role));
     let verdict = Verdict::of(&participants, &mut sources);

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::amend::amend;
+use super::choose::chosen;
 use super::given::Given;
 use super::locate::Places;
-use super::{Error, chosen, of_the_user};
+use super::{Error, of_the_user};
 use crate::home::Home;
 use crate::home::entry::Entry;
 use crate::home::property::{Change, Property};
@@ -41,7 +42,7 @@ pub fn set(
     let text = given.as_ref().map(|(path, bytes)| (&**path, &**bytes));
     let _lock = home.lock()?;
     let all = home.entries()?;
-    let roles = chosen(&home, search, all.clone())?;
+    let roles = chosen(&home, workspace.as_ref(), search, all.clone())?;
     store(&home, &all, &roles, property, change, text)
 }
 

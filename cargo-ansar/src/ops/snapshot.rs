@@ -13,6 +13,7 @@ use ansar_runtime::contract::message::Envelope;
 use serde_json::Value;
 
 use super::Error;
+use super::choose::no_roles;
 use super::deploy::lines::{Compared, Line, Step, Way, conflict_why, restarts, told_diff};
 use super::engines;
 use super::hold::take;
@@ -86,7 +87,7 @@ pub async fn snapshot(
     let mut entries = home.entries()?;
     entries.retain(|_, entry| entry.origin != Origin::Retired);
     if entries.is_empty() {
-        return Err(Error::NoRoles(home.root().to_owned()));
+        return Err(no_roles(home.root(), workspace.as_ref()));
     }
     let folder = options.places.folder.join(&options.folder);
     let roles = entries.keys();

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::Error;
 use super::background::{Place, bring_up};
+use super::choose::startable;
 use super::engines::{Engines, Next, Told, look, running, stop};
 use super::hold::take;
 use super::locate::{Places, Workspace};
 use super::test::tests;
-use super::{Error, chosen};
 use crate::event::{Events, Kind};
-use crate::home::entry::{Entry, Origin};
+use crate::home::entry::Entry;
 use crate::home::{Home, HomeError};
 use crate::host::files;
 use crate::host::interrupts::Interrupts;
@@ -121,9 +122,8 @@ impl Scene {
         let workspace = options.places.workspace()?;
         let home = Home::open(&options.places.home(workspace.as_ref()))?;
         let lock = take(&home, interrupts, events).await?;
-        let mut roles = home.entries()?;
-        roles.retain(|_, entry| entry.origin != Origin::Retired);
-        let mut roles = chosen(&home, &options.search, roles)?;
+        let entries = home.entries()?;
+        let mut roles = startable(&home, workspace.as_ref(), &options.search, entries)?;
         if options.search.is_all() {
             retain_operational(&mut roles, workspace.as_ref())?;
         }

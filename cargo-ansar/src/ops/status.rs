@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Error;
+use super::choose::{every_term, searched};
 use super::engines::{Answer, Engines, Next, Told, ask, look};
 use super::locate::Places;
 use crate::event::{Events, Kind, Until};
@@ -83,9 +84,10 @@ pub async fn status(
     };
     let mut engines = look(&home, events).await?;
     let mut meant = names(&engines);
-    if meant.is_empty() && !options.search.is_all() {
-        return Err(Error::NoRole(options.search.clone()));
-    }
+    let statuses = engines.roles();
+    let running = statuses.iter();
+    let running = running.map(|(role, status)| (role.as_str(), &status.executable));
+    every_term("role", &options.search, searched(&entries).chain(running))?;
     if let Some(until) = options.wait {
         let waiting = wait(
             &home,

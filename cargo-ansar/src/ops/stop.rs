@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Error;
+use super::choose::{every_term, searched};
 use super::engines::{look, running, stop as stop_all};
 use super::locate::Places;
 use super::start::retain_operational;
@@ -44,21 +45,37 @@ pub async fn stop(
         .map(|(role, _)| role)
         .collect();
     let all = options.search.is_all();
+    let statuses = engines.roles();
+    let also = statuses.iter();
+    let also = also.map(|(role, status)| (role.as_str(), &status.executable));
+    every_term("role", &options.search, searched(&entries).chain(also))?;
     if all {
         retain_operational(&mut entries, workspace.as_ref())?;
     }
+    let mut retired = Vec::new();
     entries.retain(|role, entry| {
         let is_there = entry.origin != Origin::Retired || running.contains(role);
-        is_there && options.search.matches(role, &entry.executable)
+        let is_meant = options.search.matches(role, &entry.executable);
+        if is_meant && !is_there {
+            retired.push(role.clone());
+        }
+        is_meant && is_there
     });
-    let statuses = engines.roles();
     let also = running.iter().filter(|role| match statuses.get(role) {
         Some(status) => options.search.matches(role, &status.executable),
         None => all,
     });
     let meant: BTreeSet<RoleName> = entries.into_keys().chain(also.cloned()).collect();
     if meant.is_empty() && !all {
-        return Err(Error::NoRole(options.search.clone()));
+        return Err(if retired.is_empty() {
+            Error::NoRole {
+                what: "role",
+                search: options.search.clone(),
+                meant: Vec::new(),
+            }
+        } else {
+            Error::NotRunning(retired)
+        });
     }
     let idle: Vec<RoleName> = meant.difference(&running).cloned().collect();
     if !idle.is_empty() && !options.force {

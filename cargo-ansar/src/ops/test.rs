@@ -15,6 +15,7 @@ use super::Error;
 use super::analyze::{self, Analysis};
 use super::attend::{Attended, attend};
 use super::build;
+use super::choose::{every_term, or_retired, wanted};
 use super::context;
 use super::hold::make_way;
 use super::locate::{Places, Workspace};
@@ -46,8 +47,6 @@ pub struct Options {
     pub build: build::Options,
     /// Which test roles.
     pub search: RoleSearch,
-    /// What the search was, for a message.
-    pub search_text: String,
     /// How long each test role may run, where its own description does not say.
     pub timeout: Option<Duration>,
     /// How many test roles run at once.
@@ -132,27 +131,19 @@ pub struct Ran {
 /// The names of the test roles that match, sorted; nothing is built or run.
 pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
     let workspace = options.places.workspace()?;
-    let mut roles: BTreeMap<RoleName, ExecutableName> = BTreeMap::new();
     let described = workspace.as_ref().and_then(|w| w.description.as_ref());
-    for spec in described.iter().flat_map(|description| &description.roles) {
-        roles.insert(spec.name.clone(), spec.executable.clone());
-    }
-    match Home::open(&options.places.home(workspace.as_ref())) {
-        Ok(home) => {
-            let by_hand = home.entries()?.into_iter();
-            let by_hand = by_hand.filter(|(_, entry)| entry.origin == Origin::Hand);
-            roles.extend(by_hand.map(|(role, entry)| (role, entry.executable)));
-        }
-        Err(HomeError::NotThere(_)) if described.is_some() => {}
+    let entries = match Home::open(&options.places.home(workspace.as_ref())) {
+        Ok(home) => home.entries()?,
+        Err(HomeError::NotThere(_)) if described.is_some() => BTreeMap::new(),
         Err(error) => return Err(error.into()),
-    }
+    };
+    check_any_test(options, workspace.as_ref(), &entries)?;
     let tests = tests(workspace.as_ref())?;
-    roles
-        .retain(|role, executable| tests.matches(role) && options.search.matches(role, executable));
-    if roles.is_empty() {
-        return Err(no_test_role(options, tests));
-    }
-    Ok(roles.into_keys().collect())
+    let roles = wanted(workspace.as_ref(), &entries).filter(|(role, executable)| {
+        tests.matches(role) && options.search.matches(role, executable)
+    });
+    let roles: BTreeSet<RoleName> = roles.map(|(role, _)| role.clone()).collect();
+    Ok(roles.into_iter().collect())
 }
 
 /// The whole loop, once.
@@ -358,42 +349,45 @@ fn narrow(
 pub fn tests(workspace: Option<&Workspace>) -> Result<RolePattern, Error> {
     match workspace.and_then(|workspace| workspace.description.as_ref()) {
         Some(description) => Ok(description.tests.clone()),
-        None => {
-            RolePattern::parse(DEFAULT_TESTS).map_err(|error| Error::NoTestRole(error.to_string()))
-        }
+        None => Ok(RolePattern::parse(DEFAULT_TESTS)?),
     }
 }
 
-/// Refuses before anything is built where no test role can match.
+/// Refuses, before anything is built, a search of which a term matches no test
+/// role.
 fn check_any_test(
     options: &Options,
     workspace: Option<&Workspace>,
     entries: &BTreeMap<RoleName, Entry>,
 ) -> Result<(), Error> {
     let pattern = tests(workspace)?;
-    let described = workspace.and_then(|w| w.description.as_ref());
-    let described = described.iter().flat_map(|d| &d.roles);
-    let by_hand = entries
-        .iter()
-        .filter(|(_, entry)| entry.origin == Origin::Hand);
-    let mut roles = described
-        .map(|spec| (&spec.name, &spec.executable))
-        .chain(by_hand.map(|(role, entry)| (role, &entry.executable)));
-    if roles
-        .any(|(role, executable)| pattern.matches(role) && options.search.matches(role, executable))
-    {
-        Ok(())
-    } else {
-        Err(no_test_role(options, pattern))
+    let search = &options.search;
+    let roles = wanted(workspace, entries).filter(|(role, _)| pattern.matches(role));
+    if search.is_all() {
+        return match roles.count() {
+            0 => Err(Error::NoTests { pattern }),
+            _ => Ok(()),
+        };
     }
-}
-
-/// Why there is nothing to test.
-fn no_test_role(options: &Options, pattern: RolePattern) -> Error {
-    if options.search.is_all() {
-        Error::NoTests { pattern }
-    } else {
-        Error::NoTestRole(options.search_text.clone())
+    let roles = roles.map(|(role, executable)| (role.as_str(), executable));
+    let none = |search: &RoleSearch| Error::NoTestRole {
+        meant: search.nearest(roles.clone()),
+        search: search.clone(),
+    };
+    match search.unmatched(roles.clone()) {
+        Some(unmatched) if search.is_unmatched(&unmatched) => {
+            Err(or_retired(none(&unmatched), entries))
+        }
+        Some(_) => {
+            every_term("test role", search, roles).map_err(|error| or_retired(error, entries))
+        }
+        None if roles
+            .clone()
+            .any(|(role, executable)| search.matches_name(role, executable)) =>
+        {
+            Ok(())
+        }
+        None => Err(none(search)),
     }
 }
 

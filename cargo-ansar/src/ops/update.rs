@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::Error;
 use super::amend::amend;
+use super::choose::chosen;
 use super::locate::Places;
 use super::settle::{self, Answers, Said, Settling};
-use super::{Error, chosen};
 use crate::event::Events;
 use crate::home::Home;
 use crate::model::name::RoleName;
@@ -28,7 +29,7 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
     let workspace = options.places.workspace()?;
     let home = Home::open(&options.places.home(workspace.as_ref()))?;
     let _lock = home.lock()?;
-    let was = chosen(&home, &options.search, home.entries()?)?;
+    let was = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
     if let (Some(first), true) = (was.keys().next(), options.settings.is_empty()) {
         return Err(Error::NoSetting(first.clone()));
     }

@@ -323,7 +323,9 @@ fn is_before_deploy(error: &Error) -> bool {
             | Error::Manifest { .. }
             | Error::NoWorkspace(_)
             | Error::NotDescribed(_)
-            | Error::NoTestRole(_)
+            | Error::NoTestRole { .. }
+            | Error::NoRole { .. }
+            | Error::Retired(_)
             | Error::NoTests { .. }
             | Error::Ambiguous { .. }
             | Error::NotInPackage { .. }

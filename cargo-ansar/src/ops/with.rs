@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::Error;
 use super::attend::attend;
 use super::build;
+use super::choose::{every_term, or_retired, wanted};
 use super::hold::make_way;
 use super::locate::{Places, Workspace};
 use super::prepare::{Prepared, prepare};
@@ -63,26 +64,17 @@ pub struct Outcome {
     pub interrupted: Option<Interrupt>,
 }
 
-/// Refuses a search that names nothing, before anything is built for it.
+/// Refuses, before anything is built, a search of which a term matches no
+/// operational role.
 fn check_any(
     search: &RoleSearch,
     workspace: Option<&Workspace>,
     entries: &BTreeMap<RoleName, Entry>,
 ) -> Result<(), Error> {
-    let description = workspace.and_then(|workspace| workspace.description.as_ref());
-    let described = description
-        .iter()
-        .flat_map(|description| &description.roles);
-    let by_hand = entries.iter();
-    let by_hand = by_hand.filter(|(_, entry)| entry.origin == Origin::Hand);
-    let mut roles = described
-        .map(|spec| (&spec.name, &spec.executable))
-        .chain(by_hand.map(|(role, entry)| (role, &entry.executable)));
-    if search.is_all() || roles.any(|(role, executable)| search.matches(role, executable)) {
-        Ok(())
-    } else {
-        Err(Error::NoRole(search.clone()))
-    }
+    let pattern = pattern_of_tests(workspace)?;
+    let roles = wanted(workspace, entries).filter(|(role, _)| !pattern.matches(role));
+    let roles = roles.map(|(role, executable)| (role.as_str(), executable));
+    every_term("operational role", search, roles).map_err(|error| or_retired(error, entries))
 }
 
 /// Brings the operational roles up, runs the command in the foreground once

@@ -67,6 +67,8 @@ fn help_shows_every_command_and_each_has_its_own() {
             || "expected the short layout".to_owned(),
         );
     }
+    let full = sandbox.ansar(["--help"]).redirected(">/dev/full").run();
+    full.code(110);
     let nothing = sandbox.ansar::<&str>([]).run();
     nothing.code(2).stderr_has("Usage: cargo ansar");
 }

@@ -76,7 +76,7 @@ fn a_role_is_known_by_its_starts_and_what_it_returned() {
     let wrong = sandbox.ansar(["returned", "noop-0", "--start=2"]).run();
     wrong.code(2).stderr_has("no start 2; the latest is 1");
     let wrong = sandbox.ansar(["history", "none"]).run();
-    wrong.code(2).stderr_has("no role matches `none`");
+    wrong.code(2).stderr_has("no role `none`");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn what_is_not_returned_yet_is_waited_for() {
     history.success().stdout_has(" ago ... running\n");
     let impatient = ["returned", "zombie-0", "--timeout=0.1"];
     let impatient = sandbox.ansar(impatient).run();
-    impatient.code(1).stderr_has("has not ended in 100ms");
+    impatient.code(106).stderr_has("has not ended in 100ms");
     let returned = sandbox.ansar(["returned", "zombie-0"]).start();
     run.signal(Signal::SIGINT);
     run.wait().code(130);

@@ -6,12 +6,16 @@ use tests::{Output, Sandbox, Signal, Workspace};
 use super::{hinted, in_place, tree, with_roles};
 
 /// Commands that search for roles; ROLE stands for the search.
-const SEARCHING: [&[&str]; 5] = [
+const SEARCHING: [&[&str]; 9] = [
     &["list", "ROLE"],
     &["update", "ROLE", "--seconds=1"],
     &["delete", "ROLE"],
     &["set", "retry", "ROLE", "--not-set"],
     &["run", "ROLE"],
+    &["start", "ROLE"],
+    &["stop", "ROLE"],
+    &["restart", "ROLE"],
+    &["status", "ROLE"],
 ];
 
 /// Commands that name one role.
@@ -95,7 +99,7 @@ fn a_search_in_a_workspace_that_names_nothing() {
             (
                 &["with", search, "--", "true"][..],
                 2,
-                format!("error: no role matches {told}"),
+                format!("error: no operational role matches {told}"),
             ),
             (
                 &["test", search],
@@ -116,6 +120,180 @@ fn a_search_in_a_workspace_that_names_nothing() {
             hinted(&workspace, &output).run().success();
         }
     }
+}
+
+#[test]
+fn one_term_of_several_that_matches_nothing() {
+    let sandbox = home();
+    for words in SEARCHING {
+        for (terms, unmatched, meant) in [
+            (&["noop-0", "snoze-0"][..], "`snoze-0`", "`snooze-0`"),
+            (
+                &["snooze-O", "noop-.*", "nop-0"],
+                "`snooze-O`, `nop-0`",
+                "`snooze-0`, `noop-0`",
+            ),
+            (&["noop-.*", "snoze-.*"], "`snoze-.*`", "`snooze-0`"),
+            (&["-i", "nop-0"], "`nop-0`", "`noop-0`"),
+            (
+                &["noop-0", "--executable=nop"],
+                "executable `nop`",
+                "`noop`",
+            ),
+        ] {
+            let mut all = with(words, "");
+            let at = all
+                .iter()
+                .position(String::is_empty)
+                .expect("a place for them");
+            all.splice(at..=at, terms.iter().map(|&term| term.to_owned()));
+            let expected = format!("error: no role matches {unmatched}\n");
+            let output = refused(&sandbox, &all, 2, &expected);
+            output.stderr_has(&format!("hint: did you mean {meant}?"));
+            hinted(&sandbox, &output).run().success();
+            sandbox.is_still();
+        }
+        // A role of another executable is none that was searched.
+        let mut all = with(words, "noop-0");
+        all.extend(["snooze-0", "--executable=snooze"].map(str::to_owned));
+        let expected = "error: no role matches `noop-0` of executable `snooze`\n";
+        refused(&sandbox, &all, 2, expected);
+    }
+    let all = ["list", "-i", ".*"].map(str::to_owned);
+    refused(
+        &sandbox,
+        &all,
+        2,
+        "error: no role matches other than `.*`\n",
+    );
+}
+
+#[test]
+fn one_term_of_several_that_matches_no_test_or_no_operational_role() {
+    let workspace = Workspace::new();
+    workspace.manifest(
+        "[workspace.metadata.ansar.role.zombie-0]\nexecutable = \"zombie\"\n\
+         [workspace.metadata.ansar.role.test-prints]\nexecutable = \"prints\"\n",
+    );
+    for (words, code, told) in [
+        (
+            &["test", "test-prints", "test-print"][..],
+            2,
+            "no test role matches `test-print`",
+        ),
+        (
+            &["test", "--list", "test-.*", "zombie-0"],
+            2,
+            "no test role matches `zombie-0`",
+        ),
+        (
+            &["test", "test-prints", "--executable=print"],
+            4,
+            "no test role matches executable `print`",
+        ),
+        (
+            &["test", "-i", "test-print"],
+            4,
+            "no test role matches `test-print`",
+        ),
+        (
+            &["test", "-i", "test-prints"],
+            4,
+            "no test role matches other than `test-prints`",
+        ),
+        (
+            &["with", "zombie-0", "zomby-0", "--", "true"],
+            2,
+            "no operational role matches `zomby-0`",
+        ),
+        (
+            &["with", "test-prints", "--", "true"],
+            2,
+            "no operational role matches `test-prints`",
+        ),
+    ] {
+        let output = workspace.ansar(words).run();
+        output
+            .code(code)
+            .stdout_is("")
+            .stderr_has(&format!("error: {told}\n"))
+            .stderr_lacks("Finished");
+        assert_eq!(output.log("hint: ").len(), 1);
+        if !workspace
+            .path()
+            .join(".ansar-home/entry/zombie-0.json")
+            .exists()
+        {
+            workspace.ansar(["deploy"]).run().success();
+        }
+        hinted(&workspace, &output).run().success();
+    }
+    let watch = workspace.ansar(["test", "test-prints"]).run();
+    watch.success();
+}
+
+#[test]
+fn a_role_that_is_retired() {
+    let workspace = Workspace::new();
+    let server = "[workspace.metadata.ansar.role.server-0]\nexecutable = \"zombie\"\n";
+    let others = "[workspace.metadata.ansar.role.server-1]\nexecutable = \"zombie\"\n\
+                  [workspace.metadata.ansar.role.test-old]\nexecutable = \"prints\"\n";
+    workspace.manifest(&format!("{server}{others}"));
+    workspace.ansar(["deploy"]).run().success();
+    workspace.manifest(server);
+    workspace.ansar(["deploy"]).run().success();
+    let retired = "error: retired, no longer described in `Cargo.toml`: ";
+    for words in [
+        &["start", "server-1"][..],
+        &["run", "server-0", "server-1"],
+        &["restart", "server-1"],
+        &["run", "--executable=prints"],
+        &["test", "test-old"],
+        &["with", "server-0", "server-1", "--", "true"],
+    ] {
+        let output = workspace.ansar(words).run();
+        output.code(2).stdout_is("").stderr_has(retired);
+        hinted(&workspace, &output).run().success();
+    }
+    let stop = workspace.ansar(["stop", "server-1"]).run();
+    stop.code(105)
+        .stderr_has("error: not running: `server-1`\n");
+    // Roles that are not retired are all that others mean.
+    workspace.ansar(["start", "server-.*"]).run().success();
+    workspace.ansar(["stop", "server-.*"]).run().success();
+    // Its description brings it back.
+    workspace.manifest(&format!("{server}{others}"));
+    workspace.ansar(["deploy"]).run().success();
+    workspace.ansar(["start", "server-1"]).run().success();
+    workspace.ansar(["stop", "server-1"]).run().success();
+    workspace.manifest("");
+    workspace.ansar(["list"]).run().success();
+}
+
+#[test]
+fn a_role_that_is_described_and_not_deployed() {
+    let workspace = Workspace::new();
+    let role =
+        |name: &str| format!("[workspace.metadata.ansar.role.{name}]\nexecutable = \"zombie\"\n");
+    workspace.manifest(&role("zombie-0"));
+    workspace.ansar(["deploy"]).run().success();
+    workspace.manifest(&format!("{}{}", role("zombie-0"), role("zombie-1")));
+    for words in [
+        &["start", "zombie-1"][..],
+        &["run", "zombie-1"],
+        &["settings", "zombie-1"],
+        &["history", "zombie-1"],
+        &["log", "zombie-1"],
+        &["delete", "zombie-1"],
+    ] {
+        let output = workspace.ansar(words).run();
+        output
+            .code(2)
+            .stderr_has("error: not deployed yet: `zombie-1`\n");
+        assert!(output.log("hint: ")[0].contains("`cargo ansar deploy`"));
+    }
+    workspace.ansar(["deploy"]).run().success();
+    workspace.ansar(["settings", "zombie-1"]).run().success();
 }
 
 #[test]

@@ -122,6 +122,7 @@ fn control_c_stops_everything_and_the_results_are_still_printed() {
     sandbox.ansar(long).run().success();
     for (signal, code) in [
         (Signal::SIGINT, 130),
+        (Signal::SIGQUIT, 131),
         (Signal::SIGTERM, 143),
         (Signal::SIGHUP, 129),
     ] {

@@ -12,8 +12,12 @@ const KILLED: &str = "role `stubborn-0` did not stop in time and was killed";
 
 const SNOOZE: &str = r#"test-snooze = { executable = "snooze", settings = { seconds = 600 } }"#;
 
-/// Both ways to ask for an end, and the exit codes that answer.
-const ENDS: [(Signal, i32); 2] = [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)];
+/// The ways to ask for an end, and the exit codes that answer.
+const ENDS: [(Signal, i32); 3] = [
+    (Signal::SIGINT, 130),
+    (Signal::SIGQUIT, 131),
+    (Signal::SIGTERM, 143),
+];
 
 /// The waiting is told after 1 s, 2 s and 4 s: one that is over within the
 /// grace time of 5 s is told no more often.
