@@ -189,7 +189,7 @@ impl RoleSearch {
     /// the executable, if no role runs it, or else the patterns that match no
     /// role of that executable. Inverting the search changes nothing here: a
     /// misspelt exception is a mistake, too.
-    pub fn unmatched<'r, R>(&self, roles: R) -> Option<Self>
+    pub fn unmatched<'r, R>(&self, roles: &R) -> Option<Self>
     where
         R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
     {
@@ -221,7 +221,7 @@ impl RoleSearch {
 
     /// Returns the names among `roles` that the terms probably stand for: of
     /// each term the nearest, if one is near.
-    pub fn nearest<'r, R>(&self, roles: R) -> Vec<String>
+    pub fn nearest<'r, R>(&self, roles: &R) -> Vec<String>
     where
         R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
     {
@@ -236,7 +236,7 @@ impl RoleSearch {
                 all.map(|(_, executable)| executable.as_str()),
             )
         });
-        let named = self.patterns.iter().filter_map(|pattern| {
+        let near = self.patterns.iter().filter_map(|pattern| {
             let all = roles.clone().into_iter();
             // The beginning of a name is as near as it is written.
             let text = pattern.as_str().trim_end_matches(".*");
@@ -244,7 +244,7 @@ impl RoleSearch {
         });
         let mut names: Vec<String> = executable
             .into_iter()
-            .chain(named)
+            .chain(near)
             .map(str::to_owned)
             .collect();
         names.dedup();
@@ -413,10 +413,10 @@ mod tests {
             (vec![], Some(&client), false, "", ""),
         ] {
             let search = RoleSearch::new(&patterns, executable.cloned(), invert).unwrap();
-            let unmatched = search.unmatched(roles);
+            let unmatched = search.unmatched(&roles);
             let told = unmatched.as_ref().map(ToString::to_string);
             assert_eq!(told.unwrap_or_default(), expected);
-            let near = unmatched.map(|unmatched| unmatched.nearest(roles));
+            let near = unmatched.map(|unmatched| unmatched.nearest(&roles));
             assert_eq!(near.unwrap_or_default().join(" "), meant);
         }
     }

@@ -19,12 +19,12 @@ use crate::model::search::RoleSearch;
 pub(super) fn every_term<'r, R>(
     what: &'static str,
     search: &RoleSearch,
-    roles: R,
+    roles: &R,
 ) -> Result<(), Error>
 where
     R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
 {
-    match search.unmatched(roles.clone()) {
+    match search.unmatched(roles) {
         None => Ok(()),
         Some(search) => Err(Error::NoRole {
             what,
@@ -53,7 +53,7 @@ pub(super) fn chosen(
     if entries.is_empty() {
         return Err(no_roles(home.root(), workspace));
     }
-    if let Err(error) = every_term("role", search, searched(&entries)) {
+    if let Err(error) = every_term("role", search, &searched(&entries)) {
         return Err(undeployed(error, workspace, &entries));
     }
     entries.retain(|role, entry| search.matches(role, &entry.executable));
@@ -82,7 +82,7 @@ pub(super) fn startable(
         return Err(Error::Retired(retired.into_keys().collect()));
     }
     if entries.is_empty() && !retired.is_empty() {
-        every_term("role", search, searched(&entries))
+        every_term("role", search, &searched(&entries))
             .map_err(|error| or_retired(error, &retired))?;
     }
     chosen(home, workspace, search, entries).map_err(|error| or_retired(error, &retired))

@@ -91,7 +91,7 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
         }
         let called = called.iter();
         let called = called.map(|(name, executable)| (name.as_str(), executable));
-        every_term("role", search, searched(&entries).chain(called))?;
+        every_term("role", search, &searched(&entries).chain(called))?;
     }
     let mut roles = Vec::new();
     for (role, entry) in entries {

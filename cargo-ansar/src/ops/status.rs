@@ -87,7 +87,7 @@ pub async fn status(
     let statuses = engines.roles();
     let running = statuses.iter();
     let running = running.map(|(role, status)| (role.as_str(), &status.executable));
-    every_term("role", &options.search, searched(&entries).chain(running))?;
+    every_term("role", &options.search, &searched(&entries).chain(running))?;
     if let Some(until) = options.wait {
         let waiting = wait(
             &home,

@@ -48,7 +48,7 @@ pub async fn stop(
     let statuses = engines.roles();
     let also = statuses.iter();
     let also = also.map(|(role, status)| (role.as_str(), &status.executable));
-    every_term("role", &options.search, searched(&entries).chain(also))?;
+    every_term("role", &options.search, &searched(&entries).chain(also))?;
     if all {
         retain_operational(&mut entries, workspace.as_ref())?;
     }

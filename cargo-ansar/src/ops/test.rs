@@ -371,15 +371,15 @@ fn check_any_test(
     }
     let roles = roles.map(|(role, executable)| (role.as_str(), executable));
     let none = |search: &RoleSearch| Error::NoTestRole {
-        meant: search.nearest(roles.clone()),
+        meant: search.nearest(&roles),
         search: search.clone(),
     };
-    match search.unmatched(roles.clone()) {
+    match search.unmatched(&roles) {
         Some(unmatched) if search.is_unmatched(&unmatched) => {
             Err(or_retired(none(&unmatched), entries))
         }
         Some(_) => {
-            every_term("test role", search, roles).map_err(|error| or_retired(error, entries))
+            every_term("test role", search, &roles).map_err(|error| or_retired(error, entries))
         }
         None if roles
             .clone()

@@ -74,7 +74,7 @@ fn check_any(
     let pattern = pattern_of_tests(workspace)?;
     let roles = wanted(workspace, entries).filter(|(role, _)| !pattern.matches(role));
     let roles = roles.map(|(role, executable)| (role.as_str(), executable));
-    every_term("operational role", search, roles).map_err(|error| or_retired(error, entries))
+    every_term("operational role", search, &roles).map_err(|error| or_retired(error, entries))
 }
 
 /// Brings the operational roles up, runs the command in the foreground once

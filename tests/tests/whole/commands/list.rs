@@ -111,7 +111,8 @@ fn a_role_that_left_the_description_is_listed_as_retired_and_not_run() {
         ["comes", "leaves (retired)", "test-stays"]
     );
     let run = workspace.ansar(["run", "leaves"]).run();
-    run.code(2).stderr_has("retired, no longer described in `Cargo.toml`: `leaves`");
+    run.code(2)
+        .stderr_has("retired, no longer described in `Cargo.toml`: `leaves`");
 }
 
 #[test]
