@@ -19,7 +19,7 @@ use crate::contract::line::{Level, Tag};
 use crate::contract::message::Envelope;
 use crate::contract::test::TestReport;
 use crate::host::clock;
-use crate::host::files::{self, FileError};
+use crate::host::files::{self, FileError, Source};
 use crate::log::{Id, Log};
 
 /// What a component's function works with.
@@ -372,7 +372,7 @@ impl Folder {
         &self,
         name: impl AsRef<Path>,
     ) -> Result<Option<T>, FileError> {
-        let envelope = decode::<Envelope<T>>(&self.path.join(name))?;
+        let envelope = decode::<Envelope<T>>(&self.path.join(name), Source::Own)?;
         Ok(envelope.map(|envelope| envelope.value))
     }
 

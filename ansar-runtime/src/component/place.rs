@@ -16,7 +16,7 @@ use crate::contract::layout::{Area, HOME_FILE, Redirects};
 use crate::contract::lifecycle::Faulted;
 use crate::contract::message::Envelope;
 use crate::contract::retry::Retry;
-use crate::host::files::FileError;
+use crate::host::files::{FileError, Source};
 use crate::host::{environment, files, streams};
 use crate::settings::{Refused, Schema};
 
@@ -57,7 +57,7 @@ impl Place {
                 folder: config.join("ansar").join(&arguments.name),
             });
         };
-        let redirects = decode(&home.join(HOME_FILE))?.unwrap_or_default();
+        let redirects = decode(&home.join(HOME_FILE), Source::Home)?.unwrap_or_default();
         Ok(Self::Role {
             home: home.clone(),
             role: role.clone(),
@@ -129,7 +129,7 @@ impl Place {
         let schema = declaration.settings.as_ref().unwrap_or(&none);
         let mut value = schema.default().clone();
         if !self.is_asked(arguments) {
-            value = kept(schema, value, &self.settings_file())?;
+            value = self.kept(schema, value, Area::Settings)?;
         }
         if let Some(path) = &arguments.settings_file {
             value = given(schema, &value, path)?;
@@ -171,7 +171,7 @@ impl Place {
         if self.is_asked(arguments) {
             return Ok(base.clone());
         }
-        kept(schema, base.clone(), &self.file(Area::Input))
+        self.kept(schema, base.clone(), Area::Input)
     }
 
     /// The role's retry policy.
@@ -180,7 +180,8 @@ impl Place {
             return Ok(None);
         }
         let path = self.file(Area::Entry);
-        let retry = decode::<Envelope<Properties>>(&path)?.and_then(|entry| entry.value.retry);
+        let entry = decode::<Envelope<Properties>>(&path, Source::Home)?;
+        let retry = entry.and_then(|entry| entry.value.retry);
         if let Some(Err(reason)) = retry.as_ref().map(Retry::check) {
             return Err(unusable(format!("{}: {reason}", path.display())));
         }
@@ -198,6 +199,21 @@ impl Place {
                 role
             }),
             Self::Tool { folder } => folder.join(area.name()),
+        }
+    }
+
+    /// Lays the file that is kept in an area over `base`; one that is not there
+    /// changes nothing.
+    fn kept(&self, schema: &Schema, base: Value, area: Area) -> Result<Value, Faulted> {
+        let source = if self.is_component() {
+            Source::Home
+        } else {
+            Source::Own
+        };
+        let path = self.file(area);
+        match files::read(&path, source)? {
+            None => Ok(base),
+            Some(text) => overlay(schema, &base, &path, &text),
         }
     }
 
@@ -225,17 +241,9 @@ impl Place {
     }
 }
 
-/// Lays a file over `base`; one that is not there changes nothing.
-fn kept(schema: &Schema, base: Value, path: &Path) -> Result<Value, Faulted> {
-    match files::read(path)? {
-        None => Ok(base),
-        Some(text) => overlay(schema, &base, path, &text),
-    }
-}
-
 /// Lays a file over `base` that somebody named: it must be there.
 fn given(schema: &Schema, base: &Value, path: &Path) -> Result<Value, Faulted> {
-    match files::read(path)? {
+    match files::read(path, Source::Given)? {
         None => Err(unusable(format!("no file `{}`", path.display()))),
         Some(text) => overlay(schema, base, path, &text),
     }
@@ -259,8 +267,11 @@ fn overlay(schema: &Schema, base: &Value, path: &Path, text: &str) -> Result<Val
 }
 
 /// Reads a whole file of JSON; `None` where there is no such file.
-pub(crate) fn decode<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
-    let Some(text) = files::read(path)? else {
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    source: Source,
+) -> Result<Option<T>, FileError> {
+    let Some(text) = files::read(path, source)? else {
         return Ok(None);
     };
     serde_json::from_str(&text)

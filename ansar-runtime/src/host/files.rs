@@ -1,9 +1,12 @@
 //! Files: read whole, replaced whole.
 
-use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::{fs, process};
+
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +45,25 @@ pub enum FileError {
     },
 }
 
+/// The most bytes of a file that are read, where there is a limit.
+const LARGEST: u64 = 64 << 20;
+
+/// What a file is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A file of a home: a regular one, no symlink, of limited size.
+    Home,
+    /// A file of the user's or the application's: a regular one, or a symlink
+    /// to one.
+    Own,
+    /// A file that is named on the command line: a pipe, too, whose writer is
+    /// waited for. Its size is limited.
+    Given,
+}
+
 /// The text of a file; `None` where there is no such file.
-pub(crate) fn read(path: &Path) -> Result<Option<String>, FileError> {
-    match fs::read_to_string(path) {
+pub(crate) fn read(path: &Path, source: Source) -> Result<Option<String>, FileError> {
+    match text(path, source) {
         Ok(text) => Ok(Some(text)),
         Err(source) if is_absent(&source) => Ok(None),
         Err(source) => Err(FileError::Read {
@@ -52,6 +71,53 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, FileError> {
             source,
         }),
     }
+}
+
+fn text(path: &Path, source: Source) -> io::Result<String> {
+    let flags = match source {
+        Source::Home => O_NOFOLLOW | O_NONBLOCK,
+        Source::Own => O_NONBLOCK,
+        Source::Given => 0,
+    };
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let kind = |found: &fs::Metadata| {
+        let kind = found.file_type();
+        match () {
+            () if kind.is_file() => None,
+            () if kind.is_dir() => Some("directory"),
+            () if kind.is_symlink() => Some("symlink"),
+            () if kind.is_fifo() => Some("FIFO"),
+            () if kind.is_socket() => Some("socket"),
+            () => Some("device"),
+        }
+    };
+    let irregular = |kind| io::Error::other(format!("not a regular file ({kind})"));
+    let file = opened.map_err(|error| {
+        let found = fs::symlink_metadata(path).ok();
+        let kind = found.as_ref().and_then(kind);
+        match kind {
+            Some(kind) if source == Source::Home => irregular(kind),
+            _ => error,
+        }
+    })?;
+    if source != Source::Given
+        && let Some(kind) = kind(&file.metadata()?)
+    {
+        return Err(irregular(kind));
+    }
+    let limit = if source == Source::Own {
+        u64::MAX
+    } else {
+        LARGEST
+    };
+    let mut text = String::new();
+    file.take(limit.saturating_add(1))
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > limit {
+        let mebibytes = limit >> 20;
+        return Err(io::Error::other(format!("larger than {mebibytes} MiB")));
+    }
+    Ok(text)
 }
 
 /// Whether an error says that there is no such file; one whose name is too
@@ -96,7 +162,9 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
         }
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}.new", process::id()));
-        let mut file = fs::File::create(&beside)?;
+        // One that is there was left by a process of the same number.
+        let _ = fs::remove_file(&beside);
+        let mut file = File::create_new(&beside)?;
         file.write_all(text.as_bytes())
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&beside, path))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
-use super::{Home, HomeError, read_json, renew_json};
+use super::{Home, HomeError, read_json_up_to, renew_json};
 use crate::delta::executable::Deployed;
 use crate::delta::manifest::Manifest;
 use crate::delta::path::RelPath;
@@ -15,6 +15,8 @@ use crate::model::name::{ExecutableName, RoleName};
 
 /// The file in a home's root that remembers.
 pub(super) const FILE: &str = "deploy.json";
+/// The most bytes that are read of it: it names every file of every material.
+const LARGEST: u64 = 256 << 20;
 
 /// Everything that deploys remember.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -93,7 +95,7 @@ impl Ledger {
 impl Home {
     /// What was last deployed.
     pub fn ledger(&self) -> Result<Ledger, HomeError> {
-        Ok(read_json(&self.ledger_file())?.unwrap_or_default())
+        Ok(read_json_up_to(&self.ledger_file(), LARGEST)?.unwrap_or_default())
     }
 
     /// Remembers what is deployed now. Where a loss of power takes that back,

@@ -479,7 +479,12 @@ fn is_unfinished(root: &Path) -> Result<bool, HomeError> {
 
 /// Reads a file of JSON; `None` where there is no such file.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeError> {
-    match files::read_if_there(path)? {
+    read_json_up_to(path, files::LARGEST)
+}
+
+/// Reads a file of JSON that may be larger than others.
+fn read_json_up_to<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Option<T>, HomeError> {
+    match files::if_there(files::read_up_to(path, limit))? {
         None => Ok(None),
         Some(bytes) => from_json(path, &bytes).map(Some),
     }

@@ -253,7 +253,7 @@ fn told(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
 /// The files that an artefact was built from, by the account that Cargo leaves
 /// beside it; none where there is no account.
 pub fn dependencies(artefact: &Path) -> Option<Vec<PathBuf>> {
-    let account = files::read_if_there(&artefact.with_extension("d")).ok()??;
+    let account = files::read_followed(&artefact.with_extension("d")).ok()?;
     let account = String::from_utf8_lossy(&account);
     Some(account.lines().flat_map(prerequisites).collect())
 }

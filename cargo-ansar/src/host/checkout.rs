@@ -1,9 +1,10 @@
 //! Tells whether Git is at work on the files of somebody: a checkout changes
 //! them one by one, and none of the states in between is meant.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use super::files;
 
 /// How long anything of Git's may take. A lock that is older was left behind.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -24,13 +25,14 @@ fn repository(folder: &Path) -> Option<PathBuf> {
         return Some(git);
     }
     // One of several working folders names its own.
-    let text = fs::read_to_string(&git).ok()?;
+    let text = String::from_utf8(files::read_followed(&git).ok()?).ok()?;
     let path = text.strip_prefix("gitdir:")?;
     Some(folder.join(path.trim()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::time::UNIX_EPOCH;
 
     use super::*;

@@ -11,6 +11,7 @@ mod equal;
 mod identity;
 mod listing;
 mod mortal;
+pub(in crate::host) mod open;
 mod reading;
 mod transfer;
 mod walk;
@@ -26,6 +27,7 @@ pub use appender::Appender;
 pub use equal::equal;
 pub use identity::{Hash, Identity, Kind, Stamp, Stat, hash, now_ns, stat};
 pub use listing::{Listing, list, list_ignored_too};
+pub use open::LARGEST;
 pub use reading::Reading;
 pub use transfer::{How, Staged, clear_leftovers, is_alias, leftovers, transfer};
 pub use walk::{Walked, walk, walk_both};
@@ -136,18 +138,54 @@ impl Error {
     }
 }
 
-/// Reads a whole file.
+/// Reads a whole file of a home: a regular one, no symlink, and at most
+/// [`LARGEST`] bytes.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Read {
+    read_up_to(path, LARGEST)
+}
+
+/// Reads a whole file of a home that may be larger than others.
+pub fn read_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let opened = open::regular(path, OpenOptions::new().read(true));
+    whole(path, opened, limit)
+}
+
+/// Reads a whole file of a home; `None` where there is none.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    if_there(read(path))
+}
+
+/// Reads a whole regular file that is not of a home. Symlinks are followed.
+pub fn read_followed(path: &Path) -> Result<Vec<u8>, Error> {
+    whole(path, open::followed(path), LARGEST)
+}
+
+/// Reads all that a file holds which the user names on the command line. It may
+/// be a pipe: its writer is waited for.
+pub fn read_given(path: &Path) -> Result<Vec<u8>, Error> {
+    let opened = File::open(path).and_then(|file| {
+        let metadata = file.metadata()?;
+        Ok((file, metadata))
+    });
+    whole(path, opened, LARGEST)
+}
+
+fn whole(
+    path: &Path,
+    opened: io::Result<(File, fs::Metadata)>,
+    limit: u64,
+) -> Result<Vec<u8>, Error> {
+    let read = opened.and_then(|(file, found)| open::read_all(&file, found.len(), limit));
+    read.map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
     })
 }
 
-/// Reads a whole file; `None` where there is none.
-pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+/// What was read; `None` where there is no such file.
+pub fn if_there<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(read) => Ok(Some(read)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
@@ -184,13 +222,13 @@ pub fn names(folder: &Path) -> Result<Vec<OsString>, Error> {
     }
 }
 
-/// Reads a file from an offset to its end.
+/// Reads a file of a home from an offset to its end, at most [`LARGEST`] bytes.
 pub fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, Error> {
     let read = || {
-        let mut file = File::open(path)?;
+        let (mut file, _) = open::regular(path, OpenOptions::new().read(true))?;
         file.seek(SeekFrom::Start(offset))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        file.take(LARGEST).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     read().map_err(|source| Error::Read {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::files::open;
+
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -35,7 +37,7 @@ pub enum Attempt {
 /// that is there then.
 pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
     loop {
-        let file = open(path)?;
+        let file = made(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -75,8 +77,8 @@ pub fn wait_until_free(path: &Path, limit: Duration) -> io::Result<()> {
 /// The note of whoever holds a lock, and since when it says so; none where
 /// nobody holds it.
 pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let file = match open::regular(path, OpenOptions::new().read(true)) {
+        Ok((file, _)) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -96,7 +98,7 @@ pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
 /// Takes a lock, waiting while somebody else holds it.
 pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
     loop {
-        let file = open(path)?;
+        let file = made(path)?;
         file.lock()?;
         if let Some(length) = length_at(&file, path)? {
             sign(&file, length, note)?;
@@ -113,14 +115,15 @@ pub fn lock_folder(path: &Path) -> io::Result<Lock> {
     Ok(Lock { file: folder })
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+fn made(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o600)
-        .open(path)
+        .mode(0o600);
+    open::regular(path, &mut options).map(|(file, _)| file)
 }
 
 /// The note is advice, written in place: a rename would free the lock. It is
@@ -137,7 +140,7 @@ fn sign(file: &File, length: u64, note: &str) -> io::Result<()> {
 /// any more.
 fn length_at(file: &File, path: &Path) -> io::Result<Option<u64>> {
     let held = file.metadata()?;
-    match fs::metadata(path) {
+    match fs::symlink_metadata(path) {
         Ok(there) => {
             let is_there = held.dev() == there.dev() && held.ino() == there.ino();
             Ok(is_there.then_some(held.len()))

@@ -32,7 +32,8 @@ impl Given {
     pub(super) fn bytes(&self, places: &Places) -> Result<Cow<'_, [u8]>, Error> {
         match self {
             Self::File(path) => {
-                let bytes = files::read(&places.folder.join(path)).map_err(Error::Unreadable)?;
+                let bytes =
+                    files::read_given(&places.folder.join(path)).map_err(Error::Unreadable)?;
                 Ok(Cow::Owned(bytes))
             }
             Self::Stdin(bytes) => Ok(Cow::Borrowed(bytes)),

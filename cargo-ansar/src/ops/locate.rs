@@ -166,7 +166,7 @@ impl Manifest {
 }
 
 fn read_text(manifest: &Path) -> Result<String, Error> {
-    let bytes = files::read(manifest)?;
+    let bytes = files::read_followed(manifest)?;
     String::from_utf8(bytes).map_err(|error| Error::Manifest {
         manifest: manifest.to_owned(),
         reason: error.to_string(),

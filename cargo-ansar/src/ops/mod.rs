@@ -403,7 +403,7 @@ fn full(error: &Error) -> String {
 
 /// Reads a file that the user named.
 fn read_given<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    decode_given(path, &files::read(path).map_err(Error::Unreadable)?)
+    decode_given(path, &files::read_given(path).map_err(Error::Unreadable)?)
 }
 
 /// Decodes what the user gave: unlike in a file of the home's, what is wrong

@@ -19,6 +19,8 @@ use crate::host::files::{Error, Reading};
 pub const DISORDER: SignedDuration = SignedDuration::from_secs(1);
 /// How much is read at once.
 const PIECE: usize = 256 << 10;
+/// A line that is longer was not written by an engine, whose segments are smaller.
+const LONGEST_LINE: usize = 16 << 20;
 /// How much is read to find a line in the middle of a segment.
 const PROBE: usize = 4 << 10;
 /// How much at most: no line of ours is longer.
@@ -235,6 +237,9 @@ impl Reader {
             if self.buffer.len() < self.end + PIECE {
                 self.buffer.resize(self.end + PIECE, 0);
             }
+            if self.end - self.begin > LONGEST_LINE {
+                return self.cut();
+            }
             if self.read()? {
                 return Ok(true);
             }
@@ -253,6 +258,17 @@ impl Reader {
                 return Ok(true);
             }
         }
+    }
+
+    /// Ends a line that is longer than any that was written, in a file with
+    /// holes say, and passes over the rest of its segment.
+    fn cut(&mut self) -> Result<bool, Error> {
+        if let Some((_, file)) = &self.current {
+            self.offset = file.size()?;
+        }
+        self.buffer[self.end] = b'\n';
+        self.end += 1;
+        Ok(true)
     }
 
     /// Reads on in the current segment; whether there was more.

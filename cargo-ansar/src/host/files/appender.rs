@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::{Error, open};
 
 /// A file that grows at its end, for the user alone, and by this writer alone.
 #[derive(Debug)]
@@ -26,18 +26,17 @@ impl Appender {
             .write(true)
             .truncate(false)
             .mode(0o600);
-        let opened = options.open(path).and_then(|file| {
-            let size = file.metadata()?.len();
-            Ok(Self {
+        match open::regular(path, &mut options) {
+            Ok((file, found)) => Ok(Self {
                 file,
                 path: path.to_owned(),
-                size,
-            })
-        });
-        opened.map_err(|source| Error::Write {
-            path: path.to_owned(),
-            source,
-        })
+                size: found.len(),
+            }),
+            Err(source) => Err(Error::Write {
+                path: path.to_owned(),
+                source,
+            }),
+        }
     }
 
     /// How large it is.

@@ -13,6 +13,8 @@ use std::thread;
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 
+use super::open;
+
 /// How much is copied before the disk is told to begin with it.
 const PIECE: u64 = 16 << 20;
 
@@ -66,11 +68,7 @@ fn is_one_more(pieces: &Receiver<()>) -> bool {
 }
 
 fn open(from: &Path, to: &Path) -> io::Result<(File, File)> {
-    let source = File::open(from)?;
-    let metadata = source.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+    let (source, metadata) = open::regular(from, OpenOptions::new().read(true))?;
     let target = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -6,13 +6,13 @@
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::Error;
+use super::{Error, open};
 
 /// How long a file must have been left alone before its times may be trusted.
 ///
@@ -40,6 +40,19 @@ pub enum Kind {
     Fifo,
     /// A device, or anything else.
     Device,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "regular file",
+            Self::Folder => "directory",
+            Self::Link => "symlink",
+            Self::Socket => "socket",
+            Self::Fifo => "FIFO",
+            Self::Device => "device",
+        })
+    }
 }
 
 /// Which file, in which state; equal identities mean equal bytes as far as the
@@ -266,13 +279,9 @@ pub(super) fn open_regular(path: &Path) -> Result<(File, Stat), Error> {
         path: path.to_owned(),
         source,
     };
-    let file = open_plain(path).map_err(failed)?;
-    let stat = Stat::of(&file.metadata().map_err(failed)?);
-    if stat.kind == Kind::File {
-        Ok((file, stat))
-    } else {
-        Err(failed(std::io::Error::other("it is not a regular file")))
-    }
+    let opened = open::regular(path, OpenOptions::new().read(true));
+    let (file, metadata) = opened.map_err(failed)?;
+    Ok((file, Stat::of(&metadata)))
 }
 
 /// Hashes a regular file, and says what it looked like meanwhile.
@@ -308,15 +317,6 @@ pub fn now_ns() -> i64 {
     since.map_or(0, |since| {
         i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
     })
-}
-
-/// Opens a file for reading; not through a symlink, and without waiting for
-/// the other end of a pipe that took its place.
-fn open_plain(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
-        .open(path)
 }
 
 /// A time in the future is never settled: the clock went back.

@@ -1,10 +1,10 @@
 //! A file that is read at places, and may grow meanwhile.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::{Error, open};
 
 /// An open file; it stays readable when its name is gone.
 #[derive(Debug)]
@@ -14,10 +14,10 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Opens a file; `None` where there is none.
+    /// Opens a file of a home; `None` where there is none.
     pub fn open(path: &Path) -> Result<Option<Self>, Error> {
-        match File::open(path) {
-            Ok(file) => Ok(Some(Self {
+        match open::regular(path, OpenOptions::new().read(true)) {
+            Ok((file, _)) => Ok(Some(Self {
                 file,
                 path: path.to_owned(),
             })),

@@ -30,7 +30,7 @@ fn package_of(path: &Path) -> Option<String> {
     let manifests = path.ancestors().skip(1);
     let bytes = manifests
         .map(|folder| folder.join("Cargo.toml"))
-        .find_map(|manifest| files::read_if_there(&manifest).ok()?)?;
+        .find_map(|manifest| files::read_followed(&manifest).ok())?;
     let document: DocumentMut = String::from_utf8(bytes).ok()?.parse().ok()?;
     Some(document.get("package")?.get("name")?.as_str()?.to_owned())
 }

@@ -10,6 +10,7 @@ mod encoding;
 mod help;
 mod home;
 mod init;
+mod irregular;
 mod list;
 mod main_role;
 mod property;
