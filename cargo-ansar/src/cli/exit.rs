@@ -106,6 +106,7 @@ impl Exit {
             | Error::Processes(_)
             | Error::Refused(_)
             | Error::Background
+            | Error::Orphans(_)
             | Error::Unsettled(_)
             | Error::Editor { .. }
             | Error::System { .. } => Self::Setup,

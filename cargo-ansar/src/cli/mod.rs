@@ -265,10 +265,9 @@ impl Session<'_> {
             Command::Destroy(args) => {
                 let places = with_home(places, args.home.as_ref());
                 let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
-                let home =
+                let root =
                     ops::destroy::destroy(&places, self.force, &mut interrupts, &events).await?;
-                let root = home.root().display().to_string();
-                self.tell("Destroyed", format!("home `{root}`"));
+                self.tell("Destroyed", format!("home `{}`", root.display()));
                 Ok(Exit::Success)
             }
             Command::Deploy(args) => {

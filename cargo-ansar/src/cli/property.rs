@@ -131,7 +131,8 @@ impl Session<'_> {
     pub(super) fn set(&self, args: &SetArgs) -> Result<Exit, Error> {
         let Settable { property, change } = args.property;
         let search = args.search.search()?;
-        let roles = ops::set::set(&self.places, &search, property, &change, &args.value()?)?;
+        let (value, events) = (args.value()?, self.printer.events());
+        let roles = ops::set::set(&self.places, &search, property, &change, &value, &events)?;
         let text = format!("`{}` of {}", property.name, human::roles(&roles));
         self.tell("Set", text);
         Ok(Exit::Success)
@@ -140,9 +141,16 @@ impl Session<'_> {
     pub(super) async fn edit(&self, args: &EditArgs) -> Result<Exit, Error> {
         let Settable { property, change } = args.property;
         let role = args.role.parse()?;
-        let mut interrupts = self.interrupts()?;
-        let edited =
-            ops::edit::edit(&self.places, property, &change, &role, &mut interrupts).await?;
+        let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+        let edited = ops::edit::edit(
+            &self.places,
+            property,
+            &change,
+            &role,
+            &mut interrupts,
+            &events,
+        )
+        .await?;
         let verb = match edited {
             ops::edit::Outcome::Set => "Set",
             ops::edit::Outcome::Unchanged => "Left",

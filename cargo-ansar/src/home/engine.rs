@@ -4,6 +4,7 @@
 //! A mark is a locked file, named by its engine's process. One that is not
 //! locked is of an engine that did not end as it should.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -98,7 +99,9 @@ impl Home {
     /// The engines by their marks: whoever runs holds its own.
     pub fn marks(&self) -> Result<Engines, HomeError> {
         let mut engines = Engines::default();
-        for name in files::names(&self.engines())? {
+        let names = files::names(&self.engines())?;
+        self.forget_files_of_the_dead(&names);
+        for name in names {
             let path = self.engines().join(&name);
             let pid = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
             let Some(Ok(pid)) = pid.map(str::parse) else {
@@ -106,26 +109,51 @@ impl Home {
             };
             // A note that cannot be read was never finished.
             let note = read_json::<Note>(&path).ok().flatten();
-            match lock::try_lock(&path, "") {
-                Ok(Attempt::Busy(_)) if pid == environment::pid() => {}
-                Ok(Attempt::Busy(_))
-                    if note.as_ref().is_some_and(|note| note.is_of_the_dead(pid)) =>
-                {
-                    // Somebody sweeps what it left, and is done soon.
-                    let waited = lock::wait_until_free(&path, SWEEPING);
-                    waited.map_err(|source| HomeError::Lock { path, source })?;
+            let failed = |source| HomeError::Lock {
+                path: path.clone(),
+                source,
+            };
+            let mut attempt = lock::try_lock(&path, "").map_err(failed)?;
+            if let Attempt::Busy(_) = attempt
+                && pid != environment::pid()
+                && note.as_ref().is_some_and(|note| note.is_of_the_dead(pid))
+            {
+                // The kernel lets go of what it had a moment after its end, or
+                // another command sweeps what it left, and is done soon.
+                lock::wait_until_free(&path, SWEEPING).map_err(failed)?;
+                if !files::is_file(&path) {
+                    continue;
                 }
-                Ok(Attempt::Busy(_)) => engines.live.push(pid),
-                Ok(Attempt::Held(lock)) => engines.unclean.push(Unclean {
+                attempt = lock::try_lock(&path, "").map_err(failed)?;
+            }
+            match attempt {
+                Attempt::Busy(_) if pid == environment::pid() => {}
+                Attempt::Busy(_) => engines.live.push(pid),
+                Attempt::Held(lock) => engines.unclean.push(Unclean {
                     path,
                     pid,
                     started: note.and_then(|note| note.started),
                     _lock: lock,
                 }),
-                Err(source) => return Err(HomeError::Lock { path, source }),
             }
         }
         Ok(engines)
+    }
+
+    /// Removes files of processes that are gone and left no mark: commands that
+    /// were killed while they asked a component.
+    fn forget_files_of_the_dead(&self, names: &[OsString]) {
+        let mark = |pid: u32| OsString::from(format!("{pid}{SUFFIX}"));
+        for name in names {
+            let pid = name.to_str().and_then(|name| name.split_once('.'));
+            let Some(Ok(pid)) = pid.map(|(pid, _)| pid.parse()) else {
+                continue;
+            };
+            if !names.contains(&mark(pid)) && strays::start_time(pid).is_none() {
+                // What cannot be removed is in nobody's way.
+                let _ = files::remove_file(&self.engines().join(name));
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::log::STORAGE;
-use super::{Home, HomeError, read_json, write_json};
+use super::{Home, HomeError, read_json};
 use crate::host::files;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::restart::Restart;
@@ -162,11 +162,6 @@ impl Home {
         Ok(envelope.map(|envelope| envelope.value))
     }
 
-    /// Adds a role, or replaces its properties.
-    pub fn set_entry(&self, role: &RoleName, entry: &Entry) -> Result<(), HomeError> {
-        write_json(&self.file(Area::Entry, role), &Envelope::of(entry))
-    }
-
     /// The names of all roles, sorted, also of those whose properties cannot
     /// be read.
     pub fn role_names(&self) -> Result<Vec<RoleName>, HomeError> {
@@ -192,31 +187,10 @@ impl Home {
         }
         Ok(called)
     }
-
-    /// Removes a role and everything that is its own, and what the processes
-    /// that it called have on disk. Its lock is left to whoever holds it.
-    pub fn remove_role(&self, role: &RoleName) -> Result<(), HomeError> {
-        // A role is gone once its properties are.
-        for area in [Area::Entry, Area::Settings, Area::Input] {
-            files::remove_file(&self.file(area, role))?;
-        }
-        for area in OWN_FOLDERS {
-            files::remove_tree(&self.folder(area, role))?;
-            for name in files::names(&self.area(area))? {
-                let called = name.to_str().and_then(parent);
-                if called.is_some_and(|parent| parent == *role) {
-                    files::remove_tree(&self.area(area).join(name))?;
-                }
-            }
-        }
-        files::remove_tree(&self.kept().join(Area::Model.name()).join(role.as_str()))?;
-        files::remove_file(&self.history_file(role))?;
-        Ok(())
-    }
 }
 
 /// The areas where a role has a folder.
-const OWN_FOLDERS: [Area; 3] = [Area::Model, Area::Tmp, Area::Logs];
+pub(super) const OWN_FOLDERS: [Area; 3] = [Area::Model, Area::Tmp, Area::Logs];
 
 /// The role that called `name`, where that is the name of one that was called.
 pub fn parent(name: &str) -> Option<RoleName> {

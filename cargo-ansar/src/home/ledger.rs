@@ -86,7 +86,11 @@ pub struct Material {
 impl Ledger {
     /// Forgets a role that is no more.
     pub fn forget(&mut self, role: &RoleName) {
-        self.materials.remove(&format!("model/{role}"));
+        let model = format!("model/{role}");
+        for taken in self.taken.values_mut() {
+            taken.materials.remove(&model);
+        }
+        self.materials.remove(&model);
         self.settled.remove(role);
         self.changes.remove(role);
     }

@@ -3,8 +3,8 @@
 //! Owns the layout of a home, its own file, its locks, and through its modules
 //! the marks of engines ([`engine`]), what is known of roles ([`entry`]), the
 //! table of their properties ([`property`]), their starts and ends
-//! ([`history`]), what was last deployed ([`ledger`]) and what that changed
-//! ([`change`]), the stored logs ([`log`]) and the last run ([`last`]). Does not
+//! ([`history`]), changes that are made as a whole ([`pending`]), what was last
+//! deployed ([`ledger`]) and what that changed ([`change`]), the stored logs ([`log`]) and the last run ([`last`]). Does not
 //! know how anything comes to be deployed, or runs.
 
 pub mod change;
@@ -14,11 +14,13 @@ pub mod history;
 pub mod last;
 pub mod ledger;
 pub mod log;
+pub mod pending;
 pub mod property;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ansar_runtime::contract::layout::{Area, HOME_FILE};
 use jiff::Timestamp;
@@ -27,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::files::{self, Error as FilesError};
 use crate::host::lock::{self, Attempt, Lock};
-use crate::host::{clock, environment};
+use crate::host::{clock, environment, strays};
 use crate::model::name::{ExecutableName, RoleName};
 
 /// The version of everything in a home.
@@ -195,13 +197,7 @@ impl Home {
         if files::is_file(root) {
             return Err(HomeError::Occupied(root.to_owned()));
         }
-        let was_there = files::is_folder(root);
-        files::make_private_folders(root)?;
-        // Whoever makes the same home at this moment is waited for.
-        let _making = lock::lock_folder(root).map_err(|source| HomeError::Lock {
-            path: root.to_owned(),
-            source,
-        })?;
+        let (was_there, _making) = Self::claim(root)?;
         if root.join(HOME_FILE).exists() {
             return Err(HomeError::Exists(root.to_owned()));
         }
@@ -235,6 +231,28 @@ impl Home {
         Ok(home)
     }
 
+    /// Makes the root of a home, if it is not there, and locks it; true if it was
+    /// there. Commands that make or remove the same home at this moment are
+    /// waited for, and the rest of what a killed `destroy` left is removed.
+    fn claim(root: &Path) -> Result<(bool, Lock), HomeError> {
+        loop {
+            Self::finish_removal(root)?;
+            let was_there = files::is_folder(root);
+            files::make_private_folders(root)?;
+            match lock::lock_folder(root) {
+                Ok(_) if Self::is_removed(root)? => {}
+                Ok(lock) => return Ok((was_there, lock)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => {
+                    return Err(HomeError::Lock {
+                        path: root.to_owned(),
+                        source,
+                    });
+                }
+            }
+        }
+    }
+
     fn fill(&self) -> Result<(), HomeError> {
         for area in Area::ALL {
             files::make_private_folders(&self.area(area))?;
@@ -246,8 +264,23 @@ impl Home {
         write_json(&self.root.join(HOME_FILE), &self.file)
     }
 
-    /// Opens a home.
+    /// Opens a home. Does the rest of what a killed command began to change, or
+    /// to remove.
     pub fn open(root: &Path) -> Result<Self, HomeError> {
+        if Self::is_pending(root) && Self::finish_removal(root)? {
+            return Err(HomeError::NotThere(root.to_owned()));
+        }
+        let home = Self::read(root)?;
+        if Self::is_pending(root) {
+            // A command that is at work there has the lock, and does it itself;
+            // where it cannot be done, the next one that needs it says so.
+            let _ = home.try_lock();
+        }
+        Ok(home)
+    }
+
+    /// Reads what a home says of itself.
+    fn read(root: &Path) -> Result<Self, HomeError> {
         let path = root.join(HOME_FILE);
         let bytes = match files::read_if_there(&path) {
             Ok(Some(bytes)) => bytes,
@@ -270,7 +303,7 @@ impl Home {
 
     /// Whether it still is where it was opened, whatever state it is in.
     pub fn is_there(&self) -> bool {
-        match Self::open(&self.root) {
+        match Self::read(&self.root) {
             Ok(now) => now.file.id == self.file.id,
             Err(error) => !matches!(error, HomeError::NotThere(_)),
         }
@@ -354,13 +387,25 @@ impl Home {
         roles: impl IntoIterator<Item = &'r RoleName>,
     ) -> Result<Vec<Lock>, HomeError> {
         let (mut locks, mut running) = (Vec::new(), Vec::new());
-        let note = environment::pid().to_string();
+        let own = environment::pid().to_string();
         for role in roles {
             let path = self.area(Area::Lock).join(role.as_str());
-            match lock::try_lock(&path, &note) {
-                Ok(Attempt::Held(lock)) => locks.push(lock),
-                Ok(Attempt::Busy(note)) => running.push((role.clone(), note)),
-                Err(source) => return Err(HomeError::Lock { path, source }),
+            let failed = |source| HomeError::Lock {
+                path: path.clone(),
+                source,
+            };
+            let mut attempt = lock::try_lock(&path, &own).map_err(failed)?;
+            if let Attempt::Busy(note) = &attempt
+                && running.is_empty()
+                && is_gone(note)
+            {
+                // The kernel lets go of it a moment after the end of its holder.
+                lock::wait_until_free(&path, DYING).map_err(failed)?;
+                attempt = lock::try_lock(&path, &own).map_err(failed)?;
+            }
+            match attempt {
+                Attempt::Held(lock) => locks.push(lock),
+                Attempt::Busy(note) => running.push((role.clone(), note)),
             }
         }
         if running.is_empty() {
@@ -408,21 +453,36 @@ impl Home {
             .collect()
     }
 
-    /// Takes the right to change the home, if nobody has it.
+    /// Takes the right to change the home, if nobody has it. What a killed
+    /// command began to change is finished first.
     pub fn try_lock(&self) -> Result<Option<Lock>, HomeError> {
-        let path = self.home_lock();
-        match lock::try_lock(&path, &environment::pid().to_string()) {
-            Ok(Attempt::Held(lock)) => Ok(Some(lock)),
+        let note = environment::pid().to_string();
+        match lock::try_lock(&self.home_lock(), &note) {
+            Ok(Attempt::Held(lock)) => self.finish().map(|()| Some(lock)),
             Ok(Attempt::Busy(_)) => Ok(None),
-            Err(source) => Err(HomeError::Lock { path, source }),
+            Err(error) => Err(self.not_locked(error)),
         }
     }
 
-    /// Takes the right to change the home, waiting while somebody has it.
+    /// Takes the right to change the home, waiting while somebody has it. What
+    /// a killed command began to change is finished first.
     pub fn lock(&self) -> Result<Lock, HomeError> {
-        let path = self.home_lock();
-        lock::lock(&path, &environment::pid().to_string())
-            .map_err(|source| HomeError::Lock { path, source })
+        let note = environment::pid().to_string();
+        match lock::lock(&self.home_lock(), &note) {
+            Ok(lock) => self.finish().map(|()| lock),
+            Err(error) => Err(self.not_locked(error)),
+        }
+    }
+
+    fn not_locked(&self, source: io::Error) -> HomeError {
+        if source.kind() == io::ErrorKind::NotFound && !self.is_there() {
+            // It was removed while this command waited.
+            return HomeError::NotThere(self.root.clone());
+        }
+        HomeError::Lock {
+            path: self.home_lock(),
+            source,
+        }
     }
 
     /// Not a role's name, so that no role's lock can be meant.
@@ -432,11 +492,17 @@ impl Home {
 
     /// Removes the home and everything in it, areas elsewhere included, except
     /// for a `bin` elsewhere: that is a folder which others fill.
+    /// What a killed command leaves of it is no home any more, and is removed by
+    /// the next one.
     pub fn remove(self) -> Result<(), HomeError> {
-        for path in self.own_folders() {
-            files::remove_tree(path)?;
-        }
-        Ok(())
+        let root = &self.root;
+        let _removing = lock::lock_folder(root).map_err(|source| HomeError::Lock {
+            path: root.clone(),
+            source,
+        })?;
+        self.begin_removal()?;
+        Self::remove_rest(root)?;
+        Ok(files::remove_tree(root)?)
     }
 
     /// The folders that are the home's and nobody else's, the root last.
@@ -447,6 +513,15 @@ impl Home {
             .map(|(_, path)| path.as_path())
             .chain([self.root.as_path()])
     }
+}
+
+/// Time that a lock may be held after the end of the process that held it.
+const DYING: Duration = Duration::from_secs(1);
+
+/// Returns true if the process that noted its number in a lock is gone.
+fn is_gone(note: &str) -> bool {
+    let pid = note.trim().parse();
+    pid.is_ok_and(|pid| strays::start_time(pid).is_none())
 }
 
 const ENGINES: &str = "engine";

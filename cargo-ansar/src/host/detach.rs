@@ -6,10 +6,14 @@ use std::io;
 
 use nix::unistd::{close, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
+use super::tag;
+
 /// Begins a session without a terminal, and lets go of every descriptor but
 /// the standard streams. To be called before this process opened anything.
 pub fn begin() -> io::Result<()> {
     setsid()?;
+    // It outlives the role that it may have been started in.
+    tag::remove();
     let names = std::fs::read_dir("/dev/fd")?.flatten();
     let names: Vec<_> = names.map(|entry| entry.file_name()).collect();
     for name in names {

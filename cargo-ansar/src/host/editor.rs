@@ -32,7 +32,7 @@ pub async fn edit(editor: &OsStr, path: &Path) -> io::Result<Exit> {
     let mut line = editor.to_owned();
     line.push(" \"$1\"");
     command.arg("-c").arg(line).arg("sh").arg(path);
-    let mut child = limits::spawn(&mut command)?;
+    let mut child = limits::spawn(&mut command, None)?;
     let ended = tokio::task::spawn_blocking(move || child.wait()).await;
     let status = ended.map_err(io::Error::other)??;
     Ok(match (status.code(), status.signal()) {

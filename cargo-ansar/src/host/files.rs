@@ -29,7 +29,9 @@ pub use identity::{Hash, Identity, Kind, Stamp, Stat, hash, now_ns, stat};
 pub use listing::{Listing, list, list_ignored_too};
 pub use open::LARGEST;
 pub use reading::Reading;
-pub use transfer::{How, Staged, clear_leftovers, is_alias, leftovers, transfer};
+pub use transfer::{
+    How, Staged, Trash, clear_leftovers, clear_leftovers_below, is_alias, leftovers, transfer,
+};
 pub use walk::{Walked, walk, walk_both};
 
 /// The permissions of a folder that only its user may enter.
@@ -292,25 +294,53 @@ pub fn place(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     staged.commit(path)
 }
 
+/// Writes a file that only this process knows of, for the user alone; the
+/// folder must exist.
+pub fn write_own(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let written = open::regular(
+        path,
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600),
+    );
+    let written = written.and_then(|(mut file, _)| file.write_all(bytes));
+    written.map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// A file without a name that holds `bytes`, to be read from its start; it is
 /// in `folder`, which must exist, and gone with its last reader.
 pub fn unnamed(folder: &Path, bytes: &[u8]) -> Result<Arc<File>, Error> {
-    let staged = Staged::reserve(folder);
-    let written = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(staged.path())
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.rewind()?;
-            Ok(Arc::new(file))
-        });
-    written.map_err(|source| Error::Write {
-        path: staged.path().to_owned(),
-        source,
-    })
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    let mut path = folder.to_owned();
+    let opened = open_unnamed(folder, &options).or_else(|_| {
+        // A file system that has no such files.
+        let staged = Staged::reserve(folder);
+        staged.path().clone_into(&mut path);
+        options.clone().create_new(true).open(staged.path())
+    });
+    let written = opened.and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.rewind()?;
+        Ok(Arc::new(file))
+    });
+    written.map_err(|source| Error::Write { path, source })
+}
+
+#[cfg(target_os = "linux")]
+fn open_unnamed(folder: &Path, options: &OpenOptions) -> io::Result<File> {
+    let unnamed = nix::libc::O_TMPFILE;
+    options.clone().custom_flags(unnamed).open(folder)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_unnamed(_: &Path, _: &OpenOptions) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Brings a file's bytes, or a folder's names, to disk.
@@ -320,6 +350,32 @@ pub fn sync(path: &Path) -> Result<(), Error> {
     synced.map_err(|source| Error::Write {
         path: path.to_owned(),
         source,
+    })
+}
+
+/// Brings the bytes of several files to disk, at once where there are many:
+/// one by one, each would wait for the disk.
+pub fn sync_all(paths: &[PathBuf]) -> Result<(), Error> {
+    const AT_ONCE: usize = 8;
+    if paths.len() <= AT_ONCE {
+        return paths.iter().try_for_each(|path| sync(path));
+    }
+    let sync_part = |part: &[PathBuf]| part.iter().try_for_each(|path| sync(path));
+    std::thread::scope(|scope| {
+        let parts = paths.chunks(paths.len().div_ceil(AT_ONCE));
+        let syncing: Vec<_> = parts
+            .map(|part| {
+                let thread = std::thread::Builder::new();
+                // Where there cannot be another thread, there is this one.
+                thread
+                    .spawn_scoped(scope, || sync_part(part))
+                    .map_err(|_| part)
+            })
+            .collect();
+        syncing.into_iter().try_for_each(|syncing| match syncing {
+            Ok(syncing) => syncing.join().unwrap_or(Ok(())),
+            Err(part) => sync_part(part),
+        })
     })
 }
 

@@ -13,6 +13,8 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::tag;
+
 /// What a birth takes: the ends of two pipes, `/dev/null`, and one to spare.
 const FOR_A_BIRTH: usize = 8;
 
@@ -54,15 +56,17 @@ pub fn make_room(needed: u64) -> Result<(), u64> {
     Ok(())
 }
 
-/// Starts a process under the limit that held before it was raised.
-pub fn spawn(command: &mut Command) -> io::Result<Child> {
+/// Starts a process under the limit that held before it was raised, and with a
+/// [`tag`].
+pub fn spawn(command: &mut Command, tag: Option<u64>) -> io::Result<Child> {
+    // Held to the end: limits are of the whole process.
     let mut raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(raised) = raised.as_mut() else {
-        return command.spawn();
+        return tag::during(tag, || command.spawn());
     };
     raised.places.clear();
     setrlimit(Resource::RLIMIT_NOFILE, raised.before, raised.most)?;
-    let born = command.spawn();
+    let born = tag::during(tag, || command.spawn());
     setrlimit(Resource::RLIMIT_NOFILE, raised.now, raised.most)?;
     let mut child = born?;
     // What stays open moves out of the places that the next birth needs.

@@ -108,11 +108,16 @@ pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
 }
 
 /// Takes the lock that a folder itself is, waiting while somebody else holds
-/// it; nothing is written.
+/// it; nothing is written. The error is `NotFound` where it was removed
+/// meanwhile.
 pub fn lock_folder(path: &Path) -> io::Result<Lock> {
-    let folder = File::open(path)?;
-    folder.lock()?;
-    Ok(Lock { file: folder })
+    loop {
+        let folder = File::open(path)?;
+        folder.lock()?;
+        if length_at(&folder, path)?.is_some() {
+            return Ok(Lock { file: folder });
+        }
+    }
 }
 
 fn made(path: &Path) -> io::Result<File> {

@@ -25,6 +25,7 @@ pub mod signal;
 pub mod socket;
 mod stat;
 pub mod strays;
+mod tag;
 pub mod terminal;
 pub mod usage;
 pub mod watcher;

@@ -20,9 +20,12 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal as signal_stream};
 
+use ansar_runtime::contract::launch;
+
 use super::limits;
 pub use super::pipe::Pipe;
 use super::signal::{self, Signal};
+use super::tag;
 use super::terminal;
 
 /// What is to be started.
@@ -133,9 +136,9 @@ impl Process {
                 Narrative::Piped => Stdio::piped(),
             });
         let mut child = match narrative {
-            Narrative::Piped => limits::spawn(&mut command),
+            Narrative::Piped => limits::spawn(&mut command, program.tag()),
             Narrative::Inherited => {
-                signal::writing_from_the_background(|| limits::spawn(&mut command))
+                signal::writing_from_the_background(|| limits::spawn(&mut command, program.tag()))
             }
         }?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -209,7 +212,7 @@ impl Foreground {
     pub fn start(program: &Program) -> io::Result<Self> {
         // Listening before there is something to hear.
         let stops = signal_stream(SignalKind::child())?;
-        let end = End::of(limits::spawn(&mut program.command())?)?;
+        let end = End::of(limits::spawn(&mut program.command(), program.tag())?)?;
         terminal::lend(end.child.id());
         // It may have asked for the terminal before it had it.
         signal::wake_group(end.child.id());
@@ -263,6 +266,13 @@ impl Program {
         command
     }
 
+    /// The tag of everything below it, where its environment says whose it is.
+    fn tag(&self) -> Option<u64> {
+        let mut environment = self.environment.iter().flatten();
+        let (_, token) = environment.find(|(name, _)| name == launch::TOKEN)?;
+        Some(tag::of_text(token.to_str()?))
+    }
+
     /// Starts a program that outlives this process, and returns what it says on
     /// its stdout until it lets go of that. It has this process's stderr.
     ///
@@ -275,7 +285,7 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
-        let mut child = limits::spawn(&mut command)?;
+        let mut child = limits::spawn(&mut command, None)?;
         let stdout = child.stdout.take();
         let stdout = stdout.ok_or_else(|| io::Error::other("no pipe for stdout"))?;
         let mut said = Vec::new();

@@ -16,6 +16,7 @@ use ansar_runtime::contract::launch;
 use super::process;
 use super::signal::Signal;
 use super::stat::Stat;
+use super::{clock, tag};
 
 /// The variable in the environment of Cargo, and of what Cargo starts.
 pub const BUILD: &str = "ANSAR_BUILD";
@@ -121,13 +122,26 @@ pub fn own_session() -> u32 {
     getsid(None).map_or(0, |session| session.as_raw().unsigned_abs())
 }
 
-/// Ends every process of this user that carries `token` in its environment, or
-/// is of a session that began with such a one; how many there were.
+/// The outcome of a sweep.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// How many processes were ended.
+    pub ended: usize,
+    /// Those that could not be.
+    pub left: Vec<u32>,
+}
+
+/// Time that processes get to be gone once they are killed.
+#[cfg(target_os = "linux")]
+const KILLED: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Ends every process that carries `token` in its environment or its
+/// [`tag`], or is of a session that began with such a process.
 ///
 /// Each is held by a descriptor before it is looked at, so that its number
 /// cannot come to mean another one.
 #[cfg(target_os = "linux")]
-pub fn sweep(token: &str) -> usize {
+pub fn sweep(token: &str) -> Swept {
     sweep_among(all, token)
 }
 
@@ -135,14 +149,18 @@ pub fn sweep(token: &str) -> usize {
 /// looked at in life: whoever ended before may have left children, who are not
 /// in the list.
 #[cfg(target_os = "linux")]
-fn sweep_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> usize {
+fn sweep_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> Swept {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+    let tag = tag::of_text(token);
+    let until = clock::instant() + KILLED;
+    let mut swept = Swept::default();
     let mut ended = BTreeSet::new();
     let mut sessions = BTreeSet::new();
     let (mut looked_at, mut unseen) = (BTreeSet::new(), BTreeSet::new());
     loop {
         let mut again = false;
+        let mut dying = Vec::new();
         for pid in listed() {
             if looked_at.contains(&pid) {
                 continue;
@@ -158,7 +176,8 @@ fn sweep_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> usize {
             };
             let marked = || {
                 let mut environment = environment(pid).into_iter();
-                environment.any(|(name, value)| name == launch::TOKEN && value == token)
+                tag::of(pid) == Some(tag)
+                    || environment.any(|(name, value)| name == launch::TOKEN && value == token)
             };
             if stat.has_ended() {
                 again = true;
@@ -168,23 +187,47 @@ fn sweep_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> usize {
                     // Some of it may have been looked at before that was known.
                     looked_at.clear();
                 }
+                if clock::instant() >= until || pidfd_send_signal(&held, Signal::KILL).is_err() {
+                    // Another user's, or deep in the kernel.
+                    swept.left.push(pid);
+                    looked_at.insert(pid);
+                    continue;
+                }
                 again = true;
                 ended.insert(pid);
-                let _ = pidfd_send_signal(&held, Signal::KILL);
+                dying.push(held);
             } else {
                 looked_at.insert(pid);
             }
         }
         if !again {
-            return ended.len();
+            swept.left.retain(|pid| start_time(*pid).is_some());
+            swept.left.sort_unstable();
+            swept.left.dedup();
+            swept.ended = ended.iter().filter(|pid| !swept.left.contains(pid)).count();
+            return swept;
+        }
+        for held in dying {
+            ends(&held, until);
         }
     }
 }
 
-/// There is no way to look at the environment of other processes here.
+/// Waits until a process has ended, but no longer than `until`.
+#[cfg(target_os = "linux")]
+fn ends(held: &std::os::fd::OwnedFd, until: std::time::Instant) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let left = until.saturating_duration_since(clock::instant());
+    let left = Timespec::try_from(left).ok();
+    // A signal in between is no harm: the caller looks again.
+    let _ = poll(&mut [PollFd::new(held, PollFlags::IN)], left.as_ref());
+}
+
+/// There is no way to look at other processes here.
 #[cfg(not(target_os = "linux"))]
-pub fn sweep(_: &str) -> usize {
-    0
+pub fn sweep(_: &str) -> Swept {
+    Swept::default()
 }
 
 /// When a process was started, in ticks since the machine was; none where
@@ -326,7 +369,7 @@ mod tests {
         let heirs = vec![heir.id()];
         let mut lists = vec![heirs.clone(), heirs.clone(), heirs, vec![ended.id()]];
         let swept = sweep_among(|| lists.pop().unwrap_or_default(), TOKEN);
-        assert_eq!(swept, 1);
+        assert_eq!((swept.ended, swept.left), (1, Vec::new()));
         assert_eq!(heir.wait().unwrap().code(), None);
     }
 

@@ -8,6 +8,7 @@ use serde_json::Map;
 use super::build::{self, Wanted};
 use super::deploy;
 use super::deploy::plan::Sources;
+use super::hold::take;
 use super::locate::{Places, Workspace};
 use super::prepare::how_to_deploy;
 use super::settle::{self, Proposal, Settling};
@@ -15,6 +16,7 @@ use super::suspend::Running;
 use super::{Error, read_given};
 use crate::event::Events;
 use crate::home::entry::{ByHand, Entry, Origin};
+use crate::home::pending::Transaction;
 use crate::home::{Home, HomeError};
 use crate::host::files::{self, How};
 use crate::host::interrupts::Interrupts;
@@ -52,7 +54,7 @@ pub async fn add(
 ) -> Result<Vec<RoleName>, Error> {
     let workspace = options.places.workspace()?;
     let home = Home::open(&options.places.home(workspace.as_ref()))?;
-    let _lock = home.lock()?;
+    let _lock = take(&home, interrupts, events).await?;
     let roles =
         options
             .template
@@ -98,21 +100,16 @@ pub async fn add(
         properties: BTreeSet::new(),
     };
     let created = clock::now();
+    let mut transaction = Transaction::default();
     for role in &roles {
         let id = environment::unique();
         let mut entry = Entry::new(id, created, options.executable.clone(), Origin::Hand);
         entry.by_hand = by_hand.clone();
-        // A role is there once its entry is.
-        let added = settle::store(&home, role, &accepted)
-            .and_then(|()| Ok(home.prepare(role)?))
-            .and_then(|()| Ok(home.set_entry(role, &entry)?));
-        if let Err(error) = added {
-            for role in &roles {
-                let _ = home.remove_role(role);
-            }
-            return Err(error);
-        }
+        transaction.add(role);
+        transaction.set_entry(role, &entry)?;
+        settle::tell(&home, role, &accepted, &mut transaction)?;
     }
+    home.commit(transaction)?;
     Ok(roles)
 }
 

@@ -1,11 +1,14 @@
 //! `cargo ansar delete`: remove roles and everything that is their own.
 
+use std::collections::BTreeSet;
+
 use super::Error;
 use super::choose::chosen;
-use super::hold::hold;
+use super::hold::removing;
 use super::locate::Places;
 use crate::event::Events;
 use crate::home::Home;
+use crate::home::pending::Transaction;
 use crate::host::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::model::search::RoleSearch;
@@ -20,8 +23,8 @@ pub struct Outcome {
     pub described: Vec<RoleName>,
 }
 
-/// Removes the roles that match. Where some run, refuses, or with `force` has
-/// the commands that run them stop them first.
+/// Removes the roles that match, all or none. Where some run, refuses, or with
+/// `force` has the commands that run them stop them first.
 pub async fn delete(
     places: &Places,
     search: &RoleSearch,
@@ -31,33 +34,30 @@ pub async fn delete(
 ) -> Result<Outcome, Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
-    let roles = chosen(&home, workspace.as_ref(), search, home.entries()?)?;
-    let locks = hold(&home, roles.keys(), force, interrupts, events).await?;
-    let whole = home.lock()?;
-    let was = home.ledger()?;
-    let mut ledger = was.clone();
-    for role in roles.keys() {
-        // Forgotten first: what is remembered of a role that is gone would be
-        // taken for what a new one of its name has removed.
-        ledger.forget(role);
+    let find = || {
+        let roles: BTreeSet<RoleName> = chosen(&home, workspace.as_ref(), search, home.entries()?)?
+            .into_keys()
+            .collect();
+        Ok((roles.clone(), roles))
+    };
+    let (_removing, roles) = removing(&home, find, force, interrupts, events).await?;
+    let mut transaction = Transaction::default();
+    for role in &roles {
+        transaction.delete(role);
     }
-    if ledger != was {
-        home.set_ledger(&ledger)?;
-    }
-    for role in roles.keys() {
-        home.remove_role(role)?;
+    home.commit(transaction)?;
+    for role in &roles {
         home.remove_lock(role)?;
     }
-    drop((locks, whole));
     let description = workspace.as_ref().and_then(|w| w.description.as_ref());
     let described =
         |role: &RoleName| description.is_some_and(|description| description.role(role).is_some());
     Ok(Outcome {
         described: roles
-            .keys()
+            .iter()
             .filter(|role| described(role))
             .cloned()
             .collect(),
-        roles: roles.into_keys().collect(),
+        roles: roles.into_iter().collect(),
     })
 }

@@ -1,26 +1,35 @@
 //! `cargo ansar destroy`: stop everything in a home, and remove it.
 
+use std::path::PathBuf;
+
 use super::Error;
-use super::hold::hold;
+use super::hold::removing;
 use super::locate::Places;
 use crate::event::Events;
 use crate::home::Home;
 use crate::host::interrupts::Interrupts;
 
-/// Removes the home. Where roles run, refuses, or with `force` has them
-/// stopped first.
+/// Removes the home, and returns its path. Where roles run, refuses, or with
+/// `force` has them stopped first. What a killed `destroy` left is removed.
 pub async fn destroy(
     places: &Places,
     force: bool,
     interrupts: &mut Interrupts,
     events: &Events,
-) -> Result<Home, Error> {
+) -> Result<PathBuf, Error> {
     let workspace = places.workspace()?;
-    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let root = places.home(workspace.as_ref());
+    if Home::finish_removal(&root)? {
+        return Ok(root);
+    }
+    let home = Home::open(&root)?;
     // A home of which a part cannot be read can be removed all the same.
-    let locks = hold(&home, &home.ever_run()?, force, interrupts, events).await?;
-    let whole = home.lock()?;
-    home.clone().remove()?;
-    drop((locks, whole));
-    Ok(home)
+    let find = || {
+        let mut roles = home.ever_run()?;
+        roles.extend(home.role_names()?);
+        Ok((roles, ()))
+    };
+    let (_removing, ()) = removing(&home, find, force, interrupts, events).await?;
+    home.remove()?;
+    Ok(root)
 }

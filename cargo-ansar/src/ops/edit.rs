@@ -10,7 +10,8 @@ use ansar_runtime::contract::message::Envelope;
 
 use super::choose::known;
 use super::locate::Places;
-use super::{Error, set};
+use super::{Error, hold, set};
+use crate::event::Events;
 use crate::home::property::{Change, Property};
 use crate::home::{Home, write_json};
 use crate::host::interrupts::{Interrupt, Interrupts};
@@ -36,6 +37,7 @@ pub async fn edit(
     change: &Change,
     role: &RoleName,
     interrupts: &mut Interrupts,
+    events: &Events,
 ) -> Result<Outcome, Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
@@ -72,7 +74,7 @@ pub async fn edit(
         discard()?;
         return Ok(Outcome::Unchanged);
     }
-    let _lock = home.lock()?;
+    let _lock = hold::change(&home, events)?;
     let all = home.entries()?;
     let entry = known(&home, workspace.as_ref(), role)?;
     let roles = BTreeMap::from([(role.clone(), entry)]);

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::amend::amend;
 use super::choose::known;
 use super::given::{Given, STDIN};
+use super::hold::change;
 use super::locate::Places;
 use super::settle::{Proposal, Said, Settling, Shown, layer};
 use super::{Error, decode_given};
@@ -62,9 +63,8 @@ pub async fn replace(
 ) -> Result<(), Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
-    let _lock = home.lock()?;
-    let was = known(&home, workspace.as_ref(), role)?;
-    let mut entry = was.clone();
+    let _lock = change(&home, events)?;
+    let mut entry = known(&home, workspace.as_ref(), role)?;
     let path = given.path(places);
     let bytes = given.bytes(places)?;
     let snapshot = layer(workspace.as_ref(), &home.ledger()?);
@@ -104,9 +104,9 @@ pub async fn replace(
     if whole.settings != alone.settings || whole.input != alone.input {
         accepted = settling.ask(role, &entry.executable, &whole).await?;
     }
-    let one = |entry| BTreeMap::from([(role.clone(), entry)]);
+    let now = BTreeMap::from([(role.clone(), entry)]);
     let accepted = BTreeMap::from([(role.clone(), accepted)]);
-    amend(&home, &one(was), &one(entry), &accepted)
+    amend(&home, &now, &accepted)
 }
 
 /// Takes a name that the user never saw out of what a component says.

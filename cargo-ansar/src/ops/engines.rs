@@ -118,7 +118,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Finds out what runs. What a killed command left is ended first.
 pub async fn look(home: &Home, events: &Events) -> Result<Engines, Error> {
     let mut engines = Engines::default();
-    for pid in clean(home, events)? {
+    for pid in clean(home, events)?.engines {
         match tokio::time::timeout(PATIENCE, status(home, pid)).await {
             Ok(Ok(Some(running))) => engines.answering.push(running),
             // It has just ended, or has not begun.

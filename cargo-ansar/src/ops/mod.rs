@@ -367,6 +367,9 @@ pub enum Error {
     /// There is no room for as many processes.
     #[error("failed to start another process: {0}")]
     Processes(String),
+    /// Processes that a killed command left cannot be ended.
+    #[error("cannot end processes that a killed command left: {}", pids(.0))]
+    Orphans(Vec<u32>),
     /// The system refuses something that every run needs.
     #[error("failed to {what}")]
     System {
@@ -384,6 +387,11 @@ fn them(roles: &[RoleName]) -> &'static str {
 fn names(roles: &[RoleName]) -> String {
     let names = roles.iter().map(|role| format!("`{role}`"));
     names.collect::<Vec<_>>().join(", ")
+}
+
+fn pids(pids: &[u32]) -> String {
+    let texts: Vec<String> = pids.iter().map(u32::to_string).collect();
+    texts.join(", ")
 }
 
 fn processes(roles: &[(RoleName, String)]) -> String {
@@ -476,6 +484,10 @@ impl Error {
                  or remove {0} with `cargo ansar delete {1}`",
                 them(roles),
                 words(roles)
+            )),
+            Self::Orphans(left) => Some(format!(
+                "end them with `sudo kill -9 {}`",
+                pids(left).replace(',', "")
             )),
             Self::Home(error) => error.hint(),
             Self::Ambiguous { packages, .. } => packages.first().map(|package| {

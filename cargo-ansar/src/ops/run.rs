@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use super::Error;
 use super::analyze::{self, Analysis};
 use super::choose::startable;
-use super::hold::make_way;
+use super::hold::{acquire, make_way};
 use super::launch::{Launching, make_room};
 use super::locate::{Places, Workspace};
 use super::set::can_start;
@@ -212,7 +212,7 @@ impl Stage<'_> {
         can_start(entries)?;
         let _mark = sweep(self.home, events)?;
         make_room(entries.len())?;
-        let locks = self.home.lock_roles(entries.keys())?;
+        let locks = acquire(self.home, entries.keys(), events)?;
         let notices = self.home.hear()?;
         let launching = Launching::new(
             self.home,

@@ -7,7 +7,8 @@ use super::amend::amend;
 use super::choose::chosen;
 use super::given::Given;
 use super::locate::Places;
-use super::{Error, of_the_user};
+use super::{Error, hold, of_the_user};
+use crate::event::Events;
 use crate::home::Home;
 use crate::home::entry::Entry;
 use crate::home::property::{Change, Property};
@@ -32,6 +33,7 @@ pub fn set(
     property: &Property,
     change: &Change,
     value: &Value,
+    events: &Events,
 ) -> Result<Vec<RoleName>, Error> {
     let workspace = places.workspace()?;
     let home = Home::open(&places.home(workspace.as_ref()))?;
@@ -40,7 +42,7 @@ pub fn set(
         Value::Given(given) => Some((given.path(places), given.bytes(places)?)),
     };
     let text = given.as_ref().map(|(path, bytes)| (&**path, &**bytes));
-    let _lock = home.lock()?;
+    let _lock = hold::change(&home, events)?;
     let all = home.entries()?;
     let roles = chosen(&home, workspace.as_ref(), search, all.clone())?;
     store(&home, &all, &roles, property, change, text)
@@ -67,7 +69,7 @@ pub(super) fn store(
         entry.by_hand.properties.insert(property.name.to_owned());
     }
     check_order(all, &changed)?;
-    amend(home, roles, &changed, &BTreeMap::new())?;
+    amend(home, &changed, &BTreeMap::new())?;
     Ok(changed.into_keys().collect())
 }
 

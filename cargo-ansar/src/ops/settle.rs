@@ -21,7 +21,8 @@ use super::locate::Workspace;
 use crate::event::{Events, Kind};
 use crate::home::entry::{Entry, Origin};
 use crate::home::ledger::Ledger;
-use crate::home::{Home, read_json, write_json};
+use crate::home::pending::Transaction;
+use crate::home::{Home, read_json};
 use crate::host::environment;
 use crate::host::files::{self, Hash, Identity};
 use crate::host::process::{Exit, Narrative, Program};
@@ -207,8 +208,15 @@ fn changes(home: &Home, role: &RoleName, accepted: &Accepted) -> Vec<Told> {
 impl Accepted {
     /// What stands in which file; none where that is to be gone.
     fn files(&self) -> [(Area, Option<&Value>); 2] {
-        let input = (!self.input.is_null()).then_some(&self.input);
-        [(Area::Settings, Some(&self.settings)), (Area::Input, input)]
+        [
+            (Area::Settings, Some(&self.settings)),
+            (Area::Input, self.input()),
+        ]
+    }
+
+    /// The input; none where it takes none.
+    fn input(&self) -> Option<&Value> {
+        (!self.input.is_null()).then_some(&self.input)
     }
 }
 
@@ -257,13 +265,17 @@ pub(super) fn by_name(
     settings
 }
 
-/// Writes what a component accepted.
-pub fn store(home: &Home, role: &RoleName, accepted: &Accepted) -> Result<(), Error> {
-    for Told { area, after, .. } in changes(home, role, accepted) {
-        let path = home.file(area, role);
-        match after {
-            Some(value) => write_json(&path, &Envelope::of(&value))?,
-            None => files::remove_file(&path)?,
+/// Adds what a component accepted to a change of the home.
+pub(super) fn tell(
+    home: &Home,
+    role: &RoleName,
+    accepted: &Accepted,
+    transaction: &mut Transaction,
+) -> Result<(), Error> {
+    for Told { area, .. } in changes(home, role, accepted) {
+        match area {
+            Area::Input => transaction.set_input(role, accepted.input())?,
+            _ => transaction.set_settings(role, &accepted.settings)?,
         }
     }
     Ok(())
@@ -459,7 +471,7 @@ impl Shown {
     pub(super) fn ours(home: &Home, name: &str, bytes: &[u8]) -> Result<Self, Error> {
         let name = format!("{}.{name}.json", environment::pid());
         let shown = Self::Ours(home.engines().join(name));
-        files::place(shown.path(), bytes)?;
+        files::write_own(shown.path(), bytes)?;
         Ok(shown)
     }
 

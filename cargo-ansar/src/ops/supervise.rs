@@ -7,6 +7,7 @@ use std::pin::pin;
 
 use ansar_runtime::contract::line::Level;
 
+use super::hold::acquire;
 use super::launch::{Launching, make_room};
 use super::locate::Places;
 use super::sweep::sweep;
@@ -53,7 +54,7 @@ pub async fn supervise(
         },
         lasting: attached,
         launcher: Some(Box::new(|start: &Start, running: usize| {
-            let launches = launches(&home, notices.address(), start, running);
+            let launches = launches(&home, notices.address(), start, running, events);
             launches.map_err(|error| Refusal {
                 reason: full(&error),
                 hint: error.hint(),
@@ -109,6 +110,7 @@ fn launches(
     notices: &Path,
     start: &Start,
     running: usize,
+    events: &Events,
 ) -> Result<Vec<Launch>, Error> {
     let mut entries = Vec::with_capacity(start.roles.len());
     for role in &start.roles {
@@ -119,7 +121,7 @@ fn launches(
         })?);
     }
     make_room(running + start.roles.len())?;
-    let locks = home.lock_roles(&start.roles)?;
+    let locks = acquire(home, &start.roles, events)?;
     let environment = start.environment.iter().cloned();
     let environment = environment.map(|(name, value)| (OsString::from(name), value.into()));
     let launching = Launching::new(

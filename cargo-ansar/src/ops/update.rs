@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Error;
 use super::amend::amend;
 use super::choose::chosen;
+use super::hold::change;
 use super::locate::Places;
 use super::settle::{self, Answers, Said, Settling};
 use crate::event::Events;
@@ -28,9 +29,9 @@ pub struct Options {
 pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>, Error> {
     let workspace = options.places.workspace()?;
     let home = Home::open(&options.places.home(workspace.as_ref()))?;
-    let _lock = home.lock()?;
-    let was = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
-    if let (Some(first), true) = (was.keys().next(), options.settings.is_empty()) {
+    let _lock = change(&home, events)?;
+    let mut now = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
+    if let (Some(first), true) = (now.keys().next(), options.settings.is_empty()) {
         return Err(Error::NoSetting(first.clone()));
     }
     let snapshot = settle::layer(workspace.as_ref(), &home.ledger()?);
@@ -42,7 +43,6 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
         events,
     };
     let said = Said::by(settling.snapshot)?;
-    let mut now = was.clone();
     let mut answers = Answers::default();
     let mut accepted = BTreeMap::new();
     for (role, entry) in &mut now {
@@ -58,6 +58,6 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
             settle::by_name(&entry.by_hand.settings, &options.settings, &answer.settings);
         accepted.insert(role.clone(), answer);
     }
-    amend(&home, &was, &now, &accepted)?;
+    amend(&home, &now, &accepted)?;
     Ok(now.into_keys().collect())
 }

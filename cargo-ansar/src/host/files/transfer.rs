@@ -10,7 +10,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Error, copy, folder_of, mortal, remove_file, remove_tree, set_mode, sync};
+use super::{
+    Error, Kind, copy, folder_of, make_private_folders, mortal, remove_empty_folder, remove_file,
+    remove_tree, set_mode, stat, sync, walk,
+};
 
 /// How every alias begins.
 ///
@@ -190,6 +193,70 @@ pub fn clear_leftovers(folder: &Path) -> Result<usize, Error> {
     Ok(found.len())
 }
 
+/// Removes the [`leftovers`] of a folder and of everything below it.
+pub fn clear_leftovers_below(folder: &Path) -> Result<(), Error> {
+    for found in walk(folder)?.unwrap_or_default() {
+        if found.alias {
+            remove_tree(&folder.join(&found.path))?;
+        }
+    }
+    Ok(())
+}
+
+/// A folder for what is removed from another folder: it is moved there first,
+/// so that nothing is half removed under its own name.
+#[derive(Debug)]
+pub struct Trash<'f> {
+    folder: &'f Path,
+    alias: Option<PathBuf>,
+}
+
+impl<'f> Trash<'f> {
+    /// Trash for `folder`, and in it, under an alias; made when needed.
+    pub fn new(folder: &'f Path) -> Self {
+        Self {
+            folder,
+            alias: None,
+        }
+    }
+
+    /// Moves what stands in the folder under `name`. What cannot be moved, a
+    /// mount point for example, is removed where it is.
+    pub fn take(&mut self, name: &OsStr) -> Result<(), Error> {
+        let path = self.folder.join(name);
+        match stat(&path) {
+            Ok(stat) if stat.kind == Kind::Folder => {}
+            Ok(_) => return remove_file(&path),
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        if matches!(remove_empty_folder(&path), Ok(true)) {
+            return Ok(());
+        }
+        let alias = self.alias()?;
+        mortal::change();
+        match fs::rename(&path, alias.join(name)) {
+            Ok(()) => Ok(()),
+            Err(_) => remove_tree(&path),
+        }
+    }
+
+    fn alias(&mut self) -> Result<PathBuf, Error> {
+        if let Some(alias) = &self.alias {
+            return Ok(alias.clone());
+        }
+        let mut staged = Staged::reserve(self.folder);
+        make_private_folders(staged.path())?;
+        staged.committed = true;
+        Ok(self.alias.insert(staged.alias.clone()).clone())
+    }
+
+    /// Removes everything that was moved.
+    pub fn empty(self) -> Result<(), Error> {
+        self.alias.as_deref().map_or(Ok(()), remove_tree)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +316,25 @@ mod tests {
         let long = folder.path().join("n".repeat(255));
         files::replace(&long, b"x", 0o600).unwrap();
         transfer(&long, &folder.path().join("m".repeat(255)), How::Copy).unwrap();
+    }
+
+    #[test]
+    fn trash_takes_anything_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        files::make_private_folders(&at("empty")).unwrap();
+        files::make_private_folders(&at("full/deep")).unwrap();
+        files::replace(&at("full/deep/file"), b"x", 0o600).unwrap();
+        files::replace(&at("file"), b"x", 0o600).unwrap();
+        files::place_link(&at("link"), &at("stays")).unwrap();
+        files::make_private_folders(&at("stays")).unwrap();
+        let mut trash = Trash::new(folder.path());
+        for name in ["empty", "full", "file", "link", "missing"] {
+            trash.take(OsStr::new(name)).unwrap();
+        }
+        assert_eq!(leftovers(folder.path()).unwrap().len(), 1);
+        trash.empty().unwrap();
+        assert_eq!(names(folder.path()), ["stays"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Doing what was planned, while those that it affects do not run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use super::super::Error;
 use super::super::settle;
@@ -16,6 +17,7 @@ use crate::event::{Events, Kind};
 use crate::home::Home;
 use crate::home::change::Change;
 use crate::home::ledger::Ledger;
+use crate::home::pending::Transaction;
 use crate::host::clock;
 use crate::host::files::{self, Error as FilesError, How};
 use crate::host::interrupts::Interrupts;
@@ -93,13 +95,12 @@ fn transfer(
     how: How,
     stopped: &InTheWay,
 ) -> Result<(), Error> {
-    // What killed commands left is cleared by whoever deploys next. In folders
-    // of material it stands in their plans.
+    // What an earlier version left here when it was killed.
     let areas = [Area::Bin, Area::Entry, Area::Settings, Area::Input];
     for folder in areas.map(|area| home.area(area)) {
         files::clear_leftovers(&folder)?;
     }
-    files::clear_leftovers(home.root())?;
+    let _staging = home.stage_in(staging(plan))?;
     let mut staged = Vec::new();
     for step in &plan.executables {
         staged.push((step, Staged::of(step, how)?));
@@ -107,12 +108,6 @@ fn transfer(
     let mut records = Vec::new();
     let mut folders = Folders::of(plan, stopped, ledger)?;
     let mut placed = folders.transfer(|| {
-        for step in &plan.roles {
-            let role = step.role();
-            if let Some(entry) = plan.entries.get(role) {
-                home.set_entry(role, entry)?;
-            }
-        }
         for (step, staged) in staged {
             let record = staged
                 .commit(step)
@@ -137,9 +132,16 @@ fn transfer(
             materials.push((name.clone(), material));
         }
     }
-    for settled in plan.told.iter().filter(|settled| settled.changes()) {
-        settle::store(home, &settled.role, &settled.accepted)?;
+    let mut transaction = Transaction::default();
+    for role in plan.roles.iter().map(RoleStep::role) {
+        if let Some(entry) = plan.entries.get(role) {
+            transaction.set_entry(role, entry)?;
+        }
     }
+    for settled in plan.told.iter().filter(|settled| settled.changes()) {
+        settle::tell(home, &settled.role, &settled.accepted, &mut transaction)?;
+    }
+    home.commit(transaction)?;
     let is_news = plan.snapshot != ledger.snapshot
         || !plan.affected.is_empty()
         || !(plan.same.is_empty() && plan.told.is_empty())
@@ -171,6 +173,14 @@ fn transfer(
         ledger.settled.insert(settled.role.clone(), key);
     }
     Ok(home.set_ledger(ledger)?)
+}
+
+/// The folders in which files are staged, by their path in the home.
+fn staging(plan: &Plan) -> impl Iterator<Item = PathBuf> {
+    let bin = (!plan.executables.is_empty()).then(|| PathBuf::from(Area::Bin.name()));
+    let folders = plan.folders.iter().map(|step| &step.folder.name);
+    let folders = folders.flat_map(|name| [PathBuf::from(name), Path::new("kept").join(name)]);
+    bin.into_iter().chain(folders)
 }
 
 /// An executable that is ready to be put in place.

@@ -1,0 +1,394 @@
+//! Changes of a home that are made as a whole.
+//!
+//! A command that changes several files first writes down what it is about to
+//! do, then does it, then removes the note. A note that nobody works on is of a
+//! command that was killed, and the next one that takes the home's lock, or
+//! only opens the home, does the rest. Owns the form of the note.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use ansar_runtime::contract::layout::{Area, HOME_FILE};
+use ansar_runtime::contract::message::Envelope;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::entry::{Entry, OWN_FOLDERS, parent};
+use super::{Home, HomeError, read_json, write_json};
+use crate::host::files::{self, Trash};
+use crate::host::lock;
+use crate::model::name::RoleName;
+
+/// The file in a home's root that holds the note.
+pub(super) const FILE: &str = "pending.json";
+
+/// A change of a home, to be made by [`Home::commit`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Transaction(Note);
+
+/// A note of what a command does.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Note {
+    /// True if the home is removed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    destroy: bool,
+    /// Roles that are removed.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    delete: BTreeSet<RoleName>,
+    /// Roles that get their folders.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    add: BTreeSet<RoleName>,
+    /// The new text of input files; none for those that are removed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    input: Texts,
+    /// The same of settings.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    settings: Texts,
+    /// The same of entries.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    entry: Texts,
+    /// Folders in which files are staged, by their path in the home.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    staging: BTreeSet<PathBuf>,
+}
+
+type Texts = BTreeMap<RoleName, Option<String>>;
+
+/// Files, and what each holds; none where there is no file.
+type Contents = Vec<(PathBuf, Option<Vec<u8>>)>;
+
+impl Transaction {
+    /// Removes a role with everything that is its own.
+    pub fn delete(&mut self, role: &RoleName) {
+        self.0.delete.insert(role.clone());
+    }
+
+    /// Adds a role, or replaces its properties.
+    pub fn set_entry(&mut self, role: &RoleName, entry: &Entry) -> Result<(), HomeError> {
+        let text = text(&Envelope::of(entry))?;
+        self.0.entry.insert(role.clone(), Some(text));
+        Ok(())
+    }
+
+    /// Makes the folders of a role.
+    pub fn add(&mut self, role: &RoleName) {
+        self.0.add.insert(role.clone());
+    }
+
+    /// Replaces the settings of a role.
+    pub fn set_settings(&mut self, role: &RoleName, value: &Value) -> Result<(), HomeError> {
+        let text = text(&Envelope::of(value))?;
+        self.0.settings.insert(role.clone(), Some(text));
+        Ok(())
+    }
+
+    /// Replaces or removes the input of a role.
+    pub fn set_input(&mut self, role: &RoleName, value: Option<&Value>) -> Result<(), HomeError> {
+        let text = value.map(|value| text(&Envelope::of(value))).transpose()?;
+        self.0.input.insert(role.clone(), text);
+        Ok(())
+    }
+}
+
+/// A value as it stands in a file of the home.
+fn text<T: Serialize>(value: &T) -> Result<String, HomeError> {
+    let text = serde_json::to_string_pretty(value);
+    let mut text = text.map_err(|error| HomeError::Content {
+        path: PathBuf::from(FILE),
+        reason: format!(" {error}"),
+    })?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// A note that folders hold staged files; gone when it is dropped.
+#[derive(Debug)]
+pub struct Staging(PathBuf);
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = files::remove_file(&self.0);
+    }
+}
+
+impl Note {
+    /// The files to write: a role is there once its entry is.
+    fn texts(&self) -> [(Area, &Texts); 3] {
+        [
+            (Area::Input, &self.input),
+            (Area::Settings, &self.settings),
+            (Area::Entry, &self.entry),
+        ]
+    }
+}
+
+impl Home {
+    /// Makes a change as a whole: a command that is killed in the middle leaves
+    /// the rest to the next one. Where a file cannot be written, those that were
+    /// written are again what they were. The home's lock must be held.
+    pub fn commit(&self, transaction: Transaction) -> Result<(), HomeError> {
+        let note = transaction.0;
+        if note == Note::default() {
+            return Ok(());
+        }
+        let before = self.texts_before(&note)?;
+        write_json(&self.pending_file(), &note)?;
+        let done = self.write_texts(&note);
+        if done.is_err() {
+            // What cannot be written now could not be written before.
+            for (path, bytes) in before {
+                let _ = match bytes {
+                    Some(bytes) => files::replace(&path, &bytes, 0o600),
+                    None => files::remove_file(&path),
+                };
+            }
+        }
+        let done = done.and_then(|()| self.delete(&note.delete));
+        files::remove_file(&self.pending_file())?;
+        done
+    }
+
+    /// Notes that files are about to be staged in `folders`, which are in the
+    /// home: whatever a killed command leaves there is removed by the next one.
+    pub fn stage_in(&self, folders: impl Iterator<Item = PathBuf>) -> Result<Staging, HomeError> {
+        let staging = Note {
+            staging: folders.collect(),
+            ..Note::default()
+        };
+        let path = self.pending_file();
+        if !staging.staging.is_empty() {
+            files::place(&path, text(&staging)?.as_bytes())?;
+        }
+        Ok(Staging(path))
+    }
+
+    /// Does the rest of what a killed command began; the home's lock must be
+    /// held.
+    pub(super) fn finish(&self) -> Result<(), HomeError> {
+        files::clear_leftovers(self.root())?;
+        let path = self.pending_file();
+        let Some(note) = read_json::<Note>(&path)? else {
+            return Ok(());
+        };
+        if note.destroy {
+            return Err(HomeError::NotThere(self.root().to_owned()));
+        }
+        for (area, _) in note.texts().iter().filter(|(_, texts)| !texts.is_empty()) {
+            files::clear_leftovers(&self.area(*area))?;
+        }
+        for name in &note.staging {
+            match self.place(name) {
+                // A whole area: `bin` may be where others build.
+                Some(folder) if name.components().count() == 1 => {
+                    files::clear_leftovers(&folder)?;
+                }
+                Some(folder) => files::clear_leftovers_below(&folder)?,
+                None => {}
+            }
+        }
+        self.write_texts(&note)?;
+        let deleted = self.delete(&note.delete);
+        for role in &note.delete {
+            if let Ok(_lock) = self.lock_roles([role]) {
+                self.remove_lock(role)?;
+            }
+        }
+        // A role of which a part cannot be removed is in nobody's way.
+        files::remove_file(&path)?;
+        deleted
+    }
+
+    /// What the files hold that `note` is about to change.
+    fn texts_before(&self, note: &Note) -> Result<Contents, HomeError> {
+        let mut before = Vec::new();
+        for (area, texts) in note.texts() {
+            for role in texts.keys() {
+                let path = self.file(area, role);
+                let bytes = files::read_if_there(&path)?;
+                before.push((path, bytes));
+            }
+        }
+        Ok(before)
+    }
+
+    fn write_texts(&self, note: &Note) -> Result<(), HomeError> {
+        for role in &note.add {
+            self.prepare(role)?;
+        }
+        for (area, texts) in note.texts() {
+            let mut written = Vec::new();
+            for (role, text) in texts {
+                let path = self.file(area, role);
+                match text {
+                    Some(text) => {
+                        files::place(&path, text.as_bytes())?;
+                        written.push(path);
+                    }
+                    None => files::remove_file(&path)?,
+                }
+            }
+            // All at once: one by one, each would wait for the disk.
+            files::sync_all(&written)?;
+            if !texts.is_empty() {
+                files::sync(&self.area(area))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes roles and everything that is their own, and what the processes
+    /// that they called have on disk; not their locks. Goes on where a part
+    /// cannot be removed, and returns the first error.
+    fn delete(&self, roles: &BTreeSet<RoleName>) -> Result<(), HomeError> {
+        if roles.is_empty() {
+            return Ok(());
+        }
+        self.forget(roles)?;
+        let mut done = Ok(());
+        let mut attempt = |attempt: Result<(), HomeError>| {
+            if done.is_ok() {
+                done = attempt;
+            }
+        };
+        // A role is gone once its properties are.
+        for area in [Area::Entry, Area::Settings, Area::Input] {
+            for role in roles {
+                attempt(files::remove_file(&self.file(area, role)).map_err(Into::into));
+            }
+        }
+        for role in roles {
+            attempt(files::remove_file(&self.history_file(role)).map_err(Into::into));
+        }
+        let kept = self.kept();
+        let folders = OWN_FOLDERS.map(|area| self.area(area)).into_iter();
+        for folder in folders.chain([kept.join(Area::Model.name()), kept.join("edit")]) {
+            attempt(discard(&folder, roles));
+        }
+        done
+    }
+
+    /// Forgets what was deployed to roles that are no more: it would be taken
+    /// for what a new role of the same name has removed.
+    fn forget(&self, roles: &BTreeSet<RoleName>) -> Result<(), HomeError> {
+        let was = self.ledger()?;
+        let mut ledger = was.clone();
+        for role in roles {
+            ledger.forget(role);
+        }
+        if ledger != was {
+            self.set_ledger(&ledger)?;
+        }
+        let mut stopped = self.stopped()?;
+        let count = stopped.len();
+        stopped.retain(|role| !roles.contains(role));
+        if stopped.len() < count {
+            self.set_stopped(&stopped)?;
+        }
+        Ok(())
+    }
+
+    fn pending_file(&self) -> PathBuf {
+        self.root().join(FILE)
+    }
+
+    /// Where a path in the home leads; none for one that is not in the home.
+    fn place(&self, path: &Path) -> Option<PathBuf> {
+        let mut parts = path.components();
+        let Some(Component::Normal(first)) = parts.next() else {
+            return None;
+        };
+        let area = Area::ALL.into_iter().find(|area| first == area.name());
+        let root = match area {
+            Some(area) => self.area(area),
+            None => self.root().join(first),
+        };
+        let rest = parts.as_path();
+        let is_below = rest
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        is_below.then(|| root.join(rest))
+    }
+
+    /// Returns true if a note stands in a home that nobody has finished yet.
+    pub(super) fn is_pending(root: &Path) -> bool {
+        files::is_file(&root.join(FILE))
+    }
+
+    /// Notes that the home is removed.
+    pub(super) fn begin_removal(&self) -> Result<(), HomeError> {
+        let note = Note {
+            destroy: true,
+            ..Note::default()
+        };
+        write_json(&self.pending_file(), &note)
+    }
+
+    /// Removes the rest of a home that a killed `destroy` began to remove, after
+    /// the command that works on it; returns true if there was one.
+    pub fn finish_removal(root: &Path) -> Result<bool, HomeError> {
+        if !Self::is_removed(root)? {
+            return Ok(false);
+        }
+        let failed = |source| HomeError::Lock {
+            path: root.to_owned(),
+            source,
+        };
+        let _removing = match lock::lock_folder(root) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+            lock => lock.map_err(failed)?,
+        };
+        if Self::is_removed(root)? {
+            Self::remove_rest(root)?;
+            files::remove_tree(root)?;
+        }
+        Ok(true)
+    }
+
+    /// Returns true if the home at `root` is being removed.
+    pub(super) fn is_removed(root: &Path) -> Result<bool, HomeError> {
+        if !Self::is_pending(root) {
+            return Ok(false);
+        }
+        let note = read_json::<Note>(&root.join(FILE))?;
+        Ok(note.is_some_and(|note| note.destroy))
+    }
+
+    /// Removes everything of a home whose removal is noted, but for the empty
+    /// root. The lock of the root must be held.
+    pub(super) fn remove_rest(root: &Path) -> Result<(), HomeError> {
+        // As long as the home's own file is there, it says what else is.
+        if root.join(HOME_FILE).exists() {
+            for path in Self::read(root)?.own_folders() {
+                if path != root {
+                    files::remove_tree(path)?;
+                }
+            }
+        }
+        for name in files::names(root)? {
+            if name != HOME_FILE && name != FILE {
+                files::remove_tree(&root.join(name))?;
+            }
+        }
+        files::remove_file(&root.join(HOME_FILE))?;
+        Ok(files::remove_file(&root.join(FILE))?)
+    }
+}
+
+/// Removes what is in a folder and belongs to `roles`: `ROLE`, and whatever
+/// begins with `ROLE.`.
+fn discard(folder: &Path, roles: &BTreeSet<RoleName>) -> Result<(), HomeError> {
+    // What a killed command moved there, and did not remove any more.
+    files::clear_leftovers(folder)?;
+    let mut trash = Trash::new(folder);
+    for name in files::names(folder)? {
+        let role = name.to_str().and_then(|name| {
+            let role = name.parse().ok();
+            role.or_else(|| parent(name))
+        });
+        if role.is_some_and(|role| roles.contains(&role)) {
+            trash.take(&name)?;
+        }
+    }
+    Ok(trash.empty()?)
+}
