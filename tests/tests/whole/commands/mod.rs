@@ -11,6 +11,7 @@ mod help;
 mod home;
 mod init;
 mod irregular;
+mod killed;
 mod list;
 mod main_role;
 mod property;

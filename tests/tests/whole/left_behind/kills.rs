@@ -19,11 +19,11 @@ use tests::{Running, Signal, Workspace, children_of, eventually, processes_named
 use super::{describe, workspace};
 
 /// Set in the process that does the work.
-const INNER: &str = "ANSAR_KILL_INNER";
+pub(super) const INNER: &str = "ANSAR_KILL_INNER";
 /// How many times something is killed.
-const ROUNDS: &str = "ANSAR_KILL_ROUNDS";
+pub(super) const ROUNDS: &str = "ANSAR_KILL_ROUNDS";
 /// What the moments come from.
-const SEED: &str = "ANSAR_KILL_SEED";
+pub(super) const SEED: &str = "ANSAR_KILL_SEED";
 /// How many times it is without that.
 const USUAL_ROUNDS: u64 = 24;
 
@@ -45,28 +45,30 @@ fn nothing_is_left_whatever_is_killed_whenever() {
         let seed = variable(SEED).expect("the outer process gives a seed");
         return kill_again_and_again(seed, rounds);
     }
-    let seed = variable(SEED).unwrap_or_else(|| fastrand::u64(..));
-    run_inner(seed, rounds);
+    let (_, module) = module_path!().split_once("::").unwrap_or_default();
+    run_inner(
+        &format!("{module}::nothing_is_left_whatever_is_killed_whenever"),
+        rounds,
+    );
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "what there is to vary is a number"
 )]
-fn variable(name: &str) -> Option<u64> {
+pub(super) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Runs this test again, in a process that has no other.
+/// Runs the test `name` again, in a process that has no other.
 #[expect(clippy::disallowed_methods, reason = "tests start real processes")]
 #[expect(clippy::print_stderr, reason = "whoever repeats it needs the seed")]
-fn run_inner(seed: u64, rounds: u64) {
-    let (_, module) = module_path!().split_once("::").unwrap_or_default();
-    let name = format!("{module}::nothing_is_left_whatever_is_killed_whenever");
+pub(super) fn run_inner(name: &str, rounds: u64) {
+    let seed = variable(SEED).unwrap_or_else(|| fastrand::u64(..));
     eprintln!("{SEED}={seed} {ROUNDS}={rounds}");
     let this = std::env::current_exe().expect("this executable has a path");
     let output = Command::new(this)
-        .args(["--exact", &name, "--nocapture"])
+        .args(["--exact", name, "--nocapture"])
         .envs([
             (INNER, "1"),
             (SEED, &seed.to_string()),
@@ -223,24 +225,8 @@ fn all_gone(
     until: Instant,
 ) -> Result<(), BTreeMap<i32, String>> {
     let own = command.pid().cast_signed();
-    let path = workspace.path().display().to_string();
     let gone = eventually(|| {
-        let mut left = workspace.processes();
-        left.extend(processes_named(&path));
-        for child in children_of(std::process::id()) {
-            // Whoever waits for the command does so later; all else that has
-            // ended is nobody else's.
-            let status = format!("/proc/{child}/stat");
-            let stat = std::fs::read_to_string(status).unwrap_or_default();
-            let ended = stat
-                .rsplit_once(") ")
-                .is_none_or(|(_, rest)| rest.starts_with('Z'));
-            if !ended {
-                left.entry(child).or_insert(stat);
-            } else if child != own {
-                let _ = waitpid(Pid::from_raw(child), Some(WaitPidFlag::WNOHANG));
-            }
-        }
+        let left = living(workspace, Some(own));
         (left.is_empty() || now() > until).then_some(left)
     });
     match gone {
@@ -249,13 +235,34 @@ fn all_gone(
     }
 }
 
+/// The processes of a workspace, and those that came to this one, a subreaper,
+/// however well they hide. All of these that have ended are reaped, but for
+/// `own`, which somebody else waits for.
+pub(super) fn living(workspace: &Workspace, own: Option<i32>) -> BTreeMap<i32, String> {
+    let mut left = workspace.processes();
+    left.extend(processes_named(&workspace.path().display().to_string()));
+    for child in children_of(std::process::id()) {
+        let status = format!("/proc/{child}/stat");
+        let stat = std::fs::read_to_string(status).unwrap_or_default();
+        let ended = stat
+            .rsplit_once(") ")
+            .is_none_or(|(_, rest)| rest.starts_with('Z'));
+        if !ended {
+            left.entry(child).or_insert(stat);
+        } else if Some(child) != own {
+            let _ = waitpid(Pid::from_raw(child), Some(WaitPidFlag::WNOHANG));
+        }
+    }
+    left
+}
+
 /// Lets time pass up to a random moment, which is no event of anybody's.
-fn pause(until: Instant) {
+pub(super) fn pause(until: Instant) {
     let (_never, nothing) = mpsc::channel::<()>();
     let _ = nothing.recv_timeout(until.saturating_duration_since(now()));
 }
 
 #[expect(clippy::disallowed_methods, reason = "the limits are of time")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }

@@ -7,7 +7,9 @@ mod engines;
 mod kills;
 mod limits;
 mod logs;
+mod orphans;
 mod places;
+mod random;
 mod terminals;
 
 use tests::{Workspace, loopback};
