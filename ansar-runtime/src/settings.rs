@@ -160,6 +160,15 @@ impl Schema {
                 value.extend(given);
                 Value::Object(value)
             }
+            // A struct can be read from an array of its fields, which have names here.
+            (Value::Object(_), Value::Array(_)) if !self.fields.is_empty() => {
+                return Err(refuse(Unfit {
+                    field: String::new(),
+                    reason: "invalid type: sequence, expected an object of settings".to_owned(),
+                    line: 0,
+                    column: 0,
+                }));
+            }
             (_, given) => given,
         };
         (self.fit)(&value).map_err(refuse)?;
@@ -401,6 +410,13 @@ mod tests {
         assert!(overlay("{\"value\":").unwrap_err().starts_with("1:9: "));
         assert!(overlay(r#"{"value": {}} more"#).is_err());
         assert!(overlay(r#"{"port": 7}"#).is_err());
+        for array in [r#"[{"port": 7}]"#, r#"{"value": ["a", 7, null]}"#] {
+            let refused = overlay(array).unwrap_err();
+            assert!(
+                refused.contains("invalid type: sequence, expected an object"),
+                "{refused}"
+            );
+        }
         let unknown = overlay(r#"{"value": {"prt": 7}}"#).unwrap_err();
         assert!(
             unknown.contains("`prt`") && unknown.contains("`port`"),

@@ -57,6 +57,13 @@ pub(crate) enum Request {
     FactoryReset,
 }
 
+impl Arguments {
+    /// Returns true if a person, or a script of theirs, started the component as a tool.
+    pub(crate) fn is_by_hand(&self) -> bool {
+        self.role.is_none() && self.origin.is_none()
+    }
+}
+
 /// Reads the command line; the error is also how help is asked for.
 pub(crate) fn read(
     declaration: &Declaration,

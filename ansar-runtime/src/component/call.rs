@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context as Waker, Poll};
 
@@ -15,6 +15,7 @@ use crate::contract::launch::{self, CallSignature, Origin};
 use crate::contract::lifecycle::Aborted;
 use crate::contract::line::Tag;
 use crate::contract::message::Envelope;
+use crate::contract::{self, marker};
 use crate::host::files;
 use crate::host::process::{Ended, Process, Program};
 
@@ -136,6 +137,7 @@ async fn make(
         Fault::new(condition, error.to_string())
     })?;
     let path = find(&cx, &executable)?;
+    recognize(&executable, &path)?;
     // Kept until it has ended.
     let sub_role = cx.process().sub_roles.take(&executable);
     let role = sub_role.below(cx.role());
@@ -184,6 +186,25 @@ fn find(cx: &Context, name: &str) -> Result<PathBuf, Fault> {
             format!("it is not in {}", folders.join(" or ")),
         )
     })
+}
+
+/// Refuses a file that is not a component of this version of the contract: it is never run.
+fn recognize(name: &str, path: &Path) -> Result<(), Fault> {
+    let kind = files::marker(path).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        Fault::new(error.to_string(), cause.unwrap_or_default())
+    })?;
+    match kind {
+        marker::Kind::Component(contract::VERSION) => Ok(()),
+        marker::Kind::Component(version) => Err(Fault::new(
+            format!("`{name}` speaks contract version {version}"),
+            format!("this component speaks {}", contract::VERSION),
+        )),
+        marker::Kind::Script | marker::Kind::Other => Err(Fault::new(
+            format!("`{name}` does not link ansar-runtime"),
+            "only components can be called: call `ansar_runtime::main` in its `main`",
+        )),
+    }
 }
 
 fn program(cx: &Context, path: PathBuf, role: &str, input: &Value) -> Program {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
 use crate::contract::message::{Envelope, Message, Typed};
-use crate::host::process::{Ended, Exit, means_stop, signal_name};
+use crate::host::process::{Ended, Exit, LARGEST_RESULT, means_stop, signal_name};
 
 /// Why a call has no result.
 ///
@@ -96,6 +96,13 @@ pub(crate) fn judge<T: FromReturned>(role: &str, pid: i32, ended: &Ended) -> Res
     let unreadable = match serde_json::from_slice::<Envelope<Typed>>(&ended.output) {
         Ok(Envelope { value: returned }) => return expect(role, pid, returned),
         Err(_) if ended.output.is_empty() => String::new(),
+        Err(_) if ended.output.len() > LARGEST_RESULT => {
+            let most = LARGEST_RESULT >> 20;
+            return Err(Fault::new(
+                format!("{} returned a result that is too large", who(role, pid)),
+                format!("it has more than {most} MiB, the most that a result may have"),
+            ));
+        }
         Err(error) => format!("what it left on stdout is no message: {error}"),
     };
     let how = match ended.exit {

@@ -34,8 +34,9 @@ use self::place::Place;
 use self::sub_role::SubRoles;
 use crate::contract;
 use crate::contract::launch::Origin;
-use crate::contract::lifecycle::{Aborted, Faulted};
+use crate::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
 use crate::contract::line::Level;
+use crate::contract::marker;
 use crate::contract::message::{Envelope, Typed};
 use crate::contract::notice::Notice;
 use crate::events;
@@ -44,6 +45,17 @@ use crate::host::parent::Parent;
 use crate::host::streams::{self, LogStream, Outlet};
 use crate::host::{environment, files, signals};
 use crate::log::Log;
+
+/// The marker by which the tool knows a component without running it.
+///
+/// [`main`] refers to it, so that the linker keeps it wherever that is called.
+#[used]
+#[expect(unsafe_code, reason = "a section is chosen by an unsafe attribute")]
+// SAFETY: the section holds nothing but notes of this form, as linkers expect of its name.
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".note.ansar"))]
+// SAFETY: the section is of no one else, and its contents are constant data.
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__ansar"))]
+static MARKER: [u32; 6] = marker::NOTE;
 
 /// The object that runs a component's function.
 const STARTER: &str = "start_vector";
@@ -65,12 +77,15 @@ const FAULT: u8 = 1;
 /// `--home-path` and `--role-name` it plays that role of that home.
 ///
 /// The exit code is 0; a [`Faulted`] result has its own, or 1; a command line,
-/// settings or an input that cannot be accepted have 2.
+/// settings or an input that cannot be accepted have 2. By hand, a component that
+/// was interrupted has 128 and the number of the signal, and one that has not done
+/// its work, being [`Aborted`], `Maybe` or `Cannot`, has 1.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "`main(function)` is how a component reads best"
 )]
 pub fn main<P, C: Component<P>>(function: C) -> ExitCode {
+    std::hint::black_box(&MARKER);
     let mut declaration = Declaration::default();
     C::declare(&mut declaration);
     let arguments = match arguments::read(&declaration, environment::arguments()) {
@@ -83,6 +98,14 @@ pub fn main<P, C: Component<P>>(function: C) -> ExitCode {
     let place = match Place::find(&arguments) {
         Ok(place) => place,
         Err(error) => return refuse(&error),
+    };
+    // Kept until the process ends.
+    let _lock = match arguments.request {
+        Request::Dump { .. } => None,
+        _ => match place.claim() {
+            Ok(lock) => lock,
+            Err(error) => return refuse(&error),
+        },
     };
     match arguments.request {
         Request::Run => run(&function, &declaration, &arguments, place),
@@ -162,6 +185,12 @@ fn run<P, C: Component<P>>(
     arguments: &Arguments,
     place: Place,
 ) -> ExitCode {
+    if let Err(error) = files::check_room() {
+        return refuse(&Faulted::new(
+            "too few file descriptors are allowed",
+            format!("{error}; allow more with `ulimit -n 256`"),
+        ));
+    }
     let outlet = match Outlet::guard() {
         Ok(outlet) => outlet,
         Err(error) => {
@@ -296,6 +325,19 @@ fn conclude(returned: &Typed, arguments: &Arguments, outlet: &Outlet) -> Prepare
     Ok(match returned.decode::<Faulted>() {
         Some(Ok(faulted)) => ExitCode::from(faulted.exit_code.unwrap_or(FAULT)),
         Some(Err(_)) => ExitCode::from(FAULT),
+        None if arguments.is_by_hand() => by_hand(returned),
         None => ExitCode::SUCCESS,
     })
+}
+
+/// The exit code of a tool that did not fault: a shell is told by it what became of the
+/// work, as an engine is by the result.
+fn by_hand(returned: &Typed) -> ExitCode {
+    let undone = returned.is::<Aborted>() || returned.is::<Maybe>() || returned.is::<Cannot>();
+    match signals::first() {
+        // The numbers of signals that ask to stop are small.
+        Some(signal) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(FAULT)),
+        None if undone => ExitCode::from(FAULT),
+        None => ExitCode::SUCCESS,
+    }
 }

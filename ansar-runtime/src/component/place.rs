@@ -17,6 +17,7 @@ use crate::contract::lifecycle::Faulted;
 use crate::contract::message::Envelope;
 use crate::contract::retry::Retry;
 use crate::host::files::{FileError, Source};
+use crate::host::lock::{self, Lock};
 use crate::host::{environment, files, streams};
 use crate::settings::{Refused, Schema};
 
@@ -57,13 +58,49 @@ impl Place {
                 folder: config.join("ansar").join(&arguments.name),
             });
         };
-        let redirects = decode(&home.join(HOME_FILE), Source::Home)?.unwrap_or_default();
+        let redirects = decode(&home.join(HOME_FILE), Source::Home)?.ok_or_else(|| {
+            let home = home.display();
+            unusable(format!("home `{home}` not found: it has no `{HOME_FILE}`"))
+        })?;
         Ok(Self::Role {
             home: home.clone(),
             role: role.clone(),
             executable: arguments.name.clone(),
             redirects,
         })
+    }
+
+    /// Makes sure that no other process is this role, for as long as the lock is kept; none
+    /// by hand, and where the parent that started this process has done so.
+    ///
+    /// A role that the home does not have is refused.
+    pub(crate) fn claim(&self) -> Result<Option<Lock>, Faulted> {
+        let Self::Role { home, role, .. } = self else {
+            return Ok(None);
+        };
+        if environment::parent().is_some() {
+            return Ok(None);
+        }
+        if !files::is_file(&self.file(Area::Entry)) {
+            let home = home.display();
+            return Err(unusable(format!(
+                "role `{role}` not found in home `{home}`"
+            )));
+        }
+        let folder = self.area(Area::Lock);
+        files::make_private(&folder);
+        let path = folder.join(role);
+        match lock::take(&path) {
+            Ok(Ok(lock)) => Ok(Some(lock)),
+            Ok(Err(pid)) => Err(Faulted::new(
+                format!("role `{role}` is already running (process {pid})"),
+                "",
+            )),
+            Err(error) => Err(Faulted::new(
+                format!("failed to lock `{}`", path.display()),
+                error.to_string(),
+            )),
+        }
     }
 
     /// Whether this is a role of a home.

@@ -6,8 +6,9 @@
 //! (an [`Envelope`] of a [`Typed`]).
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{self, DeserializeOwned, SeqAccess, Visitor};
+use serde::de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -47,11 +48,44 @@ macro_rules! message {
 }
 
 /// `{"value": BODY}`: what every settings, input and property file holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Envelope<T> {
     /// The body.
     pub value: T,
+}
+
+// Derived, it would also be read from an array of its fields.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Envelope<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "lowercase")]
+        enum Field {
+            Value,
+        }
+
+        struct Object<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = Envelope<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object `{\"value\": …}`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<T>, A::Error> {
+                let mut value = None;
+                while let Some(Field::Value) = map.next_key()? {
+                    if value.replace(map.next_value()?).is_some() {
+                        return Err(de::Error::duplicate_field("value"));
+                    }
+                }
+                let value = value.ok_or_else(|| de::Error::missing_field("value"))?;
+                Ok(Envelope { value })
+            }
+        }
+
+        deserializer.deserialize_struct("Envelope", &["value"], Object(PhantomData))
+    }
 }
 
 impl<T> Envelope<T> {
@@ -144,6 +178,31 @@ mod tests {
         serde_json::from_str::<Envelope<Typed>>(text)
             .map(|envelope| envelope.value)
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_envelope_is_an_object() {
+        let read = |text| serde_json::from_str::<Envelope<Value>>(text);
+        assert!(read(r#"{"value": null}"#).is_ok());
+        for (text, expected) in [
+            (
+                r#"["always"]"#,
+                "invalid type: sequence, expected an object",
+            ),
+            ("[]", "invalid type: sequence"),
+            ("7", "invalid type: integer"),
+            ("{}", "missing field `value`"),
+            (r#"{"value": 1, "value": 2}"#, "duplicate field `value`"),
+            (
+                r#"{"value": 1, "more": 2}"#,
+                "unknown field `more`, expected `value`",
+            ),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text}: {error}");
+        }
+        let array = Value::from(vec![1]);
+        assert!(Envelope::<Value>::deserialize(&array).is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod launch;
 pub mod layout;
 pub mod lifecycle;
 pub mod line;
+pub mod marker;
 pub mod message;
 pub mod notice;
 pub mod pairs;

@@ -2,11 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::{fs, process};
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+
+use crate::contract::marker;
 
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +75,8 @@ pub(crate) fn read(path: &Path, source: Source) -> Result<Option<String>, FileEr
     }
 }
 
-fn text(path: &Path, source: Source) -> io::Result<String> {
+/// Opens a file that may be read as `source`, and returns what it is.
+fn regular(path: &Path, source: Source) -> io::Result<(File, fs::Metadata)> {
     let flags = match source {
         Source::Home => O_NOFOLLOW | O_NONBLOCK,
         Source::Own => O_NONBLOCK,
@@ -100,11 +103,15 @@ fn text(path: &Path, source: Source) -> io::Result<String> {
             _ => error,
         }
     })?;
-    if source != Source::Given
-        && let Some(kind) = kind(&file.metadata()?)
-    {
-        return Err(irregular(kind));
+    let metadata = file.metadata()?;
+    match kind(&metadata) {
+        Some(kind) if source != Source::Given => Err(irregular(kind)),
+        _ => Ok((file, metadata)),
     }
+}
+
+fn text(path: &Path, source: Source) -> io::Result<String> {
+    let (file, _) = regular(path, source)?;
     let limit = if source == Source::Own {
         u64::MAX
     } else {
@@ -128,9 +135,38 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | InvalidFilename)
 }
 
+/// Makes sure that a few more files can be opened, which no component can go on without.
+pub(crate) fn check_room() -> io::Result<()> {
+    const FEWEST: usize = 16;
+    let opened = (0..FEWEST).map(|_| fs::File::open("/dev/null"));
+    opened.collect::<io::Result<Vec<_>>>().map(drop)
+}
+
 /// Whether a file is there.
 pub(crate) fn is_file(path: &Path) -> bool {
     path.is_file()
+}
+
+/// What the marker of an executable says, which is not run for that.
+pub(crate) fn marker(path: &Path) -> Result<marker::Kind, FileError> {
+    let find = || {
+        let (file, metadata) = regular(path, Source::Own)?;
+        marker::find(&mut |offset, length| {
+            let left = metadata.len().saturating_sub(offset);
+            let mut bytes = vec![0; length.min(usize::try_from(left).unwrap_or(length))];
+            let read = if bytes.is_empty() {
+                0
+            } else {
+                file.read_at(&mut bytes, offset)?
+            };
+            bytes.truncate(read);
+            Ok(bytes)
+        })
+    };
+    find().map_err(|source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Makes a folder, and those above it, for the user alone. One that cannot be

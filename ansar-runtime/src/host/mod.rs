@@ -4,6 +4,7 @@
 pub(crate) mod clock;
 pub(crate) mod environment;
 pub(crate) mod files;
+pub(crate) mod lock;
 pub(crate) mod notify;
 pub(crate) mod parent;
 pub(crate) mod process;

@@ -56,8 +56,8 @@ enum Rung {
 
 /// How long a process may take to stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// What comes out of a process beyond this is not read as a result.
-const LARGEST_RESULT: usize = 64 << 20;
+/// Most bytes that a result may have.
+pub(crate) const LARGEST_RESULT: usize = 64 << 20;
 /// How much is read at once.
 const READ_SIZE: usize = 16 * 1024;
 
@@ -232,8 +232,8 @@ fn send(pid: Pid, rung: Rung) {
 /// may be more.
 fn keep(output: &mut Vec<u8>, buffer: &[u8], read: Option<usize>) -> bool {
     let length = read.unwrap_or(0);
-    // What is too large is cut, and is no message then.
-    let room = LARGEST_RESULT.saturating_sub(output.len());
+    // One byte more tells that it is too large.
+    let room = (LARGEST_RESULT + 1).saturating_sub(output.len());
     output.extend_from_slice(&buffer[..length.min(room)]);
     read != Some(0)
 }

@@ -1,6 +1,7 @@
 //! The signals that mean Stop.
 
 use std::io;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -10,6 +11,15 @@ use super::parent::Parent;
 
 /// How long a component whose parent is dead may take to stop.
 const ORPHAN_GRACE: Duration = Duration::from_secs(1);
+
+/// The first signal that asked to stop; 0 before that.
+static FIRST: AtomicI32 = AtomicI32::new(0);
+
+/// The first signal that asked this process to stop.
+pub(crate) fn first() -> Option<i32> {
+    let signal = FIRST.load(Ordering::SeqCst);
+    (signal != 0).then_some(signal)
+}
 
 /// Calls `stop` at every SIGINT, SIGTERM, SIGHUP and SIGQUIT, from a thread of
 /// its own, so that a component that blocks its main thread hears it too.
@@ -21,6 +31,7 @@ pub(crate) fn on_stop(parent: Option<Parent>, stop: impl Fn() + Send + 'static) 
     let listen = move || {
         let mut heard = false;
         for signal in signals.forever() {
+            let _ = FIRST.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
             stop();
             match parent {
                 None if heard => end(128 + signal),

@@ -284,7 +284,7 @@ impl BuildArgs {
         if self.features.no_default_features {
             flags.push("--no-default-features".into());
         }
-        flags.push(general.color().flag());
+        flags.extend(general.color_flag());
         if general.quiet {
             flags.push("--quiet".into());
         }

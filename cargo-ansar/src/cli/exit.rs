@@ -122,9 +122,11 @@ impl Exit {
                 | CargoError::NotBuilt { .. }
                 | CargoError::Output { .. } => Self::BuildFailed,
             },
-            Error::Deploy { .. } | Error::Snapshot { .. } | Error::Unaccepted { .. } => {
-                Self::DeployFailed
-            }
+            Error::Deploy { .. }
+            | Error::Snapshot { .. }
+            | Error::Unaccepted { .. }
+            | Error::NotAComponent { .. }
+            | Error::OtherContract { .. } => Self::DeployFailed,
             Error::NoExecutable { .. }
             | Error::NoFolder(_)
             | Error::Template(_)

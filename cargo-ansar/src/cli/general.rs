@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ansar_runtime::contract::line::Level;
 use clap::{ArgMatches, Args, Error, FromArgMatches, ValueEnum};
 
-use crate::host::environment;
+use crate::host::{configuration, environment};
 use crate::ops::locate::Places;
 use crate::report::shell::{Color, Form, Verbosity};
 
@@ -96,8 +96,27 @@ impl General {
         self.debug_level.unwrap_or(Level::None)
     }
 
-    pub(super) fn color(&self) -> When {
-        self.color.unwrap_or(When::Auto)
+    /// When to use colour: as the command line says, or else Cargo's variable or its
+    /// configuration.
+    pub(super) fn color(&self) -> Color {
+        if let Some(when) = self.color {
+            return when.color();
+        }
+        let variable = environment::variable("CARGO_TERM_COLOR");
+        let configured = || {
+            let folder = environment::working_folder().ok()?;
+            configuration::read(&folder).color
+        };
+        match variable.or_else(configured).as_deref() {
+            Some("always") => Color::Always,
+            Some("never") => Color::Never,
+            _ => Color::Auto,
+        }
+    }
+
+    /// The flag that tells Cargo the same; where nothing is said here, it decides itself.
+    pub(super) fn color_flag(&self) -> Option<OsString> {
+        self.color.map(When::flag)
     }
 
     pub(super) fn manifest_flag(&self) -> Vec<OsString> {
@@ -128,7 +147,7 @@ pub enum When {
 }
 
 impl When {
-    pub(super) fn color(self) -> Color {
+    fn color(self) -> Color {
         match self {
             Self::Auto => Color::Auto,
             Self::Always => Color::Always,
@@ -136,7 +155,7 @@ impl When {
         }
     }
 
-    pub(super) fn flag(self) -> OsString {
+    fn flag(self) -> OsString {
         match self {
             Self::Auto => "--color=auto",
             Self::Always => "--color=always",

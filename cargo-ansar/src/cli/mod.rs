@@ -37,7 +37,7 @@ use self::general::General;
 use crate::event::Kind;
 use crate::host::guardian::{self, Guardian, Side};
 use crate::host::interrupts::Interrupts;
-use crate::host::{clock, environment};
+use crate::host::{clock, environment, limits};
 use crate::ops::conclude::conclusion;
 use crate::ops::encoding::Part;
 use crate::ops::test::When;
@@ -60,7 +60,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    parsed.general.color().color().apply();
+    parsed.general.color().apply();
+    if let Err(error) = limits::check() {
+        return fail(&error, Exit::Setup);
+    }
     // Before there is a second thread: the guardian is this very process.
     let guardian = match parsed.command.ground().map(guardian::stand) {
         None => None,
@@ -240,7 +243,8 @@ impl Session<'_> {
         let places = &self.places;
         match command {
             Command::Init(args) => {
-                let described = ops::init::init(places, &args.shared(self.general)).await?;
+                let shared = args.shared(self.general);
+                let described = ops::init::init(places, &shared, &mut self.interrupts()?).await?;
                 self.printer
                     .show(move |shell| human::described(shell, &described));
                 Ok(Exit::Success)

@@ -10,6 +10,7 @@ use super::{Home, HomeError, read_json_up_to, renew_json};
 use crate::delta::executable::Deployed;
 use crate::delta::manifest::Manifest;
 use crate::delta::path::RelPath;
+use crate::host::configuration::Variable;
 use crate::host::files::Hash;
 use crate::model::name::{ExecutableName, RoleName};
 
@@ -38,6 +39,9 @@ pub struct Ledger {
     /// What folders that are not deployed from held after a snapshot.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub taken: BTreeMap<PathBuf, Taken>,
+    /// `[env]` of Cargo's configuration, which roles have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Variable>,
     /// The packages of the bins that Cargo was last asked for.
     pub bins: BTreeMap<ExecutableName, Vec<String>>,
 }

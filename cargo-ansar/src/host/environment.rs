@@ -36,6 +36,13 @@ pub fn cargo() -> PathBuf {
     env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
+/// The folder that Cargo keeps its own configuration in, where it is known.
+pub fn cargo_home() -> Option<PathBuf> {
+    let set = |name| env::var_os(name).filter(|folder| !folder.is_empty());
+    let own = set("CARGO_HOME").map(PathBuf::from);
+    own.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cargo")))
+}
+
 /// The process id of this command.
 pub fn pid() -> u32 {
     std::process::id()

@@ -10,6 +10,7 @@ mod copy;
 mod equal;
 mod identity;
 mod listing;
+mod marker;
 mod mortal;
 pub(in crate::host) mod open;
 mod reading;
@@ -27,6 +28,7 @@ pub use appender::Appender;
 pub use equal::equal;
 pub use identity::{Hash, Identity, Kind, Stamp, Stat, hash, now_ns, stat};
 pub use listing::{Listing, list, list_ignored_too};
+pub use marker::marker;
 pub use open::LARGEST;
 pub use reading::Reading;
 pub use transfer::{

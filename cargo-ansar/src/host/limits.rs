@@ -18,6 +18,9 @@ use super::tag;
 /// What a birth takes: the ends of two pipes, `/dev/null`, and one to spare.
 const FOR_A_BIRTH: usize = 8;
 
+/// Descriptors that every command takes at the least.
+const FEWEST: usize = 24;
+
 /// The limit as it was, once it was raised, and the places that are kept.
 static RAISED: Mutex<Option<Raised>> = Mutex::new(None);
 
@@ -54,6 +57,31 @@ pub fn make_room(needed: u64) -> Result<(), u64> {
         places,
     });
     Ok(())
+}
+
+/// Makes sure that this process can open a few files, which it cannot go on without; raises
+/// its limit where that helps.
+pub fn check() -> io::Result<()> {
+    if has_room() {
+        return Ok(());
+    }
+    let allowed = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+    // What is kept for births comes on top.
+    let needed = allowed + (FEWEST + FOR_A_BIRTH) as u64;
+    if make_room(needed).is_ok() && has_room() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "no room for {FEWEST} more file descriptors: the limit is {allowed}\n\
+         hint: allow more with `ulimit -n {}`",
+        needed.max(256)
+    )))
+}
+
+/// Returns true if the fewest descriptors that a command needs are free.
+fn has_room() -> bool {
+    let opened = (0..FEWEST).map(|_| File::open("/dev/null"));
+    opened.collect::<io::Result<Vec<File>>>().is_ok()
 }
 
 /// Starts a process under the limit that held before it was raised, and with a

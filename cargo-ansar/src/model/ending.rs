@@ -87,9 +87,22 @@ impl Ending {
         self.result.decode::<TestReport>()?.ok()
     }
 
+    /// What is wrong with the report, where it is one that cannot be read: its field, and why.
+    pub fn malformed_report(&self) -> Option<String> {
+        if !self.result.is::<TestReport>() {
+            return None;
+        }
+        let read = serde_path_to_error::deserialize::<_, TestReport>(&self.result.body);
+        let error = read.err()?;
+        Some(match error.path().to_string().as_str() {
+            "." => error.inner().to_string(),
+            field => format!("field `{field}`: {}", error.inner()),
+        })
+    }
+
     /// Whether it did what it was for.
     pub fn success(&self) -> Success {
-        if self.fault().is_some() || self.gave_up().is_some() {
+        if self.fault().is_some() || self.gave_up().is_some() || self.malformed_report().is_some() {
             Success::No
         } else if self.result.is::<Aborted>() {
             Success::Stopped

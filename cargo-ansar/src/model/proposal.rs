@@ -24,8 +24,21 @@ pub struct Bin {
     pub package: String,
     /// Its name.
     pub name: String,
-    /// Whether its package depends on `ansar-runtime`.
-    pub component: bool,
+    /// What is known of it.
+    pub kind: BinKind,
+}
+
+/// What is known of a bin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BinKind {
+    /// It links `ansar-runtime` and calls its `main`.
+    Component,
+    /// Its package depends on `ansar-runtime`, and the bin is not a component.
+    Other,
+    /// Its package depends on `ansar-runtime`, and Cargo left the bin out of a build.
+    NotBuilt,
+    /// Its package does not depend on `ansar-runtime`.
+    Foreign,
 }
 
 /// A manifest with a description, not written yet.
@@ -35,11 +48,11 @@ pub struct Proposal {
     pub manifest: String,
     /// The roles that it describes, operational ones first.
     pub roles: Vec<(RoleName, ExecutableName)>,
-    /// The component bins that it leaves out.
+    /// The bins that it leaves out, of packages that depend on `ansar-runtime`.
     pub skipped: Vec<Skipped>,
 }
 
-/// A component bin that gets no role.
+/// A bin that gets no role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// The package that it belongs to.
@@ -82,6 +95,12 @@ pub enum ProposalError {
         "no package of the workspace that has a binary depends on `ansar-runtime`, expected one that does"
     )]
     NoComponents,
+    /// No bin is a component, though packages depend on the library.
+    #[error("no binary of the workspace is a component: {}", reasons(skipped))]
+    NoneLinks {
+        /// All that were looked at.
+        skipped: Vec<Skipped>,
+    },
     /// There are components, but all were left out.
     #[error("no component can be described: {}", reasons(skipped))]
     AllSkipped {
@@ -101,6 +120,9 @@ impl ProposalError {
             Self::Exists { .. } => Some(
                 "edit it there, and see what it says with `cargo ansar test --list`".to_owned(),
             ),
+            Self::NoneLinks { .. } => {
+                Some("call `ansar_runtime::main` in the `main` of a component".to_owned())
+            }
             Self::Syntax { .. } | Self::AllSkipped { .. } => None,
         }
     }
@@ -122,10 +144,14 @@ fn reasons(skipped: &[Skipped]) -> String {
 pub fn propose(manifest_text: &str, bins: &[Bin]) -> Result<Proposal, ProposalError> {
     let newline = check_manifest(manifest_text)?;
     let bins: BTreeSet<&Bin> = bins.iter().collect();
-    if !bins.iter().any(|bin| bin.component) {
+    if bins.iter().all(|bin| bin.kind == BinKind::Foreign) {
         return Err(ProposalError::NoComponents);
     }
-    let (choices, skipped) = choices(&bins);
+    let (choices, mut skipped) = choices(&bins);
+    skipped.extend(bins.iter().filter_map(|bin| left_out(bin)));
+    if !bins.iter().any(|bin| bin.kind == BinKind::Component) {
+        return Err(ProposalError::NoneLinks { skipped });
+    }
     if choices.is_empty() {
         return Err(ProposalError::AllSkipped { skipped });
     }
@@ -137,6 +163,25 @@ pub fn propose(manifest_text: &str, bins: &[Bin]) -> Result<Proposal, ProposalEr
             .collect(),
         skipped,
     })
+}
+
+/// A bin that is not known to be a component, though its package uses the library.
+fn left_out(bin: &Bin) -> Option<Skipped> {
+    let reason = match bin.kind {
+        BinKind::Component | BinKind::Foreign => return None,
+        BinKind::Other => "it does not call `ansar_runtime::main`",
+        BinKind::NotBuilt => "the features that it requires are not enabled",
+    };
+    Some(Skipped {
+        package: bin.package.clone(),
+        name: bin.name.clone(),
+        reason: reason.to_owned(),
+    })
+}
+
+/// Checks that a manifest has room for a description.
+pub fn check(manifest_text: &str) -> Result<(), ProposalError> {
+    check_manifest(manifest_text).map(drop)
 }
 
 /// How the lines of a manifest end that has room for a description.
@@ -202,7 +247,8 @@ fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
     let mut roles = BTreeSet::new();
     let (mut operational, mut tests, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     // Those that are named like their roles come first, to keep their names.
-    let mut components: Vec<&&Bin> = bins.iter().filter(|bin| bin.component).collect();
+    let components = bins.iter().filter(|bin| bin.kind == BinKind::Component);
+    let mut components: Vec<&&Bin> = components.collect();
     components.sort_by_key(|bin| !bin.name.starts_with("test-"));
     for bin in components {
         let mut skip = |reason: String| {

@@ -11,9 +11,10 @@ use super::deploy::plan::Sources;
 use super::hold::take;
 use super::locate::{Places, Workspace};
 use super::prepare::how_to_deploy;
-use super::settle::{self, Proposal, Settling};
+use super::recognize::recognize;
+use super::settle::{self, Answers, Proposal, Settling};
 use super::suspend::Running;
-use super::{Error, read_given};
+use super::{Error, decode_given, given};
 use crate::event::Events;
 use crate::home::entry::{ByHand, Entry, Origin};
 use crate::home::pending::Transaction;
@@ -67,21 +68,24 @@ pub async fn add(
         provide(options, &home, workspace.as_ref(), interrupts, events).await?;
     }
 
-    let settings = match &options.settings_file {
-        Some(path) => read_given(&options.places.folder.join(path))?,
-        None => Map::new(),
+    let text = |path: &Option<PathBuf>| {
+        let path = path.as_ref();
+        path.map(|path| given::read(&options.places.folder.join(path)))
+            .transpose()
     };
-    let input = match &options.input_file {
-        Some(path) => Some(read_given(&options.places.folder.join(path))?),
-        None => None,
-    };
-    let whole = |path: &Option<PathBuf>| path.as_ref().map(|path| options.places.folder.join(path));
+    let (settings_text, input_text) = (text(&options.settings_file)?, text(&options.input_file)?);
     let proposal = Proposal {
-        settings,
-        input,
+        settings: match &settings_text {
+            Some(text) => decode_given(&text.name, &text.bytes)?,
+            None => Map::new(),
+        },
+        input: match &input_text {
+            Some(text) => Some(decode_given(&text.name, &text.bytes)?),
+            None => None,
+        },
         texts: options.settings.clone(),
-        settings_file: whole(&options.settings_file),
-        input_file: whole(&options.input_file),
+        settings_text,
+        input_text,
     };
     let Some(first) = roles.first() else {
         return Ok(roles);
@@ -93,17 +97,25 @@ pub async fn add(
         new: None,
         events,
     };
-    let accepted = settling.ask(first, &options.executable, &proposal).await?;
+    let created = clock::now();
+    let new = |id| Entry::new(id, created, options.executable.clone(), Origin::Hand);
+    let mut answers = Answers::default();
+    let accepted = answers
+        .ask(
+            &settling,
+            first,
+            &new(environment::unique()),
+            proposal.clone(),
+        )
+        .await?;
     let by_hand = ByHand {
         settings: settle::by_name(&proposal.settings, &proposal.texts, &accepted.settings),
-        input: proposal.input.clone(),
+        input: proposal.input,
         properties: BTreeSet::new(),
     };
-    let created = clock::now();
     let mut transaction = Transaction::default();
     for role in &roles {
-        let id = environment::unique();
-        let mut entry = Entry::new(id, created, options.executable.clone(), Origin::Hand);
+        let mut entry = new(environment::unique());
         entry.by_hand = by_hand.clone();
         transaction.add(role);
         transaction.set_entry(role, &entry)?;
@@ -141,6 +153,9 @@ async fn provide(
     .await?;
     if built.artefacts.is_empty() {
         return Err(missing(built.nearest_bin(&options.executable)));
+    }
+    for (name, path) in &built.artefacts {
+        recognize(String::new(), name, path)?;
     }
     let description = workspace.description.as_ref();
     let sources = Sources {

@@ -8,6 +8,7 @@ use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::message::Typed;
 
 use super::Error;
+use super::recognize::recognize;
 use crate::home::Home;
 use crate::home::entry::{Entry, Origin};
 use crate::host::interrupts::Interrupt;
@@ -33,8 +34,9 @@ pub fn check(home: &Home, analyzer: Option<&ExecutableName>) -> Result<(), Error
     let Some(name) = analyzer else {
         return Ok(());
     };
-    if files::is_file(&home.executable(name)) {
-        return Ok(());
+    let path = home.executable(name);
+    if files::is_file(&path) {
+        return recognize("analyzer: ".to_owned(), name, &path);
     }
     let names = files::names(&home.area(Area::Bin))?;
     let names: Vec<_> = names.iter().filter_map(|name| name.to_str()).collect();

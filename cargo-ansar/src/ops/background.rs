@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::engines::{Answer, Next, Told, ask, look};
+use super::environment::of_roles;
 use crate::event::Events;
 use crate::home::Home;
 use crate::host::environment;
@@ -41,7 +42,7 @@ pub(super) async fn bring_up(
     }
     let order = Ask::Start(Start {
         roles: roles.to_vec(),
-        environment: environment::for_roles()
+        environment: of_roles(home)
             .iter()
             .map(|(name, value)| (Word::from(&**name), Word::from(&**value)))
             .collect(),

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::amend::amend;
 use super::choose::known;
-use super::given::{Given, STDIN};
+use super::given::Given;
 use super::hold::change;
 use super::locate::Places;
-use super::settle::{Proposal, Said, Settling, Shown, layer};
+use super::settle::{Answers, Proposal, Said, Settling, layer};
 use super::{Error, decode_given};
 use crate::event::Events;
 use crate::home::{Home, read_json};
@@ -65,8 +65,6 @@ pub async fn replace(
     let home = Home::open(&places.home(workspace.as_ref()))?;
     let _lock = change(&home, events)?;
     let mut entry = known(&home, workspace.as_ref(), role)?;
-    let path = given.path(places);
-    let bytes = given.bytes(places)?;
     let snapshot = layer(workspace.as_ref(), &home.ledger()?);
     let settling = Settling {
         home: &home,
@@ -79,40 +77,27 @@ pub async fn replace(
         return Err(Error::Unsettled(role.clone()));
     }
     // The text alone first: the component says where in it something is wrong.
-    let file = match given {
-        Given::File(_) => Shown::Users(path.clone()),
-        Given::Stdin(bytes) => Shown::ours(&home, "given", bytes)?,
-    };
+    let text = given.text(places)?;
     let mut alone = Proposal::default();
     match part {
         Part::Settings => {
-            alone.settings = decode_given(&path, &bytes)?;
-            alone.settings_file = Some(file.path().to_owned());
+            alone.settings = decode_given(&text.name, &text.bytes)?;
+            alone.settings_text = Some(text);
             entry.by_hand.settings = alone.settings.clone();
         }
         Part::Input => {
-            alone.input = Some(decode_given(&path, &bytes)?);
-            alone.input_file = Some(file.path().to_owned());
+            alone.input = Some(decode_given(&text.name, &text.bytes)?);
+            alone.input_text = Some(text);
             entry.by_hand.input.clone_from(&alone.input);
         }
     }
-    let mut accepted = settling
-        .ask(role, &entry.executable, &alone)
-        .await
-        .map_err(|error| unnamed(&file, error))?;
+    let mut answers = Answers::default();
+    let mut accepted = answers.ask(&settling, role, &entry, alone.clone()).await?;
     let whole = settling.proposal(role, &entry, &Said::by(settling.snapshot)?)?;
     if whole.settings != alone.settings || whole.input != alone.input {
-        accepted = settling.ask(role, &entry.executable, &whole).await?;
+        accepted = answers.ask(&settling, role, &entry, whole).await?;
     }
     let now = BTreeMap::from([(role.clone(), entry)]);
     let accepted = BTreeMap::from([(role.clone(), accepted)]);
     amend(&home, &now, &accepted)
-}
-
-/// Takes a name that the user never saw out of what a component says.
-fn unnamed(shown: &Shown, mut error: Error) -> Error {
-    if let (Shown::Ours(path), Error::Unaccepted { reason, .. }) = (shown, &mut error) {
-        *reason = reason.replace(&path.display().to_string(), STDIN);
-    }
-    error
 }

@@ -1,10 +1,10 @@
 //! An encoding that the user gives: in a file, or on stdin.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::locate::Places;
+use super::settle::Text;
 use crate::host::files;
 
 /// An encoding, and where it comes from.
@@ -16,27 +16,23 @@ pub enum Given {
     Stdin(Vec<u8>),
 }
 
-/// What stdin is called where a file would be named.
-pub(super) const STDIN: &str = "<stdin>";
-
 impl Given {
-    /// Where it stands, as it is named in messages.
-    pub(super) fn path(&self, places: &Places) -> PathBuf {
+    /// Reads it, once, with its name in messages.
+    pub(super) fn text(&self, places: &Places) -> Result<Text, Error> {
         match self {
-            Self::File(path) => places.folder.join(path),
-            Self::Stdin(_) => Path::new(STDIN).to_owned(),
+            Self::File(path) => read(&places.folder.join(path)),
+            Self::Stdin(bytes) => Ok(Text {
+                name: PathBuf::from("<stdin>"),
+                bytes: bytes.clone(),
+            }),
         }
     }
+}
 
-    /// The text.
-    pub(super) fn bytes(&self, places: &Places) -> Result<Cow<'_, [u8]>, Error> {
-        match self {
-            Self::File(path) => {
-                let bytes =
-                    files::read_given(&places.folder.join(path)).map_err(Error::Unreadable)?;
-                Ok(Cow::Owned(bytes))
-            }
-            Self::Stdin(bytes) => Ok(Cow::Borrowed(bytes)),
-        }
-    }
+/// Reads a file that the user named, once: it may be a pipe.
+pub(super) fn read(path: &Path) -> Result<Text, Error> {
+    Ok(Text {
+        name: path.to_owned(),
+        bytes: files::read_given(path).map_err(Error::Unreadable)?,
+    })
 }

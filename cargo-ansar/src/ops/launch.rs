@@ -10,6 +10,8 @@ use ansar_runtime::contract::launch::{self, CallSignature, Origin};
 use ansar_runtime::contract::layout::Area;
 
 use super::Error;
+use super::environment::with_own;
+use super::recognize::recognize;
 use super::settle::folder;
 use crate::home::Home;
 use crate::home::entry::Entry;
@@ -146,8 +148,9 @@ impl Launching {
         };
         let given = self.given.as_ref();
         let stdin = given.map(|given| files::unnamed(&self.home.engines(), given));
-        let own = entry.env.iter();
-        let own = own.map(|(name, value)| (name.into(), value.into()));
+        recognize(String::new(), &entry.executable, &path)?;
+        let mut environment = with_own(self.environment.clone(), entry);
+        environment.push((launch::ROLE.into(), role.as_str().into()));
         Ok(Program {
             path,
             arguments: vec![
@@ -156,14 +159,7 @@ impl Launching {
                 home,
                 format!("--{}={role}", launch::ROLE_NAME).into(),
             ],
-            environment: Some(
-                self.environment
-                    .iter()
-                    .cloned()
-                    .chain(own)
-                    .chain([(launch::ROLE.into(), role.as_str().into())])
-                    .collect(),
-            ),
+            environment: Some(environment),
             folder: Some(folder(&self.home)),
             stdin: stdin.transpose()?,
         })

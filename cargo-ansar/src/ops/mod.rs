@@ -21,6 +21,7 @@ pub mod destroy;
 pub mod edit;
 pub mod encoding;
 pub mod engines;
+mod environment;
 pub mod folder;
 pub mod get;
 pub mod given;
@@ -32,6 +33,7 @@ pub mod list;
 pub mod locate;
 pub mod log;
 pub mod prepare;
+mod recognize;
 pub mod report;
 pub mod run;
 pub mod set;
@@ -58,7 +60,7 @@ use serde::de::DeserializeOwned;
 
 use crate::home::{HomeError, from_json};
 use crate::host::cargo::CargoError;
-use crate::host::files::{self, Error as FilesError};
+use crate::host::files::Error as FilesError;
 use crate::host::interrupts::Interrupt;
 use crate::model::description::DescriptionError;
 use crate::model::ending::Span;
@@ -165,6 +167,32 @@ pub enum Error {
         reason: String,
         /// What it says to do about it.
         tip: Option<String>,
+    },
+    /// An executable does not link ansar-runtime.
+    #[error(
+        "{subject}executable `{executable}` is not a component: it does not link ansar-runtime"
+    )]
+    NotAComponent {
+        /// The role that runs it, `role ROLE: `.
+        subject: String,
+        /// The executable.
+        executable: ExecutableName,
+        /// True if it is a script.
+        is_script: bool,
+    },
+    /// An executable speaks another version of the contract.
+    #[error(
+        "{subject}executable `{executable}` speaks contract version {version}, \
+         and this `cargo ansar` speaks {}",
+        ansar_runtime::contract::VERSION
+    )]
+    OtherContract {
+        /// The role that runs it, `role ROLE: `.
+        subject: String,
+        /// The executable.
+        executable: ExecutableName,
+        /// The version that it speaks.
+        version: u32,
     },
     /// A template of role names is wrong.
     #[error(transparent)]
@@ -384,6 +412,16 @@ fn them(roles: &[RoleName]) -> &'static str {
     if roles.len() == 1 { "it" } else { "them" }
 }
 
+/// What makes an executable a component.
+fn how_to_be_one(is_script: bool) -> &'static str {
+    if is_script {
+        "a script that is a component has the line `# ansar-component: 1` among its first 16"
+    } else {
+        "call `ansar_runtime::main` in its `main`; one that was linked with an older \
+         ansar-runtime must be built again"
+    }
+}
+
 fn names(roles: &[RoleName]) -> String {
     let names = roles.iter().map(|role| format!("`{role}`"));
     names.collect::<Vec<_>>().join(", ")
@@ -407,11 +445,6 @@ fn full(error: &Error) -> String {
     });
     let texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.join(": ")
-}
-
-/// Reads a file that the user named.
-fn read_given<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    decode_given(path, &files::read_given(path).map_err(Error::Unreadable)?)
 }
 
 /// Decodes what the user gave: unlike in a file of the home's, what is wrong
@@ -489,6 +522,10 @@ impl Error {
                 "end them with `sudo kill -9 {}`",
                 pids(left).replace(',', "")
             )),
+            Self::NotAComponent { is_script, .. } => Some(how_to_be_one(*is_script).to_owned()),
+            Self::OtherContract { .. } => {
+                Some("build it with this version of ansar-runtime".to_owned())
+            }
             Self::Home(error) => error.hint(),
             Self::Ambiguous { packages, .. } => packages.first().map(|package| {
                 format!(

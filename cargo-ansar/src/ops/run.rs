@@ -17,9 +17,11 @@ use jiff::Timestamp;
 use super::Error;
 use super::analyze::{self, Analysis};
 use super::choose::startable;
+use super::environment::of_roles;
 use super::hold::{acquire, make_way};
 use super::launch::{Launching, make_room};
 use super::locate::{Places, Workspace};
+use super::recognize::recognize_all;
 use super::set::can_start;
 use super::sweep::sweep;
 use crate::event::{Events, Kind};
@@ -27,7 +29,7 @@ use crate::home::Home;
 use crate::home::entry::Entry;
 use crate::home::history;
 use crate::host::interrupts::{Interrupt, Interrupts};
-use crate::host::{environment, strays};
+use crate::host::strays;
 use crate::model::description::DEFAULT_TESTS;
 use crate::model::ending::{Ending, Success};
 use crate::model::name::{ExecutableName, RoleName};
@@ -210,6 +212,7 @@ impl Stage<'_> {
     ) -> Result<engine::Outcome, Error> {
         // What is set by hand and what is described are checked alone only.
         can_start(entries)?;
+        recognize_all(self.home, entries)?;
         let _mark = sweep(self.home, events)?;
         make_room(entries.len())?;
         let locks = acquire(self.home, entries.keys(), events)?;
@@ -217,7 +220,7 @@ impl Stage<'_> {
         let launching = Launching::new(
             self.home,
             self.kind,
-            environment::for_roles(),
+            of_roles(self.home),
             notices.address(),
             READY_LIMIT,
         )

@@ -39,9 +39,10 @@ pub fn set(
     let home = Home::open(&places.home(workspace.as_ref()))?;
     let given = match value {
         Value::NotSet => None,
-        Value::Given(given) => Some((given.path(places), given.bytes(places)?)),
+        Value::Given(given) => Some(given.text(places)?),
     };
-    let text = given.as_ref().map(|(path, bytes)| (&**path, &**bytes));
+    let text = given.as_ref();
+    let text = text.map(|text| (&*text.name, &*text.bytes));
     let _lock = hold::change(&home, events)?;
     let all = home.entries()?;
     let roles = chosen(&home, workspace.as_ref(), search, all.clone())?;

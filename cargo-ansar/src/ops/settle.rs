@@ -17,7 +17,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Error;
+use super::environment::{Variables, of_roles, with_own};
 use super::locate::Workspace;
+use super::recognize::recognize;
 use crate::event::{Events, Kind};
 use crate::home::entry::{Entry, Origin};
 use crate::home::ledger::Ledger;
@@ -27,6 +29,7 @@ use crate::host::environment;
 use crate::host::files::{self, Hash, Identity};
 use crate::host::process::{Exit, Narrative, Program};
 use crate::model::description::RoleSpec;
+use crate::model::ending::Span;
 use crate::model::name::{ExecutableName, RoleName};
 
 /// What is needed to settle roles.
@@ -124,11 +127,20 @@ pub struct Proposal {
     pub input: Option<Value>,
     /// Settings by name, over the others; the component gives them their type.
     pub texts: Vec<(String, String)>,
-    /// The file that holds just these settings, so that the component names it
-    /// and what stands where in it.
-    pub settings_file: Option<PathBuf>,
-    /// The file that holds this input.
-    pub input_file: Option<PathBuf>,
+    /// The encoding of just these settings, as the user gave it, so that the
+    /// component says where in it something is wrong.
+    pub settings_text: Option<Text>,
+    /// The encoding of this input.
+    pub input_text: Option<Text>,
+}
+
+/// An encoding that the user gave, which is read once: it may come from a pipe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Text {
+    /// The name of its file in messages.
+    pub name: PathBuf,
+    /// What was read.
+    pub bytes: Vec<u8>,
 }
 
 /// What a component accepted: all of its settings, and its input.
@@ -140,8 +152,8 @@ pub struct Accepted {
     pub input: Value,
 }
 
-/// How long a component may take to say what its settings are.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Time a component gets to print its settings.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// Finds the roles that are not settled, and has components check what these
 /// are to be told. Nothing is written.
@@ -172,9 +184,7 @@ pub async fn settle(
         if stored && ledger.settled.get(role) == Some(&key) {
             continue;
         }
-        let accepted = answers
-            .ask(settling, role, &entry.executable, proposal)
-            .await?;
+        let accepted = answers.ask(settling, role, entry, proposal).await?;
         settling.say_hidden(role, entry, ledger);
         all.push(Settled {
             changes: changes(settling.home, role, &accepted),
@@ -222,27 +232,52 @@ impl Accepted {
 
 /// What components answered: where many roles propose the same, one is asked.
 #[derive(Debug, Default)]
-pub(super) struct Answers(Vec<(ExecutableName, Proposal, Accepted)>);
+pub(super) struct Answers {
+    known: Vec<Answer>,
+    /// The environment that roles share, once a component was asked.
+    shared: Option<Variables>,
+}
+
+/// What a component that is run in this environment answered to a proposal.
+#[derive(Debug)]
+struct Answer {
+    executable: ExecutableName,
+    env: BTreeMap<String, String>,
+    proposal: Proposal,
+    accepted: Accepted,
+}
 
 impl Answers {
-    /// [`Settling::ask`], once for each question.
+    /// Asks a component if it accepts what is proposed, once for each question.
+    ///
+    /// What is not a component is refused, and not run.
     pub(super) async fn ask(
         &mut self,
         settling: &Settling<'_>,
         role: &RoleName,
-        executable: &ExecutableName,
+        entry: &Entry,
         proposal: Proposal,
     ) -> Result<Accepted, Error> {
-        let known = self
-            .0
-            .iter()
-            .find(|(asked, question, _)| asked == executable && *question == proposal);
-        if let Some((_, _, answer)) = known {
-            return Ok(answer.clone());
+        let known = self.known.iter().find(|answer| {
+            answer.executable == entry.executable
+                && answer.env == entry.env
+                && answer.proposal == proposal
+        });
+        if let Some(answer) = known {
+            return Ok(answer.accepted.clone());
         }
-        let answer = settling.ask(role, executable, &proposal).await?;
-        self.0.push((executable.clone(), proposal, answer.clone()));
-        Ok(answer)
+        let shared = match &mut self.shared {
+            Some(shared) => shared,
+            none => none.insert(of_roles(settling.home)),
+        };
+        let accepted = settling.ask(role, entry, &proposal, shared).await?;
+        self.known.push(Answer {
+            executable: entry.executable.clone(),
+            env: entry.env.clone(),
+            proposal,
+            accepted: accepted.clone(),
+        });
+        Ok(accepted)
     }
 }
 
@@ -353,7 +388,10 @@ impl Settling<'_> {
             mtime_ns,
         } = identity;
         let executable = [device, inode, size, mtime_ns.cast_unsigned()];
-        let all = serde_json::json!([executable, proposal.settings, proposal.input]);
+        let mut all = serde_json::json!([executable, proposal.settings, proposal.input]);
+        if let (Some(all), false) = (all.as_array_mut(), entry.env.is_empty()) {
+            all.push(serde_json::json!(entry.env));
+        }
         Ok(Hash::of(all.to_string().as_bytes()).to_string())
     }
 
@@ -381,32 +419,38 @@ impl Settling<'_> {
         }
     }
 
-    /// Asks a component whether it accepts what is proposed.
-    pub async fn ask(
+    /// Asks a component if it accepts what is proposed, in the environment that its role
+    /// will have.
+    async fn ask(
         &self,
         role: &RoleName,
-        executable: &ExecutableName,
+        entry: &Entry,
         proposal: &Proposal,
+        shared: &[(OsString, OsString)],
     ) -> Result<Accepted, Error> {
+        let executable = &entry.executable;
+        let place = match (self.workspace, self.spec(role)) {
+            (Some(workspace), Some(spec)) => {
+                format!(" ({}:{})", workspace.manifest.display(), spec.line)
+            }
+            _ => String::new(),
+        };
+        let path = match self.new_one(executable) {
+            Some(new) => new.path.clone(),
+            None => self.home.executable(executable),
+        };
+        recognize(format!("role `{role}`{place}: "), executable, &path)?;
         let unaccepted = |reason: String| Error::Unaccepted {
             role: role.clone(),
-            place: match (self.workspace, self.spec(role)) {
-                (Some(workspace), Some(spec)) => {
-                    format!(" ({}:{})", workspace.manifest.display(), spec.line)
-                }
-                _ => String::new(),
-            },
+            place: place.clone(),
             reason,
             tip: None,
         };
         let question = Question::new(self.home, proposal)?;
         let program = Program {
-            path: match self.new_one(executable) {
-                Some(new) => new.path.clone(),
-                None => self.home.executable(executable),
-            },
+            path,
             arguments: question.arguments(self.home, role, proposal),
-            environment: Some(environment::for_roles()),
+            environment: Some(with_own(shared.to_vec(), entry)),
             folder: Some(folder(self.home)),
             stdin: None,
         };
@@ -414,7 +458,8 @@ impl Settling<'_> {
         let (exit, answer, narrative) = match ran {
             Err(_) => {
                 return Err(unaccepted(format!(
-                    "`{executable}` does not say what its settings are; is it a component?"
+                    "`{executable}` did not print its settings within {}",
+                    Span(ANSWER_LIMIT)
                 )));
             }
             Ok(Err(error)) => {
@@ -443,7 +488,7 @@ impl Settling<'_> {
                 input: input.value,
             }),
             _ => Err(unaccepted(format!(
-                "`{executable}` answered something else than its settings; is it a component?"
+                "`{executable}` printed something else than its settings"
             ))),
         }
     }
@@ -458,41 +503,39 @@ pub fn folder(home: &Home) -> PathBuf {
         .unwrap_or_default()
 }
 
-/// A file that a component is shown.
-pub(super) enum Shown {
-    /// One of the user's.
-    Users(PathBuf),
-    /// One that is gone afterwards.
-    Ours(PathBuf),
+/// A file that a component is shown; removed on drop.
+struct Shown {
+    path: PathBuf,
+    /// The name that the user knows it by, if it holds what the user gave.
+    name: Option<PathBuf>,
 }
 
 impl Shown {
     /// A file that holds `bytes`, one of its name at a time.
-    pub(super) fn ours(home: &Home, name: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let name = format!("{}.{name}.json", environment::pid());
-        let shown = Self::Ours(home.engines().join(name));
-        files::write_own(shown.path(), bytes)?;
-        Ok(shown)
+    fn new(home: &Home, name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let path = home
+            .engines()
+            .join(format!("{}.{name}.json", environment::pid()));
+        files::write_own(&path, bytes)?;
+        Ok(Self { path, name: None })
     }
 
     fn json<T: Serialize>(home: &Home, name: &str, value: &T) -> Result<Self, Error> {
         // What was read as JSON always has a text.
         let text = serde_json::to_vec(&Envelope::of(value)).unwrap_or_default();
-        Self::ours(home, name, &text)
+        Self::new(home, name, &text)
     }
 
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Self::Users(path) | Self::Ours(path) => path,
-        }
+    fn given(home: &Home, name: &str, text: &Text) -> Result<Self, Error> {
+        let mut shown = Self::new(home, name, &text.bytes)?;
+        shown.name = Some(text.name.clone());
+        Ok(shown)
     }
 }
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        if let Self::Ours(path) = self {
-            let _ = files::remove_file(path);
-        }
+        let _ = files::remove_file(&self.path);
     }
 }
 
@@ -504,18 +547,17 @@ struct Question {
 
 impl Question {
     fn new(home: &Home, proposal: &Proposal) -> Result<Self, Error> {
-        let users = |path: &Option<PathBuf>| path.clone().map(Shown::Users);
-        let mut question = Self {
-            settings: users(&proposal.settings_file),
-            input: users(&proposal.input_file),
+        let settings = match &proposal.settings_text {
+            Some(text) => Some(Shown::given(home, SETTINGS_FILE, text)?),
+            None if proposal.settings.is_empty() => None,
+            None => Some(Shown::json(home, SETTINGS_FILE, &proposal.settings)?),
         };
-        if question.settings.is_none() && !proposal.settings.is_empty() {
-            question.settings = Some(Shown::json(home, SETTINGS_FILE, &proposal.settings)?);
-        }
-        if let (None, Some(input)) = (&question.input, &proposal.input) {
-            question.input = Some(Shown::json(home, INPUT_FILE, input)?);
-        }
-        Ok(question)
+        let input = match (&proposal.input_text, &proposal.input) {
+            (Some(text), _) => Some(Shown::given(home, INPUT_FILE, text)?),
+            (None, Some(input)) => Some(Shown::json(home, INPUT_FILE, input)?),
+            (None, None) => None,
+        };
+        Ok(Self { settings, input })
     }
 
     fn arguments(&self, home: &Home, role: &RoleName, proposal: &Proposal) -> Vec<OsString> {
@@ -531,9 +573,9 @@ impl Question {
             format!("--{}", launch::DUMP_INPUT).into(),
         ];
         let settings = self.settings.iter();
-        arguments.extend(settings.map(|file| flag(launch::SETTINGS_FILE, file.path())));
+        arguments.extend(settings.map(|file| flag(launch::SETTINGS_FILE, &file.path)));
         let input = self.input.iter();
-        arguments.extend(input.map(|file| flag(launch::INPUT_FILE, file.path())));
+        arguments.extend(input.map(|file| flag(launch::INPUT_FILE, &file.path)));
         let texts = proposal.texts.iter();
         arguments.extend(texts.map(|(name, text)| format!("--{name}={text}").into()));
         arguments
@@ -543,9 +585,15 @@ impl Question {
     /// never saw them.
     fn unname(&self, reason: &str) -> String {
         for (file, what) in [(&self.settings, SETTINGS_FILE), (&self.input, INPUT_FILE)] {
-            if let Some(Shown::Ours(path)) = file
-                && let Some(rest) = reason.strip_prefix(&format!("{}:", path.display()))
-            {
+            let Some(file) = file else {
+                continue;
+            };
+            let path = file.path.display().to_string();
+            if let Some(name) = &file.name {
+                if reason.contains(&path) {
+                    return reason.replace(&path, &name.display().to_string());
+                }
+            } else if let Some(rest) = reason.strip_prefix(&format!("{path}:")) {
                 // Their lines and columns mean nothing to the user, either.
                 let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
                 return format!("{what}: {}", rest.trim_start());

@@ -9,6 +9,7 @@ use super::choose::startable;
 use super::engines::{Engines, Next, Told, look, running, stop};
 use super::hold::take;
 use super::locate::{Places, Workspace};
+use super::recognize::recognize_all;
 use super::test::tests;
 use crate::event::{Events, Kind};
 use crate::home::entry::Entry;
@@ -136,6 +137,7 @@ impl Scene {
                 });
             }
         }
+        recognize_all(&home, &roles)?;
         Ok(Self { home, roles, lock })
     }
 

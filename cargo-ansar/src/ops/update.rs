@@ -51,9 +51,7 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
         }
         let mut proposal = settling.proposal(role, entry, &said)?;
         proposal.texts.clone_from(&options.settings);
-        let answer = answers
-            .ask(&settling, role, &entry.executable, proposal)
-            .await?;
+        let answer = answers.ask(&settling, role, entry, proposal).await?;
         entry.by_hand.settings =
             settle::by_name(&entry.by_hand.settings, &options.settings, &answer.settings);
         accepted.insert(role.clone(), answer);

@@ -14,6 +14,7 @@ use super::Error;
 use super::attend::attend;
 use super::build;
 use super::choose::{every_term, or_retired, wanted};
+use super::environment::{configured, of_cargo};
 use super::hold::make_way;
 use super::locate::{Places, Workspace};
 use super::prepare::{Prepared, prepare};
@@ -173,7 +174,7 @@ fn errand(
 ) -> Result<Launch, Error> {
     let mut words = options.command.iter().cloned();
     let path = PathBuf::from(words.next().unwrap_or_default());
-    let mut environment = environment::all();
+    let mut environment = configured(environment::all(), &of_cargo(home));
     environment.push((HOME.into(), home.root().into()));
     environment.push((launch::TOKEN.into(), home.token(environment::pid()).into()));
     for role in roles.keys() {

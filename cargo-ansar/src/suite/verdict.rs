@@ -191,6 +191,10 @@ fn complaint(participant: &Participant, ending: &Ending) -> Option<(Faulted, Str
     if let Some(reason) = ending.gave_up() {
         return Some((Faulted::default(), format!("{role}: gave up, {reason}")));
     }
+    if let Some(reason) = ending.malformed_report() {
+        let text = format!("{role}: returned a malformed `TestReport`: {reason}");
+        return Some((Faulted::default(), text));
+    }
     let text = match ending.cause {
         // What was stopped on purpose, or not even started, has its reason
         // elsewhere.
@@ -252,6 +256,35 @@ mod tests {
 
     fn verdict(participants: &[Participant]) -> Verdict {
         Verdict::of(participants, &mut Sources::default())
+    }
+
+    #[test]
+    fn a_malformed_report_names_its_field() {
+        let check = serde_json::json!({
+            "condition": false, "line": 7, "name": "a", "source": "/x.rs", "stamp": 1.5, "text": "",
+        });
+        for (body, expected) in [
+            (
+                serde_json::json!({"passed": 0, "failed": 1, "tested": [check]}),
+                "test-a: returned a malformed `TestReport`: field `tested[0].stamp`: \
+                 invalid type: floating point `1.5`, expected a string",
+            ),
+            (
+                serde_json::json!({"passed": "x", "failed": 1, "tested": []}),
+                "test-a: returned a malformed `TestReport`: field `passed`: \
+                 invalid type: string \"x\", expected u64",
+            ),
+            (
+                serde_json::json!({}),
+                "test-a: returned a malformed `TestReport`: missing field `passed`",
+            ),
+        ] {
+            let mut ending = report(0, &[]);
+            ending.result.body = body;
+            let verdict = verdict(&[participant("test-a", ending)]);
+            assert_eq!(verdict.failures.len(), 1);
+            assert_eq!(verdict.failures[0].text, expected);
+        }
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::model::ending::{Cause, Ending, Span};
 use ansar_runtime::contract::lifecycle::{Aborted, Faulted};
 use ansar_runtime::contract::message::{Envelope, Typed};
 
+/// Most bytes that a result may have.
+pub(super) const LARGEST_RESULT: usize = 64 << 20;
+
 /// What was done to a role before it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Treatment {
@@ -47,6 +50,18 @@ pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> Ending {
     };
     if treatment.killed {
         return Ending::of(&Aborted {}, Cause::Killed);
+    }
+    if stdout.len() > LARGEST_RESULT {
+        let most = LARGEST_RESULT >> 20;
+        let faulted = Faulted::new(
+            "returned a result that is too large",
+            format!("it has more than {most} MiB, the most that a result may have"),
+        );
+        let cause = match exit {
+            Exit::Code(code) => Cause::Exited(code),
+            Exit::Signal(number) => Cause::Signal(number),
+        };
+        return Ending::of(&faulted, cause);
     }
     let fault = |condition: String, cause| {
         let why = unreadable
@@ -133,6 +148,13 @@ mod tests {
         }
         let garbage = judge(Exit::Code(0), b"hello", Treatment::default());
         assert!(condition(&garbage).contains("is no message"));
+        let large = vec![b'x'; LARGEST_RESULT + 1];
+        let large = judge(Exit::Code(0), &large, Treatment::default());
+        assert_eq!(
+            condition(&large),
+            "returned a result that is too large, \
+             it has more than 64 MiB, the most that a result may have"
+        );
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl fmt::Display for Kind {
 /// file system can tell.
 ///
 /// Making a hard link to a file does not change its identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Identity {
     /// The file system.
     pub device: u64,

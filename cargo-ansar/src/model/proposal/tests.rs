@@ -11,7 +11,7 @@ fn component(package: &str, name: &str) -> Bin {
     Bin {
         package: package.to_owned(),
         name: name.to_owned(),
-        component: true,
+        kind: BinKind::Component,
     }
 }
 
@@ -49,7 +49,7 @@ fn a_description_is_appended_and_nothing_else_changes() {
         component("a", "server"),
         component("a", "client"),
         Bin {
-            component: false,
+            kind: BinKind::Foreign,
             ..component("a", "tool")
         },
     ];
@@ -120,7 +120,7 @@ fn every_layout_of_a_manifest_is_kept() {
 #[test]
 fn a_bin_of_two_packages_names_its_own() {
     let tool = Bin {
-        component: false,
+        kind: BinKind::Foreign,
         ..component("a", "server")
     };
     let proposal = proposed("", &[tool, component("b", "server")]);
@@ -203,7 +203,7 @@ fn what_can_not_be_added_to_is_refused() {
 #[test]
 fn a_workspace_without_components_is_told_how_to_get_one() {
     let tool = Bin {
-        component: false,
+        kind: BinKind::Foreign,
         ..component("a", "tool")
     };
     for bins in [&[] as &[Bin], &[tool]] {
@@ -216,17 +216,56 @@ fn a_workspace_without_components_is_told_how_to_get_one() {
     }
 }
 
+#[test]
+fn bins_that_are_not_components_are_named_where_their_package_uses_the_library() {
+    let of = |name: &str, kind| Bin {
+        kind,
+        ..component("a", name)
+    };
+    let bins = [
+        component("a", "server"),
+        of("cli", BinKind::Other),
+        of("keen", BinKind::NotBuilt),
+        of("tool", BinKind::Foreign),
+    ];
+    let skipped = proposed("", &bins).skipped.into_iter();
+    let skipped: Vec<_> = skipped.map(|bin| (bin.name, bin.reason)).collect();
+    let own = |name: &str, reason: &str| (name.to_owned(), reason.to_owned());
+    assert_eq!(
+        skipped,
+        [
+            own("cli", "it does not call `ansar_runtime::main`"),
+            own("keen", "the features that it requires are not enabled"),
+        ]
+    );
+    let error = propose("", &bins[1..]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no binary of the workspace is a component: \
+         `cli`: it does not call `ansar_runtime::main`; \
+         `keen`: the features that it requires are not enabled"
+    );
+    assert!(error.hint().unwrap().contains("ansar_runtime::main"));
+}
+
 fn bins() -> impl Strategy<Value = Vec<Bin>> {
     let name = prop_oneof![
         "(test-|tests_|client|server|a|-|_){1,3}",
         "[a-z0-9é.-]{0,4}",
         any::<String>(),
     ];
-    let bin = ("[ab-]{0,2}", name, any::<bool>());
-    let bin = bin.prop_map(|(package, name, component)| Bin {
+    let kind = prop::sample::select(vec![
+        BinKind::Component,
+        BinKind::Component,
+        BinKind::Other,
+        BinKind::NotBuilt,
+        BinKind::Foreign,
+    ]);
+    let bin = ("[ab-]{0,2}", name, kind);
+    let bin = bin.prop_map(|(package, name, kind)| Bin {
         package,
         name,
-        component,
+        kind,
     });
     prop::collection::vec(bin, 0..8)
 }

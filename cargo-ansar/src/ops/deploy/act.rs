@@ -143,6 +143,7 @@ fn transfer(
     }
     home.commit(transaction)?;
     let is_news = plan.snapshot != ledger.snapshot
+        || plan.env != ledger.env
         || !plan.affected.is_empty()
         || !(plan.same.is_empty() && plan.told.is_empty())
         || !(records.is_empty() && materials.is_empty() && agreed.is_empty());
@@ -159,6 +160,7 @@ fn transfer(
         }
     }
     ledger.snapshot.clone_from(&plan.snapshot);
+    ledger.env.clone_from(&plan.env);
     let at = clock::now();
     for (role, causes) in &plan.affected {
         let change = Change {

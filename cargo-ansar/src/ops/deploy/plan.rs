@@ -10,6 +10,7 @@ use ansar_runtime::contract::layout::Area;
 use serde_json::Value;
 
 use super::super::Error;
+use super::super::environment::of_cargo;
 use super::super::locate::Workspace;
 use super::super::settle::{self, NewExecutable, Settled, Settling, Told};
 use super::describe::{RoleStep, plan_roles};
@@ -23,6 +24,7 @@ use crate::home::Home;
 use crate::home::change::Cause;
 use crate::home::entry::{Entry, Origin};
 use crate::home::ledger::Ledger;
+use crate::host::configuration::Variable;
 use crate::host::files::{self, How, Identity};
 use crate::model::description::Description;
 use crate::model::name::{ExecutableName, RoleName};
@@ -69,6 +71,8 @@ pub struct Plan {
     pub take: Option<Take>,
     /// The records of executables whose bytes are those that were deployed.
     pub(super) same: Vec<(ExecutableName, Deployed)>,
+    /// `[env]` of Cargo's configuration.
+    pub(super) env: BTreeMap<String, Variable>,
     /// The folder of settings and input that is to be remembered.
     pub(super) snapshot: Option<PathBuf>,
 }
@@ -136,12 +140,17 @@ pub async fn plan(
         entries: entries.clone(),
         take: sources.take,
         same: Vec::new(),
+        env: of_cargo(home),
         snapshot: match sources.materials {
             Some(_) => sources.named.map(Path::to_owned),
             None => ledger.snapshot.clone(),
         },
     };
     plan.roles(entries);
+    if plan.env != ledger.env {
+        let running = plan.active().map(|(role, _)| role.clone()).collect();
+        plan.affect(running, &Cause::Environment);
+    }
     plan.executables(home, ledger, sources)?;
     if let Some(snapshot) = sources.materials
         && is_there(snapshot, events)

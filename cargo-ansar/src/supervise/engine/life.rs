@@ -14,10 +14,9 @@ use crate::host::process::{Exit, Pipe, Process};
 use crate::host::rescue::Loan;
 use crate::host::signal;
 use crate::supervise::capture::Capture;
+use crate::supervise::ending::LARGEST_RESULT;
 use crate::supervise::strays::Strays;
 
-/// A result larger than this is none.
-const LARGEST_RESULT: usize = 64 << 20;
 /// How many of these are read after everything of a role has ended.
 const LAST_READS: usize = 64;
 /// How often to look whether processes that a role left behind are gone.
@@ -133,8 +132,8 @@ impl Life {
     fn pull_result(&mut self, read: Read, result: &mut Vec<u8>) -> io::Result<Option<usize>> {
         let mut buffer = self.buffer.borrow_mut();
         let length = read(&self.process.stdout, &mut buffer)?;
-        // What is too large is cut, and is no message then.
-        let room = LARGEST_RESULT.saturating_sub(result.len());
+        // One byte more tells that it is too large.
+        let room = (LARGEST_RESULT + 1).saturating_sub(result.len());
         result.extend_from_slice(&buffer[..length.unwrap_or(0).min(room)]);
         Ok(length)
     }

@@ -11,7 +11,7 @@ fn late() -> Sandbox {
     let sandbox = Sandbox::new();
     let gate = sandbox.write("gate", "");
     let script = format!(
-        "#!/bin/sh\nwhile ! [ -e '{}' ]; do sleep 0.01; done\nexec '{}' \"$@\"\n",
+        "#!/bin/sh\n# ansar-component: 1\nwhile ! [ -e '{}' ]; do sleep 0.01; done\nexec '{}' \"$@\"\n",
         gate.display(),
         executable("server").display()
     );

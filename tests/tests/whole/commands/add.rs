@@ -363,21 +363,28 @@ fn an_executable_that_nobody_has_is_refused() {
 }
 
 #[test]
-fn an_executable_that_is_no_component_is_refused() {
+fn a_component_that_does_not_print_its_settings_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create"]).run().success();
-    for (name, script) in [("says", "echo hello"), ("fails", "echo no >&2; exit 3")] {
+    for (name, script) in [
+        ("says", "echo hello"),
+        ("fails", "echo no >&2; exit 3"),
+        ("waits", "exec sleep 600"),
+    ] {
         let path = sandbox.write(
             format!(".ansar-home/bin/{name}"),
-            &format!("#!/bin/sh\n{script}\n"),
+            &format!("#!/bin/sh\n# ansar-component: 1\n{script}\n"),
         );
         sandbox.program("chmod").arg("+x").arg(path).run().success();
     }
     let add = sandbox.ansar(["add", "says"]).run();
     add.code(103)
-        .stderr_has("answered something else than its settings; is it a component?");
+        .stderr_has("`says` printed something else than its settings");
     let add = sandbox.ansar(["add", "fails"]).run();
     add.code(103).stderr_has("error: role `fails-0`: no");
+    let add = sandbox.ansar(["add", "waits"]).run();
+    add.code(103)
+        .stderr_has("error: role `waits-0`: `waits` did not print its settings within 2s");
     assert!(listed(&sandbox).is_empty());
 }
 

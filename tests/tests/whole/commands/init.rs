@@ -1,6 +1,8 @@
 //! `init`: a first description for a workspace.
 
-use tests::{Sandbox, Workspace, repository};
+use tests::{Sandbox, Workspace};
+
+use super::PLAIN_MARKER;
 
 #[test]
 fn init_describes_the_component_bins_and_nothing_else_changes() {
@@ -79,27 +81,34 @@ fn init_needs_a_workspace() {
 #[test]
 fn a_package_outside_of_any_workspace_is_described_too() {
     let sandbox = Sandbox::new();
-    let runtime = repository().join("ansar-runtime");
-    let manifest = format!(
-        "[package]\r\nname = \"alone\"\r\nedition = \"2024\"\r\n\r\n\
-         [dependencies]\r\nansar-runtime = {{ path = \"{}\" }}\r\n",
-        runtime.display()
+    let manifest = "[package]\r\nname = \"alone\"\r\nedition = \"2024\"\r\n\r\n\
+                    [dependencies]\r\nansar-runtime = { path = \"runtime\" }\r\n";
+    sandbox.write("Cargo.toml", manifest);
+    // The marker alone, which is all that `init` looks at: the library takes long to build.
+    let runtime = "[package]\nname = \"ansar-runtime\"\nedition = \"2024\"\n";
+    sandbox.write("runtime/Cargo.toml", runtime);
+    sandbox.write(
+        "runtime/src/lib.rs",
+        &format!("{PLAIN_MARKER}\npub fn main() {{ std::hint::black_box(&MARKER); }}\n"),
     );
-    sandbox.write("Cargo.toml", &manifest);
-    sandbox.write("src/main.rs", "fn main() {}");
-    sandbox.write("src/bin/alone-test.rs", "fn main() {}");
-    // Without it, offline cargo would not know which versions it has.
-    let lock = std::fs::read_to_string(repository().join("Cargo.lock"));
-    sandbox.write("Cargo.lock", &lock.expect("the workspace has a lock file"));
+    let main = "fn main() { ansar_runtime::main() }\n";
+    sandbox.write("src/main.rs", main);
+    sandbox.write("src/bin/alone-test.rs", main);
+    let ran = sandbox.path().join("ran");
+    let foreign = format!("fn main() {{ std::fs::write({ran:?}, \"\").unwrap(); }}\n");
+    sandbox.write("src/bin/tool.rs", &foreign);
     sandbox
         .ansar(["init"])
         .run()
         .success()
         .stderr_has("Described role `alone-0`, which runs `alone`")
-        .stderr_has("Described role `test-alone-test`, which runs `alone-test`");
+        .stderr_has("Described role `test-alone-test`, which runs `alone-test`")
+        .stderr_has("bin `tool` of package `alone` is passed over: it does not call")
+        .stderr_lacks("role `tool");
+    assert!(!ran.exists(), "it was run to find out what it is");
     let after = sandbox.read("Cargo.toml");
     let added = after
-        .strip_prefix(&manifest)
+        .strip_prefix(manifest)
         .expect("the manifest's own text stays");
     assert!(
         added.contains("[workspace.metadata.ansar.role.alone-0]\r\n"),

@@ -16,6 +16,7 @@ mod list;
 mod main_role;
 mod property;
 mod query;
+mod recognition;
 mod refusals;
 mod retry;
 mod run;
@@ -24,6 +25,19 @@ mod update;
 
 use serde_json::Value;
 use tests::{Output, Program, Sandbox, executable};
+
+/// Rust source of the marker of a component that does without the library.
+pub(crate) const PLAIN_MARKER: &str = r#"#[used]
+#[unsafe(link_section = ".note.ansar")]
+static MARKER: [u32; 6] = [
+    6,
+    4,
+    1,
+    u32::from_ne_bytes(*b"ansa"),
+    u32::from_ne_bytes(*b"r\0\0\0"),
+    1,
+];
+"#;
 
 const ACK: &str = "ansar.create.lifecycle.Ack";
 const ABORTED: &str = "ansar.create.lifecycle.Aborted";

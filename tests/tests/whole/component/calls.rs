@@ -219,7 +219,7 @@ fn by_hand_control_c_stops_the_tree() {
     wait_for_lines(&mut running, "Do nothing until interrupted", 2);
     running.signal_group(Signal::SIGINT);
     let output = running.wait();
-    output.success().returned(ACK);
+    output.code(130).returned(ACK);
     assert_eq!(output.log("Result ansar.create.lifecycle.Aborted").len(), 2);
     sandbox.is_still();
 }
@@ -325,6 +325,33 @@ fn a_tree_needs_few_descriptors_and_too_few_are_a_fault() {
     let fault = condition(output.code(1));
     assert!(fault.ends_with("` could not be started"), "{fault}");
     sandbox.is_still();
+}
+
+#[test]
+fn a_component_and_the_tool_say_that_they_need_more_descriptors() {
+    let sandbox = Sandbox::new();
+    sandbox.ansar(["create"]).run().success();
+    for most in 4..=15 {
+        let limits = format!("ulimit -n {most}");
+        let by_hand = limited(&sandbox, &limits, "noop").run();
+        by_hand
+            .code(1)
+            .stderr_has("error: too few file descriptors are allowed")
+            .stderr_has("`ulimit -n 256`")
+            .stderr_lacks("panicked");
+        for words in [&["list"][..], &["run"], &["stop", "-f"]] {
+            let tool = limited(&sandbox, &limits, "cargo-ansar").args(words).run();
+            tool.code(96)
+                .stderr_has(&format!("file descriptors: the limit is {most}"))
+                .stderr_has("hint: allow more with `ulimit -n 256`")
+                .stderr_lacks("panicked");
+        }
+    }
+    // The limit is raised where it can be.
+    let list = limited(&sandbox, "ulimit -Sn 8", "cargo-ansar")
+        .arg("list")
+        .run();
+    list.success();
 }
 
 /// Under a limit of processes, as a user of its own where this one is allowed

@@ -40,8 +40,12 @@ impl<'s> Home<'s> {
         self.sandbox.write(self.path().join(path), text);
     }
 
-    /// `executable` in the role `role`, as `run` starts it.
+    /// `executable` in the role `role`, which is added where it is missing, as a person
+    /// starts it.
     fn role(&self, executable: &str, role: &str) -> Program<'s> {
+        if !self.path().join(format!("entry/{role}.json")).exists() {
+            self.write(&format!("entry/{role}.json"), "{\"value\": {}}");
+        }
         self.sandbox.component(executable).args([
             "--call-signature=o",
             "--point-of-origin=3",

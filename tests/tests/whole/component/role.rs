@@ -43,6 +43,94 @@ fn an_area_that_is_redirected_is_read_where_it_is() {
 }
 
 #[test]
+fn a_component_runs_in_a_home_and_in_a_role_that_exist() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    let in_role = |home: &std::path::Path, role: &str| {
+        let home = format!("--home-path={}", home.display());
+        let role = format!("--role-name={role}");
+        let noop = sandbox.component("noop").args([home, role]);
+        noop.args(["--call-signature=o", "--point-of-origin=1"])
+            .run()
+    };
+    let nowhere = sandbox.path().join("nowhere");
+    in_role(&nowhere, "noop-0")
+        .code(2)
+        .stdout_is("")
+        .stderr_has(&format!("error: home `{}` not found", nowhere.display()));
+    assert!(!nowhere.exists());
+    in_role(&home.path(), "noop-0")
+        .code(2)
+        .stdout_is("")
+        .stderr_has("error: role `noop-0` not found in home `");
+    home.write("entry/noop-0.json", "{\"value\": {}}");
+    in_role(&home.path(), "noop-0").success();
+}
+
+#[test]
+fn a_role_is_one_process() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    let first = home.role("zombie", "zombie-0").start();
+    first.wait_for("Do nothing until interrupted");
+    let refused = format!(
+        "error: role `zombie-0` is already running (process {})",
+        first.pid()
+    );
+    for words in [&[][..], &["--store-settings"]] {
+        let second = home.role("zombie", "zombie-0").args(words).run();
+        second.code(1).stdout_is("").stderr_has(&refused);
+    }
+    // Another role is none of its business, and neither is a question.
+    home.role("noop", "zombie-1").run().success();
+    let asked = home.role("zombie", "zombie-0").arg("--dump-settings").run();
+    asked.success();
+    first.signal(Signal::SIGKILL);
+    first.wait().killed_by(Signal::SIGKILL);
+    home.role("noop", "zombie-0").run().success();
+}
+
+#[test]
+fn a_role_that_an_engine_or_a_person_runs_is_not_run_by_the_other() {
+    let sandbox = Sandbox::new();
+    sandbox.ansar(["create"]).run().success();
+    let home = sandbox.path().join(".ansar-home");
+    std::os::unix::fs::symlink(tests::executable("zombie"), home.join("bin/zombie"))
+        .expect("it is new");
+    sandbox.ansar(["add", "zombie"]).run().success();
+    let by_hand = || {
+        let zombie = sandbox.component("zombie");
+        let home = format!("--home-path={}", home.display());
+        zombie.args([
+            "--call-signature=o",
+            "--point-of-origin=1",
+            "--role-name=zombie-0",
+            &home,
+        ])
+    };
+    let run = sandbox.ansar(["run", "--debug-level=CONSOLE"]).start();
+    run.wait_for("Do nothing until interrupted");
+    by_hand()
+        .run()
+        .code(1)
+        .stderr_has("error: role `zombie-0` is already running (process ")
+        .stderr_lacks("Do nothing");
+    run.signal(Signal::SIGINT);
+    run.wait();
+    let zombie = by_hand().start();
+    zombie.wait_for("Do nothing until interrupted");
+    for words in [&["run"][..], &["start"]] {
+        let refused = sandbox.ansar(words).run();
+        refused.code(104).stderr_has(&format!(
+            "already running: `zombie-0` (process {})",
+            zombie.pid()
+        ));
+    }
+    zombie.signal(Signal::SIGINT);
+    zombie.wait().success();
+}
+
+#[test]
 fn a_role_that_is_asked_states_its_defaults_and_not_what_is_kept() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);

@@ -13,7 +13,7 @@ use super::contents;
 /// What says what its settings are, like a component, and is small.
 pub(super) fn component(sandbox: &Sandbox, version: u32) {
     let script = format!(
-        "#!/bin/sh\necho '{{\"value\": {{\"version\": {version}}}}}'\necho '{{\"value\": null}}'\n"
+        "#!/bin/sh\n# ansar-component: 1\necho '{{\"value\": {{\"version\": {version}}}}}'\necho '{{\"value\": null}}'\n"
     );
     let path = sandbox.write("dist/app", &script);
     let mode = fs::Permissions::from_mode(0o755);

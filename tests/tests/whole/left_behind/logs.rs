@@ -75,6 +75,7 @@ fn an_engine_that_is_killed_in_a_flood_loses_no_line() {
 
 /// Writes lines of our form and others, and says of each that it was written.
 const WRITER: &str = r#"#!/bin/sh
+# ansar-component: 1
 number=0
 while :; do
     printf '[%08d] 2026-01-01T00:00:00.000 ^ <00000001>writer - Number %d .\n' $$ $number >&2

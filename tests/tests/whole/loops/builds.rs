@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tests::{Program, Workspace, eventually};
 
 use super::{CLIENT, CLIENT_RS, Group, PASSED, SERVER, only_place};
+use crate::commands::PLAIN_MARKER;
 
 /// A compiler that stops before it compiles one crate.
 pub(super) struct Gate {
@@ -235,8 +236,7 @@ fn a_bin_that_its_features_leave_out_is_a_failed_build() {
 /// no library and so is built quickly: it reports one check, or two where it is
 /// optimized.
 fn plain_component(group: &Group, package: &str, name: &str) {
-    const SOURCE: &str = r##"//! A component by hand.
-fn main() {
+    const SOURCE: &str = r##"fn main() {
     if std::env::args().any(|argument| argument.starts_with("--dump-")) {
         return println!(r#"{{"value": {{}}}} {{"value": null}}"#);
     }
@@ -246,7 +246,8 @@ fn main() {
     );
 }
 "##;
-    group.write(format!("{package}/src/bin/{name}.rs"), SOURCE);
+    let source = format!("//! A component by hand.\n{PLAIN_MARKER}{SOURCE}");
+    group.write(format!("{package}/src/bin/{name}.rs"), &source);
     let manifest = format!("[package]\nname = \"{package}\"\nedition = \"2024\"\n");
     group.write(format!("{package}/Cargo.toml"), &manifest);
     let members = format!("\"test-fixtures\", \"{package}\"]");

@@ -2,6 +2,7 @@
 
 mod builds;
 mod choices;
+mod configuration;
 mod demo;
 mod descriptions;
 mod interrupts;

@@ -1,0 +1,45 @@
+//! The lock of a role: held by an open file, gone with the process that holds it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// Takes a lock, and leaves the process id of this process in it for others to read. The
+/// error of the inner result is the note of the process that holds it.
+pub(crate) fn take(path: &Path) -> io::Result<Result<Lock, String>> {
+    loop {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.mode(0o600).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                // A command that only looks shares the lock for a moment.
+                if file.try_lock_shared().is_ok() {
+                    std::thread::yield_now();
+                    continue;
+                }
+                let mut note = String::new();
+                let _ = file.take(1024).read_to_string(&mut note);
+                return Ok(Err(note));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // The file may have been removed between opening and locking it.
+        let held = file.metadata()?;
+        let is_there = fs::metadata(path)
+            .is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino()));
+        if is_there {
+            file.set_len(0)?;
+            file.write_all(std::process::id().to_string().as_bytes())?;
+            return Ok(Ok(Lock { _file: file }));
+        }
+    }
+}
