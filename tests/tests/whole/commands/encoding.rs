@@ -177,3 +177,62 @@ fn what_was_never_settled_says_what_to_do() {
         .stderr_has("error: role `test-prints` takes no input");
     super::hinted(&workspace, &input).run().success();
 }
+
+/// `bash -c SCRIPT`, in which `$0` is the tool.
+fn typed<'s>(sandbox: &'s Sandbox, script: &str) -> tests::Program<'s> {
+    let bash = sandbox.program("bash").args(["-c", script]);
+    bash.arg(tests::executable("cargo-ansar"))
+}
+
+#[test]
+fn an_encoding_may_come_from_a_pipe_which_is_read_once() {
+    let sandbox = with_roles(&["snooze", "talks", "noop"]);
+    for script in [
+        r#""$0" add snooze s --settings-file <(echo '{"value": {"seconds": 7.5}}')"#,
+        r#""$0" settings snooze-0 --set-file <(echo '{"value": {"seconds": 8.5}}')"#,
+        r#""$0" input talks-0 --set-file <(echo '{"value": "many"}')"#,
+        r#""$0" set storage noop-0 --encoding-file <(echo '{"value": 1048576}')"#,
+    ] {
+        typed(&sandbox, script).run().success();
+    }
+    for (words, expected) in [
+        (["settings", "s"], "7.5"),
+        (["settings", "snooze-0"], "8.5"),
+        (["input", "talks-0"], "many"),
+    ] {
+        sandbox.ansar(words).run().success().stdout_has(expected);
+    }
+    let wrong = r#""$0" add snooze t --settings-file <(echo '{"value": {"second": 7.5}}')"#;
+    let refused = typed(&sandbox, wrong).run();
+    refused
+        .code(103)
+        .stderr_has("/dev/fd/")
+        .stderr_has(":1:19: unknown setting `second`");
+}
+
+#[test]
+fn an_array_is_no_envelope() {
+    let sandbox = with_roles(&["snooze"]);
+    let file = sandbox.write("array", "[{\"seconds\": 7.5}]");
+    let file = file.display().to_string();
+    for words in [
+        &["add", "snooze", "s", "--settings-file", &file][..],
+        &["settings", "snooze-0", "--set-file", &file],
+        &["set", "restart", "snooze-0", "--encoding-file", &file],
+    ] {
+        let refused = sandbox.ansar(words).run();
+        refused
+            .code(2)
+            .stderr_has("array:1:")
+            .stderr_has("invalid type: sequence, expected an object");
+    }
+    let inside = sandbox.write("inside", "{\"value\": [7.5]}");
+    let add = ["add", "snooze", "s", "--settings-file"];
+    let refused = sandbox.ansar(add).arg(&inside).run();
+    refused.stderr_has("invalid type: sequence");
+    let by_hand = sandbox
+        .component("snooze")
+        .arg("--settings-file")
+        .arg(&inside);
+    by_hand.run().code(2).stderr_has("invalid type: sequence");
+}

@@ -58,7 +58,8 @@ fn a_wrong_encoding_changes_nothing_and_is_named() {
     let entry = sandbox.read(".ansar-home/entry/client-0.json");
     for (text, expected) in [
         ("", ":1:0: EOF"),
-        ("[", ":1:1: EOF"),
+        ("{", ":1:1: EOF"),
+        ("[", ":1:1: invalid type: sequence, expected an object"),
         (
             "{\"value\": {\n\"first_steps\": [1, \"x\"]}}",
             ":2:22: field `value.first_steps[1]`: invalid type",
