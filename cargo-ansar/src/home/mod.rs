@@ -364,7 +364,7 @@ impl Home {
 
     /// Where what gave way in a conflict is kept.
     pub fn kept(&self) -> PathBuf {
-        self.root.join("kept")
+        self.root.join(KEPT)
     }
 
     /// Makes the folders that a role needs to run: model and logs as they are,
@@ -525,6 +525,7 @@ fn is_gone(note: &str) -> bool {
 }
 
 const ENGINES: &str = "engine";
+const KEPT: &str = "kept";
 const GITIGNORE: &str = ".gitignore";
 const EVERYTHING: &[u8] = b"*\n";
 

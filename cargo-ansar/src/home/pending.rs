@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::entry::{Entry, OWN_FOLDERS, parent};
-use super::{Home, HomeError, read_json, write_json};
+use super::{Home, HomeError, KEPT, read_json, write_json};
 use crate::host::files::{self, Trash};
 use crate::host::lock;
 use crate::model::name::RoleName;
@@ -51,6 +51,9 @@ struct Note {
     /// Folders in which files are staged, by their path in the home.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     staging: BTreeSet<PathBuf>,
+    /// A folder outside of the home in which files are staged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outside: Option<PathBuf>,
 }
 
 type Texts = BTreeMap<RoleName, Option<String>>;
@@ -152,13 +155,26 @@ impl Home {
     /// Notes that files are about to be staged in `folders`, which are in the
     /// home: whatever a killed command leaves there is removed by the next one.
     pub fn stage_in(&self, folders: impl Iterator<Item = PathBuf>) -> Result<Staging, HomeError> {
-        let staging = Note {
+        self.note_staging(&Note {
             staging: folders.collect(),
             ..Note::default()
-        };
+        })
+    }
+
+    /// Notes that files are about to be staged in `folder`, which is not in the
+    /// home, and among what the home keeps.
+    pub fn stage_outside(&self, folder: &Path) -> Result<Staging, HomeError> {
+        self.note_staging(&Note {
+            staging: BTreeSet::from([PathBuf::from(KEPT)]),
+            outside: Some(folder.to_owned()),
+            ..Note::default()
+        })
+    }
+
+    fn note_staging(&self, note: &Note) -> Result<Staging, HomeError> {
         let path = self.pending_file();
-        if !staging.staging.is_empty() {
-            files::place(&path, text(&staging)?.as_bytes())?;
+        if *note != Note::default() {
+            files::place(&path, text(note)?.as_bytes())?;
         }
         Ok(Staging(path))
     }
@@ -179,13 +195,17 @@ impl Home {
         }
         for name in &note.staging {
             match self.place(name) {
-                // A whole area: `bin` may be where others build.
-                Some(folder) if name.components().count() == 1 => {
+                // Others may build there.
+                Some(folder) if name.as_os_str() == Area::Bin.name() => {
                     files::clear_leftovers(&folder)?;
                 }
                 Some(folder) => files::clear_leftovers_below(&folder)?,
                 None => {}
             }
+        }
+        if let Some(folder) = &note.outside {
+            // What cannot be removed there is in no way of this home.
+            let _ = files::clear_leftovers_below(folder);
         }
         self.write_texts(&note)?;
         let deleted = self.delete(&note.delete);

@@ -114,6 +114,7 @@ pub async fn snapshot(
     let work = |_: &InTheWay| {
         files::make_public_folders(&folder)?;
         let mut copying = Copying::new(&home, workspace.as_ref(), &folder, options, events)?;
+        let _staging = home.stage_outside(&copying.folder)?;
         copying.all(&entries)?;
         copying.finish()
     };

@@ -4,6 +4,7 @@
 //! As in `kills`, the work is done in a process of its own that is a subreaper,
 //! so that an orphan is counted however well it hides.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -204,10 +205,8 @@ impl Chaos {
         if self.hit(victim, &command) {
             *self.hits.entry(format!("{victim:?}")).or_default() += 1;
         }
-        if words == "watch" {
-            // One whose engine in the background was hit goes on.
-            command.signal(Signal::SIGKILL);
-        }
+        // One whose engine in the background was hit may go on for ever.
+        command.signal(Signal::SIGKILL);
         let output = command.wait();
         output.check(!output.stderr.contains("panicked"), || {
             "expected no panic".to_owned()
@@ -220,8 +219,10 @@ impl Chaos {
         let guardian = Pid::from_raw(command.pid().cast_signed());
         let engine = children_of(command.pid()).into_iter().next();
         let both = engine.map(|engine| (guardian, Pid::from_raw(engine)));
+        let killed = RefCell::new(Vec::new());
         let send = |pid, signal| {
             let _ = kill(pid, signal);
+            killed.borrow_mut().push(pid);
         };
         let kill_both = |(guardian, engine)| {
             // A guardian that is stopped cannot act in between.
@@ -252,6 +253,9 @@ impl Chaos {
             },
             (Victim::Engine | Victim::Both | Victim::Suspended, None) => return false,
         }
+        // What is about to die runs, as far as the next command can tell.
+        let gone = eventually(|| killed.borrow().iter().all(|pid| !lives(*pid)).then_some(()));
+        assert!(gone.is_some(), "{killed:?} cannot be killed");
         true
     }
 
@@ -269,7 +273,8 @@ impl Chaos {
 
     fn left(&self) -> BTreeMap<i32, String> {
         let mut left = BTreeMap::new();
-        let limit = now() + Duration::from_secs(8);
+        // An engine in the background that was asked for nothing ends after 10 s.
+        let limit = now() + Duration::from_secs(20);
         let _ = eventually(|| {
             left = living(&self.workspace, None);
             (left.is_empty() || now() > limit).then_some(())
@@ -317,13 +322,17 @@ impl Chaos {
             self.ansar("create").success();
         }
         // What was never finished is removed by a command that changes something.
-        self.ansar("set timeout noop-0 --not-set");
+        let set = self.ansar("set timeout noop-0 --not-set");
         let left = self.left();
         assert!(left.is_empty(), "`{words}`, `{next}` left {left:#?}");
         let staged = self.staged(&self.workspace.path());
         assert!(staged.is_empty(), "`{words}`, `{next}`: {staged:?}");
         let engines = names(&home.join("engine"));
-        assert!(engines.is_empty(), "`{words}`, `{next}`: {engines:?}");
+        assert!(
+            engines.is_empty(),
+            "`{words}`, `{next}`: {engines:?}\n{}",
+            set.stderr
+        );
         self.roles_are_whole(words);
         self.groups_are_whole(words, before);
         self.files_are_whole();
@@ -404,6 +413,11 @@ impl Chaos {
             assert_eq!(text, format!("{first}\n").repeat(2_000), "{file}");
         }
     }
+}
+
+fn lives(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 fn names(folder: &Path) -> Vec<String> {
