@@ -12,7 +12,7 @@ use super::USAGE;
 use super::arguments::{Arguments, Request};
 use super::declaration::Declaration;
 use super::sub_role::is_sub_role;
-use crate::contract::layout::{Area, HOME_FILE, Redirects};
+use crate::contract::layout::{AREA_FILE, Area, AreaMark, HOME_FILE, Redirects};
 use crate::contract::lifecycle::Faulted;
 use crate::contract::message::Envelope;
 use crate::contract::retry::Retry;
@@ -141,10 +141,38 @@ impl Place {
 
     /// Empties what is emptied at every start, where nobody else does.
     pub(crate) fn empty_tmp(&self) -> Result<(), FileError> {
-        if self.is_sub_role() {
+        if self.is_sub_role() && self.is_made(Area::Tmp)? {
             files::remove_tree(&self.folder(Area::Tmp))?;
         }
         Ok(())
+    }
+
+    /// Returns true if a home made the folder of an area. An area elsewhere has
+    /// a mark, or from versions before a name that only a home gives: a folder
+    /// with neither is not emptied, whatever the home says.
+    fn is_made(&self, area: Area) -> Result<bool, FileError> {
+        let Self::Role {
+            home, redirects, ..
+        } = self
+        else {
+            return Ok(false);
+        };
+        if !redirects.redirect.contains_key(area.name()) {
+            return Ok(true);
+        }
+        let path = self.area(area);
+        Ok(
+            match decode::<AreaMark>(&path.join(AREA_FILE), Source::Home)? {
+                Some(mark) => mark.area == area.name() && files::resolve(home) == Some(mark.root),
+                None => {
+                    let name = path.file_name().and_then(|name| name.to_str());
+                    let id =
+                        name.and_then(|name| name.strip_prefix(area.name())?.strip_prefix('-'));
+                    let is_digit = |c: char| c.is_ascii_hexdigit() || c == '-';
+                    id.is_some_and(|id| id.len() == 36 && id.chars().all(is_digit))
+                }
+            },
+        )
     }
 
     /// The file that keeps the settings.

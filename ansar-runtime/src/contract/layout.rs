@@ -57,6 +57,20 @@ impl Area {
 /// The file in a home's root that says what it is.
 pub const HOME_FILE: &str = "home.json";
 
+/// The file in a redirected area that names the home which made the folder.
+pub const AREA_FILE: &str = ".ansar-area";
+
+/// The content of [`AREA_FILE`].
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AreaMark {
+    /// The id of the home.
+    pub home: String,
+    /// The folder of the home, without symlinks.
+    pub root: std::path::PathBuf,
+    /// The name of the area.
+    pub area: String,
+}
+
 /// What `home.json` says to a component: where redirected areas are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Redirects {

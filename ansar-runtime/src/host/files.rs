@@ -142,6 +142,11 @@ pub(crate) fn check_room() -> io::Result<()> {
     opened.collect::<io::Result<Vec<_>>>().map(drop)
 }
 
+/// The path without symlinks; `None` where nothing is there.
+pub(crate) fn resolve(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok()
+}
+
 /// Whether a file is there.
 pub(crate) fn is_file(path: &Path) -> bool {
     path.is_file()

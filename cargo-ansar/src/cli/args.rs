@@ -60,11 +60,7 @@ impl Cargo {
     /// A hint for what stands in a home other than the usual one: what it says
     /// to type names that home, too.
     pub(super) fn for_its_home(&self, hint: &str, folder: &Path) -> String {
-        let named = match &self.command {
-            Command::Add(args) => args.home.as_ref(),
-            _ => None,
-        };
-        let Some(home) = named.or(self.general.home_path.as_ref()) else {
+        let Some(home) = self.command.home().or(self.general.home_path.as_ref()) else {
             return hint.to_owned();
         };
         let home = word(&folder.join(home));
@@ -193,6 +189,16 @@ impl Command {
             | Self::Why(_)
             | Self::Completions(_)
             | Self::Man(_) => None,
+        }
+    }
+
+    /// The home that is named without a flag.
+    pub(super) fn home(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Create(args) => args.home.as_ref(),
+            Self::Destroy(args) => args.home.as_ref(),
+            Self::Add(args) => args.home.as_ref(),
+            _ => None,
         }
     }
 

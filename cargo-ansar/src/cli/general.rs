@@ -41,18 +41,21 @@ pub struct General {
 }
 
 impl General {
-    /// Those that were given, before the name of the command or behind it, and
-    /// the home that the environment names where none was.
+    /// The flags that were given, before the name of the command or behind it.
     pub(super) fn given(matches: &ArgMatches) -> Result<Self, Error> {
         let before = Self::from_arg_matches(matches)?;
-        let given = match matches.subcommand() {
+        Ok(match matches.subcommand() {
             Some((_, behind)) => Self::from_arg_matches(behind)?.or(before),
             None => before,
-        };
-        Ok(Self {
-            home_path: given.home_path.or_else(environment::home),
-            ..given
         })
+    }
+
+    /// These, and the home that the environment names where none was given.
+    pub(super) fn or_environment(self) -> Self {
+        Self {
+            home_path: self.home_path.or_else(environment::home),
+            ..self
+        }
     }
 
     /// These, and where they say nothing, `others`.

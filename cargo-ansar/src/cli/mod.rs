@@ -72,7 +72,10 @@ pub fn main() -> ExitCode {
             rescue::finish();
             return ExitCode::from(code);
         }
-        Some(Err(error)) => return fail(&error, Exit::Setup),
+        Some(Err(error)) => {
+            let error = failed("start the process that guards this command")(error);
+            return fail(&error, Exit::Setup);
+        }
     };
     match begin(&parsed, guardian) {
         Ok(exit) => exit.into(),
@@ -84,6 +87,11 @@ pub fn main() -> ExitCode {
 fn fail(error: &std::io::Error, exit: Exit) -> ExitCode {
     let _ = clap::Error::raw(clap::error::ErrorKind::Io, format!("{error}\n")).print();
     exit.into()
+}
+
+/// Adds what was being done to an error of the system.
+fn failed(what: &str) -> impl Fn(std::io::Error) -> std::io::Error {
+    move |error| std::io::Error::new(error.kind(), format!("failed to {what}: {error}"))
 }
 
 /// Everything that can be typed.
@@ -134,7 +142,13 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
         None => error,
     })?;
     let mut parsed = Cargo::from_arg_matches(&matches)?;
-    parsed.general = General::given(&matches)?;
+    let given = General::given(&matches)?;
+    if let (Some(home), Some(flag)) = (parsed.command.home(), &given.home_path) {
+        let (home, flag) = (home.display(), flag.display());
+        let text = format!("two homes: `{home}` and `--home-path {flag}`");
+        return Err(Cargo::command().error(clap::error::ErrorKind::ArgumentConflict, text));
+    }
+    parsed.general = given.or_environment();
     if let Some(settings) = parsed.command.settings() {
         *settings = split.settings;
     }
@@ -170,11 +184,20 @@ fn first_word<'a>(command: &clap::Command, arguments: &'a [OsString]) -> Option<
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
-    let folder = environment::working_folder()?;
+    let folder = environment::working_folder().map_err(|error| {
+        let what = match error.kind() {
+            std::io::ErrorKind::NotFound => "the current directory is gone",
+            _ => "cannot find the current directory",
+        };
+        let hint = "hint: change to a directory that exists";
+        std::io::Error::other(format!("{what}: {error}\n{hint}"))
+    })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
-    let printer = Printer::start(parsed.general.verbosity(), parsed.form())?;
+        .build()
+        .map_err(failed("start the event loop"))?;
+    let printer = Printer::start(parsed.general.verbosity(), parsed.form())
+        .map_err(failed("start the thread that prints"))?;
     let session = Session {
         places: parsed.general.places(folder.clone()),
         force: parsed.general.force,
@@ -548,6 +571,14 @@ mod tests {
         }
         assert!(parsed("cargo-ansar list -q -v").is_err());
         assert!(parsed("cargo-ansar list --home-path a --home-path b").is_err());
+        for two in ["create a", "destroy a", "add noop {executable} a"] {
+            let error = parsed(&format!("cargo-ansar {two} --home-path b")).unwrap_err();
+            assert!(
+                error.contains("two homes: `a` and `--home-path b`"),
+                "{error}"
+            );
+            assert!(parsed(&format!("cargo-ansar --home-path b {two}")).is_err());
+        }
     }
 
     #[test]

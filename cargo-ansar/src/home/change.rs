@@ -14,7 +14,7 @@ use crate::host::files;
 use crate::model::name::{ExecutableName, RoleName};
 
 /// The file in a home's root that names the roles that are to be restored.
-const STOPPED: &str = "restore.json";
+pub(super) const STOPPED: &str = "restore.json";
 
 /// The last change of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

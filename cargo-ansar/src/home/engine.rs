@@ -61,7 +61,7 @@ impl Home {
     /// Leaves the mark of this process.
     pub fn mark_engine(&self) -> Result<Mark, HomeError> {
         let pid = environment::pid();
-        let path = self.engines().join(format!("{pid}{SUFFIX}"));
+        let path = self.mark_file(pid);
         let note = Note {
             started: strays::start_time(pid),
         };
@@ -85,6 +85,16 @@ impl Home {
         files::make_private_folders(&self.engines())?;
         let path = self.socket(environment::pid());
         Listener::bind(&path).map_err(|source| HomeError::Socket { path, source })
+    }
+
+    /// Returns true if an engine of this home left a mark: those of a home that
+    /// this one is a copy of have none here.
+    pub fn has_mark(&self, engine: u32) -> bool {
+        files::stat(&self.mark_file(engine)).is_ok()
+    }
+
+    fn mark_file(&self, engine: u32) -> PathBuf {
+        self.engines().join(format!("{engine}{SUFFIX}"))
     }
 
     /// Where an engine is reached.

@@ -19,9 +19,9 @@ use crate::model::conclusion::Conclusion;
 use crate::model::name::{ExecutableName, RoleName};
 
 /// The folder of the last run, in a home.
-const FOLDER: &str = "last";
+pub(super) const FOLDER: &str = "last";
 /// What happened in it.
-const FILE: &str = "run.jsonl";
+pub(super) const FILE: &str = "run.jsonl";
 
 /// How much is kept of log lines, in bytes.
 const MOST_LINES: usize = 1 << 20;

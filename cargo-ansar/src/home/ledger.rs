@@ -17,7 +17,7 @@ use crate::model::name::{ExecutableName, RoleName};
 /// The file in a home's root that remembers.
 pub(super) const FILE: &str = "deploy.json";
 /// The most bytes that are read of it: it names every file of every material.
-const LARGEST: u64 = 256 << 20;
+pub(super) const LARGEST: u64 = 256 << 20;
 
 /// Everything that deploys remember.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -7,6 +7,7 @@
 //! deployed ([`ledger`]) and what that changed ([`change`]), the stored logs ([`log`]) and the last run ([`last`]). Does not
 //! know how anything comes to be deployed, or runs.
 
+pub mod area;
 pub mod change;
 pub mod engine;
 pub mod entry;
@@ -15,6 +16,7 @@ pub mod last;
 pub mod ledger;
 pub mod log;
 pub mod pending;
+mod place;
 pub mod property;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +29,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::area::Reason;
 use crate::host::files::{self, Error as FilesError};
 use crate::host::lock::{self, Attempt, Lock};
 use crate::host::{clock, environment, strays};
@@ -51,6 +54,9 @@ struct HomeFile {
     version: u32,
     id: String,
     created: Timestamp,
+    /// Where it is, without symlinks; versions before did not say that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     workspace: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -94,6 +100,42 @@ pub enum HomeError {
         /// Line, column, field and what is wrong there.
         reason: String,
     },
+    /// Its folder belongs to another user.
+    #[error("`{path}` belongs to user {owner}", path = path.display())]
+    OtherUser {
+        /// The folder.
+        path: PathBuf,
+        /// The user.
+        owner: String,
+    },
+    /// Other users can write to its folder.
+    #[error("other users can write to `{path}`", path = path.display())]
+    Writable {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Other users can put something else in its place.
+    #[error(
+        "other users can replace `{path}`: they can write to `{by}`",
+        path = path.display(),
+        by = by.display()
+    )]
+    Replaceable {
+        /// The home, or an executable.
+        path: PathBuf,
+        /// The folder above it, or the executable itself.
+        by: PathBuf,
+    },
+    /// A folder is not used as an area of it.
+    #[error("home `{home}` cannot use `{path}`: {reason}", home = home.display(), path = path.display())]
+    Area {
+        /// The home.
+        home: PathBuf,
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        reason: Reason,
+    },
     /// A file of it cannot be read or written.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -129,6 +171,18 @@ fn running(roles: &[(RoleName, String)]) -> String {
     });
     let names: Vec<_> = each.collect();
     format!("already running: {}", names.join(", "))
+}
+
+/// A hint for a socket that cannot be made.
+fn socket_hint(error: &io::Error) -> Option<String> {
+    use io::ErrorKind::{AddrInUse, NotFound, StorageFull};
+
+    let is_of_place = !matches!(error.kind(), AddrInUse | NotFound | StorageFull);
+    is_of_place.then(|| {
+        "where the file system has no sockets, place the home elsewhere: \
+         name a folder with `--home-path` or the variable `ANSAR_HOME`"
+            .to_owned()
+    })
 }
 
 /// A home of this version beside one of another.
@@ -171,6 +225,20 @@ impl HomeError {
                 }
                 _ => "put it right, or remove it".to_owned(),
             }),
+            Self::OtherUser { .. } => Some(
+                "name a folder of your own with `--home-path` or the variable `ANSAR_HOME`"
+                    .to_owned(),
+            ),
+            Self::Writable { path } => Some(format!(
+                "if you trust what is in it, close it with `chmod 700 {}`",
+                word(path)
+            )),
+            Self::Replaceable { by, .. } => Some(format!(
+                "keep other users out with `chmod go-w {}`, or use another place",
+                word(by)
+            )),
+            Self::Area { home, reason, .. } => Some(reason.hint(home)),
+            Self::Socket { source, .. } => socket_hint(source),
             Self::RoleExists(_) => Some("see all roles with `cargo ansar list`".to_owned()),
             Self::Newer { path, .. } => Some(format!(
                 "use the `cargo ansar` that made it, or make another with `cargo ansar create {}`",
@@ -194,15 +262,30 @@ impl Home {
         redirect: &BTreeMap<Area, PathBuf>,
         id: String,
     ) -> Result<Self, HomeError> {
-        if files::is_file(root) {
+        if files::stat(root).is_ok() && !files::is_folder(root) {
             return Err(HomeError::Occupied(root.to_owned()));
         }
+        Self::check_above(root, workspace)?;
         let (was_there, _making) = Self::claim(root)?;
         if root.join(HOME_FILE).exists() {
             return Err(HomeError::Exists(root.to_owned()));
         }
+        let access = files::access(root)?;
+        if !access.is_own() {
+            return Err(HomeError::OtherUser {
+                path: root.to_owned(),
+                owner: access.owner(),
+            });
+        }
         if !is_unfinished(root)? {
             return Err(HomeError::Occupied(root.to_owned()));
+        }
+        if !access.is_private() {
+            files::set_mode(&files::resolve(root)?, files::PRIVATE_FOLDER)?;
+            // What others put there until now is seen from here on.
+            if !is_unfinished(root)? {
+                return Err(HomeError::Occupied(root.to_owned()));
+            }
         }
         files::clear_leftovers(root)?;
         let home = Self {
@@ -211,6 +294,7 @@ impl Home {
                 version: VERSION,
                 id,
                 created: clock::now(),
+                root: Some(files::resolve(root)?),
                 workspace: workspace.map(Path::to_owned),
                 redirect: redirect
                     .iter()
@@ -220,7 +304,7 @@ impl Home {
         };
         if let Err(error) = home.fill() {
             // Why it was not made says more than why a part cannot be removed.
-            for path in home.own_folders() {
+            for path in home.new_folders() {
                 let _ = files::remove_tree(path);
             }
             if was_there {
@@ -255,7 +339,11 @@ impl Home {
 
     fn fill(&self) -> Result<(), HomeError> {
         for area in Area::ALL {
-            files::make_private_folders(&self.area(area))?;
+            if self.is_redirected(area) && area != Area::Bin {
+                self.mark(area)?;
+            } else {
+                files::make_private_folders(&self.area(area))?;
+            }
         }
         files::make_private_folders(&self.engines())?;
         files::make_private_folders(&self.histories())?;
@@ -264,13 +352,16 @@ impl Home {
         write_json(&self.root.join(HOME_FILE), &self.file)
     }
 
-    /// Opens a home. Does the rest of what a killed command began to change, or
-    /// to remove.
+    /// Opens a home that is the user's alone, and in which every area was made
+    /// by it. One that was moved or copied becomes the home of its new place.
+    /// Does the rest of what a killed command began to change, or to remove.
     pub fn open(root: &Path) -> Result<Self, HomeError> {
         if Self::is_pending(root) && Self::finish_removal(root)? {
             return Err(HomeError::NotThere(root.to_owned()));
         }
         let home = Self::read(root)?;
+        Self::check_root(root)?;
+        let home = home.placed()?;
         if Self::is_pending(root) {
             // A command that is at work there has the lock, and does it itself;
             // where it cannot be done, the next one that needs it says so.
@@ -285,7 +376,9 @@ impl Home {
         let bytes = match files::read_if_there(&path) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Err(HomeError::NotThere(root.to_owned())),
-            Err(_) if files::is_file(root) => return Err(HomeError::Occupied(root.to_owned())),
+            Err(_) if files::stat(root).is_ok() && !files::is_folder(root) => {
+                return Err(HomeError::Occupied(root.to_owned()));
+            }
             Err(error) => return Err(error.into()),
         };
         let found: Versioned = from_json(&path, &bytes)?;
@@ -370,12 +463,15 @@ impl Home {
     /// Makes the folders that a role needs to run: model and logs as they are,
     /// tmp emptied.
     pub fn prepare(&self, role: &RoleName) -> Result<(), HomeError> {
-        let tmp = self.folder(Area::Tmp, role);
-        if !files::names(&tmp)?.is_empty() {
-            files::remove_tree(&tmp)?;
+        if !files::names(&self.folder(Area::Tmp, role))?.is_empty()
+            && let Some(tmp) = self.owned(Area::Tmp)?
+        {
+            tmp.remove_entry(role.as_str())?;
         }
         for area in [Area::Model, Area::Tmp, Area::Logs] {
-            files::make_private_folders(&self.folder(area, role))?;
+            let folder = self.folder(area, role);
+            self.check_own(&folder)?;
+            files::make_private_folders(&folder)?;
         }
         Ok(())
     }
@@ -495,6 +591,9 @@ impl Home {
     /// What a killed command leaves of it is no home any more, and is removed by
     /// the next one.
     pub fn remove(self) -> Result<(), HomeError> {
+        for area in Area::ALL {
+            self.owned(area)?;
+        }
         let root = &self.root;
         let _removing = lock::lock_folder(root).map_err(|source| HomeError::Lock {
             path: root.clone(),
@@ -505,8 +604,8 @@ impl Home {
         Ok(files::remove_tree(root)?)
     }
 
-    /// The folders that are the home's and nobody else's, the root last.
-    fn own_folders(&self) -> impl Iterator<Item = &Path> {
+    /// The folders that the making of a home makes, the root last.
+    fn new_folders(&self) -> impl Iterator<Item = &Path> {
         let redirects = self.file.redirect.iter();
         redirects
             .filter(|(name, _)| *name != Area::Bin.name())

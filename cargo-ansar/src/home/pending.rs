@@ -280,10 +280,16 @@ impl Home {
         for role in roles {
             attempt(files::remove_file(&self.history_file(role)).map_err(Into::into));
         }
-        let kept = self.kept();
-        let folders = OWN_FOLDERS.map(|area| self.area(area)).into_iter();
-        for folder in folders.chain([kept.join(Area::Model.name()), kept.join("edit")]) {
-            attempt(discard(&folder, roles));
+        for area in OWN_FOLDERS {
+            attempt(self.owned(area).and_then(|owned| match owned {
+                Some(owned) => discard(owned.path(), roles),
+                None => Ok(()),
+            }));
+        }
+        for name in [Area::Model.name(), "edit"] {
+            let folder = self.kept().join(name);
+            let checked = self.check_own(&folder);
+            attempt(checked.and_then(|()| discard(&folder, roles)));
         }
         done
     }
@@ -350,6 +356,7 @@ impl Home {
         if !Self::is_removed(root)? {
             return Ok(false);
         }
+        Self::check_root(root)?;
         let failed = |source| HomeError::Lock {
             path: root.to_owned(),
             source,
@@ -379,11 +386,7 @@ impl Home {
     pub(super) fn remove_rest(root: &Path) -> Result<(), HomeError> {
         // As long as the home's own file is there, it says what else is.
         if root.join(HOME_FILE).exists() {
-            for path in Self::read(root)?.own_folders() {
-                if path != root {
-                    files::remove_tree(path)?;
-                }
-            }
+            Self::read(root)?.remove_areas_elsewhere()?;
         }
         for name in files::names(root)? {
             if name != HOME_FILE && name != FILE {

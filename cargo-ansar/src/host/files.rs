@@ -5,6 +5,7 @@
 //! operation failed on which path. Symlinks are never followed below a path
 //! that a caller hands in. Does not know what the files mean.
 
+mod access;
 mod appender;
 mod copy;
 mod equal;
@@ -24,6 +25,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use access::{Access, access, replaceable_above};
 pub use appender::Appender;
 pub use equal::equal;
 pub use identity::{Hash, Identity, Kind, Stamp, Stat, hash, now_ns, stat};

@@ -140,7 +140,8 @@ impl Process {
             Narrative::Inherited => {
                 signal::writing_from_the_background(|| limits::spawn(&mut command, program.tag()))
             }
-        }?;
+        }
+        .map_err(|error| program.with_its_folder(error))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let end = End::of(child)?;
         let stdout = stdout.ok_or_else(|| io::Error::other("no pipe for stdout"))?;
@@ -212,7 +213,8 @@ impl Foreground {
     pub fn start(program: &Program) -> io::Result<Self> {
         // Listening before there is something to hear.
         let stops = signal_stream(SignalKind::child())?;
-        let end = End::of(limits::spawn(&mut program.command(), program.tag())?)?;
+        let child = limits::spawn(&mut program.command(), program.tag());
+        let end = End::of(child.map_err(|error| program.with_its_folder(error))?)?;
         terminal::lend(end.child.id());
         // It may have asked for the terminal before it had it.
         signal::wake_group(end.child.id());
@@ -292,6 +294,18 @@ impl Program {
         let stdout = Pipe::new(OwnedFd::from(stdout))?;
         stdout.read_to_end(&mut said).await?;
         Ok(said)
+    }
+
+    /// An error of the start, with the working directory where that is why.
+    fn with_its_folder(&self, error: io::Error) -> io::Error {
+        match &self.folder {
+            Some(folder) if !folder.is_dir() => {
+                let folder = folder.display();
+                let text = format!("working directory `{folder}`: {error}");
+                io::Error::new(error.kind(), text)
+            }
+            _ => error,
+        }
     }
 
     /// Runs a program that ends by itself, and returns its exit, its stdout,

@@ -46,7 +46,7 @@ pub fn history(places: &Places, role: &RoleName) -> Result<Outcome, Error> {
     let mut runs: Vec<_> = runs
         .into_iter()
         .map(|run| {
-            let state = state(&run);
+            let state = state(&home, &run);
             (run, state)
         })
         .collect();
@@ -85,7 +85,7 @@ pub async fn returned(
     let wait = async {
         let Run { start, .. } = &run;
         let mut gone = std::pin::pin!(gone(start.engine, start.engine_started));
-        let mut is_gone = false;
+        let mut is_gone = !home.has_mark(start.engine);
         loop {
             // Whoever is gone writes nothing after that.
             let History { runs, .. } = home.history(role)?;
@@ -127,10 +127,10 @@ pub(super) fn open(places: &Places, role: &RoleName) -> Result<(Home, Entry), Er
     Ok((home, entry))
 }
 
-fn state(run: &Run) -> State {
+fn state(home: &Home, run: &Run) -> State {
     if run.end.is_some() {
         State::Ended
-    } else if run.is_open() {
+    } else if run.is_open() && home.has_mark(run.start.engine) {
         State::Running
     } else {
         State::Lost

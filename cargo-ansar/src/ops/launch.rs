@@ -85,6 +85,7 @@ impl Launching {
         part: Part,
         lock: Lock,
     ) -> Result<Launch, Error> {
+        self.home.runnable(&entry.executable)?;
         self.home.prepare(role)?;
         let first = Cell::new(true);
         let prepare = {
@@ -129,7 +130,7 @@ impl Launching {
 
     /// How to start a role.
     fn program(&self, role: &RoleName, entry: &Entry) -> Result<Program, Error> {
-        let path = self.home.executable(&entry.executable);
+        let path = self.home.runnable(&entry.executable)?;
         if !files::is_file(&path) {
             return Err(Error::NoExecutable {
                 name: entry.executable.clone(),

@@ -46,7 +46,7 @@ impl Places {
                 }
             }
         };
-        let manifest = Manifest::read(files::resolve(&start)?)?.root()?;
+        let manifest = Manifest::read(in_its_folder(&start)?)?.root()?;
         Workspace::of(manifest).map(Some)
     }
 
@@ -165,11 +165,23 @@ impl Manifest {
     }
 }
 
+/// The path of a manifest without symlinks above it. One that is itself a
+/// symlink is the manifest of the folder that the symlink is in, as for Cargo.
+fn in_its_folder(manifest: &Path) -> Result<PathBuf, Error> {
+    match (manifest.parent(), manifest.file_name()) {
+        (Some(folder), Some(name)) if files::is_file(manifest) => {
+            Ok(files::resolve(folder)?.join(name))
+        }
+        _ => Ok(files::resolve(manifest)?),
+    }
+}
+
 fn read_text(manifest: &Path) -> Result<String, Error> {
     let bytes = files::read_followed(manifest)?;
-    String::from_utf8(bytes).map_err(|error| Error::Manifest {
-        manifest: manifest.to_owned(),
-        reason: error.to_string(),
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+        description::not_text(manifest, &before).into()
     })
 }
 
@@ -212,5 +224,10 @@ mod tests {
         assert_eq!(root("member/src/bin"), top);
         assert_eq!(root("apart"), top.join("apart"));
         assert_eq!(root("far").canonicalize().unwrap(), top);
+        // As for Cargo, a manifest that is a symlink is that of its own folder.
+        std::fs::create_dir(scratch.path().join("linked")).unwrap();
+        let link = scratch.path().join("linked/Cargo.toml");
+        std::os::unix::fs::symlink("../Cargo.toml", link).unwrap();
+        assert_eq!(root("linked"), top.join("linked"));
     }
 }

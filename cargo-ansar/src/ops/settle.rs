@@ -437,7 +437,7 @@ impl Settling<'_> {
         };
         let path = match self.new_one(executable) {
             Some(new) => new.path.clone(),
-            None => self.home.executable(executable),
+            None => self.home.runnable(executable)?,
         };
         recognize(format!("role `{role}`{place}: "), executable, &path)?;
         let unaccepted = |reason: String| Error::Unaccepted {

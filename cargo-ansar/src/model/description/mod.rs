@@ -117,6 +117,11 @@ pub fn parse(manifest: &Path, text: &str) -> Result<Document<String>, Descriptio
     read::parse(manifest, text)
 }
 
+/// The error for a manifest of which only the part `before` is text.
+pub fn not_text(manifest: &Path, before: &str) -> DescriptionError {
+    read::not_text(manifest, before)
+}
+
 /// The description in a manifest, or `None` where the manifest has no
 /// `[workspace.metadata.ansar]`.
 ///

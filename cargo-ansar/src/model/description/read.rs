@@ -66,10 +66,30 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 pub(super) fn parse(manifest: &Path, text: &str) -> Result<Document<String>, DescriptionError> {
     Document::parse(text.to_owned()).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
+        let at = error
+            .span()
+            .map_or_else(|| unplaced(text), |span| span.start);
         let problem = Problem::Syntax(error.message().to_owned());
         Source::new(manifest, text).error(at, "", &problem)
     })
+}
+
+/// The place of a mistake for which the parser gives none: the first character
+/// with which the text so far has such a mistake.
+fn unplaced(text: &str) -> usize {
+    let has_mistake = |end: &usize| {
+        let parsed = Document::parse(&text[..*end]);
+        parsed.is_err_and(|error| error.span().is_none())
+    };
+    let ends: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    let first = ends.partition_point(|end| !has_mistake(end));
+    ends[..first].last().copied().unwrap_or(0)
+}
+
+/// The error for a manifest of which only `before` is text.
+pub(super) fn not_text(manifest: &Path, before: &str) -> DescriptionError {
+    let problem = Problem::Syntax("not UTF-8".to_owned());
+    Source::new(manifest, before).error(before.len(), "", &problem)
 }
 
 pub(super) fn read(

@@ -431,3 +431,24 @@ fn how_tests_are_run_is_a_number_and_a_duration() {
         refused(text, &expected.replace('@', "workspace.metadata.ansar"));
     }
 }
+
+#[test]
+fn a_mistake_for_which_the_parser_gives_no_place_has_one() {
+    let deep = ["a"; 500].join(".");
+    let nested = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    for text in [
+        format!("input.{deep} = 1"),
+        format!("[input.{deep}]"),
+        format!("input = {nested}"),
+        format!("input = {{ {deep} = 1 }}"),
+    ] {
+        let error = read_err(&format!("[workspace]\n# é\n{text}\nmore = 1\n"));
+        assert_eq!(error.line, 3, "{error}");
+        assert!(error.column > 1, "{error}");
+    }
+    let error = not_text(Path::new("/ws/Cargo.toml"), "a = 1\nb = \"");
+    assert_eq!(
+        error.to_string(),
+        "/ws/Cargo.toml:2:6: invalid TOML: not UTF-8"
+    );
+}

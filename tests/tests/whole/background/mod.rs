@@ -1,5 +1,6 @@
 //! Roles in the background: started, asked about, stopped, killed.
 
+mod copies;
 mod kills;
 mod limits;
 mod places;

@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod destroy;
 mod encoding;
+mod foreign;
 mod help;
 mod home;
 mod init;
