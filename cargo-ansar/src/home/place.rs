@@ -155,6 +155,7 @@ impl Home {
             self.file.id = id_of_copy(&old.id, &moved.here)?;
         }
         for path in self.file.redirect.values_mut() {
+            *path = files::without_parents(path);
             let along = moved.along(path);
             if files::is_folder(&along) {
                 *path = along;
@@ -281,9 +282,10 @@ impl Moved {
             Value::Object(fields) => {
                 let moved = std::mem::take(fields).into_iter().map(|(name, mut value)| {
                     self.replace_paths(&mut value);
-                    match name.starts_with('/') {
-                        true => (along(&name), value),
-                        false => (name, value),
+                    if name.starts_with('/') {
+                        (along(&name), value)
+                    } else {
+                        (name, value)
                     }
                 });
                 *fields = moved.collect();

@@ -22,7 +22,7 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 pub use access::{Access, access, replaceable_above};
@@ -518,6 +518,29 @@ pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
+/// The path without `..`: what is there is resolved, and the rest taken as it
+/// is written. A path without `..` stays as it is.
+pub fn without_parents(path: &Path) -> PathBuf {
+    let is_up = |part: &Component<'_>| *part == Component::ParentDir;
+    if !path.components().any(|part| is_up(&part)) {
+        return path.to_owned();
+    }
+    let mut there = path.ancestors();
+    let there = there.find_map(|folder| Some((folder, folder.canonicalize().ok()?)));
+    let Some((folder, mut plain)) = there else {
+        return path.to_owned();
+    };
+    let rest = path.strip_prefix(folder).unwrap_or(path);
+    for part in rest.components() {
+        if is_up(&part) {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain
+}
+
 /// The folder that holds `path`.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -625,6 +648,23 @@ mod tests {
         place_link(&link, &file).unwrap();
         assert!(set_mode(&link, 0o777).is_err());
         assert_eq!(stat(&file).unwrap().mode, 0o600);
+    }
+
+    #[test]
+    fn parents_in_a_path_are_those_of_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        make_private_folders(&folder.join("a/b")).unwrap();
+        place_link(&folder.join("link"), &folder.join("a/b")).unwrap();
+        for (path, plain) in [
+            ("link", "link"),
+            ("a/../link/x", "a/b/x"),
+            ("link/../new", "a/new"),
+            ("gone/../new/x", "new/x"),
+            ("a/../gone/../a", "a"),
+        ] {
+            assert_eq!(without_parents(&folder.join(path)), folder.join(plain));
+        }
     }
 
     #[test]

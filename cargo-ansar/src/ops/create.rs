@@ -8,7 +8,7 @@ use ansar_runtime::contract::layout::Area;
 use super::Error;
 use super::locate::Places;
 use crate::home::Home;
-use crate::host::environment;
+use crate::host::{environment, files};
 
 /// Makes a home where the places say, with the areas in `redirect` elsewhere:
 /// a `bin` is used as it is; of every other folder, a sub-folder of the home's
@@ -21,7 +21,7 @@ pub fn create(places: &Places, redirect: &BTreeMap<Area, PathBuf>) -> Result<Hom
     let redirect = redirect
         .iter()
         .map(|(area, path)| {
-            let path = places.folder.join(path);
+            let path = files::without_parents(&places.folder.join(path));
             let own = match area {
                 Area::Bin => path,
                 _ => path.join(format!("{}-{id}", area.name())),

@@ -1,7 +1,7 @@
 //! A workspace that was moved or copied together with its home.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use tests::{Output, Sandbox, executable};
@@ -66,7 +66,7 @@ fn a_workspace_that_was_moved_works_in_its_new_place() {
     assert_eq!(now["redirect"]["logs"], before["redirect"]["logs"]);
     let log = in_folder(&sandbox, "deep/moved", &["log", "noop-0", "--last=DAY"]);
     log.code(0);
-    in_folder(&sandbox, "deep/moved", &["stop"]).success();
+    in_folder(&sandbox, "deep/moved", &["stop", "zombie-0"]).success();
     in_folder(&sandbox, "deep/moved", &["destroy"]).success();
     assert!(!at("w").exists());
     assert_eq!(fs::read_dir(at("logs")).expect("it is there").count(), 0);
@@ -118,12 +118,8 @@ fn a_copy_of_a_workspace_is_on_its_own() {
 
     in_folder(&sandbox, "copy", &["destroy", "-f"]).success();
     assert_eq!(processes(&sandbox), original);
-    assert!(
-        Path::new(&path(&before["redirect"]["tmp"]))
-            .join("zombie-0")
-            .is_dir()
-    );
-    in_folder(&sandbox, "w", &["stop"]).success();
+    assert!(path(&before["redirect"]["tmp"]).join("zombie-0").is_dir());
+    in_folder(&sandbox, "w", &["stop", "zombie-0"]).success();
     sandbox.is_still();
 }
 
