@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use super::Error;
+use super::{Error, PRIVATE_FOLDER};
 
 /// The owner and the permissions of a file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Access {
 
     /// Returns true if only the user of this process can use it.
     pub fn is_private(&self) -> bool {
-        self.is_own() && self.mode & 0o077 == 0
+        self.is_own() && self.mode & !STICKY & !PRIVATE_FOLDER == 0
     }
 
     /// The name of its owner, or the number of one without a name.

@@ -255,3 +255,24 @@ fn a_current_directory_that_is_gone_is_named() {
         .stderr_has("error: the current directory is gone: ")
         .stderr_has("\nhint: ");
 }
+
+#[test]
+fn a_removal_that_was_begun_spares_what_is_not_the_homes() {
+    let sandbox = with_a_precious_folder();
+    redirect(&sandbox, "tmp", &sandbox.path().join("precious"));
+    sandbox.write(".ansar-home/pending.json", r#"{"destroy": true}"#);
+    sandbox.ansar(["list"]).run().code(96);
+    assert!(!sandbox.path().join(HOME).exists());
+    assert_eq!(sandbox.read("precious/noop-0/file"), "1");
+
+    // Nor does a copy finish what was begun in the original.
+    let create = sandbox.ansar(["create", &in_place(), "--redirect-tmp=there"]);
+    create.run().success();
+    let copied = sandbox.program("cp").args(["-a", ".ansar-home", "copy"]);
+    copied.run().success();
+    sandbox.write("copy/pending.json", r#"{"destroy": true}"#);
+    sandbox.ansar(["destroy", "copy"]).run().success();
+    assert_eq!(tree(&sandbox, "there").len(), 2);
+    sandbox.ansar(["destroy"]).run().success();
+    assert!(tree(&sandbox, "there").is_empty());
+}
