@@ -59,16 +59,39 @@ pub struct Start {
     pub environment: Vec<(Word, Word)>,
     /// How long each may take to become ready, in seconds.
     pub ready_limit: f64,
+    /// How long a role that does not announce itself must survive before it
+    /// counts as started, in seconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub settle_time: f64,
+    /// Settings for this run, by name, that each role is given as arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<(String, String)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 impl Start {
     /// How long each role may take to become ready: never longer than clocks
     /// are good for.
     pub fn ready_limit(&self) -> Duration {
-        const LONGEST: Duration = Duration::from_hours(366 * 24);
-        let limit = Duration::try_from_secs_f64(self.ready_limit);
-        limit.unwrap_or(LONGEST).min(LONGEST)
+        bounded(self.ready_limit)
     }
+
+    /// Returns how long a role that does not announce itself must survive
+    /// before it counts as started.
+    pub fn settle_time(&self) -> Duration {
+        bounded(self.settle_time)
+    }
+}
+
+/// Returns a duration of so many seconds that clocks are good for.
+fn bounded(seconds: f64) -> Duration {
+    const LONGEST: Duration = Duration::from_hours(366 * 24);
+    let span = Duration::try_from_secs_f64(seconds);
+    span.unwrap_or(LONGEST).min(LONGEST)
 }
 
 /// What is answered.
@@ -100,11 +123,34 @@ pub struct Refusal {
     /// What to type next, where there is something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The kind of the reason, if it is one that a command would have met by
+    /// itself a moment later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
+}
+
+/// The kind of a reason for which something is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// A role runs already.
+    Running,
+    /// A role or its executable is not there.
+    Missing,
+    /// The engine is ending; another one can be asked.
+    Ending,
+    /// A kind that a newer engine knows.
+    #[serde(other)]
+    Other,
 }
 
 impl From<String> for Refusal {
     fn from(reason: String) -> Self {
-        Self { reason, hint: None }
+        Self {
+            reason,
+            hint: None,
+            why: None,
+        }
     }
 }
 

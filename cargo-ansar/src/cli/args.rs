@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ansar_runtime::contract::layout::Area;
@@ -21,7 +21,6 @@ use super::query::{FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
 use super::results::{MessagesArgs, ReportArgs, ResultsArgs};
 use super::roles::{DeleteArgs, ListArgs, UpdateArgs};
 use super::search::SearchArgs;
-use crate::home::word;
 use crate::host::guardian::Ground;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::Series;
@@ -55,24 +54,6 @@ impl Cargo {
             Command::Check(args) => args.messages.form(self.general.form()),
             _ => self.general.form(),
         }
-    }
-
-    /// A hint for what stands in a home other than the usual one: what it says
-    /// to type names that home, too.
-    pub(super) fn for_its_home(&self, hint: &str, folder: &Path) -> String {
-        let Some(home) = self.command.home().or(self.general.home_path.as_ref()) else {
-            return hint.to_owned();
-        };
-        let home = word(&folder.join(home));
-        let (before, after) = match hint.split_once("`cargo ansar ") {
-            // These name the home that they are about.
-            Some((_, after)) if after.starts_with("create") || after.starts_with("destroy") => {
-                return hint.to_owned();
-            }
-            Some(parts) => parts,
-            None => return hint.to_owned(),
-        };
-        format!("{before}`cargo ansar --home-path {home} {after}")
     }
 }
 
@@ -164,7 +145,8 @@ impl Command {
             | Self::Deploy(_)
             | Self::Add(_)
             | Self::Update(_)
-            | Self::Run(_) => Some(Ground::Here),
+            | Self::Run(_)
+            | Self::Start(_) => Some(Ground::Here),
             Self::Settings(args) | Self::Input(args) => args.replaces().then_some(Ground::Here),
             Self::Supervise(args) => Some(args.ground()),
             // An editor is in the foreground with this command, not below it.
@@ -176,7 +158,6 @@ impl Command {
             | Self::Delete(_)
             | Self::Get(_)
             | Self::Set(_)
-            | Self::Start(_)
             | Self::Stop(_)
             | Self::Restart(_)
             | Self::Status(_)
@@ -202,18 +183,30 @@ impl Command {
         }
     }
 
+    /// Returns true if roles are not to run, though the command is one that runs
+    /// some.
+    pub(super) fn runs_nothing(&self) -> bool {
+        match self {
+            Self::Test(args) | Self::Watch(args) => args.list || args.no_run,
+            _ => false,
+        }
+    }
+
     /// Where settings of a component that were among the arguments go.
     pub(super) fn settings(&mut self) -> Option<&mut Vec<(String, String)>> {
         match self {
             Self::Add(args) => Some(&mut args.settings),
             Self::Update(args) => Some(&mut args.settings),
+            Self::Run(args) => Some(&mut args.settings),
+            Self::Start(args) | Self::Restart(args) => Some(&mut args.settings),
+            Self::Test(args) | Self::Watch(args) => Some(&mut args.settings),
             _ => None,
         }
     }
 }
 
 /// Cargo's flags that do not change what is built.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct SharedArgs {
     /// Use `Cargo.lock` as it is
     #[arg(long, help_heading = "Build")]
@@ -243,7 +236,7 @@ impl SharedArgs {
 }
 
 /// Cargo's flags for a build.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct BuildArgs {
     #[command(flatten)]
     shared: SharedArgs,
@@ -320,6 +313,10 @@ pub struct DeployAndBuildArgs {
 
 /// Arguments of `test`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Every `--name=value` behind `--` is a setting for this run, which all these \
+                  test roles are given."
+)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct TestArgs {
     #[command(flatten)]
@@ -355,6 +352,8 @@ pub struct TestArgs {
     pub(super) results: ResultsArgs,
     #[command(flatten)]
     pub(super) build: BuildArgs,
+    #[arg(skip)]
+    pub(super) settings: Vec<(String, String)>,
 }
 
 /// Arguments of `check`.
@@ -493,6 +492,10 @@ impl AddArgs {
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Every `--name=value` behind `--` is a setting for this run, which all these \
+                  roles are given."
+)]
 pub struct RunArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
@@ -508,4 +511,6 @@ pub struct RunArgs {
     /// Stop all others when this role has ended
     #[arg(long, value_name = "ROLE")]
     pub(super) main_role: Option<RoleName>,
+    #[arg(skip)]
+    pub(super) settings: Vec<(String, String)>,
 }

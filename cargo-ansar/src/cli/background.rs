@@ -10,6 +10,7 @@ use super::search::SearchArgs;
 use super::time::time;
 use crate::event::Until;
 use crate::host::guardian::Ground;
+use crate::ops::start::SETTLE_TIME;
 use crate::ops::{self, Error};
 use crate::report::background;
 use crate::report::shell::Form;
@@ -17,6 +18,10 @@ use crate::supervise::group::READY_LIMIT;
 
 /// Arguments of `start` and `restart`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Every `--name=value` behind `--` is a setting for this run, which all these \
+                  roles are given."
+)]
 pub struct StartArgs {
     #[command(flatten)]
     search: SearchArgs,
@@ -26,6 +31,11 @@ pub struct StartArgs {
     /// How long each role may take to become ready, as in `30s` [default: 1m]
     #[arg(long, value_name = "TIME", value_parser = time)]
     ready_timeout: Option<Duration>,
+    /// How long a role that does not announce that it is ready must run before it counts as started [default: 200ms]
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "no_wait")]
+    settle_time: Option<Duration>,
+    #[arg(skip)]
+    pub(super) settings: Vec<(String, String)>,
 }
 
 /// Arguments of `stop`.
@@ -82,10 +92,13 @@ impl Session<'_> {
     pub(super) async fn start(&self, args: &StartArgs, again: bool) -> Result<Exit, Error> {
         let options = ops::start::Options {
             places: self.places.clone(),
+            build: self.usual_build(),
             search: args.search.search()?,
             force: self.force,
             wait: !args.no_wait,
             ready_limit: args.ready_timeout.unwrap_or(READY_LIMIT),
+            settle_time: args.settle_time.unwrap_or(SETTLE_TIME),
+            settings: args.settings.clone(),
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
         let outcome = if again {
@@ -98,8 +111,12 @@ impl Session<'_> {
         } else {
             Exit::RoleFailed
         };
+        let hint = outcome.failed.first().map(|(role, _)| {
+            self.hints
+                .complete(&format!("see more with `cargo ansar log {role}`"))
+        });
         self.printer
-            .show(move |shell| background::started(shell, &outcome));
+            .show(move |shell| background::started(shell, &outcome, hint.as_deref()));
         Ok(exit)
     }
 

@@ -8,6 +8,7 @@ use crate::host::interrupts::Interrupt;
 use crate::host::process::Exit as ProcessExit;
 use crate::ops::Error;
 use crate::ops::analyze::Analysis;
+use crate::protocol::Why;
 
 /// Every way a command can end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +96,7 @@ impl Exit {
     pub fn of(error: &Error) -> Self {
         match error {
             Error::NoWorkspace(_)
+            | Error::NoHome { .. }
             | Error::NotDescribed(_)
             | Error::Description(_)
             | Error::Manifest { .. }
@@ -104,7 +106,6 @@ impl Exit {
             | Error::NotInPackage { .. }
             | Error::Descriptors { .. }
             | Error::Processes(_)
-            | Error::Refused(_)
             | Error::Background
             | Error::Orphans(_)
             | Error::Unsettled(_)
@@ -152,7 +153,13 @@ impl Exit {
             | Error::Query(_) => Self::Usage,
             Error::NothingReturned(_) | Error::TooLarge { .. } => Self::RoleFailed,
             Error::Command { .. } => Self::Command(127),
-            Error::NotRunning(_) => Self::NotRunning,
+            // As if it had been found before the engine was asked.
+            Error::Refused(refusal) => match refusal.why {
+                Some(Why::Running) => Self::Running,
+                Some(Why::Missing) => Self::Usage,
+                Some(Why::Ending | Why::Other) | None => Self::Setup,
+            },
+            Error::NotRunning(_) | Error::NotAllRunning(_) => Self::NotRunning,
             Error::InForeground(_) => Self::Running,
             Error::TimedOut { .. } | Error::NotEnded { .. } => Self::TimedOut,
             Error::NoTestRole { .. } | Error::NoTests { .. } => Self::NoTests,

@@ -19,7 +19,7 @@ pub struct General {
     pub(super) home_path: Option<PathBuf>,
     /// The manifest of the workspace
     #[arg(long, value_name = "PATH")]
-    manifest_path: Option<PathBuf>,
+    pub(super) manifest_path: Option<PathBuf>,
     /// Stop running roles that are in the way
     #[arg(short, long)]
     pub(super) force: bool,

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod encoding;
 pub mod exit;
 pub mod general;
+mod hint;
 mod late;
 pub mod man;
 pub mod materials;
@@ -31,9 +32,11 @@ use ansar_runtime::contract::message::Typed;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::task::LocalSet;
 
-use self::args::{AddArgs, Cargo, Command, RunArgs, TestArgs, WithArgs};
+use self::args::{AddArgs, BuildArgs, Cargo, Command, RunArgs, TestArgs, WithArgs};
 use self::exit::Exit;
 use self::general::General;
+use self::hint::Hints;
+use self::settings::Place;
 use crate::event::Kind;
 use crate::host::guardian::{self, Guardian, Side};
 use crate::host::interrupts::Interrupts;
@@ -110,23 +113,24 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
 
     let rest: Vec<OsString> = arguments.collect();
     let taking = first_word(&command, &rest)
-        .and_then(|word| TAKING_SETTINGS.iter().find(|taking| word == *taking))
-        .and_then(|name| {
+        .and_then(|word| TAKING_SETTINGS.iter().find(|(taking, _)| word == *taking))
+        .and_then(|&(name, place)| {
             // A command knows the flags of all commands once it is built.
             command.build();
-            command.find_subcommand(name).cloned()
+            Some((command.find_subcommand(name)?.clone(), place))
         });
     let split = match &taking {
         None => settings::Split {
             arguments: rest,
             settings: Vec::new(),
         },
-        Some(taking) => {
+        Some((taking, place)) => {
             let flags: Vec<&str> = taking
                 .get_arguments()
                 .filter_map(|arg| arg.get_long())
                 .collect();
-            settings::split(rest, |name| flags.contains(&name)).map_err(|error| {
+            let is_flag = |name: &str| *place == Place::Behind || flags.contains(&name);
+            settings::split(rest, is_flag).map_err(|error| {
                 taking
                     .clone()
                     .error(clap::error::ErrorKind::InvalidValue, error)
@@ -138,8 +142,8 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
     // Its many pieces are freed with the process.
     std::mem::forget(command);
     let matches = matches.map_err(|error| match taking {
-        Some(taking) => settings::explain(error, taking),
-        None => error,
+        Some((taking, Place::Among)) => settings::explain(error, taking),
+        _ => error,
     })?;
     let mut parsed = Cargo::from_arg_matches(&matches)?;
     let given = General::given(&matches)?;
@@ -149,6 +153,12 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
         return Err(Cargo::command().error(clap::error::ErrorKind::ArgumentConflict, text));
     }
     parsed.general = given.or_environment();
+    if !split.settings.is_empty() && parsed.command.runs_nothing() {
+        return Err(self::command().error(
+            clap::error::ErrorKind::ArgumentConflict,
+            "settings are for roles that run, and with `--list` or `--no-run` none does",
+        ));
+    }
     if let Some(settings) = parsed.command.settings() {
         *settings = split.settings;
     }
@@ -156,7 +166,15 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
 }
 
 /// The commands among whose arguments are settings of a component.
-const TAKING_SETTINGS: [&str; 2] = ["add", "update"];
+const TAKING_SETTINGS: [(&str, Place); 7] = [
+    ("add", Place::Among),
+    ("update", Place::Among),
+    ("run", Place::Behind),
+    ("start", Place::Behind),
+    ("restart", Place::Behind),
+    ("test", Place::Behind),
+    ("watch", Place::Behind),
+];
 
 /// The first word that is neither a flag nor the value of one: the command.
 fn first_word<'a>(command: &clap::Command, arguments: &'a [OsString]) -> Option<&'a OsString> {
@@ -202,6 +220,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
         places: parsed.general.places(folder.clone()),
         force: parsed.general.force,
         general: &parsed.general,
+        hints: Hints::new(&parsed.general, parsed.command.home(), &folder),
         printer: &printer,
         guardian,
     };
@@ -209,7 +228,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     let exit = done.unwrap_or_else(|error| {
         let exit = Exit::of(&error);
         if !matches!(error, Error::Interrupted(_)) {
-            let hint = error.hint().map(|hint| parsed.for_its_home(&hint, &folder));
+            let hint = session.hints.of(&error);
             printer.show(move |shell| human::error(shell, &error, hint.as_deref()));
         }
         exit
@@ -257,6 +276,7 @@ struct Session<'a> {
     places: ops::locate::Places,
     force: bool,
     general: &'a General,
+    hints: Hints,
     printer: &'a Printer,
     guardian: Option<Guardian>,
 }
@@ -327,6 +347,11 @@ impl Session<'_> {
         }
     }
 
+    /// Returns how to build where nothing is said about it.
+    fn usual_build(&self) -> ops::build::Options {
+        BuildArgs::default().options(self.general)
+    }
+
     fn test_options(&self, args: &TestArgs) -> Result<ops::test::Options, Error> {
         let mut build = args.build.options(self.general);
         build.also.extend(args.test_analyzer.clone());
@@ -347,6 +372,7 @@ impl Session<'_> {
             } else {
                 When::Always
             },
+            settings: args.settings.clone(),
             shown: self.general.level(),
         })
     }
@@ -424,12 +450,14 @@ impl Session<'_> {
     async fn run(&self, args: &RunArgs) -> Result<Exit, Error> {
         let options = ops::run::Options {
             places: self.places.clone(),
+            build: self.usual_build(),
             search: args.search.search()?,
             code_path: args.code_path.clone(),
             force: self.force,
             test_run: args.test_run,
             analyzer: args.test_analyzer.clone(),
             main_role: args.main_role.clone(),
+            settings: args.settings.clone(),
             shown: self.general.level(),
         };
         let begun = clock::instant();

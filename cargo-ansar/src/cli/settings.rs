@@ -1,11 +1,12 @@
 //! Splits the settings of a component off a command line, before clap reads
 //! the rest.
 //!
-//! What stands after `--`, and any `--name=value` that is no flag of the
-//! command, is a setting.
+//! What stands after `--` is a setting, and for some commands so is any
+//! `--name=value` that is no flag of theirs.
 
 use std::ffi::OsString;
 
+use ansar_runtime::contract::launch;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// A command line, and the settings that were in it.
@@ -17,10 +18,42 @@ pub struct Split {
     pub settings: Vec<(String, String)>,
 }
 
-/// Something after `--` that is no setting.
+/// The place of settings among the arguments of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Anywhere, and after `--`.
+    Among,
+    /// After `--` only.
+    Behind,
+}
+
+/// Something that is no setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no setting, expected `--name=value`")]
-pub struct NoSetting(String);
+pub enum NoSetting {
+    /// It stands after `--` and has another form.
+    #[error("`{0}` is no setting, expected `--name=value`")]
+    Form(String),
+    /// It is a flag that every component has for itself.
+    #[error("`--{0}` is no setting: every component has a flag of that name for itself")]
+    Own(String),
+}
+
+/// The flags that every component has, which set none of its settings.
+const OWN: [&str; 13] = [
+    "help",
+    launch::CALL_SIGNATURE,
+    launch::POINT_OF_ORIGIN,
+    launch::HOME_PATH,
+    launch::ROLE_NAME,
+    launch::DEBUG_LEVEL,
+    launch::SETTINGS_FILE,
+    launch::INPUT_FILE,
+    launch::OUTPUT_FILE,
+    launch::DUMP_SETTINGS,
+    launch::DUMP_INPUT,
+    launch::STORE_SETTINGS,
+    launch::FACTORY_RESET,
+];
 
 /// Splits settings off `arguments`; `is_flag` tells the command's own flags by
 /// their long names.
@@ -44,11 +77,15 @@ pub fn split(
     }
     for argument in arguments {
         let Some(setting) = setting(&argument) else {
-            return Err(NoSetting(argument.to_string_lossy().into_owned()));
+            return Err(NoSetting::Form(argument.to_string_lossy().into_owned()));
         };
         split.settings.push(setting);
     }
-    Ok(split)
+    let mut names = split.settings.iter().map(|(name, _)| name);
+    match names.find(|name| OWN.contains(&name.as_str())) {
+        Some(name) => Err(NoSetting::Own(name.clone())),
+        None => Ok(split),
+    }
 }
 
 fn setting(argument: &OsString) -> Option<(String, String)> {
@@ -113,7 +150,14 @@ mod tests {
             splits(&["x", "--", "--count=4", "--a=b=c"]),
             Ok((strings(&["x"]), strings(&["count=4", "a=b=c"])))
         );
-        assert_eq!(splits(&["x", "--", "y"]), Err(NoSetting("y".into())));
+        assert_eq!(splits(&["x", "--", "y"]), Err(NoSetting::Form("y".into())));
+    }
+
+    #[test]
+    fn a_flag_of_every_component_is_no_setting() {
+        for line in [&["x", "--role-name=y"][..], &["x", "--", "--home-path=/h"]] {
+            assert!(matches!(splits(line), Err(NoSetting::Own(_))), "{line:?}");
+        }
     }
 
     #[test]

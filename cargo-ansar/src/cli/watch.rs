@@ -63,7 +63,7 @@ impl Session<'_> {
             Told::Failed(error) => {
                 ended = Some(Exit::of(&error));
                 self.finish(stream.clone(), false);
-                let (hint, last, exit) = (error.hint(), last.clone(), Exit::of(&error));
+                let (hint, last, exit) = (self.hints.of(&error), last.clone(), Exit::of(&error));
                 self.printer.show(move |shell| {
                     human::error(shell, &*error, hint.as_deref());
                     human::stale(shell, last.as_ref());
@@ -104,7 +104,7 @@ impl Session<'_> {
             }
             Told::NoSuchKey => self.printer.show(keys::help),
             Told::Refused(error) => {
-                let hint = error.hint();
+                let hint = self.hints.of(&error);
                 self.printer
                     .show(move |shell| human::error(shell, &*error, hint.as_deref()));
             }

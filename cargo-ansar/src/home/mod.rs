@@ -203,6 +203,9 @@ pub fn word(path: &Path) -> String {
     }
 }
 
+/// How many roles a command in a hint names.
+const FEW: usize = 8;
+
 impl HomeError {
     /// What to type next, where there is something.
     pub fn hint(&self) -> Option<String> {
@@ -244,8 +247,19 @@ impl HomeError {
                 "use the `cargo ansar` that made it, or make another with `cargo ansar create {}`",
                 word(&beside(path.parent().unwrap_or(path)))
             )),
-            Self::Running(_) => {
-                Some("wait for that command, or have it stopped first with `-f`".to_owned())
+            Self::Running(roles) => {
+                let (which, names) = match roles.as_slice() {
+                    [(role, _)] => ("it", format!(" {role}")),
+                    roles if roles.len() <= FEW => {
+                        let names = roles.iter().map(|(role, _)| format!(" {role}"));
+                        ("them", names.collect())
+                    }
+                    // All that run, whichever else do not.
+                    _ => ("them", " -f".to_owned()),
+                };
+                Some(format!(
+                    "have {which} stopped first with `-f`, or stop {which} with `cargo ansar stop{names}`"
+                ))
             }
             _ => None,
         }

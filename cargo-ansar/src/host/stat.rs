@@ -24,6 +24,13 @@ impl Stat {
         Self::parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
+    /// Returns the lines about the threads of a process.
+    pub(super) fn of_threads(pid: u32) -> impl Iterator<Item = Self> {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+        let threads = threads.into_iter().flatten().flatten();
+        threads.filter_map(|thread| Self::parse(&std::fs::read(thread.path().join("stat")).ok()?))
+    }
+
     /// The name in the line may hold anything, so the last parenthesis is what
     /// the fields follow.
     fn parse(line: &[u8]) -> Option<Self> {
@@ -47,6 +54,12 @@ impl Stat {
     /// to take note.
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.field(3), Some("Z" | "X"))
+    }
+
+    /// Returns true if it runs, waits for its turn or a disk, or has just ended:
+    /// if it does anything else than wait for others.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.has_ended() || matches!(self.field(3), Some("R" | "D"))
     }
 
     /// Whose child it is.

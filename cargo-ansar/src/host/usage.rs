@@ -36,6 +36,18 @@ pub fn by_group() -> BTreeMap<u32, Usage> {
     groups
 }
 
+/// Returns true if a process has used less processor time than `least` and is
+/// about to use more: on a machine with much to do, that of which nothing came
+/// yet. Where the platform does not tell, it is not.
+pub fn is_still_beginning(pid: u32, least: Duration) -> bool {
+    let is_young = Stat::of(pid)
+        .and_then(|stat| stat.ticks())
+        .is_some_and(|ticks| {
+            Duration::from_millis(1000 * ticks / clock_ticks_per_second()) < least
+        });
+    is_young && Stat::of_threads(pid).any(|thread| thread.is_at_work())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,8 +53,7 @@ pub async fn add(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Vec<RoleName>, Error> {
-    let workspace = options.places.workspace()?;
-    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let (home, workspace) = options.places.open()?;
     let _lock = take(&home, interrupts, events).await?;
     let roles =
         options

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Error;
-use super::background::{Place, bring_up};
+use super::background::{How, Place, bring_up};
 use super::engines::{self, Engines, Next, Told, ask, look};
 use crate::event::{Events, Kind, Until};
 use crate::home::Home;
@@ -85,8 +85,8 @@ async fn keep_up(
     let running: BTreeSet<RoleName> = running.into_iter().map(|(role, _)| role).collect();
     let idle = roles.iter().filter(|role| !running.contains(**role));
     let idle: Vec<RoleName> = idle.map(|role| (*role).clone()).collect();
-    let place = Place::Attached(own);
-    bring_up(home, &idle, place, READY_LIMIT, events, |told| {
+    let how = How::unsettled(Place::Attached(own));
+    bring_up(home, &idle, how, events, |told| {
         if let Told::Happened(kind) = told {
             events.emit(kind);
         }

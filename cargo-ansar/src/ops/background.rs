@@ -12,7 +12,8 @@ use crate::home::Home;
 use crate::host::environment;
 use crate::host::process::Program;
 use crate::model::name::RoleName;
-use crate::protocol::{Ask, Start, Word};
+use crate::protocol::{Ask, Start, Why, Word};
+use crate::supervise::group::READY_LIMIT;
 
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,46 @@ pub(super) enum Place {
     Attached(u32),
 }
 
+/// How roles are started, and when they count as started.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How<'a> {
+    /// The engine.
+    pub place: Place,
+    /// How long each may take to become ready.
+    pub ready_limit: Duration,
+    /// How long one that does not announce itself must survive before it counts
+    /// as started.
+    pub settle_time: Duration,
+    /// Settings for this run, by name.
+    pub settings: &'a [(String, String)],
+}
+
+impl How<'_> {
+    /// Starts roles as their descriptions say, for a command that works against
+    /// them and so notices by itself that one has crashed.
+    pub(super) fn unsettled(place: Place) -> Self {
+        Self {
+            place,
+            ready_limit: READY_LIMIT,
+            settle_time: Duration::ZERO,
+            settings: &[],
+        }
+    }
+
+    /// Starts roles as their descriptions say, for a command that tells how
+    /// they are.
+    pub(super) fn settled(place: Place) -> Self {
+        Self {
+            settle_time: SETTLE_TIME,
+            ..Self::unsettled(place)
+        }
+    }
+}
+
+/// How long a role that does not announce itself must survive before it counts
+/// as started, unless something else is asked for.
+pub const SETTLE_TIME: Duration = Duration::from_millis(200);
+
 /// How often to begin anew where an engine ends at the very moment when it is
 /// asked.
 const ATTEMPTS: usize = 5;
@@ -32,8 +73,7 @@ const ATTEMPTS: usize = 5;
 pub(super) async fn bring_up(
     home: &Home,
     roles: &[RoleName],
-    place: Place,
-    ready_limit: Duration,
+    how: How<'_>,
     events: &Events,
     mut heard: impl FnMut(Told) -> Next,
 ) -> Result<(), Error> {
@@ -46,11 +86,13 @@ pub(super) async fn bring_up(
             .iter()
             .map(|(name, value)| (Word::from(&**name), Word::from(&**value)))
             .collect(),
-        ready_limit: ready_limit.as_secs_f64(),
+        ready_limit: how.ready_limit.as_secs_f64(),
+        settle_time: how.settle_time.as_secs_f64(),
+        settings: how.settings.to_vec(),
     });
     let mut accepted = false;
     for _ in 0..ATTEMPTS {
-        let engine = match place {
+        let engine = match how.place {
             Place::Background => background(home, events).await?,
             Place::Attached(engine) => engine,
         };
@@ -58,10 +100,18 @@ pub(super) async fn bring_up(
             accepted |= matches!(told, Told::Accepted);
             heard(told)
         });
-        match answer.await? {
-            Answer::Done | Answer::Enough => return Ok(()),
-            Answer::Gone if accepted => return Ok(()),
-            Answer::Gone => {}
+        match answer.await {
+            Ok(Answer::Done | Answer::Enough) => return Ok(()),
+            Ok(Answer::Gone) if accepted => return Ok(()),
+            Ok(Answer::Gone) => {}
+            // The next one is another, once this one is gone.
+            Err(Error::Refused(refusal)) if refusal.why == Some(Why::Ending) => {
+                let engines = look(home, events).await?.answering;
+                for ending in engines.iter().filter(|it| it.engine.pid == engine) {
+                    ending.gone().await;
+                }
+            }
+            Err(error) => return Err(error),
         }
     }
     Err(Error::Background)

@@ -7,7 +7,6 @@ use super::choose::chosen;
 use super::hold::removing;
 use super::locate::Places;
 use crate::event::Events;
-use crate::home::Home;
 use crate::home::pending::Transaction;
 use crate::host::interrupts::Interrupts;
 use crate::model::name::RoleName;
@@ -32,8 +31,7 @@ pub async fn delete(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let workspace = places.workspace()?;
-    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let (home, workspace) = places.open()?;
     let find = || {
         let roles: BTreeSet<RoleName> = chosen(&home, workspace.as_ref(), search, home.entries()?)?
             .into_keys()

@@ -39,8 +39,7 @@ pub async fn edit(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let workspace = places.workspace()?;
-    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let (home, workspace) = places.open()?;
     let entry = known(&home, workspace.as_ref(), role)?;
     let path = kept(&home, property, role);
     let opened = match files::read_if_there(&path)? {

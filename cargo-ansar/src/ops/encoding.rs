@@ -15,7 +15,7 @@ use super::locate::Places;
 use super::settle::{Answers, Proposal, Said, Settling, layer};
 use super::{Error, decode_given};
 use crate::event::Events;
-use crate::home::{Home, read_json};
+use crate::home::read_json;
 use crate::model::name::RoleName;
 
 /// One of the two things that a role is told.
@@ -38,8 +38,7 @@ impl Part {
 
 /// What a role is told now.
 pub fn show(places: &Places, part: Part, role: &RoleName) -> Result<Value, Error> {
-    let workspace = places.workspace()?;
-    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let (home, workspace) = places.open()?;
     known(&home, workspace.as_ref(), role)?;
     let stored = |area| read_json::<Envelope<Value>>(&home.file(area, role));
     if let Some(envelope) = stored(part.area())? {
@@ -61,8 +60,7 @@ pub async fn replace(
     given: &Given,
     events: &Events,
 ) -> Result<(), Error> {
-    let workspace = places.workspace()?;
-    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let (home, workspace) = places.open()?;
     let _lock = change(&home, events)?;
     let mut entry = known(&home, workspace.as_ref(), role)?;
     let snapshot = layer(workspace.as_ref(), &home.ledger()?);

@@ -121,8 +121,7 @@ pub(super) fn start(home: &Home, role: &RoleName, index: usize) -> Result<Timest
 
 /// The home, and a role of it.
 pub(super) fn open(places: &Places, role: &RoleName) -> Result<(Home, Entry), Error> {
-    let workspace = places.workspace()?;
-    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let (home, workspace) = places.open()?;
     let entry = known(&home, workspace.as_ref(), role)?;
     Ok((home, entry))
 }

@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use ansar_runtime::contract::launch::{self, CallSignature, Origin};
 use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::message::Envelope;
+use serde_json::{Map, Value};
 
 use super::Error;
 use super::environment::with_own;
+use super::locate::Workspace;
 use super::recognize::recognize;
-use super::settle::folder;
-use crate::home::Home;
+use super::settle::{Answers, Proposal, Settling, folder};
+use crate::event::Events;
 use crate::home::entry::Entry;
 use crate::home::history::{self, Kind};
+use crate::home::{Home, read_json};
 use crate::host::lock::Lock;
 use crate::host::process::Program;
 use crate::host::{environment, files, limits};
@@ -39,6 +43,8 @@ pub(super) struct Launching {
     ready_limit: Duration,
     /// What each is given on stdin instead of its own input.
     given: Option<Vec<u8>>,
+    /// The settings for this run, as arguments.
+    settings: Vec<OsString>,
 }
 
 impl Launching {
@@ -66,6 +72,7 @@ impl Launching {
             environment,
             ready_limit,
             given: None,
+            settings: Vec::new(),
         })
     }
 
@@ -73,6 +80,15 @@ impl Launching {
     pub(super) fn giving(self: Rc<Self>, given: Option<&[u8]>) -> Rc<Self> {
         let mut launching = Rc::unwrap_or_clone(self);
         launching.given = given.map(<[u8]>::to_vec);
+        Rc::new(launching)
+    }
+
+    /// Returns the same launches with settings for this run, by name.
+    pub(super) fn with_settings(self: Rc<Self>, settings: &[(String, String)]) -> Rc<Self> {
+        let mut launching = Rc::unwrap_or_clone(self);
+        let settings = settings.iter();
+        let settings = settings.map(|(name, value)| format!("--{name}={value}").into());
+        launching.settings = settings.collect();
         Rc::new(launching)
     }
 
@@ -154,17 +170,59 @@ impl Launching {
         environment.push((launch::ROLE.into(), role.as_str().into()));
         Ok(Program {
             path,
-            arguments: vec![
+            arguments: [
                 format!("--{}={signature}", launch::CALL_SIGNATURE).into(),
                 format!("--{}={origin}", launch::POINT_OF_ORIGIN).into(),
                 home,
                 format!("--{}={role}", launch::ROLE_NAME).into(),
-            ],
+            ]
+            .into_iter()
+            .chain(self.settings.iter().cloned())
+            .collect(),
             environment: Some(environment),
             folder: Some(folder(&self.home)),
             stdin: stdin.transpose()?,
         })
     }
+}
+
+/// Has the components check settings for one run, which are laid over what
+/// `roles` are told; nothing is written. The first role that does not accept
+/// them is the error.
+pub(super) async fn check_settings<'r>(
+    home: &Home,
+    workspace: Option<&Workspace>,
+    roles: impl IntoIterator<Item = (&'r RoleName, &'r Entry)>,
+    settings: &[(String, String)],
+    events: &Events,
+) -> Result<(), Error> {
+    if settings.is_empty() {
+        return Ok(());
+    }
+    let settling = Settling {
+        home,
+        workspace,
+        snapshot: None,
+        new: None,
+        events,
+    };
+    let mut answers = Answers::default();
+    for (role, entry) in roles {
+        // One that is missing is named where it is to be started.
+        if !settling.has_executable(&entry.executable) {
+            continue;
+        }
+        let told = read_json::<Envelope<Map<String, Value>>>(&home.file(Area::Settings, role))?;
+        let input = read_json::<Envelope<Value>>(&home.file(Area::Input, role))?;
+        let proposal = Proposal {
+            settings: told.map(|told| told.value).unwrap_or_default(),
+            input: input.map(|input| input.value),
+            texts: settings.to_vec(),
+            ..Proposal::default()
+        };
+        answers.ask(&settling, role, entry, proposal).await?;
+    }
+    Ok(())
 }
 
 /// How many descriptors a role takes: a lock, a log, two pipes, its end.

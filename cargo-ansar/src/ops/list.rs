@@ -1,13 +1,13 @@
 //! `cargo ansar list`: the roles of a home.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use ansar_runtime::contract::layout::Area;
 
 use super::Error;
-use super::choose::{every_term, no_roles, searched};
-use super::locate::Places;
+use super::choose::{every_term, no_roles, searched, wanted};
+use super::locate::{Places, Workspace};
 use crate::home::Home;
 use crate::home::entry::{Origin, parent};
 use crate::host::files::{self, Kind};
@@ -75,7 +75,16 @@ pub struct Total {
 pub fn list(options: &Options) -> Result<Listing, Error> {
     let Options { places, search, .. } = options;
     let workspace = places.workspace()?;
-    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let described = workspace
+        .as_ref()
+        .filter(|workspace| workspace.describes_roles());
+    let home = match (places.open(), described) {
+        (Ok((home, _)), _) => home,
+        (Err(Error::NoHome { home, .. }), Some(_)) => {
+            return described_only(home, workspace.as_ref(), options);
+        }
+        (Err(error), _) => return Err(error),
+    };
     let entries = home.entries()?;
     let mut called = Vec::new();
     if options.all {
@@ -132,6 +141,36 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
         roles,
         total,
     })
+}
+
+/// Returns the roles that a workspace describes, where no home is there yet.
+fn described_only(
+    home: PathBuf,
+    workspace: Option<&Workspace>,
+    options: &Options,
+) -> Result<Listing, Error> {
+    let none = BTreeMap::new();
+    let roles = wanted(workspace, &none);
+    let names = roles
+        .clone()
+        .map(|(role, executable)| (role.as_str(), executable));
+    every_term("role", &options.search, &names)?;
+    let roles = roles.filter(|(role, executable)| options.search.matches(role, executable));
+    let roles = roles.map(|(role, executable)| Listed {
+        role: role.to_string(),
+        executable: Some(executable.clone()),
+        retired: false,
+        disk: options.long.then(Disk::default),
+    });
+    let mut roles: Vec<Listed> = roles.collect();
+    roles.sort_by(|one, other| one.role.cmp(&other.role));
+    let executables: BTreeSet<_> = roles.iter().map(|listed| &listed.executable).collect();
+    let total = options.long.then(|| Total {
+        roles: roles.len(),
+        executables: executables.len(),
+        disk: Disk::default(),
+    });
+    Ok(Listing { home, roles, total })
 }
 
 /// Finds out what roles have on disk.

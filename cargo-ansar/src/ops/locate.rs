@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, Item};
 
 use super::Error;
-use crate::home::DEFAULT_NAME;
+use crate::home::{DEFAULT_NAME, Home, HomeError};
 use crate::host::files;
 use crate::model::description::{self, Description};
 
@@ -65,6 +65,19 @@ impl Places {
     pub fn needed_workspace(&self) -> Result<Workspace, Error> {
         self.workspace()?
             .ok_or_else(|| Error::NoWorkspace(self.folder.clone()))
+    }
+
+    /// Opens the home, and the workspace if there is one.
+    pub fn open(&self) -> Result<(Home, Option<Workspace>), Error> {
+        let workspace = self.workspace()?;
+        match Home::open(&self.home(workspace.as_ref())) {
+            Ok(home) => Ok((home, workspace)),
+            Err(HomeError::NotThere(home)) => Err(Error::NoHome {
+                is_described: workspace.as_ref().map(Workspace::describes_roles),
+                home,
+            }),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Where the home is, or is to be.

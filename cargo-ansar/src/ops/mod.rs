@@ -58,7 +58,7 @@ use std::time::Duration;
 use ansar_runtime::contract::message::Envelope;
 use serde::de::DeserializeOwned;
 
-use crate::home::{HomeError, from_json};
+use crate::home::{HomeError, from_json, word};
 use crate::host::cargo::CargoError;
 use crate::host::files::Error as FilesError;
 use crate::host::interrupts::Interrupt;
@@ -69,7 +69,7 @@ use crate::model::proposal::ProposalError;
 use crate::model::query::QueryError;
 use crate::model::search::{RolePattern, RoleSearch, SearchError};
 use crate::model::template::TemplateError;
-use crate::protocol::Refusal;
+use crate::protocol::{Refusal, Why};
 
 /// Why an operation was not done. Nothing is half done, beyond what its
 /// documentation says.
@@ -103,6 +103,14 @@ pub enum Error {
     /// The home, or a file in it, is wrong.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// There is no home, where one is needed.
+    #[error("no home at `{home}`", home = home.display())]
+    NoHome {
+        /// Where it would be.
+        home: PathBuf,
+        /// True if the workspace describes roles; unset where there is none.
+        is_described: Option<bool>,
+    },
     /// A file cannot be read or written.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -362,6 +370,9 @@ pub enum Error {
     /// Roles do not run that are to.
     #[error("not running: {}", names(.0))]
     NotRunning(Vec<RoleName>),
+    /// Roles that are to be stopped do not run, and could be passed over.
+    #[error("not running: {}", names(.0))]
+    NotAllRunning(Vec<RoleName>),
     /// Roles run in a command in the foreground, which is not to be replaced.
     #[error("running in the foreground: {}", processes(.0))]
     InForeground(Vec<(RoleName, String)>),
@@ -377,7 +388,7 @@ pub enum Error {
     #[error("the engine in the background did not begin")]
     Background,
     /// An engine does not do what it was asked.
-    #[error("the engine that runs the roles refuses: {}", .0.reason)]
+    #[error("{}{}", refusing(.0), .0.reason)]
     Refused(Refusal),
     /// The command was ended from outside before it was done.
     #[error("interrupted")]
@@ -406,6 +417,13 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+}
+
+fn refusing(refusal: &Refusal) -> &'static str {
+    match refusal.why {
+        Some(Why::Running | Why::Missing) => "",
+        _ => "the engine that runs the roles refuses: ",
+    }
 }
 
 fn them(roles: &[RoleName]) -> &'static str {
@@ -468,8 +486,8 @@ fn of_the_user(error: HomeError, example: Option<&'static str>) -> Error {
 }
 
 /// Names of roles as words for the shell.
-fn words(roles: &[RoleName]) -> String {
-    let words: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
+fn words<'r>(roles: impl IntoIterator<Item = &'r RoleName>) -> String {
+    let words: Vec<&str> = roles.into_iter().map(RoleName::as_str).collect();
     words.join(" ")
 }
 
@@ -503,21 +521,6 @@ impl Error {
                 None => "see what the roles of the home run with `cargo ansar list -l`".to_owned(),
             }),
             Self::Unaccepted { tip, .. } => tip.clone(),
-            Self::NoRoles { is_described, .. } => Some(if *is_described {
-                "build and deploy those of `Cargo.toml` with `cargo ansar deploy`".to_owned()
-            } else {
-                "add one with `cargo ansar add EXECUTABLE`".to_owned()
-            }),
-            Self::NotDeployed(roles) => Some(format!(
-                "build and deploy {} with `cargo ansar deploy`",
-                them(roles)
-            )),
-            Self::Retired(roles) => Some(format!(
-                "describe {0} again and run `cargo ansar deploy`, \
-                 or remove {0} with `cargo ansar delete {1}`",
-                them(roles),
-                words(roles)
-            )),
             Self::Orphans(left) => Some(format!(
                 "end them with `sudo kill -9 {}`",
                 pids(left).replace(',', "")
@@ -527,6 +530,18 @@ impl Error {
                 Some("build it with this version of ansar-runtime".to_owned())
             }
             Self::Home(error) => error.hint(),
+            Self::NoHome { home, is_described } => match is_described {
+                Some(true) => Some(
+                    "build and deploy the roles of `Cargo.toml` with `cargo ansar deploy`"
+                        .to_owned(),
+                ),
+                Some(false) => Some(format!(
+                    "describe roles with `cargo ansar init`, or make an empty home with \
+                     `cargo ansar create {}`",
+                    word(home)
+                )),
+                None => HomeError::NotThere(home.clone()).hint(),
+            },
             Self::Ambiguous { packages, .. } => packages.first().map(|package| {
                 format!(
                     "say which, with `package = \"{}\"`",
@@ -539,12 +554,6 @@ impl Error {
             Self::Given { example, .. } => {
                 example.map(|example| format!("it could be `{{\"value\": {example}}}`"))
             }
-            Self::NoSuchRole { meant, .. } => Some(match meant {
-                Some(role) => format!("did you mean `{role}`? see all with `cargo ansar list`"),
-                None => "see them with `cargo ansar list`".to_owned(),
-            }),
-            Self::NoRole { meant, .. } => Some(meant_or_seen(meant, "list")),
-            Self::NoTestRole { meant, .. } => Some(meant_or_seen(meant, "test --list")),
             Self::Unsettled(_) => {
                 Some("build and deploy what it runs with `cargo ansar deploy`".to_owned())
             }
@@ -565,15 +574,7 @@ impl Error {
                 Some(format!("allow more with `ulimit -n {needed}`"))
             }
             Self::Processes(_) => Some("see how many are allowed with `ulimit -u`".to_owned()),
-            Self::NoMainRole(_) => Some("see them with `cargo ansar list`".to_owned()),
             Self::Refused(refusal) => refusal.hint.clone(),
-            Self::NotRunning(_) => Some(
-                "go on without them with `-f`, or see what runs with `cargo ansar status`"
-                    .to_owned(),
-            ),
-            Self::InForeground(_) => {
-                Some("end that command, or stop them with `cargo ansar stop`".to_owned())
-            }
             Self::TimedOut { .. } => Some("see what runs with `cargo ansar status -l`".to_owned()),
             Self::NeverRan(role) => Some(format!("run it with `cargo ansar run {role}`")),
             Self::NoStart { role, .. } => {
@@ -582,11 +583,53 @@ impl Error {
             Self::NothingReturned(role) => Some(format!(
                 "see what it was doing with `cargo ansar log {role} --last=DAY`"
             )),
+            _ => self.hint_about_roles(),
+        }
+    }
+
+    /// Returns what to type next where roles are not what a command needs.
+    fn hint_about_roles(&self) -> Option<String> {
+        match self {
+            Self::NoRoles { is_described, .. } => Some(if *is_described {
+                "build and deploy those of `Cargo.toml` with `cargo ansar deploy`".to_owned()
+            } else {
+                "add one with `cargo ansar add EXECUTABLE`".to_owned()
+            }),
+            Self::NotDeployed(roles) => Some(format!(
+                "build and deploy {} with `cargo ansar deploy`",
+                them(roles)
+            )),
+            Self::Retired(roles) => Some(format!(
+                "describe {0} again and run `cargo ansar deploy`, \
+                 or remove {0} with `cargo ansar delete {1}`",
+                them(roles),
+                words(roles)
+            )),
+            Self::NoSuchRole { meant, .. } => Some(match meant {
+                Some(role) => format!("did you mean `{role}`? see all with `cargo ansar list`"),
+                None => "see them with `cargo ansar list`".to_owned(),
+            }),
+            Self::NoRole { meant, .. } => Some(meant_or_seen(meant, "list")),
+            Self::NoTestRole { meant, .. } => Some(meant_or_seen(meant, "test --list")),
+            Self::NotRunning(roles) => Some(format!(
+                "start {} with `cargo ansar start {}`, or see what runs with `cargo ansar status`",
+                them(roles),
+                words(roles)
+            )),
+            Self::NotAllRunning(_) => Some(
+                "go on without them with `-f`, or see what runs with `cargo ansar status`"
+                    .to_owned(),
+            ),
+            Self::InForeground(roles) => Some(format!(
+                "end that command, or stop them with `cargo ansar stop {}`",
+                words(roles.iter().map(|(role, _)| role))
+            )),
             Self::NoTests { .. } => Some(
                 "give one such a name, or say what tests are called with `tests` in \
                  `[workspace.metadata.ansar]`"
                     .to_owned(),
             ),
+            Self::NoMainRole(_) => Some("see them with `cargo ansar list`".to_owned()),
             _ => None,
         }
     }

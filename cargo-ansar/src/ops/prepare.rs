@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::Error;
 use super::build::{self, Bins, Built, wanted};
+use super::choose::{self, every_term};
 use super::deploy;
 use super::deploy::plan::Sources;
 use super::hold::take;
@@ -21,6 +22,7 @@ use crate::host::interrupts::Interrupts;
 use crate::host::lock::Lock;
 use crate::model::description::{DeployMode, Description};
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::search::RoleSearch;
 
 /// A home in which everything is in place.
 #[derive(Debug)]
@@ -48,11 +50,13 @@ pub async fn prepare(
     places: &Places,
     how: &build::Options,
     running: Running,
-    check: impl FnOnce(Option<&Workspace>, &BTreeMap<RoleName, Entry>) -> Result<(), Error>,
+    check: impl Fn(Option<&Workspace>, &BTreeMap<RoleName, Entry>) -> Result<(), Error>,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Prepared, Error> {
-    let (home, workspace) = open(places, events)?;
+    // A home that is not there has no roles, and is not made to refuse.
+    let check_new = |workspace: &Workspace| check(Some(workspace), &BTreeMap::new());
+    let (home, workspace) = open(places, check_new, events)?;
     // What was saved while this command waited is in its verdict: nothing that
     // was read before the home is ours counts, beyond where it is.
     let lock = take(&home, interrupts, events).await?;
@@ -130,6 +134,56 @@ pub async fn prepare(
     })
 }
 
+/// A home with roles, about to be run.
+#[derive(Debug)]
+pub(super) struct Filled {
+    /// The workspace, where there is one.
+    pub workspace: Option<Workspace>,
+    /// The home.
+    pub home: Home,
+    /// The lock of the home, where it was just filled.
+    pub lock: Option<Lock>,
+}
+
+/// Opens a home. One that is not there or has no roles is first filled with
+/// what the workspace describes, as a deploy does; `search` must match some of
+/// that.
+pub(super) async fn filled(
+    places: &Places,
+    how: &build::Options,
+    search: &RoleSearch,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Filled, Error> {
+    let workspace = places.workspace()?;
+    let is_empty = match Home::open(&places.home(workspace.as_ref())) {
+        Ok(home) => home.role_names()?.is_empty(),
+        Err(HomeError::NotThere(_)) => true,
+        Err(error) => return Err(error.into()),
+    };
+    if !is_empty || !workspace.is_some_and(|workspace| workspace.describes_roles()) {
+        let (home, workspace) = places.open()?;
+        return Ok(Filled {
+            workspace,
+            home,
+            lock: None,
+        });
+    }
+    let check = |workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>| {
+        let roles = choose::wanted(workspace, entries);
+        let roles = roles.map(|(role, executable)| (role.as_str(), executable));
+        every_term("role", search, &roles)
+    };
+    let running = Running::Restore;
+    let prepared = prepare(places, how, running, check, interrupts, events).await?;
+    build::gone_afterwards(prepared.leaving, interrupts).await?;
+    Ok(Filled {
+        workspace: prepared.workspace,
+        home: prepared.home,
+        lock: Some(prepared.lock),
+    })
+}
+
 /// How a description wants executables to get into the home.
 pub(super) fn how_to_deploy(description: &Description) -> How {
     match description.deploy {
@@ -150,8 +204,12 @@ pub(super) fn remember(remembered: &mut Bins, bins: Bins) {
 }
 
 /// Opens the home, or makes it where a workspace describes what goes in; and
-/// that workspace, where there is one.
-pub(super) fn open(places: &Places, events: &Events) -> Result<(Home, Option<Workspace>), Error> {
+/// that workspace, where there is one. `check` may refuse before it is made.
+pub(super) fn open(
+    places: &Places,
+    check: impl FnOnce(&Workspace) -> Result<(), Error>,
+    events: &Events,
+) -> Result<(Home, Option<Workspace>), Error> {
     let workspace = places.workspace()?;
     let root = places.home(workspace.as_ref());
     match Home::open(&root) {
@@ -162,6 +220,7 @@ pub(super) fn open(places: &Places, events: &Events) -> Result<(Home, Option<Wor
         return Err(Error::NoWorkspace(places.folder.clone()));
     };
     workspace.needed_description()?;
+    check(&workspace)?;
     let id = environment::unique();
     let home = match Home::create(&root, Some(&workspace.root), &BTreeMap::new(), id) {
         Ok(home) => {

@@ -2,13 +2,11 @@
 
 use super::Error;
 use super::locate::Places;
-use crate::home::Home;
 use crate::home::last::LastRun;
 
 /// The last run of the home.
 pub fn last(places: &Places) -> Result<LastRun, Error> {
-    let workspace = places.workspace()?;
-    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let (home, _) = places.open()?;
     let last = home.last_run()?;
     last.ok_or_else(|| Error::NoRun(home.root().to_owned()))
 }

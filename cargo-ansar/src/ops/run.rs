@@ -16,11 +16,13 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::analyze::{self, Analysis};
+use super::build;
 use super::choose::startable;
 use super::environment::of_roles;
 use super::hold::{acquire, make_way};
-use super::launch::{Launching, make_room};
+use super::launch::{Launching, check_settings, make_room};
 use super::locate::{Places, Workspace};
+use super::prepare::{Filled, filled};
 use super::recognize::recognize_all;
 use super::set::can_start;
 use super::sweep::sweep;
@@ -48,6 +50,8 @@ use crate::supervise::service::Service;
 pub struct Options {
     /// Where.
     pub places: Places,
+    /// How Cargo is to build, where nothing has been deployed yet.
+    pub build: build::Options,
     /// Which roles.
     pub search: RoleSearch,
     /// Where sources are looked for first.
@@ -60,6 +64,8 @@ pub struct Options {
     pub analyzer: Option<ExecutableName>,
     /// The role with whose end all others are stopped.
     pub main_role: Option<RoleName>,
+    /// Settings for this run, by name, that all roles are given.
+    pub settings: Vec<(String, String)>,
     /// Which log lines become events.
     pub shown: Level,
 }
@@ -79,15 +85,23 @@ pub struct Outcome {
     pub interrupted: Option<Interrupt>,
 }
 
-/// Runs the roles of a home that match until all of them have ended.
+/// Runs the roles of a home that match until all of them have ended; deploys
+/// them first where nothing has been deployed yet.
 pub async fn run(
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let workspace = options.places.workspace()?;
-    let root = options.places.home(workspace.as_ref());
-    let home = Home::open(&root)?;
+    let filled = filled(
+        &options.places,
+        &options.build,
+        &options.search,
+        interrupts,
+        events,
+    );
+    let Filled {
+        home, workspace, ..
+    } = filled.await?;
     let entries = startable(&home, workspace.as_ref(), &options.search, home.entries()?)?;
     analyze::check(&home, options.analyzer.as_ref())?;
     let main = match &options.main_role {
@@ -97,12 +111,20 @@ pub async fn run(
             Some(nth.ok_or_else(|| Error::NoMainRole(role.clone()))?)
         }
     };
+    check_settings(
+        &home,
+        workspace.as_ref(),
+        &entries,
+        &options.settings,
+        events,
+    )
+    .await?;
     if options.force {
         make_way(&home, entries.keys(), interrupts, events).await?;
     }
-    events.emit(Kind::Running {
+    let begun = Kind::Running {
         roles: entries.len(),
-    });
+    };
     let stage = Stage {
         home: &home,
         workspace: workspace.as_ref(),
@@ -113,7 +135,9 @@ pub async fn run(
             ..Policy::default()
         },
         given: None,
+        settings: &options.settings,
         first: None,
+        begun: Some(&begun),
     };
     // A role of any name may report; none has to wait for the others.
     let ran = stage
@@ -147,7 +171,7 @@ pub async fn run(
     Ok(Outcome {
         run: Run {
             completed: completed(&ran.ended, &mut sources),
-            home: root.display().to_string(),
+            home: home.root().display().to_string(),
         },
         verdict: options.test_run.then_some(verdict),
         interrupted: ran
@@ -195,8 +219,14 @@ pub struct Stage<'a> {
     pub policy: Policy,
     /// What every role is given on stdin instead of its own input.
     pub given: Option<&'a [u8]>,
+    /// Settings for this run, by name: of all roles, or in a test run of the
+    /// test roles.
+    pub settings: &'a [(String, String)],
     /// The roles that start before others, where nothing else decides.
     pub first: Option<&'a BTreeSet<RoleName>>,
+    /// The event that says that the roles are about to run, emitted once it is
+    /// known that they may.
+    pub begun: Option<&'a Kind>,
 }
 
 impl Stage<'_> {
@@ -216,6 +246,9 @@ impl Stage<'_> {
         let _mark = sweep(self.home, events)?;
         make_room(entries.len())?;
         let locks = acquire(self.home, entries.keys(), events)?;
+        if let Some(begun) = self.begun {
+            events.emit(begun.clone());
+        }
         let notices = self.home.hear()?;
         let launching = Launching::new(
             self.home,
@@ -225,9 +258,15 @@ impl Stage<'_> {
             READY_LIMIT,
         )
         .giving(self.given);
+        let told = launching.clone().with_settings(self.settings);
         let launches = entries.iter().zip(locks);
         let mut launches: Vec<_> = launches
-            .map(|((role, entry), lock)| launching.launch(role, entry, part(role), lock))
+            .map(|((role, entry), lock)| {
+                let part = part(role);
+                let is_told = self.kind != history::Kind::Test || part == Part::Test;
+                let launching = if is_told { &told } else { &launching };
+                launching.launch(role, entry, part, lock)
+            })
             .collect::<Result<_, Error>>()?;
         if let Some(first) = self.first {
             launches.sort_by_key(|launch| !first.contains(&launch.role));
@@ -278,6 +317,8 @@ impl Stage<'_> {
         let given = serde_json::to_vec(&Envelope::of(suite)).unwrap_or_default();
         let stage = Stage {
             given: Some(&given),
+            settings: &[],
+            begun: None,
             policy: Policy::default(),
             ..*self
         };

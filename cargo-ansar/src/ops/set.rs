@@ -35,8 +35,7 @@ pub fn set(
     value: &Value,
     events: &Events,
 ) -> Result<Vec<RoleName>, Error> {
-    let workspace = places.workspace()?;
-    let home = Home::open(&places.home(workspace.as_ref()))?;
+    let (home, workspace) = places.open()?;
     let given = match value {
         Value::NotSet => None,
         Value::Given(given) => Some(given.text(places)?),

@@ -81,8 +81,7 @@ pub async fn snapshot(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let workspace = options.places.workspace()?;
-    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let (home, workspace) = options.places.open()?;
     let _lock = take(&home, interrupts, events).await?;
     let mut entries = home.entries()?;
     entries.retain(|_, entry| entry.origin != Origin::Retired);

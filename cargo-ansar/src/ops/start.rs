@@ -3,20 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use ansar_runtime::contract::line::Tag;
+
 use super::Error;
-use super::background::{Place, bring_up};
+pub use super::background::SETTLE_TIME;
+use super::background::{How, Place, bring_up};
+use super::build;
 use super::choose::startable;
 use super::engines::{Engines, Next, Told, look, running, stop};
 use super::hold::take;
+use super::launch::check_settings;
 use super::locate::{Places, Workspace};
+use super::prepare::{Filled, filled};
 use super::recognize::recognize_all;
-use super::test::tests;
+use super::test::{LAST, MOST_ROLES, said, stamp, tests};
 use crate::event::{Events, Kind};
 use crate::home::entry::Entry;
 use crate::home::{Home, HomeError};
+use crate::host::clock;
 use crate::host::files;
 use crate::host::interrupts::Interrupts;
 use crate::host::lock::Lock;
+use crate::model::conclusion::{Excerpt, Which};
 use crate::model::ending::{Ending, Success};
 use crate::model::name::RoleName;
 use crate::model::search::RoleSearch;
@@ -27,6 +35,8 @@ use crate::protocol::Host;
 pub struct Options {
     /// Where.
     pub places: Places,
+    /// How Cargo is to build, where nothing has been deployed yet.
+    pub build: build::Options,
     /// Which roles; where nothing is said, all that are no tests.
     pub search: RoleSearch,
     /// Whether those that run already are stopped first.
@@ -35,6 +45,11 @@ pub struct Options {
     pub wait: bool,
     /// How long each may take to become ready.
     pub ready_limit: Duration,
+    /// How long a role that does not announce itself must survive before it
+    /// counts as started.
+    pub settle_time: Duration,
+    /// Settings for this run, by name.
+    pub settings: Vec<(String, String)>,
 }
 
 /// What came of it, by role; each is in one of these.
@@ -44,19 +59,32 @@ pub struct Outcome {
     pub up: Vec<RoleName>,
     /// Those that have done what they are for already.
     pub done: Vec<RoleName>,
-    /// Those that did not become ready, and why.
+    /// Those that did not become ready, or crashed in their first moments, and
+    /// why.
     pub failed: Vec<(RoleName, String)>,
+    /// The last lines that the first of these have logged.
+    pub excerpts: Vec<Excerpt>,
+    /// True if nobody waited to see how they are.
+    pub is_unknown: bool,
 }
 
 /// Starts roles in the background, all or none, in the engine that is there or
-/// in a new one. Where some run already, refuses and changes nothing, or with
+/// in a new one; deploys them first where nothing has been deployed yet. Where some run already, refuses and changes nothing, or with
 /// `force` has them stopped first.
 pub async fn start(
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let scene = Scene::open(options, interrupts, events).await?;
+    let filled = filled(
+        &options.places,
+        &options.build,
+        &options.search,
+        interrupts,
+        events,
+    );
+    let filled = filled.await?;
+    let scene = Scene::open(options, filled, interrupts, events).await?;
     let engines = look(&scene.home, events).await?;
     let running = running(&scene.home, &engines, scene.roles.keys())?;
     if !running.is_empty() && !options.force {
@@ -72,7 +100,13 @@ pub async fn restart(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let mut scene = Scene::open(options, interrupts, events).await?;
+    let (home, workspace) = options.places.open()?;
+    let there = Filled {
+        workspace,
+        home,
+        lock: None,
+    };
+    let mut scene = Scene::open(options, there, interrupts, events).await?;
     let engines = look(&scene.home, events).await?;
     let running: BTreeMap<RoleName, String> = running(&scene.home, &engines, scene.roles.keys())?
         .into_iter()
@@ -83,7 +117,11 @@ pub async fn restart(
         .filter(|role| !running.contains_key(*role));
     let idle: Vec<RoleName> = idle.cloned().collect();
     if !idle.is_empty() && !options.force {
-        return Err(Error::NotRunning(idle));
+        return Err(if running.is_empty() {
+            Error::NotRunning(idle)
+        } else {
+            Error::NotAllRunning(idle)
+        });
     }
     let at_terminals = engines
         .answering
@@ -109,6 +147,7 @@ pub async fn restart(
 /// A home, and the roles of it that are meant.
 struct Scene {
     home: Home,
+    workspace: Option<Workspace>,
     roles: BTreeMap<RoleName, Entry>,
     /// While this is held nobody else changes the home.
     lock: Lock,
@@ -117,12 +156,19 @@ struct Scene {
 impl Scene {
     async fn open(
         options: &Options,
+        filled: Filled,
         interrupts: &mut Interrupts,
         events: &Events,
     ) -> Result<Self, Error> {
-        let workspace = options.places.workspace()?;
-        let home = Home::open(&options.places.home(workspace.as_ref()))?;
-        let lock = take(&home, interrupts, events).await?;
+        let Filled {
+            workspace,
+            home,
+            lock,
+        } = filled;
+        let lock = match lock {
+            Some(lock) => lock,
+            None => take(&home, interrupts, events).await?,
+        };
         let entries = home.entries()?;
         let mut roles = startable(&home, workspace.as_ref(), &options.search, entries)?;
         if options.search.is_all() {
@@ -138,7 +184,12 @@ impl Scene {
             }
         }
         recognize_all(&home, &roles)?;
-        Ok(Self { home, roles, lock })
+        Ok(Self {
+            home,
+            workspace,
+            roles,
+            lock,
+        })
     }
 
     /// Stops those that run, and starts all.
@@ -161,36 +212,52 @@ impl Scene {
         engines: &Engines,
         events: &Events,
     ) -> Result<Outcome, Error> {
-        let Self { home, roles, lock } = self;
+        let Self {
+            home,
+            workspace,
+            roles,
+            lock,
+        } = self;
+        let settings = &options.settings;
+        check_settings(&home, workspace.as_ref(), &roles, settings, events).await?;
         stop(&home, engines, roles.keys(), events).await?;
         let roles: Vec<RoleName> = roles.into_keys().collect();
+        let since = stamp(clock::now());
         let mut lock = Some(lock);
         let mut heard = Heard::default();
-        bring_up(
-            &home,
-            &roles,
-            Place::Background,
-            options.ready_limit,
-            events,
-            |told| {
-                match told {
-                    Told::Accepted => {
-                        // From here on it is the engine that holds the roles.
-                        lock = None;
-                        if !options.wait {
-                            return Next::Leave;
-                        }
-                    }
-                    Told::Happened(kind) => {
-                        heard.hear(&kind);
-                        events.emit(kind);
+        let how = How {
+            place: Place::Background,
+            ready_limit: options.ready_limit,
+            settle_time: options.settle_time,
+            settings,
+        };
+        bring_up(&home, &roles, how, events, |told| {
+            match told {
+                Told::Accepted => {
+                    // From here on it is the engine that holds the roles.
+                    lock = None;
+                    if !options.wait {
+                        return Next::Leave;
                     }
                 }
-                Next::Listen
-            },
-        )
+                Told::Happened(kind) => {
+                    heard.hear(&kind);
+                    events.emit(kind);
+                }
+            }
+            Next::Listen
+        })
         .await?;
-        Ok(heard.outcome(roles, options.wait))
+        let mut outcome = heard.outcome(roles, options.wait);
+        let failed = outcome.failed.iter().take(MOST_ROLES);
+        let excerpts = failed.map(|(role, _)| Excerpt {
+            role: role.clone(),
+            which: Which::Last,
+            // A backtrace would leave no room for what it is of.
+            lines: said(&home, role, LAST, &since, |line| line.tag != Tag::Continued),
+        });
+        outcome.excerpts = excerpts.filter(|it| !it.lines.is_empty()).collect();
+        Ok(outcome)
     }
 }
 
@@ -227,7 +294,10 @@ impl Heard {
 
     /// Where nobody waited, what was not heard of is up.
     fn outcome(&self, roles: Vec<RoleName>, waited: bool) -> Outcome {
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome {
+            is_unknown: !waited,
+            ..Outcome::default()
+        };
         for role in roles {
             match self.ended.get(&role) {
                 Some(ending) if ending.success() == Success::Yes => outcome.done.push(role),

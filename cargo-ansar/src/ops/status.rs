@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Error;
-use super::choose::{every_term, searched};
+use super::choose::{every_term, searched, wanted};
 use super::engines::{Answer, Engines, Next, Told, ask, look};
-use super::locate::Places;
+use super::locate::{Places, Workspace};
 use crate::event::{Events, Kind, Until};
 use crate::home::Home;
 use crate::host::clock;
@@ -66,7 +66,17 @@ pub async fn status(
     events: &Events,
 ) -> Result<Vec<Status>, Error> {
     let workspace = options.places.workspace()?;
-    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let described = workspace
+        .as_ref()
+        .filter(|workspace| workspace.describes_roles());
+    let home = match (options.places.open(), described) {
+        (Ok((home, _)), _) => home,
+        // Nothing was ever started of what is described.
+        (Err(Error::NoHome { .. }), Some(_)) => {
+            return none_yet(options, workspace.as_ref());
+        }
+        (Err(error), _) => return Err(error),
+    };
     let entries = home.entries()?;
     let names = |engines: &Engines| {
         let mut names: BTreeMap<RoleName, Option<ExecutableName>> = BTreeMap::new();
@@ -143,6 +153,29 @@ pub async fn status(
     }
     statuses.sort_by(|one, other| one.role.cmp(&other.role));
     Ok(statuses)
+}
+
+/// Returns that nothing runs of the roles that a workspace describes, where no
+/// home is there yet.
+fn none_yet(options: &Options, workspace: Option<&Workspace>) -> Result<Vec<Status>, Error> {
+    let none = BTreeMap::new();
+    let roles = wanted(workspace, &none);
+    every_term(
+        "role",
+        &options.search,
+        &roles
+            .clone()
+            .map(|(role, executable)| (role.as_str(), executable)),
+    )?;
+    match options.wait {
+        Some(Until::Ready) => {
+            let meant = roles.filter(|(role, executable)| options.search.matches(role, executable));
+            Err(Error::NotRunning(
+                meant.map(|(role, _)| role.clone()).collect(),
+            ))
+        }
+        Some(Until::Stopped) | None => Ok(Vec::new()),
+    }
 }
 
 fn since(then: Timestamp, now: Timestamp) -> Duration {

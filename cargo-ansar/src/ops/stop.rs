@@ -8,7 +8,6 @@ use super::engines::{look, running, stop as stop_all};
 use super::locate::Places;
 use super::start::retain_operational;
 use crate::event::Events;
-use crate::home::Home;
 use crate::home::entry::Origin;
 use crate::host::interrupts::Interrupts;
 use crate::model::name::RoleName;
@@ -33,8 +32,7 @@ pub async fn stop(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<BTreeSet<RoleName>, Error> {
-    let workspace = options.places.workspace()?;
-    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let (home, workspace) = options.places.open()?;
     let mut entries = home.entries()?;
     let engines = look(&home, events).await?;
     // A role may run that was deleted, or has retired, in the meantime.
@@ -74,12 +72,12 @@ pub async fn stop(
                 meant: Vec::new(),
             }
         } else {
-            Error::NotRunning(retired)
+            Error::NotAllRunning(retired)
         });
     }
     let idle: Vec<RoleName> = meant.difference(&running).cloned().collect();
     if !idle.is_empty() && !options.force {
-        return Err(Error::NotRunning(idle));
+        return Err(Error::NotAllRunning(idle));
     }
     let meant: Vec<&RoleName> = meant.intersection(&running).collect();
     tokio::select! {

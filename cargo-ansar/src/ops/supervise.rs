@@ -13,13 +13,13 @@ use super::locate::Places;
 use super::sweep::sweep;
 use super::{Error, full};
 use crate::event::Events;
-use crate::home::Home;
 use crate::home::history::Kind;
+use crate::home::{Home, HomeError};
 use crate::host::changes::Changes;
 use crate::host::files;
 use crate::host::interrupts::Interrupts;
 use crate::host::{detach, strays};
-use crate::protocol::{Host, Refusal, Start};
+use crate::protocol::{Host, Refusal, Start, Why};
 use crate::supervise::engine::{self, Options};
 use crate::supervise::group::{Part, Policy};
 use crate::supervise::launch::Launch;
@@ -58,6 +58,7 @@ pub async fn supervise(
             launches.map_err(|error| Refusal {
                 reason: full(&error),
                 hint: error.hint(),
+                why: why(&error),
             })
         })),
     };
@@ -104,6 +105,16 @@ async fn gone(home: &Home) {
     }
 }
 
+/// Returns the kind of a refusal that a command would have met by itself, had
+/// it looked a moment later.
+fn why(error: &Error) -> Option<Why> {
+    match error {
+        Error::Home(HomeError::Running(_)) => Some(Why::Running),
+        Error::NoSuchRole { .. } | Error::NoExecutable { .. } => Some(Why::Missing),
+        _ => None,
+    }
+}
+
 /// The launches of roles that are to be started, all or none.
 fn launches(
     home: &Home,
@@ -130,7 +141,8 @@ fn launches(
         environment.collect(),
         notices,
         start.ready_limit(),
-    );
+    )
+    .with_settings(&start.settings);
     start
         .roles
         .iter()

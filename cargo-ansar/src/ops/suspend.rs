@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Error;
-use super::background::{Place, bring_up};
+use super::background::{How, Place, bring_up};
 use super::engines::{self, Engines, Next, Told};
 use crate::event::{Events, Kind};
 use crate::home::{Home, HomeError};
@@ -12,7 +12,6 @@ use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::model::ending::Success;
 use crate::model::name::RoleName;
 use crate::protocol::Host;
-use crate::supervise::group::READY_LIMIT;
 
 /// What becomes of running roles that are in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +101,13 @@ pub(super) async fn suspend<'r, T>(
     let attached = attached.map(|(engine, roles)| (roles, Place::Attached(*engine)));
     for (roles, place) in std::iter::once((&down, Place::Background)).chain(attached) {
         if !roles.is_empty() {
-            let again = patience.wait(restore(home, roles, place, events)).await?;
+            // Tests that run against them notice a crash by themselves, and
+            // are not to wait for its absence.
+            let how = match (running, place) {
+                (Running::Restore, _) | (_, Place::Attached(_)) => How::unsettled(place),
+                (Running::Refuse | Running::Stop, Place::Background) => How::settled(place),
+            };
+            let again = patience.wait(restore(home, roles, how, events)).await?;
             restored = restored.and_then(|restored| Ok(restored.and(again?)));
         }
     }
@@ -226,9 +231,10 @@ impl Patience<'_> {
 async fn restore(
     home: &Home,
     down: &BTreeSet<RoleName>,
-    place: Place,
+    how: How<'_>,
     events: &Events,
 ) -> Result<Restored, Error> {
+    let place = how.place;
     let engines = engines::look(home, events).await?;
     if let Place::Attached(engine) = place
         && !engines.has(engine)
@@ -245,7 +251,7 @@ async fn restore(
         }
     }
     let mut broken = BTreeSet::new();
-    bring_up(home, &roles, place, READY_LIMIT, events, |told| {
+    bring_up(home, &roles, how, events, |told| {
         if let Told::Happened(kind) = told {
             match &kind {
                 Kind::Ready { role } => {

@@ -18,6 +18,7 @@ use super::build;
 use super::choose::{every_term, or_retired, wanted};
 use super::context;
 use super::hold::make_way;
+use super::launch::check_settings;
 use super::locate::{Places, Workspace};
 use super::prepare::{Prepared, prepare};
 use super::run::Stage;
@@ -68,6 +69,8 @@ pub struct Options {
     pub failed: bool,
     /// When the tests are run at all.
     pub run: When,
+    /// Settings for this run, by name, that the test roles are given.
+    pub settings: Vec<(String, String)>,
     /// Which log lines become events.
     pub shown: Level,
 }
@@ -186,10 +189,13 @@ pub async fn test(
     let failed = failed_before(&home);
     let (chosen, narrowed) = choose(options, entries, is_test, &failed);
     let count = chosen.keys().filter(|role| is_test(role)).count();
-    events.emit(Kind::Testing {
+    let tested = chosen.iter().filter(|(role, _)| is_test(role));
+    let settings = &options.settings;
+    check_settings(&home, workspace.as_ref(), tested, settings, events).await?;
+    let testing = Kind::Testing {
         tests: count,
         operational: chosen.len() - count,
-    });
+    };
     let stage = Stage {
         home: &home,
         workspace: workspace.as_ref(),
@@ -197,15 +203,11 @@ pub async fn test(
         kind: history::Kind::Test,
         policy: policy(options, workspace.as_ref()),
         given: None,
+        settings: &options.settings,
         first: Some(&failed),
+        begun: Some(&testing),
     };
-    let part = |role: &RoleName| {
-        if is_test(role) {
-            Part::Test
-        } else {
-            Part::Operational
-        }
-    };
+    let part = |role: &RoleName| part(is_test(role));
     let operational = chosen.keys().filter(|role| !is_test(role));
     let attended = attend(&home, operational.clone(), interrupts, events).await?;
     let mut launched = chosen.clone();
@@ -251,6 +253,15 @@ pub async fn test(
         home,
         recorder,
     })))
+}
+
+/// What a role is for.
+fn part(is_test: bool) -> Part {
+    if is_test {
+        Part::Test
+    } else {
+        Part::Operational
+    }
 }
 
 /// What interrupted something, where that is what went wrong.
@@ -392,13 +403,32 @@ fn check_any_test(
 }
 
 /// How many of the last lines of a failed role are shown.
-const LAST: usize = 10;
+pub(super) const LAST: usize = 10;
 /// How many lines of an operational role are shown.
 const AROUND: usize = 20;
 /// How many roles have lines shown.
-const MOST_ROLES: usize = 5;
+pub(super) const MOST_ROLES: usize = 5;
 /// How much of a log is looked at.
 const REACH: u64 = 256 * 1024;
+
+/// Returns the last lines of a role since a time that are meant for a person,
+/// `count` at most. A log that cannot be read explains nothing.
+pub(super) fn said(
+    home: &Home,
+    role: &RoleName,
+    count: usize,
+    since: &str,
+    is_chosen: impl Fn(&Line<'_>) -> bool,
+) -> Vec<String> {
+    let folder = home.folder(Area::Logs, role);
+    let lines = last_lines(&folder, REACH, count, |line| {
+        Line::parse(line).is_some_and(|line| {
+            let said = Level::Console.shows(line.tag) || line.tag == Tag::Continued;
+            said && line.stamp >= since && is_chosen(&line)
+        })
+    });
+    lines.unwrap_or_default()
+}
 
 /// The lines that may tell why, of those that are meant for a person: the last
 /// ones of each failed role, and those
@@ -416,15 +446,7 @@ fn excerpts<'r>(
     let failed: BTreeSet<&RoleName> = verdict.failures.iter().map(|f| &f.role).collect();
     let mut excerpts = Vec::new();
     let mut add = |role: &RoleName, which, count, chosen: &dyn Fn(&str) -> bool| {
-        let folder = home.folder(Area::Logs, role);
-        // A log that cannot be read explains nothing.
-        let lines = last_lines(&folder, REACH, count, |line| {
-            Line::parse(line).is_some_and(|line| {
-                let said = Level::Console.shows(line.tag) || line.tag == Tag::Continued;
-                said && line.stamp >= &*since && chosen(line.stamp)
-            })
-        });
-        let lines = lines.unwrap_or_default();
+        let lines = said(home, role, count, &since, |line| chosen(line.stamp));
         if !lines.is_empty() {
             excerpts.push(Excerpt {
                 role: role.clone(),
@@ -456,6 +478,6 @@ fn second_around(failure: &Failure) -> (String, String) {
 }
 
 /// A time as log lines have it; such stamps compare as texts.
-fn stamp(at: Timestamp) -> String {
+pub(super) fn stamp(at: Timestamp) -> String {
     at.strftime(STAMP_FORMAT).to_string()
 }

@@ -9,7 +9,6 @@ use super::hold::change;
 use super::locate::Places;
 use super::settle::{self, Answers, Said, Settling};
 use crate::event::Events;
-use crate::home::Home;
 use crate::model::name::RoleName;
 use crate::model::search::RoleSearch;
 
@@ -27,8 +26,7 @@ pub struct Options {
 /// Changes settings of the roles that match, all or none; their names. Each
 /// component checks its own.
 pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>, Error> {
-    let workspace = options.places.workspace()?;
-    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let (home, workspace) = options.places.open()?;
     let _lock = change(&home, events)?;
     let mut now = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
     if let (Some(first), true) = (now.keys().next(), options.settings.is_empty()) {

@@ -75,7 +75,11 @@ pub async fn watch(
 ) -> Result<End, Error> {
     let workspace = options.places.needed_workspace()?;
     let places = options.places.clone();
-    let (home, _) = open(&places, events)?;
+    // No change of a source mends a misspelt search.
+    if !options.search.is_all() {
+        test::list(&options)?;
+    }
+    let (home, _) = open(&places, |_| Ok(()), events)?;
     let engine = attach(&home).await?;
     let sight = Sight::new(&places, &workspace.root, written, events);
     let mut watching = Watching {
@@ -229,7 +233,7 @@ impl<T: FnMut(Told)> Watching<'_, T> {
         let gone = self.engine.has_ended().unwrap_or(false);
         if gone || !self.home.is_there() {
             // A manifest that is broken meanwhile is told by the loop.
-            if let Ok((home, _)) = open(&options.places, self.events) {
+            if let Ok((home, _)) = open(&options.places, |_| Ok(()), self.events) {
                 let engine = attach(&home).await?;
                 let former = std::mem::replace(&mut self.engine, engine);
                 if !gone {

@@ -123,7 +123,9 @@ pub async fn with(
         kind: history::Kind::With,
         policy: Policy::default(),
         given: None,
+        settings: &[],
         first: None,
+        begun: None,
     };
     let attended = attend(&home, chosen.keys(), interrupts, events).await?;
     let errand = errand(options, &home, &chosen)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::human::roles;
+use super::human::{excerpt, roles};
 use super::json;
 use super::shell::Shell;
 use crate::model::name::{ExecutableName, RoleName};
@@ -14,9 +14,14 @@ use crate::ops::status::Status;
 use crate::protocol::{Host, State};
 
 /// What came of a start.
-pub fn started(shell: &mut Shell, outcome: &Outcome) {
+pub fn started(shell: &mut Shell, outcome: &Outcome, hint: Option<&str>) {
     if !outcome.up.is_empty() {
-        shell.status("Started", &named(&outcome.up));
+        let verb = if outcome.is_unknown {
+            "Starting"
+        } else {
+            "Started"
+        };
+        shell.status(verb, &named(&outcome.up));
     }
     if !outcome.done.is_empty() {
         shell.status("Ended", &format!("{} already", named(&outcome.done)));
@@ -26,7 +31,12 @@ pub fn started(shell: &mut Shell, outcome: &Outcome) {
         let failed = failed.map(|(role, why)| format!("`{role}` ({why})"));
         let failed: Vec<String> = failed.collect();
         shell.error(&format!("not started: {}", failed.join(", ")));
-        shell.hint("see why with `cargo ansar log` and `cargo ansar history`");
+        for lines in &outcome.excerpts {
+            excerpt(shell, lines);
+        }
+        if let Some(hint) = hint {
+            shell.hint(hint);
+        }
     }
     if outcome.up.is_empty() && outcome.done.is_empty() && outcome.failed.is_empty() {
         shell.status("Started", "nothing");

@@ -420,7 +420,7 @@ fn said(shell: &mut Shell, said: &[Said]) {
     }
 }
 
-fn excerpt(shell: &mut Shell, excerpt: &Excerpt) {
+pub(super) fn excerpt(shell: &mut Shell, excerpt: &Excerpt) {
     let which = match excerpt.which {
         Which::Last => "its last lines",
         Which::Around => "around the failure",

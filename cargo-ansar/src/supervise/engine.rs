@@ -279,7 +279,13 @@ impl Engine<'_> {
 
     fn wake_at(&self) -> Option<Instant> {
         let unused = self.unused.filter(|_| self.roles.is_empty());
-        self.group.wake_at().into_iter().chain(unused).min()
+        let settled = self.settled_at();
+        self.group
+            .wake_at()
+            .into_iter()
+            .chain(unused)
+            .chain(settled)
+            .min()
     }
 
     /// Tells the machine what happened, and does what it says.
@@ -440,6 +446,7 @@ impl Engine<'_> {
         role.group = Some(pid);
         role.since = at;
         role.attempts = None;
+        role.unannounced.set(None);
         if let Some(lock) = &role.lock {
             // Advice for messages: what cannot be written is not said.
             let _ = lock.sign(&pid.to_string());
@@ -485,6 +492,10 @@ impl Engine<'_> {
             role.retry_at = clock::now().checked_add(delay).ok();
             let role = name.clone();
             self.emit(member, Kind::Retrying { role, delay });
+        }
+        if notice.announces == Some(false) {
+            let unannounced = &self.roles[member].unannounced;
+            unannounced.set(unannounced.get().or(Some(clock::instant())));
         }
         if notice.ready || notice.announces == Some(false) {
             self.emit(member, Kind::Ready { role: name });

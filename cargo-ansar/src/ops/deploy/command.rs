@@ -70,11 +70,9 @@ pub async fn deploy(
         }
     }
     let (home, workspace) = if is_usual && !options.dry_run {
-        open(&options.places, events)?
+        open(&options.places, |_| Ok(()), events)?
     } else {
-        let workspace = options.places.workspace()?;
-        let home = Home::open(&options.places.home(workspace.as_ref()))?;
-        (home, workspace)
+        options.places.open()?
     };
     let _lock = take(&home, interrupts, events).await?;
     let workspace = options.places.workspace_again(workspace)?;

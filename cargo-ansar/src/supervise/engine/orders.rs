@@ -2,18 +2,24 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::{Engine, Role};
 use crate::event::{Event, Kind, Until};
+use crate::host::usage::is_still_beginning;
 use crate::host::{clock, environment};
 use crate::model::name::RoleName;
-use crate::protocol::{self, Ask, Refusal, Reply, RoleStatus, Start, State};
+use crate::protocol::{self, Ask, Refusal, Reply, RoleStatus, Start, State, Why};
 use crate::supervise::group::{Input, Phase};
 use crate::supervise::service::Order;
+
+/// How much longer the first moments of a role may be than asked.
+const LONGEST_BEGINNING: Duration = Duration::from_secs(10);
+/// How long until it is asked again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Somebody who waits for roles, and is told what happens to them.
 pub(super) struct Watch {
@@ -21,6 +27,8 @@ pub(super) struct Watch {
     until: Until,
     /// Until when a role that is started again and again may become ready.
     patience: Option<Instant>,
+    /// How long a role that does not announce itself must survive.
+    settle_time: Duration,
     tell: Sender<Reply>,
     /// Somebody who did not read has missed something.
     missed: Cell<bool>,
@@ -29,6 +37,30 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn concerns(&self, member: usize) -> bool {
         self.members.contains(&member)
+    }
+
+    /// Returns when to ask again whether a ready role counts as started, if it
+    /// does not now: one that does not announce itself may still be about to
+    /// crash. Its first moments are longer where it waits for its turn.
+    fn settled_at(&self, role: &Role, now: Instant) -> Option<Instant> {
+        if self.settle_time.is_zero() {
+            return None;
+        }
+        let since = role.unannounced.get()?;
+        let at = since.checked_add(self.settle_time)?;
+        if now < at {
+            return Some(at);
+        }
+        let is_beginning = now < at + LONGEST_BEGINNING
+            && role
+                .group
+                .is_some_and(|pid| is_still_beginning(pid, self.settle_time));
+        if is_beginning {
+            return Some(now + LOOK_AGAIN);
+        }
+        // Once is enough.
+        role.unannounced.set(None);
+        None
     }
 
     pub(super) fn among(&self, members: &[usize]) -> Vec<usize> {
@@ -57,8 +89,14 @@ impl Engine<'_> {
             Ask::Start(start) => match self.start_roles(&start) {
                 Ok(members) => {
                     let _ = tell.try_send(Reply::Accepted);
-                    let patience = clock::instant() + start.ready_limit();
-                    self.watch(members, Until::Ready, Some(patience), tell);
+                    self.watches.push(Watch {
+                        members,
+                        until: Until::Ready,
+                        patience: Some(clock::instant() + start.ready_limit()),
+                        settle_time: start.settle_time(),
+                        tell,
+                        missed: Cell::new(false),
+                    });
                     self.feed(Input::Tick);
                 }
                 Err(refusal) => {
@@ -71,17 +109,12 @@ impl Engine<'_> {
             },
             Ask::Stop { roles } => {
                 let members = self.running(&roles);
-                self.watch(
-                    members.iter().copied().collect(),
-                    Until::Stopped,
-                    None,
-                    tell,
-                );
+                self.watch(members.iter().copied().collect(), Until::Stopped, tell);
                 self.feed(Input::StopSome(members));
             }
             Ask::Wait { roles, until } => {
                 let members = self.running(&roles);
-                self.watch(members.into_iter().collect(), until, None, tell);
+                self.watch(members.into_iter().collect(), until, tell);
             }
         }
     }
@@ -91,11 +124,12 @@ impl Engine<'_> {
         if self.watches.is_empty() {
             return;
         }
-        let (group, now) = (&self.group, clock::instant());
+        let (group, roles, now) = (&self.group, &self.roles, clock::instant());
         self.watches.retain(|watch| {
             let gave_up = watch.patience.is_some_and(|patience| now >= patience);
             let there = |member: &usize| match (watch.until, group.phase(*member)) {
-                (_, Phase::Ended) | (Until::Ready, Phase::Ready) => true,
+                (_, Phase::Ended) => true,
+                (Until::Ready, Phase::Ready) => watch.settled_at(&roles[*member], now).is_none(),
                 (Until::Ready, Phase::Resting) => gave_up,
                 _ => false,
             };
@@ -107,17 +141,27 @@ impl Engine<'_> {
         });
     }
 
-    fn watch(
-        &mut self,
-        members: BTreeSet<usize>,
-        until: Until,
-        patience: Option<Instant>,
-        tell: Sender<Reply>,
-    ) {
+    /// Returns when the next role that is waited for counts as started.
+    pub(super) fn settled_at(&self) -> Option<Instant> {
+        let now = clock::instant();
+        let ready = self
+            .watches
+            .iter()
+            .filter(|watch| watch.until == Until::Ready);
+        let times = ready.flat_map(|watch| {
+            let members = watch.members.iter();
+            let members = members.filter(|&&member| self.group.phase(member) == Phase::Ready);
+            members.filter_map(|&member| watch.settled_at(&self.roles[member], now))
+        });
+        times.min()
+    }
+
+    fn watch(&mut self, members: BTreeSet<usize>, until: Until, tell: Sender<Reply>) {
         self.watches.push(Watch {
             members,
             until,
-            patience,
+            patience: None,
+            settle_time: Duration::ZERO,
             tell,
             missed: Cell::new(false),
         });
@@ -125,7 +169,10 @@ impl Engine<'_> {
 
     fn start_roles(&mut self, start: &Start) -> Result<BTreeSet<usize>, Refusal> {
         if self.interrupted.is_some() || self.no_more.is_some() {
-            return Err("everything here is being stopped".to_owned().into());
+            return Err(Refusal {
+                why: Some(Why::Ending),
+                ..Refusal::from("everything here is being stopped".to_owned())
+            });
         }
         let running = self.by_name.values();
         let running = running.filter(|&&member| self.runs(member)).count();

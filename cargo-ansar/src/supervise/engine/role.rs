@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -42,6 +42,9 @@ pub(super) struct Role {
     pub(super) group: Option<u32>,
     /// When it was started, or has ended.
     pub(super) since: Timestamp,
+    /// Since when it runs as a role that does not announce that it is ready,
+    /// and so is ready at once.
+    pub(super) unannounced: Cell<Option<Instant>>,
     /// Until when it waits for its next attempt.
     pub(super) retry_at: Option<Timestamp>,
     /// How often it was started again, and how often since it was stable.
@@ -77,6 +80,7 @@ impl Role {
             since: clock::now(),
             history: launch.history,
             attempts: None,
+            unannounced: Cell::default(),
             retry_at: None,
             restarts: (0, 0),
             treatment: Treatment::default(),

@@ -115,7 +115,8 @@ fn a_role_that_is_never_ready_has_failed_and_is_started_again() {
     set(&sandbox, "restart", "snooze-0", r#""on-failure""#);
     set(&sandbox, "retry", "snooze-0", r#"{"regular_steps": 0.02}"#);
     set(&sandbox, "timeout", "snooze-0", "0.2");
-    ansar(&sandbox, "start").success();
+    // It runs longer than it has to, to count as started.
+    ansar(&sandbox, "start --settle-time 10ms").success();
     let again = eventually(|| (starts(&sandbox, "snooze-0") > 2).then_some(()));
     assert!(again.is_some());
     down(&sandbox);

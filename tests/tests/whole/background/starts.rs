@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use tests::{Sandbox, eventually, executable};
 
-use super::{ansar, comes_to, down, engine, home_with, is_quiet, processes};
+use super::{ansar, comes_to, down, engine, home_with, is_quiet, processes, set};
 
 /// A server that begins when there is a file `gate` in the working folder.
 fn late() -> Sandbox {
@@ -66,7 +66,10 @@ fn a_role_that_is_never_ready_is_given_up_and_the_others_go_on() {
 #[test]
 fn nobody_waits_with_no_wait() {
     let sandbox = late();
-    ansar(&sandbox, "start --no-wait late-0").success();
+    ansar(&sandbox, "start --no-wait late-0")
+        .success()
+        .stderr_has("Starting `late-0`")
+        .stderr_lacks("Started");
     comes_to(&sandbox, "late-0", "starting");
     down(&sandbox);
 }
@@ -77,7 +80,7 @@ fn an_engine_ends_with_its_last_role() {
     // Whoever announces nothing is ready when it begins.
     ansar(&sandbox, "start noop-0").success();
     is_quiet(&sandbox);
-    ansar(&sandbox, "start panics-0");
+    ansar(&sandbox, "start panics-0").code(1);
     is_quiet(&sandbox);
     sandbox
         .ansar(["add", "server", "--host=nowhere"])
@@ -88,6 +91,83 @@ fn an_engine_ends_with_its_last_role() {
         .stderr_has("error: not started: `server-0` (")
         .stderr_has("hint: ");
     is_quiet(&sandbox);
+}
+
+#[test]
+fn a_role_that_crashes_in_its_first_moments_is_not_started() {
+    let sandbox = home_with(&["panics", "zombie", "noop"]);
+    ansar(&sandbox, "add snooze --seconds=0.05").success();
+    for words in ["start", "start -f"] {
+        ansar(&sandbox, words)
+            .code(1)
+            .stdout_is("")
+            .stderr_has("error: not started: `panics-0` (")
+            .stderr_has("Started `zombie-0`")
+            .stderr_has("Ended 2 roles already")
+            .stderr_has("Log of panics-0, its last lines")
+            .stderr_has("panicked: this component panics")
+            .stderr_has("hint: see more with `cargo ansar log panics-0`");
+    }
+    set(&sandbox, "timeout", "zombie-0", "0.05");
+    ansar(&sandbox, "restart zombie-0")
+        .code(1)
+        .stderr_has("error: not started: `zombie-0` (")
+        .stderr_lacks("Started");
+    is_quiet(&sandbox);
+    let log = ansar(&sandbox, "log panics-0");
+    log.success().stdout_has("panicked: this component panics");
+}
+
+#[test]
+fn the_first_moments_are_as_long_as_asked() {
+    let sandbox = home_with(&["zombie"]);
+    ansar(&sandbox, "add snooze --seconds=0.5").success();
+    // It ends while it is waited for, and that is well.
+    ansar(&sandbox, "start snooze-0 --settle-time 30s")
+        .success()
+        .stderr_has("Ended `snooze-0` already");
+    is_quiet(&sandbox);
+    ansar(&sandbox, "add snooze snooze-crashes --seconds=600").success();
+    set(&sandbox, "timeout", "snooze-crashes", "0.5");
+    ansar(&sandbox, "start snooze-crashes --settle-time 30s")
+        .code(1)
+        .stderr_has("not started: `snooze-crashes` (");
+    is_quiet(&sandbox);
+    ansar(&sandbox, "start --no-wait --settle-time 1s").code(2);
+}
+
+#[test]
+fn a_role_that_announces_itself_is_not_waited_for_longer() {
+    let sandbox = home_with(&[]);
+    let host = format!("add server --host={}", tests::loopback());
+    ansar(&sandbox, &host).success();
+    ansar(&sandbox, "start --settle-time 1h").success();
+    down(&sandbox);
+}
+
+#[test]
+fn settings_for_a_run_are_behind_the_dashes() {
+    let sandbox = home_with(&["zombie"]);
+    ansar(&sandbox, "add snooze --seconds=600").success();
+    let line = || {
+        let all = sandbox.processes().into_values();
+        all.filter(|line| line.contains("--role-name=snooze-0"))
+            .collect::<String>()
+    };
+    ansar(&sandbox, "start snooze-0 -- --seconds=601").success();
+    assert!(line().contains("--seconds=601"));
+    ansar(&sandbox, "restart snooze-0 -- --seconds=602").success();
+    assert!(line().contains("--seconds=602"));
+    // The component refuses it before anything is stopped.
+    let refused = ansar(&sandbox, "restart snooze-0 -- --seconds=soon");
+    refused.code(103).stderr_has("error: role `snooze-0`");
+    let refused = ansar(&sandbox, "start -f -- --seconds=1");
+    refused.code(103).stderr_has("error: role `zombie-0`");
+    assert!(line().contains("--seconds=602"));
+    ansar(&sandbox, "settings snooze-0").stdout_has("600");
+    ansar(&sandbox, "restart snooze-0").success();
+    assert!(!line().contains("--seconds"));
+    down(&sandbox);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod delete;
 mod destroy;
 mod encoding;
 mod foreign;
+mod fresh;
 mod help;
 mod home;
 mod init;

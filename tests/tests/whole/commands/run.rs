@@ -116,6 +116,76 @@ fn an_executable_that_is_gone_faults_its_roles_only() {
 }
 
 #[test]
+fn settings_for_a_run_are_behind_the_dashes() {
+    let sandbox = with_roles(&["noop"]);
+    let add = ["add", "snooze", "--count=2", "--seconds=600"];
+    sandbox.ansar(add).run().success();
+    let run = [
+        "run",
+        "snooze-.*",
+        "--debug-level=CONSOLE",
+        "--",
+        "--seconds=0.01",
+    ];
+    let output = sandbox.ansar(run).run();
+    output.success().stderr_has("Do nothing for 0.01 seconds");
+    let settings = sandbox.ansar(["settings", "snooze-0"]).run();
+    settings.success().stdout_has("600");
+    for (words, code, told) in [
+        (
+            &["run", "snooze-0", "--", "snooze-1"][..],
+            2,
+            "`snooze-1` is no setting, expected `--name=value`",
+        ),
+        (
+            &["run", "snooze-0", "--", "--seconds"],
+            2,
+            "`--seconds` is no setting, expected `--name=value`",
+        ),
+        (
+            &["run", "snooze-0", "--", "--role-name=snooze-1"],
+            2,
+            "`--role-name` is no setting",
+        ),
+        (&["run", "snooze-0", "--seconds=1"], 2, "--seconds"),
+        (
+            &["run", "snooze-0", "--", "--second=1"],
+            103,
+            "role `snooze-0`",
+        ),
+        (&["run", "--", "--seconds=0.01"], 103, "role `noop-0`"),
+        (
+            &["run", "snooze-0", "--", "--seconds=soon"],
+            103,
+            "role `snooze-0`",
+        ),
+        // What is a flag of the command is a setting there.
+        (
+            &["run", "snooze-0", "--", "--main-role=snooze-0"],
+            103,
+            "--main-role",
+        ),
+        (
+            &["add", "noop", "x", "--", "--home-path=/"],
+            2,
+            "`--home-path` is no setting",
+        ),
+        (
+            &["list", "--", "--seconds=1"],
+            2,
+            "no role matches `--seconds=1`",
+        ),
+    ] {
+        let refused = sandbox.ansar(words).run();
+        refused
+            .code(code)
+            .stdout_is("")
+            .stderr_has(told)
+            .stderr_lacks("Running");
+    }
+}
+
+#[test]
 fn control_c_stops_everything_and_the_results_are_still_printed() {
     let sandbox = with_roles(&["noop", "snooze", "zombie"]);
     let long = ["add", "snooze", "snooze-long", "--seconds=600"];
