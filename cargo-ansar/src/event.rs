@@ -216,6 +216,15 @@ pub enum Kind {
         /// For what.
         until: Until,
     },
+    /// A role was killed, and goes on.
+    Unkillable {
+        /// The role.
+        role: RoleName,
+        /// The process that goes on.
+        pid: u32,
+        /// The reason.
+        why: String,
+    },
     /// A role ended; nothing of it runs.
     Ended {
         /// The role.

@@ -197,6 +197,9 @@ pub struct RoleStatus {
     pub restarts: u32,
     /// How many lines of its log were lost.
     pub lost: u64,
+    /// The reason why it goes on though it was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unkillable: Option<String>,
 }
 
 /// What a role is doing.
@@ -331,6 +334,7 @@ mod tests {
             "event restarting",
             "event retrying",
             "event started",
+            "event unkillable",
             "event waiting",
             "reply accepted",
             "reply done",

@@ -160,7 +160,10 @@ impl Exit {
                 Some(Why::Ending | Why::Other) | None => Self::Setup,
             },
             Error::NotRunning(_) | Error::NotAllRunning(_) => Self::NotRunning,
-            Error::InForeground(_) => Self::Running,
+            Error::InForeground(_)
+            | Error::Unkillable(_)
+            | Error::Silent { .. }
+            | Error::Endless { .. } => Self::Running,
             Error::TimedOut { .. } | Error::NotEnded { .. } => Self::TimedOut,
             Error::NoTestRole { .. } | Error::NoTests { .. } => Self::NoTests,
             Error::Interrupted(interrupt) => Self::Interrupted(*interrupt),

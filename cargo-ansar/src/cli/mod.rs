@@ -40,7 +40,7 @@ use self::settings::Place;
 use crate::event::Kind;
 use crate::host::guardian::{self, Guardian, Side};
 use crate::host::interrupts::Interrupts;
-use crate::host::{clock, environment, limits};
+use crate::host::{clock, environment, limits, signal, strays};
 use crate::ops::conclude::conclusion;
 use crate::ops::encoding::Part;
 use crate::ops::test::When;
@@ -52,6 +52,7 @@ use crate::supervise::rescue;
 
 /// Does what the command line says; the whole of `main`.
 pub fn main() -> ExitCode {
+    signal::outlive_file_size_limit();
     let parsed = match parse(environment::arguments()) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -64,16 +65,13 @@ pub fn main() -> ExitCode {
         }
     };
     parsed.general.color().apply();
-    if let Err(error) = limits::check() {
-        return fail(&error, Exit::Setup);
-    }
     // Before there is a second thread: the guardian is this very process.
     let guardian = match parsed.command.ground().map(guardian::stand) {
         None => None,
         Some(Ok(Side::Engine(guardian))) => Some(guardian),
-        Some(Ok(Side::Guardian(code))) => {
+        Some(Ok(Side::Guardian(end))) => {
             rescue::finish();
-            return ExitCode::from(code);
+            return conclude(&end);
         }
         Some(Err(error)) => {
             let error = failed("start the process that guards this command")(error);
@@ -83,6 +81,25 @@ pub fn main() -> ExitCode {
     match begin(&parsed, guardian) {
         Ok(exit) => exit.into(),
         Err(error) => fail(&error, Exit::Setup),
+    }
+}
+
+/// Ends the guardian as its engine ended. Where the engine has not told of the
+/// processes that cannot be killed, it does.
+fn conclude(end: &guardian::End) -> ExitCode {
+    if end.left.is_empty() || (end.code != 0 && !end.is_killed) {
+        return ExitCode::from(end.code);
+    }
+    let left = end.left.iter();
+    let left = left.map(|(pid, why)| format!("process {pid} cannot be killed: {why}"));
+    let code = fail(
+        &std::io::Error::other(left.collect::<Vec<_>>().join("\n")),
+        Exit::RoleFailed,
+    );
+    if end.is_killed {
+        ExitCode::from(end.code)
+    } else {
+        code
     }
 }
 
@@ -202,6 +219,8 @@ fn first_word<'a>(command: &clap::Command, arguments: &'a [OsString]) -> Option<
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
+    // After the guardian: it closes what it has not opened.
+    limits::check()?;
     let folder = environment::working_folder().map_err(|error| {
         let what = match error.kind() {
             std::io::ErrorKind::NotFound => "the current directory is gone",
@@ -224,7 +243,12 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
         printer: &printer,
         guardian,
     };
-    let done = LocalSet::new().block_on(&runtime, session.perform(&parsed.command));
+    let local = LocalSet::new();
+    if guardian.is_some() {
+        // Orphans of everything below come to this process.
+        local.spawn_local(strays::reap_as_they_end());
+    }
+    let done = local.block_on(&runtime, session.perform(&parsed.command));
     let exit = done.unwrap_or_else(|error| {
         let exit = Exit::of(&error);
         if !matches!(error, Error::Interrupted(_)) {

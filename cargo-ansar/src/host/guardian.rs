@@ -7,7 +7,7 @@
 //! the engine dies, the guardian kills everything below; if the guardian dies,
 //! the engine hears of it, and does the same.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
@@ -22,9 +22,19 @@ use super::{detach, rescue, strays};
 pub enum Side {
     /// The engine, which goes on with the command.
     Engine(Guardian),
-    /// The guardian; the engine has ended, nothing of it is left, and this is
-    /// its exit code.
-    Guardian(u8),
+    /// The guardian; the engine has ended.
+    Guardian(End),
+}
+
+/// The end of an engine, as its guardian saw it.
+#[derive(Debug)]
+pub struct End {
+    /// Its exit code.
+    pub code: u8,
+    /// Returns true if it was killed, and could not say why it ended.
+    pub is_killed: bool,
+    /// The processes below it that could not be killed, and the reason.
+    pub left: Vec<(u32, String)>,
 }
 
 /// The guardian, as the engine sees it.
@@ -35,6 +45,17 @@ impl Guardian {
     /// Whether it is gone.
     pub fn is_gone(self) -> bool {
         getppid() != self.0
+    }
+
+    /// Has the kernel wake this process when the guardian is gone, also where
+    /// it is stopped then; it hears SIGCONT from now on.
+    pub(super) fn wakes_this_process(self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        nix::sys::prctl::set_pdeathsig(Signal::SIGCONT)?;
+        if self.is_gone() {
+            raise(Signal::SIGCONT)?;
+        }
+        Ok(())
     }
 }
 
@@ -80,7 +101,8 @@ pub fn stand(ground: Ground) -> io::Result<Side> {
     }
     strays::adopt()?;
     // A shell that became this command may have left it children.
-    let before = strays::children();
+    let before = strays::children().into_iter();
+    let before = before.map(|pid| (pid, strays::start_time(pid))).collect();
     let mut heard: SigSet = HEARD.into_iter().collect();
     if !is_ignored(HEARD_UNLESS_IGNORED) {
         heard.add(HEARD_UNLESS_IGNORED);
@@ -96,7 +118,7 @@ pub fn stand(ground: Ground) -> io::Result<Side> {
     #[expect(unsafe_code, reason = "there is no other way to fork")]
     // SAFETY: this process has one thread, as the caller promises: no lock is
     // held by a thread that the child does not have.
-    let forked = unsafe { fork() }?;
+    let forked = unsafe { fork() }.map_err(|error| io::Error::other(format!("fork: {error}")))?;
     match forked {
         ForkResult::Child => {
             mask.thread_set_mask()?;
@@ -154,15 +176,23 @@ fn become_engine(guardian: Pid) -> io::Result<()> {
 }
 
 /// Hands signals on until the engine has ended, then ends what it left.
-fn watch(engine: Pid, heard: SigSet, before: &BTreeSet<u32>, mut keyboard: Option<Keyboard>) -> u8 {
+fn watch(
+    engine: Pid,
+    heard: SigSet,
+    before: &BTreeMap<u32, Option<u64>>,
+    mut keyboard: Option<Keyboard>,
+) -> End {
     let mut suspending = false;
-    let code = loop {
+    let (code, is_killed) = loop {
         match heard.wait() {
             Ok(Signal::SIGCHLD) => {
+                strays::reap(|pid| pid == engine.as_raw().unsigned_abs());
                 let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
                 match waitpid(engine, Some(flags)) {
-                    Ok(WaitStatus::Exited(_, code)) => break u8::try_from(code).unwrap_or(1),
-                    Ok(WaitStatus::Signaled(_, signal, _)) => break killed_by(signal),
+                    Ok(WaitStatus::Exited(_, code)) => {
+                        break (u8::try_from(code).unwrap_or(1), false);
+                    }
+                    Ok(WaitStatus::Signaled(_, signal, _)) => break (killed_by(signal), true),
                     Ok(WaitStatus::Stopped(..)) if suspending => {
                         suspending = false;
                         if let Some(keyboard) = &mut keyboard {
@@ -170,6 +200,8 @@ fn watch(engine: Pid, heard: SigSet, before: &BTreeSet<u32>, mut keyboard: Optio
                         }
                         // The shell sees this stop, and says so.
                         let _ = raise(Signal::SIGSTOP);
+                        // The first process of a PID namespace cannot stop.
+                        let _ = kill(engine, Signal::SIGCONT);
                     }
                     _ => {}
                 }
@@ -187,14 +219,22 @@ fn watch(engine: Pid, heard: SigSet, before: &BTreeSet<u32>, mut keyboard: Optio
                 if let (Signal::SIGCONT, Some(keyboard)) = (signal, &mut keyboard) {
                     keyboard.take();
                 }
+                // One that was stopped hears nothing before it goes on.
+                let _ = kill(engine, Signal::SIGCONT);
                 let _ = kill(engine, signal);
             }
         }
     };
     drop(keyboard);
     let session = strays::own_session();
-    strays::end_all(|stray| before.contains(&stray.pid) || strays::is_daemon(stray, session));
-    code
+    let is_spared = |stray: &strays::Stray| {
+        before.get(&stray.pid) == Some(&stray.started) || strays::is_daemon(stray, session)
+    };
+    End {
+        code,
+        is_killed,
+        left: strays::end_all(is_spared).left,
+    }
 }
 
 /// The exit code of a command that died of a signal, as a shell has it.

@@ -61,6 +61,7 @@ pub struct Interrupts {
     hang_up: Stream,
     quit: Stream,
     suspend: Stream,
+    proceed: Stream,
     supersede: Sender<Interrupt>,
     superseded: Receiver<Interrupt>,
 }
@@ -69,8 +70,13 @@ impl Interrupts {
     /// Listens from now on; inside of the runtime only.
     pub fn listen(guardian: Option<Guardian>) -> io::Result<Self> {
         let (supersede, superseded) = channel(1);
+        let proceed = signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
+        if let Some(guardian) = guardian {
+            guardian.wakes_this_process()?;
+        }
         Ok(Self {
             guardian,
+            proceed,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
@@ -104,6 +110,10 @@ impl Interrupts {
                     suspend(&process::started());
                     continue;
                 }
+                _ = self.proceed.recv() => match self.guardian {
+                    Some(guardian) if guardian.is_gone() => Interrupt::Orphaned,
+                    _ => continue,
+                },
             };
             // The kernel tells of the guardian's end by the signal that means
             // stop; it is not to take its time then.

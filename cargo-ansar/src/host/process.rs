@@ -16,6 +16,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 #[cfg(target_os = "linux")]
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal as signal_stream};
@@ -25,8 +27,7 @@ use ansar_runtime::contract::launch;
 use super::limits;
 pub use super::pipe::Pipe;
 use super::signal::{self, Signal};
-use super::tag;
-use super::terminal;
+use super::{clock, tag, terminal};
 
 /// What is to be started.
 #[derive(Debug, Clone)]
@@ -83,6 +84,12 @@ pub enum Narrative {
     Piped,
 }
 
+/// Time that a killed process gets to end.
+pub(super) const KILLED_IN: Duration = Duration::from_secs(3);
+
+/// Time between two looks at a process whose end no descriptor tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// The groups that were started here and may live.
 static GROUPS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
@@ -100,6 +107,11 @@ pub fn strangers(mut pids: BTreeSet<u32>) -> BTreeSet<u32> {
     let groups = groups();
     pids.retain(|pid| !groups.contains(pid));
     pids
+}
+
+/// Returns true if a process was started here and its end is still waited for.
+pub(super) fn is_waited_for(pid: u32) -> bool {
+    groups().contains(&pid)
 }
 
 impl Process {
@@ -126,6 +138,7 @@ impl Process {
     fn start_once(program: &Program, narrative: Narrative) -> io::Result<Self> {
         let mut command = program.command();
         command
+            .process_group(0)
             .stdin(match &program.stdin {
                 Some(file) => Stdio::from(file.try_clone()?),
                 None => Stdio::null(),
@@ -213,7 +226,9 @@ impl Foreground {
     pub fn start(program: &Program) -> io::Result<Self> {
         // Listening before there is something to hear.
         let stops = signal_stream(SignalKind::child())?;
-        let child = limits::spawn(&mut program.command(), program.tag());
+        let mut command = program.command();
+        command.process_group(0);
+        let child = limits::spawn(&mut command, program.tag());
         let end = End::of(child.map_err(|error| program.with_its_folder(error))?)?;
         terminal::lend(end.child.id());
         // It may have asked for the terminal before it had it.
@@ -258,7 +273,7 @@ impl Program {
     )]
     fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
-        command.args(&self.arguments).process_group(0);
+        command.args(&self.arguments);
         if let Some(environment) = &self.environment {
             command.env_clear().envs(environment.iter().cloned());
         }
@@ -275,6 +290,18 @@ impl Program {
         Some(tag::of_text(token.to_str()?))
     }
 
+    /// The reason why this program could not be started: names the file that
+    /// was in the way.
+    pub fn refusal(&self, error: &io::Error) -> String {
+        let path = self.path.display();
+        let is_missing = error.raw_os_error() == Some(nix::errno::Errno::ENOENT as i32);
+        if is_missing && self.path.exists() {
+            format!("cannot start `{path}`: its interpreter or loader was not found: {error}")
+        } else {
+            format!("cannot start `{path}`: {error}")
+        }
+    }
+
     /// Starts a program that outlives this process, and returns what it says on
     /// its stdout until it lets go of that. It has this process's stderr.
     ///
@@ -282,8 +309,8 @@ impl Program {
     pub async fn leave(&self) -> io::Result<Vec<u8>> {
         let mut command = self.command();
         command
-            // It begins a session, which the leader of a group cannot.
-            .process_group(own_group())
+            // In this process's group: it begins a session, which the leader of
+            // a group cannot.
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
@@ -348,7 +375,10 @@ impl End {
                 return Ok(exit);
             }
             self.watch.wait().await?;
-            self.look()?;
+            if self.look()?.is_none() {
+                // It has ended and cannot be reaped yet, as while it is traced.
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
         }
     }
 
@@ -365,16 +395,38 @@ impl Drop for End {
     fn drop(&mut self) {
         let group = self.child.id();
         if self.exit.is_none() {
-            let _ = signal::send_to_group(group, Signal::Kill);
-            // Reaped at once: SIGKILL leaves nothing to wait for but the end.
-            let _ = self.child.wait();
+            let limit = match signal::send_to_group(group, Signal::Kill) {
+                Ok(_) => KILLED_IN,
+                // It belongs to another user: waiting is of no use.
+                Err(_) => Duration::ZERO,
+            };
+            let _ = reaped_within(group, limit);
         }
         groups().remove(&group);
     }
 }
 
-fn own_group() -> i32 {
-    nix::unistd::getpgrp().as_raw()
+/// Waits for the end of a child that was killed, and reaps it; for `limit` at
+/// most. Returns true if it has ended.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a destructor cannot wait for an event"
+)]
+pub(super) fn reaped_within(pid: u32, limit: Duration) -> bool {
+    const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+    let Ok(pid) = i32::try_from(pid).map(Pid::from_raw) else {
+        return true;
+    };
+    let begun = clock::instant();
+    let mut pause = Duration::from_micros(50);
+    while waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive) {
+        if begun.elapsed() >= limit {
+            return false;
+        }
+        std::thread::sleep(pause);
+        pause = (2 * pause).min(LONGEST_PAUSE);
+    }
+    true
 }
 
 /// Whether an error says that the system has no room for another process.
@@ -435,7 +487,7 @@ impl Watch {
             #[cfg(target_os = "linux")]
             Self::Descriptor(descriptor) => descriptor.readable().await.map(drop),
             Self::Timer => {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                tokio::time::sleep(LOOK_AGAIN).await;
                 Ok(())
             }
         }

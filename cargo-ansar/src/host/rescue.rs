@@ -128,10 +128,14 @@ pub fn left() -> Vec<Kept> {
 impl Kept {
     /// What is in the pipe, when nobody writes to it any more.
     pub fn drain(&self) -> Vec<u8> {
+        // More than a pipe holds, should somebody go on to write all the same.
+        const MOST: usize = 4 << 20;
         let mut all = Vec::new();
         let mut piece = vec![0; 64 << 10];
         // Where it cannot be read, there is nothing more to be saved.
-        while let Ok(length @ 1..) = nix::unistd::read(&self.pipe, &mut piece) {
+        while all.len() < MOST
+            && let Ok(length @ 1..) = nix::unistd::read(&self.pipe, &mut piece)
+        {
             all.extend_from_slice(&piece[..length]);
         }
         all

@@ -43,6 +43,36 @@ pub fn terminate(pid: u32) -> io::Result<()> {
     Ok(nix::sys::signal::kill(pid, NixSignal::SIGCONT)?)
 }
 
+/// Wakes a process that may have stopped.
+pub fn wake(pid: u32) {
+    if let Ok(pid) = i32::try_from(pid) {
+        let _ = nix::sys::signal::kill(Pid::from_raw(pid), NixSignal::SIGCONT);
+    }
+}
+
+/// Kills a process.
+pub fn kill(pid: u32) -> io::Result<()> {
+    let pid = Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?);
+    Ok(nix::sys::signal::kill(pid, NixSignal::SIGKILL)?)
+}
+
+/// Has a write beyond the limit of a file's size fail, and not end this
+/// process. What this process starts has the default again, as a handler does
+/// not outlive `exec`.
+pub fn outlive_file_size_limit() {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, sigaction};
+
+    extern "C" fn nothing(_: nix::libc::c_int) {}
+    let action = SigAction::new(
+        SigHandler::Handler(nothing),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    #[expect(unsafe_code, reason = "dispositions are set no other way")]
+    // SAFETY: the handler does nothing, which is safe at any time.
+    let _ = unsafe { sigaction(NixSignal::SIGXFSZ, &action) };
+}
+
 /// Wakes a group that may have stopped.
 pub fn wake_group(leader: u32) {
     let _ = deliver(leader, NixSignal::SIGCONT);
@@ -101,6 +131,10 @@ pub fn group_is_alive(leader: u32) -> bool {
 
 fn deliver(leader: u32, signal: impl Into<Option<NixSignal>>) -> io::Result<bool> {
     let leader = i32::try_from(leader).map_err(io::Error::other)?;
+    // Zero is the own group, as the kernel has it.
+    if leader == 0 {
+        return Ok(false);
+    }
     match killpg(Pid::from_raw(leader), signal) {
         Ok(()) => Ok(true),
         Err(Errno::ESRCH) => Ok(false),

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 
 use super::files;
 
@@ -18,6 +20,10 @@ const LONGEST_ADDRESS: usize = 90;
 const LONGEST_LINE: u64 = 128 << 20;
 /// What somebody asks fits into this: roles, and an environment.
 const LONGEST_REQUEST: u64 = 16 << 20;
+/// A request up to this length is read at once. A longer one takes its turn.
+const SHORT_REQUEST: usize = 64 << 10;
+/// Longer requests that are read at the same time, over all connections.
+const LONG_REQUESTS: usize = 2;
 
 /// An address for a path, which may be longer than an address holds: then it
 /// leads through an open folder of this process, for as long as this exists.
@@ -61,6 +67,7 @@ impl Address {
 pub struct Listener {
     socket: UnixListener,
     path: PathBuf,
+    turns: Arc<Semaphore>,
 }
 
 impl Listener {
@@ -71,6 +78,7 @@ impl Listener {
         let listener = Self {
             socket: UnixListener::bind(Address::of(path)?.path())?,
             path: path.to_owned(),
+            turns: Arc::new(Semaphore::new(LONG_REQUESTS)),
         };
         files::make_private(path)?;
         Ok(listener)
@@ -79,7 +87,9 @@ impl Listener {
     /// Waits for the next connection. May be dropped in the middle.
     pub async fn accept(&self) -> io::Result<Connection> {
         let (stream, _) = self.socket.accept().await?;
-        Ok(Connection::new(stream, LONGEST_REQUEST))
+        let mut connection = Connection::new(stream, LONGEST_REQUEST);
+        connection.turns = Some(self.turns.clone());
+        Ok(connection)
     }
 }
 
@@ -96,6 +106,8 @@ pub struct Connection {
     writer: OwnedWriteHalf,
     /// The longest line that is read.
     longest: u64,
+    /// What a line that is not short has to wait for.
+    turns: Option<Arc<Semaphore>>,
 }
 
 impl Connection {
@@ -111,6 +123,7 @@ impl Connection {
             reader: BufReader::new(reader),
             writer,
             longest,
+            turns: None,
         }
     }
 
@@ -125,16 +138,32 @@ impl Connection {
     /// connection, also in the middle of a line.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         let mut line = Vec::new();
-        let mut bounded = (&mut self.reader).take(self.longest);
-        bounded.read_until(b'\n', &mut line).await?;
-        if line.pop() != Some(b'\n') {
-            return if line.len() as u64 + 1 < self.longest {
-                Ok(None)
-            } else {
-                Err(io::Error::other("the line has no end"))
-            };
+        let mut turn = None;
+        loop {
+            let bytes = self.reader.fill_buf().await?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            let end = memchr::memchr(b'\n', bytes);
+            let length = end.unwrap_or(bytes.len());
+            let whole = line.len() + length;
+            if whole as u64 >= self.longest {
+                return Err(io::Error::other(format!(
+                    "a line is longer than {} bytes",
+                    self.longest
+                )));
+            }
+            if let (Some(turns), None, true) = (&self.turns, &turn, whole > SHORT_REQUEST) {
+                // Never closed; what was read stays in the reader meanwhile.
+                turn = turns.acquire().await.ok();
+                continue;
+            }
+            line.extend_from_slice(&bytes[..length]);
+            self.reader.consume(length + usize::from(end.is_some()));
+            if end.is_some() {
+                return Ok(Some(serde_json::from_slice(&line)?));
+            }
         }
-        Ok(Some(serde_json::from_slice(&line)?))
     }
 
     /// Waits until the other side is gone; for ever where it has only said

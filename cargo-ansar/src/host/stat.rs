@@ -1,5 +1,7 @@
 //! What the kernel tells of a process in one line, `/proc/PID/stat`.
 
+use std::sync::OnceLock;
+
 /// The line about a process, as it was when it was read.
 ///
 /// Where the platform has no such lines there are none.
@@ -21,6 +23,9 @@ const OF_THE_KERNEL: u64 = 0x0020_0000;
 impl Stat {
     /// What there is to tell of a process; none where it is gone.
     pub(super) fn of(pid: u32) -> Option<Self> {
+        if !is_of_this_namespace() {
+            return None;
+        }
         Self::parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
@@ -60,6 +65,11 @@ impl Stat {
     /// if it does anything else than wait for others.
     pub(super) fn is_at_work(&self) -> bool {
         self.has_ended() || matches!(self.field(3), Some("R" | "D"))
+    }
+
+    /// Its state, one letter.
+    pub(super) fn state(&self) -> Option<char> {
+        self.number(3)
     }
 
     /// Whose child it is.
@@ -105,6 +115,47 @@ impl Stat {
             None
         }
     }
+}
+
+/// Returns true if `/proc` numbers processes as this process does. In a PID
+/// namespace it may be absent, or that of the namespace around, where a number
+/// means another process.
+pub(super) fn is_of_this_namespace() -> bool {
+    static IS: OnceLock<bool> = OnceLock::new();
+    *IS.get_or_init(|| {
+        let own = std::fs::read_link("/proc/self").ok();
+        own.is_some_and(|own| own.to_str() == Some(&std::process::id().to_string()))
+    })
+}
+
+/// The user that a process belongs to, as a number.
+pub(super) fn owner(pid: u32) -> Option<u32> {
+    field_of_status(pid, "Uid:")
+}
+
+/// The process that traces another one.
+pub(super) fn tracer(pid: u32) -> Option<u32> {
+    field_of_status(pid, "TracerPid:").filter(|tracer| *tracer != 0)
+}
+
+/// The first number behind a name in `/proc/PID/status`.
+fn field_of_status(pid: u32, name: &str) -> Option<u32> {
+    if !is_of_this_namespace() {
+        return None;
+    }
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    value.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Returns true if a thread of a process waits for the kernel and cannot be
+/// interrupted.
+pub(super) fn is_uninterruptible(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let lines = threads.filter_map(|thread| std::fs::read(thread.path().join("stat")).ok());
+    let mut states = lines.filter_map(|line| Stat::parse(&line)?.state());
+    is_of_this_namespace() && states.any(|state| state == 'D')
 }
 
 #[cfg(test)]

@@ -6,17 +6,21 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal as NixSignal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getsid};
 
 use ansar_runtime::contract::launch;
 
-use super::process;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::process::{KILLED_IN, reaped_within};
 use super::signal::Signal;
-use super::stat::Stat;
-use super::{clock, tag};
+use super::stat::{self, Stat};
+use super::{clock, process, tag};
 
 /// The variable in the environment of Cargo, and of what Cargo starts.
 pub const BUILD: &str = "ANSAR_BUILD";
@@ -24,8 +28,8 @@ pub const BUILD: &str = "ANSAR_BUILD";
 /// The variable in the environment of an engine in the background.
 pub const BACKGROUND: &str = "ANSAR_BACKGROUND";
 
-/// A process that was adopted. It is a child of this one, so that its number
-/// means nobody else until it has been reaped here.
+/// A process that was adopted. Its number and its start time together mean no
+/// other process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stray {
     /// Its number.
@@ -34,6 +38,8 @@ pub struct Stray {
     pub group: u32,
     /// Its session.
     pub session: u32,
+    /// When it was started, in ticks since the machine was.
+    pub started: Option<u64>,
     /// Its environment, as it was at its start.
     pub environment: Vec<(String, String)>,
 }
@@ -46,12 +52,26 @@ impl Stray {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Sends it a signal, and wakes it so that it hears it.
-    pub fn signal(&self, signal: Signal) {
-        // One that is gone meanwhile has been told enough.
-        let _ = kill(id(self.pid), signal.number());
+    /// Sends it a signal, and wakes it so that it hears it. Returns false if it
+    /// belongs to another user, who may not be signalled.
+    pub fn signal(&self, signal: Signal) -> bool {
+        // It may have been reaped, and its number given to another process.
+        if !is_alive(self.pid, self.started) {
+            return true;
+        }
+        let sent = kill(id(self.pid), signal.number());
         let _ = kill(id(self.pid), NixSignal::SIGCONT);
+        sent != Err(Errno::EPERM)
     }
+}
+
+/// The adopted processes that were to end.
+#[derive(Debug, Default)]
+pub struct Killed {
+    /// The number of those that ended.
+    pub ended: usize,
+    /// Those that did not, and the reason.
+    pub left: Vec<(u32, String)>,
 }
 
 /// Makes this process the one that is given the orphans below it.
@@ -80,34 +100,106 @@ fn living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Stray> {
 }
 
 /// Ends every process that was adopted but those that `spared` spares, and those
-/// that come in their place, until none is left; reaps them all.
+/// that come in their place, until none is left that can be ended; reaps them
+/// all.
 ///
-/// Only children are signalled: their numbers cannot mean anybody else. How
-/// many there were.
-pub fn end_all(spared: impl Fn(&Stray) -> bool) -> usize {
-    let mut ended = BTreeSet::new();
+/// Only children are signalled: their numbers cannot mean anybody else.
+pub fn end_all(spared: impl Fn(&Stray) -> bool) -> Killed {
+    let (mut ended, mut stubborn) = (BTreeSet::new(), BTreeSet::new());
     loop {
         let mut doomed = adopted();
-        doomed.retain(|stray| !spared(stray));
+        doomed.retain(|stray| !spared(stray) && !stubborn.contains(&stray.pid));
         if doomed.is_empty() {
-            return ended.len();
+            let left = stubborn.into_iter();
+            let left = left.filter_map(|pid| Some((pid, obstacle(pid)?)));
+            return Killed {
+                ended: ended.len(),
+                left: left.collect(),
+            };
         }
-        for stray in &doomed {
-            stray.signal(Signal::Kill);
-            ended.insert(stray.pid);
-        }
+        doomed.retain(|stray| {
+            let hears = stray.signal(Signal::Kill);
+            if !hears {
+                stubborn.insert(stray.pid);
+            }
+            hears
+        });
+        let begun = clock::instant();
         for stray in doomed {
-            // SIGKILL leaves nothing to wait for but the end.
-            let _ = waitpid(id(stray.pid), None);
+            if reaped_within(stray.pid, KILLED_IN.saturating_sub(begun.elapsed())) {
+                ended.insert(stray.pid);
+            } else {
+                stubborn.insert(stray.pid);
+            }
         }
     }
 }
 
 /// Ends everything that was adopted, but what is to outlive this process; what
-/// was started here is known, and is left alone. How many there were.
-pub fn end_left_behind() -> usize {
+/// was started here is known, and is left alone.
+pub fn end_left_behind() -> Killed {
     let session = own_session();
     end_all(|stray| is_daemon(stray, session))
+}
+
+/// The reason why a process goes on though it was killed; none where it has
+/// ended.
+pub fn obstacle(pid: u32) -> Option<String> {
+    match kill(id(pid), None) {
+        Err(Errno::EPERM) => {
+            return Some(match stat::owner(pid) {
+                Some(user) => format!("it belongs to user {user}: operation not permitted"),
+                None => "operation not permitted".to_owned(),
+            });
+        }
+        Err(_) => return None,
+        Ok(()) => {}
+    }
+    let state = Stat::of(pid).and_then(|stat| stat.state());
+    Some(match (stat::tracer(pid), state) {
+        (Some(tracer), _) => format!("it is traced by process {tracer}"),
+        _ if stat::is_uninterruptible(pid) => "it is in uninterruptible sleep (state D)".to_owned(),
+        (None, Some(state)) => format!("it goes on after SIGKILL (state {state})"),
+        (None, None) => "it goes on after SIGKILL".to_owned(),
+    })
+}
+
+/// Reaps adopted processes as they end, for as long as this is polled. The end
+/// of a process that was started here is left to whoever waits for it.
+pub async fn reap_as_they_end() -> io::Result<()> {
+    /// Those that end within this time are reaped together.
+    const TOGETHER: Duration = Duration::from_millis(10);
+    let mut ends = signal(SignalKind::child())?;
+    while ends.recv().await.is_some() {
+        tokio::time::sleep(TOGETHER).await;
+        reap(process::is_waited_for);
+    }
+    Ok(())
+}
+
+/// Reaps the children that have ended, but those that `is_waited_for` says
+/// others wait for.
+pub(super) fn reap(is_waited_for: impl Fn(u32) -> bool) {
+    let reap = |pid: Pid| waitpid(pid, Some(WaitPidFlag::WNOHANG));
+    while let Some(ended) = any_ended() {
+        if is_waited_for(ended.as_raw().unsigned_abs()) {
+            // It hides those behind it, which have to be looked for.
+            let others = children().into_iter().filter(|pid| !is_waited_for(*pid));
+            for other in others {
+                let _ = reap(id(other));
+            }
+            return;
+        }
+        if !matches!(reap(ended), Ok(status) if status != WaitStatus::StillAlive) {
+            return;
+        }
+    }
+}
+
+/// A child that has ended, which is not reaped by this.
+fn any_ended() -> Option<Pid> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(Id::All, flags).ok()?.pid()
 }
 
 /// Whether an adopted process is to outlive this one, and no role's: one that
@@ -256,6 +348,9 @@ pub(super) fn all() -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
+    if !stat::is_of_this_namespace() {
+        return Vec::new();
+    }
     let names = entries.flatten().map(|entry| entry.file_name());
     names
         .filter_map(|name| name.to_str()?.parse().ok())
@@ -267,6 +362,9 @@ pub(super) fn all() -> Vec<u32> {
 pub fn children() -> BTreeSet<u32> {
     let list = format!("/proc/self/task/{}/children", std::process::id());
     let list = std::fs::read_to_string(list).unwrap_or_default();
+    if !stat::is_of_this_namespace() {
+        return BTreeSet::new();
+    }
     let pids = list.split_ascii_whitespace();
     pids.filter_map(|pid| pid.parse().ok()).collect()
 }
@@ -286,6 +384,7 @@ fn look(pid: u32) -> Option<Stray> {
         pid,
         group: stat.group()?,
         session: stat.session()?,
+        started: stat.start_time(),
         environment: environment(pid),
     })
 }
@@ -296,6 +395,9 @@ fn look(pid: u32) -> Option<Stray> {
 pub fn environment(pid: u32) -> Vec<(String, String)> {
     // It takes less than a few looks, unless a disk does not answer.
     const LOOKS: usize = 1_000;
+    if !stat::is_of_this_namespace() {
+        return Vec::new();
+    }
     let mut block = Vec::new();
     for _ in 0..LOOKS {
         let (read, stat) = (std::fs::read(format!("/proc/{pid}/environ")), Stat::of(pid));
@@ -335,8 +437,6 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "real processes end")]
     fn children_are_looked_for_again_where_one_has_ended() {
-        use nix::sys::wait::{Id, waitid};
-
         let start = |program: &str| {
             let mut command = std::process::Command::new(program);
             command.stdin(std::process::Stdio::piped()).spawn().unwrap()

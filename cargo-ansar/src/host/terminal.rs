@@ -24,6 +24,10 @@ pub fn lend(group: u32) {
     let (Ok(borrower), Ok(ours)) = (i32::try_from(group), getpgid(Some(getppid()))) else {
         return;
     };
+    // A group outside of this PID namespace could not be given it back.
+    if ours.as_raw() <= 0 {
+        return;
+    }
     let Ok(device) = File::options().read(true).write(true).open("/dev/tty") else {
         return;
     };

@@ -30,9 +30,10 @@ impl Running {
     /// Waits until the engine and the process above it are gone, and with them
     /// everything that it ran; but no longer than that may take.
     pub async fn gone(&self) {
+        // It may have taken other roles meanwhile.
         let [engine, guardian] = self.started;
         let pids = [self.engine.pid, self.engine.guardian];
-        all_gone(&[(pids[0], engine), (pids[1], guardian)]).await;
+        all_gone(&[(pids[0], engine), (pids[1], guardian)], ENDING).await;
     }
 }
 
@@ -48,10 +49,9 @@ impl Running {
     }
 }
 
-/// Waits until processes that were started then are gone, but no longer than
-/// the end of an engine may take: it may have taken other roles meanwhile. Of
-/// one that was gone already, nothing is known.
-async fn all_gone(processes: &[(u32, Option<u64>)]) {
+/// Waits until processes that were started then are gone, for `limit` at most.
+/// Returns true if they are. Of one that was gone already, nothing is known.
+async fn all_gone(processes: &[(u32, Option<u64>)], limit: Duration) -> bool {
     let all = async {
         for &(pid, started) in processes {
             if started.is_some() {
@@ -59,7 +59,7 @@ async fn all_gone(processes: &[(u32, Option<u64>)]) {
             }
         }
     };
-    let _ = tokio::time::timeout(ENDING, all).await;
+    tokio::time::timeout(limit, all).await.is_ok()
 }
 
 /// What runs in a home.
@@ -227,57 +227,175 @@ pub enum Told {
 const ENDING: Duration = Duration::from_secs(5);
 
 /// Stops those of `roles` that run, wherever that is, and waits until they are
-/// gone, and with the last one its engine in the background. Which these were.
+/// gone, and with the last one its engine in the background. Returns these roles.
+///
+/// An engine that did not answer is continued, and asked again. One that does
+/// not answer then is ended where all that it runs is to stop, or with `force`;
+/// what else it ran is among the roles that are returned.
 pub async fn stop<'r>(
     home: &Home,
     engines: &Engines,
     roles: impl IntoIterator<Item = &'r RoleName>,
+    force: bool,
     events: &Events,
 ) -> Result<BTreeSet<RoleName>, Error> {
     let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
+    let mut silent = Silent::of(home, engines, &roles)?;
+    let woken = silent.wake(home).await;
+    // Before anything is stopped: where this is refused, nothing has changed.
+    silent.check(force)?;
     let mut stopped = BTreeSet::new();
-    for (running, own) in engines.of(&roles) {
+    let mut unkillable = Vec::new();
+    let answering = engines.of(&roles).into_iter().chain(woken.of(&roles));
+    for (running, own) in answering {
         let Engine { pid, host, .. } = running.engine;
         let ends = host == Host::Background && own.len() == running.roles.len();
         stopped.extend(own.iter().cloned());
+        let known = unkillable.len();
         let order = Ask::Stop { roles: own };
         let answer = ask(home, pid, order, |told| {
             if let Told::Happened(kind) = told {
+                if let Kind::Unkillable { role, pid, why } = &kind {
+                    unkillable.push((role.clone(), format!("process {pid}: {why}")));
+                }
                 events.emit(kind);
             }
             Next::Listen
         });
-        if answer.await? == Answer::Gone || ends {
+        let answer = answer.await?;
+        if answer == Answer::Gone || ends && unkillable.len() == known {
             running.gone().await;
         }
     }
+    if !unkillable.is_empty() {
+        return Err(Error::Unkillable(unkillable));
+    }
+    stopped.extend(silent.end().await?);
+    Ok(stopped)
+}
+
+/// How long an engine that was continued may take to say what it runs.
+const AWAKENING: Duration = Duration::from_secs(8);
+
+/// Those of `roles` that are locked, each with the process that runs it where
+/// that is known.
+fn held<'r>(
+    home: &Home,
+    roles: impl IntoIterator<Item = &'r RoleName>,
+) -> Result<Vec<(RoleName, Option<u32>)>, Error> {
     let mut held = Vec::new();
     for role in roles {
-        if !engines.silent.is_empty() && home.holder(role)?.is_some() {
-            held.push(role.clone());
+        if let Some((note, _)) = home.holder(role)? {
+            held.push((role.clone(), note.trim().parse().ok()));
         }
     }
-    let mut ending = Vec::new();
-    if !held.is_empty() {
-        for &pid in &engines.silent {
-            let above = strays::parent(pid);
-            let both = [Some(pid), above].into_iter().flatten();
-            ending.extend(both.map(|pid| (pid, strays::start_time(pid))));
+    Ok(held)
+}
+
+/// The engines that do not answer and are in the way.
+#[derive(Debug)]
+struct Silent(Vec<(u32, Mute)>);
+
+/// What an engine runs that does not answer, as far as locks tell.
+#[derive(Debug, Default)]
+struct Mute {
+    /// The roles that are to stop.
+    roles: Vec<RoleName>,
+    /// The other roles that it may run.
+    others: Vec<RoleName>,
+}
+
+impl Silent {
+    /// Those of the silent `engines` that may run one of `roles`.
+    fn of(home: &Home, engines: &Engines, roles: &BTreeSet<&RoleName>) -> Result<Self, Error> {
+        if engines.silent.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let mut silent: BTreeMap<u32, Mute> = BTreeMap::new();
+        let answering = engines.roles();
+        for (role, pid) in held(home, &home.ever_run()?)? {
+            if answering.contains_key(&role) {
+                continue;
+            }
+            // One whose process is not known may be of any of them.
+            let parent = pid.and_then(strays::parent);
+            let known = parent.filter(|parent| engines.silent.contains(parent));
+            if parent.is_some() && known.is_none() {
+                continue;
+            }
+            for &engine in &engines.silent {
+                if known.is_none_or(|known| known == engine) {
+                    let mute = silent.entry(engine).or_default();
+                    if roles.contains(&role) {
+                        mute.roles.push(role.clone());
+                    } else {
+                        mute.others.push(role.clone());
+                    }
+                }
+            }
+        }
+        silent.retain(|_, mute| !mute.roles.is_empty());
+        Ok(Self(silent.into_iter().collect()))
+    }
+
+    /// Continues these engines and asks them again; returns those that answer.
+    async fn wake(&mut self, home: &Home) -> Engines {
+        let mut woken = Engines::default();
+        for (pid, mute) in std::mem::take(&mut self.0) {
+            signal::wake(pid);
+            match tokio::time::timeout(AWAKENING, status(home, pid)).await {
+                Ok(Ok(Some(running))) => woken.answering.push(running),
+                // It has just ended.
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) if is_absence(&error) => {}
+                Ok(Err(_)) | Err(_) => self.0.push((pid, mute)),
+            }
+        }
+        let known = woken.roles();
+        self.0.retain_mut(|(_, mute)| {
+            mute.roles.retain(|role| !known.contains_key(role));
+            mute.others.retain(|role| !known.contains_key(role));
+            !mute.roles.is_empty()
+        });
+        woken
+    }
+
+    /// Refuses to end an engine that runs other roles, unless that is asked for
+    /// with `force`.
+    fn check(&self, force: bool) -> Result<(), Error> {
+        let mut in_the_way = self.0.iter().filter(|(_, mute)| !mute.others.is_empty());
+        match in_the_way.next() {
+            Some((engine, mute)) if !force => Err(Error::Silent {
+                engine: *engine,
+                roles: mute.roles.clone(),
+                others: mute.others.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends these engines and waits until their roles are gone; returns those.
+    async fn end(self) -> Result<BTreeSet<RoleName>, Error> {
+        let mut ended = BTreeSet::new();
+        for (engine, Mute { mut roles, others }) in self.0 {
+            let above = strays::parent(engine);
+            let both = [Some(engine), above].into_iter().flatten();
+            let both: Vec<_> = both.map(|pid| (pid, strays::start_time(pid))).collect();
             // One that is gone meanwhile need not be told.
-            let _ = signal::terminate(pid);
+            let _ = signal::terminate(engine);
+            if !all_gone(&both[..1], ENDING * 2).await {
+                // Its guardian ends what it leaves, and has to go on for that.
+                let _ = signal::kill(engine);
+                above.into_iter().for_each(signal::wake);
+            }
+            if !all_gone(&both, ENDING).await {
+                return Err(Error::Endless { engine, roles });
+            }
+            roles.extend(others);
+            ended.extend(roles);
         }
-        let (home, roles) = (home.clone(), held.clone());
-        // The thread is left behind where this command ends before it has
-        // waited.
-        let gone = tokio::task::spawn_blocking(move || home.wait_for_roles(&roles).map(drop));
-        gone.await.map_err(|error| Error::System {
-            what: "wait for running roles",
-            source: io::Error::other(error),
-        })??;
-        all_gone(&ending).await;
+        Ok(ended)
     }
-    stopped.extend(held);
-    Ok(stopped)
 }
 
 /// Those of `roles` that run, and the processes that do.

@@ -41,7 +41,7 @@ pub(super) async fn hold<'r>(
     }
     let stopped = async {
         let engines = look(home, events).await?;
-        stop(home, &engines, roles.clone(), events).await?;
+        stop(home, &engines, roles.clone(), force, events).await?;
         acquire(home, roles, events)
     };
     tokio::select! {

@@ -376,6 +376,31 @@ pub enum Error {
     /// Roles run in a command in the foreground, which is not to be replaced.
     #[error("running in the foreground: {}", processes(.0))]
     InForeground(Vec<(RoleName, String)>),
+    /// Roles were killed, and go on.
+    #[error("cannot be killed: {}", reasons(.0))]
+    Unkillable(Vec<(RoleName, String)>),
+    /// An engine does not answer, and stopping it would stop other roles.
+    #[error(
+        "the engine of {} (process {engine}) does not answer; ending it would also stop {}",
+        names(roles),
+        names(others)
+    )]
+    Silent {
+        /// Its process.
+        engine: u32,
+        /// The roles that were to stop.
+        roles: Vec<RoleName>,
+        /// The other roles that it may run.
+        others: Vec<RoleName>,
+    },
+    /// An engine could not be ended.
+    #[error("the engine of {} (process {engine}) does not end", names(roles))]
+    Endless {
+        /// Its process.
+        engine: u32,
+        /// The roles that were to stop.
+        roles: Vec<RoleName>,
+    },
     /// What was waited for did not come.
     #[error("not {what} after {}", Span(*limit))]
     TimedOut {
@@ -448,6 +473,12 @@ fn names(roles: &[RoleName]) -> String {
 fn pids(pids: &[u32]) -> String {
     let texts: Vec<String> = pids.iter().map(u32::to_string).collect();
     texts.join(", ")
+}
+
+fn reasons(roles: &[(RoleName, String)]) -> String {
+    let each = roles.iter();
+    let each = each.map(|(role, why)| format!("role `{role}`, {why}"));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 fn processes(roles: &[(RoleName, String)]) -> String {
@@ -575,7 +606,6 @@ impl Error {
             }
             Self::Processes(_) => Some("see how many are allowed with `ulimit -u`".to_owned()),
             Self::Refused(refusal) => refusal.hint.clone(),
-            Self::TimedOut { .. } => Some("see what runs with `cargo ansar status -l`".to_owned()),
             Self::NeverRan(role) => Some(format!("run it with `cargo ansar run {role}`")),
             Self::NoStart { role, .. } => {
                 Some(format!("see them with `cargo ansar history {role}`"))
@@ -630,6 +660,12 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoMainRole(_) => Some("see them with `cargo ansar list`".to_owned()),
+            Self::Silent { .. } => {
+                Some("wait until it answers, or stop them all with `-f`".to_owned())
+            }
+            Self::Unkillable(_) | Self::Endless { .. } | Self::TimedOut { .. } => {
+                Some("see what runs with `cargo ansar status -l`".to_owned())
+            }
             _ => None,
         }
     }

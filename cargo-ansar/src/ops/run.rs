@@ -291,9 +291,9 @@ impl Stage<'_> {
             events,
         )
         .await;
-        let left = strays::end_left_behind();
-        if left > 0 {
-            events.emit(Kind::Strays { count: left });
+        let count = strays::end_left_behind().ended;
+        if count > 0 {
+            events.emit(Kind::Strays { count });
         }
         match ran.refused {
             Some(reason) => Err(Error::Processes(reason)),

@@ -220,7 +220,7 @@ impl Scene {
         } = self;
         let settings = &options.settings;
         check_settings(&home, workspace.as_ref(), &roles, settings, events).await?;
-        stop(&home, engines, roles.keys(), events).await?;
+        stop(&home, engines, roles.keys(), options.force, events).await?;
         let roles: Vec<RoleName> = roles.into_keys().collect();
         let since = stamp(clock::now());
         let mut lock = Some(lock);

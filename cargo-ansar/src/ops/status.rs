@@ -53,6 +53,8 @@ pub struct Status {
     pub restarts: u32,
     /// How many lines of its log were lost.
     pub lost: u64,
+    /// The reason why it goes on though it was killed.
+    pub unkillable: Option<String>,
     /// The process of its engine, and where that lives.
     pub engine: Option<(u32, Host)>,
     /// What it uses, where that was asked for.
@@ -138,6 +140,7 @@ pub async fn status(
             attempt: status.attempt,
             restarts: status.restarts,
             lost: status.lost,
+            unkillable: status.unkillable.clone(),
             engine: Some((running.engine.pid, running.engine.host)),
             usage: status.pid.and_then(|pid| groups.get(&pid).copied()),
         }));
@@ -208,6 +211,7 @@ fn silent(
             attempt: 1,
             restarts: 0,
             lost: 0,
+            unkillable: None,
             engine: None,
             usage: pid.and_then(|pid| groups.get(&pid).copied()),
         });

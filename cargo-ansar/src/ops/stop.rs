@@ -21,7 +21,8 @@ pub struct Options {
     /// Which roles; where nothing is said, all that are no tests, and whatever
     /// else runs.
     pub search: RoleSearch,
-    /// Whether those that do not run are passed over.
+    /// Whether those that do not run are passed over, and an engine that does
+    /// not answer is ended with all its roles.
     pub force: bool,
 }
 
@@ -81,7 +82,7 @@ pub async fn stop(
     }
     let meant: Vec<&RoleName> = meant.intersection(&running).collect();
     tokio::select! {
-        stopped = stop_all(&home, &engines, meant, events) => stopped,
+        stopped = stop_all(&home, &engines, meant, options.force, events) => stopped,
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
     }
 }

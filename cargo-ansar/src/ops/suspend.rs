@@ -193,7 +193,8 @@ impl InTheWay {
         events.emit(Kind::Suspending {
             roles: roles.clone(),
         });
-        engines::stop(home, engines, &roles, events).await?;
+        // Those of a silent engine are stopped only where that is asked for.
+        engines::stop(home, engines, &roles, true, events).await?;
         Ok(())
     }
 }

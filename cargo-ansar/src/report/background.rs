@@ -127,6 +127,9 @@ fn remarks(status: &Status) -> String {
     if status.lost > 0 {
         remarks.push(format!("lost log lines {}", status.lost));
     }
+    if let Some(why) = &status.unkillable {
+        remarks.push(format!("cannot be killed, {why}"));
+    }
     if let Some((_, Host::Foreground | Host::Attached)) = status.engine {
         remarks.push("in the foreground".to_owned());
     }
@@ -164,6 +167,8 @@ struct Line<'a> {
     cpu: Option<f64>,
     /// In bytes.
     memory: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unkillable: Option<&'a str>,
 }
 
 /// One JSON object per role.
@@ -182,6 +187,7 @@ pub fn status_as_json(shell: &mut Shell, status: &[Status]) {
             host: role.engine.map(|(_, host)| host),
             cpu: role.usage.map(|usage| usage.cpu.as_secs_f64()),
             memory: role.usage.map(|usage| usage.memory),
+            unkillable: role.unkillable.as_deref(),
         };
         json::item(shell, line);
     }

@@ -47,6 +47,7 @@ pub fn event(shell: &mut Shell, event: &Event) {
         | Kind::Rerunning { .. }
         | Kind::Slow { .. }
         | Kind::Restarting { .. }
+        | Kind::Unkillable { .. }
         | Kind::Ended { .. } => life(shell, &event.kind),
         // These are told when all is done, or by those who do them.
         Kind::Building {} | Kind::Built {} | Kind::Result { .. } | Kind::Verdict(_) => {}
@@ -160,6 +161,9 @@ fn life(shell: &mut Shell, kind: &Kind) {
         } => shell.status("Started", &format!("{role} ({executable}, process {pid})")),
         Kind::Ready { role } => shell.status("Ready", role.as_str()),
         Kind::Ended { role, ending } => ended(shell, role, ending),
+        Kind::Unkillable { role, pid, why } => shell.warn(&format!(
+            "role `{role}` cannot be killed: process {pid}: {why}"
+        )),
         Kind::Retrying { role, delay } => {
             shell.status("Retrying", &format!("{role} in {}", Span(*delay)));
         }

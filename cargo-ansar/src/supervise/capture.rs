@@ -224,7 +224,7 @@ impl Capture {
         match &mut self.failing {
             Some((lost, _)) => *lost += count,
             None => {
-                let why = error.to_string();
+                let why = super::with_causes(error);
                 self.failing = Some((count, why.clone()));
                 self.tell_lost(count, false, why, events);
             }

@@ -98,6 +98,12 @@ pub fn not_started(reason: &str) -> Ending {
     )
 }
 
+/// The end of a role that goes on though it was killed, where nothing waits for
+/// it any more.
+pub fn unkillable(reason: &str) -> Ending {
+    Ending::of(&Faulted::new("cannot be killed", reason), Cause::TimedOut)
+}
+
 /// How a role ended that was not started, because of what happened before.
 pub fn skipped() -> Ending {
     Ending::of(&Aborted {}, Cause::NeverStarted)

@@ -39,6 +39,7 @@ use crate::host::notices::Notices;
 use crate::host::pipe::Peeking;
 use crate::host::process::{self, Exit, Foreground, Narrative, Process, Program};
 use crate::host::signal::{self, Signal};
+use crate::host::strays;
 use crate::model::ending::{Cause, Ending, Success};
 use crate::model::name::RoleName;
 use crate::protocol::Host;
@@ -112,6 +113,7 @@ pub async fn run(
     }
     engine.admit(launches);
     engine.feed(Input::Begin);
+    let mut in_a_row = 0;
     loop {
         engine.settle();
         // Whoever has asked already is not turned away.
@@ -119,6 +121,7 @@ pub async fn run(
             engine.order(order);
             continue;
         }
+        engine.forget_tasks();
         if engine.is_done() {
             break;
         }
@@ -132,14 +135,18 @@ pub async fn run(
         tokio::select! {
             biased;
             interrupt = interrupts.next() => engine.interrupted(interrupt),
-            notice = notices.next() => match notice {
-                Ok(notice) => engine.heard(&notice),
-                // The socket is ours and bound: nothing to be done about it.
-                Err(_) => tokio::task::yield_now().await,
-            },
+            notice = notices.next(), if in_a_row < NOTICES_IN_A_ROW => {
+                in_a_row += 1;
+                match notice {
+                    Ok(notice) => engine.heard(&notice),
+                    // The socket is ours and bound: nothing to be done about it.
+                    Err(_) => tokio::task::yield_now().await,
+                }
+                continue;
+            }
             Some(news) = told.recv() => {
                 // What a role said before it ended comes first.
-                while let Some(notice) = notices.try_next() {
+                for notice in std::iter::from_fn(|| notices.try_next()).take(NOTICES_IN_A_ROW) {
                     engine.heard(&notice);
                 }
                 engine.news(news);
@@ -148,13 +155,19 @@ pub async fn run(
             () = tick => engine.feed(Input::Tick),
             // Last, one at a time: those that run are heard in between.
             () = tokio::task::yield_now(), if !engine.starts.is_empty() => engine.start().await,
+            () = tokio::task::yield_now(), if in_a_row >= NOTICES_IN_A_ROW => {}
         }
+        in_a_row = 0;
     }
     drop(ordered);
     let outcome = engine.outcome();
     conversations.finish().await;
     outcome
 }
+
+/// The most notices that are heard before others are, so that a role that sends
+/// them without end holds up nothing. More than a socket's queue holds.
+const NOTICES_IN_A_ROW: usize = 1024;
 
 /// How long an engine in the background waits for its first roles.
 const UNUSED: Duration = Duration::from_secs(10);
@@ -274,7 +287,16 @@ impl Engine<'_> {
             let now = clock::instant();
             return now >= *self.unused.get_or_insert(now + UNUSED);
         }
-        self.group.is_done()
+        // What cannot be killed is kept in view, unless everything is to end.
+        let is_kept = self.host == Host::Background
+            && self.interrupted.is_none()
+            && self.group.has_unkillable();
+        self.group.is_done() && !is_kept
+    }
+
+    /// Forgets the tasks that are done, of which there is one per start.
+    fn forget_tasks(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
     }
 
     fn wake_at(&self) -> Option<Instant> {
@@ -320,6 +342,7 @@ impl Engine<'_> {
                         Why::Broken => StopReason::Broken,
                     },
                 }),
+                Action::Unkillable(member) => self.unkillable(member),
                 Action::StillRunning(members) => self.waiting(&members, Until::Stopped),
                 Action::StillStarting(members) => self.waiting(&members, Until::Ready),
             }
@@ -361,7 +384,7 @@ impl Engine<'_> {
             if process::is_exhaustion(&error) {
                 self.exhausted(member, &error);
             }
-            self.end(member, ending::not_started(&error.to_string()));
+            self.end(member, ending::not_started(&program.refusal(&error)));
         }
     }
 
@@ -512,6 +535,7 @@ impl Engine<'_> {
             News::Ended(member, ended) => {
                 let role = &mut self.roles[member];
                 role.group = None;
+                role.unkillable = None;
                 role.retry_at = None;
                 role.exit = ended.as_ref().ok().map(|(exit, _)| *exit);
                 let ending = match (ended, role.refused.take()) {
@@ -644,7 +668,7 @@ impl Engine<'_> {
         if let Some(Err(error)) = recorded {
             self.events.emit(Kind::Unrecorded {
                 role: self.roles[member].name.clone(),
-                why: error.to_string(),
+                why: super::with_causes(&error),
             });
         }
     }
@@ -653,17 +677,38 @@ impl Engine<'_> {
         let role = &mut self.roles[member];
         // What is done to those it left behind is not done to it.
         role.treatment.asked |= !role.left;
-        role.treatment.killed |= !role.left && rung == Rung::Kill;
         let signal = match rung {
             Rung::Interrupt => Signal::Interrupt,
             Rung::Terminate => Signal::Terminate,
             Rung::Kill => Signal::Kill,
         };
         if let Some(group) = role.group {
-            // One that is gone meanwhile has been told enough.
-            let _ = signal::send_to_group(group, signal);
+            // One that is gone meanwhile has been told enough, and one that may
+            // not be signalled is told of when it does not end.
+            let heard = signal::send_to_group(group, signal).is_ok();
+            role.treatment.killed |= heard && !role.left && rung == Rung::Kill;
             self.strays.borrow_mut().signal(member, signal);
         }
+    }
+
+    /// A role goes on though it was killed: finds out why, and says so.
+    fn unkillable(&mut self, member: usize) {
+        let pids: Vec<u32> = {
+            let strays = self.strays.borrow();
+            let group = self.roles[member].group.into_iter();
+            group.chain(strays.of(member)).collect()
+        };
+        let mut obstacles = pids
+            .iter()
+            .filter_map(|&pid| Some((pid, strays::obstacle(pid)?)));
+        let role = &mut self.roles[member];
+        let (pid, why) = obstacles.next().unwrap_or_else(|| {
+            let group = role.group.unwrap_or_default();
+            (group, "processes of its group go on".to_owned())
+        });
+        role.unkillable = Some(format!("process {pid}: {why}"));
+        let role = role.name.clone();
+        self.emit(member, Kind::Unkillable { role, pid, why });
     }
 
     fn interrupted(&mut self, interrupt: Interrupt) {
@@ -713,6 +758,12 @@ impl Engine<'_> {
     }
 
     fn outcome(mut self) -> Outcome {
+        for member in 0..self.roles.len() {
+            let role = &mut self.roles[member];
+            if let (Some(why), true) = (role.unkillable.take(), role.group.is_some()) {
+                self.conclude(member, ending::unkillable(&why));
+            }
+        }
         let roles = std::mem::take(&mut self.roles).into_iter();
         let ended = roles.map(|role| {
             let (ending, at) = role

@@ -50,6 +50,9 @@ pub struct Policy {
     pub patience: Duration,
 }
 
+/// Time that a member gets to end after it was killed.
+pub const KILLED_IN: Duration = Duration::from_secs(3);
+
 /// How long a member may take to become ready, where nothing else is said.
 pub const READY_LIMIT: Duration = Duration::from_mins(1);
 
@@ -114,6 +117,8 @@ pub enum Action {
     Skip(usize),
     /// The members that run are being stopped.
     Stopping(Why),
+    /// Say that a member was killed and has not ended. It counts as ended.
+    Unkillable(usize),
     /// Say that these members take long to stop.
     StillRunning(Vec<usize>),
     /// Say that these members take long to become ready.
@@ -210,6 +215,11 @@ struct Status {
     stop: Option<(Instant, Option<Rung>)>,
     /// Whether it was to stop, alone.
     asked: bool,
+    /// When it was killed.
+    killed: Option<Instant>,
+    /// Whether it goes on though it was killed. Its state is that of one that
+    /// has ended.
+    unkillable: bool,
 }
 
 impl Default for Status {
@@ -222,6 +232,8 @@ impl Default for Status {
             slow: None,
             stop: None,
             asked: false,
+            killed: None,
+            unkillable: false,
         }
     }
 }
@@ -275,6 +287,7 @@ impl Group {
         let status = &self.status[member];
         match status.state {
             State::Waiting => Phase::Waiting,
+            State::Ended { .. } if status.unkillable => Phase::Stopping,
             State::Ended { .. } => Phase::Ended,
             State::Resting { .. } => Phase::Resting,
             State::Starting { .. } | State::Ready if status.stop.is_some() => Phase::Stopping,
@@ -283,7 +296,17 @@ impl Group {
         }
     }
 
-    /// Whether every member has ended, or never will begin.
+    /// Returns true if a member goes on though it was killed.
+    pub fn is_unkillable(&self, member: usize) -> bool {
+        self.status[member].unkillable
+    }
+
+    /// Returns true if any member goes on though it was killed.
+    pub fn has_unkillable(&self) -> bool {
+        self.status.iter().any(|status| status.unkillable)
+    }
+
+    /// Whether every member has ended, or never will begin, or cannot be ended.
     pub fn is_done(&self) -> bool {
         let ended = |status: &Status| matches!(status.state, State::Ended { .. });
         self.status.iter().all(ended)
@@ -310,10 +333,11 @@ impl Group {
                     }
                     _ => None,
                 };
+                let killed = status.killed.map(|killed| killed + KILLED_IN);
                 let deadline = status.deadline.filter(|_| status.stop.is_none());
                 let slow = status.slow.filter(|_| status.stop.is_none());
                 let slow = slow.and_then(|slow| self.slow_at(slow));
-                [rung, ready, deadline, slow].into_iter().flatten()
+                [rung, killed, ready, deadline, slow].into_iter().flatten()
             })
             .chain(resting)
             .chain(self.speak)
@@ -347,12 +371,13 @@ impl Group {
                 self.stop_all(Why::Asked, now, &mut actions);
                 for (member, status) in self.status.iter_mut().enumerate() {
                     if status.is_alive() && status.rung() < Some(Rung::Kill) {
-                        status.stop = Some((now, Some(Rung::Kill)));
+                        status.climb(now, Rung::Kill, now);
                         actions.push(Action::Signal(member, Rung::Kill));
                     }
                 }
             }
         }
+        self.abandon(now, &mut actions);
         self.give_up(now, &mut actions);
         self.slow(now, &mut actions);
         self.finish(now, &mut actions);
@@ -373,12 +398,14 @@ impl Group {
         let status = &mut self.status[member];
         let was = status.state;
         if matches!(was, State::Ended { .. }) {
+            status.unkillable = false;
             return;
         }
         let asked = status.asked;
         let deadline = status.deadline.take();
         let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
         status.stop = None;
+        status.killed = None;
         status.slow = None;
         if let Some(delay) = again
             && !asked
@@ -405,11 +432,21 @@ impl Group {
         status.state = State::Ended {
             well: well && !asked,
         };
-        if self.stopping.is_some() || (well && !asked) {
-            return;
+        if self.stopping.is_none() && (asked || !well) {
+            self.affect_others(member, was, now, actions);
         }
+    }
+
+    /// A member was stopped or has failed, which others may depend on.
+    fn affect_others(
+        &mut self,
+        member: usize,
+        was: State,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         let part = self.members[member].part;
-        if asked {
+        if self.status[member].asked {
             self.skip_dependents(member, actions);
         } else if part == Part::Test && self.policy.fail_fast {
             self.stop_all(Why::FailFast, now, actions);
@@ -417,6 +454,28 @@ impl Group {
             self.stop_all(Why::Broken, now, actions);
         } else {
             self.skip_dependents(member, actions);
+        }
+    }
+
+    /// Those that were killed and have not ended are waited for no longer.
+    fn abandon(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        for member in 0..self.status.len() {
+            let status = &mut self.status[member];
+            let killed = status.killed.filter(|_| status.is_alive());
+            if killed.is_none_or(|killed| now < killed + KILLED_IN) {
+                continue;
+            }
+            let was = status.state;
+            status.state = State::Ended { well: false };
+            status.unkillable = true;
+            status.stop = None;
+            status.killed = None;
+            status.slow = None;
+            status.deadline = None;
+            actions.push(Action::Unkillable(member));
+            if self.stopping.is_none() {
+                self.affect_others(member, was, now, actions);
+            }
         }
     }
 
@@ -594,6 +653,13 @@ impl Group {
                     status.asked = true;
                     status.stop.get_or_insert((now, None));
                 }
+                State::Ended { .. } if status.unkillable => {
+                    status.unkillable = false;
+                    status.asked = true;
+                    status.state = State::Ready;
+                    status.climb(now, Rung::Kill, now);
+                    actions.push(Action::Signal(member, Rung::Kill));
+                }
                 State::Ended { .. } => {}
             }
         }
@@ -634,7 +700,7 @@ impl Group {
             if due > sent
                 && let Some(rung) = due
             {
-                self.status[member].stop = Some((since, due));
+                self.status[member].climb(since, rung, now);
                 actions.push(Action::Signal(member, rung));
             }
         }
@@ -714,6 +780,12 @@ fn dependents(members: &[Member]) -> Vec<Vec<usize>> {
 impl Status {
     fn is_alive(&self) -> bool {
         matches!(self.state, State::Starting { .. } | State::Ready)
+    }
+
+    /// Notes that a rung is sent now on the ladder that is climbed `since` then.
+    fn climb(&mut self, since: Instant, rung: Rung, now: Instant) {
+        self.stop = Some((since, Some(rung)));
+        self.killed = (rung == Rung::Kill).then_some(now);
     }
 
     fn rung(&self) -> Option<Rung> {

@@ -20,3 +20,10 @@ pub mod rescue;
 pub mod restart;
 pub mod service;
 pub mod strays;
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}

@@ -5,11 +5,13 @@
 //! conversation.
 
 use std::fmt::Display;
+use std::io;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::mpsc::{self, Sender, UnboundedSender};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::launch::Launch;
 use crate::host::socket::{Connection, Listener};
@@ -44,6 +46,12 @@ pub(super) struct Order {
 /// is told no more at all.
 const UNREAD: usize = 1 << 14;
 
+/// The conversations at one time. Others wait until one of these is over.
+const CONVERSATIONS: usize = 128;
+/// Time in which a request must be complete.
+const COMPLETE_IN: Duration = Duration::from_secs(5);
+/// Time in which somebody who is told something must have read it.
+const READ_IN: Duration = Duration::from_secs(10);
 /// How long to leave a system alone that has no room for a conversation.
 const NO_ROOM: Duration = Duration::from_millis(100);
 /// How long those who are still being told something may take to read it.
@@ -62,7 +70,7 @@ impl Conversations {
             let mut tasks = JoinSet::new();
             loop {
                 tokio::select! {
-                    connection = listener.accept() => match connection {
+                    connection = listener.accept(), if tasks.len() < CONVERSATIONS => match connection {
                         Ok(connection) => {
                             tasks.spawn_local(converse(connection, orders.clone()));
                         }
@@ -88,9 +96,15 @@ impl Conversations {
 
 async fn converse(mut connection: Connection, orders: UnboundedSender<Order>) {
     let request = tokio::select! {
-        request = connection.receive::<Value>() => request,
+        request = timeout(COMPLETE_IN, connection.receive::<Value>()) => request,
         () = orders.closed() => return,
     };
+    let request = request.unwrap_or_else(|_| {
+        let limit = COMPLETE_IN.as_secs();
+        Err(io::Error::other(format!(
+            "it is not complete after {limit} s"
+        )))
+    });
     let ask = match request.map(|request| request.map(understood)) {
         Ok(Some(Ok(ask))) => ask,
         Ok(Some(Err(reason))) => return refuse(&mut connection, reason).await,
@@ -113,11 +127,16 @@ async fn converse(mut connection: Connection, orders: UnboundedSender<Order>) {
         let Some(reply) = reply else {
             return;
         };
-        // Somebody who has left is told no more.
-        if connection.send(&reply).await.is_err() {
+        // Somebody who has left, or does not read, is told no more.
+        if !tell_in_time(&mut connection, &reply).await {
             return;
         }
     }
+}
+
+async fn tell_in_time(connection: &mut Connection, reply: &Reply) -> bool {
+    let sent = timeout(READ_IN, connection.send(reply)).await;
+    matches!(sent, Ok(Ok(())))
 }
 
 /// What is asked, in the version that is spoken here; or why not.
@@ -132,7 +151,7 @@ fn understood(request: Value) -> Result<Ask, String> {
 }
 
 async fn refuse(connection: &mut Connection, reason: String) {
-    let _ = connection.send(&Reply::Refused(reason.into())).await;
+    let _ = tell_in_time(connection, &Reply::Refused(reason.into())).await;
 }
 
 fn unknown(version: u64) -> String {

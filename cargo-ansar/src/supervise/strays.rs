@@ -21,7 +21,7 @@ pub struct Strays {
     /// Whose group is whose.
     groups: BTreeMap<u32, usize>,
     /// The last group of each.
-    known: BTreeMap<usize, u32>,
+    latest: BTreeMap<usize, u32>,
     /// The members by the names of their roles.
     names: BTreeMap<String, usize>,
     owned: BTreeMap<u32, (usize, Stray)>,
@@ -39,7 +39,7 @@ impl Strays {
 
     /// A member has started a group. Everything of the one before it is gone.
     pub fn started(&mut self, member: usize, group: u32) {
-        if self.known.insert(member, group).is_some() {
+        if self.latest.insert(member, group).is_some() {
             self.groups.retain(|_, owner| *owner != member);
             self.told.remove(&member);
         }
@@ -52,7 +52,7 @@ impl Strays {
         if self.looked.is_none_or(|looked| looked < since) {
             self.looked = Some(clock::instant());
             for (stray, signal) in self.look(adopted()) {
-                stray.signal(signal);
+                let _ = stray.signal(signal);
             }
         }
         self.owned.values().any(|(owner, _)| *owner == member)
@@ -63,7 +63,16 @@ impl Strays {
     pub fn signal(&mut self, member: usize, signal: Signal) {
         self.told.insert(member, signal);
         let owned = self.owned.values().filter(|(owner, _)| *owner == member);
-        owned.for_each(|(_, stray)| stray.signal(signal));
+        for (_, stray) in owned {
+            let _ = stray.signal(signal);
+        }
+    }
+
+    /// The strays of a member, as they were last seen.
+    pub fn of(&self, member: usize) -> impl Iterator<Item = u32> {
+        let owned = self.owned.iter();
+        let owned = owned.filter(move |(_, (owner, _))| *owner == member);
+        owned.map(|(pid, _)| *pid)
     }
 
     /// Finds out whose these are; those that were not known, and what they
@@ -76,7 +85,7 @@ impl Strays {
                 continue;
             };
             if let Some(signal) = self.told.get(&member)
-                && !self.owned.contains_key(&stray.pid)
+                && self.known(&stray).is_none()
             {
                 late.push((stray.clone(), *signal));
             }
@@ -86,8 +95,15 @@ impl Strays {
         late
     }
 
+    /// Whose a stray was when it was last seen. Where its number is that of
+    /// another one by now, it is not known.
+    fn known(&self, stray: &Stray) -> Option<&(usize, Stray)> {
+        let known = self.owned.get(&stray.pid);
+        known.filter(|(_, known)| known.started == stray.started)
+    }
+
     fn owner(&self, stray: &Stray) -> Option<usize> {
-        if let Some((member, _)) = self.owned.get(&stray.pid) {
+        if let Some((member, _)) = self.known(stray) {
             return Some(*member);
         }
         if let Some(member) = self.groups.get(&stray.group) {
@@ -115,6 +131,7 @@ mod tests {
             pid,
             group,
             session,
+            started: None,
             environment: role.into_iter().collect(),
         }
     }
@@ -174,6 +191,20 @@ mod tests {
         let late = strays.look(found.clone());
         assert_eq!(late, [(found[1].clone(), Signal::Kill)]);
         assert_eq!(strays.look(found), []);
+    }
+
+    #[test]
+    fn a_number_that_is_given_again_means_another_process() {
+        let mut strays = strays();
+        let started = |at, group| Stray {
+            started: Some(at),
+            ..stray(150, group, 1, None)
+        };
+        strays.look(vec![started(1, 100)]);
+        strays.look(vec![started(1, 150)]);
+        assert_eq!(owners(&strays), [(150, 0)]);
+        strays.look(vec![started(2, 300)]);
+        assert!(owners(&strays).is_empty());
     }
 
     #[test]

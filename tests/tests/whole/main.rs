@@ -4,6 +4,7 @@ mod background;
 mod commands;
 mod component;
 mod deploy;
+mod engine;
 mod floors;
 mod harness;
 mod left_behind;

@@ -19,8 +19,13 @@ use crate::supervise::strays::Strays;
 
 /// How many of these are read after everything of a role has ended.
 const LAST_READS: usize = 64;
-/// How often to look whether processes that a role left behind are gone.
+/// Time between two looks whether processes that a role left behind are gone:
+/// at first, and at most.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const LOOK_AGAIN_LATER: Duration = Duration::from_millis(200);
+/// Looks after which there is more time between them, for what is left then may
+/// stay for long.
+const FIRST_LOOKS: u32 = 1_000;
 
 /// What the task of a process tells the engine.
 pub(super) enum News {
@@ -60,7 +65,7 @@ impl Life {
 
     async fn read(&mut self, result: &mut Vec<u8>) -> io::Result<Exit> {
         let (mut log, mut out) = (true, true);
-        let mut exit = None;
+        let (mut exit, mut looks) = (None, 0_u32);
         let Some(stderr) = self.process.stderr.take() else {
             return Err(io::Error::other("no pipe to read the log from"));
         };
@@ -76,11 +81,12 @@ impl Life {
                     out = self.pull_result(Pipe::read, result)? != Some(0);
                 }
                 ended = self.process.end.wait(), if alive => exit = Some(ended?),
-                () = tokio::time::sleep(LOOK_AGAIN), if !alive => {}
+                () = tokio::time::sleep(look_again(looks)), if !alive => {}
             }
             let Some(exit) = exit else {
                 continue;
             };
+            looks = looks.saturating_add(1);
             let since = clock::instant();
             if alive {
                 // Whoever ends in the same moment is looked at together.
@@ -136,6 +142,14 @@ impl Life {
         let room = (LARGEST_RESULT + 1).saturating_sub(result.len());
         result.extend_from_slice(&buffer[..length.unwrap_or(0).min(room)]);
         Ok(length)
+    }
+}
+
+fn look_again(looks: u32) -> Duration {
+    if looks < FIRST_LOOKS {
+        LOOK_AGAIN
+    } else {
+        LOOK_AGAIN_LATER
     }
 }
 

@@ -130,6 +130,7 @@ impl Engine<'_> {
             let there = |member: &usize| match (watch.until, group.phase(*member)) {
                 (_, Phase::Ended) => true,
                 (Until::Ready, Phase::Ready) => watch.settled_at(&roles[*member], now).is_none(),
+                (_, Phase::Stopping) => group.is_unkillable(*member),
                 (Until::Ready, Phase::Resting) => gave_up,
                 _ => false,
             };
@@ -228,5 +229,6 @@ fn status(role: &Role, phase: Phase) -> RoleStatus {
         attempt: role.attempts.unwrap_or(1),
         restarts: role.restarts.0,
         lost: role.lost.get(),
+        unkillable: role.unkillable.clone(),
     }
 }

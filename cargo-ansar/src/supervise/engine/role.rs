@@ -53,6 +53,8 @@ pub(super) struct Role {
     /// It has ended by itself, and others of its group have not.
     pub(super) left: bool,
     pub(super) refused: Option<String>,
+    /// The reason why it goes on though it was killed.
+    pub(super) unkillable: Option<String>,
     pub(super) exit: Option<Exit>,
     pub(super) ended: Option<(Ending, Timestamp)>,
     /// How it ended before, each time that it was run again for that.
@@ -86,6 +88,7 @@ impl Role {
             treatment: Treatment::default(),
             left: false,
             refused: None,
+            unkillable: None,
             exit: None,
             ended: None,
             before: Vec::new(),

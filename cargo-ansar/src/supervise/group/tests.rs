@@ -81,7 +81,7 @@ impl Scene {
     }
 }
 
-use Action::{Rerun, Signal, Skip, Slow, Start, Stopping, TimedOut};
+use Action::{Rerun, Signal, Skip, Slow, Start, Stopping, TimedOut, Unkillable};
 
 #[test]
 fn tests_start_when_everything_operational_is_ready_and_end_it() {
@@ -328,8 +328,57 @@ fn the_ladder_is_climbed_over_the_grace_time() {
     assert_eq!(scene.wait(GRACE / 4), [Signal(0, Rung::Terminate)]);
     assert_eq!(scene.wait(GRACE / 4), []);
     assert_eq!(scene.wait(GRACE / 4), [Signal(0, Rung::Kill)]);
-    assert_eq!(scene.wait(GRACE), []);
+    assert_eq!(scene.wait(KILLED_IN / 2), []);
     scene.ended(0);
+    assert!(scene.group.is_done());
+    assert_eq!(scene.wait(KILLED_IN), []);
+}
+
+#[test]
+fn one_that_goes_on_though_it_was_killed_is_waited_for_no_longer() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Kill);
+    scene.ended(1);
+    assert_eq!(scene.group.wake_at(), Some(scene.now + KILLED_IN));
+    assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
+    assert_eq!(scene.group.phase(0), Phase::Stopping);
+    assert!(scene.group.is_unkillable(0) && scene.group.is_done());
+    assert_eq!(scene.wait(KILLED_IN), []);
+    scene.ended(0);
+    assert_eq!(scene.group.phase(0), Phase::Ended);
+    assert!(!scene.group.has_unkillable());
+}
+
+#[test]
+fn one_that_cannot_be_killed_is_killed_again_when_it_is_asked_to_stop_again() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::StopSome(vec![0]));
+    scene.wait(GRACE / 2);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
+    assert!(!scene.group.is_done());
+    let again = scene.next(Input::StopSome(vec![0]));
+    assert_eq!(again, [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
+}
+
+#[test]
+fn a_test_that_cannot_be_killed_holds_up_no_other() {
+    let mut late = test();
+    late.timeout = Some(GRACE);
+    let policy = Policy {
+        jobs: Some(1),
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(vec![late, test()], policy);
+    assert_eq!(scene.next(Input::Begin), [Start(0)]);
+    scene.wait(GRACE);
+    scene.wait(GRACE / 2);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(KILLED_IN), [Unkillable(0), Start(1)]);
+    scene.ended(1);
     assert!(scene.group.is_done());
 }
 

@@ -1,0 +1,30 @@
+//! Signals that the system sends to whoever writes too much.
+
+use super::{ansar, component, home_of};
+
+#[test]
+fn lines_beyond_the_limit_of_a_file_are_counted_and_the_role_goes_on() {
+    let sandbox = home_of(&[]);
+    // Its own writes are ended as ever: what is ignored here is not there.
+    component(
+        &sandbox,
+        "floods",
+        "i=0; while [ $i -lt 100 ]; do head -c 4000 /dev/zero | tr '\\0' x >&2; echo >&2\n\
+         i=$((i+1)); done; (head -c 900000 /dev/zero > large); [ $? = 153 ] && acknowledge",
+    );
+    ansar(&sandbox, "add floods").success();
+    let run = sandbox.shell("ulimit -f 200; exec cargo-ansar ansar run");
+    let run = run.run();
+    run.success()
+        .stderr_has("log lines of role `floods-0` are lost: ")
+        .stderr_has("File too large")
+        .stderr_has("of role `floods-0` lost in all");
+    sandbox.is_still();
+}
+
+#[test]
+fn a_result_beyond_the_limit_of_a_file_is_a_write_error() {
+    let sandbox = home_of(&[("ends", "acknowledge")]);
+    let run = sandbox.shell("ulimit -f 0; exec cargo-ansar ansar list > names");
+    run.run().code(110).stderr_has("File too large");
+}
