@@ -39,6 +39,15 @@ impl Watch {
         self.members.contains(&member)
     }
 
+    /// Returns when to look at a ready role that does not count as started yet.
+    /// Its time may have come since the last look.
+    fn look_at(&self, role: &Role, now: Instant) -> Option<Instant> {
+        let since = role.unannounced.get()?;
+        let at = since.checked_add(self.settle_time)?;
+        let is_waited_for = !self.settle_time.is_zero();
+        is_waited_for.then(|| if now < at { at } else { now + LOOK_AGAIN })
+    }
+
     /// Returns when to ask again whether a ready role counts as started, if it
     /// does not now: one that does not announce itself may still be about to
     /// crash. Its first moments are longer where it waits for its turn.
@@ -134,7 +143,12 @@ impl Engine<'_> {
                 (Until::Ready, Phase::Resting) => gave_up,
                 _ => false,
             };
-            let done = watch.members.iter().all(there);
+            // Each is looked at, so that it is not looked at again.
+            let done = watch
+                .members
+                .iter()
+                .map(there)
+                .fold(true, |all, it| all & it);
             if done {
                 let _ = watch.tell.try_send(Reply::Done);
             }
@@ -142,7 +156,7 @@ impl Engine<'_> {
         });
     }
 
-    /// Returns when the next role that is waited for counts as started.
+    /// Returns when to look at the next role that is waited for and is ready.
     pub(super) fn settled_at(&self) -> Option<Instant> {
         let now = clock::instant();
         let ready = self
@@ -152,7 +166,7 @@ impl Engine<'_> {
         let times = ready.flat_map(|watch| {
             let members = watch.members.iter();
             let members = members.filter(|&&member| self.group.phase(member) == Phase::Ready);
-            members.filter_map(|&member| watch.settled_at(&self.roles[member], now))
+            members.filter_map(|&member| watch.look_at(&self.roles[member], now))
         });
         times.min()
     }
