@@ -276,7 +276,7 @@ mod tests {
             ),
             (
                 serde_json::json!({}),
-                "test-a: returned a malformed `TestReport`: missing field `passed`",
+                "test-a: returned a malformed `TestReport`: missing field `failed`",
             ),
         ] {
             let mut ending = report(0, &[]);

@@ -98,7 +98,7 @@ fn a_thread_that_blocks_hears_stop() {
     talks.wait_for("Blocking");
     talks.signal(Signal::SIGINT);
     let output = talks.wait();
-    output.success().stderr_has("Heard Stop").returned(ABORTED);
+    output.code(130).stderr_has("Heard Stop").returned(ABORTED);
 }
 
 #[test]
