@@ -83,7 +83,7 @@ impl Writer {
     /// somebody else writes to this log by now.
     pub fn add(&self, lines: &[u8], now: Timestamp) -> Result<(), Error> {
         let name = name(now, segments(&self.folder)?.last());
-        files::replace(&self.folder.join(name), lines, 0o600)
+        files::create_whole(&self.folder.join(name), lines)
     }
 
     fn segment_size(&self) -> u64 {

@@ -298,6 +298,42 @@ pub fn place(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     staged.commit(path)
 }
 
+/// Makes a file that holds all of `bytes`, for the user alone, where none is.
+///
+/// Whenever this command is killed, the file is there as a whole or nothing is,
+/// nor anything beside it where the file system has files without a name.
+pub fn create_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let folder = folder_of(path);
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    let made = open_unnamed(folder, &options).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        give_name(&file, path)
+    });
+    match made {
+        Ok(()) => sync(folder),
+        Err(_) => replace(path, bytes, 0o600),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn give_name(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    use nix::fcntl::{AT_FDCWD, AtFlags};
+    use nix::unistd::linkat;
+
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let follow = AtFlags::AT_SYMLINK_FOLLOW;
+    Ok(linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, follow)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_name(_: &File, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Writes a file that only this process knows of, for the user alone; the
 /// folder must exist.
 pub fn write_own(path: &Path, bytes: &[u8]) -> Result<(), Error> {
@@ -587,6 +623,18 @@ mod tests {
         replace(&path, b"two", 0o640).unwrap();
         assert_eq!(read(&path).unwrap(), b"two");
         assert_eq!(stat(&path).unwrap().mode, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn create_whole_makes_a_private_file_and_leaves_no_alias() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment");
+        create_whole(&path, b"one").unwrap();
+        assert_eq!(read(&path).unwrap(), b"one");
+        assert_eq!(stat(&path).unwrap().mode, 0o600);
+        create_whole(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
