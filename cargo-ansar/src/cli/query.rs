@@ -9,6 +9,7 @@ use ansar_runtime::contract::line::Level;
 
 use super::Session;
 use super::exit::Exit;
+use super::search::SearchArgs;
 use crate::model::name::RoleName;
 use crate::model::query::{Begin, End, Length, Mark, When};
 use crate::ops::{self, Error, folder, log};
@@ -61,13 +62,16 @@ enum Name {
 /// Arguments of `log`.
 #[derive(Debug, Args)]
 #[command(
+    group = clap::ArgGroup::new("chosen")
+        .args(["patterns", "executable"])
+        .multiple(true)
+        .required(true),
     after_help = "Without a beginning: the last five minutes. Times are UTC, \
                         and with `--clock` local."
 )]
 pub struct LogArgs {
-    /// Of which roles
-    #[arg(required = true, value_name = "ROLE")]
-    roles: Vec<RoleName>,
+    #[command(flatten)]
+    search: SearchArgs,
     /// From this time on, as in `2023-04-06T01:52:17`
     #[arg(long, value_name = "TIME", conflicts_with_all = ["last", "start", "back"])]
     from: Option<When>,
@@ -107,7 +111,7 @@ pub struct LogArgs {
 const USUALLY: i64 = 5;
 
 impl LogArgs {
-    fn options(&self, session: &Session<'_>) -> log::Options {
+    fn options(&self, session: &Session<'_>) -> Result<log::Options, Error> {
         let begin = match (self.from, self.last, self.start, self.back) {
             (Some(when), ..) => log::From::Query(Begin::From(when)),
             (_, Some(mark), ..) => log::From::Query(Begin::Last(mark)),
@@ -121,15 +125,15 @@ impl LogArgs {
             (_, _, Some(count)) => End::Count(count),
             _ => End::Open,
         };
-        log::Options {
+        Ok(log::Options {
             places: session.places.clone(),
-            roles: self.roles.clone(),
+            search: self.search.search()?,
             begin,
             end,
             clock: self.clock,
             level: self.level,
             grep: self.grep.clone(),
-        }
+        })
     }
 }
 
@@ -171,7 +175,7 @@ impl Session<'_> {
 
     /// Prints what is there, and then what comes, as long as somebody reads.
     pub(super) async fn log(&self, args: &LogArgs) -> Result<Exit, Error> {
-        let lines = log::log(&args.options(self))?;
+        let lines = log::log(&args.options(self)?)?;
         let changes = args.follow.then(|| lines.changes());
         let mut changes = changes.transpose()?;
         let mut printing = query::Printing::new(lines, args.follow);

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use crate::host::files::{self, Appender, Error};
+use self::head::Head;
+use crate::host::files::{self, Appender, Error, Reading};
 use crate::model::description::LEAST_STORAGE;
 
 /// How large a segment may grow before the next is begun, in bytes.
@@ -26,6 +27,14 @@ pub const LEAST: u64 = LEAST_STORAGE;
 /// What is stored is deleted in parts, of which there are so many at least.
 const PARTS: u64 = 16;
 
+/// By how much a line may be older than one before it, where no clock was set
+/// back: lines of several processes, or that waited in a pipe.
+pub const DISORDER: SignedDuration = SignedDuration::from_secs(1);
+/// How much is read to find the last line of a segment, and how much at most:
+/// no line of ours is longer.
+const LAST: u64 = 4 << 10;
+const LAST_AT_MOST: u64 = 128 << 10;
+
 /// The time in the name of a segment, UTC.
 const NAME_FORMAT: &str = "%Y-%m-%dT%H-%M-%S%.6f";
 
@@ -36,6 +45,11 @@ pub struct Writer {
     /// The most that is stored, give or take what is appended at once.
     storage: u64,
     segment: Option<Appender>,
+    /// When something was stored last.
+    last: Timestamp,
+    /// The latest time at which something was stored, as far as it is known;
+    /// later than `last` where the clock was set back.
+    latest: Timestamp,
 }
 
 impl Writer {
@@ -46,23 +60,28 @@ impl Writer {
             folder,
             storage,
             segment: None,
+            last: Timestamp::MIN,
+            latest: Timestamp::MIN,
         }
     }
 
-    /// Appends whole lines. After an error the lines are lost, and the next
-    /// call tries anew.
-    pub fn append(&mut self, lines: &[u8], now: Timestamp) -> Result<(), Error> {
-        let mut segment = match self.segment.take() {
-            Some(segment) if segment.size() < self.segment_size() => segment,
-            _ => self.next_segment(now)?,
-        };
-        segment.append(lines)?;
-        self.segment = Some(segment);
+    /// Appends whole lines. An error has the number of bytes that were stored;
+    /// the other lines are lost, and the next call tries anew.
+    pub fn append(&mut self, lines: &[u8], now: Timestamp) -> Result<(), (usize, Error)> {
+        let mut stored = 0;
+        while stored < lines.len() {
+            let failed = |error| (stored, error);
+            let mut segment = self.segment(now).map_err(failed)?;
+            let part = self.part(&segment, &lines[stored..]);
+            segment.append(part).map_err(failed)?;
+            self.keep(segment, part, now).map_err(failed)?;
+            stored += part.len();
+        }
         Ok(())
     }
 
     /// Moves whole lines, which are at the front of `pipe`, from there to the
-    /// end. After an error, says how many bytes were taken from the pipe; whole
+    /// end. An error has the number of bytes that were taken from the pipe; whole
     /// lines of them are stored.
     pub fn take(
         &mut self,
@@ -70,19 +89,76 @@ impl Writer {
         lines: &[u8],
         now: Timestamp,
     ) -> Result<(), (usize, Error)> {
-        let mut segment = match self.segment.take() {
-            Some(segment) if segment.size() < self.segment_size() => segment,
-            _ => self.next_segment(now).map_err(|error| (0, error))?,
-        };
-        segment.take(pipe, lines)?;
-        self.segment = Some(segment);
+        let mut taken = 0;
+        while taken < lines.len() {
+            let mut segment = self.segment(now).map_err(|error| (taken, error))?;
+            let part = self.part(&segment, &lines[taken..]);
+            let moved = segment.take(&pipe, part);
+            moved.map_err(|(moved, error)| (taken + moved, error))?;
+            taken += part.len();
+            self.keep(segment, part, now)
+                .map_err(|error| (taken, error))?;
+        }
         Ok(())
+    }
+
+    /// The longest line that the bound on the log has room for.
+    pub fn longest_line(&self) -> usize {
+        usize::try_from(self.segment_size()).unwrap_or(usize::MAX)
+    }
+
+    /// The segment to append to.
+    fn segment(&mut self, now: Timestamp) -> Result<Appender, Error> {
+        match self.segment.take() {
+            Some(segment) if segment.size() < self.segment_size() && !self.is_behind(now) => {
+                Ok(segment)
+            }
+            _ => self.next_segment(now),
+        }
+    }
+
+    /// The lines that the segment has room for; one at least.
+    fn part<'l>(&self, segment: &Appender, lines: &'l [u8]) -> &'l [u8] {
+        let room = self.segment_size().saturating_sub(segment.size());
+        let room = usize::try_from(room).map_or(lines.len(), |room| room.min(lines.len()));
+        if room == lines.len() {
+            return lines;
+        }
+        let end = memchr::memrchr(b'\n', &lines[..room]);
+        let end = end.or_else(|| memchr::memchr(b'\n', lines));
+        end.map_or(lines, |end| &lines[..=end])
+    }
+
+    /// Keeps the segment to which `lines` were appended. Where it was removed
+    /// meanwhile, they are appended to a new one.
+    fn keep(&mut self, segment: Appender, lines: &[u8], now: Timestamp) -> Result<(), Error> {
+        self.last = now;
+        self.latest = self.latest.max(now);
+        self.segment = Some(if segment.is_in_place() {
+            segment
+        } else {
+            let mut segment = self.next_segment(now)?;
+            segment.append(lines)?;
+            segment
+        });
+        Ok(())
+    }
+
+    /// Returns true where the clock was set back since something was stored.
+    fn is_behind(&self, now: Timestamp) -> bool {
+        now.checked_add(DISORDER).is_ok_and(|now| now < self.last)
     }
 
     /// Puts whole lines into a segment of their own, all or none: also where
     /// somebody else writes to this log by now.
     pub fn add(&self, lines: &[u8], now: Timestamp) -> Result<(), Error> {
-        let name = name(now, segments(&self.folder)?.last());
+        let segments = segments(&self.folder)?;
+        let last = segments.last().map(|newest| last_stamp(newest));
+        let begun = last
+            .transpose()?
+            .flatten()
+            .map_or(now, |last| last.max(now));
+        let name = name(begun, segments.last());
         files::create_whole(&self.folder.join(name), lines)
     }
 
@@ -91,12 +167,17 @@ impl Writer {
     }
 
     /// The newest segment while it has room, or a new one in place of the
-    /// oldest.
-    fn next_segment(&self, now: Timestamp) -> Result<Appender, Error> {
+    /// oldest. Where the clock was set back a new one is begun, so that stamps
+    /// go forward within each.
+    fn next_segment(&mut self, now: Timestamp) -> Result<Appender, Error> {
         let segments = segments(&self.folder)?;
         if let Some(newest) = segments.last() {
             let mut segment = Appender::open(newest)?;
-            if segment.size() < self.segment_size() {
+            if let Some(last) = last_stamp(newest)? {
+                self.last = last;
+                self.latest = self.latest.max(last);
+            }
+            if segment.size() < self.segment_size() && !self.is_behind(now) {
                 // A line that a crash tore must not swallow the next one.
                 if !segment.is_whole()? {
                     segment.append(b"\n")?;
@@ -118,11 +199,46 @@ impl Writer {
         for oldest in &segments[..first] {
             files::remove_file(oldest)?;
         }
-        Appender::open(&self.folder.join(name(now, segments.last())))
+        self.restore_folder()?;
+        let begun = now.max(self.latest);
+        Appender::open(&self.folder.join(name(begun, segments.last())))
+    }
+
+    /// Makes the folder again, and the one above it, where they were removed. A
+    /// home that was removed stays so.
+    fn restore_folder(&self) -> Result<(), Error> {
+        let home = self.folder.parent().and_then(Path::parent);
+        if home.is_some_and(files::is_folder) {
+            files::make_private_folders(&self.folder)?;
+        }
+        Ok(())
     }
 }
 
-/// The name of a segment that is begun now; behind that of the newest, also
+/// The stamp of the last line of a segment, as far as it has one.
+fn last_stamp(segment: &Path) -> Result<Option<Timestamp>, Error> {
+    let Some(file) = Reading::open(segment)? else {
+        return Ok(None);
+    };
+    let size = file.size()?;
+    let mut reach = LAST;
+    loop {
+        let from = size.saturating_sub(reach);
+        let mut end = vec![0; usize::try_from(size - from).unwrap_or_default()];
+        let read = file.read_at(&mut end, from)?;
+        let lines = end[..read].split(|byte| *byte == b'\n').rev();
+        let stamp = lines
+            .filter_map(Head::of)
+            .find_map(|head| TimeZone::UTC.to_timestamp(head.stamp.civil()?).ok());
+        if stamp.is_some() || from == 0 || reach > LAST_AT_MOST {
+            return Ok(stamp);
+        }
+        reach *= 4;
+    }
+}
+
+/// The name of a segment that is begun now, or at the latest time that is stored
+/// where that is later: no line of those before is later than its name, also
 /// where the clock was set back.
 fn name(now: Timestamp, newest: Option<&PathBuf>) -> String {
     let newest = newest.and_then(|path| path.file_stem()?.to_str());
@@ -236,6 +352,62 @@ mod tests {
             let last = last_lines(folder.path(), 1 << 19, 1, |_| true).unwrap();
             assert!(last[0].starts_with(&format!("{} x", blocks - 1)));
         }
+    }
+
+    #[test]
+    fn the_bound_holds_however_much_is_appended_at_once() {
+        for (storage, at_once, length) in [
+            (LEAST, 65_536, 50),
+            (80_000, 65_536, 4_000),
+            (80_000, 9_000, 700),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut log = Writer::new(folder.path().to_owned(), storage);
+            let line = "x".repeat(length - 1) + "\n";
+            let lines = line.repeat(at_once / length);
+            for second in 0..40 {
+                log.append(lines.as_bytes(), at(second)).unwrap();
+            }
+            let stored: u64 = all(folder.path())
+                .iter()
+                .map(|it| it.len() as u64 + 1)
+                .sum();
+            let bounds = storage * 3 / 4..=storage + storage / PARTS;
+            assert!(bounds.contains(&stored), "{stored} of {storage}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_was_removed_is_made_again_unless_its_home_was() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("logs/x-0");
+        files::make_private_folders(&folder).unwrap();
+        let mut log = Writer::new(folder.clone(), STORAGE);
+        log.append(b"before\n", at(0)).unwrap();
+        std::fs::rename(home.path().join("logs"), home.path().join("old")).unwrap();
+        log.append(b"after\n", at(1)).unwrap();
+        assert_eq!(all(&folder), ["after"]);
+        std::fs::remove_dir_all(home.path()).unwrap();
+        assert!(log.append(b"too late\n", at(2)).is_err());
+        assert!(!home.path().exists());
+    }
+
+    #[test]
+    fn no_line_is_later_than_the_name_of_a_segment_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Writer::new(folder.path().to_owned(), STORAGE);
+        for second in [0, 3600, 600, 601, 602] {
+            let stamp = head::Stamp::of(at(second));
+            let line = format!("[00000001] {stamp} ^ x\n");
+            log.append(line.as_bytes(), at(second)).unwrap();
+        }
+        let names = segments(folder.path()).unwrap();
+        assert_eq!(names.len(), 2, "{names:?}");
+        assert_eq!(names[1], folder.path().join(name(at(3600), None)));
+        let mut log = Writer::new(folder.path().to_owned(), STORAGE);
+        log.append(b"[00000001] 2023-11-14T22:20:00.000 ^ x\n", at(400))
+            .unwrap();
+        assert!(segments(folder.path()).unwrap()[2] > names[1]);
     }
 
     #[test]

@@ -5,21 +5,22 @@ use std::path::PathBuf;
 
 use ansar_runtime::contract::layout::Area;
 use ansar_runtime::contract::line::{Level, Tag};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
 use super::Error;
-use super::history::{open, start};
+use super::choose::chosen;
+use super::history::start;
 use super::locate::Places;
 use crate::home::Home;
 use crate::home::log::head::{Head, Stamp};
-use crate::home::log::read::{DISORDER, Reader};
+use crate::home::log::read::Reader;
 use crate::host::changes::Changes;
 use crate::host::clock;
 use crate::host::files::Error as FilesError;
 use crate::model::name::RoleName;
 use crate::model::query::{self, Begin, End, Range};
+use crate::model::search::RoleSearch;
 
 /// Which lines.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Options {
     /// Where.
     pub places: Places,
     /// Of which roles.
-    pub roles: Vec<RoleName>,
+    pub search: RoleSearch,
     /// From when on.
     pub begin: From,
     /// Until when.
@@ -86,8 +87,6 @@ struct Merged {
     readers: Vec<Source>,
     from: Stamp,
     to: Option<Stamp>,
-    /// The stamp from which on none of before `to` follows.
-    until: Option<Stamp>,
     left: Option<u64>,
     /// The reader of the record that was told last.
     last: Option<usize>,
@@ -101,7 +100,6 @@ struct Source {
     shown: BTreeMap<u32, bool>,
     /// The same of the last line of all.
     last: Option<(u32, bool)>,
-    is_over: bool,
 }
 
 impl Source {
@@ -124,30 +122,25 @@ impl Source {
 pub fn log(options: &Options) -> Result<Lines, Error> {
     let zone = options.clock.then(clock::zone);
     let now = clock::now().to_zoned(zone.clone().unwrap_or(TimeZone::UTC));
-    let mut folders = Vec::new();
-    let mut started = None;
-    for role in &options.roles {
-        let (home, _) = open(&options.places, role)?;
-        if let From::Start(index) = options.begin {
-            if options.roles.len() > 1 {
-                return Err(Error::OneRole { flag: "--start" });
-            }
-            started = Some(Begin::Start(start(&home, role, index)?));
-        }
-        folders.push(home.folder(Area::Logs, role));
-    }
-    let begin = match (&options.begin, &started) {
-        (From::Query(begin), _) | (From::Start(_), Some(begin)) => begin,
-        (From::Start(_), None) => return Err(Error::OneRole { flag: "--start" }),
+    let workspace = options.places.workspace()?;
+    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let entries = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
+    let roles: Vec<RoleName> = entries.into_keys().collect();
+    let begin = match (&options.begin, roles.as_slice()) {
+        (From::Query(begin), _) => begin,
+        (From::Start(index), [role]) => &Begin::Start(start(&home, role, *index)?),
+        (From::Start(_), _) => return Err(Error::OneRole { flag: "--start" }),
     };
     let range = query::range(begin, &options.end, &now)?;
+    let folders = roles.iter().map(|role| home.folder(Area::Logs, role));
+    let folders: Vec<PathBuf> = folders.collect();
     let filter = Filter {
         level: options.level,
         grep: options.grep.clone(),
     };
     Ok(Lines {
         merged: Merged::open(&folders, range)?,
-        roles: options.roles.clone(),
+        roles,
         folders,
         range,
         filter,
@@ -204,6 +197,13 @@ impl Lines {
         Ok(self.merged.told(&self.roles))
     }
 
+    /// Returns the length of the longest name of the roles; none where there is
+    /// only one, whose lines need no name.
+    pub fn role_width(&self) -> Option<usize> {
+        let widths = self.roles.iter().map(|role| role.as_str().len());
+        (self.roles.len() > 1).then(|| widths.max().unwrap_or_default())
+    }
+
     /// How many lines were passed over, since a crash tore them.
     pub fn torn(&self, is_over: bool) -> u64 {
         // What was not read to its end has no torn end.
@@ -245,17 +245,15 @@ impl Merged {
     fn open(folders: &[PathBuf], range: Range) -> Result<Self, FilesError> {
         let readers = folders.iter().map(|folder| {
             Ok(Source {
-                reader: Reader::open(folder, range.from)?,
+                reader: Reader::open(folder, range.from, range.to)?,
                 shown: BTreeMap::new(),
                 last: None,
-                is_over: false,
             })
         });
         Ok(Self {
             readers: readers.collect::<Result<_, FilesError>>()?,
             from: Stamp::of(range.from),
             to: range.to.map(Stamp::of),
-            until: range.to.map(after),
             left: range.count,
             last: None,
         })
@@ -308,9 +306,6 @@ impl Merged {
         loop {
             let mut earliest: Option<(Stamp, usize, Head)> = None;
             for (at, source) in self.readers.iter_mut().enumerate() {
-                if source.is_over {
-                    continue;
-                }
                 let Some(head) = source.reader.peek()? else {
                     continue;
                 };
@@ -327,10 +322,6 @@ impl Merged {
                 return Ok(None);
             };
             let source = &mut self.readers[at];
-            if self.until.is_some_and(|until| head.stamp >= until) {
-                source.is_over = true;
-                continue;
-            }
             let is_shown = match head.tag {
                 Tag::Continued => source.shows(head.pid),
                 _ => {
@@ -370,9 +361,4 @@ impl Filter {
                 })
             })
     }
-}
-
-/// The stamp behind which there is none of before `to`.
-fn after(to: Timestamp) -> Stamp {
-    to.checked_add(DISORDER).map_or(Stamp::MAX, Stamp::of)
 }

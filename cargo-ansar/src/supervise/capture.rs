@@ -17,7 +17,7 @@ use crate::host::files::Error as FilesError;
 use crate::host::process::Pipe;
 use crate::model::name::RoleName;
 
-/// A line longer than this is cut; what follows is a line of its own.
+/// The longest line that is kept whole, where the log has room for it.
 const LONGEST: usize = 64 * 1024;
 
 /// The log of one role, on its way from the pipe to the store.
@@ -29,6 +29,8 @@ pub struct Capture {
     /// Whether the line before was cut, so that the next goes on with it.
     cut: bool,
     store: Writer,
+    /// A line longer than this is cut; what follows is a line of its own.
+    longest: usize,
     shown: Level,
     /// The tag of the last line that was no continuation.
     tag: Tag,
@@ -46,6 +48,7 @@ impl Capture {
             pid: 0,
             partial: Vec::new(),
             cut: false,
+            longest: LONGEST.min(store.longest_line()),
             store,
             shown,
             tag: Tag::Console,
@@ -117,7 +120,7 @@ impl Capture {
         let mut length = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
             let line = &bytes[length..end];
-            let Some(head) = Head::of(line) else {
+            let Some(head) = Head::of(line).filter(|_| line.len() <= self.longest) else {
                 break;
             };
             self.show(head.tag, line, events);
@@ -136,20 +139,37 @@ impl Capture {
     pub(super) fn lines(&mut self, bytes: &[u8], now: Timestamp, events: &Events) -> Vec<u8> {
         let mut lines = Vec::with_capacity(bytes.len() + self.partial.len());
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.partial.extend_from_slice(piece);
-            if self.partial.ends_with(b"\n") {
-                self.partial.pop();
-                self.complete(&mut lines, now, events);
-                self.cut = false;
-            }
-            while self.partial.len() > LONGEST {
-                let rest = self.partial.split_off(LONGEST);
+            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+            self.partial.extend_from_slice(text);
+            while self.partial.len() > self.longest {
+                let rest = self
+                    .partial
+                    .split_off(end_of_text(&self.partial, self.longest));
                 self.complete(&mut lines, now, events);
                 self.partial = rest;
                 self.cut = true;
             }
+            if text.len() < piece.len() {
+                self.complete(&mut lines, now, events);
+                self.cut = false;
+            }
         }
         lines
+    }
+
+    /// Returns true where a line has begun and has not ended.
+    pub fn is_partial(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
+    /// Takes the line that has begun as it is, for its end may be long in
+    /// coming: what follows goes on with it.
+    pub fn pause(&mut self, now: Timestamp, events: &Events) {
+        if self.is_partial() {
+            let lines = self.rest(now, events);
+            self.write(&lines, now, events);
+            self.cut = true;
+        }
     }
 
     /// Takes what is left when nobody writes any more.
@@ -169,8 +189,24 @@ impl Capture {
         lines
     }
 
-    /// Moves the line that is there to `lines`, stamped where it has no stamp.
+    /// Moves the line that is there to `lines`, stamped where it has no stamp. A
+    /// line of our form that was written behind another one's beginning is one
+    /// of its own.
     fn complete(&mut self, lines: &mut Vec<u8>, now: Timestamp, events: &Events) {
+        if self.partial.is_empty() && self.cut {
+            // Only the end was missing of what is stored already.
+            return;
+        }
+        if let Some(at) = formed_inside(&self.partial) {
+            let formed = self.partial.split_off(at);
+            self.put(lines, now, events);
+            self.partial = formed;
+            self.cut = false;
+        }
+        self.put(lines, now, events);
+    }
+
+    fn put(&mut self, lines: &mut Vec<u8>, now: Timestamp, events: &Events) {
         let start = lines.len();
         let tag = match Head::of(&self.partial) {
             Some(head) => head.tag,
@@ -212,7 +248,7 @@ impl Capture {
         }
         match self.store.append(lines, now) {
             Ok(()) => self.works(events),
-            Err(error) => self.failed(lines, &error, events),
+            Err((stored, error)) => self.failed(&lines[stored..], &error, events),
         }
     }
 
@@ -259,6 +295,21 @@ fn others(bytes: &[u8]) -> usize {
         length = end + 1;
     }
     length
+}
+
+/// Where a line of our form begins behind something else on the same line.
+fn formed_inside(line: &[u8]) -> Option<usize> {
+    if Head::of(line).is_some() {
+        return None;
+    }
+    memchr::memchr_iter(b'[', line).find(|at| Head::of(&line[*at..]).is_some())
+}
+
+/// The last place up to `most` that is not in the middle of a character.
+fn end_of_text(text: &[u8], most: usize) -> usize {
+    let is_inside = |at: &usize| text[*at] & 0b1100_0000 == 0b1000_0000;
+    let mut places = (most.saturating_sub(3)..=most).rev();
+    places.find(|at| !is_inside(at)).unwrap_or(most)
 }
 
 #[cfg(test)]

@@ -423,6 +423,7 @@ impl Engine<'_> {
             tell: self.tell.clone(),
             peeking,
             seen: 0,
+            unended: None,
             _loan: loan,
         };
         self.tasks.spawn_local(life.live());

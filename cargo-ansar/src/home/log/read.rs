@@ -1,32 +1,31 @@
 //! Reads a part of a stored log, from a time on.
 //!
-//! Where to begin is found by the names of the segments, and inside of one by
-//! bisection: what lies before it is not read. Stamps go forward but for a
-//! little: lines of several processes, or that waited in a pipe, may be out of
-//! order by [`DISORDER`].
+//! The order of storage is that of the lines, whatever their stamps: a clock may
+//! be set. Which segments have nothing of the time is told by their names, by
+//! which no line before is later, and by the stamps of their first and last
+//! lines. All others are read.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use ansar_runtime::contract::line::Tag;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::head::{Head, Heads, Stamp};
-use super::{NAME_FORMAT, segments};
+use super::{DISORDER, NAME_FORMAT, last_stamp, segments};
 use crate::host::files::{Error, Reading};
 
-/// By how much a line may be older than one before it.
-pub const DISORDER: SignedDuration = SignedDuration::from_secs(1);
 /// How much is read at once.
 const PIECE: usize = 256 << 10;
 /// A line that is longer was not written by an engine, whose segments are smaller.
 const LONGEST_LINE: usize = 16 << 20;
-/// How much is read to find a line in the middle of a segment.
-const PROBE: usize = 4 << 10;
-/// How much at most: no line of ours is longer.
-const LARGEST_PROBE: usize = 128 << 10;
-/// What is not worth another probe.
-const NEAR: u64 = 32 << 10;
+/// How many segments are read in any case: the newest, in which a clock may have
+/// been set back.
+const NEWEST: usize = 2;
+/// How many of those before are left out by their last line; others by name.
+const LOOKED_AT: usize = 32;
+/// How much of a segment is read to find its first line.
+const FIRST: usize = 4 << 10;
 /// A record that is longer goes on as another one.
 const LONGEST: usize = 1 << 20;
 
@@ -47,6 +46,12 @@ pub struct Reader {
     /// Where to read on in the current segment.
     offset: u64,
     later: VecDeque<PathBuf>,
+    /// The newest segment that was found so far.
+    newest: Option<PathBuf>,
+    /// The stamps of lines that are near to those that are wanted.
+    near: (Stamp, Option<Stamp>),
+    /// Whether the line that was read last was among them.
+    is_near: bool,
     buffer: Vec<u8>,
     /// What of the buffer is still to be told.
     begin: usize,
@@ -60,25 +65,21 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of the log in `folder`, which need not be there, that begins
-    /// before every line of `from` or later, and not much before.
-    pub fn open(folder: &Path, from: Timestamp) -> Result<Self, Error> {
+    /// A reader of the log in `folder`, which need not be there. It reads every
+    /// line of `from` or later and before `to`, and others.
+    pub fn open(folder: &Path, from: Timestamp, to: Option<Timestamp>) -> Result<Self, Error> {
         let early = from.checked_sub(DISORDER).unwrap_or(Timestamp::MIN);
-        let mut later: VecDeque<PathBuf> = segments(folder)?.into();
-        // The first line of a segment is not later than its name.
-        let key = early.strftime(NAME_FORMAT).to_string();
-        let is_early = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str());
-            early >= Timestamp::UNIX_EPOCH && name.is_some_and(|name| *name < *key)
-        };
-        while later.get(1).is_some_and(is_early) {
-            later.pop_front();
-        }
-        let mut reader = Self {
+        let late = to.map(|to| to.checked_add(DISORDER).unwrap_or(Timestamp::MAX));
+        let all = segments(folder)?;
+        let newest = all.last().cloned();
+        Ok(Self {
             folder: folder.to_owned(),
             current: None,
             offset: 0,
-            later,
+            later: not_before(all, early)?,
+            newest,
+            near: (Stamp::of(early), late.map(Stamp::of)),
+            is_near: true,
             buffer: Vec::new(),
             begin: 0,
             end: 0,
@@ -86,14 +87,7 @@ impl Reader {
             ahead: None,
             heads: Heads::default(),
             torn: 0,
-        };
-        if let Some(first) = reader.later.pop_front()
-            && let Some(file) = Reading::open(&first)?
-        {
-            reader.offset = bisect(&file, Stamp::of(early))?;
-            reader.current = Some((first, file));
-        }
-        Ok(reader)
+        })
     }
 
     /// The next record; none where there is no more yet.
@@ -104,13 +98,15 @@ impl Reader {
             };
             match head {
                 Some(head) => {
+                    let (from, to) = self.near;
+                    self.is_near = head.stamp >= from && to.is_none_or(|to| head.stamp < to);
                     let length = self.continued(head.pid, length)?;
                     self.record = Some(Record { head, length });
                 }
                 None => {
                     // What a crash tore has lost its beginning or its end.
                     let line = &self.buffer[self.begin..self.begin + length];
-                    self.torn += u64::from(line != b"\n");
+                    self.torn += u64::from(line != b"\n" && self.is_near);
                     self.begin += length;
                 }
             }
@@ -173,7 +169,8 @@ impl Reader {
     /// How many lines were passed over, since a crash tore them; where nothing
     /// is to follow, also what is left of a line at the very end.
     pub fn torn(&self, is_over: bool) -> u64 {
-        self.torn + u64::from(is_over && self.record.is_none() && self.begin < self.end)
+        let is_left = is_over && self.record.is_none() && self.begin < self.end;
+        self.torn + u64::from(is_left && self.is_near)
     }
 
     /// How long the record is whose first line has this length.
@@ -284,11 +281,8 @@ impl Reader {
 
     /// Whether there is a segment behind the current one.
     fn is_followed(&mut self) -> Result<bool, Error> {
-        if self.later.is_empty()
-            && let Some((current, _)) = &self.current
-        {
-            let all = segments(&self.folder)?.into_iter();
-            self.later = all.filter(|path| path > current).collect();
+        if self.later.is_empty() {
+            self.find_later()?;
         }
         Ok(!self.later.is_empty())
     }
@@ -296,53 +290,70 @@ impl Reader {
     /// Opens the next segment; whether there is one.
     fn open_next(&mut self) -> Result<bool, Error> {
         if self.later.is_empty() {
-            self.later = segments(&self.folder)?.into();
+            self.find_later()?;
         }
         while let Some(next) = self.later.pop_front() {
             // One that was deleted meanwhile was the oldest.
-            if let Some(file) = Reading::open(&next)? {
-                self.offset = 0;
-                self.current = Some((next, file));
-                return Ok(true);
+            let Some(file) = Reading::open(&next)? else {
+                continue;
+            };
+            if self.later.len() >= NEWEST && self.is_late(&file)? {
+                continue;
             }
+            self.offset = 0;
+            self.current = Some((next, file));
+            return Ok(true);
         }
         Ok(false)
     }
+
+    /// Finds the segments that were begun since the last look.
+    fn find_later(&mut self) -> Result<(), Error> {
+        let all = segments(&self.folder)?.into_iter();
+        self.later = all
+            .filter(|path| self.newest.as_ref().is_none_or(|newest| path > newest))
+            .collect();
+        if let Some(newest) = self.later.back() {
+            self.newest = Some(newest.clone());
+        }
+        Ok(())
+    }
+
+    /// Returns true where a segment begins behind every line that is wanted.
+    fn is_late(&self, file: &Reading) -> Result<bool, Error> {
+        let Some(late) = self.near.1 else {
+            return Ok(false);
+        };
+        let mut first = [0; FIRST];
+        let read = file.read_at(&mut first, 0)?;
+        Ok(Head::of(&first[..read]).is_some_and(|head| head.stamp >= late))
+    }
 }
 
-/// An offset in a segment before which every line is earlier than `from`, and
-/// which is near to the first that is not.
-fn bisect(file: &Reading, from: Stamp) -> Result<u64, Error> {
-    let (mut low, mut high) = (0, file.size()?);
-    while high - low > NEAR {
-        let middle = low + (high - low) / 2;
-        match probe(file, middle)? {
-            Some((at, stamp)) if at < high && stamp < from => low = at,
-            _ => high = middle,
-        }
+/// The segments that may have a line of `early` or later.
+fn not_before(all: Vec<PathBuf>, early: Timestamp) -> Result<VecDeque<PathBuf>, Error> {
+    // Names tell no times before this.
+    if early < Timestamp::UNIX_EPOCH {
+        return Ok(all.into());
     }
-    Ok(low)
-}
-
-/// The first line that begins behind `offset`: where, and its stamp.
-fn probe(file: &Reading, offset: u64) -> Result<Option<(u64, Stamp)>, Error> {
-    let mut size = PROBE;
-    while size <= LARGEST_PROBE {
-        let mut piece = vec![0; size];
-        let read = file.read_at(&mut piece, offset)?;
-        let mut begin = 0;
-        while let Some(end) = memchr::memchr(b'\n', &piece[begin..read]) {
-            begin += end + 1;
-            if let Some(head) = Head::of(&piece[begin..read]) {
-                return Ok(Some((offset + begin as u64, head.stamp)));
-            }
+    let key = early.strftime(NAME_FORMAT).to_string();
+    let is_early = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| *name < *key)
+    };
+    let before = all.iter().rposition(is_early).unwrap_or(0);
+    let (looked_at, newest) = (
+        before.saturating_sub(LOOKED_AT),
+        all.len().saturating_sub(NEWEST),
+    );
+    let mut kept = VecDeque::with_capacity(all.len() - looked_at);
+    for (nth, segment) in all.into_iter().enumerate().skip(looked_at) {
+        if nth < before.min(newest) && last_stamp(&segment)?.is_some_and(|last| last < early) {
+            continue;
         }
-        if read < size {
-            break;
-        }
-        size *= 4;
+        kept.push_back(segment);
     }
-    Ok(None)
+    Ok(kept)
 }
 
 #[cfg(test)]

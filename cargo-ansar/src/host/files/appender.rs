@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{Error, open};
@@ -14,6 +14,8 @@ pub struct Appender {
     file: File,
     path: PathBuf,
     size: u64,
+    /// The device and the number of the file.
+    identity: (u64, u64),
 }
 
 impl Appender {
@@ -31,6 +33,7 @@ impl Appender {
                 file,
                 path: path.to_owned(),
                 size: found.len(),
+                identity: identity(&found),
             }),
             Err(source) => Err(Error::Write {
                 path: path.to_owned(),
@@ -42,6 +45,13 @@ impl Appender {
     /// How large it is.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Returns true as long as the file has its name: false where it, or a
+    /// folder above it, was removed or renamed.
+    pub fn is_in_place(&self) -> bool {
+        let there = std::fs::metadata(&self.path);
+        there.is_ok_and(|metadata| identity(&metadata) == self.identity)
     }
 
     /// Whether its last line has an end, or there is no line.
@@ -131,4 +141,8 @@ impl Appender {
             source,
         }
     }
+}
+
+fn identity(metadata: &std::fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }

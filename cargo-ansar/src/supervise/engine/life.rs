@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -27,6 +27,11 @@ const LOOK_AGAIN_LATER: Duration = Duration::from_millis(200);
 /// stay for long.
 const FIRST_LOOKS: u32 = 1_000;
 
+/// For how long nothing is written before a line without an end is shown.
+const PAUSE: Duration = Duration::from_millis(200);
+/// For how long the end of a line is waited for at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// What the task of a process tells the engine.
 pub(super) enum News {
     /// The process has ended, and left others of its group behind.
@@ -48,6 +53,8 @@ pub(super) struct Life {
     pub(super) peeking: Rc<Peeking>,
     /// How much of a line without an end was left in the pipe.
     pub(super) seen: usize,
+    /// Since when there is a line without an end, and when it is to be shown.
+    pub(super) unended: Option<(Instant, Instant)>,
     /// Lets the guardian finish the log, should this engine be killed.
     pub(super) _loan: Option<Loan>,
 }
@@ -71,6 +78,13 @@ impl Life {
         };
         loop {
             let alive = exit.is_none();
+            let pause = self.unended;
+            let pause = async {
+                match pause {
+                    Some((_, until)) => tokio::time::sleep_until(until.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 more = stderr.wait(), if log => {
                     more?;
@@ -81,6 +95,7 @@ impl Life {
                     out = self.pull_result(Pipe::read, result)? != Some(0);
                 }
                 ended = self.process.end.wait(), if alive => exit = Some(ended?),
+                () = pause, if log => self.show_unended(&stderr)?,
                 () = tokio::time::sleep(look_again(looks)), if !alive => {}
             }
             let Some(exit) = exit else {
@@ -132,7 +147,25 @@ impl Life {
         if length.is_none() || self.seen > 0 {
             stderr.wait_for_more();
         }
+        self.unended = if self.seen > 0 || self.capture.is_partial() {
+            let now = clock::instant();
+            let since = match self.unended {
+                Some((since, _)) if taken == 0 => since,
+                _ => now,
+            };
+            Some((since, (now + PAUSE).min(since + LONGEST_PAUSE)))
+        } else {
+            None
+        };
         Ok(length)
+    }
+
+    /// Takes a line whose end does not come, to show it.
+    fn show_unended(&mut self, stderr: &Pipe) -> io::Result<()> {
+        self.pull_log(stderr, true)?;
+        self.capture.pause(clock::now(), &self.events);
+        self.unended = None;
+        Ok(())
     }
 
     fn pull_result(&mut self, read: Read, result: &mut Vec<u8>) -> io::Result<Option<usize>> {

@@ -161,3 +161,127 @@ fn a_full_disk_costs_the_lines_that_it_has_no_room_for_and_they_are_counted() {
     sandbox.ansar(["run"]).run().success().stderr_lacks("lost");
     are_all(&numbers(&sandbox, "floods-0", " - Line "), LINES);
 }
+
+/// A home whose roles run a script.
+fn with_script(script: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.ansar(["create"]).run().success();
+    let text = format!("#!/bin/sh\n# ansar-component: 1\n{script}");
+    let script = sandbox.write(".ansar-home/bin/writer", &text);
+    fs::set_permissions(script, Permissions::from_mode(0o700)).expect("it is ours");
+    let entry = serde_json::json!({"value": {
+        "created": "2026-01-01T00:00:00Z",
+        "executable": "writer",
+        "origin": "hand",
+    }});
+    sandbox.write(".ansar-home/entry/writer-0.json", &entry.to_string());
+    sandbox
+}
+
+/// The texts of the lines that are stored.
+fn texts(sandbox: &Sandbox) -> Vec<String> {
+    let log = sandbox.ansar(["log", "writer-0", "--last=MONTH"]).run();
+    let lines = log.stdout.lines();
+    let texts = lines.filter_map(|line| Some(line.get(24..)?.to_owned()));
+    texts.collect()
+}
+
+#[test]
+fn a_line_without_an_end_is_stored_after_a_pause_and_swallows_nothing() {
+    let sandbox = with_script(
+        "printf 'waiting for the lock...' >&2\n\
+         while ! [ -e go ]; do sleep 0.01; done\n\
+         printf ' got it\\n' >&2\n\
+         printf 'dots...[%08d] 2026-01-01T00:00:00.000 ^ <00000001>writer - Formed\\n' $$ >&2\n\
+         printf 'prompt> ' >&2\n\
+         while ! [ -e on ]; do sleep 0.01; done\n\
+         printf '[%08d] 2026-01-01T00:00:00.000 ? <00000001>writer - Behind\\n' $$ >&2\n\
+         printf end >&2\n",
+    );
+    let run = sandbox.ansar(["run", "--debug-level=CONSOLE"]).start();
+    run.wait_for("waiting for the lock...");
+    sandbox.write("go", "");
+    run.wait_for("prompt> ");
+    sandbox.write("on", "");
+    run.wait();
+    let log = sandbox
+        .ansar(["log", "writer-0", "--from=2026-01-01"])
+        .run();
+    let texts: Vec<_> = log
+        .success()
+        .stdout
+        .lines()
+        .map(|line| &line[24..])
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "^ waiting for the lock...",
+            "|  got it",
+            "^ dots...",
+            "^ <00000001>writer - Formed",
+            "^ prompt> ",
+            "? <00000001>writer - Behind",
+            "^ end",
+        ]
+    );
+}
+
+#[test]
+fn a_log_that_is_removed_is_made_again() {
+    let sandbox = with_script(
+        "number=0\n\
+         while ! [ -e stop ]; do echo \"tick $number\" >&2; number=$((number + 1)); sleep 0.01; done\n",
+    );
+    let home = sandbox.path().join(".ansar-home");
+    let run = sandbox.ansar(["run"]).start();
+    let last = || {
+        let last = texts(&sandbox).pop()?;
+        last.strip_prefix("^ tick ")?.parse::<u32>().ok()
+    };
+    for removed in ["logs/writer-0", "logs"] {
+        let before = eventually(last).expect("something is stored");
+        fs::remove_dir_all(home.join(removed)).expect("it is there");
+        let later = eventually(|| last().filter(|later| *later > before));
+        assert!(later.is_some(), "`{removed}` is not made again");
+        let folder = fs::metadata(home.join("logs/writer-0")).expect("it is there");
+        assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+    }
+    let segments = fs::read_dir(home.join("logs/writer-0")).expect("it is there");
+    for segment in segments.flatten() {
+        fs::remove_file(segment.path()).expect("it is there");
+    }
+    let later = eventually(last);
+    assert!(later.is_some(), "a segment is not made again");
+    sandbox.write("stop", "");
+    run.wait();
+    // From there on nothing is missing.
+    let numbers: Vec<u32> = texts(&sandbox)
+        .iter()
+        .filter_map(|text| text.strip_prefix("^ tick ")?.parse().ok())
+        .collect();
+    let gap = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]);
+    assert_eq!(gap, None);
+}
+
+#[test]
+fn a_small_bound_holds_however_long_the_lines_are() {
+    let sandbox = with_script(
+        "yes \"a line as long as most, and not longer\" | head -n 20000 >&2\n\
+         head -c 300000 /dev/zero | tr '\\0' x >&2; echo >&2\n\
+         for n in 1 2 3 4 5 6 7 8 9; do head -c 30000 /dev/zero | tr '\\0' y >&2; echo >&2; done\n",
+    );
+    for storage in [65536, 80000, 200_000] {
+        let set = sandbox.ansar(["set", "storage", "writer-0"]);
+        let set = set.stdin(&format!("{{\"value\": {storage}}}")).run();
+        set.success();
+        sandbox.ansar(["run"]).run();
+        let segments = fs::read_dir(sandbox.path().join(".ansar-home/logs/writer-0"));
+        let sizes = segments.expect("there is a log").flatten();
+        let stored: u64 = sizes
+            .map(|file| file.metadata().map_or(0, |it| it.len()))
+            .sum();
+        let kept = (storage * 3 / 4..=storage * 11 / 10).contains(&stored);
+        assert!(kept, "{stored} of {storage}");
+    }
+}

@@ -15,7 +15,7 @@ fn line(pid: u32, ms: i64, tag: char, text: &str) -> String {
 
 /// The records from `from` on, and how many lines are torn.
 fn read(folder: &Path, from: i64) -> (Vec<String>, u64) {
-    let mut reader = Reader::open(folder, at(from)).unwrap();
+    let mut reader = Reader::open(folder, at(from), None).unwrap();
     let mut records = Vec::new();
     while let Some(head) = reader.peek().unwrap() {
         if head.stamp >= Stamp::of(at(from)) {
@@ -60,7 +60,7 @@ fn what_a_crash_tore_is_passed_over_and_counted() {
 fn a_reader_goes_on_where_the_writer_does() {
     let folder = tempfile::tempdir().unwrap();
     let role = folder.path().join("x-0");
-    let mut reader = Reader::open(&role, at(0)).unwrap();
+    let mut reader = Reader::open(&role, at(0), None).unwrap();
     assert_eq!(reader.peek().unwrap(), None);
     files::make_private_folders(&role).unwrap();
     let mut log = Writer::new(role, STORAGE);
@@ -106,5 +106,52 @@ proptest! {
         let (records, torn) = read(folder.path(), from);
         prop_assert_eq!(torn, 0);
         prop_assert!(records == expected, "{} of {}", records.len(), expected.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Wherever the clock was set: every line of a range is found, in the order
+    /// in which it was stored.
+    #[test]
+    fn a_range_is_found_wherever_the_clock_was_set(
+        steps in prop::collection::vec(
+            (prop_oneof![20 => 0..2000_i64, 1 => -3_600_000..3_600_000_i64], 1..3000_usize, 0..100),
+            1..1500,
+        ),
+        from in -1.0..1.0_f64,
+        span in 0..4_000_000_i64,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Writer::new(folder.path().to_owned(), STORAGE);
+        let (mut now, mut all) = (0, Vec::new());
+        for (step, length, other) in steps {
+            now += step;
+            if other == 0 {
+                // Another writer knows only what is stored.
+                log = Writer::new(folder.path().to_owned(), STORAGE);
+            }
+            let text = line(1, now, '^', &"x".repeat(length));
+            log.append(text.as_bytes(), at(now)).unwrap();
+            all.push((now, text));
+        }
+        let latest = all.iter().map(|(at, _)| *at).max().unwrap_or_default();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss,
+            reason = "a time somewhere in the log")]
+        let from = (from * latest as f64) as i64;
+        let is_within = |time: i64| (from..from + span).contains(&time);
+        let expected: Vec<&String> =
+            all.iter().filter(|(at, _)| is_within(*at)).map(|(_, text)| text).collect();
+        let (early, late) = (at(from), at(from + span));
+        let mut reader = Reader::open(folder.path(), early, Some(late)).unwrap();
+        let mut found = Vec::new();
+        while let Some(head) = reader.peek().unwrap() {
+            if head.stamp >= Stamp::of(early) && head.stamp < Stamp::of(late) {
+                found.push(String::from_utf8_lossy(reader.text()).into_owned());
+            }
+            reader.advance();
+        }
+        prop_assert!(found.iter().eq(expected.iter().copied()), "{} of {}", found.len(), expected.len());
     }
 }
