@@ -53,6 +53,9 @@ pub struct StatusArgs {
     /// Show processes, times, states, and what they use
     #[arg(short, long)]
     long_listing: bool,
+    /// Processes that roles called, too
+    #[arg(long)]
+    all_roles: bool,
     /// Wait until the roles have come to this, then show: ready, stopped
     #[arg(long, value_name = "STATE", hide_possible_values = true)]
     wait: Option<Wait>,
@@ -138,6 +141,7 @@ impl Session<'_> {
             places: self.places.clone(),
             search: args.search.search()?,
             long: args.long_listing || self.general.form() == Form::Json,
+            all: args.all_roles,
             wait: args.wait.map(|wait| match wait {
                 Wait::Ready => Until::Ready,
                 Wait::Stopped => Until::Stopped,

@@ -7,6 +7,7 @@ pub mod cargo;
 pub mod changes;
 pub mod checkout;
 pub mod clock;
+pub mod commands;
 pub mod configuration;
 pub mod detach;
 pub mod editor;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ansar_runtime::contract::layout::Area;
 
 use super::Error;
+use super::called::called as running;
 use super::choose::{every_term, no_roles, searched, wanted};
 use super::locate::{Places, Workspace};
 use crate::home::Home;
@@ -88,10 +89,15 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
     let entries = home.entries()?;
     let mut called = Vec::new();
     if options.all {
-        for name in home.sub_roles()? {
+        let names = home.sub_roles()?.into_iter().map(|name| (name, None));
+        let mut all: BTreeMap<_, _> = names.collect();
+        // One that has no folders is known as long as it runs.
+        let running = running(home.root()).into_iter();
+        all.extend(running.map(|it| (it.role, it.executable)));
+        for (name, executable) in all {
             // What is not known of it is as for the role that called it.
             let parent = parent(&name).and_then(|parent| entries.get(&parent));
-            called.extend(parent.map(|entry| (name, entry.executable.clone())));
+            called.extend(parent.map(|entry| (name, executable, entry.executable.clone())));
         }
     }
     if !search.is_all() {
@@ -99,7 +105,7 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
             return Err(no_roles(home.root(), workspace.as_ref()));
         }
         let called = called.iter();
-        let called = called.map(|(name, executable)| (name.as_str(), executable));
+        let called = called.map(|(name, _, of_parent)| (name.as_str(), of_parent));
         every_term("role", search, &searched(&entries).chain(called))?;
     }
     let mut roles = Vec::new();
@@ -113,11 +119,11 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
             });
         }
     }
-    for (name, executable) in called {
-        if search.matches_name(&name, &executable) {
+    for (name, executable, of_parent) in called {
+        if search.matches_name(&name, &of_parent) {
             roles.push(Listed {
                 role: name,
-                executable: None,
+                executable,
                 retired: false,
                 disk: None,
             });

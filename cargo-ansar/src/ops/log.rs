@@ -122,8 +122,7 @@ impl Source {
 pub fn log(options: &Options) -> Result<Lines, Error> {
     let zone = options.clock.then(clock::zone);
     let now = clock::now().to_zoned(zone.clone().unwrap_or(TimeZone::UTC));
-    let workspace = options.places.workspace()?;
-    let home = Home::open(&options.places.home(workspace.as_ref()))?;
+    let (home, workspace) = options.places.open()?;
     let entries = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
     let roles: Vec<RoleName> = entries.into_keys().collect();
     let begin = match (&options.begin, roles.as_slice()) {

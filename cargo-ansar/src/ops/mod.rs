@@ -10,6 +10,7 @@ pub mod analyze;
 mod attend;
 mod background;
 pub mod build;
+mod called;
 pub mod check;
 mod choose;
 pub mod conclude;

@@ -6,11 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Error;
+use super::called::{Called, called};
 use super::choose::{every_term, searched, wanted};
 use super::engines::{Answer, Engines, Next, Told, ask, look};
 use super::locate::{Places, Workspace};
 use crate::event::{Events, Kind, Until};
 use crate::home::Home;
+use crate::home::entry::Entry;
 use crate::host::clock;
 use crate::host::interrupts::Interrupts;
 use crate::host::usage::{self, Usage};
@@ -28,6 +30,8 @@ pub struct Options {
     pub search: RoleSearch,
     /// Whether what they use is wanted.
     pub long: bool,
+    /// Whether with the processes that roles called.
+    pub all: bool,
     /// What to wait for first.
     pub wait: Option<Until>,
     /// How long to wait at most.
@@ -37,8 +41,10 @@ pub struct Options {
 /// A role that runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
-    /// Its name.
-    pub role: RoleName,
+    /// Its name; `PARENT.NAME` where a role called it.
+    pub role: String,
+    /// Whether it is a process that a role called.
+    pub called: bool,
     /// What it runs; unknown where its engine does not answer.
     pub executable: Option<ExecutableName>,
     /// Its process; none between two of them.
@@ -96,10 +102,7 @@ pub async fn status(
     };
     let mut engines = look(&home, events).await?;
     let mut meant = names(&engines);
-    let statuses = engines.roles();
-    let running = statuses.iter();
-    let running = running.map(|(role, status)| (role.as_str(), &status.executable));
-    every_term("role", &options.search, &searched(&entries).chain(running))?;
+    check(&home, &entries, &engines, options)?;
     if let Some(until) = options.wait {
         let waiting = wait(
             &home,
@@ -132,7 +135,8 @@ pub async fn status(
             .iter()
             .filter(|status| meant.contains_key(&status.role));
         statuses.extend(own.map(|status| Status {
-            role: status.role.clone(),
+            role: status.role.to_string(),
+            called: false,
             executable: Some(status.executable.clone()),
             pid: status.pid,
             uptime: since(status.since, now),
@@ -153,6 +157,15 @@ pub async fn status(
             now,
             &groups,
         )?);
+    }
+    if options.all {
+        let called = called(home.root()).into_iter();
+        let called = called.filter(|called| {
+            let entry = entries.get(&called.parent);
+            entry.is_some_and(|entry| options.search.matches_name(&called.role, &entry.executable))
+        });
+        let called: Vec<_> = called.map(|called| of_called(called, &statuses)).collect();
+        statuses.extend(called);
     }
     statuses.sort_by(|one, other| one.role.cmp(&other.role));
     Ok(statuses)
@@ -181,6 +194,49 @@ fn none_yet(options: &Options, workspace: Option<&Workspace>) -> Result<Vec<Stat
     }
 }
 
+/// Checks that every term of the search matches something that may run.
+fn check(
+    home: &Home,
+    entries: &BTreeMap<RoleName, Entry>,
+    engines: &Engines,
+    options: &Options,
+) -> Result<(), Error> {
+    let statuses = engines.roles();
+    let running = statuses.iter();
+    let running = running.map(|(role, status)| (role.as_str(), &status.executable));
+    let calls = if options.all && !options.search.is_all() {
+        called(home.root())
+    } else {
+        Vec::new()
+    };
+    // What is not known of them is as for the role that called them.
+    let of_parents = calls.iter().filter_map(|called| {
+        let entry = entries.get(&called.parent)?;
+        Some((called.role.as_str(), &entry.executable))
+    });
+    let all = searched(entries).chain(running).chain(of_parents);
+    every_term("role", &options.search, &all)
+}
+
+/// A process that a role called, which may be among those that run.
+fn of_called(called: Called, running: &[Status]) -> Status {
+    let parent = running.iter().find(|it| called.parent.as_str() == it.role);
+    Status {
+        role: called.role,
+        called: true,
+        executable: called.executable,
+        pid: Some(called.pid),
+        uptime: called.uptime,
+        state: None,
+        attempt: 1,
+        restarts: 0,
+        lost: 0,
+        unkillable: None,
+        engine: parent.and_then(|parent| parent.engine),
+        usage: None,
+    }
+}
+
 fn since(then: Timestamp, now: Timestamp) -> Duration {
     now.duration_since(then).try_into().unwrap_or_default()
 }
@@ -203,7 +259,8 @@ fn silent(
         };
         let pid = note.trim().parse().ok();
         silent.push(Status {
-            role: role.clone(),
+            role: role.to_string(),
+            called: false,
             executable: executable.clone(),
             pid,
             uptime: since(at, now),

@@ -65,7 +65,7 @@ fn named(names: &[RoleName]) -> String {
 /// The names.
 pub fn status(shell: &mut Shell, status: &[Status]) {
     for role in status {
-        shell.data(role.role.as_str());
+        shell.data(&role.role);
     }
 }
 
@@ -85,7 +85,7 @@ pub fn status_in_full(shell: &mut Shell, status: &[Status]) {
             name(role),
             pid(role),
             uptime(role),
-            state(role.state),
+            state(role),
         );
         let line = format!("{head} {}", remarks(role));
         shell.data(line.trim_end());
@@ -93,7 +93,7 @@ pub fn status_in_full(shell: &mut Shell, status: &[Status]) {
 }
 
 fn name(status: &Status) -> String {
-    status.role.to_string()
+    status.role.clone()
 }
 
 fn pid(status: &Status) -> String {
@@ -106,8 +106,12 @@ fn uptime(status: &Status) -> String {
     short(status.uptime)
 }
 
-fn state(state: Option<State>) -> String {
-    state.map_or_else(|| "no answer".to_owned(), |state| state.to_string())
+fn state(status: &Status) -> String {
+    match status.state {
+        Some(state) => state.to_string(),
+        None if status.called => "called".to_owned(),
+        None => "no answer".to_owned(),
+    }
 }
 
 fn remarks(status: &Status) -> String {
@@ -152,7 +156,7 @@ pub fn short(span: Duration) -> String {
 /// A role that runs, for programs.
 #[derive(Serialize)]
 struct Line<'a> {
-    role: &'a RoleName,
+    role: &'a str,
     executable: Option<&'a ExecutableName>,
     pid: Option<u32>,
     /// In seconds.
@@ -161,6 +165,8 @@ struct Line<'a> {
     attempt: u32,
     restarts: u32,
     lost: u64,
+    /// Whether a role called it.
+    called: bool,
     engine: Option<u32>,
     host: Option<Host>,
     /// In seconds of processor time.
@@ -183,6 +189,7 @@ pub fn status_as_json(shell: &mut Shell, status: &[Status]) {
             attempt: role.attempt,
             restarts: role.restarts,
             lost: role.lost,
+            called: role.called,
             engine: role.engine.map(|(pid, _)| pid),
             host: role.engine.map(|(_, host)| host),
             cpu: role.usage.map(|usage| usage.cpu.as_secs_f64()),

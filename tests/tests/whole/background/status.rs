@@ -128,3 +128,47 @@ fn lines_that_find_no_room_are_counted_and_the_role_goes_on() {
     assert_eq!(stored, 100_000);
     down(&sandbox);
 }
+
+#[test]
+fn what_roles_called_is_shown_where_it_is_asked_for() {
+    let sandbox = home_with(&["zombie"]);
+    let duties = r#"{"value": {"duties": ["zombie"], "management_levels": 2, "managers": 1}}"#;
+    let input = sandbox.write("input", duties).display().to_string();
+    let add = sandbox.ansar(["add", "busy", "--input-file", &input]);
+    add.run().success();
+    ansar(&sandbox, "start busy-0").success();
+    let called = ["busy-0.busy", "busy-0.busy.zombie", "busy-0.zombie"];
+    let expected = [&["busy-0"][..], &called].concat().join("\n") + "\n";
+    let shown = |words: &str| ansar(&sandbox, words).success().stdout.clone();
+    let all = tests::eventually(|| {
+        let all = shown("status --all-roles");
+        (all == expected).then_some(all)
+    });
+    assert_eq!(all.unwrap_or_else(|| shown("status --all-roles")), expected);
+    assert_eq!(shown("status"), "busy-0\n");
+    assert_eq!(shown("list --all-roles"), format!("{expected}zombie-0\n"));
+    assert_eq!(shown("list"), "busy-0\nzombie-0\n");
+    assert_eq!(shown("status --all-roles busy-0.zombie"), "busy-0.zombie\n");
+
+    let pid = processes(&sandbox)["busy-0.zombie"];
+    let long = shown("status -l --all-roles busy-0.zombie");
+    let words: Vec<&str> = long.split_whitespace().collect();
+    let [role, id, uptime, state] = words[..] else {
+        panic!("{words:?}");
+    };
+    assert_eq!(
+        (role, id, state),
+        ("busy-0.zombie", &*format!("<{pid}>"), "called")
+    );
+    assert!(uptime.ends_with('s'), "{uptime}");
+    let json = ansar(&sandbox, "status --all-roles --format=json");
+    for line in json.success().json_lines() {
+        let is_called = line["role"] != "busy-0";
+        assert_eq!(line["called"], is_called, "{line}");
+        assert_eq!(line["state"].is_null(), is_called, "{line}");
+    }
+    down(&sandbox);
+    ansar(&sandbox, "status --all-roles")
+        .success()
+        .stdout_is("");
+}
