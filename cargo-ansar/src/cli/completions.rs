@@ -80,7 +80,7 @@ impl Session<'_> {
     pub(super) fn completions(&self, args: &CompletionsArgs) -> Exit {
         let script = String::from_utf8_lossy(&args.shell.script()).into_owned();
         self.printer
-            .show(move |shell| shell.data(script.trim_end()));
+            .show(move |shell| shell.verbatim(script.trim_end()));
         Exit::Success
     }
 }

@@ -47,7 +47,7 @@ use crate::ops::test::When;
 use crate::ops::{self, Error};
 use crate::report::human;
 use crate::report::printer::Printer;
-use crate::report::shell::Form;
+use crate::report::shell::{Form, print_parse_error};
 use crate::supervise::rescue;
 
 /// Does what the command line says; the whole of `main`.
@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => {
             // Help that was asked for is data like any other.
-            if error.print().is_err() && !error.use_stderr() {
+            if print_parse_error(&error).is_err() && !error.use_stderr() {
                 return Exit::WriteFailed.into();
             }
             let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code());
@@ -105,7 +105,8 @@ fn conclude(end: &guardian::End) -> ExitCode {
 
 /// Says what went wrong where there is no printer yet, or no more.
 fn fail(error: &std::io::Error, exit: Exit) -> ExitCode {
-    let _ = clap::Error::raw(clap::error::ErrorKind::Io, format!("{error}\n")).print();
+    let text = format!("{error}\n");
+    let _ = print_parse_error(&clap::Error::raw(clap::error::ErrorKind::Io, text));
     exit.into()
 }
 
@@ -272,7 +273,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
         Ok(exit) => Ok(exit),
         Err(error) => {
             let text = format!("failed to write to stdout: {error}\n");
-            let _ = clap::Error::raw(clap::error::ErrorKind::Io, text).print();
+            let _ = print_parse_error(&clap::Error::raw(clap::error::ErrorKind::Io, text));
             Ok(Exit::WriteFailed)
         }
     }

@@ -19,4 +19,4 @@ pub mod template;
 
 pub mod nearest;
 mod place;
-mod shown;
+pub mod shown;

@@ -14,13 +14,24 @@ pub(super) fn shown(value: &str) -> String {
             out.push('…');
             break;
         }
-        if c.is_control() {
+        if is_unseen(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);
         }
     }
     out
+}
+
+/// Returns true for characters that are not seen and act on what reads them:
+/// control characters, separators of lines and paragraphs, marks of direction,
+/// the mark of byte order, and what is no character.
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Words as they stand in a message: each back-quoted, with commas.

@@ -47,14 +47,14 @@ impl Stream {
         let targets = self.targets();
         for (level, failure) in told(run) {
             if let Some(target) = target(&targets, failure) {
-                shell.data(&message(level, failure, target).to_string());
+                shell.json(&message(level, failure, target).to_string());
             }
         }
     }
 
     /// Shows the end.
     pub fn finish(&self, shell: &mut Shell, success: bool) {
-        shell.data(&json!({"reason": "build-finished", "success": success}).to_string());
+        shell.json(&json!({"reason": "build-finished", "success": success}).to_string());
         shell.flush();
     }
 
@@ -173,15 +173,19 @@ fn headline(severity: Severity, failure: &Failure) -> String {
 
 /// A failure in the shape of rustc's errors.
 fn text(severity: Severity, failure: &Failure) -> String {
+    lines(severity, failure).join("\n")
+}
+
+/// The lines of that.
+fn lines(severity: Severity, failure: &Failure) -> Vec<String> {
     let (source, line) = (&failure.source, failure.line);
     let column = failure.column.unwrap_or(1);
-    let details = failure.details().map(|line| format!("\n   = {line}"));
-    format!(
-        "{}: {}\n  --> {source}:{line}:{column}{}",
-        severity.as_str(),
-        headline(severity, failure),
-        details.collect::<String>()
-    )
+    let mut lines = vec![
+        format!("{}: {}", severity.as_str(), headline(severity, failure)),
+        format!("  --> {source}:{line}:{column}"),
+    ];
+    lines.extend(failure.details().map(|line| format!("   = {line}")));
+    lines
 }
 
 /// Shows that a loop begins: what was shown before is about an older state.
@@ -199,7 +203,9 @@ pub fn finished(shell: &mut Shell, exit: u8) {
 /// Shows failures as text.
 pub fn texts(shell: &mut Shell, run: &Conclusion) {
     for (severity, failure) in told(run) {
-        shell.data(&text(severity, failure));
+        for line in lines(severity, failure) {
+            shell.data(&line);
+        }
         shell.data("");
     }
 }

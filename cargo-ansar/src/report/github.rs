@@ -10,10 +10,10 @@ use crate::model::conclusion::{Conclusion, Failure};
 /// Files below `root` are named as the repository has them.
 pub fn annotate(shell: &mut Shell, run: &Conclusion, root: Option<&Path>) {
     for failure in &run.failures {
-        shell.tell(&annotation("error", failure, root));
+        shell.command(&annotation("error", failure, root));
     }
     for failure in run.flakes() {
-        shell.tell(&annotation("warning", failure, root));
+        shell.command(&annotation("warning", failure, root));
     }
 }
 

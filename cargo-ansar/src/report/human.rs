@@ -488,7 +488,7 @@ pub fn message(shell: &mut Shell, message: &Typed) {
     }
     // A message of JSON values always has a text.
     let text = serde_json::to_string_pretty(&Envelope::of(message)).unwrap_or_default();
-    shell.data(&text);
+    shell.json(&text);
 }
 
 /// Shows names as data, a line each.

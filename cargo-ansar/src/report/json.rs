@@ -17,5 +17,5 @@ struct Line<T> {
 pub(super) fn item(shell: &mut Shell, item: impl Serialize) {
     let version = VERSION;
     // Plain data, which always can be encoded.
-    shell.data(&serde_json::to_string(&Line { version, item }).unwrap_or_default());
+    shell.json(&serde_json::to_string(&Line { version, item }).unwrap_or_default());
 }

@@ -81,7 +81,7 @@ pub fn encoding(shell: &mut Shell, value: &Value) {
     }
     // JSON values always have a text.
     let text = serde_json::to_string_pretty(&Envelope::of(value)).unwrap_or_default();
-    shell.data(&text);
+    shell.json(&text);
 }
 
 /// Tells what was removed.

@@ -61,7 +61,7 @@ pub fn steps_as_json(shell: &mut Shell, lines: &[Line]) {
             line,
         };
         // Plain data, which always can be encoded.
-        shell.data(&serde_json::to_string(&line).unwrap_or_default());
+        shell.json(&serde_json::to_string(&line).unwrap_or_default());
     }
 }
 

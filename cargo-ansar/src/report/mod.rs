@@ -19,3 +19,4 @@ pub mod query;
 #[cfg(test)]
 mod sample;
 pub mod shell;
+mod untrusted;

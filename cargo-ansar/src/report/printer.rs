@@ -97,12 +97,12 @@ impl Printer {
         })
     }
 
-    /// What prints lines of data, from wherever they come.
+    /// Prints lines of JSON as data, from wherever they come.
     pub fn lines(&self) -> impl Fn(String) + Send + Sync + 'static {
         let queue = self.queue.clone();
         move |line| {
             // A printer that is gone has nothing more to say.
-            let _ = queue.send(Item::Show(Box::new(move |shell| shell.data(&line))));
+            let _ = queue.send(Item::Show(Box::new(move |shell| shell.json(&line))));
         }
     }
 
@@ -147,7 +147,7 @@ impl Printer {
 /// Tells what happened, to programs and to people.
 fn tell(shell: &mut Shell, event: &Event, verbosity: Verbosity) {
     if shell.form() == Form::Json {
-        shell.data(&json::line(event));
+        shell.json(&json::line(event));
         shell.flush();
     }
     if human::is_told(&event.kind, verbosity) {

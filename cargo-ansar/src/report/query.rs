@@ -189,16 +189,17 @@ impl Printing {
         };
         let mut with_pid = with_pid;
         let zone = self.lines.zone.clone();
+        let width = self.lines.role_width();
         let mut piece = Vec::with_capacity(PIECE + (8 << 10));
         let mut is_read = true;
         while let Some(record) = self.lines.next_run()? {
             // Among those that follow there may be the first of another.
             let pid = record.head.pid;
             with_pid |= *self.alone.get_or_insert(pid) != pid;
-            put(&mut piece, &record, with_pid, zone.as_ref());
+            put(&mut piece, &record, width, with_pid, zone.as_ref());
             if piece.len() >= PIECE {
                 shell.expects_much();
-                is_read = shell.bytes(&piece);
+                is_read = shell.lines(&piece);
                 piece.clear();
                 if !is_read {
                     break;
@@ -206,14 +207,14 @@ impl Printing {
             }
         }
         self.with_pid = Some(with_pid);
-        is_read = is_read && shell.bytes(&piece);
+        is_read = is_read && shell.lines(&piece);
         self.warn_of_torn(shell);
         Ok(is_read)
     }
 
     /// Prints what is there, a record per line.
     fn print_as_json(&mut self, shell: &mut Shell) -> Result<bool, FilesError> {
-        let mut piece = Vec::new();
+        let mut piece = String::new();
         let mut is_read = true;
         while let Some(Record {
             role, head, text, ..
@@ -229,17 +230,17 @@ impl Printing {
                 text: text.trim_end_matches('\n'),
             };
             // Plain data, which always can be encoded.
-            piece.extend(serde_json::to_vec(&line).unwrap_or_default());
-            piece.push(b'\n');
+            piece.push_str(&serde_json::to_string(&line).unwrap_or_default());
+            piece.push('\n');
             if piece.len() >= PIECE {
-                is_read = shell.bytes(&piece);
+                is_read = shell.json_lines(&piece);
                 piece.clear();
                 if !is_read {
                     break;
                 }
             }
         }
-        is_read = is_read && shell.bytes(&piece);
+        is_read = is_read && shell.json_lines(&piece);
         self.warn_of_torn(shell);
         Ok(is_read)
     }
@@ -272,17 +273,27 @@ struct LogLine<'a> {
     text: &'a str,
 }
 
-/// Puts the lines of a record to `piece`, as they are to be printed.
-fn put(piece: &mut Vec<u8>, record: &Record<'_>, with_pid: bool, zone: Option<&TimeZone>) {
-    if with_pid && zone.is_none() {
+/// Puts the lines of a record to `piece`, as they are to be printed: with the
+/// role in a column of `width`, where lines of several are.
+fn put(
+    piece: &mut Vec<u8>,
+    record: &Record<'_>,
+    width: Option<usize>,
+    with_pid: bool,
+    zone: Option<&TimeZone>,
+) {
+    if with_pid && zone.is_none() && width.is_none() {
         return piece.extend_from_slice(record.text);
     }
+    let role = width.map(|width| format!("{:width$} | ", record.role.as_str()));
+    let role = role.unwrap_or_default();
     let process = record.head.shown;
     let mut rest = record.text;
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
         let (line, next) = rest.split_at(end);
         rest = next;
+        piece.extend_from_slice(role.as_bytes());
         if with_pid {
             piece.extend_from_slice(&line[..process]);
         }

@@ -1,11 +1,15 @@
 //! The two streams: data on stdout, narrative on stderr in Cargo's own look.
+//!
+//! Everything that is printed goes through a [`Filter`], and the styles of this
+//! file are added behind it: no text can act on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
 use super::palette::Palette;
-use crate::host::pipe;
+use super::untrusted::Filter;
+use crate::host::{environment, pipe};
 use crate::model::name::RoleName;
 
 /// How much is told.
@@ -72,6 +76,10 @@ pub struct Shell {
     form: Form,
     data: io::BufWriter<anstream::Stdout>,
     narrative: anstream::Stderr,
+    /// What makes text safe for stdout.
+    on_data: Filter,
+    /// The same for stderr.
+    on_narrative: Filter,
     palette: Palette,
     failed: Option<io::Error>,
     /// Whether a pipe behind stdout was made to hold much.
@@ -90,6 +98,8 @@ impl Shell {
             form,
             data: io::BufWriter::new(anstream::stdout()),
             narrative: anstream::stderr(),
+            on_data: filter(&io::stdout()),
+            on_narrative: filter(&io::stderr()),
             palette: Palette::default(),
             failed: None,
             is_roomy: false,
@@ -116,14 +126,22 @@ impl Shell {
         self.form
     }
 
-    /// A line of data. One that cannot be written makes the whole command
-    /// fail, later; a reader that has left does not.
-    pub fn data(&mut self, line: &str) {
-        if self.failed.is_none()
-            && let Err(error) = writeln!(self.data, "{line}")
-        {
-            self.failed = Some(error);
-        }
+    /// Prints a line of data for people. One that cannot be written makes the
+    /// whole command fail, later; a reader that has left does not.
+    pub fn data(&mut self, text: &str) {
+        let line = self.on_data.line(text);
+        put(&mut self.data, &mut self.failed, &line);
+    }
+
+    /// Prints JSON as data, on one line or on several.
+    pub fn json(&mut self, text: &str) {
+        let text = self.on_data.json(text);
+        put(&mut self.data, &mut self.failed, &text);
+    }
+
+    /// Prints a text of this program as data, as it is.
+    pub fn verbatim(&mut self, text: &str) {
+        put(&mut self.data, &mut self.failed, text);
     }
 
     /// More data than a few lines is to come.
@@ -134,8 +152,20 @@ impl Shell {
         }
     }
 
-    /// Data as it is, whatever it holds. Says whether somebody reads it.
-    pub fn bytes(&mut self, bytes: &[u8]) -> bool {
+    /// Prints whole lines of data for people. Returns false where nobody reads
+    /// it.
+    pub fn lines(&mut self, lines: &[u8]) -> bool {
+        let lines = self.on_data.lines(lines);
+        self.bytes(lines.as_bytes())
+    }
+
+    /// Prints lines of JSON as data. Returns false where nobody reads it.
+    pub fn json_lines(&mut self, lines: &str) -> bool {
+        let lines = self.on_data.json(lines);
+        self.bytes(lines.as_bytes())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> bool {
         self.flush();
         if self.failed.is_none() {
             let mut stdout = io::stdout().lock();
@@ -154,48 +184,76 @@ impl Shell {
         }
     }
 
-    /// A line of narrative: a verb, and what it is about.
-    pub fn status(&mut self, verb: &str, text: &str) {
+    /// Tells a verb, and what it is about.
+    pub fn status(&mut self, verb: &'static str, text: &str) {
         if self.tells(Verbosity::Normal) {
-            self.tell(&format!("{VERB}{verb:>12}{VERB:#} {text}"));
+            self.styled(VERB, &format!("{verb:>12}"), " ", text);
         }
     }
 
-    /// The last line of narrative where something went wrong.
-    pub fn bad_status(&mut self, verb: &str, text: &str) {
-        self.tell(&format!("{BAD_VERB}{verb:>12}{BAD_VERB:#} {text}"));
+    /// Tells the last line of narrative where something went wrong.
+    pub fn bad_status(&mut self, verb: &'static str, text: &str) {
+        self.styled(BAD_VERB, &format!("{verb:>12}"), " ", text);
     }
 
-    /// A line of narrative that is a warning: a verb, and what it is about.
-    pub fn odd_status(&mut self, verb: &str, text: &str) {
-        self.tell(&format!("{WARNING}{verb:>12}{WARNING:#} {text}"));
+    /// Tells a line of narrative that is a warning: a verb, and what it is about.
+    pub fn odd_status(&mut self, verb: &'static str, text: &str) {
+        self.styled(WARNING, &format!("{verb:>12}"), " ", text);
     }
 
-    /// Something that the person should know, and that stops nothing.
+    /// Tells something that the person should know, and that stops nothing.
     pub fn warn(&mut self, text: &str) {
-        self.tell(&format!("{WARNING}warning{WARNING:#}: {text}"));
+        self.styled(WARNING, "warning", ": ", text);
     }
 
-    /// Why the command was not done.
+    /// Tells why the command was not done, on one line or on several.
     pub fn error(&mut self, text: &str) {
-        self.tell(&format!("{BAD_VERB}error{BAD_VERB:#}: {text}"));
+        let text = self.on_narrative.lines(text.as_bytes());
+        let text = format!("{BAD_VERB}error{BAD_VERB:#}: {text}");
+        self.narrate(&text);
     }
 
-    /// What to type next.
+    /// Tells what to type next.
     pub fn hint(&mut self, text: &str) {
-        self.tell(&format!("{HINT}hint{HINT:#}: {text}"));
+        self.styled(HINT, "hint", ": ", text);
     }
 
-    /// A line of a role's log, the process that wrote it in the role's colour.
+    /// Tells a line of a role's log, the process that wrote it in the role's
+    /// colour.
     pub fn line(&mut self, role: &RoleName, line: &str) {
         let style = self.palette.style(role);
         let head = line.find(']').map_or(0, |end| end + 1);
         let (head, rest) = line.split_at(head);
-        self.tell(&format!("{style}{head}{style:#}{rest}"));
+        let (head, rest) = (self.on_narrative.line(head), self.on_narrative.line(rest));
+        let line = format!("{style}{head}{style:#}{rest}");
+        self.narrate(&line);
     }
 
-    /// A line of narrative, as it is. A reader that has left misses it.
-    pub fn tell(&mut self, line: &str) {
+    /// Tells a line.
+    pub fn tell(&mut self, text: &str) {
+        let line = self.on_narrative.line(text).into_owned();
+        self.narrate(&line);
+    }
+
+    /// Tells the runner of a CI one command, in which everything is escaped as
+    /// it wants it.
+    pub fn command(&mut self, command: &str) {
+        let filter = Filter {
+            colors: false,
+            runner: false,
+        };
+        self.narrate(&filter.line(command));
+    }
+
+    /// Tells a line whose beginning has a style.
+    fn styled(&mut self, style: Style, head: &str, between: &str, text: &str) {
+        let text = self.on_narrative.line(text);
+        let line = format!("{style}{head}{style:#}{between}{text}");
+        self.narrate(&line);
+    }
+
+    /// Writes a line of narrative, which is safe. A reader that has left misses it.
+    fn narrate(&mut self, line: &str) {
         let _ = writeln!(self.narrative, "{line}");
     }
 
@@ -207,5 +265,41 @@ impl Shell {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+/// Writes a line of data, unless one before could not be written.
+fn put(data: &mut impl Write, failed: &mut Option<io::Error>, line: &str) {
+    if failed.is_none() {
+        *failed = writeln!(data, "{line}").err();
+    }
+}
+
+/// Returns what makes text safe for a stream.
+fn filter(stream: &impl anstream::stream::RawStream) -> Filter {
+    let choice = anstream::AutoStream::choice(stream);
+    Filter {
+        colors: choice != anstream::ColorChoice::Never,
+        runner: is_read_by_a_runner(),
+    }
+}
+
+/// Returns true where a runner of a CI reads what is printed.
+fn is_read_by_a_runner() -> bool {
+    ["GITHUB_ACTIONS", "CI", "TF_BUILD"].iter().any(|name| {
+        let value = environment::variable(name);
+        value.is_some_and(|value| !matches!(&*value, "" | "0" | "false"))
+    })
+}
+
+/// Prints a message of clap, which may repeat what was typed.
+pub fn print_parse_error(error: &clap::Error) -> io::Result<()> {
+    let text = error.render().ansi().to_string();
+    let text = text.trim_end_matches('\n');
+    if error.use_stderr() {
+        let text = filter(&io::stderr()).lines(text.as_bytes()).into_owned();
+        writeln!(anstream::stderr(), "{text}")
+    } else {
+        writeln!(anstream::stdout(), "{text}")
     }
 }

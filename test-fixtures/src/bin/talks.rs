@@ -31,6 +31,8 @@ enum Topic {
     Flaky,
     /// What its folders hold, from one time to the next.
     Folders,
+    /// Text that acts on terminals and on runners of a CI.
+    Hostile,
 }
 
 async fn talks(cx: Context, Input(topic): Input<Topic>) -> Result<TestReport> {
@@ -67,8 +69,17 @@ async fn talks(cx: Context, Input(topic): Input<Topic>) -> Result<TestReport> {
                 folder.store("times.json", &(times + 1))?;
             }
         }
+        Topic::Hostile => hostile(&cx),
     }
     Ok(cx.report())
+}
+
+fn hostile(cx: &Context) {
+    cx.console("\x1b[2J\x1b[31mred\rover\u{9b}2J\n::error::logged\n##[error]logged");
+    cx.test(
+        false,
+        "answer \x1b]52;c;ZXZpbA==\x07\r\u{202e}\n::stop-commands::x\n  ::add-mask::y",
+    );
 }
 
 fn children(cx: &Context) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::shown::is_unseen;
+
 /// A text as a page shows it: of its characters none is markup, and what has
 /// no shape, or would change the order of others, is shown by its number.
 pub(super) struct Escaped<'t>(&'t str);
@@ -22,7 +24,7 @@ impl fmt::Display for Escaped<'_> {
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
                 '\n' | '\t' => write!(f, "{c}")?,
-                c if c.is_control() || is_unseen(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+                c if is_unseen(c) || is_shapeless(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
                 c => write!(f, "{c}")?,
             }
         }
@@ -30,11 +32,9 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Marks of direction, and what is no character.
-fn is_unseen(c: char) -> bool {
-    matches!(c,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
+/// What takes no room, and so hides in a text.
+fn is_shapeless(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{fff0}'..='\u{fff8}')
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod refusals;
 mod retry;
 mod run;
 mod shells;
+mod untrusted;
 mod update;
 
 use serde_json::Value;

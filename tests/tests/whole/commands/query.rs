@@ -214,6 +214,71 @@ fn a_log_is_queried_by_time() {
 }
 
 #[test]
+fn a_log_of_a_search_names_the_role_of_each_line() {
+    let sandbox = with_home();
+    for role in ["web", "worker", "other"] {
+        sandbox.ansar(["add", "noop", role]).run().success();
+    }
+    stored(&sandbox, "web", 10..11);
+    stored(&sandbox, "worker", 11..12);
+    stored(&sandbox, "other", 11..12);
+    let log = |words: &[&str]| {
+        let log = sandbox
+            .ansar(["log", "--from=2023-04-06"])
+            .args(words)
+            .run();
+        log.success().stdout.clone()
+    };
+    let two = "web    | [00000100] 2023-04-06T01:10:17.317 ! <00000009>web - at 10\n\
+               web    | [00000100] 2023-04-06T01:10:17.317 | <00000009>web - of 10\n\
+               worker | [00000101] 2023-04-06T01:11:17.317 ^ <00000009>worker - at 11\n\
+               worker | [00000101] 2023-04-06T01:11:17.317 | <00000009>worker - of 11\n";
+    assert_eq!(log(&["w.*"]), two);
+    assert_eq!(log(&["worker", "web"]), two);
+    assert_eq!(log(&["-i", "other"]), two);
+    // Of one role nothing needs a name.
+    let one = "2023-04-06T01:10:17.317 ! <00000009>web - at 10\n\
+               2023-04-06T01:10:17.317 | <00000009>web - of 10\n";
+    assert_eq!(log(&["we.*"]), one);
+    assert_eq!(log(&["--executable=noop"]).lines().count(), 6);
+    let wrong = sandbox.ansar(["log", "web", "wrker"]).run();
+    wrong.code(2).stdout_is("").stderr_has("wrker");
+}
+
+#[test]
+fn a_clock_that_was_set_hides_no_line() {
+    let sandbox = with_roles(&["noop"]);
+    // An hour, set back by fifty minutes, and one ahead that was set right.
+    let minutes = (0..60).chain(10..40).chain(50..60).chain(40..45);
+    let lines: Vec<String> = minutes
+        .enumerate()
+        .map(|(nth, minute)| format!("[00000100] 2023-04-06T01:{minute:02}:00.000 ^ {nth}\n"))
+        .collect();
+    let names = ["01-00-00.000000", "01-59-00.000000", "01-59-00.000001"];
+    for parts in [&[105][..], &[60, 45], &[30, 45, 30]] {
+        let folder = ".ansar-home/logs/noop-0";
+        let _ = std::fs::remove_dir_all(sandbox.path().join(folder));
+        let mut rest = &lines[..];
+        for (length, name) in parts.iter().zip(names) {
+            let (part, behind) = rest.split_at((*length).min(rest.len()));
+            rest = behind;
+            sandbox.write(format!("{folder}/2023-04-06T{name}.log"), &part.concat());
+        }
+        for (from, to) in [(30, 40), (10, 20), (50, 60), (0, 5), (42, 43)] {
+            let from_flag = format!("--from=2023-04-06T01:{from:02}");
+            let span = format!("--span={}m", to - from);
+            let log = sandbox.ansar(["log", "noop-0", &from_flag, &span]).run();
+            let expected = lines.iter().filter(|line| {
+                let minute: u32 = line[25..27].parse().expect("a minute");
+                (from..to).contains(&minute)
+            });
+            let expected: String = expected.map(|line| &line[11..]).collect();
+            log.success().stdout_is(&expected);
+        }
+    }
+}
+
+#[test]
 fn a_query_has_one_beginning_and_one_end() {
     let sandbox = with_roles(&["noop", "snooze"]);
     let log = |arguments: &[&str]| {
@@ -294,7 +359,7 @@ fn a_log_is_followed_from_before_there_is_one() {
         sandbox.ansar(["run", "noop-0"]).run().success();
         follow.wait_for_next_on_stdout(" - Log this and exit")
     };
-    assert!(line.starts_with('['), "{line}");
+    assert!(line.starts_with("noop-0   | ["), "{line}");
     follow.signal(Signal::SIGINT);
     follow
         .wait()

@@ -14,6 +14,7 @@ mod results;
 mod streams;
 mod together;
 mod tries;
+mod untrusted;
 mod verdicts;
 mod watch;
 mod watch_storms;
