@@ -44,6 +44,12 @@ pub enum Kind {
         #[serde(with = "lossy")]
         home: PathBuf,
     },
+    /// The command begins its next phase; told where the level of the log asks
+    /// for what the runtime does.
+    Phase {
+        /// The phase.
+        phase: Phase,
+    },
     /// Cargo is about to build.
     Building {},
     /// Cargo has built, or found everything as it should be.
@@ -348,11 +354,26 @@ mod lossy_all {
     }
 }
 
+/// A phase of a command that changes a home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// It has the lock of the home.
+    Locked,
+    /// It builds.
+    Build,
+    /// It compares what is wanted with what the home has.
+    Plan,
+    /// It puts what changed in place.
+    Apply,
+}
+
 /// The way into the stream; cheap to clone.
 #[derive(Clone)]
 pub struct Events {
     listener: Arc<dyn Fn(Event) + Send + Sync>,
     clock: fn() -> Timestamp,
+    phases: bool,
 }
 
 impl Events {
@@ -369,7 +390,14 @@ impl Events {
         Self {
             listener: Arc::new(listener),
             clock,
+            phases: false,
         }
+    }
+
+    /// The same stream, with the phases of commands if `phases` says so.
+    #[must_use]
+    pub fn with_phases(self, phases: bool) -> Self {
+        Self { phases, ..self }
     }
 
     /// A way into the same stream whose events `reader` is shown first.
@@ -380,6 +408,14 @@ impl Events {
             reader(&event);
             listener(event);
         })
+        .with_phases(self.phases)
+    }
+
+    /// Tells the stream that a phase begins, where it has phases.
+    pub fn phase(&self, phase: Phase) {
+        if self.phases {
+            self.emit(Kind::Phase { phase });
+        }
     }
 
     /// Tells the stream what happened.

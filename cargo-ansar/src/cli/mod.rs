@@ -28,6 +28,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ansar_runtime::Message;
+use ansar_runtime::contract::line::Level;
 use ansar_runtime::contract::message::Typed;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::task::LocalSet;
@@ -234,8 +235,12 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
         .enable_all()
         .build()
         .map_err(failed("start the event loop"))?;
-    let printer = Printer::start(parsed.general.verbosity(), parsed.form())
-        .map_err(failed("start the thread that prints"))?;
+    let printer = Printer::start(
+        parsed.general.verbosity(),
+        parsed.form(),
+        parsed.general.level() >= Level::Trace,
+    )
+    .map_err(failed("start the thread that prints"))?;
     let session = Session {
         places: parsed.general.places(folder.clone()),
         force: parsed.general.force,

@@ -7,7 +7,7 @@ use super::Error;
 use super::engines::{look, stop};
 use super::launch::make_room;
 use super::sweep::clean_all;
-use crate::event::{Events, Kind};
+use crate::event::{Events, Kind, Phase};
 use crate::home::{Home, HomeError};
 use crate::host::interrupts::Interrupts;
 use crate::host::lock::Lock;
@@ -115,6 +115,7 @@ pub(super) async fn take(
 ) -> Result<Lock, Error> {
     if let Some(lock) = home.try_lock()? {
         clean_all(home, events)?;
+        events.phase(Phase::Locked);
         return Ok(lock);
     }
     events.emit(Kind::Blocked {
@@ -127,6 +128,7 @@ pub(super) async fn take(
             Ok(lock) => {
                 let lock = lock?;
                 clean_all(home, events)?;
+                events.phase(Phase::Locked);
                 Ok(lock)
             }
             Err(error) => Err(Error::System {

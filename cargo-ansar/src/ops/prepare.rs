@@ -12,7 +12,7 @@ use super::hold::take;
 use super::locate::{Places, Workspace};
 use super::settle::layer;
 use super::suspend::Running;
-use crate::event::{Events, Kind};
+use crate::event::{Events, Kind, Phase};
 use crate::home::entry::Entry;
 use crate::home::{Home, HomeError};
 use crate::host::cargo::Leaving;
@@ -71,6 +71,7 @@ pub async fn prepare(
     }
     let built = match &workspace {
         Some(workspace) => {
+            events.phase(Phase::Build);
             events.emit(Kind::Building {});
             let built = build::ahead(
                 workspace,

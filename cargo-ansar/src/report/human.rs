@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::diagnostics;
 use super::json;
 use super::shell::{Form, Shell, Verbosity};
-use crate::event::{Event, Kind, StopReason, Until};
+use crate::event::{Event, Kind, Phase, StopReason, Until};
 use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Said, Standing, Which};
 use crate::model::ending::{Cause, Ending, Span, Success};
 use crate::model::name::RoleName;
@@ -48,9 +48,11 @@ pub fn event(shell: &mut Shell, event: &Event) {
         | Kind::Slow { .. }
         | Kind::Restarting { .. }
         | Kind::Unkillable { .. }
+        | Kind::Unrecorded { .. }
         | Kind::Ended { .. } => life(shell, &event.kind),
         // These are told when all is done, or by those who do them.
         Kind::Building {} | Kind::Built {} | Kind::Result { .. } | Kind::Verdict(_) => {}
+        Kind::Phase { phase } => shell.status("Phase", phase_text(*phase)),
         Kind::Unkept { why } => shell.warn(&format!("the run is not kept for `report`: {why}")),
         Kind::Blocked { home } => shell.status(
             "Blocking",
@@ -125,9 +127,6 @@ pub fn event(shell: &mut Shell, event: &Event) {
             "an earlier command was killed; what it had left is ended now: {}",
             count(*left, "process")
         )),
-        Kind::Unrecorded { role, why } => {
-            shell.warn(&format!("the history of role `{role}` has a gap: {why}"));
-        }
         Kind::Lost {
             role,
             count: lost,
@@ -139,6 +138,15 @@ pub fn event(shell: &mut Shell, event: &Event) {
         } else {
             format!("log lines of role `{role}` are lost: {why}")
         }),
+    }
+}
+
+fn phase_text(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Locked => "the home is locked",
+        Phase::Build => "build with Cargo",
+        Phase::Plan => "compare what is wanted with the home",
+        Phase::Apply => "put what changed in place",
     }
 }
 
@@ -175,6 +183,9 @@ fn life(shell: &mut Shell, kind: &Kind) {
         }
         Kind::Slow { role, elapsed } => {
             shell.odd_status("Slow", &format!("{role}, {}", Span(*elapsed)));
+        }
+        Kind::Unrecorded { role, why } => {
+            shell.warn(&format!("the history of role `{role}` has a gap: {why}"));
         }
         _ => {}
     }

@@ -24,6 +24,7 @@ const MOST_WAITING: usize = 10_000;
 pub struct Printer {
     verbosity: Verbosity,
     form: Form,
+    phases: bool,
     queue: Sender<Item>,
     printed: Receiver<io::Result<()>>,
 }
@@ -35,8 +36,9 @@ enum Item {
 }
 
 impl Printer {
-    /// Starts the thread that prints.
-    pub fn start(verbosity: Verbosity, form: Form) -> io::Result<Self> {
+    /// Starts the thread that prints; the phases of commands, too, if `phases`
+    /// says so.
+    pub fn start(verbosity: Verbosity, form: Form, phases: bool) -> io::Result<Self> {
         let (queue, items) = mpsc::channel();
         let (report, printed) = oneshot::channel();
         let print = move || {
@@ -57,6 +59,7 @@ impl Printer {
         Ok(Self {
             verbosity,
             form,
+            phases,
             queue,
             printed,
         })
@@ -67,7 +70,7 @@ impl Printer {
         let queue = Mutex::new(self.queue.clone());
         let gauge = Arc::new(Gauge::default());
         let (verbosity, form) = (self.verbosity, self.form);
-        Events::stamped(clock::now, move |event| {
+        let events = Events::stamped(clock::now, move |event| {
             // What is not told need not wake the thread that tells.
             if form != Form::Json && !human::is_told(&event.kind, verbosity) {
                 return;
@@ -94,7 +97,8 @@ impl Printer {
                     tell(shell, &event, verbosity);
                 }))),
             };
-        })
+        });
+        events.with_phases(self.phases)
     }
 
     /// Prints lines of JSON as data, from wherever they come.

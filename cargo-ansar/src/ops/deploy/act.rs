@@ -13,7 +13,7 @@ use super::plan::{ExecutableStep, Plan};
 use crate::delta::apply::{Error as ApplyError, Placed, Staging};
 use crate::delta::executable::{self, Deployed, Ready};
 use crate::delta::plan::Take;
-use crate::event::{Events, Kind};
+use crate::event::{Events, Kind, Phase};
 use crate::home::Home;
 use crate::home::change::Change;
 use crate::home::ledger::Ledger;
@@ -47,6 +47,7 @@ pub async fn act(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Done, Error> {
+    events.phase(Phase::Apply);
     let affected = plan.affected.keys();
     let executables: BTreeSet<ExecutableName> = ledger.executables.keys().cloned().collect();
     let announce = || tell(plan, executables, events);

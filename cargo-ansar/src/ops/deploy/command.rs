@@ -7,7 +7,7 @@ use super::act::{Done, act};
 use super::lines::{Line, lines};
 use super::plan::{Plan, Sources};
 use crate::delta::plan::Take;
-use crate::event::Events;
+use crate::event::{Events, Phase};
 use crate::home::Home;
 use crate::home::entry::Entry;
 use crate::home::ledger::Ledger;
@@ -84,6 +84,7 @@ pub async fn deploy(
         let wanted = wanted(workspace.as_ref(), &entries);
         built = Executables::of(folder, &wanted, &ledger)?;
     } else if is_usual && let Some(workspace) = &workspace {
+        events.phase(Phase::Build);
         built = cargo(options, workspace, &entries, &mut ledger, interrupts).await?;
     }
     let storage = match &storage {

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use super::Error;
 use super::suspend::Running;
-use crate::event::Events;
+use crate::event::{Events, Phase};
 use crate::home::Home;
 use crate::home::entry::Entry;
 use crate::home::ledger::Ledger;
@@ -67,6 +67,7 @@ pub async fn decide(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Plan, Error> {
+    events.phase(Phase::Plan);
     tokio::select! {
         plan = plan::plan(home, entries, ledger, sources, events) => plan,
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),

@@ -127,3 +127,29 @@ fn two_at_once_wait_for_each_other() {
     }
     assert_eq!(deployed, 1);
 }
+
+#[test]
+fn the_phases_of_the_tool_are_shown_where_its_trace_is_asked_for() {
+    let sandbox = home(&["noop"]);
+    let phases = |words: &[&str]| {
+        let output = sandbox.ansar(words).run();
+        output.success();
+        let lines = output.stderr.lines().map(str::trim);
+        let phases = lines.filter_map(|line| line.strip_prefix("Phase "));
+        phases.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = [
+        "the home is locked",
+        "compare what is wanted with the home",
+        "put what changed in place",
+    ];
+    assert_eq!(phases(&["--debug-level=DEBUG", "deploy", "dist"]), all);
+    assert_eq!(phases(&["deploy", "dist", "--debug-level=TRACE"]), all);
+    assert!(phases(&["deploy", "dist"]).is_empty());
+    assert!(phases(&["--debug-level=CONSOLE", "deploy", "dist"]).is_empty());
+    let told = ["deploy", "dist", "--debug-level=DEBUG", "--format=json"];
+    let told = sandbox.ansar(told).run().json_lines();
+    let told = told.iter().filter(|line| line["event"] == "phase");
+    let told: Vec<_> = told.map(|line| line["phase"].clone()).collect();
+    assert_eq!(told, ["locked", "plan", "apply"]);
+}
