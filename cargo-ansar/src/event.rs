@@ -137,6 +137,33 @@ pub enum Kind {
         #[serde(with = "lossy_all")]
         files: Vec<PathBuf>,
     },
+    /// Files change in every loop, so that what runs in it writes them; such
+    /// changes begin no more loops.
+    Written {
+        /// The files, sorted.
+        #[serde(with = "lossy_all")]
+        files: Vec<PathBuf>,
+        /// What writes them.
+        by: Author,
+    },
+    /// Sources have changed and were not compiled, since they are older than
+    /// what was compiled before; the verdict is stale.
+    Uncompiled {
+        /// The files, sorted.
+        #[serde(with = "lossy_all")]
+        files: Vec<PathBuf>,
+    },
+    /// A file system does not tell of all changes; they are looked for as well.
+    Untold {
+        /// A folder on it.
+        #[serde(with = "lossy")]
+        folder: PathBuf,
+        /// Its type.
+        filesystem: String,
+        /// Interval between two looks, in seconds.
+        #[serde(with = "seconds")]
+        interval: Duration,
+    },
     /// Test roles are about to run.
     Testing {
         /// How many.
@@ -280,6 +307,16 @@ pub enum Kind {
         /// Why.
         why: String,
     },
+}
+
+/// What writes files in a loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Author {
+    /// Code that runs in a build: build scripts and procedural macros.
+    Build,
+    /// Roles.
+    Roles,
 }
 
 /// Why roles are stopped.

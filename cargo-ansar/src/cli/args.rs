@@ -48,9 +48,8 @@ impl Cargo {
     pub(super) fn form(&self) -> Form {
         match &self.command {
             Command::With(_) => Form::Human,
-            Command::Test(args) | Command::Watch(args) => {
-                args.results.messages.form(self.general.form())
-            }
+            Command::Test(args) => args.results.messages.form(self.general.form()),
+            Command::Watch(args) => args.test.results.messages.form(self.general.form()),
             Command::Check(args) => args.messages.form(self.general.form()),
             _ => self.general.form(),
         }
@@ -67,7 +66,7 @@ pub enum Command {
     /// Build, deploy what changed, run the test roles, and judge
     Test(Late<TestArgs>),
     /// The same at every save, until control-c
-    Watch(Late<TestArgs>),
+    Watch(Late<WatchArgs>),
     /// Check the workspace with Cargo, and show what the last run found
     Check(Late<CheckArgs>),
     /// Show the last run again
@@ -187,7 +186,8 @@ impl Command {
     /// some.
     pub(super) fn runs_nothing(&self) -> bool {
         match self {
-            Self::Test(args) | Self::Watch(args) => args.list || args.no_run,
+            Self::Test(args) => args.list || args.no_run,
+            Self::Watch(args) => args.test.list || args.test.no_run,
             _ => false,
         }
     }
@@ -199,7 +199,8 @@ impl Command {
             Self::Update(args) => Some(&mut args.settings),
             Self::Run(args) => Some(&mut args.settings),
             Self::Start(args) | Self::Restart(args) => Some(&mut args.settings),
-            Self::Test(args) | Self::Watch(args) => Some(&mut args.settings),
+            Self::Test(args) => Some(&mut args.settings),
+            Self::Watch(args) => Some(&mut args.test.settings),
             _ => None,
         }
     }
@@ -354,6 +355,23 @@ pub struct TestArgs {
     pub(super) build: BuildArgs,
     #[arg(skip)]
     pub(super) settings: Vec<(String, String)>,
+}
+
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Look for changes at this interval [default: 500ms] instead of being told
+    /// of them, for file systems that do not report changes
+    #[arg(
+        long,
+        value_name = "INTERVAL",
+        num_args = 0..=1,
+        default_missing_value = "500ms",
+        value_parser = super::time::time
+    )]
+    pub(super) poll: Option<Duration>,
+    #[command(flatten)]
+    pub(super) test: TestArgs,
 }
 
 /// Arguments of `check`.

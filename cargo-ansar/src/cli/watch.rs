@@ -1,7 +1,7 @@
 //! `watch`: what came of each loop, and what that does to the last verdict.
 
 use super::Session;
-use super::args::TestArgs;
+use super::args::{TestArgs, WatchArgs};
 use super::exit::Exit;
 use crate::event::{Events, Kind};
 use crate::host::environment;
@@ -14,7 +14,8 @@ use crate::report::printer::Printer;
 use crate::report::{diagnostics, human, keys};
 
 impl Session<'_> {
-    pub(super) async fn watch(&self, args: &TestArgs) -> Result<Exit, Error> {
+    pub(super) async fn watch(&self, args: &WatchArgs) -> Result<Exit, Error> {
+        let (poll, args): (_, &TestArgs) = (args.poll, &args.test);
         let mut options = self.test_options(args)?;
         let stream = args.results.messages.stream();
         options.build.messages = stream.as_ref().map(|stream| self.messages(stream));
@@ -52,12 +53,16 @@ impl Session<'_> {
                 }
                 Some(exit)
             }
-            Told::Prepared => {
+            Told::Prepared { is_stale } => {
                 ended = Some(judged);
                 self.finish(stream.clone(), true);
                 let last = last.clone();
-                self.printer
-                    .show(move |shell| human::unchanged(shell, last.as_ref()));
+                let show = if is_stale {
+                    human::stale
+                } else {
+                    human::unchanged
+                };
+                self.printer.show(move |shell| show(shell, last.as_ref()));
                 Some(judged)
             }
             Told::Failed(error) => {
@@ -69,6 +74,12 @@ impl Session<'_> {
                     human::stale(shell, last.as_ref());
                 });
                 Some(exit)
+            }
+            Told::Stale => {
+                let last = last.clone();
+                self.printer
+                    .show(move |shell| human::stale(shell, last.as_ref()));
+                None
             }
             beside => {
                 self.beside(beside, &mut introduced);
@@ -86,7 +97,16 @@ impl Session<'_> {
                     .show(move |shell| diagnostics::finished(shell, exit.code()));
             }
         };
-        let end = watch(options, &written, &mut keys, &mut interrupts, &events, told).await?;
+        let end = watch(
+            options,
+            &written,
+            poll,
+            &mut keys,
+            &mut interrupts,
+            &events,
+            told,
+        )
+        .await?;
         Ok(match end {
             End::Interrupted(interrupt) => Exit::Interrupted(interrupt),
             End::Quit => ended.unwrap_or(Exit::Interrupted(Interrupt::Interrupt)),
@@ -96,7 +116,7 @@ impl Session<'_> {
     /// Shows what is no end of a loop.
     fn beside(&self, told: Told, introduced: &mut bool) {
         match told {
-            Told::Ran(_) | Told::Prepared | Told::Failed(_) | Told::Begun => {}
+            Told::Ran(_) | Told::Prepared { .. } | Told::Stale | Told::Failed(_) | Told::Begun => {}
             Told::Keys => {
                 if !std::mem::replace(introduced, true) {
                     self.printer.show(keys::help);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cargo_metadata::{Artifact, Message, Metadata};
 
 use super::process::{Exit, Narrative, Process, Program};
-use super::{environment, files};
+use super::{configuration, environment, files};
 
 /// What went wrong with Cargo.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,8 @@ pub struct Artefacts {
     pub made: BTreeMap<String, Vec<Made>>,
     /// The names of the crates that were compiled for it, by Cargo's account.
     pub compiled: BTreeSet<String>,
+    /// The manifests of the packages of these crates.
+    pub packages: BTreeSet<PathBuf>,
 }
 
 /// An executable that Cargo made, or found as it should be.
@@ -194,6 +196,8 @@ pub async fn build(
             if let Some(artefact) = told(line)? {
                 if !artefact.fresh {
                     artefacts.compiled.insert(artefact.target.name.clone());
+                    let manifest = artefact.manifest_path.clone();
+                    artefacts.packages.insert(manifest.into_std_path_buf());
                 }
                 if artefact.executable.is_none() {
                     continue;
@@ -252,10 +256,22 @@ fn told(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
 
 /// The files that an artefact was built from, by the account that Cargo leaves
 /// beside it; none where there is no account.
+///
+/// Their paths are absolute, also where Cargo is configured to write them
+/// relative to a folder.
 pub fn dependencies(artefact: &Path) -> Option<Vec<PathBuf>> {
     let account = files::read_followed(&artefact.with_extension("d")).ok()?;
     let account = String::from_utf8_lossy(&account);
-    Some(account.lines().flat_map(prerequisites).collect())
+    let mut paths: Vec<PathBuf> = account.lines().flat_map(prerequisites).collect();
+    if paths.iter().any(|path| path.is_relative())
+        && let Ok(folder) = environment::working_folder()
+    {
+        let basedir = configuration::dep_info_basedir(&folder).unwrap_or(folder);
+        for path in &mut paths {
+            *path = basedir.join(&*path);
+        }
+    }
+    Some(paths)
 }
 
 /// What stands behind the colon of a rule of `make`; a space in a name is

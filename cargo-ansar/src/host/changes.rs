@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{self, Receiver};
 
 /// Folders that are watched, until this is dropped.
@@ -18,7 +18,7 @@ pub struct Changes {
 impl Changes {
     /// Watches nothing yet.
     pub fn new() -> io::Result<Self> {
-        let (watcher, told) = kernel().map_err(io::Error::other)?;
+        let (watcher, told) = kernel(|_| true).map_err(io::Error::other)?;
         Ok(Self {
             watcher,
             watched: BTreeSet::new(),
@@ -57,14 +57,18 @@ impl Changes {
     }
 }
 
-/// What has the kernel tell of changes, and what is told of them.
-pub(super) fn kernel() -> notify::Result<(RecommendedWatcher, Receiver<()>)> {
+/// Returns what has the kernel tell of changes, and what is told of them: of
+/// those that `counts`.
+pub(super) fn kernel(
+    counts: impl Fn(&Event) -> bool + Send + 'static,
+) -> notify::Result<(RecommendedWatcher, Receiver<()>)> {
     // One is enough: whoever is told looks at everything.
     let (tell, told) = mpsc::channel(1);
-    let heard = move |event: notify::Result<notify::Event>| {
+    let heard = move |event: notify::Result<Event>| {
         // Looking is no change, and one's own looking least of all. What was
         // missed may have been one.
-        if event.map_or(true, |event| !matches!(event.kind, EventKind::Access(_))) {
+        let is_change = |event: &Event| !matches!(event.kind, EventKind::Access(_));
+        if event.map_or(true, |event| is_change(&event) && counts(&event)) {
             let _ = tell.try_send(());
         }
     };

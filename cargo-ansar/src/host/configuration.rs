@@ -5,6 +5,8 @@
 //! Cargo's home, with what they include. A nearer file wins, key by key; what is malformed
 //! is Cargo's to tell, and counts as empty here.
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use super::{environment, files};
+
+pub use places::{candidates, dep_info_basedir};
 
 /// What Cargo's configuration says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

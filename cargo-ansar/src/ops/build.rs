@@ -44,6 +44,8 @@ pub struct Built {
     pub artefacts: BTreeMap<ExecutableName, PathBuf>,
     /// The names of the crates that were compiled for it.
     pub compiled: BTreeSet<String>,
+    /// The manifests of the packages of these crates.
+    pub packages: BTreeSet<PathBuf>,
     /// Where the wanted ones are, to spare the next build a question.
     pub bins: Bins,
     /// What Cargo says of the workspace, where it had to be asked.
@@ -199,6 +201,7 @@ async fn build_uninterrupted(
                 return Ok(Built {
                     artefacts,
                     compiled: made.compiled,
+                    packages: made.packages,
                     bins,
                     metadata: None,
                     leaving,
@@ -235,6 +238,7 @@ async fn build_uninterrupted(
     Ok(Built {
         artefacts: choose(&made, &plan)?,
         compiled: made.compiled,
+        packages: made.packages,
         bins,
         metadata: Some(metadata),
         leaving,

@@ -1,6 +1,6 @@
 //! The step before any run of a workspace's roles: everything in place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::Error;
@@ -35,6 +35,8 @@ pub struct Prepared {
     pub entries: BTreeMap<RoleName, Entry>,
     /// What was built.
     pub artefacts: BTreeMap<ExecutableName, PathBuf>,
+    /// The manifests of the packages that were compiled for it.
+    pub compiled: BTreeSet<PathBuf>,
     /// Whether anything had to be put in place.
     pub changed: bool,
     /// Cargo, where it is not gone yet.
@@ -87,16 +89,17 @@ pub async fn prepare(
         }
         None => None,
     };
-    let (artefacts, compiled, leaving) = match built {
+    let (artefacts, compiled, packages, leaving) = match built {
         Some(Built {
             artefacts,
             bins,
             compiled,
+            packages,
             leaving,
             ..
         }) => {
             remember(&mut ledger.bins, bins);
-            (artefacts, compiled, leaving)
+            (artefacts, compiled, packages, leaving)
         }
         None => Default::default(),
     };
@@ -129,6 +132,7 @@ pub async fn prepare(
         home,
         entries,
         artefacts,
+        compiled: packages,
         changed: done.changed,
         leaving,
         lock,

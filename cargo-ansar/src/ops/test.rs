@@ -125,6 +125,8 @@ pub struct Ran {
     pub interrupted: Option<Interrupt>,
     /// What was built.
     pub artefacts: Vec<PathBuf>,
+    /// The manifests of the packages that were compiled for it.
+    pub compiled: BTreeSet<PathBuf>,
     /// Where it ran.
     pub home: Home,
     /// What happened.
@@ -178,6 +180,7 @@ pub async fn test(
         home,
         entries,
         artefacts,
+        compiled,
         lock,
         ..
     } = prepared;
@@ -226,10 +229,7 @@ pub async fn test(
     let artefacts: Vec<PathBuf> = artefacts.into_values().collect();
     let mut sources = stage.sources(Vec::new(), artefacts.clone());
     let mut verdict = judge(&stage, participants, &attended, &mut sources).await?;
-    let tries = verdict.tries.iter_mut();
-    let failed = tries.flat_map(|it| &mut it.failures);
-    let failed = verdict.failures.iter_mut().chain(failed);
-    context::attach(&home, chosen.keys(), failed);
+    attach_context(&home, chosen.keys(), &mut verdict);
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
     let analysis = match analyzer {
@@ -250,6 +250,7 @@ pub async fn test(
             .or(analysis.as_ref().and_then(|a| a.interrupted)),
         analysis,
         artefacts,
+        compiled,
         home,
         recorder,
     })))
@@ -262,6 +263,18 @@ fn part(is_test: bool) -> Part {
     } else {
         Part::Operational
     }
+}
+
+/// Attaches to each failure of a verdict what these roles logged around it.
+fn attach_context<'r>(
+    home: &Home,
+    roles: impl Iterator<Item = &'r RoleName>,
+    verdict: &'r mut Verdict,
+) {
+    let tries = verdict.tries.iter_mut();
+    let failed = tries.flat_map(|it| &mut it.failures);
+    let failed = verdict.failures.iter_mut().chain(failed);
+    context::attach(home, roles, failed);
 }
 
 /// What interrupted something, where that is what went wrong.

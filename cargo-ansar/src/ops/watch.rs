@@ -7,6 +7,7 @@
 //! missed. A key that is pressed does what a save does, or asks for something
 //! beside.
 
+mod origin;
 mod press;
 mod sight;
 
@@ -33,8 +34,14 @@ pub enum Told {
     Ran(Box<Ran>),
     /// Everything is in place, and the tests were not run: that was not wanted,
     /// or nothing that is deployed has changed, and the verdict of the last loop
-    /// stands.
-    Prepared,
+    /// stands, unless sources have changed that Cargo did not compile.
+    Prepared {
+        /// True if some have.
+        is_stale: bool,
+    },
+    /// The verdict that was just told is about older sources than those that are
+    /// there, since Cargo did not compile them.
+    Stale,
     /// It could not be done; what runs goes on, and the verdict of the last
     /// loop is stale.
     Failed(Box<Error>),
@@ -63,11 +70,13 @@ pub enum End {
 
 /// Runs loops until it is ended, and hands what came of each to `told`; what
 /// ended it. The files `written` are written at each loop, and are no change.
+/// Where `poll` is set, changes are looked for at this interval.
 ///
 /// The error is that there is nothing to watch.
 pub async fn watch(
     options: test::Options,
     written: &[PathBuf],
+    poll: Option<Duration>,
     keys: &mut Keys,
     interrupts: &mut Interrupts,
     events: &Events,
@@ -81,7 +90,7 @@ pub async fn watch(
     }
     let (home, _) = open(&places, |_| Ok(()), events)?;
     let engine = attach(&home).await?;
-    let sight = Sight::new(&places, &workspace.root, written, events);
+    let sight = Sight::new(&places, &workspace.root, written, poll, events);
     let mut watching = Watching {
         home,
         engine,
@@ -142,24 +151,22 @@ impl<T: FnMut(Told)> Watching<'_, T> {
         let mut widened = false;
         loop {
             self.attach_again(&options).await?;
-            self.sight.look();
+            self.sight.begin();
             options.failed = only_failed && !widened;
             options.run = match wanted {
                 When::Never => When::Never,
-                _ if settled => When::Changed,
+                _ if settled && !self.sight.is_unjudged() => When::Changed,
                 _ => When::Always,
             };
             let (done, mut woken) = self.cycle(&options).await;
+            self.sight.end();
             self.interrupts.forget();
             match done {
                 Ok(Outcome::Ran(ran)) => {
                     let interrupted = ran.interrupted;
                     widened = interrupted.is_none() && ran.narrowed && ran.verdict.passed();
                     settled = interrupted.is_none() && !widened;
-                    self.sight.built(ran.artefacts.iter().map(PathBuf::as_path));
-                    if interrupted != Some(Interrupt::Superseded) {
-                        (self.told)(Told::Ran(ran));
-                    }
+                    self.ran(ran, settled);
                     match interrupted {
                         None | Some(Interrupt::Superseded) => {}
                         Some(interrupt) => return Ok(End::Interrupted(interrupt)),
@@ -170,15 +177,24 @@ impl<T: FnMut(Told)> Watching<'_, T> {
                     }
                 }
                 Ok(Outcome::Prepared(prepared)) => {
-                    let Prepared { artefacts, .. } = *prepared;
-                    self.sight.built(artefacts.values().map(PathBuf::as_path));
-                    (self.told)(Told::Prepared);
+                    let Prepared {
+                        artefacts,
+                        compiled,
+                        ..
+                    } = *prepared;
+                    let artefacts = artefacts.values().map(PathBuf::as_path);
+                    self.sight.built(artefacts, &compiled);
+                    let is_stale = self.sight.is_stale();
+                    (self.told)(Told::Prepared { is_stale });
                 }
-                Err(Error::Interrupted(Interrupt::Superseded)) => settled = false,
+                Err(Error::Interrupted(Interrupt::Superseded)) => {
+                    settled = false;
+                    self.sight.superseded();
+                }
                 Err(Error::Interrupted(interrupt)) => return Ok(End::Interrupted(interrupt)),
                 Err(error) => {
                     settled &= is_before_deploy(&error);
-                    self.sight.unknown();
+                    self.sight.failed();
                     (self.told)(Told::Failed(Box::new(error)));
                 }
             }
@@ -227,6 +243,22 @@ impl<T: FnMut(Told)> Watching<'_, T> {
         }
     }
 
+    /// Takes note of a run, and tells of it; `settled` says whether its verdict is
+    /// about all that is there.
+    fn ran(&mut self, ran: Box<Ran>, settled: bool) {
+        let artefacts = ran.artefacts.iter().map(PathBuf::as_path);
+        self.sight.built(artefacts, &ran.compiled);
+        if settled {
+            self.sight.judged();
+        }
+        if ran.interrupted != Some(Interrupt::Superseded) {
+            (self.told)(Told::Ran(ran));
+            if self.sight.is_stale() {
+                (self.told)(Told::Stale);
+            }
+        }
+    }
+
     /// Where the engine that keeps roles up has ended, or was killed, or the home
     /// was removed with which it ends, begins another.
     async fn attach_again(&mut self, options: &test::Options) -> Result<(), Error> {
@@ -249,7 +281,8 @@ impl<T: FnMut(Told)> Watching<'_, T> {
     /// One loop, and what ended it before its time.
     async fn cycle(&mut self, options: &test::Options) -> (Result<Outcome, Error>, Option<Wake>) {
         let superseder = self.interrupts.superseder();
-        let mut cycle = Box::pin(test(options, self.interrupts, self.events));
+        let events = self.sight.reading(self.events);
+        let mut cycle = Box::pin(test(options, self.interrupts, &events));
         let attention = attend(&mut self.sight, self.keys, &self.home, &mut self.told);
         tokio::select! {
             done = &mut cycle => (done, None),

@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::diagnostics;
 use super::json;
 use super::shell::{Form, Shell, Verbosity};
-use crate::event::{Event, Kind, Phase, StopReason, Until};
+use crate::event::{Author, Event, Kind, Phase, StopReason, Until};
+use crate::home::word;
 use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Said, Standing, Which};
 use crate::model::ending::{Cause, Ending, Span, Success};
 use crate::model::name::RoleName;
@@ -71,9 +72,7 @@ pub fn event(shell: &mut Shell, event: &Event) {
         Kind::Passed { path, why } => {
             shell.warn(&format!("`{}` is not deployed: {why}", path.display()));
         }
-        Kind::Hidden { role, setting } => shell.warn(&format!(
-            "setting `{setting}` of role `{role}` was set by hand, which hides the manifest's"
-        )),
+        Kind::Hidden { role, setting } => hidden(shell, role, setting),
         Kind::Deployed {
             changed,
             executables,
@@ -94,7 +93,10 @@ pub fn event(shell: &mut Shell, event: &Event) {
         Kind::Watching { .. }
         | Kind::Polling { .. }
         | Kind::Changed { .. }
-        | Kind::Rewritten { .. } => watching(shell, &event.kind),
+        | Kind::Rewritten { .. }
+        | Kind::Written { .. }
+        | Kind::Uncompiled { .. }
+        | Kind::Untold { .. } => watching(shell, &event.kind),
         Kind::Running { roles } => shell.status("Running", &count(*roles, "role")),
         Kind::Testing { tests, operational } => {
             let against = match operational {
@@ -191,6 +193,12 @@ fn life(shell: &mut Shell, kind: &Kind) {
     }
 }
 
+fn hidden(shell: &mut Shell, role: &RoleName, setting: &str) {
+    shell.warn(&format!(
+        "setting `{setting}` of role `{role}` was set by hand, which hides the manifest's"
+    ));
+}
+
 fn watching(shell: &mut Shell, kind: &Kind) {
     let named = |files: &[PathBuf]| {
         let names: Vec<String> = files
@@ -214,6 +222,36 @@ fn watching(shell: &mut Shell, kind: &Kind) {
         Kind::Rewritten { files } => shell.status(
             "Unchanged",
             &format!("{}, saved with what it held", named(files)),
+        ),
+        Kind::Written { files, by } => {
+            let (by, when) = match by {
+                Author::Build => ("every build writes", "while nothing is built"),
+                Author::Roles => ("roles write", "while no role runs"),
+            };
+            shell.warn(&format!(
+                "{by} {}: not counted as a change until it is saved {when}",
+                named(files)
+            ));
+        }
+        Kind::Uncompiled { files } => {
+            shell.warn(&format!(
+                "{} changed but was not compiled: its date is older than the last build",
+                named(files)
+            ));
+            let words: Vec<String> = files.iter().map(|file| word(file)).collect();
+            shell.hint(&format!("`touch {}`", words.join(" ")));
+        }
+        Kind::Untold {
+            folder,
+            filesystem,
+            interval,
+        } => shell.status(
+            "Polling",
+            &format!(
+                "every {} ms: {filesystem} does not report all changes in `{}`",
+                interval.as_millis(),
+                folder.display()
+            ),
         ),
         _ => {}
     }

@@ -12,48 +12,66 @@ use super::transfer::is_alias;
 pub struct Listing {
     /// The files.
     pub files: Vec<PathBuf>,
+    /// The symlinks.
+    pub links: Vec<PathBuf>,
     /// The folders, the one that was listed among them.
     pub folders: Vec<PathBuf>,
+}
+
+/// Which files below a folder are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All but what `.gitignore` files name, and what is in a cache.
+    Work,
+    /// All but what is in a cache.
+    Sources,
+    /// What is in the folder itself, not below.
+    Here,
+    /// All.
+    All,
 }
 
 /// What marks folders whose content can be made again: all of them, and those
 /// of Cargo, which marks only the folders that it has made.
 const MARKS: [&str; 3] = ["CACHEDIR.TAG", ".rustc_info.json", ".cargo-lock"];
 
-/// Everything below `root` but what `.gitignore` files name, what is in a cache,
-/// the repository itself, what `passed_over` names, and the scratch files of
-/// editors and of this program. Nothing where there is no such folder; what vanishes meanwhile,
-/// or cannot be read, is left out.
-pub fn list(root: &Path, passed_over: &[PathBuf]) -> Listing {
-    walk(root, passed_over, true)
+/// Returns true if a folder is marked as one whose content can be made again.
+pub fn is_cache(folder: &Path) -> bool {
+    MARKS.iter().any(|mark| folder.join(mark).exists())
 }
 
-/// The same, and what `.gitignore` files name, and what is in a cache.
-pub fn list_ignored_too(root: &Path, passed_over: &[PathBuf]) -> Listing {
-    walk(root, passed_over, false)
-}
-
-fn walk(root: &Path, passed_over: &[PathBuf], ignores: bool) -> Listing {
+/// Lists what is below `root`: never the repository itself, what `passed_over`
+/// names, or the scratch files of editors and of this program.
+///
+/// Symlinks are listed, not followed, but for `root`. Nothing where there is no
+/// such folder; what vanishes meanwhile, or cannot be read, is left out.
+pub fn list(root: &Path, which: Which, passed_over: &[PathBuf]) -> Listing {
     let passed_over = passed_over.to_vec();
     let is_work = move |entry: &DirEntry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        let is_cache = || MARKS.iter().any(|mark| entry.path().join(mark).exists());
         let is_passed = passed_over.iter().any(|path| path == entry.path())
-            || (ignores && is_folder && is_cache());
+            || (which != Which::All && is_folder && is_cache(entry.path()));
         // Whoever asks for a folder means it.
         entry.depth() == 0 || !(is_passed || is_scratch(entry.file_name()))
     };
     let mut listing = Listing::default();
     let walk = WalkBuilder::new(root)
-        .standard_filters(ignores)
+        .standard_filters(which == Which::Work)
         .hidden(false)
         .require_git(false)
         .follow_links(false)
+        .max_depth((which == Which::Here).then_some(1))
         .filter_entry(is_work)
         .build();
     for entry in walk.flatten() {
         match entry.file_type() {
+            // The root is followed where it is a symlink.
+            Some(_) if entry.depth() == 0 && entry.path().is_dir() => {
+                listing.folders.push(entry.into_path());
+            }
+            Some(kind) if kind.is_dir() && which == Which::Here => {}
             Some(kind) if kind.is_dir() => listing.folders.push(entry.into_path()),
+            Some(kind) if kind.is_symlink() => listing.links.push(entry.into_path()),
             Some(_) => listing.files.push(entry.into_path()),
             None => {}
         }
@@ -107,7 +125,8 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         fs::write(root.join(".gitignore"), "out\n").unwrap();
-        let listing = list(root, &[root.join("home"), root.join("report.xml")]);
+        let passed_over = [root.join("home"), root.join("report.xml")];
+        let listing = list(root, Which::Work, &passed_over);
         let mut names: Vec<_> = listing
             .files
             .iter()
@@ -123,8 +142,23 @@ mod tests {
         assert_eq!(names, expected);
         assert!(listing.folders.contains(&root.join("src/deep")));
         assert!(!listing.folders.contains(&root.join("target")));
-        assert_eq!(list(&root.join("nothing"), &[]), Listing::default());
-        let all = list_ignored_too(root, &[root.join("home"), root.join("report.xml")]);
+        assert_eq!(
+            list(&root.join("nothing"), Which::Work, &[]),
+            Listing::default()
+        );
+        let sources = list(root, Which::Sources, &passed_over);
+        assert!(sources.files.contains(&root.join("out/made.rs")));
+        assert!(!sources.files.contains(&root.join("made/x")));
+        let here = list(root, Which::Here, &passed_over);
+        assert_eq!(here.files, [root.join(".gitignore")]);
+        assert_eq!(here.folders, [root]);
+        let linked = root.join("linked");
+        std::os::unix::fs::symlink("src", &linked).unwrap();
+        let below = list(&linked, Which::Sources, &[]);
+        assert!(below.files.contains(&linked.join("deep/er.rs")));
+        assert_eq!(list(root, Which::Sources, &[]).links, [&*linked]);
+        fs::remove_file(&linked).unwrap();
+        let all = list(root, Which::All, &passed_over);
         assert!(all.files.contains(&root.join("out/made.rs")));
         assert!(all.files.contains(&root.join("made/x")));
         assert_eq!(all.files.len(), expected.len() + 5);

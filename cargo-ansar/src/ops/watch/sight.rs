@@ -1,11 +1,17 @@
 //! What is watched, and what was seen of it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::watch;
+
+use super::origin::{Change, Decision, Origins, Spans};
 use crate::event::{Events, Kind};
-use crate::host::watcher::{Limit, Watcher};
+use crate::host::watcher::{LOOK_AGAIN, Limit, Watched, Watcher};
 use crate::host::{checkout, files};
-use crate::inputs::{Inputs, Roots};
+use crate::inputs::{Compiled, Inputs, Place, Roots};
 use crate::ops::locate::{Places, Workspace};
 
 /// How many files are more than a person saves at once.
@@ -22,18 +28,36 @@ pub(super) struct Sight<'a> {
     written: Vec<PathBuf>,
     roots: Roots,
     seen: Inputs,
+    /// The inputs as they were when the current loop began.
+    begun: Inputs,
+    /// The inputs that the last verdict is about, and which ones these are.
+    judged: Option<(Roots, Inputs)>,
+    compiled: Compiled,
+    /// Sources that have changed and were not compiled.
+    missed: Vec<PathBuf>,
+    origins: Origins,
+    /// Changes that were told, and begin a loop once the build is over.
+    announced: BTreeSet<PathBuf>,
+    /// True if changes wait for the end of the build.
+    is_holding: bool,
+    /// What the current or last loop does.
+    spans: Arc<watch::Sender<Spans>>,
+    news: watch::Receiver<Spans>,
     events: &'a Events,
 }
 
 impl<'a> Sight<'a> {
-    /// Looks at nothing yet. What each loop writes never counts.
+    /// Looks at nothing yet. What each loop writes never counts. Where `poll` is
+    /// set, changes are looked for at this interval.
     pub(super) fn new(
         places: &'a Places,
         root: &Path,
         written: &[PathBuf],
+        poll: Option<Duration>,
         events: &'a Events,
     ) -> Self {
-        let (watcher, limit) = Watcher::new();
+        let (watcher, limit) = Watcher::new(poll);
+        let (spans, news) = watch::channel(Spans::default());
         let mut sight = Self {
             watcher,
             root: root.to_owned(),
@@ -41,24 +65,103 @@ impl<'a> Sight<'a> {
             written: written.iter().map(|path| resolved(path)).collect(),
             roots: Roots::default(),
             seen: Inputs::default(),
+            begun: Inputs::default(),
+            judged: None,
+            compiled: Compiled::default(),
+            missed: Vec::new(),
+            origins: Origins::default(),
+            announced: BTreeSet::new(),
+            is_holding: false,
+            spans: Arc::new(spans),
+            news,
             events,
         };
         sight.limited(limit);
-        sight.unknown();
+        let roots = sight.unknown();
+        sight.turn_to(roots);
         sight
     }
 
-    /// What was built is known: what it was built from counts.
-    pub(super) fn built<'p>(&mut self, artefacts: impl IntoIterator<Item = &'p Path>) {
-        let roots = self.roots_of(artefacts);
+    /// Returns a way into the stream that tells this when a build begins and
+    /// ends.
+    pub(super) fn reading(&self, events: &Events) -> Events {
+        let spans = self.spans.clone();
+        events.read_by(move |event| {
+            let now = Some(files::now_ns());
+            match event.kind {
+                Kind::Building {} => spans.send_modify(|spans| spans.building = now),
+                Kind::Built {} => spans.send_modify(|spans| spans.built = now),
+                _ => {}
+            }
+        })
+    }
+
+    /// A loop begins: what is there now is known.
+    pub(super) fn begin(&mut self) {
+        self.spans.send_replace(Spans::default());
+        self.announced.clear();
+        self.is_holding = false;
+        self.seen = self.now();
+        self.begun = self.seen.clone();
+    }
+
+    /// The loop has ended.
+    pub(super) fn end(&mut self) {
+        let now = Some(files::now_ns());
+        self.spans.send_modify(|spans| spans.ended = now);
+    }
+
+    /// What was built is known: what it was built from counts. `packages` are
+    /// the manifests of the packages that were compiled.
+    pub(super) fn built<'p>(
+        &mut self,
+        artefacts: impl IntoIterator<Item = &'p Path>,
+        packages: &BTreeSet<PathBuf>,
+    ) {
+        let (place, snapshot, passed_over) = self.around();
+        let roots = Roots::of(place, artefacts, snapshot, passed_over);
+        self.missed = self.compiled.built(&roots, &self.begun, packages);
+        self.turn_to(roots);
+        if !self.missed.is_empty() {
+            let files = self.missed.clone();
+            self.events.emit(Kind::Uncompiled { files });
+        }
+    }
+
+    /// Returns true if sources have changed that the last build did not compile.
+    pub(super) fn is_stale(&self) -> bool {
+        !self.missed.is_empty()
+    }
+
+    /// The build failed: everything counts that did, the whole workspace, and
+    /// what the build may have missed.
+    pub(super) fn failed(&mut self) {
+        let roots = self.unknown().and(self.roots.clone()).with_sources();
+        self.compiled.interrupted(&self.begun);
         self.turn_to(roots);
     }
 
-    /// What will be built is not known: everything counts that did, and the
-    /// whole workspace.
-    pub(super) fn unknown(&mut self) {
-        let roots = self.roots_of([]).and(self.roots.clone());
-        self.turn_to(roots);
+    /// The loop was ended in the middle; what it compiled is not known.
+    pub(super) fn superseded(&mut self) {
+        self.compiled.interrupted(&self.begun);
+    }
+
+    /// There is a verdict, about what was there when the loop began.
+    pub(super) fn judged(&mut self) {
+        self.judged = Some((self.roots.clone(), self.begun.clone()));
+    }
+
+    /// Returns true if a file differs from what the last verdict is about of
+    /// which only the tests can know what it is for: Cargo knows its own.
+    pub(super) fn is_unjudged(&self) -> bool {
+        let Some((roots, inputs)) = &self.judged else {
+            return true;
+        };
+        let changes = inputs.changes(&self.seen);
+        changes.iter().any(|path| {
+            let is_known = roots.files.contains(path) || self.roots.files.contains(path);
+            roots.holds(path) && !is_known && !self.origins.is_written(path)
+        })
     }
 
     /// Looks elsewhere from now on. What happened there since the last look, and
@@ -66,19 +169,30 @@ impl<'a> Sight<'a> {
     fn turn_to(&mut self, roots: Roots) {
         if roots != self.roots {
             self.seen = self.seen.within(&roots);
+            self.begun = self.begun.within(&roots);
             self.roots = roots;
-            let (_, limit) = self.watcher.follow(&self.seen.folders);
-            self.limited(limit);
+            self.follow(&self.seen.watched.clone());
             self.watcher.tell();
         }
     }
 
-    fn roots_of<'p>(&self, artefacts: impl IntoIterator<Item = &'p Path>) -> Roots {
+    /// What counts where nothing is known of what was built.
+    fn unknown(&self) -> Roots {
+        let (place, snapshot, passed_over) = self.around();
+        Roots::unknown(place, snapshot, passed_over)
+    }
+
+    /// Where Cargo runs, the materials, and what never counts.
+    fn around(&self) -> (Place<'_>, Option<PathBuf>, Vec<PathBuf>) {
         let workspace = self.places.workspace().ok().flatten();
         let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
         let home = resolved(&self.places.home(workspace.as_ref()));
         let passed_over = std::iter::once(home).chain(self.written.iter().cloned());
-        Roots::of(&self.root, artefacts, snapshot, passed_over.collect())
+        let place = Place {
+            workspace: &self.root,
+            folder: &self.places.folder,
+        };
+        (place, snapshot, passed_over.collect())
     }
 
     /// Where it is.
@@ -91,18 +205,11 @@ impl<'a> Sight<'a> {
         self.seen.count()
     }
 
-    /// Takes what is there now as known.
-    pub(super) fn look(&mut self) {
-        self.seen = self.now();
-    }
-
     /// What is there now. What happens to it from here on is told.
     fn now(&mut self) -> Inputs {
         let mut now = Inputs::look(&self.roots, &self.seen);
         loop {
-            let (new, limit) = self.watcher.follow(&now.folders);
-            self.limited(limit);
-            if !new {
+            if !self.follow(&now.watched) {
                 return now;
             }
             // What happened before a folder was watched was not told.
@@ -110,12 +217,30 @@ impl<'a> Sight<'a> {
         }
     }
 
+    /// Has changes told of exactly this, and says whether any of it is new.
+    fn follow(&mut self, watched: &Watched) -> bool {
+        let (new, limit) = self.watcher.follow(watched);
+        self.limited(limit);
+        if new && let Some(untold) = self.watcher.distrust(watched) {
+            self.events.emit(Kind::Untold {
+                folder: untold.folder,
+                filesystem: untold.filesystem.to_owned(),
+                interval: LOOK_AGAIN,
+            });
+        }
+        new
+    }
+
     /// Waits until a file holds something else than what was seen, and says
     /// which; where more are to come, as in a checkout, only then. May be dropped in
     /// the middle: what was not told is told later.
     pub(super) async fn change(&mut self) {
         loop {
-            self.watcher.next().await;
+            tokio::select! {
+                () = self.watcher.next() => {}
+                // What waits for the end of a build counts now.
+                _ = self.news.changed(), if self.is_holding => {}
+            }
             let mut now = self.now();
             let mut changed = self.seen.changes(&now);
             let is_more_to_come = changed.len() > FEW
@@ -125,20 +250,76 @@ impl<'a> Sight<'a> {
                 now = self.calm(now).await;
                 changed = self.seen.changes(&now);
             }
-            if !changed.is_empty() {
-                self.events.emit(Kind::Changed {
-                    files: self.relative(changed),
-                });
+            let touched = self.seen.rewritten(&now);
+            if self.counts(changed, now) || self.counts_touched(touched) {
                 return;
             }
-            let rewritten = self.seen.rewritten(&now);
-            if !rewritten.is_empty() {
-                self.events.emit(Kind::Rewritten {
-                    files: self.relative(rewritten),
-                });
-            }
+        }
+    }
+
+    /// Decides about files that hold something else now. Returns true if a loop
+    /// begins; where none does, what is there now is known but for what waits.
+    fn counts(&mut self, changed: Vec<PathBuf>, mut now: Inputs) -> bool {
+        let spans = *self.news.borrow_and_update();
+        let described = |path: &PathBuf| Change {
+            at_ns: now.changed_at(path).unwrap_or(i64::MAX),
+            comes_or_goes: self.seen.has(path) != now.has(path),
+            is_source: self.roots.files.contains(path)
+                || path.extension().is_some_and(|extension| extension == "rs"),
+            path: path.clone(),
+        };
+        let descriptions: Vec<Change> = changed.iter().map(described).collect();
+        let Decision {
+            counted,
+            announced,
+            forgotten,
+            named,
+        } = self
+            .origins
+            .next(&descriptions, spans, self.roots.runs_at_build);
+        for (by, files) in named {
+            let files = self.relative(files);
+            self.events.emit(Kind::Written { files, by });
+        }
+        let begins = !counted.is_empty();
+        let told = counted.into_iter().chain(announced);
+        let told: Vec<PathBuf> = told.filter(|it| !self.announced.contains(it)).collect();
+        self.announced.extend(told.iter().cloned());
+        if !told.is_empty() {
+            let files = self.relative(told);
+            self.events.emit(Kind::Changed { files });
+        }
+        if !begins {
+            let held: Vec<PathBuf> = changed
+                .into_iter()
+                .filter(|path| !forgotten.contains(path))
+                .collect();
+            self.is_holding = !held.is_empty();
+            now.take(&held, &self.seen);
             self.seen = now;
         }
+        begins
+    }
+
+    /// Decides about files that were written with what they held. Returns true if
+    /// a loop begins: Cargo compiles now what it did not compile before.
+    fn counts_touched(&mut self, mut touched: Vec<PathBuf>) -> bool {
+        let spans = *self.news.borrow();
+        touched.retain(|path| {
+            let at_ns = self.seen.changed_at(path).unwrap_or(i64::MAX);
+            spans.is_idle_at(at_ns)
+        });
+        if touched.is_empty() {
+            return false;
+        }
+        let begins = touched.iter().any(|path| self.missed.contains(path));
+        let files = self.relative(touched);
+        self.events.emit(if begins {
+            Kind::Changed { files }
+        } else {
+            Kind::Rewritten { files }
+        });
+        begins
     }
 
     /// Waits until nothing changes any more, or for long enough. May be dropped

@@ -10,6 +10,7 @@ mod keys;
 mod machines;
 mod operational;
 mod places;
+mod probe;
 mod results;
 mod streams;
 mod together;
@@ -17,7 +18,9 @@ mod tries;
 mod untrusted;
 mod verdicts;
 mod watch;
+mod watch_sources;
 mod watch_storms;
+mod watch_writes;
 
 use std::fs;
 use std::net::Ipv4Addr;
