@@ -19,9 +19,9 @@ fn copy(sandbox: &Sandbox, from: &str, to: &str) {
     copied.success();
 }
 
-/// Everything in a home, and what the files say; but for locks, and for a note
-/// that was never finished, which the next command that changes something
-/// removes.
+/// Everything in a home, and what the files say; but for locks, and for what the
+/// next command that changes something removes: a note that was never finished,
+/// and files that a component was shown.
 fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![home.to_owned()];
@@ -30,7 +30,7 @@ fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let path = entry.path();
             let name = path.strip_prefix(home).expect("it is in the home");
             let is_aside = name.to_string_lossy().starts_with(".ansar-alias-");
-            if name.starts_with("lock") || is_aside {
+            if name.starts_with("lock") || name.starts_with("engine") || is_aside {
                 continue;
             }
             found.insert(name.to_owned(), fs::read(&path).unwrap_or_default());
