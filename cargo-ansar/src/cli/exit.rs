@@ -94,6 +94,9 @@ impl Exit {
 
     /// How a command ends that met `error`.
     pub fn of(error: &Error) -> Self {
+        if let Some(interrupt) = error.interrupt() {
+            return Self::Interrupted(interrupt);
+        }
         match error {
             Error::NoWorkspace(_)
             | Error::NoHome { .. }
@@ -130,6 +133,9 @@ impl Exit {
             | Error::OtherContract { .. } => Self::DeployFailed,
             Error::NoExecutable { .. }
             | Error::NoFolder(_)
+            | Error::NoExecutables { .. }
+            | Error::Within { .. }
+            | Error::Useless { .. }
             | Error::Template(_)
             | Error::Search(_)
             | Error::Given { .. }

@@ -16,18 +16,35 @@ use crate::ops::{self, Error};
 use crate::report::materials;
 use crate::report::shell::Form;
 
+/// The flags of a build, which mean nothing where a folder is named and nothing
+/// is built.
+const FOR_CARGO: [&str; 11] = [
+    "all_features",
+    "build_jobs",
+    "features",
+    "frozen",
+    "locked",
+    "no_default_features",
+    "offline",
+    "package",
+    "profile",
+    "release",
+    "target_dir",
+];
+
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
 pub struct DeployArgs {
     /// Executables are deployed from this folder
+    #[arg(conflicts_with_all = FOR_CARGO)]
     build_dir: Option<PathBuf>,
     /// Materials are deployed from this folder
     snapshot_dir: Option<PathBuf>,
     /// The same as `BUILD_DIR`
-    #[arg(long, value_name = "DIR", conflicts_with = "build_dir")]
+    #[arg(long, value_name = "DIR", conflicts_with = "build_dir", conflicts_with_all = FOR_CARGO)]
     build_path: Option<PathBuf>,
     /// The same as `SNAPSHOT_DIR`
-    #[arg(long, value_name = "DIR", conflicts_with = "snapshot_dir")]
+    #[arg(long, value_name = "DIR", conflicts_with = "snapshot_dir", conflicts_with_all = FOR_CARGO)]
     storage_path: Option<PathBuf>,
     /// Which side wins where both changed a material: snapshot, home
     #[arg(long, value_name = "SIDE", hide_possible_values = true)]

@@ -6,12 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Entry, File, Other};
 use super::path::RelPath;
 use super::plan::{Action, Plan, Reason, Step};
 use crate::host::files::{self, Kind, Staged, Stamp};
+use crate::host::interrupts::checkpoint;
 
 /// Why a plan could not be performed to its end.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,9 @@ pub enum Error {
     /// The file system refused.
     #[error(transparent)]
     Files(#[from] files::Error),
+    /// A signal ended it.
+    #[error("interrupted")]
+    Interrupted(#[source] io::Error),
     /// Somebody wrote to the target since the plan was made.
     #[error("`{path}` was changed in the home while the deploy was under way")]
     TargetChanged {
@@ -83,6 +88,7 @@ impl<'a> Staging<'a> {
         let mut applying = Applying {
             roots,
             staged: BTreeMap::new(),
+            staging: None,
             inside: BTreeSet::new(),
             changed: BTreeSet::new(),
             placed: Placed::new(),
@@ -102,31 +108,31 @@ impl<'a> Staging<'a> {
         for step in first {
             applying.perform(step)?;
         }
+        let places = |step: &&Step| matches!(step.action, Action::Place { .. });
+        if rest.iter().filter(places).count() >= MANY {
+            applying.staging = Some(Staged::folder(roots.target)?);
+        }
         for step in rest {
             applying.stage(step)?;
         }
-        for (staged, _) in applying.staged.values() {
-            staged.sync()?;
-        }
+        let staged = applying.staged.values().map(|(staged, _)| staged.path());
+        files::sync_each(&staged.collect::<Vec<_>>())?;
         Ok(Self { applying, rest })
     }
 
     /// Replaces each file by a rename. When this returns `Ok`, a loss of power
     /// takes nothing back, so the deploy may be recorded.
     ///
-    /// Killed, or failed, at any point, each file is the old or the new one,
+    /// Killed, interrupted, or failed, at any point, each file is the old or the new one,
     /// and a new plan ends where this one would have.
     pub fn finish(mut self) -> Result<Placed, Error> {
         for step in self.rest {
+            checkpoint().map_err(Error::Interrupted)?;
             self.applying.perform(step)?;
         }
-        for folder in &self.applying.changed {
-            match files::sync(folder) {
-                Err(error) if error.is_not_found() => {}
-                result => result?,
-            }
-        }
-        Ok(self.applying.placed)
+        let changed = self.applying.changed.iter().map(PathBuf::as_path);
+        files::sync_each(&changed.collect::<Vec<_>>())?;
+        Ok(std::mem::take(&mut self.applying.placed))
     }
 }
 
@@ -135,6 +141,8 @@ struct Applying<'a> {
     roots: Roots<'a>,
     /// What stands ready, and what it is.
     staged: BTreeMap<&'a RelPath, (Staged, File)>,
+    /// The folder that many are staged in.
+    staging: Option<Staged>,
     /// Folders known to be real ones.
     inside: BTreeSet<RelPath>,
     /// Folders in which a name changed.
@@ -142,9 +150,30 @@ struct Applying<'a> {
     placed: Placed,
 }
 
+/// From how many files on they are staged in a folder of their own.
+const MANY: usize = 100;
+
+impl Drop for Applying<'_> {
+    /// Removing many files takes long: after a signal their folder is left to the
+    /// next deploy, which clears it, as after a kill.
+    fn drop(&mut self) {
+        if checkpoint().is_ok() {
+            return;
+        }
+        if let Some(staging) = self.staging.take() {
+            let staged = std::mem::take(&mut self.staged);
+            for (staged, _) in staged.into_values() {
+                staged.leave();
+            }
+            staging.leave();
+        }
+    }
+}
+
 impl<'a> Applying<'a> {
     /// Gets everything ready that can fail without having changed anything.
     fn stage(&mut self, step: &'a Step) -> Result<(), Error> {
+        checkpoint().map_err(Error::Interrupted)?;
         match &step.action {
             Action::Place { file, seen } => {
                 if seen.is_some() {
@@ -162,8 +191,8 @@ impl<'a> Applying<'a> {
         }
     }
 
-    /// Copies a file of the source to an alias in the target's root: the
-    /// folder that it goes to need not be there yet. With it the file, whose
+    /// Copies a file of the source to an alias in the target's root, or in the
+    /// folder for many: the folder that it goes to need not be there yet. With it the file, whose
     /// hash is known then.
     fn copy(&self, path: &RelPath, file: &File) -> Result<(Staged, File), Error> {
         let from = path.under(self.roots.source);
@@ -171,7 +200,9 @@ impl<'a> Applying<'a> {
         // One that was written a moment ago may have been written again since,
         // and show nothing of it.
         let is_settled = file.stamp.settled;
-        let (staged, read) = Staged::stage_for_good(&from, self.roots.target, |alias| {
+        let staging = self.staging.as_ref();
+        let folder = staging.map_or(self.roots.target, Staged::path);
+        let (staged, read) = Staged::stage_for_good(&from, folder, |alias| {
             let must_read = !is_settled || file.hash.is_none();
             let read = must_read.then(|| hash(alias)).transpose()?;
             let expected = match file.hash {
@@ -181,7 +212,8 @@ impl<'a> Applying<'a> {
             Ok::<_, files::Error>((read, expected))
         })?;
         let (read, expected) = read?;
-        let stands = is_settled && file.stamp.matches(&files::stat(&from)?);
+        let now = files::stat(&from)?;
+        let stands = is_settled && file.stamp.matches(&now);
         let known = match read.or(file.hash.filter(|_| stands)) {
             Some(known) => known,
             None => hash(staged.path())?,
@@ -189,7 +221,9 @@ impl<'a> Applying<'a> {
         if !stands && Some(known) != expected {
             return Err(Error::SourceChanged { path: from });
         }
-        staged.set_mode(file.mode)?;
+        if now.mode != file.mode {
+            staged.set_mode(file.mode)?;
+        }
         let file = File {
             hash: Some(known),
             ..file.clone()
@@ -201,7 +235,7 @@ impl<'a> Applying<'a> {
         self.check_inside(&step.path)?;
         let at = step.path.under(self.roots.target);
         match &step.action {
-            Action::Clear => files::remove_tree(&at)?,
+            Action::Clear => Self::clear(&at)?,
             Action::Keep => return self.keep(&step.path, &at),
             Action::Mode { mode } => return Ok(files::set_mode(&at, *mode)?),
             Action::Remove { seen } => {
@@ -236,6 +270,18 @@ impl<'a> Applying<'a> {
         }
         self.changed.extend(at.parent().map(Path::to_owned));
         Ok(())
+    }
+
+    /// Removes what a killed or interrupted deploy left, a file or a folder of
+    /// files.
+    fn clear(at: &Path) -> Result<(), Error> {
+        if files::stat(at)?.kind == Kind::Folder {
+            for name in files::names(at)? {
+                checkpoint().map_err(Error::Interrupted)?;
+                files::remove_file(&at.join(name))?;
+            }
+        }
+        Ok(files::remove_tree(at)?)
     }
 
     /// Copies what gives way to the kept folder, for good.

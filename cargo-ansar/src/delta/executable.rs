@@ -5,6 +5,7 @@
 //! of the two are compared only where they are two files, and the home's is the
 //! one that was deployed; else each is compared with the record.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -233,6 +234,24 @@ impl Ready {
         self.staged.commit(home)?;
         Ok(self.record)
     }
+}
+
+/// Returns true if two paths lead to one name of one file: what is copied from
+/// one to the other stays as it is. Two names of one file are two places.
+pub fn is_one_place(one: &Path, other: &Path) -> Result<bool, files::Error> {
+    let place = |path: &Path| match files::resolve(path) {
+        Ok(path) => {
+            let folder = path.parent().map(files::stat).transpose()?;
+            let folder = folder.map(|stat| (stat.identity.device, stat.identity.inode));
+            Ok(Some((folder, path.file_name().map(OsStr::to_owned))))
+        }
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    };
+    Ok(match (place(one)?, place(other)?) {
+        (Some(one), Some(other)) => one == other,
+        _ => false,
+    })
 }
 
 /// Which file an artefact is, in which state.

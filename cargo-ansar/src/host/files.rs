@@ -9,6 +9,7 @@ mod access;
 mod appender;
 mod copy;
 mod equal;
+mod flush;
 mod identity;
 mod links;
 mod listing;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 pub use access::{Access, access, replaceable_above};
 pub use appender::Appender;
 pub use equal::equal;
+pub use flush::sync_each;
 pub use identity::{Hash, Identity, Kind, Stamp, Stat, hash, now_ns, stat};
 pub use links::{Followed, follow};
 pub use listing::{Listing, Which, is_cache, list};
@@ -208,6 +210,17 @@ pub fn is_file(path: &Path) -> bool {
 pub fn is_executable(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Returns true if a regular file, links followed, begins like a program: with
+/// `#!`, or as an ELF or Mach-O file does.
+pub fn is_program(path: &Path) -> bool {
+    const BEGINNINGS: [&[u8]; 3] = [b"#!", b"\x7fELF", b"\xcf\xfa\xed\xfe"];
+    let mut head = [0; 4];
+    let read = is_file(path) && File::open(path).is_ok_and(|mut file| file.read(&mut head).is_ok());
+    read && BEGINNINGS
+        .iter()
+        .any(|beginning| head.starts_with(beginning))
 }
 
 /// Whether there is a folder, links followed.
@@ -577,6 +590,30 @@ pub fn without_parents(path: &Path) -> PathBuf {
         }
     }
     plain
+}
+
+/// Returns true if `path` is `folder`, or is or would be inside of it, by
+/// whatever names; false where there is no such folder.
+pub fn is_within(path: &Path, folder: &Path) -> Result<bool, Error> {
+    let place = |path: &Path| {
+        let stat = resolve(path).and_then(|path| stat(&path));
+        match stat {
+            Ok(stat) => Ok(Some((stat.identity.device, stat.identity.inode))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    let Some(folder) = place(folder)? else {
+        return Ok(false);
+    };
+    // What is not there yet is where its folder is.
+    let there = path.ancestors().find_map(|path| resolve(path).ok());
+    for one in there.iter().flat_map(|path| path.ancestors()) {
+        if place(one)? == Some(folder) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The folder that holds `path`.

@@ -20,7 +20,7 @@ use crate::home::entry::{ByHand, Entry, Origin};
 use crate::home::pending::Transaction;
 use crate::home::{Home, HomeError};
 use crate::host::files::{self, How};
-use crate::host::interrupts::Interrupts;
+use crate::host::interrupts::{Interrupts, checkpoint};
 use crate::host::{clock, environment};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::template::{RoleTemplate, Series};
@@ -116,6 +116,7 @@ pub async fn add(
     for role in &roles {
         let mut entry = new(environment::unique());
         entry.by_hand = by_hand.clone();
+        checkpoint().map_err(Error::stopped)?;
         transaction.add(role);
         transaction.set_entry(role, &entry)?;
         settle::tell(&home, role, &accepted, &mut transaction)?;

@@ -7,6 +7,7 @@
 pub mod add;
 mod amend;
 pub mod analyze;
+mod arrangement;
 mod attend;
 mod background;
 pub mod build;
@@ -62,7 +63,7 @@ use serde::de::DeserializeOwned;
 use crate::home::{HomeError, from_json, word};
 use crate::host::cargo::CargoError;
 use crate::host::files::Error as FilesError;
-use crate::host::interrupts::Interrupt;
+use crate::host::interrupts::{Interrupt, Interrupted};
 use crate::model::description::DescriptionError;
 use crate::model::ending::Span;
 use crate::model::name::{ExecutableName, NameError, RoleName};
@@ -157,6 +158,30 @@ pub enum Error {
     /// A folder that was named is none.
     #[error("no folder `{}`", .0.display())]
     NoFolder(PathBuf),
+    /// A folder of executables has none.
+    #[error("no executables in `{}`", folder.display())]
+    NoExecutables {
+        /// The folder.
+        folder: PathBuf,
+        /// Whether it is arranged like a snapshot.
+        is_snapshot: bool,
+    },
+    /// What is copied is inside of where it is copied to, or the other way round.
+    #[error("`{}` is inside of `{}`, and is not copied to or from there", inner.display(), outer.display())]
+    Within {
+        /// The inner folder.
+        inner: PathBuf,
+        /// The outer one.
+        outer: PathBuf,
+    },
+    /// A flag was given that changes nothing.
+    #[error("`{flag}` has no effect: {why}")]
+    Useless {
+        /// The flag.
+        flag: &'static str,
+        /// Why.
+        why: &'static str,
+    },
     /// Something could not be copied out of the home.
     #[error("failed to take `{what}` into the snapshot")]
     Snapshot {
@@ -533,6 +558,14 @@ fn meant_or_seen(meant: &[String], command: &str) -> String {
     format!("did you mean {meant}? see all with `cargo ansar {command}`")
 }
 
+/// The hint where a snapshot was taken for a folder of executables.
+fn deploy_snapshot(folder: &Path) -> String {
+    format!(
+        "it looks like a snapshot, which is deployed with `cargo ansar deploy --storage-path {}`",
+        folder.display()
+    )
+}
+
 impl From<DescriptionError> for Error {
     fn from(error: DescriptionError) -> Self {
         Self::Description(Box::new(error))
@@ -540,6 +573,29 @@ impl From<DescriptionError> for Error {
 }
 
 impl Error {
+    /// The interrupt that ended the operation, where one did: while it waited, or
+    /// in the middle of a step that takes long.
+    pub fn interrupt(&self) -> Option<Interrupt> {
+        match self {
+            Self::Interrupted(interrupt) => Some(*interrupt),
+            error => Interrupted::cause_of(error),
+        }
+    }
+
+    /// An error of a checkpoint.
+    fn stopped(source: std::io::Error) -> Self {
+        Self::System {
+            what: "go on",
+            source,
+        }
+        .or_interrupted()
+    }
+
+    /// [`Error::Interrupted`] where an interrupt is the cause, however deep.
+    fn or_interrupted(self) -> Self {
+        self.interrupt().map_or(self, Self::Interrupted)
+    }
+
     /// What to type next, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -552,6 +608,11 @@ impl Error {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => "see what the roles of the home run with `cargo ansar list -l`".to_owned(),
             }),
+            Self::NoExecutables {
+                folder,
+                is_snapshot: true,
+            } => Some(deploy_snapshot(folder)),
+            Self::Within { .. } => Some("name a folder outside of the home".to_owned()),
             Self::Unaccepted { tip, .. } => tip.clone(),
             Self::Orphans(left) => Some(format!(
                 "end them with `sudo kill -9 {}`",

@@ -30,6 +30,7 @@ use crate::event::{Events, Kind};
 use crate::home::Home;
 use crate::home::entry::Entry;
 use crate::home::history;
+use crate::host::files;
 use crate::host::interrupts::{Interrupt, Interrupts};
 use crate::host::strays;
 use crate::model::description::DEFAULT_TESTS;
@@ -92,6 +93,11 @@ pub async fn run(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
+    let code = options.code_path.as_ref();
+    let code = code.map(|path| options.places.folder.join(path));
+    if let Some(folder) = code.as_ref().filter(|folder| !files::is_folder(folder)) {
+        return Err(Error::NoFolder(folder.clone()));
+    }
     let filled = filled(
         &options.places,
         &options.build,
@@ -144,11 +150,7 @@ pub async fn run(
         .perform(&entries, |_| Part::Operational, None, interrupts, events)
         .await?;
 
-    let folders = options
-        .code_path
-        .iter()
-        .map(|path| options.places.folder.join(path));
-    let mut sources = stage.sources(folders.collect(), Vec::new());
+    let mut sources = stage.sources(code.into_iter().collect(), Vec::new());
     let tests = match workspace.as_ref().and_then(|w| w.description.as_ref()) {
         Some(description) => description.tests.clone(),
         None => RolePattern::parse(DEFAULT_TESTS)?,

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Error;
+use super::arrangement::{INPUTS, SETTINGS, VALUES, refusal};
 use super::environment::{Variables, of_roles, with_own};
 use super::locate::Workspace;
 use super::recognize::recognize;
@@ -26,7 +27,7 @@ use crate::home::ledger::Ledger;
 use crate::home::pending::Transaction;
 use crate::home::{Home, read_json};
 use crate::host::environment;
-use crate::host::files::{self, Hash, Identity};
+use crate::host::files::{self, Hash, Identity, Kind as FileKind};
 use crate::host::process::{Exit, Narrative, Program};
 use crate::model::description::RoleSpec;
 use crate::model::ending::Span;
@@ -55,11 +56,6 @@ pub fn layer(workspace: Option<&Workspace>, ledger: &Ledger) -> Option<PathBuf> 
     configured.or_else(|| ledger.snapshot.clone())
 }
 
-/// The folders of a snapshot that hold what roles are told.
-const SETTINGS: &str = "settings-by-role";
-const VALUES: &str = "setting-value-by-role";
-const INPUTS: &str = "input-by-role";
-
 /// Which files a snapshot has of what roles are told: most roles have none.
 #[derive(Debug, Default)]
 pub(super) struct Said {
@@ -74,15 +70,34 @@ impl Said {
         let Some(snapshot) = snapshot else {
             return Ok(Self::default());
         };
-        let names = |folder| -> Result<_, Error> {
-            Ok(files::names(&snapshot.join(folder))?.into_iter().collect())
-        };
         Ok(Self {
-            settings: names(SETTINGS)?,
-            values: names(VALUES)?,
-            inputs: names(INPUTS)?,
+            settings: used(snapshot, &[SETTINGS.as_ref()], FileKind::File)?,
+            values: used(snapshot, &[VALUES.as_ref()], FileKind::Folder)?,
+            inputs: used(snapshot, &[INPUTS.as_ref()], FileKind::File)?,
         })
     }
+}
+
+/// The names in a folder of a snapshot that are used: what stands there is
+/// `expected`.
+fn used(
+    snapshot: &Path,
+    folder: &[&OsStr],
+    expected: FileKind,
+) -> Result<BTreeSet<OsString>, Error> {
+    let mut used = BTreeSet::new();
+    if refusal(snapshot, folder, FileKind::Folder)?.is_some() {
+        return Ok(used);
+    }
+    let mut path = snapshot.to_owned();
+    path.extend(folder);
+    for name in files::names(&path)? {
+        let parts = [folder, &[name.as_os_str()]].concat();
+        if refusal(snapshot, &parts, expected)?.is_none() {
+            used.insert(name);
+        }
+    }
+    Ok(used)
 }
 
 /// An executable that is about to be put in place.
@@ -300,6 +315,25 @@ pub(super) fn by_name(
     settings
 }
 
+/// Adds what a component accepted to a change of the home, unless a file is no
+/// longer what was seen when that was decided; the file then, and nothing is added.
+pub(super) fn tell_as_seen(
+    home: &Home,
+    settled: &Settled,
+    transaction: &mut Transaction,
+) -> Result<Option<PathBuf>, Error> {
+    let is_seen = |now: &Told| {
+        let mut seen = settled.changes.iter();
+        seen.any(|seen| seen.area == now.area && seen.before == now.before)
+    };
+    let now = changes(home, &settled.role, &settled.accepted);
+    if let Some(changed) = now.iter().find(|now| !is_seen(now)) {
+        return Ok(Some(home.file(changed.area, &settled.role)));
+    }
+    tell(home, &settled.role, &settled.accepted, transaction)?;
+    Ok(None)
+}
+
 /// Adds what a component accepted to a change of the home.
 pub(super) fn tell(
     home: &Home,
@@ -350,11 +384,11 @@ impl Settling<'_> {
                 proposal.settings.extend(settings);
             }
             if said.values.contains(OsStr::new(role.as_str())) {
+                let folder = [VALUES.as_ref(), role.as_str().as_ref()];
                 let values = snapshot.join(VALUES).join(role.as_str());
-                for name in files::names(&values)? {
-                    let name = name.to_string_lossy();
-                    if let Some(setting) = name.strip_suffix(".json")
-                        && let Some(value) = given::<Value>(&values.join(&*name))?
+                for name in used(snapshot, &folder, FileKind::File)? {
+                    if let Some(setting) = name.to_str().and_then(|it| it.strip_suffix(".json"))
+                        && let Some(value) = given::<Value>(&values.join(&name))?
                     {
                         proposal.settings.insert(setting.to_owned(), value);
                     }
@@ -609,5 +643,10 @@ const INPUT_FILE: &str = "input";
 
 /// Reads a file that the user wrote.
 pub fn given<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
-    Ok(read_json::<Envelope<T>>(path)?.map(|envelope| envelope.value))
+    // A symlink that is used leads to a file inside of the snapshot.
+    let path = match files::resolve(path) {
+        Err(error) if error.is_not_found() => return Ok(None),
+        path => path?,
+    };
+    Ok(read_json::<Envelope<T>>(&path)?.map(|envelope| envelope.value))
 }

@@ -6,6 +6,7 @@
 //! there since is not undone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use ansar_runtime::contract::layout::Area;
@@ -13,6 +14,9 @@ use ansar_runtime::contract::message::Envelope;
 use serde_json::Value;
 
 use super::Error;
+use super::arrangement::{
+    INPUTS, MODELS, RESOURCES, SETTINGS, check_place, is_near, is_one_place, refusal,
+};
 use super::choose::no_roles;
 use super::deploy::lines::{Compared, Line, Step, Way, conflict_why, restarts, told_diff};
 use super::engines;
@@ -27,8 +31,8 @@ use crate::event::{Events, Kind};
 use crate::home::entry::{Entry, Origin};
 use crate::home::ledger::{Ledger, Taken};
 use crate::home::{Home, read_json, write_json};
-use crate::host::files::{self, Hash};
-use crate::host::interrupts::Interrupts;
+use crate::host::files::{self, Hash, Kind as FileKind};
+use crate::host::interrupts::{Interrupts, checkpoint};
 use crate::model::name::{ExecutableName, RoleName};
 
 /// What to copy out, and where to.
@@ -89,6 +93,7 @@ pub async fn snapshot(
         return Err(no_roles(home.root(), workspace.as_ref()));
     }
     let folder = options.places.folder.join(&options.folder);
+    check_place(&folder, &home)?;
     let roles = entries.keys();
     let mut lines = Vec::new();
     if options.dry_run || options.lines {
@@ -140,6 +145,8 @@ struct Copying<'a> {
     taken: Taken,
     /// Whether it is this folder that the home is deployed from.
     is_deployed: bool,
+    /// Whether it may have a folder of the home in it.
+    is_near: bool,
     /// Whether nothing is to be done.
     is_planned: bool,
     lines: Vec<Line>,
@@ -170,6 +177,7 @@ impl<'a> Copying<'a> {
             events,
             taken: ledger.taken.get(&folder).cloned().unwrap_or_default(),
             is_deployed: from.is_some_and(|from| from == folder),
+            is_near: is_near(&folder, home)?,
             ledger,
             folder,
             is_planned: false,
@@ -183,30 +191,32 @@ impl<'a> Copying<'a> {
         let used: BTreeSet<&ExecutableName> =
             entries.values().map(|entry| &entry.executable).collect();
         for role in entries.keys() {
-            self.file("settings-by-role", Area::Settings, role)?;
-            self.file("input-by-role", Area::Input, role)?;
+            checkpoint().map_err(Error::stopped)?;
+            self.file(SETTINGS, Area::Settings, role)?;
+            self.file(INPUTS, Area::Input, role)?;
         }
         for name in used {
-            let to = format!("resource-by-executable/{name}");
-            self.tree(&format!("resource/{name}"), &to, &self.home.resource(name))?;
+            let from = self.home.resource(name);
+            self.tree(&format!("resource/{name}"), RESOURCES, name.as_str(), &from)?;
         }
         for role in entries.keys() {
             let from = self.home.folder(Area::Model, role);
-            self.tree(
-                &format!("model/{role}"),
-                &format!("model-by-role/{role}"),
-                &from,
-            )?;
+            self.tree(&format!("model/{role}"), MODELS, role.as_str(), &from)?;
         }
         Ok(())
     }
 
-    fn tree(&mut self, name: &str, to: &str, from: &Path) -> Result<(), Error> {
+    fn tree(&mut self, name: &str, kind: &str, own: &str, from: &Path) -> Result<(), Error> {
+        let to = &*format!("{kind}/{own}");
         let failed = |error| Error::Snapshot {
             what: to.to_owned(),
             source: error,
         };
         let target = self.folder.join(to);
+        let is_refused = self.is_refused(&[kind.as_ref(), own.as_ref()], FileKind::Folder)?;
+        if is_refused || (self.is_near && is_one_place(from, &target)?) {
+            return Ok(());
+        }
         // A folder of every role and executable, also where it is empty.
         self.make_folder(&target)?;
         let deployed = self.ledger.materials.get(name).map(|m| &m.deployed);
@@ -269,11 +279,15 @@ impl<'a> Copying<'a> {
 
     /// One file of what a role is told.
     fn file(&mut self, kind: &str, area: Area, role: &RoleName) -> Result<(), Error> {
+        let name = format!("{kind}/{role}.json");
+        let file = format!("{role}.json");
+        if self.is_refused(&[kind.as_ref(), file.as_ref()], FileKind::File)? {
+            return Ok(());
+        }
         self.make_folder(&self.folder.join(kind))?;
         let Some(told) = read_json::<Envelope<Value>>(&self.home.file(area, role))? else {
             return Ok(());
         };
-        let name = format!("{kind}/{role}.json");
         let path = self.folder.join(&name);
         let there = files::read_if_there(&path)?;
         let is_known = there.as_ref().is_none_or(|bytes| {
@@ -331,6 +345,19 @@ impl<'a> Copying<'a> {
         self.taken.files.insert(name.clone(), hash);
         self.changed.push(name);
         Ok(())
+    }
+
+    /// Returns true if a path of the snapshot leads out of it or is something
+    /// else than `expected`, and names it.
+    fn is_refused(&self, parts: &[&OsStr], expected: FileKind) -> Result<bool, Error> {
+        let why = refusal(&self.folder, parts, expected)?;
+        let is_refused = why.is_some();
+        if let (Some(why), false) = (why, self.is_planned) {
+            let mut path = self.folder.clone();
+            path.extend(parts);
+            self.events.emit(Kind::Passed { path, why });
+        }
+        Ok(is_refused)
     }
 
     fn make_folder(&self, folder: &Path) -> Result<(), Error> {

@@ -94,8 +94,11 @@ pub(super) async fn suspend<'r, T>(
     let worked = match (patience.wait(stopping).await?, patience.interrupted) {
         (Err(error), _) => Err(error),
         (Ok(()), Some(interrupt)) => Err(Error::Interrupted(interrupt)),
-        (Ok(()), None) => work(&in_the_way),
+        (Ok(()), None) => patience.after(work(&in_the_way)),
     };
+    if let Err(Error::Interrupted(Interrupt::Orphaned)) = worked {
+        return worked.map(|worked| (worked, Restored::default()));
+    }
     let mut restored: Result<Restored, Error> = Ok(Restored::default());
     let attached = in_the_way.attached.iter();
     let attached = attached.map(|(engine, roles)| (roles, Place::Attached(*engine)));
@@ -207,6 +210,17 @@ struct Patience<'i> {
 }
 
 impl Patience<'_> {
+    /// The outcome of work that a signal may have ended, which is heard with it:
+    /// what is waited for afterwards is ended by the next one.
+    fn after<T>(&mut self, worked: Result<T, Error>) -> Result<T, Error> {
+        let worked = worked.map_err(Error::or_interrupted);
+        if let Err(Error::Interrupted(interrupt)) = worked {
+            self.interrupts.acknowledge();
+            self.interrupted = Some(interrupt);
+        }
+        worked
+    }
+
     async fn wait<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Error> {
         let mut what = std::pin::pin!(what);
         loop {

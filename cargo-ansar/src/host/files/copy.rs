@@ -3,24 +3,31 @@
 //! What is a hole stays one, and what goes to the disk anyway goes there while
 //! the rest is still being copied. Knows nothing of aliases and renames.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 
 use super::open;
+use crate::host::interrupts::checkpoint;
 
 /// How much is copied before the disk is told to begin with it.
-const PIECE: u64 = 16 << 20;
+const PIECE: u64 = 8 << 20;
+
+/// Up to how many bytes a file is read and written at once.
+const SMALL: u64 = 1 << 16;
+
+/// How much is copied before a signal is looked for; a divisor of [`PIECE`].
+const COPIED_AT_ONCE: u64 = 1 << 20;
 
 /// Copies `from` to `to`, where nothing is, with its permissions. Blocks are
 /// shared where the file system can. A file that grows meanwhile is copied as
-/// far as it was.
+/// far as it was. A signal ends it, and leaves a part.
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let (source, target) = open(from, to)?;
     bytes(&source, &target, || {})
@@ -34,7 +41,9 @@ pub(super) fn copy_for_good<T>(from: &Path, to: &Path, then: impl FnOnce() -> T)
         bytes(&source, &target, || {})?;
         return Ok(then());
     }
-    let (sender, pieces) = channel();
+    // The disk is never more than a piece behind: a sync cannot be interrupted,
+    // and is to end soon.
+    let (sender, pieces) = sync_channel(1);
     thread::scope(|scope| {
         let disk = &target;
         // What went wrong is told once, and whoever syncs it in the end would
@@ -74,29 +83,40 @@ fn open(from: &Path, to: &Path) -> io::Result<(File, File)> {
         .create_new(true)
         .mode(0o600)
         .open(to)?;
-    target.set_permissions(metadata.permissions())?;
+    // The nine bits: a copy does not run as somebody else.
+    target.set_permissions(Permissions::from_mode(metadata.mode() & 0o777))?;
     Ok((source, target))
 }
 
 fn bytes(source: &File, target: &File, after_piece: impl Fn()) -> io::Result<()> {
     let metadata = source.metadata()?;
     let size = metadata.len();
+    if size <= SMALL {
+        let mut bytes = Vec::new();
+        source.take(size).read_to_end(&mut bytes)?;
+        return (&*target).write_all(&bytes);
+    }
     // A block is counted as 512 bytes, whatever it is.
     let has_holes = metadata.blocks().saturating_mul(512) < size;
-    let mut at = 0;
+    let (mut at, mut copied) = (0, 0);
     while at < size {
         let Some((start, end)) = data(source, at, size, has_holes)? else {
             break;
         };
         at = start;
         while at < end {
-            let length = PIECE.min(end - at);
+            checkpoint()?;
+            let length = COPIED_AT_ONCE.min(end - at);
             for mut file in [source, target] {
                 file.seek(SeekFrom::Start(at))?;
             }
             io::copy(&mut source.take(length), &mut &*target)?;
             at += length;
-            after_piece();
+            copied += length;
+            if copied >= PIECE {
+                copied = 0;
+                after_piece();
+            }
         }
     }
     if has_holes {

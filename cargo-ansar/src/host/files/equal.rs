@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::identity::open_regular;
 use super::{Error, Stat};
+use crate::host::interrupts::checkpoint;
 
 /// Whether two regular files hold the same bytes, and what each looked like
 /// meanwhile.
@@ -23,6 +24,7 @@ pub fn equal(one: &Path, other: &Path) -> Result<(bool, Stat, Stat), Error> {
         let mut are_equal = true;
         for (start, most) in [end].into_iter().chain(all) {
             let [a, b] = &mut pieces;
+            checkpoint().map_err(|source| one.failed(source))?;
             one.piece(start, most, a)?;
             other.piece(start, most, b)?;
             are_equal = a == b;
@@ -63,10 +65,7 @@ impl<'a> Compared<'a> {
                 Ok(0) => break,
                 Ok(read) => length += read,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    let path = self.path.to_owned();
-                    return Err(Error::Read { path, source });
-                }
+                Err(source) => return Err(self.failed(source)),
             }
         }
         piece.truncate(length);
@@ -74,11 +73,19 @@ impl<'a> Compared<'a> {
     }
 
     fn unchanged(self) -> Result<Stat, Error> {
-        let path = self.path.to_owned();
         match self.file.metadata() {
-            Err(source) => Err(Error::Read { path, source }),
+            Err(source) => Err(self.failed(source)),
             Ok(now) if Stat::of(&now).identity == self.before.identity => Ok(self.before),
-            Ok(_) => Err(Error::Changed { path }),
+            Ok(_) => Err(Error::Changed {
+                path: self.path.to_owned(),
+            }),
+        }
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        Error::Read {
+            path: self.path.to_owned(),
+            source,
         }
     }
 }

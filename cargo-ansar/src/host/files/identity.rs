@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Error, open};
+use crate::host::interrupts::checkpoint;
 
 /// How long a file must have been left alone before its times may be trusted.
 ///
@@ -296,8 +297,17 @@ pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
     let (file, before) = open_regular(path)?;
     let mut hasher = blake3::Hasher::new();
     // One more byte than expected, so that a file that grows is not chased.
-    let mut expected = (&file).take(before.identity.size.saturating_add(1));
-    hasher.update_reader(&mut expected).map_err(failed)?;
+    let mut rest = before.identity.size.saturating_add(1);
+    while rest > 0 {
+        checkpoint().map_err(failed)?;
+        let most = rest.min(HASHED_AT_ONCE);
+        let before = hasher.count();
+        hasher.update_reader((&file).take(most)).map_err(failed)?;
+        if hasher.count() - before < most {
+            break;
+        }
+        rest -= most;
+    }
     let after = Stat::of(&file.metadata().map_err(failed)?);
     if before.identity != after.identity || hasher.count() != before.identity.size {
         return Err(Error::Changed {
@@ -306,6 +316,9 @@ pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
     }
     Ok((Hash(hasher.finalize()), before))
 }
+
+/// How much is hashed before a signal is looked for.
+const HASHED_AT_ONCE: u64 = 1 << 20;
 
 /// The clock that file times are compared with: nanoseconds since 1970.
 #[expect(

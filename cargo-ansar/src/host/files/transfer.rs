@@ -8,11 +8,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Error, Kind, copy, folder_of, make_private_folders, mortal, remove_empty_folder, remove_file,
-    remove_tree, set_mode, stat, sync, walk,
+    Error, Kind, PRIVATE_FOLDER, copy, folder_of, make_private_folders, mortal,
+    remove_empty_folder, remove_file, remove_tree, set_mode, stat, sync, walk,
 };
 
 /// How every alias begins.
@@ -51,6 +52,8 @@ pub fn is_alias(name: &OsStr) -> bool {
 #[derive(Debug)]
 pub struct Staged {
     alias: PathBuf,
+    /// Whether it may be another name of the file that it replaces.
+    is_link: bool,
     committed: bool,
 }
 
@@ -58,11 +61,12 @@ impl Staged {
     /// Puts the bytes and the permissions of `from` under an alias in
     /// `folder`; not yet synced.
     pub fn stage(from: &Path, folder: &Path, how: How) -> Result<Self, Error> {
-        let staged = Self::reserve(folder);
+        let mut staged = Self::reserve(folder);
         mortal::change();
         // Whatever the reason that a link cannot be made, a copy may do, and
         // where it does not its error is the one that tells.
         if how == How::Link && fs::hard_link(from, &staged.alias).is_ok() {
+            staged.is_link = true;
             return Ok(staged);
         }
         mortal::change();
@@ -101,11 +105,31 @@ impl Staged {
         }
     }
 
+    /// A private folder under an alias in `folder`, in which others are staged.
+    pub fn folder(folder: &Path) -> Result<Self, Error> {
+        let staged = Self::reserve(folder);
+        mortal::change();
+        let made = fs::DirBuilder::new()
+            .mode(PRIVATE_FOLDER)
+            .create(&staged.alias);
+        made.map_err(|source| Error::MakeFolder {
+            path: staged.alias.clone(),
+            source,
+        })?;
+        Ok(staged)
+    }
+
+    /// Leaves it where it is, for the next one to clear.
+    pub fn leave(mut self) {
+        self.committed = true;
+    }
+
     /// A new alias in `folder`, with nothing there yet.
     pub(super) fn reserve(folder: &Path) -> Self {
         let name = format!("{ALIAS}{}", uuid::Uuid::new_v4().simple());
         Self {
             alias: folder.join(name),
+            is_link: false,
             committed: false,
         }
     }
@@ -138,15 +162,21 @@ impl Staged {
         self.committed = true;
         // Renaming one link of a file over another link of it does nothing at
         // all, successfully: the alias stays.
-        remove_file(&self.alias)
+        if self.is_link {
+            remove_file(&self.alias)?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.committed {
-            // The next one clears what cannot be removed now.
-            let _ = remove_tree(&self.alias);
+            // The next one clears what cannot be removed now. Mostly it is a
+            // file, and there may be very many.
+            if fs::remove_file(&self.alias).is_err() {
+                let _ = remove_tree(&self.alias);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::thread;
 use walkdir::{DirEntry, WalkDir};
 
 use super::{Error, Stat, is_alias};
+use crate::host::interrupts::checkpoint;
 
 /// One thing below a folder.
 #[derive(Debug, Clone)]
@@ -23,7 +24,7 @@ pub struct Walked {
 /// Everything below `root`: a folder before what is in it, names bytewise.
 ///
 /// `None` where there is no `root`. It may itself be a symlink; none below it
-/// is followed. What vanishes meanwhile is left out.
+/// is followed. What vanishes meanwhile is left out. A signal ends it.
 pub fn walk(root: &Path) -> Result<Option<Vec<Walked>>, Error> {
     match root.metadata() {
         Ok(metadata) if metadata.is_dir() => {}
@@ -47,6 +48,10 @@ pub fn walk(root: &Path) -> Result<Option<Vec<Walked>>, Error> {
         .sort_by(|one, other| name(one).cmp(name(other)))
         .into_iter();
     while let Some(step) = walk.next() {
+        checkpoint().map_err(|source| Error::List {
+            path: root.to_owned(),
+            source,
+        })?;
         let step = step.and_then(|entry| Ok((entry.metadata()?, entry)));
         let (metadata, entry) = match step {
             Ok(step) => step,

@@ -12,7 +12,7 @@ use super::folder::{Folder, FolderStep, Owner};
 use super::plan::{ExecutableStep, Plan};
 use crate::delta::apply::{Error as ApplyError, Placed, Staging};
 use crate::delta::executable::{self, Deployed, Ready};
-use crate::delta::plan::Take;
+use crate::delta::plan::{Conflict, Take};
 use crate::event::{Events, Kind, Phase};
 use crate::home::Home;
 use crate::home::change::Change;
@@ -51,7 +51,7 @@ pub async fn act(
     let affected = plan.affected.keys();
     let executables: BTreeSet<ExecutableName> = ledger.executables.keys().cloned().collect();
     let announce = || tell(plan, executables, events);
-    let work = |stopped: &InTheWay| transfer(home, plan, ledger, how, stopped);
+    let work = |stopped: &InTheWay| transfer(home, plan, ledger, how, stopped, events);
     let ((), restored) =
         suspend(home, affected, running, interrupts, events, announce, work).await?;
     Ok(Done {
@@ -63,12 +63,7 @@ pub async fn act(
 /// Says what is about to be done.
 fn tell(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events: &Events) {
     for step in &plan.folders {
-        for conflict in &step.plan.conflicts {
-            events.emit(Kind::Conflict {
-                path: conflict.path.under(&step.folder.target),
-                why: conflict.why.to_string(),
-            });
-        }
+        tell_conflicts(step, &[], events);
     }
     for step in &plan.roles {
         if let RoleStep::Retire(role) = step {
@@ -88,13 +83,26 @@ fn tell(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events: &Events)
     });
 }
 
-/// Brings everything into the home, and remembers it.
+/// Says what is left alone in a folder, beyond what was `told` already.
+fn tell_conflicts(step: &FolderStep, told: &[Conflict], events: &Events) {
+    let conflicts = step.plan.conflicts.iter();
+    for conflict in conflicts.filter(|conflict| !told.contains(conflict)) {
+        events.emit(Kind::Conflict {
+            path: conflict.path.under(&step.folder.target),
+            why: conflict.why.to_string(),
+        });
+    }
+}
+
+/// Brings everything into the home, and remembers it. What somebody wrote there
+/// since the plan was made is left alone and told.
 fn transfer(
     home: &Home,
     plan: &Plan,
     ledger: &mut Ledger,
     how: How,
     stopped: &InTheWay,
+    events: &Events,
 ) -> Result<(), Error> {
     // What an earlier version left here when it was killed.
     let areas = [Area::Bin, Area::Entry, Area::Settings, Area::Input];
@@ -108,7 +116,7 @@ fn transfer(
     }
     let mut records = Vec::new();
     let mut folders = Folders::of(plan, stopped, ledger)?;
-    let mut placed = folders.transfer(|| {
+    let mut placed = folders.transfer(plan, events, || {
         for (step, staged) in staged {
             let record = staged
                 .commit(step)
@@ -139,8 +147,15 @@ fn transfer(
             transaction.set_entry(role, entry)?;
         }
     }
-    for settled in plan.told.iter().filter(|settled| settled.changes()) {
-        settle::tell(home, &settled.role, &settled.accepted, &mut transaction)?;
+    let mut settled = Vec::new();
+    for one in &plan.told {
+        match settle::tell_as_seen(home, one, &mut transaction)? {
+            None => settled.push((one.role.clone(), one.key.clone())),
+            Some(path) => events.emit(Kind::Conflict {
+                path,
+                why: "changed in the home while the deploy was under way".to_owned(),
+            }),
+        }
     }
     home.commit(transaction)?;
     let is_news = plan.snapshot != ledger.snapshot
@@ -171,10 +186,7 @@ fn transfer(
         };
         ledger.changes.insert(role.clone(), change);
     }
-    for settled in &plan.told {
-        let key = settled.key.clone();
-        ledger.settled.insert(settled.role.clone(), key);
-    }
+    ledger.settled.extend(settled);
     Ok(home.set_ledger(ledger)?)
 }
 
@@ -254,6 +266,8 @@ impl<'p> Folders<'p> {
     /// the files that were placed, by folder.
     fn transfer(
         &mut self,
+        plan: &Plan,
+        events: &Events,
         first: impl FnOnce() -> Result<(), Error>,
     ) -> Result<BTreeMap<String, Placed>, Error> {
         let mut first = Some(first);
@@ -275,6 +289,12 @@ impl<'p> Folders<'p> {
                 drop(staging);
                 self.look_again(&name)?;
                 continue;
+            }
+            for step in &self.anew {
+                let mut planned = plan.folders.iter();
+                let planned = planned.find(|planned| planned.folder.name == step.folder.name);
+                let told = planned.map(|planned| &*planned.plan.conflicts);
+                tell_conflicts(step, told.unwrap_or_default(), events);
             }
             if let Some(first) = first.take() {
                 first()?;

@@ -1,9 +1,10 @@
 //! `cargo ansar deploy`: a home in line with the folders that are given.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::act::{Done, act};
+use super::built::{Executables, Needed};
 use super::lines::{Line, lines};
 use super::plan::{Plan, Sources};
 use crate::delta::plan::Take;
@@ -13,9 +14,9 @@ use crate::home::entry::Entry;
 use crate::home::ledger::Ledger;
 use crate::host::files::{self, How};
 use crate::host::interrupts::Interrupts;
-use crate::model::name::{ExecutableName, RoleName};
+use crate::model::name::RoleName;
 use crate::ops::Error;
-use crate::ops::build::{self, Wanted, wanted};
+use crate::ops::build::{self, wanted};
 use crate::ops::engines;
 use crate::ops::hold::take;
 use crate::ops::locate::{Places, Workspace};
@@ -69,6 +70,12 @@ pub async fn deploy(
             return Err(Error::NoFolder(folder.clone()));
         }
     }
+    if options.take.is_some() && executables.is_some() && storage.is_none() {
+        return Err(Error::Useless {
+            flag: "--take",
+            why: "no materials are deployed",
+        });
+    }
     let (home, workspace) = if is_usual && !options.dry_run {
         open(&options.places, |_| Ok(()), events)?
     } else {
@@ -82,7 +89,8 @@ pub async fn deploy(
     let mut built = Executables::default();
     if let Some(folder) = &executables {
         let wanted = wanted(workspace.as_ref(), &entries);
-        built = Executables::of(folder, &wanted, &ledger)?;
+        let needed = Needed::of(&wanted, &entries, &ledger);
+        built = Executables::of(folder, &home, &needed, events)?;
     } else if is_usual && let Some(workspace) = &workspace {
         events.phase(Phase::Build);
         built = cargo(options, workspace, &entries, &mut ledger, interrupts).await?;
@@ -141,52 +149,6 @@ async fn told(home: &Home, plan: &Plan, events: &Events) -> Result<Vec<Line>, Er
     };
     Ok(lines(plan, &running))
 }
-
-/// Executables to deploy.
-struct Executables {
-    artefacts: BTreeMap<ExecutableName, PathBuf>,
-    compiled: BTreeSet<String>,
-    how: How,
-}
-
-impl Default for Executables {
-    fn default() -> Self {
-        Self {
-            artefacts: BTreeMap::new(),
-            compiled: BTreeSet::new(),
-            how: How::Link,
-        }
-    }
-}
-
-impl Executables {
-    /// Those of a folder: everything that can be executed, or where Cargo
-    /// builds many more, what the home needs.
-    fn of(folder: &Path, wanted: &Wanted, ledger: &Ledger) -> Result<Self, Error> {
-        let folder = files::resolve(folder)?;
-        let is_cargos = files::is_folder(&folder.join(FINGERPRINTS));
-        let mut artefacts = BTreeMap::new();
-        for name in files::names(&folder)? {
-            let Some(Ok(name)) = name.to_str().map(str::parse::<ExecutableName>) else {
-                continue;
-            };
-            let path = folder.join(name.as_str());
-            let is_needed = wanted.contains_key(&name) || ledger.executables.contains_key(&name);
-            if files::is_executable(&path) && (is_needed || !is_cargos) {
-                artefacts.insert(name, path);
-            }
-        }
-        Ok(Self {
-            artefacts,
-            compiled: BTreeSet::new(),
-            // Whoever fills the folder may write in place; Cargo does not.
-            how: if is_cargos { How::Link } else { How::Copy },
-        })
-    }
-}
-
-/// What marks a folder that Cargo builds in.
-const FINGERPRINTS: &str = ".fingerprint";
 
 /// What Cargo builds.
 async fn cargo(

@@ -2,14 +2,16 @@
 //! has of it.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use super::super::Error;
+use super::super::{Error, arrangement};
 use super::failed;
 use crate::delta::apply::Roots;
 use crate::delta::plan::{Action, Plan, Take, next_last, plan};
 use crate::delta::scan::{self, Look};
 use crate::home::ledger::{Ledger, Material};
+use crate::host::files::Kind;
 use crate::model::name::{ExecutableName, RoleName};
 
 /// A folder of material, on both sides.
@@ -55,6 +57,22 @@ pub struct FolderStep {
 const LARGE: usize = 200;
 
 impl Folder {
+    /// Returns true if the snapshot's folder is a symlink that leads out of it, or
+    /// no folder.
+    pub(super) fn is_refused(&self) -> Result<bool, Error> {
+        let below = self.source.strip_prefix(&self.snapshot);
+        let parts: Vec<&OsStr> = below
+            .map(|below| below.iter().collect())
+            .unwrap_or_default();
+        Ok(arrangement::refusal(&self.snapshot, &parts, Kind::Folder)?.is_some())
+    }
+
+    /// Returns true if both sides are one folder. One that is inside of the other
+    /// is an error.
+    pub(super) fn is_one_place(&self) -> Result<bool, Error> {
+        arrangement::is_one_place(&self.source, &self.target)
+    }
+
     /// Decides; nothing where there is nothing to decide about.
     pub(super) fn plan(
         &self,

@@ -9,6 +9,7 @@
 //! done again.
 
 pub mod act;
+mod built;
 pub mod command;
 pub mod describe;
 pub mod folder;
@@ -69,7 +70,9 @@ pub async fn decide(
 ) -> Result<Plan, Error> {
     events.phase(Phase::Plan);
     tokio::select! {
-        plan = plan::plan(home, entries, ledger, sources, events) => plan,
+        plan = plan::plan(home, entries, ledger, sources, events) => {
+            plan.map_err(Error::or_interrupted)
+        }
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
     }
 }

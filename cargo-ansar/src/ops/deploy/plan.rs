@@ -10,6 +10,7 @@ use ansar_runtime::contract::layout::Area;
 use serde_json::Value;
 
 use super::super::Error;
+use super::super::arrangement::{self, MODELS, RESOURCES, check_place, passed_over};
 use super::super::environment::of_cargo;
 use super::super::locate::Workspace;
 use super::super::settle::{self, NewExecutable, Settled, Settling, Told};
@@ -155,7 +156,10 @@ pub async fn plan(
     if let Some(snapshot) = sources.materials
         && is_there(snapshot, events)
     {
-        unknown_materials(snapshot, &plan.entries, events)?;
+        check_place(snapshot, home)?;
+        for (path, why) in passed_over(snapshot, &plan.entries)? {
+            events.emit(Kind::Passed { path, why });
+        }
         plan.folders(home, ledger, snapshot, events)?;
     }
     let new = plan.executables.iter().map(|step| {
@@ -254,7 +258,8 @@ impl Plan {
                 Verdict::Differ(why) => why,
             };
             // A `bin` elsewhere may be where Cargo builds: used in place.
-            let is_in_place = *artefact == target;
+            let is_in_place = executable::is_one_place(artefact, &target)
+                .map_err(|error| failed(error.into()))?;
             let since = recorded.map(|record| record.artefact.identity.mtime_ns);
             let cause = Cause::Executable {
                 executable: name.clone(),
@@ -282,7 +287,12 @@ impl Plan {
         snapshot: &Path,
         events: &Events,
     ) -> Result<(), Error> {
+        let is_near = arrangement::is_near(snapshot, home)?;
         for folder in self.materials(home, snapshot) {
+            // It is named already, and not as if it were missing.
+            if folder.is_refused()? || (is_near && folder.is_one_place()?) {
+                continue;
+            }
             let Some(step) = folder.plan(ledger, self.take)? else {
                 continue;
             };
@@ -316,7 +326,7 @@ impl Plan {
             name: format!("resource/{name}"),
             owner: Owner::Executable(name.clone()),
             snapshot: snapshot.to_owned(),
-            source: snapshot.join("resource-by-executable").join(name.as_str()),
+            source: snapshot.join(RESOURCES).join(name.as_str()),
             target: home.resource(name),
             kept: home.kept().join("resource").join(name.as_str()),
         });
@@ -324,7 +334,7 @@ impl Plan {
             name: format!("model/{role}"),
             owner: Owner::Role(role.clone()),
             snapshot: snapshot.to_owned(),
-            source: snapshot.join("model-by-role").join(role.as_str()),
+            source: snapshot.join(MODELS).join(role.as_str()),
             target: home.folder(Area::Model, role),
             kept: home.kept().join("model").join(role.as_str()),
         });
@@ -364,37 +374,4 @@ fn is_there(snapshot: &Path, events: &Events) -> bool {
         });
     }
     there
-}
-
-/// Names the folders of the snapshot that nobody uses: a misspelled role would
-/// otherwise go unnoticed.
-fn unknown_materials(
-    snapshot: &Path,
-    entries: &BTreeMap<RoleName, Entry>,
-    events: &Events,
-) -> Result<(), Error> {
-    type Known<'a> = &'a dyn Fn(&str) -> bool;
-
-    let is_role = |name: &str| entries.keys().any(|role| role.as_str() == name);
-    let is_executable = |name: &str| entries.values().any(|e| e.executable.as_str() == name);
-    let is_role_file = |name: &str| name.strip_suffix(".json").is_some_and(is_role);
-    let kinds: [(&str, &str, Known<'_>); 5] = [
-        ("model-by-role", "role", &is_role),
-        ("resource-by-executable", "executable", &is_executable),
-        ("settings-by-role", "role", &is_role_file),
-        ("input-by-role", "role", &is_role_file),
-        ("setting-value-by-role", "role", &is_role),
-    ];
-    for (folder, what, known) in kinds {
-        let folder = snapshot.join(folder);
-        for name in files::names(&folder)? {
-            if !known(&name.to_string_lossy()) {
-                events.emit(Kind::Passed {
-                    path: folder.join(&name),
-                    why: format!("no {what} of this name"),
-                });
-            }
-        }
-    }
-    Ok(())
 }

@@ -4,9 +4,11 @@ mod builds;
 mod conflicts;
 mod files;
 mod folders;
+mod interrupts;
 mod kills;
 mod running;
 mod snapshots;
+mod strangers;
 mod trouble;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,136 @@
+//! Signals that arrive while a deploy or a snapshot copies.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+use tests::{Program, Sandbox, eventually};
+
+use super::{contents, home};
+
+/// So many files that copying them takes a while.
+const FILES: usize = 6000;
+
+fn fill(sandbox: &Sandbox, folder: &str) {
+    for file in 0..FILES {
+        let path = format!("{folder}/{}/{file}", file % 10);
+        sandbox.write(path, &format!("content of {file}"));
+    }
+}
+
+/// Returns the names of files under way in a folder.
+fn under_way(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| name.starts_with(".ansar-alias-"))
+        .collect()
+}
+
+/// Waits until files are under way in a folder; those of an interrupted deploy
+/// are cleared first.
+fn copies(folder: &Path, before: &[String]) {
+    let is_new = || under_way(folder).iter().any(|name| !before.contains(name));
+    eventually(|| is_new().then_some(())).expect("it copies");
+}
+
+/// Sends a signal once there are files under way in `folder`, and checks that the
+/// command ends with `code`, and that each file there is whole.
+fn interrupt(program: Program<'_>, folder: &Path, source: &Path, signal: Signal, code: i32) {
+    let before = under_way(folder);
+    let running = program.start();
+    copies(folder, &before);
+    running.signal(signal);
+    running.wait().code(code);
+    // What is under way is in one folder, which the next one clears.
+    assert!(under_way(folder).len() <= 1, "{signal}: more is left");
+    let whole = contents(source);
+    for (path, bytes) in placed(folder) {
+        let is_whole = whole.get(&source.join(&path)) == Some(&bytes);
+        assert!(is_whole, "`{}` is torn", path.display());
+    }
+}
+
+/// The files below a folder that are in their places.
+fn placed(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let all = contents(folder).into_iter();
+    let below = all.map(|(path, bytes)| {
+        let path = path.strip_prefix(folder).expect("it is below");
+        (path.to_owned(), bytes)
+    });
+    below
+        .filter(|(path, _)| !path.to_string_lossy().starts_with(".ansar-alias-"))
+        .collect()
+}
+
+#[test]
+fn a_deploy_that_copies_ends_and_can_be_repeated() {
+    let sandbox = home(&["noop"]);
+    let (source, own) = (
+        sandbox.path().join("testing/model-by-role/noop-0"),
+        sandbox.path().join(".ansar-home/model/noop-0"),
+    );
+    fill(&sandbox, "testing/model-by-role/noop-0");
+    let deploy = ["deploy", "--storage-path=testing"];
+    for (signal, code) in [
+        (Signal::SIGINT, 130),
+        (Signal::SIGTERM, 143),
+        (Signal::SIGHUP, 129),
+    ] {
+        interrupt(sandbox.ansar(deploy), &own, &source, signal, code);
+        assert!(placed(&own).len() < FILES, "{signal}: it was done");
+    }
+    sandbox.ansar(deploy).run().success();
+    assert_eq!(contents(&own).len(), FILES);
+    let nothing = sandbox.ansar(deploy).run();
+    nothing.success().stderr_has("Nothing to deploy");
+}
+
+#[test]
+fn a_snapshot_that_copies_ends_and_can_be_repeated() {
+    let sandbox = home(&["noop"]);
+    let (own, there) = (
+        sandbox.path().join(".ansar-home/model/noop-0"),
+        sandbox.path().join("testing/model-by-role/noop-0"),
+    );
+    fill(&sandbox, ".ansar-home/model/noop-0");
+    let snapshot = sandbox.ansar(["snapshot", "testing"]);
+    interrupt(snapshot, &there, &own, Signal::SIGINT, 130);
+    sandbox.ansar(["snapshot", "testing"]).run().success();
+    assert_eq!(contents(&there).len(), FILES);
+}
+
+#[test]
+fn a_deploy_whose_command_was_killed_does_not_go_on() {
+    let sandbox = home(&["noop"]);
+    let own = sandbox.path().join(".ansar-home/model/noop-0");
+    fill(&sandbox, "testing/model-by-role/noop-0");
+    let deploy = ["deploy", "--storage-path=testing"];
+    let running = sandbox.ansar(deploy).start();
+    copies(&own, &[]);
+    running.signal(Signal::SIGKILL);
+    running.wait();
+    // The next one waits for the home until the killed one has let go of it, and
+    // has something left to do.
+    let next = sandbox.ansar(deploy).run();
+    next.success().stderr_has("Deploying model/noop-0");
+    assert_eq!(contents(&own).len(), FILES);
+}
+
+#[test]
+fn roles_that_were_stopped_run_again_after_an_interrupt() {
+    let sandbox = home(&["zombie"]);
+    sandbox.ansar(["start"]).run().success();
+    let first = super::pids(&sandbox);
+    fill(&sandbox, "testing/model-by-role/zombie-0");
+    let own = sandbox.path().join(".ansar-home/model/zombie-0");
+    let deploy = ["-f", "deploy", "--storage-path=testing"];
+    let running = sandbox.ansar(deploy).start();
+    copies(&own, &[]);
+    running.signal(Signal::SIGINT);
+    running.wait().code(130).stderr_has("Restored zombie-0");
+    let second = super::pids(&sandbox);
+    assert!(second.len() == 1 && second != first, "{second:?}");
+    sandbox.ansar(["-f", "stop"]).run().success();
+}
