@@ -7,6 +7,7 @@ mod deploy;
 mod engine;
 mod floors;
 mod harness;
+mod hostile;
 mod left_behind;
 mod loops;
 mod readme;
