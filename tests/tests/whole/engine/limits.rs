@@ -40,7 +40,7 @@ fn descriptors_that_were_inherited_do_not_count_where_the_limit_can_be_raised() 
 #[test]
 fn a_role_that_cannot_be_started_names_what_was_in_the_way() {
     let sandbox = home_of(&[("ends", "acknowledge"), ("waits", WAITS)]);
-    sandbox.write("bin/ends", "#!/no/such/interpreter\n");
+    sandbox.write("bin/ends", "#!/no/such/interpreter\n# ansar-component: 1\n");
     let run = ansar(&sandbox, "run ends-0");
     let fault = run.code(1).json()["value"][1]["completed"][0][1][1].clone();
     let why = fault["explanation"].as_str().unwrap_or_default();

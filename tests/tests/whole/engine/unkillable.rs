@@ -12,6 +12,7 @@ use super::{component, is_quiet, is_root};
 
 /// A user that is nobody else.
 const USER: &str = "64321";
+const USER_ID: u32 = 64_321;
 
 /// A sandbox in which [`USER`] has a home with the roles `other-0`, which
 /// becomes root's, and `waits-0`; none where that cannot be had.
@@ -25,7 +26,8 @@ fn sandbox() -> Option<Sandbox> {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
     };
     mode(scratch.parent().expect("it has one"), 0o755);
-    mode(&scratch, 0o777);
+    // What others can write to is no place for a home.
+    std::os::unix::fs::chown(&scratch, Some(USER_ID), Some(USER_ID)).expect("it is ours");
     // Root's shell, which anybody may become.
     let copy = sandbox.program("cp").args(["/bin/bash", "root"]);
     copy.run().success();
@@ -39,7 +41,6 @@ fn sandbox() -> Option<Sandbox> {
     );
     component(&sandbox, "other", &become_root);
     component(&sandbox, "waits", super::WAITS);
-    mode(&scratch.join("bin"), 0o777);
     for words in ["create --redirect-bin=bin", "add other", "add waits"] {
         as_user(&sandbox, words).run().success();
     }
