@@ -66,6 +66,9 @@ pub fn main() -> ExitCode {
         }
     };
     parsed.general.color().apply();
+    if let Err(error) = limits::check() {
+        return fail(&error, Exit::Setup);
+    }
     // Before there is a second thread: the guardian is this very process.
     let guardian = match parsed.command.ground().map(guardian::stand) {
         None => None,
@@ -221,8 +224,6 @@ fn first_word<'a>(command: &clap::Command, arguments: &'a [OsString]) -> Option<
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
-    // After the guardian: it closes what it has not opened.
-    limits::check()?;
     let folder = environment::working_folder().map_err(|error| {
         let what = match error.kind() {
             std::io::ErrorKind::NotFound => "the current directory is gone",

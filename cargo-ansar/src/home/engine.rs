@@ -180,7 +180,10 @@ const SWEEPING: Duration = Duration::from_secs(5);
 impl Unclean {
     /// Whether the very process that left the mark runs all the same.
     pub fn is_alive(&self) -> bool {
-        self.started.is_some() && strays::start_time(self.pid) == self.started
+        // One that was killed a moment ago lets go of its mark before it ends.
+        self.started.is_some()
+            && strays::start_time(self.pid) == self.started
+            && !strays::is_ending(self.pid)
     }
 
     /// Removes the mark, and whatever else its process left beside it.

@@ -7,7 +7,7 @@ use std::io;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{close, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
-use super::tag;
+use super::{limits, tag};
 
 /// Begins a session without a terminal, and lets go of every descriptor but
 /// the standard streams. To be called before this process opened anything.
@@ -15,12 +15,14 @@ pub fn begin() -> io::Result<()> {
     setsid().map_err(|error| io::Error::other(format!("cannot begin a session: {error}")))?;
     // It outlives the role that it may have been started in.
     tag::remove();
-    for descriptor in open_descriptors() {
-        if descriptor > 2 {
-            // The one that the folder was read through is closed already.
-            let _ = close(descriptor);
+    limits::without_places(|| {
+        for descriptor in open_descriptors() {
+            if descriptor > 2 {
+                // The one that the folder was read through is closed already.
+                let _ = close(descriptor);
+            }
         }
-    }
+    });
     Ok(())
 }
 

@@ -125,6 +125,18 @@ fn move_up<T: From<OwnedFd> + Into<OwnedFd>>(low: Option<T>, above: u64) -> io::
     Ok(Some(rustix::io::fcntl_dupfd_cloexec(low, above)?.into()))
 }
 
+/// Does `work`, which may close every descriptor, while no places are kept.
+pub(super) fn without_places(work: impl FnOnce()) {
+    let mut raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(raised) = raised.as_mut() {
+        raised.places.clear();
+    }
+    work();
+    if let Some(raised) = raised.as_mut() {
+        raised.places = reserve();
+    }
+}
+
 /// Takes the lowest places there are.
 fn reserve() -> Vec<OwnedFd> {
     let open = || File::open("/dev/null").map(OwnedFd::from);

@@ -17,6 +17,8 @@ const CODE_END: usize = 27;
 const ENVIRONMENT: usize = 50;
 const ENVIRONMENT_END: usize = 51;
 
+/// Among the flags: what is ending, and may have let go of its files already.
+const ENDING: u64 = 0x0000_0004;
 /// Among the flags: what the kernel started for itself.
 const OF_THE_KERNEL: u64 = 0x0020_0000;
 
@@ -65,6 +67,11 @@ impl Stat {
     /// if it does anything else than wait for others.
     pub(super) fn is_at_work(&self) -> bool {
         self.has_ended() || matches!(self.field(3), Some("R" | "D"))
+    }
+
+    /// Returns true if it is about to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.number::<u64>(FLAGS).unwrap_or_default() & ENDING != 0
     }
 
     /// Its state, one letter.

@@ -329,6 +329,12 @@ pub fn start_time(pid: u32) -> Option<u64> {
     stat.start_time()
 }
 
+/// Returns true if a process is about to end: it runs no code of its own any
+/// more, and may have let go of its files.
+pub fn is_ending(pid: u32) -> bool {
+    Stat::of(pid).is_some_and(|stat| stat.is_ending())
+}
+
 /// The process that another one is a child of; none where that is gone.
 pub fn parent(pid: u32) -> Option<u32> {
     Stat::of(pid)?.parent()

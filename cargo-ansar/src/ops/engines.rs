@@ -118,14 +118,22 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Finds out what runs. What a killed command left is ended first.
 pub async fn look(home: &Home, events: &Events) -> Result<Engines, Error> {
     let mut engines = Engines::default();
+    let mut ending = Vec::new();
     for pid in clean(home, events)?.engines {
+        let started = strays::start_time(pid);
         match tokio::time::timeout(PATIENCE, status(home, pid)).await {
             Ok(Ok(Some(running))) => engines.answering.push(running),
-            // It has just ended, or has not begun.
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) if is_absence(&error) => {}
+            // It has not begun.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            // It has just ended, perhaps without cleaning up.
+            Ok(Ok(None)) => ending.push((pid, started)),
+            Ok(Err(error)) if is_absence(&error) => ending.push((pid, started)),
             Ok(Err(_)) | Err(_) => engines.silent.push(pid),
         }
+    }
+    if !ending.is_empty() {
+        all_gone(&ending, PATIENCE).await;
+        clean(home, events)?;
     }
     Ok(engines)
 }
