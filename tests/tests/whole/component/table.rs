@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use test_fixtures::{Ends, FIXTURES, Fixture, Returns};
 use tests::{Output, Program, Sandbox, Signal, bins_of, loopback, processes_named};
 
-use super::{FAULTED, Home, this_parent};
+use super::{FAULTED, Home, MAYBE, this_parent};
 
 fn fixture(name: &str) -> &'static Fixture {
     let named = FIXTURES.iter().find(|fixture| fixture.name == name);
@@ -23,7 +23,7 @@ fn holds(name: &str, arguments: &[&str]) -> (Sandbox, Output) {
     output.stderr_has(row.logs);
     match row.returns {
         Returns::Message(name) => {
-            output.success().returned(name);
+            output.code(code_of(row, name)).returned(name);
         }
         Returns::Fault(text) => {
             let fault = output.code(1).returned(FAULTED);
@@ -35,6 +35,15 @@ fn holds(name: &str, arguments: &[&str]) -> (Sandbox, Output) {
         }
     }
     (sandbox, output)
+}
+
+/// The exit code of a fixture that returns this message, by hand.
+fn code_of(row: &Fixture, message: &str) -> i32 {
+    match row.ends {
+        Ends::Stopped => 128 + Signal::SIGINT as i32,
+        _ if message == MAYBE => 1,
+        _ => 0,
+    }
 }
 
 fn end(row: &Fixture, sandbox: &Sandbox, arguments: &[&str]) -> Output {

@@ -21,7 +21,7 @@ fn server(sandbox: &Sandbox) -> (Running<'_>, String) {
 fn stop(server: Running<'_>) -> Output {
     server.signal(Signal::SIGINT);
     let output = server.wait();
-    output.success().returned(ABORTED);
+    output.code(130).returned(ABORTED);
     output
 }
 

@@ -2,7 +2,7 @@
 //! nobody may write, and others that write meanwhile.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, PermissionsExt, chown};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -141,14 +141,19 @@ fn a_source_that_is_written_to_meanwhile_is_one_error_or_deployed_whole() {
     }
 }
 
+/// A user that has no processes and no files.
+fn another_user() -> u32 {
+    70_000 + std::process::id() % 50_000
+}
+
 /// `cargo ansar` as a user who may not write everywhere: this one, or where that
 /// is root, another.
-fn as_somebody<'s>(sandbox: &'s Sandbox, arguments: &[&str]) -> Program<'s> {
+fn as_other_user<'s>(sandbox: &'s Sandbox, arguments: &[&str]) -> Program<'s> {
     let id = sandbox.program("id").arg("-u").run();
     if id.stdout.trim() != "0" {
         return sandbox.ansar(arguments);
     }
-    let user = format!("--reuid={}", 70_000 + std::process::id() % 50_000);
+    let user = format!("--reuid={}", another_user());
     let own = sandbox.program("setpriv").arg(user).arg("--clear-groups");
     own.arg(executable("cargo-ansar"))
         .arg("ansar")
@@ -165,11 +170,14 @@ fn chmod(sandbox: &Sandbox, mode: &str, path: &str) {
 #[test]
 fn what_nobody_may_write_or_read_is_one_error_and_the_home_as_before() {
     let sandbox = Sandbox::new();
-    // Whoever it is has to get there.
+    // The user has to get there, and owns the folder that the home is made in.
     for folder in sandbox.path().ancestors().take(2) {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).expect("it is ours");
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("it is ours");
     }
-    let ansar = |arguments: &[&str]| as_somebody(&sandbox, arguments);
+    if sandbox.program("id").arg("-u").run().stdout.trim() == "0" {
+        chown(sandbox.path(), Some(another_user()), None).expect("root may do that");
+    }
+    let ansar = |arguments: &[&str]| as_other_user(&sandbox, arguments);
     super::fill(&sandbox, &["noop"]);
     ansar(&["create"]).run().success();
     ansar(&["deploy", "dist"]).run().success();

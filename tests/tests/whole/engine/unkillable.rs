@@ -59,7 +59,12 @@ fn as_user<'s>(sandbox: &'s Sandbox, words: &str) -> Program<'s> {
 #[track_caller]
 fn other(sandbox: &Sandbox) -> Pid {
     let line = format!("tail -f {}", sandbox.path().join("root").display());
-    let found = eventually(|| processes_named(&line).into_keys().next());
+    // The shell that becomes it has the same words on its command line.
+    let found = eventually(|| {
+        let mut named = processes_named(&line).into_iter();
+        let found = named.find(|(_, command)| command.starts_with(&line))?;
+        Some(found.0)
+    });
     Pid::from_raw(found.expect("it became another user's"))
 }
 

@@ -85,9 +85,9 @@ fn a_change_of_the_configured_environment_restarts_roles() {
 fn the_colour_that_cargo_is_told_holds_for_this_command_too() {
     let group = Group::of(&[ZOMBIE]);
     let colored = |words: &[&str], environment: &[(&str, &str)]| {
-        let list = group.ansar(["run", "nobody"]).args(words);
+        let list = group.ansar(["run", "absent"]).args(words);
         let list = list.envs(environment.iter().copied()).run();
-        list.code(96).stderr.contains('\u{1b}')
+        list.code(2).stderr.contains('\u{1b}')
     };
     let always = [("CARGO_TERM_COLOR", "always")];
     assert!(!colored(&[], &[]));
