@@ -24,6 +24,7 @@ use std::sync::LazyLock;
 
 use cargo_metadata::MetadataCommand;
 
+use crate::deadline::eventually;
 use crate::executables::{cargo, repository};
 use crate::program::Program;
 use crate::sandbox::{Sandbox, toolchain};
@@ -79,7 +80,12 @@ impl Workspace {
     pub fn remove(&self, path: impl AsRef<Path>) {
         let path = self.path().join(path);
         let removed = if path.is_dir() {
-            fs::remove_dir_all(&path)
+            // An engine that runs there may make a log again meanwhile.
+            let removed = eventually(|| match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => None,
+                removed => Some(removed),
+            });
+            removed.unwrap_or_else(|| Err(io::ErrorKind::DirectoryNotEmpty.into()))
         } else {
             fs::remove_file(&path)
         };

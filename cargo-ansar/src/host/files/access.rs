@@ -49,11 +49,15 @@ impl Access {
         user.map_or_else(|| self.user.to_string(), |user| user.name)
     }
 
-    /// Returns true if users other than this one and root can write to it.
+    /// Returns true if users other than this one and root can write to it. Root
+    /// is trusted: what belongs to root, and not to this user, is as open as the
+    /// administrator of the machine wants it to be.
     pub fn others_can_write(&self) -> bool {
-        let is_trusted = self.is_own() || self.user == 0;
+        if !self.is_own() {
+            return self.user != 0;
+        }
         let by_group = self.mode & 0o020 != 0 && is_shared(self.group);
-        !is_trusted || self.mode & 0o002 != 0 || by_group
+        self.mode & 0o002 != 0 || by_group
     }
 }
 
