@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ansar_runtime::contract::layout::HOME_FILE;
 use ansar_runtime::contract::message::Typed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -244,8 +245,8 @@ impl Journal {
             Err(error) if error.is_not_found() => {
                 let folder = self.path.parent().unwrap_or(Path::new("."));
                 let home = folder.parent().unwrap_or(Path::new("."));
-                if !files::is_folder(home) {
-                    // Nobody is to find half a home where one was removed.
+                if !files::is_file(&home.join(HOME_FILE)) {
+                    // A home that was removed, or is being removed, stays so.
                     return Err(error.into());
                 }
                 // A home of before there was a history.

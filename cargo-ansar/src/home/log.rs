@@ -10,6 +10,7 @@ pub mod read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use ansar_runtime::contract::layout::HOME_FILE;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -42,6 +43,8 @@ const NAME_FORMAT: &str = "%Y-%m-%dT%H-%M-%S%.6f";
 #[derive(Debug)]
 pub struct Writer {
     folder: PathBuf,
+    /// `home.json`, if the folder is in a home.
+    home_file: Option<PathBuf>,
     /// The most that is stored, give or take what is appended at once.
     storage: u64,
     segment: Option<Appender>,
@@ -57,6 +60,7 @@ impl Writer {
     /// bytes.
     pub fn new(folder: PathBuf, storage: u64) -> Self {
         Self {
+            home_file: home_file(&folder),
             folder,
             storage,
             segment: None,
@@ -205,14 +209,25 @@ impl Writer {
     }
 
     /// Makes the folder again, and the one above it, where they were removed. A
-    /// home that was removed stays so.
+    /// home that was removed, or is being removed, stays so.
     fn restore_folder(&self) -> Result<(), Error> {
-        let home = self.folder.parent().and_then(Path::parent);
-        if home.is_some_and(files::is_folder) {
+        let above = self.folder.parent().and_then(Path::parent);
+        let is_there = match &self.home_file {
+            Some(home_file) => files::is_file(home_file),
+            None => above.is_some_and(files::is_folder),
+        };
+        if is_there {
             files::make_private_folders(&self.folder)?;
         }
         Ok(())
     }
+}
+
+/// The file that makes a home of the folder two above a role's log; none where
+/// the logs of a home are elsewhere.
+fn home_file(folder: &Path) -> Option<PathBuf> {
+    let above = folder.parent().and_then(Path::parent)?;
+    Some(above.join(HOME_FILE)).filter(|file| files::is_file(file))
 }
 
 /// The stamp of the last line of a segment, as far as it has one.
@@ -390,6 +405,21 @@ mod tests {
         std::fs::remove_dir_all(home.path()).unwrap();
         assert!(log.append(b"too late\n", at(2)).is_err());
         assert!(!home.path().exists());
+    }
+
+    #[test]
+    fn a_log_is_not_made_again_while_its_home_is_being_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let home_file = home.path().join(HOME_FILE);
+        files::replace(&home_file, b"{}", 0o600).unwrap();
+        let folder = home.path().join("logs/x-0");
+        files::make_private_folders(&folder).unwrap();
+        let mut log = Writer::new(folder.clone(), STORAGE);
+        log.append(b"before\n", at(0)).unwrap();
+        files::remove_tree(&home.path().join("logs")).unwrap();
+        files::remove_file(&home_file).unwrap();
+        assert!(log.append(b"too late\n", at(1)).is_err());
+        assert!(files::names(home.path()).unwrap().is_empty());
     }
 
     #[test]

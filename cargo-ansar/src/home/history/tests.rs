@@ -3,9 +3,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A journal of its own, in a folder of its own.
+/// A journal in a home of its own.
 fn journal() -> (tempfile::TempDir, Journal) {
     let folder = tempfile::tempdir().unwrap();
+    files::replace(&folder.path().join(HOME_FILE), b"{}", 0o600).unwrap();
     let journal = Journal {
         path: folder.path().join("history/x-0"),
         executable: "x".parse().unwrap(),
@@ -139,4 +140,14 @@ proptest! {
         let history = read(&bytes);
         prop_assert!(history.runs.is_empty());
     }
+}
+
+#[test]
+fn history_of_a_removed_home_is_not_made_again() {
+    let (folder, mut journal) = journal();
+    journal.started(7, clock::now()).unwrap();
+    files::remove_file(&folder.path().join(HOME_FILE)).unwrap();
+    files::remove_tree(&folder.path().join("history")).unwrap();
+    assert!(journal.ended(&ack(), None).is_err());
+    assert!(files::names(folder.path()).unwrap().is_empty());
 }
