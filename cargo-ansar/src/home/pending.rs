@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::entry::{Entry, OWN_FOLDERS, parent};
 use super::{Home, HomeError, KEPT, read_json, write_json};
 use crate::host::files::{self, Trash};
+use crate::host::interrupts::Interrupted;
 use crate::host::lock;
 use crate::model::name::RoleName;
 
@@ -137,8 +138,7 @@ impl Home {
         }
         let before = self.texts_before(&note)?;
         write_json(&self.pending_file(), &note)?;
-        let done = self.write_texts(&note);
-        if done.is_err() {
+        if let Err(error) = self.write_texts(&note) {
             // What cannot be written now could not be written before.
             for (path, bytes) in before {
                 let _ = match bytes {
@@ -146,10 +146,11 @@ impl Home {
                     None => files::remove_file(&path),
                 };
             }
+            files::remove_file(&self.pending_file())?;
+            return Err(error);
         }
-        let done = done.and_then(|()| self.delete(&note.delete));
-        files::remove_file(&self.pending_file())?;
-        done
+        let done = self.delete(&note.delete);
+        self.forget_note(done)
     }
 
     /// Notes that files are about to be staged in `folders`, which are in the
@@ -214,9 +215,21 @@ impl Home {
                 self.remove_lock(role)?;
             }
         }
-        // A role of which a part cannot be removed is in nobody's way.
-        files::remove_file(&path)?;
-        deleted
+        // A role of which a part cannot be removed does not stand in the way.
+        self.forget_note(deleted)
+    }
+
+    /// Removes the note of a removal that was done, or that failed. One that a
+    /// signal interrupted is left to the next command.
+    fn forget_note(&self, done: Result<(), HomeError>) -> Result<(), HomeError> {
+        let interrupted = done
+            .as_ref()
+            .err()
+            .and_then(|error| Interrupted::cause_of(error));
+        if interrupted.is_none() {
+            files::remove_file(&self.pending_file())?;
+        }
+        done
     }
 
     /// What the files hold that `note` is about to change.

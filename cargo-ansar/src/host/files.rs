@@ -17,6 +17,7 @@ mod marker;
 mod mortal;
 pub(in crate::host) mod open;
 mod reading;
+mod remove;
 mod transfer;
 mod walk;
 
@@ -37,6 +38,7 @@ pub use listing::{Listing, Which, is_cache, list};
 pub use marker::marker;
 pub use open::LARGEST;
 pub use reading::Reading;
+use remove::remove_folder;
 pub use transfer::{
     How, Staged, Trash, clear_leftovers, clear_leftovers_below, is_alias, leftovers, transfer,
 };
@@ -541,7 +543,8 @@ pub fn remove_empty_folder(path: &Path) -> Result<bool, Error> {
 }
 
 /// Removes whatever stands at `path` and everything below it, never what a
-/// symlink points to; what is already gone is no error.
+/// symlink points to; what is already gone is no error. A signal that tells this
+/// command to end is heard meanwhile.
 pub fn remove_tree(path: &Path) -> Result<(), Error> {
     match stat(path) {
         Ok(stat) if stat.kind == Kind::Folder => {}
@@ -550,12 +553,12 @@ pub fn remove_tree(path: &Path) -> Result<(), Error> {
         Err(error) => return Err(error),
     }
     mortal::change();
-    match fs::remove_dir_all(path) {
+    match remove_folder(path) {
         // A folder that its owner made read-only hides what is in it from the
         // owner too; it is the owner who removes it.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_folders(path)?;
-            removed(path, fs::remove_dir_all(path))
+            removed(path, remove_folder(path))
         }
         result => removed(path, result),
     }

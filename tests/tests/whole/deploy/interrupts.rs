@@ -1,4 +1,4 @@
-//! Signals that arrive while a deploy or a snapshot copies.
+//! Signals that arrive while files are copied or removed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -133,4 +133,44 @@ fn roles_that_were_stopped_run_again_after_an_interrupt() {
     let second = super::pids(&sandbox);
     assert!(second.len() == 1 && second != first, "{second:?}");
     sandbox.ansar(["-f", "stop"]).run().success();
+}
+
+/// Fills the model of `noop-0` with so many files that their removal takes a
+/// while.
+fn crowd(sandbox: &Sandbox) -> PathBuf {
+    let models = sandbox.path().join(".ansar-home/model");
+    for file in 0..40_000 {
+        let path = models.join(format!("noop-0/{file}"));
+        fs::write(path, "").expect("the file is written");
+    }
+    models
+}
+
+#[test]
+fn delete_ends_on_a_signal_and_the_next_command_completes_it() {
+    let sandbox = home(&["noop"]);
+    let models = crowd(&sandbox);
+    let delete = sandbox.ansar(["delete", "noop-0"]).start();
+    copies(&models, &[]);
+    delete.signal(Signal::SIGINT);
+    delete.wait().code(130);
+    assert!(!under_way(&models).is_empty(), "it was done");
+    sandbox.ansar(["add", "noop"]).run().success();
+    assert!(under_way(&models).is_empty());
+    assert!(contents(&models).is_empty(), "the new role has old files");
+}
+
+#[test]
+fn destroy_ends_on_a_signal_and_the_next_command_completes_it() {
+    let sandbox = home(&["noop"]);
+    let models = crowd(&sandbox);
+    let destroy = sandbox.ansar(["destroy"]).start();
+    let note = sandbox.path().join(".ansar-home/pending.json");
+    eventually(|| note.exists().then_some(())).expect("it is noted");
+    destroy.signal(Signal::SIGTERM);
+    destroy.wait().code(143);
+    assert!(models.exists(), "it was done");
+    let list = sandbox.ansar(["list"]).run();
+    list.code(96).stderr_has("error: no home at `");
+    assert!(!sandbox.path().join(".ansar-home").exists());
 }
