@@ -110,6 +110,7 @@ fn a_command_ends_without_a_role_of_another_user() {
     run.code(130)
         .stderr_has("role `other-0` cannot be killed: process ")
         .stderr_has("operation not permitted");
-    kill(other, Signal::SIGKILL).expect("it runs");
+    // It may have ended by itself, since nothing reads its output any more.
+    let _ = kill(other, Signal::SIGKILL);
     is_quiet(&sandbox);
 }
