@@ -1,19 +1,36 @@
-//! `cargo ansar`: build, deploy, run and test a Rust application that is
+//! `cargo ansar`: builds, deploys, runs and tests a Rust application that is
 //! several processes, in one command.
 //!
-//! Floors, lowest first; imports go down only: `model`, `event` and `protocol`,
-//! then `host`, then `home`, `delta`, `supervise` and `suite`, then `ops`, then
-//! `report`, then `cli`. `ARCHITECTURE.md` is the map.
+//! Rooms, lowest first; a module imports only from its own row and the rows
+//! above it:
+//!
+//! | row | rooms |
+//! | --- | --- |
+//! | data | [`model`], [`events`], [`protocol`] |
+//! | the operating system | [`host`] |
+//! | files of a home and a workspace | [`manifest`], [`home`], [`sync`], [`logs`] |
+//! | errors | [`error`] |
+//! | mechanisms | [`workspace`], [`supervisor`] |
+//! | features | [`deploy`], then [`testing`], then [`watch`] and [`commands`] |
+//! | output | [`report`] |
+//! | arguments | [`cli`] |
+//!
+//! `ARCHITECTURE.md` describes them.
 
 pub mod cli;
-pub mod delta;
-pub mod event;
+pub mod commands;
+pub mod deploy;
+pub mod error;
+pub mod events;
 pub mod home;
 pub mod host;
-pub mod inputs;
+pub mod logs;
+pub mod manifest;
 pub mod model;
-pub mod ops;
 pub mod protocol;
 pub mod report;
-pub mod suite;
-pub mod supervise;
+pub mod supervisor;
+pub mod sync;
+pub mod testing;
+pub mod watch;
+pub mod workspace;

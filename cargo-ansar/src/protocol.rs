@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Until};
+use crate::events::{Event, Until};
 use crate::model::name::{ExecutableName, RoleName};
 
 /// The version of the protocol that is spoken here.
@@ -268,7 +268,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::event::Kind;
+    use crate::events::Kind;
 
     /// What the first version said, and later ones must read.
     #[test]

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use cargo_ansar::host::lock::{Attempt, holder, try_lock};
+use cargo_ansar::host::fs::lock::{Attempt, holder, try_lock};
 
 #[test]
 fn whoever_only_looks_is_in_nobodys_way() {

@@ -9,23 +9,23 @@ use std::time::Duration;
 use ansar_runtime::contract::layout::Area;
 use clap::{Args, Parser, Subcommand};
 
-use super::background::{StartArgs, StatusArgs, StopArgs, SuperviseArgs};
-use super::completions::CompletionsArgs;
-use super::encoding::EncodingArgs;
-use super::general::General;
-use super::late::Late;
-use super::man::ManArgs;
-use super::materials::{DeployArgs, SnapshotArgs, WhyArgs};
-use super::property::{EditArgs, GetArgs, SetArgs};
-use super::query::{FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
-use super::results::{MessagesArgs, ReportArgs, ResultsArgs};
-use super::roles::{DeleteArgs, ListArgs, UpdateArgs};
-use super::search::SearchArgs;
-use crate::host::guardian::Ground;
+use crate::cli::background::{StartArgs, StatusArgs, StopArgs, SuperviseArgs};
+use crate::cli::completions::CompletionsArgs;
+use crate::cli::deferred::Late;
+use crate::cli::encoding::EncodingArgs;
+use crate::cli::general::General;
+use crate::cli::man::ManArgs;
+use crate::cli::materials::{DeployArgs, SnapshotArgs, WhyArgs};
+use crate::cli::property::{EditArgs, GetArgs, SetArgs};
+use crate::cli::query::{FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
+use crate::cli::results::{MessagesArgs, ReportArgs, ResultsArgs};
+use crate::cli::roles::{DeleteArgs, ListArgs, UpdateArgs};
+use crate::cli::search::SearchArgs;
+use crate::host::process::guardian::Ground;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::template::Series;
-use crate::ops::build;
+use crate::model::name_template::Series;
 use crate::report::shell::{Form, is_attended, is_piped};
+use crate::workspace::build;
 
 /// Build, deploy, run and test a Rust application that is several processes
 #[derive(Debug, Parser)]
@@ -323,7 +323,7 @@ pub struct TestArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
     /// How long a test role may take, tries and attempts included, as in `30s`
-    #[arg(long, value_name = "TIME", value_parser = super::time::time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time::time)]
     pub(super) timeout: Option<Duration>,
     /// How many test roles run at once [default: all]
     #[arg(short, long, value_name = "N")]
@@ -335,7 +335,7 @@ pub struct TestArgs {
     #[arg(long, value_name = "N")]
     pub(super) retries: Option<u32>,
     /// How long a test role may run before that is told [default: 60s]
-    #[arg(long, value_name = "TIME", value_parser = super::time::time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time::time)]
     pub(super) slow_timeout: Option<Duration>,
     /// Run only the roles that did not pass the last time, and all once they do
     #[arg(long, conflicts_with = "list")]
@@ -367,7 +367,7 @@ pub struct WatchArgs {
         value_name = "INTERVAL",
         num_args = 0..=1,
         default_missing_value = "500ms",
-        value_parser = super::time::time
+        value_parser = crate::cli::time::time
     )]
     pub(super) poll: Option<Duration>,
     #[command(flatten)]

@@ -1,20 +1,22 @@
 //! The commands of background operation.
 
+use crate::commands;
+use crate::supervisor;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::Session;
-use super::exit::Exit;
-use super::search::SearchArgs;
-use super::time::time;
-use crate::event::Until;
-use crate::host::guardian::Ground;
-use crate::ops::start::SETTLE_TIME;
-use crate::ops::{self, Error};
+use crate::cli::Session;
+use crate::cli::exit::Exit;
+use crate::cli::search::SearchArgs;
+use crate::cli::time::time;
+use crate::commands::start::SETTLE_TIME;
+use crate::error::Error;
+use crate::events::Until;
+use crate::host::process::guardian::Ground;
 use crate::report::background;
 use crate::report::shell::Form;
-use crate::supervise::group::READY_LIMIT;
+use crate::supervisor::scheduler::READY_LIMIT;
 
 /// Arguments of `start` and `restart`.
 #[derive(Debug, Args)]
@@ -93,7 +95,7 @@ enum Wait {
 
 impl Session<'_> {
     pub(super) async fn start(&self, args: &StartArgs, again: bool) -> Result<Exit, Error> {
-        let options = ops::start::Options {
+        let options = commands::start::Options {
             places: self.places.clone(),
             build: self.usual_build(),
             search: args.search.search()?,
@@ -105,9 +107,9 @@ impl Session<'_> {
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
         let outcome = if again {
-            ops::start::restart(&options, &mut interrupts, &events).await?
+            commands::start::restart(&options, &mut interrupts, &events).await?
         } else {
-            ops::start::start(&options, &mut interrupts, &events).await?
+            commands::start::start(&options, &mut interrupts, &events).await?
         };
         let exit = if outcome.failed.is_empty() {
             Exit::Success
@@ -124,20 +126,20 @@ impl Session<'_> {
     }
 
     pub(super) async fn stop(&self, args: &StopArgs) -> Result<Exit, Error> {
-        let options = ops::stop::Options {
+        let options = commands::stop::Options {
             places: self.places.clone(),
             search: args.search.search()?,
             force: self.force,
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
-        let stopped = ops::stop::stop(&options, &mut interrupts, &events).await?;
+        let stopped = commands::stop::stop(&options, &mut interrupts, &events).await?;
         self.printer
             .show(move |shell| background::stopped(shell, &stopped));
         Ok(Exit::Success)
     }
 
     pub(super) async fn status(&self, args: &StatusArgs) -> Result<Exit, Error> {
-        let options = ops::status::Options {
+        let options = commands::status::Options {
             places: self.places.clone(),
             search: args.search.search()?,
             long: args.long_listing || self.general.form() == Form::Json,
@@ -149,7 +151,7 @@ impl Session<'_> {
             timeout: args.timeout,
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
-        let status = ops::status::status(&options, &mut interrupts, &events).await?;
+        let status = commands::status::status(&options, &mut interrupts, &events).await?;
         let long = args.long_listing;
         self.printer.show(move |shell| match (shell.form(), long) {
             (Form::Human, true) => background::status_in_full(shell, &status),
@@ -162,7 +164,7 @@ impl Session<'_> {
     pub(super) async fn supervise(&self, args: &SuperviseArgs) -> Result<Exit, Error> {
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
         let places = &self.places;
-        ops::supervise::supervise(places, args.attached, &mut interrupts, &events).await?;
+        supervisor::daemon::supervise(places, args.attached, &mut interrupts, &events).await?;
         Ok(Exit::Success)
     }
 }

@@ -1,9 +1,10 @@
 //! `check`: what Cargo says of the workspace, and what the last run said.
 
-use super::Session;
-use super::args::CheckArgs;
-use super::exit::Exit;
-use crate::ops::{self, Error};
+use crate::cli::Session;
+use crate::cli::args::CheckArgs;
+use crate::cli::exit::Exit;
+use crate::commands;
+use crate::error::Error;
 use crate::report::diagnostics;
 
 impl Session<'_> {
@@ -21,13 +22,13 @@ impl Session<'_> {
         if args.all_targets {
             arguments.push("--all-targets".into());
         }
-        let options = ops::check::Options {
+        let options = commands::check::Options {
             places: self.places.clone(),
             arguments,
             messages: stream.as_ref().map(|stream| self.messages(stream)),
             last: args.last,
         };
-        let outcome = ops::check::check(&options, &mut self.interrupts()?).await?;
+        let outcome = commands::check::check(&options, &mut self.interrupts()?).await?;
         let last = outcome.last.unwrap_or_default();
         let exit = if outcome.failed {
             Exit::BuildFailed

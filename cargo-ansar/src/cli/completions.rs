@@ -3,8 +3,8 @@
 use clap::{Args, ValueEnum};
 use clap_complete::Shell as Kind;
 
-use super::exit::Exit;
-use super::{Session, command};
+use crate::cli::exit::Exit;
+use crate::cli::{Session, command};
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]

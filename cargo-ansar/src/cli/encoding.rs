@@ -1,15 +1,16 @@
 //! `settings` and `input`: what a role is told, printed or replaced.
 
+use crate::commands;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Session;
-use super::exit::Exit;
-use crate::ops::encoding::Part;
-use crate::ops::given::Given;
-use crate::ops::{self, Error};
+use crate::cli::Session;
+use crate::cli::exit::Exit;
+use crate::commands::input_file::Given;
+use crate::commands::settings::Part;
+use crate::error::Error;
 use crate::report::listing;
 
 /// Arguments of `settings` and `input`.
@@ -34,14 +35,14 @@ impl Session<'_> {
     pub(super) async fn encoding(&self, part: Part, args: &EncodingArgs) -> Result<Exit, Error> {
         let role = args.role.parse()?;
         let Some(file) = &args.set_file else {
-            let value = ops::encoding::show(&self.places, part, &role)?;
+            let value = commands::settings::show(&self.places, part, &role)?;
             self.printer
                 .show(move |shell| listing::encoding(shell, &value));
             return Ok(Exit::Success);
         };
         let given = given(file)?;
         let events = self.printer.events();
-        ops::encoding::replace(&self.places, part, &role, &given, &events).await?;
+        commands::settings::replace(&self.places, part, &role, &given, &events).await?;
         let what = match part {
             Part::Settings => "settings",
             Part::Input => "input",

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
+use crate::error::Error;
 use crate::home::HomeError;
 use crate::host::cargo::CargoError;
-use crate::host::interrupts::Interrupt;
 use crate::host::process::Exit as ProcessExit;
-use crate::ops::Error;
-use crate::ops::analyze::Analysis;
+use crate::host::process::interrupts::Interrupt;
 use crate::protocol::Why;
+use crate::testing::analyzer::Analysis;
 
 /// Every way a command can end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use ansar_runtime::contract::line::Level;
 use clap::{ArgMatches, Args, Error, FromArgMatches, ValueEnum};
 
-use crate::host::{configuration, environment};
-use crate::ops::locate::Places;
+use crate::host::{cargo_config, environment};
 use crate::report::shell::{Color, Form, Verbosity};
+use crate::workspace::Places;
 
 /// The flags of every command, before its name and behind it.
 #[derive(Debug, Args)]
@@ -108,7 +108,7 @@ impl General {
         let variable = environment::variable("CARGO_TERM_COLOR");
         let configured = || {
             let folder = environment::working_folder().ok()?;
-            configuration::read(&folder).color
+            cargo_config::read(&folder).color
         };
         match variable.or_else(configured).as_deref() {
             Some("always") => Color::Always,

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::general::General;
+use crate::cli::general::General;
+use crate::error::Error;
 use crate::home::word;
-use crate::ops::Error;
 
 /// Completes the commands that hints tell to type.
 #[derive(Debug, Clone, PartialEq, Eq)]

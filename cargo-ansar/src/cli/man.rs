@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_mangen::Man;
 
-use super::exit::Exit;
-use super::{Session, command};
-use crate::host::files;
-use crate::ops::Error;
+use crate::cli::exit::Exit;
+use crate::cli::{Session, command};
+use crate::error::Error;
+use crate::host::fs;
 
 /// Arguments of `man`.
 #[derive(Debug, Args)]
@@ -53,9 +53,9 @@ impl Session<'_> {
             source,
         })?;
         let folder = self.places.folder.join(&args.dir);
-        files::make_public_folders(&folder)?;
+        fs::make_public_folders(&folder)?;
         for (name, text) in &pages {
-            files::replace(&folder.join(name), text, 0o644)?;
+            fs::replace(&folder.join(name), text, 0o644)?;
         }
         let text = format!("{} manual pages to `{}`", pages.len(), folder.display());
         self.tell("Wrote", text);

@@ -1,20 +1,23 @@
 //! `deploy`, `snapshot` and `why`: what goes into a home, what comes out of it,
 //! and what that meant for a role.
 
+use crate::commands;
+use crate::workspace;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::Session;
-use super::exit::Exit;
-use crate::delta::plan::Take;
+use crate::cli::Session;
+use crate::cli::exit::Exit;
+use crate::commands::deploy;
+use crate::commands::snapshot;
+use crate::commands::snapshot::Side;
+use crate::deploy::restart_affected::Restored;
+use crate::error::Error;
 use crate::model::name::RoleName;
-use crate::ops::deploy::command as deploy;
-use crate::ops::snapshot::{self, Side};
-use crate::ops::suspend::Restored;
-use crate::ops::{self, Error};
 use crate::report::materials;
 use crate::report::shell::Form;
+use crate::sync::plan::Take;
 
 /// The flags of a build, which mean nothing where a folder is named and nothing
 /// is built.
@@ -86,7 +89,7 @@ impl Session<'_> {
     pub(super) async fn deploy(
         &self,
         args: &DeployArgs,
-        build: ops::build::Options,
+        build: workspace::build::Options,
     ) -> Result<Exit, Error> {
         let either = |one: &Option<PathBuf>, other: &Option<PathBuf>| one.clone().or(other.clone());
         let options = deploy::Options {
@@ -136,7 +139,7 @@ impl Session<'_> {
     }
 
     pub(super) fn why(&self, args: &WhyArgs) -> Result<Exit, Error> {
-        let outcome = ops::why::why(&self.places, &args.role)?;
+        let outcome = commands::why::why(&self.places, &args.role)?;
         self.printer
             .show(move |shell| materials::why(shell, &outcome));
         Ok(Exit::Success)

@@ -5,13 +5,13 @@
 
 pub mod args;
 pub mod background;
-mod check;
+pub mod check;
 pub mod completions;
+pub mod deferred;
 pub mod encoding;
 pub mod exit;
 pub mod general;
-mod hint;
-mod late;
+pub mod hint;
 pub mod man;
 pub mod materials;
 pub mod property;
@@ -21,8 +21,11 @@ pub mod roles;
 pub mod search;
 pub mod settings;
 pub mod time;
-mod watch;
+pub mod watch;
 
+use crate::commands;
+use crate::testing;
+use crate::workspace;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,23 +36,25 @@ use ansar_runtime::contract::message::Typed;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::task::LocalSet;
 
-use self::args::{AddArgs, BuildArgs, Cargo, Command, RunArgs, TestArgs, WithArgs};
-use self::exit::Exit;
-use self::general::General;
-use self::hint::Hints;
-use self::settings::Place;
-use crate::event::Kind;
-use crate::host::guardian::{self, Guardian, Side};
-use crate::host::interrupts::Interrupts;
-use crate::host::{clock, environment, limits, signal, strays};
-use crate::ops::conclude::conclusion;
-use crate::ops::encoding::Part;
-use crate::ops::test::When;
-use crate::ops::{self, Error};
+use crate::cli::args::{AddArgs, BuildArgs, Cargo, Command, RunArgs, TestArgs, WithArgs};
+use crate::cli::exit::Exit;
+use crate::cli::general::General;
+use crate::cli::hint::Hints;
+use crate::cli::settings::Place;
+use crate::commands::settings::Part;
+use crate::error::Error;
+use crate::events::Kind;
+use crate::host::process::guardian;
+use crate::host::process::guardian::{Guardian, Side};
+use crate::host::process::interrupts::Interrupts;
+use crate::host::process::{orphans, rlimit, signal};
+use crate::host::{clock, environment};
 use crate::report::human;
 use crate::report::printer::Printer;
 use crate::report::shell::{Form, print_parse_error};
-use crate::supervise::rescue;
+use crate::supervisor::fd_store;
+use crate::testing::When;
+use crate::testing::record::conclusion;
 
 /// Does what the command line says; the whole of `main`.
 pub fn main() -> ExitCode {
@@ -66,7 +71,7 @@ pub fn main() -> ExitCode {
         }
     };
     parsed.general.color().apply();
-    if let Err(error) = limits::check() {
+    if let Err(error) = rlimit::check() {
         return fail(&error, Exit::Setup);
     }
     // Before there is a second thread: the guardian is this very process.
@@ -74,7 +79,7 @@ pub fn main() -> ExitCode {
         None => None,
         Some(Ok(Side::Engine(guardian))) => Some(guardian),
         Some(Ok(Side::Guardian(end))) => {
-            rescue::finish();
+            fd_store::finish();
             return conclude(&end);
         }
         Some(Err(error)) => {
@@ -253,7 +258,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     let local = LocalSet::new();
     if guardian.is_some() {
         // Orphans of everything below come to this process.
-        local.spawn_local(strays::reap_as_they_end());
+        local.spawn_local(orphans::reap_as_they_end());
     }
     let done = local.block_on(&runtime, session.perform(&parsed.command));
     let exit = done.unwrap_or_else(|error| {
@@ -304,7 +309,7 @@ async fn impatience(exit: Exit, guardian: Option<Guardian>) -> Exit {
 
 /// What every command is given.
 struct Session<'a> {
-    places: ops::locate::Places,
+    places: workspace::Places,
     force: bool,
     general: &'a General,
     hints: Hints,
@@ -318,14 +323,15 @@ impl Session<'_> {
         match command {
             Command::Init(args) => {
                 let shared = args.shared(self.general);
-                let described = ops::init::init(places, &shared, &mut self.interrupts()?).await?;
+                let described =
+                    commands::init::init(places, &shared, &mut self.interrupts()?).await?;
                 self.printer
                     .show(move |shell| human::described(shell, &described));
                 Ok(Exit::Success)
             }
             Command::Build(args) => {
                 let options = args.options(self.general);
-                ops::build::command(places, &options, &mut self.interrupts()?).await?;
+                workspace::build::command(places, &options, &mut self.interrupts()?).await?;
                 Ok(Exit::Success)
             }
             Command::Test(args) => self.test(args).await,
@@ -335,7 +341,7 @@ impl Session<'_> {
             Command::With(args) => self.with(args).await,
             Command::Create(args) => {
                 let places = with_home(places, args.home.as_ref());
-                let home = ops::create::create(&places, &args.redirects())?;
+                let home = commands::create::create(&places, &args.redirects())?;
                 let root = home.root().display().to_string();
                 self.tell("Created", format!("home `{root}`"));
                 Ok(Exit::Success)
@@ -344,7 +350,8 @@ impl Session<'_> {
                 let places = with_home(places, args.home.as_ref());
                 let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
                 let root =
-                    ops::destroy::destroy(&places, self.force, &mut interrupts, &events).await?;
+                    commands::destroy::destroy(&places, self.force, &mut interrupts, &events)
+                        .await?;
                 self.tell("Destroyed", format!("home `{}`", root.display()));
                 Ok(Exit::Success)
             }
@@ -379,14 +386,14 @@ impl Session<'_> {
     }
 
     /// Returns how to build where nothing is said about it.
-    fn usual_build(&self) -> ops::build::Options {
+    fn usual_build(&self) -> workspace::build::Options {
         BuildArgs::default().options(self.general)
     }
 
-    fn test_options(&self, args: &TestArgs) -> Result<ops::test::Options, Error> {
+    fn test_options(&self, args: &TestArgs) -> Result<testing::Options, Error> {
         let mut build = args.build.options(self.general);
         build.also.extend(args.test_analyzer.clone());
-        Ok(ops::test::Options {
+        Ok(testing::Options {
             places: self.places.clone(),
             build,
             analyzer: args.test_analyzer.clone(),
@@ -413,14 +420,14 @@ impl Session<'_> {
         let stream = args.results.messages.stream();
         options.build.messages = stream.as_ref().map(|stream| self.messages(stream));
         if args.list {
-            let names = ops::test::list(&options)?;
+            let names = testing::list(&options)?;
             self.printer.show(move |shell| human::names(shell, &names));
             return Ok(Exit::Success);
         }
         let events = self.printer.events();
-        let ran = match ops::test::test(&options, &mut self.interrupts()?, &events).await {
-            Ok(ops::test::Outcome::Ran(ran)) => ran,
-            Ok(ops::test::Outcome::Prepared(_)) => {
+        let ran = match testing::test(&options, &mut self.interrupts()?, &events).await {
+            Ok(testing::Outcome::Ran(ran)) => ran,
+            Ok(testing::Outcome::Prepared(_)) => {
                 self.finish(stream, true);
                 return Ok(Exit::Success);
             }
@@ -434,13 +441,13 @@ impl Session<'_> {
             None if !ran.verdict.passed() => Exit::TestsFailed,
             None => Exit::of_analysis(ran.analysis.as_ref()),
         };
-        let run = ops::conclude::conclude("test", *ran, exit.code(), &events);
+        let run = testing::record::conclude("test", *ran, exit.code(), &events);
         self.results(&args.results, run, stream)?;
         Ok(exit)
     }
 
     async fn with(&self, args: &WithArgs) -> Result<Exit, Error> {
-        let options = ops::with::Options {
+        let options = commands::with::Options {
             places: self.places.clone(),
             build: args.build.options(self.general),
             search: args.search.search()?,
@@ -449,7 +456,8 @@ impl Session<'_> {
             shown: self.general.level(),
         };
         let mut interrupts = self.interrupts()?;
-        let outcome = ops::with::with(&options, &mut interrupts, &self.printer.events()).await?;
+        let outcome =
+            commands::with::with(&options, &mut interrupts, &self.printer.events()).await?;
         let exit = match (outcome.interrupted, outcome.exit) {
             (Some(interrupt), _) => Exit::Interrupted(interrupt),
             (None, Some(exit)) => Exit::of_command(exit),
@@ -462,7 +470,7 @@ impl Session<'_> {
     }
 
     async fn add(&self, args: &AddArgs) -> Result<Exit, Error> {
-        let options = ops::add::Options {
+        let options = commands::add::Options {
             places: with_home(&self.places, args.home.as_ref()),
             build: args.build.options(self.general),
             executable: args.executable.parse()?,
@@ -473,13 +481,13 @@ impl Session<'_> {
             settings: args.settings.clone(),
         };
         let roles =
-            ops::add::add(&options, &mut self.interrupts()?, &self.printer.events()).await?;
+            commands::add::add(&options, &mut self.interrupts()?, &self.printer.events()).await?;
         self.tell("Added", human::roles(&roles));
         Ok(Exit::Success)
     }
 
     async fn run(&self, args: &RunArgs) -> Result<Exit, Error> {
-        let options = ops::run::Options {
+        let options = testing::run::Options {
             places: self.places.clone(),
             build: self.usual_build(),
             search: args.search.search()?,
@@ -493,7 +501,7 @@ impl Session<'_> {
         };
         let begun = clock::instant();
         let events = self.printer.events();
-        let outcome = ops::run::run(&options, &mut self.interrupts()?, &events).await?;
+        let outcome = testing::run::run(&options, &mut self.interrupts()?, &events).await?;
         let elapsed = clock::instant() - begun;
         let exit = match (&outcome.verdict, outcome.interrupted) {
             (_, Some(interrupt)) => Exit::Interrupted(interrupt),
@@ -544,10 +552,7 @@ impl Session<'_> {
 }
 
 /// The places, with the home that was named as a word.
-fn with_home(
-    places: &ops::locate::Places,
-    home: Option<&std::path::PathBuf>,
-) -> ops::locate::Places {
+fn with_home(places: &workspace::Places, home: Option<&std::path::PathBuf>) -> workspace::Places {
     let mut places = places.clone();
     if let Some(home) = home {
         places.home_path = Some(home.clone());

@@ -1,19 +1,20 @@
 //! `get`, `set` and `edit`: the properties of roles.
 
+use crate::commands;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use super::Session;
-use super::encoding::{given, stdin};
-use super::exit::Exit;
-use super::search::SearchArgs;
-use crate::home::property::{Change, PROPERTIES, Property};
-use crate::ops::given::Given;
-use crate::ops::set::Value;
-use crate::ops::{self, Error};
+use crate::cli::Session;
+use crate::cli::encoding::{given, stdin};
+use crate::cli::exit::Exit;
+use crate::cli::search::SearchArgs;
+use crate::commands::input_file::Given;
+use crate::commands::set::Value;
+use crate::error::Error;
+use crate::home::role_properties::{Change, PROPERTIES, Property};
 use crate::report::{human, listing};
 
 /// Arguments of `get`.
@@ -122,7 +123,7 @@ impl SetArgs {
 
 impl Session<'_> {
     pub(super) fn get(&self, args: &GetArgs) -> Result<Exit, Error> {
-        let value = ops::get::get(&self.places, args.property, &args.role.parse()?)?;
+        let value = commands::get::get(&self.places, args.property, &args.role.parse()?)?;
         self.printer
             .show(move |shell| listing::encoding(shell, &value));
         Ok(Exit::Success)
@@ -132,7 +133,7 @@ impl Session<'_> {
         let Settable { property, change } = args.property;
         let search = args.search.search()?;
         let (value, events) = (args.value()?, self.printer.events());
-        let roles = ops::set::set(&self.places, &search, property, &change, &value, &events)?;
+        let roles = commands::set::set(&self.places, &search, property, &change, &value, &events)?;
         let text = format!("`{}` of {}", property.name, human::roles(&roles));
         self.tell("Set", text);
         Ok(Exit::Success)
@@ -142,7 +143,7 @@ impl Session<'_> {
         let Settable { property, change } = args.property;
         let role = args.role.parse()?;
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
-        let edited = ops::edit::edit(
+        let edited = commands::edit::edit(
             &self.places,
             property,
             &change,
@@ -152,8 +153,8 @@ impl Session<'_> {
         )
         .await?;
         let verb = match edited {
-            ops::edit::Outcome::Set => "Set",
-            ops::edit::Outcome::Unchanged => "Left",
+            commands::edit::Outcome::Set => "Set",
+            commands::edit::Outcome::Unchanged => "Left",
         };
         self.tell(verb, format!("`{}` of role `{role}`", property.name));
         Ok(Exit::Success)

@@ -1,5 +1,6 @@
 //! The commands that ask what was: `history`, `returned`, `log`, `folder`.
 
+use crate::commands;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -7,12 +8,13 @@ use regex::bytes::Regex;
 
 use ansar_runtime::contract::line::Level;
 
-use super::Session;
-use super::exit::Exit;
-use super::search::SearchArgs;
+use crate::cli::Session;
+use crate::cli::exit::Exit;
+use crate::cli::search::SearchArgs;
+use crate::commands::{folder, log};
+use crate::error::Error;
+use crate::logs::query::{Begin, End, Length, Mark, When};
 use crate::model::name::RoleName;
-use crate::model::query::{Begin, End, Length, Mark, When};
-use crate::ops::{self, Error, folder, log};
 use crate::report::{human, query};
 
 /// Arguments of `history`.
@@ -34,7 +36,7 @@ pub struct ReturnedArgs {
     #[arg(long, value_name = "N")]
     start: Option<usize>,
     /// How long to wait for a role that runs, as in `30s` [default: forever]
-    #[arg(long, value_name = "TIME", value_parser = super::time::time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time::time)]
     timeout: Option<Duration>,
 }
 
@@ -139,7 +141,7 @@ impl LogArgs {
 
 impl Session<'_> {
     pub(super) fn history(&self, args: &HistoryArgs) -> Result<Exit, Error> {
-        let outcome = ops::history::history(&self.places, &args.role)?;
+        let outcome = commands::history::history(&self.places, &args.role)?;
         let long = args.long_listing;
         self.printer
             .show(move |shell| query::history(shell, &outcome, long));
@@ -152,7 +154,7 @@ impl Session<'_> {
             start,
             timeout,
         } = args;
-        let result = ops::history::returned(&self.places, role, *start, *timeout).await?;
+        let result = commands::history::returned(&self.places, role, *start, *timeout).await?;
         self.printer
             .show(move |shell| human::message(shell, &result));
         Ok(Exit::Success)

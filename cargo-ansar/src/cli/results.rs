@@ -1,16 +1,17 @@
 //! Where results go, beside stdout: flags of the commands that show a run, and
 //! what they do. Also `report`, which shows the last one.
 
+use crate::commands;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::Session;
-use super::exit::Exit;
+use crate::cli::Session;
+use crate::cli::exit::Exit;
+use crate::error::Error;
 use crate::host::cargo::Messages;
-use crate::host::{environment, files};
-use crate::model::conclusion::Conclusion;
-use crate::ops::{self, Error};
+use crate::host::{environment, fs};
+use crate::model::run_report::Conclusion;
 use crate::report::diagnostics::Stream;
 use crate::report::shell::Form;
 use crate::report::{github, html, human, junit};
@@ -196,7 +197,7 @@ impl Session<'_> {
     }
 
     pub(super) fn report(&self, args: &ReportArgs) -> Result<Exit, Error> {
-        let last = ops::report::last(&self.places)?;
+        let last = commands::report::last(&self.places)?;
         if let Some(file) = &args.html {
             let file = self.places.folder.join(file);
             write(&file, html::page(&last).as_bytes())?;
@@ -213,7 +214,7 @@ impl Session<'_> {
 /// Writes a file that the user named, in a folder that need not be there.
 fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
     if let Some(folder) = file.parent() {
-        files::make_public_folders(folder)?;
+        fs::make_public_folders(folder)?;
     }
-    Ok(files::replace(file, bytes, 0o644)?)
+    Ok(fs::replace(file, bytes, 0o644)?)
 }

@@ -1,11 +1,12 @@
 //! `list`, `update` and `delete`: the roles of a home.
 
+use crate::commands;
 use clap::Args;
 
-use super::Session;
-use super::exit::Exit;
-use super::search::SearchArgs;
-use crate::ops::{self, Error};
+use crate::cli::Session;
+use crate::cli::exit::Exit;
+use crate::cli::search::SearchArgs;
+use crate::error::Error;
 use crate::report::{human, listing};
 
 /// Arguments of `list`.
@@ -44,7 +45,7 @@ pub struct DeleteArgs {
 
 impl Session<'_> {
     pub(super) fn list(&self, args: &ListArgs) -> Result<Exit, Error> {
-        let listing = ops::list::list(&ops::list::Options {
+        let listing = commands::list::list(&commands::list::Options {
             places: self.places.clone(),
             search: args.search.search()?,
             long: args.long_listing,
@@ -56,18 +57,18 @@ impl Session<'_> {
     }
 
     pub(super) async fn update(&self, args: &UpdateArgs) -> Result<Exit, Error> {
-        let options = ops::update::Options {
+        let options = commands::update::Options {
             places: self.places.clone(),
             search: args.search.search()?,
             settings: args.settings.clone(),
         };
-        let roles = ops::update::update(&options, &self.printer.events()).await?;
+        let roles = commands::update::update(&options, &self.printer.events()).await?;
         self.tell("Updated", human::roles(&roles));
         Ok(Exit::Success)
     }
 
     pub(super) async fn delete(&self, args: &DeleteArgs) -> Result<Exit, Error> {
-        let deleted = ops::delete::delete(
+        let deleted = commands::delete::delete(
             &self.places,
             &args.search.search()?,
             self.force,

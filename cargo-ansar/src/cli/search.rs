@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::model::search::RoleSearch;
-use crate::ops::Error;
+use crate::error::Error;
+use crate::model::role_search::RoleSearch;
 
 /// Which roles.
 #[derive(Debug, Args)]

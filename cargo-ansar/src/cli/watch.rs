@@ -1,17 +1,18 @@
 //! `watch`: what came of each loop, and what that does to the last verdict.
 
-use super::Session;
-use super::args::{TestArgs, WatchArgs};
-use super::exit::Exit;
-use crate::event::{Events, Kind};
+use crate::cli::Session;
+use crate::cli::args::{TestArgs, WatchArgs};
+use crate::cli::exit::Exit;
+use crate::error::Error;
+use crate::events::{Events, Kind};
 use crate::host::environment;
-use crate::host::interrupts::Interrupt;
-use crate::host::keys::Keys;
-use crate::model::conclusion::Conclusion;
-use crate::ops::watch::{End, Told, watch};
-use crate::ops::{self, Error};
+use crate::host::process::interrupts::Interrupt;
+use crate::host::terminal::keys::Keys;
+use crate::model::run_report::Conclusion;
 use crate::report::printer::Printer;
-use crate::report::{diagnostics, human, keys};
+use crate::report::{diagnostics, human, watch};
+use crate::testing;
+use crate::watch::{End, Told, watch};
 
 impl Session<'_> {
     pub(super) async fn watch(&self, args: &WatchArgs) -> Result<Exit, Error> {
@@ -44,7 +45,7 @@ impl Session<'_> {
                     None => Exit::of_analysis(ran.analysis.as_ref()),
                 };
                 (ended, judged) = (Some(exit), exit);
-                let run = ops::conclude::conclude("watch", *ran, exit.code(), &events);
+                let run = testing::record::conclude("watch", *ran, exit.code(), &events);
                 last = Some(run.clone());
                 // A file that cannot be written ends no loop.
                 if let Err(error) = self.results(&args.results, run, stream.clone()) {
@@ -119,17 +120,17 @@ impl Session<'_> {
             Told::Ran(_) | Told::Prepared { .. } | Told::Stale | Told::Failed(_) | Told::Begun => {}
             Told::Keys => {
                 if !std::mem::replace(introduced, true) {
-                    self.printer.show(keys::help);
+                    self.printer.show(watch::help);
                 }
             }
-            Told::NoSuchKey => self.printer.show(keys::help),
+            Told::NoSuchKey => self.printer.show(watch::help),
             Told::Refused(error) => {
                 let hint = self.hints.of(&error);
                 self.printer
                     .show(move |shell| human::error(shell, &*error, hint.as_deref()));
             }
-            Told::NothingToRestart => self.printer.show(keys::nothing_to_restart),
-            Told::Logs(said) => self.printer.show(move |shell| keys::logs(shell, &said)),
+            Told::NothingToRestart => self.printer.show(watch::nothing_to_restart),
+            Told::Logs(said) => self.printer.show(move |shell| watch::logs(shell, &said)),
         }
     }
 }

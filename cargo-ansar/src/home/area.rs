@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use ansar_runtime::contract::layout::{AREA_FILE, Area, AreaMark, HOME_FILE};
 
-use super::{Home, HomeError, history, last, read_json, write_json};
-use crate::host::files::{self, Kind};
+use crate::home::{Home, HomeError, history, last_run, read_json, write_json};
+use crate::host::fs;
+use crate::host::fs::Kind;
 
 /// Reasons why a folder is not used as an area of a home.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,12 +73,12 @@ impl Owned {
     /// Removes the folder with everything in it, the mark last: a killed command
     /// leaves a folder that can still be told to be the home's.
     pub fn remove(self) -> Result<(), HomeError> {
-        for name in files::names(&self.path)? {
+        for name in fs::names(&self.path)? {
             if name != AREA_FILE {
                 self.remove_entry(name)?;
             }
         }
-        Ok(files::remove_tree(&self.path)?)
+        Ok(fs::remove_tree(&self.path)?)
     }
 
     /// The folder.
@@ -87,7 +88,7 @@ impl Owned {
 
     /// Removes what is called `name` in the folder.
     pub fn remove_entry(&self, name: impl AsRef<OsStr>) -> Result<(), HomeError> {
-        Ok(files::remove_tree(&self.path.join(name.as_ref()))?)
+        Ok(fs::remove_tree(&self.path.join(name.as_ref()))?)
     }
 }
 
@@ -128,7 +129,12 @@ impl Home {
                 }
             }
         }
-        for name in [super::ENGINES, history::FOLDER, last::FOLDER, super::KEPT] {
+        for name in [
+            crate::home::ENGINES,
+            history::FOLDER,
+            last_run::FOLDER,
+            crate::home::KEPT,
+        ] {
             self.check_own(&self.root.join(name))?;
         }
         Ok(())
@@ -137,7 +143,7 @@ impl Home {
     /// Makes the folder of a redirected area, and its mark.
     pub(super) fn mark(&self, area: Area) -> Result<(), HomeError> {
         let path = self.area(area);
-        files::make_private_folders(&path)?;
+        fs::make_private_folders(&path)?;
         let mark = AreaMark {
             home: self.id().to_owned(),
             root: self.recorded_root().to_owned(),
@@ -148,7 +154,7 @@ impl Home {
 
     /// Checks a folder in the home, which need not be there.
     pub(super) fn check_own(&self, path: &Path) -> Result<(), HomeError> {
-        match files::stat(path) {
+        match fs::stat(path) {
             Ok(stat) if stat.kind == Kind::Folder => Ok(()),
             Ok(stat) => Err(self.unusable(path, Reason::NotFolder(stat.kind))),
             Err(error) if error.is_not_found() => Ok(()),
@@ -182,7 +188,7 @@ impl Home {
         if !path.is_absolute() {
             return Err(self.unusable(path, Reason::Relative));
         }
-        match files::stat(path) {
+        match fs::stat(path) {
             Ok(stat) if stat.kind == Kind::Folder => {}
             Ok(stat) => return Err(self.unusable(path, Reason::NotFolder(stat.kind))),
             Err(error) if error.is_not_found() => {
@@ -190,7 +196,7 @@ impl Home {
             }
             Err(error) => return Err(error.into()),
         }
-        let access = files::access(path)?;
+        let access = fs::access(path)?;
         if !access.is_own() {
             return Err(self.unusable(path, Reason::OtherUser(access.owner())));
         }

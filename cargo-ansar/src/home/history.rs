@@ -6,6 +6,9 @@
 //! counted. Owns the form of the journal and the bound on it. Does not know
 //! whether a role runs: a start without an end may be one that was lost.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 
 use ansar_runtime::contract::layout::HOME_FILE;
@@ -13,11 +16,13 @@ use ansar_runtime::contract::message::Typed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Home, HomeError};
-use crate::host::files::{self, Appender, Hash};
-use crate::host::{clock, environment, strays};
-use crate::model::ending::{Cause, Ending};
+use crate::home::{Home, HomeError};
+use crate::host::fs;
+use crate::host::fs::{Appender, Hash};
+use crate::host::process::orphans;
+use crate::host::{clock, environment};
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::outcome::{Cause, Ending};
 
 /// How large a journal may grow, in bytes, before it is cut to the newest
 /// [`KEPT_RUNS`].
@@ -153,7 +158,7 @@ impl Run {
     /// run. Looks and takes no lock: a lock that is held for a moment only
     /// would be in the way of a start.
     pub fn is_open(&self) -> bool {
-        self.end.is_none() && strays::is_alive(self.start.engine, self.start.engine_started)
+        self.end.is_none() && orphans::is_alive(self.start.engine, self.start.engine_started)
     }
 }
 
@@ -195,7 +200,7 @@ impl Engine {
         let pid = environment::pid();
         Self {
             pid,
-            started: strays::start_time(pid),
+            started: orphans::start_time(pid),
         }
     }
 }
@@ -245,12 +250,12 @@ impl Journal {
             Err(error) if error.is_not_found() => {
                 let folder = self.path.parent().unwrap_or(Path::new("."));
                 let home = folder.parent().unwrap_or(Path::new("."));
-                if !files::is_file(&home.join(HOME_FILE)) {
+                if !fs::is_file(&home.join(HOME_FILE)) {
                     // A home that was removed, or is being removed, stays so.
                     return Err(error.into());
                 }
                 // A home of before there was a history.
-                files::make_private_folders(folder)?;
+                fs::make_private_folders(folder)?;
                 Appender::open(&self.path)?
             }
             other => other?,
@@ -284,7 +289,7 @@ impl Home {
 
     /// What is known of the runs of `role`; nothing where it never ran.
     pub fn history(&self, role: &RoleName) -> Result<History, HomeError> {
-        let bytes = files::read_if_there(&self.history_file(role))?;
+        let bytes = fs::read_if_there(&self.history_file(role))?;
         Ok(read(&bytes.unwrap_or_default()))
     }
 
@@ -301,7 +306,7 @@ impl Home {
 
 /// Replaces a journal by its newest runs.
 fn prune(path: &Path) -> Result<(), HomeError> {
-    let history = read(&files::read(path)?);
+    let history = read(&fs::read(path)?);
     let mut kept = Vec::new();
     let mut size = 0;
     for run in history.runs.iter().rev().take(KEPT_RUNS) {
@@ -313,7 +318,7 @@ fn prune(path: &Path) -> Result<(), HomeError> {
         kept.push(text);
     }
     kept.reverse();
-    Ok(files::replace(path, kept.concat().as_bytes(), 0o600)?)
+    Ok(fs::replace(path, kept.concat().as_bytes(), 0o600)?)
 }
 
 /// The records of a run, as they stand in the journal.
@@ -371,6 +376,3 @@ fn parse(line: &[u8]) -> Option<Record> {
     (sum == checksum(text).as_bytes()).then_some(())?;
     serde_json::from_slice(text).ok()
 }
-
-#[cfg(test)]
-mod tests;

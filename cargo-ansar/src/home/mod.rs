@@ -1,23 +1,22 @@
-//! A home on disk: what stands where, and what it says.
+//! A home on disk: its layout, its own file, its locks, and its other files.
 //!
-//! Owns the layout of a home, its own file, its locks, and through its modules
-//! the marks of engines ([`engine`]), what is known of roles ([`entry`]), the
-//! table of their properties ([`property`]), their starts and ends
-//! ([`history`]), changes that are made as a whole ([`pending`]), what was last
-//! deployed ([`ledger`]) and what that changed ([`change`]), the stored logs ([`log`]) and the last run ([`last`]). Does not
-//! know how anything comes to be deployed, or runs.
+//! Through its modules: the marks of engines ([`engine_marks`]), the roles
+//! ([`role`]) and the table of their properties ([`role_properties`]), starts
+//! and exits ([`history`]), changes of several files that are made as a whole
+//! ([`pending`]), the deploy state ([`deployed`]) and its reasons
+//! ([`restart_reason`]), and the last run ([`last_run`]). It does not know how
+//! roles are deployed or run.
 
 pub mod area;
-pub mod change;
-pub mod engine;
-pub mod entry;
+pub mod deployed;
+pub mod engine_marks;
 pub mod history;
-pub mod last;
-pub mod ledger;
-pub mod log;
+pub mod last_run;
 pub mod pending;
-mod place;
-pub mod property;
+pub mod place;
+pub mod restart_reason;
+pub mod role;
+pub mod role_properties;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -29,10 +28,13 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use self::area::Reason;
-use crate::host::files::{self, Error as FilesError};
-use crate::host::lock::{self, Attempt, Lock};
-use crate::host::{clock, environment, strays};
+use crate::home::area::Reason;
+use crate::host::fs;
+use crate::host::fs::Error as FilesError;
+use crate::host::fs::lock;
+use crate::host::fs::lock::{Attempt, Lock};
+use crate::host::process::orphans;
+use crate::host::{clock, environment};
 use crate::model::name::{ExecutableName, RoleName};
 
 /// The version of everything in a home.
@@ -223,7 +225,7 @@ impl HomeError {
                     "put it right, or remove the folder and `cargo ansar create {}`",
                     word(path.parent().unwrap_or(path))
                 ),
-                Some(name) if name == ledger::FILE => {
+                Some(name) if name == deployed::FILE => {
                     "put it right, or remove it: the next deploy compares everything".to_owned()
                 }
                 _ => "put it right, or remove it".to_owned(),
@@ -276,7 +278,7 @@ impl Home {
         redirect: &BTreeMap<Area, PathBuf>,
         id: String,
     ) -> Result<Self, HomeError> {
-        if files::stat(root).is_ok() && !files::is_folder(root) {
+        if fs::stat(root).is_ok() && !fs::is_folder(root) {
             return Err(HomeError::Occupied(root.to_owned()));
         }
         Self::check_above(root, workspace)?;
@@ -284,7 +286,7 @@ impl Home {
         if root.join(HOME_FILE).exists() {
             return Err(HomeError::Exists(root.to_owned()));
         }
-        let access = files::access(root)?;
+        let access = fs::access(root)?;
         if !access.is_own() {
             return Err(HomeError::OtherUser {
                 path: root.to_owned(),
@@ -295,20 +297,20 @@ impl Home {
             return Err(HomeError::Occupied(root.to_owned()));
         }
         if !access.is_private() {
-            files::set_mode(&files::resolve(root)?, files::PRIVATE_FOLDER)?;
+            fs::set_mode(&fs::resolve(root)?, fs::PRIVATE_FOLDER)?;
             // What others put there until now is seen from here on.
             if !is_unfinished(root)? {
                 return Err(HomeError::Occupied(root.to_owned()));
             }
         }
-        files::clear_leftovers(root)?;
+        fs::clear_leftovers(root)?;
         let home = Self {
             root: root.to_owned(),
             file: HomeFile {
                 version: VERSION,
                 id,
                 created: clock::now(),
-                root: Some(files::resolve(root)?),
+                root: Some(fs::resolve(root)?),
                 workspace: workspace.map(Path::to_owned),
                 redirect: redirect
                     .iter()
@@ -319,10 +321,10 @@ impl Home {
         if let Err(error) = home.fill() {
             // Why it was not made says more than why a part cannot be removed.
             for path in home.new_folders() {
-                let _ = files::remove_tree(path);
+                let _ = fs::remove_tree(path);
             }
             if was_there {
-                let _ = files::make_private_folders(root);
+                let _ = fs::make_private_folders(root);
             }
             return Err(error);
         }
@@ -335,8 +337,8 @@ impl Home {
     fn claim(root: &Path) -> Result<(bool, Lock), HomeError> {
         loop {
             Self::finish_removal(root)?;
-            let was_there = files::is_folder(root);
-            files::make_private_folders(root)?;
+            let was_there = fs::is_folder(root);
+            fs::make_private_folders(root)?;
             match lock::lock_folder(root) {
                 Ok(_) if Self::is_removed(root)? => {}
                 Ok(lock) => return Ok((was_there, lock)),
@@ -356,12 +358,12 @@ impl Home {
             if self.is_redirected(area) && area != Area::Bin {
                 self.mark(area)?;
             } else {
-                files::make_private_folders(&self.area(area))?;
+                fs::make_private_folders(&self.area(area))?;
             }
         }
-        files::make_private_folders(&self.engines())?;
-        files::make_private_folders(&self.histories())?;
-        files::replace(&self.root.join(GITIGNORE), EVERYTHING, 0o600)?;
+        fs::make_private_folders(&self.engines())?;
+        fs::make_private_folders(&self.histories())?;
+        fs::replace(&self.root.join(GITIGNORE), EVERYTHING, 0o600)?;
         // Last: a home that says what it is, is whole.
         write_json(&self.root.join(HOME_FILE), &self.file)
     }
@@ -387,10 +389,10 @@ impl Home {
     /// Reads what a home says of itself.
     fn read(root: &Path) -> Result<Self, HomeError> {
         let path = root.join(HOME_FILE);
-        let bytes = match files::read_if_there(&path) {
+        let bytes = match fs::read_if_there(&path) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Err(HomeError::NotThere(root.to_owned())),
-            Err(_) if files::stat(root).is_ok() && !files::is_folder(root) => {
+            Err(_) if fs::stat(root).is_ok() && !fs::is_folder(root) => {
                 return Err(HomeError::Occupied(root.to_owned()));
             }
             Err(error) => return Err(error.into()),
@@ -424,6 +426,14 @@ impl Home {
     /// What tells it from all other homes.
     pub fn id(&self) -> &str {
         &self.file.id
+    }
+
+    /// Returns the working folder of roles and of questions to them: the root of
+    /// the workspace, or the folder that holds the home.
+    pub fn working_folder(&self) -> PathBuf {
+        let parent = || self.root().parent().map(Path::to_owned);
+        let workspace = self.workspace().map(Path::to_owned);
+        workspace.or_else(parent).unwrap_or_default()
     }
 
     /// The workspace that it was made for.
@@ -477,7 +487,7 @@ impl Home {
     /// Makes the folders that a role needs to run: model and logs as they are,
     /// tmp emptied.
     pub fn prepare(&self, role: &RoleName) -> Result<(), HomeError> {
-        if !files::names(&self.folder(Area::Tmp, role))?.is_empty()
+        if !fs::names(&self.folder(Area::Tmp, role))?.is_empty()
             && let Some(tmp) = self.owned(Area::Tmp)?
         {
             tmp.remove_entry(role.as_str())?;
@@ -485,7 +495,7 @@ impl Home {
         for area in [Area::Model, Area::Tmp, Area::Logs] {
             let folder = self.folder(area, role);
             self.check_own(&folder)?;
-            files::make_private_folders(&folder)?;
+            fs::make_private_folders(&folder)?;
         }
         Ok(())
     }
@@ -535,7 +545,7 @@ impl Home {
     /// The roles that were ever run, also those whose properties cannot be
     /// read.
     pub fn ever_run(&self) -> Result<BTreeSet<RoleName>, HomeError> {
-        let names = files::names(&self.area(Area::Lock))?.into_iter();
+        let names = fs::names(&self.area(Area::Lock))?.into_iter();
         Ok(names
             .filter_map(|name| name.to_str()?.parse().ok())
             .collect())
@@ -543,9 +553,7 @@ impl Home {
 
     /// Removes the lock of a role that is no more, which the caller holds.
     pub fn remove_lock(&self, role: &RoleName) -> Result<(), HomeError> {
-        Ok(files::remove_file(
-            &self.area(Area::Lock).join(role.as_str()),
-        )?)
+        Ok(fs::remove_file(&self.area(Area::Lock).join(role.as_str()))?)
     }
 
     /// Takes the right to run roles, waiting while others have it.
@@ -615,7 +623,7 @@ impl Home {
         })?;
         self.begin_removal()?;
         Self::remove_rest(root)?;
-        Ok(files::remove_tree(root)?)
+        Ok(fs::remove_tree(root)?)
     }
 
     /// The folders that the making of a home makes, the root last.
@@ -634,7 +642,7 @@ const DYING: Duration = Duration::from_secs(1);
 /// Returns true if the process that noted its number in a lock is gone.
 fn is_gone(note: &str) -> bool {
     let pid = note.trim().parse();
-    pid.is_ok_and(|pid| strays::start_time(pid).is_none())
+    pid.is_ok_and(|pid| orphans::start_time(pid).is_none())
 }
 
 const ENGINES: &str = "engine";
@@ -645,17 +653,17 @@ const EVERYTHING: &[u8] = b"*\n";
 /// Whether nothing stands there, beyond what is left of the making of a home
 /// that was killed: nothing of it is worth anything to anybody.
 fn is_unfinished(root: &Path) -> Result<bool, HomeError> {
-    let leftovers = files::leftovers(root)?;
+    let leftovers = fs::leftovers(root)?;
     let is_made = |name: &str| {
         [ENGINES, history::FOLDER].contains(&name)
             || Area::ALL.iter().any(|area| area.name() == name)
     };
-    for name in files::names(root)? {
+    for name in fs::names(root)? {
         let path = root.join(&name);
         let is_ours = if name == GITIGNORE {
-            files::read_if_there(&path)?.is_some_and(|bytes| bytes == EVERYTHING)
+            fs::read_if_there(&path)?.is_some_and(|bytes| bytes == EVERYTHING)
         } else if name.to_str().is_some_and(is_made) {
-            files::names(&path).is_ok_and(|names| names.is_empty())
+            fs::names(&path).is_ok_and(|names| names.is_empty())
         } else {
             leftovers.contains(&path)
         };
@@ -668,12 +676,12 @@ fn is_unfinished(root: &Path) -> Result<bool, HomeError> {
 
 /// Reads a file of JSON; `None` where there is no such file.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeError> {
-    read_json_up_to(path, files::LARGEST)
+    read_json_up_to(path, fs::LARGEST)
 }
 
 /// Reads a file of JSON that may be larger than others.
 fn read_json_up_to<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Option<T>, HomeError> {
-    match files::if_there(files::read_up_to(path, limit))? {
+    match fs::if_there(fs::read_up_to(path, limit))? {
         None => Ok(None),
         Some(bytes) => from_json(path, &bytes).map(Some),
     }
@@ -716,14 +724,14 @@ fn place_first(error: &serde_json::Error, field: &str) -> String {
 /// holds the old or the new value.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
     let bytes = serde_json::to_vec_pretty(value);
-    Ok(files::replace(path, &line(path, bytes)?, 0o600)?)
+    Ok(fs::replace(path, &line(path, bytes)?, 0o600)?)
 }
 
 /// Like [`write_json`], for what may be large and is for no reader: in one
 /// line, and a loss of power may bring the old value back.
 fn renew_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
     let bytes = serde_json::to_vec(value);
-    Ok(files::renew(path, &line(path, bytes)?, 0o600)?)
+    Ok(fs::renew(path, &line(path, bytes)?, 0o600)?)
 }
 
 fn line(path: &Path, bytes: serde_json::Result<Vec<u8>>) -> Result<Vec<u8>, HomeError> {

@@ -13,11 +13,12 @@ use ansar_runtime::contract::message::Envelope;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::entry::{Entry, OWN_FOLDERS, parent};
-use super::{Home, HomeError, KEPT, read_json, write_json};
-use crate::host::files::{self, Trash};
-use crate::host::interrupts::Interrupted;
-use crate::host::lock;
+use crate::home::role::{Entry, OWN_FOLDERS, parent};
+use crate::home::{Home, HomeError, KEPT, read_json, write_json};
+use crate::host::fs;
+use crate::host::fs::Trash;
+use crate::host::fs::lock;
+use crate::host::process::interrupts::Interrupted;
 use crate::model::name::RoleName;
 
 /// The file in a home's root that holds the note.
@@ -112,7 +113,7 @@ pub struct Staging(PathBuf);
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let _ = files::remove_file(&self.0);
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -142,11 +143,11 @@ impl Home {
             // What cannot be written now could not be written before.
             for (path, bytes) in before {
                 let _ = match bytes {
-                    Some(bytes) => files::replace(&path, &bytes, 0o600),
-                    None => files::remove_file(&path),
+                    Some(bytes) => fs::replace(&path, &bytes, 0o600),
+                    None => fs::remove_file(&path),
                 };
             }
-            files::remove_file(&self.pending_file())?;
+            fs::remove_file(&self.pending_file())?;
             return Err(error);
         }
         let done = self.delete(&note.delete);
@@ -175,7 +176,7 @@ impl Home {
     fn note_staging(&self, note: &Note) -> Result<Staging, HomeError> {
         let path = self.pending_file();
         if *note != Note::default() {
-            files::place(&path, text(note)?.as_bytes())?;
+            fs::place(&path, text(note)?.as_bytes())?;
         }
         Ok(Staging(path))
     }
@@ -183,7 +184,7 @@ impl Home {
     /// Does the rest of what a killed command began; the home's lock must be
     /// held.
     pub(super) fn finish(&self) -> Result<(), HomeError> {
-        files::clear_leftovers(self.root())?;
+        fs::clear_leftovers(self.root())?;
         let path = self.pending_file();
         let Some(note) = read_json::<Note>(&path)? else {
             return Ok(());
@@ -192,21 +193,21 @@ impl Home {
             return Err(HomeError::NotThere(self.root().to_owned()));
         }
         for (area, _) in note.texts().iter().filter(|(_, texts)| !texts.is_empty()) {
-            files::clear_leftovers(&self.area(*area))?;
+            fs::clear_leftovers(&self.area(*area))?;
         }
         for name in &note.staging {
             match self.place(name) {
                 // Others may build there.
                 Some(folder) if name.as_os_str() == Area::Bin.name() => {
-                    files::clear_leftovers(&folder)?;
+                    fs::clear_leftovers(&folder)?;
                 }
-                Some(folder) => files::clear_leftovers_below(&folder)?,
+                Some(folder) => fs::clear_leftovers_below(&folder)?,
                 None => {}
             }
         }
         if let Some(folder) = &note.outside {
             // What cannot be removed there is in no way of this home.
-            let _ = files::clear_leftovers_below(folder);
+            let _ = fs::clear_leftovers_below(folder);
         }
         self.write_texts(&note)?;
         let deleted = self.delete(&note.delete);
@@ -227,7 +228,7 @@ impl Home {
             .err()
             .and_then(|error| Interrupted::cause_of(error));
         if interrupted.is_none() {
-            files::remove_file(&self.pending_file())?;
+            fs::remove_file(&self.pending_file())?;
         }
         done
     }
@@ -238,7 +239,7 @@ impl Home {
         for (area, texts) in note.texts() {
             for role in texts.keys() {
                 let path = self.file(area, role);
-                let bytes = files::read_if_there(&path)?;
+                let bytes = fs::read_if_there(&path)?;
                 before.push((path, bytes));
             }
         }
@@ -255,16 +256,16 @@ impl Home {
                 let path = self.file(area, role);
                 match text {
                     Some(text) => {
-                        files::place(&path, text.as_bytes())?;
+                        fs::place(&path, text.as_bytes())?;
                         written.push(path);
                     }
-                    None => files::remove_file(&path)?,
+                    None => fs::remove_file(&path)?,
                 }
             }
             // All at once: one by one, each would wait for the disk.
-            files::sync_all(&written)?;
+            fs::sync_all(&written)?;
             if !texts.is_empty() {
-                files::sync(&self.area(area))?;
+                fs::sync(&self.area(area))?;
             }
         }
         Ok(())
@@ -287,11 +288,11 @@ impl Home {
         // A role is gone once its properties are.
         for area in [Area::Entry, Area::Settings, Area::Input] {
             for role in roles {
-                attempt(files::remove_file(&self.file(area, role)).map_err(Into::into));
+                attempt(fs::remove_file(&self.file(area, role)).map_err(Into::into));
             }
         }
         for role in roles {
-            attempt(files::remove_file(&self.history_file(role)).map_err(Into::into));
+            attempt(fs::remove_file(&self.history_file(role)).map_err(Into::into));
         }
         for area in OWN_FOLDERS {
             attempt(self.owned(area).and_then(|owned| match owned {
@@ -351,7 +352,7 @@ impl Home {
 
     /// Returns true if a note stands in a home that nobody has finished yet.
     pub(super) fn is_pending(root: &Path) -> bool {
-        files::is_file(&root.join(FILE))
+        fs::is_file(&root.join(FILE))
     }
 
     /// Notes that the home is removed.
@@ -380,7 +381,7 @@ impl Home {
         };
         if Self::is_removed(root)? {
             Self::remove_rest(root)?;
-            files::remove_tree(root)?;
+            fs::remove_tree(root)?;
         }
         Ok(true)
     }
@@ -401,13 +402,13 @@ impl Home {
         if root.join(HOME_FILE).exists() {
             Self::read(root)?.remove_areas_elsewhere()?;
         }
-        for name in files::names(root)? {
+        for name in fs::names(root)? {
             if name != HOME_FILE && name != FILE {
-                files::remove_tree(&root.join(name))?;
+                fs::remove_tree(&root.join(name))?;
             }
         }
-        files::remove_file(&root.join(HOME_FILE))?;
-        Ok(files::remove_file(&root.join(FILE))?)
+        fs::remove_file(&root.join(HOME_FILE))?;
+        Ok(fs::remove_file(&root.join(FILE))?)
     }
 }
 
@@ -415,9 +416,9 @@ impl Home {
 /// begins with `ROLE.`.
 fn discard(folder: &Path, roles: &BTreeSet<RoleName>) -> Result<(), HomeError> {
     // What a killed command moved there, and did not remove any more.
-    files::clear_leftovers(folder)?;
+    fs::clear_leftovers(folder)?;
     let mut trash = Trash::new(folder);
-    for name in files::names(folder)? {
+    for name in fs::names(folder)? {
         let role = name.to_str().and_then(|name| {
             let role = name.parse().ok();
             role.or_else(|| parent(name))

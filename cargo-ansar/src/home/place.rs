@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use ansar_runtime::contract::layout::{AREA_FILE, Area, HOME_FILE};
 use serde_json::Value;
 
-use super::area::Reason;
-use super::{DEFAULT_NAME, Home, HomeError, HomeFile, change, last, ledger, write_json};
-use crate::host::files::{self, Hash};
-use crate::host::lock;
+use crate::home::area::Reason;
+use crate::home::{
+    DEFAULT_NAME, Home, HomeError, HomeFile, deployed, last_run, restart_reason, write_json,
+};
+use crate::host::fs;
+use crate::host::fs::Hash;
+use crate::host::fs::lock;
 use crate::model::name::ExecutableName;
 
 /// A home that was moved or copied.
@@ -35,7 +38,7 @@ impl Home {
     /// Checks that a folder is the user's, and closes it to others who may
     /// only read.
     pub(super) fn check_root(root: &Path) -> Result<(), HomeError> {
-        let access = files::access(root)?;
+        let access = fs::access(root)?;
         if access.is_private() {
             return Ok(());
         }
@@ -47,24 +50,21 @@ impl Home {
         if access.others_can_write() {
             return Err(HomeError::Writable { path });
         }
-        Ok(files::set_mode(
-            &files::resolve(root)?,
-            files::PRIVATE_FOLDER,
-        )?)
+        Ok(fs::set_mode(&fs::resolve(root)?, fs::PRIVATE_FOLDER)?)
     }
 
     /// Checks that no other user can put another folder in the place of one
     /// that is made at `root`. The folders above a workspace are trusted, as
     /// Cargo trusts them.
     pub(super) fn check_above(root: &Path, workspace: Option<&Path>) -> Result<(), HomeError> {
-        let Some(there) = root.ancestors().find(|path| files::is_folder(path)) else {
+        let Some(there) = root.ancestors().find(|path| fs::is_folder(path)) else {
             return Ok(());
         };
-        let mut path = files::resolve(there)?;
+        let mut path = fs::resolve(there)?;
         if there != root {
             path.push("new");
         }
-        match files::replaceable_above(&path, workspace)? {
+        match fs::replaceable_above(&path, workspace)? {
             Some(by) => Err(HomeError::Replaceable {
                 path: root.to_owned(),
                 by,
@@ -77,18 +77,18 @@ impl Home {
     /// What is in the home itself is out of their reach.
     pub fn runnable(&self, name: &ExecutableName) -> Result<PathBuf, HomeError> {
         let path = self.executable(name);
-        if !self.is_redirected(Area::Bin) || !files::is_file(&path) {
+        if !self.is_redirected(Area::Bin) || !fs::is_file(&path) {
             return Ok(path);
         }
-        let file = files::resolve(&path)?;
+        let file = fs::resolve(&path)?;
         let mut by = None;
-        if files::access(&file)?.others_can_write() {
+        if fs::access(&file)?.others_can_write() {
             by = Some(file.clone());
         }
-        let link = files::resolve(&self.area(Area::Bin))?.join(name.as_str());
+        let link = fs::resolve(&self.area(Area::Bin))?.join(name.as_str());
         for file in [&link, &file] {
             if by.is_none() {
-                by = files::replaceable_above(file, self.workspace())?;
+                by = fs::replaceable_above(file, self.workspace())?;
             }
         }
         match by {
@@ -124,7 +124,7 @@ impl Home {
 
     /// Finds out where the home is, and checks its areas.
     pub(super) fn placed(self) -> Result<Self, HomeError> {
-        let here = files::resolve(&self.root)?;
+        let here = fs::resolve(&self.root)?;
         if self.file.root.as_ref() == Some(&here) {
             self.check_areas()?;
             return Ok(self);
@@ -155,13 +155,13 @@ impl Home {
             self.file.id = id_of_copy(&old.id, &moved.here)?;
         }
         for path in self.file.redirect.values_mut() {
-            *path = files::without_parents(path);
+            *path = fs::without_parents(path);
             let along = moved.along(path);
-            if files::is_folder(&along) {
+            if fs::is_folder(&along) {
                 *path = along;
             }
         }
-        for name in [super::ENGINES, last::FOLDER] {
+        for name in [crate::home::ENGINES, last_run::FOLDER] {
             self.check_own(&self.root.join(name))?;
         }
         for area in Area::ALL {
@@ -170,14 +170,14 @@ impl Home {
             }
         }
         if moved.is_copy {
-            for name in files::names(&self.engines())? {
-                files::remove_tree(&self.engines().join(name))?;
+            for name in fs::names(&self.engines())? {
+                fs::remove_tree(&self.engines().join(name))?;
             }
-            files::remove_file(&self.root.join(change::STOPPED))?;
+            fs::remove_file(&self.root.join(restart_reason::STOPPED))?;
         }
         for file in [
-            self.root.join(ledger::FILE),
-            self.root.join(last::FOLDER).join(last::FILE),
+            self.root.join(deployed::FILE),
+            self.root.join(last_run::FOLDER).join(last_run::FILE),
         ] {
             moved.rewrite(&file)?;
         }
@@ -195,12 +195,12 @@ impl Home {
             return Err(self.unusable(&path, Reason::OtherHome(moved.before.clone())));
         }
         let has_own_name = self.has_own_name(area, &old.id);
-        if has_own_name && !moved.is_copy && files::stat(&path).is_err() {
+        if has_own_name && !moved.is_copy && fs::stat(&path).is_err() {
             return self.mark(area);
         }
         // A home of the version before has no marks, but names that only a home
         // gives.
-        if old.root.is_none() && has_own_name && files::stat(&path.join(AREA_FILE)).is_err() {
+        if old.root.is_none() && has_own_name && fs::stat(&path.join(AREA_FILE)).is_err() {
             self.check_folder(&path)?;
         } else {
             let before = (&*old.id, &*moved.before);
@@ -218,7 +218,7 @@ impl Moved {
             // A home of the version before, which did not say where it is.
             (None, Some(workspace)) if !here.starts_with(workspace) => {
                 let usual = workspace.join(DEFAULT_NAME);
-                if is_home(&usual, &file.id) || !files::is_folder(workspace) {
+                if is_home(&usual, &file.id) || !fs::is_folder(workspace) {
                     usual
                 } else {
                     here.clone()
@@ -255,7 +255,7 @@ impl Moved {
         if self.before == self.here {
             return Ok(());
         }
-        let Ok(Some(bytes)) = files::if_there(files::read_up_to(file, ledger::LARGEST)) else {
+        let Ok(Some(bytes)) = fs::if_there(fs::read_up_to(file, deployed::LARGEST)) else {
             return Ok(());
         };
         let mut text = Vec::with_capacity(bytes.len());
@@ -269,7 +269,7 @@ impl Moved {
                 Err(_) => text.extend_from_slice(line),
             }
         }
-        Ok(files::replace(file, &text, 0o600)?)
+        Ok(fs::replace(file, &text, 0o600)?)
     }
 
     fn replace_paths(&self, value: &mut Value) {
@@ -299,17 +299,17 @@ impl Moved {
 /// and is at `here` now.
 fn workspace(old: Option<&Path>, before: &Path, here: &Path) -> Option<PathBuf> {
     let old = old?;
-    let is_workspace = |folder: &&Path| files::is_file(&folder.join("Cargo.toml"));
+    let is_workspace = |folder: &&Path| fs::is_file(&folder.join("Cargo.toml"));
     let nearest = || here.ancestors().skip(1).find(is_workspace);
     let found = match before.strip_prefix(old) {
-        Ok(_) if before == here => files::is_folder(old).then_some(old).or_else(nearest),
+        Ok(_) if before == here => fs::is_folder(old).then_some(old).or_else(nearest),
         Ok(inside) => {
             let depth = inside.components().count();
             let root = here.ancestors().nth(depth).filter(is_workspace);
             let root = root.filter(|_| here.ends_with(inside));
             root.or_else(nearest)
         }
-        Err(_) => files::is_folder(old).then_some(old),
+        Err(_) => fs::is_folder(old).then_some(old),
     };
     found.map(Path::to_owned)
 }
@@ -322,7 +322,7 @@ fn is_home(root: &Path, id: &str) -> bool {
 /// Returns true if both paths lead to one folder, by a bind mount say.
 fn is_one(one: &Path, other: &Path) -> bool {
     let inode = |path: &Path| {
-        let identity = files::stat(&files::resolve(path).ok()?).ok()?.identity;
+        let identity = fs::stat(&fs::resolve(path).ok()?).ok()?.identity;
         Some((identity.device, identity.inode))
     };
     inode(one).is_some_and(|one| inode(other) == Some(one))
@@ -331,7 +331,7 @@ fn is_one(one: &Path, other: &Path) -> bool {
 /// The id of a copy: the same each time, so that a command can carry on what a
 /// killed one began.
 fn id_of_copy(id: &str, here: &Path) -> Result<String, HomeError> {
-    let inode = files::stat(here)?.identity.inode;
+    let inode = fs::stat(here)?.identity.inode;
     let text = format!("{id}\0{inode}\0{}", here.display());
     let hash = Hash::of(text.as_bytes()).to_string();
     let id = uuid::Uuid::try_parse(&hash[..32]).unwrap_or_default();

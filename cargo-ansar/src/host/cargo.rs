@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use cargo_metadata::{Artifact, Message, Metadata};
 
-use super::process::{Exit, Narrative, Process, Program};
-use super::{configuration, environment, files};
+use crate::host::process::{Exit, Narrative, Process, Program};
+use crate::host::{cargo_config, environment, fs};
 
 /// What went wrong with Cargo.
 #[derive(Debug, thiserror::Error)]
@@ -260,13 +260,13 @@ fn told(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
 /// Their paths are absolute, also where Cargo is configured to write them
 /// relative to a folder.
 pub fn dependencies(artefact: &Path) -> Option<Vec<PathBuf>> {
-    let account = files::read_followed(&artefact.with_extension("d")).ok()?;
+    let account = fs::read_followed(&artefact.with_extension("d")).ok()?;
     let account = String::from_utf8_lossy(&account);
     let mut paths: Vec<PathBuf> = account.lines().flat_map(prerequisites).collect();
     if paths.iter().any(|path| path.is_relative())
         && let Ok(folder) = environment::working_folder()
     {
-        let basedir = configuration::dep_info_basedir(&folder).unwrap_or(folder);
+        let basedir = cargo_config::dep_info_basedir(&folder).unwrap_or(folder);
         for path in &mut paths {
             *path = basedir.join(&*path);
         }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ansar_runtime::contract::launch;
 
-use super::strays;
+use crate::host::process::orphans;
 
 /// The command line, the executable's name first.
 pub fn arguments() -> Vec<OsString> {
@@ -76,7 +76,7 @@ pub fn all() -> Vec<(OsString, OsString)> {
 /// The environment of Cargo: that of this command, with a mark by which what
 /// it leaves behind is known.
 pub fn for_cargo() -> Vec<(OsString, OsString)> {
-    let mark = (OsString::from(strays::BUILD), pid().to_string().into());
+    let mark = (OsString::from(orphans::BUILD), pid().to_string().into());
     env::vars_os().chain([mark]).collect()
 }
 
@@ -88,7 +88,10 @@ pub fn own_executable() -> io::Result<PathBuf> {
 /// The environment of an engine in the background: that of this command, with
 /// a mark by which it is known, and without what says whose this command is.
 pub fn for_background() -> Vec<(OsString, OsString)> {
-    let mark = (OsString::from(strays::BACKGROUND), pid().to_string().into());
+    let mark = (
+        OsString::from(orphans::BACKGROUND),
+        pid().to_string().into(),
+    );
     let own = env::vars_os().filter(|(name, _)| !is_mark(name));
     own.chain([mark]).collect()
 }
@@ -100,7 +103,7 @@ fn is_mark(name: &OsStr) -> bool {
         launch::ROLE,
         launch::NOTIFY_SOCKET,
     ];
-    let ours = [strays::BUILD, strays::BACKGROUND];
+    let ours = [orphans::BUILD, orphans::BACKGROUND];
     marks.iter().chain(&ours).any(|mark| name == *mark)
 }
 

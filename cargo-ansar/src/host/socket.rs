@@ -12,7 +12,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
-use super::files;
+use crate::host::fs;
 
 /// The longest path that a socket address holds, with room to spare.
 const LONGEST_ADDRESS: usize = 90;
@@ -74,13 +74,13 @@ impl Listener {
     /// Listens at `path`, in place of what was there; inside of the runtime
     /// only.
     pub fn bind(path: &Path) -> io::Result<Self> {
-        let _ = files::remove_file(path);
+        let _ = fs::remove_file(path);
         let listener = Self {
             socket: UnixListener::bind(Address::of(path)?.path())?,
             path: path.to_owned(),
             turns: Arc::new(Semaphore::new(LONG_REQUESTS)),
         };
-        files::make_private(path)?;
+        fs::make_private(path)?;
         Ok(listener)
     }
 
@@ -95,7 +95,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let _ = files::remove_file(&self.path);
+        let _ = fs::remove_file(&self.path);
     }
 }
 

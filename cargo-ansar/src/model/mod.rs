@@ -1,22 +1,15 @@
-//! The words of the domain and the text they are written in: names, searches,
-//! the group of roles that a manifest describes.
+//! Plain data of the domain: names, role searches, durations, outcomes.
 //!
-//! Owns what a name may be and what `[workspace.metadata.ansar]` may say. Text
-//! goes in, data or one error comes out: files, the clock, the environment and
-//! processes are unknown here, and so are homes and what runs in them.
+//! Text goes in, data or one error comes out. Files, the clock, the environment,
+//! processes and homes are unknown here.
 
-pub mod conclusion;
-pub mod description;
-pub mod ending;
-pub mod lapse;
+pub mod did_you_mean;
+pub mod duration;
 pub mod name;
-pub mod order;
-pub mod proposal;
-pub mod query;
-pub mod restart;
-pub mod search;
-pub mod template;
-
-pub mod nearest;
-mod place;
-pub mod shown;
+pub mod name_template;
+pub mod outcome;
+pub mod quoted;
+pub mod restart_policy;
+pub mod role_search;
+pub mod run_report;
+pub mod start_order;

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::shown::shown;
+use crate::model::quoted::shown;
 
 /// The greatest length of a name, in bytes.
 pub const LONGEST: usize = 100;
@@ -158,7 +158,7 @@ names! {
 
 /// Whether Cargo could have a package of this name. Cargo has the last word;
 /// this keeps out what can not stand in a message or on a command line.
-pub(super) fn is_package_name(name: &str) -> bool {
+pub(crate) fn is_package_name(name: &str) -> bool {
     let first = name.chars().next();
     first.is_some_and(|c| c.is_alphanumeric() || c == '_')
         && name

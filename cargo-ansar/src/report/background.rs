@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::human::{excerpt, roles};
-use super::json;
-use super::shell::Shell;
+use crate::commands::start::Outcome;
+use crate::commands::status::Status;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::ops::start::Outcome;
-use crate::ops::status::Status;
 use crate::protocol::{Host, State};
+use crate::report::human::{excerpt, roles};
+use crate::report::json;
+use crate::report::shell::Shell;
 
 /// What came of a start.
 pub fn started(shell: &mut Shell, outcome: &Outcome, hint: Option<&str>) {

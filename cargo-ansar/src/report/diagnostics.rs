@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::shell::Shell;
-use crate::model::conclusion::{Conclusion, Failure};
 use crate::model::name::ExecutableName;
+use crate::model::run_report::{Conclusion, Failure};
+use crate::report::shell::Shell;
 
 /// The messages of one command: Cargo's as they are, those of failures behind
 /// them, and the one that ends them all, once.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::shell::Shell;
-use crate::model::conclusion::{Conclusion, Failure};
+use crate::model::run_report::{Conclusion, Failure};
+use crate::report::shell::Shell;
 
 /// Tells the runner of a workflow, which reads stderr like stdout, of every
 /// failure, and warns of what failed at first in roles that passed in the end.

@@ -1,18 +1,20 @@
 //! The last run as one page: nothing of it is elsewhere, and nothing in it is
 //! run. Every text of a run is hostile until it is escaped.
 
-mod text;
-mod timeline;
+#[cfg(test)]
+mod tests;
+pub mod text;
+pub mod timeline;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use self::text::escaped;
-use self::timeline::Timeline;
-use super::human::{count, short, summary};
-use crate::event::Kind;
-use crate::home::last::LastRun;
-use crate::model::conclusion::{Conclusion, Failure, Said, Standing, Which};
+use crate::events::Kind;
+use crate::home::last_run::LastRun;
+use crate::model::run_report::{Conclusion, Failure, Said, Standing, Which};
+use crate::report::html::text::escaped;
+use crate::report::html::timeline::Timeline;
+use crate::report::human::{count, short, summary};
 
 const STYLE: &str = include_str!("html/page.css");
 /// How many log lines of a run are in its page.
@@ -296,6 +298,3 @@ fn logs(page: &mut String, last: &LastRun) {
     }
     page.push_str("</section>\n");
 }
-
-#[cfg(test)]
-mod tests;

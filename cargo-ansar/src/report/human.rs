@@ -7,16 +7,16 @@ use ansar_runtime::contract::line::Line;
 use ansar_runtime::contract::message::{Envelope, Typed};
 use serde::Serialize;
 
-use super::diagnostics;
-use super::json;
-use super::shell::{Form, Shell, Verbosity};
-use crate::event::{Author, Event, Kind, Phase, StopReason, Until};
+use crate::commands::init;
+use crate::events::{Author, Event, Kind, Phase, StopReason, Until};
 use crate::home::word;
-use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Said, Standing, Which};
-use crate::model::ending::{Cause, Ending, Span, Success};
 use crate::model::name::RoleName;
-use crate::ops::init;
-use crate::suite::verdict::Verdict;
+use crate::model::outcome::{Cause, Ending, Span, Success};
+use crate::model::run_report::{Conclusion, Excerpt, Failure, Row, Said, Standing, Which};
+use crate::report::diagnostics;
+use crate::report::json;
+use crate::report::shell::{Form, Shell, Verbosity};
+use crate::testing::verdict::Verdict;
 
 /// How many names are listed before the rest is counted.
 const NAMES: usize = 5;

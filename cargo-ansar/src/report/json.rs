@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::shell::Shell;
-use crate::event::json::VERSION;
+use crate::events::json::VERSION;
+use crate::report::shell::Shell;
 
 /// A line.
 #[derive(Serialize)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
-use crate::model::conclusion::{Conclusion, Failure, Row, Standing, Try};
 use crate::model::name::RoleName;
+use crate::model::run_report::{Conclusion, Failure, Row, Standing, Try};
 
 /// The name of the suite.
 const NAME: &str = "cargo ansar";

@@ -4,12 +4,12 @@ use ansar_runtime::contract::message::Envelope;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::human::{count, roles};
-use super::json;
-use super::shell::{Form, Shell};
+use crate::commands::delete;
+use crate::commands::list::{Disk, Listed, Listing};
 use crate::model::name::ExecutableName;
-use crate::ops::delete;
-use crate::ops::list::{Disk, Listed, Listing};
+use crate::report::human::{count, roles};
+use crate::report::json;
+use crate::report::shell::{Form, Shell};
 
 /// Shows roles as data: a name a line, or a table with its sums.
 pub fn listed(shell: &mut Shell, listing: &Listing) {

@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 
-use super::human::count;
-use super::shell::Shell;
-use crate::home::change::{Cause, Source};
+use crate::commands::deploy::Outcome;
+use crate::commands::snapshot;
+use crate::commands::why;
+use crate::commands::why::Because;
+use crate::deploy::preview::{Line, Step};
 use crate::home::history::Kind;
-use crate::model::lapse::Lapse;
-use crate::ops::deploy::command::Outcome;
-use crate::ops::deploy::lines::{Line, Step};
-use crate::ops::snapshot;
-use crate::ops::why::{self, Because};
+use crate::home::restart_reason::{Cause, Source};
+use crate::model::duration::Lapse;
+use crate::report::human::count;
+use crate::report::shell::Shell;
 
 /// The version of the lines for programs.
 const VERSION: u32 = 1;

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot::{self, Receiver};
 
-use super::human;
-use super::shell::{Form, Shell, Verbosity};
-use crate::event::{Event, Events, Kind, json};
+use crate::events::{Event, Events, Kind, json};
 use crate::host::clock;
+use crate::report::human;
+use crate::report::shell::{Form, Shell, Verbosity};
 
 /// How many log lines may wait to be shown.
 const MOST_WAITING: usize = 10_000;

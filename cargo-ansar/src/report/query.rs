@@ -7,18 +7,19 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::human::count;
-use super::json;
-use super::shell::{Form, Shell};
-use crate::event::json::VERSION;
+use crate::commands::history::{Outcome, State};
+use crate::commands::log::Lines;
+use crate::events::json::VERSION;
 use crate::home::history::{End, How, Run};
-use crate::home::log::head::{Head, STAMP, Stamp};
-use crate::host::files::Error as FilesError;
-use crate::host::signal;
-use crate::model::lapse::Lapse;
+use crate::host::fs::Error as FilesError;
+use crate::host::process::signal;
+use crate::logs::header::{Head, STAMP, Stamp};
+use crate::logs::merge::Record;
+use crate::model::duration::Lapse;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::ops::history::{Outcome, State};
-use crate::ops::log::{Lines, Record};
+use crate::report::human::count;
+use crate::report::json;
+use crate::report::shell::{Form, Shell};
 
 /// Shows the runs of a role as data: `[0] 7h30m ago ... 1m5.4s (Aborted)`.
 pub fn history(shell: &mut Shell, outcome: &Outcome, long: bool) {

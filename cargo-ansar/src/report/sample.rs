@@ -4,10 +4,10 @@
 use ansar_runtime::contract::lifecycle::Ack;
 use jiff::{Timestamp, ToSpan};
 
-use crate::event::{Event, Kind, StopReason};
-use crate::home::last::LastRun;
-use crate::model::conclusion::{Conclusion, Excerpt, Failure, Row, Said, Standing, Try, Which};
-use crate::model::ending::{Cause, Ending};
+use crate::events::{Event, Kind, StopReason};
+use crate::home::last_run::LastRun;
+use crate::model::outcome::{Cause, Ending};
+use crate::model::run_report::{Conclusion, Excerpt, Failure, Row, Said, Standing, Try, Which};
 
 /// What came of it.
 pub(super) fn run() -> Conclusion {

@@ -1,16 +1,17 @@
 //! The two streams: data on stdout, narrative on stderr in Cargo's own look.
 //!
-//! Everything that is printed goes through a [`Filter`], and the styles of this
+//! Everything that is printed goes through a `Filter`, and the styles of this
 //! file are added behind it: no text can act on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::palette::Palette;
-use super::untrusted::Filter;
-use crate::host::{environment, pipe};
+use crate::host::environment;
+use crate::host::process::pipe;
 use crate::model::name::RoleName;
+use crate::report::palette::Palette;
+use crate::report::untrusted::Filter;
 
 /// How much is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,17 +2,20 @@
 //! runner.
 //!
 //! Logs, checks, file names, settings and errors of other programs may hold
-//! anything. [`Filter`] shows control characters, marks of direction and bytes
+//! anything. `Filter` shows control characters, marks of direction and bytes
 //! that are no text by their numbers, so that none of them acts on what reads
-//! them. [`Shell`](super::shell::Shell) is its only caller: nothing is printed
+//! them. [`Shell`](crate::report::shell::Shell) is its only caller: nothing is printed
 //! without it.
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use memchr::{memchr, memmem};
 
-use crate::model::shown::is_unseen;
+use crate::model::quoted::is_unseen;
 
 /// Bytes that are looked at together, to see whether any has to be escaped.
 const BLOCK: usize = 4096;
@@ -213,6 +216,3 @@ fn put_escaped(out: &mut String, c: char) {
         c => write!(out, "{}", c.escape_unicode()),
     };
 }
-
-#[cfg(test)]
-mod tests;

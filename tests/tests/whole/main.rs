@@ -1,14 +1,15 @@
 //! The whole-program tests: one executable, for one link.
 
 mod background;
+mod cleanup;
 mod commands;
 mod component;
 mod deploy;
 mod engine;
-mod floors;
 mod harness;
 mod hostile;
-mod left_behind;
-mod loops;
+mod layering;
 mod readme;
+mod test;
 mod tour;
+mod watch;

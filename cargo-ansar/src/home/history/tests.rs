@@ -1,12 +1,13 @@
 use ansar_runtime::contract::lifecycle::{Ack, Faulted};
 use proptest::prelude::*;
 
-use super::*;
+use crate::home::history::*;
+use crate::host::fs;
 
 /// A journal in a home of its own.
 fn journal() -> (tempfile::TempDir, Journal) {
     let folder = tempfile::tempdir().unwrap();
-    files::replace(&folder.path().join(HOME_FILE), b"{}", 0o600).unwrap();
+    fs::replace(&folder.path().join(HOME_FILE), b"{}", 0o600).unwrap();
     let journal = Journal {
         path: folder.path().join("history/x-0"),
         executable: "x".parse().unwrap(),
@@ -18,7 +19,7 @@ fn journal() -> (tempfile::TempDir, Journal) {
 }
 
 fn kept(journal: &Journal) -> History {
-    read(&files::read(&journal.path).unwrap())
+    read(&fs::read(&journal.path).unwrap())
 }
 
 fn ack() -> Ending {
@@ -88,7 +89,7 @@ fn a_journal_is_bounded_and_the_newest_runs_stay() {
             pid += 1;
             journal.started(pid, clock::now()).unwrap();
             journal.ended(&ending, None).unwrap();
-            let size = files::stat(&journal.path).unwrap().identity.size;
+            let size = fs::stat(&journal.path).unwrap().identity.size;
             assert!(size < LARGEST + 2 * LARGEST_RESULT as u64);
             shrank += u32::from(size < before);
             before = size;
@@ -116,7 +117,7 @@ proptest! {
             journal.started(pid, clock::now()).unwrap();
             journal.ended(&ack(), None).unwrap();
         }
-        let mut bytes = files::read(&journal.path).unwrap();
+        let mut bytes = fs::read(&journal.path).unwrap();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss,
             clippy::cast_precision_loss, reason = "a place somewhere in the file")]
         let at = (at * bytes.len() as f64) as usize;
@@ -126,7 +127,7 @@ proptest! {
             let end = (at + garbage.len()).min(bytes.len());
             bytes[at..end].copy_from_slice(&garbage[..end - at]);
         }
-        files::replace(&journal.path, &bytes, 0o600).unwrap();
+        fs::replace(&journal.path, &bytes, 0o600).unwrap();
         journal.started(9, clock::now()).unwrap();
         journal.ended(&ack(), None).unwrap();
         let history = kept(&journal);
@@ -146,8 +147,8 @@ proptest! {
 fn history_of_a_removed_home_is_not_made_again() {
     let (folder, mut journal) = journal();
     journal.started(7, clock::now()).unwrap();
-    files::remove_file(&folder.path().join(HOME_FILE)).unwrap();
-    files::remove_tree(&folder.path().join("history")).unwrap();
+    fs::remove_file(&folder.path().join(HOME_FILE)).unwrap();
+    fs::remove_tree(&folder.path().join("history")).unwrap();
     assert!(journal.ended(&ack(), None).is_err());
-    assert!(files::names(folder.path()).unwrap().is_empty());
+    assert!(fs::names(folder.path()).unwrap().is_empty());
 }

@@ -1,7 +1,7 @@
 //! The page is read as a tree of elements, without a browser: its tags are
 //! balanced, and its texts are what was said, whatever that was.
 
-use super::*;
+use crate::report::html::*;
 use crate::report::sample;
 
 /// The elements of a page: each tag with its attributes as they stand, and the

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::shown::is_unseen;
+use crate::model::quoted::is_unseen;
 
 /// A text as a page shows it: of its characters none is markup, and what has
 /// no shape, or would change the order of others, is shown by its number.

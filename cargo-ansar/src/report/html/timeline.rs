@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::text::escaped;
-use crate::event::Kind;
-use crate::home::last::LastRun;
+use crate::events::Kind;
+use crate::home::last_run::LastRun;
 use crate::model::name::RoleName;
+use crate::report::html::text::escaped;
 
 /// How wide a line is, in its own units.
 const WIDTH: f64 = 1000.0;

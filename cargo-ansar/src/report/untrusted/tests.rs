@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use crate::report::untrusted::*;
 
 const PLAIN: Filter = Filter {
     colors: false,

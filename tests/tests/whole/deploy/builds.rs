@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tests::Sandbox;
 
 use super::{contents, pids};
-use crate::loops::{CLIENT_RS, Group, WORDS};
+use crate::test::{CLIENT_RS, Group, WORDS};
 
 /// A library of the demonstration's server and client.
 const MESSAGES_RS: &str = "test-fixtures/src/messages.rs";

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::home;
-use crate::loops::Group;
+use crate::test::Group;
 
 const DEPLOY: [&str; 2] = ["deploy", "--storage-path=testing"];
 
@@ -156,7 +156,7 @@ fn executables_are_links_or_copies_as_the_manifest_says() {
     );
     assert_ne!(links, copies);
     group.write("Cargo.toml", &copies);
-    group.edit(crate::loops::CLIENT_RS, "Connected to", "Joined to");
+    group.edit(crate::test::CLIENT_RS, "Connected to", "Joined to");
     let deployed = group.test(["--no-run"]).run();
     deployed.success().stderr_has("Deploying client (1 of 3");
     assert_ne!(inode(built), inode(own));

@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use super::{contents, fill, home, pids};
-use crate::loops::{CLIENT_RS, Group, PASSED, WORDS};
+use crate::test::{CLIENT_RS, Group, PASSED, WORDS};
 
 /// The scenes of a working day: nothing changed, one file of a model, one
 /// executable, and the roles beside them are left alone.

@@ -1,0 +1,192 @@
+//! `cargo ansar add`: add roles to a home.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::Map;
+
+use crate::commands::input_file;
+use crate::deploy;
+use crate::deploy::plan::Sources;
+use crate::deploy::prepare::how_to_deploy;
+use crate::deploy::resolve_settings;
+use crate::deploy::resolve_settings::{Answers, Proposal, Settling};
+use crate::deploy::restart_affected::Running;
+use crate::error::{Error, decode_given};
+use crate::events::Events;
+use crate::home::pending::Transaction;
+use crate::home::role::{ByHand, Entry, Origin};
+use crate::home::{Home, HomeError};
+use crate::host::fs;
+use crate::host::fs::How;
+use crate::host::process::interrupts::{Interrupts, checkpoint};
+use crate::host::{clock, environment};
+use crate::model::name::{ExecutableName, RoleName};
+use crate::model::name_template::{RoleTemplate, Series};
+use crate::supervisor::component_check::recognize;
+use crate::supervisor::lock_roles::take;
+use crate::workspace::build;
+use crate::workspace::build::Wanted;
+use crate::workspace::{Places, Workspace};
+
+/// What to add.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// How Cargo is to build an executable that is missing.
+    pub build: build::Options,
+    /// What the roles run.
+    pub executable: ExecutableName,
+    /// Their names.
+    pub template: RoleTemplate,
+    /// How many, and how they are numbered.
+    pub series: Series,
+    /// Their settings, in a file.
+    pub settings_file: Option<PathBuf>,
+    /// Their input, in a file.
+    pub input_file: Option<PathBuf>,
+    /// Their settings, by name, as texts.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Adds roles, all or none; their names. The component itself states its
+/// default settings and input, and checks those that are given.
+pub async fn add(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Vec<RoleName>, Error> {
+    let (home, workspace) = options.places.open()?;
+    let _lock = take(&home, interrupts, events).await?;
+    let roles =
+        options
+            .template
+            .expand_all(&options.executable, options.series, environment::unique)?;
+    let taken = home.entries()?;
+    if let Some(role) = roles.iter().find(|role| taken.contains_key(*role)) {
+        return Err(HomeError::RoleExists(role.clone()).into());
+    }
+    if !fs::is_file(&home.executable(&options.executable)) {
+        provide(options, &home, workspace.as_ref(), interrupts, events).await?;
+    }
+
+    let text = |path: &Option<PathBuf>| {
+        let path = path.as_ref();
+        path.map(|path| input_file::read(&options.places.folder.join(path)))
+            .transpose()
+    };
+    let (settings_text, input_text) = (text(&options.settings_file)?, text(&options.input_file)?);
+    let proposal = Proposal {
+        settings: match &settings_text {
+            Some(text) => decode_given(&text.name, &text.bytes)?,
+            None => Map::new(),
+        },
+        input: match &input_text {
+            Some(text) => Some(decode_given(&text.name, &text.bytes)?),
+            None => None,
+        },
+        texts: options.settings.clone(),
+        settings_text,
+        input_text,
+    };
+    let Some(first) = roles.first() else {
+        return Ok(roles);
+    };
+    let settling = Settling {
+        home: &home,
+        workspace: None,
+        snapshot: None,
+        new: None,
+        events,
+    };
+    let created = clock::now();
+    let new = |id| Entry::new(id, created, options.executable.clone(), Origin::Hand);
+    let mut answers = Answers::default();
+    let accepted = answers
+        .ask(
+            &settling,
+            first,
+            &new(environment::unique()),
+            proposal.clone(),
+        )
+        .await?;
+    let by_hand = ByHand {
+        settings: resolve_settings::by_name(
+            &proposal.settings,
+            &proposal.texts,
+            &accepted.settings,
+        ),
+        input: proposal.input,
+        properties: BTreeSet::new(),
+    };
+    let mut transaction = Transaction::default();
+    for role in &roles {
+        let mut entry = new(environment::unique());
+        entry.by_hand = by_hand.clone();
+        checkpoint().map_err(Error::stopped)?;
+        transaction.add(role);
+        transaction.set_entry(role, &entry)?;
+        resolve_settings::tell(&home, role, &accepted, &mut transaction)?;
+    }
+    home.commit(transaction)?;
+    Ok(roles)
+}
+
+/// Builds an executable that the home does not have, and puts it there.
+async fn provide(
+    options: &Options,
+    home: &Home,
+    workspace: Option<&Workspace>,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<(), Error> {
+    let mut ledger = home.ledger()?;
+    let missing = |meant| Error::NoExecutable {
+        name: options.executable.clone(),
+        meant,
+    };
+    let Some(workspace) = workspace else {
+        return Err(missing(None));
+    };
+    let wanted = Wanted::from([(options.executable.clone(), None)]);
+    let built = build::build(
+        workspace,
+        &wanted,
+        &ledger.bins,
+        &options.build,
+        &options.places.folder,
+        interrupts,
+    )
+    .await?;
+    if built.artefacts.is_empty() {
+        return Err(missing(built.nearest_bin(&options.executable)));
+    }
+    for (name, path) in &built.artefacts {
+        recognize(String::new(), name, path)?;
+    }
+    let description = workspace.description.as_ref();
+    let sources = Sources {
+        workspace: None,
+        description: None,
+        artefacts: &built.artefacts,
+        compiled: &built.compiled,
+        how: description.map_or(How::Link, how_to_deploy),
+        materials: None,
+        layer: None,
+        named: None,
+        take: None,
+    };
+    let mut none = BTreeMap::new();
+    deploy::deploy(
+        home,
+        &mut none,
+        &mut ledger,
+        &sources,
+        Running::Refuse,
+        interrupts,
+        events,
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! `cargo ansar deploy`: a home in line with the folders that are given.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::deploy::apply::{Done, act};
+use crate::deploy::executables::{Executables, Needed};
+use crate::deploy::plan::{Plan, Sources};
+use crate::deploy::prepare::{how_to_deploy, open, remember};
+use crate::deploy::preview::{Line, lines};
+use crate::deploy::resolve_settings::layer;
+use crate::deploy::restart_affected::Running;
+use crate::error::Error;
+use crate::events::{Events, Phase};
+use crate::home::Home;
+use crate::home::deployed::Ledger;
+use crate::home::role::Entry;
+use crate::host::fs;
+use crate::host::fs::How;
+use crate::host::process::interrupts::Interrupts;
+use crate::model::name::RoleName;
+use crate::supervisor::client;
+use crate::supervisor::lock_roles::take;
+use crate::sync::plan::Take;
+use crate::workspace::build;
+use crate::workspace::build::wanted;
+use crate::workspace::{Places, Workspace};
+
+/// What to deploy, and how.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// How Cargo is to build, where it is to.
+    pub build: build::Options,
+    /// The folder of executables; what Cargo builds where no folder is given.
+    pub build_path: Option<PathBuf>,
+    /// The folder of materials; the configured one where no folder is given.
+    pub storage_path: Option<PathBuf>,
+    /// Who wins where both sides changed a material.
+    pub take: Option<Take>,
+    /// Whether the plan is made, and nothing is done.
+    pub dry_run: bool,
+    /// Whether the plan is wanted as lines.
+    pub lines: bool,
+    /// Whether running roles that are affected are stopped and restored.
+    pub force: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plan, where it was wanted.
+    pub lines: Vec<Line>,
+    /// What was done; nothing where the plan was all.
+    pub done: Option<Done>,
+}
+
+/// Deploys. Where that affects roles that run, they are named and nothing
+/// changes, or with `force` they are stopped and started again.
+pub async fn deploy(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let is_usual = options.build_path.is_none() && options.storage_path.is_none();
+    let folder =
+        |path: &Option<PathBuf>| path.as_ref().map(|path| options.places.folder.join(path));
+    let (executables, storage) = (folder(&options.build_path), folder(&options.storage_path));
+    for folder in [&executables, &storage].into_iter().flatten() {
+        if !fs::is_folder(folder) {
+            return Err(Error::NoFolder(folder.clone()));
+        }
+    }
+    if options.take.is_some() && executables.is_some() && storage.is_none() {
+        return Err(Error::Useless {
+            flag: "--take",
+            why: "no materials are deployed",
+        });
+    }
+    let (home, workspace) = if is_usual && !options.dry_run {
+        open(&options.places, |_| Ok(()), events)?
+    } else {
+        options.places.open()?
+    };
+    let _lock = take(&home, interrupts, events).await?;
+    let workspace = options.places.workspace_again(workspace)?;
+    let entries = home.entries()?;
+    let mut ledger = home.ledger()?;
+
+    let mut built = Executables::default();
+    if let Some(folder) = &executables {
+        let wanted = wanted(workspace.as_ref(), &entries);
+        let needed = Needed::of(&wanted, &entries, &ledger);
+        built = Executables::of(folder, &home, &needed, events)?;
+    } else if is_usual && let Some(workspace) = &workspace {
+        events.phase(Phase::Build);
+        built = cargo(options, workspace, &entries, &mut ledger, interrupts).await?;
+    }
+    let storage = match &storage {
+        Some(folder) => Some(fs::resolve(folder)?),
+        None => None,
+    };
+    let layer = storage
+        .clone()
+        .or_else(|| layer(workspace.as_ref(), &ledger));
+    let configured = workspace.as_ref().and_then(Workspace::snapshot);
+    let sources = Sources {
+        workspace: workspace.as_ref(),
+        description: workspace
+            .as_ref()
+            .filter(|_| is_usual || executables.is_some())
+            .and_then(|workspace| workspace.description.as_ref()),
+        artefacts: &built.artefacts,
+        compiled: &built.compiled,
+        how: built.how,
+        materials: match &storage {
+            Some(folder) => Some(folder),
+            None if is_usual => configured.as_deref(),
+            None => None,
+        },
+        layer: layer.as_deref(),
+        named: storage.as_deref(),
+        take: options.take,
+    };
+    let plan =
+        crate::deploy::decide(&home, &entries, &ledger, &sources, interrupts, events).await?;
+    let lines = if options.dry_run || options.lines {
+        told(&home, &plan, events).await?
+    } else {
+        Vec::new()
+    };
+    if options.dry_run {
+        return Ok(Outcome { lines, done: None });
+    }
+    let running = Running::asked(options.force);
+    let how = sources.how;
+    let done = act(&home, &plan, &mut ledger, how, running, interrupts, events).await?;
+    Ok(Outcome {
+        lines,
+        done: Some(done),
+    })
+}
+
+/// The plan as lines, with the roles that it would stop.
+async fn told(home: &Home, plan: &Plan, events: &Events) -> Result<Vec<Line>, Error> {
+    let running: Vec<(RoleName, String)> = if plan.affected.is_empty() {
+        Vec::new()
+    } else {
+        let engines = client::look(home, events).await?;
+        client::running(home, &engines, plan.affected.keys())?
+    };
+    Ok(lines(plan, &running))
+}
+
+/// What Cargo builds.
+async fn cargo(
+    options: &Options,
+    workspace: &Workspace,
+    entries: &BTreeMap<RoleName, Entry>,
+    ledger: &mut Ledger,
+    interrupts: &mut Interrupts,
+) -> Result<Executables, Error> {
+    let wanted = wanted(Some(workspace), entries);
+    let built = build::build(
+        workspace,
+        &wanted,
+        &ledger.bins,
+        &options.build,
+        &options.places.folder,
+        interrupts,
+    )
+    .await?;
+    remember(&mut ledger.bins, built.bins);
+    let description = workspace.description.as_ref();
+    Ok(Executables {
+        artefacts: built.artefacts,
+        compiled: built.compiled,
+        how: description.map_or(How::Link, how_to_deploy),
+    })
+}

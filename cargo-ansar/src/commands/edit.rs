@@ -1,0 +1,139 @@
+//! `cargo ansar edit`: set a property of a role in the user's editor.
+//!
+//! The text stands in a file of the home's while it is edited. One that is
+//! wrong stays there, and is what the next `edit` opens.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::message::Envelope;
+
+use crate::commands::set;
+use crate::error::Error;
+use crate::events::Events;
+use crate::home::role_properties::{Change, Property};
+use crate::home::{Home, write_json};
+use crate::host::fs;
+use crate::host::process::Exit;
+use crate::host::process::interrupts::{Interrupt, Interrupts};
+use crate::host::terminal::editor;
+use crate::model::name::RoleName;
+use crate::supervisor::lock_roles;
+use crate::workspace::Places;
+use crate::workspace::roles::known;
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The property is what was written.
+    Set,
+    /// Nothing was written.
+    Unchanged,
+}
+
+/// Opens a property, which can be set by `change`, in an editor, and sets it to
+/// what is saved there; nothing changes before that is known to be right.
+/// Where the property is not set, an example is opened.
+pub async fn edit(
+    places: &Places,
+    property: &Property,
+    change: &Change,
+    role: &RoleName,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let (home, workspace) = places.open()?;
+    let entry = known(&home, workspace.as_ref(), role)?;
+    let path = kept(&home, property, role);
+    let opened = match fs::read_if_there(&path)? {
+        // What was wrong the last time is never what was there at first.
+        Some(_) => None,
+        None => {
+            let value = property.value(&entry);
+            let is_set = !value.is_null() && value != serde_json::json!([]);
+            let shown = if is_set && value != serde_json::json!({}) {
+                value
+            } else {
+                serde_json::from_str(change.example).unwrap_or_default()
+            };
+            if let Some(folder) = path.parent() {
+                fs::make_private_folders(folder)?;
+            }
+            write_json(&path, &Envelope::of(shown))?;
+            Some(fs::read(&path)?)
+        }
+    };
+    let discard = || fs::remove_file(&path);
+    if let Err(error) = write(&path, interrupts).await {
+        // What was typed until then is worth keeping, if it is anything.
+        if opened.is_some() && fs::read_if_there(&path)? == opened {
+            discard()?;
+        }
+        return Err(error);
+    }
+    let bytes = fs::read_if_there(&path)?.unwrap_or_default();
+    if opened.as_ref() == Some(&bytes) || bytes.trim_ascii().is_empty() {
+        discard()?;
+        return Ok(Outcome::Unchanged);
+    }
+    let _lock = lock_roles::change(&home, events)?;
+    let all = home.entries()?;
+    let entry = known(&home, workspace.as_ref(), role)?;
+    let roles = BTreeMap::from([(role.clone(), entry)]);
+    match set::store(&home, &all, &roles, property, change, Some((&path, &bytes))) {
+        Ok(_) => {
+            discard()?;
+            Ok(Outcome::Set)
+        }
+        Err(Error::Given { path, reason, .. }) => Err(Error::Edited {
+            path,
+            reason,
+            property: property.name,
+            role: role.clone(),
+        }),
+        Err(Error::After {
+            role: waits,
+            after,
+            reason,
+        }) => Err(Error::Edited {
+            path,
+            reason: format!(" role `{waits}` cannot start after `{after}`: {reason}"),
+            property: property.name,
+            role: role.clone(),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where a text that is not right yet is kept.
+fn kept(home: &Home, property: &Property, role: &RoleName) -> PathBuf {
+    let name = format!("{role}.{}.json", property.name);
+    home.kept().join("edit").join(name)
+}
+
+/// Has the user write in a file. Control-c and control-backslash are the
+/// editor's.
+async fn write(path: &Path, interrupts: &mut Interrupts) -> Result<(), Error> {
+    let editor = editor::chosen();
+    let exit = {
+        let edited = editor::edit(&editor, path);
+        tokio::pin!(edited);
+        loop {
+            tokio::select! {
+                exit = &mut edited => break exit,
+                interrupt = interrupts.next() => match interrupt {
+                    Interrupt::Interrupt | Interrupt::Quit => {}
+                    interrupt => return Err(Error::Interrupted(interrupt)),
+                },
+            }
+        }
+    };
+    let reason = match exit {
+        Ok(Exit::Code(0)) => return Ok(()),
+        Ok(Exit::Code(127)) => "is not there".to_owned(),
+        Ok(Exit::Code(code)) => format!("ended with code {code}, so nothing is set"),
+        Ok(Exit::Signal(signal)) => format!("was killed by signal {signal}, so nothing is set"),
+        Err(error) => format!("cannot be run: {error}"),
+    };
+    Err(Error::Editor { editor, reason })
+}

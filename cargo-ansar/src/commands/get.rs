@@ -1,0 +1,15 @@
+//! `cargo ansar get`: a property of a role.
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::home::role_properties::Property;
+use crate::model::name::RoleName;
+use crate::workspace::Places;
+use crate::workspace::roles::known;
+
+/// The value of a property; `null` where it is not set.
+pub fn get(places: &Places, property: &Property, role: &RoleName) -> Result<Value, Error> {
+    let (home, workspace) = places.open()?;
+    Ok(property.value(&known(&home, workspace.as_ref(), role)?))
+}

@@ -1,0 +1,152 @@
+//! `cargo ansar init`: propose a first description for a workspace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use ansar_runtime::contract::marker::Kind;
+use cargo_metadata::{Metadata, Package, TargetKind};
+
+use crate::error::Error;
+use crate::host::process::interrupts::Interrupts;
+use crate::host::{cargo, fs};
+use crate::manifest::init::{Bin, BinKind, Skipped, check, propose};
+use crate::model::name::{ExecutableName, RoleName};
+use crate::workspace::Places;
+
+/// The library that makes a bin a component.
+const RUNTIME: &str = "ansar-runtime";
+
+/// What was described.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The manifest.
+    pub manifest: PathBuf,
+    /// The roles, and what they run.
+    pub roles: Vec<(RoleName, ExecutableName)>,
+    /// The bins that were passed over.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Writes a description into the workspace's manifest, which has none; the
+/// rest of it stays as it is, byte for byte.
+///
+/// Builds the bins of packages that use the library, and reads which of them are
+/// components; none is run.
+pub async fn init(
+    places: &Places,
+    shared: &[OsString],
+    interrupts: &mut Interrupts,
+) -> Result<Outcome, Error> {
+    let workspace = places.needed_workspace()?;
+    let failed = |error| Error::Proposal {
+        manifest: workspace.manifest.clone(),
+        error,
+    };
+    check(&workspace.text).map_err(failed)?;
+    let bins = tokio::select! {
+        bins = bins(places, shared) => bins?,
+        interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
+    };
+    let proposal = propose(&workspace.text, &bins).map_err(failed)?;
+    let mode = fs::stat(&workspace.manifest)?.mode;
+    fs::replace(&workspace.manifest, proposal.manifest.as_bytes(), mode)?;
+    Ok(Outcome {
+        manifest: workspace.manifest,
+        roles: proposal.roles,
+        skipped: proposal.skipped,
+    })
+}
+
+/// The bins of the workspace, and what they are.
+async fn bins(places: &Places, shared: &[OsString]) -> Result<Vec<Bin>, Error> {
+    let metadata = cargo::metadata(shared, &places.folder).await?;
+    let using = using(&metadata);
+    let mut bins = Vec::new();
+    for group in groups(&metadata, &using) {
+        let mut arguments = shared.to_vec();
+        arguments.push("--bins".into());
+        let packages = group.iter();
+        arguments.extend(packages.flat_map(|package| ["-p".into(), (&**package.name).into()]));
+        let (built, leaving) = cargo::build(&[arguments], &places.folder, None).await?;
+        if let Some(leaving) = leaving {
+            leaving.gone().await?;
+        }
+        // The next group may put others of the same name in their places.
+        for package in group {
+            for name in bin_names(package) {
+                let made = built.made.get(name).into_iter().flatten();
+                let mut made = made.filter(|made| made.manifest == package.manifest_path);
+                let kind = match made.next() {
+                    None => BinKind::NotBuilt,
+                    Some(made) => match fs::marker(&made.path)? {
+                        Kind::Component(_) => BinKind::Component,
+                        Kind::Script | Kind::Other => BinKind::Other,
+                    },
+                };
+                bins.push(bin(package, name, kind));
+            }
+        }
+    }
+    for package in metadata.workspace_packages() {
+        if !using.contains(package.name.as_str()) {
+            let names = bin_names(package);
+            bins.extend(names.map(|name| bin(package, name, BinKind::Foreign)));
+        }
+    }
+    Ok(bins)
+}
+
+fn bin(package: &Package, name: &str, kind: BinKind) -> Bin {
+    Bin {
+        package: package.name.to_string(),
+        name: name.to_owned(),
+        kind,
+    }
+}
+
+fn bin_names(package: &Package) -> impl Iterator<Item = &str> {
+    let targets = package.targets.iter();
+    let bins = targets.filter(|target| target.kind.contains(&TargetKind::Bin));
+    bins.map(|target| target.name.as_str())
+}
+
+/// The packages that depend on the library, or on another one of the workspace that does.
+fn using(metadata: &Metadata) -> BTreeSet<&str> {
+    let mut using = BTreeSet::new();
+    loop {
+        let before = using.len();
+        for package in metadata.workspace_packages() {
+            let mut needs = package.dependencies.iter().map(|needed| &*needed.name);
+            if needs.any(|name| name == RUNTIME || using.contains(name)) {
+                using.insert(package.name.as_str());
+            }
+        }
+        if using.len() == before {
+            return using;
+        }
+    }
+}
+
+/// The packages to build, in groups that can be built at once: no two packages of a group
+/// have a bin of one name, which would be built in one place.
+fn groups<'a>(metadata: &'a Metadata, using: &BTreeSet<&str>) -> Vec<Vec<&'a Package>> {
+    let mut groups: BTreeMap<usize, (BTreeSet<&str>, Vec<&Package>)> = BTreeMap::new();
+    for package in metadata.workspace_packages() {
+        let mut names = bin_names(package).peekable();
+        if !using.contains(package.name.as_str()) || names.peek().is_none() {
+            continue;
+        }
+        let names: BTreeSet<&str> = names.collect();
+        let mut free = 0..;
+        let fits = |group: &usize| {
+            let group = groups.get(group);
+            group.is_none_or(|(taken, _)| taken.is_disjoint(&names))
+        };
+        let group = free.find(fits).unwrap_or_default();
+        let (taken, packages) = groups.entry(group).or_default();
+        taken.extend(names);
+        packages.push(package);
+    }
+    groups.into_values().map(|(_, packages)| packages).collect()
+}

@@ -1,0 +1,38 @@
+//! An encoding that the user gives: in a file, or on stdin.
+
+use std::path::{Path, PathBuf};
+
+use crate::deploy::resolve_settings::Text;
+use crate::error::Error;
+use crate::host::fs;
+use crate::workspace::Places;
+
+/// An encoding, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// It stands in a file.
+    File(PathBuf),
+    /// It was read from stdin.
+    Stdin(Vec<u8>),
+}
+
+impl Given {
+    /// Reads it, once, with its name in messages.
+    pub(crate) fn text(&self, places: &Places) -> Result<Text, Error> {
+        match self {
+            Self::File(path) => read(&places.folder.join(path)),
+            Self::Stdin(bytes) => Ok(Text {
+                name: PathBuf::from("<stdin>"),
+                bytes: bytes.clone(),
+            }),
+        }
+    }
+}
+
+/// Reads a file that the user named, once: it may be a pipe.
+pub(crate) fn read(path: &Path) -> Result<Text, Error> {
+    Ok(Text {
+        name: path.to_owned(),
+        bytes: fs::read_given(path).map_err(Error::Unreadable)?,
+    })
+}

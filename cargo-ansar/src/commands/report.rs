@@ -1,0 +1,12 @@
+//! `cargo ansar report`: the last run, again.
+
+use crate::error::Error;
+use crate::home::last_run::LastRun;
+use crate::workspace::Places;
+
+/// The last run of the home.
+pub fn last(places: &Places) -> Result<LastRun, Error> {
+    let (home, _) = places.open()?;
+    let last = home.last_run()?;
+    last.ok_or_else(|| Error::NoRun(home.root().to_owned()))
+}

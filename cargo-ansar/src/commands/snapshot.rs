@@ -1,0 +1,411 @@
+//! `cargo ansar snapshot`: the materials of a home, in a folder to edit and to
+//! deploy.
+//!
+//! The same comparison as in a deploy, the other way round: the home is what is
+//! brought out, and the folder is what is brought in line. What somebody edited
+//! there since is not undone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::message::Envelope;
+use serde_json::Value;
+
+use crate::deploy::preview::{Compared, Line, Step, Way, conflict_why, restarts, told_diff};
+use crate::deploy::restart_affected::{InTheWay, Restored, Running, suspend};
+use crate::deploy::snapshot_layout::{
+    INPUTS, MODELS, RESOURCES, SETTINGS, check_place, is_near, is_one_place, refusal,
+};
+use crate::error::Error;
+use crate::events::{Events, Kind};
+use crate::home::deployed::{Ledger, Taken};
+use crate::home::role::{Entry, Origin};
+use crate::home::{Home, read_json, write_json};
+use crate::host::fs;
+use crate::host::fs::{Hash, Kind as FileKind};
+use crate::host::process::interrupts::{Interrupts, checkpoint};
+use crate::model::name::{ExecutableName, RoleName};
+use crate::supervisor::client;
+use crate::supervisor::lock_roles::take;
+use crate::sync::apply::{Roots, apply, free_name};
+use crate::sync::manifest::Manifest;
+use crate::sync::plan::{Take, next_last, plan};
+use crate::sync::scan::{scan, scan_against};
+use crate::workspace::roles::no_roles;
+use crate::workspace::{Places, Workspace};
+
+/// What to copy out, and where to.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the home is.
+    pub places: Places,
+    /// The folder; made where it is missing.
+    pub folder: PathBuf,
+    /// Who wins where both sides changed a material.
+    pub take: Option<Side>,
+    /// Whether everything is compared, and nothing is done.
+    pub dry_run: bool,
+    /// Whether what is done is wanted as lines.
+    pub lines: bool,
+    /// Whether roles that run are stopped meanwhile.
+    pub force: bool,
+}
+
+/// One of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The folder.
+    Snapshot,
+    /// The home.
+    Home,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Where the materials are.
+    pub folder: PathBuf,
+    /// What changed there, as a person names it.
+    pub changed: Vec<String>,
+    /// How many files both sides changed, which are left alone.
+    pub conflicts: usize,
+    /// What is done or to be done, step by step, where that was wanted.
+    pub lines: Vec<Line>,
+    /// Whether nothing was done.
+    pub is_planned: bool,
+    /// What became of the roles that were stopped.
+    pub restored: Restored,
+}
+
+/// Copies out what the home holds. Where roles run, they are named and nothing
+/// is done, or with `force` they are stopped meanwhile and started again.
+pub async fn snapshot(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let (home, workspace) = options.places.open()?;
+    let _lock = take(&home, interrupts, events).await?;
+    let mut entries = home.entries()?;
+    entries.retain(|_, entry| entry.origin != Origin::Retired);
+    if entries.is_empty() {
+        return Err(no_roles(home.root(), workspace.as_ref()));
+    }
+    let folder = options.places.folder.join(&options.folder);
+    check_place(&folder, &home)?;
+    let roles = entries.keys();
+    let mut lines = Vec::new();
+    if options.dry_run || options.lines {
+        let mut comparing = Copying::new(&home, workspace.as_ref(), &folder, options, events)?;
+        comparing.is_planned = true;
+        comparing.all(&entries)?;
+        let engines = client::look(&home, events).await?;
+        let running = client::running(&home, &engines, roles.clone())?;
+        lines = comparing.lines;
+        lines.extend(restarts(&running));
+        if options.dry_run {
+            return Ok(Outcome {
+                folder,
+                changed: comparing.changed,
+                conflicts: comparing.conflicts,
+                lines,
+                is_planned: true,
+                restored: Restored::default(),
+            });
+        }
+    }
+    let work = |_: &InTheWay| {
+        fs::make_public_folders(&folder)?;
+        let mut copying = Copying::new(&home, workspace.as_ref(), &folder, options, events)?;
+        let _staging = home.stage_outside(&copying.folder)?;
+        copying.all(&entries)?;
+        copying.finish()
+    };
+    let running = Running::asked(options.force);
+    let ((changed, conflicts), restored) =
+        suspend(&home, roles, running, interrupts, events, || {}, work).await?;
+    Ok(Outcome {
+        folder,
+        changed,
+        conflicts,
+        lines,
+        is_planned: false,
+        restored,
+    })
+}
+
+/// A snapshot under way.
+struct Copying<'a> {
+    home: &'a Home,
+    folder: PathBuf,
+    take: Option<Side>,
+    events: &'a Events,
+    ledger: Ledger,
+    taken: Taken,
+    /// Whether it is this folder that the home is deployed from.
+    is_deployed: bool,
+    /// Whether it may have a folder of the home in it.
+    is_near: bool,
+    /// Whether nothing is to be done.
+    is_planned: bool,
+    lines: Vec<Line>,
+    changed: Vec<String>,
+    conflicts: usize,
+}
+
+impl<'a> Copying<'a> {
+    fn new(
+        home: &'a Home,
+        workspace: Option<&Workspace>,
+        folder: &Path,
+        options: &Options,
+        events: &'a Events,
+    ) -> Result<Self, Error> {
+        let ledger = home.ledger()?;
+        let folder = match fs::resolve(folder) {
+            // Whoever only plans does not make it.
+            Err(error) if error.is_not_found() => folder.to_owned(),
+            folder => folder?,
+        };
+        let from = ledger.snapshot.clone();
+        let from = from.or_else(|| workspace.and_then(Workspace::snapshot));
+        let from = from.and_then(|from| fs::resolve(&from).ok());
+        Ok(Self {
+            home,
+            take: options.take,
+            events,
+            taken: ledger.taken.get(&folder).cloned().unwrap_or_default(),
+            is_deployed: from.is_some_and(|from| from == folder),
+            is_near: is_near(&folder, home)?,
+            ledger,
+            folder,
+            is_planned: false,
+            lines: Vec::new(),
+            changed: Vec::new(),
+            conflicts: 0,
+        })
+    }
+
+    fn all(&mut self, entries: &BTreeMap<RoleName, Entry>) -> Result<(), Error> {
+        let used: BTreeSet<&ExecutableName> =
+            entries.values().map(|entry| &entry.executable).collect();
+        for role in entries.keys() {
+            checkpoint().map_err(Error::stopped)?;
+            self.file(SETTINGS, Area::Settings, role)?;
+            self.file(INPUTS, Area::Input, role)?;
+        }
+        for name in used {
+            let from = self.home.resource(name);
+            self.tree(&format!("resource/{name}"), RESOURCES, name.as_str(), &from)?;
+        }
+        for role in entries.keys() {
+            let from = self.home.folder(Area::Model, role);
+            self.tree(&format!("model/{role}"), MODELS, role.as_str(), &from)?;
+        }
+        Ok(())
+    }
+
+    fn tree(&mut self, name: &str, kind: &str, own: &str, from: &Path) -> Result<(), Error> {
+        let to = &*format!("{kind}/{own}");
+        let failed = |error| Error::Snapshot {
+            what: to.to_owned(),
+            source: error,
+        };
+        let target = self.folder.join(to);
+        let is_refused = self.is_refused(&[kind.as_ref(), own.as_ref()], FileKind::Folder)?;
+        if is_refused || (self.is_near && is_one_place(from, &target)?) {
+            return Ok(());
+        }
+        // A folder of every role and executable, also where it is empty.
+        self.make_folder(&target)?;
+        let deployed = self.ledger.materials.get(name).map(|m| &m.deployed);
+        let base = match deployed.filter(|_| self.is_deployed) {
+            Some(deployed) => deployed.clone(),
+            None => self.taken.materials.get(name).cloned().unwrap_or_default(),
+        };
+        let source = scan(from, None).map_err(|error| failed(error.into()))?;
+        let there = scan_against(&target, None, &[&source.manifest, &base])
+            .map_err(|error| failed(error.into()))?;
+        for (path, why) in source.manifest.refused().filter(|_| !self.is_planned) {
+            let path = path.under(from);
+            let why = why.to_string();
+            self.events.emit(Kind::Passed { path, why });
+        }
+        let take = self.take.map(|take| match take {
+            Side::Home => Take::Snapshot,
+            Side::Snapshot => Take::Home,
+        });
+        let plan = plan(&source.manifest, &there.manifest, &base, take);
+        if !plan.is_empty() {
+            self.changed.push(to.to_owned());
+        }
+        let way = Way::Out;
+        if self.is_planned {
+            self.conflicts += plan.conflicts.len();
+            let folder = Compared {
+                name: to,
+                source: from,
+                target: &target,
+                way,
+            };
+            self.lines.extend(folder.lines(&plan));
+            return Ok(());
+        }
+        for conflict in &plan.conflicts {
+            let why = conflict_why(conflict.why, way);
+            self.conflict(conflict.path.under(&target), why);
+        }
+        let kept = self.home.kept().join("snapshot").join(to);
+        let roots = Roots {
+            source: from,
+            target: &target,
+            kept: &kept,
+        };
+        apply(&plan, roots).map_err(|error| failed(error.into()))?;
+        self.agree(name, next_last(&source.manifest, &base, &plan));
+        Ok(())
+    }
+
+    /// What both sides hold from now on: what either changes is seen.
+    fn agree(&mut self, name: &str, agreed: Manifest) {
+        if self.is_deployed {
+            let material = self.ledger.materials.entry(name.to_owned()).or_default();
+            material.deployed = agreed;
+        } else {
+            self.taken.materials.insert(name.to_owned(), agreed);
+        }
+    }
+
+    /// One file of what a role is told.
+    fn file(&mut self, kind: &str, area: Area, role: &RoleName) -> Result<(), Error> {
+        let name = format!("{kind}/{role}.json");
+        let file = format!("{role}.json");
+        if self.is_refused(&[kind.as_ref(), file.as_ref()], FileKind::File)? {
+            return Ok(());
+        }
+        self.make_folder(&self.folder.join(kind))?;
+        let Some(told) = read_json::<Envelope<Value>>(&self.home.file(area, role))? else {
+            return Ok(());
+        };
+        let path = self.folder.join(&name);
+        let there = fs::read_if_there(&path)?;
+        let is_known = there.as_ref().is_none_or(|bytes| {
+            // What was edited since the last snapshot is somebody's.
+            self.taken.files.get(&name) == Some(&Hash::of(bytes))
+        });
+        let says = there.as_ref().and_then(|bytes| {
+            let says = serde_json::from_slice::<Envelope<Value>>(bytes);
+            says.ok().map(|says| says.value)
+        });
+        if let Some(bytes) = &there
+            && says.as_ref().is_some_and(|says| holds(&told.value, says))
+        {
+            self.taken.files.insert(name, Hash::of(bytes));
+            return Ok(());
+        }
+        if !is_known && self.take != Some(Side::Home) {
+            if self.take.is_none() {
+                self.both_changed(&name, path);
+            }
+            return Ok(());
+        }
+        if self.is_planned {
+            self.lines.push(Line {
+                step: if area == Area::Input {
+                    Step::Input
+                } else {
+                    Step::Settings
+                },
+                what: name.clone(),
+                why: match (&there, is_known) {
+                    (None, _) => "new in the home",
+                    (_, true) => "changed in the home",
+                    (_, false) => "the home was taken",
+                }
+                .to_owned(),
+                diff: Some(told_diff(says.as_ref(), Some(&told.value))),
+            });
+            self.changed.push(name);
+            return Ok(());
+        }
+        if !is_known {
+            let kept =
+                free_name(&self.home.kept().join("snapshot").join(&name)).map_err(|source| {
+                    Error::Snapshot {
+                        what: name.clone(),
+                        source: source.into(),
+                    }
+                })?;
+            fs::make_private_folders(kept.parent().unwrap_or(&kept))?;
+            fs::replace(&kept, &there.unwrap_or_default(), 0o600)?;
+        }
+        write_json(&path, &Envelope::of(&told.value))?;
+        let hash = Hash::of(&fs::read(&path)?);
+        self.taken.files.insert(name.clone(), hash);
+        self.changed.push(name);
+        Ok(())
+    }
+
+    /// Returns true if a path of the snapshot leads out of it or is something
+    /// else than `expected`, and names it.
+    fn is_refused(&self, parts: &[&OsStr], expected: FileKind) -> Result<bool, Error> {
+        let why = refusal(&self.folder, parts, expected)?;
+        let is_refused = why.is_some();
+        if let (Some(why), false) = (why, self.is_planned) {
+            let mut path = self.folder.clone();
+            path.extend(parts);
+            self.events.emit(Kind::Passed { path, why });
+        }
+        Ok(is_refused)
+    }
+
+    fn make_folder(&self, folder: &Path) -> Result<(), Error> {
+        if !self.is_planned {
+            fs::make_public_folders(folder)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves a file of what a role is told alone.
+    fn both_changed(&mut self, name: &str, path: PathBuf) {
+        let why = "changed in the snapshot and in the home".to_owned();
+        if self.is_planned {
+            self.conflicts += 1;
+            self.lines.push(Line {
+                step: Step::Conflict,
+                what: name.to_owned(),
+                why,
+                diff: None,
+            });
+        } else {
+            self.conflict(path, why);
+        }
+    }
+
+    fn conflict(&mut self, path: PathBuf, why: String) {
+        self.conflicts += 1;
+        self.events.emit(Kind::Conflict { path, why });
+    }
+
+    fn finish(mut self) -> Result<(Vec<String>, usize), Error> {
+        let known = self.home.ledger()?;
+        self.ledger.taken.insert(self.folder, self.taken);
+        if self.ledger != known {
+            self.home.set_ledger(&self.ledger)?;
+        }
+        Ok((self.changed, self.conflicts))
+    }
+}
+
+/// Whether a role that is told `all` is told what a file says: some settings
+/// may be left out there.
+fn holds(all: &Value, said: &Value) -> bool {
+    match (all, said) {
+        (Value::Object(all), Value::Object(said)) => said
+            .iter()
+            .all(|(name, value)| all.get(name) == Some(value)),
+        _ => all == said,
+    }
+}

@@ -1,0 +1,60 @@
+//! `cargo ansar update`: change settings of roles that are there.
+
+use std::collections::BTreeMap;
+
+use crate::deploy::commit::amend;
+use crate::deploy::resolve_settings;
+use crate::deploy::resolve_settings::{Answers, Said, Settling};
+use crate::error::Error;
+use crate::events::Events;
+use crate::model::name::RoleName;
+use crate::model::role_search::RoleSearch;
+use crate::supervisor::lock_roles::change;
+use crate::workspace::Places;
+use crate::workspace::roles::chosen;
+
+/// What to change.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// Of which roles.
+    pub search: RoleSearch,
+    /// The settings, by name, as texts.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Changes settings of the roles that match, all or none; their names. Each
+/// component checks its own.
+pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>, Error> {
+    let (home, workspace) = options.places.open()?;
+    let _lock = change(&home, events)?;
+    let mut now = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
+    if let (Some(first), true) = (now.keys().next(), options.settings.is_empty()) {
+        return Err(Error::NoSetting(first.clone()));
+    }
+    let snapshot = resolve_settings::layer(workspace.as_ref(), &home.ledger()?);
+    let settling = Settling {
+        home: &home,
+        workspace: workspace.as_ref(),
+        snapshot: snapshot.as_deref(),
+        new: None,
+        events,
+    };
+    let said = Said::by(settling.snapshot)?;
+    let mut answers = Answers::default();
+    let mut accepted = BTreeMap::new();
+    for (role, entry) in &mut now {
+        if !settling.has_executable(&entry.executable) {
+            return Err(Error::Unsettled(role.clone()));
+        }
+        let mut proposal = settling.proposal(role, entry, &said)?;
+        proposal.texts.clone_from(&options.settings);
+        let answer = answers.ask(&settling, role, entry, proposal).await?;
+        entry.by_hand.settings =
+            resolve_settings::by_name(&entry.by_hand.settings, &options.settings, &answer.settings);
+        accepted.insert(role.clone(), answer);
+    }
+    amend(&home, &now, &accepted)?;
+    Ok(now.into_keys().collect())
+}

@@ -1,0 +1,257 @@
+//! `cargo ansar with`: a command while the operational roles are up.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use ansar_runtime::contract::launch;
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::line::Level;
+use ansar_runtime::contract::message::Envelope;
+use serde_json::{Map, Value};
+
+use crate::deploy::prepare::{Prepared, prepare};
+use crate::deploy::restart_affected::Running;
+use crate::error::Error;
+use crate::events::Events;
+use crate::home::history;
+use crate::home::role::{Entry, Origin};
+use crate::home::{Home, read_json};
+use crate::host::environment;
+use crate::host::process::interrupts::{Interrupt, Interrupts};
+use crate::host::process::{Exit, Program};
+use crate::model::name::RoleName;
+use crate::model::name_template::TemplateError;
+use crate::model::role_search::RoleSearch;
+use crate::supervisor::background::attend;
+use crate::supervisor::engine::Ended;
+use crate::supervisor::launch::Launch;
+use crate::supervisor::lock_roles::make_way;
+use crate::supervisor::restart::Restarting;
+use crate::supervisor::role_environment::{configured, of_cargo};
+use crate::supervisor::scheduler::{Part, Policy, READY_LIMIT};
+use crate::testing::run::Stage;
+use crate::testing::tests as pattern_of_tests;
+use crate::testing::verdict::Verdict;
+use crate::workspace::build;
+use crate::workspace::roles::{every_term, or_retired, wanted};
+use crate::workspace::{Places, Workspace};
+
+/// What to run, and with which roles.
+#[derive(Debug)]
+pub struct Options {
+    /// Where.
+    pub places: Places,
+    /// How Cargo is to build.
+    pub build: build::Options,
+    /// Which of the operational roles.
+    pub search: RoleSearch,
+    /// The command, and its arguments.
+    pub command: Vec<OsString>,
+    /// Whether roles that run already are stopped first.
+    pub force: bool,
+    /// Which log lines become events.
+    pub shown: Level,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How the command ended; nothing where it was not run.
+    pub exit: Option<Exit>,
+    /// What became of the roles.
+    pub verdict: Verdict,
+    /// What ended it from outside, where something did.
+    pub interrupted: Option<Interrupt>,
+}
+
+/// Refuses, before anything is built, a search of which a term matches no
+/// operational role.
+fn check_any(
+    search: &RoleSearch,
+    workspace: Option<&Workspace>,
+    entries: &BTreeMap<RoleName, Entry>,
+) -> Result<(), Error> {
+    let pattern = pattern_of_tests(workspace)?;
+    let roles = wanted(workspace, entries).filter(|(role, _)| !pattern.matches(role));
+    let roles = roles.map(|(role, executable)| (role.as_str(), executable));
+    every_term("operational role", search, &roles).map_err(|error| or_retired(error, entries))
+}
+
+/// Brings the operational roles up, runs the command in the foreground once
+/// they are ready, and brings them down when it has ended.
+pub async fn with(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let Prepared {
+        workspace,
+        home,
+        entries: mut chosen,
+        artefacts,
+        leaving,
+        lock,
+        ..
+    } = prepare(
+        &options.places,
+        &options.build,
+        Running::implied(options.force),
+        |workspace, entries| check_any(&options.search, workspace, entries),
+        interrupts,
+        events,
+    )
+    .await?;
+    // The command may be a Cargo, which would wait for this one.
+    build::gone_afterwards(leaving, interrupts).await?;
+    let pattern = pattern_of_tests(workspace.as_ref())?;
+    chosen.retain(|role, entry| {
+        entry.origin != Origin::Retired
+            && !pattern.matches(role)
+            && options.search.matches(role, &entry.executable)
+    });
+    for entry in chosen.values_mut() {
+        // What the command runs against lasts as long as it does.
+        entry.timeout = None;
+    }
+    // What the command does with the home is its own business.
+    drop(lock);
+    let stage = Stage {
+        home: &home,
+        workspace: workspace.as_ref(),
+        shown: options.shown,
+        kind: history::Kind::With,
+        policy: Policy::default(),
+        given: None,
+        settings: &[],
+        first: None,
+        begun: None,
+    };
+    let attended = attend(&home, chosen.keys(), interrupts, events).await?;
+    let errand = errand(options, &home, &chosen)?;
+    let mut launched = chosen;
+    launched.retain(|role, _| !attended.roles.contains(role));
+    if options.force {
+        make_way(&home, launched.keys(), interrupts, events).await?;
+    }
+    let ran = stage
+        .perform(
+            &launched,
+            |_| Part::Operational,
+            Some(errand),
+            interrupts,
+            events,
+        )
+        .await?;
+    let (commands, roles): (Vec<Ended>, Vec<Ended>) = ran
+        .ended
+        .into_iter()
+        .partition(|ended| ended.part == Part::Test);
+    let refused = commands.iter().find(|ended| ended.exit.is_none());
+    if let Some(fault) = refused.and_then(|ended| ended.ending.fault()) {
+        return Err(Error::Command {
+            command: options.command.first().cloned().unwrap_or_default(),
+            reason: fault.explanation,
+        });
+    }
+    let mut participants = stage.participants(&roles, |_| false);
+    let exit = commands.iter().find_map(|ended| ended.exit);
+    let has_failed = exit != Some(Exit::Code(0));
+    let fallen = attended.fallen(&home, has_failed).await?;
+    participants.extend(stage.fallen(fallen));
+    let mut sources = stage.sources(Vec::new(), artefacts.into_values().collect());
+    Ok(Outcome {
+        exit,
+        verdict: Verdict::of(&participants, &mut sources),
+        interrupted: ran.interrupted,
+    })
+}
+
+/// The command, to be started like a test: once everything operational is
+/// ready.
+fn errand(
+    options: &Options,
+    home: &Home,
+    roles: &BTreeMap<RoleName, Entry>,
+) -> Result<Launch, Error> {
+    let mut words = options.command.iter().cloned();
+    let path = PathBuf::from(words.next().unwrap_or_default());
+    let mut environment = configured(environment::all(), &of_cargo(home));
+    environment.push((HOME.into(), home.root().into()));
+    environment.push((launch::TOKEN.into(), home.token(environment::pid()).into()));
+    for role in roles.keys() {
+        let settings = read_json::<Envelope<Map<String, Value>>>(&home.file(Area::Settings, role))?;
+        let settings = settings.map(|envelope| envelope.value).unwrap_or_default();
+        environment.extend(variables(role, &settings));
+    }
+    let program = Program {
+        path,
+        arguments: words.collect(),
+        environment: Some(environment),
+        folder: Some(options.places.folder.clone()),
+        stdin: None,
+    };
+    Ok(Launch {
+        role: COMMAND.parse().map_err(TemplateError::Name)?,
+        executable: COMMAND.parse().map_err(TemplateError::Name)?,
+        prepare: Box::new(move || Ok(program.clone())),
+        part: Part::Test,
+        after: Vec::new(),
+        timeout: None,
+        ready_limit: READY_LIMIT,
+        restarting: Restarting::default(),
+        lock: None,
+        log: PathBuf::new(),
+        storage: 0,
+        history: None,
+        foreground: true,
+    })
+}
+
+/// What events call the command, which is no role.
+const COMMAND: &str = "command";
+/// Where the command finds the home.
+const HOME: &str = "ANSAR_HOME_PATH";
+
+/// The scalar settings of a role as variables: `ANSAR_SERVER_0_PORT`.
+fn variables(role: &RoleName, settings: &Map<String, Value>) -> Vec<(OsString, OsString)> {
+    let settings = settings.iter();
+    settings
+        .filter_map(|(setting, value)| {
+            let value = match value {
+                Value::String(text) => text.clone(),
+                Value::Bool(_) | Value::Number(_) => value.to_string(),
+                Value::Null | Value::Array(_) | Value::Object(_) => return None,
+            };
+            let name = format!("ANSAR_{role}_{setting}");
+            let name = name.to_ascii_uppercase().replace('-', "_");
+            Some((name.into(), value.into()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn scalars_are_variables_and_the_rest_is_not() {
+        let settings = json!({"port": 7, "host": "h", "ready": true, "list": [1], "none": null});
+        let role = "server-0".parse().unwrap();
+        let variables = variables(&role, settings.as_object().unwrap());
+        let lines: Vec<String> = variables
+            .iter()
+            .map(|(name, value)| format!("{}={}", name.display(), value.display()))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "ANSAR_SERVER_0_PORT=7",
+                "ANSAR_SERVER_0_HOST=h",
+                "ANSAR_SERVER_0_READY=true"
+            ]
+        );
+    }
+}

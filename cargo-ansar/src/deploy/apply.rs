@@ -1,0 +1,325 @@
+//! Doing what was planned, while those that it affects do not run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::deploy::failed;
+use crate::deploy::plan::{ExecutableStep, Plan};
+use crate::deploy::resolve_settings;
+use crate::deploy::restart_affected::{InTheWay, Restored, Running, suspend};
+use crate::deploy::roles::RoleStep;
+use crate::deploy::source::{Folder, FolderStep, Owner};
+use crate::error::Error;
+use crate::events::{Events, Kind, Phase};
+use crate::home::Home;
+use crate::home::deployed::Ledger;
+use crate::home::pending::Transaction;
+use crate::home::restart_reason::Change;
+use crate::host::clock;
+use crate::host::fs;
+use crate::host::fs::{Error as FilesError, How};
+use crate::host::process::interrupts::Interrupts;
+use crate::model::name::ExecutableName;
+use crate::sync::apply::{Error as ApplyError, Placed, Staging};
+use crate::sync::executable;
+use crate::sync::executable::{Deployed, Ready};
+use crate::sync::plan::{Conflict, Take};
+
+use ansar_runtime::contract::layout::Area;
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Whether anything changed.
+    pub changed: bool,
+    /// What became of the roles that it affected and that ran.
+    pub restored: Restored,
+}
+
+/// How often to begin anew where somebody writes meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// Performs `plan`, while the roles that it affects do not run.
+pub async fn act(
+    home: &Home,
+    plan: &Plan,
+    ledger: &mut Ledger,
+    how: How,
+    running: Running,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Done, Error> {
+    events.phase(Phase::Apply);
+    let affected = plan.affected.keys();
+    let executables: BTreeSet<ExecutableName> = ledger.executables.keys().cloned().collect();
+    let announce = || tell(plan, executables, events);
+    let work = |stopped: &InTheWay| transfer(home, plan, ledger, how, stopped, events);
+    let ((), restored) =
+        suspend(home, affected, running, interrupts, events, announce, work).await?;
+    Ok(Done {
+        changed: !plan.is_empty(),
+        restored,
+    })
+}
+
+/// Says what is about to be done.
+fn tell(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events: &Events) {
+    for step in &plan.folders {
+        tell_conflicts(step, &[], events);
+    }
+    for step in &plan.roles {
+        if let RoleStep::Retire(role) = step {
+            events.emit(Kind::Retired { role: role.clone() });
+        }
+    }
+    let changed = plan.changed();
+    if changed.is_empty() {
+        return;
+    }
+    executables.extend(plan.executables.iter().map(|step| step.name.clone()));
+    events.emit(Kind::Deployed {
+        changed,
+        executables: executables.len(),
+        relinked: plan.executables.len(),
+        affected: plan.affected.len(),
+    });
+}
+
+/// Says what is left alone in a folder, beyond what was `told` already.
+fn tell_conflicts(step: &FolderStep, told: &[Conflict], events: &Events) {
+    let conflicts = step.plan.conflicts.iter();
+    for conflict in conflicts.filter(|conflict| !told.contains(conflict)) {
+        events.emit(Kind::Conflict {
+            path: conflict.path.under(&step.folder.target),
+            why: conflict.why.to_string(),
+        });
+    }
+}
+
+/// Brings everything into the home, and remembers it. What somebody wrote there
+/// since the plan was made is left alone and told.
+fn transfer(
+    home: &Home,
+    plan: &Plan,
+    ledger: &mut Ledger,
+    how: How,
+    stopped: &InTheWay,
+    events: &Events,
+) -> Result<(), Error> {
+    // What an earlier version left here when it was killed.
+    let areas = [Area::Bin, Area::Entry, Area::Settings, Area::Input];
+    for folder in areas.map(|area| home.area(area)) {
+        fs::clear_leftovers(&folder)?;
+    }
+    let _staging = home.stage_in(staging(plan))?;
+    let mut staged = Vec::new();
+    for step in &plan.executables {
+        staged.push((step, Staged::of(step, how)?));
+    }
+    let mut records = Vec::new();
+    let mut folders = Folders::of(plan, stopped, ledger)?;
+    let mut placed = folders.transfer(plan, events, || {
+        for (step, staged) in staged {
+            let record = staged
+                .commit(step)
+                .map_err(|error| failed(step.name.as_str(), error))?;
+            records.push((step.name.clone(), record));
+        }
+        Ok(())
+    })?;
+    let mut agreed = Vec::new();
+    let mut materials = Vec::new();
+    for step in folders.steps() {
+        let Folder { snapshot, name, .. } = &step.folder;
+        let taken = ledger.taken.get(snapshot);
+        if taken.is_some_and(|taken| taken.materials.contains_key(name)) {
+            agreed.push((snapshot.clone(), name.clone()));
+        }
+        if let Some(mut material) = step.record.clone() {
+            // Nobody need read what was placed.
+            let placed = placed.remove(name).unwrap_or_default();
+            material.deployed.learn(&placed);
+            material.home.extend(placed);
+            materials.push((name.clone(), material));
+        }
+    }
+    let mut transaction = Transaction::default();
+    for role in plan.roles.iter().map(RoleStep::role) {
+        if let Some(entry) = plan.entries.get(role) {
+            transaction.set_entry(role, entry)?;
+        }
+    }
+    let mut settled = Vec::new();
+    for one in &plan.told {
+        match resolve_settings::tell_as_seen(home, one, &mut transaction)? {
+            None => settled.push((one.role.clone(), one.key.clone())),
+            Some(path) => events.emit(Kind::Conflict {
+                path,
+                why: "changed in the home while the deploy was under way".to_owned(),
+            }),
+        }
+    }
+    home.commit(transaction)?;
+    let is_news = plan.snapshot != ledger.snapshot
+        || plan.env != ledger.env
+        || !plan.affected.is_empty()
+        || !(plan.same.is_empty() && plan.told.is_empty())
+        || !(records.is_empty() && materials.is_empty() && agreed.is_empty());
+    if !is_news {
+        return Ok(());
+    }
+    let same = plan.same.iter().cloned();
+    ledger.executables.extend(same.chain(records));
+    ledger.materials.extend(materials);
+    // From here on what was deployed says what both sides agree upon.
+    for (snapshot, name) in agreed {
+        if let Some(taken) = ledger.taken.get_mut(&snapshot) {
+            taken.materials.remove(&name);
+        }
+    }
+    ledger.snapshot.clone_from(&plan.snapshot);
+    ledger.env.clone_from(&plan.env);
+    let at = clock::now();
+    for (role, causes) in &plan.affected {
+        let change = Change {
+            at,
+            restarted: stopped.comes_back(role),
+            causes: causes.clone(),
+        };
+        ledger.changes.insert(role.clone(), change);
+    }
+    ledger.settled.extend(settled);
+    Ok(home.set_ledger(ledger)?)
+}
+
+/// The folders in which files are staged, by their path in the home.
+fn staging(plan: &Plan) -> impl Iterator<Item = PathBuf> {
+    let bin = (!plan.executables.is_empty()).then(|| PathBuf::from(Area::Bin.name()));
+    let folders = plan.folders.iter().map(|step| &step.folder.name);
+    let folders = folders.flat_map(|name| [PathBuf::from(name), Path::new("kept").join(name)]);
+    bin.into_iter().chain(folders)
+}
+
+/// An executable that is ready to be put in place.
+enum Staged {
+    Beside(Ready),
+    There,
+}
+
+impl Staged {
+    fn of(step: &ExecutableStep, how: How) -> Result<Self, Error> {
+        if step.is_in_place {
+            return Ok(Self::There);
+        }
+        let ready = Ready::stage(&step.artefact, &step.target, how);
+        let ready = ready.map_err(|error| failed(step.name.as_str(), error))?;
+        // What the component was asked is what is put in place.
+        if ready.identity() != step.identity {
+            let path = step.artefact.clone();
+            return Err(failed(step.name.as_str(), FilesError::Changed { path }));
+        }
+        Ok(Self::Beside(ready))
+    }
+
+    fn commit(self, step: &ExecutableStep) -> Result<Deployed, executable::Error> {
+        match self {
+            Self::Beside(ready) => ready.commit(&step.target),
+            Self::There => executable::in_place(&step.target)?.complete(&step.target),
+        }
+    }
+}
+
+/// The folders of a plan; those of roles that were stopped are looked at again,
+/// for these may have written until they were gone.
+struct Folders<'p> {
+    planned: Vec<&'p FolderStep>,
+    anew: Vec<FolderStep>,
+    before: &'p Ledger,
+    take: Option<Take>,
+}
+
+impl<'p> Folders<'p> {
+    fn of(plan: &'p Plan, stopped: &InTheWay, before: &'p Ledger) -> Result<Self, Error> {
+        let mut folders = Self {
+            planned: Vec::new(),
+            anew: Vec::new(),
+            before,
+            take: plan.take,
+        };
+        for step in &plan.folders {
+            let wrote_until_now = match &step.folder.owner {
+                Owner::Role(role) => stopped.contains(role),
+                Owner::Executable(_) => false,
+            };
+            if wrote_until_now {
+                folders.anew.extend(step.folder.plan(before, plan.take)?);
+            } else {
+                folders.planned.push(step);
+            }
+        }
+        Ok(folders)
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &FolderStep> {
+        self.planned.iter().copied().chain(&self.anew)
+    }
+
+    /// Gets everything ready that can fail, then does `first`, then the rest;
+    /// the files that were placed, by folder.
+    fn transfer(
+        &mut self,
+        plan: &Plan,
+        events: &Events,
+        first: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<BTreeMap<String, Placed>, Error> {
+        let mut first = Some(first);
+        let mut all = BTreeMap::new();
+        for attempt in 1.. {
+            let mut staging = Vec::new();
+            let mut moved = None;
+            for step in self.steps() {
+                match Staging::begin(&step.plan, step.folder.roots()) {
+                    Ok(ready) => staging.push((step.folder.name.clone(), ready)),
+                    Err(error) if error.is_change() && attempt < ATTEMPTS => {
+                        moved = Some(step.folder.name.clone());
+                        break;
+                    }
+                    Err(error) => return Err(failed(&step.folder.name, error)),
+                }
+            }
+            if let Some(name) = moved {
+                drop(staging);
+                self.look_again(&name)?;
+                continue;
+            }
+            for step in &self.anew {
+                let mut planned = plan.folders.iter();
+                let planned = planned.find(|planned| planned.folder.name == step.folder.name);
+                let told = planned.map(|planned| &*planned.plan.conflicts);
+                tell_conflicts(step, told.unwrap_or_default(), events);
+            }
+            if let Some(first) = first.take() {
+                first()?;
+            }
+            for (name, ready) in staging {
+                let placed = ready.finish();
+                let placed = placed.map_err(|error: ApplyError| failed(&name, error))?;
+                all.insert(name, placed);
+            }
+            break;
+        }
+        Ok(all)
+    }
+
+    fn look_again(&mut self, name: &str) -> Result<(), Error> {
+        let is_it = |step: &FolderStep| step.folder.name == name;
+        let folder = self.steps().find(|step| is_it(step));
+        let folder = folder.map(|step| step.folder.clone());
+        self.planned.retain(|step| !is_it(step));
+        self.anew.retain(|step| !is_it(step));
+        if let Some(folder) = folder {
+            self.anew.extend(folder.plan(self.before, self.take)?);
+        }
+        Ok(())
+    }
+}

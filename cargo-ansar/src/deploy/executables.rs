@@ -1,0 +1,187 @@
+//! The executables that are deployed: those in a folder, or what Cargo builds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::layout::Area;
+
+use crate::deploy::snapshot_layout;
+use crate::error::Error;
+use crate::events::{Events, Kind};
+use crate::home::Home;
+use crate::home::deployed::Ledger;
+use crate::home::role::{Entry, Origin};
+use crate::host::fs;
+use crate::host::fs::How;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::sync::executable;
+use crate::workspace::build::Wanted;
+
+/// Executables to deploy.
+#[derive(Debug)]
+pub(crate) struct Executables {
+    /// The file of each.
+    pub(crate) artefacts: BTreeMap<ExecutableName, PathBuf>,
+    /// The crates that were compiled for them.
+    pub(crate) compiled: BTreeSet<String>,
+    /// How they get into the home.
+    pub(crate) how: How,
+}
+
+impl Default for Executables {
+    fn default() -> Self {
+        Self {
+            artefacts: BTreeMap::new(),
+            compiled: BTreeSet::new(),
+            how: How::Link,
+        }
+    }
+}
+
+/// What a home needs, or was given before.
+pub(crate) struct Needed {
+    names: BTreeSet<ExecutableName>,
+    /// The roles that run each.
+    users: BTreeMap<ExecutableName, Vec<RoleName>>,
+}
+
+impl Needed {
+    pub(crate) fn of(
+        wanted: &Wanted,
+        entries: &BTreeMap<RoleName, Entry>,
+        ledger: &Ledger,
+    ) -> Self {
+        let mut users: BTreeMap<_, Vec<RoleName>> = BTreeMap::new();
+        let active = entries.iter();
+        for (role, entry) in active.filter(|(_, entry)| entry.origin != Origin::Retired) {
+            let executable = entry.executable.clone();
+            users.entry(executable).or_default().push(role.clone());
+        }
+        let names = wanted.keys().chain(ledger.executables.keys()).cloned();
+        Self {
+            names: names.collect(),
+            users,
+        }
+    }
+}
+
+/// What marks a folder that Cargo builds in.
+const FINGERPRINTS: &str = ".fingerprint";
+
+impl Executables {
+    /// Those of a folder: everything that can be executed, or where Cargo builds
+    /// many more, what the home needs. Names what is passed over, and what roles
+    /// run and is not there. A folder without any is an error.
+    pub(crate) fn of(
+        folder: &Path,
+        home: &Home,
+        needed: &Needed,
+        events: &Events,
+    ) -> Result<Self, Error> {
+        let folder = fs::resolve(folder)?;
+        let bin = home.area(Area::Bin);
+        if fs::is_within(&folder, &bin)? && fs::is_within(&bin, &folder)? {
+            events.emit(Kind::Passed {
+                path: folder,
+                why: "it is the folder that the home runs executables from".to_owned(),
+            });
+            return Ok(Self::default());
+        }
+        let is_cargos = fs::is_folder(&folder.join(FINGERPRINTS));
+        let mut looking = Looking {
+            folder: &folder,
+            home,
+            needed,
+            is_cargos,
+            is_any: false,
+            artefacts: BTreeMap::new(),
+        };
+        let names: BTreeSet<OsString> = fs::names(&folder)?.into_iter().collect();
+        for name in names {
+            if let Some(why) = looking.look(&name)? {
+                let path = folder.join(name);
+                events.emit(Kind::Passed { path, why });
+            }
+        }
+        if !looking.is_any {
+            let is_snapshot = snapshot_layout::is_snapshot(&folder);
+            return Err(Error::NoExecutables {
+                folder,
+                is_snapshot,
+            });
+        }
+        looking.missing(events);
+        Ok(Self {
+            artefacts: looking.artefacts,
+            compiled: BTreeSet::new(),
+            // Whoever fills the folder may write in place; Cargo does not.
+            how: if is_cargos { How::Link } else { How::Copy },
+        })
+    }
+}
+
+struct Looking<'a> {
+    folder: &'a Path,
+    home: &'a Home,
+    needed: &'a Needed,
+    is_cargos: bool,
+    /// Whether there was any executable.
+    is_any: bool,
+    artefacts: BTreeMap<ExecutableName, PathBuf>,
+}
+
+impl Looking<'_> {
+    /// Takes a file that is to be deployed; why it is not, where that is worth a
+    /// word.
+    fn look(&mut self, name: &OsString) -> Result<Option<String>, Error> {
+        let path = self.folder.join(name);
+        let is_executable = fs::is_executable(&path);
+        let parsed = match name.to_str().map(str::parse::<ExecutableName>) {
+            Some(Ok(name)) => name,
+            // Cargo's folders hold libraries, and much else.
+            _ if self.is_cargos || !is_executable => return Ok(None),
+            Some(Err(error)) => return Ok(Some(error.to_string())),
+            None => return Ok(Some("no name of an executable: not UTF-8".to_owned())),
+        };
+        let is_needed = self.needed.names.contains(&parsed);
+        if !is_executable {
+            let is_meant = is_needed || (!self.is_cargos && fs::is_program(&path));
+            let why = "it is not a file that may be executed".to_owned();
+            return Ok(is_meant.then_some(why));
+        }
+        self.is_any = true;
+        if is_needed || !self.is_cargos {
+            // Another name of what the home runs is that already.
+            if !executable::is_one_place(&path, &self.home.executable(&parsed))? {
+                self.artefacts.insert(parsed, path);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Names the executables that roles run and that are not there.
+    fn missing(&self, events: &Events) {
+        for (name, users) in &self.needed.users {
+            let path = self.folder.join(name.as_str());
+            // What is there and passed over is named already.
+            if fs::stat(&path).is_ok() {
+                continue;
+            }
+            let others = match users.len() {
+                0 | 1 => String::new(),
+                more => format!(" and {} more", more - 1),
+            };
+            let first = users.first().map(RoleName::as_str).unwrap_or_default();
+            let deployed = if fs::is_file(&self.home.executable(name)) {
+                "; the one that was deployed before stays"
+            } else {
+                ""
+            };
+            events.emit(Kind::Passed {
+                path,
+                why: format!("no such executable, which role `{first}`{others} runs{deployed}"),
+            });
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What an executable was built from: the account that Cargo leaves beside it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use toml_edit::DocumentMut;
+
+use crate::home::restart_reason::Source;
+use crate::host::cargo::dependencies;
+use crate::host::fs;
+
+/// The sources of an artefact that changed after `since`, in nanoseconds since
+/// 1970; none where the build left no account.
+pub(crate) fn newer_sources(artefact: &Path, since: i64) -> Option<Vec<Source>> {
+    let mut newer = BTreeSet::new();
+    for path in dependencies(artefact)? {
+        // One that is gone by now was none of the last build's either.
+        if fs::stat(&path).is_ok_and(|stat| stat.identity.mtime_ns > since) {
+            newer.insert(Source {
+                package: package_of(&path),
+                path,
+            });
+        }
+    }
+    Some(newer.into_iter().collect())
+}
+
+/// The package that a file belongs to: that of the nearest manifest above.
+fn package_of(path: &Path) -> Option<String> {
+    let manifests = path.ancestors().skip(1);
+    let bytes = manifests
+        .map(|folder| folder.join("Cargo.toml"))
+        .find_map(|manifest| fs::read_followed(&manifest).ok())?;
+    let document: DocumentMut = String::from_utf8(bytes).ok()?.parse().ok()?;
+    Some(document.get("package")?.get("name")?.as_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_newer_is_named_with_its_package() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("src")).unwrap();
+        std::fs::write(at("Cargo.toml"), "[package]\nname = \"words\"\n").unwrap();
+        std::fs::write(at("src/lib.rs"), "").unwrap();
+        let list = format!("{}: {}", at("app").display(), at("src/lib.rs").display());
+        assert_eq!(newer_sources(&at("app"), 0), None);
+        std::fs::write(at("app.d"), list).unwrap();
+        let expected = Source {
+            path: at("src/lib.rs"),
+            package: Some("words".to_owned()),
+        };
+        assert_eq!(newer_sources(&at("app"), 0), Some(vec![expected]));
+        assert_eq!(newer_sources(&at("app"), i64::MAX), Some(Vec::new()));
+    }
+}

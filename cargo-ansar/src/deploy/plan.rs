@@ -1,0 +1,381 @@
+//! What a deploy would do, decided before anything is done.
+//!
+//! Pure data about a home, and how it is come by: everything is compared, the
+//! components are asked what they accept, and nothing is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::layout::Area;
+use serde_json::Value;
+
+use crate::deploy::failed;
+use crate::deploy::origin::newer_sources;
+use crate::deploy::resolve_settings;
+use crate::deploy::resolve_settings::{NewExecutable, Settled, Settling, Told};
+use crate::deploy::roles::{RoleStep, plan_roles};
+use crate::deploy::snapshot_layout;
+use crate::deploy::snapshot_layout::{MODELS, RESOURCES, check_place, passed_over};
+use crate::deploy::source::{Folder, FolderStep, Owner};
+use crate::error::Error;
+use crate::events::{Events, Kind};
+use crate::home::Home;
+use crate::home::deployed::Ledger;
+use crate::home::restart_reason::Cause;
+use crate::home::role::{Entry, Origin};
+use crate::host::cargo_config::Variable;
+use crate::host::fs;
+use crate::host::fs::{How, Identity};
+use crate::manifest::Description;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::supervisor::role_environment::of_cargo;
+use crate::sync::executable;
+use crate::sync::executable::{Deployed, Difference, Verdict};
+use crate::sync::plan::Take;
+use crate::workspace::Workspace;
+
+/// What is deployed.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// The workspace, where there is one.
+    pub workspace: Option<&'a Workspace>,
+    /// The description that roles are made by, where they are.
+    pub description: Option<&'a Description>,
+    /// The executables.
+    pub artefacts: &'a BTreeMap<ExecutableName, PathBuf>,
+    /// The crates that were compiled for them.
+    pub compiled: &'a BTreeSet<String>,
+    /// How executables get into the home.
+    pub how: How,
+    /// The folder of materials, where these are deployed.
+    pub materials: Option<&'a Path>,
+    /// The folder of settings and input, where there is one.
+    pub layer: Option<&'a Path>,
+    /// The folder of materials, where it was named by hand.
+    pub named: Option<&'a Path>,
+    /// Who wins where both sides changed a material.
+    pub take: Option<Take>,
+}
+
+/// Everything that is to be done, and why.
+#[derive(Debug)]
+pub struct Plan {
+    /// Roles that are made, changed or retired.
+    pub roles: Vec<RoleStep>,
+    /// Executables that are put in place.
+    pub executables: Vec<ExecutableStep>,
+    /// Folders of material, those with nothing but conflicts among them.
+    pub folders: Vec<FolderStep>,
+    /// Roles that are told something else.
+    pub told: Vec<Settled>,
+    /// The roles that this makes a difference to, and which.
+    pub affected: BTreeMap<RoleName, Vec<Cause>>,
+    /// The roles as they will be.
+    pub entries: BTreeMap<RoleName, Entry>,
+    /// Who wins where both sides changed a material.
+    pub take: Option<Take>,
+    /// The records of executables whose bytes are those that were deployed.
+    pub(crate) same: Vec<(ExecutableName, Deployed)>,
+    /// `[env]` of Cargo's configuration.
+    pub(crate) env: BTreeMap<String, Variable>,
+    /// The folder of settings and input that is to be remembered.
+    pub(crate) snapshot: Option<PathBuf>,
+}
+
+/// An executable that is put in place.
+#[derive(Debug)]
+pub struct ExecutableStep {
+    /// Its name.
+    pub name: ExecutableName,
+    /// What was built.
+    pub artefact: PathBuf,
+    /// Where it goes.
+    pub target: PathBuf,
+    /// Whether it is used where it is built.
+    pub is_in_place: bool,
+    /// Why.
+    pub why: Difference,
+    /// What the artefact looked like.
+    pub(crate) identity: Identity,
+}
+
+impl Plan {
+    /// What changes, as a person names it.
+    pub fn changed(&self) -> Vec<String> {
+        let executables = self.executables.iter().map(|step| step.name.to_string());
+        let folders = self.folders.iter().filter(|step| step.changes());
+        let folders = folders.map(|step| step.folder.name.clone());
+        let told = self.told.iter().filter(|settled| settled.changes());
+        let told = told.map(|settled| format!("settings/{}", settled.role));
+        executables.chain(folders).chain(told).collect()
+    }
+
+    /// Whether there is nothing to do; there may still be something to
+    /// remember.
+    pub fn is_empty(&self) -> bool {
+        self.roles.is_empty() && self.changed().is_empty()
+    }
+}
+
+impl Settled {
+    /// Whether a file changes.
+    pub(crate) fn changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+}
+
+/// Decides what is to be done to `home`, whose lock is held. `ledger` is what
+/// was last deployed.
+pub async fn plan(
+    home: &Home,
+    entries: &BTreeMap<RoleName, Entry>,
+    ledger: &Ledger,
+    sources: &Sources<'_>,
+    events: &Events,
+) -> Result<Plan, Error> {
+    let mut plan = Plan {
+        roles: sources
+            .description
+            .map(|description| plan_roles(entries, description))
+            .unwrap_or_default(),
+        executables: Vec::new(),
+        folders: Vec::new(),
+        told: Vec::new(),
+        affected: BTreeMap::new(),
+        entries: entries.clone(),
+        take: sources.take,
+        same: Vec::new(),
+        env: of_cargo(home),
+        snapshot: match sources.materials {
+            Some(_) => sources.named.map(Path::to_owned),
+            None => ledger.snapshot.clone(),
+        },
+    };
+    plan.roles(entries);
+    if plan.env != ledger.env {
+        let running = plan.active().map(|(role, _)| role.clone()).collect();
+        plan.affect(running, &Cause::Environment);
+    }
+    plan.executables(home, ledger, sources)?;
+    if let Some(snapshot) = sources.materials
+        && is_there(snapshot, events)
+    {
+        check_place(snapshot, home)?;
+        for (path, why) in passed_over(snapshot, &plan.entries)? {
+            events.emit(Kind::Passed { path, why });
+        }
+        plan.folders(home, ledger, snapshot, events)?;
+    }
+    let new = plan.executables.iter().map(|step| {
+        let path = step.artefact.clone();
+        let identity = step.identity;
+        (step.name.clone(), NewExecutable { path, identity })
+    });
+    let same = plan.same.iter().map(|(name, record)| {
+        let path = home.executable(name);
+        let identity = record.artefact.identity;
+        (name.clone(), NewExecutable { path, identity })
+    });
+    let new: BTreeMap<ExecutableName, NewExecutable> = new.chain(same).collect();
+    let settling = Settling {
+        home,
+        workspace: sources.workspace,
+        snapshot: sources.layer,
+        new: Some(&new),
+        events,
+    };
+    plan.told = resolve_settings::settle(&settling, &plan.entries, ledger).await?;
+    for settled in &plan.told {
+        let causes = settled.changes.iter().map(cause);
+        if settled.changes() {
+            let affected = plan.affected.entry(settled.role.clone()).or_default();
+            affected.extend(causes);
+        }
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    fn roles(&mut self, before: &BTreeMap<RoleName, Entry>) {
+        for step in &self.roles {
+            step.apply(&mut self.entries);
+            let role = step.role();
+            let Some(now) = self.entries.get(role) else {
+                continue;
+            };
+            let mut causes = Vec::new();
+            match before.get(role) {
+                None => causes.push(Cause::Added),
+                Some(was) => {
+                    if was.executable != now.executable {
+                        causes.push(Cause::Runs {
+                            before: was.executable.clone(),
+                        });
+                    }
+                    if was.env != now.env {
+                        causes.push(Cause::Environment);
+                    }
+                }
+            }
+            // One that was just added is counted by what it is told.
+            if !causes.is_empty() && now.origin != Origin::Retired && before.contains_key(role) {
+                self.affected.insert(role.clone(), causes);
+            }
+        }
+    }
+
+    fn active(&self) -> impl Iterator<Item = (&RoleName, &Entry)> {
+        let all = self.entries.iter();
+        all.filter(|(_, entry)| entry.origin != Origin::Retired)
+    }
+
+    fn users(&self, executable: &ExecutableName) -> Vec<RoleName> {
+        let users = self
+            .active()
+            .filter(|(_, entry)| entry.executable == *executable);
+        users.map(|(role, _)| role.clone()).collect()
+    }
+
+    fn affect(&mut self, roles: Vec<RoleName>, cause: &Cause) {
+        for role in roles {
+            self.affected.entry(role).or_default().push(cause.clone());
+        }
+    }
+
+    fn executables(
+        &mut self,
+        home: &Home,
+        ledger: &Ledger,
+        sources: &Sources<'_>,
+    ) -> Result<(), Error> {
+        for (name, artefact) in sources.artefacts {
+            let target = home.executable(name);
+            let failed = |error| failed(name.as_str(), error);
+            let recorded = ledger.executables.get(name);
+            let verdict = executable::judge(artefact, &target, recorded).map_err(failed)?;
+            let why = match verdict {
+                Verdict::Unchanged => continue,
+                Verdict::SameBytes(record) => {
+                    self.same.push((name.clone(), record));
+                    continue;
+                }
+                Verdict::Differ(why) => why,
+            };
+            // A `bin` elsewhere may be where Cargo builds: used in place.
+            let is_in_place = executable::is_one_place(artefact, &target)
+                .map_err(|error| failed(error.into()))?;
+            let since = recorded.map(|record| record.artefact.identity.mtime_ns);
+            let cause = Cause::Executable {
+                executable: name.clone(),
+                why,
+                sources: since.and_then(|since| newer_sources(artefact, since)),
+                compiled: sources.compiled.clone(),
+            };
+            self.affect(self.users(name), &cause);
+            self.executables.push(ExecutableStep {
+                name: name.clone(),
+                artefact: artefact.clone(),
+                target,
+                is_in_place,
+                why,
+                identity: executable::identity(artefact).map_err(failed)?,
+            });
+        }
+        Ok(())
+    }
+
+    fn folders(
+        &mut self,
+        home: &Home,
+        ledger: &Ledger,
+        snapshot: &Path,
+        events: &Events,
+    ) -> Result<(), Error> {
+        let is_near = snapshot_layout::is_near(snapshot, home)?;
+        for folder in self.materials(home, snapshot) {
+            // It is named already, and not as if it were missing.
+            if folder.is_refused()? || (is_near && folder.is_one_place()?) {
+                continue;
+            }
+            let Some(step) = folder.plan(ledger, self.take)? else {
+                continue;
+            };
+            for (path, why) in &step.refused {
+                events.emit(Kind::Passed {
+                    path: path.clone(),
+                    why: why.clone(),
+                });
+            }
+            if step.changes() {
+                let paths = step.paths();
+                match &folder.owner {
+                    Owner::Role(role) => {
+                        self.affect(vec![role.clone()], &Cause::Model { paths });
+                    }
+                    Owner::Executable(name) => {
+                        self.affect(self.users(name), &Cause::Resource { paths });
+                    }
+                }
+            }
+            self.folders.push(step);
+        }
+        Ok(())
+    }
+
+    /// The folders of material of all roles and what they run.
+    fn materials(&self, home: &Home, snapshot: &Path) -> Vec<Folder> {
+        let used: BTreeSet<&ExecutableName> =
+            self.active().map(|(_, entry)| &entry.executable).collect();
+        let resources = used.into_iter().map(|name| Folder {
+            name: format!("resource/{name}"),
+            owner: Owner::Executable(name.clone()),
+            snapshot: snapshot.to_owned(),
+            source: snapshot.join(RESOURCES).join(name.as_str()),
+            target: home.resource(name),
+            kept: home.kept().join("resource").join(name.as_str()),
+        });
+        let models = self.active().map(|(role, _)| Folder {
+            name: format!("model/{role}"),
+            owner: Owner::Role(role.clone()),
+            snapshot: snapshot.to_owned(),
+            source: snapshot.join(MODELS).join(role.as_str()),
+            target: home.folder(Area::Model, role),
+            kept: home.kept().join("model").join(role.as_str()),
+        });
+        resources.chain(models).collect()
+    }
+}
+
+/// What a change of what a role is told is to it.
+fn cause(told: &Told) -> Cause {
+    if told.area == Area::Input {
+        return Cause::Input;
+    }
+    let before = told.before.as_ref().and_then(Value::as_object);
+    let Some(before) = before else {
+        return Cause::Added;
+    };
+    let after = told.after.as_ref().and_then(Value::as_object);
+    let names = before
+        .keys()
+        .chain(after.into_iter().flat_map(|a| a.keys()));
+    let names: BTreeSet<&String> = names.collect();
+    let differs = |name: &String| before.get(name) != after.and_then(|after| after.get(name));
+    let fields = names.into_iter().filter(|name| differs(name));
+    Cause::Settings {
+        fields: fields.cloned().collect(),
+    }
+}
+
+/// Whether there is a snapshot. One that is described and missing is most
+/// likely misspelled: it does not mean that everything is to be removed.
+fn is_there(snapshot: &Path, events: &Events) -> bool {
+    let there = fs::stat(snapshot).is_ok();
+    if !there {
+        events.emit(Kind::Passed {
+            path: snapshot.to_owned(),
+            why: "no such folder".to_owned(),
+        });
+    }
+    there
+}

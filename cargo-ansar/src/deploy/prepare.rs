@@ -1,0 +1,242 @@
+//! The step before any run of a workspace's roles: everything in place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::deploy;
+use crate::deploy::plan::Sources;
+use crate::deploy::resolve_settings::layer;
+use crate::deploy::restart_affected::Running;
+use crate::error::Error;
+use crate::events::{Events, Kind, Phase};
+use crate::home::role::Entry;
+use crate::home::{Home, HomeError};
+use crate::host::cargo::Leaving;
+use crate::host::environment;
+use crate::host::fs::How;
+use crate::host::fs::lock::Lock;
+use crate::host::process::interrupts::Interrupts;
+use crate::manifest::{DeployMode, Description};
+use crate::model::name::{ExecutableName, RoleName};
+use crate::model::role_search::RoleSearch;
+use crate::supervisor::lock_roles::take;
+use crate::workspace::build;
+use crate::workspace::build::{Bins, Built, wanted};
+use crate::workspace::roles;
+use crate::workspace::roles::every_term;
+use crate::workspace::{Places, Workspace};
+
+/// A home in which everything is in place.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The workspace, where there is one.
+    pub workspace: Option<Workspace>,
+    /// The home.
+    pub home: Home,
+    /// Its roles, retired ones among them.
+    pub entries: BTreeMap<RoleName, Entry>,
+    /// What was built.
+    pub artefacts: BTreeMap<ExecutableName, PathBuf>,
+    /// The manifests of the packages that were compiled for it.
+    pub compiled: BTreeSet<PathBuf>,
+    /// Whether anything had to be put in place.
+    pub changed: bool,
+    /// Cargo, where it is not gone yet.
+    pub leaving: Option<Leaving>,
+    /// While this is held nobody else changes the home.
+    pub lock: Lock,
+}
+
+/// Builds and deploys what the roles of a home need; makes the home where a
+/// workspace describes what goes in. `check` may refuse before anything is
+/// built.
+pub async fn prepare(
+    places: &Places,
+    how: &build::Options,
+    running: Running,
+    check: impl Fn(Option<&Workspace>, &BTreeMap<RoleName, Entry>) -> Result<(), Error>,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Prepared, Error> {
+    // A home that is not there has no roles, and is not made to refuse.
+    let check_new = |workspace: &Workspace| check(Some(workspace), &BTreeMap::new());
+    let (home, workspace) = open(places, check_new, events)?;
+    // What was saved while this command waited is in its verdict: nothing that
+    // was read before the home is ours counts, beyond where it is.
+    let lock = take(&home, interrupts, events).await?;
+    let workspace = places.workspace_again(workspace)?;
+    let mut entries = home.entries()?;
+    let mut ledger = home.ledger()?;
+    check(workspace.as_ref(), &entries)?;
+
+    let mut wanted = wanted(workspace.as_ref(), &entries);
+    for name in &how.also {
+        wanted.entry(name.clone()).or_insert(None);
+    }
+    let built = match &workspace {
+        Some(workspace) => {
+            events.phase(Phase::Build);
+            events.emit(Kind::Building {});
+            let built = build::ahead(
+                workspace,
+                &wanted,
+                &ledger.bins,
+                how,
+                &places.folder,
+                interrupts,
+            );
+            let built = built.await?;
+            events.emit(Kind::Built {});
+            Some(built)
+        }
+        None => None,
+    };
+    let (artefacts, compiled, packages, leaving) = match built {
+        Some(Built {
+            artefacts,
+            bins,
+            compiled,
+            packages,
+            leaving,
+            ..
+        }) => {
+            remember(&mut ledger.bins, bins);
+            (artefacts, compiled, packages, leaving)
+        }
+        None => Default::default(),
+    };
+    let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
+    let layer = layer(workspace.as_ref(), &ledger);
+    let description = workspace.as_ref().and_then(|w| w.description.as_ref());
+    let sources = Sources {
+        workspace: workspace.as_ref(),
+        description,
+        artefacts: &artefacts,
+        compiled: &compiled,
+        how: description.map_or(How::Link, how_to_deploy),
+        materials: snapshot.as_deref(),
+        layer: layer.as_deref(),
+        named: None,
+        take: None,
+    };
+    let done = deploy::deploy(
+        &home,
+        &mut entries,
+        &mut ledger,
+        &sources,
+        running,
+        interrupts,
+        events,
+    )
+    .await?;
+    Ok(Prepared {
+        workspace,
+        home,
+        entries,
+        artefacts,
+        compiled: packages,
+        changed: done.changed,
+        leaving,
+        lock,
+    })
+}
+
+/// A home with roles, about to be run.
+#[derive(Debug)]
+pub(crate) struct Filled {
+    /// The workspace, where there is one.
+    pub workspace: Option<Workspace>,
+    /// The home.
+    pub home: Home,
+    /// The lock of the home, where it was just filled.
+    pub lock: Option<Lock>,
+}
+
+/// Opens a home. One that is not there or has no roles is first filled with
+/// what the workspace describes, as a deploy does; `search` must match some of
+/// that.
+pub(crate) async fn filled(
+    places: &Places,
+    how: &build::Options,
+    search: &RoleSearch,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Filled, Error> {
+    let workspace = places.workspace()?;
+    let is_empty = match Home::open(&places.home(workspace.as_ref())) {
+        Ok(home) => home.role_names()?.is_empty(),
+        Err(HomeError::NotThere(_)) => true,
+        Err(error) => return Err(error.into()),
+    };
+    if !is_empty || !workspace.is_some_and(|workspace| workspace.describes_roles()) {
+        let (home, workspace) = places.open()?;
+        return Ok(Filled {
+            workspace,
+            home,
+            lock: None,
+        });
+    }
+    let check = |workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>| {
+        let roles = roles::wanted(workspace, entries);
+        let roles = roles.map(|(role, executable)| (role.as_str(), executable));
+        every_term("role", search, &roles)
+    };
+    let running = Running::Restore;
+    let prepared = prepare(places, how, running, check, interrupts, events).await?;
+    build::gone_afterwards(prepared.leaving, interrupts).await?;
+    Ok(Filled {
+        workspace: prepared.workspace,
+        home: prepared.home,
+        lock: Some(prepared.lock),
+    })
+}
+
+/// How a description wants executables to get into the home.
+pub(crate) fn how_to_deploy(description: &Description) -> How {
+    match description.deploy {
+        DeployMode::Link => How::Link,
+        DeployMode::Copy => How::Copy,
+    }
+}
+
+/// Keeps in mind where bins are, of those that are bins at all.
+pub(crate) fn remember(remembered: &mut Bins, bins: Bins) {
+    for (name, packages) in bins {
+        if packages.is_empty() {
+            remembered.remove(&name);
+        } else {
+            remembered.insert(name, packages);
+        }
+    }
+}
+
+/// Opens the home, or makes it where a workspace describes what goes in; and
+/// that workspace, where there is one. `check` may refuse before it is made.
+pub(crate) fn open(
+    places: &Places,
+    check: impl FnOnce(&Workspace) -> Result<(), Error>,
+    events: &Events,
+) -> Result<(Home, Option<Workspace>), Error> {
+    let workspace = places.workspace()?;
+    let root = places.home(workspace.as_ref());
+    match Home::open(&root) {
+        Err(HomeError::NotThere(_)) => {}
+        other => return Ok((other?, workspace)),
+    }
+    let Some(workspace) = workspace else {
+        return Err(Error::NoWorkspace(places.folder.clone()));
+    };
+    workspace.needed_description()?;
+    check(&workspace)?;
+    let id = environment::unique();
+    let home = match Home::create(&root, Some(&workspace.root), &BTreeMap::new(), id) {
+        Ok(home) => {
+            events.emit(Kind::HomeCreated { home: root });
+            home
+        }
+        // Another command was quicker.
+        Err(HomeError::Exists(_)) => Home::open(&root)?,
+        Err(error) => return Err(error.into()),
+    };
+    Ok((home, Some(workspace)))
+}

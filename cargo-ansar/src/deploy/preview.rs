@@ -1,0 +1,246 @@
+//! A plan as lines: what each step does, and why.
+
+use std::path::Path;
+
+use ansar_runtime::contract::layout::Area;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::deploy::plan::Plan;
+use crate::deploy::roles::RoleStep;
+use crate::deploy::source::Folder;
+use crate::host::fs;
+use crate::model::name::RoleName;
+use crate::sync::path::RelPath;
+use crate::sync::plan as delta;
+use crate::sync::plan::{Action, Reason, Why};
+use crate::sync::text;
+
+/// One step, or one thing that is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Of what kind.
+    pub step: Step,
+    /// What it is about: a path in the home, or a role.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What becomes of a text, as a unified diff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+}
+
+/// What kind of a step it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// A role is made, changed or retired.
+    Role,
+    /// An executable is put in place.
+    Executable,
+    /// A file of a resource or model is placed, changed or removed.
+    Material,
+    /// A role is told something else.
+    Settings,
+    /// A role works on something else.
+    Input,
+    /// Both sides changed a file, and it is left alone.
+    Conflict,
+    /// Both sides changed a file, and one of them gives way.
+    Settled,
+    /// A role that runs is stopped and started again.
+    Restart,
+}
+
+/// How large a text may be that is shown.
+const LARGEST_TEXT: u64 = 1 << 20;
+
+/// The steps of `plan`; `running` are the affected roles that run.
+pub fn lines(plan: &Plan, running: &[(RoleName, String)]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for step in &plan.roles {
+        let why = match step {
+            RoleStep::Set(..) => "described",
+            RoleStep::Retire(_) => "no longer described",
+        };
+        lines.push(line(Step::Role, step.role().to_string(), why, None));
+    }
+    for step in &plan.executables {
+        let why = step.why.to_string();
+        lines.push(line(Step::Executable, step.name.to_string(), why, None));
+    }
+    for step in &plan.folders {
+        let Folder {
+            name,
+            source,
+            target,
+            ..
+        } = &step.folder;
+        let folder = Compared {
+            name,
+            source,
+            target,
+            way: Way::In,
+        };
+        lines.extend(folder.lines(&step.plan));
+    }
+    for settled in &plan.told {
+        for told in &settled.changes {
+            let (kind, area) = match told.area {
+                Area::Input => (Step::Input, "input"),
+                _ => (Step::Settings, "settings"),
+            };
+            let why = match (&told.before, &told.after) {
+                (None, _) => "new",
+                (_, None) => "takes none",
+                _ => "changed",
+            };
+            let what = format!("{area}/{}.json", settled.role);
+            let diff = told_diff(told.before.as_ref(), told.after.as_ref());
+            lines.push(line(kind, what, why, Some(diff)));
+        }
+    }
+    lines.extend(restarts(running));
+    lines
+}
+
+fn line(step: Step, what: String, why: impl Into<String>, diff: Option<String>) -> Line {
+    Line {
+        step,
+        what,
+        why: why.into(),
+        diff,
+    }
+}
+
+/// The roles that are stopped, and started again.
+pub fn restarts(running: &[(RoleName, String)]) -> impl Iterator<Item = Line> {
+    running.iter().map(|(role, pid)| Line {
+        step: Step::Restart,
+        what: role.to_string(),
+        why: match pid.trim() {
+            "" => "stopped, and started again".to_owned(),
+            pid => format!("stopped, and started again (process {pid})"),
+        },
+        diff: None,
+    })
+}
+
+/// What becomes of what a role is told.
+pub fn told_diff(before: Option<&Value>, after: Option<&Value>) -> String {
+    text::diff(&pretty(before), &pretty(after))
+}
+
+/// Which way a plan brings materials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From a snapshot into the home.
+    In,
+    /// From the home into a snapshot.
+    Out,
+}
+
+/// A folder that a plan is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Compared<'a> {
+    /// What a person calls it.
+    pub name: &'a str,
+    /// Where its files come from.
+    pub source: &'a Path,
+    /// Where they go.
+    pub target: &'a Path,
+    /// Which way that is.
+    pub way: Way,
+}
+
+impl Compared<'_> {
+    /// The steps of its plan.
+    pub fn lines(&self, plan: &delta::Plan) -> Vec<Line> {
+        let line = |step, path: &RelPath, why, diff| Line {
+            step,
+            what: format!("{}/{path}", self.name),
+            why,
+            diff,
+        };
+        let mut lines = Vec::new();
+        for one in &plan.steps {
+            let is_own =
+                matches!(one.action, Action::Clear | Action::Keep) || one.reason == Reason::Opened;
+            if is_own {
+                continue;
+            }
+            let (from, to) = (one.path.under(self.target), one.path.under(self.source));
+            let diff = match &one.action {
+                Action::Place { .. } => json_diff(Some(&from), Some(&to)),
+                Action::Remove { .. } => json_diff(Some(&from), None),
+                _ => None,
+            };
+            let why = reason(one.reason, self.way);
+            lines.push(line(Step::Material, &one.path, why, diff));
+        }
+        let left = plan.conflicts.iter().map(|one| (Step::Conflict, one));
+        let settled = plan.settled.iter().map(|one| (Step::Settled, one));
+        for (step, conflict) in left.chain(settled) {
+            let why = conflict_why(conflict.why, self.way);
+            lines.push(line(step, &conflict.path, why, None));
+        }
+        lines
+    }
+}
+
+fn reason(reason: Reason, way: Way) -> String {
+    let (here, there) = match way {
+        Way::In => ("snapshot", "home"),
+        Way::Out => ("home", "snapshot"),
+    };
+    match reason {
+        Reason::New => format!("new in the {here}"),
+        Reason::Bytes | Reason::Target | Reason::Kind => format!("changed in the {here}"),
+        Reason::Mode => format!("mode changed in the {here}"),
+        Reason::RemovedFromSnapshot => format!("removed from the {here}"),
+        Reason::TakesSnapshot => format!("the {here} was taken"),
+        Reason::RemovedFromHome => {
+            format!("removed from the {there}, and the {here} was taken")
+        }
+        Reason::Needed => format!("removed from the {there}, and needed again"),
+        Reason::MakesWay | Reason::Leftover | Reason::Opened => reason.to_string(),
+    }
+}
+
+/// How both sides changed a path.
+pub fn conflict_why(why: Why, way: Way) -> String {
+    match (why, way) {
+        (Why::RemovedFromSnapshot, Way::Out) => {
+            "removed from the home and changed in the snapshot".to_owned()
+        }
+        (Why::FolderReplaced, Way::Out) => {
+            "a folder in the home, replaced in the snapshot".to_owned()
+        }
+        (Why::FolderHoldsOwn, Way::Out) => {
+            "a folder in the snapshot with files of its own, replaced in the home".to_owned()
+        }
+        _ => why.to_string(),
+    }
+}
+
+fn pretty(value: Option<&Value>) -> String {
+    let text = value.and_then(|value| serde_json::to_string_pretty(value).ok());
+    text.map_or_else(String::new, |text| text + "\n")
+}
+
+/// What becomes of a file of JSON that is not too large to be read.
+fn json_diff(from: Option<&Path>, to: Option<&Path>) -> Option<String> {
+    let either = to.or(from)?;
+    if either.extension()? != "json" {
+        return None;
+    }
+    let text = |path: Option<&Path>| match path.map(|path| (path, fs::stat(path))) {
+        None => Some(String::new()),
+        Some((_, Err(error))) => error.is_not_found().then(String::new),
+        Some((path, Ok(stat))) if stat.identity.size <= LARGEST_TEXT => {
+            String::from_utf8(fs::read(path).ok()?).ok()
+        }
+        Some(_) => None,
+    };
+    Some(text::diff(&text(from)?, &text(to)?))
+}

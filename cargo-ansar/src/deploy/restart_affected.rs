@@ -1,0 +1,303 @@
+//! Work on a home for which running roles are stopped, and after which they
+//! run again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Error;
+use crate::events::{Events, Kind};
+use crate::home::{Home, HomeError};
+use crate::host::process::interrupts::{Interrupt, Interrupts};
+use crate::model::name::RoleName;
+use crate::model::outcome::Success;
+use crate::protocol::Host;
+use crate::supervisor::background_start::{How, Place, bring_up};
+use crate::supervisor::client;
+use crate::supervisor::client::{Engines, Next, Told};
+
+/// What becomes of running roles that are in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    /// They are named, and nothing is done.
+    Refuse,
+    /// Those in the background are stopped and started again; where one runs
+    /// in a command in the foreground, it is named, and nothing is done.
+    Restore,
+    /// Those in the background are stopped and started again, and those in a
+    /// command in the foreground are stopped.
+    Stop,
+}
+
+impl Running {
+    /// For commands that are about to run what they affect.
+    pub fn implied(force: bool) -> Self {
+        if force { Self::Stop } else { Self::Restore }
+    }
+
+    /// For commands that are about the home alone.
+    pub fn asked(force: bool) -> Self {
+        if force { Self::Stop } else { Self::Refuse }
+    }
+}
+
+/// What became of the roles that were stopped.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Those that are ready again, or have done what they are for.
+    pub ready: Vec<RoleName>,
+    /// Those that were started again and did not become ready.
+    pub broken: Vec<RoleName>,
+}
+
+impl Restored {
+    fn and(mut self, other: Self) -> Self {
+        self.ready.extend(other.ready);
+        self.broken.extend(other.broken);
+        self
+    }
+}
+
+/// Does `work` while `roles` do not run. `announce` is called once it is known
+/// that it will be done.
+///
+/// What was stopped is started again whatever happens in between, also where
+/// this command is told to end; told twice, it ends at once. What a killed
+/// command left stopped is started again, too.
+pub(crate) async fn suspend<'r, T>(
+    home: &Home,
+    roles: impl ExactSizeIterator<Item = &'r RoleName>,
+    running: Running,
+    interrupts: &mut Interrupts,
+    events: &Events,
+    announce: impl FnOnce(),
+    work: impl FnOnce(&InTheWay) -> Result<T, Error>,
+) -> Result<(T, Restored), Error> {
+    let mut down = home.stopped()?;
+    let engines = if roles.len() == 0 && down.is_empty() {
+        Engines::default()
+    } else {
+        client::look(home, events).await?
+    };
+    let in_the_way = InTheWay::of(home, roles, &engines)?;
+    in_the_way.check(running)?;
+    announce();
+
+    let known = down.len();
+    down.extend(in_the_way.background.iter().cloned());
+    if down.len() > known {
+        // Whoever comes after this command was killed starts them again.
+        home.set_stopped(&down)?;
+    }
+    let mut patience = Patience {
+        interrupts,
+        interrupted: None,
+    };
+    let stopping = in_the_way.stop(home, &engines, events);
+    let worked = match (patience.wait(stopping).await?, patience.interrupted) {
+        (Err(error), _) => Err(error),
+        (Ok(()), Some(interrupt)) => Err(Error::Interrupted(interrupt)),
+        (Ok(()), None) => patience.after(work(&in_the_way)),
+    };
+    if let Err(Error::Interrupted(Interrupt::Orphaned)) = worked {
+        return worked.map(|worked| (worked, Restored::default()));
+    }
+    let mut restored: Result<Restored, Error> = Ok(Restored::default());
+    let attached = in_the_way.attached.iter();
+    let attached = attached.map(|(engine, roles)| (roles, Place::Attached(*engine)));
+    for (roles, place) in std::iter::once((&down, Place::Background)).chain(attached) {
+        if !roles.is_empty() {
+            // Tests that run against them notice a crash by themselves, and
+            // are not to wait for its absence.
+            let how = match (running, place) {
+                (Running::Restore, _) | (_, Place::Attached(_)) => How::unsettled(place),
+                (Running::Refuse | Running::Stop, Place::Background) => How::settled(place),
+            };
+            let again = patience.wait(restore(home, roles, how, events)).await?;
+            restored = restored.and_then(|restored| Ok(restored.and(again?)));
+        }
+    }
+    // Why it was not done says more than what became of the roles.
+    let worked = worked?;
+    match patience.interrupted {
+        Some(interrupt) => Err(Error::Interrupted(interrupt)),
+        None => Ok((worked, restored?)),
+    }
+}
+
+/// The roles in the way that run.
+#[derive(Debug)]
+pub(crate) struct InTheWay {
+    /// All of them, with their processes.
+    all: Vec<(RoleName, String)>,
+    /// Those in the background, which are started again.
+    background: BTreeSet<RoleName>,
+    /// Those in engines that are attached to commands, which are started again
+    /// there.
+    attached: BTreeMap<u32, BTreeSet<RoleName>>,
+}
+
+impl InTheWay {
+    fn of<'r>(
+        home: &Home,
+        roles: impl IntoIterator<Item = &'r RoleName>,
+        engines: &Engines,
+    ) -> Result<Self, Error> {
+        let all = client::running(home, engines, roles)?;
+        let (mut background, mut attached) = (BTreeSet::new(), BTreeMap::new());
+        for running in engines.answering.iter().filter(|running| running.is_kept()) {
+            let kept = match running.engine.host {
+                Host::Background => &mut background,
+                Host::Attached | Host::Foreground => attached
+                    .entry(running.engine.pid)
+                    .or_insert_with(BTreeSet::new),
+            };
+            let roles = running.roles.iter().map(|status| &status.role);
+            kept.extend(
+                roles
+                    .filter(|role| all.iter().any(|(r, _)| r == *role))
+                    .cloned(),
+            );
+        }
+        Ok(Self {
+            all,
+            background,
+            attached,
+        })
+    }
+
+    /// Whether a role is started again afterwards.
+    pub(crate) fn comes_back(&self, role: &RoleName) -> bool {
+        let mut attached = self.attached.values();
+        self.background.contains(role) || attached.any(|roles| roles.contains(role))
+    }
+
+    fn check(&self, running: Running) -> Result<(), Error> {
+        let mut in_the_way = self.all.clone();
+        match running {
+            Running::Refuse => {}
+            Running::Restore => in_the_way.retain(|(role, _)| !self.comes_back(role)),
+            Running::Stop => in_the_way.clear(),
+        }
+        if in_the_way.is_empty() {
+            Ok(())
+        } else {
+            Err(HomeError::Running(in_the_way).into())
+        }
+    }
+
+    /// Whether a role is stopped for this.
+    pub(crate) fn contains(&self, role: &RoleName) -> bool {
+        self.all.iter().any(|(other, _)| other == role)
+    }
+
+    async fn stop(&self, home: &Home, engines: &Engines, events: &Events) -> Result<(), Error> {
+        if self.all.is_empty() {
+            return Ok(());
+        }
+        let roles: Vec<RoleName> = self.all.iter().map(|(role, _)| role.clone()).collect();
+        events.emit(Kind::Suspending {
+            roles: roles.clone(),
+        });
+        // Those of a silent engine are stopped only where that is asked for.
+        client::stop(home, engines, &roles, true, events).await?;
+        Ok(())
+    }
+}
+
+/// Waits for what must be waited for, though this command is told to end; told
+/// twice, it does.
+struct Patience<'i> {
+    interrupts: &'i mut Interrupts,
+    interrupted: Option<Interrupt>,
+}
+
+impl Patience<'_> {
+    /// The outcome of work that a signal may have ended, which is heard with it:
+    /// what is waited for afterwards is ended by the next one.
+    fn after<T>(&mut self, worked: Result<T, Error>) -> Result<T, Error> {
+        let worked = worked.map_err(Error::or_interrupted);
+        if let Err(Error::Interrupted(interrupt)) = worked {
+            self.interrupts.acknowledge();
+            self.interrupted = Some(interrupt);
+        }
+        worked
+    }
+
+    async fn wait<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Error> {
+        let mut what = std::pin::pin!(what);
+        loop {
+            tokio::select! {
+                what = &mut what => return Ok(what),
+                interrupt = self.interrupts.next() => {
+                    if interrupt == Interrupt::Superseded && self.interrupted.is_some() {
+                        // It ends already; nobody has lost patience.
+                        continue;
+                    }
+                    let first = self.interrupted.filter(|it| *it != Interrupt::Superseded);
+                    if first.is_some() || interrupt == Interrupt::Orphaned {
+                        return Err(Error::Interrupted(interrupt));
+                    }
+                    self.interrupted = Some(interrupt);
+                }
+            }
+        }
+    }
+}
+
+/// Starts again what was stopped, as far as it is there and does not run.
+async fn restore(
+    home: &Home,
+    down: &BTreeSet<RoleName>,
+    how: How<'_>,
+    events: &Events,
+) -> Result<Restored, Error> {
+    let place = how.place;
+    let engines = client::look(home, events).await?;
+    if let Place::Attached(engine) = place
+        && !engines.has(engine)
+    {
+        // Whoever kept them up is gone, and nobody misses them.
+        return Ok(Restored::default());
+    }
+    let running = client::running(home, &engines, down)?;
+    let mut roles = Vec::new();
+    for role in down {
+        let runs = running.iter().any(|(other, _)| other == role);
+        if !runs && home.entry(role)?.is_some() {
+            roles.push(role.clone());
+        }
+    }
+    let mut broken = BTreeSet::new();
+    bring_up(home, &roles, how, events, |told| {
+        if let Told::Happened(kind) = told {
+            match &kind {
+                Kind::Ready { role } => {
+                    broken.remove(role);
+                }
+                Kind::Ended { role, ending } if ending.success() == Success::No => {
+                    broken.insert(role.clone());
+                }
+                _ => {}
+            }
+            events.emit(kind);
+        }
+        Next::Listen
+    })
+    .await?;
+    if place == Place::Background {
+        home.set_stopped(&BTreeSet::new())?;
+    }
+    roles.retain(|role| !broken.contains(role));
+    let restored = Restored {
+        ready: roles,
+        broken: broken.into_iter().collect(),
+    };
+    if !restored.ready.is_empty() {
+        let roles = restored.ready.clone();
+        events.emit(Kind::Restored { roles });
+    }
+    if !restored.broken.is_empty() {
+        let roles = restored.broken.clone();
+        events.emit(Kind::Unrestored { roles });
+    }
+    Ok(restored)
+}

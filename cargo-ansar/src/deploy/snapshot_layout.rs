@@ -1,0 +1,341 @@
+//! The arrangement of a snapshot: its folders, and what may stand in them.
+//!
+//! Owns which symlinks of a snapshot are followed. A snapshot may come from
+//! somebody else, with a repository for example: a symlink is followed only where
+//! it is relative and its target is inside of the snapshot. Inside of a folder of
+//! material that is decided by [`crate::sync::scan`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::layout::Area;
+
+use crate::error::Error;
+use crate::home::Home;
+use crate::home::role::{Entry, Origin};
+use crate::host::fs;
+use crate::host::fs::Kind;
+use crate::model::did_you_mean::nearest;
+use crate::model::name::{ExecutableName, NameError, RoleName};
+
+/// Models, in a folder per role.
+pub(crate) const MODELS: &str = "model-by-role";
+/// Resources, in a folder per executable.
+pub(crate) const RESOURCES: &str = "resource-by-executable";
+/// Settings, in a file per role.
+pub(crate) const SETTINGS: &str = "settings-by-role";
+/// Inputs, in a file per role.
+pub(crate) const INPUTS: &str = "input-by-role";
+/// Single settings, in a folder per role and a file per setting.
+pub(crate) const VALUES: &str = "setting-value-by-role";
+
+const FOLDERS: [&str; 5] = [MODELS, RESOURCES, SETTINGS, INPUTS, VALUES];
+
+/// How files of settings and inputs end.
+const JSON: &str = ".json";
+
+/// How many suggestions are made; looking for one takes as long as there are
+/// roles.
+const SUGGESTIONS: usize = 20;
+
+/// Returns true if a folder has any folder of a snapshot.
+pub(crate) fn is_snapshot(folder: &Path) -> bool {
+    FOLDERS.iter().any(|name| fs::is_folder(&folder.join(name)))
+}
+
+/// Why the path below `snapshot` that has these parts is not used, or `None`
+/// where nothing stands there, or what is `expected`.
+pub(crate) fn refusal(
+    snapshot: &Path,
+    parts: &[&OsStr],
+    expected: Kind,
+) -> Result<Option<String>, Error> {
+    let mut path = snapshot.to_owned();
+    for (nth, part) in parts.iter().enumerate() {
+        path.push(part);
+        let expected = if nth + 1 == parts.len() {
+            expected
+        } else {
+            Kind::Folder
+        };
+        let stat = match fs::stat(&path) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            stat => stat?,
+        };
+        let kind = match stat.kind {
+            Kind::Link => target(snapshot, &path),
+            kind => Some(kind),
+        };
+        let why = match kind {
+            None => "a symlink that does not stay inside of the snapshot".to_owned(),
+            Some(kind) if kind != expected => format!("a {kind}, expected a {expected}"),
+            Some(_) => continue,
+        };
+        return Ok(Some(why));
+    }
+    Ok(None)
+}
+
+/// What a symlink leads to; nothing where that is outside of the snapshot, or
+/// missing.
+fn target(snapshot: &Path, link: &Path) -> Option<Kind> {
+    if fs::read_link(link).ok()?.is_absolute() {
+        return None;
+    }
+    let target = fs::resolve(link).ok()?;
+    if !target.starts_with(fs::resolve(snapshot).ok()?) {
+        return None;
+    }
+    Some(fs::stat(&target).ok()?.kind)
+}
+
+/// Refuses a snapshot that is inside of the home: neither is it one, nor is the
+/// home to be deployed onto itself.
+pub(crate) fn check_place(snapshot: &Path, home: &Home) -> Result<(), Error> {
+    if fs::is_within(snapshot, home.root())? {
+        return Err(Error::Within {
+            inner: snapshot.to_owned(),
+            outer: home.root().to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Returns true if folders of the snapshot and of the home may be inside of each
+/// other: the home is inside of the snapshot, or an area elsewhere is near.
+pub(crate) fn is_near(snapshot: &Path, home: &Home) -> Result<bool, Error> {
+    let areas = [Area::Model, Area::Resource].map(|area| home.area(area));
+    for place in areas.iter().map(PathBuf::as_path).chain([home.root()]) {
+        if fs::is_within(place, snapshot)? || fs::is_within(snapshot, place)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns true if two paths are one folder. One that is inside of the other is
+/// an error: what is copied would never end.
+pub(crate) fn is_one_place(source: &Path, target: &Path) -> Result<bool, Error> {
+    let ways = [(source, target), (target, source)];
+    let [inside, around] = ways.map(|(inner, outer)| fs::is_within(inner, outer));
+    match (inside?, around?) {
+        (false, false) => Ok(false),
+        (true, true) => Ok(true),
+        (is_inside, _) => {
+            let (inner, outer) = if is_inside { ways[0] } else { ways[1] };
+            Err(Error::Within {
+                inner: inner.to_owned(),
+                outer: outer.to_owned(),
+            })
+        }
+    }
+}
+
+/// Everything in a snapshot that has no meaning there or is not used, and why. Names that begin
+/// with a dot are left to those who use them, such as version control.
+pub(crate) fn passed_over(
+    snapshot: &Path,
+    entries: &BTreeMap<RoleName, Entry>,
+) -> Result<Vec<(PathBuf, String)>, Error> {
+    let mut looking = Looking {
+        snapshot,
+        known: Known::of(entries),
+        suggestions: SUGGESTIONS,
+        found: Vec::new(),
+    };
+    for name in visible(snapshot)? {
+        match FOLDERS.into_iter().find(|folder| *folder == name) {
+            Some(folder) => {
+                if !looking.refused(&[&name], Kind::Folder)? {
+                    looking.folder(folder)?;
+                }
+            }
+            None => looking.stranger(&name),
+        }
+    }
+    Ok(looking.found)
+}
+
+/// The names in a folder that do not begin with a dot, in order.
+fn visible(folder: &Path) -> Result<BTreeSet<std::ffi::OsString>, Error> {
+    let mut names: BTreeSet<_> = fs::names(folder)?.into_iter().collect();
+    names.retain(|name| !name.as_bytes().starts_with(b"."));
+    Ok(names)
+}
+
+/// What may be named in a snapshot.
+struct Known<'a> {
+    roles: BTreeSet<&'a str>,
+    retired: BTreeSet<&'a str>,
+    executables: BTreeSet<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(entries: &'a BTreeMap<RoleName, Entry>) -> Self {
+        let mut known = Self {
+            roles: BTreeSet::new(),
+            retired: BTreeSet::new(),
+            executables: BTreeSet::new(),
+        };
+        for (role, entry) in entries {
+            if entry.origin == Origin::Retired {
+                known.retired.insert(role.as_str());
+            } else {
+                known.roles.insert(role.as_str());
+                known.executables.insert(entry.executable.as_str());
+            }
+        }
+        known
+    }
+}
+
+struct Looking<'a> {
+    snapshot: &'a Path,
+    known: Known<'a>,
+    /// How many may still be made.
+    suggestions: usize,
+    found: Vec<(PathBuf, String)>,
+}
+
+impl Looking<'_> {
+    /// Notes why a path is not used; returns true if it is not.
+    fn refused(&mut self, parts: &[&OsStr], expected: Kind) -> Result<bool, Error> {
+        let why = refusal(self.snapshot, parts, expected)?;
+        let is_refused = why.is_some();
+        self.found.extend(why.map(|why| (self.path(parts), why)));
+        Ok(is_refused)
+    }
+
+    fn note(&mut self, parts: &[&OsStr], why: String) {
+        let path = self.path(parts);
+        self.found.push((path, why));
+    }
+
+    fn path(&self, parts: &[&OsStr]) -> PathBuf {
+        let mut path = self.snapshot.to_owned();
+        path.extend(parts);
+        path
+    }
+
+    /// Something at the top that is no folder of a snapshot.
+    fn stranger(&mut self, name: &OsStr) {
+        let name_text = name.to_string_lossy();
+        // `models` is meant for `model-by-role`, too.
+        let first = |folder: &'static str| folder.split("-by-").next().unwrap_or(folder);
+        let meant = nearest(&name_text, FOLDERS).or_else(|| {
+            let firsts = FOLDERS.map(first);
+            let near = nearest(&name_text, firsts)?;
+            FOLDERS.into_iter().find(|folder| first(folder) == near)
+        });
+        let why = with_suggestion("no part of a snapshot".to_owned(), meant);
+        self.note(&[name], why);
+    }
+
+    fn folder(&mut self, folder: &'static str) -> Result<(), Error> {
+        let at = OsStr::new(folder);
+        for name in visible(&self.snapshot.join(folder))? {
+            let parts = [at, name.as_os_str()];
+            let why = match folder {
+                RESOURCES => self.unknown_executable(&name),
+                SETTINGS | INPUTS => self.unknown_file(&name),
+                _ => self.unknown_role(&name, ""),
+            };
+            let expected = match folder {
+                SETTINGS | INPUTS => Kind::File,
+                _ => Kind::Folder,
+            };
+            if let Some(why) = why {
+                self.note(&parts, why);
+            } else if !self.refused(&parts, expected)? && folder == VALUES {
+                self.values(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The single settings of a role.
+    fn values(&mut self, role: &OsStr) -> Result<(), Error> {
+        for name in visible(&self.snapshot.join(VALUES).join(role))? {
+            let parts = [OsStr::new(VALUES), role, name.as_os_str()];
+            if name.as_bytes().ends_with(JSON.as_bytes()) {
+                self.refused(&parts, Kind::File)?;
+            } else {
+                self.note(
+                    &parts,
+                    format!("expected the name of a setting and `{JSON}`"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a name is that of no role; `ending` is what a suggestion ends with.
+    fn unknown_role(&mut self, name: &OsStr, ending: &str) -> Option<String> {
+        let Some(text) = name.to_str() else {
+            return Some("no name of a role: not UTF-8".to_owned());
+        };
+        if self.known.roles.contains(text) {
+            return None;
+        }
+        if self.known.retired.contains(text) {
+            return Some(format!("role `{text}` is retired"));
+        }
+        let why = wrong::<RoleName>(text).unwrap_or_else(|| "no role of this name".to_owned());
+        let meant = self.suggestion(text, |known| &known.roles);
+        let meant = meant.map(|role| format!("{role}{ending}"));
+        Some(with_suggestion(why, meant.as_deref()))
+    }
+
+    fn unknown_executable(&mut self, name: &OsStr) -> Option<String> {
+        let Some(text) = name.to_str() else {
+            return Some("no name of an executable: not UTF-8".to_owned());
+        };
+        if self.known.executables.contains(text) {
+            return None;
+        }
+        let why = wrong::<ExecutableName>(text)
+            .unwrap_or_else(|| "no executable of this name that a role runs".to_owned());
+        let meant = self.suggestion(text, |known| &known.executables);
+        Some(with_suggestion(why, meant.as_deref()))
+    }
+
+    /// A file that is named after a role.
+    fn unknown_file(&mut self, name: &OsStr) -> Option<String> {
+        let stem = Path::new(name).file_stem().unwrap_or(name);
+        if name.as_bytes().ends_with(JSON.as_bytes()) {
+            return self.unknown_role(stem, JSON);
+        }
+        let text = stem.to_string_lossy();
+        let role = if self.known.roles.contains(&*text) {
+            Some(text.to_string())
+        } else {
+            self.suggestion(&text, |known| &known.roles)
+        };
+        let meant = role.map(|role| format!("{role}{JSON}"));
+        let why = format!("expected the name of a role and `{JSON}`");
+        Some(with_suggestion(why, meant.as_deref()))
+    }
+
+    fn suggestion(
+        &mut self,
+        text: &str,
+        among: impl for<'k> Fn(&'k Known<'_>) -> &'k BTreeSet<&'k str>,
+    ) -> Option<String> {
+        self.suggestions = self.suggestions.checked_sub(1)?;
+        nearest(text, among(&self.known).iter().copied()).map(str::to_owned)
+    }
+}
+
+/// Why a text is no name.
+fn wrong<N: std::str::FromStr<Err = NameError>>(text: &str) -> Option<String> {
+    text.parse::<N>().err().map(|error| error.to_string())
+}
+
+fn with_suggestion(why: String, meant: Option<&str>) -> String {
+    match meant {
+        Some(meant) => format!("{why}; did you mean `{meant}`?"),
+        None => why,
+    }
+}

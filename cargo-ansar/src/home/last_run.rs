@@ -1,0 +1,331 @@
+//! The last run: what happened in it, and what came of it.
+//!
+//! A reader of the one stream of events writes it, in one piece when the run
+//! is over: whoever reads it meanwhile finds the run before. Bounded: of log
+//! lines, and of everything, so much is kept and no more; what came of the run
+//! is always kept. `MACHINES.md` tells what a line holds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::events::{Event, Events, Kind, json};
+use crate::home::{Home, HomeError};
+use crate::host::fs;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::model::run_report::Conclusion;
+
+/// The folder of the last run, in a home.
+pub(super) const FOLDER: &str = "last";
+/// What happened in it.
+pub(super) const FILE: &str = "run.jsonl";
+
+/// How much is kept of log lines, in bytes.
+const MOST_LINES: usize = 1 << 20;
+/// How much is kept beside what came of the run, in bytes.
+const MOST: usize = 8 << 20;
+/// How many failures are kept.
+const MOST_FAILURES: usize = 10_000;
+/// How much of a failure's text is kept, in bytes.
+const LONGEST: usize = 16 << 10;
+
+/// Reads events of a run, to keep them.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder(Arc<Mutex<Tape>>);
+
+#[derive(Debug, Default)]
+struct Tape {
+    /// Whole lines.
+    told: Vec<u8>,
+    /// How much of them is log lines.
+    lines: usize,
+    /// What came of the run.
+    verdict: Option<String>,
+    /// When each role was started the last time, and when it ended.
+    spans: BTreeMap<RoleName, (Timestamp, Option<Timestamp>)>,
+    /// What each role ran.
+    executables: BTreeMap<RoleName, ExecutableName>,
+}
+
+impl Recorder {
+    /// A way into a stream whose events are kept here, too.
+    pub fn reading(&self, events: &Events) -> Events {
+        let recorder = self.clone();
+        events.read_by(move |event| recorder.tape().read(event))
+    }
+
+    /// How long a role ran, from its last start to its end.
+    pub fn elapsed(&self, role: &RoleName) -> Option<Duration> {
+        let (begun, ended) = *self.tape().spans.get(role)?;
+        ended?.duration_since(begun).try_into().ok()
+    }
+
+    /// What a role ran, where it did.
+    pub fn executable(&self, role: &RoleName) -> Option<ExecutableName> {
+        self.tape().executables.get(role).cloned()
+    }
+
+    /// Puts what was read in the place of the run before.
+    pub fn keep(&self, home: &Home) -> Result<(), HomeError> {
+        let file = home.last_run_file();
+        if let Some(folder) = file.parent() {
+            fs::make_private_folders(folder)?;
+        }
+        let tape = self.tape();
+        let mut bytes = tape.told.clone();
+        if let Some(line) = &tape.verdict {
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.push(b'\n');
+        }
+        Ok(fs::place(&file, &bytes)?)
+    }
+
+    fn tape(&self) -> std::sync::MutexGuard<'_, Tape> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tape {
+    fn read(&mut self, event: &Event) {
+        match &event.kind {
+            Kind::Verdict(run) => {
+                let at = event.at;
+                let kind = Kind::Verdict(Box::new(bounded(run)));
+                self.verdict = Some(json::line(&Event { at, kind }));
+                return;
+            }
+            Kind::Started {
+                role, executable, ..
+            } => {
+                let executables = &mut self.executables;
+                executables.insert(role.clone(), executable.clone());
+                self.spans.insert(role.clone(), (event.at, None));
+            }
+            Kind::Ended { role, .. } => {
+                if let Some((_, ended)) = self.spans.get_mut(role) {
+                    *ended = Some(event.at);
+                }
+            }
+            _ => {}
+        }
+        let is_line = matches!(event.kind, Kind::Line { .. });
+        if self.told.len() >= MOST || (is_line && self.lines >= MOST_LINES) {
+            return;
+        }
+        let line = json::line(event);
+        if self.told.len() + line.len() >= MOST {
+            return;
+        }
+        self.told.extend_from_slice(line.as_bytes());
+        self.told.push(b'\n');
+        if is_line {
+            self.lines += line.len() + 1;
+        }
+    }
+}
+
+/// What came of a run, as far as it is kept.
+fn bounded(run: &Conclusion) -> Conclusion {
+    let mut run = run.clone();
+    run.failures.truncate(MOST_FAILURES);
+    let mut room = MOST_FAILURES - run.failures.len();
+    for it in &mut run.tries {
+        it.failures.truncate(room);
+        room -= it.failures.len();
+    }
+    for failure in run.all_failures() {
+        if failure.text.len() > LONGEST {
+            let mut end = LONGEST;
+            while !failure.text.is_char_boundary(end) {
+                end -= 1;
+            }
+            failure.text.truncate(end);
+            failure.text.push('…');
+        }
+    }
+    run
+}
+
+/// A run that is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastRun {
+    /// What happened, as far as it was kept and is understood.
+    pub events: Vec<Event>,
+    /// When it was over.
+    pub at: Timestamp,
+    /// What came of it.
+    pub conclusion: Conclusion,
+}
+
+impl LastRun {
+    /// The run that these lines tell; none where they do not tell what came
+    /// of it.
+    fn of(lines: &[u8]) -> Option<Self> {
+        let lines = lines.split(|byte| *byte == b'\n');
+        let mut run = None;
+        let mut events = Vec::new();
+        for event in lines.filter_map(json::read) {
+            match event.kind {
+                Kind::Verdict(conclusion) => run = Some((event.at, *conclusion)),
+                _ => events.push(event),
+            }
+        }
+        let (at, conclusion) = run?;
+        Some(Self {
+            events,
+            at,
+            conclusion,
+        })
+    }
+}
+
+impl Home {
+    /// The last run; none where there was none. One that is not understood is
+    /// [`HomeError::Content`].
+    pub fn last_run(&self) -> Result<Option<LastRun>, HomeError> {
+        self.last(LastRun::of)
+    }
+
+    /// What came of the last run, as [`Home::last_run`] has it.
+    pub fn last_conclusion(&self) -> Result<Option<Conclusion>, HomeError> {
+        self.last(|bytes| {
+            // It is told last, and what happened before need not be read.
+            let mut lines = bytes.rsplit(|byte| *byte == b'\n');
+            let last = lines.find(|line| !line.is_empty());
+            let event = last.and_then(json::read)?;
+            match event.kind {
+                Kind::Verdict(run) => Some(*run),
+                _ => None,
+            }
+        })
+    }
+
+    fn last<T>(&self, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, HomeError> {
+        let path = self.last_run_file();
+        match fs::read_if_there(&path)? {
+            // That is what a loss of power leaves.
+            None => Ok(None),
+            Some(bytes) if bytes.is_empty() => Ok(None),
+            Some(bytes) => match read(&bytes) {
+                Some(last) => Ok(Some(last)),
+                None => Err(HomeError::Content {
+                    path,
+                    reason: " it does not tell of a run that this version understands".to_owned(),
+                }),
+            },
+        }
+    }
+
+    fn last_run_file(&self) -> PathBuf {
+        self.root.join(FOLDER).join(FILE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ansar_runtime::contract::line::Tag;
+
+    use super::*;
+    use crate::model::run_report::{Failure, Row, Standing};
+
+    fn home(folder: &std::path::Path) -> Home {
+        let root = folder.join("home");
+        Home::create(&root, None, &BTreeMap::new(), "id".to_owned()).unwrap()
+    }
+
+    fn role() -> RoleName {
+        "test-a".parse().unwrap()
+    }
+
+    fn conclusion(text: &str) -> Conclusion {
+        Conclusion {
+            command: "test".to_owned(),
+            exit: 100,
+            failed: 1,
+            roles: vec![Row {
+                role: role(),
+                passed: 0,
+                failed: 1,
+                cut: 0,
+                standing: Standing::Failed,
+                tries: 1,
+                elapsed: Some(0.25),
+            }],
+            failures: vec![Failure {
+                role: role(),
+                executable: None,
+                source: "/ws/src/a.rs".to_owned(),
+                line: 7,
+                column: Some(5),
+                text: text.to_owned(),
+                at: Timestamp::UNIX_EPOCH,
+                context: Vec::new(),
+            }],
+            ..Conclusion::default()
+        }
+    }
+
+    fn line(number: usize) -> Kind {
+        Kind::Line {
+            role: role(),
+            tag: Tag::Console,
+            text: format!("{number} {}", "x".repeat(1000)),
+        }
+    }
+
+    #[test]
+    fn a_run_is_read_as_it_was_and_the_next_takes_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = home(folder.path());
+        assert_eq!(home.last_run().unwrap(), None);
+        for text in ["first", "second"] {
+            let recorder = Recorder::default();
+            let events = recorder.reading(&Events::new(|_| {}));
+            events.emit(Kind::Built {});
+            events.emit(Kind::Ready { role: role() });
+            events.emit(Kind::Verdict(Box::new(conclusion(text))));
+            recorder.keep(&home).unwrap();
+            let last = home.last_run().unwrap().unwrap();
+            assert_eq!(last.conclusion, conclusion(text));
+            assert_eq!(last.events.len(), 2);
+            assert_eq!(home.last_conclusion().unwrap(), Some(last.conclusion));
+        }
+    }
+
+    #[test]
+    fn it_is_bounded_and_what_came_of_it_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = home(folder.path());
+        let recorder = Recorder::default();
+        let events = recorder.reading(&Events::new(|_| {}));
+        for number in 0..20_000 {
+            events.emit(line(number));
+        }
+        events.emit(Kind::Ready { role: role() });
+        events.emit(Kind::Verdict(Box::new(conclusion(&"ü".repeat(LONGEST)))));
+        recorder.keep(&home).unwrap();
+        let size = std::fs::metadata(home.last_run_file()).unwrap().len();
+        assert!(size < 2 << 20, "{size}");
+        let last = home.last_run().unwrap().unwrap();
+        assert!(matches!(
+            last.events.last().unwrap().kind,
+            Kind::Ready { .. }
+        ));
+        assert!(last.conclusion.failures[0].text.ends_with("ü…"));
+    }
+
+    #[test]
+    fn a_file_of_anything_is_no_run_and_no_panic() {
+        for bytes in [&b""[..], b"\n\n", b"{}", b"\xff\x00{", b"[[[[[[[["] {
+            assert_eq!(LastRun::of(bytes), None);
+        }
+        let at = Timestamp::UNIX_EPOCH;
+        let kind = Kind::Verdict(Box::new(conclusion("text")));
+        let told = json::line(&Event { at, kind });
+        let torn = format!("{}\nnoise\n{told}\n{}", &told[..9], &told[..50]);
+        assert_eq!(LastRun::of(torn.as_bytes()).unwrap().events, []);
+    }
+}

@@ -1,0 +1,221 @@
+//! Cargo's configuration: the files that Cargo reads for a folder, as far as this command
+//! follows them.
+//!
+//! These are `.cargo/config.toml` in the folder and in each one above it, and the one in
+//! Cargo's home, with what they include. A nearer file wins, key by key; what is malformed
+//! is Cargo's to tell, and counts as empty here.
+
+pub mod places;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml_edit::{DocumentMut, Item, TableLike, Value};
+
+use crate::host::{environment, fs};
+
+pub use crate::host::cargo_config::places::{candidates, dep_info_basedir};
+
+/// What Cargo's configuration says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// `[env]`: variables of the programs that Cargo runs.
+    pub env: BTreeMap<String, Variable>,
+    /// `term.color`.
+    pub color: Option<String>,
+}
+
+/// A variable of `[env]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its value, resolved if it is a relative path.
+    pub value: String,
+    /// True if it replaces a variable that is set already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+}
+
+/// A variable as files have it: what a nearer one does not say may stand in another.
+#[derive(Debug, Clone, Default)]
+struct Parts {
+    value: Option<(String, PathBuf)>,
+    force: Option<bool>,
+    relative: Option<bool>,
+}
+
+/// Variables that Cargo refuses in `[env]`.
+const REFUSED: [&str; 3] = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
+
+/// Reads the configuration that Cargo has in `folder`.
+pub fn read(folder: &Path) -> Configuration {
+    let mut reading = Reading::default();
+    let above = folder.ancestors().map(|folder| folder.join(".cargo"));
+    for folder in above.chain(environment::cargo_home()) {
+        // The name without an extension is an old one, and goes first.
+        let names = ["config", "config.toml"].map(|name| folder.join(name));
+        if let Some(path) = names.iter().find(|path| fs::is_file(path)) {
+            reading.file(path);
+        }
+    }
+    reading.finish()
+}
+
+#[derive(Debug, Default)]
+struct Reading {
+    seen: BTreeSet<PathBuf>,
+    env: BTreeMap<String, Parts>,
+    color: Option<String>,
+}
+
+impl Reading {
+    /// Reads a file, under all that was read before it, and then what it includes.
+    fn file(&mut self, path: &Path) {
+        if !self.seen.insert(path.to_owned()) {
+            return;
+        }
+        let text = fs::read_if_there(path).ok().flatten();
+        let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some(Ok(document)) = text.map(|text| text.parse::<DocumentMut>()) else {
+            return;
+        };
+        self.document(path, &document);
+        // The last one that is included wins over those before it.
+        for included in included(&document).into_iter().rev() {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            self.file(&folder.join(included));
+        }
+    }
+
+    fn document(&mut self, path: &Path, document: &DocumentMut) {
+        let color = document.get("term").and_then(|term| term.get("color"));
+        if let (None, Some(color)) = (&self.color, color.and_then(Item::as_str)) {
+            self.color = Some(color.to_owned());
+        }
+        let env = document.get("env").and_then(Item::as_table_like);
+        for (name, item) in env.into_iter().flat_map(TableLike::iter) {
+            // Relative values count from the folder that holds `.cargo`.
+            let base = path.parent().and_then(Path::parent).unwrap_or(path);
+            let parts = self.env.entry(name.to_owned()).or_default();
+            let own = Parts::of(item, base);
+            parts.value = parts.value.take().or(own.value);
+            parts.force = parts.force.or(own.force);
+            parts.relative = parts.relative.or(own.relative);
+        }
+    }
+
+    fn finish(self) -> Configuration {
+        let variable = |(name, parts): (String, Parts)| {
+            let (value, base) = parts.value?;
+            let value = match parts.relative {
+                Some(true) => base.join(value).to_str()?.to_owned(),
+                _ => value,
+            };
+            let force = parts.force.unwrap_or_default();
+            let is_refused = REFUSED.contains(&name.as_str());
+            (!is_refused).then_some((name, Variable { value, force }))
+        };
+        Configuration {
+            env: self.env.into_iter().filter_map(variable).collect(),
+            color: self.color,
+        }
+    }
+}
+
+impl Parts {
+    fn of(item: &Item, base: &Path) -> Self {
+        let value = |value: &str| Some((value.to_owned(), base.to_owned()));
+        if let Some(text) = item.as_str() {
+            return Self {
+                value: value(text),
+                ..Self::default()
+            };
+        }
+        let field = |name| item.get(name);
+        Self {
+            value: field("value").and_then(Item::as_str).and_then(value),
+            force: field("force").and_then(Item::as_bool),
+            relative: field("relative").and_then(Item::as_bool),
+        }
+    }
+}
+
+/// The files that a configuration includes.
+fn included(document: &DocumentMut) -> Vec<PathBuf> {
+    let Some(include) = document.get("include").and_then(Item::as_array) else {
+        return Vec::new();
+    };
+    let path = |value: &Value| match value {
+        Value::InlineTable(table) => table.get("path")?.as_str().map(PathBuf::from),
+        other => other.as_str().map(PathBuf::from),
+    };
+    include.iter().filter_map(path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Cargo 1.95 gives a program that it runs, for the same files.
+    #[test]
+    fn a_nearer_file_wins_key_by_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::make_private_folders(path.parent().unwrap()).unwrap();
+            fs::replace(&path, text.as_bytes(), 0o600).unwrap();
+        };
+        write(
+            ".cargo/config.toml",
+            "include = [\"other.toml\", { path = \"missing.toml\", optional = true }]\n\
+             [term]\ncolor = \"never\"\n\
+             [env]\nA = \"far\"\nB = { value = \"far\", force = true }\n\
+             R = { value = \"x/y\", relative = true }\nCARGO_HOME = \"no\"\nN = 1\n",
+        );
+        write(".cargo/other.toml", "[env]\nA = \"other\"\nC = \"other\"\n");
+        write(
+            "p/.cargo/config.toml",
+            "term.color = \"always\"\n[env]\nA = \"near\"\nB = { value = \"near\" }\n",
+        );
+        write("p/q/.cargo/config.toml", "[env\n");
+        let read = read(&folder.path().join("p/q"));
+        let variable = |value: &str, force| {
+            let value = value.to_owned();
+            Some(Variable { value, force })
+        };
+        let at = folder.path().join("x/y").display().to_string();
+        for (name, expected) in [
+            ("A", variable("near", false)),
+            ("B", variable("near", true)),
+            ("C", variable("other", false)),
+            ("R", variable(&at, false)),
+            ("CARGO_HOME", None),
+            ("N", None),
+        ] {
+            assert_eq!(read.env.get(name).cloned(), expected, "{name}");
+        }
+        assert_eq!(read.color.as_deref(), Some("always"));
+    }
+
+    #[test]
+    fn the_name_without_an_extension_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::make_private_folders(&folder.path().join(".cargo")).unwrap();
+        for (name, value) in [("config", "old"), ("config.toml", "new")] {
+            let path = folder.path().join(".cargo").join(name);
+            let text = format!("[env]\nANSAR_TEST_A = \"{value}\"\n");
+            fs::replace(&path, text.as_bytes(), 0o600).unwrap();
+        }
+        assert_eq!(read(folder.path()).env["ANSAR_TEST_A"].value, "old");
+    }
+
+    #[test]
+    fn files_that_include_each_other_are_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let cargo = folder.path().join(".cargo");
+        fs::make_private_folders(&cargo).unwrap();
+        let text = "include = [\"config.toml\"]\n[env]\nANSAR_TEST_A = \"a\"\n";
+        fs::replace(&cargo.join("config.toml"), text.as_bytes(), 0o600).unwrap();
+        assert_eq!(read(folder.path()).env["ANSAR_TEST_A"].value, "a");
+    }
+}

@@ -1,0 +1,118 @@
+//! Who can use a file or folder: its owner, and other users.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+use crate::host::fs::{Error, PRIVATE_FOLDER};
+
+/// The owner and the permissions of a file or folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    user: u32,
+    group: u32,
+    /// The permission bits, with the sticky bit.
+    pub mode: u32,
+}
+
+const STICKY: u32 = 0o1000;
+
+/// The access to what `path` names. Symlinks are followed.
+pub fn access(path: &Path) -> Result<Access, Error> {
+    let found = fs::metadata(path).map_err(|source| Error::Examine {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Access {
+        user: found.uid(),
+        group: found.gid(),
+        mode: found.mode() & 0o1777,
+    })
+}
+
+impl Access {
+    /// Returns true if it belongs to the user of this process.
+    pub fn is_own(&self) -> bool {
+        Uid::effective().as_raw() == self.user
+    }
+
+    /// Returns true if only the user of this process can use it.
+    pub fn is_private(&self) -> bool {
+        self.is_own() && self.mode & !STICKY & !PRIVATE_FOLDER == 0
+    }
+
+    /// The name of its owner, or the number of one without a name.
+    pub fn owner(&self) -> String {
+        let user = User::from_uid(Uid::from_raw(self.user)).ok().flatten();
+        user.map_or_else(|| self.user.to_string(), |user| user.name)
+    }
+
+    /// Returns true if users other than this one and root can write to it. Root
+    /// is trusted: what belongs to root, and not to this user, is as open as the
+    /// administrator of the machine wants it to be.
+    pub fn others_can_write(&self) -> bool {
+        if !self.is_own() {
+            return self.user != 0;
+        }
+        let by_group = self.mode & 0o020 != 0 && is_shared(self.group);
+        self.mode & 0o002 != 0 || by_group
+    }
+}
+
+/// Returns true if a group may have members other than this user. The group
+/// that many systems make for each user has that user's name and no other
+/// member.
+fn is_shared(group: u32) -> bool {
+    let Ok(Some(group)) = Group::from_gid(Gid::from_raw(group)) else {
+        return false;
+    };
+    let user = User::from_uid(Uid::effective()).ok().flatten();
+    let name = user.map(|user| user.name).unwrap_or_default();
+    let is_private = group.name == name || group.gid.as_raw() == 0;
+    !is_private || group.mem.iter().any(|member| *member != name)
+}
+
+/// The nearest folder above `path` in which other users can replace what leads
+/// to it. What stands in a sticky folder can only be replaced by its owner.
+///
+/// `path` has no symlinks. The folder `trusted` and those above it are not
+/// looked at.
+pub fn replaceable_above(path: &Path, trusted: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+    for folder in path.ancestors().skip(1) {
+        if trusted.is_some_and(|trusted| trusted.starts_with(folder)) {
+            break;
+        }
+        let access = access(folder)?;
+        let is_owned = access.is_own() || access.user == 0;
+        let is_sticky = is_owned && access.mode & STICKY != 0;
+        if access.others_can_write() && !is_sticky {
+            return Ok(Some(folder.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fs::{make_private_folders, set_mode};
+
+    #[test]
+    fn a_folder_that_all_can_write_lets_others_replace_what_is_below() {
+        let scratch = tempfile::tempdir().unwrap();
+        let scratch = scratch.path().canonicalize().unwrap();
+        let (open, inner) = (scratch.join("open"), scratch.join("open/a/b"));
+        make_private_folders(&inner).unwrap();
+        assert_eq!(replaceable_above(&inner, None).unwrap(), None);
+        assert!(access(&inner).unwrap().is_private());
+        set_mode(&open, 0o777).unwrap();
+        assert!(access(&open).unwrap().others_can_write());
+        let found = replaceable_above(&inner, None).unwrap();
+        assert_eq!(found.as_deref(), Some(&*open));
+        assert_eq!(replaceable_above(&inner, Some(&open)).unwrap(), None);
+        set_mode(&open, 0o1777).unwrap();
+        assert_eq!(replaceable_above(&inner, None).unwrap(), None);
+    }
+}

@@ -1,0 +1,148 @@
+//! A file that grows at its end.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::host::fs::{Error, open};
+
+/// A file that grows at its end, for the user alone, and by this writer alone.
+#[derive(Debug)]
+pub struct Appender {
+    file: File,
+    path: PathBuf,
+    size: u64,
+    /// The device and the number of the file.
+    identity: (u64, u64),
+}
+
+impl Appender {
+    /// Opens a file, made where missing.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let mut options = OpenOptions::new();
+        options
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .mode(0o600);
+        match open::regular(path, &mut options) {
+            Ok((file, found)) => Ok(Self {
+                file,
+                path: path.to_owned(),
+                size: found.len(),
+                identity: identity(&found),
+            }),
+            Err(source) => Err(Error::Write {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Returns true as long as the file has its name: false where it, or a
+    /// folder above it, was removed or renamed.
+    pub fn is_in_place(&self) -> bool {
+        let there = std::fs::metadata(&self.path);
+        there.is_ok_and(|metadata| identity(&metadata) == self.identity)
+    }
+
+    /// Whether its last line has an end, or there is no line.
+    pub fn is_whole(&self) -> Result<bool, Error> {
+        let mut last = [b'\n'];
+        if let Some(at) = self.size.checked_sub(1) {
+            let read = self.file.read_exact_at(&mut last, at);
+            read.map_err(|source| Error::Read {
+                path: self.path.clone(),
+                source,
+            })?;
+        }
+        Ok(last == [b'\n'])
+    }
+
+    /// Writes at the end. After an error nothing has been written.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        match self.file.write_all_at(bytes, self.size) {
+            Ok(()) => {
+                self.size += bytes.len() as u64;
+                Ok(())
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Moves `bytes`, which are known to be at the front of `pipe`, from there
+    /// to the end: whoever is killed in the middle has moved what is here, and
+    /// nothing else. After an error, says how many were moved; of these, whole
+    /// lines are here.
+    #[cfg(target_os = "linux")]
+    pub fn take(&mut self, pipe: impl AsFd, bytes: &[u8]) -> Result<(), (usize, Error)> {
+        use rustix::io::Errno;
+        use rustix::pipe::{SpliceFlags, splice};
+
+        let mut moved = 0;
+        while moved < bytes.len() {
+            let mut end = self.size + moved as u64;
+            let left = bytes.len() - moved;
+            let flags = SpliceFlags::empty();
+            match splice(&pipe, None, &self.file, Some(&mut end), left, flags) {
+                Ok(0) => break,
+                Ok(length) => moved += length,
+                Err(Errno::INTR) => {}
+                // A file system that does not do this.
+                Err(Errno::INVAL | Errno::NOSYS) if moved == 0 => {
+                    return self.copy(pipe, bytes);
+                }
+                Err(error) => {
+                    let lines = memchr::memrchr(b'\n', &bytes[..moved]).map_or(0, |end| end + 1);
+                    self.size += lines as u64;
+                    return Err((moved, self.failed(error.into())));
+                }
+            }
+        }
+        self.size += moved as u64;
+        Ok(())
+    }
+
+    /// The same, where it takes two steps.
+    #[cfg(not(target_os = "linux"))]
+    pub fn take(&mut self, pipe: impl AsFd, bytes: &[u8]) -> Result<(), (usize, Error)> {
+        let _ = pipe;
+        self.append(bytes).map_err(|error| (0, error))
+    }
+
+    /// Writes what is at the front of the pipe, then takes it away.
+    #[cfg(target_os = "linux")]
+    fn copy(&mut self, pipe: impl AsFd, bytes: &[u8]) -> Result<(), (usize, Error)> {
+        self.append(bytes).map_err(|error| (0, error))?;
+        let mut away = vec![0; bytes.len()];
+        let mut moved = 0;
+        while moved < away.len() {
+            match nix::unistd::read(&pipe, &mut away[moved..]) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => moved += length,
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts off what was written in part, for which a full disk has room.
+    fn failed(&self, source: io::Error) -> Error {
+        let _ = self.file.set_len(self.size);
+        Error::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+fn identity(metadata: &std::fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}

@@ -1,0 +1,129 @@
+//! Whether two files hold the same bytes, read no further than they agree.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::host::fs::fingerprint::open_regular;
+use crate::host::fs::{Error, Stat};
+use crate::host::process::interrupts::checkpoint;
+
+/// Whether two regular files hold the same bytes, and what each looked like
+/// meanwhile.
+///
+/// The end is looked at first, where programs mostly show that they differ; the
+/// files are read only as far as they agree. One that is written to
+/// meanwhile is [`Error::Changed`].
+pub fn equal(one: &Path, other: &Path) -> Result<(bool, Stat, Stat), Error> {
+    let (one, other) = (Compared::open(one)?, Compared::open(other)?);
+    let size = one.before.identity.size;
+    let are_equal = size == other.before.identity.size && {
+        let end = (size.saturating_sub(END as u64), END);
+        let all = (0..size).step_by(PIECE).map(|start| (start, PIECE));
+        let mut pieces = [Vec::new(), Vec::new()];
+        let mut are_equal = true;
+        for (start, most) in [end].into_iter().chain(all) {
+            let [a, b] = &mut pieces;
+            checkpoint().map_err(|source| one.failed(source))?;
+            one.piece(start, most, a)?;
+            other.piece(start, most, b)?;
+            are_equal = a == b;
+            if !are_equal {
+                break;
+            }
+        }
+        are_equal
+    };
+    Ok((are_equal, one.unchanged()?, other.unchanged()?))
+}
+
+/// How much of two files is compared at a time.
+const PIECE: usize = 1 << 16;
+/// How much of their ends is compared before.
+const END: usize = 1 << 12;
+
+/// One of two files that are compared.
+struct Compared<'a> {
+    path: &'a Path,
+    file: File,
+    before: Stat,
+}
+
+impl<'a> Compared<'a> {
+    fn open(path: &'a Path) -> Result<Self, Error> {
+        let (file, before) = open_regular(path)?;
+        Ok(Self { path, file, before })
+    }
+
+    /// `most` bytes from `start` on, less only at the end of the file.
+    fn piece(&self, start: u64, most: usize, piece: &mut Vec<u8>) -> Result<(), Error> {
+        piece.resize(most, 0);
+        let mut length = 0;
+        while length < most {
+            let at = start.saturating_add(length as u64);
+            match self.file.read_at(&mut piece[length..], at) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(self.failed(source)),
+            }
+        }
+        piece.truncate(length);
+        Ok(())
+    }
+
+    fn unchanged(self) -> Result<Stat, Error> {
+        match self.file.metadata() {
+            Err(source) => Err(self.failed(source)),
+            Ok(now) if Stat::of(&now).identity == self.before.identity => Ok(self.before),
+            Ok(_) => Err(Error::Changed {
+                path: self.path.to_owned(),
+            }),
+        }
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        Error::Read {
+            path: self.path.to_owned(),
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fs::{replace, stat};
+
+    fn file(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        replace(&path, bytes, 0o600).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn equal_finds_one_byte_wherever_it_is() {
+        let bytes: Vec<u8> = (0_u32..200_000).map(|n| n.to_le_bytes()[1]).collect();
+        let (_one, one) = file(&bytes);
+        let is_equal = |bytes: &[u8]| {
+            let (_folder, other) = file(bytes);
+            let (are_equal, first, second) = equal(&one, &other).unwrap();
+            assert_eq!(
+                (first, second),
+                (stat(&one).unwrap(), stat(&other).unwrap())
+            );
+            are_equal
+        };
+        assert!(is_equal(&bytes));
+        assert!(!is_equal(&bytes[..bytes.len() - 1]));
+        for at in [0, PIECE - 1, PIECE, 100_000, bytes.len() - 1] {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            assert!(!is_equal(&other), "{at}");
+        }
+        let (_empty, empty) = file(b"");
+        assert!(equal(&empty, &empty).unwrap().0);
+        assert!(equal(&one, Path::new("/dev/zero")).is_err());
+    }
+}

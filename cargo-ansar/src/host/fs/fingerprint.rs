@@ -1,0 +1,437 @@
+//! What tells one state of a file from another: its identity, and its hash.
+//!
+//! Owns the rule for when an unchanged identity may stand in for unchanged
+//! bytes. Does not know what is compared with what.
+
+use std::fmt;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::host::fs::{Error, open};
+use crate::host::process::interrupts::checkpoint;
+
+/// How long a file must have been left alone before its times may be trusted.
+///
+/// Times have a granularity (a clock tick on most file systems, two seconds on
+/// FAT): a file written twice within it looks the same both times. Git calls
+/// such an entry racily clean.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
+/// The same for a time that is no whole second: it is of a file system that
+/// counts ticks of the clock, of which the longest takes 10 ms.
+const FINELY_SETTLED_AFTER: Duration = Duration::from_millis(100);
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symlink.
+    Link,
+    /// A Unix socket.
+    Socket,
+    /// A named pipe.
+    Fifo,
+    /// A device, or anything else.
+    Device,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "regular file",
+            Self::Folder => "directory",
+            Self::Link => "symlink",
+            Self::Socket => "socket",
+            Self::Fifo => "FIFO",
+            Self::Device => "device",
+        })
+    }
+}
+
+/// Which file, in which state; equal identities mean equal bytes as far as the
+/// file system can tell.
+///
+/// Making a hard link to a file does not change its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Identity {
+    /// The file system.
+    pub device: u64,
+    /// The file in it; a number that is used again once the file is gone.
+    pub inode: u64,
+    /// In bytes.
+    pub size: u64,
+    /// When its bytes last changed, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+}
+
+/// What the file system says about a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// The nine permission bits.
+    pub mode: u32,
+    /// Which file in which state.
+    pub identity: Identity,
+    /// When anything about it last changed, its name and links included, in
+    /// nanoseconds since 1970. Nobody can set it back.
+    pub ctime_ns: i64,
+}
+
+impl Stat {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        let kind = metadata.file_type();
+        let kind = if kind.is_file() {
+            Kind::File
+        } else if kind.is_dir() {
+            Kind::Folder
+        } else if kind.is_symlink() {
+            Kind::Link
+        } else if kind.is_socket() {
+            Kind::Socket
+        } else if kind.is_fifo() {
+            Kind::Fifo
+        } else {
+            Kind::Device
+        };
+        Self {
+            kind,
+            mode: metadata.mode() & 0o777,
+            identity: Identity {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+                size: metadata.size(),
+                mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            },
+            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// An identity as it was when the bytes were read, together with whether it
+/// may later be taken as proof that the bytes are still those.
+///
+/// Serialized as a tuple: a manifest holds very many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Tuple", into = "Tuple")]
+pub struct Stamp {
+    /// Which file in which state.
+    pub identity: Identity,
+    /// The change time, where it counts.
+    pub ctime_ns: Option<i64>,
+    /// Whether the file had been left alone long enough by then.
+    pub settled: bool,
+}
+
+/// Device, inode, size, mtime, ctime, settled.
+type Tuple = (u64, u64, u64, i64, Option<i64>, bool);
+
+impl Stamp {
+    /// For a file that nobody makes hard links to: its change time counts, so
+    /// that one written in place and given its old date back is seen.
+    ///
+    /// `now_ns` must have been taken before the bytes were read.
+    pub fn strict(stat: &Stat, now_ns: i64) -> Self {
+        Self {
+            identity: stat.identity,
+            ctime_ns: Some(stat.ctime_ns),
+            settled: is_settled(stat.identity.mtime_ns.max(stat.ctime_ns), now_ns),
+        }
+    }
+
+    /// For a file that was written before `now_ns` and renamed into its place
+    /// after that: who writes into it there changes its time.
+    pub fn placed(stat: &Stat, now_ns: i64) -> Self {
+        Self {
+            identity: stat.identity,
+            ctime_ns: Some(stat.ctime_ns),
+            settled: is_settled(stat.identity.mtime_ns, now_ns),
+        }
+    }
+
+    /// For a file that others make hard links to, which changes its change
+    /// time and nothing else.
+    ///
+    /// `now_ns` must have been taken before the bytes were read.
+    pub fn linked(stat: &Stat, now_ns: i64) -> Self {
+        Self {
+            identity: stat.identity,
+            ctime_ns: None,
+            settled: is_settled(stat.identity.mtime_ns, now_ns),
+        }
+    }
+
+    /// Whether a file that now looks like `stat` has the bytes it had then.
+    ///
+    /// `false` says nothing: bytes decide.
+    pub fn vouches_for(&self, stat: &Stat) -> bool {
+        self.settled && self.matches(stat)
+    }
+
+    /// Whether `stat` looks as the file did then, settled or not.
+    pub fn matches(&self, stat: &Stat) -> bool {
+        stat.kind == Kind::File
+            && self.identity == stat.identity
+            && self.ctime_ns.is_none_or(|ctime| ctime == stat.ctime_ns)
+    }
+}
+
+impl From<Tuple> for Stamp {
+    fn from((device, inode, size, mtime_ns, ctime_ns, settled): Tuple) -> Self {
+        Self {
+            identity: Identity {
+                device,
+                inode,
+                size,
+                mtime_ns,
+            },
+            ctime_ns,
+            settled,
+        }
+    }
+}
+
+impl From<Stamp> for Tuple {
+    fn from(stamp: Stamp) -> Self {
+        let Identity {
+            device,
+            inode,
+            size,
+            mtime_ns,
+        } = stamp.identity;
+        (device, inode, size, mtime_ns, stamp.ctime_ns, stamp.settled)
+    }
+}
+
+/// The BLAKE3 hash of a file's bytes; hexadecimal where it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Hash(blake3::Hash);
+
+impl Hash {
+    /// The hash of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(blake3::hash(bytes))
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_hex())
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_hex()[..8])
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl de::Visitor<'_> for Text {
+            type Value = Hash;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("64 hex digits")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Hash, E> {
+                blake3::Hash::from_hex(text)
+                    .map(Hash)
+                    .map_err(|_| E::custom(format!("expected 64 hex digits, got `{text}`")))
+            }
+        }
+
+        // A manifest holds very many: no text is made for each.
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// What stands at `path`; a symlink itself, not what it points to.
+pub fn stat(path: &Path) -> Result<Stat, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Stat::of(&metadata)),
+        Err(source) => Err(Error::Examine {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Opens a regular file, and says what it looks like.
+pub(crate) fn open_regular(path: &Path) -> Result<(File, Stat), Error> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let opened = open::regular(path, OpenOptions::new().read(true));
+    let (file, metadata) = opened.map_err(failed)?;
+    Ok((file, Stat::of(&metadata)))
+}
+
+/// Hashes a regular file, and says what it looked like meanwhile.
+///
+/// A file that is written to while it is read is [`Error::Changed`]; one that
+/// is replaced by a rename is not, the old one is read to its end.
+pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let (file, before) = open_regular(path)?;
+    let mut hasher = blake3::Hasher::new();
+    // One more byte than expected, so that a file that grows is not chased.
+    let mut rest = before.identity.size.saturating_add(1);
+    while rest > 0 {
+        checkpoint().map_err(failed)?;
+        let most = rest.min(HASHED_AT_ONCE);
+        let before = hasher.count();
+        hasher.update_reader((&file).take(most)).map_err(failed)?;
+        if hasher.count() - before < most {
+            break;
+        }
+        rest -= most;
+    }
+    let after = Stat::of(&file.metadata().map_err(failed)?);
+    if before.identity != after.identity || hasher.count() != before.identity.size {
+        return Err(Error::Changed {
+            path: path.to_owned(),
+        });
+    }
+    Ok((Hash(hasher.finalize()), before))
+}
+
+/// How much is hashed before a signal is looked for.
+const HASHED_AT_ONCE: u64 = 1 << 20;
+
+/// The clock that file times are compared with: nanoseconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the door; a file's times are judged against the same clock that made them"
+)]
+pub fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    })
+}
+
+/// A time in the future is never settled: the clock went back.
+fn is_settled(changed_ns: i64, now_ns: i64) -> bool {
+    let margin = if changed_ns % 1_000_000_000 == 0 {
+        SETTLED_AFTER
+    } else {
+        FINELY_SETTLED_AFTER
+    };
+    let margin = i64::try_from(margin.as_nanos()).unwrap_or(i64::MAX);
+    changed_ns.saturating_add(margin) <= now_ns
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fs;
+
+    fn file(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::replace(&path, bytes, 0o600).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn hash_is_that_of_the_bytes() {
+        let (_folder, path) = file(b"some bytes");
+        let (hash, seen) = hash(&path).unwrap();
+        assert_eq!(hash, Hash::of(b"some bytes"));
+        assert_eq!(seen, stat(&path).unwrap());
+        let json = serde_json::to_string(&hash).unwrap();
+        assert_eq!(serde_json::from_str::<Hash>(&json).unwrap(), hash);
+        assert!(serde_json::from_str::<Hash>("\"abc\"").is_err());
+    }
+
+    #[test]
+    fn hash_refuses_links_folders_and_what_never_ends() {
+        let (folder, path) = file(b"");
+        let link = folder.path().join("link");
+        fs::place_link(&link, &path).unwrap();
+        assert!(hash(&link).is_err());
+        assert!(hash(folder.path()).is_err());
+        assert!(hash(Path::new("/dev/zero")).is_err());
+    }
+
+    #[test]
+    fn hard_link_keeps_the_identity_and_changes_only_the_change_time() {
+        let (folder, path) = file(b"x");
+        let before = stat(&path).unwrap();
+        std::fs::hard_link(&path, folder.path().join("second")).unwrap();
+        let after = stat(&path).unwrap();
+        assert_eq!(before.identity, after.identity);
+        assert!(Stamp::linked(&before, i64::MAX).vouches_for(&after));
+    }
+
+    #[test]
+    fn young_or_future_times_do_not_vouch() {
+        let (_folder, path) = file(b"x");
+        let mut seen = stat(&path).unwrap();
+        for (changed, margin) in [(5_000_000_007, 100_000_000), (5_000_000_000, 2_000_000_000)] {
+            (seen.identity.mtime_ns, seen.ctime_ns) = (1, changed);
+            assert!(!Stamp::strict(&seen, changed + margin - 1).vouches_for(&seen));
+            assert!(!Stamp::strict(&seen, changed - 1).vouches_for(&seen));
+            assert!(Stamp::strict(&seen, changed + margin).vouches_for(&seen));
+        }
+    }
+
+    #[test]
+    fn strict_stamp_sees_an_old_date_put_back() {
+        let (_folder, path) = file(b"one");
+        let before = stat(&path).unwrap();
+        let stamp = Stamp::strict(&before, i64::MAX);
+        let changed = std::iter::repeat_with(|| {
+            std::fs::write(&path, b"two").unwrap();
+            let date = u64::try_from(before.identity.mtime_ns).unwrap();
+            let date = SystemTime::UNIX_EPOCH + Duration::from_nanos(date);
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(date)
+                .unwrap();
+            stat(&path).unwrap()
+        })
+        .find(|now| now.ctime_ns != before.ctime_ns)
+        .unwrap();
+        assert_eq!(changed.identity, before.identity);
+        assert!(!stamp.vouches_for(&changed));
+    }
+
+    #[test]
+    fn stamp_survives_json() {
+        let (_folder, path) = file(b"x");
+        let stamp = Stamp::strict(&stat(&path).unwrap(), now_ns());
+        let json = serde_json::to_string(&stamp).unwrap();
+        assert_eq!(serde_json::from_str::<Stamp>(&json).unwrap(), stamp);
+    }
+}

@@ -1,0 +1,52 @@
+//! The marker of an executable: read from its file, which is not run.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use ansar_runtime::contract::marker::{Kind, find};
+
+use crate::host::fs::{Error, Identity, Stat, open};
+
+/// What was found, by the file in its state: an executable that is started again is not
+/// read again.
+static FOUND: LazyLock<Mutex<HashMap<Identity, Kind>>> = LazyLock::new(Mutex::default);
+
+/// Returns what the marker of an executable says.
+///
+/// Reads a few kilobytes at the most, once for each state of a file. Links are followed;
+/// what is not a regular file, or cannot be read, is an error.
+pub fn marker(path: &Path) -> Result<Kind, Error> {
+    let look = || {
+        let metadata = path.metadata()?;
+        let identity = Stat::of(&metadata).identity;
+        let known = |found: &HashMap<_, _>| found.get(&identity).copied();
+        if let Some(kind) = known(&FOUND.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(kind);
+        }
+        let kind = read(path)?;
+        let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        found.insert(identity, kind);
+        Ok(kind)
+    };
+    look().map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read(path: &Path) -> io::Result<Kind> {
+    let (file, metadata) = open::followed(path)?;
+    find(&mut |offset, length| {
+        let left = metadata.len().saturating_sub(offset);
+        let mut bytes = vec![0; length.min(usize::try_from(left).unwrap_or(length))];
+        let read = match bytes.as_slice() {
+            [] => 0,
+            _ => file.read_at(&mut bytes, offset)?,
+        };
+        bytes.truncate(read);
+        Ok(bytes)
+    })
+}

@@ -1,0 +1,771 @@
+//! The file system.
+//!
+//! Files are replaced so that a killed process leaves the old or the new file,
+//! never a torn one. There is one error type, which names the operation and the
+//! path. Symlinks below a path that a caller passes in are never followed. The
+//! module does not know what the files mean.
+
+pub mod access;
+pub mod append;
+pub mod changes;
+pub mod compare;
+pub mod copy;
+pub mod crash_point;
+pub mod fingerprint;
+pub mod flush;
+pub mod links;
+pub mod list;
+pub mod lock;
+pub mod marker;
+pub mod open;
+pub mod read;
+pub mod remove;
+pub mod stage;
+pub mod walk;
+pub mod watch;
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+pub use crate::host::fs::access::{Access, access, replaceable_above};
+pub use crate::host::fs::append::Appender;
+pub use crate::host::fs::compare::equal;
+pub use crate::host::fs::fingerprint::{Hash, Identity, Kind, Stamp, Stat, hash, now_ns, stat};
+pub use crate::host::fs::flush::sync_each;
+pub use crate::host::fs::links::{Followed, follow};
+pub use crate::host::fs::list::{Listing, Which, is_cache, list};
+pub use crate::host::fs::marker::marker;
+pub use crate::host::fs::open::LARGEST;
+pub use crate::host::fs::read::Reading;
+use crate::host::fs::remove::remove_folder;
+pub use crate::host::fs::stage::{
+    How, Staged, Trash, clear_leftovers, clear_leftovers_below, is_alias, leftovers, transfer,
+};
+pub use crate::host::fs::walk::{Walked, walk, walk_both};
+
+/// The permissions of a folder that only its user may enter.
+pub const PRIVATE_FOLDER: u32 = 0o700;
+
+/// What failed, and on which path.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading bytes.
+    #[error("failed to read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Writing bytes, or bringing them to disk.
+    #[error("failed to write `{path}`")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Asking for kind, size and times.
+    #[error("failed to examine `{path}`")]
+    Examine {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Listing a folder, or what is below it.
+    #[error("failed to list `{path}`")]
+    List {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Making a folder.
+    #[error("failed to make the folder `{path}`")]
+    MakeFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Removing a file, a link, a folder or a tree.
+    #[error("failed to remove `{path}`")]
+    Remove {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Copying or linking a file.
+    #[error("failed to transfer `{from}` to `{to}`")]
+    Transfer {
+        /// Where the bytes are.
+        from: PathBuf,
+        /// Where they were to go.
+        to: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Making or reading a symlink.
+    #[error("failed to make or read the link `{path}`")]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Changing permissions.
+    #[error("failed to set the mode of `{path}`")]
+    SetMode {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file was written to while it was read.
+    #[error("`{path}` changed while it was read")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    /// Whether the cause is that the path is not there.
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::Read { source, .. }
+            | Self::Write { source, .. }
+            | Self::Examine { source, .. }
+            | Self::List { source, .. }
+            | Self::MakeFolder { source, .. }
+            | Self::Remove { source, .. }
+            | Self::Transfer { source, .. }
+            | Self::Link { source, .. }
+            | Self::SetMode { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Changed { .. } => false,
+        }
+    }
+}
+
+/// Reads a whole file of a home: a regular one, no symlink, and at most
+/// [`LARGEST`] bytes.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    read_up_to(path, LARGEST)
+}
+
+/// Reads a whole file of a home that may be larger than others.
+pub fn read_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let opened = open::regular(path, OpenOptions::new().read(true));
+    whole(path, opened, limit)
+}
+
+/// Reads a whole file of a home; `None` where there is none.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    if_there(read(path))
+}
+
+/// Reads a whole regular file that is not of a home. Symlinks are followed.
+pub fn read_followed(path: &Path) -> Result<Vec<u8>, Error> {
+    whole(path, open::followed(path), LARGEST)
+}
+
+/// Reads all that a file holds which the user names on the command line. It may
+/// be a pipe: its writer is waited for.
+pub fn read_given(path: &Path) -> Result<Vec<u8>, Error> {
+    let opened = File::open(path).and_then(|file| {
+        let metadata = file.metadata()?;
+        Ok((file, metadata))
+    });
+    whole(path, opened, LARGEST)
+}
+
+fn whole(
+    path: &Path,
+    opened: io::Result<(File, fs::Metadata)>,
+    limit: u64,
+) -> Result<Vec<u8>, Error> {
+    let read = opened.and_then(|(file, found)| open::read_all(&file, found.len(), limit));
+    read.map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// What was read; `None` where there is no such file.
+pub fn if_there<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is a regular file, links followed.
+pub fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// Whether there is a regular file that somebody may execute, links followed.
+pub fn is_executable(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Returns true if a regular file, links followed, begins like a program: with
+/// `#!`, or as an ELF or Mach-O file does.
+pub fn is_program(path: &Path) -> bool {
+    const BEGINNINGS: [&[u8]; 3] = [b"#!", b"\x7fELF", b"\xcf\xfa\xed\xfe"];
+    let mut head = [0; 4];
+    let read = is_file(path) && File::open(path).is_ok_and(|mut file| file.read(&mut head).is_ok());
+    read && BEGINNINGS
+        .iter()
+        .any(|beginning| head.starts_with(beginning))
+}
+
+/// Whether there is a folder, links followed.
+pub fn is_folder(path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// The names in a folder, in no order; none where there is no folder.
+pub fn names(folder: &Path) -> Result<Vec<OsString>, Error> {
+    let failed = |source| Error::List {
+        path: folder.to_owned(),
+        source,
+    };
+    match fs::read_dir(folder) {
+        Ok(entries) => entries
+            .map(|entry| entry.map(|entry| entry.file_name()).map_err(failed))
+            .collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Reads a file of a home from an offset to its end, at most [`LARGEST`] bytes.
+pub fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, Error> {
+    let read = || {
+        let (mut file, _) = open::regular(path, OpenOptions::new().read(true))?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(LARGEST).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Puts `bytes` at `path` with exactly the permissions `mode`.
+///
+/// Whatever happens in between, also a loss of power, the path holds what was
+/// there before or all of `bytes`. The folder must exist.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    renew(path, bytes, mode)?;
+    sync(folder_of(path))
+}
+
+/// Puts `bytes` at `path` with exactly the permissions `mode`, where what was
+/// there before is as true.
+///
+/// Whatever happens, the path holds the old or the new bytes, all of them; a
+/// loss of power may bring the old ones back. The folder must exist.
+pub fn renew(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let failed = |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let staged = Staged::reserve(folder_of(path));
+    crash_point::change();
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(staged.path())
+        .map_err(failed)?;
+    crash_point::change();
+    file.write_all(bytes).map_err(failed)?;
+    crash_point::change();
+    file.set_permissions(fs::Permissions::from_mode(mode))
+        .map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    staged.commit(path)
+}
+
+/// Puts `bytes` at `path`, for the user alone; the folder must exist.
+///
+/// Whatever happens to this command, the path holds what was there before or
+/// all of `bytes`; a loss of power may cost both.
+pub fn place(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let staged = Staged::reserve(folder_of(path));
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(staged.path())
+        .and_then(|mut file| file.write_all(bytes));
+    written.map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })?;
+    staged.commit(path)
+}
+
+/// Makes a file that holds all of `bytes`, for the user alone, where none is.
+///
+/// Whenever this command is killed, the file is there as a whole or nothing is,
+/// nor anything beside it where the file system has files without a name.
+pub fn create_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let folder = folder_of(path);
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    let made = open_unnamed(folder, &options).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        give_name(&file, path)
+    });
+    match made {
+        Ok(()) => sync(folder),
+        Err(_) => replace(path, bytes, 0o600),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn give_name(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    use nix::fcntl::{AT_FDCWD, AtFlags};
+    use nix::unistd::linkat;
+
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let follow = AtFlags::AT_SYMLINK_FOLLOW;
+    Ok(linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, follow)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_name(_: &File, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Writes a file that only this process knows of, for the user alone; the
+/// folder must exist.
+pub fn write_own(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let written = open::regular(
+        path,
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600),
+    );
+    let written = written.and_then(|(mut file, _)| file.write_all(bytes));
+    written.map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// A file without a name that holds `bytes`, to be read from its start; it is
+/// in `folder`, which must exist, and gone with its last reader.
+pub fn unnamed(folder: &Path, bytes: &[u8]) -> Result<Arc<File>, Error> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    let mut path = folder.to_owned();
+    let opened = open_unnamed(folder, &options).or_else(|_| {
+        // A file system that has no such files.
+        let staged = Staged::reserve(folder);
+        staged.path().clone_into(&mut path);
+        options.clone().create_new(true).open(staged.path())
+    });
+    let written = opened.and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.rewind()?;
+        Ok(Arc::new(file))
+    });
+    written.map_err(|source| Error::Write { path, source })
+}
+
+#[cfg(target_os = "linux")]
+fn open_unnamed(folder: &Path, options: &OpenOptions) -> io::Result<File> {
+    let unnamed = nix::libc::O_TMPFILE;
+    options.clone().custom_flags(unnamed).open(folder)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_unnamed(_: &Path, _: &OpenOptions) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Brings a file's bytes, or a folder's names, to disk.
+pub fn sync(path: &Path) -> Result<(), Error> {
+    crash_point::change();
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Brings the bytes of several files to disk, at once where there are many:
+/// one by one, each would wait for the disk.
+pub fn sync_all(paths: &[PathBuf]) -> Result<(), Error> {
+    const AT_ONCE: usize = 8;
+    if paths.len() <= AT_ONCE {
+        return paths.iter().try_for_each(|path| sync(path));
+    }
+    let sync_part = |part: &[PathBuf]| part.iter().try_for_each(|path| sync(path));
+    std::thread::scope(|scope| {
+        let parts = paths.chunks(paths.len().div_ceil(AT_ONCE));
+        let syncing: Vec<_> = parts
+            .map(|part| {
+                let thread = std::thread::Builder::new();
+                // Where there cannot be another thread, there is this one.
+                thread
+                    .spawn_scoped(scope, || sync_part(part))
+                    .map_err(|_| part)
+            })
+            .collect();
+        syncing.into_iter().try_for_each(|syncing| match syncing {
+            Ok(syncing) => syncing.join().unwrap_or(Ok(())),
+            Err(part) => sync_part(part),
+        })
+    })
+}
+
+/// Makes what stands at `path` the user's alone, to read and write.
+pub fn make_private(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
+
+/// Makes a folder and those above it, each that is new private to the user.
+///
+/// One that exists keeps its permissions.
+pub fn make_private_folders(path: &Path) -> Result<(), Error> {
+    make_folders(path, PRIVATE_FOLDER)
+}
+
+/// Makes a folder and those above it, each that is new for everybody to read,
+/// as far as the umask goes.
+pub fn make_public_folders(path: &Path) -> Result<(), Error> {
+    make_folders(path, 0o777)
+}
+
+fn make_folders(path: &Path, mode: u32) -> Result<(), Error> {
+    // Asking is cheap, and making one that is there writes to what holds it.
+    if path.is_dir() {
+        return Ok(());
+    }
+    crash_point::change();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(|source| Error::MakeFolder {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Makes one folder with exactly the permissions `mode`, whatever the umask.
+///
+/// Nothing may be at `path`. It appears there with those permissions or not at
+/// all.
+pub fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
+    let failed = |source| Error::MakeFolder {
+        path: path.to_owned(),
+        source,
+    };
+    let staged = Staged::reserve(folder_of(path));
+    crash_point::change();
+    DirBuilder::new()
+        .mode(PRIVATE_FOLDER)
+        .create(staged.path())
+        .map_err(failed)?;
+    crash_point::change();
+    fs::set_permissions(staged.path(), fs::Permissions::from_mode(mode)).map_err(failed)?;
+    staged.commit(path)
+}
+
+/// Puts a symlink to `target` at `path`, over whatever file or link is there.
+pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
+    let staged = Staged::reserve(folder_of(path));
+    crash_point::change();
+    std::os::unix::fs::symlink(target, staged.path()).map_err(|source| Error::Link {
+        path: path.to_owned(),
+        source,
+    })?;
+    staged.commit(path)
+}
+
+/// What a symlink says, word for word.
+pub fn read_link(path: &Path) -> Result<PathBuf, Error> {
+    fs::read_link(path).map_err(|source| Error::Link {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Sets the permissions of a file or folder; a symlink is refused, never
+/// followed.
+pub fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
+    let set = if stat(path)?.kind == Kind::Link {
+        Err(io::Error::other("it is a symlink"))
+    } else {
+        crash_point::change();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    };
+    set.map_err(|source| Error::SetMode {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Removes whatever stands at `path` and is no folder; what is already gone is
+/// no error.
+pub fn remove_file(path: &Path) -> Result<(), Error> {
+    crash_point::change();
+    removed(path, fs::remove_file(path))
+}
+
+/// Removes a folder that is empty; what is already gone is no error.
+///
+/// Says `false`, and removes nothing, where something is in it.
+pub fn remove_empty_folder(path: &Path) -> Result<bool, Error> {
+    crash_point::change();
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        result => removed(path, result).map(|()| true),
+    }
+}
+
+/// Removes whatever stands at `path` and everything below it, never what a
+/// symlink points to; what is already gone is no error. A signal that tells this
+/// command to end is heard meanwhile.
+pub fn remove_tree(path: &Path) -> Result<(), Error> {
+    match stat(path) {
+        Ok(stat) if stat.kind == Kind::Folder => {}
+        Ok(_) => return remove_file(path),
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    crash_point::change();
+    match remove_folder(path) {
+        // A folder that its owner made read-only hides what is in it from the
+        // owner too; it is the owner who removes it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_folders(path)?;
+            removed(path, remove_folder(path))
+        }
+        result => removed(path, result),
+    }
+}
+
+/// The path with every symlink in it resolved.
+pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
+    path.canonicalize().map_err(|source| Error::Examine {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The path without `..`: what is there is resolved, and the rest taken as it
+/// is written. A path without `..` stays as it is.
+pub fn without_parents(path: &Path) -> PathBuf {
+    let is_up = |part: &Component<'_>| *part == Component::ParentDir;
+    if !path.components().any(|part| is_up(&part)) {
+        return path.to_owned();
+    }
+    let mut there = path.ancestors();
+    let there = there.find_map(|folder| Some((folder, folder.canonicalize().ok()?)));
+    let Some((folder, mut plain)) = there else {
+        return path.to_owned();
+    };
+    let rest = path.strip_prefix(folder).unwrap_or(path);
+    for part in rest.components() {
+        if is_up(&part) {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain
+}
+
+/// Returns true if `path` is `folder`, or is or would be inside of it, by
+/// whatever names; false where there is no such folder.
+pub fn is_within(path: &Path, folder: &Path) -> Result<bool, Error> {
+    let place = |path: &Path| {
+        let stat = resolve(path).and_then(|path| stat(&path));
+        match stat {
+            Ok(stat) => Ok(Some((stat.identity.device, stat.identity.inode))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    let Some(folder) = place(folder)? else {
+        return Ok(false);
+    };
+    // What is not there yet is where its folder is.
+    let there = path.ancestors().find_map(|path| resolve(path).ok());
+    for one in there.iter().flat_map(|path| path.ancestors()) {
+        if place(one)? == Some(folder) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The folder that holds `path`.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn removed(path: &Path, result: io::Result<()>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| Error::Remove {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Lets the user into every folder of a tree that is about to be removed.
+fn open_folders(root: &Path) -> Result<(), Error> {
+    set_mode(root, PRIVATE_FOLDER)?;
+    let listed = fs::read_dir(root).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = listed.map_err(|source| Error::List {
+        path: root.to_owned(),
+        source,
+    })?;
+    for entry in entries {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_folders(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replace_sets_bytes_and_mode_and_leaves_no_alias() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        replace(&path, b"one", 0o600).unwrap();
+        replace(&path, b"two", 0o640).unwrap();
+        assert_eq!(read(&path).unwrap(), b"two");
+        assert_eq!(stat(&path).unwrap().mode, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn create_whole_makes_a_private_file_and_leaves_no_alias() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment");
+        create_whole(&path, b"one").unwrap();
+        assert_eq!(read(&path).unwrap(), b"one");
+        assert_eq!(stat(&path).unwrap().mode, 0o600);
+        create_whole(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn replace_that_fails_leaves_no_alias() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken");
+        fs::create_dir_all(path.join("inside")).unwrap();
+        assert!(replace(&path, b"one", 0o600).is_err());
+        assert!(leftovers(folder.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn read_says_which_file_is_missing() {
+        let error = read(Path::new("/nowhere/at/all")).unwrap_err();
+        assert_eq!(error.to_string(), "failed to read `/nowhere/at/all`");
+        assert!(error.is_not_found());
+        assert!(
+            read_if_there(Path::new("/nowhere/at/all"))
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn make_private_folders_keeps_others_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        make_private_folders(&path).unwrap();
+        make_private_folders(&path).unwrap();
+        assert_eq!(stat(&path).unwrap().mode, 0o700);
+        assert_eq!(stat(&folder.path().join("a")).unwrap().mode, 0o700);
+    }
+
+    #[test]
+    fn remove_tree_spares_what_a_link_points_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, other) = (folder.path().join("tree"), folder.path().join("other"));
+        make_private_folders(&tree.join("deep")).unwrap();
+        make_private_folders(&other).unwrap();
+        replace(&other.join("precious"), b"1", 0o600).unwrap();
+        place_link(&tree.join("deep/link"), &other).unwrap();
+        set_mode(&tree.join("deep"), 0o500).unwrap();
+        remove_tree(&tree).unwrap();
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists());
+        assert!(other.join("precious").exists());
+
+        place_link(&tree, &other).unwrap();
+        remove_tree(&tree).unwrap();
+        assert!(other.join("precious").exists());
+    }
+
+    #[test]
+    fn set_mode_refuses_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        replace(&file, b"", 0o600).unwrap();
+        place_link(&link, &file).unwrap();
+        assert!(set_mode(&link, 0o777).is_err());
+        assert_eq!(stat(&file).unwrap().mode, 0o600);
+    }
+
+    #[test]
+    fn parents_in_a_path_are_those_of_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        make_private_folders(&folder.join("a/b")).unwrap();
+        place_link(&folder.join("link"), &folder.join("a/b")).unwrap();
+        for (path, plain) in [
+            ("link", "link"),
+            ("a/../link/x", "a/b/x"),
+            ("link/../new", "a/new"),
+            ("gone/../new/x", "new/x"),
+            ("a/../gone/../a", "a"),
+        ] {
+            assert_eq!(without_parents(&folder.join(path)), folder.join(plain));
+        }
+    }
+
+    #[test]
+    fn remove_empty_folder_leaves_a_full_one() {
+        let folder = tempfile::tempdir().unwrap();
+        make_private_folders(&folder.path().join("full/inside")).unwrap();
+        assert!(!remove_empty_folder(&folder.path().join("full")).unwrap());
+        assert!(remove_empty_folder(&folder.path().join("full/inside")).unwrap());
+        assert!(remove_empty_folder(&folder.path().join("full")).unwrap());
+    }
+}

@@ -1,0 +1,52 @@
+//! A file that is read at places, and may grow meanwhile.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::host::fs::{Error, open};
+
+/// An open file; it stays readable when its name is gone.
+#[derive(Debug)]
+pub struct Reading {
+    file: File,
+    path: PathBuf,
+}
+
+impl Reading {
+    /// Opens a file of a home; `None` where there is none.
+    pub fn open(path: &Path) -> Result<Option<Self>, Error> {
+        match open::regular(path, OpenOptions::new().read(true)) {
+            Ok((file, _)) => Ok(Some(Self {
+                file,
+                path: path.to_owned(),
+            })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Read {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// How large it is now.
+    pub fn size(&self) -> Result<u64, Error> {
+        let metadata = self.file.metadata();
+        metadata
+            .map(|metadata| metadata.len())
+            .map_err(|source| Error::Examine {
+                path: self.path.clone(),
+                source,
+            })
+    }
+
+    /// Reads what is at `offset`; how much, 0 at the end.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
+        self.file
+            .read_at(buffer, offset)
+            .map_err(|source| Error::Read {
+                path: self.path.clone(),
+                source,
+            })
+    }
+}

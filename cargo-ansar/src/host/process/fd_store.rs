@@ -1,0 +1,245 @@
+//! What the guardian keeps of its engine: the reading ends of pipes, so that
+//! what is in them is not lost with it.
+//!
+//! The engine sends the guardian a copy of each, with a note of what is to be
+//! done about it, and takes it back when the pipe is empty for good. Nobody
+//! reads these messages while all is well: they wait in the socket, where they
+//! are as safe as anywhere, until there are many of them or the engine is gone.
+//! Where the platform has none of this, nothing is kept.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use nix::sys::signal::Signal;
+
+/// What one of the two processes has of the socket between them.
+static END: Mutex<Option<End>> = Mutex::new(None);
+
+/// How many messages may wait before the guardian is asked to take them; as
+/// many descriptors are on their way at most.
+const WAITING: u64 = 32;
+/// The signal that asks it to: one that does nothing by itself, should the
+/// guardian be gone and its number be somebody else's.
+pub(crate) const POKE: Signal = Signal::SIGURG;
+/// The longest message.
+const LONGEST: usize = 8 << 10;
+
+#[derive(Debug)]
+enum End {
+    Engine {
+        socket: OwnedFd,
+        guardian: i32,
+    },
+    Guardian {
+        socket: OwnedFd,
+        kept: BTreeMap<u64, Kept>,
+    },
+}
+
+/// A pipe that an engine left.
+#[derive(Debug)]
+pub struct Kept {
+    /// What the engine said about it.
+    pub note: Vec<u8>,
+    pipe: OwnedFd,
+}
+
+/// A pipe that the guardian keeps, until this is dropped.
+#[derive(Debug)]
+pub struct Loan(u64);
+
+/// The socket between the two, before they part.
+#[derive(Debug)]
+pub(crate) struct Between(Option<(OwnedFd, OwnedFd)>);
+
+impl Between {
+    pub(crate) fn new() -> Self {
+        Self(pair().ok())
+    }
+
+    pub(crate) fn become_engine(self, guardian: i32) {
+        set(self.0.map(|(socket, _)| End::Engine { socket, guardian }));
+    }
+
+    pub(crate) fn become_guardian(self) {
+        set(self.0.map(|(_, socket)| End::Guardian {
+            socket,
+            kept: BTreeMap::new(),
+        }));
+    }
+}
+
+fn set(end: Option<End>) {
+    *END.lock().unwrap_or_else(PoisonError::into_inner) = end;
+}
+
+#[cfg(target_os = "linux")]
+fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    // Messages stay apart, and arrive in their order.
+    let kind = SocketType::SEQPACKET;
+    let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    Ok(pair)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Has the guardian keep a pipe, too; nothing where there is no guardian, or
+/// it takes none.
+pub fn lend(pipe: impl AsFd, note: &[u8]) -> Option<Loan> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let message = [&number.to_ne_bytes(), note].concat();
+    let sent = message.len() <= LONGEST && send(&message, Some(pipe.as_fd()));
+    sent.then_some(Loan(number))
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        send(&self.0.to_ne_bytes(), None);
+    }
+}
+
+/// Takes the messages that wait, in the guardian.
+pub(crate) fn take() {
+    let mut end = END.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(End::Guardian { socket, kept }) = end.as_mut() {
+        receive(socket, kept);
+    }
+}
+
+/// The pipes that the engine left, once it is gone; in the guardian.
+pub fn left() -> Vec<Kept> {
+    take();
+    let mut end = END.lock().unwrap_or_else(PoisonError::into_inner);
+    match end.take() {
+        Some(End::Guardian { kept, .. }) => kept.into_values().collect(),
+        _ => Vec::new(),
+    }
+}
+
+impl Kept {
+    /// What is in the pipe, when nobody writes to it any more.
+    pub fn drain(&self) -> Vec<u8> {
+        // More than a pipe holds, should somebody go on to write all the same.
+        const MOST: usize = 4 << 20;
+        let mut all = Vec::new();
+        let mut piece = vec![0; 64 << 10];
+        // Where it cannot be read, there is nothing more to be saved.
+        while all.len() < MOST
+            && let Ok(length @ 1..) = nix::unistd::read(&self.pipe, &mut piece)
+        {
+            all.extend_from_slice(&piece[..length]);
+        }
+        all
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn send(message: &[u8], pipe: Option<BorrowedFd<'_>>) -> bool {
+    use std::mem::MaybeUninit;
+
+    use nix::sys::signal::kill;
+    use nix::unistd::{Pid, getppid};
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::io::Errno;
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+    static SENT: AtomicU64 = AtomicU64::new(0);
+    const PATIENCE: Timespec = Timespec {
+        tv_sec: 1,
+        tv_nsec: 0,
+    };
+    let end = END.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(End::Engine { socket, guardian }) = end.as_ref() else {
+        return false;
+    };
+    let poke = || {
+        let guardian = Pid::from_raw(*guardian);
+        if getppid() == guardian {
+            let _ = kill(guardian, POKE);
+        }
+    };
+    let once = || {
+        let pipes: &[BorrowedFd<'_>] = pipe.as_slice();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !pipes.is_empty() {
+            control.push(SendAncillaryMessage::ScmRights(pipes));
+        }
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        sendmsg(socket, &[io::IoSlice::new(message)], &mut control, flags)
+    };
+    let mut sent = once();
+    if matches!(sent, Err(Errno::AGAIN | Errno::TOOMANYREFS)) {
+        // A guardian that does not take them in time cannot be helped.
+        poke();
+        let _ = poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&PATIENCE));
+        sent = once();
+    }
+    if SENT.fetch_add(1, Ordering::Relaxed) % WAITING == WAITING - 1 {
+        poke();
+    }
+    sent.is_ok()
+}
+
+#[cfg(target_os = "linux")]
+fn receive(socket: &OwnedFd, kept: &mut BTreeMap<u64, Kept>) {
+    use std::mem::MaybeUninit;
+
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+    // As many as the engine may have; nothing is started here.
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+    let mut message = vec![0; LONGEST];
+    loop {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let received = recvmsg(
+            socket,
+            &mut [io::IoSliceMut::new(&mut message)],
+            &mut control,
+            flags,
+        );
+        let Ok(received) = received else {
+            return;
+        };
+        let pipe = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut pipes) => pipes.next(),
+            _ => None,
+        });
+        let Some((number, note)) = message[..received.bytes].split_first_chunk() else {
+            // The engine is gone, and has said all that it had to say.
+            return;
+        };
+        let number = u64::from_ne_bytes(*number);
+        match pipe {
+            Some(pipe) => {
+                let note = note.to_vec();
+                kept.insert(number, Kept { note, pipe });
+            }
+            None => drop(kept.remove(&number)),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send(_: &[u8], _: Option<BorrowedFd<'_>>) -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+fn receive(_: &OwnedFd, _: &mut BTreeMap<u64, Kept>) {}

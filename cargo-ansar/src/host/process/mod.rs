@@ -1,0 +1,509 @@
+//! Processes: the only place that starts them.
+//!
+//! A process is started in a process group of its own, with empty stdin, and
+//! with stdout and stderr as pipes that this command reads. Nothing runs between
+//! fork and exec, so that spawning stays cheap however large this command grows.
+//! Every process group is registered while it may exist.
+
+pub mod command_lines;
+pub mod daemonize;
+pub mod fd_store;
+pub mod guardian;
+pub mod interrupts;
+pub mod orphans;
+pub mod pipe;
+pub mod procfs;
+pub mod rlimit;
+pub mod sd_notify;
+pub mod signal;
+pub mod tag;
+pub mod usage;
+pub mod wait;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+#[cfg(target_os = "linux")]
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal as signal_stream};
+
+use ansar_runtime::contract::launch;
+
+pub use crate::host::process::pipe::Pipe;
+use crate::host::process::signal::Signal;
+use crate::host::{clock, terminal};
+
+/// What is to be started.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Its whole environment; that of this command where unset.
+    pub environment: Option<Vec<(OsString, OsString)>>,
+    /// The folder it works in; that of this command where unset.
+    pub folder: Option<PathBuf>,
+    /// What it reads on stdin, once; nothing where unset.
+    pub stdin: Option<Arc<File>>,
+}
+
+/// A process that was started here.
+///
+/// Dropped before it has ended, its whole group is killed.
+#[derive(Debug)]
+pub struct Process {
+    /// What it writes on stdout.
+    pub stdout: Pipe,
+    /// What it writes on stderr; nothing where that goes to where this
+    /// command's goes.
+    pub stderr: Option<Pipe>,
+    /// Its end.
+    pub end: End,
+}
+
+/// The end of a process, to be waited for.
+#[derive(Debug)]
+pub struct End {
+    child: Child,
+    exit: Option<Exit>,
+    watch: Watch,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code.
+    Code(i32),
+    /// It died of this signal.
+    Signal(i32),
+}
+
+/// Where a program's stderr goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Narrative {
+    /// To where this command's goes.
+    Inherited,
+    /// Into a pipe.
+    Piped,
+}
+
+/// Time that a killed process gets to end.
+pub(super) const KILLED_IN: Duration = Duration::from_secs(3);
+
+/// Time between two looks at a process whose end no descriptor tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// The groups that were started here and may live.
+static GROUPS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn groups() -> std::sync::MutexGuard<'static, BTreeSet<u32>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The groups that were started here and may live, by their leaders.
+pub fn started() -> BTreeSet<u32> {
+    groups().clone()
+}
+
+/// Those of `pids` that were not started here.
+pub fn strangers(mut pids: BTreeSet<u32>) -> BTreeSet<u32> {
+    let groups = groups();
+    pids.retain(|pid| !groups.contains(pid));
+    pids
+}
+
+/// Returns true if a process was started here and its end is still waited for.
+pub(super) fn is_waited_for(pid: u32) -> bool {
+    groups().contains(&pid)
+}
+
+impl Process {
+    /// Starts a program; inside of the runtime only.
+    ///
+    /// An executable that is being replaced (ETXTBSY) is tried again, a few
+    /// times.
+    pub async fn start(program: &Program, narrative: Narrative) -> io::Result<Self> {
+        const ATTEMPTS: u32 = 20;
+        let mut attempt = 1;
+        loop {
+            match Self::start_once(program, narrative) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::ExecutableFileBusy && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn start_once(program: &Program, narrative: Narrative) -> io::Result<Self> {
+        let mut command = program.command();
+        command
+            .process_group(0)
+            .stdin(match &program.stdin {
+                Some(file) => Stdio::from(file.try_clone()?),
+                None => Stdio::null(),
+            })
+            .stdout(Stdio::piped())
+            .stderr(match narrative {
+                Narrative::Inherited => Stdio::inherit(),
+                Narrative::Piped => Stdio::piped(),
+            });
+        let mut child = match narrative {
+            Narrative::Piped => rlimit::spawn(&mut command, program.tag()),
+            Narrative::Inherited => {
+                signal::writing_from_the_background(|| rlimit::spawn(&mut command, program.tag()))
+            }
+        }
+        .map_err(|error| program.with_its_folder(error))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let end = End::of(child)?;
+        let stdout = stdout.ok_or_else(|| io::Error::other("no pipe for stdout"))?;
+        Ok(Self {
+            stdout: Pipe::new(stdout.into())?,
+            stderr: stderr.map(|stderr| Pipe::new(stderr.into())).transpose()?,
+            end,
+        })
+    }
+
+    /// Its process id, which is also that of its group.
+    pub fn pid(&self) -> u32 {
+        self.end.child.id()
+    }
+
+    /// Waits until nobody holds its stdout any more, or it has ended.
+    pub async fn is_silent(&mut self) -> io::Result<()> {
+        let mut said = Vec::new();
+        self.stdout.read_to_end(&mut said).await
+    }
+
+    /// Reads its stdout into `said` until that is `enough`, or nobody holds it
+    /// any more. Whether it was.
+    pub async fn says(
+        &mut self,
+        said: &mut Vec<u8>,
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> io::Result<bool> {
+        loop {
+            if !self.stdout.read_more(said).await? {
+                return Ok(false);
+            }
+            if enough(said) {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Waits for its end.
+    pub async fn end(&mut self) -> io::Result<Exit> {
+        self.end.wait().await
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> io::Result<bool> {
+        self.end.look().map(|exit| exit.is_some())
+    }
+
+    /// Asks it to stop, and waits until it has; for `patience` at most, and
+    /// then it is killed.
+    pub async fn stop(mut self, patience: Duration) {
+        // One that is gone has stopped.
+        let _ = signal::send_to_group(self.pid(), Signal::Interrupt);
+        let _ = tokio::time::timeout(patience, self.end.wait()).await;
+    }
+}
+
+/// A program that has the streams and the terminal of this command.
+///
+/// Dropped before it has ended, its whole group is killed.
+#[derive(Debug)]
+pub struct Foreground {
+    end: End,
+    stops: tokio::signal::unix::Signal,
+}
+
+impl Foreground {
+    /// Starts a program in a group of its own, and lends it the foreground.
+    pub fn start(program: &Program) -> io::Result<Self> {
+        // Listening before there is something to hear.
+        let stops = signal_stream(SignalKind::child())?;
+        let mut command = program.command();
+        command.process_group(0);
+        let child = rlimit::spawn(&mut command, program.tag());
+        let end = End::of(child.map_err(|error| program.with_its_folder(error))?)?;
+        terminal::lend(end.child.id());
+        // It may have asked for the terminal before it had it.
+        signal::wake_group(end.child.id());
+        Ok(Self { end, stops })
+    }
+
+    /// Its process id, which is also that of its group.
+    pub fn pid(&self) -> u32 {
+        self.end.child.id()
+    }
+
+    /// Waits for its end. Where it is suspended, so is everything, until it
+    /// goes on.
+    pub async fn wait(&mut self) -> io::Result<Exit> {
+        loop {
+            tokio::select! {
+                exit = self.end.wait() => {
+                    terminal::take_back();
+                    return exit;
+                }
+                _ = self.stops.recv() => {
+                    if signal::has_stopped(self.end.child.id()) {
+                        signal::ask_to_suspend();
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        terminal::take_back();
+    }
+}
+
+impl Program {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the door through which processes are started"
+    )]
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(&self.arguments);
+        if let Some(environment) = &self.environment {
+            command.env_clear().envs(environment.iter().cloned());
+        }
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command
+    }
+
+    /// The tag of everything below it, where its environment says whose it is.
+    fn tag(&self) -> Option<u64> {
+        let mut environment = self.environment.iter().flatten();
+        let (_, token) = environment.find(|(name, _)| name == launch::TOKEN)?;
+        Some(tag::of_text(token.to_str()?))
+    }
+
+    /// The reason why this program could not be started: names the file that
+    /// was in the way.
+    pub fn refusal(&self, error: &io::Error) -> String {
+        let path = self.path.display();
+        let is_missing = error.raw_os_error() == Some(nix::errno::Errno::ENOENT as i32);
+        if is_missing && self.path.exists() {
+            format!("cannot start `{path}`: its interpreter or loader was not found: {error}")
+        } else {
+            format!("cannot start `{path}`: {error}")
+        }
+    }
+
+    /// Starts a program that outlives this process, and returns what it says on
+    /// its stdout until it lets go of that. It has this process's stderr.
+    ///
+    /// Dropping this in the middle leaves the program alone.
+    pub async fn leave(&self) -> io::Result<Vec<u8>> {
+        let mut command = self.command();
+        command
+            // In this process's group: it begins a session, which the leader of
+            // a group cannot.
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        let mut child = rlimit::spawn(&mut command, None)?;
+        let stdout = child.stdout.take();
+        let stdout = stdout.ok_or_else(|| io::Error::other("no pipe for stdout"))?;
+        let mut said = Vec::new();
+        let stdout = Pipe::new(OwnedFd::from(stdout))?;
+        stdout.read_to_end(&mut said).await?;
+        Ok(said)
+    }
+
+    /// An error of the start, with the working directory where that is why.
+    fn with_its_folder(&self, error: io::Error) -> io::Error {
+        match &self.folder {
+            Some(folder) if !folder.is_dir() => {
+                let folder = folder.display();
+                let text = format!("working directory `{folder}`: {error}");
+                io::Error::new(error.kind(), text)
+            }
+            _ => error,
+        }
+    }
+
+    /// Runs a program that ends by itself, and returns its exit, its stdout,
+    /// and its stderr where that is a pipe. Dropping this in the middle kills
+    /// the program's whole group.
+    pub async fn run(&self, narrative: Narrative) -> io::Result<(Exit, Vec<u8>, Vec<u8>)> {
+        let mut process = Process::start(self, narrative).await?;
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
+        let stderr = &mut process.stderr;
+        let read_errors = async {
+            match stderr {
+                Some(stderr) => stderr.read_to_end(&mut errors).await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(process.stdout.read_to_end(&mut output), read_errors)?;
+        let exit = process.end.wait().await?;
+        Ok((exit, output, errors))
+    }
+}
+
+impl End {
+    /// The end of a child that was started a moment ago. Whatever goes wrong
+    /// from here on, its group is known, and ends.
+    fn of(child: Child) -> io::Result<Self> {
+        groups().insert(child.id());
+        let mut end = Self {
+            child,
+            exit: None,
+            watch: Watch::Timer,
+        };
+        end.watch = Watch::over(&end.child)?;
+        Ok(end)
+    }
+
+    /// Waits for it. May be dropped in the middle, and called again.
+    pub async fn wait(&mut self) -> io::Result<Exit> {
+        loop {
+            if let Some(exit) = self.exit {
+                return Ok(exit);
+            }
+            self.watch.wait().await?;
+            if self.look()?.is_none() {
+                // It has ended and cannot be reaped yet, as while it is traced.
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    /// How it ended, where it has.
+    fn look(&mut self) -> io::Result<Option<Exit>> {
+        if self.exit.is_none() {
+            self.exit = self.child.try_wait()?.map(exit);
+        }
+        Ok(self.exit)
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let group = self.child.id();
+        if self.exit.is_none() {
+            let limit = match signal::send_to_group(group, Signal::Kill) {
+                Ok(_) => KILLED_IN,
+                // It belongs to another user: waiting is of no use.
+                Err(_) => Duration::ZERO,
+            };
+            let _ = reaped_within(group, limit);
+        }
+        groups().remove(&group);
+    }
+}
+
+/// Waits for the end of a child that was killed, and reaps it; for `limit` at
+/// most. Returns true if it has ended.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a destructor cannot wait for an event"
+)]
+pub(super) fn reaped_within(pid: u32, limit: Duration) -> bool {
+    const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+    let Ok(pid) = i32::try_from(pid).map(Pid::from_raw) else {
+        return true;
+    };
+    let begun = clock::instant();
+    let mut pause = Duration::from_micros(50);
+    while waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive) {
+        if begun.elapsed() >= limit {
+            return false;
+        }
+        std::thread::sleep(pause);
+        pause = (2 * pause).min(LONGEST_PAUSE);
+    }
+    true
+}
+
+/// Whether an error says that the system has no room for another process.
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    use io::ErrorKind::{OutOfMemory, WouldBlock};
+    use nix::errno::Errno;
+
+    let descriptors = [Errno::EMFILE, Errno::ENFILE].map(|errno| Some(errno as i32));
+    matches!(error.kind(), WouldBlock | OutOfMemory) || descriptors.contains(&error.raw_os_error())
+}
+
+fn exit(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+    }
+}
+
+/// What tells that a process may have ended.
+#[derive(Debug)]
+enum Watch {
+    /// Its descriptor, which can be read then.
+    #[cfg(target_os = "linux")]
+    Descriptor(AsyncFd<OwnedFd>),
+    /// The clock, where there are no such descriptors.
+    Timer,
+}
+
+impl Watch {
+    #[cfg(target_os = "linux")]
+    fn over(child: &Child) -> io::Result<Self> {
+        use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+        let descriptor = pidfd_open(Pid::from_child(child), PidfdFlags::empty());
+        match descriptor {
+            Ok(descriptor) => {
+                #[expect(unsafe_code, reason = "there is no safe way to watch a descriptor")]
+                // SAFETY: the descriptor is owned by what watches it, which
+                // neither closes nor replaces it while it does.
+                let watched = unsafe {
+                    AsyncFd::register_with_interest(descriptor, tokio::io::Interest::READABLE)
+                };
+                Ok(Self::Descriptor(watched.map_err(io::Error::from)?))
+            }
+            // A kernel that is older than these descriptors.
+            Err(rustix::io::Errno::NOSYS) => Ok(Self::Timer),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn over(_: &Child) -> io::Result<Self> {
+        Ok(Self::Timer)
+    }
+
+    async fn wait(&self) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Descriptor(descriptor) => descriptor.readable().await.map(drop),
+            Self::Timer => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                Ok(())
+            }
+        }
+    }
+}

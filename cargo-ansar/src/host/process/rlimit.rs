@@ -1,0 +1,144 @@
+//! How many descriptors this process may have: raised for itself, and never
+//! for the processes that it starts.
+//!
+//! A child takes over the limit that holds at its birth. Around a birth the
+//! limit is put back, and for that time the few descriptors that it takes are
+//! kept free below it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::host::process::tag;
+
+/// What a birth takes: the ends of two pipes, `/dev/null`, and one to spare.
+const FOR_A_BIRTH: usize = 8;
+
+/// Descriptors that every command takes at the least.
+const FEWEST: usize = 24;
+
+/// The limit as it was, once it was raised, and the places that are kept.
+static RAISED: Mutex<Option<Raised>> = Mutex::new(None);
+
+struct Raised {
+    before: u64,
+    now: u64,
+    most: u64,
+    places: Vec<OwnedFd>,
+}
+
+/// Makes room for `needed` descriptors, and a few more. The error is how many
+/// there can be at most.
+pub fn make_room(needed: u64) -> Result<(), u64> {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return Ok(());
+    };
+    let mut raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
+    if needed <= soft {
+        return Ok(());
+    }
+    if needed > hard {
+        return Err(hard);
+    }
+    let before = raised.as_ref().map_or(soft, |raised| raised.before);
+    let places = match raised.take() {
+        Some(raised) => raised.places,
+        None => reserve(),
+    };
+    setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(|_| soft)?;
+    *raised = Some(Raised {
+        before,
+        now: needed,
+        most: hard,
+        places,
+    });
+    Ok(())
+}
+
+/// Makes sure that this process can open a few files, which it cannot go on without; raises
+/// its limit where that helps.
+pub fn check() -> io::Result<()> {
+    if has_room() {
+        return Ok(());
+    }
+    let allowed = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+    // What is kept for births comes on top.
+    let needed = allowed + (FEWEST + FOR_A_BIRTH) as u64;
+    if make_room(needed).is_ok() && has_room() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "no room for {FEWEST} more file descriptors: the limit is {allowed}\n\
+         hint: allow more with `ulimit -n {}`",
+        needed.max(256)
+    )))
+}
+
+/// Returns true if the fewest descriptors that a command needs are free.
+fn has_room() -> bool {
+    let opened = (0..FEWEST).map(|_| File::open("/dev/null"));
+    opened.collect::<io::Result<Vec<File>>>().is_ok()
+}
+
+/// Starts a process under the limit that held before it was raised, and with a
+/// [`tag`].
+pub fn spawn(command: &mut Command, tag: Option<u64>) -> io::Result<Child> {
+    // Held to the end: limits are of the whole process.
+    let mut raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(raised) = raised.as_mut() else {
+        return tag::during(tag, || command.spawn());
+    };
+    raised.places.clear();
+    setrlimit(Resource::RLIMIT_NOFILE, raised.before, raised.most)?;
+    let born = tag::during(tag, || command.spawn());
+    setrlimit(Resource::RLIMIT_NOFILE, raised.now, raised.most)?;
+    let mut child = born?;
+    // What stays open moves out of the places that the next birth needs.
+    let moved = move_up(child.stdout.take(), raised.before).and_then(|stdout| {
+        child.stdout = stdout;
+        move_up(child.stderr.take(), raised.before)
+    });
+    raised.places = reserve();
+    match moved {
+        Ok(stderr) => {
+            child.stderr = stderr;
+            Ok(child)
+        }
+        Err(error) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(error)
+        }
+    }
+}
+
+fn move_up<T: From<OwnedFd> + Into<OwnedFd>>(low: Option<T>, above: u64) -> io::Result<Option<T>> {
+    let Some(low) = low else {
+        return Ok(None);
+    };
+    let low: OwnedFd = low.into();
+    let above = i32::try_from(above).map_err(io::Error::other)?;
+    Ok(Some(rustix::io::fcntl_dupfd_cloexec(low, above)?.into()))
+}
+
+/// Does `work`, which may close every descriptor, while no places are kept.
+pub(crate) fn without_places(work: impl FnOnce()) {
+    let mut raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(raised) = raised.as_mut() {
+        raised.places.clear();
+    }
+    work();
+    if let Some(raised) = raised.as_mut() {
+        raised.places = reserve();
+    }
+}
+
+/// Takes the lowest places there are.
+fn reserve() -> Vec<OwnedFd> {
+    let open = || File::open("/dev/null").map(OwnedFd::from);
+    (0..FOR_A_BIRTH).map_while(|_| open().ok()).collect()
+}

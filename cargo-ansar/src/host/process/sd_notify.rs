@@ -1,0 +1,58 @@
+//! The socket that takes the state notices of components.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::notice::{LONGEST, Notice};
+use tokio::net::UnixDatagram;
+
+use crate::host::fs;
+use crate::host::socket::Address;
+
+/// The socket; it is gone when this is dropped.
+#[derive(Debug)]
+pub struct Notices {
+    socket: UnixDatagram,
+    path: PathBuf,
+    address: Address,
+}
+
+impl Notices {
+    /// Listens at `path`, which may be longer than a socket address holds.
+    pub fn listen(path: &Path) -> io::Result<Self> {
+        let _ = fs::remove_file(path);
+        let address = Address::of(path)?;
+        let notices = Self {
+            socket: UnixDatagram::bind(address.path())?,
+            path: path.to_owned(),
+            address,
+        };
+        fs::make_private(path)?;
+        Ok(notices)
+    }
+
+    /// The address to give to components.
+    pub fn address(&self) -> &Path {
+        self.address.path()
+    }
+
+    /// Waits for the next notice.
+    pub async fn next(&self) -> io::Result<Notice> {
+        let mut datagram = [0; LONGEST];
+        let length = self.socket.recv(&mut datagram).await?;
+        Ok(Notice::decode(&datagram[..length]))
+    }
+
+    /// A notice that is there already.
+    pub fn try_next(&self) -> Option<Notice> {
+        let mut datagram = [0; LONGEST];
+        let length = self.socket.try_recv(&mut datagram).ok()?;
+        Some(Notice::decode(&datagram[..length]))
+    }
+}
+
+impl Drop for Notices {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,86 @@
+//! A number that a process hands down to everything below it.
+//!
+//! It is the soft limit on file locks (`RLIMIT_LOCKS`), which Linux keeps for
+//! every process, hands on at fork and exec, and has not applied since 2.4.25.
+//! A program that clears its environment, begins a session or forks twice still
+//! has it. Where the limit cannot be set, or the platform has none, there are
+//! no tags.
+
+#[cfg(target_os = "linux")]
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::host::fs::Hash;
+
+/// The tag that stands for a text, the same for the same text.
+pub(crate) fn of_text(text: &str) -> u64 {
+    // 60 bits of a hash: no other text has them by chance, and the number is
+    // never one that somebody would choose as a limit.
+    let digits = Hash::of(text.as_bytes()).to_string();
+    let bits = u64::from_str_radix(digits.get(..15).unwrap_or_default(), 16);
+    bits.unwrap_or_default() | 1 << 60
+}
+
+/// Does `work` with a tag on this process, which its children keep. To be
+/// called by one thread at a time.
+#[cfg(target_os = "linux")]
+pub(crate) fn during<T>(tag: Option<u64>, work: impl FnOnce() -> T) -> T {
+    let (Some(tag), Ok((soft, hard))) = (tag, getrlimit(Resource::RLIMIT_LOCKS)) else {
+        return work();
+    };
+    // Where the hard limit is below it, children have their environment alone.
+    let _ = setrlimit(Resource::RLIMIT_LOCKS, tag, hard);
+    let done = work();
+    let _ = setrlimit(Resource::RLIMIT_LOCKS, soft, hard);
+    done
+}
+
+/// Just does `work`.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn during<T>(_: Option<u64>, work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Takes off the tag that this process was started with.
+pub(crate) fn remove() {
+    #[cfg(target_os = "linux")]
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_LOCKS) {
+        let _ = setrlimit(Resource::RLIMIT_LOCKS, hard, hard);
+    }
+}
+
+/// The tag of a process; none where it is gone, or has none.
+#[cfg(target_os = "linux")]
+pub(crate) fn of(pid: u32) -> Option<u64> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let mut lines = limits.lines();
+    let line = lines.find_map(|line| line.strip_prefix("Max file locks"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_text_has_one_tag() {
+        assert_eq!(of_text("a:1"), of_text("a:1"));
+        assert_ne!(of_text("a:1"), of_text("a:2"));
+        assert!(of_text("") > 1 << 60);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[expect(clippy::disallowed_methods, reason = "a real process is started")]
+    fn a_child_keeps_it_and_this_process_does_not() {
+        let before = of(std::process::id());
+        let mut command = std::process::Command::new("env");
+        command
+            .args(["-i", "cat"])
+            .stdin(std::process::Stdio::piped());
+        let mut child = during(Some(of_text("test")), || command.spawn()).unwrap();
+        assert_eq!(of(child.id()), Some(of_text("test")));
+        assert_eq!(of(std::process::id()), before);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,42 @@
+//! The user's editor, which has the terminal while it runs.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is a door to the environment and to processes"
+)]
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::host::process::Exit;
+use crate::host::process::rlimit;
+
+/// The editor that the user wants: `VISUAL`, else `EDITOR`, else `vi`. It may
+/// have arguments.
+pub fn chosen() -> OsString {
+    ["VISUAL", "EDITOR"]
+        .into_iter()
+        .filter_map(env::var_os)
+        .find(|editor| !editor.is_empty())
+        .unwrap_or_else(|| "vi".into())
+}
+
+/// Has the editor open a file, in the process group and on the streams of this
+/// command; how it ended. Dropped before that, it is left to itself.
+pub async fn edit(editor: &OsStr, path: &Path) -> io::Result<Exit> {
+    let mut command = Command::new("sh");
+    let mut line = editor.to_owned();
+    line.push(" \"$1\"");
+    command.arg("-c").arg(line).arg("sh").arg(path);
+    let mut child = rlimit::spawn(&mut command, None)?;
+    let ended = tokio::task::spawn_blocking(move || child.wait()).await;
+    let status = ended.map_err(io::Error::other)??;
+    Ok(match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+    })
+}

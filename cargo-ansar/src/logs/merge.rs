@@ -1,0 +1,208 @@
+//! Merging the logs of several roles into one sequence in the order of time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ansar_runtime::contract::line::{Level, Tag};
+use regex::bytes::Regex;
+
+use crate::host::fs::Error as FilesError;
+use crate::logs::header::{Head, Stamp};
+use crate::logs::query::Range;
+use crate::logs::reader::Reader;
+use crate::model::name::RoleName;
+
+/// A record of a log, or several in a row.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// The role that logged it.
+    pub role: &'a RoleName,
+    /// The head of its first line.
+    pub head: Head,
+    /// The lines, as they are stored; all are of one process, and so have
+    /// beginnings of one length.
+    pub text: &'a [u8],
+}
+
+/// The records to show, by their level and their text.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// The least important level that is shown.
+    pub level: Level,
+    /// An expression that a line must match.
+    pub grep: Option<Regex>,
+}
+
+/// The readers of several logs, merged into the order of time.
+#[derive(Debug)]
+pub struct Merged {
+    readers: Vec<Source>,
+    from: Stamp,
+    to: Option<Stamp>,
+    left: Option<u64>,
+    /// The reader of the record that was returned last.
+    last: Option<usize>,
+}
+
+/// The reader of one log.
+#[derive(Debug)]
+struct Source {
+    reader: Reader,
+    /// For each process, true if its last line is shown; a continuation goes
+    /// with its line.
+    shown: BTreeMap<u32, bool>,
+    /// The same for the last line of all.
+    last: Option<(u32, bool)>,
+}
+
+impl Source {
+    /// Records that a line of a process is shown, or not.
+    fn show(&mut self, pid: u32, is_shown: bool) {
+        // Most lines are as the one before.
+        if self.last != Some((pid, is_shown)) {
+            self.shown.insert(pid, is_shown);
+            self.last = Some((pid, is_shown));
+        }
+    }
+
+    /// Returns true if the last line of a process was shown.
+    fn shows(&self, pid: u32) -> bool {
+        self.shown.get(&pid).copied().unwrap_or(false)
+    }
+}
+
+impl Merged {
+    /// Returns true if no record can follow, as the range is used up.
+    pub fn is_complete(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    /// Returns the number of lines that were skipped because a crash had torn
+    /// them. With `is_over`, a line without an end counts too.
+    pub fn torn(&self, is_over: bool) -> u64 {
+        let readers = self.readers.iter();
+        readers.map(|source| source.reader.torn(is_over)).sum()
+    }
+
+    /// Opens the logs in `folders` for the records of `range`.
+    pub fn open(folders: &[PathBuf], range: Range) -> Result<Self, FilesError> {
+        let readers = folders.iter().map(|folder| {
+            Ok(Source {
+                reader: Reader::open(folder, range.from, range.to)?,
+                shown: BTreeMap::new(),
+                last: None,
+            })
+        });
+        Ok(Self {
+            readers: readers.collect::<Result<_, FilesError>>()?,
+            from: Stamp::of(range.from),
+            to: range.to.map(Stamp::of),
+            left: range.count,
+            last: None,
+        })
+    }
+
+    /// Skips what is in memory of the process whose record was returned last.
+    pub fn pass_alike(&mut self) {
+        // Where records are counted, each counts.
+        if let (None, Some(last)) = (self.left, self.last) {
+            self.readers[last].reader.pass_alike();
+        }
+    }
+
+    /// Extends the record that was returned last by the shown records that follow
+    /// it in memory.
+    pub fn extend(&mut self, filter: &Filter) {
+        let (from, to) = (self.from, self.to);
+        if let ([source], None) = (&mut *self.readers, self.left)
+            && filter.accepts_all()
+        {
+            source
+                .reader
+                .extend(|stamp| stamp >= from && to.is_none_or(|to| stamp < to));
+        }
+    }
+
+    /// Returns the record that was returned last, again.
+    pub fn current<'a>(&'a self, roles: &'a [RoleName]) -> Option<Record<'a>> {
+        let at = self.last?;
+        let reader = &self.readers[at].reader;
+        Some(Record {
+            role: &roles[at],
+            head: reader.head()?,
+            text: reader.text(),
+        })
+    }
+
+    /// Returns the next record of the logs of `roles`, which are in the order of
+    /// the folders; `None` if there is none yet.
+    pub fn next<'a>(
+        &'a mut self,
+        roles: &'a [RoleName],
+        filter: &Filter,
+    ) -> Result<Option<Record<'a>>, FilesError> {
+        if let Some(last) = self.last.take() {
+            self.readers[last].reader.advance();
+        }
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        loop {
+            let mut earliest: Option<(Stamp, usize, Head)> = None;
+            for (at, source) in self.readers.iter_mut().enumerate() {
+                let Some(head) = source.reader.peek()? else {
+                    continue;
+                };
+                // A continuation goes with its line, whatever its time.
+                let rank = match head.tag {
+                    Tag::Continued => Stamp::MIN,
+                    _ => head.stamp,
+                };
+                if earliest.is_none_or(|(other, ..)| rank < other) {
+                    earliest = Some((rank, at, head));
+                }
+            }
+            let Some((_, at, head)) = earliest else {
+                return Ok(None);
+            };
+            let source = &mut self.readers[at];
+            let is_shown = match head.tag {
+                Tag::Continued => source.shows(head.pid),
+                _ => {
+                    let is_shown = head.stamp >= self.from
+                        && self.to.is_none_or(|to| head.stamp < to)
+                        && filter.accepts(head, source.reader.text());
+                    source.show(head.pid, is_shown);
+                    is_shown
+                }
+            };
+            if !is_shown {
+                source.reader.advance();
+                continue;
+            }
+            if head.tag != Tag::Continued {
+                self.left = self.left.map(|left| left - 1);
+            }
+            self.last = Some(at);
+            return Ok(self.current(roles));
+        }
+    }
+}
+
+impl Filter {
+    /// Returns true if it accepts every line.
+    fn accepts_all(&self) -> bool {
+        self.level == Level::Debug && self.grep.is_none()
+    }
+
+    fn accepts(&self, head: Head, text: &[u8]) -> bool {
+        self.level.shows(head.tag)
+            && self.grep.as_ref().is_none_or(|grep| {
+                let mut lines = text.split(|byte| *byte == b'\n');
+                lines.any(|line| {
+                    let shown = Head::of(line).map_or(0, |head| head.shown);
+                    grep.is_match(&line[shown..])
+                })
+            })
+    }
+}

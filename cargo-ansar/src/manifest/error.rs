@@ -1,0 +1,192 @@
+//! What can be wrong with a description, and how that is said.
+//!
+//! Owns the wording of every message and hint. Does not know how a problem is
+//! found.
+
+use std::path::PathBuf;
+
+use crate::model::name::{NameError, RoleName};
+use crate::model::name_template::{MOST_ROLES, TemplateError};
+use crate::model::quoted::{listed, shown};
+use crate::model::role_search::SearchError;
+
+/// A manifest that is no TOML or describes its roles wrongly: where, what, and
+/// what to do about it. Its text is
+///
+/// ```text
+/// MANIFEST:LINE:COLUMN: MESSAGE
+/// hint: HINT
+/// ```
+///
+/// with the second line only where there is a hint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{line}:{column}: {message}{}", manifest.display(), hint_line(hint.as_deref()))]
+pub struct DescriptionError {
+    /// The manifest, as it was given.
+    pub manifest: PathBuf,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// The dotted path of the key, as TOML writes it; empty for a text that is
+    /// no TOML.
+    pub key: String,
+    /// What is wrong and what was expected, in one line.
+    pub message: String,
+    /// What to do about it, in one line, where that is known.
+    pub hint: Option<String>,
+}
+
+fn hint_line(hint: Option<&str>) -> String {
+    hint.map(|hint| format!("\nhint: {hint}"))
+        .unwrap_or_default()
+}
+
+/// What is wrong at a place.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    Syntax(String),
+    UnknownKey {
+        expected: &'static [&'static str],
+        similar: Option<&'static str>,
+    },
+    WrongType {
+        found: &'static str,
+        expected: &'static str,
+    },
+    WrongValue {
+        found: String,
+        expected: &'static str,
+        similar: Option<&'static str>,
+    },
+    NoExecutable,
+    NotFinite(f64),
+    Deep(usize),
+    Name(NameError),
+    Template(TemplateError),
+    Pattern(SearchError),
+    Retry(String),
+    Uuid,
+    Numberless {
+        value: u64,
+    },
+    TooMany,
+    OwnVariable(String),
+    SameRole {
+        role: RoleName,
+        other_key: String,
+        other_line: u32,
+    },
+    OtherPackage {
+        executable: String,
+        package: String,
+        other: String,
+        other_line: u32,
+    },
+    AfterUnknown {
+        after: RoleName,
+        similar: Option<String>,
+    },
+    AfterItself(RoleName),
+    AfterCycle(Vec<RoleName>),
+    AfterTest {
+        role: RoleName,
+        after: RoleName,
+        tests: String,
+    },
+}
+
+impl Problem {
+    /// What is wrong with `key`, in one line.
+    pub(crate) fn message(&self, key: &str) -> String {
+        match self {
+            Self::Syntax(reason) => format!("invalid TOML: {reason}"),
+            Self::UnknownKey { expected, .. } => {
+                format!("unknown key `{key}`, expected one of {}", listed(*expected))
+            }
+            Self::WrongType { found, expected } => {
+                format!("`{key}` is {found}, expected {expected}")
+            }
+            Self::WrongValue {
+                found, expected, ..
+            } => format!("`{key}` is `{}`, expected {expected}", shown(found)),
+            Self::NoExecutable => {
+                format!("`{key}` has no `executable`, expected the name of a bin target")
+            }
+            Self::NotFinite(value) => format!(
+                "`{key}` is {}, expected a number that JSON can hold",
+                if value.is_nan() { "nan" } else { "infinite" }
+            ),
+            Self::Deep(most) => {
+                format!("`{key}` is nested too deeply, expected at most {most} levels")
+            }
+            Self::Name(error) => format!("invalid `{key}`: {error}"),
+            Self::Template(error) => format!("invalid `{key}`: {error}"),
+            Self::Pattern(error) => format!("invalid `{key}`: {error}"),
+            Self::Retry(reason) => format!("invalid `{key}`: {reason}"),
+            Self::Uuid => format!(
+                "`{key}` has `{{uuid}}` in it, expected a name that is the same at every reading"
+            ),
+            Self::Numberless { value } => format!(
+                "`{key}` is {value}, expected no series for a role without `{{number}}` in its name"
+            ),
+            Self::TooMany => {
+                format!("`{key}` is one role too many, expected at most {MOST_ROLES} in all")
+            }
+            Self::OwnVariable(name) => format!(
+                "`{key}` sets `{}`, expected a variable that is not the tool's own",
+                shown(name)
+            ),
+            Self::SameRole {
+                role,
+                other_key,
+                other_line,
+            } => format!(
+                "`{key}` describes role `{role}`, expected a name that `{other_key}` in line {other_line} does not describe"
+            ),
+            Self::OtherPackage {
+                executable,
+                package,
+                other,
+                other_line,
+            } => format!(
+                "`{key}` is `{}`, expected `{}` as in line {other_line}, since both roles run executable `{executable}`",
+                shown(package),
+                shown(other)
+            ),
+            Self::AfterUnknown { after, .. } => {
+                format!("`{key}` is `{after}`, expected a role that is described here")
+            }
+            Self::AfterItself(role) => format!("`{key}` is `{role}` itself, expected another role"),
+            Self::AfterCycle(cycle) => {
+                let way: Vec<String> = cycle.iter().map(|role| format!("`{role}`")).collect();
+                format!(
+                    "`{key}` closes a cycle: {}, expected an order in which the roles can start",
+                    way.join(" after ")
+                )
+            }
+            Self::AfterTest { role, after, tests } => format!(
+                "`{key}` is test role `{after}`, expected an operational one, since `{role}` does not match `{}`",
+                shown(tests)
+            ),
+        }
+    }
+
+    /// What to do about it, in one line.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { similar, .. } | Self::WrongValue { similar, .. } => {
+                similar.map(|similar| format!("did you mean `{similar}`?"))
+            }
+            Self::AfterUnknown { similar, .. } => similar
+                .as_ref()
+                .map(|similar| format!("did you mean `{similar}`?")),
+            Self::Template(error) => error.hint(),
+            Self::Uuid => Some("use `{number}`".to_owned()),
+            Self::Numberless { .. } => {
+                Some("put `{number}` into the name, in quotes: `\"client-{number}\"`".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

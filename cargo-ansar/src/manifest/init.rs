@@ -1,0 +1,360 @@
+//! A first description for a workspace that has none: the pure part of `init`.
+//!
+//! Owns which roles are proposed for which bins, and the promise that the
+//! manifest's own text stays as it is, byte for byte. Does not know where the
+//! manifest is or how the bins were found.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use toml_edit::{Document, Item, Table};
+
+use crate::manifest::DEFAULT_TESTS;
+use crate::manifest::position::Lines;
+use crate::model::name::{ExecutableName, NameError, RoleName, is_package_name};
+use crate::model::quoted::shown;
+
+/// A bin target of the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bin {
+    /// The package that it belongs to.
+    pub package: String,
+    /// Its name.
+    pub name: String,
+    /// What is known of it.
+    pub kind: BinKind,
+}
+
+/// What is known of a bin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BinKind {
+    /// It links `ansar-runtime` and calls its `main`.
+    Component,
+    /// Its package depends on `ansar-runtime`, and the bin is not a component.
+    Other,
+    /// Its package depends on `ansar-runtime`, and Cargo left the bin out of a build.
+    NotBuilt,
+    /// Its package does not depend on `ansar-runtime`.
+    Foreign,
+}
+
+/// A manifest with a description, not written yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// The whole new text: the old one, then the description.
+    pub manifest: String,
+    /// The roles that it describes, operational ones first.
+    pub roles: Vec<(RoleName, ExecutableName)>,
+    /// The bins that it leaves out, of packages that depend on `ansar-runtime`.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A bin that gets no role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The package that it belongs to.
+    pub package: String,
+    /// Its name.
+    pub name: String,
+    /// Why, as a fragment of a sentence.
+    pub reason: String,
+}
+
+/// Why there is nothing to propose.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProposalError {
+    /// The manifest is no TOML.
+    #[error("invalid TOML in line {line}, column {column}: {reason}")]
+    Syntax {
+        /// The line, from 1.
+        line: u32,
+        /// The column in characters, from 1.
+        column: u32,
+        /// What the TOML parser found.
+        reason: String,
+    },
+    /// There is a description already.
+    #[error("`[workspace.metadata.ansar]` exists in line {line}, expected a manifest without it")]
+    Exists {
+        /// The line, from 1.
+        line: u32,
+    },
+    /// `workspace` or `workspace.metadata` can not be added to from below.
+    #[error("`{key}` in line {line} is no table with a header of its own, expected `[{key}]`")]
+    NoHeader {
+        /// The key.
+        key: &'static str,
+        /// The line, from 1.
+        line: u32,
+    },
+    /// No bin is a component.
+    #[error(
+        "no package of the workspace that has a binary depends on `ansar-runtime`, expected one that does"
+    )]
+    NoComponents,
+    /// No bin is a component, though packages depend on the library.
+    #[error("no binary of the workspace is a component: {}", reasons(skipped))]
+    NoneLinks {
+        /// All that were looked at.
+        skipped: Vec<Skipped>,
+    },
+    /// There are components, but all were left out.
+    #[error("no component can be described: {}", reasons(skipped))]
+    AllSkipped {
+        /// All of them.
+        skipped: Vec<Skipped>,
+    },
+}
+
+impl ProposalError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoComponents => Some("cargo add ansar-runtime".to_owned()),
+            Self::NoHeader { key, .. } => {
+                Some(format!("write it as a table that begins with `[{key}]`"))
+            }
+            Self::Exists { .. } => Some(
+                "edit it there, and see what it says with `cargo ansar test --list`".to_owned(),
+            ),
+            Self::NoneLinks { .. } => {
+                Some("call `ansar_runtime::main` in the `main` of a component".to_owned())
+            }
+            Self::Syntax { .. } | Self::AllSkipped { .. } => None,
+        }
+    }
+}
+
+fn reasons(skipped: &[Skipped]) -> String {
+    let reasons: Vec<String> = skipped
+        .iter()
+        .map(|bin| format!("`{}`: {}", shown(&bin.name), bin.reason))
+        .collect();
+    reasons.join("; ")
+}
+
+/// Proposes a role for every component bin, in a manifest that
+/// [`parse`](crate::manifest::parse()) accepts.
+///
+/// A bin that looks like a test becomes the test role `test-NAME`, every other
+/// one the operational role `NAME-0`. An existing description is never changed.
+pub fn propose(manifest_text: &str, bins: &[Bin]) -> Result<Proposal, ProposalError> {
+    let newline = check_manifest(manifest_text)?;
+    let bins: BTreeSet<&Bin> = bins.iter().collect();
+    if bins.iter().all(|bin| bin.kind == BinKind::Foreign) {
+        return Err(ProposalError::NoComponents);
+    }
+    let (choices, mut skipped) = choices(&bins);
+    skipped.extend(bins.iter().filter_map(|bin| left_out(bin)));
+    if !bins.iter().any(|bin| bin.kind == BinKind::Component) {
+        return Err(ProposalError::NoneLinks { skipped });
+    }
+    if choices.is_empty() {
+        return Err(ProposalError::AllSkipped { skipped });
+    }
+    Ok(Proposal {
+        manifest: appended(manifest_text, newline, &section(&choices)),
+        roles: choices
+            .into_iter()
+            .map(|choice| (choice.role, choice.executable))
+            .collect(),
+        skipped,
+    })
+}
+
+/// A bin that is not known to be a component, though its package uses the library.
+fn left_out(bin: &Bin) -> Option<Skipped> {
+    let reason = match bin.kind {
+        BinKind::Component | BinKind::Foreign => return None,
+        BinKind::Other => "it does not call `ansar_runtime::main`",
+        BinKind::NotBuilt => "the features that it requires are not enabled",
+    };
+    Some(Skipped {
+        package: bin.package.clone(),
+        name: bin.name.clone(),
+        reason: reason.to_owned(),
+    })
+}
+
+/// Checks that a manifest has room for a description.
+pub fn check(manifest_text: &str) -> Result<(), ProposalError> {
+    check_manifest(manifest_text).map(drop)
+}
+
+/// How the lines of a manifest end that has room for a description.
+fn check_manifest(text: &str) -> Result<&'static str, ProposalError> {
+    let lines = Lines::new(text);
+    let document = Document::parse(text).map_err(|error| {
+        let (line, column) = lines.place(error.span().map_or(0, |span| span.start));
+        let reason = error.message().to_owned();
+        ProposalError::Syntax {
+            line,
+            column,
+            reason,
+        }
+    })?;
+    let line_of = |table: &Table, name: &str| {
+        let span = table.key(name).and_then(toml_edit::Key::span);
+        lines.place(span.map_or(0, |span| span.start)).0
+    };
+    let no_header = |table, name, key| ProposalError::NoHeader {
+        key,
+        line: line_of(table, name),
+    };
+    let existing = |metadata: &Item| metadata.get("ansar").is_some();
+    let root = document.as_table();
+    match root.get("workspace") {
+        None => {}
+        Some(Item::Table(workspace)) => match workspace.get("metadata") {
+            Some(Item::Table(metadata)) if metadata.contains_key("ansar") => {
+                let line = line_of(metadata, "ansar");
+                return Err(ProposalError::Exists { line });
+            }
+            None | Some(Item::Table(_)) => {}
+            Some(metadata) if existing(metadata) => {
+                let line = line_of(workspace, "metadata");
+                return Err(ProposalError::Exists { line });
+            }
+            Some(_) => return Err(no_header(workspace, "metadata", "workspace.metadata")),
+        },
+        Some(workspace) if workspace.get("metadata").is_some_and(existing) => {
+            let line = line_of(root, "workspace");
+            return Err(ProposalError::Exists { line });
+        }
+        Some(_) => return Err(no_header(root, "workspace", "workspace")),
+    }
+    let first = text.find('\n').map_or("", |end| &text[..end]);
+    Ok(if first.ends_with('\r') { "\r\n" } else { "\n" })
+}
+
+/// A role for a bin.
+struct Choice<'a> {
+    role: RoleName,
+    executable: ExecutableName,
+    /// Where another package has a bin of that name.
+    package: Option<&'a str>,
+}
+
+fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
+    let mut owners: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for bin in bins {
+        owners.entry(&bin.name).or_default().insert(&bin.package);
+    }
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut roles = BTreeSet::new();
+    let (mut operational, mut tests, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+    // Those that are named like their roles come first, to keep their names.
+    let components = bins.iter().filter(|bin| bin.kind == BinKind::Component);
+    let mut components: Vec<&&Bin> = components.collect();
+    components.sort_by_key(|bin| !bin.name.starts_with("test-"));
+    for bin in components {
+        let mut skip = |reason: String| {
+            skipped.push(Skipped {
+                package: bin.package.clone(),
+                name: bin.name.clone(),
+                reason,
+            });
+        };
+        // In a home there is one executable of a name.
+        if let Some(other) = taken.get(bin.name.as_str()) {
+            if *other != bin.package {
+                skip(format!(
+                    "the bin of that name in package `{other}` is taken"
+                ));
+            }
+            continue;
+        }
+        let shared = owners
+            .get(bin.name.as_str())
+            .is_some_and(|all| all.len() > 1);
+        if shared && !is_package_name(&bin.package) {
+            skip("its name is not unique, and that of its package is none".to_owned());
+            continue;
+        }
+        let test = looks_like_a_test(&bin.name);
+        match named(&bin.name, test, &roles) {
+            Ok((role, executable)) => {
+                taken.insert(&bin.name, &bin.package);
+                roles.insert(role.clone());
+                let choice = Choice {
+                    role,
+                    executable,
+                    package: shared.then_some(bin.package.as_str()),
+                };
+                if test { &mut tests } else { &mut operational }.push(choice);
+            }
+            Err(error) => skip(error.to_string()),
+        }
+    }
+    operational.sort_by(|one, other| one.role.cmp(&other.role));
+    tests.sort_by(|one, other| one.role.cmp(&other.role));
+    operational.append(&mut tests);
+    (operational, skipped)
+}
+
+/// Whether a word of the name says that the bin tests others.
+fn looks_like_a_test(bin: &str) -> bool {
+    bin.split(['-', '_'])
+        .any(|word| ["test", "tests", "client"].contains(&word.to_ascii_lowercase().as_str()))
+}
+
+/// The role of a bin: one that the default pattern takes for a test role if it
+/// is one, and that no other bin has.
+fn named(
+    bin: &str,
+    test: bool,
+    others: &BTreeSet<RoleName>,
+) -> Result<(RoleName, ExecutableName), NameError> {
+    let executable: ExecutableName = bin.parse()?;
+    let role = match (test, bin.starts_with("test-")) {
+        (true, true) => bin.to_owned(),
+        (true, false) => format!("test-{bin}"),
+        (false, _) => format!("{bin}-0"),
+    };
+    // `client` and `test-client` would both be `test-client`.
+    let mut number = 0_u32;
+    let mut role: RoleName = role.parse()?;
+    while others.contains(&role) {
+        number += 1;
+        role = format!("test-{bin}-{number}").parse()?;
+    }
+    Ok((role, executable))
+}
+
+/// The description, with lines that end in `\n`.
+fn section(choices: &[Choice<'_>]) -> String {
+    let mut text = format!("[workspace.metadata.ansar]\ntests = \"{DEFAULT_TESTS}\"\n");
+    for Choice {
+        role,
+        executable,
+        package,
+    } in choices
+    {
+        // Names need no quoting in TOML, and writing to a string does not fail.
+        let _ = write!(
+            text,
+            "\n[workspace.metadata.ansar.role.{role}]\nexecutable = \"{executable}\"\n"
+        );
+        if let Some(package) = package {
+            let _ = writeln!(text, "package = {}", toml_edit::Value::from(*package));
+        }
+    }
+    text
+}
+
+/// The manifest and the section after an empty line. Text, not a document that
+/// is written again: that would change the line ends of the manifest.
+fn appended(manifest: &str, newline: &str, section: &str) -> String {
+    let mut text = manifest.to_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push_str(newline);
+    }
+    if !text.is_empty() && !text.ends_with("\n\n") && !text.ends_with("\n\r\n") {
+        text.push_str(newline);
+    }
+    text.push_str(&section.replace('\n', newline));
+    text
+}

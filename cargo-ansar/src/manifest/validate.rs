@@ -1,0 +1,216 @@
+//! What only shows between roles: names that meet, orders that contradict.
+//!
+//! Owns those rules. The roles come from `read`, each of them right in itself,
+//! with the places that an error can point to.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::manifest::RoleSpec;
+use crate::manifest::error::{DescriptionError, Problem};
+use crate::manifest::node::Source;
+use crate::model::did_you_mean::nearest;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::model::role_search::RolePattern;
+
+/// All roles as they were declared.
+#[derive(Default)]
+pub(crate) struct Declared {
+    pub(crate) declarations: Vec<Declaration>,
+    /// Each with the number of its declaration.
+    pub(crate) roles: Vec<(usize, RoleSpec)>,
+}
+
+/// A role that another one comes after, and where that is said.
+pub(crate) struct After {
+    pub(crate) role: RoleName,
+    pub(crate) key: String,
+    pub(crate) at: usize,
+}
+
+/// Where a role, or the roles of a template, were declared.
+pub(crate) struct Declaration {
+    pub(crate) key: String,
+    pub(crate) at: usize,
+    pub(crate) package_at: usize,
+    pub(crate) after: Vec<After>,
+}
+
+/// The roles sorted by name, if they go together.
+pub(crate) fn checked(
+    source: &Source<'_>,
+    declared: Declared,
+    tests: &RolePattern,
+) -> Result<Vec<RoleSpec>, DescriptionError> {
+    let Declared {
+        declarations,
+        mut roles,
+    } = declared;
+    // The order of the text, so that it is the later one that is wrong.
+    roles.sort_by_key(|(nth, _)| declarations[*nth].at);
+    let mut by_name = BTreeMap::new();
+    for (nth, spec) in &roles {
+        if let Some((other, _)) = by_name.insert(&spec.name, (*nth, spec)) {
+            let (other, this): (&Declaration, _) = (&declarations[other], &declarations[*nth]);
+            let problem = Problem::SameRole {
+                role: spec.name.clone(),
+                other_key: other.key.clone(),
+                other_line: source.line(other.at),
+            };
+            return Err(source.error(this.at, &this.key, &problem));
+        }
+    }
+    let order = Order {
+        source,
+        declarations: &declarations,
+        roles: &by_name,
+    };
+    for (nth, spec) in &roles {
+        for after in &declarations[*nth].after {
+            order.check(spec, after, tests)?;
+        }
+    }
+    order.check_cycles()?;
+    let packages = packages(source, &declarations, &roles)?;
+    for (_, spec) in &mut roles {
+        spec.package = packages.get(&spec.executable).cloned();
+    }
+    let mut roles: Vec<RoleSpec> = roles.into_iter().map(|(_, spec)| spec).collect();
+    roles.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(roles)
+}
+
+/// The package of each executable for which a role names one.
+fn packages(
+    source: &Source<'_>,
+    declarations: &[Declaration],
+    roles: &[(usize, RoleSpec)],
+) -> Result<HashMap<ExecutableName, String>, DescriptionError> {
+    let mut packages: HashMap<ExecutableName, (usize, String)> = HashMap::new();
+    for (nth, spec) in roles {
+        let Some(package) = &spec.package else {
+            continue;
+        };
+        let (first, other) = packages
+            .entry(spec.executable.clone())
+            .or_insert_with(|| (*nth, package.clone()));
+        if other != package {
+            let this = &declarations[*nth];
+            let problem = Problem::OtherPackage {
+                executable: spec.executable.to_string(),
+                package: package.clone(),
+                other: other.clone(),
+                other_line: source.line(declarations[*first].package_at),
+            };
+            let key = format!("{}.package", this.key);
+            return Err(source.error(this.package_at, &key, &problem));
+        }
+    }
+    Ok(packages
+        .into_iter()
+        .map(|(executable, (_, package))| (executable, package))
+        .collect())
+}
+
+/// The order that roles start in.
+struct Order<'a> {
+    source: &'a Source<'a>,
+    declarations: &'a [Declaration],
+    /// Each with the number of its declaration.
+    roles: &'a BTreeMap<&'a RoleName, (usize, &'a RoleSpec)>,
+}
+
+impl Order<'_> {
+    /// One role after one other.
+    fn check(
+        &self,
+        spec: &RoleSpec,
+        after: &After,
+        tests: &RolePattern,
+    ) -> Result<(), DescriptionError> {
+        let problem = if after.role == spec.name {
+            Problem::AfterItself(spec.name.clone())
+        } else if !self.roles.contains_key(&after.role) {
+            let others = self.roles.keys().filter(|role| **role != &spec.name);
+            Problem::AfterUnknown {
+                after: after.role.clone(),
+                similar: nearest(after.role.as_str(), others.map(|role| role.as_str()))
+                    .map(str::to_owned),
+            }
+        } else if tests.matches(&after.role) && !tests.matches(&spec.name) {
+            Problem::AfterTest {
+                role: spec.name.clone(),
+                after: after.role.clone(),
+                tests: tests.as_str().to_owned(),
+            }
+        } else {
+            return Ok(());
+        };
+        Err(self.source.error(after.at, &after.key, &problem))
+    }
+
+    /// Takes away, over and over, what waits for nobody any more; what is left
+    /// waits for itself. A loop, since a chain may be as long as the manifest.
+    fn check_cycles(&self) -> Result<(), DescriptionError> {
+        let mut waits: HashMap<&RoleName, usize> = HashMap::new();
+        let mut waiting: HashMap<&RoleName, Vec<&RoleName>> = HashMap::new();
+        for (role, (_, spec)) in self.roles {
+            waits.insert(role, spec.after.len());
+            for after in &spec.after {
+                waiting.entry(after).or_default().push(role);
+            }
+        }
+        let mut free: Vec<&RoleName> = self.roles.keys().copied().collect();
+        free.retain(|role| waits.get(role) == Some(&0));
+        let mut stuck: BTreeSet<&RoleName> = self.roles.keys().copied().collect();
+        while let Some(role) = free.pop() {
+            stuck.remove(role);
+            for next in waiting.remove(role).unwrap_or_default() {
+                if let Some(count) = waits.get_mut(next) {
+                    *count -= 1;
+                    if *count == 0 {
+                        free.push(next);
+                    }
+                }
+            }
+        }
+        match stuck.first() {
+            Some(first) => Err(self.cycle(first, &stuck)),
+            None => Ok(()),
+        }
+    }
+
+    /// The cycle that one gets into from a stuck role, told from the first of
+    /// its names, so that it reads the same however it was found.
+    fn cycle(&self, from: &RoleName, stuck: &BTreeSet<&RoleName>) -> DescriptionError {
+        let mut way: Vec<&RoleName> = vec![from];
+        let mut seen = HashMap::from([(from, 0)]);
+        let mut cycle = loop {
+            let next = way
+                .last()
+                .and_then(|role| self.roles.get(role))
+                .and_then(|(_, spec)| spec.after.iter().find(|after| stuck.contains(after)));
+            // Every stuck role waits for a stuck one; else the way ends here.
+            let Some(next) = next else { break way };
+            if let Some(start) = seen.insert(next, way.len()) {
+                break way.split_off(start);
+            }
+            way.push(next);
+        };
+        let least = (0..cycle.len())
+            .min_by_key(|nth| cycle[*nth])
+            .unwrap_or_default();
+        cycle.rotate_left(least);
+        cycle.push(cycle[0]);
+        let (nth, _) = self.roles[cycle[0]];
+        let declaration = &self.declarations[nth];
+        let after = declaration
+            .after
+            .iter()
+            .find(|after| &after.role == cycle[1]);
+        let (at, key) = after.map_or((declaration.at, &declaration.key), |after| {
+            (after.at, &after.key)
+        });
+        let problem = Problem::AfterCycle(cycle.into_iter().cloned().collect());
+        self.source.error(at, key, &problem)
+    }
+}

@@ -1,0 +1,37 @@
+//! What the keys of `watch` show.
+
+use crate::logs::header::Head;
+use crate::model::run_report::Said;
+use crate::report::human::count;
+use crate::report::shell::Shell;
+
+/// Tells which keys there are.
+pub fn help(shell: &mut Shell) {
+    shell.status(
+        "Keys",
+        "enter runs again, f those that failed, a all; r restarts, l logs, q quits",
+    );
+}
+
+/// Tells that a key did nothing.
+pub fn nothing_to_restart(shell: &mut Shell) {
+    shell.status("Unchanged", "no operational role runs");
+}
+
+/// Shows lines of several roles, each with its role. They were asked for, and
+/// are shown however little is told.
+pub fn logs(shell: &mut Shell, said: &[Said]) {
+    if said.is_empty() {
+        return shell.status("Log", "of all roles: nothing yet");
+    }
+    let lines = count(said.len(), "line");
+    shell.status("Log", &format!("of all roles, the last {lines}"));
+    let width = said.iter().map(|said| said.role.as_str().len()).max();
+    let width = width.unwrap_or_default();
+    for said in said {
+        let line = said.text.trim_end_matches('\n');
+        let shown = Head::of(line.as_bytes()).map_or(0, |head| head.shown);
+        let (role, line) = (said.role.as_str(), &line[shown..]);
+        shell.tell(&format!("{role:width$} | {line}"));
+    }
+}

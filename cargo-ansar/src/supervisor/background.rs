@@ -1,0 +1,165 @@
+//! Roles in the background that a command in the foreground works against: they
+//! are waited for, left as they are, and missed where they fall.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ansar_runtime::contract::message::Typed;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::events::{Events, Kind, Until};
+use crate::home::Home;
+use crate::host::clock;
+use crate::host::process::interrupts::Interrupts;
+use crate::model::name::RoleName;
+use crate::model::outcome::{Ending, Success};
+use crate::protocol::Ask;
+use crate::supervisor::background_start::{How, Place, bring_up};
+use crate::supervisor::client;
+use crate::supervisor::client::{Engines, Next, Told, ask, look};
+use crate::supervisor::scheduler::READY_LIMIT;
+
+/// Roles that run in the background, and can be used.
+#[derive(Debug)]
+pub(crate) struct Attended {
+    /// Their names.
+    pub roles: BTreeSet<RoleName>,
+    engines: Vec<u32>,
+    since: Timestamp,
+}
+
+/// Those of `roles` that run in the background, once each of them can be used.
+/// One that ends before is none of them.
+pub(crate) async fn attend<'r>(
+    home: &Home,
+    roles: impl IntoIterator<Item = &'r RoleName>,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Attended, Error> {
+    let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
+    let since = clock::now();
+    let attending = async {
+        let mut engines = look(home, events).await?;
+        if let Some(own) = engines.own() {
+            keep_up(home, own, &engines, &roles, events).await?;
+            engines = look(home, events).await?;
+        }
+        let waited = there(&engines, &roles);
+        if waited.is_empty() {
+            return Ok(Vec::new());
+        }
+        for (engine, waited) in waited {
+            let order = Ask::Wait {
+                roles: waited.into_iter().collect(),
+                until: Until::Ready,
+            };
+            ask(home, engine, order, |_| Next::Listen).await?;
+        }
+        // Whoever has ended meanwhile is not there any more.
+        Ok(there(&look(home, events).await?, &roles))
+    };
+    tokio::select! {
+        attended = tokio::time::timeout(READY_LIMIT, attending) => match attended {
+            Ok(there) => there.map(|there| Attended {
+                engines: there.iter().map(|(engine, _)| *engine).collect(),
+                roles: there.into_iter().flat_map(|(_, roles)| roles).collect(),
+                since,
+            }),
+            Err(_) => Err(Error::TimedOut { what: "ready", limit: READY_LIMIT }),
+        },
+        interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
+    }
+}
+
+/// Has those of `roles` that run nowhere started in `own`, the engine that is
+/// attached to this very command, where they stay up.
+async fn keep_up(
+    home: &Home,
+    own: u32,
+    engines: &Engines,
+    roles: &BTreeSet<&RoleName>,
+    events: &Events,
+) -> Result<(), Error> {
+    let running = client::running(home, engines, roles.iter().copied())?;
+    let running: BTreeSet<RoleName> = running.into_iter().map(|(role, _)| role).collect();
+    let idle = roles.iter().filter(|role| !running.contains(**role));
+    let idle: Vec<RoleName> = idle.map(|role| (*role).clone()).collect();
+    let how = How::unsettled(Place::Attached(own));
+    bring_up(home, &idle, how, events, |told| {
+        if let Told::Happened(kind) = told {
+            events.emit(kind);
+        }
+        Next::Listen
+    })
+    .await
+}
+
+/// The engines whose roles go on meanwhile, and those of `roles` that each of
+/// them runs.
+fn there(engines: &Engines, roles: &BTreeSet<&RoleName>) -> Vec<(u32, BTreeSet<RoleName>)> {
+    let kept = engines.answering.iter().filter(|running| running.is_kept());
+    kept.map(|running| {
+        let own = running.roles.iter().map(|status| &status.role);
+        let own = own.filter(|role| roles.contains(role)).cloned();
+        (running.engine.pid, own.collect())
+    })
+    .filter(|(_, own): &(u32, BTreeSet<RoleName>)| !own.is_empty())
+    .collect()
+}
+
+/// How long the end of a role may take to be known where a test has failed of
+/// it.
+const AFTERMATH: Duration = Duration::from_millis(250);
+
+impl Attended {
+    /// Those that did not last, each with its first failure. Where a test has
+    /// failed, an end that is under way is waited for, a little.
+    pub(crate) async fn fallen(
+        &self,
+        home: &Home,
+        has_failed: bool,
+    ) -> Result<Vec<(RoleName, Ending, Timestamp)>, Error> {
+        let mut fallen = BTreeMap::new();
+        for &engine in self.engines.iter().filter(|_| has_failed) {
+            let order = Ask::Wait {
+                roles: self.roles.iter().cloned().collect(),
+                until: Until::Stopped,
+            };
+            let hear = ask(home, engine, order, |told| match told {
+                Told::Happened(Kind::Ended { role, ending }) => {
+                    if ending.success() == Success::No {
+                        fallen.insert(role, (ending, clock::now()));
+                    }
+                    Next::Leave
+                }
+                _ => Next::Listen,
+            });
+            // It has its time; who is there then has lasted.
+            let _ = tokio::time::timeout(AFTERMATH, hear).await;
+        }
+        for role in &self.roles {
+            let runs = home.history(role)?.runs.into_iter();
+            let mut ends = runs.filter_map(|run| run.end);
+            let failure = ends.find_map(|end| {
+                let ending = Ending {
+                    result: end.result.unwrap_or(Typed {
+                        name: end.name,
+                        body: Value::Null,
+                    }),
+                    cause: end.cause.into(),
+                };
+                let failed = end.at >= self.since && ending.success() == Success::No;
+                failed.then_some((ending, end.at))
+            });
+            if let Some(failure) = failure {
+                fallen.insert(role.clone(), failure);
+            }
+        }
+        let fallen = fallen.into_iter();
+        Ok(fallen
+            .map(|(role, (ending, at))| (role, ending, at))
+            .collect())
+    }
+}

@@ -1,0 +1,249 @@
+//! What is asked of the engine while it runs, and who is told what comes of it.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::events::{Event, Kind, Until};
+use crate::host::process::usage::is_still_beginning;
+use crate::host::{clock, environment};
+use crate::model::name::RoleName;
+use crate::protocol;
+use crate::protocol::{Ask, Refusal, Reply, RoleStatus, Start, State, Why};
+use crate::supervisor::engine::{Engine, Role};
+use crate::supervisor::scheduler::{Input, Phase};
+use crate::supervisor::server::Order;
+
+/// How much longer the first moments of a role may be than asked.
+const LONGEST_BEGINNING: Duration = Duration::from_secs(10);
+/// How long until it is asked again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Somebody who waits for roles, and is told what happens to them.
+pub(crate) struct Watch {
+    members: BTreeSet<usize>,
+    until: Until,
+    /// Until when a role that is started again and again may become ready.
+    patience: Option<Instant>,
+    /// How long a role that does not announce itself must survive.
+    settle_time: Duration,
+    tell: Sender<Reply>,
+    /// Somebody who did not read has missed something.
+    missed: Cell<bool>,
+}
+
+impl Watch {
+    pub(crate) fn concerns(&self, member: usize) -> bool {
+        self.members.contains(&member)
+    }
+
+    /// Returns when to look at a ready role that does not count as started yet.
+    /// Its time may have come since the last look.
+    fn look_at(&self, role: &Role, now: Instant) -> Option<Instant> {
+        let since = role.unannounced.get()?;
+        let at = since.checked_add(self.settle_time)?;
+        let is_waited_for = !self.settle_time.is_zero();
+        is_waited_for.then(|| if now < at { at } else { now + LOOK_AGAIN })
+    }
+
+    /// Returns when to ask again whether a ready role counts as started, if it
+    /// does not now: one that does not announce itself may still be about to
+    /// crash. Its first moments are longer where it waits for its turn.
+    fn settled_at(&self, role: &Role, now: Instant) -> Option<Instant> {
+        if self.settle_time.is_zero() {
+            return None;
+        }
+        let since = role.unannounced.get()?;
+        let at = since.checked_add(self.settle_time)?;
+        if now < at {
+            return Some(at);
+        }
+        let is_beginning = now < at + LONGEST_BEGINNING
+            && role
+                .group
+                .is_some_and(|pid| is_still_beginning(pid, self.settle_time));
+        if is_beginning {
+            return Some(now + LOOK_AGAIN);
+        }
+        // Once is enough.
+        role.unannounced.set(None);
+        None
+    }
+
+    pub(crate) fn among(&self, members: &[usize]) -> Vec<usize> {
+        let members = members.iter().copied();
+        members.filter(|&member| self.concerns(member)).collect()
+    }
+
+    pub(crate) fn tell(&self, kind: Kind) {
+        let at = clock::now();
+        let told = self.tell.try_send(Reply::Event(Event { at, kind }));
+        // Somebody who has left need not be told.
+        if let Err(TrySendError::Full(_)) = told {
+            self.missed.set(true);
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// Does what is asked, or begins to.
+    pub(crate) fn order(&mut self, order: Order) {
+        let Order { ask, tell } = order;
+        match ask {
+            Ask::Status => {
+                let _ = tell.try_send(self.status());
+            }
+            Ask::Start(start) => match self.start_roles(&start) {
+                Ok(members) => {
+                    let _ = tell.try_send(Reply::Accepted);
+                    self.watches.push(Watch {
+                        members,
+                        until: Until::Ready,
+                        patience: Some(clock::instant() + start.ready_limit()),
+                        settle_time: start.settle_time(),
+                        tell,
+                        missed: Cell::new(false),
+                    });
+                    self.feed(Input::Tick);
+                }
+                Err(refusal) => {
+                    if self.roles.is_empty() && self.host == protocol::Host::Background {
+                        // Nobody else needs it: who comes now makes another.
+                        self.unused = Some(clock::instant());
+                    }
+                    let _ = tell.try_send(Reply::Refused(refusal));
+                }
+            },
+            Ask::Stop { roles } => {
+                let members = self.running(&roles);
+                self.watch(members.iter().copied().collect(), Until::Stopped, tell);
+                self.feed(Input::StopSome(members));
+            }
+            Ask::Wait { roles, until } => {
+                let members = self.running(&roles);
+                self.watch(members.into_iter().collect(), until, tell);
+            }
+        }
+    }
+
+    /// Tells those who waited that what they waited for has come.
+    pub(crate) fn settle(&mut self) {
+        if self.watches.is_empty() {
+            return;
+        }
+        let (group, roles, now) = (&self.group, &self.roles, clock::instant());
+        self.watches.retain(|watch| {
+            let gave_up = watch.patience.is_some_and(|patience| now >= patience);
+            let there = |member: &usize| match (watch.until, group.phase(*member)) {
+                (_, Phase::Ended) => true,
+                (Until::Ready, Phase::Ready) => watch.settled_at(&roles[*member], now).is_none(),
+                (_, Phase::Stopping) => group.is_unkillable(*member),
+                (Until::Ready, Phase::Resting) => gave_up,
+                _ => false,
+            };
+            // Each is looked at, so that it is not looked at again.
+            let done = watch
+                .members
+                .iter()
+                .map(there)
+                .fold(true, |all, it| all & it);
+            if done {
+                let _ = watch.tell.try_send(Reply::Done);
+            }
+            !done && !watch.missed.get() && !watch.tell.is_closed()
+        });
+    }
+
+    /// Returns when to look at the next role that is waited for and is ready.
+    pub(crate) fn settled_at(&self) -> Option<Instant> {
+        let now = clock::instant();
+        let ready = self
+            .watches
+            .iter()
+            .filter(|watch| watch.until == Until::Ready);
+        let times = ready.flat_map(|watch| {
+            let members = watch.members.iter();
+            let members = members.filter(|&&member| self.group.phase(member) == Phase::Ready);
+            members.filter_map(|&member| watch.look_at(&self.roles[member], now))
+        });
+        times.min()
+    }
+
+    fn watch(&mut self, members: BTreeSet<usize>, until: Until, tell: Sender<Reply>) {
+        self.watches.push(Watch {
+            members,
+            until,
+            patience: None,
+            settle_time: Duration::ZERO,
+            tell,
+            missed: Cell::new(false),
+        });
+    }
+
+    fn start_roles(&mut self, start: &Start) -> Result<BTreeSet<usize>, Refusal> {
+        if self.interrupted.is_some() || self.no_more.is_some() {
+            return Err(Refusal {
+                why: Some(Why::Ending),
+                ..Refusal::from("everything here is being stopped".to_owned())
+            });
+        }
+        let running = self.by_name.values();
+        let running = running.filter(|&&member| self.runs(member)).count();
+        let Some(launcher) = &mut self.launcher else {
+            return Err("a command in the foreground takes no more roles"
+                .to_owned()
+                .into());
+        };
+        let comers = launcher(start, running)?;
+        Ok(self.admit(comers).into_iter().collect())
+    }
+
+    /// Those of `roles` that run here.
+    fn running(&self, roles: &[RoleName]) -> Vec<usize> {
+        let members = roles.iter().filter_map(|role| self.by_name.get(role));
+        members
+            .copied()
+            .filter(|&member| self.runs(member))
+            .collect()
+    }
+
+    fn status(&self) -> Reply {
+        let running = self.by_name.values();
+        let running = running.filter(|&&member| self.runs(member));
+        Reply::Status {
+            engine: protocol::Engine {
+                pid: environment::pid(),
+                guardian: self.guardian,
+                host: self.host,
+            },
+            roles: running
+                .map(|&member| status(&self.roles[member], self.group.phase(member)))
+                .collect(),
+        }
+    }
+}
+
+fn status(role: &Role, phase: Phase) -> RoleStatus {
+    let retrying = role.retry_at.is_some_and(|at| clock::now() < at);
+    RoleStatus {
+        role: role.name.clone(),
+        executable: role.executable.clone(),
+        pid: role.group,
+        since: role.since,
+        state: match phase {
+            Phase::Stopping => State::Stopping,
+            Phase::Resting => State::Restarting,
+            _ if retrying => State::Retrying,
+            Phase::Waiting | Phase::Ended => State::Waiting,
+            Phase::Starting => State::Starting,
+            Phase::Ready => State::Ready,
+        },
+        attempt: role.attempts.unwrap_or(1),
+        restarts: role.restarts.0,
+        lost: role.lost.get(),
+        unkillable: role.unkillable.clone(),
+    }
+}

@@ -1,0 +1,55 @@
+//! Finishes the logs that an engine was writing when it was killed.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use ansar_runtime::contract::line::Level;
+
+use crate::events::Events;
+use crate::host::clock;
+use crate::host::process::Pipe;
+use crate::host::process::fd_store;
+use crate::host::process::fd_store::{Kept, Loan};
+use crate::logs::store::{STORAGE, Writer};
+use crate::model::name::RoleName;
+use crate::supervisor::capture::Capture;
+
+/// Has the guardian keep the pipe of a role, too.
+pub(crate) fn lend(pipe: &Pipe, role: &RoleName, pid: u32, log: &Path) -> Option<Loan> {
+    let mut note = format!("{pid} {role} ").into_bytes();
+    note.extend_from_slice(log.as_os_str().as_bytes());
+    fd_store::lend(pipe, &note)
+}
+
+/// Stores what is in the pipes that an engine left; to be called by its
+/// guardian, when nobody writes to them any more.
+pub fn finish() {
+    for kept in fd_store::left() {
+        // There is nobody left to whom an error could be told.
+        let _ = store(&kept);
+    }
+}
+
+fn store(kept: &Kept) -> Option<()> {
+    let (pid, role, folder) = note(&kept.note)?;
+    let (now, silent) = (clock::now(), Events::new(|_| {}));
+    // What it may store is minded by whoever writes there next.
+    let store = Writer::new(folder.clone(), STORAGE);
+    let mut capture = Capture::new(role, store, Level::None);
+    capture.follow(pid);
+    let mut lines = capture.lines(&kept.drain(), now, &silent);
+    lines.append(&mut capture.rest(now, &silent));
+    if lines.is_empty() {
+        return Some(());
+    }
+    Writer::new(folder, STORAGE).add(&lines, now).ok()
+}
+
+fn note(note: &[u8]) -> Option<(u32, RoleName, PathBuf)> {
+    let mut words = note.splitn(3, |byte| *byte == b' ');
+    let mut word = || words.next();
+    let pid = std::str::from_utf8(word()?).ok()?.parse().ok()?;
+    let role = std::str::from_utf8(word()?).ok()?.parse().ok()?;
+    Some((pid, role, OsStr::from_bytes(word()?).into()))
+}

@@ -1,0 +1,194 @@
+//! Judges how a role ended: from its exit, from what it left on stdout, and
+//! from what was done to it.
+
+use std::time::Duration;
+
+use crate::host::process::Exit;
+use crate::host::process::signal;
+use crate::model::outcome::{Cause, Ending, Span};
+use ansar_runtime::contract::lifecycle::{Aborted, Faulted};
+use ansar_runtime::contract::message::{Envelope, Typed};
+
+/// Most bytes that a result may have.
+pub(crate) const LARGEST_RESULT: usize = 64 << 20;
+
+/// What was done to a role before it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Treatment {
+    /// It was asked to stop.
+    pub asked: bool,
+    /// It was killed.
+    pub killed: bool,
+    /// It was stopped because it had had its time.
+    pub timed_out: Option<Duration>,
+    /// It was stopped because it did not become ready in this time.
+    pub never_ready: Option<Duration>,
+}
+
+/// How a role ended that exited so, after this was done to it, leaving this
+/// on stdout.
+pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> Ending {
+    if let Some(limit) = treatment.timed_out {
+        let faulted = Faulted::new(format!("timed out after {}", Span(limit)), "");
+        return Ending::of(&faulted, Cause::TimedOut);
+    }
+    if let Some(limit) = treatment.never_ready {
+        let faulted = Faulted::new(format!("not ready after {}", Span(limit)), "");
+        return Ending::of(&faulted, Cause::TimedOut);
+    }
+    let unreadable = match serde_json::from_slice::<Envelope<Typed>>(stdout) {
+        Ok(Envelope { value: result }) => {
+            let cause = if treatment.asked {
+                Cause::Stopped
+            } else {
+                Cause::Returned
+            };
+            return Ending { result, cause };
+        }
+        Err(_) if stdout.is_empty() => None,
+        Err(error) => Some(error),
+    };
+    if treatment.killed {
+        return Ending::of(&Aborted {}, Cause::Killed);
+    }
+    if stdout.len() > LARGEST_RESULT {
+        let most = LARGEST_RESULT >> 20;
+        let faulted = Faulted::new(
+            "returned a result that is too large",
+            format!("it has more than {most} MiB, the most that a result may have"),
+        );
+        let cause = match exit {
+            Exit::Code(code) => Cause::Exited(code),
+            Exit::Signal(number) => Cause::Signal(number),
+        };
+        return Ending::of(&faulted, cause);
+    }
+    let fault = |condition: String, cause| {
+        let why = unreadable
+            .as_ref()
+            .map(|error| format!("what it left on stdout is no message: {error}"));
+        Ending::of(&Faulted::new(condition, why.unwrap_or_default()), cause)
+    };
+    match exit {
+        Exit::Signal(number) if signal::means_stop(number) => Ending::of(
+            &Aborted {},
+            if treatment.asked {
+                Cause::Stopped
+            } else {
+                Cause::Signal(number)
+            },
+        ),
+        Exit::Signal(number) => fault(
+            format!("killed by {}", signal::name(number)),
+            Cause::Signal(number),
+        ),
+        Exit::Code(0) => fault("exited without a result".to_owned(), Cause::Exited(0)),
+        Exit::Code(code) => fault(
+            format!("exited with code {code} and without a result"),
+            Cause::Exited(code),
+        ),
+    }
+}
+
+/// How a role ended that could not be started.
+pub fn not_started(reason: &str) -> Ending {
+    Ending::of(
+        &Faulted::new("could not be started", reason),
+        Cause::NeverStarted,
+    )
+}
+
+/// The end of a role that goes on though it was killed, where nothing waits for
+/// it any more.
+pub fn unkillable(reason: &str) -> Ending {
+    Ending::of(&Faulted::new("cannot be killed", reason), Cause::TimedOut)
+}
+
+/// How a role ended that was not started, because of what happened before.
+pub fn skipped() -> Ending {
+    Ending::of(&Aborted {}, Cause::NeverStarted)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::outcome::Success;
+
+    const ACK: &[u8] = br#"{"value": ["ansar.create.lifecycle.Ack", {}, []]}"#;
+
+    fn condition(ending: &Ending) -> String {
+        ending
+            .fault()
+            .map_or_else(String::new, |fault| fault.to_string())
+    }
+
+    #[test]
+    fn a_result_is_the_result_whatever_the_exit() {
+        let ending = judge(Exit::Code(7), ACK, Treatment::default());
+        assert_eq!(ending.success(), Success::Yes);
+        assert_eq!(ending.cause, Cause::Returned);
+    }
+
+    #[test]
+    fn a_result_that_came_too_late_does_not_count() {
+        let treatment = Treatment {
+            timed_out: Some(Duration::from_secs(2)),
+            ..Treatment::default()
+        };
+        let ending = judge(Exit::Code(0), ACK, treatment);
+        assert_eq!(condition(&ending), "timed out after 2s");
+    }
+
+    #[test]
+    fn an_end_without_a_result_is_a_fault_that_says_how() {
+        for (exit, stdout, expected) in [
+            (Exit::Code(0), "", "exited without a result"),
+            (Exit::Code(3), "", "exited with code 3 and without a result"),
+            (Exit::Signal(11), "", "killed by SIGSEGV"),
+            (Exit::Signal(9), "", "killed by SIGKILL"),
+        ] {
+            let ending = judge(exit, stdout.as_bytes(), Treatment::default());
+            assert_eq!(condition(&ending), expected);
+        }
+        let garbage = judge(Exit::Code(0), b"hello", Treatment::default());
+        assert!(condition(&garbage).contains("is no message"));
+        let large = vec![b'x'; LARGEST_RESULT + 1];
+        let large = judge(Exit::Code(0), &large, Treatment::default());
+        assert_eq!(
+            condition(&large),
+            "returned a result that is too large, \
+             it has more than 64 MiB, the most that a result may have"
+        );
+    }
+
+    #[test]
+    fn death_by_a_signal_that_means_stop_is_no_fault() {
+        for signal in [1, 2, 3, 15] {
+            let ending = judge(Exit::Signal(signal), b"", Treatment::default());
+            assert_eq!(ending.success(), Success::Stopped);
+        }
+    }
+
+    #[test]
+    fn one_that_had_to_be_killed_was_stopped_all_the_same() {
+        let treatment = Treatment {
+            asked: true,
+            killed: true,
+            ..Treatment::default()
+        };
+        let ending = judge(Exit::Signal(9), b"", treatment);
+        assert_eq!(ending.cause, Cause::Killed);
+        assert_eq!(ending.success(), Success::Stopped);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_left_behind_is_judged(code: i32, stdout: Vec<u8>, asked: bool, killed: bool) {
+            let treatment = Treatment { asked, killed, ..Treatment::default() };
+            let ending = judge(Exit::Code(code), &stdout, treatment);
+            prop_assert!(ending.success() != Success::Yes || !stdout.is_empty());
+        }
+    }
+}

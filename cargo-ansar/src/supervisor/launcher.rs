@@ -1,0 +1,199 @@
+//! From a role's properties to how its process is started.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ansar_runtime::contract::launch::{self, CallSignature, Origin};
+use ansar_runtime::contract::layout::Area;
+
+use crate::error::Error;
+use crate::home::Home;
+use crate::home::history;
+use crate::home::history::Kind;
+use crate::home::role::Entry;
+use crate::host::fs::lock::Lock;
+use crate::host::process::Program;
+use crate::host::process::rlimit;
+use crate::host::{environment, fs};
+use crate::model::name::RoleName;
+use crate::supervisor::component_check::recognize;
+use crate::supervisor::launch::Launch;
+use crate::supervisor::restart::Restarting;
+use crate::supervisor::role_environment::with_own;
+use crate::supervisor::scheduler::Part;
+
+/// What the launches of one command, or of one request, have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Launching {
+    /// The home.
+    home: Home,
+    /// What kind of run it is.
+    kind: Kind,
+    /// Who writes down what becomes of them.
+    writer: history::Engine,
+    /// The environment that their processes share.
+    environment: Vec<(OsString, OsString)>,
+    /// How long each may take to become ready.
+    ready_limit: Duration,
+    /// What each is given on stdin instead of its own input.
+    given: Option<Vec<u8>>,
+    /// The settings for this run, as arguments.
+    settings: Vec<OsString>,
+}
+
+impl Launching {
+    /// Launches by this process, of which components tell their state at
+    /// `notices`; their environment is `environment` and what marks them.
+    pub(crate) fn new(
+        home: &Home,
+        kind: Kind,
+        mut environment: Vec<(OsString, OsString)>,
+        notices: &Path,
+        ready_limit: Duration,
+    ) -> Rc<Self> {
+        let pid = environment::pid();
+        let marks: [(&str, OsString); 3] = [
+            (launch::PARENT, pid.to_string().into()),
+            (launch::TOKEN, home.token(pid).into()),
+            (launch::NOTIFY_SOCKET, notices.into()),
+        ];
+        environment.retain(|(name, _)| !marks.iter().any(|(mark, _)| name == mark));
+        environment.extend(marks.map(|(name, value)| (name.into(), value)));
+        Rc::new(Self {
+            home: home.clone(),
+            kind,
+            writer: history::Engine::this(),
+            environment,
+            ready_limit,
+            given: None,
+            settings: Vec::new(),
+        })
+    }
+
+    /// The same, giving each role what it works on.
+    pub(crate) fn giving(self: Rc<Self>, given: Option<&[u8]>) -> Rc<Self> {
+        let mut launching = Rc::unwrap_or_clone(self);
+        launching.given = given.map(<[u8]>::to_vec);
+        Rc::new(launching)
+    }
+
+    /// Returns the same launches with settings for this run, by name.
+    pub(crate) fn with_settings(self: Rc<Self>, settings: &[(String, String)]) -> Rc<Self> {
+        let mut launching = Rc::unwrap_or_clone(self);
+        let settings = settings.iter();
+        let settings = settings.map(|(name, value)| format!("--{name}={value}").into());
+        launching.settings = settings.collect();
+        Rc::new(launching)
+    }
+
+    /// The launch of a role, which may be run while `lock` is held. Its folders
+    /// are in place for the first start.
+    pub(crate) fn launch(
+        self: &Rc<Self>,
+        role: &RoleName,
+        entry: &Entry,
+        part: Part,
+        lock: Lock,
+    ) -> Result<Launch, Error> {
+        self.home.runnable(&entry.executable)?;
+        self.home.prepare(role)?;
+        let first = Cell::new(true);
+        let prepare = {
+            let (shared, role, entry) = (self.clone(), role.clone(), entry.clone());
+            move || {
+                if !first.replace(false) {
+                    let prepared = shared.home.prepare(&role);
+                    prepared.map_err(|error| error.to_string())?;
+                }
+                let program = shared.program(&role, &entry);
+                program.map_err(|error| error.to_string())
+            }
+        };
+        // In the foreground somebody watches, and wants to know.
+        let restarting = if self.kind == Kind::Start {
+            Restarting {
+                restart: entry.restart.unwrap_or_default(),
+                steps: entry.retry.clone(),
+            }
+        } else {
+            Restarting::default()
+        };
+        Ok(Launch {
+            role: role.clone(),
+            executable: entry.executable.clone(),
+            prepare: Box::new(prepare),
+            part,
+            after: entry.after.clone(),
+            timeout: entry.timeout(),
+            ready_limit: self.ready_limit,
+            restarting,
+            lock: Some(lock),
+            log: self.home.folder(Area::Logs, role),
+            storage: entry.storage(),
+            history: Some(
+                self.home
+                    .journal(role, &entry.executable, self.kind, self.writer),
+            ),
+            foreground: false,
+        })
+    }
+
+    /// How to start a role.
+    fn program(&self, role: &RoleName, entry: &Entry) -> Result<Program, Error> {
+        let path = self.home.runnable(&entry.executable)?;
+        if !fs::is_file(&path) {
+            return Err(Error::NoExecutable {
+                name: entry.executable.clone(),
+                meant: None,
+            });
+        }
+        let mut home = OsString::from(format!("--{}=", launch::HOME_PATH));
+        home.push(self.home.root());
+        let signature = CallSignature {
+            input: self.given.is_some(),
+            output: true,
+        };
+        let origin = match self.kind {
+            Kind::Start => Origin::Start,
+            Kind::Run | Kind::Test | Kind::With => Origin::Run,
+        };
+        let given = self.given.as_ref();
+        let stdin = given.map(|given| fs::unnamed(&self.home.engines(), given));
+        recognize(String::new(), &entry.executable, &path)?;
+        let mut environment = with_own(self.environment.clone(), entry);
+        environment.push((launch::ROLE.into(), role.as_str().into()));
+        Ok(Program {
+            path,
+            arguments: [
+                format!("--{}={signature}", launch::CALL_SIGNATURE).into(),
+                format!("--{}={origin}", launch::POINT_OF_ORIGIN).into(),
+                home,
+                format!("--{}={role}", launch::ROLE_NAME).into(),
+            ]
+            .into_iter()
+            .chain(self.settings.iter().cloned())
+            .collect(),
+            environment: Some(environment),
+            folder: Some(self.home.working_folder()),
+            stdin: stdin.transpose()?,
+        })
+    }
+}
+
+/// How many descriptors a role takes: a lock, a log, two pipes, its end.
+const DESCRIPTORS: u64 = 5;
+/// How many the command itself takes.
+const DESCRIPTORS_OF_OURS: u64 = 64;
+
+/// Makes room for the descriptors of roles.
+pub(crate) fn make_room(roles: usize) -> Result<(), Error> {
+    let needed = roles as u64 * DESCRIPTORS + DESCRIPTORS_OF_OURS;
+    rlimit::make_room(needed).map_err(|most| Error::Descriptors {
+        roles,
+        needed,
+        most,
+    })
+}

@@ -1,0 +1,719 @@
+//! The machine on a clock that is moved by hand.
+
+use proptest::prelude::*;
+
+use crate::supervisor::scheduler::*;
+
+const GRACE: Duration = Duration::from_secs(4);
+
+fn member(part: Part, after: &[usize]) -> Member {
+    Member {
+        part,
+        after: after.to_vec(),
+        timeout: None,
+        ready_limit: READY_LIMIT,
+    }
+}
+
+fn operational(after: &[usize]) -> Member {
+    member(Part::Operational, after)
+}
+
+fn test() -> Member {
+    member(Part::Test, &[])
+}
+
+/// A machine, the time, and what runs.
+struct Scene {
+    group: Group,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(members: Vec<Member>, policy: Policy) -> Self {
+        Self {
+            group: Group::new(
+                members,
+                Policy {
+                    grace: GRACE,
+                    ..policy
+                },
+            ),
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "any instant will do as the first"
+            )]
+            now: Instant::now(),
+        }
+    }
+
+    fn of(members: Vec<Member>) -> Self {
+        Self::new(members, Policy::default())
+    }
+
+    fn next(&mut self, input: Input) -> Vec<Action> {
+        self.group.next(input, self.now)
+    }
+
+    fn ended(&mut self, member: usize) -> Vec<Action> {
+        self.next(Input::Ended {
+            member,
+            well: true,
+            again: None,
+        })
+    }
+
+    fn failed(&mut self, member: usize) -> Vec<Action> {
+        self.next(Input::Ended {
+            member,
+            well: false,
+            again: None,
+        })
+    }
+
+    /// Lets time pass, and returns what is done without anything happening.
+    fn wait(&mut self, time: Duration) -> Vec<Action> {
+        self.now += time;
+        let mut actions = self.next(Input::Tick);
+        actions
+            .retain(|action| !matches!(action, Action::StillRunning(_) | Action::StillStarting(_)));
+        actions
+    }
+}
+
+use Action::{Rerun, Signal, Skip, Slow, Start, Stopping, TimedOut, Unkillable};
+
+#[test]
+fn tests_start_when_everything_operational_is_ready_and_end_it() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[]), test(), test()]);
+    assert_eq!(scene.next(Input::Begin), [Start(0), Start(1)]);
+    assert_eq!(scene.next(Input::Ready(0)), []);
+    assert_eq!(scene.next(Input::Ready(1)), [Start(2), Start(3)]);
+    assert_eq!(scene.ended(2), []);
+    assert_eq!(
+        scene.failed(3),
+        [
+            Stopping(Why::Finished),
+            Signal(0, Rung::Interrupt),
+            Signal(1, Rung::Interrupt)
+        ]
+    );
+    assert_eq!(scene.ended(0), []);
+    assert_eq!(scene.ended(1), []);
+    assert!(scene.group.is_done());
+    assert_eq!(scene.group.wake_at(), None);
+}
+
+#[test]
+fn one_that_is_done_need_not_be_ready() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
+    assert_eq!(scene.next(Input::Begin), [Start(0)]);
+    assert_eq!(scene.ended(0), [Start(1)]);
+}
+
+#[test]
+fn who_comes_after_a_failure_is_skipped_all_the_way() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0]), operational(&[1])]);
+    scene.next(Input::Begin);
+    assert_eq!(scene.failed(0), [Skip(1), Skip(2)]);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn a_failure_before_readiness_ends_a_test_run() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[]), test()]);
+    scene.next(Input::Begin);
+    assert_eq!(
+        scene.failed(0),
+        [Skip(2), Stopping(Why::Broken), Signal(1, Rung::Interrupt)]
+    );
+}
+
+#[test]
+fn a_failure_after_readiness_lets_running_tests_finish() {
+    let policy = Policy {
+        jobs: Some(1),
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(vec![operational(&[]), test(), test()], policy);
+    scene.next(Input::Begin);
+    assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
+    assert_eq!(scene.failed(0), [Skip(2)]);
+    scene.ended(1);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn jobs_bound_tests_and_nothing_else() {
+    let policy = Policy {
+        jobs: Some(2),
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(vec![test(), test(), test(), operational(&[])], policy);
+    assert_eq!(scene.next(Input::Begin), [Start(3)]);
+    assert_eq!(scene.next(Input::Ready(3)), [Start(0), Start(1)]);
+    assert_eq!(scene.ended(1), [Start(2)]);
+}
+
+#[test]
+fn the_first_failure_ends_it_all_where_asked() {
+    let policy = Policy {
+        jobs: Some(2),
+        fail_fast: true,
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(vec![test(), test(), test()], policy);
+    scene.next(Input::Begin);
+    assert_eq!(
+        scene.failed(0),
+        [Skip(2), Stopping(Why::FailFast), Signal(1, Rung::Interrupt)]
+    );
+}
+
+fn with_retries(retries: u32) -> Policy {
+    Policy {
+        retries,
+        ..Policy::default()
+    }
+}
+
+#[test]
+fn a_failed_test_is_run_again_after_the_others() {
+    let members = vec![operational(&[]), test(), test(), test()];
+    let mut scene = Scene::new(members, with_retries(2));
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(scene.failed(1), [Rerun(1)]);
+    assert_eq!(scene.group.phase(1), Phase::Waiting);
+    assert_eq!(scene.failed(2), [Rerun(2)]);
+    assert_eq!(scene.ended(3), [Start(1), Start(2)]);
+    assert_eq!(scene.failed(1), [Rerun(1)]);
+    assert_eq!(scene.ended(2), [Start(1)]);
+    assert_eq!(
+        scene.failed(1),
+        [Stopping(Why::Finished), Signal(0, Rung::Interrupt)],
+        "twice again, and no more"
+    );
+    scene.ended(0);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn whoever_comes_after_a_test_waits_until_that_is_not_run_again() {
+    let after = member(Part::Test, &[0]);
+    let mut scene = Scene::new(vec![test(), after.clone()], with_retries(1));
+    assert_eq!(scene.next(Input::Begin), [Start(0)]);
+    assert_eq!(scene.failed(0), [Rerun(0), Start(0)]);
+    assert_eq!(scene.ended(0), [Start(1)]);
+    assert_eq!(scene.failed(1), [Rerun(1), Start(1)]);
+    assert_eq!(scene.failed(1), []);
+    assert!(scene.group.is_done());
+
+    let mut scene = Scene::new(vec![test(), after], with_retries(1));
+    scene.next(Input::Begin);
+    scene.failed(0);
+    assert_eq!(scene.failed(0), [Skip(1)]);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn a_test_that_is_run_again_has_the_rest_of_its_time_and_its_place_among_the_jobs() {
+    let limited = Member {
+        timeout: Some(Duration::from_secs(5)),
+        ..test()
+    };
+    let policy = Policy {
+        jobs: Some(1),
+        ..with_retries(1)
+    };
+    let mut scene = Scene::new(vec![limited, test()], policy);
+    scene.next(Input::Begin);
+    assert_eq!(scene.wait(Duration::from_secs(3)), []);
+    assert_eq!(scene.failed(0), [Rerun(0), Start(1)]);
+    assert_eq!(scene.wait(Duration::from_secs(9)), []);
+    assert_eq!(scene.ended(1), [Start(0)]);
+    assert_eq!(scene.wait(Duration::from_secs(1)), []);
+    let late = scene.wait(Duration::from_secs(1));
+    assert_eq!(late, [TimedOut(0), Signal(0, Rung::Interrupt)]);
+    scene.failed(0);
+    assert!(scene.group.is_done(), "it has had its time");
+}
+
+#[test]
+fn a_test_is_not_run_again_without_what_it_needs() {
+    let mut scene = Scene::new(vec![operational(&[]), test()], with_retries(3));
+    scene.next(Input::Begin);
+    assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
+    assert_eq!(scene.failed(0), []);
+    assert_eq!(scene.failed(1), []);
+    assert!(scene.group.is_done());
+
+    let mut scene = Scene::new(vec![operational(&[]), test()], with_retries(3));
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    scene.next(Input::StopSome(vec![0]));
+    scene.ended(0);
+    scene.failed(1);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn nothing_is_run_again_that_is_stopped() {
+    for stop in [Input::Stop, Input::StopSome(vec![0])] {
+        let mut scene = Scene::new(vec![test()], with_retries(5));
+        scene.next(Input::Begin);
+        scene.next(stop);
+        assert_eq!(scene.failed(0), []);
+        assert!(scene.group.is_done());
+    }
+    let mut scene = Scene::new(vec![test(), test()], with_retries(5));
+    scene.next(Input::Begin);
+    assert_eq!(scene.failed(0), [Rerun(0)]);
+    let stopped = scene.next(Input::Stop);
+    assert!(stopped.contains(&Skip(0)), "{stopped:?}");
+    scene.failed(1);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn the_first_failure_that_counts_ends_it_all() {
+    let policy = Policy {
+        fail_fast: true,
+        ..with_retries(1)
+    };
+    let mut scene = Scene::new(vec![test(), test()], policy);
+    scene.next(Input::Begin);
+    assert_eq!(scene.failed(0), [Rerun(0)]);
+    assert_eq!(scene.failed(1), [Rerun(1), Start(0), Start(1)]);
+    let end = [Stopping(Why::FailFast), Signal(1, Rung::Interrupt)];
+    assert_eq!(scene.failed(0), end);
+}
+
+#[test]
+fn a_test_that_runs_for_long_is_told_each_time_it_does() {
+    let period = Duration::from_mins(1);
+    let policy = Policy {
+        slow: Some(period),
+        ..with_retries(1)
+    };
+    let mut scene = Scene::new(vec![operational(&[]), test()], policy);
+    scene.next(Input::Begin);
+    assert_eq!(scene.wait(period / 2), [], "no test yet");
+    scene.next(Input::Ready(0));
+    assert_eq!(scene.wait(period / 2), []);
+    assert_eq!(scene.group.wake_at(), Some(scene.now + period / 2));
+    assert_eq!(scene.wait(period / 2), [Slow(1, period)]);
+    assert_eq!(scene.wait(period / 2), []);
+    assert_eq!(scene.wait(period / 2), [Slow(1, period * 2)]);
+    scene.failed(1);
+    assert_eq!(scene.wait(period), [Slow(1, period)], "it begins anew");
+    scene.next(Input::Stop);
+    assert!(!scene.wait(period).iter().any(|it| matches!(it, Slow(..))));
+    scene.ended(1);
+    scene.ended(0);
+    assert_eq!(scene.group.wake_at(), None);
+}
+
+#[test]
+fn the_ladder_is_climbed_over_the_grace_time() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(
+        scene.next(Input::Stop),
+        [Stopping(Why::Asked), Signal(0, Rung::Interrupt)]
+    );
+    assert_eq!(scene.next(Input::Stop), []);
+    assert_eq!(scene.wait(GRACE / 4), []);
+    assert_eq!(scene.wait(GRACE / 4), [Signal(0, Rung::Terminate)]);
+    assert_eq!(scene.wait(GRACE / 4), []);
+    assert_eq!(scene.wait(GRACE / 4), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(KILLED_IN / 2), []);
+    scene.ended(0);
+    assert!(scene.group.is_done());
+    assert_eq!(scene.wait(KILLED_IN), []);
+}
+
+#[test]
+fn one_that_goes_on_though_it_was_killed_is_waited_for_no_longer() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Kill);
+    scene.ended(1);
+    assert!(scene.group.wake_at() <= Some(scene.now + KILLED_IN));
+    assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
+    assert_eq!(scene.group.phase(0), Phase::Stopping);
+    assert!(scene.group.is_unkillable(0) && scene.group.is_done());
+    assert_eq!(scene.wait(KILLED_IN), []);
+    scene.ended(0);
+    assert_eq!(scene.group.phase(0), Phase::Ended);
+    assert!(!scene.group.has_unkillable());
+}
+
+#[test]
+fn one_that_cannot_be_killed_is_killed_again_when_it_is_asked_to_stop_again() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::StopSome(vec![0]));
+    scene.wait(GRACE / 2);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
+    assert!(!scene.group.is_done());
+    let again = scene.next(Input::StopSome(vec![0]));
+    assert_eq!(again, [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
+}
+
+#[test]
+fn a_test_that_cannot_be_killed_holds_up_no_other() {
+    let mut late = test();
+    late.timeout = Some(GRACE);
+    let policy = Policy {
+        jobs: Some(1),
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(vec![late, test()], policy);
+    assert_eq!(scene.next(Input::Begin), [Start(0)]);
+    scene.wait(GRACE);
+    scene.wait(GRACE / 2);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(KILLED_IN), [Unkillable(0), Start(1)]);
+    scene.ended(1);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn whoever_comes_after_a_member_is_stopped_before_it() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(
+        scene.next(Input::Stop),
+        [Stopping(Why::Asked), Signal(1, Rung::Interrupt)]
+    );
+    assert_eq!(scene.ended(1), [Signal(0, Rung::Interrupt)]);
+}
+
+#[test]
+fn a_stubborn_dependent_does_not_prolong_the_grace_time() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    scene.next(Input::Stop);
+    assert_eq!(
+        scene.wait(GRACE / 2),
+        [Signal(0, Rung::Terminate), Signal(1, Rung::Terminate)]
+    );
+    assert_eq!(
+        scene.wait(GRACE / 2),
+        [Signal(0, Rung::Kill), Signal(1, Rung::Kill)]
+    );
+}
+
+#[test]
+fn kill_skips_the_ladder() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Stop);
+    assert_eq!(scene.next(Input::Kill), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.next(Input::Kill), []);
+}
+
+#[test]
+fn a_member_that_has_had_its_time_is_stopped_alone() {
+    let limited = Member {
+        timeout: Some(Duration::from_secs(2)),
+        ..test()
+    };
+    let mut scene = Scene::of(vec![limited, test()]);
+    scene.next(Input::Begin);
+    assert_eq!(
+        scene.group.wake_at(),
+        Some(scene.now + Duration::from_secs(2))
+    );
+    assert_eq!(
+        scene.wait(Duration::from_secs(2)),
+        [TimedOut(0), Signal(0, Rung::Interrupt)]
+    );
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, Rung::Terminate)]);
+    scene.failed(0);
+    assert!(!scene.group.is_done());
+}
+
+#[test]
+fn readiness_has_a_limit() {
+    let mut scene = Scene::of(vec![operational(&[]), test()]);
+    scene.next(Input::Begin);
+    assert_eq!(
+        scene.wait(READY_LIMIT),
+        [Action::NeverReady(0), Signal(0, Rung::Interrupt)]
+    );
+    assert_eq!(scene.failed(0), [Skip(1), Stopping(Why::Broken)]);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn those_that_are_waited_for_are_named() {
+    let mut scene = Scene::of(vec![operational(&[]), test()]);
+    scene.next(Input::Begin);
+    scene.now += Policy::default().patience;
+    assert_eq!(scene.next(Input::Tick), [Action::StillStarting(vec![0])]);
+    assert_eq!(scene.next(Input::Tick), []);
+    scene.next(Input::Stop);
+    scene.now += Policy::default().patience;
+    assert_eq!(scene.next(Input::Tick), [Action::StillRunning(vec![0])]);
+}
+
+#[test]
+fn some_are_stopped_in_order_and_the_others_go_on() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0]), operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(
+        scene.next(Input::StopSome(vec![0, 1])),
+        [Signal(1, Rung::Interrupt)]
+    );
+    assert_eq!(scene.ended(1), [Signal(0, Rung::Interrupt)]);
+    assert_eq!(scene.ended(0), []);
+    assert_eq!(scene.group.phase(2), Phase::Starting);
+    assert!(!scene.group.is_done());
+}
+
+#[test]
+fn one_that_others_need_is_stopped_alone_where_they_go_on() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(
+        scene.next(Input::StopSome(vec![0])),
+        [Signal(0, Rung::Interrupt)]
+    );
+}
+
+#[test]
+fn who_waits_for_one_that_was_stopped_is_not_started() {
+    let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
+    scene.next(Input::Begin);
+    scene.next(Input::StopSome(vec![0]));
+    assert_eq!(scene.ended(0), [Skip(1)]);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn one_that_ended_by_itself_is_started_again_in_its_time() {
+    let delay = Duration::from_secs(2);
+    let mut scene = Scene::of(vec![operational(&[])]);
+    let crash = Input::Ended {
+        member: 0,
+        well: false,
+        again: Some(delay),
+    };
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(scene.next(crash.clone()), []);
+    assert_eq!(scene.group.phase(0), Phase::Resting);
+    assert_eq!(scene.group.wake_at(), Some(scene.now + delay));
+    assert_eq!(scene.wait(delay / 2), []);
+    assert_eq!(scene.wait(delay / 2), [Start(0)]);
+    // While it rests there is nothing to signal.
+    scene.next(crash.clone());
+    assert_eq!(scene.next(Input::StopSome(vec![0])), [Skip(0)]);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn one_that_was_to_stop_is_not_started_again() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::StopSome(vec![0]));
+    let crash = Input::Ended {
+        member: 0,
+        well: false,
+        again: Some(Duration::ZERO),
+    };
+    assert_eq!(scene.next(crash), []);
+    assert!(scene.group.is_done());
+}
+
+#[test]
+fn members_come_later_and_take_the_places_of_those_that_have_ended() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    scene.ended(0);
+    scene
+        .group
+        .admit(vec![(0, operational(&[])), (1, operational(&[0]))]);
+    assert!(!scene.group.is_done());
+    assert_eq!(scene.next(Input::Tick), [Start(0)]);
+    assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Ready(usize),
+    Ended(usize, bool, bool),
+    StopOne(usize),
+    Stop,
+    Kill,
+    Wait,
+}
+
+fn groups() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move>)> {
+    let member = (any::<bool>(), any::<bool>(), any::<bool>());
+    let moves = prop_oneof![
+        6 => (0usize..12).prop_map(Move::Ready),
+        6 => (0usize..12, any::<bool>(), any::<bool>())
+            .prop_map(|(member, well, again)| Move::Ended(member, well, again)),
+        2 => (0usize..12).prop_map(Move::StopOne),
+        1 => Just(Move::Stop),
+        1 => Just(Move::Kill),
+        3 => Just(Move::Wait),
+    ];
+    (
+        proptest::collection::vec(member, 1..12),
+        proptest::option::of(1usize..4),
+        any::<bool>(),
+        proptest::collection::vec(moves, 0..60),
+    )
+        .prop_map(|(members, jobs, fail_fast, moves)| {
+            let members: Vec<Member> = members
+                .into_iter()
+                .enumerate()
+                .map(|(number, (is_test, follows, limited))| Member {
+                    part: if is_test {
+                        Part::Test
+                    } else {
+                        Part::Operational
+                    },
+                    // Only earlier ones of the same kind: no cycle.
+                    after: if follows && number > 0 && !is_test {
+                        vec![number - 1]
+                    } else {
+                        Vec::new()
+                    },
+                    timeout: limited.then_some(Duration::from_secs(9)),
+                    ready_limit: READY_LIMIT,
+                })
+                .collect();
+            (members, jobs, fail_fast, moves)
+        })
+}
+
+proptest! {
+    #[test]
+    fn every_run_comes_to_its_end(
+        (mut members, jobs, fail_fast, moves) in groups(),
+        retries in 0..3u32,
+    ) {
+        // `after` must not name a test from an operational member.
+        for number in 0..members.len() {
+            let after: Vec<usize> = members[number].after.clone();
+            members[number].after = after
+                .into_iter()
+                .filter(|&needed| members[needed].part == Part::Operational)
+                .collect();
+        }
+        let count = members.len();
+        let slow = Some(Duration::from_secs(4));
+        let policy = Policy { jobs, fail_fast, retries, slow, ..Policy::default() };
+        let mut scene = Scene::new(members.clone(), policy);
+        let mut alive = vec![false; count];
+        let mut done = vec![false; count];
+        let end = std::iter::repeat_n(Move::Wait, 40);
+        let moves = std::iter::once(Move::Wait).chain(moves).chain([Move::Stop]).chain(end);
+        for next in moves {
+            let mut inputs = vec![match next {
+                Move::Ready(member) if member < count => Input::Ready(member),
+                // Only what runs can end.
+                Move::Ended(member, well, again) if member < count && alive[member] => {
+                    let again = again.then_some(Duration::from_secs(1));
+                    Input::Ended { member, well, again }
+                }
+                Move::StopOne(member) if member < count => Input::StopSome(vec![member]),
+                Move::Stop => Input::Stop,
+                Move::Kill => Input::Kill,
+                _ => {
+                    scene.now += Duration::from_secs(1);
+                    Input::Tick
+                }
+            }];
+            while let Some(input) = inputs.pop() {
+                let ended = match input {
+                    Input::Ended { member, .. } => Some(member),
+                    _ => None,
+                };
+                if let Some(member) = ended {
+                    alive[member] = false;
+                }
+                let actions = scene.next(input);
+                if let Some(member) = ended {
+                    done[member] = scene.group.phase(member) == Phase::Ended;
+                }
+                for action in actions {
+                    match action {
+                        Start(member) => {
+                            prop_assert!(!alive[member] && !done[member], "started twice");
+                            alive[member] = true;
+                            let tests = (0..count)
+                                .filter(|&other| alive[other] && members[other].part == Part::Test);
+                            prop_assert!(tests.count() <= jobs.unwrap_or(usize::MAX));
+                        }
+                        Skip(member) => {
+                            prop_assert!(!alive[member] && !done[member], "skipped after a start");
+                            done[member] = true;
+                        }
+                        Signal(member, rung) => {
+                            prop_assert!(alive[member], "signalled what does not run");
+                            // What is killed ends.
+                            if rung == Rung::Kill {
+                                inputs.push(Input::Ended { member, well: true, again: None });
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        prop_assert!(scene.group.is_done(), "{:?}", scene.group);
+        prop_assert_eq!(scene.group.wake_at(), None);
+    }
+}
+
+#[test]
+fn all_end_with_the_main_member_however_it_ended() {
+    for well in [true, false] {
+        let members = vec![operational(&[]), operational(&[]), operational(&[])];
+        let policy = Policy {
+            main: Some(1),
+            ..Policy::default()
+        };
+        let mut scene = Scene::new(members, policy);
+        scene.next(Input::Begin);
+        assert_eq!(scene.ended(0), []);
+        assert_eq!(
+            scene.next(Input::Ended {
+                member: 1,
+                well,
+                again: None
+            }),
+            [Stopping(Why::Finished), Signal(2, Rung::Interrupt)]
+        );
+        assert_eq!(scene.ended(2), []);
+        assert!(scene.group.is_done());
+    }
+}
+
+#[test]
+fn a_main_member_that_is_not_started_ends_all() {
+    let members = vec![operational(&[]), operational(&[0]), operational(&[])];
+    let policy = Policy {
+        main: Some(1),
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(members, policy);
+    scene.next(Input::Begin);
+    assert_eq!(
+        scene.failed(0),
+        [Skip(1), Stopping(Why::Finished), Signal(2, Rung::Interrupt)]
+    );
+}

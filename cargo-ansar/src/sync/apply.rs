@@ -1,0 +1,376 @@
+//! Performing a plan, step by step.
+//!
+//! Owns in which order bytes reach the disk, and the checks that nothing moved
+//! since the plan was made. Decides nothing: every path, and whether it may be
+//! touched, stands in the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::host::fs;
+use crate::host::fs::{Kind, Staged, Stamp};
+use crate::host::process::interrupts::checkpoint;
+use crate::sync::manifest::{Entry, File, Other};
+use crate::sync::path::RelPath;
+use crate::sync::plan::{Action, Plan, Reason, Step};
+
+/// Why a plan could not be performed to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error(transparent)]
+    Files(#[from] fs::Error),
+    /// A signal ended it.
+    #[error("interrupted")]
+    Interrupted(#[source] io::Error),
+    /// Somebody wrote to the target since the plan was made.
+    #[error("`{path}` was changed in the home while the deploy was under way")]
+    TargetChanged {
+        /// What was changed.
+        path: PathBuf,
+    },
+    /// Somebody wrote to the source since the plan was made.
+    #[error("`{path}` was changed while it was deployed")]
+    SourceChanged {
+        /// What was changed.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    /// Whether another plan may end better, since somebody wrote meanwhile.
+    pub fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Self::TargetChanged { .. } | Self::SourceChanged { .. }
+        )
+    }
+}
+
+/// The folders that a plan is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Roots<'a> {
+    /// What `source` of the plan describes.
+    pub source: &'a Path,
+    /// What `home` of the plan describes; made where it is missing.
+    pub target: &'a Path,
+    /// Where what gives way is kept, under its own path; made when needed. One
+    /// that is used again overwrites nothing: names get a number.
+    pub kept: &'a Path,
+}
+
+/// Performs `plan`: [`Staging::begin`], then [`Staging::finish`].
+pub fn apply(plan: &Plan, roots: Roots<'_>) -> Result<(), Error> {
+    Staging::begin(plan, roots)?.finish().map(drop)
+}
+
+/// The files that a plan has placed, as they look now.
+pub type Placed = Vec<(RelPath, Entry)>;
+
+/// A plan that is ready to be performed: all bytes are on the disk, beside
+/// their targets. Dropped, it leaves the target as it was.
+#[derive(Debug)]
+pub struct Staging<'a> {
+    applying: Applying<'a>,
+    rest: &'a [Step],
+}
+
+impl<'a> Staging<'a> {
+    /// Copies all bytes beside their targets and brings them to disk, so that a
+    /// full disk or a source that changed leaves the target as it was.
+    ///
+    /// The target must be locked against other deploys. Those that write to it
+    /// should have stopped *before* the scan that the plan was made from; a file
+    /// that changed since is not overwritten but an error, upon which the caller
+    /// scans and plans again.
+    pub fn begin(plan: &'a Plan, roots: Roots<'a>) -> Result<Self, Error> {
+        let mut applying = Applying {
+            roots,
+            staged: BTreeMap::new(),
+            staging: None,
+            inside: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            placed: Placed::new(),
+        };
+        if plan.is_empty() {
+            let rest = &[];
+            return Ok(Self { applying, rest });
+        }
+        fs::make_private_folders(roots.target)?;
+        let prepares = |step: &&Step| {
+            step.action == Action::Clear
+                || step.reason == Reason::Opened && matches!(step.action, Action::Mode { .. })
+        };
+        let (first, rest) = plan
+            .steps
+            .split_at(plan.steps.iter().take_while(prepares).count());
+        for step in first {
+            applying.perform(step)?;
+        }
+        let places = |step: &&Step| matches!(step.action, Action::Place { .. });
+        if rest.iter().filter(places).count() >= MANY {
+            applying.staging = Some(Staged::folder(roots.target)?);
+        }
+        for step in rest {
+            applying.stage(step)?;
+        }
+        let staged = applying.staged.values().map(|(staged, _)| staged.path());
+        fs::sync_each(&staged.collect::<Vec<_>>())?;
+        Ok(Self { applying, rest })
+    }
+
+    /// Replaces each file by a rename. When this returns `Ok`, a loss of power
+    /// takes nothing back, so the deploy may be recorded.
+    ///
+    /// Killed, interrupted, or failed, at any point, each file is the old or the new one,
+    /// and a new plan ends where this one would have.
+    pub fn finish(mut self) -> Result<Placed, Error> {
+        for step in self.rest {
+            checkpoint().map_err(Error::Interrupted)?;
+            self.applying.perform(step)?;
+        }
+        let changed = self.applying.changed.iter().map(PathBuf::as_path);
+        fs::sync_each(&changed.collect::<Vec<_>>())?;
+        Ok(std::mem::take(&mut self.applying.placed))
+    }
+}
+
+#[derive(Debug)]
+struct Applying<'a> {
+    roots: Roots<'a>,
+    /// What stands ready, and what it is.
+    staged: BTreeMap<&'a RelPath, (Staged, File)>,
+    /// The folder that many are staged in.
+    staging: Option<Staged>,
+    /// Folders known to be real ones.
+    inside: BTreeSet<RelPath>,
+    /// Folders in which a name changed.
+    changed: BTreeSet<PathBuf>,
+    placed: Placed,
+}
+
+/// From how many files on they are staged in a folder of their own.
+const MANY: usize = 100;
+
+impl Drop for Applying<'_> {
+    /// Removing many files takes long: after a signal their folder is left to the
+    /// next deploy, which clears it, as after a kill.
+    fn drop(&mut self) {
+        if checkpoint().is_ok() {
+            return;
+        }
+        if let Some(staging) = self.staging.take() {
+            let staged = std::mem::take(&mut self.staged);
+            for (staged, _) in staged.into_values() {
+                staged.leave();
+            }
+            staging.leave();
+        }
+    }
+}
+
+impl<'a> Applying<'a> {
+    /// Gets everything ready that can fail without having changed anything.
+    fn stage(&mut self, step: &'a Step) -> Result<(), Error> {
+        checkpoint().map_err(Error::Interrupted)?;
+        match &step.action {
+            Action::Place { file, seen } => {
+                if seen.is_some() {
+                    self.check_seen(&step.path, seen.as_ref())?;
+                }
+                let staged = self.copy(&step.path, file)?;
+                self.staged.insert(&step.path, staged);
+                Ok(())
+            }
+            Action::Remove { seen }
+            | Action::Link {
+                seen: Some(seen), ..
+            } => self.check_seen(&step.path, Some(seen)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies a file of the source to an alias in the target's root, or in the
+    /// folder for many: the folder that it goes to need not be there yet. With it the file, whose
+    /// hash is known then.
+    fn copy(&self, path: &RelPath, file: &File) -> Result<(Staged, File), Error> {
+        let from = path.under(self.roots.source);
+        let hash = |path: &Path| fs::hash(path).map(|(hash, _)| hash);
+        // One that was written a moment ago may have been written again since,
+        // and show nothing of it.
+        let is_settled = file.stamp.settled;
+        let staging = self.staging.as_ref();
+        let folder = staging.map_or(self.roots.target, Staged::path);
+        let (staged, read) = Staged::stage_for_good(&from, folder, |alias| {
+            let must_read = !is_settled || file.hash.is_none();
+            let read = must_read.then(|| hash(alias)).transpose()?;
+            let expected = match file.hash {
+                None if !is_settled => Some(hash(&from)?),
+                known => known,
+            };
+            Ok::<_, fs::Error>((read, expected))
+        })?;
+        let (read, expected) = read?;
+        let now = fs::stat(&from)?;
+        let stands = is_settled && file.stamp.matches(&now);
+        let known = match read.or(file.hash.filter(|_| stands)) {
+            Some(known) => known,
+            None => hash(staged.path())?,
+        };
+        if !stands && Some(known) != expected {
+            return Err(Error::SourceChanged { path: from });
+        }
+        if now.mode != file.mode {
+            staged.set_mode(file.mode)?;
+        }
+        let file = File {
+            hash: Some(known),
+            ..file.clone()
+        };
+        Ok((staged, file))
+    }
+
+    fn perform(&mut self, step: &Step) -> Result<(), Error> {
+        self.check_inside(&step.path)?;
+        let at = step.path.under(self.roots.target);
+        match &step.action {
+            Action::Clear => Self::clear(&at)?,
+            Action::Keep => return self.keep(&step.path, &at),
+            Action::Mode { mode } => return Ok(fs::set_mode(&at, *mode)?),
+            Action::Remove { seen } => {
+                self.check_seen(&step.path, Some(seen))?;
+                fs::remove_file(&at)?;
+            }
+            Action::RemoveFolder => {
+                // Something may have been written there since; it stays.
+                if fs::remove_empty_folder(&at)? {
+                    self.changed.remove(&at);
+                    self.inside.remove(&step.path);
+                }
+            }
+            Action::MakeFolder { mode } => fs::make_folder(&at, *mode)?,
+            Action::Place { file, seen } => {
+                self.check_seen(&step.path, seen.as_ref())?;
+                let (staged, file) = match self.staged.remove(&step.path) {
+                    Some(staged) => staged,
+                    None => self.copy(&step.path, file)?,
+                };
+                let now_ns = fs::now_ns();
+                staged.commit(&at)?;
+                let stat = fs::stat(&at)?;
+                let stamp = Stamp::placed(&stat, now_ns);
+                let placed = Entry::File(File { stamp, ..file });
+                self.placed.push((step.path.clone(), placed));
+            }
+            Action::Link { target, seen } => {
+                self.check_seen(&step.path, seen.as_ref())?;
+                fs::place_link(&at, target)?;
+            }
+        }
+        self.changed.extend(at.parent().map(Path::to_owned));
+        Ok(())
+    }
+
+    /// Removes what a killed or interrupted deploy left, a file or a folder of
+    /// files.
+    fn clear(at: &Path) -> Result<(), Error> {
+        if fs::stat(at)?.kind == Kind::Folder {
+            for name in fs::names(at)? {
+                checkpoint().map_err(Error::Interrupted)?;
+                fs::remove_file(&at.join(name))?;
+            }
+        }
+        Ok(fs::remove_tree(at)?)
+    }
+
+    /// Copies what gives way to the kept folder, for good.
+    fn keep(&self, path: &RelPath, at: &Path) -> Result<(), Error> {
+        let to = free_name(&path.under(self.roots.kept))?;
+        let folder = to.parent().unwrap_or(self.roots.kept);
+        fs::make_private_folders(folder)?;
+        if fs::stat(at)?.kind == Kind::Link {
+            fs::place_link(&to, &fs::read_link(at)?)?;
+        } else {
+            let (staged, ()) = Staged::stage_for_good(at, folder, |_| ())?;
+            staged.sync()?;
+            staged.commit(&to)?;
+        }
+        for folder in folder.ancestors() {
+            fs::sync(folder)?;
+            if folder == self.roots.kept {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each folder on the way is a folder: a symlink that took the
+    /// place of one would lead out.
+    fn check_inside(&mut self, path: &RelPath) -> Result<(), Error> {
+        let mut folder = path.folder();
+        while let Some(one) = folder {
+            if self.inside.contains(&one) {
+                break;
+            }
+            let at = one.under(self.roots.target);
+            if fs::stat(&at)?.kind != Kind::Folder {
+                return Err(Error::TargetChanged { path: at });
+            }
+            folder = one.folder();
+            self.inside.insert(one);
+        }
+        Ok(())
+    }
+
+    /// Whether the target still has at `path` what the plan saw there.
+    fn check_seen(&self, path: &RelPath, seen: Option<&Entry>) -> Result<(), Error> {
+        let at = path.under(self.roots.target);
+        let stat = match fs::stat(&at) {
+            Ok(stat) => Some(stat),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
+        };
+        let as_seen = match (seen, stat) {
+            // What vanished cannot be lost any more.
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(Entry::File(file)), Some(stat)) => file.stamp.matches(&stat),
+            (Some(Entry::Link { target }), Some(stat)) => {
+                stat.kind == Kind::Link && fs::read_link(&at)? == *target
+            }
+            (Some(Entry::Folder { .. }), Some(stat)) => stat.kind == Kind::Folder,
+            (Some(Entry::Other(other)), Some(stat)) => match other {
+                Other::LinkOutside => stat.kind == Kind::Link,
+                Other::Socket => stat.kind == Kind::Socket,
+                Other::Fifo => stat.kind == Kind::Fifo,
+                Other::Device => stat.kind == Kind::Device,
+                Other::Alias => true,
+            },
+        };
+        if as_seen {
+            Ok(())
+        } else {
+            Err(Error::TargetChanged { path: at })
+        }
+    }
+}
+
+/// The path, or with a number where something stands there.
+pub fn free_name(path: &Path) -> Result<PathBuf, Error> {
+    let mut free = path.to_owned();
+    let mut number = 1;
+    loop {
+        match fs::stat(&free) {
+            Err(error) if error.is_not_found() => return Ok(free),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {
+                let mut name = OsString::from(path.as_os_str());
+                name.push(format!(".{number}"));
+                free = PathBuf::from(name);
+                number += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What all roles logged around a failure, in the order of time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::line::Level;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::home::Home;
+use crate::host::fs::Error as FilesError;
+use crate::logs::header::{Head, Stamp};
+use crate::logs::merge::{Filter, Merged};
+use crate::logs::query::Range;
+use crate::model::name::RoleName;
+use crate::model::run_report::{Failure, Said};
+
+/// How far around a failure is looked.
+const REACH: SignedDuration = SignedDuration::from_millis(500);
+/// How many records up to a failure are shown.
+const BEFORE: usize = 30;
+/// How many records behind it.
+const AFTER: usize = 10;
+/// How many of either are of one role, so that one that floods its log leaves
+/// room for the others.
+const PER_ROLE: usize = 8;
+/// How many failures have a context at most.
+const MOST: usize = 20;
+/// How many logs are looked into, over all failures.
+const MOST_LOGS: usize = 2000;
+
+/// Gives the first failures their contexts. A log that cannot be read explains
+/// nothing.
+pub(crate) fn attach<'r>(
+    home: &Home,
+    roles: impl Iterator<Item = &'r RoleName>,
+    failures: impl Iterator<Item = &'r mut Failure>,
+) {
+    let roles: Vec<RoleName> = roles.cloned().collect();
+    let most = (MOST_LOGS / roles.len().max(1)).clamp(1, MOST);
+    let mut known: Vec<(Timestamp, Vec<Said>)> = Vec::new();
+    for failure in failures.take(MOST) {
+        let at = failure.at;
+        failure.context = match known.iter().find(|(other, _)| *other == at) {
+            Some((_, context)) => context.clone(),
+            None if known.len() < most => {
+                let context = around(home, &roles, at);
+                known.push((at, context.clone()));
+                context
+            }
+            None => continue,
+        };
+    }
+}
+
+fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<Said> {
+    let range = Range {
+        from: at.checked_sub(REACH).unwrap_or(at),
+        to: at.checked_add(REACH).ok(),
+        count: None,
+    };
+    let failed = Stamp::of(at);
+    let mut before: BTreeMap<RoleName, VecDeque<(usize, Said)>> = BTreeMap::new();
+    let mut after: Vec<Said> = Vec::new();
+    let mut nth = 0;
+    // What was read up to an error is shown.
+    let _ = between(home, roles, range, Level::Console, |role, head, text| {
+        let said = Said {
+            role: role.clone(),
+            text: String::from_utf8_lossy(text).trim_end().to_owned(),
+        };
+        if head.stamp <= failed {
+            let before = before.entry(role.clone()).or_default();
+            if before.len() == PER_ROLE {
+                before.pop_front();
+            }
+            before.push_back((nth, said));
+            nth += 1;
+        } else if after.iter().filter(|other| other.role == *role).count() < PER_ROLE {
+            after.push(said);
+        }
+        after.len() < AFTER
+    });
+    // As they were told, and of these the last.
+    let mut before: Vec<(usize, Said)> = before.into_values().flatten().collect();
+    before.sort_by_key(|(nth, _)| *nth);
+    before.drain(..before.len().saturating_sub(BEFORE));
+    let before = before.into_iter().map(|(_, said)| said);
+    before.chain(after).collect()
+}
+
+/// Calls `reader` with each record of roles in a range, in the order of time,
+/// until it returns false.
+fn between(
+    home: &Home,
+    roles: &[RoleName],
+    range: Range,
+    level: Level,
+    mut reader: impl FnMut(&RoleName, Head, &[u8]) -> bool,
+) -> Result<(), FilesError> {
+    let folders = roles.iter().map(|role| home.folder(Area::Logs, role));
+    let mut merged = Merged::open(&folders.collect::<Vec<_>>(), range)?;
+    let filter = Filter { level, grep: None };
+    while let Some(record) = merged.next(roles, &filter)? {
+        if !reader(record.role, record.head, record.text) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fs;
+
+    #[test]
+    fn a_flood_of_one_role_leaves_room_for_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("home");
+        let home = Home::create(&root, None, &BTreeMap::new(), "id".to_owned()).unwrap();
+        let roles: [RoleName; 2] = ["flood".parse().unwrap(), "quiet".parse().unwrap()];
+        let log = |role: &RoleName, count: usize| {
+            let line = |number| format!("[00000017] 2023-04-06T01:52:17.300 ^ line {number}\n");
+            let folder = home.folder(Area::Logs, role);
+            fs::make_private_folders(&folder).unwrap();
+            let text: String = (0..count).map(line).collect();
+            let file = folder.join("2023-04-06T01-52-17.000000.log");
+            fs::replace(&file, text.as_bytes(), 0o600).unwrap();
+        };
+        log(&roles[0], 1000);
+        log(&roles[1], 1);
+        for failed in ["2023-04-06T01:52:17.3Z", "2023-04-06T01:52:17.2Z"] {
+            let found = around(&home, &roles, failed.parse().unwrap());
+            let of = |role: &RoleName| found.iter().filter(|said| said.role == *role).count();
+            assert_eq!((of(&roles[0]), of(&roles[1])), (PER_ROLE, 1), "{failed}");
+        }
+        let found = around(&home, &roles, "2023-04-06T01:52:17.3Z".parse().unwrap());
+        assert!(found.iter().any(|said| said.text.ends_with("line 999")));
+    }
+}

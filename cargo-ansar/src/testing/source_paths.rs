@@ -1,0 +1,100 @@
+//! Where a source file is that a component names as its compiler did.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::host::cargo::dependencies;
+use crate::host::fs;
+
+/// Finds source files.
+///
+/// A name is looked for as it is, below the folder that was named for it, below
+/// the workspace that built the executable, and as the only ending that fits
+/// among the sources that the executable was built from.
+#[derive(Debug, Default)]
+pub struct Sources {
+    folders: Vec<PathBuf>,
+    artefacts: Vec<PathBuf>,
+    found: BTreeMap<String, String>,
+}
+
+impl Sources {
+    /// Sources below `folders`, the first one first, or among those that
+    /// `artefacts` were built from.
+    pub fn new(folders: Vec<PathBuf>, artefacts: Vec<PathBuf>) -> Self {
+        Self {
+            folders,
+            artefacts,
+            found: BTreeMap::new(),
+        }
+    }
+
+    /// The absolute path of `name` where it can be found, else `name`.
+    pub fn resolve(&mut self, name: &str) -> String {
+        if let Some(found) = self.found.get(name) {
+            return found.clone();
+        }
+        let found = self
+            .look(name)
+            .map_or_else(|| name.to_owned(), |path| path.display().to_string());
+        self.found.insert(name.to_owned(), found.clone());
+        found
+    }
+
+    fn look(&self, name: &str) -> Option<PathBuf> {
+        let name = Path::new(name);
+        if name.is_absolute() {
+            return fs::is_file(name).then(|| name.to_owned());
+        }
+        // `join` of `a/../b` is readable, too; the person wants `b`.
+        let below = self.folders.iter().map(|folder| folder.join(name));
+        below
+            .into_iter()
+            .find(|path| fs::is_file(path))
+            .map(|path| fs::resolve(&path).unwrap_or(path))
+            .or_else(|| self.only_ending(name))
+    }
+
+    fn only_ending(&self, name: &Path) -> Option<PathBuf> {
+        let mut endings = self
+            .artefacts
+            .iter()
+            .flat_map(|artefact| dependencies(artefact).unwrap_or_default())
+            .filter(|path| path.ends_with(name))
+            .collect::<Vec<_>>();
+        endings.sort();
+        endings.dedup();
+        match endings.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_named_folder_comes_before_the_workspace_and_both_before_dep_info() {
+        let scratch = tempfile::tempdir().unwrap();
+        let place = |name: &str| scratch.path().join(name);
+        for folder in ["named", "workspace", "elsewhere/src"] {
+            std::fs::create_dir_all(place(folder)).unwrap();
+        }
+        for file in ["workspace/x.rs", "elsewhere/src/y.rs"] {
+            std::fs::write(place(file), "").unwrap();
+        }
+        let elsewhere = place("elsewhere/src/y.rs").display().to_string();
+        std::fs::write(place("bin.d"), format!("bin: {elsewhere}\n")).unwrap();
+        let mut sources =
+            Sources::new(vec![place("named"), place("workspace")], vec![place("bin")]);
+        let workspace = place("workspace/x.rs").display().to_string();
+        assert_eq!(sources.resolve("x.rs"), workspace);
+        assert_eq!(sources.resolve("src/y.rs"), elsewhere);
+        assert_eq!(sources.resolve("nowhere.rs"), "nowhere.rs");
+
+        std::fs::write(place("named/x.rs"), "").unwrap();
+        assert_eq!(sources.resolve("x.rs"), workspace, "found once is found");
+    }
+}

@@ -1,0 +1,422 @@
+//! The verdict of a run: expected, less what was reported.
+
+use std::path::PathBuf;
+
+use ansar_runtime::contract::lifecycle::{Aborted, Faulted};
+use ansar_runtime::contract::test::{TestReport, TestSuite};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::model::name::RoleName;
+use crate::model::outcome::{Cause, Ending};
+pub use crate::model::run_report::{Failure, Row, Standing, Try};
+use crate::testing::source_paths::Sources;
+
+/// A role that took part in a run.
+#[derive(Debug, Clone)]
+pub struct Participant {
+    /// Its name.
+    pub role: RoleName,
+    /// Whether it was to report checks.
+    pub is_test: bool,
+    /// How it ended.
+    pub ending: Ending,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How it had ended each time before, where it was tried again, and when.
+    pub before: Vec<(Ending, Timestamp)>,
+    /// Where it is described: what fails without a place of its own, fails
+    /// there.
+    pub described: (PathBuf, u32),
+}
+
+/// What was found in a run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Verdict {
+    /// The reports, with sources found.
+    pub suite: TestSuite,
+    /// The roles that gave a report or were to give one, sorted.
+    pub roles: Vec<Row>,
+    /// Every failure, in the order of `roles`.
+    pub failures: Vec<Failure>,
+    /// The failed tries of roles that were tried again, in the order of
+    /// `roles`; they are not failures.
+    pub tries: Vec<Try>,
+}
+
+impl Verdict {
+    /// Judges a run.
+    pub fn of(participants: &[Participant], sources: &mut Sources) -> Self {
+        let mut sorted: Vec<&Participant> = participants.iter().collect();
+        sorted.sort_by(|one, other| one.role.cmp(&other.role));
+        let mut verdict = Self::default();
+        for participant in sorted {
+            verdict.add(participant, sources);
+        }
+        verdict.suite.navigation = verdict.failures.iter().map(Failure::navigation).collect();
+        verdict
+    }
+
+    /// Whether every check passed and every role did what it was to do.
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty()
+            && self.suite.failed == 0
+            && self
+                .roles
+                .iter()
+                .all(|row| row.standing == Standing::Passed)
+    }
+
+    /// How many roles have this standing.
+    pub fn count(&self, standing: Standing) -> usize {
+        let rows = self.roles.iter();
+        rows.filter(|row| row.standing == standing).count()
+    }
+
+    fn add(&mut self, participant: &Participant, sources: &mut Sources) {
+        let role = &participant.role;
+        let mut nth = 0;
+        for (ending, at) in &participant.before {
+            nth += 1;
+            let found = Found::of(participant, ending, *at, sources);
+            self.tries.push(Try {
+                role: role.clone(),
+                nth,
+                standing: found.standing,
+                failures: found.failures,
+            });
+        }
+        let found = Found::of(participant, &participant.ending, participant.at, sources);
+        let counts = found.report.as_ref().map(|it| (it.passed, it.failed));
+        let (passed, failed) = counts.unwrap_or_default();
+        if participant.is_test || found.report.is_some() {
+            let listed = if found.report.is_some() {
+                found.failures.len() as u64
+            } else {
+                0
+            };
+            self.suite.role.push(role.to_string());
+            self.roles.push(Row {
+                role: role.clone(),
+                passed,
+                failed,
+                cut: failed.saturating_sub(listed),
+                standing: found.standing,
+                tries: nth + 1,
+                elapsed: None,
+            });
+        }
+        self.suite.passed += passed;
+        self.suite.failed += failed;
+        let report = found.report.into_iter();
+        let report = report.map(|report| (role.to_string(), report));
+        self.suite.report.extend(report);
+        self.failures.extend(found.failures);
+    }
+}
+
+/// What was found in one try of a role.
+struct Found {
+    report: Option<TestReport>,
+    standing: Standing,
+    failures: Vec<Failure>,
+}
+
+impl Found {
+    fn of(
+        participant: &Participant,
+        ending: &Ending,
+        at: Timestamp,
+        sources: &mut Sources,
+    ) -> Self {
+        let failure = |source, line, column, text, at| Failure {
+            role: participant.role.clone(),
+            executable: None,
+            source,
+            line,
+            column,
+            text,
+            at,
+            context: Vec::new(),
+        };
+        if let Some(mut report) = ending.report() {
+            for check in &mut report.tested {
+                check.source = sources.resolve(&check.source);
+            }
+            let failed = report.tested.iter().filter(|check| !check.condition);
+            let failures = failed.map(|it| {
+                let (source, text) = (it.source.clone(), it.text.clone());
+                failure(source, it.line, it.column, text, read_stamp(&it.stamp))
+            });
+            return Self {
+                failures: failures.collect(),
+                standing: if report.failed == 0 {
+                    Standing::Passed
+                } else {
+                    Standing::Failed
+                },
+                report: Some(report),
+            };
+        }
+        let skipped = ending.cause == Cause::NeverStarted && ending.fault().is_none();
+        let complaint = complaint(participant, ending).map(|(fault, text)| {
+            let (source, line) = match (&fault.source, fault.line) {
+                (Some(source), Some(line)) => (sources.resolve(source), line),
+                _ => {
+                    let (manifest, line) = &participant.described;
+                    (manifest.display().to_string(), *line)
+                }
+            };
+            failure(source, line, None, text, at)
+        });
+        Self {
+            report: None,
+            standing: if skipped {
+                Standing::NotRun
+            } else {
+                Standing::Unreported
+            },
+            failures: complaint.into_iter().collect(),
+        }
+    }
+}
+
+/// What there is to complain of in a role that ended so, without a report.
+fn complaint(participant: &Participant, ending: &Ending) -> Option<(Faulted, String)> {
+    let role = &participant.role;
+    if let Some(fault) = ending.fault() {
+        let text = format!("{role}: {fault}");
+        return Some((fault, text));
+    }
+    if let Some(reason) = ending.gave_up() {
+        return Some((Faulted::default(), format!("{role}: gave up, {reason}")));
+    }
+    if let Some(reason) = ending.malformed_report() {
+        let text = format!("{role}: returned a malformed `TestReport`: {reason}");
+        return Some((Faulted::default(), text));
+    }
+    let text = match ending.cause {
+        // What was stopped on purpose, or not even started, has its reason
+        // elsewhere.
+        Cause::Stopped | Cause::Killed | Cause::NeverStarted => return None,
+        _ if ending.result.is::<Aborted>() => format!("{role}: stopped by somebody else"),
+        _ if participant.is_test => format!(
+            "{role}: returned `{}`, expected a `TestReport`",
+            ending.result.name
+        ),
+        _ => return None,
+    };
+    Some((Faulted::default(), text))
+}
+
+/// The time of a check; the beginning of time where it cannot be read.
+fn read_stamp(stamp: &str) -> Timestamp {
+    stamp
+        .parse::<jiff::civil::DateTime>()
+        .ok()
+        .and_then(|time| time.to_zoned(TimeZone::UTC).ok())
+        .map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use ansar_runtime::contract::lifecycle::{Ack, Maybe};
+    use ansar_runtime::contract::test::Check;
+
+    use super::*;
+
+    fn participant(role: &str, ending: Ending) -> Participant {
+        Participant {
+            role: role.parse().unwrap(),
+            is_test: role.starts_with("test-"),
+            ending,
+            at: Timestamp::UNIX_EPOCH,
+            before: Vec::new(),
+            described: ("/ws/Cargo.toml".into(), 7),
+        }
+    }
+
+    fn report(passed: u64, failed: &[&str]) -> Ending {
+        let check = |text: &&str| Check {
+            condition: false,
+            line: 51,
+            column: Some(9),
+            name: "client".into(),
+            source: "src/client.rs".into(),
+            stamp: "2026-11-22T10:00:00.000001".into(),
+            text: (*text).into(),
+        };
+        let report = TestReport {
+            passed,
+            failed: failed.len() as u64,
+            tested: failed.iter().map(check).collect(),
+        };
+        Ending::of(&report, Cause::Returned)
+    }
+
+    fn verdict(participants: &[Participant]) -> Verdict {
+        Verdict::of(participants, &mut Sources::default())
+    }
+
+    #[test]
+    fn a_malformed_report_names_its_field() {
+        let check = serde_json::json!({
+            "condition": false, "line": 7, "name": "a", "source": "/x.rs", "stamp": 1.5, "text": "",
+        });
+        for (body, expected) in [
+            (
+                serde_json::json!({"passed": 0, "failed": 1, "tested": [check]}),
+                "test-a: returned a malformed `TestReport`: field `tested[0].stamp`: \
+                 invalid type: floating point `1.5`, expected a string",
+            ),
+            (
+                serde_json::json!({"passed": "x", "failed": 1, "tested": []}),
+                "test-a: returned a malformed `TestReport`: field `passed`: \
+                 invalid type: string \"x\", expected u64",
+            ),
+            (
+                serde_json::json!({}),
+                "test-a: returned a malformed `TestReport`: missing field `failed`",
+            ),
+        ] {
+            let mut ending = report(0, &[]);
+            ending.result.body = body;
+            let verdict = verdict(&[participant("test-a", ending)]);
+            assert_eq!(verdict.failures.len(), 1);
+            assert_eq!(verdict.failures[0].text, expected);
+        }
+    }
+
+    #[test]
+    fn a_run_passes_when_every_test_reported_and_every_check_passed() {
+        let verdict = verdict(&[
+            participant("test-b", report(3, &[])),
+            participant("test-a", report(1, &[])),
+            participant("server-0", Ending::of(&Aborted {}, Cause::Stopped)),
+        ]);
+        assert!(verdict.passed());
+        assert_eq!(verdict.suite.passed, 4);
+        assert_eq!(verdict.suite.role, ["test-a", "test-b"]);
+    }
+
+    #[test]
+    fn a_failed_check_has_its_navigation_line() {
+        let verdict = verdict(&[participant("test-a", report(1, &["expected x\n- x\n+ y"]))]);
+        assert!(!verdict.passed());
+        assert_eq!(verdict.suite.navigation, ["src/client.rs:51 - expected x"]);
+        assert_eq!(verdict.failures[0].details().count(), 2);
+        assert_eq!(
+            verdict.failures[0].at.to_string(),
+            "2026-11-22T10:00:00.000001Z"
+        );
+    }
+
+    #[test]
+    fn a_test_that_passes_in_the_end_has_passed_and_what_failed_before_is_known() {
+        let crash = Ending::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11));
+        let flaky = Participant {
+            before: vec![
+                (report(2, &["expected x"]), Timestamp::UNIX_EPOCH),
+                (crash, Timestamp::UNIX_EPOCH),
+            ],
+            ..participant("test-a", report(3, &[]))
+        };
+        let verdict = verdict(&[flaky]);
+        assert!(verdict.passed());
+        assert_eq!((verdict.suite.passed, verdict.suite.failed), (3, 0));
+        assert!(verdict.suite.navigation.is_empty());
+        assert!(verdict.roles[0].is_flaky());
+        assert_eq!(verdict.roles[0].tries, 3);
+        let tries = verdict.tries.iter();
+        let tries: Vec<_> = tries
+            .map(|it| (it.nth, it.standing, it.failures[0].navigation()))
+            .collect();
+        assert_eq!(
+            tries,
+            [
+                (
+                    1,
+                    Standing::Failed,
+                    "src/client.rs:51 - expected x".to_owned()
+                ),
+                (
+                    2,
+                    Standing::Unreported,
+                    "/ws/Cargo.toml:7 - test-a: killed by SIGSEGV".to_owned()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_test_that_fails_each_time_has_the_failures_of_the_last() {
+        let failing = Participant {
+            before: vec![(report(0, &["first"]), Timestamp::UNIX_EPOCH)],
+            ..participant("test-a", report(0, &["last"]))
+        };
+        let verdict = verdict(&[failing]);
+        assert!(!verdict.passed());
+        assert_eq!(verdict.suite.navigation, ["src/client.rs:51 - last"]);
+        assert!(!verdict.roles[0].is_flaky());
+    }
+
+    #[test]
+    fn silence_of_a_test_is_a_failure_at_its_description() {
+        for (ending, text) in [
+            (
+                Ending::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11)),
+                "test-a: killed by SIGSEGV",
+            ),
+            (
+                Ending::of(&Maybe::because("refused"), Cause::Returned),
+                "test-a: gave up, refused",
+            ),
+            (
+                Ending::of(&Ack {}, Cause::Returned),
+                "test-a: returned `ansar.create.lifecycle.Ack`, expected a `TestReport`",
+            ),
+            (
+                Ending::of(&Aborted {}, Cause::Signal(15)),
+                "test-a: stopped by somebody else",
+            ),
+        ] {
+            let verdict = verdict(&[participant("test-a", ending)]);
+            assert!(!verdict.passed());
+            assert_eq!(
+                verdict.suite.navigation,
+                [format!("/ws/Cargo.toml:7 - {text}")]
+            );
+            assert_eq!(verdict.count(Standing::Unreported), 1);
+        }
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_at_its_own_line() {
+        let fault = Faulted::new("component panicked", "boom").at("src/x.rs", 9);
+        let verdict = verdict(&[participant("test-a", Ending::of(&fault, Cause::Returned))]);
+        assert_eq!(
+            verdict.suite.navigation,
+            ["src/x.rs:9 - test-a: component panicked, boom"]
+        );
+    }
+
+    #[test]
+    fn an_operational_role_that_breaks_fails_the_run_and_one_that_is_done_does_not() {
+        let done = participant("noop-0", Ending::of(&Ack {}, Cause::Returned));
+        let tested = participant("test-a", report(1, &[]));
+        assert!(verdict(&[done, tested.clone()]).passed());
+        let broken = Ending::of(&Faulted::new("killed by SIGKILL", ""), Cause::Signal(9));
+        let verdict = verdict(&[participant("server-0", broken), tested]);
+        assert!(!verdict.passed());
+        assert_eq!(verdict.roles.len(), 1, "only tests have a row");
+    }
+
+    #[test]
+    fn a_test_that_was_not_run_is_no_success_and_needs_no_line() {
+        let skipped = Ending::of(&Aborted {}, Cause::NeverStarted);
+        let verdict = verdict(&[participant("test-a", skipped)]);
+        assert!(!verdict.passed());
+        assert!(verdict.failures.is_empty());
+        assert_eq!(verdict.count(Standing::NotRun), 1);
+    }
+}

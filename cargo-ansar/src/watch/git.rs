@@ -1,0 +1,60 @@
+//! Tells whether Git is at work on the files of somebody: a checkout changes
+//! them one by one, and none of the states in between is meant.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::host::fs;
+
+/// How long anything of Git's may take. A lock that is older was left behind.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// Whether Git is about to change files of the repository that `folder` is in.
+pub fn is_under_way(folder: &Path) -> bool {
+    let lock = folder.ancestors().find_map(repository);
+    let lock = lock.map(|repository| repository.join("index.lock"));
+    let written = lock.and_then(|lock| lock.metadata().ok()?.modified().ok());
+    // One from the future is as new as can be.
+    written.is_some_and(|written| written.elapsed().map_or(true, |age| age < LONGEST))
+}
+
+/// Where Git keeps what it knows of a working folder.
+fn repository(folder: &Path) -> Option<PathBuf> {
+    let git = folder.join(".git");
+    if git.is_dir() {
+        return Some(git);
+    }
+    // One of several working folders names its own.
+    let text = String::from_utf8(fs::read_followed(&git).ok()?).ok()?;
+    let path = text.strip_prefix("gitdir:")?;
+    Some(folder.join(path.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_taken_lately_says_so() {
+        let root = tempfile::tempdir().unwrap();
+        let (work, other) = (root.path().join("main"), root.path().join("other"));
+        let folder = work.join("src");
+        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(&other).unwrap();
+        assert!(!is_under_way(&folder));
+        let git = work.join(".git");
+        fs::create_dir_all(git.join("worktrees/other")).unwrap();
+        fs::write(other.join(".git"), "gitdir: ../main/.git/worktrees/other\n").unwrap();
+        assert!(!is_under_way(&folder) && !is_under_way(&other));
+        fs::write(git.join("index.lock"), "").unwrap();
+        assert!(is_under_way(&folder) && !is_under_way(&other));
+        fs::write(git.join("worktrees/other/index.lock"), "").unwrap();
+        assert!(is_under_way(&other));
+        let lock = fs::File::options().write(true).open(git.join("index.lock"));
+        lock.unwrap().set_modified(UNIX_EPOCH).unwrap();
+        assert!(!is_under_way(&folder));
+    }
+}

@@ -1,0 +1,536 @@
+//! Inputs of a loop: the files that a build reads and a deploy copies, and what
+//! changed in them between two looks.
+//!
+//! Bytes decide, as everywhere: a file that was written again with what it held
+//! has not changed. Owns which files these are; waits for nothing.
+
+pub mod compiled;
+pub mod manifests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::host::cargo::dependencies;
+use crate::host::cargo_config;
+use crate::host::fs;
+use crate::host::fs::watch::Watched;
+use crate::host::fs::{Hash, Kind, Stamp, Stat, Which};
+
+pub use crate::watch::inputs::compiled::Compiled;
+
+use crate::watch::inputs::manifests::MANIFEST;
+
+/// Where inputs are looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Roots {
+    /// Folders in which every file counts that version control does not ignore.
+    pub folders: BTreeSet<PathBuf>,
+    /// Folders of sources, in which every file counts that is in no cache.
+    pub sources: BTreeSet<PathBuf>,
+    /// Folders in which the files themselves count, not what is below.
+    pub shallow: BTreeSet<PathBuf>,
+    /// Folders in which every file counts.
+    pub whole: BTreeSet<PathBuf>,
+    /// Files that Cargo reads, and knows when they change. They count also where
+    /// they are not there.
+    pub files: BTreeSet<PathBuf>,
+    /// Those of `files` that are compiled.
+    pub compiled: BTreeSet<PathBuf>,
+    /// Folders and files that never count.
+    pub passed_over: Vec<PathBuf>,
+    /// True if code of these packages runs while they are built.
+    pub runs_at_build: bool,
+}
+
+/// Where Cargo runs, and on what.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The folder of the workspace.
+    pub workspace: &'a Path,
+    /// The folder that Cargo runs in, which decides on its configuration.
+    pub folder: &'a Path,
+}
+
+/// The lock file.
+pub const LOCK_FILE: &str = "Cargo.lock";
+
+impl Roots {
+    /// Returns the inputs of `artefacts`, by Cargo's account of what they were
+    /// built from: the packages of these sources, and these sources, also where
+    /// version control ignores them.
+    pub fn of<'a>(
+        place: Place<'_>,
+        artefacts: impl IntoIterator<Item = &'a Path>,
+        snapshot: Option<PathBuf>,
+        passed_over: Vec<PathBuf>,
+    ) -> Self {
+        let artefacts: Vec<&Path> = artefacts.into_iter().collect();
+        // What build scripts make is no source of anybody's.
+        let outputs: BTreeSet<&Path> = artefacts.iter().filter_map(|file| file.parent()).collect();
+        let artefacts = artefacts.iter();
+        let sources = artefacts.flat_map(|artefact| dependencies(artefact).unwrap_or_default());
+        let mut packages: BTreeMap<PathBuf, Option<PathBuf>> = BTreeMap::new();
+        let mut compiled = BTreeSet::new();
+        for source in sources {
+            let Some(folder) = source.parent() else {
+                continue;
+            };
+            if outputs.iter().any(|output| source.starts_with(output)) {
+                continue;
+            }
+            let package = packages.entry(folder.to_owned()).or_insert_with(|| {
+                let mut above = folder.ancestors();
+                let package = above.find(|folder| fs::is_file(&folder.join(MANIFEST)))?;
+                // Nor is what they make in a build folder that lies elsewhere.
+                let mut between = folder.ancestors().take_while(|it| *it != package);
+                (!between.any(fs::is_cache)).then(|| package.to_owned())
+            });
+            if package.is_some() || !folder.ancestors().any(fs::is_cache) {
+                compiled.insert(source);
+            }
+        }
+        let mut packages: BTreeSet<PathBuf> = packages.into_values().flatten().collect();
+        if packages.is_empty() {
+            packages.insert(place.workspace.to_owned());
+        }
+        let mut roots = Self {
+            whole: snapshot.into_iter().collect(),
+            files: compiled.clone(),
+            compiled,
+            passed_over,
+            ..Self::default()
+        };
+        roots.add_packages(place, packages);
+        roots
+    }
+
+    /// Returns the inputs of a workspace that was not built yet: everything in it
+    /// and in the packages that its manifests name.
+    pub fn unknown(place: Place<'_>, snapshot: Option<PathBuf>, passed_over: Vec<PathBuf>) -> Self {
+        let mut roots = Self::of(place, [], snapshot, passed_over);
+        roots.add_packages(place, manifests::packages(place.workspace));
+        roots
+    }
+
+    fn add_packages(&mut self, place: Place<'_>, packages: BTreeSet<PathBuf>) {
+        let files = &mut self.files;
+        files.extend([MANIFEST, LOCK_FILE].map(|name| place.workspace.join(name)));
+        files.extend(cargo_config::candidates(place.folder));
+        for package in &packages {
+            files.extend(manifests::inherited(package));
+            // A manifest may be missing that is about to be made.
+            files.insert(package.join(MANIFEST));
+        }
+        self.runs_at_build |= packages.iter().any(|it| manifests::runs_at_build(it));
+        self.folders.extend(packages);
+        let folders = self.folders.clone();
+        let is_inside =
+            |folder: &PathBuf| folder.ancestors().skip(1).any(|it| folders.contains(it));
+        self.folders.retain(|folder| !is_inside(folder));
+    }
+
+    /// Returns these and what a build that failed may have missed: what is in
+    /// folders of sources, also where version control ignores it.
+    #[must_use]
+    pub fn with_sources(mut self) -> Self {
+        let manifests = self.files.iter().filter(|file| file.ends_with(MANIFEST));
+        let packages: Vec<&Path> = manifests.filter_map(|file| file.parent()).collect();
+        let packages = packages.into_iter();
+        let packages = packages.filter(|it| self.folders.iter().any(|root| it.starts_with(root)));
+        let packages: BTreeSet<PathBuf> = packages.map(Path::to_owned).collect();
+        for package in &packages {
+            self.sources.insert(package.join(SOURCES));
+        }
+        let code = self.compiled.iter();
+        let code = code.filter(|it| it.extension().is_some_and(|extension| extension == "rs"));
+        for folder in code.filter_map(|source| source.parent()) {
+            let mut above = folder.ancestors().skip(1);
+            if !packages.contains(folder) && above.any(|it| packages.contains(it)) {
+                self.sources.insert(folder.to_owned());
+            }
+        }
+        self.shallow.extend(packages);
+        self
+    }
+
+    /// Returns both, and what either passes over.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.folders.extend(other.folders);
+        self.sources.extend(other.sources);
+        self.shallow.extend(other.shallow);
+        self.whole.extend(other.whole);
+        self.files.extend(other.files);
+        self.compiled.extend(other.compiled);
+        self.runs_at_build |= other.runs_at_build;
+        for path in other.passed_over {
+            if !self.passed_over.contains(&path) {
+                self.passed_over.push(path);
+            }
+        }
+        self
+    }
+
+    /// Returns true if a path is one of these files, or below one of these
+    /// folders.
+    pub fn holds(&self, path: &Path) -> bool {
+        let deep = [&self.folders, &self.sources, &self.whole];
+        self.files.contains(path)
+            || path.parent().is_some_and(|it| self.shallow.contains(it))
+            || deep
+                .into_iter()
+                .flatten()
+                .any(|root| path.starts_with(root))
+    }
+
+    /// Returns true if the target of a symlink to a folder is looked at: where a
+    /// source is below it, or it is among sources.
+    fn follows(&self, link: &Path) -> bool {
+        let below = self.compiled.range(link.to_owned()..).next();
+        below.is_some_and(|path| path.starts_with(link))
+            || self.folders.iter().any(|root| {
+                let inside = link.strip_prefix(root).unwrap_or(Path::new(""));
+                inside.components().any(|part| part.as_os_str() == SOURCES)
+            })
+    }
+}
+
+/// The folder of a package's sources, where nothing else is said.
+const SOURCES: &str = "src";
+
+/// The inputs as they were at one look.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    files: BTreeMap<PathBuf, Seen>,
+    /// What tells of their changes.
+    pub watched: Watched,
+    /// When the look began.
+    begun: i64,
+}
+
+/// By how much the time of a file may be earlier than the clock that it was
+/// written at, where the kernel counts in ticks.
+const COARSE_NS: i64 = 20_000_000;
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    stamp: Stamp,
+    hash: Hash,
+    /// When the file, or a symlink on the way to it, last changed.
+    at_ns: i64,
+}
+
+impl Inputs {
+    /// Looks at everything, and reads what may have changed since the look
+    /// `before`. What vanishes meanwhile is not there.
+    pub fn look(roots: &Roots, before: &Self) -> Self {
+        let mut inputs = Self {
+            begun: fs::now_ns(),
+            ..Self::default()
+        };
+        for (folders, which) in [
+            (&roots.folders, Which::Work),
+            (&roots.sources, Which::Sources),
+            (&roots.shallow, Which::Here),
+            (&roots.whole, Which::All),
+        ] {
+            for root in folders {
+                inputs.walk(root, which, roots, before);
+            }
+        }
+        for path in &roots.files {
+            let folder = path.parent();
+            if !folder.is_some_and(|it| inputs.watched.folders.contains(it)) {
+                inputs.await_at(path);
+            }
+            if fs::is_folder(path) && !roots.folders.iter().any(|it| it.starts_with(path)) {
+                // What a build script asks to be run again for.
+                inputs.walk(path, Which::Sources, roots, before);
+            } else {
+                inputs.see(path.clone(), before);
+            }
+        }
+        inputs
+    }
+
+    /// Looks at what is below a folder, symlinks to folders of sources followed.
+    fn walk(&mut self, root: &Path, which: Which, roots: &Roots, before: &Self) {
+        let mut ahead = vec![root.to_owned()];
+        let mut entered = BTreeSet::new();
+        while let Some(root) = ahead.pop() {
+            let Ok(real) = fs::resolve(&root) else {
+                self.await_at(&root);
+                continue;
+            };
+            if !entered.insert(real.clone()) {
+                continue;
+            }
+            let listing = fs::list(&root, which, &roots.passed_over);
+            let folders = listing.folders.iter();
+            let below = folders.filter_map(|folder| folder.strip_prefix(&root).ok());
+            // Joined with nothing, a path would end in a slash.
+            let below = below.map(|folder| {
+                if folder.as_os_str().is_empty() {
+                    real.clone()
+                } else {
+                    real.join(folder)
+                }
+            });
+            self.watched.folders.extend(below);
+            for path in listing.files {
+                self.see(path, before);
+            }
+            for path in listing.links {
+                if !fs::is_folder(&path) {
+                    self.see(path, before);
+                } else if which != Which::Here && roots.follows(&path) {
+                    self.await_at(&path);
+                    // A folder that the symlink is in has no end.
+                    let is_above = fs::resolve(&path).is_ok_and(|to| real.starts_with(to));
+                    ahead.extend((!is_above).then_some(path));
+                }
+            }
+        }
+    }
+
+    /// Has changes of a path told that may be in no folder of which everything
+    /// counts, and of the symlinks on the way to it.
+    fn await_at(&mut self, path: &Path) {
+        let Some(followed) = fs::follow(path) else {
+            return;
+        };
+        for (folder, name) in followed.links {
+            self.watched.add(&folder.join(name));
+        }
+        self.watched.add(&followed.path);
+    }
+
+    /// Returns the number of files.
+    pub fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The same look, at other roots: what was seen of them, and where nothing
+    /// was, what is there now, less what was written since.
+    #[must_use]
+    pub fn within(&self, roots: &Roots) -> Self {
+        let mut inputs = Self::look(roots, self);
+        inputs.begun = self.begun;
+        let since = self.begun.saturating_sub(COARSE_NS);
+        inputs.files.retain(|path, seen| {
+            // What is moved there keeps the time at which it was written.
+            let mtime = seen.stamp.identity.mtime_ns;
+            let is_older = mtime.max(seen.stamp.ctime_ns.unwrap_or(mtime)) < since;
+            is_older && !self.files.contains_key(path)
+        });
+        let known = self.files.iter().filter(|(path, _)| roots.holds(path));
+        inputs
+            .files
+            .extend(known.map(|(path, seen)| (path.clone(), *seen)));
+        inputs
+    }
+
+    fn see(&mut self, path: PathBuf, before: &Self) {
+        if self.files.contains_key(&path) {
+            return;
+        }
+        let now = fs::now_ns();
+        let Ok(stat) = fs::stat(&path) else {
+            return;
+        };
+        let Some((real, stat, at_ns)) = self.behind(&path, stat) else {
+            return;
+        };
+        let known = before.files.get(&path);
+        let seen = match known.filter(|seen| seen.stamp.vouches_for(&stat)) {
+            Some(seen) => Seen { at_ns, ..*seen },
+            None => match fs::hash(real.as_deref().unwrap_or(&path)) {
+                Ok((hash, stat)) => Seen {
+                    stamp: Stamp::strict(&stat, now),
+                    hash,
+                    at_ns: at_ns.max(stat.ctime_ns),
+                },
+                Err(_) => return,
+            },
+        };
+        self.files.insert(path, seen);
+    }
+
+    /// The file behind a path that may be a symlink, what it looks like, and when
+    /// the file or the symlink last changed.
+    fn behind(&mut self, path: &Path, stat: Stat) -> Option<(Option<PathBuf>, Stat, i64)> {
+        if stat.kind != Kind::Link {
+            return Some((None, stat, stat.ctime_ns));
+        }
+        self.await_at(path);
+        let real = fs::follow(path)?.path;
+        let target = fs::stat(&real).ok()?;
+        Some((Some(real), target, target.ctime_ns.max(stat.ctime_ns)))
+    }
+
+    /// Returns when a file last changed, in nanoseconds since 1970; where it is
+    /// not there, when it may have gone.
+    pub fn changed_at(&self, path: &Path) -> Option<i64> {
+        match self.files.get(path) {
+            Some(seen) => Some(seen.at_ns),
+            None => Some(fs::stat(path.parent()?).ok()?.ctime_ns),
+        }
+    }
+
+    /// Returns true if a file is there.
+    pub fn has(&self, path: &Path) -> bool {
+        self.files.contains_key(path)
+    }
+
+    /// Takes what `later` knows of these files.
+    pub fn take(&mut self, paths: &[PathBuf], later: &Self) {
+        for path in paths {
+            match later.files.get(path) {
+                Some(seen) => drop(self.files.insert(path.clone(), *seen)),
+                None => drop(self.files.remove(path)),
+            }
+        }
+    }
+
+    /// The files of which the bytes are others in `later`, or that are in one of
+    /// the two only.
+    pub fn changes(&self, later: &Self) -> Vec<PathBuf> {
+        let hash = |inputs: &Self, path: &PathBuf| inputs.files.get(path).map(|seen| seen.hash);
+        let all: BTreeSet<&PathBuf> = self.files.keys().chain(later.files.keys()).collect();
+        all.into_iter()
+            .filter(|path| hash(self, path) != hash(later, path))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether `later` looks like the middle of a save: a file is gone, or holds
+    /// nothing any more.
+    pub fn is_halfway(&self, later: &Self) -> bool {
+        let mut files = self.files.iter();
+        files.any(|(path, before)| match later.files.get(path) {
+            None => true,
+            Some(now) => now.stamp.identity.size == 0 && before.stamp.identity.size > 0,
+        })
+    }
+
+    /// The files that were written since, with what they held.
+    pub fn rewritten(&self, later: &Self) -> Vec<PathBuf> {
+        let both = later.files.iter();
+        both.filter(|(path, seen)| {
+            let before = self.files.get(*path);
+            before.is_some_and(|before| {
+                before.hash == seen.hash
+                    && before.stamp.identity.mtime_ns != seen.stamp.identity.mtime_ns
+            })
+        })
+        .map(|(path, _)| path.clone())
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+
+    fn package(root: &Path, name: &str) -> PathBuf {
+        let folder = root.join(name);
+        std::fs::create_dir_all(folder.join("src")).unwrap();
+        std::fs::write(folder.join("Cargo.toml"), "").unwrap();
+        std::fs::write(folder.join("src/main.rs"), "one").unwrap();
+        folder
+    }
+
+    fn names(root: &Path, paths: &[PathBuf]) -> Vec<String> {
+        let names = paths.iter().map(|path| path.strip_prefix(root).unwrap());
+        names.map(|path| path.display().to_string()).collect()
+    }
+
+    #[test]
+    fn the_packages_that_artefacts_were_built_from_count_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let (used, unused) = (package(root, "used"), package(root, "unused"));
+        let artefact = root.join("target/debug/used");
+        std::fs::create_dir_all(artefact.parent().unwrap()).unwrap();
+        let source = used.join("src/main.rs");
+        let ignored = used.join("src/key.rs");
+        std::fs::write(&ignored, "").unwrap();
+        std::fs::write(used.join(".gitignore"), "key.rs\n").unwrap();
+        let made = root.join("target/debug/build/out/made.rs");
+        // And what is made in a build folder that lies elsewhere.
+        let elsewhere = root.join("made/debug/build/out/made.rs");
+        std::fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
+        std::fs::write(root.join("made/CACHEDIR.TAG"), "").unwrap();
+        let sources = [&source, &ignored, &made, &elsewhere];
+        let sources = sources.map(|path| path.display().to_string());
+        let text = format!("{}: {}\n", artefact.display(), sources.join(" "));
+        std::fs::write(artefact.with_extension("d"), text).unwrap();
+
+        let home = root.join(".ansar-home");
+        let place = Place {
+            workspace: root,
+            folder: root,
+        };
+        let roots = Roots::of(place, [artefact.as_path()], None, vec![home.clone()]);
+        assert!(roots.folders.contains(&used) && !roots.folders.contains(&unused));
+        assert!(roots.files.contains(&root.join("Cargo.lock")));
+        assert!(roots.files.contains(&ignored) && !roots.files.contains(&made));
+        assert!(!roots.files.contains(&elsewhere));
+        let seen = Inputs::look(&roots, &Inputs::default());
+        assert!(seen.files.contains_key(&ignored));
+        let unknown = Roots::unknown(place, None, vec![home]);
+        assert!(unknown.folders.contains(root));
+        let both = unknown.and(roots);
+        assert!(both.folders.contains(root) && both.folders.contains(&used));
+    }
+
+    #[test]
+    fn what_changed_is_what_holds_other_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        package(root, "a");
+        package(root, "b");
+        let roots = Roots {
+            folders: BTreeSet::from([root.to_owned()]),
+            ..Roots::default()
+        };
+        let first = Inputs::look(&roots, &Inputs::default());
+        std::fs::write(root.join("a/src/main.rs"), "two").unwrap();
+        std::fs::write(root.join("b/src/main.rs"), "one").unwrap();
+        std::fs::write(root.join("b/src/new.rs"), "").unwrap();
+        std::fs::remove_file(root.join("b/Cargo.toml")).unwrap();
+        let second = Inputs::look(&roots, &first);
+        assert_eq!(
+            names(root, &first.changes(&second)),
+            ["a/src/main.rs", "b/Cargo.toml", "b/src/new.rs"]
+        );
+        assert_eq!(names(root, &first.rewritten(&second)), ["b/src/main.rs"]);
+        assert!(second.changes(&Inputs::look(&roots, &second)).is_empty());
+        assert!(first.is_halfway(&second) && !second.is_halfway(&second));
+        // A look at one of the two knows of the other what is older than it.
+        let only = |name| Roots {
+            folders: BTreeSet::from([root.join(name)]),
+            ..Roots::default()
+        };
+        // What a file's date says does not make it older.
+        let moved = root.join("moved");
+        let written = |path: &Path| {
+            std::fs::write(path, "").unwrap();
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+            fs::stat(path).unwrap().ctime_ns
+        };
+        let before = written(&moved);
+        while written(&moved) <= before + COARSE_NS {}
+        let third = Inputs::look(&only("a"), &second);
+        std::fs::rename(&moved, root.join("b/src/newer.rs")).unwrap();
+        let both = third.within(&roots);
+        assert_eq!(both.count(), second.count());
+        let now = Inputs::look(&roots, &both);
+        assert_eq!(names(root, &both.changes(&now)), ["b/src/newer.rs"]);
+        assert!(!both.is_halfway(&now));
+        std::fs::write(root.join("a/src/main.rs"), "").unwrap();
+        assert!(now.is_halfway(&Inputs::look(&roots, &now)));
+    }
+}

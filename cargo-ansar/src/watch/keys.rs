@@ -1,0 +1,127 @@
+//! What keys do while `watch` runs.
+
+use ansar_runtime::contract::layout::Area;
+use ansar_runtime::contract::line::{Line, Tag};
+
+use crate::deploy::restart_affected::{Running, suspend};
+use crate::error::Error;
+use crate::events::Events;
+use crate::home::Home;
+use crate::home::role::Origin;
+use crate::host::process::interrupts::Interrupts;
+use crate::logs::store::last_lines;
+use crate::model::name::RoleName;
+use crate::model::run_report::Said;
+use crate::supervisor::lock_roles::take;
+use crate::testing::tests;
+use crate::workspace::Places;
+
+/// What a key asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Press {
+    /// Run again.
+    Again,
+    /// Run the roles that failed, until they pass.
+    Failed,
+    /// Run all roles.
+    All,
+    /// Start operational roles again.
+    Restart,
+    /// Show what roles have logged.
+    Logs,
+    /// End it all.
+    Quit,
+}
+
+impl Press {
+    /// What this key asks for, where it asks for something.
+    pub(crate) fn of(key: char) -> Option<Self> {
+        match key {
+            '\n' | '\r' => Some(Self::Again),
+            'f' => Some(Self::Failed),
+            'a' => Some(Self::All),
+            'r' => Some(Self::Restart),
+            'l' => Some(Self::Logs),
+            'q' => Some(Self::Quit),
+            _ => None,
+        }
+    }
+}
+
+/// Has the operational roles stopped and started again that run, and says
+/// whether any does.
+pub(crate) async fn restart(
+    home: &Home,
+    places: &Places,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<bool, Error> {
+    let pattern = tests(places.workspace()?.as_ref())?;
+    let _lock = take(home, interrupts, events).await?;
+    let mut roles = home.entries()?;
+    roles.retain(|role, entry| entry.origin != Origin::Retired && !pattern.matches(role));
+    let restored = suspend(
+        home,
+        roles.keys(),
+        Running::Restore,
+        interrupts,
+        events,
+        || {},
+        |in_the_way| Ok(roles.keys().any(|role| in_the_way.comes_back(role))),
+    );
+    restored.await.map(|(any, _)| any)
+}
+
+/// How many lines are shown.
+const LAST: usize = 40;
+/// How much of each log is looked at.
+const REACH: u64 = 256 * 1024;
+
+/// The last lines that all roles have logged, in the order of time. A log that
+/// cannot be read is left out.
+pub(crate) fn logs(home: &Home) -> Vec<Said> {
+    let roles = home.entries().unwrap_or_default();
+    let mut all: Vec<(String, Said)> = Vec::new();
+    for role in roles.into_keys() {
+        all.extend(last_of(home, &role));
+    }
+    // What one role wrote at one time stays in its order.
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let older = all.len().saturating_sub(LAST);
+    all.drain(..older);
+    all.into_iter().map(|(_, said)| said).collect()
+}
+
+/// The last lines of a role, each with its time.
+fn last_of(home: &Home, role: &RoleName) -> Vec<(String, Said)> {
+    let folder = home.folder(Area::Logs, role);
+    let lines = last_lines(&folder, REACH, LAST, |line| Line::parse(line).is_some());
+    let mut at = String::new();
+    let lines = lines.unwrap_or_default().into_iter();
+    lines
+        .map(|text| {
+            if let Some(line) = Line::parse(&text)
+                // What continues a line goes with it, whatever its time.
+                && (line.tag != Tag::Continued || at.is_empty())
+            {
+                line.stamp.clone_into(&mut at);
+            }
+            let role = role.clone();
+            (at.clone(), Said { role, text })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests_of_keys {
+    use super::*;
+
+    #[test]
+    fn enter_and_five_letters_do_something() {
+        let doing: String = (' '..='~')
+            .filter(|key| Press::of(*key).is_some())
+            .collect();
+        assert_eq!(doing, "aflqr");
+        assert_eq!(Press::of('\n'), Some(Press::Again));
+    }
+}

@@ -1,0 +1,248 @@
+//! Finds the workspace and the home of a command, and runs Cargo.
+
+pub mod build;
+pub mod roles;
+
+use std::path::{Path, PathBuf};
+
+use toml_edit::{Document, Item};
+
+use crate::error::Error;
+use crate::home::{DEFAULT_NAME, Home, HomeError};
+use crate::host::fs;
+use crate::manifest;
+use crate::manifest::Description;
+
+/// A workspace, as far as its manifest tells.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    /// Its folder.
+    pub root: PathBuf,
+    /// Its manifest.
+    pub manifest: PathBuf,
+    /// The text of the manifest.
+    pub text: String,
+    /// The roles that it describes, where it does.
+    pub description: Option<Description>,
+}
+
+/// What a command was told about places.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The folder that it was given in.
+    pub folder: PathBuf,
+    /// The manifest to use.
+    pub manifest_path: Option<PathBuf>,
+    /// The home to use.
+    pub home_path: Option<PathBuf>,
+}
+
+impl Places {
+    /// The workspace, where there is one.
+    pub fn workspace(&self) -> Result<Option<Workspace>, Error> {
+        let start = match &self.manifest_path {
+            Some(manifest) => self.folder.join(manifest),
+            None => {
+                let mut folders = self.folder.ancestors();
+                match folders.find(|folder| fs::is_file(&folder.join(MANIFEST))) {
+                    Some(folder) => folder.join(MANIFEST),
+                    None => return Ok(None),
+                }
+            }
+        };
+        let manifest = Manifest::read(in_its_folder(&start)?)?.root()?;
+        Workspace::of(manifest).map(Some)
+    }
+
+    /// The workspace once more, after a while in which somebody may have
+    /// changed it.
+    pub fn workspace_again(&self, before: Option<Workspace>) -> Result<Option<Workspace>, Error> {
+        match before {
+            Some(workspace) if read_text(&workspace.manifest)? == workspace.text => {
+                Ok(Some(workspace))
+            }
+            _ => self.workspace(),
+        }
+    }
+
+    /// The workspace that a command cannot do without.
+    pub fn needed_workspace(&self) -> Result<Workspace, Error> {
+        self.workspace()?
+            .ok_or_else(|| Error::NoWorkspace(self.folder.clone()))
+    }
+
+    /// Opens the home, and the workspace if there is one.
+    pub fn open(&self) -> Result<(Home, Option<Workspace>), Error> {
+        let workspace = self.workspace()?;
+        match Home::open(&self.home(workspace.as_ref())) {
+            Ok(home) => Ok((home, workspace)),
+            Err(HomeError::NotThere(home)) => Err(Error::NoHome {
+                is_described: workspace.as_ref().map(Workspace::describes_roles),
+                home,
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where the home is, or is to be.
+    pub fn home(&self, workspace: Option<&Workspace>) -> PathBuf {
+        let described = || {
+            let workspace = workspace?;
+            let home = workspace.description.as_ref().and_then(|d| d.home.clone());
+            let home = home.unwrap_or_else(|| DEFAULT_NAME.into());
+            Some(workspace.root.join(home))
+        };
+        match &self.home_path {
+            Some(path) => self.folder.join(path),
+            None => described().unwrap_or_else(|| self.folder.join(DEFAULT_NAME)),
+        }
+    }
+}
+
+impl Workspace {
+    /// The workspace of a root manifest.
+    fn of(Manifest { path, document }: Manifest) -> Result<Self, Error> {
+        Ok(Self {
+            root: path.parent().map(Path::to_owned).unwrap_or_default(),
+            description: manifest::read(&path, &document)?,
+            text: document.raw().to_owned(),
+            manifest: path,
+        })
+    }
+
+    /// Returns true if it describes at least one role.
+    pub fn describes_roles(&self) -> bool {
+        let description = self.description.as_ref();
+        description.is_some_and(|description| !description.roles.is_empty())
+    }
+
+    /// What it describes.
+    pub fn needed_description(&self) -> Result<&Description, Error> {
+        self.description
+            .as_ref()
+            .ok_or_else(|| Error::NotDescribed(self.manifest.clone()))
+    }
+
+    /// The folder of materials, where one is configured.
+    pub fn snapshot(&self) -> Option<PathBuf> {
+        let snapshot = self.description.as_ref()?.snapshot.as_ref()?;
+        Some(self.root.join(snapshot))
+    }
+}
+
+const MANIFEST: &str = "Cargo.toml";
+
+/// A manifest, read.
+struct Manifest {
+    path: PathBuf,
+    document: Document<String>,
+}
+
+impl Manifest {
+    fn read(path: PathBuf) -> Result<Self, Error> {
+        let document = manifest::parse(&path, &read_text(&path)?)?;
+        Ok(Self { path, document })
+    }
+
+    /// The manifest of the workspace that this one's package belongs to, found
+    /// as Cargo does; Cargo is asked beside the build, and has the last word.
+    fn root(self) -> Result<Self, Error> {
+        if self.document.contains_key("workspace") {
+            return Ok(self);
+        }
+        let folder = self.path.parent().unwrap_or(&self.path);
+        if let Some(root) = self.string_at("package", "workspace") {
+            return Self::read(folder.join(root).join(MANIFEST));
+        }
+        for above in folder.ancestors().skip(1) {
+            let candidate = above.join(MANIFEST);
+            if !fs::is_file(&candidate) {
+                continue;
+            }
+            let candidate = Self::read(candidate)?;
+            let Some(workspace) = candidate.document.get("workspace") else {
+                continue;
+            };
+            let excluded = |item: &Item| {
+                let paths = item.as_array().into_iter().flatten();
+                paths
+                    .filter_map(|path| path.as_str())
+                    .any(|path| folder.starts_with(above.join(path)))
+            };
+            if workspace.get("exclude").is_some_and(excluded) {
+                break;
+            }
+            return Ok(candidate);
+        }
+        Ok(self)
+    }
+
+    fn string_at(&self, table: &str, key: &str) -> Option<&str> {
+        self.document.get(table)?.get(key)?.as_str()
+    }
+}
+
+/// The path of a manifest without symlinks above it. One that is itself a
+/// symlink is the manifest of the folder that the symlink is in, as for Cargo.
+fn in_its_folder(manifest: &Path) -> Result<PathBuf, Error> {
+    match (manifest.parent(), manifest.file_name()) {
+        (Some(folder), Some(name)) if fs::is_file(manifest) => Ok(fs::resolve(folder)?.join(name)),
+        _ => Ok(fs::resolve(manifest)?),
+    }
+}
+
+fn read_text(manifest: &Path) -> Result<String, Error> {
+    let bytes = fs::read_followed(manifest)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+        manifest::not_text(manifest, &before).into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(folder: PathBuf) -> Places {
+        Places {
+            folder,
+            ..Places::default()
+        }
+    }
+
+    #[test]
+    fn the_workspace_is_found_from_anywhere_in_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = scratch.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("Cargo.toml", "[workspace]\nexclude = [\"apart\"]\n");
+        write("member/Cargo.toml", "[package]\nname = \"member\"\n");
+        write("member/src/bin/x.rs", "");
+        write("apart/Cargo.toml", "[package]\nname = \"apart\"\n");
+        write(
+            "far/Cargo.toml",
+            "[package]\nname = \"far\"\nworkspace = \"../member/..\"\n",
+        );
+        let root = |from: &str| {
+            let found = places(scratch.path().join(from))
+                .workspace()
+                .unwrap()
+                .unwrap();
+            found.root
+        };
+        let top = scratch.path().canonicalize().unwrap();
+        assert_eq!(root("."), top);
+        assert_eq!(root("member/src/bin"), top);
+        assert_eq!(root("apart"), top.join("apart"));
+        assert_eq!(root("far").canonicalize().unwrap(), top);
+        // As for Cargo, a manifest that is a symlink is that of its own folder.
+        std::fs::create_dir(scratch.path().join("linked")).unwrap();
+        let link = scratch.path().join("linked/Cargo.toml");
+        std::os::unix::fs::symlink("../Cargo.toml", link).unwrap();
+        assert_eq!(root("linked"), top.join("linked"));
+    }
+}

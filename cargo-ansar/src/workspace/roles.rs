@@ -1,0 +1,205 @@
+//! Roles that a command names, found among those of a home.
+//!
+//! Owns what is said of names that match nothing. Does not know what the
+//! command does with the roles.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::home::Home;
+use crate::home::role::{Entry, Origin};
+use crate::model::did_you_mean::nearest;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::model::role_search::RoleSearch;
+use crate::model::start_order;
+use crate::workspace::Workspace;
+
+/// Checks that every term of a search matches one of `roles`, which are called
+/// `what` in the error.
+pub(crate) fn every_term<'r, R>(
+    what: &'static str,
+    search: &RoleSearch,
+    roles: &R,
+) -> Result<(), Error>
+where
+    R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
+{
+    match search.unmatched(roles) {
+        None => Ok(()),
+        Some(search) => Err(Error::NoRole {
+            what,
+            meant: search.nearest(roles),
+            search,
+        }),
+    }
+}
+
+/// Roles of a home as a search looks at them.
+pub(crate) fn searched(
+    entries: &BTreeMap<RoleName, Entry>,
+) -> impl Iterator<Item = (&str, &ExecutableName)> + Clone {
+    let entries = entries.iter();
+    entries.map(|(role, entry)| (role.as_str(), &entry.executable))
+}
+
+/// Returns the roles that a search matches, of `entries`, of which there must be
+/// one for each of its terms.
+pub(crate) fn chosen(
+    home: &Home,
+    workspace: Option<&Workspace>,
+    search: &RoleSearch,
+    mut entries: BTreeMap<RoleName, Entry>,
+) -> Result<BTreeMap<RoleName, Entry>, Error> {
+    if entries.is_empty() {
+        return Err(no_roles(home.root(), workspace));
+    }
+    if let Err(error) = every_term("role", search, &searched(&entries)) {
+        return Err(undeployed(error, workspace, &entries));
+    }
+    entries.retain(|role, entry| search.matches(role, &entry.executable));
+    if entries.is_empty() {
+        return Err(Error::NoRole {
+            what: "role",
+            search: search.clone(),
+            meant: Vec::new(),
+        });
+    }
+    Ok(entries)
+}
+
+/// Does the same among the roles that can be started: retired ones are left
+/// out, and named if the search means them.
+pub(crate) fn startable(
+    home: &Home,
+    workspace: Option<&Workspace>,
+    search: &RoleSearch,
+    entries: BTreeMap<RoleName, Entry>,
+) -> Result<BTreeMap<RoleName, Entry>, Error> {
+    let (retired, entries): (BTreeMap<_, _>, BTreeMap<_, _>) = entries
+        .into_iter()
+        .partition(|(_, entry)| entry.origin == Origin::Retired);
+    if entries.is_empty() && !retired.is_empty() && search.is_all() {
+        return Err(Error::Retired(retired.into_keys().collect()));
+    }
+    if entries.is_empty() && !retired.is_empty() {
+        every_term("role", search, &searched(&entries))
+            .map_err(|error| or_retired(error, &retired))?;
+    }
+    chosen(home, workspace, search, entries).map_err(|error| or_retired(error, &retired))
+}
+
+/// Returns what a home knows of a role that was named.
+pub(crate) fn known(
+    home: &Home,
+    workspace: Option<&Workspace>,
+    role: &RoleName,
+) -> Result<Entry, Error> {
+    if let Some(entry) = home.entry(role)? {
+        return Ok(entry);
+    }
+    let description = workspace.and_then(|workspace| workspace.description.as_ref());
+    if description.is_some_and(|description| description.role(role).is_some()) {
+        return Err(Error::NotDeployed(vec![role.clone()]));
+    }
+    let roles = home.role_names()?;
+    if roles.is_empty() {
+        return Err(no_roles(home.root(), workspace));
+    }
+    let meant = nearest(role.as_str(), roles.iter().map(RoleName::as_str));
+    Err(Error::NoSuchRole {
+        role: role.clone(),
+        meant: meant.and_then(|name| name.parse().ok()),
+    })
+}
+
+/// Returns the error for a home that has no roles.
+pub(crate) fn no_roles(home: &Path, workspace: Option<&Workspace>) -> Error {
+    Error::NoRoles {
+        home: home.to_owned(),
+        is_described: workspace.is_some_and(Workspace::describes_roles),
+    }
+}
+
+/// Returns the error for terms that match nothing in the home, but roles that
+/// the workspace describes: these have not been deployed yet.
+fn undeployed(
+    error: Error,
+    workspace: Option<&Workspace>,
+    entries: &BTreeMap<RoleName, Entry>,
+) -> Error {
+    let Error::NoRole { search, .. } = &error else {
+        return error;
+    };
+    let description = workspace.and_then(|workspace| workspace.description.as_ref());
+    let roles = description
+        .iter()
+        .flat_map(|description| &description.roles);
+    let roles = roles.filter(|spec| {
+        let is_there = entries.contains_key(&spec.name);
+        !is_there && search.matches(&spec.name, &spec.executable)
+    });
+    let roles: Vec<RoleName> = roles.map(|spec| spec.name.clone()).collect();
+    if roles.is_empty() {
+        error
+    } else {
+        Error::NotDeployed(roles)
+    }
+}
+
+/// Returns the roles that a workspace describes, and those of `entries` that
+/// were added by hand: all that there are once everything is deployed.
+pub(crate) fn wanted<'a>(
+    workspace: Option<&'a Workspace>,
+    entries: &'a BTreeMap<RoleName, Entry>,
+) -> impl Iterator<Item = (&'a RoleName, &'a ExecutableName)> + Clone {
+    let description = workspace.and_then(|workspace| workspace.description.as_ref());
+    let described = description
+        .into_iter()
+        .flat_map(|description| &description.roles);
+    let by_hand = entries
+        .iter()
+        .filter(|(_, entry)| entry.origin == Origin::Hand);
+    described
+        .map(|spec| (&spec.name, &spec.executable))
+        .chain(by_hand.map(|(role, entry)| (role, &entry.executable)))
+}
+
+/// Returns the error that names the roles among `entries` that a search means
+/// and that are retired, or else `error`.
+pub(crate) fn or_retired(error: Error, entries: &BTreeMap<RoleName, Entry>) -> Error {
+    let matched = |role: &RoleName, entry: &Entry| match &error {
+        Error::NoRole { search, .. } | Error::NoTestRole { search, .. } => {
+            search.matches(role, &entry.executable)
+        }
+        _ => false,
+    };
+    let retired = entries
+        .iter()
+        .filter(|(_, entry)| entry.origin == Origin::Retired);
+    let meant = retired.filter(|(role, entry)| matched(role, entry));
+    let meant: Vec<RoleName> = meant.map(|(role, _)| role.clone()).collect();
+    if meant.is_empty() {
+        error
+    } else {
+        Error::Retired(meant)
+    }
+}
+
+/// Checks that all roles can start: that no role waits, over others, for itself.
+pub(crate) fn check_start_order(entries: &BTreeMap<RoleName, Entry>) -> Result<(), Error> {
+    let after = entries.iter();
+    let after = after.map(|(role, entry)| (role.clone(), entry.after.clone()));
+    let Some(cycle) = start_order::cycle(&after.collect()) else {
+        return Ok(());
+    };
+    let names: Vec<_> = cycle.iter().map(|role| format!("`{role}`")).collect();
+    match cycle.as_slice() {
+        [role, after, ..] => Err(Error::After {
+            role: role.clone(),
+            after: after.clone(),
+            reason: format!("each would wait for the next of {}", names.join(", ")),
+        }),
+        _ => Ok(()),
+    }
+}

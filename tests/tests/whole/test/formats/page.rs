@@ -1,0 +1,219 @@
+//! The page of a run, as a browser has it.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tests::repository;
+
+use crate::test::results::record;
+use crate::test::{CLIENT, CLIENT_RS, Group, SERVER};
+
+/// A run with every kind of result.
+fn run() -> Group {
+    let group = Group::of(&[
+        SERVER,
+        CLIENT,
+        r#"test-differs = { executable = "talks", input = "difference" }"#,
+        r#"test-error = { executable = "talks", input = "error" }"#,
+        r#"test-flaky = { executable = "talks", input = "flaky" }"#,
+        r#"test-steady = { executable = "prints" }"#,
+    ]);
+    group.edit(CLIENT_RS, "b\"eager\"", "b\"keen\"");
+    group.test(["--retries=1"]).run().code(100);
+    group
+}
+
+#[test]
+fn the_last_run_is_a_page_that_needs_nothing_else() {
+    let group = run();
+    let written = group.ansar(["report", "--html", "made/page.html"]).run();
+    written.success().stdout_is("").stderr_has("Wrote");
+    let file = group.path().join("made/page.html");
+    let Some(seen) = dom(&group, &file) else {
+        return;
+    };
+    let seen = Page(&seen);
+
+    let events = record(&group);
+    let verdict = events.last().expect("there is one");
+    for row in verdict["roles"].as_array().unwrap() {
+        seen.has(&format!(
+            "<td class=\"mono\">{}</td>",
+            row["role"].as_str().unwrap()
+        ));
+    }
+    seen.has("<span class=\"badge flaky\">flaky</span>");
+    let failures = verdict["failures"].as_array().unwrap();
+    assert!(failures.len() >= 3, "{failures:?}");
+    let tries = verdict["tries"].as_array().unwrap().iter();
+    let flaky = tries.filter(|it| it["role"] == "test-flaky");
+    let flakes = flaky.flat_map(|it| it["failures"].as_array().unwrap());
+    for failure in failures.iter().chain(flakes) {
+        let text = |name: &str| failure[name].as_str().unwrap();
+        let column = failure["column"].as_u64();
+        let column = column
+            .map(|column| format!(":{column}"))
+            .unwrap_or_default();
+        let place = format!("{}:{}{column}", text("file"), failure["line"]);
+        seen.has(&format!("<code class=\"place\">{place}</code>"));
+        for line in text("text").lines() {
+            seen.has(&escaped(line));
+        }
+        let context = failure["context"].as_array().expect("it has a context");
+        assert!(!context.is_empty(), "{failure}");
+        for said in context {
+            let line = said["text"].as_str().unwrap().lines().next().unwrap();
+            let (_, line) = line.split_once('T').expect("it has a time");
+            seen.has(&format!(
+                "<b>{}</b>{}",
+                said["role"].as_str().unwrap(),
+                escaped(line)
+            ));
+        }
+    }
+    assert_eq!(seen.timeline(), told(&events));
+}
+
+/// A text as a browser writes the content of an element.
+fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;");
+    text.replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// What a browser has of a page.
+struct Page<'p>(&'p str);
+
+/// A part of a line: whose, what, and from when to when, in milliseconds.
+type Part = (String, String, i64, i64);
+
+impl Page<'_> {
+    #[track_caller]
+    fn has(&self, text: &str) {
+        assert!(self.0.contains(text), "`{text}` in {}", self.0);
+    }
+
+    /// Every part of every line.
+    fn timeline(&self) -> BTreeSet<Part> {
+        let (_, timeline) = self
+            .0
+            .split_once("<section id=\"timeline\">")
+            .expect("there is one");
+        let (timeline, _) = timeline.split_once("</section>").expect("it ends");
+        let mut parts = BTreeSet::new();
+        for line in timeline.split("<div class=\"row\">").skip(1) {
+            let (line, _) = line.split_once("</div>").expect("it ends");
+            let name = between(line, " title=\"", "\"");
+            for part in line.split("<rect ").skip(1) {
+                let number = |name: &str| between(part, &format!(" {name}=\""), "\"").parse();
+                parts.insert((
+                    name.to_owned(),
+                    between(part, "class=\"", "\"").to_owned(),
+                    number("data-from").unwrap(),
+                    number("data-to").unwrap(),
+                ));
+            }
+        }
+        parts
+    }
+}
+
+#[track_caller]
+fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+    let (_, rest) = text
+        .split_once(before)
+        .unwrap_or_else(|| panic!("`{before}` in {text}"));
+    rest.split_once(after).expect("it ends").0
+}
+
+/// The timeline as the events tell it.
+fn told(events: &[Value]) -> BTreeSet<Part> {
+    let at = |event: &Value| -> i64 {
+        let at: jiff::Timestamp = event["at"].as_str().unwrap().parse().unwrap();
+        at.as_millisecond()
+    };
+    let begun = events.iter().map(at).min().unwrap();
+    let end = events.iter().map(at).max().unwrap() - begun;
+    let mut parts = BTreeSet::new();
+    let phases = [
+        ("building", "build"),
+        ("built", "deploy"),
+        ("testing", "tests"),
+        ("stopping", "stop"),
+    ];
+    let phases: Vec<(i64, &str)> = events
+        .iter()
+        .filter_map(|event| {
+            let (_, name) = phases.iter().find(|(name, _)| event["event"] == *name)?;
+            Some((at(event) - begun, *name))
+        })
+        .collect();
+    for (nth, (from, name)) in phases.iter().enumerate() {
+        let to = phases.get(nth + 1).map_or(end, |(to, _)| *to);
+        parts.insert(((*name).to_owned(), (*name).to_owned(), *from, to));
+    }
+    let roles: BTreeSet<&str> = events.iter().filter_map(|it| it["role"].as_str()).collect();
+    for role in roles {
+        let mut doing: Option<(&str, i64)> = None;
+        for event in events {
+            let next = match event["event"].as_str().unwrap() {
+                "stopping" => doing.map(|_| "stop"),
+                _ if event["role"] != role => continue,
+                "started" => Some("start"),
+                "ready" => doing.map(|_| "run"),
+                "ended" => None,
+                _ => continue,
+            };
+            let now = at(event) - begun;
+            // What ends in the moment in which it is to stop has not stopped.
+            if let Some((what, since)) =
+                doing.filter(|(what, since)| now > *since || *what != "stop")
+            {
+                parts.insert((role.to_owned(), what.to_owned(), since, now));
+            }
+            doing = next.map(|what| (what, now));
+        }
+    }
+    parts
+}
+
+/// A page as a browser has it; none where there is no browser, and none can be
+/// installed, of which whoever reads the output of the tests is told.
+fn dom(group: &Group, page: &Path) -> Option<String> {
+    let browser = browser(group)?;
+    // It makes a socket there, whose path may not be long.
+    let short = tempfile::tempdir().expect("there is a folder for temporary files");
+    let output = group
+        .program(browser)
+        .env("TMPDIR", short.path())
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .arg(format!(
+            "--user-data-dir={}",
+            group.path().join("made/browser").display()
+        ))
+        .arg(format!("file://{}", page.display()))
+        .run();
+    output.success();
+    Some(output.stdout.clone())
+}
+
+fn browser(group: &Group) -> Option<PathBuf> {
+    let install = repository().join("tests/browser/install");
+    // What it installs is for all tests to come, and not in this one's folder.
+    let cache = repository().join("target/browser");
+    // A network that is slow is no fault of the page's either.
+    let installed = group.program("timeout").arg("50").arg(install);
+    let installed = installed.env("XDG_CACHE_HOME", cache).run();
+    if installed.status.success() {
+        let path = installed.stdout.lines().next().expect("it names a browser");
+        return Some(path.into());
+    }
+    // Past what a test that passes keeps to itself.
+    let _ = writeln!(
+        std::io::stderr(),
+        "warning: the page was not opened in a browser: {}",
+        installed.stderr.trim_end()
+    );
+    None
+}

@@ -1,0 +1,224 @@
+//! `cargo ansar watch` sees every save that Cargo would compile, wherever the
+//! file is and however it is found.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
+
+use tests::{Running, Signal};
+
+use crate::test::Group;
+use crate::watch::probe::{
+    CHANGED, FAILED_1, MAIN_RS, PASSED_1, WATCHING, ended, main_rs, probe, watching,
+};
+
+const RIGHT: &str = "pub const RIGHT: bool = true;\n";
+const WRONG: &str = "pub const RIGHT: bool = false;\n";
+
+/// Waits for a verdict, and for the end of its loop.
+#[track_caller]
+fn judged(watch: &mut Running<'_>, verdict: &str) {
+    watch.wait_for_next(verdict);
+    watch.wait_for_next(WATCHING);
+}
+
+#[test]
+fn a_source_that_is_a_symlink_is_watched_and_so_is_its_target() {
+    let group = probe("mod n;", "n::RIGHT");
+    let link = group.path().join("probe/src/n.rs");
+    group.write("../shared/right.rs", RIGHT);
+    symlink("../../../shared/right.rs", &link).unwrap();
+    let mut watch = watching(&group);
+    group.write("../shared/right.rs", WRONG);
+    judged(&mut watch, FAILED_1);
+    group.write("../shared/right.rs", RIGHT);
+    judged(&mut watch, PASSED_1);
+    let wrong = group.write("../shared/deep/wrong.rs", WRONG);
+    // It leads elsewhere now, over another link, by an absolute path.
+    let middle = group.path().join("../shared/middle.rs");
+    symlink("deep/wrong.rs", &middle).unwrap();
+    fs::remove_file(&link).unwrap();
+    symlink(&middle, &link).unwrap();
+    judged(&mut watch, FAILED_1);
+    fs::write(&wrong, RIGHT).unwrap();
+    judged(&mut watch, PASSED_1);
+    ended(watch, 5);
+}
+
+#[test]
+fn a_folder_of_sources_that_is_a_symlink_is_watched() {
+    let group = probe("mod shared;", "shared::n::RIGHT");
+    group.write("../shared/mod.rs", "pub mod n;\n");
+    group.write("../shared/n.rs", RIGHT);
+    symlink("../../../shared", group.path().join("probe/src/shared")).unwrap();
+    // Neither the way up nor a circle has an end.
+    symlink("..", group.path().join("probe/src/up")).unwrap();
+    let mut watch = watching(&group);
+    group.write("../shared/n.rs", WRONG);
+    judged(&mut watch, FAILED_1);
+    // A module that a build missed.
+    group.write("../shared/mod.rs", "pub mod n;\npub mod m;\n");
+    judged(&mut watch, "       Stale failed");
+    group.write("../shared/m.rs", "");
+    watch.wait_for_next(CHANGED);
+    watch.wait_for_next(WATCHING);
+    // The link leads elsewhere now.
+    group.write("../other/mod.rs", "pub mod n;\n");
+    group.write("../other/n.rs", RIGHT);
+    let link = group.path().join("probe/src/shared");
+    fs::remove_file(&link).unwrap();
+    symlink("../../../other", &link).unwrap();
+    judged(&mut watch, PASSED_1);
+    group.write("../other/n.rs", WRONG);
+    judged(&mut watch, FAILED_1);
+    ended(watch, 7);
+}
+
+#[test]
+fn sources_that_are_named_relative_to_a_folder_are_watched() {
+    // They are named relative to the folder above `.cargo`, and the executable is
+    // outside of it.
+    let group = probe("mod n;", "n::RIGHT");
+    group.write("probe/src/n.rs", RIGHT);
+    group.write("probe/.gitignore", "n.rs\n");
+    group.write(
+        ".cargo/config.toml",
+        "[build]\ndep-info-basedir = \"probe\"\n",
+    );
+    let mut watch = group.ansar(["watch"]).in_dir("probe/src").start();
+    judged(&mut watch, PASSED_1);
+    group.write("probe/src/n.rs", WRONG);
+    judged(&mut watch, FAILED_1);
+    ended(watch, 1);
+}
+
+#[test]
+fn configuration_above_the_workspace_is_watched_also_where_it_is_made() {
+    let group = probe("", "option_env!(\"PROBE\").is_none()");
+    let set = "[env]\nPROBE = \"set\"\n";
+    let mut watch = watching(&group);
+    group.write("../.cargo/config.toml", set);
+    judged(&mut watch, FAILED_1);
+    group.write("../.cargo/config.toml", "");
+    judged(&mut watch, PASSED_1);
+    fs::remove_dir_all(group.path().join("../.cargo")).unwrap();
+    // As older ones name it, and what it includes.
+    group.write(".cargo/config", set);
+    judged(&mut watch, FAILED_1);
+    watch.signal(Signal::SIGINT);
+    watch.wait().code(130);
+}
+
+#[test]
+fn configuration_of_the_user_is_watched() {
+    // Nothing is built: dependencies are compiled for another folder of Cargo's.
+    let group = probe("", "true");
+    group.write("probe/Cargo.toml", "garbage");
+    let home = group.path().join("../cargo-home");
+    let mut watch = group.ansar(["watch"]).env("CARGO_HOME", &home).start();
+    watch.wait_for_next(WATCHING);
+    for name in ["config.toml", "config"] {
+        fs::create_dir_all(&home).unwrap();
+        fs::write(home.join(name), "# nothing\n").unwrap();
+        watch.wait_for_next(&format!("cargo-home/{name}"));
+        watch.wait_for_next(WATCHING);
+    }
+    ended(watch, 2);
+}
+
+#[test]
+fn manifests_that_an_outside_dependency_inherits_from_are_watched() {
+    let group = probe("", "outside::VERSION == \"1.0.0\"");
+    let root = "[workspace]\nmembers = [\"part\"]\n[workspace.package]\nversion = \"1.0.0\"\n";
+    group.write("../outside/Cargo.toml", root);
+    group.write(
+        "../outside/part/Cargo.toml",
+        "[package]\nname = \"outside\"\nedition = \"2024\"\nversion.workspace = true\n",
+    );
+    group.write(
+        "../outside/part/src/lib.rs",
+        "pub const VERSION: &str = env!(\"CARGO_PKG_VERSION\");\n",
+    );
+    let manifest = group.read("probe/Cargo.toml");
+    let manifest = format!("{manifest}outside = {{ path = \"../../outside/part\" }}\n");
+    group.write("probe/Cargo.toml", &manifest);
+    let mut watch = watching(&group);
+    group.write("../outside/Cargo.toml", &root.replace("1.0.0", "2.0.0"));
+    judged(&mut watch, FAILED_1);
+    ended(watch, 1);
+}
+
+#[test]
+fn modules_that_a_failed_build_missed_are_watched_though_they_are_ignored() {
+    let group = probe("mod n;", "n::RIGHT && n::deep::RIGHT");
+    group.write(".gitignore", "*\n");
+    // Nothing was ever built.
+    let mut watch = group.ansar(["watch"]).start();
+    judged(&mut watch, "error: the build failed");
+    group.write("probe/src/n.rs", &format!("pub mod deep;\n{RIGHT}garbage"));
+    judged(&mut watch, "error: the build failed");
+    group.write("probe/src/n.rs", &format!("pub mod deep;\n{RIGHT}"));
+    judged(&mut watch, "error: the build failed");
+    group.write("probe/src/n/deep.rs", RIGHT);
+    judged(&mut watch, PASSED_1);
+    // And one that is missed later, and includes a file.
+    group.write(MAIN_RS, &main_rs("mod n;\nmod m;", "m::TEXT == \"right\""));
+    judged(&mut watch, "       Stale ");
+    group.write(
+        "probe/src/m.rs",
+        "pub const TEXT: &str = include_str!(\"m.txt\");\n",
+    );
+    judged(&mut watch, "       Stale ");
+    group.write("probe/src/m.txt", "right");
+    watch.wait_for_next(CHANGED);
+    judged(&mut watch, PASSED_1);
+    group.write("probe/src/m.txt", "wrong");
+    judged(&mut watch, FAILED_1);
+    ended(watch, 7);
+}
+
+#[test]
+fn a_verdict_about_a_source_with_an_older_date_is_called_stale() {
+    let group = probe("mod n;", "n::RIGHT");
+    group.write("probe/src/n.rs", RIGHT);
+    let old = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 365);
+    let older = |text: &str| {
+        let path = group.write("target/old.rs", text);
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(old).unwrap();
+        fs::rename(path, group.path().join("probe/src/n.rs")).unwrap();
+    };
+    let mut watch = watching(&group);
+    older(WRONG);
+    let source = group.path().join("probe/src/n.rs");
+    let warning = format!("warning: {} changed but was not compiled", source.display());
+    watch.wait_for_next(&warning);
+    let hint = watch.wait_for_next("hint: `touch ");
+    judged(&mut watch, "       Stale passed: 1 check");
+    // It is stale for as long as it is so.
+    group.write(
+        MAIN_RS,
+        &format!("{}// The end.\n", main_rs("mod n;", "n::RIGHT")),
+    );
+    watch.wait_for_next(CHANGED);
+    judged(&mut watch, FAILED_1);
+    older(RIGHT);
+    judged(&mut watch, "       Stale failed");
+    let command = hint.split('`').nth(1).expect("a command to type");
+    group.shell(command).run().success();
+    watch.wait_for_next(CHANGED);
+    judged(&mut watch, PASSED_1);
+    ended(watch, 4);
+}
+
+#[test]
+fn changes_are_looked_for_where_that_is_asked_for() {
+    for poll in [&["--poll"][..], &["--poll", "50ms"], &["--poll=0.05"]] {
+        let group: Group = probe("", "true");
+        let mut watch = group.ansar(["watch"]).args(poll).start();
+        judged(&mut watch, PASSED_1);
+        group.edit(MAIN_RS, "true", "false");
+        judged(&mut watch, FAILED_1);
+        ended(watch, 1);
+    }
+}
