@@ -51,7 +51,7 @@ use crate::host::process::{orphans, rlimit, signal};
 use crate::host::{clock, environment};
 use crate::report::human;
 use crate::report::printer::Printer;
-use crate::report::shell::{Form, print_parse_error};
+use crate::report::shell::{Form, print_parse_error, warn};
 use crate::supervisor::fd_store;
 use crate::testing::When;
 use crate::testing::record::conclusion;
@@ -75,7 +75,11 @@ pub fn main() -> ExitCode {
         return fail(&error, Exit::Setup);
     }
     // Before there is a second thread: the guardian is this very process.
-    let guardian = match parsed.command.ground().map(guardian::stand) {
+    let guardian = match parsed
+        .command
+        .ground()
+        .map(|ground| guardian::stand(ground, &warn))
+    {
         None => None,
         Some(Ok(Side::Engine(guardian))) => Some(guardian),
         Some(Ok(Side::Guardian(end))) => {

@@ -4,6 +4,8 @@
 //! file are added behind it: no text can act on a terminal.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
@@ -302,5 +304,20 @@ pub fn print_parse_error(error: &clap::Error) -> io::Result<()> {
         writeln!(anstream::stderr(), "{text}")
     } else {
         writeln!(anstream::stdout(), "{text}")
+    }
+}
+
+/// Prints a warning where there is no printer. One that is not read within a
+/// second is left to a thread of its own.
+pub fn warn(text: &str) {
+    let (printed, done) = mpsc::channel();
+    let text = text.to_owned();
+    let print = move || {
+        Shell::new(Verbosity::Quiet, Form::Human).warn(&text);
+        // Nothing waits any more where that took long.
+        let _ = printed.send(());
+    };
+    if std::thread::Builder::new().spawn(print).is_ok() {
+        let _ = done.recv_timeout(Duration::from_secs(1));
     }
 }

@@ -7,6 +7,8 @@
 //! the engine dies, the guardian kills everything below; if the guardian dies,
 //! the engine hears of it, and does the same.
 
+mod suspended;
+
 use std::collections::BTreeMap;
 use std::io;
 
@@ -14,6 +16,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid};
 
+use crate::host::process::guardian::suspended::Forwarder;
 use crate::host::process::{daemonize, fd_store, orphans};
 use crate::host::terminal::keys;
 use crate::host::terminal::keys::Keyboard;
@@ -93,8 +96,9 @@ pub enum Ground {
 }
 
 /// Splits this process in two. To be called while it has one thread, and
-/// before it opened anything.
-pub fn stand(ground: Ground) -> io::Result<Side> {
+/// before it opened anything. A guardian with streams has `tell` print what it
+/// does about an engine that is suspended.
+pub fn stand(ground: Ground, tell: &dyn Fn(&str)) -> io::Result<Side> {
     match ground {
         Ground::Here | Ground::AtKeys => {}
         Ground::Below => die_with_parent()?,
@@ -131,13 +135,17 @@ pub fn stand(ground: Ground) -> io::Result<Side> {
             Ok(Side::Engine(Guardian(guardian)))
         }
         ForkResult::Parent { child } => {
-            if matches!(ground, Ground::Below | Ground::Apart) {
+            let has_streams = !matches!(ground, Ground::Below | Ground::Apart);
+            if !has_streams {
                 // It has nothing to say, and whoever reads must hear the end.
                 let _ = daemonize::finish();
             }
             between.become_guardian();
             let keyboard = keyboard.map(Keyboard::become_guardian);
-            Ok(Side::Guardian(watch(child, heard, &before, keyboard)))
+            let forwarder = Forwarder::new(child, has_streams.then_some(tell));
+            Ok(Side::Guardian(watch(
+                child, forwarder, heard, &before, keyboard,
+            )))
         }
     }
 }
@@ -179,11 +187,11 @@ fn become_engine(guardian: Pid) -> io::Result<()> {
 /// Hands signals on until the engine has ended, then ends what it left.
 fn watch(
     engine: Pid,
+    mut forwarder: Forwarder<'_>,
     heard: SigSet,
     before: &BTreeMap<u32, Option<u64>>,
     mut keyboard: Option<Keyboard>,
 ) -> End {
-    let mut suspending = false;
     let (code, is_killed) = loop {
         match heard.wait() {
             Ok(Signal::SIGCHLD) => {
@@ -194,8 +202,7 @@ fn watch(
                         break (u8::try_from(code).unwrap_or(1), false);
                     }
                     Ok(WaitStatus::Signaled(_, signal, _)) => break (killed_by(signal), true),
-                    Ok(WaitStatus::Stopped(..)) if suspending => {
-                        suspending = false;
+                    Ok(WaitStatus::Stopped(..)) if forwarder.has_suspended() => {
                         if let Some(keyboard) = &mut keyboard {
                             keyboard.put_back();
                         }
@@ -204,10 +211,18 @@ fn watch(
                         // The first process of a PID namespace cannot stop.
                         let _ = kill(engine, Signal::SIGCONT);
                     }
-                    _ => {}
+                    _ => {
+                        // It may have stopped before it heard a signal.
+                        forwarder.look();
+                    }
                 }
             }
-            Ok(fd_store::POKE) => fd_store::take(),
+            Ok(fd_store::POKE) => {
+                fd_store::take();
+                if forwarder.look() {
+                    break (killed_by(Signal::SIGKILL), true);
+                }
+            }
             Ok(keys::PRESSED) => {
                 if let Some(keyboard) = &mut keyboard {
                     keyboard.hand_over();
@@ -216,13 +231,10 @@ fn watch(
             // The first two are blocked, and not for anybody to hear.
             Ok(Signal::SIGTTIN | Signal::SIGTTOU) | Err(_) => {}
             Ok(signal) => {
-                suspending |= signal == Signal::SIGTSTP;
                 if let (Signal::SIGCONT, Some(keyboard)) = (signal, &mut keyboard) {
                     keyboard.take();
                 }
-                // One that was stopped hears nothing before it goes on.
-                let _ = kill(engine, Signal::SIGCONT);
-                let _ = kill(engine, signal);
+                forwarder.forward(signal);
             }
         }
     };

@@ -2,10 +2,14 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::thread;
 
+use nix::sys::ptrace;
 use nix::sys::signal::kill;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use tests::{Sandbox, Signal, eventually};
+use tests::{Running, Sandbox, Signal, eventually};
 
 use super::{
     WAITS, ansar, appears, component, engine, engine_below, home_of, home_with, is_quiet, state,
@@ -83,24 +87,95 @@ fn what_else_a_stuck_engine_runs_is_named_and_stopped_by_force_only() {
     is_quiet(&sandbox);
 }
 
+/// A command that runs a role, and its engine.
+fn running(sandbox: &Sandbox) -> (Running<'_>, Pid) {
+    let run = sandbox.ansar(["run"]).start();
+    run.wait_for("Running");
+    let engine = engine_below(run.pid());
+    let role = eventually(|| process_of(sandbox, "waits-0"));
+    assert!(role.is_some(), "the role runs");
+    (run, Pid::from_raw(engine))
+}
+
 #[test]
 fn signals_reach_a_stopped_engine() {
-    let sandbox = home_of(&[("waits", WAITS)]);
-    for (signal, code) in [
+    let all = [
         (Signal::SIGINT, 130),
+        (Signal::SIGQUIT, 131),
         (Signal::SIGTERM, 143),
         (Signal::SIGHUP, 129),
-    ] {
-        let run = sandbox.ansar(["run"]).start();
-        run.wait_for("Running");
-        let engine = engine_below(run.pid());
-        let role = eventually(|| process_of(&sandbox, "waits-0"));
-        assert!(role.is_some(), "the role runs");
-        kill(Pid::from_raw(engine), Signal::SIGSTOP).expect("it runs");
+    ];
+    let homes: Vec<_> = all.iter().map(|_| home_of(&[("waits", WAITS)])).collect();
+    let stopped = homes.iter().zip(all).map(|(sandbox, (signal, code))| {
+        let (run, engine) = running(sandbox);
+        kill(engine, Signal::SIGSTOP).expect("it runs");
         run.signal(signal);
-        run.wait().code(code);
+        (sandbox, run, engine, code)
+    });
+    for (sandbox, run, engine, code) in stopped.collect::<Vec<_>>() {
+        let line = format!("warning: the engine (process {engine}) is suspended; continuing it");
+        run.wait().code(code).stderr_has(&line);
         sandbox.is_still();
     }
+}
+
+#[test]
+fn a_stopped_engine_may_go_on_by_itself() {
+    let sandbox = home_of(&[("waits", WAITS)]);
+    let (run, engine) = running(&sandbox);
+    kill(engine, Signal::SIGSTOP).expect("it runs");
+    run.signal(Signal::SIGINT);
+    kill(engine, Signal::SIGCONT).expect("it is stopped");
+    run.wait().code(130).stderr_lacks("is suspended");
+    sandbox.is_still();
+}
+
+#[test]
+fn a_stopped_engine_is_suspended_with_its_command() {
+    let sandbox = home_of(&[("waits", WAITS)]);
+    let (run, engine) = running(&sandbox);
+    kill(engine, Signal::SIGSTOP).expect("it runs");
+    run.signal(Signal::SIGTSTP);
+    let command = run.pid().cast_signed();
+    let suspended = eventually(|| (state(command) == Some('T')).then_some(()));
+    assert!(suspended.is_some(), "{:?}", state(command));
+    run.signal(Signal::SIGCONT);
+    run.signal(Signal::SIGINT);
+    run.wait().code(130);
+    sandbox.is_still();
+}
+
+#[test]
+fn an_engine_that_cannot_be_continued_is_killed() {
+    let sandbox = home_of(&[("waits", WAITS)]);
+    let (run, engine) = running(&sandbox);
+    let (tell, told) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    // Tracing is up to one thread.
+    let tracer = thread::spawn(move || {
+        let is_held = ptrace::attach(engine).is_ok() && waitpid(engine, None).is_ok();
+        tell.send(is_held).expect("it is waited for");
+        let _ = released.recv();
+        is_held.then(|| waitpid(engine, None))
+    });
+    if !told.recv().expect("it tells") {
+        // No process may be traced here.
+        run.signal(Signal::SIGINT);
+        run.wait().code(130);
+        return;
+    }
+    run.signal(Signal::SIGTERM);
+    let killing = format!("(process {engine}) cannot be continued: it is traced by process ");
+    run.wait_for(&killing);
+    // Nothing is reaped before the tracer has taken note of it.
+    let output = run.wait();
+    output
+        .code(137)
+        .stderr_has("cannot be killed: it is traced by process ");
+    drop(release);
+    let killed = WaitStatus::Signaled(engine, Signal::SIGKILL, false);
+    assert_eq!(tracer.join().expect("it ends"), Some(Ok(killed)));
+    is_quiet(&sandbox);
 }
 
 /// What is stopped below a subreaper of its session hears of no end by the
@@ -115,8 +190,8 @@ fn a_stopped_command_that_is_killed_leaves_nothing_below_a_subreaper() {
             "outer",
             &format!(
                 "$ANSAR ansar --home-path=.ansar-home run waits-0 & p=$!\n\
-                 until pgrep -f -- '--role-name=waits-0' > /dev/null; do sleep 0.05; done\n\
-                 pgrep -P $p > engine; {stop}; {state}\n\
+                 until e=$(pgrep -P $p) && pgrep -P $e > /dev/null; do sleep 0.05; done\n\
+                 echo $e > engine; {stop}; {state}\n\
                  kill -KILL $p; touch killed; exec sleep 600"
             ),
         );
