@@ -4,9 +4,8 @@
 use std::fmt::{Debug, Write as _};
 use std::panic::Location;
 
+use ansar_contract::test::{Check, DETAILS, TestReport};
 use similar::{ChangeTag, TextDiff};
-
-use crate::contract::test::{Check, DETAILS, TestReport};
 
 /// The checks of one process so far.
 ///

@@ -3,12 +3,12 @@
 use std::fmt::{Debug, Write as _};
 use std::sync::Arc;
 
+use ansar_contract::line::Tag;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::contract::line::Tag;
 use crate::log::Log;
 
 /// Sends every event of this process to `log`, in the name of `speaker`,

@@ -89,31 +89,31 @@
 //! stdout goes there as well: stdout itself carries the result and nothing
 //! else.
 //!
-//! Floors, lowest first; imports go down only: [`contract`], then `host`, then
-//! `settings`, `check`, `log`, `events`, `retry`, `lifecycle`, then
-//! `component`.
+//! Layers, lowest first; imports go down only: `host`, then `message`,
+//! `settings`, `check`, `log`, `events`, `retry`, `lifecycle`, then `component`.
 
 mod check;
 mod component;
-pub mod contract;
 mod events;
 mod host;
 mod lifecycle;
 mod log;
+mod message;
 mod retry;
 mod settings;
 
+pub use ansar_contract::envelope::Typed;
+pub use ansar_contract::lifecycle::{Aborted, Ack, Cannot, Faulted, Maybe};
+pub use ansar_contract::line::{Level, Tag};
+pub use ansar_contract::pairs;
+pub use ansar_contract::test::{Check, TestReport, TestSuite};
 pub use component::call::{Call, Stopper};
 pub use component::context::{Context, Folder, Stop};
 pub use component::declaration::Declaration;
 pub use component::fault::{Fault, FromReturned};
 pub use component::main;
 pub use component::parameter::{Component, Input, Parameter, Ready, Settings, Supply};
-pub use contract::lifecycle::{Aborted, Ack, Cannot, Faulted, Maybe};
-pub use contract::line::{Level, Tag};
-pub use contract::message::Message;
-pub use contract::pairs;
-pub use contract::test::{Check, TestReport, TestSuite};
 pub use host::files::FileError;
 pub use lifecycle::{Error, IntoReturned, Result};
+pub use message::Message;
 pub use settings::Tunable;

@@ -4,8 +4,10 @@
 use std::error::Error as StdError;
 use std::panic::Location;
 
-use crate::contract::lifecycle::{Aborted, Ack, Cannot, Faulted, Maybe};
-use crate::contract::message::{Message, Typed};
+use ansar_contract::envelope::Typed;
+use ansar_contract::lifecycle::{Aborted, Ack, Cannot, Faulted, Maybe};
+
+use crate::message::Message;
 
 /// The result of a component's function, and of functions that it calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -104,7 +106,7 @@ impl IntoReturned for () {
 
 impl<M: Message> IntoReturned for M {
     fn into_returned(self) -> Encoded {
-        Typed::encode(&self)
+        Typed::encode_as(M::NAME, &self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The log of a process: objects, tags, levels, and lines that stay whole.
 //!
 //! Owns the form of a record (one or several lines of
-//! [`contract::line`](crate::contract::line)) and the numbering of objects.
+//! [`contract::line`](ansar_contract::line)) and the numbering of objects.
 //! Where the lines go is the sink's matter.
 
 use std::fmt::{self, Display};
@@ -9,7 +9,8 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::contract::line::{ATOMIC, Level, Tag};
+use ansar_contract::line::{ATOMIC, Level, Tag};
+
 use crate::host::clock;
 
 /// Everything that the objects of one process say.
@@ -106,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::contract::line::Line;
+    use ansar_contract::line::Line;
 
     const HEAD: &str = "[00000001] 2023-04-06T01:52:17.317 ";
 

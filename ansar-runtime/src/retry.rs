@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::contract::retry::Retry;
+use ansar_contract::retry::Retry;
 
 /// The delays between attempts, one after the other.
 #[derive(Debug, Clone)]

@@ -7,12 +7,11 @@
 use std::any::type_name;
 use std::fmt;
 
+use ansar_contract::envelope::Envelope;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-use crate::contract::message::Envelope;
 
 /// A type that settings or input can have.
 #[diagnostic::on_unimplemented(

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ansar_runtime::contract::message::Envelope;
+use ansar_contract::envelope::Envelope;
 use serde::de::DeserializeOwned;
 
 use crate::home::{HomeError, from_json, word};
@@ -168,7 +168,7 @@ pub enum Error {
     #[error(
         "{subject}executable `{executable}` speaks contract version {version}, \
          and this `cargo ansar` speaks {}",
-        ansar_runtime::contract::VERSION
+        ansar_contract::VERSION
     )]
     OtherContract {
         /// The role that runs it, `role ROLE: `.

@@ -6,13 +6,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use ansar_contract::launch::{self, CallSignature, Origin};
+use ansar_contract::line::Level;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, Command};
 use serde_json::Value;
 
 use super::declaration::Declaration;
-use crate::contract::launch::{self, CallSignature, Origin};
-use crate::contract::line::Level;
 
 /// What a component was asked to do, and how.
 #[derive(Debug)]

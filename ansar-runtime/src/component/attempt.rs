@@ -1,12 +1,13 @@
 //! Attempts: the function is called, and under a retry policy called again.
 
+use ansar_contract::envelope::Typed;
+use ansar_contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
+use ansar_contract::notice::Notice;
+use ansar_contract::retry::Retry;
+
 use super::context::Context;
 use super::panics::Panics;
 use super::parameter::{Component, Supply};
-use crate::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
-use crate::contract::message::Typed;
-use crate::contract::notice::Notice;
-use crate::contract::retry::Retry;
 use crate::host::clock;
 use crate::lifecycle::IntoReturned;
 use crate::retry::Delays;
@@ -137,7 +138,7 @@ fn exhausted(attempts: u32, last: Typed) -> Faulted {
 
 /// Encodes a built-in message, which cannot fail.
 pub(crate) fn encoded<M: crate::Message>(message: &M) -> Typed {
-    Typed::encode(message).unwrap_or_else(|_| Typed {
+    Typed::encode_as(M::NAME, message).unwrap_or_else(|_| Typed {
         name: M::NAME.to_owned(),
         body: serde_json::Value::Null,
     })

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context as Waker, Poll};
 
+use ansar_contract::envelope::Envelope;
+use ansar_contract::launch::{self, CallSignature, Origin};
+use ansar_contract::lifecycle::Aborted;
+use ansar_contract::line::Tag;
+use ansar_contract::marker;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::context::{Context, Stop};
 use super::fault::{Fault, FromReturned, judge};
-use crate::contract::launch::{self, CallSignature, Origin};
-use crate::contract::lifecycle::Aborted;
-use crate::contract::line::Tag;
-use crate::contract::message::Envelope;
-use crate::contract::{self, marker};
 use crate::host::files;
 use crate::host::process::{Ended, Process, Program};
 
@@ -195,10 +195,10 @@ fn recognize(name: &str, path: &Path) -> Result<(), Fault> {
         Fault::new(error.to_string(), cause.unwrap_or_default())
     })?;
     match kind {
-        marker::Kind::Component(contract::VERSION) => Ok(()),
+        marker::Kind::Component(ansar_contract::VERSION) => Ok(()),
         marker::Kind::Component(version) => Err(Fault::new(
             format!("`{name}` speaks contract version {version}"),
-            format!("this component speaks {}", contract::VERSION),
+            format!("this component speaks {}", ansar_contract::VERSION),
         )),
         marker::Kind::Script | marker::Kind::Other => Err(Fault::new(
             format!("`{name}` does not link ansar-runtime"),

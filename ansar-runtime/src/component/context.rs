@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use ansar_contract::envelope::Envelope;
+use ansar_contract::launch::Origin;
+use ansar_contract::layout::Area;
+use ansar_contract::lifecycle::Aborted;
+use ansar_contract::line::{Level, Tag};
+use ansar_contract::test::TestReport;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Notify;
 
 use super::place::{Place, decode};
 use super::sub_role::SubRoles;
 use crate::check::{self, Checks};
-use crate::contract::launch::Origin;
-use crate::contract::layout::Area;
-use crate::contract::lifecycle::Aborted;
-use crate::contract::line::{Level, Tag};
-use crate::contract::message::Envelope;
-use crate::contract::test::TestReport;
 use crate::host::clock;
 use crate::host::files::{self, FileError, Source};
 use crate::log::{Id, Log};

@@ -3,9 +3,11 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
-use crate::contract::message::{Envelope, Message, Typed};
+use ansar_contract::envelope::{Envelope, Typed};
+use ansar_contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
+
 use crate::host::process::{Ended, Exit, LARGEST_RESULT, means_stop, signal_name};
+use crate::message::Message;
 
 /// Why a call has no result.
 ///
@@ -66,7 +68,7 @@ pub trait FromReturned: Sized {
 
 impl<M: Message> FromReturned for M {
     fn from_returned(returned: Typed) -> Result<Self, String> {
-        match returned.decode::<M>() {
+        match returned.decode_as::<M>(M::NAME) {
             Some(Ok(message)) => Ok(message),
             Some(Err(error)) => Err(format!(
                 "returned a `{}` that is no `{}`: {error}",
@@ -153,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::contract::lifecycle::Ack;
+    use ansar_contract::lifecycle::Ack;
 
     fn ended(exit: Exit, output: &str, asked: bool) -> Ended {
         Ended {
@@ -164,7 +166,8 @@ mod tests {
     }
 
     fn returned<M: Message>(message: &M) -> Ended {
-        let text = serde_json::to_string(&Envelope::of(Typed::encode(message).unwrap()));
+        let text =
+            serde_json::to_string(&Envelope::of(Typed::encode_as(M::NAME, message).unwrap()));
         ended(Exit::Code(1), &text.unwrap(), false)
     }
 

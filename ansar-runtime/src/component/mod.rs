@@ -22,6 +22,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
+use ansar_contract::envelope::{Envelope, Typed};
+use ansar_contract::launch::Origin;
+use ansar_contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
+use ansar_contract::line::Level;
+use ansar_contract::marker;
+use ansar_contract::notice::Notice;
 use tokio::task::LocalSet;
 
 use self::arguments::{Arguments, Request};
@@ -32,13 +38,6 @@ use self::panics::Panics;
 use self::parameter::{Component, Supply};
 use self::place::Place;
 use self::sub_role::SubRoles;
-use crate::contract;
-use crate::contract::launch::Origin;
-use crate::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
-use crate::contract::line::Level;
-use crate::contract::marker;
-use crate::contract::message::{Envelope, Typed};
-use crate::contract::notice::Notice;
 use crate::events;
 use crate::host::notify::Notifier;
 use crate::host::parent::Parent;
@@ -278,7 +277,7 @@ fn perform<P, C: Component<P>>(
         .build()
         .map_err(|error| Faulted::new("failed to start the runtime", error.to_string()))?;
     notifier.send(Notice {
-        contract: Some(contract::VERSION),
+        contract: Some(ansar_contract::VERSION),
         announces: Some(declaration.announces),
         ..Notice::default()
     });

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::thread;
 
-use crate::contract::lifecycle::Faulted;
-use crate::contract::line::Tag;
-use crate::contract::message::{Envelope, Typed};
+use ansar_contract::envelope::{Envelope, Typed};
+use ansar_contract::lifecycle::Faulted;
+use ansar_contract::line::Tag;
+
 use crate::host::streams::Outlet;
 use crate::log::Log;
 

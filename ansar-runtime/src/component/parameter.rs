@@ -1,11 +1,11 @@
 //! What a component's function asks for by its parameters.
 
+use ansar_contract::lifecycle::Faulted;
+use ansar_contract::notice::Notice;
 use serde_json::Value;
 
 use super::context::Context;
 use super::declaration::Declaration;
-use crate::contract::lifecycle::Faulted;
-use crate::contract::notice::Notice;
 use crate::host::notify::Notifier;
 use crate::lifecycle::IntoReturned;
 use crate::settings::{Schema, Tunable};

@@ -5,6 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
+use ansar_contract::envelope::Envelope;
+use ansar_contract::layout::{AREA_FILE, Area, AreaMark, HOME_FILE, Redirects};
+use ansar_contract::lifecycle::Faulted;
+use ansar_contract::retry::Retry;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -12,10 +16,6 @@ use super::USAGE;
 use super::arguments::{Arguments, Request};
 use super::declaration::Declaration;
 use super::sub_role::is_sub_role;
-use crate::contract::layout::{AREA_FILE, Area, AreaMark, HOME_FILE, Redirects};
-use crate::contract::lifecycle::Faulted;
-use crate::contract::message::Envelope;
-use crate::contract::retry::Retry;
 use crate::host::files::{FileError, Source};
 use crate::host::lock::{self, Lock};
 use crate::host::{environment, files, streams};

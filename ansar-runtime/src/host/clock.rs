@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::contract::line::{CHECK_STAMP_FORMAT, STAMP_FORMAT};
+use ansar_contract::line::{CHECK_STAMP_FORMAT, STAMP_FORMAT};
 
 /// Now, as a log line shows it.
 pub(crate) fn stamp() -> impl Display {

@@ -9,7 +9,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::contract::launch;
+use ansar_contract::launch;
 
 /// The command line, the executable's name first.
 pub(crate) fn arguments() -> Vec<OsString> {

@@ -6,9 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::{fs, process};
 
+use ansar_contract::marker;
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
-
-use crate::contract::marker;
 
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]

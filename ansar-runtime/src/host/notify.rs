@@ -5,7 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::contract::notice::Notice;
+use ansar_contract::notice::Notice;
 
 /// How long a notice that must arrive waits for a busy engine.
 const PATIENCE: Duration = Duration::from_secs(5);

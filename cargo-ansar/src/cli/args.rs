@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ansar_runtime::contract::layout::Area;
+use ansar_contract::layout::Area;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::background::{StartArgs, StatusArgs, StopArgs, SuperviseArgs};

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use ansar_runtime::contract::line::Level;
+use ansar_contract::line::Level;
 use clap::{ArgMatches, Args, Error, FromArgMatches, ValueEnum};
 
 use crate::host::{cargo_config, environment};

@@ -30,9 +30,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ansar_runtime::Message;
-use ansar_runtime::contract::line::Level;
-use ansar_runtime::contract::message::Typed;
+use ansar_contract::envelope::BuiltIn;
+use ansar_contract::envelope::Typed;
+use ansar_contract::line::Level;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::task::LocalSet;
 
@@ -565,7 +565,7 @@ fn with_home(places: &workspace::Places, home: Option<&std::path::PathBuf>) -> w
 }
 
 /// Encodes a message of ours, which always can be.
-fn encode<M: Message>(message: &M) -> Typed {
+fn encode<M: BuiltIn>(message: &M) -> Typed {
     Typed::encode(message).unwrap_or_else(|_| Typed {
         name: M::NAME.to_owned(),
         body: serde_json::Value::Null,

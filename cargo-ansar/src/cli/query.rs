@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use regex::bytes::Regex;
 
-use ansar_runtime::contract::line::Level;
+use ansar_contract::line::Level;
 
 use crate::cli::Session;
 use crate::cli::exit::Exit;

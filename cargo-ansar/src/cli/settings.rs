@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 
-use ansar_runtime::contract::launch;
+use ansar_contract::launch;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// A command line, and the settings that were in it.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::message::Envelope;
+use ansar_contract::envelope::Envelope;
 
 use crate::commands::set;
 use crate::error::Error;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ansar_runtime::contract::layout::Area;
+use ansar_contract::layout::Area;
 
 use crate::commands::history::open;
 use crate::error::Error;

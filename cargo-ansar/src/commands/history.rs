@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ansar_runtime::contract::message::Typed;
+use ansar_contract::envelope::Typed;
 use jiff::Timestamp;
 
 use crate::error::Error;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use ansar_runtime::contract::marker::Kind;
+use ansar_contract::marker::Kind;
 use cargo_metadata::{Metadata, Package, TargetKind};
 
 use crate::error::Error;

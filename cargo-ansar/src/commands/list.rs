@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use ansar_runtime::contract::layout::Area;
+use ansar_contract::layout::Area;
 
 use crate::error::Error;
 use crate::home::Home;

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::message::Envelope;
+use ansar_contract::envelope::Envelope;
+use ansar_contract::layout::Area;
 use serde_json::Value;
 
 use crate::commands::input_file::Given;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::message::Envelope;
+use ansar_contract::envelope::Envelope;
+use ansar_contract::layout::Area;
 use serde_json::Value;
 
 use crate::deploy::preview::{Compared, Line, Step, Way, conflict_why, restarts, told_diff};

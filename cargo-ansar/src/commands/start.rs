@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ansar_runtime::contract::line::Tag;
+use ansar_contract::line::Tag;
 
 use crate::deploy::prepare::{Filled, filled};
 use crate::deploy::resolve_settings::check_settings;

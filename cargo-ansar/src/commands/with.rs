@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use ansar_runtime::contract::launch;
-use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::line::Level;
-use ansar_runtime::contract::message::Envelope;
+use ansar_contract::envelope::Envelope;
+use ansar_contract::launch;
+use ansar_contract::layout::Area;
+use ansar_contract::line::Level;
 use serde_json::{Map, Value};
 
 use crate::deploy::prepare::{Prepared, prepare};

@@ -25,7 +25,7 @@ use crate::sync::executable;
 use crate::sync::executable::{Deployed, Ready};
 use crate::sync::plan::{Conflict, Take};
 
-use ansar_runtime::contract::layout::Area;
+use ansar_contract::layout::Area;
 
 /// What was done.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::layout::Area;
+use ansar_contract::layout::Area;
 
 use crate::deploy::snapshot_layout;
 use crate::error::Error;

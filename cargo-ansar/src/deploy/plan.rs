@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::layout::Area;
+use ansar_contract::layout::Area;
 use serde_json::Value;
 
 use crate::deploy::failed;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ansar_runtime::contract::layout::Area;
+use ansar_contract::layout::Area;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -10,9 +10,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ansar_runtime::contract::launch;
-use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::message::Envelope;
+use ansar_contract::envelope::Envelope;
+use ansar_contract::launch;
+use ansar_contract::layout::Area;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

@@ -144,7 +144,7 @@ mod tests {
             properties: ["retry".to_owned()].into(),
             ..ByHand::default()
         };
-        entry.retry = Some(ansar_runtime::contract::retry::Retry::default());
+        entry.retry = Some(ansar_contract::retry::Retry::default());
         assert_eq!(plan_roles(&entries, &description(TWO)), []);
     }
 }

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::layout::Area;
+use ansar_contract::layout::Area;
 
 use crate::error::Error;
 use crate::home::Home;

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ansar_runtime::contract::line::Tag;
-use ansar_runtime::contract::message::Typed;
+use ansar_contract::envelope::Typed;
+use ansar_contract::line::Tag;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

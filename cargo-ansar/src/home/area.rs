@@ -9,7 +9,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::layout::{AREA_FILE, Area, AreaMark, HOME_FILE};
+use ansar_contract::layout::{AREA_FILE, Area, AreaMark, HOME_FILE};
 
 use crate::home::{Home, HomeError, history, last_run, read_json, write_json};
 use crate::host::fs;

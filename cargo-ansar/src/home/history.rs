@@ -11,8 +11,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::layout::HOME_FILE;
-use ansar_runtime::contract::message::Typed;
+use ansar_contract::envelope::Typed;
+use ansar_contract::layout::HOME_FILE;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -226,7 +226,7 @@ impl Home {
 
 #[cfg(test)]
 mod tests {
-    use ansar_runtime::contract::line::Tag;
+    use ansar_contract::line::Tag;
 
     use super::*;
     use crate::model::run_report::{Failure, Row, Standing};

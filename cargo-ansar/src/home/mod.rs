@@ -23,7 +23,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ansar_runtime::contract::layout::{Area, HOME_FILE};
+use ansar_contract::layout::{Area, HOME_FILE};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

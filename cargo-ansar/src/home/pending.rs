@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use ansar_runtime::contract::layout::{Area, HOME_FILE};
-use ansar_runtime::contract::message::Envelope;
+use ansar_contract::envelope::Envelope;
+use ansar_contract::layout::{Area, HOME_FILE};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::layout::{AREA_FILE, Area, HOME_FILE};
+use ansar_contract::layout::{AREA_FILE, Area, HOME_FILE};
 use serde_json::Value;
 
 use crate::home::area::Reason;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::message::Envelope;
-use ansar_runtime::contract::retry::Retry;
+use ansar_contract::envelope::Envelope;
+use ansar_contract::layout::Area;
+use ansar_contract::retry::Retry;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ansar_runtime::contract::message::Envelope;
-use ansar_runtime::contract::retry::Retry;
+use ansar_contract::envelope::Envelope;
+use ansar_contract::retry::Retry;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;

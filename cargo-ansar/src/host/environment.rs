@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::launch;
+use ansar_contract::launch;
 
 use crate::host::process::orphans;
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use ansar_runtime::contract::line::Tag;
+use ansar_contract::line::Tag;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -194,7 +194,7 @@ impl Heads {
 
 #[cfg(test)]
 mod tests {
-    use ansar_runtime::contract::line::{Line, STAMP_FORMAT};
+    use ansar_contract::line::{Line, STAMP_FORMAT};
     use proptest::prelude::*;
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ansar_runtime::contract::line::{Level, Tag};
+use ansar_contract::line::{Level, Tag};
 use regex::bytes::Regex;
 
 use crate::host::fs::Error as FilesError;

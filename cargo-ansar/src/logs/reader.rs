@@ -11,7 +11,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::line::Tag;
+use ansar_contract::line::Tag;
 use jiff::Timestamp;
 
 use crate::host::fs::{Error, Reading};

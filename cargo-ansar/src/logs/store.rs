@@ -7,7 +7,7 @@
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::layout::HOME_FILE;
+use ansar_contract::layout::HOME_FILE;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ansar_runtime::contract::retry::Retry;
+use ansar_contract::retry::Retry;
 use serde_json::{Map, Value};
 use toml_edit::Document;
 

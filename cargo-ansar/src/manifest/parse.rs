@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ansar_runtime::contract::retry::Retry;
+use ansar_contract::retry::Retry;
 use jiff::fmt::friendly::SpanParser;
 use toml_edit::Document;
 

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use ansar_runtime::Message;
-use ansar_runtime::contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
-use ansar_runtime::contract::message::Typed;
-use ansar_runtime::contract::test::TestReport;
+use ansar_contract::envelope::BuiltIn;
+use ansar_contract::envelope::Typed;
+use ansar_contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
+use ansar_contract::test::TestReport;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ pub enum Success {
 
 impl Ending {
     /// An ending whose result is a message of ours.
-    pub fn of<M: Message>(message: &M, cause: Cause) -> Self {
+    pub fn of<M: BuiltIn>(message: &M, cause: Cause) -> Self {
         // Messages of our own are plain structs, which always encode.
         let result = Typed::encode(message).unwrap_or_else(|_| Typed {
             name: M::NAME.to_owned(),

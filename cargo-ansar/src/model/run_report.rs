@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use ansar_runtime::contract::message::Typed;
+use ansar_contract::envelope::Typed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use ansar_runtime::contract::line::Line;
-use ansar_runtime::contract::message::{Envelope, Typed};
+use ansar_contract::envelope::{Envelope, Typed};
+use ansar_contract::line::Line;
 use serde::Serialize;
 
 use crate::commands::init;

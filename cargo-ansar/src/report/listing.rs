@@ -1,6 +1,6 @@
 //! What a home holds, as a person reads it.
 
-use ansar_runtime::contract::message::Envelope;
+use ansar_contract::envelope::Envelope;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ansar_runtime::contract::line::{STAMP_FORMAT, Tag};
+use ansar_contract::line::{STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;

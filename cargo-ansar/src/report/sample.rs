@@ -1,7 +1,7 @@
 //! A run in which everything went wrong that can, for tests of what is made
 //! of it.
 
-use ansar_runtime::contract::lifecycle::Ack;
+use ansar_contract::lifecycle::Ack;
 use jiff::{Timestamp, ToSpan};
 
 use crate::events::{Event, Kind, StopReason};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ansar_runtime::contract::message::Typed;
+use ansar_contract::envelope::Typed;
 use jiff::Timestamp;
 use serde_json::Value;
 

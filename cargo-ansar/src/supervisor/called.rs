@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use ansar_runtime::contract::launch;
+use ansar_contract::launch;
 
 use crate::home::role::parent;
 use crate::host::fs;

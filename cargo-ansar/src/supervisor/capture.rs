@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 
-use ansar_runtime::contract::line::{ATOMIC, Level, STAMP_FORMAT, Tag};
+use ansar_contract::line::{ATOMIC, Level, STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 
 use crate::events::{Events, Kind};
@@ -316,7 +316,7 @@ fn end_of_text(text: &[u8], most: usize) -> usize {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use ansar_runtime::contract::line::Line;
+    use ansar_contract::line::Line;
     use proptest::prelude::*;
 
     use super::*;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ansar_runtime::contract::VERSION;
-use ansar_runtime::contract::marker::Kind;
+use ansar_contract::VERSION;
+use ansar_contract::marker::Kind;
 
 use crate::error::Error;
 use crate::home::Home;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::pin::pin;
 
-use ansar_runtime::contract::line::Level;
+use ansar_contract::line::Level;
 
 use crate::error::{Error, full};
 use crate::events::Events;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::line::Level;
+use ansar_contract::line::Level;
 
 use crate::events::Events;
 use crate::host::clock;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::host::process::Exit;
 use crate::host::process::signal;
 use crate::model::outcome::{Cause, Ending, Span};
-use ansar_runtime::contract::lifecycle::{Aborted, Faulted};
-use ansar_runtime::contract::message::{Envelope, Typed};
+use ansar_contract::envelope::{Envelope, Typed};
+use ansar_contract::lifecycle::{Aborted, Faulted};
 
 /// Most bytes that a result may have.
 pub(crate) const LARGEST_RESULT: usize = 64 << 20;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ansar_runtime::contract::launch::{self, CallSignature, Origin};
-use ansar_runtime::contract::layout::Area;
+use ansar_contract::launch::{self, CallSignature, Origin};
+use ansar_contract::layout::Area;
 
 use crate::error::Error;
 use crate::home::Home;

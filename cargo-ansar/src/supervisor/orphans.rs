@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use ansar_runtime::contract::launch;
+use ansar_contract::launch;
 
 use crate::host::clock;
 use crate::host::process::orphans::{Stray, adopted};

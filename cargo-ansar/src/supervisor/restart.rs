@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ansar_runtime::contract::retry::Retry;
+use ansar_contract::retry::Retry;
 
 use crate::model::outcome::Success;
 use crate::model::restart_policy::Restart;

@@ -4,8 +4,8 @@
 //! Owns which role it plays and what is made of its end; it is run like any
 //! other role.
 
-use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::message::Typed;
+use ansar_contract::envelope::Typed;
+use ansar_contract::layout::Area;
 
 use crate::error::Error;
 use crate::home::Home;

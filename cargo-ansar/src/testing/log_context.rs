@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::line::Level;
+use ansar_contract::layout::Area;
+use ansar_contract::line::Level;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::home::Home;

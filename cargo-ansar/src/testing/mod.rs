@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::line::{Level, Line, STAMP_FORMAT, Tag};
+use ansar_contract::layout::Area;
+use ansar_contract::line::{Level, Line, STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 
 use crate::error::Error;

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::lifecycle::Faulted;
-use ansar_runtime::contract::line::Level;
-use ansar_runtime::contract::message::{Envelope, Typed};
-use ansar_runtime::contract::run::Run;
-use ansar_runtime::contract::test::{TestReport, TestSuite};
+use ansar_contract::envelope::{Envelope, Typed};
+use ansar_contract::layout::Area;
+use ansar_contract::lifecycle::Faulted;
+use ansar_contract::line::Level;
+use ansar_contract::run::Run;
+use ansar_contract::test::{TestReport, TestSuite};
 use jiff::Timestamp;
 
 use crate::deploy::prepare::{Filled, filled};

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use ansar_runtime::contract::lifecycle::{Aborted, Faulted};
-use ansar_runtime::contract::test::{TestReport, TestSuite};
+use ansar_contract::lifecycle::{Aborted, Faulted};
+use ansar_contract::test::{TestReport, TestSuite};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -220,8 +220,8 @@ fn read_stamp(stamp: &str) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use ansar_runtime::contract::lifecycle::{Ack, Maybe};
-    use ansar_runtime::contract::test::Check;
+    use ansar_contract::lifecycle::{Ack, Maybe};
+    use ansar_contract::test::Check;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! What keys do while `watch` runs.
 
-use ansar_runtime::contract::layout::Area;
-use ansar_runtime::contract::line::{Line, Tag};
+use ansar_contract::layout::Area;
+use ansar_contract::line::{Line, Tag};
 
 use crate::deploy::restart_affected::{Running, suspend};
 use crate::error::Error;

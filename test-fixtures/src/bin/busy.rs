@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ansar_runtime::contract::message::Typed;
+use ansar_runtime::Typed;
 use ansar_runtime::{
     Aborted, Cannot, Context, Fault, Faulted, FromReturned, Input, Maybe, Message, Result,
 };

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ansar_runtime::contract::message::Typed;
+use ansar_runtime::Typed;
 use ansar_runtime::{Aborted, Call, Context, Error, Fault, Input, Result, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-use ansar_runtime::contract::lifecycle::{Ack, Faulted};
+use ansar_contract::lifecycle::{Ack, Faulted};
 use proptest::prelude::*;
 
 use crate::home::history::*;

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use ansar_runtime::contract::marker::{Kind, find};
+use ansar_contract::marker::{Kind, find};
 
 use crate::host::fs::{Error, Identity, Stat, open};
 

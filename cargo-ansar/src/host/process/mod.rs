@@ -37,7 +37,7 @@ use nix::unistd::Pid;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal as signal_stream};
 
-use ansar_runtime::contract::launch;
+use ansar_contract::launch;
 
 pub use crate::host::process::pipe::Pipe;
 use crate::host::process::signal::Signal;

@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal as NixSignal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getsid};
 
-use ansar_runtime::contract::launch;
+use ansar_contract::launch;
 
 use tokio::signal::unix::{SignalKind, signal};
 

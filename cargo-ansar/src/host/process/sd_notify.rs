@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ansar_runtime::contract::notice::{LONGEST, Notice};
+use ansar_contract::notice::{LONGEST, Notice};
 use tokio::net::UnixDatagram;
 
 use crate::host::fs;

@@ -11,10 +11,10 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ansar_runtime::contract;
-use ansar_runtime::contract::lifecycle::Faulted;
-use ansar_runtime::contract::line::Level;
-use ansar_runtime::contract::notice::Notice;
+use ansar_contract;
+use ansar_contract::lifecycle::Faulted;
+use ansar_contract::line::Level;
+use ansar_contract::notice::Notice;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -502,12 +502,12 @@ impl Engine<'_> {
         let role = &mut self.roles[member];
         if let Some(version) = notice
             .contract
-            .filter(|&version| version != contract::VERSION)
+            .filter(|&version| version != ansar_contract::VERSION)
         {
             role.refused = Some(format!(
                 "`{}` speaks contract version {version}, and this `cargo ansar` speaks {}",
                 role.executable,
-                contract::VERSION
+                ansar_contract::VERSION
             ));
             self.signal(member, Rung::Kill);
             return;

@@ -17,10 +17,28 @@ use self::source::sources;
 
 const RUNTIME: House = House {
     floors: &[
-        &["contract"],
         &["host"],
-        &["settings", "check", "log", "events", "retry", "lifecycle"],
+        &[
+            "message",
+            "settings",
+            "check",
+            "log",
+            "events",
+            "retry",
+            "lifecycle",
+        ],
         &["component"],
+    ],
+    door: "host",
+    voice: None,
+    allowed: &[],
+};
+
+const CONTRACT: House = House {
+    floors: &[
+        &["envelope", "launch", "layout", "line", "pairs"],
+        &["lifecycle", "marker", "notice", "retry", "test"],
+        &["run"],
     ],
     door: "host",
     voice: None,
@@ -57,6 +75,11 @@ fn holds(house: &House, member: &str) {
 #[test]
 fn the_layers_of_the_runtime_hold() {
     holds(&RUNTIME, "ansar-runtime");
+}
+
+#[test]
+fn the_layers_of_the_contract_hold() {
+    holds(&CONTRACT, "ansar-runtime/contract");
 }
 
 #[test]

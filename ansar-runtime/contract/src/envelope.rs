@@ -13,39 +13,24 @@ use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// A type that travels by itself: a result, or an input that names its type.
+/// A message of the contract, with its name on the wire.
 ///
-/// Its name is part of the wire and is stated once, with
-/// [`message!`](crate::message).
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a message",
-    label = "needs a wire name",
-    note = "derive `Serialize` and `Deserialize`, then write `ansar_runtime::message!({Self} = \"my_app.{Self}\");`"
-)]
-pub trait Message: Serialize + DeserializeOwned + 'static {
-    /// The name on the wire, `package.Type` by custom.
+/// A component states the names of its own messages with
+/// `ansar_runtime::message!`.
+pub trait BuiltIn: Serialize + DeserializeOwned {
+    /// The name on the wire: `package.Type`.
     const NAME: &'static str;
 }
 
-/// States the wire name of one or more message types.
-///
-/// ```
-/// use serde::{Deserialize, Serialize};
-///
-/// #[derive(Serialize, Deserialize)]
-/// struct Total {
-///     value: u64,
-/// }
-/// ansar_runtime::message!(Total = "ledger.Total");
-/// ```
-#[macro_export]
-macro_rules! message {
+/// States the wire names of messages of the contract.
+macro_rules! built_in {
     ($($type:ty = $name:literal),+ $(,)?) => {
-        $(impl $crate::Message for $type {
+        $(impl $crate::envelope::BuiltIn for $type {
             const NAME: &'static str = $name;
         })+
     };
 }
+pub(crate) use built_in;
 
 /// `{"value": BODY}`: what every settings, input and property file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -108,22 +93,35 @@ pub struct Typed {
 }
 
 impl Typed {
-    /// Encodes `message` under its own name.
-    pub fn encode<M: Message>(message: &M) -> Result<Self, serde_json::Error> {
+    /// Encodes `message` under its name.
+    pub fn encode<M: BuiltIn>(message: &M) -> Result<Self, serde_json::Error> {
+        Self::encode_as(M::NAME, message)
+    }
+
+    /// Encodes `message` under `name`.
+    pub fn encode_as<M: Serialize>(name: &str, message: &M) -> Result<Self, serde_json::Error> {
         Ok(Self {
-            name: M::NAME.to_owned(),
+            name: name.to_owned(),
             body: serde_json::to_value(message)?,
         })
     }
 
-    /// Whether the body is an `M` by name.
-    pub fn is<M: Message>(&self) -> bool {
+    /// Returns true if the body is an `M` by name.
+    pub fn is<M: BuiltIn>(&self) -> bool {
         self.name == M::NAME
     }
 
-    /// Decodes the body where it is an `M` by name; `None` where it is not.
-    pub fn decode<M: Message>(&self) -> Option<Result<M, serde_json::Error>> {
-        self.is::<M>().then(|| M::deserialize(&self.body))
+    /// Decodes the body if it is an `M` by name, and returns `None` otherwise.
+    pub fn decode<M: BuiltIn>(&self) -> Option<Result<M, serde_json::Error>> {
+        self.decode_as(M::NAME)
+    }
+
+    /// Decodes the body if its name is `name`, and returns `None` otherwise.
+    pub fn decode_as<M: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Option<Result<M, serde_json::Error>> {
+        (self.name == name).then(|| M::deserialize(&self.body))
     }
 }
 
@@ -172,7 +170,7 @@ impl<'de> Deserialize<'de> for Typed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::lifecycle::{Ack, Maybe};
+    use crate::lifecycle::{Ack, Maybe};
 
     fn read(text: &str) -> Result<Typed, String> {
         serde_json::from_str::<Envelope<Typed>>(text)

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::Typed;
-use crate::message;
+use crate::envelope::Typed;
+use crate::envelope::built_in;
 
 /// Done, with nothing to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -117,7 +117,7 @@ macro_rules! reason {
 reason!(Maybe);
 reason!(Cannot);
 
-message!(
+built_in!(
     Ack = "ansar.create.lifecycle.Ack",
     Aborted = "ansar.create.lifecycle.Aborted",
     Faulted = "ansar.create.lifecycle.Faulted",

@@ -4,7 +4,7 @@
 //! their own. A script that speaks the contract has the line [`SCRIPT_LINE`]. This module
 //! owns the bytes and how they are found; it does not open files.
 
-use super::VERSION;
+use crate::launch::VERSION;
 
 /// The note: lengths of owner and descriptor, type, owner, and the contract's version.
 pub const NOTE: [u32; 6] = [

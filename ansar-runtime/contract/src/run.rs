@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::Typed;
-use crate::message;
+use crate::envelope::Typed;
+use crate::envelope::built_in;
 
 /// The results of all roles of one run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -14,4 +14,4 @@ pub struct Run {
     pub home: String,
 }
 
-message!(Run = "ansar.command.ansar_command.Run");
+built_in!(Run = "ansar.command.ansar_command.Run");

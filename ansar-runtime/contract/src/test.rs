@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::message;
+use crate::envelope::built_in;
 
 /// How many checks are kept in detail per process; the counts stay exact.
 pub const DETAILS: usize = 255;
@@ -64,7 +64,7 @@ pub struct TestSuite {
     pub navigation: Vec<String>,
 }
 
-message!(
+built_in!(
     TestReport = "ansar.create.test.TestReport",
     TestSuite = "ansar.create.test.TestSuite",
 );

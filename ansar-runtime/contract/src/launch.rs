@@ -3,6 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// The version of the contract. A component of another version is refused by
+/// name.
+pub const VERSION: u32 = 1;
+
 /// `--call-signature=`: which of stdin and stdout carry messages.
 pub const CALL_SIGNATURE: &str = "call-signature";
 /// `--point-of-origin=`: who started the component, see [`Origin`].
