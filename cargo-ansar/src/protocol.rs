@@ -4,6 +4,7 @@
 //! what is unknown in an object is passed over, so that a newer side may say
 //! more. Owns no socket and no byte.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
@@ -66,6 +67,29 @@ pub struct Start {
     /// Settings for this run, by name, that each role is given as arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<(String, String)>,
+    /// The options of roles that have options of their own, instead of those
+    /// above.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<RoleName, RunOptions>,
+}
+
+/// Options for one run of a role, which a command was given and the home does
+/// not have.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RunOptions {
+    /// Settings, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<(String, String)>,
+    /// Time to become ready, in seconds; none for the usual time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_limit: Option<f64>,
+}
+
+impl RunOptions {
+    /// Returns true if there is no option.
+    pub fn is_empty(&self) -> bool {
+        self.settings.is_empty() && self.ready_limit.is_none()
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -78,6 +102,25 @@ impl Start {
     /// are good for.
     pub fn ready_limit(&self) -> Duration {
         bounded(self.ready_limit)
+    }
+
+    /// Returns the time that a role may take to become ready.
+    pub fn ready_limit_of(&self, role: &RoleName) -> Duration {
+        let own = self.options.get(role);
+        let own = own.and_then(|options| options.ready_limit);
+        own.map_or_else(|| self.ready_limit(), bounded)
+    }
+
+    /// Returns the longest time that one of the roles may take to become ready.
+    pub fn longest_ready_limit(&self) -> Duration {
+        let limits = self.roles.iter().map(|role| self.ready_limit_of(role));
+        limits.max().unwrap_or_default()
+    }
+
+    /// Returns the settings for this run of a role.
+    pub fn settings_of(&self, role: &RoleName) -> &[(String, String)] {
+        let own = self.options.get(role);
+        own.map_or(&self.settings, |options| &options.settings)
     }
 
     /// Returns how long a role that does not announce itself must survive
@@ -200,6 +243,9 @@ pub struct RoleStatus {
     /// The reason why it goes on though it was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unkillable: Option<String>,
+    /// The options for this run of it.
+    #[serde(default, skip_serializing_if = "RunOptions::is_empty")]
+    pub options: RunOptions,
 }
 
 /// What a role is doing.

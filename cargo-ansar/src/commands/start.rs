@@ -230,6 +230,7 @@ impl Scene {
             ready_limit: options.ready_limit,
             settle_time: options.settle_time,
             settings,
+            options: None,
         };
         bring_up(&home, &roles, how, events, |told| {
             match told {

@@ -23,6 +23,7 @@ use crate::host::process::{Exit, Program};
 use crate::model::name::RoleName;
 use crate::model::name_template::TemplateError;
 use crate::model::role_search::RoleSearch;
+use crate::protocol::RunOptions;
 use crate::supervisor::background::attend;
 use crate::supervisor::engine::Ended;
 use crate::supervisor::launch::Launch;
@@ -199,6 +200,7 @@ fn errand(
         after: Vec::new(),
         timeout: None,
         ready_limit: READY_LIMIT,
+        options: RunOptions::default(),
         restarting: Restarting::default(),
         lock: None,
         log: PathBuf::new(),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Error;
 use crate::events::{Events, Kind};
+use crate::home::restart_reason::Stopped;
 use crate::home::{Home, HomeError};
 use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::model::name::RoleName;
@@ -82,7 +83,7 @@ pub(crate) async fn suspend<'r, T>(
     announce();
 
     let known = down.len();
-    down.extend(in_the_way.background.iter().cloned());
+    down.extend(in_the_way.background.clone());
     if down.len() > known {
         // Whoever comes after this command was killed starts them again.
         home.set_stopped(&down)?;
@@ -129,10 +130,10 @@ pub(crate) struct InTheWay {
     /// All of them, with their processes.
     all: Vec<(RoleName, String)>,
     /// Those in the background, which are started again.
-    background: BTreeSet<RoleName>,
+    background: Stopped,
     /// Those in engines that are attached to commands, which are started again
     /// there.
-    attached: BTreeMap<u32, BTreeSet<RoleName>>,
+    attached: BTreeMap<u32, Stopped>,
 }
 
 impl InTheWay {
@@ -142,20 +143,17 @@ impl InTheWay {
         engines: &Engines,
     ) -> Result<Self, Error> {
         let all = client::running(home, engines, roles)?;
-        let (mut background, mut attached) = (BTreeSet::new(), BTreeMap::new());
+        let (mut background, mut attached) = (Stopped::new(), BTreeMap::new());
         for running in engines.answering.iter().filter(|running| running.is_kept()) {
             let kept = match running.engine.host {
                 Host::Background => &mut background,
                 Host::Attached | Host::Foreground => attached
                     .entry(running.engine.pid)
-                    .or_insert_with(BTreeSet::new),
+                    .or_insert_with(Stopped::new),
             };
-            let roles = running.roles.iter().map(|status| &status.role);
-            kept.extend(
-                roles
-                    .filter(|role| all.iter().any(|(r, _)| r == *role))
-                    .cloned(),
-            );
+            let roles = running.roles.iter();
+            let roles = roles.filter(|status| all.iter().any(|(role, _)| *role == status.role));
+            kept.extend(roles.map(|status| (status.role.clone(), status.options.clone())));
         }
         Ok(Self {
             all,
@@ -167,7 +165,7 @@ impl InTheWay {
     /// Whether a role is started again afterwards.
     pub(crate) fn comes_back(&self, role: &RoleName) -> bool {
         let mut attached = self.attached.values();
-        self.background.contains(role) || attached.any(|roles| roles.contains(role))
+        self.background.contains_key(role) || attached.any(|roles| roles.contains_key(role))
     }
 
     fn check(&self, running: Running) -> Result<(), Error> {
@@ -246,7 +244,7 @@ impl Patience<'_> {
 /// Starts again what was stopped, as far as it is there and does not run.
 async fn restore(
     home: &Home,
-    down: &BTreeSet<RoleName>,
+    down: &Stopped,
     how: How<'_>,
     events: &Events,
 ) -> Result<Restored, Error> {
@@ -258,14 +256,18 @@ async fn restore(
         // Whoever kept them up is gone, and nobody misses them.
         return Ok(Restored::default());
     }
-    let running = client::running(home, &engines, down)?;
+    let running = client::running(home, &engines, down.keys())?;
     let mut roles = Vec::new();
-    for role in down {
+    for role in down.keys() {
         let runs = running.iter().any(|(other, _)| other == role);
         if !runs && home.entry(role)?.is_some() {
             roles.push(role.clone());
         }
     }
+    let how = How {
+        options: Some(down),
+        ..how
+    };
     let mut broken = BTreeSet::new();
     bring_up(home, &roles, how, events, |told| {
         if let Told::Happened(kind) = told {
@@ -284,7 +286,7 @@ async fn restore(
     })
     .await?;
     if place == Place::Background {
-        home.set_stopped(&BTreeSet::new())?;
+        home.set_stopped(&Stopped::new())?;
     }
     roles.retain(|role| !broken.contains(role));
     let restored = Restored {

@@ -321,7 +321,7 @@ impl Home {
         }
         let mut stopped = self.stopped()?;
         let count = stopped.len();
-        stopped.retain(|role| !roles.contains(role));
+        stopped.retain(|role, _| !roles.contains(role));
         if stopped.len() < count {
             self.set_stopped(&stopped)?;
         }

@@ -173,7 +173,9 @@ impl Home {
             for name in fs::names(&self.engines())? {
                 fs::remove_tree(&self.engines().join(name))?;
             }
-            fs::remove_file(&self.root.join(restart_reason::STOPPED))?;
+            for name in [restart_reason::STOPPED, restart_reason::OPTIONS] {
+                fs::remove_file(&self.root.join(name))?;
+            }
         }
         for file in [
             self.root.join(deployed::FILE),

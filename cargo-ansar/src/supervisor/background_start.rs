@@ -1,5 +1,6 @@
 //! The engine in the background, from the outside: roles that are to run there.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::home::Home;
 use crate::host::environment;
 use crate::host::process::Program;
 use crate::model::name::RoleName;
-use crate::protocol::{Ask, Start, Why, Word};
+use crate::protocol::{Ask, RunOptions, Start, Why, Word};
 use crate::supervisor::client::{Answer, Next, Told, ask, look};
 use crate::supervisor::role_environment::of_roles;
 use crate::supervisor::scheduler::READY_LIMIT;
@@ -36,6 +37,8 @@ pub(crate) struct How<'a> {
     pub settle_time: Duration,
     /// Settings for this run, by name.
     pub settings: &'a [(String, String)],
+    /// The options of roles that have options of their own.
+    pub options: Option<&'a BTreeMap<RoleName, RunOptions>>,
 }
 
 impl How<'_> {
@@ -47,6 +50,7 @@ impl How<'_> {
             ready_limit: READY_LIMIT,
             settle_time: Duration::ZERO,
             settings: &[],
+            options: None,
         }
     }
 
@@ -89,6 +93,7 @@ pub(crate) async fn bring_up(
         ready_limit: how.ready_limit.as_secs_f64(),
         settle_time: how.settle_time.as_secs_f64(),
         settings: how.settings.to_vec(),
+        options: how.options.cloned().unwrap_or_default(),
     });
     let mut accepted = false;
     for _ in 0..ATTEMPTS {

@@ -149,6 +149,14 @@ fn launches(
         .iter()
         .zip(&entries)
         .zip(locks)
-        .map(|((role, entry), lock)| launching.launch(role, entry, Part::Operational, lock))
+        .map(|((role, entry), lock)| {
+            let mut launching = launching.clone();
+            if start.options.contains_key(role) {
+                launching = launching
+                    .with_settings(start.settings_of(role))
+                    .ready_within(start.ready_limit_of(role));
+            }
+            launching.launch(role, entry, Part::Operational, lock)
+        })
         .collect()
 }

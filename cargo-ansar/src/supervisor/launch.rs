@@ -7,6 +7,7 @@ use crate::home::history::Journal;
 use crate::host::fs::lock::Lock;
 use crate::host::process::Program;
 use crate::model::name::{ExecutableName, RoleName};
+use crate::protocol::RunOptions;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::scheduler::Part;
 
@@ -31,6 +32,8 @@ pub struct Launch {
     pub timeout: Option<Duration>,
     /// How long it may take to become ready.
     pub ready_limit: Duration,
+    /// The options for this run, which it keeps where a deploy restarts it.
+    pub options: RunOptions,
     /// Whether it is started again when it has ended by itself.
     pub restarting: Restarting,
     /// The right to run it, which is given back when it has ended.

@@ -19,11 +19,12 @@ use crate::host::process::Program;
 use crate::host::process::rlimit;
 use crate::host::{environment, fs};
 use crate::model::name::RoleName;
+use crate::protocol::RunOptions;
 use crate::supervisor::component_check::recognize;
 use crate::supervisor::launch::Launch;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::with_own;
-use crate::supervisor::scheduler::Part;
+use crate::supervisor::scheduler::{Part, READY_LIMIT};
 
 /// What the launches of one command, or of one request, have in common.
 #[derive(Debug, Clone)]
@@ -40,8 +41,8 @@ pub(crate) struct Launching {
     ready_limit: Duration,
     /// What each is given on stdin instead of its own input.
     given: Option<Vec<u8>>,
-    /// The settings for this run, as arguments.
-    settings: Vec<OsString>,
+    /// The settings for this run, by name.
+    settings: Vec<(String, String)>,
 }
 
 impl Launching {
@@ -83,9 +84,14 @@ impl Launching {
     /// Returns the same launches with settings for this run, by name.
     pub(crate) fn with_settings(self: Rc<Self>, settings: &[(String, String)]) -> Rc<Self> {
         let mut launching = Rc::unwrap_or_clone(self);
-        let settings = settings.iter();
-        let settings = settings.map(|(name, value)| format!("--{name}={value}").into());
-        launching.settings = settings.collect();
+        launching.settings = settings.to_vec();
+        Rc::new(launching)
+    }
+
+    /// Returns the same launches with another time to become ready.
+    pub(crate) fn ready_within(self: Rc<Self>, ready_limit: Duration) -> Rc<Self> {
+        let mut launching = Rc::unwrap_or_clone(self);
+        launching.ready_limit = ready_limit;
         Rc::new(launching)
     }
 
@@ -129,6 +135,11 @@ impl Launching {
             after: entry.after.clone(),
             timeout: entry.timeout(),
             ready_limit: self.ready_limit,
+            options: RunOptions {
+                settings: self.settings.clone(),
+                ready_limit: (self.ready_limit != READY_LIMIT)
+                    .then(|| self.ready_limit.as_secs_f64()),
+            },
             restarting,
             lock: Some(lock),
             log: self.home.folder(Area::Logs, role),
@@ -165,6 +176,8 @@ impl Launching {
         recognize(String::new(), &entry.executable, &path)?;
         let mut environment = with_own(self.environment.clone(), entry);
         environment.push((launch::ROLE.into(), role.as_str().into()));
+        let settings = self.settings.iter();
+        let settings = settings.map(|(name, value)| format!("--{name}={value}").into());
         Ok(Program {
             path,
             arguments: [
@@ -174,7 +187,7 @@ impl Launching {
                 format!("--{}={role}", launch::ROLE_NAME).into(),
             ]
             .into_iter()
-            .chain(self.settings.iter().cloned())
+            .chain(settings)
             .collect(),
             environment: Some(environment),
             folder: Some(self.home.working_folder()),

@@ -102,7 +102,7 @@ impl Engine<'_> {
                     self.watches.push(Watch {
                         members,
                         until: Until::Ready,
-                        patience: Some(clock::instant() + start.ready_limit()),
+                        patience: Some(clock::instant() + start.longest_ready_limit()),
                         settle_time: start.settle_time(),
                         tell,
                         missed: Cell::new(false),
@@ -245,5 +245,6 @@ fn status(role: &Role, phase: Phase) -> RoleStatus {
         restarts: role.restarts.0,
         lost: role.lost.get(),
         unkillable: role.unkillable.clone(),
+        options: role.options.clone(),
     }
 }

@@ -13,6 +13,7 @@ use crate::host::fs::lock::Lock;
 use crate::host::process::Exit;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::Ending;
+use crate::protocol::RunOptions;
 use crate::supervisor::judge::Treatment;
 use crate::supervisor::launch::{Launch, Prepare};
 use crate::supervisor::restart::Restarting;
@@ -28,6 +29,7 @@ pub(crate) struct Role {
     pub(crate) part: Part,
     pub(crate) timeout: Option<Duration>,
     pub(crate) ready_limit: Duration,
+    pub(crate) options: RunOptions,
     pub(crate) restarting: Restarting,
     pub(crate) lock: Option<Lock>,
     pub(crate) log: PathBuf,
@@ -72,6 +74,7 @@ impl Role {
             part: launch.part,
             timeout: launch.timeout,
             ready_limit: launch.ready_limit,
+            options: launch.options,
             restarting: launch.restarting,
             lock: launch.lock,
             log: launch.log,

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tests::Sandbox;
 
 use super::{contents, fill, home, pids};
 use crate::test::{CLIENT_RS, Group, PASSED, WORDS};
@@ -166,6 +168,66 @@ fn what_a_killed_deploy_left_stopped_is_started_by_the_next() {
             .join(".ansar-home/model/zombie-0/file")
             .exists()
     );
+    sandbox.ansar(["-f", "stop"]).run().success();
+}
+
+/// The arguments of a running role.
+fn arguments(sandbox: &Sandbox, role: &str) -> String {
+    let name = format!("--role-name={role}");
+    let mut lines = sandbox.processes().into_values();
+    let line = lines.find(|line| line.contains(&name));
+    line.expect("it runs").trim_end().to_owned()
+}
+
+#[test]
+fn a_restarted_role_keeps_the_options_of_its_run() {
+    let sandbox = home(&["snooze", "zombie"]);
+    sandbox.ansar(["start", "zombie-0"]).run().success();
+    let start = ["start", "snooze-0", "--ready-timeout=90s", "--"];
+    let start = sandbox.ansar(start).arg("--seconds=601");
+    start.run().success();
+    for content in ["new", "newer"] {
+        for role in ["snooze-0", "zombie-0"] {
+            sandbox.write(format!("testing/model-by-role/{role}/file"), content);
+        }
+        let first = pids(&sandbox);
+        let deploy = ["-f", "deploy", "--storage-path=testing"];
+        let deploy = sandbox.ansar(deploy).run();
+        deploy.success().stderr_has("Restored snooze-0, zombie-0");
+        let second = pids(&sandbox);
+        assert!(second.iter().all(|(role, pid)| first[role] != *pid));
+        assert!(arguments(&sandbox, "snooze-0").ends_with(" --seconds=601"));
+        assert!(arguments(&sandbox, "zombie-0").ends_with("--role-name=zombie-0"));
+        assert!(!sandbox.path().join(OPTIONS).exists());
+    }
+    sandbox.ansar(["-f", "stop"]).run().success();
+}
+
+/// The options of roles that a deploy has stopped.
+const OPTIONS: &str = ".ansar-home/restore-options.json";
+
+#[test]
+fn the_options_of_a_run_outlive_a_killed_deploy() {
+    let sandbox = home(&["snooze"]);
+    let start = ["start", "--ready-timeout=90s", "--", "--seconds=601"];
+    sandbox.ansar(start).run().success();
+    let deploy = ["-f", "deploy", "--storage-path=testing"];
+    // One that finds the note of the one before changes less.
+    let is_down = (12..40).any(|nth: usize| {
+        let content = format!("version {nth}");
+        sandbox.write("testing/model-by-role/snooze-0/file", &content);
+        let killed = sandbox.ansar(deploy);
+        killed.env("__ANSAR_TEST_KILL_AT", nth.to_string()).run();
+        pids(&sandbox).is_empty()
+    });
+    assert!(is_down, "no kill came in between");
+    let options: Value = serde_json::from_str(&sandbox.read(OPTIONS)).expect("it is JSON");
+    let expected = json!({"snooze-0": {"settings": [["seconds", "601"]], "ready_limit": 90.0}});
+    assert_eq!(options, expected);
+    let next = sandbox.ansar(deploy).run();
+    next.success().stderr_has("Restored snooze-0");
+    assert!(arguments(&sandbox, "snooze-0").ends_with(" --seconds=601"));
+    assert!(!sandbox.path().join(OPTIONS).exists());
     sandbox.ansar(["-f", "stop"]).run().success();
 }
 
