@@ -202,7 +202,7 @@ fn disk(home: &Home, role: &str) -> Result<Disk, Error> {
         for walked in fs::walk(&home.area(area).join(role))?.unwrap_or_default() {
             if walked.stat.kind == Kind::File {
                 disk.files += 1;
-                disk.bytes += walked.stat.identity.size;
+                disk.bytes += walked.stat.fingerprint.size;
             }
         }
     }

@@ -214,7 +214,7 @@ impl Staged {
         let ready = Ready::stage(&step.artefact, &step.target, how);
         let ready = ready.map_err(|error| failed(step.name.as_str(), error))?;
         // What the component was asked is what is put in place.
-        if ready.identity() != step.identity {
+        if ready.fingerprint() != step.fingerprint {
             let path = step.artefact.clone();
             return Err(failed(step.name.as_str(), FilesError::Changed { path }));
         }

@@ -15,7 +15,7 @@ pub(crate) fn newer_sources(artefact: &Path, since: i64) -> Option<Vec<Source>> 
     let mut newer = BTreeSet::new();
     for path in dependencies(artefact)? {
         // One that is gone by now was none of the last build's either.
-        if fs::stat(&path).is_ok_and(|stat| stat.identity.mtime_ns > since) {
+        if fs::stat(&path).is_ok_and(|stat| stat.fingerprint.mtime_ns > since) {
             newer.insert(Source {
                 package: package_of(&path),
                 path,

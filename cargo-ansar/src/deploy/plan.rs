@@ -25,7 +25,7 @@ use crate::home::restart_reason::Cause;
 use crate::home::role::{Entry, Origin};
 use crate::host::cargo_config::Variable;
 use crate::host::fs;
-use crate::host::fs::{How, Identity};
+use crate::host::fs::{Fingerprint, How};
 use crate::manifest::Description;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::supervisor::role_environment::of_cargo;
@@ -96,7 +96,7 @@ pub struct ExecutableStep {
     /// Why.
     pub why: Difference,
     /// What the artefact looked like.
-    pub(crate) identity: Identity,
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl Plan {
@@ -168,13 +168,13 @@ pub async fn plan(
     }
     let new = plan.executables.iter().map(|step| {
         let path = step.artefact.clone();
-        let identity = step.identity;
-        (step.name.clone(), NewExecutable { path, identity })
+        let fingerprint = step.fingerprint;
+        (step.name.clone(), NewExecutable { path, fingerprint })
     });
     let same = plan.same.iter().map(|(name, record)| {
         let path = home.executable(name);
-        let identity = record.artefact.identity;
-        (name.clone(), NewExecutable { path, identity })
+        let fingerprint = record.artefact.fingerprint;
+        (name.clone(), NewExecutable { path, fingerprint })
     });
     let new: BTreeMap<ExecutableName, NewExecutable> = new.chain(same).collect();
     let settling = Settling {
@@ -264,7 +264,7 @@ impl Plan {
             // A `bin` elsewhere may be where Cargo builds: used in place.
             let is_in_place = executable::is_one_place(artefact, &target)
                 .map_err(|error| failed(error.into()))?;
-            let since = recorded.map(|record| record.artefact.identity.mtime_ns);
+            let since = recorded.map(|record| record.artefact.fingerprint.mtime_ns);
             let cause = Cause::Executable {
                 executable: name.clone(),
                 why,
@@ -278,7 +278,7 @@ impl Plan {
                 target,
                 is_in_place,
                 why,
-                identity: executable::identity(artefact).map_err(failed)?,
+                fingerprint: executable::fingerprint(artefact).map_err(failed)?,
             });
         }
         Ok(())

@@ -237,7 +237,7 @@ fn json_diff(from: Option<&Path>, to: Option<&Path>) -> Option<String> {
     let text = |path: Option<&Path>| match path.map(|path| (path, fs::stat(path))) {
         None => Some(String::new()),
         Some((_, Err(error))) => error.is_not_found().then(String::new),
-        Some((path, Ok(stat))) if stat.identity.size <= LARGEST_TEXT => {
+        Some((path, Ok(stat))) if stat.fingerprint.size <= LARGEST_TEXT => {
             String::from_utf8(fs::read(path).ok()?).ok()
         }
         Some(_) => None,

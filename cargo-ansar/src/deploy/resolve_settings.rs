@@ -25,7 +25,7 @@ use crate::home::role::{Entry, Origin};
 use crate::home::{Home, read_json};
 use crate::host::environment;
 use crate::host::fs;
-use crate::host::fs::{Hash, Identity, Kind as FileKind};
+use crate::host::fs::{Fingerprint, Hash, Kind as FileKind};
 use crate::host::process::{Exit, Narrative, Program};
 use crate::manifest::RoleSpec;
 use crate::model::name::{ExecutableName, RoleName};
@@ -107,7 +107,7 @@ pub struct NewExecutable {
     /// Where it is.
     pub path: PathBuf,
     /// Which file it is, in which state.
-    pub identity: Identity,
+    pub fingerprint: Fingerprint,
 }
 
 /// A role that is to be settled, and what comes of it.
@@ -411,17 +411,17 @@ impl Settling<'_> {
     /// Stands for everything that the stored files are made of.
     fn key(&self, entry: &Entry, proposal: &Proposal, ledger: &Ledger) -> Result<String, Error> {
         let known = ledger.executables.get(&entry.executable);
-        let identity = match (self.new_one(&entry.executable), known) {
-            (Some(new), _) => new.identity,
-            (None, Some(record)) => record.artefact.identity,
-            (None, None) => fs::stat(&self.home.executable(&entry.executable))?.identity,
+        let fingerprint = match (self.new_one(&entry.executable), known) {
+            (Some(new), _) => new.fingerprint,
+            (None, Some(record)) => record.artefact.fingerprint,
+            (None, None) => fs::stat(&self.home.executable(&entry.executable))?.fingerprint,
         };
-        let Identity {
+        let Fingerprint {
             device,
             inode,
             size,
             mtime_ns,
-        } = identity;
+        } = fingerprint;
         let executable = [device, inode, size, mtime_ns.cast_unsigned()];
         let mut all = serde_json::json!([executable, proposal.settings, proposal.input]);
         if let (Some(all), false) = (all.as_array_mut(), entry.env.is_empty()) {

@@ -324,8 +324,8 @@ fn is_home(root: &Path, id: &str) -> bool {
 /// Returns true if both paths lead to one folder, by a bind mount say.
 fn is_one(one: &Path, other: &Path) -> bool {
     let inode = |path: &Path| {
-        let identity = fs::stat(&fs::resolve(path).ok()?).ok()?.identity;
-        Some((identity.device, identity.inode))
+        let fingerprint = fs::stat(&fs::resolve(path).ok()?).ok()?.fingerprint;
+        Some((fingerprint.device, fingerprint.inode))
     };
     inode(one).is_some_and(|one| inode(other) == Some(one))
 }
@@ -333,7 +333,7 @@ fn is_one(one: &Path, other: &Path) -> bool {
 /// The id of a copy: the same each time, so that a command can carry on what a
 /// killed one began.
 fn id_of_copy(id: &str, here: &Path) -> Result<String, HomeError> {
-    let inode = fs::stat(here)?.identity.inode;
+    let inode = fs::stat(here)?.fingerprint.inode;
     let text = format!("{id}\0{inode}\0{}", here.display());
     let hash = Hash::of(text.as_bytes()).to_string();
     let id = uuid::Uuid::try_parse(&hash[..32]).unwrap_or_default();

@@ -190,7 +190,7 @@ impl Writer {
         let mut room = self.storage.saturating_sub(self.segment_size());
         let mut first = segments.len();
         while first > 0 {
-            let size = fs::stat(&segments[first - 1])?.identity.size;
+            let size = fs::stat(&segments[first - 1])?.fingerprint.size;
             if size > room {
                 break;
             }
@@ -285,7 +285,7 @@ pub fn last_lines(
     let mut lines = Vec::new();
     let mut left = reach;
     for segment in segments(folder)?.iter().rev() {
-        let size = fs::stat(segment)?.identity.size;
+        let size = fs::stat(segment)?.fingerprint.size;
         let from = size.saturating_sub(left);
         let text = fs::read_from(segment, from)?;
         let text = String::from_utf8_lossy(&text);
@@ -356,7 +356,7 @@ mod tests {
             }
             let sizes = segments(folder.path()).unwrap().into_iter();
             let stored: u64 = sizes
-                .map(|segment| fs::stat(&segment).unwrap().identity.size)
+                .map(|segment| fs::stat(&segment).unwrap().fingerprint.size)
                 .sum();
             assert!(
                 (storage * 3 / 4..storage + storage / PARTS).contains(&stored),

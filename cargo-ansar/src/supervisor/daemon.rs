@@ -92,7 +92,7 @@ pub async fn supervise(
 async fn gone(home: &Home) {
     let folder = || {
         let stat = fs::stat(home.root()).ok()?;
-        Some((stat.identity.device, stat.identity.inode))
+        Some((stat.fingerprint.device, stat.fingerprint.inode))
     };
     let here = folder();
     let Ok(mut changes) = Changes::new() else {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::host::fs;
-use crate::host::fs::{Hash, How, Identity, Kind, Staged, Stamp, Stat};
+use crate::host::fs::{Fingerprint, Hash, How, Kind, Staged, Stamp, Stat};
 
 /// Why an executable could not be judged or deployed.
 #[derive(Debug, thiserror::Error)]
@@ -115,11 +115,11 @@ pub fn judge(artefact: &Path, home: &Path, recorded: Option<&Deployed>) -> Resul
             None => both.read(record),
         };
     }
-    if built.identity.size != record.size {
+    if built.fingerprint.size != record.size {
         return Ok(Verdict::Differ(Difference::Bytes));
     }
     // Whether it may be executed is part of what runs; a hard link shares it.
-    if runs.kind != Kind::File || runs.identity.size != record.size || runs.mode != built.mode {
+    if runs.kind != Kind::File || runs.fingerprint.size != record.size || runs.mode != built.mode {
         return Ok(Verdict::Differ(Difference::HomeChanged));
     }
     if !both.is_one && record.home.matches(&runs) {
@@ -219,7 +219,9 @@ impl Ready {
         let staged = Staged::stage(&artefact, folder, how)?;
         let runs = fs::stat(staged.path())?;
         let built = regular(&artefact)?;
-        if before.identity != built.identity || runs.identity.size != built.identity.size {
+        if before.fingerprint != built.fingerprint
+            || runs.fingerprint.size != built.fingerprint.size
+        {
             return Err(fs::Error::Changed { path: artefact }.into());
         }
         let record = Deployed::of(&built, &runs, now_ns);
@@ -227,8 +229,8 @@ impl Ready {
     }
 
     /// Which file the artefact is, in which state.
-    pub fn identity(&self) -> Identity {
-        self.record.artefact.identity
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.record.artefact.fingerprint
     }
 
     /// Renames it into its place, so that what runs is never written into.
@@ -246,7 +248,7 @@ pub fn is_one_place(one: &Path, other: &Path) -> Result<bool, fs::Error> {
     let place = |path: &Path| match fs::resolve(path) {
         Ok(path) => {
             let folder = path.parent().map(fs::stat).transpose()?;
-            let folder = folder.map(|stat| (stat.identity.device, stat.identity.inode));
+            let folder = folder.map(|stat| (stat.fingerprint.device, stat.fingerprint.inode));
             Ok(Some((folder, path.file_name().map(OsStr::to_owned))))
         }
         Err(error) if error.is_not_found() => Ok(None),
@@ -259,8 +261,8 @@ pub fn is_one_place(one: &Path, other: &Path) -> Result<bool, fs::Error> {
 }
 
 /// Which file an artefact is, in which state.
-pub fn identity(artefact: &Path) -> Result<Identity, Error> {
-    Ok(regular(&resolve(artefact)?)?.identity)
+pub fn fingerprint(artefact: &Path) -> Result<Fingerprint, Error> {
+    Ok(regular(&resolve(artefact)?)?.fingerprint)
 }
 
 /// The record of an artefact that is used where it is: the next build leaves
@@ -277,7 +279,7 @@ impl Deployed {
         let is_one = is_one(built, runs);
         Self {
             hash: None,
-            size: built.identity.size,
+            size: built.fingerprint.size,
             mode: runs.mode,
             // Whoever fills a folder of executables may give one its old date.
             artefact: if is_one {
@@ -308,7 +310,7 @@ impl Deployed {
 
 /// Whether two paths are names of one file.
 fn is_one(one: &Stat, other: &Stat) -> bool {
-    let file = |stat: &Stat| (stat.identity.device, stat.identity.inode);
+    let file = |stat: &Stat| (stat.fingerprint.device, stat.fingerprint.inode);
     file(one) == file(other)
 }
 

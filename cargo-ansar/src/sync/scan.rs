@@ -229,14 +229,14 @@ fn trusted(known: Option<&Entry>, stat: &Stat) -> Option<File> {
 /// Whether the bytes of a file could equal what others have at its path.
 fn is_wanted(others: &[&Manifest], path: &RelPath, stat: &Stat) -> bool {
     others.iter().any(|other| {
-        matches!(other.get(path), Some(Entry::File(file)) if file.size == stat.identity.size)
+        matches!(other.get(path), Some(Entry::File(file)) if file.size == stat.fingerprint.size)
     })
 }
 
 fn unread(stat: &Stat, now_ns: i64) -> File {
     File {
         hash: None,
-        size: stat.identity.size,
+        size: stat.fingerprint.size,
         mode: stat.mode,
         stamp: Stamp::strict(stat, now_ns),
     }

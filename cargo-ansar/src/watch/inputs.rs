@@ -319,7 +319,7 @@ impl Inputs {
         let since = self.begun.saturating_sub(COARSE_NS);
         inputs.files.retain(|path, seen| {
             // What is moved there keeps the time at which it was written.
-            let mtime = seen.stamp.identity.mtime_ns;
+            let mtime = seen.stamp.fingerprint.mtime_ns;
             let is_older = mtime.max(seen.stamp.ctime_ns.unwrap_or(mtime)) < since;
             is_older && !self.files.contains_key(path)
         });
@@ -409,7 +409,7 @@ impl Inputs {
         let mut files = self.files.iter();
         files.any(|(path, before)| match later.files.get(path) {
             None => true,
-            Some(now) => now.stamp.identity.size == 0 && before.stamp.identity.size > 0,
+            Some(now) => now.stamp.fingerprint.size == 0 && before.stamp.fingerprint.size > 0,
         })
     }
 
@@ -420,7 +420,7 @@ impl Inputs {
             let before = self.files.get(*path);
             before.is_some_and(|before| {
                 before.hash == seen.hash
-                    && before.stamp.identity.mtime_ns != seen.stamp.identity.mtime_ns
+                    && before.stamp.fingerprint.mtime_ns != seen.stamp.fingerprint.mtime_ns
             })
         })
         .map(|(path, _)| path.clone())

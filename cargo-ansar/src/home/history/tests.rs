@@ -89,7 +89,7 @@ fn a_journal_is_bounded_and_the_newest_runs_stay() {
             pid += 1;
             journal.started(pid, clock::now()).unwrap();
             journal.ended(&ending, None).unwrap();
-            let size = fs::stat(&journal.path).unwrap().identity.size;
+            let size = fs::stat(&journal.path).unwrap().fingerprint.size;
             assert!(size < LARGEST + 2 * LARGEST_RESULT as u64);
             shrank += u32::from(size < before);
             before = size;

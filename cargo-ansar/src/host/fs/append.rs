@@ -15,7 +15,7 @@ pub struct Appender {
     path: PathBuf,
     size: u64,
     /// The device and the number of the file.
-    identity: (u64, u64),
+    file_id: (u64, u64),
 }
 
 impl Appender {
@@ -33,7 +33,7 @@ impl Appender {
                 file,
                 path: path.to_owned(),
                 size: found.len(),
-                identity: identity(&found),
+                file_id: file_id(&found),
             }),
             Err(source) => Err(Error::Write {
                 path: path.to_owned(),
@@ -51,7 +51,7 @@ impl Appender {
     /// folder above it, was removed or renamed.
     pub fn is_in_place(&self) -> bool {
         let there = std::fs::metadata(&self.path);
-        there.is_ok_and(|metadata| identity(&metadata) == self.identity)
+        there.is_ok_and(|metadata| file_id(&metadata) == self.file_id)
     }
 
     /// Whether its last line has an end, or there is no line.
@@ -143,6 +143,6 @@ impl Appender {
     }
 }
 
-fn identity(metadata: &std::fs::Metadata) -> (u64, u64) {
+fn file_id(metadata: &std::fs::Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }

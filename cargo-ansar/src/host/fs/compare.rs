@@ -16,8 +16,8 @@ use crate::host::process::interrupts::checkpoint;
 /// meanwhile is [`Error::Changed`].
 pub fn equal(one: &Path, other: &Path) -> Result<(bool, Stat, Stat), Error> {
     let (one, other) = (Compared::open(one)?, Compared::open(other)?);
-    let size = one.before.identity.size;
-    let are_equal = size == other.before.identity.size && {
+    let size = one.before.fingerprint.size;
+    let are_equal = size == other.before.fingerprint.size && {
         let end = (size.saturating_sub(END as u64), END);
         let all = (0..size).step_by(PIECE).map(|start| (start, PIECE));
         let mut pieces = [Vec::new(), Vec::new()];
@@ -75,7 +75,7 @@ impl<'a> Compared<'a> {
     fn unchanged(self) -> Result<Stat, Error> {
         match self.file.metadata() {
             Err(source) => Err(self.failed(source)),
-            Ok(now) if Stat::of(&now).identity == self.before.identity => Ok(self.before),
+            Ok(now) if Stat::of(&now).fingerprint == self.before.fingerprint => Ok(self.before),
             Ok(_) => Err(Error::Changed {
                 path: self.path.to_owned(),
             }),

@@ -1,6 +1,6 @@
-//! What tells one state of a file from another: its identity, and its hash.
+//! What tells one state of a file from another: its fingerprint, and its hash.
 //!
-//! Owns the rule for when an unchanged identity may stand in for unchanged
+//! Owns the rule for when an unchanged fingerprint may stand in for unchanged
 //! bytes. Does not know what is compared with what.
 
 use std::fmt;
@@ -56,12 +56,12 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Which file, in which state; equal identities mean equal bytes as far as the
+/// Which file, in which state; equal fingerprints mean equal bytes as far as the
 /// file system can tell.
 ///
-/// Making a hard link to a file does not change its identity.
+/// Making a hard link to a file does not change its fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Identity {
+pub struct Fingerprint {
     /// The file system.
     pub device: u64,
     /// The file in it; a number that is used again once the file is gone.
@@ -80,7 +80,7 @@ pub struct Stat {
     /// The nine permission bits.
     pub mode: u32,
     /// Which file in which state.
-    pub identity: Identity,
+    pub fingerprint: Fingerprint,
     /// When anything about it last changed, its name and links included, in
     /// nanoseconds since 1970. Nobody can set it back.
     pub ctime_ns: i64,
@@ -105,7 +105,7 @@ impl Stat {
         Self {
             kind,
             mode: metadata.mode() & 0o777,
-            identity: Identity {
+            fingerprint: Fingerprint {
                 device: metadata.dev(),
                 inode: metadata.ino(),
                 size: metadata.size(),
@@ -116,7 +116,7 @@ impl Stat {
     }
 }
 
-/// An identity as it was when the bytes were read, together with whether it
+/// A fingerprint as it was when the bytes were read, together with whether it
 /// may later be taken as proof that the bytes are still those.
 ///
 /// Serialized as a tuple: a manifest holds very many.
@@ -124,7 +124,7 @@ impl Stat {
 #[serde(from = "Tuple", into = "Tuple")]
 pub struct Stamp {
     /// Which file in which state.
-    pub identity: Identity,
+    pub fingerprint: Fingerprint,
     /// The change time, where it counts.
     pub ctime_ns: Option<i64>,
     /// Whether the file had been left alone long enough by then.
@@ -141,9 +141,9 @@ impl Stamp {
     /// `now_ns` must have been taken before the bytes were read.
     pub fn strict(stat: &Stat, now_ns: i64) -> Self {
         Self {
-            identity: stat.identity,
+            fingerprint: stat.fingerprint,
             ctime_ns: Some(stat.ctime_ns),
-            settled: is_settled(stat.identity.mtime_ns.max(stat.ctime_ns), now_ns),
+            settled: is_settled(stat.fingerprint.mtime_ns.max(stat.ctime_ns), now_ns),
         }
     }
 
@@ -151,9 +151,9 @@ impl Stamp {
     /// after that: who writes into it there changes its time.
     pub fn placed(stat: &Stat, now_ns: i64) -> Self {
         Self {
-            identity: stat.identity,
+            fingerprint: stat.fingerprint,
             ctime_ns: Some(stat.ctime_ns),
-            settled: is_settled(stat.identity.mtime_ns, now_ns),
+            settled: is_settled(stat.fingerprint.mtime_ns, now_ns),
         }
     }
 
@@ -163,9 +163,9 @@ impl Stamp {
     /// `now_ns` must have been taken before the bytes were read.
     pub fn linked(stat: &Stat, now_ns: i64) -> Self {
         Self {
-            identity: stat.identity,
+            fingerprint: stat.fingerprint,
             ctime_ns: None,
-            settled: is_settled(stat.identity.mtime_ns, now_ns),
+            settled: is_settled(stat.fingerprint.mtime_ns, now_ns),
         }
     }
 
@@ -179,7 +179,7 @@ impl Stamp {
     /// Whether `stat` looks as the file did then, settled or not.
     pub fn matches(&self, stat: &Stat) -> bool {
         stat.kind == Kind::File
-            && self.identity == stat.identity
+            && self.fingerprint == stat.fingerprint
             && self.ctime_ns.is_none_or(|ctime| ctime == stat.ctime_ns)
     }
 }
@@ -187,7 +187,7 @@ impl Stamp {
 impl From<Tuple> for Stamp {
     fn from((device, inode, size, mtime_ns, ctime_ns, settled): Tuple) -> Self {
         Self {
-            identity: Identity {
+            fingerprint: Fingerprint {
                 device,
                 inode,
                 size,
@@ -201,12 +201,12 @@ impl From<Tuple> for Stamp {
 
 impl From<Stamp> for Tuple {
     fn from(stamp: Stamp) -> Self {
-        let Identity {
+        let Fingerprint {
             device,
             inode,
             size,
             mtime_ns,
-        } = stamp.identity;
+        } = stamp.fingerprint;
         (device, inode, size, mtime_ns, stamp.ctime_ns, stamp.settled)
     }
 }
@@ -297,7 +297,7 @@ pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
     let (file, before) = open_regular(path)?;
     let mut hasher = blake3::Hasher::new();
     // One more byte than expected, so that a file that grows is not chased.
-    let mut rest = before.identity.size.saturating_add(1);
+    let mut rest = before.fingerprint.size.saturating_add(1);
     while rest > 0 {
         checkpoint().map_err(failed)?;
         let most = rest.min(HASHED_AT_ONCE);
@@ -309,7 +309,7 @@ pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
         rest -= most;
     }
     let after = Stat::of(&file.metadata().map_err(failed)?);
-    if before.identity != after.identity || hasher.count() != before.identity.size {
+    if before.fingerprint != after.fingerprint || hasher.count() != before.fingerprint.size {
         return Err(Error::Changed {
             path: path.to_owned(),
         });
@@ -383,12 +383,12 @@ mod tests {
     }
 
     #[test]
-    fn hard_link_keeps_the_identity_and_changes_only_the_change_time() {
+    fn hard_link_keeps_the_fingerprint() {
         let (folder, path) = file(b"x");
         let before = stat(&path).unwrap();
         std::fs::hard_link(&path, folder.path().join("second")).unwrap();
         let after = stat(&path).unwrap();
-        assert_eq!(before.identity, after.identity);
+        assert_eq!(before.fingerprint, after.fingerprint);
         assert!(Stamp::linked(&before, i64::MAX).vouches_for(&after));
     }
 
@@ -397,7 +397,7 @@ mod tests {
         let (_folder, path) = file(b"x");
         let mut seen = stat(&path).unwrap();
         for (changed, margin) in [(5_000_000_007, 100_000_000), (5_000_000_000, 2_000_000_000)] {
-            (seen.identity.mtime_ns, seen.ctime_ns) = (1, changed);
+            (seen.fingerprint.mtime_ns, seen.ctime_ns) = (1, changed);
             assert!(!Stamp::strict(&seen, changed + margin - 1).vouches_for(&seen));
             assert!(!Stamp::strict(&seen, changed - 1).vouches_for(&seen));
             assert!(Stamp::strict(&seen, changed + margin).vouches_for(&seen));
@@ -411,7 +411,7 @@ mod tests {
         let stamp = Stamp::strict(&before, i64::MAX);
         let changed = std::iter::repeat_with(|| {
             std::fs::write(&path, b"two").unwrap();
-            let date = u64::try_from(before.identity.mtime_ns).unwrap();
+            let date = u64::try_from(before.fingerprint.mtime_ns).unwrap();
             let date = SystemTime::UNIX_EPOCH + Duration::from_nanos(date);
             File::options()
                 .write(true)
@@ -423,7 +423,7 @@ mod tests {
         })
         .find(|now| now.ctime_ns != before.ctime_ns)
         .unwrap();
-        assert_eq!(changed.identity, before.identity);
+        assert_eq!(changed.fingerprint, before.fingerprint);
         assert!(!stamp.vouches_for(&changed));
     }
 

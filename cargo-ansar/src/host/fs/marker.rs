@@ -8,11 +8,11 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use ansar_contract::marker::{Kind, find};
 
-use crate::host::fs::{Error, Identity, Stat, open};
+use crate::host::fs::{Error, Fingerprint, Stat, open};
 
 /// What was found, by the file in its state: an executable that is started again is not
 /// read again.
-static FOUND: LazyLock<Mutex<HashMap<Identity, Kind>>> = LazyLock::new(Mutex::default);
+static FOUND: LazyLock<Mutex<HashMap<Fingerprint, Kind>>> = LazyLock::new(Mutex::default);
 
 /// Returns what the marker of an executable says.
 ///
@@ -21,14 +21,14 @@ static FOUND: LazyLock<Mutex<HashMap<Identity, Kind>>> = LazyLock::new(Mutex::de
 pub fn marker(path: &Path) -> Result<Kind, Error> {
     let look = || {
         let metadata = path.metadata()?;
-        let identity = Stat::of(&metadata).identity;
-        let known = |found: &HashMap<_, _>| found.get(&identity).copied();
+        let fingerprint = Stat::of(&metadata).fingerprint;
+        let known = |found: &HashMap<_, _>| found.get(&fingerprint).copied();
         if let Some(kind) = known(&FOUND.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(kind);
         }
         let kind = read(path)?;
         let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-        found.insert(identity, kind);
+        found.insert(fingerprint, kind);
         Ok(kind)
     };
     look().map_err(|source| Error::Read {

@@ -34,7 +34,7 @@ use std::sync::Arc;
 pub use crate::host::fs::access::{Access, access, replaceable_above};
 pub use crate::host::fs::append::Appender;
 pub use crate::host::fs::compare::equal;
-pub use crate::host::fs::fingerprint::{Hash, Identity, Kind, Stamp, Stat, hash, now_ns, stat};
+pub use crate::host::fs::fingerprint::{Fingerprint, Hash, Kind, Stamp, Stat, hash, now_ns, stat};
 pub use crate::host::fs::flush::sync_each;
 pub use crate::host::fs::links::{Followed, follow};
 pub use crate::host::fs::list::{Listing, Which, is_cache, list};
@@ -604,7 +604,7 @@ pub fn is_within(path: &Path, folder: &Path) -> Result<bool, Error> {
     let place = |path: &Path| {
         let stat = resolve(path).and_then(|path| stat(&path));
         match stat {
-            Ok(stat) => Ok(Some((stat.identity.device, stat.identity.inode))),
+            Ok(stat) => Ok(Some((stat.fingerprint.device, stat.fingerprint.inode))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }

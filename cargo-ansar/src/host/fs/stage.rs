@@ -293,7 +293,7 @@ mod tests {
     use crate::host::fs;
 
     fn is_one_file(one: &Path, other: &Path) -> bool {
-        fs::stat(one).unwrap().identity == fs::stat(other).unwrap().identity
+        fs::stat(one).unwrap().fingerprint == fs::stat(other).unwrap().fingerprint
     }
 
     fn names(folder: &Path) -> Vec<String> {

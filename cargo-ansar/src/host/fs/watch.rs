@@ -144,7 +144,7 @@ impl Watcher {
             .folders
             .iter()
             .chain(names.keys())
-            .filter_map(|folder| Some((folder.clone(), identity(folder)?)))
+            .filter_map(|folder| Some((folder.clone(), file_id(folder)?)))
             .collect();
         let widened = kernel.narrow(names);
         self.watched.retain(|folder, known| {
@@ -156,14 +156,14 @@ impl Watcher {
             stays
         });
         let mut new = widened;
-        for (folder, identity) in there {
+        for (folder, file_id) in there {
             if self.watched.contains_key(&folder) {
                 continue;
             }
             match kernel.watcher.watch(&folder, RecursiveMode::NonRecursive) {
                 Ok(()) => {
                     new = true;
-                    self.watched.insert(folder, identity);
+                    self.watched.insert(folder, file_id);
                 }
                 Err(error) if is_exhaustion(&error.kind) => {
                     self.kernel = None;
@@ -322,7 +322,7 @@ fn is_exhaustion(kind: &ErrorKind) -> bool {
     }
 }
 
-fn identity(folder: &Path) -> Option<(u64, u64)> {
+fn file_id(folder: &Path) -> Option<(u64, u64)> {
     let metadata = folder.metadata().ok().filter(std::fs::Metadata::is_dir)?;
     Some((metadata.dev(), metadata.ino()))
 }

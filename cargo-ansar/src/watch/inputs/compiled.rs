@@ -37,7 +37,7 @@ impl Compiled {
                 continue;
             };
             let was = self.sources.get(source).filter(|was| **was != seen.hash);
-            let is_older = seen.stamp.identity.mtime_ns < self.since;
+            let is_older = seen.stamp.fingerprint.mtime_ns < self.since;
             let hash = match was {
                 Some(was) if is_older && !is_compiled(source, packages) => {
                     missed.push(source.clone());
@@ -60,7 +60,7 @@ impl Compiled {
     pub fn interrupted(&mut self, begun: &Inputs) {
         for (source, hash) in &mut self.sources {
             if let Some(seen) = begun.files.get(source)
-                && seen.stamp.identity.mtime_ns >= self.since
+                && seen.stamp.fingerprint.mtime_ns >= self.since
             {
                 *hash = seen.hash;
             }
