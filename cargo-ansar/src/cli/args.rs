@@ -1,4 +1,5 @@
-//! What can be typed: clap definitions, and their translation to options.
+//! Definitions of commands and their arguments, and their translation to
+//! options.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cli::background::{StartArgs, StatusArgs, StopArgs, SuperviseArgs};
 use crate::cli::completions::CompletionsArgs;
-use crate::cli::deferred::Late;
+use crate::cli::deferred::Deferred;
 use crate::cli::encoding::EncodingArgs;
 use crate::cli::general::General;
 use crate::cli::man::ManArgs;
@@ -43,8 +44,8 @@ pub struct Cargo {
 }
 
 impl Cargo {
-    /// In which form data is printed. What a command of the user's prints is
-    /// its own.
+    /// Returns the form in which data is printed. `with` passes the output of
+    /// the user's command on as it is.
     pub(super) fn form(&self) -> Form {
         match &self.command {
             Command::With(_) => Form::Human,
@@ -59,82 +60,82 @@ impl Cargo {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Propose a description of the workspace's roles, in its `Cargo.toml`
-    Init(Late<SharedArgs>),
-    /// Build the executables that the home needs, nothing else
-    Build(Late<BuildArgs>),
-    /// Build, deploy what changed, run the test roles, and judge
-    Test(Late<TestArgs>),
-    /// The same at every save, until control-c
-    Watch(Late<WatchArgs>),
+    /// Describe the workspace's roles in its `Cargo.toml`
+    Init(Deferred<SharedArgs>),
+    /// Build the executables of the roles, without deploying them
+    Build(Deferred<BuildArgs>),
+    /// Build, deploy what changed, and run the tests
+    Test(Deferred<TestArgs>),
+    /// Re-run tests on every change
+    Watch(Deferred<WatchArgs>),
     /// Check the workspace with Cargo, and show what the last run found
-    Check(Late<CheckArgs>),
-    /// Show the last run again
-    Report(Late<ReportArgs>),
-    /// Run a command while the operational roles are up
-    With(Late<WithArgs>),
-    /// Make a home
-    Create(Late<CreateArgs>),
+    Check(Deferred<CheckArgs>),
+    /// Show the results of the last run
+    Report(Deferred<ReportArgs>),
+    /// Run a command while the operational roles run
+    With(Deferred<WithArgs>),
+    /// Create a home
+    Create(Deferred<CreateArgs>),
     /// Remove a home and everything in it
-    Destroy(Late<HomeArgs>),
-    /// Bring the home in line with what was built and with a snapshot
-    Deploy(Late<DeployAndBuildArgs>),
-    /// Copy the home's materials out, to be edited and deployed
-    Snapshot(Late<SnapshotArgs>),
-    /// Show why a role was last started again
-    Why(Late<WhyArgs>),
+    Destroy(Deferred<HomeArgs>),
+    /// Deploy executables and materials that changed to the home
+    Deploy(Deferred<DeployAndBuildArgs>),
+    /// Copy the materials of the home to a folder, to edit and deploy them
+    Snapshot(Deferred<SnapshotArgs>),
+    /// Show why a role was last restarted
+    Why(Deferred<WhyArgs>),
     /// Add roles to the home
-    Add(Late<AddArgs>),
+    Add(Deferred<AddArgs>),
     /// List the roles of the home
-    List(Late<ListArgs>),
+    List(Deferred<ListArgs>),
     /// Change settings of roles
-    Update(Late<UpdateArgs>),
-    /// Remove roles and everything that is their own
-    Delete(Late<DeleteArgs>),
-    /// Print the settings of a role, or replace them
-    Settings(Late<EncodingArgs>),
-    /// Print the input of a role, or replace it
-    Input(Late<EncodingArgs>),
+    Update(Deferred<UpdateArgs>),
+    /// Remove roles with all their files
+    Delete(Deferred<DeleteArgs>),
+    /// Print or replace the settings of a role
+    Settings(Deferred<EncodingArgs>),
+    /// Print or replace the input of a role
+    Input(Deferred<EncodingArgs>),
     /// Print a property of a role
-    Get(Late<GetArgs>),
+    Get(Deferred<GetArgs>),
     /// Set a property of roles
-    Set(Late<SetArgs>),
-    /// Set a property of a role in an editor
-    Edit(Late<EditArgs>),
-    /// Run roles in the foreground, to completion
-    Run(Late<RunArgs>),
+    Set(Deferred<SetArgs>),
+    /// Edit a property of a role in an editor
+    Edit(Deferred<EditArgs>),
+    /// Run roles in the foreground until they end
+    Run(Deferred<RunArgs>),
     /// Start roles in the background
-    Start(Late<StartArgs>),
-    /// Stop roles that run
-    Stop(Late<StopArgs>),
-    /// Stop roles in the background, and start them again
-    Restart(Late<StartArgs>),
+    Start(Deferred<StartArgs>),
+    /// Stop running roles
+    Stop(Deferred<StopArgs>),
+    /// Restart roles in the background
+    Restart(Deferred<StartArgs>),
     /// Show which roles run
-    Status(Late<StatusArgs>),
-    /// Show the starts of a role, how long it ran and what it returned
-    History(Late<HistoryArgs>),
-    /// Print what a role returned, once it has
-    Returned(Late<ReturnedArgs>),
-    /// Print what roles have logged
-    Log(Late<LogArgs>),
-    /// Print where a part of a role is
-    Folder(Late<FolderArgs>),
-    /// Print what completes these commands in a shell
-    Completions(Late<CompletionsArgs>),
+    Status(Deferred<StatusArgs>),
+    /// Show when a role ran and what it returned
+    History(Deferred<HistoryArgs>),
+    /// Wait for a role to end, and print what it returned
+    Returned(Deferred<ReturnedArgs>),
+    /// Print the logs of roles
+    Log(Deferred<LogArgs>),
+    /// Print the path of a role's folder or file
+    Folder(Deferred<FolderArgs>),
+    /// Print a completion script for a shell
+    Completions(Deferred<CompletionsArgs>),
     /// Write manual pages
-    Man(Late<ManArgs>),
-    /// The engine in the background
+    Man(Deferred<ManArgs>),
+    /// Run the engine of the background roles
     #[command(hide = true)]
-    Supervise(Late<SuperviseArgs>),
+    Supervise(Deferred<SuperviseArgs>),
 }
 
 impl Command {
-    /// Where a guardian stands, who leaves nothing behind: with every command
-    /// that starts processes which are to end with it.
+    /// Returns how the guardian starts; unset for commands that start no
+    /// process which must end with them.
     pub(super) fn ground(&self) -> Option<Ground> {
         match self {
-            // Whoever is told nothing does not know of keys, and whatever reads the
-            // data may want the keys itself: a pager.
+            // Without messages, the keys are not announced; and a program that
+            // reads the data, such as a pager, may need the keys itself.
             Self::Watch(_) if is_attended() && !is_piped() => Some(Ground::AtKeys),
             Self::Build(_)
             | Self::Test(_)
@@ -172,7 +173,7 @@ impl Command {
         }
     }
 
-    /// The home that is named without a flag.
+    /// Returns the home that is named by a positional argument.
     pub(super) fn home(&self) -> Option<&PathBuf> {
         match self {
             Self::Create(args) => args.home.as_ref(),
@@ -182,8 +183,7 @@ impl Command {
         }
     }
 
-    /// Returns true if roles are not to run, though the command is one that runs
-    /// some.
+    /// Returns true if a flag keeps the command from running roles.
     pub(super) fn runs_nothing(&self) -> bool {
         match self {
             Self::Test(args) => args.list || args.no_run,
@@ -192,7 +192,8 @@ impl Command {
         }
     }
 
-    /// Where settings of a component that were among the arguments go.
+    /// Returns the place for settings of a component that were among the
+    /// arguments.
     pub(super) fn settings(&mut self) -> Option<&mut Vec<(String, String)>> {
         match self {
             Self::Add(args) => Some(&mut args.settings),
@@ -206,16 +207,16 @@ impl Command {
     }
 }
 
-/// Cargo's flags that do not change what is built.
+/// Flags of Cargo that do not change what is built.
 #[derive(Debug, Default, Args)]
 pub struct SharedArgs {
-    /// Use `Cargo.lock` as it is
+    /// Require that `Cargo.lock` is up to date
     #[arg(long, help_heading = "Build")]
     locked: bool,
-    /// Do not use the network
+    /// Do not access the network
     #[arg(long, help_heading = "Build")]
     offline: bool,
-    /// `--locked` and `--offline`
+    /// The same as `--locked` and `--offline`
     #[arg(long, help_heading = "Build")]
     frozen: bool,
 }
@@ -236,12 +237,12 @@ impl SharedArgs {
     }
 }
 
-/// Cargo's flags for a build.
+/// Flags of Cargo for a build.
 #[derive(Debug, Default, Args)]
 pub struct BuildArgs {
     #[command(flatten)]
     shared: SharedArgs,
-    /// Look for executables in this package only
+    /// Build executables of this package only
     #[arg(short, long, value_name = "SPEC", help_heading = "Build")]
     package: Vec<String>,
     /// Build with optimizations
@@ -252,10 +253,10 @@ pub struct BuildArgs {
     profile: Option<String>,
     #[command(flatten, next_help_heading = "Build")]
     features: clap_cargo::Features,
-    /// Where Cargo builds
+    /// Directory for all build artifacts
     #[arg(long, value_name = "DIRECTORY", help_heading = "Build")]
     target_dir: Option<PathBuf>,
-    /// How many jobs Cargo runs at once
+    /// Number of parallel jobs of Cargo
     #[arg(long, value_name = "N", help_heading = "Build")]
     build_jobs: Option<NonZero<usize>>,
 }
@@ -301,9 +302,9 @@ impl BuildArgs {
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without a folder: what Cargo builds, and the configured snapshot. \
-                        A storage path alone: materials only. -f stops roles that it \
-                        affects, and starts them again."
+    after_help = "Without a folder: deploys what Cargo builds, and the configured snapshot. \
+                        With `--storage-path` alone: deploys materials only. With -f: \
+                        restarts the affected roles."
 )]
 pub struct DeployAndBuildArgs {
     #[command(flatten)]
@@ -315,38 +316,38 @@ pub struct DeployAndBuildArgs {
 /// Arguments of `test`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every `--name=value` behind `--` is a setting for this run, which all these \
-                  test roles are given."
+    after_help = "Each `--name=value` after `--` is a setting for this run, passed to all \
+                  selected test roles."
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct TestArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
-    /// How long a test role may take, tries and attempts included, as in `30s`
+    /// Time limit for a test role, retries and attempts included, as in `30s`
     #[arg(long, value_name = "TIME", value_parser = crate::cli::time::time)]
     pub(super) timeout: Option<Duration>,
-    /// How many test roles run at once [default: all]
+    /// Number of test roles that run at once [default: all]
     #[arg(short, long, value_name = "N")]
     pub(super) jobs: Option<NonZero<usize>>,
-    /// End everything at the first failure
+    /// Stop the run at the first failure
     #[arg(long)]
     pub(super) fail_fast: bool,
-    /// How often a test role that failed is run again, once the others have ended
+    /// Number of times to retry a failed test role, after the others have ended
     #[arg(long, value_name = "N")]
     pub(super) retries: Option<u32>,
-    /// How long a test role may run before that is told [default: 60s]
+    /// Time after which a running test role is reported as slow [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = crate::cli::time::time)]
     pub(super) slow_timeout: Option<Duration>,
-    /// Run only the roles that did not pass the last time, and all once they do
+    /// Run the roles that did not pass the last time; once they pass, run all
     #[arg(long, conflicts_with = "list")]
     pub(super) failed: bool,
-    /// Give the reports to this executable, and print its result
+    /// Pass the reports to this executable, and print its result
     #[arg(long, value_name = "EXECUTABLE")]
     pub(super) test_analyzer: Option<ExecutableName>,
-    /// Build and deploy, and run nothing
+    /// Build and deploy without running tests
     #[arg(long, conflicts_with = "list")]
     pub(super) no_run: bool,
-    /// List the test roles, and do nothing
+    /// List the test roles without running them
     #[arg(long)]
     pub(super) list: bool,
     #[command(flatten)]
@@ -360,8 +361,8 @@ pub struct TestArgs {
 /// Arguments of `watch`.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// Look for changes at this interval [default: 500ms] instead of being told
-    /// of them, for file systems that do not report changes
+    /// Check for changes at this interval [default: 500ms], on file systems
+    /// that do not report changes
     #[arg(
         long,
         value_name = "INTERVAL",
@@ -376,12 +377,12 @@ pub struct WatchArgs {
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
-#[command(after_help = "Without `--last` it is `cargo check`.")]
+#[command(after_help = "Without `--last`: the same as `cargo check`.")]
 pub struct CheckArgs {
-    /// And what the last run found
+    /// Show the failures of the last run, too
     #[arg(long)]
     pub(super) last: bool,
-    /// Check all targets, tests and examples too
+    /// Check all targets, including tests and examples
     #[arg(long, help_heading = "Build")]
     pub(super) all_targets: bool,
     #[command(flatten)]
@@ -395,7 +396,7 @@ pub struct CheckArgs {
 pub struct WithArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
-    /// What to run, and its arguments
+    /// Command to run, and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
     #[command(flatten)]
@@ -405,9 +406,9 @@ pub struct WithArgs {
 /// Arguments of `create`.
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// Where [default: as for `--home-path`]
+    /// Path of the home [default: as for `--home-path`]
     pub(super) home: Option<PathBuf>,
-    /// Use the executables in this folder, in place
+    /// Use the executables in this folder instead of copying them
     #[arg(long, value_name = "PATH")]
     redirect_bin: Option<PathBuf>,
     /// Keep locks in this folder
@@ -459,7 +460,7 @@ impl CreateArgs {
 /// Arguments of a command about a whole home.
 #[derive(Debug, Args)]
 pub struct HomeArgs {
-    /// Which [default: as for `--home-path`]
+    /// Path of the home [default: as for `--home-path`]
     pub(super) home: Option<PathBuf>,
 }
 
@@ -467,29 +468,29 @@ pub struct HomeArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Any other `--name=value` is a setting of the component, \
-                        and so is everything behind `--`."
+                        and so is everything after `--`."
 )]
 pub struct AddArgs {
-    /// What the roles run
+    /// Executable that the roles run
     pub(super) executable: String,
-    /// Their names, with `{executable}`, `{number}` and `{uuid}`
+    /// Name of the roles, with `{executable}`, `{number}` and `{uuid}`
     #[arg(default_value = "{executable}-{number}")]
     pub(super) role: String,
-    /// Where [default: as for `--home-path`]
+    /// Path of the home [default: as for `--home-path`]
     pub(super) home: Option<PathBuf>,
-    /// The first number
+    /// First `{number}`
     #[arg(long, default_value_t = 0, value_name = "N")]
     start: u64,
-    /// How many roles
+    /// Number of roles to add
     #[arg(long, default_value_t = 1, value_name = "N")]
     count: u64,
-    /// What is added to the number each time
+    /// Difference between two numbers
     #[arg(long, default_value_t = 1, value_name = "N")]
     step: u64,
-    /// Take settings from FILE
+    /// Read the settings from FILE
     #[arg(long, value_name = "FILE")]
     pub(super) settings_file: Option<PathBuf>,
-    /// Take the input from FILE
+    /// Read the input from FILE
     #[arg(long, value_name = "FILE")]
     pub(super) input_file: Option<PathBuf>,
     #[arg(skip)]
@@ -511,22 +512,22 @@ impl AddArgs {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every `--name=value` behind `--` is a setting for this run, which all these \
-                  roles are given."
+    after_help = "Each `--name=value` after `--` is a setting for this run, passed to all \
+                  selected roles."
 )]
 pub struct RunArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
-    /// Look for sources in this folder first
+    /// Look for the sources of checks in this folder first
     #[arg(long, value_name = "DIR")]
     pub(super) code_path: Option<PathBuf>,
-    /// Print what the reports say instead of the results
+    /// Print a summary of the reports instead of the results
     #[arg(long)]
     pub(super) test_run: bool,
-    /// Give the reports to this executable; its result is the result
+    /// Pass the reports to this executable, and print its result instead
     #[arg(long, value_name = "EXECUTABLE")]
     pub(super) test_analyzer: Option<ExecutableName>,
-    /// Stop all others when this role has ended
+    /// Stop all other roles when this role has ended
     #[arg(long, value_name = "ROLE")]
     pub(super) main_role: Option<RoleName>,
     #[arg(skip)]

@@ -1,4 +1,5 @@
-//! The commands of background operation.
+//! `start`, `restart`, `stop`, `status` and `supervise`: roles in the
+//! background.
 
 use crate::commands;
 use crate::supervisor;
@@ -21,8 +22,8 @@ use crate::supervisor::scheduler::READY_LIMIT;
 /// Arguments of `start` and `restart`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every `--name=value` behind `--` is a setting for this run, which all these \
-                  roles are given."
+    after_help = "Each `--name=value` after `--` is a setting for this run, passed to all \
+                  selected roles."
 )]
 pub struct StartArgs {
     #[command(flatten)]
@@ -30,10 +31,11 @@ pub struct StartArgs {
     /// Do not wait until the roles are ready
     #[arg(long)]
     no_wait: bool,
-    /// How long each role may take to become ready, as in `30s` [default: 1m]
+    /// Time limit for each role to become ready, as in `30s` [default: 1m]
     #[arg(long, value_name = "TIME", value_parser = time)]
     ready_timeout: Option<Duration>,
-    /// How long a role that does not announce that it is ready must run before it counts as started [default: 200ms]
+    /// Time that a role which does not announce its readiness must run to count
+    /// as started [default: 200ms]
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "no_wait")]
     settle_time: Option<Duration>,
     #[arg(skip)]
@@ -52,24 +54,24 @@ pub struct StopArgs {
 pub struct StatusArgs {
     #[command(flatten)]
     search: SearchArgs,
-    /// Show processes, times, states, and what they use
+    /// Show process ids, times, states and resource usage, too
     #[arg(short, long)]
     long_listing: bool,
-    /// Processes that roles called, too
+    /// Show processes that roles called, too
     #[arg(long)]
     all_roles: bool,
-    /// Wait until the roles have come to this, then show: ready, stopped
+    /// Wait until the roles are in this state, then show them: ready, stopped
     #[arg(long, value_name = "STATE", hide_possible_values = true)]
     wait: Option<Wait>,
-    /// How long to wait at most, as in `30s` [default: as long as it takes]
+    /// Time limit for `--wait`, as in `30s` [default: none]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "wait")]
     timeout: Option<Duration>,
 }
 
-/// Arguments of the engine in a process of its own.
+/// Arguments of `supervise`.
 #[derive(Debug, Args)]
 pub struct SuperviseArgs {
-    /// End with whoever started this, and not before
+    /// End together with the process that started this one
     #[arg(long)]
     attached: bool,
 }
@@ -84,12 +86,12 @@ impl SuperviseArgs {
     }
 }
 
-/// What can be waited for.
+/// States that `--wait` accepts.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Wait {
-    /// They can be used.
+    /// The roles are ready.
     Ready,
-    /// They are gone.
+    /// The roles have stopped.
     Stopped,
 }
 
@@ -97,7 +99,7 @@ impl Session<'_> {
     pub(super) async fn start(&self, args: &StartArgs, again: bool) -> Result<Exit, Error> {
         let options = commands::start::Options {
             places: self.places.clone(),
-            build: self.usual_build(),
+            build: self.default_build(),
             search: args.search.search()?,
             force: self.force,
             wait: !args.no_wait,

@@ -1,4 +1,4 @@
-//! `check`: what Cargo says of the workspace, and what the last run said.
+//! `check`: run `cargo check`, and show the failures of the last run.
 
 use crate::cli::Session;
 use crate::cli::args::CheckArgs;

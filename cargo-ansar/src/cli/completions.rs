@@ -1,4 +1,4 @@
-//! `completions`: what completes these commands in a shell.
+//! `completions`: print a completion script for a shell.
 
 use clap::{Args, ValueEnum};
 use clap_complete::Shell as Kind;
@@ -9,12 +9,12 @@ use crate::cli::{Session, command};
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// Which shell: bash, zsh, fish
+    /// Shell to complete commands in: bash, zsh, fish
     #[arg(hide_possible_values = true)]
     shell: Shell,
 }
 
-/// The shells.
+/// Supported shells.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Shell {
     /// Loaded by `source <(cargo ansar completions bash)`.
@@ -25,15 +25,15 @@ pub enum Shell {
     Fish,
 }
 
-/// The executable that Cargo starts for `cargo ansar`.
+/// Executable that Cargo runs for `cargo ansar`.
 const EXECUTABLE: &str = "cargo-ansar";
 
-/// Its name in a script for bash: what is generated for commands below one
-/// with a `-` does not find itself.
+/// Name of the executable in the bash script. `clap_complete` generates broken
+/// functions for subcommands of a command with a `-` in its name.
 const IN_BASH: &str = "cargo_ansar";
 
-/// Completes the executable and `cargo ansar`, and leaves every other `cargo`
-/// to whoever completed it before.
+/// Completes `cargo-ansar` and `cargo ansar`; every other `cargo` command goes
+/// to the completion function that was there before.
 const BASH_THROUGH_CARGO: &str = r#"
 complete -F _cargo_ansar -o bashdefault -o default cargo-ansar
 
@@ -51,8 +51,8 @@ _cargo_ansar_through_cargo() {
 complete -F _cargo_ansar_through_cargo -o bashdefault -o default cargo
 "#;
 
-/// As for bash; the completion of `cargo` that zsh brings asks for the function
-/// `_cargo-ansar` by itself.
+/// The same for fish. Zsh needs no such code: its own completion of `cargo`
+/// calls the function `_cargo-ansar`.
 const FISH_THROUGH_CARGO: &str = r#"
 function __fish_cargo_ansar_through_cargo
     set -l line (commandline --current-process --cut-at-cursor)

@@ -1,6 +1,6 @@
-//! What can be typed behind the name of a command, defined once that command is
-//! looked at: all commands together have several hundred arguments, and one of
-//! them is given.
+//! Arguments of a command, defined only once that command is parsed. All
+//! commands together have several hundred arguments, and a command line uses
+//! one command.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,11 +9,11 @@ use clap::{ArgMatches, Args, Error, FromArgMatches};
 
 use crate::cli::general::General;
 
-/// The arguments of one command; beside them stand the [general ones](General).
+/// Arguments of one command, together with the [general ones](General).
 #[derive(Debug)]
-pub struct Late<A>(A);
+pub struct Deferred<A>(A);
 
-impl<A: Args> Args for Late<A> {
+impl<A: Args> Args for Deferred<A> {
     fn augment_args(command: clap::Command) -> clap::Command {
         command.defer(define::<A>)
     }
@@ -29,11 +29,11 @@ fn define<A: Args>(command: clap::Command) -> clap::Command {
     let about = kept(command.get_about());
     let long = kept(command.get_long_about());
     let command = General::augment_args(A::augment_args(command));
-    // Which both of them have replaced by what they are about themselves.
+    // `augment_args` replaced both texts.
     command.about(about).long_about(long)
 }
 
-impl<A: FromArgMatches> FromArgMatches for Late<A> {
+impl<A: FromArgMatches> FromArgMatches for Deferred<A> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         A::from_arg_matches(matches).map(Self)
     }
@@ -43,7 +43,7 @@ impl<A: FromArgMatches> FromArgMatches for Late<A> {
     }
 }
 
-impl<A> Deref for Late<A> {
+impl<A> Deref for Deferred<A> {
     type Target = A;
 
     fn deref(&self) -> &A {
@@ -51,7 +51,7 @@ impl<A> Deref for Late<A> {
     }
 }
 
-impl<A> DerefMut for Late<A> {
+impl<A> DerefMut for Deferred<A> {
     fn deref_mut(&mut self) -> &mut A {
         &mut self.0
     }

@@ -1,4 +1,5 @@
-//! `settings` and `input`: what a role is told, printed or replaced.
+//! `settings` and `input`: print or replace the settings or the input of a
+//! role.
 
 use crate::commands;
 use std::io::{self, Read};
@@ -16,16 +17,16 @@ use crate::report::listing;
 /// Arguments of `settings` and `input`.
 #[derive(Debug, Args)]
 pub struct EncodingArgs {
-    /// Whose
+    /// Name of the role
     pub(super) role: String,
-    /// Replace it by what FILE holds; without FILE, or where it is `-`, by what
-    /// stdin holds
+    /// Replace it with the content of FILE; without FILE, or with `-`, with the
+    /// content of stdin
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     set_file: Option<PathBuf>,
 }
 
 impl EncodingArgs {
-    /// Whether it is about to change.
+    /// Returns true if the settings or the input will be replaced.
     pub(super) fn replaces(&self) -> bool {
         self.set_file.is_some()
     }
@@ -47,12 +48,12 @@ impl Session<'_> {
             Part::Settings => "settings",
             Part::Input => "input",
         };
-        self.tell("Set", format!("{what} of role `{role}`"));
+        self.show_status("Set", format!("{what} of role `{role}`"));
         Ok(Exit::Success)
     }
 }
 
-/// What a path that was given stands for: `-` is stdin.
+/// Reads stdin if the path is `-`; otherwise refers to the file.
 pub(super) fn given(path: &Path) -> Result<Given, Error> {
     if path.as_os_str() == "-" {
         Ok(Given::Stdin(stdin()?))
@@ -61,7 +62,7 @@ pub(super) fn given(path: &Path) -> Result<Given, Error> {
     }
 }
 
-/// Everything on stdin.
+/// Reads stdin to its end.
 pub(super) fn stdin() -> Result<Vec<u8>, Error> {
     let mut text = Vec::new();
     let read = io::stdin().lock().read_to_end(&mut text);

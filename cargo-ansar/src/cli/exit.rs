@@ -1,4 +1,4 @@
-//! The exit codes of `cargo ansar`: one table, and everything mapped to it.
+//! The exit codes of `cargo ansar`, and the mapping of every error to one.
 
 use std::process::ExitCode;
 
@@ -10,45 +10,43 @@ use crate::host::process::interrupts::Interrupt;
 use crate::protocol::Why;
 use crate::testing::analyzer::Analysis;
 
-/// Every way a command can end.
+/// The outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything that was asked for was done, and every check passed.
+    /// The command succeeded, and every check passed.
     Success,
-    /// A role of `run` did not do what it was for, or there is nothing that
-    /// one returned.
+    /// A role failed, or its returned value is not available.
     RoleFailed,
-    /// The command line is wrong, or names what is not there.
+    /// The command line is invalid, or names something that does not exist.
     Usage,
     /// No test role matches.
     NoTests,
-    /// The workspace, its description or the home cannot be used.
+    /// The workspace, its manifest or the home cannot be used.
     Setup,
-    /// A check failed, or a test role gave no report.
+    /// A check failed, or a test role returned no report.
     TestsFailed,
-    /// Cargo did not build.
+    /// Cargo failed to build.
     BuildFailed,
-    /// Cargo did not say what the workspace holds.
+    /// `cargo metadata` failed.
     MetadataFailed,
-    /// What was built could not be deployed, or a component refuses its
-    /// settings.
+    /// The deploy failed, or a component rejected its settings.
     DeployFailed,
-    /// A role runs that must not.
+    /// A role runs that must not run.
     Running,
-    /// A role does not run that must.
+    /// A role does not run that must run.
     NotRunning,
-    /// What was waited for did not come in time.
+    /// A wait timed out.
     TimedOut,
-    /// stdout could not be written.
+    /// Writing to stdout failed.
     WriteFailed,
-    /// As the command of `with` ended, or as the fault of an analyzer says.
+    /// Exit code of the command of `with`, or code of an analyzer's fault.
     Command(u8),
-    /// Ended from outside.
+    /// The command was interrupted.
     Interrupted(Interrupt),
 }
 
 impl Exit {
-    /// The number.
+    /// Returns the exit code.
     pub const fn code(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -73,8 +71,8 @@ impl Exit {
         }
     }
 
-    /// As another command ended: with its code, or like a shell with 128 and
-    /// the number of its signal.
+    /// Maps the exit of another command: to its code, or to 128 plus the number
+    /// of its signal, as a shell does.
     pub fn of_command(exit: ProcessExit) -> Self {
         let code = match exit {
             ProcessExit::Code(code) => code,
@@ -83,7 +81,7 @@ impl Exit {
         Self::Command(u8::try_from(code).unwrap_or(u8::MAX))
     }
 
-    /// As an analyzer ended, where there was one: its fault has the code.
+    /// Maps the fault of an analyzer, if one ran, to its code.
     pub fn of_analysis(analysis: Option<&Analysis>) -> Self {
         match analysis.and_then(|analysis| analysis.fault) {
             None => Self::Success,
@@ -92,7 +90,7 @@ impl Exit {
         }
     }
 
-    /// How a command ends that met `error`.
+    /// Maps an error to an exit.
     pub fn of(error: &Error) -> Self {
         if let Some(interrupt) = error.interrupt() {
             return Self::Interrupted(interrupt);
@@ -159,7 +157,8 @@ impl Exit {
             | Error::Query(_) => Self::Usage,
             Error::NothingReturned(_) | Error::TooLarge { .. } => Self::RoleFailed,
             Error::Command { .. } => Self::Command(127),
-            // As if it had been found before the engine was asked.
+            // The same codes as when the command detects it before it asks the
+            // engine.
             Error::Refused(refusal) => match refusal.why {
                 Some(Why::Running) => Self::Running,
                 Some(Why::Missing) => Self::Usage,

@@ -1,4 +1,4 @@
-//! The flags of every command.
+//! Flags of every command.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::host::{cargo_config, environment};
 use crate::report::shell::{Color, Form, Verbosity};
 use crate::workspace::Places;
 
-/// The flags of every command, before its name and behind it.
+/// Flags of every command, accepted before and after its name.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "General")]
 pub struct General {
@@ -20,29 +20,31 @@ pub struct General {
     /// The manifest of the workspace
     #[arg(long, value_name = "PATH")]
     pub(super) manifest_path: Option<PathBuf>,
-    /// Stop running roles that are in the way
+    /// Stop running roles that the command affects
     #[arg(short, long)]
     pub(super) force: bool,
-    /// Show the log lines of roles: NONE, FAULT, WARNING, CONSOLE, OBJECT, TRACE, DEBUG
+    /// Show log lines of roles from this level on: NONE, FAULT, WARNING,
+    /// CONSOLE, OBJECT, TRACE, DEBUG
     #[arg(long, value_name = "LEVEL")]
     debug_level: Option<Level>,
-    /// When to use colour: auto, always, never [default: auto]
+    /// Use colours: auto, always, never [default: auto]
     #[arg(long, value_name = "WHEN", hide_possible_values = true)]
     color: Option<When>,
-    /// The form of what is printed on stdout: human, json [default: human]
+    /// Format of the output on stdout: human, json [default: human]
     #[arg(long, value_name = "FORM", hide_possible_values = true)]
     format: Option<Format>,
-    /// Tell only warnings and errors
+    /// Print only warnings and errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(super) quiet: bool,
-    /// Tell what happens to every role
+    /// Print what happens to every role
     #[arg(short, long)]
     verbose: bool,
 }
 
 impl General {
-    /// The flags that were given, before the name of the command or behind it.
-    pub(super) fn given(matches: &ArgMatches) -> Result<Self, Error> {
+    /// Returns the flags that were passed before or after the name of the
+    /// command.
+    pub(super) fn from_both(matches: &ArgMatches) -> Result<Self, Error> {
         let before = Self::from_arg_matches(matches)?;
         Ok(match matches.subcommand() {
             Some((_, behind)) => Self::from_arg_matches(behind)?.or(before),
@@ -50,7 +52,7 @@ impl General {
         })
     }
 
-    /// These, and the home that the environment names where none was given.
+    /// Falls back to the home that the environment names.
     pub(super) fn or_environment(self) -> Self {
         Self {
             home_path: self.home_path.or_else(environment::home),
@@ -58,7 +60,7 @@ impl General {
         }
     }
 
-    /// These, and where they say nothing, `others`.
+    /// Falls back to `others` for each flag that is not set.
     fn or(self, others: Self) -> Self {
         Self {
             home_path: self.home_path.or(others.home_path),
@@ -99,8 +101,8 @@ impl General {
         self.debug_level.unwrap_or(Level::None)
     }
 
-    /// When to use colour: as the command line says, or else Cargo's variable or its
-    /// configuration.
+    /// Returns whether to use colour: from the command line, else from Cargo's
+    /// variable or configuration.
     pub(super) fn color(&self) -> Color {
         if let Some(when) = self.color {
             return when.color();
@@ -117,7 +119,8 @@ impl General {
         }
     }
 
-    /// The flag that tells Cargo the same; where nothing is said here, it decides itself.
+    /// Returns the colour flag for Cargo; unset without `--color`, and Cargo
+    /// then decides itself.
     pub(super) fn color_flag(&self) -> Option<OsString> {
         self.color.map(When::flag)
     }
@@ -129,19 +132,19 @@ impl General {
     }
 }
 
-/// The forms of what is printed.
+/// Formats of the output on stdout.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// For a person.
+    /// Text for people.
     Human,
-    /// For a program.
+    /// JSON lines for programs.
     Json,
 }
 
-/// When colour is used.
+/// Use of colour.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum When {
-    /// On a terminal that has it.
+    /// On a terminal that supports colour.
     Auto,
     /// Always.
     Always,

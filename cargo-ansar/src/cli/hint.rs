@@ -1,4 +1,4 @@
-//! Hints as they can be typed: with the places that the command was given.
+//! Hints whose commands name the same home and workspace as the command line.
 
 use std::path::{Path, PathBuf};
 
@@ -6,19 +6,19 @@ use crate::cli::general::General;
 use crate::error::Error;
 use crate::home::word;
 
-/// Completes the commands that hints tell to type.
+/// Adds flags for the home and the workspace to the commands in hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hints {
-    /// The flags that name these places, each with a space behind it.
+    /// Flags that name the home and the manifest, each followed by a space.
     flags: String,
 }
 
-/// How a command begins in a hint.
+/// Beginning of a command in a hint.
 const COMMAND: &str = "`cargo ansar ";
 
 impl Hints {
-    /// Returns the hints of a command that was given in `folder`, about the home
-    /// that was named as a word, if one was.
+    /// Creates the hints of a command that runs in `folder`. `named` is the
+    /// home that was passed as a positional argument.
     pub(super) fn new(general: &General, named: Option<&PathBuf>, folder: &Path) -> Self {
         let home = named.or(general.home_path.as_ref());
         let manifest = general.manifest_path.as_ref();
@@ -32,20 +32,20 @@ impl Hints {
         }
     }
 
-    /// Returns what to do about an error, if there is something.
+    /// Returns the completed hint of an error, if it has one.
     pub(super) fn of(&self, error: &Error) -> Option<String> {
         error.hint().map(|hint| self.complete(&hint))
     }
 
-    /// Returns the hint with these places in each of its commands.
+    /// Returns the hint with these flags in each of its commands.
     pub(super) fn complete(&self, hint: &str) -> String {
         let mut parts = hint.split(COMMAND);
         let mut whole = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            // These name the home that they are about.
-            let names_it = part.starts_with("create ") || part.starts_with("destroy ");
+            // These commands name the home themselves.
+            let names_home = part.starts_with("create ") || part.starts_with("destroy ");
             whole.push_str(COMMAND);
-            whole.push_str(if names_it { "" } else { &self.flags });
+            whole.push_str(if names_home { "" } else { &self.flags });
             whole.push_str(part);
         }
         whole

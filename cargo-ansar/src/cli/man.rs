@@ -1,4 +1,4 @@
-//! `man`: a manual page for each command.
+//! `man`: write a manual page for each command.
 
 use std::path::PathBuf;
 
@@ -13,16 +13,16 @@ use crate::host::fs;
 /// Arguments of `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Where: a folder, which is made where it is missing
+    /// Folder for the pages, created if missing
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 }
 
-/// A page: the name of its file, and what it holds.
+/// File name and content of a page.
 type Page = (String, Vec<u8>);
 
-/// A page for the whole and one for each command, as Cargo names those of its
-/// own commands.
+/// Renders a page for the tool and one for each command, named like those of
+/// Cargo's own commands.
 fn pages() -> std::io::Result<Vec<Page>> {
     let mut whole = command();
     whole.build();
@@ -58,7 +58,7 @@ impl Session<'_> {
             fs::replace(&folder.join(name), text, 0o644)?;
         }
         let text = format!("{} manual pages to `{}`", pages.len(), folder.display());
-        self.tell("Wrote", text);
+        self.show_status("Wrote", text);
         Ok(Exit::Success)
     }
 }

@@ -1,5 +1,5 @@
-//! `deploy`, `snapshot` and `why`: what goes into a home, what comes out of it,
-//! and what that meant for a role.
+//! `deploy`, `snapshot` and `why`: transfer of executables and materials, and
+//! the restarts that it causes.
 
 use crate::commands;
 use crate::workspace;
@@ -19,8 +19,7 @@ use crate::report::materials;
 use crate::report::shell::Form;
 use crate::sync::plan::Take;
 
-/// The flags of a build, which mean nothing where a folder is named and nothing
-/// is built.
+/// Build flags, which conflict with `BUILD_DIR` because nothing is built then.
 const FOR_CARGO: [&str; 11] = [
     "all_features",
     "build_jobs",
@@ -38,10 +37,10 @@ const FOR_CARGO: [&str; 11] = [
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
 pub struct DeployArgs {
-    /// Executables are deployed from this folder
+    /// Deploy executables from this folder instead of building them
     #[arg(conflicts_with_all = FOR_CARGO)]
     build_dir: Option<PathBuf>,
-    /// Materials are deployed from this folder
+    /// Deploy materials from this folder
     snapshot_dir: Option<PathBuf>,
     /// The same as `BUILD_DIR`
     #[arg(long, value_name = "DIR", conflicts_with = "build_dir", conflicts_with_all = FOR_CARGO)]
@@ -60,7 +59,7 @@ pub struct DeployArgs {
 /// Arguments of `snapshot`.
 #[derive(Debug, Args)]
 pub struct SnapshotArgs {
-    /// Where the materials go
+    /// Folder for the materials
     dir: PathBuf,
     /// Which side wins where both changed a material: snapshot, home
     #[arg(long, value_name = "SIDE", hide_possible_values = true)]
@@ -73,15 +72,15 @@ pub struct SnapshotArgs {
 /// Arguments of `why`.
 #[derive(Debug, Args)]
 pub struct WhyArgs {
-    /// Which role
+    /// Name of the role
     role: RoleName,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum TakeSide {
-    /// What the snapshot holds.
+    /// Take the material of the snapshot.
     Snapshot,
-    /// What the home holds.
+    /// Take the material of the home.
     Home,
 }
 
@@ -146,7 +145,7 @@ impl Session<'_> {
     }
 }
 
-/// A role that was there before, and is not after, is a failure.
+/// Returns a failure if a role that ran before could not be restarted.
 fn exit(restored: &Restored) -> Exit {
     if restored.broken.is_empty() {
         Exit::Success

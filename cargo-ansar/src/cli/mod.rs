@@ -1,7 +1,7 @@
 //! The command line: arguments in, exit code out.
 //!
-//! Each command is its clap arguments ([`args`]), turned into the typed options
-//! of an operation here, and nothing else. Owns the exit codes ([`exit`]).
+//! Each command is defined by its clap arguments ([`args`]), which are
+//! translated to typed options here. Owns the exit codes ([`exit`]).
 
 pub mod args;
 pub mod background;
@@ -56,13 +56,13 @@ use crate::supervisor::fd_store;
 use crate::testing::When;
 use crate::testing::record::conclusion;
 
-/// Does what the command line says; the whole of `main`.
+/// Runs the command line. `main` of the program calls only this.
 pub fn main() -> ExitCode {
     signal::outlive_file_size_limit();
     let parsed = match parse(environment::arguments()) {
         Ok(parsed) => parsed,
         Err(error) => {
-            // Help that was asked for is data like any other.
+            // Requested help is data on stdout: a failed write is an error.
             if print_parse_error(&error).is_err() && !error.use_stderr() {
                 return Exit::WriteFailed.into();
             }
@@ -74,7 +74,8 @@ pub fn main() -> ExitCode {
     if let Err(error) = rlimit::check() {
         return fail(&error, Exit::Setup);
     }
-    // Before there is a second thread: the guardian is this very process.
+    // Forks, so no second thread may exist yet: this process becomes the
+    // guardian.
     let guardian = match parsed
         .command
         .ground()
@@ -87,7 +88,7 @@ pub fn main() -> ExitCode {
             return conclude(&end);
         }
         Some(Err(error)) => {
-            let error = failed("start the process that guards this command")(error);
+            let error = failed("start the guardian process")(error);
             return fail(&error, Exit::Setup);
         }
     };
@@ -97,8 +98,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Ends the guardian as its engine ended. Where the engine has not told of the
-/// processes that cannot be killed, it does.
+/// Returns the guardian's exit code, which is that of its engine. Reports
+/// processes that cannot be killed if the engine has not.
 fn conclude(end: &guardian::End) -> ExitCode {
     if end.left.is_empty() || (end.code != 0 && !end.is_killed) {
         return ExitCode::from(end.code);
@@ -116,25 +117,25 @@ fn conclude(end: &guardian::End) -> ExitCode {
     }
 }
 
-/// Says what went wrong where there is no printer yet, or no more.
+/// Prints an error while no printer runs.
 fn fail(error: &std::io::Error, exit: Exit) -> ExitCode {
     let text = format!("{error}\n");
     let _ = print_parse_error(&clap::Error::raw(clap::error::ErrorKind::Io, text));
     exit.into()
 }
 
-/// Adds what was being done to an error of the system.
+/// Returns a function that adds the failed action to a system error.
 fn failed(what: &str) -> impl Fn(std::io::Error) -> std::io::Error {
     move |error| std::io::Error::new(error.kind(), format!("failed to {what}: {error}"))
 }
 
-/// Everything that can be typed.
+/// Returns the definition of the command line.
 fn command() -> clap::Command {
     Cargo::command()
 }
 
-/// Reads the command line. Called through Cargo the first argument is
-/// `ansar`; called by hand it is not.
+/// Parses the command line. Cargo passes `ansar` as the first argument; a
+/// direct call does not.
 fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_else(|| "cargo-ansar".into());
@@ -144,9 +145,13 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
 
     let rest: Vec<OsString> = arguments.collect();
     let taking = first_word(&command, &rest)
-        .and_then(|word| TAKING_SETTINGS.iter().find(|(taking, _)| word == *taking))
+        .and_then(|word| {
+            COMMANDS_WITH_SETTINGS
+                .iter()
+                .find(|(taking, _)| word == *taking)
+        })
         .and_then(|&(name, place)| {
-            // A command knows the flags of all commands once it is built.
+            // `build` resolves the deferred arguments.
             command.build();
             Some((command.find_subcommand(name)?.clone(), place))
         });
@@ -160,7 +165,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
                 .get_arguments()
                 .filter_map(|arg| arg.get_long())
                 .collect();
-            let is_flag = |name: &str| *place == Place::Behind || flags.contains(&name);
+            let is_flag = |name: &str| *place == Place::AfterDashes || flags.contains(&name);
             settings::split(rest, is_flag).map_err(|error| {
                 taking
                     .clone()
@@ -170,24 +175,24 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
     };
     let all = std::iter::once(program).chain(split.arguments);
     let matches = command.try_get_matches_from_mut(all);
-    // Its many pieces are freed with the process.
+    // Freeing its many small allocations takes time; the process exits anyway.
     std::mem::forget(command);
     let matches = matches.map_err(|error| match taking {
-        Some((taking, Place::Among)) => settings::explain(error, taking),
+        Some((taking, Place::Anywhere)) => settings::explain(error, taking),
         _ => error,
     })?;
     let mut parsed = Cargo::from_arg_matches(&matches)?;
-    let given = General::given(&matches)?;
-    if let (Some(home), Some(flag)) = (parsed.command.home(), &given.home_path) {
+    let general = General::from_both(&matches)?;
+    if let (Some(home), Some(flag)) = (parsed.command.home(), &general.home_path) {
         let (home, flag) = (home.display(), flag.display());
         let text = format!("two homes: `{home}` and `--home-path {flag}`");
         return Err(Cargo::command().error(clap::error::ErrorKind::ArgumentConflict, text));
     }
-    parsed.general = given.or_environment();
+    parsed.general = general.or_environment();
     if !split.settings.is_empty() && parsed.command.runs_nothing() {
         return Err(self::command().error(
             clap::error::ErrorKind::ArgumentConflict,
-            "settings are for roles that run, and with `--list` or `--no-run` none does",
+            "settings have no effect: with `--list` or `--no-run`, no role runs",
         ));
     }
     if let Some(settings) = parsed.command.settings() {
@@ -196,18 +201,19 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
     Ok(parsed)
 }
 
-/// The commands among whose arguments are settings of a component.
-const TAKING_SETTINGS: [(&str, Place); 7] = [
-    ("add", Place::Among),
-    ("update", Place::Among),
-    ("run", Place::Behind),
-    ("start", Place::Behind),
-    ("restart", Place::Behind),
-    ("test", Place::Behind),
-    ("watch", Place::Behind),
+/// Commands that accept settings of a component among their arguments.
+const COMMANDS_WITH_SETTINGS: [(&str, Place); 7] = [
+    ("add", Place::Anywhere),
+    ("update", Place::Anywhere),
+    ("run", Place::AfterDashes),
+    ("start", Place::AfterDashes),
+    ("restart", Place::AfterDashes),
+    ("test", Place::AfterDashes),
+    ("watch", Place::AfterDashes),
 ];
 
-/// The first word that is neither a flag nor the value of one: the command.
+/// Returns the first argument that is neither a flag nor the value of one: the
+/// name of the command.
 fn first_word<'a>(command: &clap::Command, arguments: &'a [OsString]) -> Option<&'a OsString> {
     let takes_value = |argument: &OsString| {
         let name = argument.to_str().and_then(|text| text.strip_prefix("--"));
@@ -228,9 +234,8 @@ fn first_word<'a>(command: &clap::Command, arguments: &'a [OsString]) -> Option<
     None
 }
 
-/// How long a command that was told to end waits for a reader that reads
-/// nothing.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Time that an interrupted command waits for a stalled reader of its output.
+const READER_GRACE: Duration = Duration::from_secs(1);
 
 fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     let folder = environment::working_folder().map_err(|error| {
@@ -250,7 +255,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
         parsed.form(),
         parsed.general.level() >= Level::Trace,
     )
-    .map_err(failed("start the thread that prints"))?;
+    .map_err(failed("start the printer thread"))?;
     let session = Session {
         places: parsed.general.places(folder.clone()),
         force: parsed.general.force,
@@ -261,7 +266,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     };
     let local = LocalSet::new();
     if guardian.is_some() {
-        // Orphans of everything below come to this process.
+        // This process adopts the orphans of all its descendants.
         local.spawn_local(orphans::reap_as_they_end());
     }
     let done = local.block_on(&runtime, session.perform(&parsed.command));
@@ -275,14 +280,14 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     });
     let ended = runtime.block_on(async {
         let printing = printer.finish();
-        let impatience = impatience(exit, guardian);
+        let give_up = give_up(exit, guardian);
         tokio::select! {
             biased;
             ended = printing => ended.map(|()| exit),
-            exit = impatience => Ok(exit),
+            exit = give_up => Ok(exit),
         }
     });
-    // A thread that waits for a lock does not keep the command.
+    // Does not wait for threads that wait for a lock.
     runtime.shutdown_background();
     match ended {
         Ok(exit) => Ok(exit),
@@ -294,24 +299,24 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     }
 }
 
-/// Waits until nobody waits any more for a reader that reads nothing, and how the
-/// command ends then: a moment after it was told to end, before or now.
-async fn impatience(exit: Exit, guardian: Option<Guardian>) -> Exit {
+/// Waits until the command gives up on a stalled reader, and returns the exit
+/// for this case: [`READER_GRACE`] after it was interrupted, earlier or now.
+async fn give_up(exit: Exit, guardian: Option<Guardian>) -> Exit {
     let exit = match (exit, guardian) {
         (Exit::Interrupted(_), _) => exit,
-        // Signals are heard here only where they were before; otherwise they end
-        // the command by themselves.
+        // Without a guardian, signals have their default action and end the
+        // command.
         (_, Some(_)) => match Interrupts::listen(guardian) {
             Ok(mut interrupts) => Exit::Interrupted(interrupts.next().await),
             Err(_) => std::future::pending().await,
         },
         (_, None) => std::future::pending().await,
     };
-    tokio::time::sleep(LAST_WORDS).await;
+    tokio::time::sleep(READER_GRACE).await;
     exit
 }
 
-/// What every command is given.
+/// Context of a command.
 struct Session<'a> {
     places: workspace::Places,
     force: bool,
@@ -347,7 +352,7 @@ impl Session<'_> {
                 let places = with_home(places, args.home.as_ref());
                 let home = commands::create::create(&places, &args.redirects())?;
                 let root = home.root().display().to_string();
-                self.tell("Created", format!("home `{root}`"));
+                self.show_status("Created", format!("home `{root}`"));
                 Ok(Exit::Success)
             }
             Command::Destroy(args) => {
@@ -356,7 +361,7 @@ impl Session<'_> {
                 let root =
                     commands::destroy::destroy(&places, self.force, &mut interrupts, &events)
                         .await?;
-                self.tell("Destroyed", format!("home `{}`", root.display()));
+                self.show_status("Destroyed", format!("home `{}`", root.display()));
                 Ok(Exit::Success)
             }
             Command::Deploy(args) => {
@@ -389,8 +394,8 @@ impl Session<'_> {
         }
     }
 
-    /// Returns how to build where nothing is said about it.
-    fn usual_build(&self) -> workspace::build::Options {
+    /// Returns the build options of commands that have no build flags.
+    fn default_build(&self) -> workspace::build::Options {
         BuildArgs::default().options(self.general)
     }
 
@@ -486,14 +491,14 @@ impl Session<'_> {
         };
         let roles =
             commands::add::add(&options, &mut self.interrupts()?, &self.printer.events()).await?;
-        self.tell("Added", human::roles(&roles));
+        self.show_status("Added", human::roles(&roles));
         Ok(Exit::Success)
     }
 
     async fn run(&self, args: &RunArgs) -> Result<Exit, Error> {
         let options = testing::run::Options {
             places: self.places.clone(),
-            build: self.usual_build(),
+            build: self.default_build(),
             search: args.search.search()?,
             code_path: args.code_path.clone(),
             force: self.force,
@@ -542,7 +547,7 @@ impl Session<'_> {
         Ok(exit)
     }
 
-    /// Listens for what ends this command from outside.
+    /// Listens for interrupts.
     fn interrupts(&self) -> Result<Interrupts, Error> {
         Interrupts::listen(self.guardian).map_err(|source| Error::System {
             what: "listen for signals",
@@ -550,12 +555,12 @@ impl Session<'_> {
         })
     }
 
-    fn tell(&self, verb: &'static str, text: String) {
+    fn show_status(&self, verb: &'static str, text: String) {
         self.printer.show(move |shell| shell.status(verb, &text));
     }
 }
 
-/// The places, with the home that was named as a word.
+/// Returns `places` with the home that was passed as a positional argument.
 fn with_home(places: &workspace::Places, home: Option<&std::path::PathBuf>) -> workspace::Places {
     let mut places = places.clone();
     if let Some(home) = home {
@@ -564,7 +569,7 @@ fn with_home(places: &workspace::Places, home: Option<&std::path::PathBuf>) -> w
     places
 }
 
-/// Encodes a message of ours, which always can be.
+/// Encodes a built-in message, which cannot fail.
 fn encode<M: BuiltIn>(message: &M) -> Typed {
     Typed::encode(message).unwrap_or_else(|_| Typed {
         name: M::NAME.to_owned(),

@@ -21,10 +21,10 @@ use crate::report::{human, listing};
 #[derive(Debug, Args)]
 #[command(after_help = table(|_| true))]
 pub struct GetArgs {
-    /// Which property
+    /// Name of the property
     #[arg(value_parser = any(), hide_possible_values = true)]
     property: &'static Property,
-    /// Of which role
+    /// Name of the role
     role: String,
 }
 
@@ -32,15 +32,15 @@ pub struct GetArgs {
 #[derive(Debug, Args)]
 #[command(after_help = table(|property| property.change.is_some()))]
 pub struct SetArgs {
-    /// Which property
+    /// Name of the property
     #[arg(value_parser = settable(), hide_possible_values = true)]
     property: Settable,
     #[command(flatten)]
     search: SearchArgs,
-    /// Take its value from FILE instead of stdin
+    /// Read the value from FILE instead of stdin
     #[arg(long, value_name = "FILE", conflicts_with = "not_set")]
     encoding_file: Option<PathBuf>,
-    /// Unset it
+    /// Unset the property
     #[arg(long)]
     not_set: bool,
 }
@@ -48,18 +48,18 @@ pub struct SetArgs {
 /// Arguments of `edit`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The editor is `VISUAL`, else `EDITOR`, else `vi`. Nothing is set before \
-                        what was saved is known to be right."
+    after_help = "The editor is `VISUAL`, else `EDITOR`, else `vi`. The property is \
+                        set only if the saved text is valid."
 )]
 pub struct EditArgs {
-    /// Which property
+    /// Name of the property
     #[arg(value_parser = settable(), hide_possible_values = true)]
     property: Settable,
-    /// Of which role
+    /// Name of the role
     role: String,
 }
 
-/// A property that can be set, and how.
+/// A property that can be set.
 #[derive(Debug, Clone, Copy)]
 struct Settable {
     property: &'static Property,
@@ -73,14 +73,15 @@ fn any() -> impl TypedValueParser<Value = &'static Property> {
 
 fn settable() -> impl TypedValueParser<Value = Settable> {
     let names = PROPERTIES.iter().map(|property| {
-        // What cannot be set is understood, so that it can be said.
+        // Read-only properties are parsed, so that the error can name the
+        // reason.
         PossibleValue::new(property.name).hide(property.change.is_none())
     });
     PossibleValuesParser::new(names).try_map(|name| {
         let property = found(&name)?;
         match property.change {
             Some(change) => Ok(Settable { property, change }),
-            None => Err(format!("`{name}` can be read only, with `get {name}`")),
+            None => Err(format!("`{name}` is read-only: print it with `get {name}`")),
         }
     })
 }
@@ -89,7 +90,7 @@ fn found(name: &str) -> Result<&'static Property, String> {
     Property::find(name).ok_or_else(|| format!("no property `{name}`"))
 }
 
-/// The properties, and what each says.
+/// Returns a table of the properties for a help text.
 fn table(shown: fn(&Property) -> bool) -> String {
     let properties = PROPERTIES.iter().filter(|property| shown(property));
     let lines: Vec<_> = properties
@@ -111,7 +112,8 @@ impl SetArgs {
         }
         let given = match &self.encoding_file {
             Some(path) => given(path)?,
-            // Nobody knows that there is something to be typed.
+            // A terminal shows no prompt: the user would not know to type a
+            // value.
             None if io::stdin().is_terminal() => {
                 return Err(Error::NothingGiven(self.property.property.name));
             }
@@ -135,7 +137,7 @@ impl Session<'_> {
         let (value, events) = (args.value()?, self.printer.events());
         let roles = commands::set::set(&self.places, &search, property, &change, &value, &events)?;
         let text = format!("`{}` of {}", property.name, human::roles(&roles));
-        self.tell("Set", text);
+        self.show_status("Set", text);
         Ok(Exit::Success)
     }
 
@@ -156,7 +158,7 @@ impl Session<'_> {
             commands::edit::Outcome::Set => "Set",
             commands::edit::Outcome::Unchanged => "Left",
         };
-        self.tell(verb, format!("`{}` of role `{role}`", property.name));
+        self.show_status(verb, format!("`{}` of role `{role}`", property.name));
         Ok(Exit::Success)
     }
 }

@@ -1,4 +1,5 @@
-//! The commands that ask what was: `history`, `returned`, `log`, `folder`.
+//! `history`, `returned`, `log` and `folder`: queries about a role's past and
+//! files.
 
 use crate::commands;
 use std::time::Duration;
@@ -20,9 +21,9 @@ use crate::report::{human, query};
 /// Arguments of `history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
-    /// Of which role
+    /// Name of the role
     role: RoleName,
-    /// Times, processes and causes, too
+    /// Show times, process ids and causes, too
     #[arg(short, long)]
     long_listing: bool,
 }
@@ -30,12 +31,12 @@ pub struct HistoryArgs {
 /// Arguments of `returned`.
 #[derive(Debug, Args)]
 pub struct ReturnedArgs {
-    /// Of which role
+    /// Name of the role
     role: RoleName,
-    /// At the start of this index in its `history` [default: the latest]
+    /// Index of the start in its `history` [default: the latest]
     #[arg(long, value_name = "N")]
     start: Option<usize>,
-    /// How long to wait for a role that runs, as in `30s` [default: forever]
+    /// Time limit for a running role to end, as in `30s` [default: none]
     #[arg(long, value_name = "TIME", value_parser = crate::cli::time::time)]
     timeout: Option<Duration>,
 }
@@ -43,10 +44,10 @@ pub struct ReturnedArgs {
 /// Arguments of `folder`.
 #[derive(Debug, Args)]
 pub struct FolderArgs {
-    /// Of what: bin, settings, input, logs, tmp, model, resource
+    /// Kind of folder or file: bin, settings, input, logs, tmp, model, resource
     #[arg(hide_possible_values = true)]
     name: Name,
-    /// Of which role
+    /// Name of the role
     role: RoleName,
 }
 
@@ -64,53 +65,55 @@ enum Name {
 /// Arguments of `log`.
 #[derive(Debug, Args)]
 #[command(
-    group = clap::ArgGroup::new("chosen")
+    group = clap::ArgGroup::new("selection")
         .args(["patterns", "executable"])
         .multiple(true)
         .required(true),
-    after_help = "Without a beginning: the last five minutes. Times are UTC, \
-                        and with `--clock` local."
+    after_help = "Without a beginning: prints the last five minutes. Times are UTC, \
+                        or local with `--clock`."
 )]
 pub struct LogArgs {
     #[command(flatten)]
     search: SearchArgs,
-    /// From this time on, as in `2023-04-06T01:52:17`
+    /// Print lines from this time on, as in `2023-04-06T01:52:17`
     #[arg(long, value_name = "TIME", conflicts_with_all = ["last", "start", "back"])]
     from: Option<When>,
-    /// From the latest full one of these on: MONTH, WEEK, DAY, HOUR, HALF, QUARTER, TEN, FIVE, MINUTE
+    /// Print lines from the start of the current unit on: MONTH, WEEK, DAY,
+    /// HOUR, HALF, QUARTER, TEN, FIVE, MINUTE
     #[arg(long, value_name = "UNIT", conflicts_with_all = ["start", "back"])]
     last: Option<Mark>,
-    /// From the start of this index in the role's `history` on
+    /// Print lines from the start with this index in the role's `history` on
     #[arg(long, value_name = "N", conflicts_with = "back")]
     start: Option<usize>,
-    /// From so long ago on, as in `1h30m`
+    /// Print lines from this long ago on, as in `1h30m`
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
     back: Option<Length>,
-    /// Up to this time
+    /// Print lines up to this time
     #[arg(long, value_name = "TIME", conflicts_with_all = ["span", "count", "follow"])]
     to: Option<When>,
-    /// Up to so long after the beginning
+    /// Print lines up to this long after the first moment
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true, conflicts_with_all = ["count", "follow"])]
     span: Option<Length>,
-    /// So many, and no more
+    /// Print at most N lines
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// Local time, typed and shown
+    /// Read and print times in local time
     #[arg(long)]
     clock: bool,
-    /// And what follows, until control-c
+    /// Print new lines as they are logged, until control-c
     #[arg(long)]
     follow: bool,
-    /// Only what this level shows: FAULT, WARNING, CONSOLE, OBJECT, TRACE, DEBUG
+    /// Print lines from this level on: FAULT, WARNING, CONSOLE, OBJECT, TRACE,
+    /// DEBUG
     #[arg(long, value_name = "LEVEL", default_value = "DEBUG")]
     level: Level,
-    /// Only what matches this regular expression
+    /// Print lines that match this regular expression
     #[arg(long, value_name = "RE")]
     grep: Option<Regex>,
 }
 
-/// How many minutes a query goes back that does not say it.
-const USUALLY: i64 = 5;
+/// Minutes that a query without a beginning goes back.
+const DEFAULT_MINUTES: i64 = 5;
 
 impl LogArgs {
     fn options(&self, session: &Session<'_>) -> Result<log::Options, Error> {
@@ -119,7 +122,7 @@ impl LogArgs {
             (_, Some(mark), ..) => log::From::Query(Begin::Last(mark)),
             (_, _, Some(index), _) => log::From::Start(index),
             (_, _, _, Some(length)) => log::From::Query(Begin::Back(length)),
-            _ => log::From::Query(Begin::Back(Length::minutes(USUALLY))),
+            _ => log::From::Query(Begin::Back(Length::minutes(DEFAULT_MINUTES))),
         };
         let end = match (self.to, self.span, self.count) {
             (Some(when), ..) => End::To(when),
@@ -175,7 +178,7 @@ impl Session<'_> {
         Ok(Exit::Success)
     }
 
-    /// Prints what is there, and then what comes, as long as somebody reads.
+    /// Prints stored lines, then new ones until the reader closes stdout.
     pub(super) async fn log(&self, args: &LogArgs) -> Result<Exit, Error> {
         let lines = log::log(&args.options(self)?)?;
         let changes = args.follow.then(|| lines.changes());
@@ -186,7 +189,7 @@ impl Session<'_> {
                 let printed = printing.print(shell);
                 (printing, printed)
             });
-            // The printer answers as long as it is there.
+            // The printer answers until it has ended.
             let Some((back, printed)) = printed.await else {
                 return Ok(Exit::WriteFailed);
             };

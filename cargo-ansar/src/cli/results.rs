@@ -1,5 +1,5 @@
-//! Where results go, beside stdout: flags of the commands that show a run, and
-//! what they do. Also `report`, which shows the last one.
+//! Output of test runs: the flags that control it, the files and streams that
+//! receive it, and `report`, which shows the last run.
 
 use crate::commands;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,11 @@ use crate::report::diagnostics::Stream;
 use crate::report::shell::Form;
 use crate::report::{github, html, human, junit};
 
-/// How a run is shown.
+/// Arguments that control how a run is prepared.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// Show what all roles logged around each failure: auto (on a terminal), always, never
+    /// Show the log lines of all roles around each failure: auto (on a
+    /// terminal), always, never
     #[arg(
         long,
         value_name = "WHEN",
@@ -32,7 +33,7 @@ pub struct ShowArgs {
         help_heading = "Results"
     )]
     context: Context,
-    /// Name sources by this kind of path: absolute, relative
+    /// Show source paths in this form: absolute, relative
     #[arg(
         long,
         value_name = "KIND",
@@ -43,22 +44,23 @@ pub struct ShowArgs {
     paths: Paths,
 }
 
-/// Where else the results of a run go.
+/// Arguments that control where the results of a run go.
 #[derive(Debug, Args)]
 pub struct ResultsArgs {
     #[command(flatten)]
     show: ShowArgs,
-    /// Write the results to FILE, in the XML of `JUnit`
+    /// Write the results to FILE as `JUnit` XML
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     junit: Option<PathBuf>,
     #[command(flatten)]
     pub(super) messages: MessagesArgs,
 }
 
-/// The form of messages.
+/// Argument that selects the form of messages.
 #[derive(Debug, Args)]
 pub struct MessagesArgs {
-    /// The form of errors, Cargo's and failed checks: human, rustc (as the compiler has it), json
+    /// Format of Cargo's errors and of failed checks: human, rustc (like the
+    /// compiler's), json
     #[arg(
         long,
         value_name = "FORM",
@@ -69,7 +71,7 @@ pub struct MessagesArgs {
     message_format: MessageFormat,
 }
 
-/// When the context of failures is shown.
+/// Values of `--context`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Context {
     Auto,
@@ -77,14 +79,14 @@ enum Context {
     Never,
 }
 
-/// How sources are named.
+/// Values of `--paths`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Paths {
     Absolute,
     Relative,
 }
 
-/// The forms of messages.
+/// Values of `--message-format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum MessageFormat {
     Human,
@@ -97,13 +99,13 @@ enum MessageFormat {
 pub struct ReportArgs {
     #[command(flatten)]
     show: ShowArgs,
-    /// Write a page with everything about it to FILE, instead
+    /// Write an HTML page with all details to FILE instead
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     html: Option<PathBuf>,
 }
 
 impl MessagesArgs {
-    /// The messages that are to be told, where they are.
+    /// Returns the stream of JSON messages, if this form was selected.
     pub(super) fn stream(&self) -> Option<Stream> {
         self.is_json().then(Stream::default)
     }
@@ -112,7 +114,8 @@ impl MessagesArgs {
         self.message_format == MessageFormat::Json
     }
 
-    /// Whether a matcher of the compiler's errors reads what is shown.
+    /// Returns true if the output is for a problem matcher of the compiler's
+    /// errors.
     pub(super) fn is_rustc(&self) -> bool {
         self.message_format == MessageFormat::Rustc
     }
@@ -127,7 +130,7 @@ impl MessagesArgs {
 }
 
 impl ShowArgs {
-    fn shown(&self, mut run: Conclusion, folder: &Path) -> (Conclusion, human::Context) {
+    fn prepared(&self, mut run: Conclusion, folder: &Path) -> (Conclusion, human::Context) {
         if self.paths == Paths::Relative {
             run.relative_to(folder);
         }
@@ -141,14 +144,14 @@ impl ShowArgs {
 }
 
 impl ResultsArgs {
-    /// The file that is written at each run, where one is.
+    /// Returns the results file that each run writes, if one was named.
     pub(super) fn file(&self, folder: &Path) -> Option<PathBuf> {
         self.junit.as_ref().map(|file| folder.join(file))
     }
 }
 
 impl Session<'_> {
-    /// Who passes the messages of Cargo on.
+    /// Returns a handler that passes Cargo's messages on to stdout.
     pub(super) fn messages(&self, stream: &Stream) -> Messages {
         let (stream, print) = (stream.clone(), self.printer.lines());
         Messages::new(move |line| {
@@ -158,7 +161,7 @@ impl Session<'_> {
         })
     }
 
-    /// Ends the messages of a command that ran nothing.
+    /// Finishes the message stream of a command that ran no tests.
     pub(super) fn finish(&self, stream: Option<Stream>, success: bool) {
         if let Some(stream) = stream {
             self.printer
@@ -166,14 +169,15 @@ impl Session<'_> {
         }
     }
 
-    /// Shows a run wherever it is to be seen.
+    /// Writes a run to every output: file, message stream, annotations,
+    /// terminal.
     pub(super) fn results(
         &self,
         args: &ResultsArgs,
         run: Conclusion,
         stream: Option<Stream>,
     ) -> Result<(), Error> {
-        // Whatever becomes of the file, everything else is shown.
+        // If the file cannot be written, the other outputs still are.
         let written = args.junit.as_ref().map_or(Ok(()), |file| {
             write(&self.places.folder.join(file), &junit::junit(&run))
         });
@@ -190,7 +194,7 @@ impl Session<'_> {
             self.printer
                 .show(move |shell| github::annotate(shell, &run, root.as_deref()));
         }
-        let (run, context) = args.show.shown(run, &self.places.folder);
+        let (run, context) = args.show.prepared(run, &self.places.folder);
         self.printer
             .show(move |shell| human::tested(shell, &run, context));
         written
@@ -201,17 +205,17 @@ impl Session<'_> {
         if let Some(file) = &args.html {
             let file = self.places.folder.join(file);
             write(&file, html::page(&last).as_bytes())?;
-            self.tell("Wrote", format!("`{}`", file.display()));
+            self.show_status("Wrote", format!("`{}`", file.display()));
             return Ok(Exit::Success);
         }
-        let (run, context) = args.show.shown(last.conclusion, &self.places.folder);
+        let (run, context) = args.show.prepared(last.conclusion, &self.places.folder);
         self.printer
             .show(move |shell| human::reported(shell, &run, context));
         Ok(Exit::Success)
     }
 }
 
-/// Writes a file that the user named, in a folder that need not be there.
+/// Writes a file that the user named, and creates its folder if missing.
 fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
     if let Some(folder) = file.parent() {
         fs::make_public_folders(folder)?;

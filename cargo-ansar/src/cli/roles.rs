@@ -14,10 +14,10 @@ use crate::report::{human, listing};
 pub struct ListArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
-    /// Executables, counts and sizes, too
+    /// Show executables, counts and sizes, too
     #[arg(short, long)]
     pub(super) long_listing: bool,
-    /// Processes that roles called, too
+    /// Show processes that roles called, too
     #[arg(long)]
     pub(super) all_roles: bool,
 }
@@ -26,8 +26,8 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 #[command(
     override_usage = "cargo ansar update [OPTIONS] [SEARCH]... --SETTING=VALUE...",
-    after_help = "Any `--name=value` that is no option is a setting of the component, \
-                  and so is everything behind `--`. What runs sees it at its next start."
+    after_help = "Any `--name=value` that is not an option is a setting of the component, \
+                  and so is everything after `--`. A running role reads it at its next start."
 )]
 pub struct UpdateArgs {
     #[command(flatten)]
@@ -63,7 +63,7 @@ impl Session<'_> {
             settings: args.settings.clone(),
         };
         let roles = commands::update::update(&options, &self.printer.events()).await?;
-        self.tell("Updated", human::roles(&roles));
+        self.show_status("Updated", human::roles(&roles));
         Ok(Exit::Success)
     }
 

@@ -1,26 +1,26 @@
-//! Which roles a command is about.
+//! Arguments that select roles.
 
 use clap::Args;
 
 use crate::error::Error;
 use crate::model::role_search::RoleSearch;
 
-/// Which roles.
+/// Arguments that select roles.
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// Regular expressions, matched against whole role names; none means all
+    /// Regular expressions that match whole role names [default: all roles]
     #[arg(value_name = "SEARCH")]
     patterns: Vec<String>,
     /// Only roles of this executable
     #[arg(long, value_name = "NAME")]
     executable: Option<String>,
-    /// Take the roles that do not match instead
+    /// Select the roles that do not match
     #[arg(short, long)]
     invert_search: bool,
 }
 
 impl SearchArgs {
-    /// What was asked for, where it makes sense.
+    /// Returns the search, or an error if a term is invalid.
     pub(super) fn search(&self) -> Result<RoleSearch, Error> {
         let executable = self.executable.as_ref().map(|name| name.parse());
         Ok(RoleSearch::new(

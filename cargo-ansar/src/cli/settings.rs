@@ -1,45 +1,45 @@
-//! Splits the settings of a component off a command line, before clap reads
-//! the rest.
+//! Splits the settings of a component off a command line before clap parses the
+//! rest.
 //!
-//! What stands after `--` is a setting, and for some commands so is any
-//! `--name=value` that is no flag of theirs.
+//! Everything after `--` is a setting. For some commands, so is any
+//! `--name=value` that is not one of their flags.
 
 use std::ffi::OsString;
 
 use ansar_contract::launch;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// A command line, and the settings that were in it.
+/// A command line split into arguments and settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// What is left for clap.
+    /// Arguments for clap.
     pub arguments: Vec<OsString>,
-    /// Names without their dashes, and values.
+    /// Names without dashes, and values.
     pub settings: Vec<(String, String)>,
 }
 
-/// The place of settings among the arguments of a command.
+/// Position of settings among the arguments of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Anywhere, and after `--`.
-    Among,
+    /// Anywhere before or after `--`.
+    Anywhere,
     /// After `--` only.
-    Behind,
+    AfterDashes,
 }
 
-/// Something that is no setting.
+/// Reason why an argument is not a setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoSetting {
-    /// It stands after `--` and has another form.
-    #[error("`{0}` is no setting, expected `--name=value`")]
+    /// An argument after `--` that does not have the form of a setting.
+    #[error("`{0}` is not a setting, expected `--name=value`")]
     Form(String),
-    /// It is a flag that every component has for itself.
-    #[error("`--{0}` is no setting: every component has a flag of that name for itself")]
-    Own(String),
+    /// A flag that is built into every component.
+    #[error("`--{0}` is not a setting: it is a built-in flag of every component")]
+    BuiltIn(String),
 }
 
-/// The flags that every component has, which set none of its settings.
-const OWN: [&str; 13] = [
+/// Flags that are built into every component.
+const BUILT_IN: [&str; 13] = [
     "help",
     launch::CALL_SIGNATURE,
     launch::POINT_OF_ORIGIN,
@@ -55,8 +55,8 @@ const OWN: [&str; 13] = [
     launch::FACTORY_RESET,
 ];
 
-/// Splits settings off `arguments`; `is_flag` tells the command's own flags by
-/// their long names.
+/// Splits settings off `arguments`. `is_flag` returns true for long names of
+/// the command's own flags.
 pub fn split(
     arguments: impl IntoIterator<Item = OsString>,
     is_flag: impl Fn(&str) -> bool,
@@ -82,8 +82,8 @@ pub fn split(
         split.settings.push(setting);
     }
     let mut names = split.settings.iter().map(|(name, _)| name);
-    match names.find(|name| OWN.contains(&name.as_str())) {
-        Some(name) => Err(NoSetting::Own(name.clone())),
+    match names.find(|name| BUILT_IN.contains(&name.as_str())) {
+        Some(name) => Err(NoSetting::BuiltIn(name.clone())),
         None => Ok(split),
     }
 }
@@ -93,8 +93,8 @@ fn setting(argument: &OsString) -> Option<(String, String)> {
     (!name.is_empty()).then(|| (name.to_owned(), value.to_owned()))
 }
 
-/// Tells whoever typed a setting without `=` how one is given; any other error
-/// of `command` is told as it is.
+/// Explains the form of a setting if an unknown flag looks like a setting
+/// without `=`. Returns any other error unchanged.
 pub fn explain(error: clap::Error, mut command: clap::Command) -> clap::Error {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
         return error;
@@ -108,7 +108,7 @@ pub fn explain(error: clap::Error, mut command: clap::Command) -> clap::Error {
     };
     command.error(
         ErrorKind::UnknownArgument,
-        format!("`{flag}` is no flag, and a setting is given as `{flag}=VALUE`{meant}"),
+        format!("`{flag}` is not a flag; write a setting as `{flag}=VALUE`{meant}"),
     )
 }
 
@@ -156,7 +156,10 @@ mod tests {
     #[test]
     fn a_flag_of_every_component_is_no_setting() {
         for line in [&["x", "--role-name=y"][..], &["x", "--", "--home-path=/h"]] {
-            assert!(matches!(splits(line), Err(NoSetting::Own(_))), "{line:?}");
+            assert!(
+                matches!(splits(line), Err(NoSetting::BuiltIn(_))),
+                "{line:?}"
+            );
         }
     }
 

@@ -1,11 +1,12 @@
-//! Lengths of time as they are typed.
+//! Parsing of durations on the command line.
 
 use std::time::Duration;
 
-/// Longer than this is meant by nobody.
+/// Upper limit of a duration.
 const LONGEST: Duration = Duration::from_hours(365 * 24);
 
-/// `30s`, `1m30s`, `500ms`, or seconds; a year at most.
+/// Parses a duration such as `30s`, `1m30s`, `500ms` or a number of seconds.
+/// Rejects zero and more than a year.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     let expected = || "expected a time greater than 0, such as `30s`".to_owned();
     let time = match text.parse::<f64>() {
@@ -16,7 +17,7 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
         }
     };
     if time.is_zero() || time > LONGEST {
-        return Err("expected more than nothing, and at most a year".to_owned());
+        return Err("expected a time greater than 0 and at most a year".to_owned());
     }
     Ok(time)
 }

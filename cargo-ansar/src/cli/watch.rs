@@ -1,4 +1,4 @@
-//! `watch`: what came of each loop, and what that does to the last verdict.
+//! `watch`: show the outcome of each loop, and keep the last verdict.
 
 use crate::cli::Session;
 use crate::cli::args::{TestArgs, WatchArgs};
@@ -25,7 +25,7 @@ impl Session<'_> {
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
         let marks = args.results.messages.is_rustc();
         let events = if marks {
-            begun(self.printer, &events)
+            with_markers(self.printer, &events)
         } else {
             events
         };
@@ -34,7 +34,7 @@ impl Session<'_> {
             source,
         })?;
         let mut last: Option<Conclusion> = None;
-        // How the last loop ended, and the last one that ran the tests.
+        // Exit of the last loop, and of the last one that ran the tests.
         let (mut ended, mut judged) = (None, Exit::Success);
         let mut introduced = false;
         let mut show = |came: Told| match came {
@@ -47,7 +47,7 @@ impl Session<'_> {
                 (ended, judged) = (Some(exit), exit);
                 let run = testing::record::conclude("watch", *ran, exit.code(), &events);
                 last = Some(run.clone());
-                // A file that cannot be written ends no loop.
+                // A file that cannot be written does not end the loop.
                 if let Err(error) = self.results(&args.results, run, stream.clone()) {
                     self.printer
                         .show(move |shell| human::error(shell, &error, None));
@@ -82,8 +82,8 @@ impl Session<'_> {
                     .show(move |shell| human::stale(shell, last.as_ref()));
                 None
             }
-            beside => {
-                self.beside(beside, &mut introduced);
+            other => {
+                self.other(other, &mut introduced);
                 None
             }
         };
@@ -114,8 +114,8 @@ impl Session<'_> {
         })
     }
 
-    /// Shows what is no end of a loop.
-    fn beside(&self, told: Told, introduced: &mut bool) {
+    /// Shows an event that does not end a loop.
+    fn other(&self, told: Told, introduced: &mut bool) {
         match told {
             Told::Ran(_) | Told::Prepared { .. } | Told::Stale | Told::Failed(_) | Told::Begun => {}
             Told::Keys => {
@@ -135,9 +135,9 @@ impl Session<'_> {
     }
 }
 
-/// The stream, with a mark before the first loop and before each that a change
-/// begins.
-fn begun(printer: &Printer, events: &Events) -> Events {
+/// Returns the events, with a marker printed before the first loop and before
+/// each loop that a change starts.
+fn with_markers(printer: &Printer, events: &Events) -> Events {
     let show = printer.shows(diagnostics::running);
     show();
     events.read_by(move |event| {

@@ -243,12 +243,12 @@ fn what_the_component_refuses_is_named_and_changes_nothing() {
         (
             &["snooze", "--seconds", "1"],
             2,
-            "`--seconds` is no flag, and a setting is given as `--seconds=VALUE`",
+            "`--seconds` is not a flag; write a setting as `--seconds=VALUE`",
         ),
         (
             &["snooze", "--", "seconds=1"],
             2,
-            "`seconds=1` is no setting, expected `--name=value`",
+            "`seconds=1` is not a setting, expected `--name=value`",
         ),
         (
             &["snooze", "r{number}", "--count=40", "--seconds=long"],

@@ -91,7 +91,7 @@ fn what_cannot_be_set_is_said() {
             let wrong = sandbox.ansar(words).run();
             wrong
                 .code(2)
-                .stderr_has(&format!("`{property}` can be read only"));
+                .stderr_has(&format!("`{property}` is read-only"));
         }
     }
     let unknown = sandbox.ansar(["get", "retri", "client-0"]).run();

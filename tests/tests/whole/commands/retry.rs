@@ -120,7 +120,7 @@ fn an_unknown_property_and_a_role_that_is_not_there_are_refused() {
     property
         .code(2)
         .stderr_has("'created'")
-        .stderr_has("can be read only");
+        .stderr_has("is read-only");
     let none = sandbox.ansar(["set", "retry", "client", "--not-set"]).run();
     none.code(2).stderr_has("error: no role matches `client`");
     hinted(&sandbox, &none)

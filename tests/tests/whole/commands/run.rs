@@ -135,17 +135,17 @@ fn settings_for_a_run_are_behind_the_dashes() {
         (
             &["run", "snooze-0", "--", "snooze-1"][..],
             2,
-            "`snooze-1` is no setting, expected `--name=value`",
+            "`snooze-1` is not a setting, expected `--name=value`",
         ),
         (
             &["run", "snooze-0", "--", "--seconds"],
             2,
-            "`--seconds` is no setting, expected `--name=value`",
+            "`--seconds` is not a setting, expected `--name=value`",
         ),
         (
             &["run", "snooze-0", "--", "--role-name=snooze-1"],
             2,
-            "`--role-name` is no setting",
+            "`--role-name` is not a setting",
         ),
         (&["run", "snooze-0", "--seconds=1"], 2, "--seconds"),
         (
@@ -168,7 +168,7 @@ fn settings_for_a_run_are_behind_the_dashes() {
         (
             &["add", "noop", "x", "--", "--home-path=/"],
             2,
-            "`--home-path` is no setting",
+            "`--home-path` is not a setting",
         ),
         (
             &["list", "--", "--seconds=1"],

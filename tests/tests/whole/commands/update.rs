@@ -63,7 +63,7 @@ fn what_a_component_refuses_changes_no_role() {
             "a setting is given as `--port=VALUE`",
         ),
         (&["client-0"], 2, "error: no setting to change"),
-        (&["client-0", "--", "1"], 2, "`1` is no setting"),
+        (&["client-0", "--", "1"], 2, "`1` is not a setting"),
         (&["nobody", "--port=1"], 2, "no role matches `nobody`"),
     ] {
         let update = sandbox.ansar(["update"]).args(line).run();
