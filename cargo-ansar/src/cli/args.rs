@@ -22,7 +22,7 @@ use crate::cli::query::{FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
 use crate::cli::results::{MessagesArgs, ReportArgs, ResultsArgs};
 use crate::cli::roles::{DeleteArgs, ListArgs, UpdateArgs};
 use crate::cli::search::SearchArgs;
-use crate::host::process::guardian::Ground;
+use crate::host::process::guardian::SpawnMode;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::Series;
 use crate::report::shell::{Form, is_attended, is_piped};
@@ -132,11 +132,11 @@ pub enum Command {
 impl Command {
     /// Returns how the guardian starts; unset for commands that start no
     /// process which must end with them.
-    pub(super) fn ground(&self) -> Option<Ground> {
+    pub(super) fn spawn_mode(&self) -> Option<SpawnMode> {
         match self {
             // Without messages, the keys are not announced; and a program that
             // reads the data, such as a pager, may need the keys itself.
-            Self::Watch(_) if is_attended() && !is_piped() => Some(Ground::AtKeys),
+            Self::Watch(_) if is_attended() && !is_piped() => Some(SpawnMode::Interactive),
             Self::Build(_)
             | Self::Test(_)
             | Self::Watch(_)
@@ -146,9 +146,11 @@ impl Command {
             | Self::Add(_)
             | Self::Update(_)
             | Self::Run(_)
-            | Self::Start(_) => Some(Ground::Here),
-            Self::Settings(args) | Self::Input(args) => args.replaces().then_some(Ground::Here),
-            Self::Supervise(args) => Some(args.ground()),
+            | Self::Start(_) => Some(SpawnMode::Foreground),
+            Self::Settings(args) | Self::Input(args) => {
+                args.replaces().then_some(SpawnMode::Foreground)
+            }
+            Self::Supervise(args) => Some(args.spawn_mode()),
             // An editor is in the foreground with this command, not below it.
             Self::Edit(_)
             | Self::Init(_)

@@ -14,7 +14,7 @@ use crate::cli::time::time;
 use crate::commands::start::SETTLE_TIME;
 use crate::error::Error;
 use crate::events::Until;
-use crate::host::process::guardian::Ground;
+use crate::host::process::guardian::SpawnMode;
 use crate::report::background;
 use crate::report::shell::Form;
 use crate::supervisor::scheduler::READY_LIMIT;
@@ -77,11 +77,11 @@ pub struct SuperviseArgs {
 }
 
 impl SuperviseArgs {
-    pub(super) fn ground(&self) -> Ground {
+    pub(super) fn spawn_mode(&self) -> SpawnMode {
         if self.attached {
-            Ground::Below
+            SpawnMode::Attached
         } else {
-            Ground::Apart
+            SpawnMode::Detached
         }
     }
 }

@@ -45,7 +45,7 @@ use crate::commands::settings::Part;
 use crate::error::Error;
 use crate::events::Kind;
 use crate::host::process::guardian;
-use crate::host::process::guardian::{Guardian, Side};
+use crate::host::process::guardian::{ForkRole, Guardian};
 use crate::host::process::interrupts::Interrupts;
 use crate::host::process::{orphans, rlimit, signal};
 use crate::host::{clock, environment};
@@ -78,12 +78,12 @@ pub fn main() -> ExitCode {
     // guardian.
     let guardian = match parsed
         .command
-        .ground()
-        .map(|ground| guardian::stand(ground, &warn))
+        .spawn_mode()
+        .map(|mode| guardian::split(mode, &warn))
     {
         None => None,
-        Some(Ok(Side::Engine(guardian))) => Some(guardian),
-        Some(Ok(Side::Guardian(end))) => {
+        Some(Ok(ForkRole::Engine(guardian))) => Some(guardian),
+        Some(Ok(ForkRole::Guardian(end))) => {
             fd_store::finish();
             return conclude(&end);
         }

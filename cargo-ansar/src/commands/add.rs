@@ -24,7 +24,7 @@ use crate::host::{clock, environment};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::{RoleTemplate, Series};
 use crate::supervisor::component_check::recognize;
-use crate::supervisor::lock_roles::take;
+use crate::supervisor::lock_roles::lock_home;
 use crate::workspace::build;
 use crate::workspace::build::Wanted;
 use crate::workspace::{Places, Workspace};
@@ -58,7 +58,7 @@ pub async fn add(
     events: &Events,
 ) -> Result<Vec<RoleName>, Error> {
     let (home, workspace) = options.places.open()?;
-    let _lock = take(&home, interrupts, events).await?;
+    let _lock = lock_home(&home, interrupts, events).await?;
     let roles =
         options
             .template

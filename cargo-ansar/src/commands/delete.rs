@@ -8,7 +8,7 @@ use crate::home::pending::Transaction;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::model::role_search::RoleSearch;
-use crate::supervisor::lock_roles::removing;
+use crate::supervisor::lock_roles::lock_for_removal;
 use crate::workspace::Places;
 use crate::workspace::roles::chosen;
 
@@ -38,7 +38,7 @@ pub async fn delete(
             .collect();
         Ok((roles.clone(), roles))
     };
-    let (_removing, roles) = removing(&home, find, force, interrupts, events).await?;
+    let (_removing, roles) = lock_for_removal(&home, find, force, interrupts, events).await?;
     let mut transaction = Transaction::default();
     for role in &roles {
         transaction.delete(role);

@@ -20,7 +20,7 @@ use crate::host::fs::How;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::supervisor::client;
-use crate::supervisor::lock_roles::take;
+use crate::supervisor::lock_roles::lock_home;
 use crate::sync::plan::Take;
 use crate::workspace::build;
 use crate::workspace::build::wanted;
@@ -83,7 +83,7 @@ pub async fn deploy(
     } else {
         options.places.open()?
     };
-    let _lock = take(&home, interrupts, events).await?;
+    let _lock = lock_home(&home, interrupts, events).await?;
     let workspace = options.places.workspace_again(workspace)?;
     let entries = home.entries()?;
     let mut ledger = home.ledger()?;
@@ -147,7 +147,7 @@ async fn told(home: &Home, plan: &Plan, events: &Events) -> Result<Vec<Line>, Er
     let running: Vec<(RoleName, String)> = if plan.affected.is_empty() {
         Vec::new()
     } else {
-        let engines = client::look(home, events).await?;
+        let engines = client::find_engines(home, events).await?;
         client::running(home, &engines, plan.affected.keys())?
     };
     Ok(lines(plan, &running))

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::home::Home;
 use crate::host::process::interrupts::Interrupts;
-use crate::supervisor::lock_roles::removing;
+use crate::supervisor::lock_roles::lock_for_removal;
 use crate::workspace::Places;
 
 /// Removes the home, and returns its path. Where roles run, refuses, or with
@@ -29,7 +29,7 @@ pub async fn destroy(
         roles.extend(home.role_names()?);
         Ok((roles, ()))
     };
-    let (_removing, ()) = removing(&home, find, force, interrupts, events).await?;
+    let (_removing, ()) = lock_for_removal(&home, find, force, interrupts, events).await?;
     home.remove()?;
     Ok(root)
 }

@@ -76,7 +76,7 @@ pub async fn edit(
         discard()?;
         return Ok(Outcome::Unchanged);
     }
-    let _lock = lock_roles::change(&home, events)?;
+    let _lock = lock_roles::lock_home_blocking(&home, events)?;
     let all = home.entries()?;
     let entry = known(&home, workspace.as_ref(), role)?;
     let roles = BTreeMap::from([(role.clone(), entry)]);

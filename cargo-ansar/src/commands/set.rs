@@ -43,7 +43,7 @@ pub fn set(
     };
     let text = given.as_ref();
     let text = text.map(|text| (&*text.name, &*text.bytes));
-    let _lock = lock_roles::change(&home, events)?;
+    let _lock = lock_roles::lock_home_blocking(&home, events)?;
     let all = home.entries()?;
     let roles = chosen(&home, workspace.as_ref(), search, all.clone())?;
     store(&home, &all, &roles, property, change, text)

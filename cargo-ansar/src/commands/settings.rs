@@ -14,7 +14,7 @@ use crate::error::{Error, decode_given};
 use crate::events::Events;
 use crate::home::read_json;
 use crate::model::name::RoleName;
-use crate::supervisor::lock_roles::change;
+use crate::supervisor::lock_roles::lock_home_blocking;
 use crate::workspace::Places;
 use crate::workspace::roles::known;
 
@@ -61,7 +61,7 @@ pub async fn replace(
     events: &Events,
 ) -> Result<(), Error> {
     let (home, workspace) = places.open()?;
-    let _lock = change(&home, events)?;
+    let _lock = lock_home_blocking(&home, events)?;
     let mut entry = known(&home, workspace.as_ref(), role)?;
     let snapshot = layer(workspace.as_ref(), &home.ledger()?);
     let settling = Settling {

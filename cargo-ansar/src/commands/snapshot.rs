@@ -28,7 +28,7 @@ use crate::host::fs::{Hash, Kind as FileKind};
 use crate::host::process::interrupts::{Interrupts, checkpoint};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::supervisor::client;
-use crate::supervisor::lock_roles::take;
+use crate::supervisor::lock_roles::lock_home;
 use crate::sync::apply::{Roots, apply, free_name};
 use crate::sync::manifest::Manifest;
 use crate::sync::plan::{Take, next_last, plan};
@@ -87,7 +87,7 @@ pub async fn snapshot(
     events: &Events,
 ) -> Result<Outcome, Error> {
     let (home, workspace) = options.places.open()?;
-    let _lock = take(&home, interrupts, events).await?;
+    let _lock = lock_home(&home, interrupts, events).await?;
     let mut entries = home.entries()?;
     entries.retain(|_, entry| entry.origin != Origin::Retired);
     if entries.is_empty() {
@@ -101,7 +101,7 @@ pub async fn snapshot(
         let mut comparing = Copying::new(&home, workspace.as_ref(), &folder, options, events)?;
         comparing.is_planned = true;
         comparing.all(&entries)?;
-        let engines = client::look(&home, events).await?;
+        let engines = client::find_engines(&home, events).await?;
         let running = client::running(&home, &engines, roles.clone())?;
         lines = comparing.lines;
         lines.extend(restarts(&running));

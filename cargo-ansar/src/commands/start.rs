@@ -21,10 +21,10 @@ use crate::model::role_search::RoleSearch;
 use crate::model::run_report::{Excerpt, Which};
 use crate::protocol::Host;
 pub use crate::supervisor::background_start::SETTLE_TIME;
-use crate::supervisor::background_start::{How, Place, bring_up};
-use crate::supervisor::client::{Engines, Next, Told, look, running, stop};
+use crate::supervisor::background_start::{EngineTarget, StartOptions, start_roles};
+use crate::supervisor::client::{Engines, Next, Progress, find_engines, running, stop};
 use crate::supervisor::component_check::recognize_all;
-use crate::supervisor::lock_roles::take;
+use crate::supervisor::lock_roles::lock_home;
 use crate::testing::{LAST, MOST_ROLES, said, stamp, tests};
 use crate::workspace::build;
 use crate::workspace::roles::startable;
@@ -85,7 +85,7 @@ pub async fn start(
     );
     let filled = filled.await?;
     let scene = Scene::open(options, filled, interrupts, events).await?;
-    let engines = look(&scene.home, events).await?;
+    let engines = find_engines(&scene.home, events).await?;
     let running = running(&scene.home, &engines, scene.roles.keys())?;
     if !running.is_empty() && !options.force {
         return Err(HomeError::Running(running).into());
@@ -107,7 +107,7 @@ pub async fn restart(
         lock: None,
     };
     let mut scene = Scene::open(options, there, interrupts, events).await?;
-    let engines = look(&scene.home, events).await?;
+    let engines = find_engines(&scene.home, events).await?;
     let running: BTreeMap<RoleName, String> = running(&scene.home, &engines, scene.roles.keys())?
         .into_iter()
         .collect();
@@ -167,7 +167,7 @@ impl Scene {
         } = filled;
         let lock = match lock {
             Some(lock) => lock,
-            None => take(&home, interrupts, events).await?,
+            None => lock_home(&home, interrupts, events).await?,
         };
         let entries = home.entries()?;
         let mut roles = startable(&home, workspace.as_ref(), &options.search, entries)?;
@@ -225,23 +225,23 @@ impl Scene {
         let since = stamp(clock::now());
         let mut lock = Some(lock);
         let mut heard = Heard::default();
-        let how = How {
-            place: Place::Background,
+        let how = StartOptions {
+            place: EngineTarget::Background,
             ready_limit: options.ready_limit,
             settle_time: options.settle_time,
             settings,
             options: None,
         };
-        bring_up(&home, &roles, how, events, |told| {
+        start_roles(&home, &roles, how, events, |told| {
             match told {
-                Told::Accepted => {
+                Progress::Accepted => {
                     // From here on it is the engine that holds the roles.
                     lock = None;
                     if !options.wait {
                         return Next::Leave;
                     }
                 }
-                Told::Happened(kind) => {
+                Progress::Event(kind) => {
                     heard.hear(&kind);
                     events.emit(kind);
                 }

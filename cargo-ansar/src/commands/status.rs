@@ -18,7 +18,7 @@ use crate::model::outcome::Success;
 use crate::model::role_search::RoleSearch;
 use crate::protocol::{Ask, Host, State};
 use crate::supervisor::called::{Called, called};
-use crate::supervisor::client::{Answer, Engines, Next, Told, ask, look};
+use crate::supervisor::client::{Answer, Engines, Next, Progress, ask, find_engines};
 use crate::workspace::roles::{every_term, searched, wanted};
 use crate::workspace::{Places, Workspace};
 
@@ -101,7 +101,7 @@ pub async fn status(
         });
         names
     };
-    let mut engines = look(&home, events).await?;
+    let mut engines = find_engines(&home, events).await?;
     let mut meant = names(&engines);
     check(&home, &entries, &engines, options)?;
     if let Some(until) = options.wait {
@@ -120,7 +120,7 @@ pub async fn status(
             },
             interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
         }
-        engines = look(&home, events).await?;
+        engines = find_engines(&home, events).await?;
         meant = names(&engines);
     }
     let now = clock::now();
@@ -150,7 +150,7 @@ pub async fn status(
             usage: status.pid.and_then(|pid| groups.get(&pid).copied()),
         }));
     }
-    if !engines.silent.is_empty() {
+    if !engines.unresponsive.is_empty() {
         statuses.extend(silent(
             &home,
             &meant,
@@ -313,11 +313,11 @@ async fn wait(
         let answer = ask(home, engine.engine.pid, order, |told| {
             match told {
                 // One of all that has done what it is for is no more of them.
-                Told::Happened(Kind::Ended { ending, .. })
+                Progress::Event(Kind::Ended { ending, .. })
                     if all && ending.success() == Success::Yes => {}
-                Told::Happened(Kind::Ended { role, .. }) => drop(ended.insert(role)),
+                Progress::Event(Kind::Ended { role, .. }) => drop(ended.insert(role)),
                 // It was started again.
-                Told::Happened(Kind::Ready { role }) => drop(ended.remove(&role)),
+                Progress::Event(Kind::Ready { role }) => drop(ended.remove(&role)),
                 _ => {}
             }
             Next::Listen

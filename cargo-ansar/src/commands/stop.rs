@@ -9,7 +9,7 @@ use crate::home::role::Origin;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::model::role_search::RoleSearch;
-use crate::supervisor::client::{look, running, stop as stop_all};
+use crate::supervisor::client::{find_engines, running, stop as stop_all};
 use crate::workspace::Places;
 use crate::workspace::roles::{every_term, searched};
 
@@ -35,7 +35,7 @@ pub async fn stop(
 ) -> Result<BTreeSet<RoleName>, Error> {
     let (home, workspace) = options.places.open()?;
     let mut entries = home.entries()?;
-    let engines = look(&home, events).await?;
+    let engines = find_engines(&home, events).await?;
     // A role may run that was deleted, or has retired, in the meantime.
     let mut known: BTreeSet<RoleName> = entries.keys().cloned().collect();
     known.extend(engines.roles().into_keys().cloned());

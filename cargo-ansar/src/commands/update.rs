@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::model::name::RoleName;
 use crate::model::role_search::RoleSearch;
-use crate::supervisor::lock_roles::change;
+use crate::supervisor::lock_roles::lock_home_blocking;
 use crate::workspace::Places;
 use crate::workspace::roles::chosen;
 
@@ -28,7 +28,7 @@ pub struct Options {
 /// component checks its own.
 pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>, Error> {
     let (home, workspace) = options.places.open()?;
-    let _lock = change(&home, events)?;
+    let _lock = lock_home_blocking(&home, events)?;
     let mut now = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
     if let (Some(first), true) = (now.keys().next(), options.settings.is_empty()) {
         return Err(Error::NoSetting(first.clone()));

@@ -24,14 +24,14 @@ use crate::model::name::RoleName;
 use crate::model::name_template::TemplateError;
 use crate::model::role_search::RoleSearch;
 use crate::protocol::RunOptions;
-use crate::supervisor::background::attend;
+use crate::supervisor::background::wait_ready;
 use crate::supervisor::engine::Ended;
 use crate::supervisor::launch::Launch;
-use crate::supervisor::lock_roles::make_way;
+use crate::supervisor::lock_roles::stop_running;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::{configured, of_cargo};
-use crate::supervisor::scheduler::{Part, Policy, READY_LIMIT};
-use crate::testing::run::Stage;
+use crate::supervisor::scheduler::{Policy, READY_LIMIT, RoleKind};
+use crate::testing::run::Runner;
 use crate::testing::tests as pattern_of_tests;
 use crate::testing::verdict::Verdict;
 use crate::workspace::build;
@@ -117,7 +117,7 @@ pub async fn with(
     }
     // What the command does with the home is its own business.
     drop(lock);
-    let stage = Stage {
+    let runner = Runner {
         home: &home,
         workspace: workspace.as_ref(),
         shown: options.shown,
@@ -128,17 +128,17 @@ pub async fn with(
         first: None,
         begun: None,
     };
-    let attended = attend(&home, chosen.keys(), interrupts, events).await?;
+    let background = wait_ready(&home, chosen.keys(), interrupts, events).await?;
     let errand = errand(options, &home, &chosen)?;
     let mut launched = chosen;
-    launched.retain(|role, _| !attended.roles.contains(role));
+    launched.retain(|role, _| !background.roles.contains(role));
     if options.force {
-        make_way(&home, launched.keys(), interrupts, events).await?;
+        stop_running(&home, launched.keys(), interrupts, events).await?;
     }
-    let ran = stage
-        .perform(
+    let ran = runner
+        .run(
             &launched,
-            |_| Part::Operational,
+            |_| RoleKind::Operational,
             Some(errand),
             interrupts,
             events,
@@ -147,7 +147,7 @@ pub async fn with(
     let (commands, roles): (Vec<Ended>, Vec<Ended>) = ran
         .ended
         .into_iter()
-        .partition(|ended| ended.part == Part::Test);
+        .partition(|ended| ended.kind == RoleKind::Test);
     let refused = commands.iter().find(|ended| ended.exit.is_none());
     if let Some(fault) = refused.and_then(|ended| ended.ending.fault()) {
         return Err(Error::Command {
@@ -155,12 +155,12 @@ pub async fn with(
             reason: fault.explanation,
         });
     }
-    let mut participants = stage.participants(&roles, |_| false);
+    let mut participants = runner.participants(&roles, |_| false);
     let exit = commands.iter().find_map(|ended| ended.exit);
     let has_failed = exit != Some(Exit::Code(0));
-    let fallen = attended.fallen(&home, has_failed).await?;
-    participants.extend(stage.fallen(fallen));
-    let mut sources = stage.sources(Vec::new(), artefacts.into_values().collect());
+    let failed = background.failed_since(&home, has_failed).await?;
+    participants.extend(runner.failed_in_background(failed));
+    let mut sources = runner.sources(Vec::new(), artefacts.into_values().collect());
     Ok(Outcome {
         exit,
         verdict: Verdict::of(&participants, &mut sources),
@@ -196,7 +196,7 @@ fn errand(
         role: COMMAND.parse().map_err(TemplateError::Name)?,
         executable: COMMAND.parse().map_err(TemplateError::Name)?,
         prepare: Box::new(move || Ok(program.clone())),
-        part: Part::Test,
+        kind: RoleKind::Test,
         after: Vec::new(),
         timeout: None,
         ready_limit: READY_LIMIT,

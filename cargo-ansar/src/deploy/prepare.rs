@@ -19,7 +19,7 @@ use crate::host::process::interrupts::Interrupts;
 use crate::manifest::{DeployMode, Description};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::RoleSearch;
-use crate::supervisor::lock_roles::take;
+use crate::supervisor::lock_roles::lock_home;
 use crate::workspace::build;
 use crate::workspace::build::{Bins, Built, wanted};
 use crate::workspace::roles;
@@ -63,7 +63,7 @@ pub async fn prepare(
     let (home, workspace) = open(places, check_new, events)?;
     // What was saved while this command waited is in its verdict: nothing that
     // was read before the home is ours counts, beyond where it is.
-    let lock = take(&home, interrupts, events).await?;
+    let lock = lock_home(&home, interrupts, events).await?;
     let workspace = places.workspace_again(workspace)?;
     let mut entries = home.entries()?;
     let mut ledger = home.ledger()?;

@@ -11,9 +11,9 @@ use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::model::name::RoleName;
 use crate::model::outcome::Success;
 use crate::protocol::Host;
-use crate::supervisor::background_start::{How, Place, bring_up};
+use crate::supervisor::background_start::{EngineTarget, StartOptions, start_roles};
 use crate::supervisor::client;
-use crate::supervisor::client::{Engines, Next, Told};
+use crate::supervisor::client::{Engines, Next, Progress};
 
 /// What becomes of running roles that are in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub(crate) async fn suspend<'r, T>(
     let engines = if roles.len() == 0 && down.is_empty() {
         Engines::default()
     } else {
-        client::look(home, events).await?
+        client::find_engines(home, events).await?
     };
     let in_the_way = InTheWay::of(home, roles, &engines)?;
     in_the_way.check(running)?;
@@ -88,37 +88,41 @@ pub(crate) async fn suspend<'r, T>(
         // Whoever comes after this command was killed starts them again.
         home.set_stopped(&down)?;
     }
-    let mut patience = Patience {
+    let mut guard = FirstInterrupt {
         interrupts,
         interrupted: None,
     };
     let stopping = in_the_way.stop(home, &engines, events);
-    let worked = match (patience.wait(stopping).await?, patience.interrupted) {
+    let worked = match (guard.wait(stopping).await?, guard.interrupted) {
         (Err(error), _) => Err(error),
         (Ok(()), Some(interrupt)) => Err(Error::Interrupted(interrupt)),
-        (Ok(()), None) => patience.after(work(&in_the_way)),
+        (Ok(()), None) => guard.after(work(&in_the_way)),
     };
     if let Err(Error::Interrupted(Interrupt::Orphaned)) = worked {
         return worked.map(|worked| (worked, Restored::default()));
     }
     let mut restored: Result<Restored, Error> = Ok(Restored::default());
     let attached = in_the_way.attached.iter();
-    let attached = attached.map(|(engine, roles)| (roles, Place::Attached(*engine)));
-    for (roles, place) in std::iter::once((&down, Place::Background)).chain(attached) {
+    let attached = attached.map(|(engine, roles)| (roles, EngineTarget::Attached(*engine)));
+    for (roles, place) in std::iter::once((&down, EngineTarget::Background)).chain(attached) {
         if !roles.is_empty() {
             // Tests that run against them notice a crash by themselves, and
             // are not to wait for its absence.
             let how = match (running, place) {
-                (Running::Restore, _) | (_, Place::Attached(_)) => How::unsettled(place),
-                (Running::Refuse | Running::Stop, Place::Background) => How::settled(place),
+                (Running::Restore, _) | (_, EngineTarget::Attached(_)) => {
+                    StartOptions::without_settle_time(place)
+                }
+                (Running::Refuse | Running::Stop, EngineTarget::Background) => {
+                    StartOptions::with_settle_time(place)
+                }
             };
-            let again = patience.wait(restore(home, roles, how, events)).await?;
+            let again = guard.wait(restore(home, roles, how, events)).await?;
             restored = restored.and_then(|restored| Ok(restored.and(again?)));
         }
     }
     // Why it was not done says more than what became of the roles.
     let worked = worked?;
-    match patience.interrupted {
+    match guard.interrupted {
         Some(interrupt) => Err(Error::Interrupted(interrupt)),
         None => Ok((worked, restored?)),
     }
@@ -203,12 +207,12 @@ impl InTheWay {
 
 /// Waits for what must be waited for, though this command is told to end; told
 /// twice, it does.
-struct Patience<'i> {
+struct FirstInterrupt<'i> {
     interrupts: &'i mut Interrupts,
     interrupted: Option<Interrupt>,
 }
 
-impl Patience<'_> {
+impl FirstInterrupt<'_> {
     /// The outcome of work that a signal may have ended, which is heard with it:
     /// what is waited for afterwards is ended by the next one.
     fn after<T>(&mut self, worked: Result<T, Error>) -> Result<T, Error> {
@@ -227,7 +231,7 @@ impl Patience<'_> {
                 what = &mut what => return Ok(what),
                 interrupt = self.interrupts.next() => {
                     if interrupt == Interrupt::Superseded && self.interrupted.is_some() {
-                        // It ends already; nobody has lost patience.
+                        // It ends already; it was not interrupted a second time.
                         continue;
                     }
                     let first = self.interrupted.filter(|it| *it != Interrupt::Superseded);
@@ -245,12 +249,12 @@ impl Patience<'_> {
 async fn restore(
     home: &Home,
     down: &Stopped,
-    how: How<'_>,
+    how: StartOptions<'_>,
     events: &Events,
 ) -> Result<Restored, Error> {
     let place = how.place;
-    let engines = client::look(home, events).await?;
-    if let Place::Attached(engine) = place
+    let engines = client::find_engines(home, events).await?;
+    if let EngineTarget::Attached(engine) = place
         && !engines.has(engine)
     {
         // Whoever kept them up is gone, and nobody misses them.
@@ -264,13 +268,13 @@ async fn restore(
             roles.push(role.clone());
         }
     }
-    let how = How {
+    let how = StartOptions {
         options: Some(down),
         ..how
     };
     let mut broken = BTreeSet::new();
-    bring_up(home, &roles, how, events, |told| {
-        if let Told::Happened(kind) = told {
+    start_roles(home, &roles, how, events, |told| {
+        if let Progress::Event(kind) = told {
             match &kind {
                 Kind::Ready { role } => {
                     broken.remove(role);
@@ -285,7 +289,7 @@ async fn restore(
         Next::Listen
     })
     .await?;
-    if place == Place::Background {
+    if place == EngineTarget::Background {
         home.set_stopped(&Stopped::new())?;
     }
     roles.retain(|role| !broken.contains(role));

@@ -267,12 +267,14 @@ pub enum Kind {
     },
     /// Processes that roles had left behind, of which nobody knows whose they
     /// were, are gone.
-    Strays {
+    #[serde(rename = "strays")]
+    Orphans {
         /// How many.
         count: usize,
     },
     /// A command that ran roles of this home was killed; what it left is gone.
-    Swept {
+    #[serde(rename = "swept")]
+    CleanedUp {
         /// How many processes.
         count: usize,
     },

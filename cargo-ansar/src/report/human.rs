@@ -121,11 +121,11 @@ pub fn event(shell: &mut Shell, event: &Event) {
             };
             shell.status("Waiting", &format!("for {} {until}", some_of(&names)));
         }
-        Kind::Strays { count: left } => shell.warn(&format!(
+        Kind::Orphans { count: left } => shell.warn(&format!(
             "{} that roles had left behind ended with them",
             count(*left, "process")
         )),
-        Kind::Swept { count: left } => shell.warn(&format!(
+        Kind::CleanedUp { count: left } => shell.warn(&format!(
             "an earlier command was killed; what it had left is ended now: {}",
             count(*left, "process")
         )),

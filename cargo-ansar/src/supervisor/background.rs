@@ -16,14 +16,14 @@ use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::model::outcome::{Ending, Success};
 use crate::protocol::Ask;
-use crate::supervisor::background_start::{How, Place, bring_up};
+use crate::supervisor::background_start::{EngineTarget, StartOptions, start_roles};
 use crate::supervisor::client;
-use crate::supervisor::client::{Engines, Next, Told, ask, look};
+use crate::supervisor::client::{Engines, Next, Progress, ask, find_engines};
 use crate::supervisor::scheduler::READY_LIMIT;
 
 /// Roles that run in the background, and can be used.
 #[derive(Debug)]
-pub(crate) struct Attended {
+pub(crate) struct BackgroundRoles {
     /// Their names.
     pub roles: BTreeSet<RoleName>,
     engines: Vec<u32>,
@@ -32,21 +32,21 @@ pub(crate) struct Attended {
 
 /// Those of `roles` that run in the background, once each of them can be used.
 /// One that ends before is none of them.
-pub(crate) async fn attend<'r>(
+pub(crate) async fn wait_ready<'r>(
     home: &Home,
     roles: impl IntoIterator<Item = &'r RoleName>,
     interrupts: &mut Interrupts,
     events: &Events,
-) -> Result<Attended, Error> {
+) -> Result<BackgroundRoles, Error> {
     let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
     let since = clock::now();
     let attending = async {
-        let mut engines = look(home, events).await?;
+        let mut engines = find_engines(home, events).await?;
         if let Some(own) = engines.own() {
-            keep_up(home, own, &engines, &roles, events).await?;
-            engines = look(home, events).await?;
+            start_idle(home, own, &engines, &roles, events).await?;
+            engines = find_engines(home, events).await?;
         }
-        let waited = there(&engines, &roles);
+        let waited = kept_roles(&engines, &roles);
         if waited.is_empty() {
             return Ok(Vec::new());
         }
@@ -58,11 +58,11 @@ pub(crate) async fn attend<'r>(
             ask(home, engine, order, |_| Next::Listen).await?;
         }
         // Whoever has ended meanwhile is not there any more.
-        Ok(there(&look(home, events).await?, &roles))
+        Ok(kept_roles(&find_engines(home, events).await?, &roles))
     };
     tokio::select! {
-        attended = tokio::time::timeout(READY_LIMIT, attending) => match attended {
-            Ok(there) => there.map(|there| Attended {
+        background = tokio::time::timeout(READY_LIMIT, attending) => match background {
+            Ok(there) => there.map(|there| BackgroundRoles {
                 engines: there.iter().map(|(engine, _)| *engine).collect(),
                 roles: there.into_iter().flat_map(|(_, roles)| roles).collect(),
                 since,
@@ -75,7 +75,7 @@ pub(crate) async fn attend<'r>(
 
 /// Has those of `roles` that run nowhere started in `own`, the engine that is
 /// attached to this very command, where they stay up.
-async fn keep_up(
+async fn start_idle(
     home: &Home,
     own: u32,
     engines: &Engines,
@@ -86,9 +86,9 @@ async fn keep_up(
     let running: BTreeSet<RoleName> = running.into_iter().map(|(role, _)| role).collect();
     let idle = roles.iter().filter(|role| !running.contains(**role));
     let idle: Vec<RoleName> = idle.map(|role| (*role).clone()).collect();
-    let how = How::unsettled(Place::Attached(own));
-    bring_up(home, &idle, how, events, |told| {
-        if let Told::Happened(kind) = told {
+    let how = StartOptions::without_settle_time(EngineTarget::Attached(own));
+    start_roles(home, &idle, how, events, |told| {
+        if let Progress::Event(kind) = told {
             events.emit(kind);
         }
         Next::Listen
@@ -98,7 +98,7 @@ async fn keep_up(
 
 /// The engines whose roles go on meanwhile, and those of `roles` that each of
 /// them runs.
-fn there(engines: &Engines, roles: &BTreeSet<&RoleName>) -> Vec<(u32, BTreeSet<RoleName>)> {
+fn kept_roles(engines: &Engines, roles: &BTreeSet<&RoleName>) -> Vec<(u32, BTreeSet<RoleName>)> {
     let kept = engines.answering.iter().filter(|running| running.is_kept());
     kept.map(|running| {
         let own = running.roles.iter().map(|status| &status.role);
@@ -111,12 +111,12 @@ fn there(engines: &Engines, roles: &BTreeSet<&RoleName>) -> Vec<(u32, BTreeSet<R
 
 /// How long the end of a role may take to be known where a test has failed of
 /// it.
-const AFTERMATH: Duration = Duration::from_millis(250);
+const EXIT_LIMIT: Duration = Duration::from_millis(250);
 
-impl Attended {
+impl BackgroundRoles {
     /// Those that did not last, each with its first failure. Where a test has
     /// failed, an end that is under way is waited for, a little.
-    pub(crate) async fn fallen(
+    pub(crate) async fn failed_since(
         &self,
         home: &Home,
         has_failed: bool,
@@ -128,7 +128,7 @@ impl Attended {
                 until: Until::Stopped,
             };
             let hear = ask(home, engine, order, |told| match told {
-                Told::Happened(Kind::Ended { role, ending }) => {
+                Progress::Event(Kind::Ended { role, ending }) => {
                     if ending.success() == Success::No {
                         fallen.insert(role, (ending, clock::now()));
                     }
@@ -137,7 +137,7 @@ impl Attended {
                 _ => Next::Listen,
             });
             // It has its time; who is there then has lasted.
-            let _ = tokio::time::timeout(AFTERMATH, hear).await;
+            let _ = tokio::time::timeout(EXIT_LIMIT, hear).await;
         }
         for role in &self.roles {
             let runs = home.history(role)?.runs.into_iter();

@@ -12,13 +12,13 @@ use crate::host::environment;
 use crate::host::process::Program;
 use crate::model::name::RoleName;
 use crate::protocol::{Ask, RunOptions, Start, Why, Word};
-use crate::supervisor::client::{Answer, Next, Told, ask, look};
+use crate::supervisor::client::{Answer, Next, Progress, ask, find_engines};
 use crate::supervisor::role_environment::of_roles;
 use crate::supervisor::scheduler::READY_LIMIT;
 
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum EngineTarget {
     /// The one in the background: the one that is there, or a new one.
     Background,
     /// One that is attached to a command, this one or another.
@@ -27,9 +27,9 @@ pub(crate) enum Place {
 
 /// How roles are started, and when they count as started.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct How<'a> {
+pub(crate) struct StartOptions<'a> {
     /// The engine.
-    pub place: Place,
+    pub place: EngineTarget,
     /// How long each may take to become ready.
     pub ready_limit: Duration,
     /// How long one that does not announce itself must survive before it counts
@@ -41,10 +41,10 @@ pub(crate) struct How<'a> {
     pub options: Option<&'a BTreeMap<RoleName, RunOptions>>,
 }
 
-impl How<'_> {
+impl StartOptions<'_> {
     /// Starts roles as their descriptions say, for a command that works against
     /// them and so notices by itself that one has crashed.
-    pub(crate) fn unsettled(place: Place) -> Self {
+    pub(crate) fn without_settle_time(place: EngineTarget) -> Self {
         Self {
             place,
             ready_limit: READY_LIMIT,
@@ -56,10 +56,10 @@ impl How<'_> {
 
     /// Starts roles as their descriptions say, for a command that tells how
     /// they are.
-    pub(crate) fn settled(place: Place) -> Self {
+    pub(crate) fn with_settle_time(place: EngineTarget) -> Self {
         Self {
             settle_time: SETTLE_TIME,
-            ..Self::unsettled(place)
+            ..Self::without_settle_time(place)
         }
     }
 }
@@ -74,12 +74,12 @@ const ATTEMPTS: usize = 5;
 
 /// Has roles, which do not run, started in `place`; `heard` is told what
 /// happens until each of them is ready or has ended.
-pub(crate) async fn bring_up(
+pub(crate) async fn start_roles(
     home: &Home,
     roles: &[RoleName],
-    how: How<'_>,
+    how: StartOptions<'_>,
     events: &Events,
-    mut heard: impl FnMut(Told) -> Next,
+    mut heard: impl FnMut(Progress) -> Next,
 ) -> Result<(), Error> {
     if roles.is_empty() {
         return Ok(());
@@ -98,11 +98,11 @@ pub(crate) async fn bring_up(
     let mut accepted = false;
     for _ in 0..ATTEMPTS {
         let engine = match how.place {
-            Place::Background => background(home, events).await?,
-            Place::Attached(engine) => engine,
+            EngineTarget::Background => background(home, events).await?,
+            EngineTarget::Attached(engine) => engine,
         };
         let answer = ask(home, engine, order.clone(), |told| {
-            accepted |= matches!(told, Told::Accepted);
+            accepted |= matches!(told, Progress::Accepted);
             heard(told)
         });
         match answer.await {
@@ -111,7 +111,7 @@ pub(crate) async fn bring_up(
             Ok(Answer::Gone) => {}
             // The next one is another, once this one is gone.
             Err(Error::Refused(refusal)) if refusal.why == Some(Why::Ending) => {
-                let engines = look(home, events).await?.answering;
+                let engines = find_engines(home, events).await?.answering;
                 for ending in engines.iter().filter(|it| it.engine.pid == engine) {
                     ending.gone().await;
                 }
@@ -124,7 +124,7 @@ pub(crate) async fn bring_up(
 
 /// The engine in the background: the one that is there, or a new one.
 async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
-    if let Some(engine) = look(home, events).await?.background() {
+    if let Some(engine) = find_engines(home, events).await?.background() {
         return Ok(engine);
     }
     let failed = |source| Error::System {
@@ -134,7 +134,7 @@ async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
     let program = engine(home, &[]).map_err(failed)?;
     // It says by itself what is wrong.
     program.leave().await.map_err(failed)?;
-    look(home, events)
+    find_engines(home, events)
         .await?
         .background()
         .ok_or(Error::Background)

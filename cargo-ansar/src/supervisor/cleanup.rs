@@ -12,7 +12,7 @@ use crate::host::process::orphans;
 
 /// Sweeps the home, and leaves this command's own mark in it, which is gone
 /// when it is dropped.
-pub fn sweep(home: &Home, events: &Events) -> Result<Mark, Error> {
+pub fn clean_and_mark(home: &Home, events: &Events) -> Result<Mark, Error> {
     clean_all(home, events)?;
     Ok(home.mark_engine()?)
 }
@@ -37,17 +37,17 @@ pub fn clean(home: &Home, events: &Events) -> Result<Cleaned, Error> {
     let mut count = 0;
     for gone in engines.unclean {
         if !gone.is_alive() {
-            let swept = orphans::sweep(&home.token(gone.pid));
-            count += swept.ended;
-            if !swept.left.is_empty() {
-                cleaned.left.extend(swept.left);
+            let killed = orphans::kill_marked(&home.token(gone.pid));
+            count += killed.ended;
+            if !killed.left.is_empty() {
+                cleaned.left.extend(killed.left);
                 continue;
             }
         }
         gone.forget()?;
     }
     if count > 0 {
-        events.emit(Kind::Swept { count });
+        events.emit(Kind::CleanedUp { count });
     }
     Ok(cleaned)
 }

@@ -34,7 +34,7 @@ impl Running {
         // It may have taken other roles meanwhile.
         let [engine, guardian] = self.started;
         let pids = [self.engine.pid, self.engine.guardian];
-        all_gone(&[(pids[0], engine), (pids[1], guardian)], ENDING).await;
+        all_gone(&[(pids[0], engine), (pids[1], guardian)], EXIT_LIMIT).await;
     }
 }
 
@@ -69,7 +69,7 @@ pub struct Engines {
     /// The engines that answered.
     pub answering: Vec<Running>,
     /// The processes of those that did not: suspended, or very busy.
-    pub silent: Vec<u32>,
+    pub unresponsive: Vec<u32>,
 }
 
 impl Engines {
@@ -114,26 +114,26 @@ impl Engines {
 }
 
 /// How long an engine may take to say what it runs.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// Finds out what runs. What a killed command left is ended first.
-pub async fn look(home: &Home, events: &Events) -> Result<Engines, Error> {
+pub async fn find_engines(home: &Home, events: &Events) -> Result<Engines, Error> {
     let mut engines = Engines::default();
     let mut ending = Vec::new();
     for pid in clean(home, events)?.engines {
         let started = orphans::start_time(pid);
-        match tokio::time::timeout(PATIENCE, status(home, pid)).await {
+        match tokio::time::timeout(ANSWER_LIMIT, status(home, pid)).await {
             Ok(Ok(Some(running))) => engines.answering.push(running),
             // It has not begun.
             Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
             // It has just ended, perhaps without cleaning up.
             Ok(Ok(None)) => ending.push((pid, started)),
             Ok(Err(error)) if is_absence(&error) => ending.push((pid, started)),
-            Ok(Err(_)) | Err(_) => engines.silent.push(pid),
+            Ok(Err(_)) | Err(_) => engines.unresponsive.push(pid),
         }
     }
     if !ending.is_empty() {
-        all_gone(&ending, PATIENCE).await;
+        all_gone(&ending, ANSWER_LIMIT).await;
         clean(home, events)?;
     }
     Ok(engines)
@@ -195,7 +195,7 @@ pub async fn ask(
     home: &Home,
     pid: u32,
     ask: Ask,
-    mut heard: impl FnMut(Told) -> Next,
+    mut heard: impl FnMut(Progress) -> Next,
 ) -> Result<Answer, Error> {
     let failed = |source| Error::System {
         what: "talk to the engine that runs the roles",
@@ -210,8 +210,8 @@ pub async fn ask(
         let told = match connection.receive::<Reply>().await {
             Ok(Some(Reply::Done)) => return Ok(Answer::Done),
             Ok(Some(Reply::Refused(refusal))) => return Err(Error::Refused(refusal)),
-            Ok(Some(Reply::Accepted)) => Told::Accepted,
-            Ok(Some(Reply::Event(Event { kind, .. }))) => Told::Happened(kind),
+            Ok(Some(Reply::Accepted)) => Progress::Accepted,
+            Ok(Some(Reply::Event(Event { kind, .. }))) => Progress::Event(kind),
             Ok(Some(Reply::Status { .. })) => continue,
             Ok(None) => return Ok(Answer::Gone),
             Err(error) if is_absence(&error) => return Ok(Answer::Gone),
@@ -225,15 +225,15 @@ pub async fn ask(
 
 /// What an engine tells before it is done.
 #[derive(Debug)]
-pub enum Told {
+pub enum Progress {
     /// Everything is in place to do what was asked.
     Accepted,
     /// Something happened to one of the roles.
-    Happened(Kind),
+    Event(Kind),
 }
 
 /// How long an engine may take to end after its last role.
-const ENDING: Duration = Duration::from_secs(5);
+const EXIT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Stops those of `roles` that run, wherever that is, and waits until they are
 /// gone, and with the last one its engine in the background. Returns these roles.
@@ -249,7 +249,7 @@ pub async fn stop<'r>(
     events: &Events,
 ) -> Result<BTreeSet<RoleName>, Error> {
     let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
-    let mut silent = Silent::of(home, engines, &roles)?;
+    let mut silent = Unresponsive::of(home, engines, &roles)?;
     let woken = silent.wake(home).await;
     // Before anything is stopped: where this is refused, nothing has changed.
     silent.check(force)?;
@@ -263,7 +263,7 @@ pub async fn stop<'r>(
         let known = unkillable.len();
         let order = Ask::Stop { roles: own };
         let answer = ask(home, pid, order, |told| {
-            if let Told::Happened(kind) = told {
+            if let Progress::Event(kind) = told {
                 if let Kind::Unkillable { role, pid, why } = &kind {
                     unkillable.push((role.clone(), format!("process {pid}: {why}")));
                 }
@@ -284,87 +284,87 @@ pub async fn stop<'r>(
 }
 
 /// How long an engine that was continued may take to say what it runs.
-const AWAKENING: Duration = Duration::from_secs(8);
+const RESUME_LIMIT: Duration = Duration::from_secs(8);
 
 /// Those of `roles` that are locked, each with the process that runs it where
 /// that is known.
-fn held<'r>(
+fn locked<'r>(
     home: &Home,
     roles: impl IntoIterator<Item = &'r RoleName>,
 ) -> Result<Vec<(RoleName, Option<u32>)>, Error> {
-    let mut held = Vec::new();
+    let mut locked = Vec::new();
     for role in roles {
         if let Some((note, _)) = home.holder(role)? {
-            held.push((role.clone(), note.trim().parse().ok()));
+            locked.push((role.clone(), note.trim().parse().ok()));
         }
     }
-    Ok(held)
+    Ok(locked)
 }
 
 /// The engines that do not answer and are in the way.
 #[derive(Debug)]
-struct Silent(Vec<(u32, Mute)>);
+struct Unresponsive(Vec<(u32, MaybeRunning)>);
 
 /// What an engine runs that does not answer, as far as locks tell.
 #[derive(Debug, Default)]
-struct Mute {
+struct MaybeRunning {
     /// The roles that are to stop.
     roles: Vec<RoleName>,
     /// The other roles that it may run.
     others: Vec<RoleName>,
 }
 
-impl Silent {
+impl Unresponsive {
     /// Those of the silent `engines` that may run one of `roles`.
     fn of(home: &Home, engines: &Engines, roles: &BTreeSet<&RoleName>) -> Result<Self, Error> {
-        if engines.silent.is_empty() {
+        if engines.unresponsive.is_empty() {
             return Ok(Self(Vec::new()));
         }
-        let mut silent: BTreeMap<u32, Mute> = BTreeMap::new();
+        let mut silent: BTreeMap<u32, MaybeRunning> = BTreeMap::new();
         let answering = engines.roles();
-        for (role, pid) in held(home, &home.ever_run()?)? {
+        for (role, pid) in locked(home, &home.ever_run()?)? {
             if answering.contains_key(&role) {
                 continue;
             }
             // One whose process is not known may be of any of them.
             let parent = pid.and_then(orphans::parent);
-            let known = parent.filter(|parent| engines.silent.contains(parent));
+            let known = parent.filter(|parent| engines.unresponsive.contains(parent));
             if parent.is_some() && known.is_none() {
                 continue;
             }
-            for &engine in &engines.silent {
+            for &engine in &engines.unresponsive {
                 if known.is_none_or(|known| known == engine) {
-                    let mute = silent.entry(engine).or_default();
+                    let maybe = silent.entry(engine).or_default();
                     if roles.contains(&role) {
-                        mute.roles.push(role.clone());
+                        maybe.roles.push(role.clone());
                     } else {
-                        mute.others.push(role.clone());
+                        maybe.others.push(role.clone());
                     }
                 }
             }
         }
-        silent.retain(|_, mute| !mute.roles.is_empty());
+        silent.retain(|_, maybe| !maybe.roles.is_empty());
         Ok(Self(silent.into_iter().collect()))
     }
 
     /// Continues these engines and asks them again; returns those that answer.
     async fn wake(&mut self, home: &Home) -> Engines {
         let mut woken = Engines::default();
-        for (pid, mute) in std::mem::take(&mut self.0) {
+        for (pid, maybe) in std::mem::take(&mut self.0) {
             signal::wake(pid);
-            match tokio::time::timeout(AWAKENING, status(home, pid)).await {
+            match tokio::time::timeout(RESUME_LIMIT, status(home, pid)).await {
                 Ok(Ok(Some(running))) => woken.answering.push(running),
                 // It has just ended.
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) if is_absence(&error) => {}
-                Ok(Err(_)) | Err(_) => self.0.push((pid, mute)),
+                Ok(Err(_)) | Err(_) => self.0.push((pid, maybe)),
             }
         }
         let known = woken.roles();
-        self.0.retain_mut(|(_, mute)| {
-            mute.roles.retain(|role| !known.contains_key(role));
-            mute.others.retain(|role| !known.contains_key(role));
-            !mute.roles.is_empty()
+        self.0.retain_mut(|(_, maybe)| {
+            maybe.roles.retain(|role| !known.contains_key(role));
+            maybe.others.retain(|role| !known.contains_key(role));
+            !maybe.roles.is_empty()
         });
         woken
     }
@@ -372,12 +372,12 @@ impl Silent {
     /// Refuses to end an engine that runs other roles, unless that is asked for
     /// with `force`.
     fn check(&self, force: bool) -> Result<(), Error> {
-        let mut in_the_way = self.0.iter().filter(|(_, mute)| !mute.others.is_empty());
+        let mut in_the_way = self.0.iter().filter(|(_, maybe)| !maybe.others.is_empty());
         match in_the_way.next() {
-            Some((engine, mute)) if !force => Err(Error::Silent {
+            Some((engine, maybe)) if !force => Err(Error::Silent {
                 engine: *engine,
-                roles: mute.roles.clone(),
-                others: mute.others.clone(),
+                roles: maybe.roles.clone(),
+                others: maybe.others.clone(),
             }),
             _ => Ok(()),
         }
@@ -386,18 +386,18 @@ impl Silent {
     /// Ends these engines and waits until their roles are gone; returns those.
     async fn end(self) -> Result<BTreeSet<RoleName>, Error> {
         let mut ended = BTreeSet::new();
-        for (engine, Mute { mut roles, others }) in self.0 {
+        for (engine, MaybeRunning { mut roles, others }) in self.0 {
             let above = orphans::parent(engine);
             let both = [Some(engine), above].into_iter().flatten();
             let both: Vec<_> = both.map(|pid| (pid, orphans::start_time(pid))).collect();
             // One that is gone meanwhile need not be told.
             let _ = signal::terminate(engine);
-            if !all_gone(&both[..1], ENDING * 2).await {
+            if !all_gone(&both[..1], EXIT_LIMIT * 2).await {
                 // Its guardian ends what it leaves, and has to go on for that.
                 let _ = signal::kill(engine);
                 above.into_iter().for_each(signal::wake);
             }
-            if !all_gone(&both, ENDING).await {
+            if !all_gone(&both, EXIT_LIMIT).await {
                 return Err(Error::Endless { engine, roles });
             }
             roles.extend(others);

@@ -16,13 +16,13 @@ use crate::host::fs::changes::Changes;
 use crate::host::process::interrupts::Interrupts;
 use crate::host::process::{daemonize, orphans};
 use crate::protocol::{Host, Refusal, Start, Why};
-use crate::supervisor::cleanup::sweep;
+use crate::supervisor::cleanup::clean_and_mark;
 use crate::supervisor::engine;
 use crate::supervisor::engine::Options;
 use crate::supervisor::launch::Launch;
-use crate::supervisor::launcher::{Launching, make_room};
+use crate::supervisor::launcher::{LaunchContext, ensure_descriptors};
 use crate::supervisor::lock_roles::acquire;
-use crate::supervisor::scheduler::{Part, Policy};
+use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::supervisor::server::Service;
 use crate::workspace::Places;
 
@@ -39,7 +39,7 @@ pub async fn supervise(
     // It is told where the home is, and looks for no workspace, which may be
     // broken since, or another one.
     let home = Home::open(&places.home(None))?;
-    let _mark = sweep(&home, events)?;
+    let _mark = clean_and_mark(&home, events)?;
     let notices = home.hear()?;
     let listener = home.listen()?;
     daemonize::finish().map_err(|source| Error::System {
@@ -53,7 +53,7 @@ pub async fn supervise(
         } else {
             Host::Background
         },
-        lasting: attached,
+        is_persistent: attached,
         launcher: Some(Box::new(|start: &Start, running: usize| {
             let launches = launches(&home, notices.address(), start, running, events);
             launches.map_err(|error| Refusal {
@@ -132,11 +132,11 @@ fn launches(
             meant: None,
         })?);
     }
-    make_room(running + start.roles.len())?;
+    ensure_descriptors(running + start.roles.len())?;
     let locks = acquire(home, &start.roles, events)?;
     let environment = start.environment.iter().cloned();
     let environment = environment.map(|(name, value)| (OsString::from(name), value.into()));
-    let launching = Launching::new(
+    let launching = LaunchContext::new(
         home,
         Kind::Start,
         environment.collect(),
@@ -156,7 +156,7 @@ fn launches(
                     .with_settings(start.settings_of(role))
                     .ready_within(start.ready_limit_of(role));
             }
-            launching.launch(role, entry, Part::Operational, lock)
+            launching.launch(role, entry, RoleKind::Operational, lock)
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use crate::host::process::Program;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::protocol::RunOptions;
 use crate::supervisor::restart::Restarting;
-use crate::supervisor::scheduler::Part;
+use crate::supervisor::scheduler::RoleKind;
 
 /// Puts everything in place for a start, and says how to do it, or why it
 /// cannot be done.
@@ -24,7 +24,7 @@ pub struct Launch {
     /// What comes before every start of it.
     pub prepare: Prepare,
     /// What it is for.
-    pub part: Part,
+    pub kind: RoleKind,
     /// The roles that are ready, or done, before it starts; those that are not
     /// among the launches are not waited for.
     pub after: Vec<RoleName>,

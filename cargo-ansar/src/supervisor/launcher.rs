@@ -24,11 +24,11 @@ use crate::supervisor::component_check::recognize;
 use crate::supervisor::launch::Launch;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::with_own;
-use crate::supervisor::scheduler::{Part, READY_LIMIT};
+use crate::supervisor::scheduler::{READY_LIMIT, RoleKind};
 
 /// What the launches of one command, or of one request, have in common.
 #[derive(Debug, Clone)]
-pub(crate) struct Launching {
+pub(crate) struct LaunchContext {
     /// The home.
     home: Home,
     /// What kind of run it is.
@@ -45,7 +45,7 @@ pub(crate) struct Launching {
     settings: Vec<(String, String)>,
 }
 
-impl Launching {
+impl LaunchContext {
     /// Launches by this process, of which components tell their state at
     /// `notices`; their environment is `environment` and what marks them.
     pub(crate) fn new(
@@ -75,7 +75,7 @@ impl Launching {
     }
 
     /// The same, giving each role what it works on.
-    pub(crate) fn giving(self: Rc<Self>, given: Option<&[u8]>) -> Rc<Self> {
+    pub(crate) fn with_input(self: Rc<Self>, given: Option<&[u8]>) -> Rc<Self> {
         let mut launching = Rc::unwrap_or_clone(self);
         launching.given = given.map(<[u8]>::to_vec);
         Rc::new(launching)
@@ -101,7 +101,7 @@ impl Launching {
         self: &Rc<Self>,
         role: &RoleName,
         entry: &Entry,
-        part: Part,
+        kind: RoleKind,
         lock: Lock,
     ) -> Result<Launch, Error> {
         self.home.runnable(&entry.executable)?;
@@ -131,7 +131,7 @@ impl Launching {
             role: role.clone(),
             executable: entry.executable.clone(),
             prepare: Box::new(prepare),
-            part,
+            kind,
             after: entry.after.clone(),
             timeout: entry.timeout(),
             ready_limit: self.ready_limit,
@@ -199,11 +199,11 @@ impl Launching {
 /// How many descriptors a role takes: a lock, a log, two pipes, its end.
 const DESCRIPTORS: u64 = 5;
 /// How many the command itself takes.
-const DESCRIPTORS_OF_OURS: u64 = 64;
+const OWN_DESCRIPTORS: u64 = 64;
 
 /// Makes room for the descriptors of roles.
-pub(crate) fn make_room(roles: usize) -> Result<(), Error> {
-    let needed = roles as u64 * DESCRIPTORS + DESCRIPTORS_OF_OURS;
+pub(crate) fn ensure_descriptors(roles: usize) -> Result<(), Error> {
+    let needed = roles as u64 * DESCRIPTORS + OWN_DESCRIPTORS;
     rlimit::make_room(needed).map_err(|most| Error::Descriptors {
         roles,
         needed,

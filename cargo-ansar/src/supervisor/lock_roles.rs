@@ -10,8 +10,8 @@ use crate::host::fs::lock::Lock;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::supervisor::cleanup::clean_all;
-use crate::supervisor::client::{look, stop};
-use crate::supervisor::launcher::make_room;
+use crate::supervisor::client::{find_engines, stop};
+use crate::supervisor::launcher::ensure_descriptors;
 
 /// Takes the locks of `roles`, of which nothing runs then: not even what an
 /// engine left that was killed a moment ago.
@@ -28,7 +28,7 @@ pub(crate) fn acquire<'r>(
 
 /// Takes the locks of `roles`. Where some run, refuses, or with `force` has
 /// them stopped first, wherever they run; the others there go on.
-pub(crate) async fn hold<'r>(
+pub(crate) async fn lock_roles<'r>(
     home: &Home,
     roles: impl IntoIterator<Item = &'r RoleName> + Clone,
     force: bool,
@@ -40,7 +40,7 @@ pub(crate) async fn hold<'r>(
         other => return other,
     }
     let stopped = async {
-        let engines = look(home, events).await?;
+        let engines = find_engines(home, events).await?;
         stop(home, &engines, roles.clone(), force, events).await?;
         acquire(home, roles, events)
     };
@@ -52,35 +52,35 @@ pub(crate) async fn hold<'r>(
 
 /// The right to remove roles: the home's lock, and theirs.
 #[derive(Debug)]
-pub(crate) struct Removing {
+pub(crate) struct RemovalLocks {
     _home: Lock,
     _roles: Vec<Lock>,
 }
 
 /// Takes the home's lock, and those of the roles that `find` finds in it. Where
 /// some run, refuses, or with `force` has them stopped first.
-pub(crate) async fn removing<T>(
+pub(crate) async fn lock_for_removal<T>(
     home: &Home,
     find: impl Fn() -> Result<(BTreeSet<RoleName>, T), Error>,
     force: bool,
     interrupts: &mut Interrupts,
     events: &Events,
-) -> Result<(Removing, T), Error> {
+) -> Result<(RemovalLocks, T), Error> {
     let lock = match home.try_lock()? {
         Some(lock) => lock,
         None => {
             // The command that has it may run these roles, and ends with them.
             let (roles, _) = find()?;
-            make_room(roles.len())?;
-            drop(hold(home, &roles, force, interrupts, events).await?);
-            take(home, interrupts, events).await?
+            ensure_descriptors(roles.len())?;
+            drop(lock_roles(home, &roles, force, interrupts, events).await?);
+            lock_home(home, interrupts, events).await?
         }
     };
     clean_all(home, events)?;
     let (roles, found) = find()?;
-    make_room(roles.len())?;
-    let locks = hold(home, &roles, force, interrupts, events).await?;
-    let removing = Removing {
+    ensure_descriptors(roles.len())?;
+    let locks = lock_roles(home, &roles, force, interrupts, events).await?;
+    let removing = RemovalLocks {
         _home: lock,
         _roles: locks,
     };
@@ -89,18 +89,20 @@ pub(crate) async fn removing<T>(
 
 /// Has `roles` stopped that run. They are anybody's then: whoever runs them
 /// takes their locks.
-pub(crate) async fn make_way<'r>(
+pub(crate) async fn stop_running<'r>(
     home: &Home,
     roles: impl IntoIterator<Item = &'r RoleName> + Clone,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<(), Error> {
-    hold(home, roles, true, interrupts, events).await.map(drop)
+    lock_roles(home, roles, true, interrupts, events)
+        .await
+        .map(drop)
 }
 
 /// Takes the home's lock, in a command that cannot be interrupted meanwhile.
 /// What killed commands left is ended first.
-pub(crate) fn change(home: &Home, events: &Events) -> Result<Lock, Error> {
+pub(crate) fn lock_home_blocking(home: &Home, events: &Events) -> Result<Lock, Error> {
     let lock = home.lock()?;
     clean_all(home, events)?;
     Ok(lock)
@@ -108,7 +110,7 @@ pub(crate) fn change(home: &Home, events: &Events) -> Result<Lock, Error> {
 
 /// Takes the home's lock; waits, and says so, while somebody else has it. What
 /// killed commands left is ended first.
-pub(crate) async fn take(
+pub(crate) async fn lock_home(
     home: &Home,
     interrupts: &mut Interrupts,
     events: &Events,

@@ -1,6 +1,6 @@
 //! Decides when each role of a group is started, stopped and given up.
 //!
-//! A pure machine over plain data: [`Group::next`] takes what happened and the
+//! A pure machine over plain data: [`Scheduler::next`] takes what happened and the
 //! time, and returns what is to be done. It knows no process, no clock and no
 //! role's name; members are numbered as they were given. Members may be added
 //! while others run, and take the places of those that have ended.
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// What it is for.
-    pub part: Part,
+    pub kind: RoleKind,
     /// The members that are ready, or done, before it starts.
     pub after: Vec<usize>,
     /// How long it may run, in all where it is run again.
@@ -25,7 +25,7 @@ pub struct Member {
 
 /// What a member is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum RoleKind {
     /// Something that tests need, or that runs for its own sake.
     Operational,
     /// Something that ends by itself and has found something.
@@ -50,7 +50,7 @@ pub struct Policy {
     /// How long a member may take to stop.
     pub grace: Duration,
     /// How long to wait silently.
-    pub patience: Duration,
+    pub report_after: Duration,
 }
 
 /// Time that a member gets to end after it was killed.
@@ -68,7 +68,7 @@ impl Default for Policy {
             slow: None,
             main: None,
             grace: Duration::from_secs(5),
-            patience: Duration::from_secs(1),
+            report_after: Duration::from_secs(1),
         }
     }
 }
@@ -90,7 +90,7 @@ pub enum Input {
         again: Option<Duration>,
     },
     /// A member has ended by itself, and what it left behind is to follow.
-    Left(usize),
+    MainExited(usize),
     /// These members are to stop gracefully, and the others go on.
     StopSome(Vec<usize>),
     /// Everything is to stop gracefully.
@@ -111,7 +111,7 @@ pub enum Action {
     /// Say that a test runs for so long.
     Slow(usize, Duration),
     /// Send a signal to everything that a member is.
-    Signal(usize, Rung),
+    Signal(usize, StopSignal),
     /// A member has had its time; its end counts as that.
     TimedOut(usize),
     /// A member did not become ready in time; its end counts as that.
@@ -119,7 +119,7 @@ pub enum Action {
     /// A member will not be started any more.
     Skip(usize),
     /// The members that run are being stopped.
-    Stopping(Why),
+    Stopping(StopCause),
     /// Say that a member was killed and has not ended. It counts as ended.
     Unkillable(usize),
     /// Say that these members take long to stop.
@@ -140,14 +140,14 @@ pub enum Phase {
     /// It is being stopped.
     Stopping,
     /// It has ended by itself, and is started again soon.
-    Resting,
+    BackingOff,
     /// It has ended, or never will begin.
     Ended,
 }
 
-/// Why everything is being stopped.
+/// The reason why everything is being stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum StopCause {
     /// The tests, or the main member, have ended.
     Finished,
     /// It was asked for.
@@ -160,7 +160,7 @@ pub enum Why {
 
 /// The rungs of the stop ladder, from polite to certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rung {
+pub enum StopSignal {
     /// SIGINT.
     Interrupt,
     /// SIGTERM: a shell's background jobs ignore SIGINT.
@@ -169,7 +169,7 @@ pub enum Rung {
     Kill,
 }
 
-impl Rung {
+impl StopSignal {
     /// How far into the grace time it is.
     fn after(self, grace: Duration) -> Duration {
         match self {
@@ -196,7 +196,7 @@ enum State {
     },
     Ready,
     /// It has ended by itself, and is started again then.
-    Resting {
+    BackingOff {
         until: Instant,
     },
     Ended {
@@ -215,7 +215,7 @@ struct Status {
     /// Since when a test runs, and how often it was named as slow.
     slow: Option<(Instant, u32)>,
     /// The ladder: since when it is climbed, and the last rung that was sent.
-    stop: Option<(Instant, Option<Rung>)>,
+    stop: Option<(Instant, Option<StopSignal>)>,
     /// Whether it was to stop, alone.
     asked: bool,
     /// When it was killed.
@@ -243,7 +243,7 @@ impl Default for Status {
 
 /// The machine.
 #[derive(Debug)]
-pub struct Group {
+pub struct Scheduler {
     members: Vec<Member>,
     /// Who comes after whom: those that say so, and tests after everything
     /// operational.
@@ -252,11 +252,11 @@ pub struct Group {
     policy: Policy,
     /// Since when everything is being stopped.
     stopping: Option<Instant>,
-    /// When to speak of those that are waited for.
-    speak: Option<Instant>,
+    /// When to report those that are waited for.
+    report_at: Option<Instant>,
 }
 
-impl Group {
+impl Scheduler {
     /// A group in which nothing runs yet.
     pub fn new(members: Vec<Member>, policy: Policy) -> Self {
         let status = members.iter().map(|_| Status::default()).collect();
@@ -266,14 +266,14 @@ impl Group {
             status,
             policy,
             stopping: None,
-            speak: None,
+            report_at: None,
         }
     }
 
     /// Takes in members that begin with the next [`next`](Self::next). Each
     /// takes the place of one that has ended, or a new one after the last.
-    pub fn admit(&mut self, comers: Vec<(usize, Member)>) {
-        for (place, member) in comers {
+    pub fn admit(&mut self, additions: Vec<(usize, Member)>) {
+        for (place, member) in additions {
             if place < self.members.len() {
                 self.members[place] = member;
                 self.status[place] = Status::default();
@@ -292,7 +292,7 @@ impl Group {
             State::Waiting => Phase::Waiting,
             State::Ended { .. } if status.unkillable => Phase::Stopping,
             State::Ended { .. } => Phase::Ended,
-            State::Resting { .. } => Phase::Resting,
+            State::BackingOff { .. } => Phase::BackingOff,
             State::Starting { .. } | State::Ready if status.stop.is_some() => Phase::Stopping,
             State::Starting { .. } => Phase::Starting,
             State::Ready => Phase::Ready,
@@ -319,15 +319,15 @@ impl Group {
     pub fn wake_at(&self) -> Option<Instant> {
         let policy = &self.policy;
         let alive = self.each().filter(|(_, status)| status.is_alive());
-        let resting = self.status.iter().filter_map(|status| match status.state {
-            State::Resting { until } => Some(until),
+        let backing_off = self.status.iter().filter_map(|status| match status.state {
+            State::BackingOff { until } => Some(until),
             _ => None,
         });
         alive
             .flat_map(|(member, status)| {
                 let rung = status.stop.and_then(|(since, sent)| {
                     // The first rung waits for others, and has no time.
-                    let next = sent.unwrap_or(Rung::Interrupt).next()?;
+                    let next = sent.unwrap_or(StopSignal::Interrupt).next()?;
                     Some(since + next.after(policy.grace))
                 });
                 let ready = match status.state {
@@ -342,8 +342,8 @@ impl Group {
                 let slow = slow.and_then(|slow| self.slow_at(slow));
                 [rung, killed, ready, deadline, slow].into_iter().flatten()
             })
-            .chain(resting)
-            .chain(self.speak)
+            .chain(backing_off)
+            .chain(self.report_at)
             .min()
     }
 
@@ -362,31 +362,31 @@ impl Group {
                 well,
                 again,
             } => self.ended(member, well, again, now, &mut actions),
-            Input::Left(member) => {
+            Input::MainExited(member) => {
                 let status = &mut self.status[member];
                 if status.is_alive() {
                     status.stop.get_or_insert((now, None));
                 }
             }
             Input::StopSome(members) => self.stop_some(&members, now, &mut actions),
-            Input::Stop => self.stop_all(Why::Asked, now, &mut actions),
+            Input::Stop => self.stop_all(StopCause::Asked, now, &mut actions),
             Input::Kill => {
-                self.stop_all(Why::Asked, now, &mut actions);
+                self.stop_all(StopCause::Asked, now, &mut actions);
                 for (member, status) in self.status.iter_mut().enumerate() {
-                    if status.is_alive() && status.rung() < Some(Rung::Kill) {
-                        status.climb(now, Rung::Kill, now);
-                        actions.push(Action::Signal(member, Rung::Kill));
+                    if status.is_alive() && status.rung() < Some(StopSignal::Kill) {
+                        status.escalate(now, StopSignal::Kill, now);
+                        actions.push(Action::Signal(member, StopSignal::Kill));
                     }
                 }
             }
         }
-        self.abandon(now, &mut actions);
-        self.give_up(now, &mut actions);
+        self.abandon_unkillable(now, &mut actions);
+        self.expire(now, &mut actions);
         self.slow(now, &mut actions);
         self.finish(now, &mut actions);
         self.start(now, &mut actions);
-        self.climb(now, &mut actions);
-        self.speak(now, &mut actions);
+        self.escalate(now, &mut actions);
+        self.report_waiting(now, &mut actions);
         actions
     }
 
@@ -414,16 +414,16 @@ impl Group {
             && !asked
             && self.stopping.is_none()
         {
-            status.state = State::Resting { until: now + delay };
+            status.state = State::BackingOff { until: now + delay };
             return;
         }
-        let is_tried_again = self.members[member].part == Part::Test
+        let is_tried_again = self.members[member].kind == RoleKind::Test
             && !well
             && !asked
             && self.stopping.is_none()
             && status.reruns < self.policy.retries
             && left != Some(Duration::ZERO)
-            && !self.is_bereft(member);
+            && !self.has_failed_dependency(member);
         let status = &mut self.status[member];
         if is_tried_again {
             status.reruns += 1;
@@ -448,20 +448,20 @@ impl Group {
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        let part = self.members[member].part;
+        let kind = self.members[member].kind;
         if self.status[member].asked {
             self.skip_dependents(member, actions);
-        } else if part == Part::Test && self.policy.fail_fast {
-            self.stop_all(Why::FailFast, now, actions);
-        } else if part == Part::Operational && was != State::Ready && self.has_tests() {
-            self.stop_all(Why::Broken, now, actions);
+        } else if kind == RoleKind::Test && self.policy.fail_fast {
+            self.stop_all(StopCause::FailFast, now, actions);
+        } else if kind == RoleKind::Operational && was != State::Ready && self.has_tests() {
+            self.stop_all(StopCause::Broken, now, actions);
         } else {
             self.skip_dependents(member, actions);
         }
     }
 
     /// Those that were killed and have not ended are waited for no longer.
-    fn abandon(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    fn abandon_unkillable(&mut self, now: Instant, actions: &mut Vec<Action>) {
         for member in 0..self.status.len() {
             let status = &mut self.status[member];
             let killed = status.killed.filter(|_| status.is_alive());
@@ -498,18 +498,20 @@ impl Group {
     }
 
     /// Whether somebody that a member comes after has failed.
-    fn is_bereft(&self, member: usize) -> bool {
+    fn has_failed_dependency(&self, member: usize) -> bool {
         let needed = self.dependents.iter().zip(&self.status);
         let mut failed = needed.filter(|(_, status)| status.state == State::Ended { well: false });
         failed.any(|(dependents, _)| dependents.contains(&member))
     }
 
     fn has_tests(&self) -> bool {
-        self.members.iter().any(|member| member.part == Part::Test)
+        self.members
+            .iter()
+            .any(|member| member.kind == RoleKind::Test)
     }
 
     /// Those that took too long.
-    fn give_up(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
         for (member, status) in self.status.iter_mut().enumerate() {
             if !status.is_alive() || status.stop.is_some() {
                 continue;
@@ -517,7 +519,7 @@ impl Group {
             let never_ready = match status.state {
                 State::Starting { since } => {
                     let asked = &self.members[member];
-                    asked.part == Part::Operational && now >= since + asked.ready_limit
+                    asked.kind == RoleKind::Operational && now >= since + asked.ready_limit
                 }
                 _ => false,
             };
@@ -570,10 +572,10 @@ impl Group {
             .is_some_and(|main| matches!(self.status[main].state, State::Ended { .. }));
         let tests_ended = self.has_tests()
             && self.each().all(|(member, status)| {
-                member.part != Part::Test || matches!(status.state, State::Ended { .. })
+                member.kind != RoleKind::Test || matches!(status.state, State::Ended { .. })
             });
         if (tests_ended || main_ended) && self.stopping.is_none() && !self.is_done() {
-            self.stop_all(Why::Finished, now, actions);
+            self.stop_all(StopCause::Finished, now, actions);
         }
     }
 
@@ -582,26 +584,30 @@ impl Group {
             return;
         }
         let waits =
-            |status: &Status| matches!(status.state, State::Waiting | State::Resting { .. });
+            |status: &Status| matches!(status.state, State::Waiting | State::BackingOff { .. });
         if !self.status.iter().any(waits) {
             return;
         }
         let running = |group: &Self| {
-            let tests = group.each().filter(|(member, _)| member.part == Part::Test);
+            let tests = group
+                .each()
+                .filter(|(member, _)| member.kind == RoleKind::Test);
             tests.filter(|(_, status)| status.is_alive()).count()
         };
         let jobs = self.policy.jobs.unwrap_or(usize::MAX);
         let mut room = jobs.saturating_sub(running(self));
         // Settled once: with hundreds of tests, asking each is quadratic.
         let operational_ready = (0..self.members.len())
-            .all(|member| self.members[member].part == Part::Test || self.is_settled(member));
+            .all(|member| self.members[member].kind == RoleKind::Test || self.is_satisfied(member));
         // Those that were run less often come first, and are waited for.
         let mut turn: Vec<usize> = (0..self.members.len()).collect();
         if self.policy.retries > 0 {
             turn.sort_by_key(|&member| self.status[member].reruns);
         }
         let least = |group: &Self| {
-            let tests = group.each().filter(|(member, _)| member.part == Part::Test);
+            let tests = group
+                .each()
+                .filter(|(member, _)| member.kind == RoleKind::Test);
             let alive = tests.filter(|(_, status)| status.is_alive());
             alive.map(|(_, status)| status.reruns).min()
         };
@@ -609,16 +615,16 @@ impl Group {
         for member in turn {
             match self.status[member].state {
                 State::Waiting => {}
-                State::Resting { until } if now >= until => {}
+                State::BackingOff { until } if now >= until => {}
                 _ => continue,
             }
-            let is_test = self.members[member].part == Part::Test;
+            let is_test = self.members[member].kind == RoleKind::Test;
             let reruns = self.status[member].reruns;
             if is_test && (room == 0 || !operational_ready || reruns > least) {
                 continue;
             }
             let mut named = self.members[member].after.iter();
-            if !named.all(|&needed| self.is_settled(needed)) {
+            if !named.all(|&needed| self.is_satisfied(needed)) {
                 continue;
             }
             let status = &mut self.status[member];
@@ -636,7 +642,7 @@ impl Group {
 
     /// Whether a member need not be waited for: it is ready, or it is done and
     /// did well.
-    fn is_settled(&self, member: usize) -> bool {
+    fn is_satisfied(&self, member: usize) -> bool {
         matches!(
             self.status[member].state,
             State::Ready | State::Ended { well: true }
@@ -647,7 +653,7 @@ impl Group {
         for &member in members {
             let status = &mut self.status[member];
             match status.state {
-                State::Waiting | State::Resting { .. } => {
+                State::Waiting | State::BackingOff { .. } => {
                     status.state = State::Ended { well: false };
                     actions.push(Action::Skip(member));
                     self.skip_dependents(member, actions);
@@ -660,22 +666,22 @@ impl Group {
                     status.unkillable = false;
                     status.asked = true;
                     status.state = State::Ready;
-                    status.climb(now, Rung::Kill, now);
-                    actions.push(Action::Signal(member, Rung::Kill));
+                    status.escalate(now, StopSignal::Kill, now);
+                    actions.push(Action::Signal(member, StopSignal::Kill));
                 }
                 State::Ended { .. } => {}
             }
         }
     }
 
-    fn stop_all(&mut self, why: Why, now: Instant, actions: &mut Vec<Action>) {
+    fn stop_all(&mut self, why: StopCause, now: Instant, actions: &mut Vec<Action>) {
         if self.stopping.is_some() {
             return;
         }
         self.stopping = Some(now);
         for (member, status) in self.status.iter_mut().enumerate() {
             match status.state {
-                State::Waiting | State::Resting { .. } => {
+                State::Waiting | State::BackingOff { .. } => {
                     status.state = State::Ended { well: false };
                     actions.push(Action::Skip(member));
                 }
@@ -690,20 +696,20 @@ impl Group {
 
     /// Sends the rungs that are due. The first one waits until whoever comes
     /// after the member is gone; the others do not.
-    fn climb(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    fn escalate(&mut self, now: Instant, actions: &mut Vec<Action>) {
         for member in 0..self.members.len() {
             let status = &self.status[member];
             let Some((since, sent)) = status.stop.filter(|_| status.is_alive()) else {
                 continue;
             };
-            let due = [Rung::Kill, Rung::Terminate]
+            let due = [StopSignal::Kill, StopSignal::Terminate]
                 .into_iter()
                 .find(|rung| now >= since + rung.after(self.policy.grace))
-                .or_else(|| (!self.is_needed(member)).then_some(Rung::Interrupt));
+                .or_else(|| (!self.is_needed(member)).then_some(StopSignal::Interrupt));
             if due > sent
                 && let Some(rung) = due
             {
-                self.status[member].climb(since, rung, now);
+                self.status[member].escalate(since, rung, now);
                 actions.push(Action::Signal(member, rung));
             }
         }
@@ -718,21 +724,21 @@ impl Group {
         })
     }
 
-    /// Names those that are waited for, after some patience and then at ever
+    /// Names those that are waited for, first after [`Policy::report_after`] and then at ever
     /// longer intervals.
-    fn speak(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    fn report_waiting(&mut self, now: Instant, actions: &mut Vec<Action>) {
         // Named only when somebody is told: this is asked at every event.
         let starts = |member: &Member, status: &Status| {
             matches!(status.state, State::Starting { .. })
                 && status.stop.is_none()
-                && member.part == Part::Operational
+                && member.kind == RoleKind::Operational
         };
         let stops = |_: &Member, status: &Status| status.is_alive() && status.stop.is_some();
         if !self.each().any(|(m, s)| starts(m, s) || stops(m, s)) {
-            self.speak = None;
+            self.report_at = None;
             return;
         }
-        let due = *self.speak.get_or_insert(now + self.policy.patience);
+        let due = *self.report_at.get_or_insert(now + self.policy.report_after);
         if now < due {
             return;
         }
@@ -745,7 +751,7 @@ impl Group {
             })
             .min()
             .unwrap_or(now);
-        self.speak = Some(now + (now - since).max(self.policy.patience));
+        self.report_at = Some(now + (now - since).max(self.policy.report_after));
         let (stopping, starting) = (self.members_that(stops), self.members_that(starts));
         if !stopping.is_empty() {
             actions.push(Action::StillRunning(stopping));
@@ -771,7 +777,7 @@ fn dependents(members: &[Member]) -> Vec<Vec<usize>> {
     let mut dependents = vec![Vec::new(); members.len()];
     for (dependent, member) in members.iter().enumerate() {
         for (needed, other) in members.iter().enumerate() {
-            let implied = member.part == Part::Test && other.part == Part::Operational;
+            let implied = member.kind == RoleKind::Test && other.kind == RoleKind::Operational;
             if implied || member.after.contains(&needed) {
                 dependents[needed].push(dependent);
             }
@@ -786,12 +792,12 @@ impl Status {
     }
 
     /// Notes that a rung is sent now on the ladder that is climbed `since` then.
-    fn climb(&mut self, since: Instant, rung: Rung, now: Instant) {
+    fn escalate(&mut self, since: Instant, rung: StopSignal, now: Instant) {
         self.stop = Some((since, Some(rung)));
-        self.killed = (rung == Rung::Kill).then_some(now);
+        self.killed = (rung == StopSignal::Kill).then_some(now);
     }
 
-    fn rung(&self) -> Option<Rung> {
+    fn rung(&self) -> Option<StopSignal> {
         self.stop.and_then(|(_, rung)| rung)
     }
 }

@@ -24,7 +24,7 @@ pub struct Service<'a> {
     /// Where it lives.
     pub host: Host,
     /// Whether the engine goes on without roles, until it is interrupted.
-    pub lasting: bool,
+    pub is_persistent: bool,
     /// Turns roles that are to be started into launches, where this engine
     /// takes any.
     pub launcher: Option<Launcher<'a>>,

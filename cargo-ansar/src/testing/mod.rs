@@ -19,7 +19,7 @@ use ansar_contract::line::{Level, Line, STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 
 use crate::error::Error;
-use crate::supervisor::background::{Attended, attend};
+use crate::supervisor::background::{BackgroundRoles, wait_ready};
 use crate::testing::analyzer::Analysis;
 use crate::workspace::build;
 use crate::workspace::roles::{every_term, or_retired, wanted};
@@ -39,9 +39,9 @@ use crate::manifest::DEFAULT_TESTS;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::{RolePattern, RoleSearch};
 use crate::model::run_report::{Conclusion, Excerpt, Which};
-use crate::supervisor::lock_roles::make_way;
-use crate::supervisor::scheduler::{Part, Policy};
-use crate::testing::run::Stage;
+use crate::supervisor::lock_roles::stop_running;
+use crate::supervisor::scheduler::{Policy, RoleKind};
+use crate::testing::run::Runner;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{Failure, Participant, Verdict};
 use crate::workspace::{Places, Workspace};
@@ -206,7 +206,7 @@ pub async fn test(
         tests: count,
         operational: chosen.len() - count,
     };
-    let stage = Stage {
+    let runner = Runner {
         home: &home,
         workspace: workspace.as_ref(),
         shown: options.shown,
@@ -217,31 +217,31 @@ pub async fn test(
         first: Some(&failed),
         begun: Some(&testing),
     };
-    let part = |role: &RoleName| part(is_test(role));
+    let kind_of = |role: &RoleName| role_kind(is_test(role));
     let operational = chosen.keys().filter(|role| !is_test(role));
-    let attended = attend(&home, operational.clone(), interrupts, events).await?;
+    let background = wait_ready(&home, operational.clone(), interrupts, events).await?;
     let mut launched = chosen.clone();
-    launched.retain(|role, _| !attended.roles.contains(role));
+    launched.retain(|role, _| !background.roles.contains(role));
     if options.force {
-        make_way(&home, launched.keys(), interrupts, events).await?;
+        stop_running(&home, launched.keys(), interrupts, events).await?;
     }
-    let mut ran = stage
-        .perform(&launched, part, None, interrupts, events)
+    let mut ran = runner
+        .run(&launched, kind_of, None, interrupts, events)
         .await?;
     // What was found is told even if somebody loses patience with Cargo.
     let impatient = interruption(build::gone_afterwards(leaving, interrupts).await)?;
     ran.interrupted = ran.interrupted.or(impatient);
     drop(lock);
-    let participants = stage.participants(&ran.ended, is_test);
+    let participants = runner.participants(&ran.ended, is_test);
     let artefacts: Vec<PathBuf> = artefacts.into_values().collect();
-    let mut sources = stage.sources(Vec::new(), artefacts.clone());
-    let mut verdict = judge(&stage, participants, &attended, &mut sources).await?;
+    let mut sources = runner.sources(Vec::new(), artefacts.clone());
+    let mut verdict = judge(&runner, participants, &background, &mut sources).await?;
     attach_context(&home, chosen.keys(), &mut verdict);
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
     let analysis = match analyzer {
         Some(analyzer) if ran.interrupted.is_none() => Some(
-            stage
+            runner
                 .analyze(&analyzer, &verdict.suite, interrupts, events)
                 .await?,
         ),
@@ -264,11 +264,11 @@ pub async fn test(
 }
 
 /// What a role is for.
-fn part(is_test: bool) -> Part {
+fn role_kind(is_test: bool) -> RoleKind {
     if is_test {
-        Part::Test
+        RoleKind::Test
     } else {
-        Part::Operational
+        RoleKind::Operational
     }
 }
 
@@ -315,17 +315,19 @@ fn policy(options: &Options, workspace: Option<&Workspace>) -> Policy {
 /// The verdict over those who took part, those in the background among them
 /// that did not last.
 async fn judge(
-    stage: &Stage<'_>,
+    runner: &Runner<'_>,
     mut participants: Vec<Participant>,
-    attended: &Attended,
+    background: &BackgroundRoles,
     sources: &mut Sources,
 ) -> Result<Verdict, Error> {
     let verdict = Verdict::of(&participants, sources);
-    let fallen = attended.fallen(stage.home, !verdict.passed()).await?;
-    if fallen.is_empty() {
+    let failed = background
+        .failed_since(runner.home, !verdict.passed())
+        .await?;
+    if failed.is_empty() {
         return Ok(verdict);
     }
-    participants.extend(stage.fallen(fallen));
+    participants.extend(runner.failed_in_background(failed));
     Ok(Verdict::of(&participants, sources))
 }
 

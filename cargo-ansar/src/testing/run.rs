@@ -29,16 +29,16 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::{Ending, Success};
 use crate::model::role_search::{RolePattern, RoleSearch};
 use crate::protocol::Host;
-use crate::supervisor::cleanup::sweep;
+use crate::supervisor::cleanup::clean_and_mark;
 use crate::supervisor::component_check::recognize_all;
 use crate::supervisor::engine;
 use crate::supervisor::engine::Ended;
 use crate::supervisor::judge;
 use crate::supervisor::launch::Launch;
-use crate::supervisor::launcher::{Launching, make_room};
-use crate::supervisor::lock_roles::{acquire, make_way};
+use crate::supervisor::launcher::{LaunchContext, ensure_descriptors};
+use crate::supervisor::lock_roles::{acquire, stop_running};
 use crate::supervisor::role_environment::of_roles;
-use crate::supervisor::scheduler::{Part, Policy, READY_LIMIT};
+use crate::supervisor::scheduler::{Policy, READY_LIMIT, RoleKind};
 use crate::supervisor::server::Service;
 use crate::testing::analyzer;
 use crate::testing::analyzer::Analysis;
@@ -129,12 +129,12 @@ pub async fn run(
     )
     .await?;
     if options.force {
-        make_way(&home, entries.keys(), interrupts, events).await?;
+        stop_running(&home, entries.keys(), interrupts, events).await?;
     }
     let begun = Kind::Running {
         roles: entries.len(),
     };
-    let stage = Stage {
+    let runner = Runner {
         home: &home,
         workspace: workspace.as_ref(),
         shown: options.shown,
@@ -149,21 +149,27 @@ pub async fn run(
         begun: Some(&begun),
     };
     // A role of any name may report; none has to wait for the others.
-    let ran = stage
-        .perform(&entries, |_| Part::Operational, None, interrupts, events)
+    let ran = runner
+        .run(
+            &entries,
+            |_| RoleKind::Operational,
+            None,
+            interrupts,
+            events,
+        )
         .await?;
 
-    let mut sources = stage.sources(code.into_iter().collect(), Vec::new());
+    let mut sources = runner.sources(code.into_iter().collect(), Vec::new());
     let tests = match workspace.as_ref().and_then(|w| w.description.as_ref()) {
         Some(description) => description.tests.clone(),
         None => RolePattern::parse(DEFAULT_TESTS)?,
     };
-    let participants = stage.participants(&ran.ended, |role| tests.matches(role));
+    let participants = runner.participants(&ran.ended, |role| tests.matches(role));
     let verdict = Verdict::of(&participants, &mut sources);
     // What was stopped is analyzed, too, unless there was no time for anything.
     let analysis = match &options.analyzer {
         Some(analyzer) if !ran.at_once => Some(
-            stage
+            runner
                 .analyze(analyzer, &verdict.suite, interrupts, events)
                 .await?,
         ),
@@ -211,7 +217,7 @@ fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
 
 /// Where roles are run.
 #[derive(Debug, Clone, Copy)]
-pub struct Stage<'a> {
+pub struct Runner<'a> {
     /// The home.
     pub home: &'a Home,
     /// The workspace, where there is one.
@@ -234,43 +240,43 @@ pub struct Stage<'a> {
     pub begun: Option<&'a Kind>,
 }
 
-impl Stage<'_> {
+impl Runner<'_> {
     /// Runs roles until all of them have ended, each in the part that `part`
     /// gives it, and with them `errand`, which is no role. Refuses where one of them runs already, and then starts none.
-    pub async fn perform(
+    pub async fn run(
         &self,
         entries: &BTreeMap<RoleName, Entry>,
-        part: impl Fn(&RoleName) -> Part,
+        kind_of: impl Fn(&RoleName) -> RoleKind,
         errand: Option<Launch>,
         interrupts: &mut Interrupts,
         events: &Events,
-    ) -> Result<engine::Outcome, Error> {
+    ) -> Result<engine::RunResult, Error> {
         // What is set by hand and what is described are checked alone only.
         check_start_order(entries)?;
         recognize_all(self.home, entries)?;
-        let _mark = sweep(self.home, events)?;
-        make_room(entries.len())?;
+        let _mark = clean_and_mark(self.home, events)?;
+        ensure_descriptors(entries.len())?;
         let locks = acquire(self.home, entries.keys(), events)?;
         if let Some(begun) = self.begun {
             events.emit(begun.clone());
         }
         let notices = self.home.hear()?;
-        let launching = Launching::new(
+        let launching = LaunchContext::new(
             self.home,
             self.kind,
             of_roles(self.home),
             notices.address(),
             READY_LIMIT,
         )
-        .giving(self.given);
+        .with_input(self.given);
         let told = launching.clone().with_settings(self.settings);
         let launches = entries.iter().zip(locks);
         let mut launches: Vec<_> = launches
             .map(|((role, entry), lock)| {
-                let part = part(role);
-                let is_told = self.kind != history::Kind::Test || part == Part::Test;
+                let kind = kind_of(role);
+                let is_told = self.kind != history::Kind::Test || kind == RoleKind::Test;
                 let launching = if is_told { &told } else { &launching };
-                launching.launch(role, entry, part, lock)
+                launching.launch(role, entry, kind, lock)
             })
             .collect::<Result<_, Error>>()?;
         if let Some(first) = self.first {
@@ -284,7 +290,7 @@ impl Stage<'_> {
         let service = Service {
             listener: self.home.listen()?,
             host: Host::Foreground,
-            lasting: false,
+            is_persistent: false,
             launcher: None,
         };
         let ran = engine::run(
@@ -298,7 +304,7 @@ impl Stage<'_> {
         .await;
         let count = orphans::end_left_behind().ended;
         if count > 0 {
-            events.emit(Kind::Strays { count });
+            events.emit(Kind::Orphans { count });
         }
         match ran.refused {
             Some(reason) => Err(Error::Processes(reason)),
@@ -320,7 +326,7 @@ impl Stage<'_> {
         });
         // A suite is text and numbers, which always encode.
         let given = serde_json::to_vec(&Envelope::of(suite)).unwrap_or_default();
-        let stage = Stage {
+        let runner = Runner {
             given: Some(&given),
             settings: &[],
             begun: None,
@@ -329,8 +335,8 @@ impl Stage<'_> {
         };
         let (role, entry) = analyzer::role_of(self.home, executable)?;
         let roles = BTreeMap::from([(role, entry)]);
-        let ran = stage
-            .perform(&roles, |_| Part::Operational, None, interrupts, events)
+        let ran = runner
+            .run(&roles, |_| RoleKind::Operational, None, interrupts, events)
             .await?;
         let ending = ran.ended.into_iter().next().map(|ended| ended.ending);
         let ending = ending.unwrap_or_else(judge::skipped);
@@ -365,11 +371,11 @@ impl Stage<'_> {
     }
 
     /// What became of roles in the background, for a verdict: where each fell.
-    pub(crate) fn fallen(
+    pub(crate) fn failed_in_background(
         &self,
-        fallen: Vec<(RoleName, Ending, Timestamp)>,
+        failed: Vec<(RoleName, Ending, Timestamp)>,
     ) -> impl Iterator<Item = Participant> {
-        fallen.into_iter().map(|(role, ending, at)| Participant {
+        failed.into_iter().map(|(role, ending, at)| Participant {
             is_test: false,
             described: self.described(&role),
             role,

@@ -12,7 +12,7 @@ use crate::host::process::interrupts::Interrupts;
 use crate::logs::store::last_lines;
 use crate::model::name::RoleName;
 use crate::model::run_report::Said;
-use crate::supervisor::lock_roles::take;
+use crate::supervisor::lock_roles::lock_home;
 use crate::testing::tests;
 use crate::workspace::Places;
 
@@ -57,7 +57,7 @@ pub(crate) async fn restart(
     events: &Events,
 ) -> Result<bool, Error> {
     let pattern = tests(places.workspace()?.as_ref())?;
-    let _lock = take(home, interrupts, events).await?;
+    let _lock = lock_home(home, interrupts, events).await?;
     let mut roles = home.entries()?;
     roles.retain(|role, entry| entry.origin != Origin::Retired && !pattern.matches(role));
     let restored = suspend(

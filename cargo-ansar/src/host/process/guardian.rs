@@ -23,7 +23,7 @@ use crate::host::terminal::keys::Keyboard;
 
 /// Which of the two processes this is.
 #[derive(Debug)]
-pub enum Side {
+pub enum ForkRole {
     /// The engine, which goes on with the command.
     Engine(Guardian),
     /// The guardian; the engine has ended.
@@ -81,28 +81,28 @@ const HEARD_UNLESS_IGNORED: Signal = Signal::SIGHUP;
 
 /// Where the two of them are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ground {
+pub enum SpawnMode {
     /// Where this process is.
-    Here,
+    Foreground,
     /// Where this process is, and what a person types there is the engine's,
     /// who hears of it by [`Keys`](keys::Keys).
-    AtKeys,
+    Interactive,
     /// Below another command of ours, whose end is theirs; the guardian has no
     /// streams.
-    Below,
+    Attached,
     /// In a session of their own, without a terminal. The engine keeps the
     /// streams until it lets go of them; the guardian does so at once.
-    Apart,
+    Detached,
 }
 
 /// Splits this process in two. To be called while it has one thread, and
 /// before it opened anything. A guardian with streams has `tell` print what it
 /// does about an engine that is suspended.
-pub fn stand(ground: Ground, tell: &dyn Fn(&str)) -> io::Result<Side> {
-    match ground {
-        Ground::Here | Ground::AtKeys => {}
-        Ground::Below => die_with_parent()?,
-        Ground::Apart => daemonize::begin()?,
+pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
+    match mode {
+        SpawnMode::Foreground | SpawnMode::Interactive => {}
+        SpawnMode::Attached => die_with_parent()?,
+        SpawnMode::Detached => daemonize::begin()?,
     }
     orphans::adopt()?;
     // A shell that became this command may have left it children.
@@ -112,12 +112,14 @@ pub fn stand(ground: Ground, tell: &dyn Fn(&str)) -> io::Result<Side> {
     if !is_ignored(HEARD_UNLESS_IGNORED) {
         heard.add(HEARD_UNLESS_IGNORED);
     }
-    if ground == Ground::AtKeys {
+    if mode == SpawnMode::Interactive {
         heard.extend(keys::FOR_THE_FOREGROUND);
         heard.add(keys::PRESSED);
     }
     let mask = heard.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-    let keyboard = (ground == Ground::AtKeys).then(Keyboard::new).flatten();
+    let keyboard = (mode == SpawnMode::Interactive)
+        .then(Keyboard::new)
+        .flatten();
     let guardian = Pid::this();
     let between = fd_store::Between::new();
     #[expect(unsafe_code, reason = "there is no other way to fork")]
@@ -132,10 +134,10 @@ pub fn stand(ground: Ground, tell: &dyn Fn(&str)) -> io::Result<Side> {
                 keyboard.become_engine(guardian);
             }
             become_engine(guardian)?;
-            Ok(Side::Engine(Guardian(guardian)))
+            Ok(ForkRole::Engine(Guardian(guardian)))
         }
         ForkResult::Parent { child } => {
-            let has_streams = !matches!(ground, Ground::Below | Ground::Apart);
+            let has_streams = !matches!(mode, SpawnMode::Attached | SpawnMode::Detached);
             if !has_streams {
                 // It has nothing to say, and whoever reads must hear the end.
                 let _ = daemonize::finish();
@@ -143,7 +145,7 @@ pub fn stand(ground: Ground, tell: &dyn Fn(&str)) -> io::Result<Side> {
             between.become_guardian();
             let keyboard = keyboard.map(Keyboard::become_guardian);
             let forwarder = Forwarder::new(child, has_streams.then_some(tell));
-            Ok(Side::Guardian(watch(
+            Ok(ForkRole::Guardian(watch(
                 child, forwarder, heard, &before, keyboard,
             )))
         }
@@ -240,8 +242,8 @@ fn watch(
     };
     drop(keyboard);
     let session = orphans::own_session();
-    let is_spared = |stray: &orphans::Stray| {
-        before.get(&stray.pid) == Some(&stray.started) || orphans::is_daemon(stray, session)
+    let is_spared = |orphan: &orphans::Orphan| {
+        before.get(&orphan.pid) == Some(&orphan.started) || orphans::is_daemon(orphan, session)
     };
     End {
         code,

@@ -33,7 +33,7 @@ pub const BACKGROUND: &str = "ANSAR_BACKGROUND";
 /// A process that was adopted. Its number and its start time together mean no
 /// other process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stray {
+pub struct Orphan {
     /// Its number.
     pub pid: u32,
     /// Its group.
@@ -46,7 +46,7 @@ pub struct Stray {
     pub environment: Vec<(String, String)>,
 }
 
-impl Stray {
+impl Orphan {
     /// The value of a variable in its environment.
     pub fn variable(&self, name: &str) -> Option<&str> {
         let mut all = self.environment.iter();
@@ -84,17 +84,17 @@ pub fn adopt() -> io::Result<()> {
 }
 
 /// The adopted processes that live. Those that have ended are reaped.
-pub fn adopted() -> Vec<Stray> {
+pub fn adopted() -> Vec<Orphan> {
     living(|| process::strangers(children()))
 }
 
 /// Those of `children` that live, asked for again until none of them has ended
 /// in between: whoever does may leave children, who are ours since.
-fn living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Stray> {
+fn living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Orphan> {
     loop {
         let asked = children();
         let count = asked.len();
-        let living: Vec<Stray> = asked.into_iter().filter_map(look).collect();
+        let living: Vec<Orphan> = asked.into_iter().filter_map(look).collect();
         if living.len() == count {
             return living;
         }
@@ -106,11 +106,11 @@ fn living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Stray> {
 /// all.
 ///
 /// Only children are signalled: their numbers cannot mean anybody else.
-pub fn end_all(spared: impl Fn(&Stray) -> bool) -> Killed {
+pub fn end_all(spared: impl Fn(&Orphan) -> bool) -> Killed {
     let (mut ended, mut stubborn) = (BTreeSet::new(), BTreeSet::new());
     loop {
         let mut doomed = adopted();
-        doomed.retain(|stray| !spared(stray) && !stubborn.contains(&stray.pid));
+        doomed.retain(|orphan| !spared(orphan) && !stubborn.contains(&orphan.pid));
         if doomed.is_empty() {
             let left = stubborn.into_iter();
             let left = left.filter_map(|pid| Some((pid, obstacle(pid)?)));
@@ -119,19 +119,19 @@ pub fn end_all(spared: impl Fn(&Stray) -> bool) -> Killed {
                 left: left.collect(),
             };
         }
-        doomed.retain(|stray| {
-            let hears = stray.signal(Signal::Kill);
+        doomed.retain(|orphan| {
+            let hears = orphan.signal(Signal::Kill);
             if !hears {
-                stubborn.insert(stray.pid);
+                stubborn.insert(orphan.pid);
             }
             hears
         });
         let begun = clock::instant();
-        for stray in doomed {
-            if reaped_within(stray.pid, KILLED_IN.saturating_sub(begun.elapsed())) {
-                ended.insert(stray.pid);
+        for orphan in doomed {
+            if reaped_within(orphan.pid, KILLED_IN.saturating_sub(begun.elapsed())) {
+                ended.insert(orphan.pid);
             } else {
-                stubborn.insert(stray.pid);
+                stubborn.insert(orphan.pid);
             }
         }
     }
@@ -141,7 +141,7 @@ pub fn end_all(spared: impl Fn(&Stray) -> bool) -> Killed {
 /// was started here is known, and is left alone.
 pub fn end_left_behind() -> Killed {
     let session = own_session();
-    end_all(|stray| is_daemon(stray, session))
+    end_all(|orphan| is_daemon(orphan, session))
 }
 
 /// The reason why a process goes on though it was killed; none where it has
@@ -208,9 +208,9 @@ fn any_ended() -> Option<Pid> {
 
 /// Whether an adopted process is to outlive this one, and no role's: one that
 /// Cargo started to serve the next build, or an engine in the background.
-pub fn is_daemon(stray: &Stray, session: u32) -> bool {
-    let marked = [BUILD, BACKGROUND].map(|mark| stray.variable(mark).is_some());
-    stray.session != session && marked.contains(&true) && stray.variable(launch::TOKEN).is_none()
+pub fn is_daemon(orphan: &Orphan, session: u32) -> bool {
+    let marked = [BUILD, BACKGROUND].map(|mark| orphan.variable(mark).is_some());
+    orphan.session != session && marked.contains(&true) && orphan.variable(launch::TOKEN).is_none()
 }
 
 /// The session of this process.
@@ -220,7 +220,7 @@ pub fn own_session() -> u32 {
 
 /// The outcome of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Swept {
+pub struct KillReport {
     /// How many processes were ended.
     pub ended: usize,
     /// Those that could not be.
@@ -237,20 +237,20 @@ const KILLED: std::time::Duration = std::time::Duration::from_secs(5);
 /// Each is held by a descriptor before it is looked at, so that its number
 /// cannot come to mean another one.
 #[cfg(target_os = "linux")]
-pub fn sweep(token: &str) -> Swept {
-    sweep_among(all, token)
+pub fn kill_marked(token: &str) -> KillReport {
+    kill_marked_among(all, token)
 }
 
 /// Sweeps among `listed`, asked for again until everybody there has been
 /// looked at in life: whoever ended before may have left children, who are not
 /// in the list.
 #[cfg(target_os = "linux")]
-fn sweep_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> Swept {
+fn kill_marked_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> KillReport {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     let tag = tag::of_text(token);
     let until = clock::instant() + KILLED;
-    let mut swept = Swept::default();
+    let mut report = KillReport::default();
     let mut ended = BTreeSet::new();
     let mut sessions = BTreeSet::new();
     let (mut looked_at, mut unseen) = (BTreeSet::new(), BTreeSet::new());
@@ -285,7 +285,7 @@ fn sweep_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> Swept {
                 }
                 if clock::instant() >= until || pidfd_send_signal(&held, Signal::KILL).is_err() {
                     // Another user's, or deep in the kernel.
-                    swept.left.push(pid);
+                    report.left.push(pid);
                     looked_at.insert(pid);
                     continue;
                 }
@@ -297,11 +297,14 @@ fn sweep_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> Swept {
             }
         }
         if !again {
-            swept.left.retain(|pid| start_time(*pid).is_some());
-            swept.left.sort_unstable();
-            swept.left.dedup();
-            swept.ended = ended.iter().filter(|pid| !swept.left.contains(pid)).count();
-            return swept;
+            report.left.retain(|pid| start_time(*pid).is_some());
+            report.left.sort_unstable();
+            report.left.dedup();
+            report.ended = ended
+                .iter()
+                .filter(|pid| !report.left.contains(pid))
+                .count();
+            return report;
         }
         for held in dying {
             ends(&held, until);
@@ -322,8 +325,8 @@ fn ends(held: &std::os::fd::OwnedFd, until: std::time::Instant) {
 
 /// There is no way to look at other processes here.
 #[cfg(not(target_os = "linux"))]
-pub fn sweep(_: &str) -> Swept {
-    Swept::default()
+pub fn kill_marked(_: &str) -> KillReport {
+    KillReport::default()
 }
 
 /// When a process was started, in ticks since the machine was; none where
@@ -381,7 +384,7 @@ pub fn children() -> BTreeSet<u32> {
 
 /// What there is to know of a child; `None` where it has ended, and it is
 /// reaped then.
-fn look(pid: u32) -> Option<Stray> {
+fn look(pid: u32) -> Option<Orphan> {
     let stat = Stat::of(pid)?;
     if stat.has_ended() {
         let reaped = waitpid(id(pid), Some(WaitPidFlag::WNOHANG));
@@ -390,7 +393,7 @@ fn look(pid: u32) -> Option<Stray> {
             return None;
         }
     }
-    Some(Stray {
+    Some(Orphan {
         pid,
         group: stat.group()?,
         session: stat.session()?,
@@ -478,8 +481,8 @@ mod tests {
 
         let heirs = vec![heir.id()];
         let mut lists = vec![heirs.clone(), heirs.clone(), heirs, vec![ended.id()]];
-        let swept = sweep_among(|| lists.pop().unwrap_or_default(), TOKEN);
-        assert_eq!((swept.ended, swept.left), (1, Vec::new()));
+        let report = kill_marked_among(|| lists.pop().unwrap_or_default(), TOKEN);
+        assert_eq!((report.ended, report.left), (1, Vec::new()));
         assert_eq!(heir.wait().unwrap().code(), None);
     }
 

@@ -15,7 +15,7 @@ use crate::host::process::signal;
 use crate::host::process::{Exit, Pipe, Process};
 use crate::supervisor::capture::Capture;
 use crate::supervisor::judge::LARGEST_RESULT;
-use crate::supervisor::orphans::Strays;
+use crate::supervisor::orphans::Orphans;
 
 /// How many of these are read after everything of a role has ended.
 const LAST_READS: usize = 64;
@@ -33,23 +33,23 @@ const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the task of a process tells the engine.
-pub(crate) enum News {
+pub(crate) enum ChildEvent {
     /// The process has ended, and left others of its group behind.
-    Left(usize),
+    MainExited(usize),
     /// Everything of it has ended.
     Ended(usize, io::Result<(Exit, Vec<u8>)>),
 }
 
 /// The task of one process: reads its pipes until everything of it has ended.
-pub(crate) struct Life {
+pub(crate) struct ChildTask {
     pub(crate) member: usize,
     pub(crate) process: Process,
     pub(crate) capture: Capture,
     pub(crate) events: Events,
     /// One for all: it is filled and emptied between two waits.
     pub(crate) buffer: Rc<RefCell<Vec<u8>>>,
-    pub(crate) strays: Rc<RefCell<Strays>>,
-    pub(crate) tell: mpsc::UnboundedSender<News>,
+    pub(crate) orphans: Rc<RefCell<Orphans>>,
+    pub(crate) tell: mpsc::UnboundedSender<ChildEvent>,
     pub(crate) peeking: Rc<Peeking>,
     /// How much of a line without an end was left in the pipe.
     pub(crate) seen: usize,
@@ -59,7 +59,7 @@ pub(crate) struct Life {
     pub(crate) _loan: Option<Loan>,
 }
 
-impl Life {
+impl ChildTask {
     /// Lives until everything of the process has ended, and tells so.
     pub(crate) async fn live(mut self) {
         let mut result = Vec::new();
@@ -67,7 +67,7 @@ impl Life {
         self.capture.finish(clock::now(), &self.events);
         // An engine that is gone needs no news.
         let ended = ended.map(|exit| (exit, result));
-        let _ = self.tell.send(News::Ended(self.member, ended));
+        let _ = self.tell.send(ChildEvent::Ended(self.member, ended));
     }
 
     async fn read(&mut self, result: &mut Vec<u8>) -> io::Result<Exit> {
@@ -109,10 +109,10 @@ impl Life {
             }
             // First who was adopted: looking reaps those of the group that have
             // ended, which count as alive until then.
-            let left = self.strays.borrow_mut().any_of(self.member, since)
+            let left = self.orphans.borrow_mut().any_of(self.member, since)
                 || signal::group_is_alive(self.process.pid());
             if left && alive {
-                let _ = self.tell.send(News::Left(self.member));
+                let _ = self.tell.send(ChildEvent::MainExited(self.member));
             }
             if !left {
                 // Nobody of the role writes any more: what is in the pipes is

@@ -36,15 +36,17 @@ use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, Ending, Success};
 use crate::protocol::Host;
 use crate::supervisor::capture::Capture;
-use crate::supervisor::engine::child::{LOOK_AGAIN, Life, News};
+use crate::supervisor::engine::child::{ChildEvent, ChildTask, LOOK_AGAIN};
 use crate::supervisor::engine::role::Role;
 use crate::supervisor::fd_store;
 use crate::supervisor::judge;
 use crate::supervisor::judge::Treatment;
 use crate::supervisor::launch::Launch;
-use crate::supervisor::orphans::Strays;
+use crate::supervisor::orphans::Orphans;
 use crate::supervisor::restart::STABLE;
-use crate::supervisor::scheduler::{Action, Group, Input, Member, Part, Phase, Policy, Rung, Why};
+use crate::supervisor::scheduler::{
+    Action, Input, Member, Phase, Policy, RoleKind, Scheduler, StopCause, StopSignal,
+};
 use crate::supervisor::server::{Conversations, Launcher, Service};
 
 /// How roles are run.
@@ -62,7 +64,7 @@ pub struct Ended {
     /// Its name.
     pub role: RoleName,
     /// What it was for.
-    pub part: Part,
+    pub kind: RoleKind,
     /// How it ended.
     pub ending: Ending,
     /// How its process ended, where it was started.
@@ -75,14 +77,14 @@ pub struct Ended {
 
 /// What became of all roles.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct RunResult {
     /// In the order of the launches.
     pub ended: Vec<Ended>,
     /// What ended the run from outside, where something did.
     pub interrupted: Option<Interrupt>,
     /// Whether that was to be at once.
     pub at_once: bool,
-    /// Why the system would start no more processes, where it would not.
+    /// The reason why the system would start no more processes, where it would not.
     pub refused: Option<String>,
 }
 
@@ -103,14 +105,14 @@ pub async fn run(
     service: Option<Service<'_>>,
     interrupts: &mut Interrupts,
     events: &Events,
-) -> Outcome {
+) -> RunResult {
     let (tell, mut told) = mpsc::unbounded_channel();
     let (order, mut ordered) = mpsc::unbounded_channel();
     let mut conversations = Conversations::default();
     let mut engine = Engine::new(options, events.clone(), tell);
     if let Some(service) = service {
         engine.host = service.host;
-        engine.lasting = service.lasting;
+        engine.is_persistent = service.is_persistent;
         engine.launcher = service.launcher;
         conversations.begin(service.listener, order);
     }
@@ -176,7 +178,7 @@ const NOTICES_IN_A_ROW: usize = 1024;
 const UNUSED: Duration = Duration::from_secs(10);
 
 struct Engine<'a> {
-    group: Group,
+    scheduler: Scheduler,
     roles: Vec<Role>,
     by_name: BTreeMap<RoleName, usize>,
     shown: Level,
@@ -184,7 +186,7 @@ struct Engine<'a> {
     retries: u32,
     host: Host,
     /// Whether it goes on without roles.
-    lasting: bool,
+    is_persistent: bool,
     /// The process above this one, as long as it was there.
     guardian: u32,
     /// How often roles were taken in.
@@ -198,24 +200,24 @@ struct Engine<'a> {
     interrupted: Option<Interrupt>,
     at_once: bool,
     no_more: Option<String>,
-    strays: Rc<RefCell<Strays>>,
+    orphans: Rc<RefCell<Orphans>>,
     tasks: JoinSet<()>,
-    tell: mpsc::UnboundedSender<News>,
+    tell: mpsc::UnboundedSender<ChildEvent>,
     buffer: Rc<RefCell<Vec<u8>>>,
     /// Once there is something to peek at.
     peeking: Option<Rc<Peeking>>,
 }
 
 impl Engine<'_> {
-    fn new(options: &Options, events: Events, tell: mpsc::UnboundedSender<News>) -> Self {
+    fn new(options: &Options, events: Events, tell: mpsc::UnboundedSender<ChildEvent>) -> Self {
         Self {
-            group: Group::new(Vec::new(), options.policy),
+            scheduler: Scheduler::new(Vec::new(), options.policy),
             roles: Vec::new(),
             by_name: BTreeMap::new(),
             shown: options.shown,
             retries: options.policy.retries,
             host: Host::Foreground,
-            lasting: false,
+            is_persistent: false,
             guardian: environment::parent(),
             batches: 0,
             unused: None,
@@ -226,7 +228,7 @@ impl Engine<'_> {
             interrupted: None,
             at_once: false,
             no_more: None,
-            strays: Rc::new(RefCell::new(Strays::default())),
+            orphans: Rc::new(RefCell::new(Orphans::default())),
             tasks: JoinSet::new(),
             tell,
             buffer: Rc::new(RefCell::new(vec![0; READ_SIZE])),
@@ -248,7 +250,7 @@ impl Engine<'_> {
             });
             if !launch.foreground {
                 self.by_name.insert(launch.role.clone(), place);
-                self.strays.borrow_mut().name(&launch.role, place);
+                self.orphans.borrow_mut().name(&launch.role, place);
             }
             places.push(place);
         }
@@ -258,7 +260,7 @@ impl Engine<'_> {
             let after = launch.after.iter();
             let after = after.filter_map(|role| self.by_name.get(role).copied());
             let member = Member {
-                part: launch.part,
+                kind: launch.kind,
                 // One that has ended is waited for by nobody.
                 after: after
                     .filter(|needed| places.contains(needed) || self.runs(*needed))
@@ -273,17 +275,17 @@ impl Engine<'_> {
                 None => self.roles.push(role),
             }
         }
-        self.group.admit(members);
+        self.scheduler.admit(members);
         places
     }
 
     /// Whether a role runs, or is about to.
     fn runs(&self, member: usize) -> bool {
-        member < self.roles.len() && self.group.phase(member) != Phase::Ended
+        member < self.roles.len() && self.scheduler.phase(member) != Phase::Ended
     }
 
     fn is_done(&mut self) -> bool {
-        if self.lasting && self.interrupted.is_none() {
+        if self.is_persistent && self.interrupted.is_none() {
             return false;
         }
         if self.host == Host::Background && self.roles.is_empty() && self.interrupted.is_none() {
@@ -293,8 +295,8 @@ impl Engine<'_> {
         // What cannot be killed is kept in view, unless everything is to end.
         let is_kept = self.host == Host::Background
             && self.interrupted.is_none()
-            && self.group.has_unkillable();
-        self.group.is_done() && !is_kept
+            && self.scheduler.has_unkillable();
+        self.scheduler.is_done() && !is_kept
     }
 
     /// Forgets the tasks that are done, of which there is one per start.
@@ -305,7 +307,7 @@ impl Engine<'_> {
     fn wake_at(&self) -> Option<Instant> {
         let unused = self.unused.filter(|_| self.roles.is_empty());
         let settled = self.settled_at();
-        self.group
+        self.scheduler
             .wake_at()
             .into_iter()
             .chain(unused)
@@ -315,7 +317,7 @@ impl Engine<'_> {
 
     /// Tells the machine what happened, and does what it says.
     fn feed(&mut self, input: Input) {
-        for action in self.group.next(input, clock::instant()) {
+        for action in self.scheduler.next(input, clock::instant()) {
             match action {
                 Action::Start(member) => self.starts.push_back(member),
                 Action::Rerun(member) => self.will_rerun(member),
@@ -339,10 +341,10 @@ impl Engine<'_> {
                         .filter(|role| role.group.is_some())
                         .count(),
                     why: match why {
-                        Why::Finished => StopReason::Finished,
-                        Why::Asked => StopReason::Interrupted,
-                        Why::FailFast => StopReason::FailFast,
-                        Why::Broken => StopReason::Broken,
+                        StopCause::Finished => StopReason::Finished,
+                        StopCause::Asked => StopReason::Interrupted,
+                        StopCause::FailFast => StopReason::FailFast,
+                        StopCause::Broken => StopReason::Broken,
                     },
                 }),
                 Action::Unkillable(member) => self.unkillable(member),
@@ -370,7 +372,7 @@ impl Engine<'_> {
             return self.release(member);
         }
         self.roles[member].since = clock::now();
-        if self.roles[member].part == Part::Test {
+        if self.roles[member].kind == RoleKind::Test {
             self.rerun(member);
         }
         let program = match (self.roles[member].prepare)() {
@@ -417,13 +419,13 @@ impl Engine<'_> {
         let stderr = process.stderr.as_ref();
         let loan =
             stderr.and_then(|pipe| fd_store::lend(pipe, &role.name, process.pid(), &role.log));
-        let life = Life {
+        let life = ChildTask {
             member,
             process,
             capture,
             events: self.events.clone(),
             buffer: self.buffer.clone(),
-            strays: self.strays.clone(),
+            orphans: self.orphans.clone(),
             tell: self.tell.clone(),
             peeking,
             seen: 0,
@@ -448,28 +450,31 @@ impl Engine<'_> {
         let mut process = Foreground::start(program)?;
         let pid = process.pid();
         self.started(member, pid, at);
-        let (tell, strays) = (self.tell.clone(), self.strays.clone());
+        let (tell, orphans) = (self.tell.clone(), self.orphans.clone());
         self.tasks.spawn_local(async move {
             let exit = process.wait().await;
             let mut told = false;
-            // Looking for strays reaps those of the group that were adopted and
+            // Looking for orphans reaps those of the group that were adopted and
             // have ended: until then these count as alive.
-            while strays.borrow_mut().any_of(member, clock::instant())
+            while orphans.borrow_mut().any_of(member, clock::instant())
                 || signal::group_is_alive(pid)
             {
                 if !told {
-                    let _ = tell.send(News::Left(member));
+                    let _ = tell.send(ChildEvent::MainExited(member));
                     told = true;
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
-            let _ = tell.send(News::Ended(member, exit.map(|exit| (exit, Vec::new()))));
+            let _ = tell.send(ChildEvent::Ended(
+                member,
+                exit.map(|exit| (exit, Vec::new())),
+            ));
         });
         Ok(())
     }
 
     fn started(&mut self, member: usize, pid: u32, at: Timestamp) {
-        self.strays.borrow_mut().started(member, pid);
+        self.orphans.borrow_mut().started(member, pid);
         let role = &mut self.roles[member];
         role.group = Some(pid);
         role.since = at;
@@ -509,7 +514,7 @@ impl Engine<'_> {
                 role.executable,
                 ansar_contract::VERSION
             ));
-            self.signal(member, Rung::Kill);
+            self.signal(member, StopSignal::Kill);
             return;
         }
         let name = role.name.clone();
@@ -531,13 +536,13 @@ impl Engine<'_> {
         }
     }
 
-    fn news(&mut self, news: News) {
+    fn news(&mut self, news: ChildEvent) {
         match news {
-            News::Left(member) => {
+            ChildEvent::MainExited(member) => {
                 self.roles[member].left = true;
-                self.feed(Input::Left(member));
+                self.feed(Input::MainExited(member));
             }
-            News::Ended(member, ended) => {
+            ChildEvent::Ended(member, ended) => {
                 let role = &mut self.roles[member];
                 role.group = None;
                 role.unkillable = None;
@@ -562,9 +567,9 @@ impl Engine<'_> {
     fn end(&mut self, member: usize, ending: Ending) {
         let again = self.again(member, &ending);
         let role = &self.roles[member];
-        let well = match role.part {
-            Part::Test => ending.report().is_some_and(|report| report.failed == 0),
-            Part::Operational => match ending.success() {
+        let well = match role.kind {
+            RoleKind::Test => ending.report().is_some_and(|report| report.failed == 0),
+            RoleKind::Operational => match ending.success() {
                 Success::Yes => true,
                 Success::Stopped => role.treatment.asked,
                 Success::No => false,
@@ -576,8 +581,8 @@ impl Engine<'_> {
             well,
             again,
         });
-        match (self.group.phase(member), again) {
-            (Phase::Resting, Some(delay)) => {
+        match (self.scheduler.phase(member), again) {
+            (Phase::BackingOff, Some(delay)) => {
                 if let Some(lock) = &self.roles[member].lock {
                     // The number of the process may mean another one soon.
                     let _ = lock.sign("");
@@ -678,30 +683,30 @@ impl Engine<'_> {
         }
     }
 
-    fn signal(&mut self, member: usize, rung: Rung) {
+    fn signal(&mut self, member: usize, rung: StopSignal) {
         let role = &mut self.roles[member];
         // What is done to those it left behind is not done to it.
         role.treatment.asked |= !role.left;
         let signal = match rung {
-            Rung::Interrupt => Signal::Interrupt,
-            Rung::Terminate => Signal::Terminate,
-            Rung::Kill => Signal::Kill,
+            StopSignal::Interrupt => Signal::Interrupt,
+            StopSignal::Terminate => Signal::Terminate,
+            StopSignal::Kill => Signal::Kill,
         };
         if let Some(group) = role.group {
             // One that is gone meanwhile has been told enough, and one that may
             // not be signalled is told of when it does not end.
             let heard = signal::send_to_group(group, signal).is_ok();
-            role.treatment.killed |= heard && !role.left && rung == Rung::Kill;
-            self.strays.borrow_mut().signal(member, signal);
+            role.treatment.killed |= heard && !role.left && rung == StopSignal::Kill;
+            self.orphans.borrow_mut().signal(member, signal);
         }
     }
 
     /// A role goes on though it was killed: finds out why, and says so.
     fn unkillable(&mut self, member: usize) {
         let pids: Vec<u32> = {
-            let strays = self.strays.borrow();
+            let orphans = self.orphans.borrow();
             let group = self.roles[member].group.into_iter();
-            group.chain(strays.of(member)).collect()
+            group.chain(orphans.of(member)).collect()
         };
         let mut obstacles = pids
             .iter()
@@ -762,7 +767,7 @@ impl Engine<'_> {
         self.events.emit(kind);
     }
 
-    fn outcome(mut self) -> Outcome {
+    fn outcome(mut self) -> RunResult {
         for member in 0..self.roles.len() {
             let role = &mut self.roles[member];
             if let (Some(why), true) = (role.unkillable.take(), role.group.is_some()) {
@@ -776,14 +781,14 @@ impl Engine<'_> {
                 .unwrap_or_else(|| (judge::skipped(), clock::now()));
             Ended {
                 role: role.name,
-                part: role.part,
+                kind: role.kind,
                 ending,
                 exit: role.exit,
                 at,
                 before: role.before,
             }
         });
-        Outcome {
+        RunResult {
             ended: ended.collect(),
             interrupted: self.interrupted,
             at_once: self.at_once,

@@ -134,14 +134,14 @@ impl Engine<'_> {
         if self.watches.is_empty() {
             return;
         }
-        let (group, roles, now) = (&self.group, &self.roles, clock::instant());
+        let (group, roles, now) = (&self.scheduler, &self.roles, clock::instant());
         self.watches.retain(|watch| {
             let gave_up = watch.patience.is_some_and(|patience| now >= patience);
             let there = |member: &usize| match (watch.until, group.phase(*member)) {
                 (_, Phase::Ended) => true,
                 (Until::Ready, Phase::Ready) => watch.settled_at(&roles[*member], now).is_none(),
                 (_, Phase::Stopping) => group.is_unkillable(*member),
-                (Until::Ready, Phase::Resting) => gave_up,
+                (Until::Ready, Phase::BackingOff) => gave_up,
                 _ => false,
             };
             // Each is looked at, so that it is not looked at again.
@@ -166,7 +166,7 @@ impl Engine<'_> {
             .filter(|watch| watch.until == Until::Ready);
         let times = ready.flat_map(|watch| {
             let members = watch.members.iter();
-            let members = members.filter(|&&member| self.group.phase(member) == Phase::Ready);
+            let members = members.filter(|&&member| self.scheduler.phase(member) == Phase::Ready);
             members.filter_map(|&member| watch.look_at(&self.roles[member], now))
         });
         times.min()
@@ -220,7 +220,7 @@ impl Engine<'_> {
                 host: self.host,
             },
             roles: running
-                .map(|&member| status(&self.roles[member], self.group.phase(member)))
+                .map(|&member| status(&self.roles[member], self.scheduler.phase(member)))
                 .collect(),
         }
     }
@@ -235,7 +235,7 @@ fn status(role: &Role, phase: Phase) -> RoleStatus {
         since: role.since,
         state: match phase {
             Phase::Stopping => State::Stopping,
-            Phase::Resting => State::Restarting,
+            Phase::BackingOff => State::Restarting,
             _ if retrying => State::Retrying,
             Phase::Waiting | Phase::Ended => State::Waiting,
             Phase::Starting => State::Starting,

@@ -17,7 +17,7 @@ use crate::protocol::RunOptions;
 use crate::supervisor::judge::Treatment;
 use crate::supervisor::launch::{Launch, Prepare};
 use crate::supervisor::restart::Restarting;
-use crate::supervisor::scheduler::Part;
+use crate::supervisor::scheduler::RoleKind;
 
 /// A role, as far as the engine knows it.
 pub(crate) struct Role {
@@ -26,7 +26,7 @@ pub(crate) struct Role {
     pub(crate) name: RoleName,
     pub(crate) executable: ExecutableName,
     pub(crate) prepare: Prepare,
-    pub(crate) part: Part,
+    pub(crate) kind: RoleKind,
     pub(crate) timeout: Option<Duration>,
     pub(crate) ready_limit: Duration,
     pub(crate) options: RunOptions,
@@ -71,7 +71,7 @@ impl Role {
             name: launch.role,
             executable: launch.executable,
             prepare: launch.prepare,
-            part: launch.part,
+            kind: launch.kind,
             timeout: launch.timeout,
             ready_limit: launch.ready_limit,
             options: launch.options,

@@ -6,9 +6,9 @@ use crate::supervisor::scheduler::*;
 
 const GRACE: Duration = Duration::from_secs(4);
 
-fn member(part: Part, after: &[usize]) -> Member {
+fn member(kind: RoleKind, after: &[usize]) -> Member {
     Member {
-        part,
+        kind,
         after: after.to_vec(),
         timeout: None,
         ready_limit: READY_LIMIT,
@@ -16,23 +16,23 @@ fn member(part: Part, after: &[usize]) -> Member {
 }
 
 fn operational(after: &[usize]) -> Member {
-    member(Part::Operational, after)
+    member(RoleKind::Operational, after)
 }
 
 fn test() -> Member {
-    member(Part::Test, &[])
+    member(RoleKind::Test, &[])
 }
 
 /// A machine, the time, and what runs.
 struct Scene {
-    group: Group,
+    scheduler: Scheduler,
     now: Instant,
 }
 
 impl Scene {
     fn new(members: Vec<Member>, policy: Policy) -> Self {
         Self {
-            group: Group::new(
+            scheduler: Scheduler::new(
                 members,
                 Policy {
                     grace: GRACE,
@@ -52,7 +52,7 @@ impl Scene {
     }
 
     fn next(&mut self, input: Input) -> Vec<Action> {
-        self.group.next(input, self.now)
+        self.scheduler.next(input, self.now)
     }
 
     fn ended(&mut self, member: usize) -> Vec<Action> {
@@ -93,15 +93,15 @@ fn tests_start_when_everything_operational_is_ready_and_end_it() {
     assert_eq!(
         scene.failed(3),
         [
-            Stopping(Why::Finished),
-            Signal(0, Rung::Interrupt),
-            Signal(1, Rung::Interrupt)
+            Stopping(StopCause::Finished),
+            Signal(0, StopSignal::Interrupt),
+            Signal(1, StopSignal::Interrupt)
         ]
     );
     assert_eq!(scene.ended(0), []);
     assert_eq!(scene.ended(1), []);
-    assert!(scene.group.is_done());
-    assert_eq!(scene.group.wake_at(), None);
+    assert!(scene.scheduler.is_done());
+    assert_eq!(scene.scheduler.wake_at(), None);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn who_comes_after_a_failure_is_skipped_all_the_way() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[0]), operational(&[1])]);
     scene.next(Input::Begin);
     assert_eq!(scene.failed(0), [Skip(1), Skip(2)]);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
@@ -125,7 +125,11 @@ fn a_failure_before_readiness_ends_a_test_run() {
     scene.next(Input::Begin);
     assert_eq!(
         scene.failed(0),
-        [Skip(2), Stopping(Why::Broken), Signal(1, Rung::Interrupt)]
+        [
+            Skip(2),
+            Stopping(StopCause::Broken),
+            Signal(1, StopSignal::Interrupt)
+        ]
     );
 }
 
@@ -140,7 +144,7 @@ fn a_failure_after_readiness_lets_running_tests_finish() {
     assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
     assert_eq!(scene.failed(0), [Skip(2)]);
     scene.ended(1);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
@@ -166,7 +170,11 @@ fn the_first_failure_ends_it_all_where_asked() {
     scene.next(Input::Begin);
     assert_eq!(
         scene.failed(0),
-        [Skip(2), Stopping(Why::FailFast), Signal(1, Rung::Interrupt)]
+        [
+            Skip(2),
+            Stopping(StopCause::FailFast),
+            Signal(1, StopSignal::Interrupt)
+        ]
     );
 }
 
@@ -184,36 +192,39 @@ fn a_failed_test_is_run_again_after_the_others() {
     scene.next(Input::Begin);
     scene.next(Input::Ready(0));
     assert_eq!(scene.failed(1), [Rerun(1)]);
-    assert_eq!(scene.group.phase(1), Phase::Waiting);
+    assert_eq!(scene.scheduler.phase(1), Phase::Waiting);
     assert_eq!(scene.failed(2), [Rerun(2)]);
     assert_eq!(scene.ended(3), [Start(1), Start(2)]);
     assert_eq!(scene.failed(1), [Rerun(1)]);
     assert_eq!(scene.ended(2), [Start(1)]);
     assert_eq!(
         scene.failed(1),
-        [Stopping(Why::Finished), Signal(0, Rung::Interrupt)],
+        [
+            Stopping(StopCause::Finished),
+            Signal(0, StopSignal::Interrupt)
+        ],
         "twice again, and no more"
     );
     scene.ended(0);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
 fn whoever_comes_after_a_test_waits_until_that_is_not_run_again() {
-    let after = member(Part::Test, &[0]);
+    let after = member(RoleKind::Test, &[0]);
     let mut scene = Scene::new(vec![test(), after.clone()], with_retries(1));
     assert_eq!(scene.next(Input::Begin), [Start(0)]);
     assert_eq!(scene.failed(0), [Rerun(0), Start(0)]);
     assert_eq!(scene.ended(0), [Start(1)]);
     assert_eq!(scene.failed(1), [Rerun(1), Start(1)]);
     assert_eq!(scene.failed(1), []);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 
     let mut scene = Scene::new(vec![test(), after], with_retries(1));
     scene.next(Input::Begin);
     scene.failed(0);
     assert_eq!(scene.failed(0), [Skip(1)]);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
@@ -234,9 +245,9 @@ fn a_test_that_is_run_again_has_the_rest_of_its_time_and_its_place_among_the_job
     assert_eq!(scene.ended(1), [Start(0)]);
     assert_eq!(scene.wait(Duration::from_secs(1)), []);
     let late = scene.wait(Duration::from_secs(1));
-    assert_eq!(late, [TimedOut(0), Signal(0, Rung::Interrupt)]);
+    assert_eq!(late, [TimedOut(0), Signal(0, StopSignal::Interrupt)]);
     scene.failed(0);
-    assert!(scene.group.is_done(), "it has had its time");
+    assert!(scene.scheduler.is_done(), "it has had its time");
 }
 
 #[test]
@@ -246,7 +257,7 @@ fn a_test_is_not_run_again_without_what_it_needs() {
     assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
     assert_eq!(scene.failed(0), []);
     assert_eq!(scene.failed(1), []);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 
     let mut scene = Scene::new(vec![operational(&[]), test()], with_retries(3));
     scene.next(Input::Begin);
@@ -254,7 +265,7 @@ fn a_test_is_not_run_again_without_what_it_needs() {
     scene.next(Input::StopSome(vec![0]));
     scene.ended(0);
     scene.failed(1);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
@@ -264,7 +275,7 @@ fn nothing_is_run_again_that_is_stopped() {
         scene.next(Input::Begin);
         scene.next(stop);
         assert_eq!(scene.failed(0), []);
-        assert!(scene.group.is_done());
+        assert!(scene.scheduler.is_done());
     }
     let mut scene = Scene::new(vec![test(), test()], with_retries(5));
     scene.next(Input::Begin);
@@ -272,7 +283,7 @@ fn nothing_is_run_again_that_is_stopped() {
     let stopped = scene.next(Input::Stop);
     assert!(stopped.contains(&Skip(0)), "{stopped:?}");
     scene.failed(1);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
@@ -285,7 +296,10 @@ fn the_first_failure_that_counts_ends_it_all() {
     scene.next(Input::Begin);
     assert_eq!(scene.failed(0), [Rerun(0)]);
     assert_eq!(scene.failed(1), [Rerun(1), Start(0), Start(1)]);
-    let end = [Stopping(Why::FailFast), Signal(1, Rung::Interrupt)];
+    let end = [
+        Stopping(StopCause::FailFast),
+        Signal(1, StopSignal::Interrupt),
+    ];
     assert_eq!(scene.failed(0), end);
 }
 
@@ -301,7 +315,7 @@ fn a_test_that_runs_for_long_is_told_each_time_it_does() {
     assert_eq!(scene.wait(period / 2), [], "no test yet");
     scene.next(Input::Ready(0));
     assert_eq!(scene.wait(period / 2), []);
-    assert_eq!(scene.group.wake_at(), Some(scene.now + period / 2));
+    assert_eq!(scene.scheduler.wake_at(), Some(scene.now + period / 2));
     assert_eq!(scene.wait(period / 2), [Slow(1, period)]);
     assert_eq!(scene.wait(period / 2), []);
     assert_eq!(scene.wait(period / 2), [Slow(1, period * 2)]);
@@ -311,7 +325,7 @@ fn a_test_that_runs_for_long_is_told_each_time_it_does() {
     assert!(!scene.wait(period).iter().any(|it| matches!(it, Slow(..))));
     scene.ended(1);
     scene.ended(0);
-    assert_eq!(scene.group.wake_at(), None);
+    assert_eq!(scene.scheduler.wake_at(), None);
 }
 
 #[test]
@@ -321,16 +335,16 @@ fn the_ladder_is_climbed_over_the_grace_time() {
     scene.next(Input::Ready(0));
     assert_eq!(
         scene.next(Input::Stop),
-        [Stopping(Why::Asked), Signal(0, Rung::Interrupt)]
+        [Stopping(StopCause::Asked), Signal(0, StopSignal::Interrupt)]
     );
     assert_eq!(scene.next(Input::Stop), []);
     assert_eq!(scene.wait(GRACE / 4), []);
-    assert_eq!(scene.wait(GRACE / 4), [Signal(0, Rung::Terminate)]);
+    assert_eq!(scene.wait(GRACE / 4), [Signal(0, StopSignal::Terminate)]);
     assert_eq!(scene.wait(GRACE / 4), []);
-    assert_eq!(scene.wait(GRACE / 4), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(GRACE / 4), [Signal(0, StopSignal::Kill)]);
     assert_eq!(scene.wait(KILLED_IN / 2), []);
     scene.ended(0);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
     assert_eq!(scene.wait(KILLED_IN), []);
 }
 
@@ -340,14 +354,14 @@ fn one_that_goes_on_though_it_was_killed_is_waited_for_no_longer() {
     scene.next(Input::Begin);
     scene.next(Input::Kill);
     scene.ended(1);
-    assert!(scene.group.wake_at() <= Some(scene.now + KILLED_IN));
+    assert!(scene.scheduler.wake_at() <= Some(scene.now + KILLED_IN));
     assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
-    assert_eq!(scene.group.phase(0), Phase::Stopping);
-    assert!(scene.group.is_unkillable(0) && scene.group.is_done());
+    assert_eq!(scene.scheduler.phase(0), Phase::Stopping);
+    assert!(scene.scheduler.is_unkillable(0) && scene.scheduler.is_done());
     assert_eq!(scene.wait(KILLED_IN), []);
     scene.ended(0);
-    assert_eq!(scene.group.phase(0), Phase::Ended);
-    assert!(!scene.group.has_unkillable());
+    assert_eq!(scene.scheduler.phase(0), Phase::Ended);
+    assert!(!scene.scheduler.has_unkillable());
 }
 
 #[test]
@@ -356,11 +370,11 @@ fn one_that_cannot_be_killed_is_killed_again_when_it_is_asked_to_stop_again() {
     scene.next(Input::Begin);
     scene.next(Input::StopSome(vec![0]));
     scene.wait(GRACE / 2);
-    assert_eq!(scene.wait(GRACE / 2), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopSignal::Kill)]);
     assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
-    assert!(!scene.group.is_done());
+    assert!(!scene.scheduler.is_done());
     let again = scene.next(Input::StopSome(vec![0]));
-    assert_eq!(again, [Signal(0, Rung::Kill)]);
+    assert_eq!(again, [Signal(0, StopSignal::Kill)]);
     assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
 }
 
@@ -376,10 +390,10 @@ fn a_test_that_cannot_be_killed_holds_up_no_other() {
     assert_eq!(scene.next(Input::Begin), [Start(0)]);
     scene.wait(GRACE);
     scene.wait(GRACE / 2);
-    assert_eq!(scene.wait(GRACE / 2), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopSignal::Kill)]);
     assert_eq!(scene.wait(KILLED_IN), [Unkillable(0), Start(1)]);
     scene.ended(1);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
@@ -389,9 +403,9 @@ fn whoever_comes_after_a_member_is_stopped_before_it() {
     scene.next(Input::Ready(0));
     assert_eq!(
         scene.next(Input::Stop),
-        [Stopping(Why::Asked), Signal(1, Rung::Interrupt)]
+        [Stopping(StopCause::Asked), Signal(1, StopSignal::Interrupt)]
     );
-    assert_eq!(scene.ended(1), [Signal(0, Rung::Interrupt)]);
+    assert_eq!(scene.ended(1), [Signal(0, StopSignal::Interrupt)]);
 }
 
 #[test]
@@ -402,11 +416,14 @@ fn a_stubborn_dependent_does_not_prolong_the_grace_time() {
     scene.next(Input::Stop);
     assert_eq!(
         scene.wait(GRACE / 2),
-        [Signal(0, Rung::Terminate), Signal(1, Rung::Terminate)]
+        [
+            Signal(0, StopSignal::Terminate),
+            Signal(1, StopSignal::Terminate)
+        ]
     );
     assert_eq!(
         scene.wait(GRACE / 2),
-        [Signal(0, Rung::Kill), Signal(1, Rung::Kill)]
+        [Signal(0, StopSignal::Kill), Signal(1, StopSignal::Kill)]
     );
 }
 
@@ -415,7 +432,7 @@ fn kill_skips_the_ladder() {
     let mut scene = Scene::of(vec![operational(&[])]);
     scene.next(Input::Begin);
     scene.next(Input::Stop);
-    assert_eq!(scene.next(Input::Kill), [Signal(0, Rung::Kill)]);
+    assert_eq!(scene.next(Input::Kill), [Signal(0, StopSignal::Kill)]);
     assert_eq!(scene.next(Input::Kill), []);
 }
 
@@ -428,16 +445,16 @@ fn a_member_that_has_had_its_time_is_stopped_alone() {
     let mut scene = Scene::of(vec![limited, test()]);
     scene.next(Input::Begin);
     assert_eq!(
-        scene.group.wake_at(),
+        scene.scheduler.wake_at(),
         Some(scene.now + Duration::from_secs(2))
     );
     assert_eq!(
         scene.wait(Duration::from_secs(2)),
-        [TimedOut(0), Signal(0, Rung::Interrupt)]
+        [TimedOut(0), Signal(0, StopSignal::Interrupt)]
     );
-    assert_eq!(scene.wait(GRACE / 2), [Signal(0, Rung::Terminate)]);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopSignal::Terminate)]);
     scene.failed(0);
-    assert!(!scene.group.is_done());
+    assert!(!scene.scheduler.is_done());
 }
 
 #[test]
@@ -446,21 +463,21 @@ fn readiness_has_a_limit() {
     scene.next(Input::Begin);
     assert_eq!(
         scene.wait(READY_LIMIT),
-        [Action::NeverReady(0), Signal(0, Rung::Interrupt)]
+        [Action::NeverReady(0), Signal(0, StopSignal::Interrupt)]
     );
-    assert_eq!(scene.failed(0), [Skip(1), Stopping(Why::Broken)]);
-    assert!(scene.group.is_done());
+    assert_eq!(scene.failed(0), [Skip(1), Stopping(StopCause::Broken)]);
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
 fn those_that_are_waited_for_are_named() {
     let mut scene = Scene::of(vec![operational(&[]), test()]);
     scene.next(Input::Begin);
-    scene.now += Policy::default().patience;
+    scene.now += Policy::default().report_after;
     assert_eq!(scene.next(Input::Tick), [Action::StillStarting(vec![0])]);
     assert_eq!(scene.next(Input::Tick), []);
     scene.next(Input::Stop);
-    scene.now += Policy::default().patience;
+    scene.now += Policy::default().report_after;
     assert_eq!(scene.next(Input::Tick), [Action::StillRunning(vec![0])]);
 }
 
@@ -471,12 +488,12 @@ fn some_are_stopped_in_order_and_the_others_go_on() {
     scene.next(Input::Ready(0));
     assert_eq!(
         scene.next(Input::StopSome(vec![0, 1])),
-        [Signal(1, Rung::Interrupt)]
+        [Signal(1, StopSignal::Interrupt)]
     );
-    assert_eq!(scene.ended(1), [Signal(0, Rung::Interrupt)]);
+    assert_eq!(scene.ended(1), [Signal(0, StopSignal::Interrupt)]);
     assert_eq!(scene.ended(0), []);
-    assert_eq!(scene.group.phase(2), Phase::Starting);
-    assert!(!scene.group.is_done());
+    assert_eq!(scene.scheduler.phase(2), Phase::Starting);
+    assert!(!scene.scheduler.is_done());
 }
 
 #[test]
@@ -486,7 +503,7 @@ fn one_that_others_need_is_stopped_alone_where_they_go_on() {
     scene.next(Input::Ready(0));
     assert_eq!(
         scene.next(Input::StopSome(vec![0])),
-        [Signal(0, Rung::Interrupt)]
+        [Signal(0, StopSignal::Interrupt)]
     );
 }
 
@@ -496,7 +513,7 @@ fn who_waits_for_one_that_was_stopped_is_not_started() {
     scene.next(Input::Begin);
     scene.next(Input::StopSome(vec![0]));
     assert_eq!(scene.ended(0), [Skip(1)]);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
@@ -511,14 +528,14 @@ fn one_that_ended_by_itself_is_started_again_in_its_time() {
     scene.next(Input::Begin);
     scene.next(Input::Ready(0));
     assert_eq!(scene.next(crash.clone()), []);
-    assert_eq!(scene.group.phase(0), Phase::Resting);
-    assert_eq!(scene.group.wake_at(), Some(scene.now + delay));
+    assert_eq!(scene.scheduler.phase(0), Phase::BackingOff);
+    assert_eq!(scene.scheduler.wake_at(), Some(scene.now + delay));
     assert_eq!(scene.wait(delay / 2), []);
     assert_eq!(scene.wait(delay / 2), [Start(0)]);
     // While it rests there is nothing to signal.
     scene.next(crash.clone());
     assert_eq!(scene.next(Input::StopSome(vec![0])), [Skip(0)]);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
@@ -532,7 +549,7 @@ fn one_that_was_to_stop_is_not_started_again() {
         again: Some(Duration::ZERO),
     };
     assert_eq!(scene.next(crash), []);
-    assert!(scene.group.is_done());
+    assert!(scene.scheduler.is_done());
 }
 
 #[test]
@@ -541,9 +558,9 @@ fn members_come_later_and_take_the_places_of_those_that_have_ended() {
     scene.next(Input::Begin);
     scene.ended(0);
     scene
-        .group
+        .scheduler
         .admit(vec![(0, operational(&[])), (1, operational(&[0]))]);
-    assert!(!scene.group.is_done());
+    assert!(!scene.scheduler.is_done());
     assert_eq!(scene.next(Input::Tick), [Start(0)]);
     assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
 }
@@ -580,10 +597,10 @@ fn groups() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move
                 .into_iter()
                 .enumerate()
                 .map(|(number, (is_test, follows, limited))| Member {
-                    part: if is_test {
-                        Part::Test
+                    kind: if is_test {
+                        RoleKind::Test
                     } else {
-                        Part::Operational
+                        RoleKind::Operational
                     },
                     // Only earlier ones of the same kind: no cycle.
                     after: if follows && number > 0 && !is_test {
@@ -610,7 +627,7 @@ proptest! {
             let after: Vec<usize> = members[number].after.clone();
             members[number].after = after
                 .into_iter()
-                .filter(|&needed| members[needed].part == Part::Operational)
+                .filter(|&needed| members[needed].kind == RoleKind::Operational)
                 .collect();
         }
         let count = members.len();
@@ -647,7 +664,7 @@ proptest! {
                 }
                 let actions = scene.next(input);
                 if let Some(member) = ended {
-                    done[member] = scene.group.phase(member) == Phase::Ended;
+                    done[member] = scene.scheduler.phase(member) == Phase::Ended;
                 }
                 for action in actions {
                     match action {
@@ -655,7 +672,7 @@ proptest! {
                             prop_assert!(!alive[member] && !done[member], "started twice");
                             alive[member] = true;
                             let tests = (0..count)
-                                .filter(|&other| alive[other] && members[other].part == Part::Test);
+                                .filter(|&other| alive[other] && members[other].kind == RoleKind::Test);
                             prop_assert!(tests.count() <= jobs.unwrap_or(usize::MAX));
                         }
                         Skip(member) => {
@@ -665,7 +682,7 @@ proptest! {
                         Signal(member, rung) => {
                             prop_assert!(alive[member], "signalled what does not run");
                             // What is killed ends.
-                            if rung == Rung::Kill {
+                            if rung == StopSignal::Kill {
                                 inputs.push(Input::Ended { member, well: true, again: None });
                             }
                         }
@@ -674,8 +691,8 @@ proptest! {
                 }
             }
         }
-        prop_assert!(scene.group.is_done(), "{:?}", scene.group);
-        prop_assert_eq!(scene.group.wake_at(), None);
+        prop_assert!(scene.scheduler.is_done(), "{:?}", scene.scheduler);
+        prop_assert_eq!(scene.scheduler.wake_at(), None);
     }
 }
 
@@ -696,10 +713,13 @@ fn all_end_with_the_main_member_however_it_ended() {
                 well,
                 again: None
             }),
-            [Stopping(Why::Finished), Signal(2, Rung::Interrupt)]
+            [
+                Stopping(StopCause::Finished),
+                Signal(2, StopSignal::Interrupt)
+            ]
         );
         assert_eq!(scene.ended(2), []);
-        assert!(scene.group.is_done());
+        assert!(scene.scheduler.is_done());
     }
 }
 
@@ -714,6 +734,10 @@ fn a_main_member_that_is_not_started_ends_all() {
     scene.next(Input::Begin);
     assert_eq!(
         scene.failed(0),
-        [Skip(1), Stopping(Why::Finished), Signal(2, Rung::Interrupt)]
+        [
+            Skip(1),
+            Stopping(StopCause::Finished),
+            Signal(2, StopSignal::Interrupt)
+        ]
     );
 }
