@@ -141,7 +141,7 @@ async fn provide(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<(), Error> {
-    let mut ledger = home.ledger()?;
+    let mut deploy_state = home.deploy_state()?;
     let missing = |meant| Error::NoExecutable {
         name: options.executable.clone(),
         meant,
@@ -153,7 +153,7 @@ async fn provide(
     let built = build::build(
         workspace,
         &wanted,
-        &ledger.bins,
+        &deploy_state.bins,
         &options.build,
         &options.places.folder,
         interrupts,
@@ -181,7 +181,7 @@ async fn provide(
     deploy::deploy(
         home,
         &mut none,
-        &mut ledger,
+        &mut deploy_state,
         &sources,
         Running::Refuse,
         interrupts,

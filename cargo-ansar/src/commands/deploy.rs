@@ -13,7 +13,7 @@ use crate::deploy::restart_affected::Running;
 use crate::error::Error;
 use crate::events::{Events, Phase};
 use crate::home::Home;
-use crate::home::deployed::Ledger;
+use crate::home::deploy_state::DeployState;
 use crate::home::role::Entry;
 use crate::host::fs;
 use crate::host::fs::How;
@@ -86,16 +86,16 @@ pub async fn deploy(
     let _lock = lock_home(&home, interrupts, events).await?;
     let workspace = options.places.workspace_again(workspace)?;
     let entries = home.entries()?;
-    let mut ledger = home.ledger()?;
+    let mut deploy_state = home.deploy_state()?;
 
     let mut built = Executables::default();
     if let Some(folder) = &executables {
         let wanted = wanted(workspace.as_ref(), &entries);
-        let needed = Needed::of(&wanted, &entries, &ledger);
+        let needed = Needed::of(&wanted, &entries, &deploy_state);
         built = Executables::of(folder, &home, &needed, events)?;
     } else if is_usual && let Some(workspace) = &workspace {
         events.phase(Phase::Build);
-        built = cargo(options, workspace, &entries, &mut ledger, interrupts).await?;
+        built = cargo(options, workspace, &entries, &mut deploy_state, interrupts).await?;
     }
     let storage = match &storage {
         Some(folder) => Some(fs::resolve(folder)?),
@@ -103,7 +103,7 @@ pub async fn deploy(
     };
     let layer = storage
         .clone()
-        .or_else(|| layer(workspace.as_ref(), &ledger));
+        .or_else(|| layer(workspace.as_ref(), &deploy_state));
     let configured = workspace.as_ref().and_then(Workspace::snapshot);
     let sources = Sources {
         workspace: workspace.as_ref(),
@@ -124,7 +124,7 @@ pub async fn deploy(
         take: options.take,
     };
     let plan =
-        crate::deploy::decide(&home, &entries, &ledger, &sources, interrupts, events).await?;
+        crate::deploy::decide(&home, &entries, &deploy_state, &sources, interrupts, events).await?;
     let lines = if options.dry_run || options.lines {
         told(&home, &plan, events).await?
     } else {
@@ -135,7 +135,16 @@ pub async fn deploy(
     }
     let running = Running::asked(options.force);
     let how = sources.how;
-    let done = act(&home, &plan, &mut ledger, how, running, interrupts, events).await?;
+    let done = act(
+        &home,
+        &plan,
+        &mut deploy_state,
+        how,
+        running,
+        interrupts,
+        events,
+    )
+    .await?;
     Ok(Outcome {
         lines,
         done: Some(done),
@@ -158,20 +167,20 @@ async fn cargo(
     options: &Options,
     workspace: &Workspace,
     entries: &BTreeMap<RoleName, Entry>,
-    ledger: &mut Ledger,
+    deploy_state: &mut DeployState,
     interrupts: &mut Interrupts,
 ) -> Result<Executables, Error> {
     let wanted = wanted(Some(workspace), entries);
     let built = build::build(
         workspace,
         &wanted,
-        &ledger.bins,
+        &deploy_state.bins,
         &options.build,
         &options.places.folder,
         interrupts,
     )
     .await?;
-    remember(&mut ledger.bins, built.bins);
+    remember(&mut deploy_state.bins, built.bins);
     let description = workspace.description.as_ref();
     Ok(Executables {
         artefacts: built.artefacts,

@@ -63,7 +63,7 @@ pub async fn replace(
     let (home, workspace) = places.open()?;
     let _lock = lock_home_blocking(&home, events)?;
     let mut entry = known(&home, workspace.as_ref(), role)?;
-    let snapshot = layer(workspace.as_ref(), &home.ledger()?);
+    let snapshot = layer(workspace.as_ref(), &home.deploy_state()?);
     let settling = Settling {
         home: &home,
         workspace: workspace.as_ref(),

@@ -20,7 +20,7 @@ use crate::deploy::snapshot_layout::{
 };
 use crate::error::Error;
 use crate::events::{Events, Kind};
-use crate::home::deployed::{Ledger, Taken};
+use crate::home::deploy_state::{DeployState, Taken};
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, read_json, write_json};
 use crate::host::fs;
@@ -142,7 +142,7 @@ struct Copying<'a> {
     folder: PathBuf,
     take: Option<Side>,
     events: &'a Events,
-    ledger: Ledger,
+    deploy_state: DeployState,
     taken: Taken,
     /// Whether it is this folder that the home is deployed from.
     is_deployed: bool,
@@ -163,23 +163,23 @@ impl<'a> Copying<'a> {
         options: &Options,
         events: &'a Events,
     ) -> Result<Self, Error> {
-        let ledger = home.ledger()?;
+        let deploy_state = home.deploy_state()?;
         let folder = match fs::resolve(folder) {
             // Whoever only plans does not make it.
             Err(error) if error.is_not_found() => folder.to_owned(),
             folder => folder?,
         };
-        let from = ledger.snapshot.clone();
+        let from = deploy_state.snapshot.clone();
         let from = from.or_else(|| workspace.and_then(Workspace::snapshot));
         let from = from.and_then(|from| fs::resolve(&from).ok());
         Ok(Self {
             home,
             take: options.take,
             events,
-            taken: ledger.taken.get(&folder).cloned().unwrap_or_default(),
+            taken: deploy_state.taken.get(&folder).cloned().unwrap_or_default(),
             is_deployed: from.is_some_and(|from| from == folder),
             is_near: is_near(&folder, home)?,
-            ledger,
+            deploy_state,
             folder,
             is_planned: false,
             lines: Vec::new(),
@@ -220,7 +220,7 @@ impl<'a> Copying<'a> {
         }
         // A folder of every role and executable, also where it is empty.
         self.make_folder(&target)?;
-        let deployed = self.ledger.materials.get(name).map(|m| &m.deployed);
+        let deployed = self.deploy_state.materials.get(name).map(|m| &m.deployed);
         let base = match deployed.filter(|_| self.is_deployed) {
             Some(deployed) => deployed.clone(),
             None => self.taken.materials.get(name).cloned().unwrap_or_default(),
@@ -271,7 +271,11 @@ impl<'a> Copying<'a> {
     /// What both sides hold from now on: what either changes is seen.
     fn agree(&mut self, name: &str, agreed: Manifest) {
         if self.is_deployed {
-            let material = self.ledger.materials.entry(name.to_owned()).or_default();
+            let material = self
+                .deploy_state
+                .materials
+                .entry(name.to_owned())
+                .or_default();
             material.deployed = agreed;
         } else {
             self.taken.materials.insert(name.to_owned(), agreed);
@@ -390,10 +394,10 @@ impl<'a> Copying<'a> {
     }
 
     fn finish(mut self) -> Result<(Vec<String>, usize), Error> {
-        let known = self.home.ledger()?;
-        self.ledger.taken.insert(self.folder, self.taken);
-        if self.ledger != known {
-            self.home.set_ledger(&self.ledger)?;
+        let known = self.home.deploy_state()?;
+        self.deploy_state.taken.insert(self.folder, self.taken);
+        if self.deploy_state != known {
+            self.home.set_deploy_state(&self.deploy_state)?;
         }
         Ok((self.changed, self.conflicts))
     }

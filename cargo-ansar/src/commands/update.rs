@@ -33,7 +33,7 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
     if let (Some(first), true) = (now.keys().next(), options.settings.is_empty()) {
         return Err(Error::NoSetting(first.clone()));
     }
-    let snapshot = resolve_settings::layer(workspace.as_ref(), &home.ledger()?);
+    let snapshot = resolve_settings::layer(workspace.as_ref(), &home.deploy_state()?);
     let settling = Settling {
         home: &home,
         workspace: workspace.as_ref(),

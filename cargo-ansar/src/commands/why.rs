@@ -59,7 +59,7 @@ pub fn why(places: &Places, role: &RoleName) -> Result<Outcome, Error> {
     Ok(Outcome {
         executable: entry.executable,
         start: last.map(|run| run.start),
-        change: home.ledger()?.changes.remove(role),
+        change: home.deploy_state()?.changes.remove(role),
         now: clock::now(),
         role: role.clone(),
     })

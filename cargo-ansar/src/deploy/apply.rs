@@ -12,7 +12,7 @@ use crate::deploy::source::{Folder, FolderStep, Owner};
 use crate::error::Error;
 use crate::events::{Events, Kind, Phase};
 use crate::home::Home;
-use crate::home::deployed::Ledger;
+use crate::home::deploy_state::DeployState;
 use crate::home::pending::Transaction;
 use crate::home::restart_reason::Change;
 use crate::host::clock;
@@ -43,7 +43,7 @@ const ATTEMPTS: usize = 3;
 pub async fn act(
     home: &Home,
     plan: &Plan,
-    ledger: &mut Ledger,
+    deploy_state: &mut DeployState,
     how: How,
     running: Running,
     interrupts: &mut Interrupts,
@@ -51,9 +51,9 @@ pub async fn act(
 ) -> Result<Done, Error> {
     events.phase(Phase::Apply);
     let affected = plan.affected.keys();
-    let executables: BTreeSet<ExecutableName> = ledger.executables.keys().cloned().collect();
+    let executables: BTreeSet<ExecutableName> = deploy_state.executables.keys().cloned().collect();
     let announce = || tell(plan, executables, events);
-    let work = |stopped: &InTheWay| transfer(home, plan, ledger, how, stopped, events);
+    let work = |stopped: &InTheWay| transfer(home, plan, deploy_state, how, stopped, events);
     let ((), restored) =
         suspend(home, affected, running, interrupts, events, announce, work).await?;
     Ok(Done {
@@ -101,7 +101,7 @@ fn tell_conflicts(step: &FolderStep, told: &[Conflict], events: &Events) {
 fn transfer(
     home: &Home,
     plan: &Plan,
-    ledger: &mut Ledger,
+    deploy_state: &mut DeployState,
     how: How,
     stopped: &InTheWay,
     events: &Events,
@@ -117,7 +117,7 @@ fn transfer(
         staged.push((step, Staged::of(step, how)?));
     }
     let mut records = Vec::new();
-    let mut folders = Folders::of(plan, stopped, ledger)?;
+    let mut folders = Folders::of(plan, stopped, deploy_state)?;
     let mut placed = folders.transfer(plan, events, || {
         for (step, staged) in staged {
             let record = staged
@@ -131,7 +131,7 @@ fn transfer(
     let mut materials = Vec::new();
     for step in folders.steps() {
         let Folder { snapshot, name, .. } = &step.folder;
-        let taken = ledger.taken.get(snapshot);
+        let taken = deploy_state.taken.get(snapshot);
         if taken.is_some_and(|taken| taken.materials.contains_key(name)) {
             agreed.push((snapshot.clone(), name.clone()));
         }
@@ -160,8 +160,8 @@ fn transfer(
         }
     }
     home.commit(transaction)?;
-    let is_news = plan.snapshot != ledger.snapshot
-        || plan.env != ledger.env
+    let is_news = plan.snapshot != deploy_state.snapshot
+        || plan.env != deploy_state.env
         || !plan.affected.is_empty()
         || !(plan.same.is_empty() && plan.told.is_empty())
         || !(records.is_empty() && materials.is_empty() && agreed.is_empty());
@@ -169,16 +169,16 @@ fn transfer(
         return Ok(());
     }
     let same = plan.same.iter().cloned();
-    ledger.executables.extend(same.chain(records));
-    ledger.materials.extend(materials);
+    deploy_state.executables.extend(same.chain(records));
+    deploy_state.materials.extend(materials);
     // From here on what was deployed says what both sides agree upon.
     for (snapshot, name) in agreed {
-        if let Some(taken) = ledger.taken.get_mut(&snapshot) {
+        if let Some(taken) = deploy_state.taken.get_mut(&snapshot) {
             taken.materials.remove(&name);
         }
     }
-    ledger.snapshot.clone_from(&plan.snapshot);
-    ledger.env.clone_from(&plan.env);
+    deploy_state.snapshot.clone_from(&plan.snapshot);
+    deploy_state.env.clone_from(&plan.env);
     let at = clock::now();
     for (role, causes) in &plan.affected {
         let change = Change {
@@ -186,10 +186,10 @@ fn transfer(
             restarted: stopped.comes_back(role),
             causes: causes.clone(),
         };
-        ledger.changes.insert(role.clone(), change);
+        deploy_state.changes.insert(role.clone(), change);
     }
-    ledger.settled.extend(settled);
-    Ok(home.set_ledger(ledger)?)
+    deploy_state.settled.extend(settled);
+    Ok(home.set_deploy_state(deploy_state)?)
 }
 
 /// The folders in which files are staged, by their path in the home.
@@ -234,12 +234,12 @@ impl Staged {
 struct Folders<'p> {
     planned: Vec<&'p FolderStep>,
     anew: Vec<FolderStep>,
-    before: &'p Ledger,
+    before: &'p DeployState,
     take: Option<Take>,
 }
 
 impl<'p> Folders<'p> {
-    fn of(plan: &'p Plan, stopped: &InTheWay, before: &'p Ledger) -> Result<Self, Error> {
+    fn of(plan: &'p Plan, stopped: &InTheWay, before: &'p DeployState) -> Result<Self, Error> {
         let mut folders = Self {
             planned: Vec::new(),
             anew: Vec::new(),

@@ -10,7 +10,7 @@ use crate::deploy::snapshot_layout;
 use crate::error::Error;
 use crate::events::{Events, Kind};
 use crate::home::Home;
-use crate::home::deployed::Ledger;
+use crate::home::deploy_state::DeployState;
 use crate::home::role::{Entry, Origin};
 use crate::host::fs;
 use crate::host::fs::How;
@@ -50,7 +50,7 @@ impl Needed {
     pub(crate) fn of(
         wanted: &Wanted,
         entries: &BTreeMap<RoleName, Entry>,
-        ledger: &Ledger,
+        deploy_state: &DeployState,
     ) -> Self {
         let mut users: BTreeMap<_, Vec<RoleName>> = BTreeMap::new();
         let active = entries.iter();
@@ -58,7 +58,10 @@ impl Needed {
             let executable = entry.executable.clone();
             users.entry(executable).or_default().push(role.clone());
         }
-        let names = wanted.keys().chain(ledger.executables.keys()).cloned();
+        let names = wanted
+            .keys()
+            .chain(deploy_state.executables.keys())
+            .cloned();
         Self {
             names: names.collect(),
             users,

@@ -26,7 +26,7 @@ use crate::deploy::restart_affected::Running;
 use crate::error::Error;
 use crate::events::{Events, Phase};
 use crate::home::Home;
-use crate::home::deployed::Ledger;
+use crate::home::deploy_state::DeployState;
 use crate::home::role::Entry;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
@@ -36,22 +36,22 @@ use crate::deploy::plan::{Plan, Sources};
 
 /// Brings `home`, whose lock is held, in line.
 ///
-/// `ledger` is what was last deployed, and both it and `entries` are what is
+/// `deploy_state` is what was last deployed, and both it and `entries` are what is
 /// now, afterwards.
 pub async fn deploy(
     home: &Home,
     entries: &mut BTreeMap<RoleName, Entry>,
-    ledger: &mut Ledger,
+    deploy_state: &mut DeployState,
     sources: &Sources<'_>,
     running: Running,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Done, Error> {
-    let plan = decide(home, entries, ledger, sources, interrupts, events).await?;
+    let plan = decide(home, entries, deploy_state, sources, interrupts, events).await?;
     let done = act(
         home,
         &plan,
-        ledger,
+        deploy_state,
         sources.how,
         running,
         interrupts,
@@ -66,14 +66,14 @@ pub async fn deploy(
 pub async fn decide(
     home: &Home,
     entries: &BTreeMap<RoleName, Entry>,
-    ledger: &Ledger,
+    deploy_state: &DeployState,
     sources: &Sources<'_>,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Plan, Error> {
     events.phase(Phase::Plan);
     tokio::select! {
-        plan = plan::plan(home, entries, ledger, sources, events) => {
+        plan = plan::plan(home, entries, deploy_state, sources, events) => {
             plan.map_err(Error::or_interrupted)
         }
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),

@@ -20,7 +20,7 @@ use crate::deploy::source::{Folder, FolderStep, Owner};
 use crate::error::Error;
 use crate::events::{Events, Kind};
 use crate::home::Home;
-use crate::home::deployed::Ledger;
+use crate::home::deploy_state::DeployState;
 use crate::home::restart_reason::Cause;
 use crate::home::role::{Entry, Origin};
 use crate::host::cargo_config::Variable;
@@ -124,12 +124,12 @@ impl Settled {
     }
 }
 
-/// Decides what is to be done to `home`, whose lock is held. `ledger` is what
+/// Decides what is to be done to `home`, whose lock is held. `deploy_state` is what
 /// was last deployed.
 pub async fn plan(
     home: &Home,
     entries: &BTreeMap<RoleName, Entry>,
-    ledger: &Ledger,
+    deploy_state: &DeployState,
     sources: &Sources<'_>,
     events: &Events,
 ) -> Result<Plan, Error> {
@@ -148,15 +148,15 @@ pub async fn plan(
         env: of_cargo(home),
         snapshot: match sources.materials {
             Some(_) => sources.named.map(Path::to_owned),
-            None => ledger.snapshot.clone(),
+            None => deploy_state.snapshot.clone(),
         },
     };
     plan.roles(entries);
-    if plan.env != ledger.env {
+    if plan.env != deploy_state.env {
         let running = plan.active().map(|(role, _)| role.clone()).collect();
         plan.affect(running, &Cause::Environment);
     }
-    plan.executables(home, ledger, sources)?;
+    plan.executables(home, deploy_state, sources)?;
     if let Some(snapshot) = sources.materials
         && is_there(snapshot, events)
     {
@@ -164,7 +164,7 @@ pub async fn plan(
         for (path, why) in passed_over(snapshot, &plan.entries)? {
             events.emit(Kind::Passed { path, why });
         }
-        plan.folders(home, ledger, snapshot, events)?;
+        plan.folders(home, deploy_state, snapshot, events)?;
     }
     let new = plan.executables.iter().map(|step| {
         let path = step.artefact.clone();
@@ -184,7 +184,7 @@ pub async fn plan(
         new: Some(&new),
         events,
     };
-    plan.told = resolve_settings::settle(&settling, &plan.entries, ledger).await?;
+    plan.told = resolve_settings::settle(&settling, &plan.entries, deploy_state).await?;
     for settled in &plan.told {
         let causes = settled.changes.iter().map(cause);
         if settled.changes() {
@@ -245,13 +245,13 @@ impl Plan {
     fn executables(
         &mut self,
         home: &Home,
-        ledger: &Ledger,
+        deploy_state: &DeployState,
         sources: &Sources<'_>,
     ) -> Result<(), Error> {
         for (name, artefact) in sources.artefacts {
             let target = home.executable(name);
             let failed = |error| failed(name.as_str(), error);
-            let recorded = ledger.executables.get(name);
+            let recorded = deploy_state.executables.get(name);
             let verdict = executable::judge(artefact, &target, recorded).map_err(failed)?;
             let why = match verdict {
                 Verdict::Unchanged => continue,
@@ -287,7 +287,7 @@ impl Plan {
     fn folders(
         &mut self,
         home: &Home,
-        ledger: &Ledger,
+        deploy_state: &DeployState,
         snapshot: &Path,
         events: &Events,
     ) -> Result<(), Error> {
@@ -297,7 +297,7 @@ impl Plan {
             if folder.is_refused()? || (is_near && folder.is_one_place()?) {
                 continue;
             }
-            let Some(step) = folder.plan(ledger, self.take)? else {
+            let Some(step) = folder.plan(deploy_state, self.take)? else {
                 continue;
             };
             for (path, why) in &step.refused {

@@ -66,7 +66,7 @@ pub async fn prepare(
     let lock = lock_home(&home, interrupts, events).await?;
     let workspace = places.workspace_again(workspace)?;
     let mut entries = home.entries()?;
-    let mut ledger = home.ledger()?;
+    let mut deploy_state = home.deploy_state()?;
     check(workspace.as_ref(), &entries)?;
 
     let mut wanted = wanted(workspace.as_ref(), &entries);
@@ -80,7 +80,7 @@ pub async fn prepare(
             let built = build::ahead(
                 workspace,
                 &wanted,
-                &ledger.bins,
+                &deploy_state.bins,
                 how,
                 &places.folder,
                 interrupts,
@@ -100,13 +100,13 @@ pub async fn prepare(
             leaving,
             ..
         }) => {
-            remember(&mut ledger.bins, bins);
+            remember(&mut deploy_state.bins, bins);
             (artefacts, compiled, packages, leaving)
         }
         None => Default::default(),
     };
     let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
-    let layer = layer(workspace.as_ref(), &ledger);
+    let layer = layer(workspace.as_ref(), &deploy_state);
     let description = workspace.as_ref().and_then(|w| w.description.as_ref());
     let sources = Sources {
         workspace: workspace.as_ref(),
@@ -122,7 +122,7 @@ pub async fn prepare(
     let done = deploy::deploy(
         &home,
         &mut entries,
-        &mut ledger,
+        &mut deploy_state,
         &sources,
         running,
         interrupts,

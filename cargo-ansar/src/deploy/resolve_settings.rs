@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::deploy::snapshot_layout::{INPUTS, SETTINGS, VALUES, refusal};
 use crate::error::Error;
 use crate::events::{Events, Kind};
-use crate::home::deployed::Ledger;
+use crate::home::deploy_state::DeployState;
 use crate::home::pending::Transaction;
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, read_json};
@@ -52,9 +52,9 @@ pub struct Settling<'a> {
 
 /// The snapshot that is laid over the manifest's settings: the configured one,
 /// or else the one that was deployed by hand.
-pub fn layer(workspace: Option<&Workspace>, ledger: &Ledger) -> Option<PathBuf> {
+pub fn layer(workspace: Option<&Workspace>, deploy_state: &DeployState) -> Option<PathBuf> {
     let configured = workspace.and_then(Workspace::snapshot);
-    configured.or_else(|| ledger.snapshot.clone())
+    configured.or_else(|| deploy_state.snapshot.clone())
 }
 
 /// Which files a snapshot has of what roles are told: most roles have none.
@@ -179,7 +179,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 pub async fn settle(
     settling: &Settling<'_>,
     entries: &BTreeMap<RoleName, Entry>,
-    ledger: &Ledger,
+    deploy_state: &DeployState,
 ) -> Result<Vec<Settled>, Error> {
     let mut answers = Answers::default();
     let said = Said::by(settling.snapshot)?;
@@ -195,13 +195,13 @@ pub async fn settle(
             continue;
         }
         let proposal = settling.proposal(role, entry, &said)?;
-        let key = settling.key(entry, &proposal, ledger)?;
+        let key = settling.key(entry, &proposal, deploy_state)?;
         let stored = fs::is_file(&settling.home.file(Area::Settings, role));
-        if stored && ledger.settled.get(role) == Some(&key) {
+        if stored && deploy_state.settled.get(role) == Some(&key) {
             continue;
         }
         let accepted = answers.ask(settling, role, entry, proposal).await?;
-        settling.say_hidden(role, entry, ledger);
+        settling.say_hidden(role, entry, deploy_state);
         all.push(Settled {
             changes: changes(settling.home, role, &accepted),
             role: role.clone(),
@@ -409,8 +409,8 @@ impl Settling<'_> {
     }
 
     /// Stands for everything that the stored files are made of.
-    fn key(&self, entry: &Entry, proposal: &Proposal, ledger: &Ledger) -> Result<String, Error> {
-        let known = ledger.executables.get(&entry.executable);
+    fn key(&self, entry: &Entry, proposal: &Proposal, deploy_state: &DeployState) -> Result<String, Error> {
+        let known = deploy_state.executables.get(&entry.executable);
         let fingerprint = match (self.new_one(&entry.executable), known) {
             (Some(new), _) => new.fingerprint,
             (None, Some(record)) => record.artefact.fingerprint,
@@ -431,12 +431,12 @@ impl Settling<'_> {
     }
 
     /// Says which edits of the manifest have no effect.
-    fn say_hidden(&self, role: &RoleName, entry: &Entry, ledger: &Ledger) {
+    fn say_hidden(&self, role: &RoleName, entry: &Entry, deploy_state: &DeployState) {
         let Some(spec) = self.spec(role) else {
             return;
         };
         // Where the role was never settled, nothing was edited.
-        if !ledger.settled.contains_key(role) {
+        if !deploy_state.settled.contains_key(role) {
             return;
         }
         for (setting, value) in &spec.settings {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::deploy::failed;
 use crate::deploy::snapshot_layout;
 use crate::error::Error;
-use crate::home::deployed::{Ledger, Material};
+use crate::home::deploy_state::{DeployState, Material};
 use crate::host::fs::Kind;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::sync::apply::Roots;
@@ -78,15 +78,15 @@ impl Folder {
     /// Decides; nothing where there is nothing to decide about.
     pub(crate) fn plan(
         &self,
-        ledger: &Ledger,
+        deploy_state: &DeployState,
         take: Option<Take>,
     ) -> Result<Option<FolderStep>, Error> {
-        let known = ledger.materials.get(&self.name);
+        let known = deploy_state.materials.get(&self.name);
         let mut was = Cow::Owned(Material::default());
         if let Some(known) = known {
             was = Cow::Borrowed(known);
         }
-        if let Some(taken) = ledger.taken.get(&self.snapshot) {
+        if let Some(taken) = deploy_state.taken.get(&self.snapshot) {
             let was = was.to_mut();
             was.deployed = taken.over(&self.name, &was.deployed);
         }

@@ -3,12 +3,12 @@
 //! Through its modules: the marks of engines ([`engine_marks`]), the roles
 //! ([`role`]) and the table of their properties ([`role_properties`]), starts
 //! and exits ([`history`]), changes of several files that are made as a whole
-//! ([`pending`]), the deploy state ([`deployed`]) and its reasons
+//! ([`pending`]), the deploy state ([`deploy_state`]) and its reasons
 //! ([`restart_reason`]), and the last run ([`last_run`]). It does not know how
 //! roles are deployed or run.
 
 pub mod area;
-pub mod deployed;
+pub mod deploy_state;
 pub mod engine_marks;
 pub mod history;
 pub mod last_run;
@@ -225,7 +225,7 @@ impl HomeError {
                     "put it right, or remove the folder and `cargo ansar create {}`",
                     word(path.parent().unwrap_or(path))
                 ),
-                Some(name) if name == deployed::FILE => {
+                Some(name) if name == deploy_state::FILE => {
                     "put it right, or remove it: the next deploy compares everything".to_owned()
                 }
                 _ => "put it right, or remove it".to_owned(),

@@ -311,13 +311,13 @@ impl Home {
     /// Forgets what was deployed to roles that are no more: it would be taken
     /// for what a new role of the same name has removed.
     fn forget(&self, roles: &BTreeSet<RoleName>) -> Result<(), HomeError> {
-        let was = self.ledger()?;
-        let mut ledger = was.clone();
+        let was = self.deploy_state()?;
+        let mut deploy_state = was.clone();
         for role in roles {
-            ledger.forget(role);
+            deploy_state.forget(role);
         }
-        if ledger != was {
-            self.set_ledger(&ledger)?;
+        if deploy_state != was {
+            self.set_deploy_state(&deploy_state)?;
         }
         let mut stopped = self.stopped()?;
         let count = stopped.len();

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::home::area::Reason;
 use crate::home::{
-    DEFAULT_NAME, Home, HomeError, HomeFile, deployed, last_run, restart_reason, write_json,
+    DEFAULT_NAME, Home, HomeError, HomeFile, deploy_state, last_run, restart_reason, write_json,
 };
 use crate::host::fs;
 use crate::host::fs::Hash;
@@ -178,7 +178,7 @@ impl Home {
             }
         }
         for file in [
-            self.root.join(deployed::FILE),
+            self.root.join(deploy_state::FILE),
             self.root.join(last_run::FOLDER).join(last_run::FILE),
         ] {
             moved.rewrite(&file)?;
@@ -257,7 +257,7 @@ impl Moved {
         if self.before == self.here {
             return Ok(());
         }
-        let Ok(Some(bytes)) = fs::if_there(fs::read_up_to(file, deployed::LARGEST)) else {
+        let Ok(Some(bytes)) = fs::if_there(fs::read_up_to(file, deploy_state::LARGEST)) else {
             return Ok(());
         };
         let mut text = Vec::with_capacity(bytes.len());

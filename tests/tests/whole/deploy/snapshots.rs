@@ -121,7 +121,7 @@ fn a_dry_run_says_what_would_be_taken_and_takes_nothing() {
     let there = "testing/model-by-role/server-0/data.json";
     sandbox.write(there, "edited");
     sandbox.write(".ansar-home/model/server-0/data.json", "changed");
-    let ledger = sandbox.read(".ansar-home/deploy.json");
+    let deploy_state = sandbox.read(".ansar-home/deploy.json");
     let named = sandbox.ansar(plan).run();
     named
         .success()
@@ -133,7 +133,7 @@ fn a_dry_run_says_what_would_be_taken_and_takes_nothing() {
         .stdout_has("gives way: model-by-role/server-0/data.json: ")
         .stdout_has("model-by-role/server-0/data.json: the home was taken");
     assert_eq!(sandbox.read(there), "edited");
-    assert_eq!(sandbox.read(".ansar-home/deploy.json"), ledger);
+    assert_eq!(sandbox.read(".ansar-home/deploy.json"), deploy_state);
 }
 
 #[test]

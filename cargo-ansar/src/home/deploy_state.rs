@@ -22,7 +22,7 @@ pub(super) const LARGEST: u64 = 256 << 20;
 /// Everything that deploys remember.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Ledger {
+pub struct DeployState {
     /// The executables in `bin`.
     pub executables: BTreeMap<ExecutableName, Deployed>,
     /// The folders of material, by their path in the home.
@@ -87,7 +87,7 @@ pub struct Material {
     pub deployed: Manifest,
 }
 
-impl Ledger {
+impl DeployState {
     /// Forgets a role that is no more.
     pub fn forget(&mut self, role: &RoleName) {
         let model = format!("model/{role}");
@@ -102,17 +102,17 @@ impl Ledger {
 
 impl Home {
     /// What was last deployed.
-    pub fn ledger(&self) -> Result<Ledger, HomeError> {
-        Ok(read_json_up_to(&self.ledger_file(), LARGEST)?.unwrap_or_default())
+    pub fn deploy_state(&self) -> Result<DeployState, HomeError> {
+        Ok(read_json_up_to(&self.deploy_state_file(), LARGEST)?.unwrap_or_default())
     }
 
     /// Remembers what is deployed now. Where a loss of power takes that back,
     /// the next deploy finds it again, as after one that was killed.
-    pub fn set_ledger(&self, ledger: &Ledger) -> Result<(), HomeError> {
-        renew_json(&self.ledger_file(), ledger)
+    pub fn set_deploy_state(&self, deploy_state: &DeployState) -> Result<(), HomeError> {
+        renew_json(&self.deploy_state_file(), deploy_state)
     }
 
-    fn ledger_file(&self) -> PathBuf {
+    fn deploy_state_file(&self) -> PathBuf {
         self.root().join(FILE)
     }
 }
