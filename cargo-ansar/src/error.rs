@@ -17,9 +17,9 @@ use crate::host::process::interrupts::{Interrupt, Interrupted};
 use crate::logs::query::QueryError;
 use crate::manifest::DescriptionError;
 use crate::manifest::init::ProposalError;
+use crate::model::duration::ShortDuration;
 use crate::model::name::{ExecutableName, NameError, RoleName};
 use crate::model::name_template::TemplateError;
-use crate::model::outcome::Span;
 use crate::model::role_search::{RolePattern, RoleSearch, SearchError};
 use crate::protocol::{Refusal, Why};
 
@@ -302,7 +302,7 @@ pub enum Error {
         size: usize,
     },
     /// A role was waited for long enough.
-    #[error("role `{role}` has not ended in {}", Span(*after))]
+    #[error("role `{role}` has not ended in {}", ShortDuration(*after))]
     NotEnded {
         /// The role.
         role: RoleName,
@@ -378,7 +378,7 @@ pub enum Error {
         roles: Vec<RoleName>,
     },
     /// What was waited for did not come.
-    #[error("not {what} after {}", Span(*limit))]
+    #[error("not {what} after {}", ShortDuration(*limit))]
     TimedOut {
         /// What was waited for.
         what: &'static str,

@@ -54,7 +54,7 @@ use crate::report::printer::Printer;
 use crate::report::shell::{Form, print_parse_error, warn};
 use crate::supervisor::fd_store;
 use crate::testing::When;
-use crate::testing::record::conclusion;
+use crate::testing::record::run_report;
 
 /// Runs the command line. `main` of the program calls only this.
 pub fn main() -> ExitCode {
@@ -531,7 +531,7 @@ impl Session<'_> {
             }
             if let Some(verdict) = outcome.verdict {
                 let interrupted = outcome.interrupted.is_some();
-                let run = conclusion("run", verdict, exit.code(), interrupted, elapsed);
+                let run = run_report("run", verdict, exit.code(), interrupted, elapsed);
                 events.emit(Kind::Verdict(Box::new(run)));
             }
             return Ok(exit);

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::error::Error;
 use crate::host::cargo::Messages;
 use crate::host::{environment, fs};
-use crate::model::run_report::Conclusion;
+use crate::model::run_report::RunReport;
 use crate::report::diagnostics::Stream;
 use crate::report::shell::Form;
 use crate::report::{github, html, human, junit};
@@ -130,7 +130,7 @@ impl MessagesArgs {
 }
 
 impl ShowArgs {
-    fn prepared(&self, mut run: Conclusion, folder: &Path) -> (Conclusion, human::Context) {
+    fn prepared(&self, mut run: RunReport, folder: &Path) -> (RunReport, human::Context) {
         if self.paths == Paths::Relative {
             run.relative_to(folder);
         }
@@ -174,7 +174,7 @@ impl Session<'_> {
     pub(super) fn results(
         &self,
         args: &ResultsArgs,
-        run: Conclusion,
+        run: RunReport,
         stream: Option<Stream>,
     ) -> Result<(), Error> {
         // If the file cannot be written, the other outputs still are.
@@ -208,7 +208,7 @@ impl Session<'_> {
             self.show_status("Wrote", format!("`{}`", file.display()));
             return Ok(Exit::Success);
         }
-        let (run, context) = args.show.prepared(last.conclusion, &self.places.folder);
+        let (run, context) = args.show.prepared(last.report, &self.places.folder);
         self.printer
             .show(move |shell| human::reported(shell, &run, context));
         Ok(Exit::Success)

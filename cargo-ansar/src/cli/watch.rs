@@ -8,7 +8,7 @@ use crate::events::{Events, Kind};
 use crate::host::environment;
 use crate::host::process::interrupts::Interrupt;
 use crate::host::terminal::keys::Keys;
-use crate::model::run_report::Conclusion;
+use crate::model::run_report::RunReport;
 use crate::report::printer::Printer;
 use crate::report::{diagnostics, human, watch};
 use crate::testing;
@@ -33,7 +33,7 @@ impl Session<'_> {
             what: "listen for keys",
             source,
         })?;
-        let mut last: Option<Conclusion> = None;
+        let mut last: Option<RunReport> = None;
         // Exit of the last loop, and of the last one that ran the tests.
         let (mut ended, mut judged) = (None, Exit::Success);
         let mut introduced = false;

@@ -8,7 +8,7 @@ use crate::home::{Home, HomeError};
 use crate::host::cargo;
 use crate::host::cargo::{CargoError, Messages};
 use crate::host::process::interrupts::Interrupts;
-use crate::model::run_report::Conclusion;
+use crate::model::run_report::RunReport;
 use crate::workspace::Places;
 
 /// What to check.
@@ -31,7 +31,7 @@ pub struct Outcome {
     /// Whether Cargo found an error.
     pub failed: bool,
     /// What came of the last run, where there was one.
-    pub last: Option<Conclusion>,
+    pub last: Option<RunReport>,
 }
 
 /// Has Cargo check the workspace, and reads what the last run found.
@@ -51,7 +51,7 @@ pub async fn check(options: &Options, interrupts: &mut Interrupts) -> Result<Out
         return Ok(Outcome { failed, last: None });
     }
     let last = match Home::open(&places.home(Some(&workspace))) {
-        Ok(home) => home.last_conclusion()?,
+        Ok(home) => home.last_report()?,
         // Nothing was run yet.
         Err(HomeError::NotThere(_)) => None,
         Err(error) => return Err(error.into()),

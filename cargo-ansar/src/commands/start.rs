@@ -16,7 +16,7 @@ use crate::host::fs;
 use crate::host::fs::lock::Lock;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
-use crate::model::outcome::{Ending, Success};
+use crate::model::outcome::{RoleOutcome, Success};
 use crate::model::role_search::RoleSearch;
 use crate::model::run_report::{Excerpt, Which};
 use crate::protocol::Host;
@@ -276,7 +276,7 @@ pub(crate) fn retain_operational(
 #[derive(Debug, Default)]
 struct Heard {
     ready: BTreeSet<RoleName>,
-    ended: BTreeMap<RoleName, Ending>,
+    ended: BTreeMap<RoleName, RoleOutcome>,
 }
 
 impl Heard {
@@ -286,8 +286,8 @@ impl Heard {
                 self.ended.remove(role);
                 self.ready.insert(role.clone());
             }
-            Kind::Ended { role, ending } => {
-                self.ended.insert(role.clone(), ending.clone());
+            Kind::Ended { role, outcome } => {
+                self.ended.insert(role.clone(), outcome.clone());
             }
             _ => {}
         }
@@ -301,8 +301,8 @@ impl Heard {
         };
         for role in roles {
             match self.ended.get(&role) {
-                Some(ending) if ending.success() == Success::Yes => outcome.done.push(role),
-                Some(ending) => outcome.failed.push((role, why(ending))),
+                Some(end) if end.success() == Success::Yes => outcome.done.push(role),
+                Some(end) => outcome.failed.push((role, why(end))),
                 None if self.ready.contains(&role) || !waited => outcome.up.push(role),
                 None => outcome
                     .failed
@@ -314,8 +314,8 @@ impl Heard {
 }
 
 /// Why a role is not there.
-fn why(ending: &Ending) -> String {
-    match (ending.fault(), ending.gave_up()) {
+fn why(outcome: &RoleOutcome) -> String {
+    match (outcome.fault(), outcome.gave_up()) {
         (Some(fault), _) => fault.to_string(),
         (None, Some(reason)) => reason,
         (None, None) => "stopped".to_owned(),

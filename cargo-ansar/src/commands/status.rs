@@ -313,8 +313,8 @@ async fn wait(
         let answer = ask(home, engine.engine.pid, order, |told| {
             match told {
                 // One of all that has done what it is for is no more of them.
-                Progress::Event(Kind::Ended { ending, .. })
-                    if all && ending.success() == Success::Yes => {}
+                Progress::Event(Kind::Ended { outcome, .. })
+                    if all && outcome.success() == Success::Yes => {}
                 Progress::Event(Kind::Ended { role, .. }) => drop(ended.insert(role)),
                 // It was started again.
                 Progress::Event(Kind::Ready { role }) => drop(ended.remove(&role)),

@@ -149,7 +149,7 @@ pub async fn with(
         .into_iter()
         .partition(|ended| ended.kind == RoleKind::Test);
     let refused = commands.iter().find(|ended| ended.exit.is_none());
-    if let Some(fault) = refused.and_then(|ended| ended.ending.fault()) {
+    if let Some(fault) = refused.and_then(|ended| ended.outcome.fault()) {
         return Err(Error::Command {
             command: options.command.first().cloned().unwrap_or_default(),
             reason: fault.explanation,

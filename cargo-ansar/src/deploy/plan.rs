@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::events::{Events, Kind};
 use crate::home::Home;
 use crate::home::deploy_state::DeployState;
-use crate::home::restart_reason::Cause;
+use crate::home::restart_reason::ChangeCause;
 use crate::home::role::{Entry, Origin};
 use crate::host::cargo_config::Variable;
 use crate::host::fs;
@@ -69,7 +69,7 @@ pub struct Plan {
     /// Roles that are told something else.
     pub told: Vec<Settled>,
     /// The roles that this makes a difference to, and which.
-    pub affected: BTreeMap<RoleName, Vec<Cause>>,
+    pub affected: BTreeMap<RoleName, Vec<ChangeCause>>,
     /// The roles as they will be.
     pub entries: BTreeMap<RoleName, Entry>,
     /// Who wins where both sides changed a material.
@@ -154,7 +154,7 @@ pub async fn plan(
     plan.roles(entries);
     if plan.env != deploy_state.env {
         let running = plan.active().map(|(role, _)| role.clone()).collect();
-        plan.affect(running, &Cause::Environment);
+        plan.affect(running, &ChangeCause::Environment);
     }
     plan.executables(home, deploy_state, sources)?;
     if let Some(snapshot) = sources.materials
@@ -205,15 +205,15 @@ impl Plan {
             };
             let mut causes = Vec::new();
             match before.get(role) {
-                None => causes.push(Cause::Added),
+                None => causes.push(ChangeCause::Added),
                 Some(was) => {
                     if was.executable != now.executable {
-                        causes.push(Cause::Runs {
+                        causes.push(ChangeCause::Runs {
                             before: was.executable.clone(),
                         });
                     }
                     if was.env != now.env {
-                        causes.push(Cause::Environment);
+                        causes.push(ChangeCause::Environment);
                     }
                 }
             }
@@ -236,7 +236,7 @@ impl Plan {
         users.map(|(role, _)| role.clone()).collect()
     }
 
-    fn affect(&mut self, roles: Vec<RoleName>, cause: &Cause) {
+    fn affect(&mut self, roles: Vec<RoleName>, cause: &ChangeCause) {
         for role in roles {
             self.affected.entry(role).or_default().push(cause.clone());
         }
@@ -265,7 +265,7 @@ impl Plan {
             let is_in_place = executable::is_one_place(artefact, &target)
                 .map_err(|error| failed(error.into()))?;
             let since = recorded.map(|record| record.artefact.fingerprint.mtime_ns);
-            let cause = Cause::Executable {
+            let cause = ChangeCause::Executable {
                 executable: name.clone(),
                 why,
                 sources: since.and_then(|since| newer_sources(artefact, since)),
@@ -310,10 +310,10 @@ impl Plan {
                 let paths = step.paths();
                 match &folder.owner {
                     Owner::Role(role) => {
-                        self.affect(vec![role.clone()], &Cause::Model { paths });
+                        self.affect(vec![role.clone()], &ChangeCause::Model { paths });
                     }
                     Owner::Executable(name) => {
-                        self.affect(self.users(name), &Cause::Resource { paths });
+                        self.affect(self.users(name), &ChangeCause::Resource { paths });
                     }
                 }
             }
@@ -347,13 +347,13 @@ impl Plan {
 }
 
 /// What a change of what a role is told is to it.
-fn cause(told: &Told) -> Cause {
+fn cause(told: &Told) -> ChangeCause {
     if told.area == Area::Input {
-        return Cause::Input;
+        return ChangeCause::Input;
     }
     let before = told.before.as_ref().and_then(Value::as_object);
     let Some(before) = before else {
-        return Cause::Added;
+        return ChangeCause::Added;
     };
     let after = told.after.as_ref().and_then(Value::as_object);
     let names = before
@@ -362,7 +362,7 @@ fn cause(told: &Told) -> Cause {
     let names: BTreeSet<&String> = names.collect();
     let differs = |name: &String| before.get(name) != after.and_then(|after| after.get(name));
     let fields = names.into_iter().filter(|name| differs(name));
-    Cause::Settings {
+    ChangeCause::Settings {
         fields: fields.cloned().collect(),
     }
 }

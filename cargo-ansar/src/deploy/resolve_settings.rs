@@ -28,8 +28,8 @@ use crate::host::fs;
 use crate::host::fs::{Fingerprint, Hash, Kind as FileKind};
 use crate::host::process::{Exit, Narrative, Program};
 use crate::manifest::RoleSpec;
+use crate::model::duration::ShortDuration;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::outcome::Span;
 use crate::supervisor::component_check::recognize;
 use crate::supervisor::role_environment::{Variables, of_roles, with_own};
 use crate::workspace::Workspace;
@@ -409,7 +409,12 @@ impl Settling<'_> {
     }
 
     /// Stands for everything that the stored files are made of.
-    fn key(&self, entry: &Entry, proposal: &Proposal, deploy_state: &DeployState) -> Result<String, Error> {
+    fn key(
+        &self,
+        entry: &Entry,
+        proposal: &Proposal,
+        deploy_state: &DeployState,
+    ) -> Result<String, Error> {
         let known = deploy_state.executables.get(&entry.executable);
         let fingerprint = match (self.new_one(&entry.executable), known) {
             (Some(new), _) => new.fingerprint,
@@ -494,7 +499,7 @@ impl Settling<'_> {
             Err(_) => {
                 return Err(unaccepted(format!(
                     "`{executable}` did not print its settings within {}",
-                    Span(ANSWER_LIMIT)
+                    ShortDuration(ANSWER_LIMIT)
                 )));
             }
             Ok(Err(error)) => {

@@ -279,7 +279,7 @@ async fn restore(
                 Kind::Ready { role } => {
                     broken.remove(role);
                 }
-                Kind::Ended { role, ending } if ending.success() == Success::No => {
+                Kind::Ended { role, outcome } if outcome.success() == Success::No => {
                     broken.insert(role.clone());
                 }
                 _ => {}

@@ -17,7 +17,7 @@ use crate::home::Home;
 use crate::home::role::{Entry, Origin};
 use crate::host::fs;
 use crate::host::fs::Kind;
-use crate::model::did_you_mean::nearest;
+use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, NameError, RoleName};
 
 /// Models, in a folder per role.
@@ -224,9 +224,9 @@ impl Looking<'_> {
         let name_text = name.to_string_lossy();
         // `models` is meant for `model-by-role`, too.
         let first = |folder: &'static str| folder.split("-by-").next().unwrap_or(folder);
-        let meant = nearest(&name_text, FOLDERS).or_else(|| {
+        let meant = did_you_mean(&name_text, FOLDERS).or_else(|| {
             let firsts = FOLDERS.map(first);
-            let near = nearest(&name_text, firsts)?;
+            let near = did_you_mean(&name_text, firsts)?;
             FOLDERS.into_iter().find(|folder| first(folder) == near)
         });
         let why = with_suggestion("no part of a snapshot".to_owned(), meant);
@@ -324,7 +324,7 @@ impl Looking<'_> {
         among: impl for<'k> Fn(&'k Known<'_>) -> &'k BTreeSet<&'k str>,
     ) -> Option<String> {
         self.suggestions = self.suggestions.checked_sub(1)?;
-        nearest(text, among(&self.known).iter().copied()).map(str::to_owned)
+        did_you_mean(text, among(&self.known).iter().copied()).map(str::to_owned)
     }
 }
 

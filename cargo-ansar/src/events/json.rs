@@ -88,7 +88,7 @@ mod tests {
         let verdict = verdict.unwrap();
         assert_eq!((verdict.roles[0].tries, verdict.tries.len()), (1, 0));
         let report = read.iter().find_map(|event| match &event.kind {
-            Kind::Ended { ending, .. } => ending.report(),
+            Kind::Ended { outcome, .. } => outcome.report(),
             _ => None,
         });
         assert_eq!(report.unwrap().passed, 3);

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::outcome::Ending;
-use crate::model::run_report::Conclusion;
+use crate::model::outcome::RoleOutcome;
+use crate::model::run_report::RunReport;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -262,8 +262,9 @@ pub enum Kind {
     Ended {
         /// The role.
         role: RoleName,
-        /// How.
-        ending: Ending,
+        /// The outcome.
+        #[serde(rename = "ending")]
+        outcome: RoleOutcome,
     },
     /// Processes that roles had left behind, of which nobody knows whose they
     /// were, are gone.
@@ -292,7 +293,7 @@ pub enum Kind {
         message: Typed,
     },
     /// What came of a run; nothing of it follows.
-    Verdict(Box<Conclusion>),
+    Verdict(Box<RunReport>),
     /// The run could not be kept for later questions.
     Unkept {
         /// Why.

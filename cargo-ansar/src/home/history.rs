@@ -22,7 +22,7 @@ use crate::host::fs::{Appender, Hash};
 use crate::host::process::orphans;
 use crate::host::{clock, environment};
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::outcome::{Cause, Ending};
+use crate::model::outcome::{Cause, RoleOutcome};
 
 /// How large a journal may grow, in bytes, before it is cut to the newest
 /// [`KEPT_RUNS`].
@@ -74,7 +74,7 @@ pub struct End {
     /// When.
     pub at: Timestamp,
     /// What ended it.
-    pub cause: How,
+    pub cause: RecordedCause,
     /// How many attempts it made, as far as it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
@@ -90,7 +90,7 @@ pub struct End {
 /// What ended a role, as it is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum How {
+pub enum RecordedCause {
     /// It returned by itself.
     Returned,
     /// It was asked to stop, and did.
@@ -107,7 +107,7 @@ pub enum How {
     Refused,
 }
 
-impl From<Cause> for How {
+impl From<Cause> for RecordedCause {
     fn from(cause: Cause) -> Self {
         match cause {
             Cause::Returned => Self::Returned,
@@ -121,16 +121,16 @@ impl From<Cause> for How {
     }
 }
 
-impl From<How> for Cause {
-    fn from(how: How) -> Self {
+impl From<RecordedCause> for Cause {
+    fn from(how: RecordedCause) -> Self {
         match how {
-            How::Returned => Self::Returned,
-            How::Stopped => Self::Stopped,
-            How::Killed => Self::Killed,
-            How::TimedOut => Self::TimedOut,
-            How::Signal(number) => Self::Signal(number),
-            How::Exited(code) => Self::Exited(code),
-            How::Refused => Self::NeverStarted,
+            RecordedCause::Returned => Self::Returned,
+            RecordedCause::Stopped => Self::Stopped,
+            RecordedCause::Killed => Self::Killed,
+            RecordedCause::TimedOut => Self::TimedOut,
+            RecordedCause::Signal(number) => Self::Signal(number),
+            RecordedCause::Exited(code) => Self::Exited(code),
+            RecordedCause::Refused => Self::NeverStarted,
         }
     }
 }
@@ -225,20 +225,20 @@ impl Journal {
     }
 
     /// Writes down how the role ended; nothing where it was never started.
-    pub fn ended(&mut self, ending: &Ending, attempts: Option<u32>) -> Result<(), HomeError> {
+    pub fn ended(&mut self, outcome: &RoleOutcome, attempts: Option<u32>) -> Result<(), HomeError> {
         let Some((started, pid)) = self.open.take() else {
             return Ok(());
         };
-        let text = serde_json::to_string(&ending.result).unwrap_or_default();
+        let text = serde_json::to_string(&outcome.result).unwrap_or_default();
         let record = Record::End {
             started,
             pid,
             what: End {
                 at: clock::now(),
-                cause: ending.cause.into(),
+                cause: outcome.cause.into(),
                 attempts,
-                name: ending.result.name.clone(),
-                result: (text.len() <= LARGEST_RESULT).then(|| ending.result.clone()),
+                name: outcome.result.name.clone(),
+                result: (text.len() <= LARGEST_RESULT).then(|| outcome.result.clone()),
                 size: text.len(),
             },
         };

@@ -16,7 +16,7 @@ use crate::events::{Event, Events, Kind, json};
 use crate::home::{Home, HomeError};
 use crate::host::fs;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::run_report::Conclusion;
+use crate::model::run_report::RunReport;
 
 /// The folder of the last run, in a home.
 pub(super) const FOLDER: &str = "last";
@@ -128,7 +128,7 @@ impl Tape {
 }
 
 /// What came of a run, as far as it is kept.
-fn bounded(run: &Conclusion) -> Conclusion {
+fn bounded(run: &RunReport) -> RunReport {
     let mut run = run.clone();
     run.failures.truncate(MOST_FAILURES);
     let mut room = MOST_FAILURES - run.failures.len();
@@ -157,7 +157,7 @@ pub struct LastRun {
     /// When it was over.
     pub at: Timestamp,
     /// What came of it.
-    pub conclusion: Conclusion,
+    pub report: RunReport,
 }
 
 impl LastRun {
@@ -169,16 +169,12 @@ impl LastRun {
         let mut events = Vec::new();
         for event in lines.filter_map(json::read) {
             match event.kind {
-                Kind::Verdict(conclusion) => run = Some((event.at, *conclusion)),
+                Kind::Verdict(report) => run = Some((event.at, *report)),
                 _ => events.push(event),
             }
         }
-        let (at, conclusion) = run?;
-        Some(Self {
-            events,
-            at,
-            conclusion,
-        })
+        let (at, report) = run?;
+        Some(Self { events, at, report })
     }
 }
 
@@ -190,7 +186,7 @@ impl Home {
     }
 
     /// What came of the last run, as [`Home::last_run`] has it.
-    pub fn last_conclusion(&self) -> Result<Option<Conclusion>, HomeError> {
+    pub fn last_report(&self) -> Result<Option<RunReport>, HomeError> {
         self.last(|bytes| {
             // It is told last, and what happened before need not be read.
             let mut lines = bytes.rsplit(|byte| *byte == b'\n');
@@ -240,8 +236,8 @@ mod tests {
         "test-a".parse().unwrap()
     }
 
-    fn conclusion(text: &str) -> Conclusion {
-        Conclusion {
+    fn report(text: &str) -> RunReport {
+        RunReport {
             command: "test".to_owned(),
             exit: 100,
             failed: 1,
@@ -264,7 +260,7 @@ mod tests {
                 at: Timestamp::UNIX_EPOCH,
                 context: Vec::new(),
             }],
-            ..Conclusion::default()
+            ..RunReport::default()
         }
     }
 
@@ -286,12 +282,12 @@ mod tests {
             let events = recorder.reading(&Events::new(|_| {}));
             events.emit(Kind::Built {});
             events.emit(Kind::Ready { role: role() });
-            events.emit(Kind::Verdict(Box::new(conclusion(text))));
+            events.emit(Kind::Verdict(Box::new(report(text))));
             recorder.keep(&home).unwrap();
             let last = home.last_run().unwrap().unwrap();
-            assert_eq!(last.conclusion, conclusion(text));
+            assert_eq!(last.report, report(text));
             assert_eq!(last.events.len(), 2);
-            assert_eq!(home.last_conclusion().unwrap(), Some(last.conclusion));
+            assert_eq!(home.last_report().unwrap(), Some(last.report));
         }
     }
 
@@ -305,7 +301,7 @@ mod tests {
             events.emit(line(number));
         }
         events.emit(Kind::Ready { role: role() });
-        events.emit(Kind::Verdict(Box::new(conclusion(&"ü".repeat(LONGEST)))));
+        events.emit(Kind::Verdict(Box::new(report(&"ü".repeat(LONGEST)))));
         recorder.keep(&home).unwrap();
         let size = std::fs::metadata(home.last_run_file()).unwrap().len();
         assert!(size < 2 << 20, "{size}");
@@ -314,7 +310,7 @@ mod tests {
             last.events.last().unwrap().kind,
             Kind::Ready { .. }
         ));
-        assert!(last.conclusion.failures[0].text.ends_with("ü…"));
+        assert!(last.report.failures[0].text.ends_with("ü…"));
     }
 
     #[test]
@@ -323,7 +319,7 @@ mod tests {
             assert_eq!(LastRun::of(bytes), None);
         }
         let at = Timestamp::UNIX_EPOCH;
-        let kind = Kind::Verdict(Box::new(conclusion("text")));
+        let kind = Kind::Verdict(Box::new(report("text")));
         let told = json::line(&Event { at, kind });
         let torn = format!("{}\nnoise\n{told}\n{}", &told[..9], &told[..50]);
         assert_eq!(LastRun::of(torn.as_bytes()).unwrap().events, []);

@@ -28,13 +28,13 @@ pub struct Change {
     /// Whether it ran, and was started again for it.
     pub restarted: bool,
     /// What changed.
-    pub causes: Vec<Cause>,
+    pub causes: Vec<ChangeCause>,
 }
 
 /// What changed of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "cause", rename_all = "kebab-case")]
-pub enum Cause {
+pub enum ChangeCause {
     /// It was not there before.
     Added,
     /// What it runs.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::model::name::{NameError, RoleName};
 use crate::model::name_template::{MOST_ROLES, TemplateError};
-use crate::model::quoted::{listed, shown};
+use crate::model::quoted::{escaped, quoted_list};
 use crate::model::role_search::SearchError;
 
 /// A manifest that is no TOML or describes its roles wrongly: where, what, and
@@ -102,14 +102,17 @@ impl Problem {
         match self {
             Self::Syntax(reason) => format!("invalid TOML: {reason}"),
             Self::UnknownKey { expected, .. } => {
-                format!("unknown key `{key}`, expected one of {}", listed(*expected))
+                format!(
+                    "unknown key `{key}`, expected one of {}",
+                    quoted_list(*expected)
+                )
             }
             Self::WrongType { found, expected } => {
                 format!("`{key}` is {found}, expected {expected}")
             }
             Self::WrongValue {
                 found, expected, ..
-            } => format!("`{key}` is `{}`, expected {expected}", shown(found)),
+            } => format!("`{key}` is `{}`, expected {expected}", escaped(found)),
             Self::NoExecutable => {
                 format!("`{key}` has no `executable`, expected the name of a bin target")
             }
@@ -135,7 +138,7 @@ impl Problem {
             }
             Self::OwnVariable(name) => format!(
                 "`{key}` sets `{}`, expected a variable that is not the tool's own",
-                shown(name)
+                escaped(name)
             ),
             Self::SameRole {
                 role,
@@ -151,8 +154,8 @@ impl Problem {
                 other_line,
             } => format!(
                 "`{key}` is `{}`, expected `{}` as in line {other_line}, since both roles run executable `{executable}`",
-                shown(package),
-                shown(other)
+                escaped(package),
+                escaped(other)
             ),
             Self::AfterUnknown { after, .. } => {
                 format!("`{key}` is `{after}`, expected a role that is described here")
@@ -167,7 +170,7 @@ impl Problem {
             }
             Self::AfterTest { role, after, tests } => format!(
                 "`{key}` is test role `{after}`, expected an operational one, since `{role}` does not match `{}`",
-                shown(tests)
+                escaped(tests)
             ),
         }
     }

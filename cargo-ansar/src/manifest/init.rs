@@ -15,7 +15,7 @@ use toml_edit::{Document, Item, Table};
 use crate::manifest::DEFAULT_TESTS;
 use crate::manifest::position::Lines;
 use crate::model::name::{ExecutableName, NameError, RoleName, is_package_name};
-use crate::model::quoted::shown;
+use crate::model::quoted::escaped;
 
 /// A bin target of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,7 +131,7 @@ impl ProposalError {
 fn reasons(skipped: &[Skipped]) -> String {
     let reasons: Vec<String> = skipped
         .iter()
-        .map(|bin| format!("`{}`: {}", shown(&bin.name), bin.reason))
+        .map(|bin| format!("`{}`: {}", escaped(&bin.name), bin.reason))
         .collect();
     reasons.join("; ")
 }

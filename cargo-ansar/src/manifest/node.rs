@@ -12,8 +12,8 @@ use toml_edit::{ArrayOfTables, Item, Key, TableLike, Value};
 
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::position::Lines;
-use crate::model::did_you_mean::nearest;
-use crate::model::quoted::shown;
+use crate::model::did_you_mean::did_you_mean;
+use crate::model::quoted::escaped;
 
 /// The deepest value that is turned into JSON; JSON readers have such a limit
 /// as well.
@@ -143,7 +143,7 @@ impl<'a> Node<'a> {
     pub(crate) fn unknown(&self, expected: &'static [&'static str]) -> DescriptionError {
         self.wrong_key(&Problem::UnknownKey {
             expected,
-            similar: nearest(self.name, expected.iter().copied()),
+            similar: did_you_mean(self.name, expected.iter().copied()),
         })
     }
 
@@ -195,7 +195,7 @@ impl<'a> Node<'a> {
             self.wrong(&Problem::WrongValue {
                 found: found.to_owned(),
                 expected,
-                similar: nearest(found, words.iter().map(|(word, _)| *word)),
+                similar: did_you_mean(found, words.iter().map(|(word, _)| *word)),
             })
         })
     }
@@ -322,9 +322,9 @@ fn joined(path: &str, name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let dot = if path.is_empty() { "" } else { "." };
     if !name.is_empty() && name.chars().all(bare) {
-        format!("{path}{dot}{}", shown(name))
+        format!("{path}{dot}{}", escaped(name))
     } else {
         let name = name.replace('\\', "\\\\").replace('"', "\\\"");
-        format!("{path}{dot}\"{}\"", shown(&name))
+        format!("{path}{dot}\"{}\"", escaped(&name))
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::manifest::RoleSpec;
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::Source;
-use crate::model::did_you_mean::nearest;
+use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::RolePattern;
 
@@ -133,7 +133,7 @@ impl Order<'_> {
             let others = self.roles.keys().filter(|role| **role != &spec.name);
             Problem::AfterUnknown {
                 after: after.role.clone(),
-                similar: nearest(after.role.as_str(), others.map(|role| role.as_str()))
+                similar: did_you_mean(after.role.as_str(), others.map(|role| role.as_str()))
                     .map(str::to_owned),
             }
         } else if tests.matches(&after.role) && !tests.matches(&spec.name) {

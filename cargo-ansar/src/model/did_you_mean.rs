@@ -7,7 +7,10 @@ const LONGEST: usize = 128;
 
 /// The candidate that is most like `word`, if one is like it at all: at most
 /// one edit in three characters, upper and lower case being the same.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     if word.is_empty() || word.len() > LONGEST {
         return None;
     }
@@ -42,12 +45,12 @@ mod tests {
             ("x", None),
             ("", None),
         ] {
-            assert_eq!(nearest(word, words), expected, "{word}");
+            assert_eq!(did_you_mean(word, words), expected, "{word}");
         }
     }
 
     #[test]
     fn the_first_of_two_equally_near_words_is_taken() {
-        assert_eq!(nearest("wirt", ["wire", "wirs"]), Some("wire"));
+        assert_eq!(did_you_mean("wirt", ["wire", "wirs"]), Some("wire"));
     }
 }

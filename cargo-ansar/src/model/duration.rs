@@ -6,9 +6,9 @@ use std::time::Duration;
 /// `12.7s`, `4m44.6s`, `7h30m`, `3d4h`: the two largest units, cut and never
 /// rounded up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lapse(pub Duration);
+pub struct HumanDuration(pub Duration);
 
-impl fmt::Display for Lapse {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MINUTE: u64 = 60;
         const HOUR: u64 = 60 * MINUTE;
@@ -27,6 +27,20 @@ impl fmt::Display for Lapse {
     }
 }
 
+/// A duration in seconds or milliseconds: `2s`, `1.5s`, `20ms`.
+pub struct ShortDuration(pub Duration);
+
+impl fmt::Display for ShortDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < Duration::from_secs(1) {
+            return write!(f, "{}ms", self.0.as_millis());
+        }
+        let seconds = format!("{:.2}", self.0.as_secs_f64());
+        let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+        write!(f, "{seconds}s")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,7 +55,7 @@ mod tests {
             (27_000_000, "7h30m"),
             (273_600_000, "3d4h"),
         ] {
-            assert_eq!(Lapse(Duration::from_millis(ms)).to_string(), text);
+            assert_eq!(HumanDuration(Duration::from_millis(ms)).to_string(), text);
         }
     }
 }

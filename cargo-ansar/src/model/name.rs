@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::quoted::shown;
+use crate::model::quoted::escaped;
 
 /// The greatest length of a name, in bytes.
 pub const LONGEST: usize = 100;
@@ -27,8 +27,8 @@ pub enum NameError {
     /// A character that no name holds.
     #[error(
         "{kind} name `{}` holds `{}`, expected ASCII letters, digits, `-` and `_` only",
-        shown(name),
-        shown(&found.to_string())
+        escaped(name),
+        escaped(&found.to_string())
     )]
     Character {
         /// What was to be named.
@@ -39,7 +39,7 @@ pub enum NameError {
         found: char,
     },
     /// Too long for the files that are named after it.
-    #[error("{kind} name `{}` has {} bytes, expected at most {LONGEST}", shown(name), name.len())]
+    #[error("{kind} name `{}` has {} bytes, expected at most {LONGEST}", escaped(name), name.len())]
     Long {
         /// What was to be named.
         kind: Kind,

@@ -9,9 +9,9 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
-use crate::model::did_you_mean::nearest;
+use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, NameError, RoleName};
-use crate::model::quoted::shown;
+use crate::model::quoted::escaped;
 
 /// The most roles that one template, or one description, makes.
 pub const MOST_ROLES: u64 = 10_000;
@@ -22,8 +22,8 @@ pub enum TemplateError {
     /// A variable that there is not.
     #[error(
         "unknown variable `{{{}}}` in role template `{}`, expected `{{executable}}`, `{{number}}` or `{{uuid}}`",
-        shown(variable),
-        shown(template)
+        escaped(variable),
+        escaped(template)
     )]
     Unknown {
         /// The whole template.
@@ -34,7 +34,7 @@ pub enum TemplateError {
     /// A brace without its other half.
     #[error(
         "unbalanced `{brace}` in role template `{}`, expected `{{NAME}}`",
-        shown(template)
+        escaped(template)
     )]
     Unbalanced {
         /// The whole template.
@@ -64,7 +64,7 @@ pub enum TemplateError {
     /// Several roles, and nothing that tells them apart.
     #[error(
         "role template `{}` makes {count} roles of one name, expected `{{number}}` or `{{uuid}}` in it",
-        shown(template)
+        escaped(template)
     )]
     Constant {
         /// The whole template.
@@ -75,7 +75,7 @@ pub enum TemplateError {
     /// Two roles of one name in spite of a variable: a step of 0.
     #[error(
         "role template `{}` makes role `{role}` twice, expected a different name for each",
-        shown(template)
+        escaped(template)
     )]
     Twice {
         /// The whole template.
@@ -92,8 +92,10 @@ impl TemplateError {
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { variable, .. } => nearest(variable, Variable::ALL.map(Variable::name))
-                .map(|name| format!("did you mean `{{{name}}}`?")),
+            Self::Unknown { variable, .. } => {
+                did_you_mean(variable, Variable::ALL.map(Variable::name))
+                    .map(|name| format!("did you mean `{{{name}}}`?"))
+            }
             Self::Name(error) => error.hint(),
             _ => None,
         }

@@ -1,8 +1,5 @@
 //! How a role ended, and what it returned.
 
-use std::fmt;
-use std::time::Duration;
-
 use ansar_contract::envelope::BuiltIn;
 use ansar_contract::envelope::Typed;
 use ansar_contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
@@ -12,7 +9,7 @@ use serde_json::Value;
 
 /// The end of a role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ending {
+pub struct RoleOutcome {
     /// What it returned; a role that returned nothing has a `Faulted` or an
     /// `Aborted` put in its place.
     pub result: Typed,
@@ -51,8 +48,8 @@ pub enum Success {
     No,
 }
 
-impl Ending {
-    /// An ending whose result is a message of ours.
+impl RoleOutcome {
+    /// An outcome whose result is a message of ours.
     pub fn of<M: BuiltIn>(message: &M, cause: Cause) -> Self {
         // Messages of our own are plain structs, which always encode.
         let result = Typed::encode(message).unwrap_or_else(|_| Typed {
@@ -109,19 +106,5 @@ impl Ending {
         } else {
             Success::Yes
         }
-    }
-}
-
-/// A span of time as a person says it: `2s`, `1.5s`, `20ms`.
-pub struct Span(pub Duration);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < Duration::from_secs(1) {
-            return write!(f, "{}ms", self.0.as_millis());
-        }
-        let seconds = format!("{:.2}", self.0.as_secs_f64());
-        let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
-        write!(f, "{seconds}s")
     }
 }

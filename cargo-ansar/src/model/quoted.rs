@@ -7,7 +7,7 @@
 const MOST: usize = 120;
 
 /// The value with control characters escaped and a long end cut off.
-pub(crate) fn shown(value: &str) -> String {
+pub(crate) fn escaped(value: &str) -> String {
     let mut out = String::new();
     for (count, c) in value.chars().enumerate() {
         if count == MOST {
@@ -35,10 +35,10 @@ pub fn is_unseen(c: char) -> bool {
 }
 
 /// Words as they stand in a message: each back-quoted, with commas.
-pub(crate) fn listed<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> String {
+pub(crate) fn quoted_list<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> String {
     let words: Vec<String> = words
         .into_iter()
-        .map(|word| format!("`{}`", shown(word.as_ref())))
+        .map(|word| format!("`{}`", escaped(word.as_ref())))
         .collect();
     words.join(", ")
 }
@@ -49,8 +49,8 @@ mod tests {
 
     #[test]
     fn a_value_stays_on_one_line() {
-        assert_eq!(shown("a\nb\0"), "a\\nb\\u{0}");
-        assert_eq!(shown(&"é".repeat(1000)).chars().count(), MOST + 1);
-        assert_eq!(listed(["a", "b"]), "`a`, `b`");
+        assert_eq!(escaped("a\nb\0"), "a\\nb\\u{0}");
+        assert_eq!(escaped(&"é".repeat(1000)).chars().count(), MOST + 1);
+        assert_eq!(quoted_list(["a", "b"]), "`a`, `b`");
     }
 }

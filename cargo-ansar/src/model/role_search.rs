@@ -7,15 +7,15 @@ use std::fmt;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::model::did_you_mean::nearest;
+use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::quoted::{listed, shown};
+use crate::model::quoted::{escaped, quoted_list};
 
 /// Why a text is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError {
     /// Not a regular expression.
-    #[error("`{}` is no regular expression: {reason}", shown(pattern))]
+    #[error("`{}` is no regular expression: {reason}", escaped(pattern))]
     Pattern {
         /// What was given.
         pattern: String,
@@ -146,7 +146,7 @@ impl fmt::Display for RoleSearch {
         if self.patterns.is_empty() && self.invert {
             f.write_str("all")?;
         }
-        f.write_str(&listed(self.patterns.iter().map(RolePattern::as_str)))?;
+        f.write_str(&quoted_list(self.patterns.iter().map(RolePattern::as_str)))?;
         match &self.executable {
             None => Ok(()),
             Some(name) if self.patterns.is_empty() && !self.invert => {
@@ -221,7 +221,7 @@ impl RoleSearch {
 
     /// Returns the names among `roles` that the terms probably stand for: of
     /// each term the nearest, if one is near.
-    pub fn nearest<'r, R>(&self, roles: &R) -> Vec<String>
+    pub fn did_you_mean<'r, R>(&self, roles: &R) -> Vec<String>
     where
         R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
     {
@@ -231,7 +231,7 @@ impl RoleSearch {
             .filter(|_| self.patterns.is_empty());
         let executable = executable.and_then(|term| {
             let all = roles.clone().into_iter();
-            nearest(
+            did_you_mean(
                 term.as_str(),
                 all.map(|(_, executable)| executable.as_str()),
             )
@@ -240,7 +240,7 @@ impl RoleSearch {
             let all = roles.clone().into_iter();
             // The beginning of a name is as near as it is written.
             let text = pattern.as_str().trim_end_matches(".*");
-            nearest(text, all.map(|(role, _)| role))
+            did_you_mean(text, all.map(|(role, _)| role))
         });
         let mut names: Vec<String> = executable
             .into_iter()
@@ -416,7 +416,7 @@ mod tests {
             let unmatched = search.unmatched(&roles);
             let told = unmatched.as_ref().map(ToString::to_string);
             assert_eq!(told.unwrap_or_default(), expected);
-            let near = unmatched.map(|unmatched| unmatched.nearest(&roles));
+            let near = unmatched.map(|unmatched| unmatched.did_you_mean(&roles));
             assert_eq!(near.unwrap_or_default().join(" "), meant);
         }
     }

@@ -14,7 +14,7 @@ use crate::model::name::{ExecutableName, RoleName};
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Conclusion {
+pub struct RunReport {
     /// The command that ran it.
     pub command: String,
     /// The exit code of that command.
@@ -125,12 +125,12 @@ pub struct Failure {
     pub at: Timestamp,
     /// What all roles logged around that time, in the order of time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub context: Vec<Said>,
+    pub context: Vec<LogRecord>,
 }
 
 /// A record of a role's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct LogRecord {
     /// The role.
     pub role: RoleName,
     /// The lines, as they stand in the store.
@@ -158,7 +158,7 @@ pub enum Which {
     Around,
 }
 
-impl Conclusion {
+impl RunReport {
     /// Whether every check passed and every role did what it was to do.
     pub fn is_pass(&self) -> bool {
         self.failures.is_empty()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use crate::model::name::ExecutableName;
-use crate::model::run_report::{Conclusion, Failure};
+use crate::model::run_report::{Failure, RunReport};
 use crate::report::shell::Shell;
 
 /// The messages of one command: Cargo's as they are, those of failures behind
@@ -43,7 +43,7 @@ impl Stream {
 
     /// Shows failures, where a package is known in which they can be, and as
     /// warnings what failed at first in roles that passed in the end.
-    pub fn failures(&self, shell: &mut Shell, run: &Conclusion) {
+    pub fn failures(&self, shell: &mut Shell, run: &RunReport) {
         let targets = self.targets();
         for (level, failure) in told(run) {
             if let Some(target) = target(&targets, failure) {
@@ -117,7 +117,7 @@ impl Severity {
 }
 
 /// What there is to show of a run.
-fn told(run: &Conclusion) -> impl Iterator<Item = (Severity, &Failure)> {
+fn told(run: &RunReport) -> impl Iterator<Item = (Severity, &Failure)> {
     let failures = run.failures.iter().map(|it| (Severity::Error, it));
     failures.chain(run.flakes().map(|it| (Severity::Warning, it)))
 }
@@ -201,7 +201,7 @@ pub fn finished(shell: &mut Shell, exit: u8) {
 }
 
 /// Shows failures as text.
-pub fn texts(shell: &mut Shell, run: &Conclusion) {
+pub fn texts(shell: &mut Shell, run: &RunReport) {
     for (severity, failure) in told(run) {
         for line in lines(severity, failure) {
             shell.data(&line);

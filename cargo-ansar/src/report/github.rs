@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::model::run_report::{Conclusion, Failure};
+use crate::model::run_report::{Failure, RunReport};
 use crate::report::shell::Shell;
 
 /// Tells the runner of a workflow, which reads stderr like stdout, of every
 /// failure, and warns of what failed at first in roles that passed in the end.
 /// Files below `root` are named as the repository has them.
-pub fn annotate(shell: &mut Shell, run: &Conclusion, root: Option<&Path>) {
+pub fn annotate(shell: &mut Shell, run: &RunReport, root: Option<&Path>) {
     for failure in &run.failures {
         shell.command(&annotation("error", failure, root));
     }

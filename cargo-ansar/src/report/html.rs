@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use crate::events::Kind;
 use crate::home::last_run::LastRun;
-use crate::model::run_report::{Conclusion, Failure, Said, Standing, Which};
+use crate::model::run_report::{Failure, LogRecord, RunReport, Standing, Which};
 use crate::report::html::text::escaped;
 use crate::report::html::timeline::Timeline;
 use crate::report::human::{count, short, summary};
@@ -22,7 +22,7 @@ const MOST_LINES: usize = 5000;
 
 /// The page.
 pub fn page(last: &LastRun) -> String {
-    let run = &last.conclusion;
+    let run = &last.report;
     let (class, verb) = verdict(run);
     let title = format!("{verb}: cargo ansar {}", run.command);
     let mut page = format!(
@@ -50,7 +50,7 @@ pub fn page(last: &LastRun) -> String {
     page
 }
 
-fn verdict(run: &Conclusion) -> (&'static str, &'static str) {
+fn verdict(run: &RunReport) -> (&'static str, &'static str) {
     if run.interrupted {
         ("not-run", "Interrupted")
     } else if run.is_pass() {
@@ -61,7 +61,7 @@ fn verdict(run: &Conclusion) -> (&'static str, &'static str) {
 }
 
 /// What there was of everything, at a glance.
-fn numbers(page: &mut String, run: &Conclusion) {
+fn numbers(page: &mut String, run: &RunReport) {
     let elapsed = format!("{:.2}s", run.elapsed);
     let silent = run.count(Standing::Unreported) + run.count(Standing::NotRun);
     page.push_str("<dl class=\"numbers\">");
@@ -83,12 +83,12 @@ fn numbers(page: &mut String, run: &Conclusion) {
     page.push_str("</dl>\n");
 }
 
-fn failures(page: &mut String, run: &Conclusion) {
+fn failures(page: &mut String, run: &RunReport) {
     if run.failures.is_empty() {
         return;
     }
     page.push_str("<section id=\"failures\">\n<h2>Failures</h2>\n");
-    let mut shown: &[Said] = &[];
+    let mut shown: &[LogRecord] = &[];
     for failure in &run.failures {
         let again = shown == failure.context;
         self::failure(page, "failure", failure, failure.role.as_str(), again);
@@ -98,13 +98,13 @@ fn failures(page: &mut String, run: &Conclusion) {
 }
 
 /// What failed at first in roles that passed in the end.
-fn flaky(page: &mut String, run: &Conclusion) {
+fn flaky(page: &mut String, run: &RunReport) {
     let mut rows = run.flaky().peekable();
     if rows.peek().is_none() {
         return;
     }
     page.push_str("<section id=\"flaky\">\n<h2>Flaky</h2>\n");
-    let mut shown: &[Said] = &[];
+    let mut shown: &[LogRecord] = &[];
     for row in rows {
         for it in run.failed_tries(&row.role) {
             let which = format!("{}, try {} of {}", row.role, it.nth, row.tries);
@@ -154,7 +154,7 @@ fn failure(page: &mut String, class: &str, failure: &Failure, role: &str, again:
 }
 
 /// Lines of several roles, marked by role.
-fn said(page: &mut String, said: &[Said]) {
+fn said(page: &mut String, said: &[LogRecord]) {
     let width = said.iter().map(|said| said.role.as_str().len()).max();
     let width = width.unwrap_or_default() + 2;
     let _ = write!(
@@ -170,7 +170,7 @@ fn said(page: &mut String, said: &[Said]) {
     page.push_str("</pre>\n");
 }
 
-fn roles(page: &mut String, run: &Conclusion) {
+fn roles(page: &mut String, run: &RunReport) {
     page.push_str(
         "<section id=\"roles\">\n<h2>Test roles</h2>\n<div class=\"card scroll\"><table>\n\
          <tr><th>Role</th><th></th><th class=\"number\">Passed</th>\
@@ -212,10 +212,10 @@ fn checks(page: &mut String, last: &LastRun) {
     let mut tries = BTreeMap::new();
     let mut reports = Vec::new();
     for event in &last.events {
-        if let Kind::Ended { role, ending } = &event.kind {
+        if let Kind::Ended { role, outcome } = &event.kind {
             let nth = tries.entry(role).or_insert(0);
             *nth += 1;
-            let report = ending.report().filter(|it| !it.tested.is_empty());
+            let report = outcome.report().filter(|it| !it.tested.is_empty());
             reports.extend(report.map(|report| (role, *nth, report)));
         }
     }
@@ -263,14 +263,14 @@ fn checks(page: &mut String, last: &LastRun) {
 /// What was kept of logs.
 fn logs(page: &mut String, last: &LastRun) {
     let lines = last.events.iter().filter_map(|event| match &event.kind {
-        Kind::Line { role, text, .. } => Some(Said {
+        Kind::Line { role, text, .. } => Some(LogRecord {
             role: role.clone(),
             text: text.clone(),
         }),
         _ => None,
     });
-    let lines: Vec<Said> = lines.take(MOST_LINES).collect();
-    let excerpts = &last.conclusion.excerpts;
+    let lines: Vec<LogRecord> = lines.take(MOST_LINES).collect();
+    let excerpts = &last.report.excerpts;
     if lines.is_empty() && excerpts.is_empty() {
         return;
     }

@@ -10,9 +10,10 @@ use serde::Serialize;
 use crate::commands::init;
 use crate::events::{Author, Event, Kind, Phase, StopReason, Until};
 use crate::home::word;
+use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
-use crate::model::outcome::{Cause, Ending, Span, Success};
-use crate::model::run_report::{Conclusion, Excerpt, Failure, Row, Said, Standing, Which};
+use crate::model::outcome::{Cause, RoleOutcome, Success};
+use crate::model::run_report::{Excerpt, Failure, LogRecord, Row, RunReport, Standing, Which};
 use crate::report::diagnostics;
 use crate::report::json;
 use crate::report::shell::{Form, Shell, Verbosity};
@@ -31,8 +32,8 @@ pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
             verbosity >= Verbosity::Verbose
         }
         Kind::Building {} | Kind::Built {} | Kind::Result { .. } | Kind::Verdict(_) => false,
-        Kind::Ended { ending, .. } => {
-            verbosity >= Verbosity::Verbose || ending.cause == Cause::Killed
+        Kind::Ended { outcome, .. } => {
+            verbosity >= Verbosity::Verbose || outcome.cause == Cause::Killed
         }
         _ => true,
     }
@@ -170,21 +171,24 @@ fn life(shell: &mut Shell, kind: &Kind) {
             pid,
         } => shell.status("Started", &format!("{role} ({executable}, process {pid})")),
         Kind::Ready { role } => shell.status("Ready", role.as_str()),
-        Kind::Ended { role, ending } => ended(shell, role, ending),
+        Kind::Ended { role, outcome } => ended(shell, role, outcome),
         Kind::Unkillable { role, pid, why } => shell.warn(&format!(
             "role `{role}` cannot be killed: process {pid}: {why}"
         )),
         Kind::Retrying { role, delay } => {
-            shell.status("Retrying", &format!("{role} in {}", Span(*delay)));
+            shell.status("Retrying", &format!("{role} in {}", ShortDuration(*delay)));
         }
         Kind::Restarting { role, delay } => {
-            shell.status("Restarting", &format!("{role} in {}", Span(*delay)));
+            shell.status(
+                "Restarting",
+                &format!("{role} in {}", ShortDuration(*delay)),
+            );
         }
         Kind::Rerunning { role, nth, of } => {
             shell.odd_status("Rerunning", &format!("{role}, try {nth} of {of}"));
         }
         Kind::Slow { role, elapsed } => {
-            shell.odd_status("Slow", &format!("{role}, {}", Span(*elapsed)));
+            shell.odd_status("Slow", &format!("{role}, {}", ShortDuration(*elapsed)));
         }
         Kind::Unrecorded { role, why } => {
             shell.warn(&format!("the history of role `{role}` has a gap: {why}"));
@@ -268,15 +272,15 @@ fn stopping(shell: &mut Shell, roles: usize, why: StopReason) {
     shell.status("Stopping", &format!("{}{why}", count(roles, "role")));
 }
 
-fn ended(shell: &mut Shell, role: &RoleName, ending: &Ending) {
-    if ending.cause == Cause::Killed {
+fn ended(shell: &mut Shell, role: &RoleName, outcome: &RoleOutcome) {
+    if outcome.cause == Cause::Killed {
         shell.warn(&format!(
             "role `{role}` did not stop in time and was killed"
         ));
     } else {
-        let how = match (ending.success(), ending.fault()) {
+        let how = match (outcome.success(), outcome.fault()) {
             (Success::No, Some(fault)) => fault.to_string(),
-            _ => ending.result.name.clone(),
+            _ => outcome.result.name.clone(),
         };
         shell.status("Ended", &format!("{role}: {how}"));
     }
@@ -294,7 +298,7 @@ pub enum Context {
 }
 
 /// Shows the last run again.
-pub fn reported(shell: &mut Shell, run: &Conclusion, context: Context) {
+pub fn reported(shell: &mut Shell, run: &RunReport, context: Context) {
     match shell.form() {
         Form::Human | Form::Rustc => tested(shell, run, context),
         Form::Json | Form::Messages => json::item(shell, run),
@@ -303,7 +307,7 @@ pub fn reported(shell: &mut Shell, run: &Conclusion, context: Context) {
 
 /// Shows what a test run found: role lines, then navigation lines, as data;
 /// then what may tell why, and the summary.
-pub fn tested(shell: &mut Shell, run: &Conclusion, context: Context) {
+pub fn tested(shell: &mut Shell, run: &RunReport, context: Context) {
     if shell.form() == Form::Rustc {
         rows(shell, &run.roles);
         diagnostics::texts(shell, run);
@@ -333,7 +337,7 @@ pub fn tested(shell: &mut Shell, run: &Conclusion, context: Context) {
 }
 
 /// Tells that there was nothing new to test, and what stands.
-pub fn unchanged(shell: &mut Shell, last: Option<&Conclusion>) {
+pub fn unchanged(shell: &mut Shell, last: Option<&RunReport>) {
     let text = match last {
         None => "nothing to run".to_owned(),
         Some(run) => format!("{}: {}", standing(run), summary(run)),
@@ -342,13 +346,13 @@ pub fn unchanged(shell: &mut Shell, last: Option<&Conclusion>) {
 }
 
 /// Tells that the last verdict is about an older state.
-pub fn stale(shell: &mut Shell, last: Option<&Conclusion>) {
+pub fn stale(shell: &mut Shell, last: Option<&RunReport>) {
     if let Some(run) = last {
         shell.bad_status("Stale", &format!("{}: {}", standing(run), summary(run)));
     }
 }
 
-fn standing(run: &Conclusion) -> &'static str {
+fn standing(run: &RunReport) -> &'static str {
     if run.is_pass() { "passed" } else { "failed" }
 }
 
@@ -389,7 +393,7 @@ fn rows(shell: &mut Shell, roles: &[Row]) {
 
 /// Tells what failed at first in roles that passed in the end. That is no
 /// failure: it stands beside the data, and not first on its line.
-fn flaky(shell: &mut Shell, run: &Conclusion) {
+fn flaky(shell: &mut Shell, run: &RunReport) {
     for row in run.flaky() {
         let text = format!("{}, passed in try {}", row.role, row.tries);
         shell.odd_status("Flaky", &text);
@@ -415,7 +419,7 @@ pub fn broken(shell: &mut Shell, verdict: &Verdict) {
 }
 
 /// Tells what took longest, where that is worth a look.
-fn slowest(shell: &mut Shell, run: &Conclusion) {
+fn slowest(shell: &mut Shell, run: &RunReport) {
     let rows = run.roles.iter();
     let mut rows: Vec<_> = rows
         .filter_map(|row| Some((row.elapsed?, &row.role)))
@@ -435,7 +439,7 @@ fn slowest(shell: &mut Shell, run: &Conclusion) {
 
 /// What may tell why: the context of each failure, or a few lines of the roles
 /// that have to do with them.
-fn reasons(shell: &mut Shell, run: &Conclusion, context: Context) {
+fn reasons(shell: &mut Shell, run: &RunReport, context: Context) {
     let wanted = match context {
         Context::OnTerminal => shell.is_terminal(),
         Context::Always => true,
@@ -448,7 +452,7 @@ fn reasons(shell: &mut Shell, run: &Conclusion, context: Context) {
         }
         return;
     }
-    let mut shown: &[Said] = &[];
+    let mut shown: &[LogRecord] = &[];
     for failure in &run.failures {
         if failure.context.is_empty() || failure.context == shown {
             continue;
@@ -462,7 +466,7 @@ fn reasons(shell: &mut Shell, run: &Conclusion, context: Context) {
 }
 
 /// Lines of several roles, marked by role.
-fn said(shell: &mut Shell, said: &[Said]) {
+fn said(shell: &mut Shell, said: &[LogRecord]) {
     let width = said.iter().map(|said| said.role.as_str().len()).max();
     let width = width.unwrap_or_default();
     for said in said {
@@ -500,7 +504,7 @@ pub(super) fn short(line: &str) -> String {
     )
 }
 
-pub(super) fn summary(run: &Conclusion) -> String {
+pub(super) fn summary(run: &RunReport) -> String {
     let roles = run.roles.len();
     let checks = run.passed + run.failed;
     let mut text = if run.is_pass() {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use crate::model::name::RoleName;
-use crate::model::run_report::{Conclusion, Failure, Row, Standing, Try};
+use crate::model::run_report::{Failure, Row, RunReport, Standing, Try};
 
 /// The name of the suite.
 const NAME: &str = "cargo ansar";
 
 /// The file. A role that ran no test has a case only where it failed.
-pub fn junit(run: &Conclusion) -> Vec<u8> {
+pub fn junit(run: &RunReport) -> Vec<u8> {
     let elapsed = seconds(run.elapsed);
     let mut suite = TestSuite::new(NAME);
     suite.set_time(elapsed);
@@ -40,7 +40,7 @@ pub fn junit(run: &Conclusion) -> Vec<u8> {
     file
 }
 
-fn status(run: &Conclusion, row: &Row) -> TestCaseStatus {
+fn status(run: &RunReport, row: &Row) -> TestCaseStatus {
     let failures = run.failures.iter();
     let failures: Vec<_> = failures.filter(|it| it.role == row.role).collect();
     let mut status = match row.standing {

@@ -8,8 +8,8 @@ use crate::commands::why;
 use crate::commands::why::Because;
 use crate::deploy::preview::{Line, Step};
 use crate::home::history::Kind;
-use crate::home::restart_reason::{Cause, Source};
-use crate::model::duration::Lapse;
+use crate::home::restart_reason::{ChangeCause, Source};
+use crate::model::duration::HumanDuration;
 use crate::report::human::count;
 use crate::report::shell::Shell;
 
@@ -91,7 +91,7 @@ pub fn taken(shell: &mut Shell, outcome: &snapshot::Outcome) {
 pub fn why(shell: &mut Shell, outcome: &why::Outcome) {
     let ago = |at| {
         let span = outcome.now.duration_since(at);
-        Lapse(span.try_into().unwrap_or_default())
+        HumanDuration(span.try_into().unwrap_or_default())
     };
     let role = &outcome.role;
     let (Some(change), Some(because)) = (&outcome.change, outcome.because()) else {
@@ -143,21 +143,21 @@ fn command(kind: Kind) -> &'static str {
     }
 }
 
-fn cause(shell: &mut Shell, cause: &Cause) {
+fn cause(shell: &mut Shell, cause: &ChangeCause) {
     let text = match cause {
-        Cause::Added => "the role: it was added".to_owned(),
-        Cause::Executable {
+        ChangeCause::Added => "the role: it was added".to_owned(),
+        ChangeCause::Executable {
             executable, why, ..
         } => format!("executable `{executable}`: {why}"),
-        Cause::Runs { before } => format!("what it runs: it was `{before}`"),
-        Cause::Environment => "its environment".to_owned(),
-        Cause::Resource { paths } => format!("its resources: {}", paths.join(", ")),
-        Cause::Model { paths } => format!("its model: {}", paths.join(", ")),
-        Cause::Settings { fields } => format!("its settings: {}", fields.join(", ")),
-        Cause::Input => "its input".to_owned(),
+        ChangeCause::Runs { before } => format!("what it runs: it was `{before}`"),
+        ChangeCause::Environment => "its environment".to_owned(),
+        ChangeCause::Resource { paths } => format!("its resources: {}", paths.join(", ")),
+        ChangeCause::Model { paths } => format!("its model: {}", paths.join(", ")),
+        ChangeCause::Settings { fields } => format!("its settings: {}", fields.join(", ")),
+        ChangeCause::Input => "its input".to_owned(),
     };
     shell.data(&format!("  {text}"));
-    if let Cause::Executable {
+    if let ChangeCause::Executable {
         sources, compiled, ..
     } = cause
     {

@@ -10,12 +10,12 @@ use serde::Serialize;
 use crate::commands::history::{Outcome, State};
 use crate::commands::log::Lines;
 use crate::events::json::VERSION;
-use crate::home::history::{End, How, Run};
+use crate::home::history::{End, RecordedCause, Run};
 use crate::host::fs::Error as FilesError;
 use crate::host::process::signal;
 use crate::logs::header::{Head, STAMP, Stamp};
 use crate::logs::merge::Record;
-use crate::model::duration::Lapse;
+use crate::model::duration::HumanDuration;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::report::human::count;
 use crate::report::json;
@@ -31,7 +31,7 @@ pub fn history(shell: &mut Shell, outcome: &Outcome, long: bool) {
         let line = if long {
             long_line(run, *state)
         } else {
-            let ago = lapse(run.start.at, outcome.now);
+            let ago = elapsed(run.start.at, outcome.now);
             format!("{ago} ago ... {}", short_end(run, *state))
         };
         shell.data(&format!("[{index}] {line}"));
@@ -51,7 +51,7 @@ struct RunLine<'a> {
     pid: u32,
     executable: &'a ExecutableName,
     ended: Option<Timestamp>,
-    cause: Option<How>,
+    cause: Option<RecordedCause>,
     attempts: Option<u32>,
     /// The name of its result's type.
     returned: Option<&'a str>,
@@ -92,7 +92,7 @@ pub fn folder(shell: &mut Shell, path: &Path) {
 
 fn short_end(run: &Run, state: State) -> String {
     match (&run.end, state) {
-        (Some(end), _) => format!("{} ({})", lapse(run.start.at, end.at), kind(end)),
+        (Some(end), _) => format!("{} ({})", elapsed(run.start.at, end.at), kind(end)),
         (None, State::Lost) => "(lost with its engine)".to_owned(),
         (None, _) => "running".to_owned(),
     }
@@ -111,7 +111,7 @@ fn long_line(run: &Run, state: State) -> String {
             format!(
                 "{begin} ... {}  {:>8}  <{pid}>  {}{attempts} ({})",
                 stamp(end.at),
-                lapse(run.start.at, end.at).to_string(),
+                elapsed(run.start.at, end.at).to_string(),
                 how(end.cause),
                 kind(end)
             )
@@ -133,21 +133,21 @@ fn kind(end: &End) -> String {
     }
 }
 
-fn how(cause: How) -> String {
+fn how(cause: RecordedCause) -> String {
     match cause {
-        How::Returned => "returned".to_owned(),
-        How::Stopped => "stopped".to_owned(),
-        How::Killed => "killed after its grace time".to_owned(),
-        How::TimedOut => "timed out".to_owned(),
-        How::Signal(number) => format!("killed by {}", signal::name(number)),
-        How::Exited(code) => format!("exited with code {code}"),
-        How::Refused => "refused".to_owned(),
+        RecordedCause::Returned => "returned".to_owned(),
+        RecordedCause::Stopped => "stopped".to_owned(),
+        RecordedCause::Killed => "killed after its grace time".to_owned(),
+        RecordedCause::TimedOut => "timed out".to_owned(),
+        RecordedCause::Signal(number) => format!("killed by {}", signal::name(number)),
+        RecordedCause::Exited(code) => format!("exited with code {code}"),
+        RecordedCause::Refused => "refused".to_owned(),
     }
 }
 
 /// What lies between two times; nothing where the clock was set back.
-fn lapse(from: Timestamp, to: Timestamp) -> Lapse {
-    Lapse(to.duration_since(from).try_into().unwrap_or_default())
+fn elapsed(from: Timestamp, to: Timestamp) -> HumanDuration {
+    HumanDuration(to.duration_since(from).try_into().unwrap_or_default())
 }
 
 /// How many bytes are written at once.

@@ -6,11 +6,11 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::events::{Event, Kind, StopReason};
 use crate::home::last_run::LastRun;
-use crate::model::outcome::{Cause, Ending};
-use crate::model::run_report::{Conclusion, Excerpt, Failure, Row, Said, Standing, Try, Which};
+use crate::model::outcome::{Cause, RoleOutcome};
+use crate::model::run_report::{Excerpt, Failure, LogRecord, Row, RunReport, Standing, Try, Which};
 
 /// What came of it.
-pub(super) fn run() -> Conclusion {
+pub(super) fn run() -> RunReport {
     let row = |role: &str, passed, failed, standing| Row {
         role: role.parse().unwrap(),
         passed,
@@ -29,12 +29,12 @@ pub(super) fn run() -> Conclusion {
         column,
         text: text.to_owned(),
         at: at(1500),
-        context: vec![Said {
+        context: vec![LogRecord {
             role: "server-0".parse().unwrap(),
             text: "[00004711] 2026-11-22T10:00:01.400 ^ <00000001>server - <b>Accepted</b>".into(),
         }],
     };
-    Conclusion {
+    RunReport {
         command: "test".to_owned(),
         exit: 100,
         interrupted: false,
@@ -138,8 +138,8 @@ pub(super) fn last() -> LastRun {
             },
         ));
         events.push(event(begun + 50, Kind::Ready { role: role.clone() }));
-        let ending = Ending::of(&Ack {}, Cause::Returned);
-        events.push(event(begun + 1000, Kind::Ended { role, ending }));
+        let outcome = RoleOutcome::of(&Ack {}, Cause::Returned);
+        events.push(event(begun + 1000, Kind::Ended { role, outcome }));
     }
     let why = StopReason::Finished;
     events.push(event(2200, Kind::Stopping { roles: 1, why }));
@@ -147,7 +147,7 @@ pub(super) fn last() -> LastRun {
     LastRun {
         events,
         at: at(2300),
-        conclusion: run(),
+        report: run(),
     }
 }
 

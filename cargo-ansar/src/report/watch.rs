@@ -1,7 +1,7 @@
 //! What the keys of `watch` show.
 
 use crate::logs::header::Head;
-use crate::model::run_report::Said;
+use crate::model::run_report::LogRecord;
 use crate::report::human::count;
 use crate::report::shell::Shell;
 
@@ -20,7 +20,7 @@ pub fn nothing_to_restart(shell: &mut Shell) {
 
 /// Shows lines of several roles, each with its role. They were asked for, and
 /// are shown however little is told.
-pub fn logs(shell: &mut Shell, said: &[Said]) {
+pub fn logs(shell: &mut Shell, said: &[LogRecord]) {
     if said.is_empty() {
         return shell.status("Log", "of all roles: nothing yet");
     }

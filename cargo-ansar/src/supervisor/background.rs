@@ -14,7 +14,7 @@ use crate::home::Home;
 use crate::host::clock;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
-use crate::model::outcome::{Ending, Success};
+use crate::model::outcome::{RoleOutcome, Success};
 use crate::protocol::Ask;
 use crate::supervisor::background_start::{EngineTarget, StartOptions, start_roles};
 use crate::supervisor::client;
@@ -120,7 +120,7 @@ impl BackgroundRoles {
         &self,
         home: &Home,
         has_failed: bool,
-    ) -> Result<Vec<(RoleName, Ending, Timestamp)>, Error> {
+    ) -> Result<Vec<(RoleName, RoleOutcome, Timestamp)>, Error> {
         let mut fallen = BTreeMap::new();
         for &engine in self.engines.iter().filter(|_| has_failed) {
             let order = Ask::Wait {
@@ -128,9 +128,9 @@ impl BackgroundRoles {
                 until: Until::Stopped,
             };
             let hear = ask(home, engine, order, |told| match told {
-                Progress::Event(Kind::Ended { role, ending }) => {
-                    if ending.success() == Success::No {
-                        fallen.insert(role, (ending, clock::now()));
+                Progress::Event(Kind::Ended { role, outcome }) => {
+                    if outcome.success() == Success::No {
+                        fallen.insert(role, (outcome, clock::now()));
                     }
                     Next::Leave
                 }
@@ -143,15 +143,15 @@ impl BackgroundRoles {
             let runs = home.history(role)?.runs.into_iter();
             let mut ends = runs.filter_map(|run| run.end);
             let failure = ends.find_map(|end| {
-                let ending = Ending {
+                let outcome = RoleOutcome {
                     result: end.result.unwrap_or(Typed {
                         name: end.name,
                         body: Value::Null,
                     }),
                     cause: end.cause.into(),
                 };
-                let failed = end.at >= self.since && ending.success() == Success::No;
-                failed.then_some((ending, end.at))
+                let failed = end.at >= self.since && outcome.success() == Success::No;
+                failed.then_some((outcome, end.at))
             });
             if let Some(failure) = failure {
                 fallen.insert(role.clone(), failure);
@@ -159,7 +159,7 @@ impl BackgroundRoles {
         }
         let fallen = fallen.into_iter();
         Ok(fallen
-            .map(|(role, (ending, at))| (role, ending, at))
+            .map(|(role, (outcome, at))| (role, outcome, at))
             .collect())
     }
 }

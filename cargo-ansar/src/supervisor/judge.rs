@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::host::process::Exit;
 use crate::host::process::signal;
-use crate::model::outcome::{Cause, Ending, Span};
+use crate::model::duration::ShortDuration;
+use crate::model::outcome::{Cause, RoleOutcome};
 use ansar_contract::envelope::{Envelope, Typed};
 use ansar_contract::lifecycle::{Aborted, Faulted};
 
@@ -27,14 +28,14 @@ pub struct Treatment {
 
 /// How a role ended that exited so, after this was done to it, leaving this
 /// on stdout.
-pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> Ending {
+pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> RoleOutcome {
     if let Some(limit) = treatment.timed_out {
-        let faulted = Faulted::new(format!("timed out after {}", Span(limit)), "");
-        return Ending::of(&faulted, Cause::TimedOut);
+        let faulted = Faulted::new(format!("timed out after {}", ShortDuration(limit)), "");
+        return RoleOutcome::of(&faulted, Cause::TimedOut);
     }
     if let Some(limit) = treatment.never_ready {
-        let faulted = Faulted::new(format!("not ready after {}", Span(limit)), "");
-        return Ending::of(&faulted, Cause::TimedOut);
+        let faulted = Faulted::new(format!("not ready after {}", ShortDuration(limit)), "");
+        return RoleOutcome::of(&faulted, Cause::TimedOut);
     }
     let unreadable = match serde_json::from_slice::<Envelope<Typed>>(stdout) {
         Ok(Envelope { value: result }) => {
@@ -43,13 +44,13 @@ pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> Ending {
             } else {
                 Cause::Returned
             };
-            return Ending { result, cause };
+            return RoleOutcome { result, cause };
         }
         Err(_) if stdout.is_empty() => None,
         Err(error) => Some(error),
     };
     if treatment.killed {
-        return Ending::of(&Aborted {}, Cause::Killed);
+        return RoleOutcome::of(&Aborted {}, Cause::Killed);
     }
     if stdout.len() > LARGEST_RESULT {
         let most = LARGEST_RESULT >> 20;
@@ -61,16 +62,16 @@ pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> Ending {
             Exit::Code(code) => Cause::Exited(code),
             Exit::Signal(number) => Cause::Signal(number),
         };
-        return Ending::of(&faulted, cause);
+        return RoleOutcome::of(&faulted, cause);
     }
     let fault = |condition: String, cause| {
         let why = unreadable
             .as_ref()
             .map(|error| format!("what it left on stdout is no message: {error}"));
-        Ending::of(&Faulted::new(condition, why.unwrap_or_default()), cause)
+        RoleOutcome::of(&Faulted::new(condition, why.unwrap_or_default()), cause)
     };
     match exit {
-        Exit::Signal(number) if signal::means_stop(number) => Ending::of(
+        Exit::Signal(number) if signal::means_stop(number) => RoleOutcome::of(
             &Aborted {},
             if treatment.asked {
                 Cause::Stopped
@@ -91,8 +92,8 @@ pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> Ending {
 }
 
 /// How a role ended that could not be started.
-pub fn not_started(reason: &str) -> Ending {
-    Ending::of(
+pub fn not_started(reason: &str) -> RoleOutcome {
+    RoleOutcome::of(
         &Faulted::new("could not be started", reason),
         Cause::NeverStarted,
     )
@@ -100,13 +101,13 @@ pub fn not_started(reason: &str) -> Ending {
 
 /// The end of a role that goes on though it was killed, where nothing waits for
 /// it any more.
-pub fn unkillable(reason: &str) -> Ending {
-    Ending::of(&Faulted::new("cannot be killed", reason), Cause::TimedOut)
+pub fn unkillable(reason: &str) -> RoleOutcome {
+    RoleOutcome::of(&Faulted::new("cannot be killed", reason), Cause::TimedOut)
 }
 
 /// How a role ended that was not started, because of what happened before.
-pub fn skipped() -> Ending {
-    Ending::of(&Aborted {}, Cause::NeverStarted)
+pub fn skipped() -> RoleOutcome {
+    RoleOutcome::of(&Aborted {}, Cause::NeverStarted)
 }
 
 #[cfg(test)]
@@ -118,17 +119,17 @@ mod tests {
 
     const ACK: &[u8] = br#"{"value": ["ansar.create.lifecycle.Ack", {}, []]}"#;
 
-    fn condition(ending: &Ending) -> String {
-        ending
+    fn condition(outcome: &RoleOutcome) -> String {
+        outcome
             .fault()
             .map_or_else(String::new, |fault| fault.to_string())
     }
 
     #[test]
     fn a_result_is_the_result_whatever_the_exit() {
-        let ending = judge(Exit::Code(7), ACK, Treatment::default());
-        assert_eq!(ending.success(), Success::Yes);
-        assert_eq!(ending.cause, Cause::Returned);
+        let outcome = judge(Exit::Code(7), ACK, Treatment::default());
+        assert_eq!(outcome.success(), Success::Yes);
+        assert_eq!(outcome.cause, Cause::Returned);
     }
 
     #[test]
@@ -137,8 +138,8 @@ mod tests {
             timed_out: Some(Duration::from_secs(2)),
             ..Treatment::default()
         };
-        let ending = judge(Exit::Code(0), ACK, treatment);
-        assert_eq!(condition(&ending), "timed out after 2s");
+        let outcome = judge(Exit::Code(0), ACK, treatment);
+        assert_eq!(condition(&outcome), "timed out after 2s");
     }
 
     #[test]
@@ -149,8 +150,8 @@ mod tests {
             (Exit::Signal(11), "", "killed by SIGSEGV"),
             (Exit::Signal(9), "", "killed by SIGKILL"),
         ] {
-            let ending = judge(exit, stdout.as_bytes(), Treatment::default());
-            assert_eq!(condition(&ending), expected);
+            let outcome = judge(exit, stdout.as_bytes(), Treatment::default());
+            assert_eq!(condition(&outcome), expected);
         }
         let garbage = judge(Exit::Code(0), b"hello", Treatment::default());
         assert!(condition(&garbage).contains("is no message"));
@@ -166,8 +167,8 @@ mod tests {
     #[test]
     fn death_by_a_signal_that_means_stop_is_no_fault() {
         for signal in [1, 2, 3, 15] {
-            let ending = judge(Exit::Signal(signal), b"", Treatment::default());
-            assert_eq!(ending.success(), Success::Stopped);
+            let outcome = judge(Exit::Signal(signal), b"", Treatment::default());
+            assert_eq!(outcome.success(), Success::Stopped);
         }
     }
 
@@ -178,17 +179,17 @@ mod tests {
             killed: true,
             ..Treatment::default()
         };
-        let ending = judge(Exit::Signal(9), b"", treatment);
-        assert_eq!(ending.cause, Cause::Killed);
-        assert_eq!(ending.success(), Success::Stopped);
+        let outcome = judge(Exit::Signal(9), b"", treatment);
+        assert_eq!(outcome.cause, Cause::Killed);
+        assert_eq!(outcome.success(), Success::Stopped);
     }
 
     proptest! {
         #[test]
         fn whatever_is_left_behind_is_judged(code: i32, stdout: Vec<u8>, asked: bool, killed: bool) {
             let treatment = Treatment { asked, killed, ..Treatment::default() };
-            let ending = judge(Exit::Code(code), &stdout, treatment);
-            prop_assert!(ending.success() != Success::Yes || !stdout.is_empty());
+            let outcome = judge(Exit::Code(code), &stdout, treatment);
+            prop_assert!(outcome.success() != Success::Yes || !stdout.is_empty());
         }
     }
 }

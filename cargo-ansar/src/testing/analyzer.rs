@@ -12,10 +12,10 @@ use crate::home::Home;
 use crate::home::role::{Entry, Origin};
 use crate::host::process::interrupts::Interrupt;
 use crate::host::{clock, environment, fs};
-use crate::model::did_you_mean::nearest;
+use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::TemplateError;
-use crate::model::outcome::{Ending, Success};
+use crate::model::outcome::{RoleOutcome, Success};
 use crate::supervisor::component_check::recognize;
 
 /// What came of an analysis.
@@ -42,24 +42,24 @@ pub fn check(home: &Home, analyzer: Option<&ExecutableName>) -> Result<(), Error
     let names: Vec<_> = names.iter().filter_map(|name| name.to_str()).collect();
     Err(Error::NoExecutable {
         name: name.clone(),
-        meant: nearest(name.as_str(), names).map(str::to_owned),
+        meant: did_you_mean(name.as_str(), names).map(str::to_owned),
     })
 }
 
 impl Analysis {
     /// What is to be said of an analyzer that ended so.
-    pub fn of(ending: Ending, interrupted: Option<Interrupt>) -> Self {
+    pub fn of(outcome: RoleOutcome, interrupted: Option<Interrupt>) -> Self {
         Self {
-            fault: (ending.success() == Success::No).then(|| exit_code(&ending)),
-            result: ending.result,
+            fault: (outcome.success() == Success::No).then(|| exit_code(&outcome)),
+            result: outcome.result,
             interrupted,
         }
     }
 }
 
 /// The exit code of one that failed: that of its fault, which is not 0.
-fn exit_code(ending: &Ending) -> u8 {
-    let fault = ending.fault();
+fn exit_code(outcome: &RoleOutcome) -> u8 {
+    let fault = outcome.fault();
     let code = fault.and_then(|fault| fault.exit_code);
     code.filter(|code| *code != 0).unwrap_or(1)
 }

@@ -12,7 +12,7 @@ use crate::logs::header::{Head, Stamp};
 use crate::logs::merge::{Filter, Merged};
 use crate::logs::query::Range;
 use crate::model::name::RoleName;
-use crate::model::run_report::{Failure, Said};
+use crate::model::run_report::{Failure, LogRecord};
 
 /// How far around a failure is looked.
 const REACH: SignedDuration = SignedDuration::from_millis(500);
@@ -37,7 +37,7 @@ pub(crate) fn attach<'r>(
 ) {
     let roles: Vec<RoleName> = roles.cloned().collect();
     let most = (MOST_LOGS / roles.len().max(1)).clamp(1, MOST);
-    let mut known: Vec<(Timestamp, Vec<Said>)> = Vec::new();
+    let mut known: Vec<(Timestamp, Vec<LogRecord>)> = Vec::new();
     for failure in failures.take(MOST) {
         let at = failure.at;
         failure.context = match known.iter().find(|(other, _)| *other == at) {
@@ -52,19 +52,19 @@ pub(crate) fn attach<'r>(
     }
 }
 
-fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<Said> {
+fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<LogRecord> {
     let range = Range {
         from: at.checked_sub(REACH).unwrap_or(at),
         to: at.checked_add(REACH).ok(),
         count: None,
     };
     let failed = Stamp::of(at);
-    let mut before: BTreeMap<RoleName, VecDeque<(usize, Said)>> = BTreeMap::new();
-    let mut after: Vec<Said> = Vec::new();
+    let mut before: BTreeMap<RoleName, VecDeque<(usize, LogRecord)>> = BTreeMap::new();
+    let mut after: Vec<LogRecord> = Vec::new();
     let mut nth = 0;
     // What was read up to an error is shown.
     let _ = between(home, roles, range, Level::Console, |role, head, text| {
-        let said = Said {
+        let said = LogRecord {
             role: role.clone(),
             text: String::from_utf8_lossy(text).trim_end().to_owned(),
         };
@@ -81,7 +81,7 @@ fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<Said> {
         after.len() < AFTER
     });
     // As they were told, and of these the last.
-    let mut before: Vec<(usize, Said)> = before.into_values().flatten().collect();
+    let mut before: Vec<(usize, LogRecord)> = before.into_values().flatten().collect();
     before.sort_by_key(|(nth, _)| *nth);
     before.drain(..before.len().saturating_sub(BEFORE));
     let before = before.into_iter().map(|(_, said)| said);

@@ -38,12 +38,12 @@ use crate::logs::store::last_lines;
 use crate::manifest::DEFAULT_TESTS;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::{RolePattern, RoleSearch};
-use crate::model::run_report::{Conclusion, Excerpt, Which};
+use crate::model::run_report::{Excerpt, RunReport, Which};
 use crate::supervisor::lock_roles::stop_running;
 use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::testing::run::Runner;
 use crate::testing::source_paths::Sources;
-use crate::testing::verdict::{Failure, Participant, Verdict};
+use crate::testing::verdict::{Failure, RoleRun, Verdict};
 use crate::workspace::{Places, Workspace};
 
 /// What to test, and how.
@@ -316,7 +316,7 @@ fn policy(options: &Options, workspace: Option<&Workspace>) -> Policy {
 /// that did not last.
 async fn judge(
     runner: &Runner<'_>,
-    mut participants: Vec<Participant>,
+    mut participants: Vec<RoleRun>,
     background: &BackgroundRoles,
     sources: &mut Sources,
 ) -> Result<Verdict, Error> {
@@ -358,8 +358,8 @@ fn choose(
 /// The test roles that did not pass in the last run; none where it is not
 /// known.
 fn failed_before(home: &Home) -> BTreeSet<RoleName> {
-    let last = home.last_conclusion().ok().flatten();
-    let failed = last.iter().flat_map(Conclusion::failed_roles);
+    let last = home.last_report().ok().flatten();
+    let failed = last.iter().flat_map(RunReport::failed_roles);
     failed.cloned().collect()
 }
 
@@ -404,7 +404,7 @@ fn check_any_test(
     }
     let roles = roles.map(|(role, executable)| (role.as_str(), executable));
     let none = |search: &RoleSearch| Error::NoTestRole {
-        meant: search.nearest(&roles),
+        meant: search.did_you_mean(&roles),
         search: search.clone(),
     };
     match search.unmatched(&roles) {

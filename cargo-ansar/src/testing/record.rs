@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::error::full;
 use crate::events::{Events, Kind};
-use crate::model::run_report::Conclusion;
+use crate::model::run_report::RunReport;
 use crate::testing::Ran;
 use crate::testing::verdict::Verdict;
 
 /// What came of a run of `command`, which ends with the code `exit`: the last
 /// event of its stream, and of its record. A record that cannot be kept costs
 /// the run nothing, and is told.
-pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> Conclusion {
+pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> RunReport {
     let Ran {
         verdict,
         analysis,
@@ -23,7 +23,7 @@ pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> Conclusio
         recorder,
         ..
     } = ran;
-    let mut run = conclusion(command, verdict, exit, interrupted.is_some(), elapsed);
+    let mut run = run_report(command, verdict, exit, interrupted.is_some(), elapsed);
     run.excerpts = excerpts;
     run.result = analysis.map(|analysis| analysis.result);
     for row in &mut run.roles {
@@ -42,14 +42,14 @@ pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> Conclusio
 }
 
 /// What came of a run, of which nothing but its verdict is known.
-pub fn conclusion(
+pub fn run_report(
     command: &str,
     verdict: Verdict,
     exit: u8,
     interrupted: bool,
     elapsed: Duration,
-) -> Conclusion {
-    Conclusion {
+) -> RunReport {
+    RunReport {
         command: command.to_owned(),
         exit,
         interrupted,

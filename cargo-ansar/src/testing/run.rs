@@ -26,7 +26,7 @@ use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::host::process::orphans;
 use crate::manifest::DEFAULT_TESTS;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::outcome::{Ending, Success};
+use crate::model::outcome::{RoleOutcome, Success};
 use crate::model::role_search::{RolePattern, RoleSearch};
 use crate::protocol::Host;
 use crate::supervisor::cleanup::clean_and_mark;
@@ -43,7 +43,7 @@ use crate::supervisor::server::Service;
 use crate::testing::analyzer;
 use crate::testing::analyzer::Analysis;
 use crate::testing::source_paths::Sources;
-use crate::testing::verdict::{Participant, Verdict};
+use crate::testing::verdict::{RoleRun, Verdict};
 use crate::workspace::build;
 use crate::workspace::roles::check_start_order;
 use crate::workspace::roles::startable;
@@ -178,7 +178,7 @@ pub async fn run(
     let failed = ran
         .ended
         .iter()
-        .any(|ended| ended.ending.success() == Success::No);
+        .any(|ended| ended.outcome.success() == Success::No);
     Ok(Outcome {
         run: Run {
             completed: completed(&ran.ended, &mut sources),
@@ -198,7 +198,7 @@ fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
     let mut completed: Vec<_> = ended
         .iter()
         .map(|ended| {
-            let mut result = ended.ending.result.clone();
+            let mut result = ended.outcome.result.clone();
             if let Some(Ok(mut report)) = result.decode::<TestReport>() {
                 for check in &mut report.tested {
                     check.source = sources.resolve(&check.source);
@@ -338,9 +338,9 @@ impl Runner<'_> {
         let ran = runner
             .run(&roles, |_| RoleKind::Operational, None, interrupts, events)
             .await?;
-        let ending = ran.ended.into_iter().next().map(|ended| ended.ending);
-        let ending = ending.unwrap_or_else(judge::skipped);
-        Ok(Analysis::of(ending, ran.interrupted))
+        let outcome = ran.ended.into_iter().next().map(|ended| ended.outcome);
+        let outcome = outcome.unwrap_or_else(judge::skipped);
+        Ok(Analysis::of(outcome, ran.interrupted))
     }
 
     /// Sources that are looked for in `folders` first, then in the workspace,
@@ -356,13 +356,13 @@ impl Runner<'_> {
         &self,
         ended: &[Ended],
         is_test: impl Fn(&RoleName) -> bool,
-    ) -> Vec<Participant> {
+    ) -> Vec<RoleRun> {
         let ended = ended.iter();
         ended
-            .map(|ended| Participant {
+            .map(|ended| RoleRun {
                 role: ended.role.clone(),
                 is_test: is_test(&ended.role),
-                ending: ended.ending.clone(),
+                outcome: ended.outcome.clone(),
                 at: ended.at,
                 before: ended.before.clone(),
                 described: self.described(&ended.role),
@@ -373,13 +373,13 @@ impl Runner<'_> {
     /// What became of roles in the background, for a verdict: where each fell.
     pub(crate) fn failed_in_background(
         &self,
-        failed: Vec<(RoleName, Ending, Timestamp)>,
-    ) -> impl Iterator<Item = Participant> {
-        failed.into_iter().map(|(role, ending, at)| Participant {
+        failed: Vec<(RoleName, RoleOutcome, Timestamp)>,
+    ) -> impl Iterator<Item = RoleRun> {
+        failed.into_iter().map(|(role, outcome, at)| RoleRun {
             is_test: false,
             described: self.described(&role),
             role,
-            ending,
+            outcome,
             at,
             before: Vec::new(),
         })

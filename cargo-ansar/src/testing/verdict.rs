@@ -8,23 +8,23 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::model::name::RoleName;
-use crate::model::outcome::{Cause, Ending};
+use crate::model::outcome::{Cause, RoleOutcome};
 pub use crate::model::run_report::{Failure, Row, Standing, Try};
 use crate::testing::source_paths::Sources;
 
 /// A role that took part in a run.
 #[derive(Debug, Clone)]
-pub struct Participant {
+pub struct RoleRun {
     /// Its name.
     pub role: RoleName,
     /// Whether it was to report checks.
     pub is_test: bool,
     /// How it ended.
-    pub ending: Ending,
+    pub outcome: RoleOutcome,
     /// When it ended.
     pub at: Timestamp,
     /// How it had ended each time before, where it was tried again, and when.
-    pub before: Vec<(Ending, Timestamp)>,
+    pub before: Vec<(RoleOutcome, Timestamp)>,
     /// Where it is described: what fails without a place of its own, fails
     /// there.
     pub described: (PathBuf, u32),
@@ -46,8 +46,8 @@ pub struct Verdict {
 
 impl Verdict {
     /// Judges a run.
-    pub fn of(participants: &[Participant], sources: &mut Sources) -> Self {
-        let mut sorted: Vec<&Participant> = participants.iter().collect();
+    pub fn of(participants: &[RoleRun], sources: &mut Sources) -> Self {
+        let mut sorted: Vec<&RoleRun> = participants.iter().collect();
         sorted.sort_by(|one, other| one.role.cmp(&other.role));
         let mut verdict = Self::default();
         for participant in sorted {
@@ -73,12 +73,12 @@ impl Verdict {
         rows.filter(|row| row.standing == standing).count()
     }
 
-    fn add(&mut self, participant: &Participant, sources: &mut Sources) {
+    fn add(&mut self, participant: &RoleRun, sources: &mut Sources) {
         let role = &participant.role;
         let mut nth = 0;
-        for (ending, at) in &participant.before {
+        for (outcome, at) in &participant.before {
             nth += 1;
-            let found = Found::of(participant, ending, *at, sources);
+            let found = TryReport::of(participant, outcome, *at, sources);
             self.tries.push(Try {
                 role: role.clone(),
                 nth,
@@ -86,7 +86,7 @@ impl Verdict {
                 failures: found.failures,
             });
         }
-        let found = Found::of(participant, &participant.ending, participant.at, sources);
+        let found = TryReport::of(participant, &participant.outcome, participant.at, sources);
         let counts = found.report.as_ref().map(|it| (it.passed, it.failed));
         let (passed, failed) = counts.unwrap_or_default();
         if participant.is_test || found.report.is_some() {
@@ -116,16 +116,16 @@ impl Verdict {
 }
 
 /// What was found in one try of a role.
-struct Found {
+struct TryReport {
     report: Option<TestReport>,
     standing: Standing,
     failures: Vec<Failure>,
 }
 
-impl Found {
+impl TryReport {
     fn of(
-        participant: &Participant,
-        ending: &Ending,
+        participant: &RoleRun,
+        outcome: &RoleOutcome,
         at: Timestamp,
         sources: &mut Sources,
     ) -> Self {
@@ -139,7 +139,7 @@ impl Found {
             at,
             context: Vec::new(),
         };
-        if let Some(mut report) = ending.report() {
+        if let Some(mut report) = outcome.report() {
             for check in &mut report.tested {
                 check.source = sources.resolve(&check.source);
             }
@@ -158,8 +158,8 @@ impl Found {
                 report: Some(report),
             };
         }
-        let skipped = ending.cause == Cause::NeverStarted && ending.fault().is_none();
-        let complaint = complaint(participant, ending).map(|(fault, text)| {
+        let skipped = outcome.cause == Cause::NeverStarted && outcome.fault().is_none();
+        let complaint = complaint(participant, outcome).map(|(fault, text)| {
             let (source, line) = match (&fault.source, fault.line) {
                 (Some(source), Some(line)) => (sources.resolve(source), line),
                 _ => {
@@ -182,27 +182,27 @@ impl Found {
 }
 
 /// What there is to complain of in a role that ended so, without a report.
-fn complaint(participant: &Participant, ending: &Ending) -> Option<(Faulted, String)> {
+fn complaint(participant: &RoleRun, outcome: &RoleOutcome) -> Option<(Faulted, String)> {
     let role = &participant.role;
-    if let Some(fault) = ending.fault() {
+    if let Some(fault) = outcome.fault() {
         let text = format!("{role}: {fault}");
         return Some((fault, text));
     }
-    if let Some(reason) = ending.gave_up() {
+    if let Some(reason) = outcome.gave_up() {
         return Some((Faulted::default(), format!("{role}: gave up, {reason}")));
     }
-    if let Some(reason) = ending.malformed_report() {
+    if let Some(reason) = outcome.malformed_report() {
         let text = format!("{role}: returned a malformed `TestReport`: {reason}");
         return Some((Faulted::default(), text));
     }
-    let text = match ending.cause {
+    let text = match outcome.cause {
         // What was stopped on purpose, or not even started, has its reason
         // elsewhere.
         Cause::Stopped | Cause::Killed | Cause::NeverStarted => return None,
-        _ if ending.result.is::<Aborted>() => format!("{role}: stopped by somebody else"),
+        _ if outcome.result.is::<Aborted>() => format!("{role}: stopped by somebody else"),
         _ if participant.is_test => format!(
             "{role}: returned `{}`, expected a `TestReport`",
-            ending.result.name
+            outcome.result.name
         ),
         _ => return None,
     };
@@ -225,18 +225,18 @@ mod tests {
 
     use super::*;
 
-    fn participant(role: &str, ending: Ending) -> Participant {
-        Participant {
+    fn participant(role: &str, outcome: RoleOutcome) -> RoleRun {
+        RoleRun {
             role: role.parse().unwrap(),
             is_test: role.starts_with("test-"),
-            ending,
+            outcome,
             at: Timestamp::UNIX_EPOCH,
             before: Vec::new(),
             described: ("/ws/Cargo.toml".into(), 7),
         }
     }
 
-    fn report(passed: u64, failed: &[&str]) -> Ending {
+    fn report(passed: u64, failed: &[&str]) -> RoleOutcome {
         let check = |text: &&str| Check {
             condition: false,
             line: 51,
@@ -251,10 +251,10 @@ mod tests {
             failed: failed.len() as u64,
             tested: failed.iter().map(check).collect(),
         };
-        Ending::of(&report, Cause::Returned)
+        RoleOutcome::of(&report, Cause::Returned)
     }
 
-    fn verdict(participants: &[Participant]) -> Verdict {
+    fn verdict(participants: &[RoleRun]) -> Verdict {
         Verdict::of(participants, &mut Sources::default())
     }
 
@@ -279,9 +279,9 @@ mod tests {
                 "test-a: returned a malformed `TestReport`: missing field `failed`",
             ),
         ] {
-            let mut ending = report(0, &[]);
-            ending.result.body = body;
-            let verdict = verdict(&[participant("test-a", ending)]);
+            let mut outcome = report(0, &[]);
+            outcome.result.body = body;
+            let verdict = verdict(&[participant("test-a", outcome)]);
             assert_eq!(verdict.failures.len(), 1);
             assert_eq!(verdict.failures[0].text, expected);
         }
@@ -292,7 +292,7 @@ mod tests {
         let verdict = verdict(&[
             participant("test-b", report(3, &[])),
             participant("test-a", report(1, &[])),
-            participant("server-0", Ending::of(&Aborted {}, Cause::Stopped)),
+            participant("server-0", RoleOutcome::of(&Aborted {}, Cause::Stopped)),
         ]);
         assert!(verdict.passed());
         assert_eq!(verdict.suite.passed, 4);
@@ -313,8 +313,8 @@ mod tests {
 
     #[test]
     fn a_test_that_passes_in_the_end_has_passed_and_what_failed_before_is_known() {
-        let crash = Ending::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11));
-        let flaky = Participant {
+        let crash = RoleOutcome::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11));
+        let flaky = RoleRun {
             before: vec![
                 (report(2, &["expected x"]), Timestamp::UNIX_EPOCH),
                 (crash, Timestamp::UNIX_EPOCH),
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_test_that_fails_each_time_has_the_failures_of_the_last() {
-        let failing = Participant {
+        let failing = RoleRun {
             before: vec![(report(0, &["first"]), Timestamp::UNIX_EPOCH)],
             ..participant("test-a", report(0, &["last"]))
         };
@@ -362,25 +362,25 @@ mod tests {
 
     #[test]
     fn silence_of_a_test_is_a_failure_at_its_description() {
-        for (ending, text) in [
+        for (outcome, text) in [
             (
-                Ending::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11)),
+                RoleOutcome::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11)),
                 "test-a: killed by SIGSEGV",
             ),
             (
-                Ending::of(&Maybe::because("refused"), Cause::Returned),
+                RoleOutcome::of(&Maybe::because("refused"), Cause::Returned),
                 "test-a: gave up, refused",
             ),
             (
-                Ending::of(&Ack {}, Cause::Returned),
+                RoleOutcome::of(&Ack {}, Cause::Returned),
                 "test-a: returned `ansar.create.lifecycle.Ack`, expected a `TestReport`",
             ),
             (
-                Ending::of(&Aborted {}, Cause::Signal(15)),
+                RoleOutcome::of(&Aborted {}, Cause::Signal(15)),
                 "test-a: stopped by somebody else",
             ),
         ] {
-            let verdict = verdict(&[participant("test-a", ending)]);
+            let verdict = verdict(&[participant("test-a", outcome)]);
             assert!(!verdict.passed());
             assert_eq!(
                 verdict.suite.navigation,
@@ -393,7 +393,10 @@ mod tests {
     #[test]
     fn a_panic_is_a_failure_at_its_own_line() {
         let fault = Faulted::new("component panicked", "boom").at("src/x.rs", 9);
-        let verdict = verdict(&[participant("test-a", Ending::of(&fault, Cause::Returned))]);
+        let verdict = verdict(&[participant(
+            "test-a",
+            RoleOutcome::of(&fault, Cause::Returned),
+        )]);
         assert_eq!(
             verdict.suite.navigation,
             ["src/x.rs:9 - test-a: component panicked, boom"]
@@ -402,10 +405,10 @@ mod tests {
 
     #[test]
     fn an_operational_role_that_breaks_fails_the_run_and_one_that_is_done_does_not() {
-        let done = participant("noop-0", Ending::of(&Ack {}, Cause::Returned));
+        let done = participant("noop-0", RoleOutcome::of(&Ack {}, Cause::Returned));
         let tested = participant("test-a", report(1, &[]));
         assert!(verdict(&[done, tested.clone()]).passed());
-        let broken = Ending::of(&Faulted::new("killed by SIGKILL", ""), Cause::Signal(9));
+        let broken = RoleOutcome::of(&Faulted::new("killed by SIGKILL", ""), Cause::Signal(9));
         let verdict = verdict(&[participant("server-0", broken), tested]);
         assert!(!verdict.passed());
         assert_eq!(verdict.roles.len(), 1, "only tests have a row");
@@ -413,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_test_that_was_not_run_is_no_success_and_needs_no_line() {
-        let skipped = Ending::of(&Aborted {}, Cause::NeverStarted);
+        let skipped = RoleOutcome::of(&Aborted {}, Cause::NeverStarted);
         let verdict = verdict(&[participant("test-a", skipped)]);
         assert!(!verdict.passed());
         assert!(verdict.failures.is_empty());

@@ -11,7 +11,7 @@ use crate::home::role::Origin;
 use crate::host::process::interrupts::Interrupts;
 use crate::logs::store::last_lines;
 use crate::model::name::RoleName;
-use crate::model::run_report::Said;
+use crate::model::run_report::LogRecord;
 use crate::supervisor::lock_roles::lock_home;
 use crate::testing::tests;
 use crate::workspace::Places;
@@ -79,9 +79,9 @@ const REACH: u64 = 256 * 1024;
 
 /// The last lines that all roles have logged, in the order of time. A log that
 /// cannot be read is left out.
-pub(crate) fn logs(home: &Home) -> Vec<Said> {
+pub(crate) fn logs(home: &Home) -> Vec<LogRecord> {
     let roles = home.entries().unwrap_or_default();
-    let mut all: Vec<(String, Said)> = Vec::new();
+    let mut all: Vec<(String, LogRecord)> = Vec::new();
     for role in roles.into_keys() {
         all.extend(last_of(home, &role));
     }
@@ -93,7 +93,7 @@ pub(crate) fn logs(home: &Home) -> Vec<Said> {
 }
 
 /// The last lines of a role, each with its time.
-fn last_of(home: &Home, role: &RoleName) -> Vec<(String, Said)> {
+fn last_of(home: &Home, role: &RoleName) -> Vec<(String, LogRecord)> {
     let folder = home.folder(Area::Logs, role);
     let lines = last_lines(&folder, REACH, LAST, |line| Line::parse(line).is_some());
     let mut at = String::new();
@@ -107,7 +107,7 @@ fn last_of(home: &Home, role: &RoleName) -> Vec<(String, Said)> {
                 line.stamp.clone_into(&mut at);
             }
             let role = role.clone();
-            (at.clone(), Said { role, text })
+            (at.clone(), LogRecord { role, text })
         })
         .collect()
 }

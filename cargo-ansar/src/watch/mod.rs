@@ -22,7 +22,7 @@ use crate::home::Home;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::host::process::{Narrative, Process};
 use crate::host::terminal::keys::Keys;
-use crate::model::run_report::Said;
+use crate::model::run_report::LogRecord;
 use crate::supervisor::background_start;
 use crate::testing;
 use crate::testing::{Outcome, Ran, When, test};
@@ -58,7 +58,7 @@ pub enum Told {
     /// No operational role runs that could be started again.
     NothingToRestart,
     /// The last lines that roles have logged.
-    Logs(Vec<Said>),
+    Logs(Vec<LogRecord>),
 }
 
 /// What ended it.

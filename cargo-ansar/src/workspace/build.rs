@@ -13,7 +13,7 @@ use crate::home::{Home, HomeError};
 use crate::host::cargo;
 use crate::host::cargo::{Artefacts, CargoError, Leaving, Messages};
 use crate::host::process::interrupts::Interrupts;
-use crate::model::did_you_mean::nearest;
+use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::workspace::{Places, Workspace};
 
@@ -84,7 +84,7 @@ impl Built {
         let packages = self.metadata.as_ref()?.workspace_packages();
         let targets = packages.iter().flat_map(|package| &package.targets);
         let bins = targets.filter(|target| target.kind.contains(&TargetKind::Bin));
-        nearest(name.as_str(), bins.map(|target| target.name.as_str())).map(str::to_owned)
+        did_you_mean(name.as_str(), bins.map(|target| target.name.as_str())).map(str::to_owned)
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::error::Error;
 use crate::home::Home;
 use crate::home::role::{Entry, Origin};
-use crate::model::did_you_mean::nearest;
+use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::RoleSearch;
 use crate::model::start_order;
@@ -29,7 +29,7 @@ where
         None => Ok(()),
         Some(search) => Err(Error::NoRole {
             what,
-            meant: search.nearest(roles),
+            meant: search.did_you_mean(roles),
             search,
         }),
     }
@@ -106,7 +106,7 @@ pub(crate) fn known(
     if roles.is_empty() {
         return Err(no_roles(home.root(), workspace));
     }
-    let meant = nearest(role.as_str(), roles.iter().map(RoleName::as_str));
+    let meant = did_you_mean(role.as_str(), roles.iter().map(RoleName::as_str));
     Err(Error::NoSuchRole {
         role: role.clone(),
         meant: meant.and_then(|name| name.parse().ok()),

@@ -22,8 +22,8 @@ fn kept(journal: &Journal) -> History {
     read(&fs::read(&journal.path).unwrap())
 }
 
-fn ack() -> Ending {
-    Ending::of(&Ack {}, Cause::Returned)
+fn ack() -> RoleOutcome {
+    RoleOutcome::of(&Ack {}, Cause::Returned)
 }
 
 #[test]
@@ -35,7 +35,10 @@ fn starts_and_ends_are_read_as_they_were_written() {
     let history = kept(&journal);
     assert_eq!((history.runs.len(), history.skipped), (2, 0));
     let end = history.runs[0].end.clone().unwrap();
-    assert_eq!((end.cause, end.attempts), (How::Returned, Some(2)));
+    assert_eq!(
+        (end.cause, end.attempts),
+        (RecordedCause::Returned, Some(2))
+    );
     assert_eq!(end.result, Some(ack().result));
     assert!(!history.runs[0].is_open() && history.runs[1].is_open());
     // Nobody starts twice, and nothing ends that did not start.
@@ -70,7 +73,7 @@ fn a_result_that_is_too_large_is_told_by_its_size() {
     let large = Faulted::new("x".repeat(LARGEST_RESULT), "");
     journal.started(7, clock::now()).unwrap();
     journal
-        .ended(&Ending::of(&large, Cause::Returned), None)
+        .ended(&RoleOutcome::of(&large, Cause::Returned), None)
         .unwrap();
     let end = kept(&journal).runs.remove(0).end.unwrap();
     assert_eq!(end.result, None);
@@ -81,14 +84,14 @@ fn a_result_that_is_too_large_is_told_by_its_size() {
 fn a_journal_is_bounded_and_the_newest_runs_stay() {
     for (length, least) in [(10, KEPT_RUNS), (LARGEST_RESULT - 1000, 3)] {
         let (_folder, mut journal) = journal();
-        let ending = Ending::of(&Faulted::new("x".repeat(length), ""), Cause::Returned);
+        let outcome = RoleOutcome::of(&Faulted::new("x".repeat(length), ""), Cause::Returned);
         let mut pid = 0;
         let mut shrank = 0;
         let mut before = 0;
         while shrank < 2 {
             pid += 1;
             journal.started(pid, clock::now()).unwrap();
-            journal.ended(&ending, None).unwrap();
+            journal.ended(&outcome, None).unwrap();
             let size = fs::stat(&journal.path).unwrap().fingerprint.size;
             assert!(size < LARGEST + 2 * LARGEST_RESULT as u64);
             shrank += u32::from(size < before);

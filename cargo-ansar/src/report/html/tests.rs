@@ -44,10 +44,10 @@ fn everything_that_was_found_is_on_the_page() {
     let page = page(&last);
     is_balanced(&page);
     let texts = texts(&page);
-    for row in &last.conclusion.roles {
+    for row in &last.report.roles {
         assert!(texts.contains(row.role.as_str()), "{row:?}");
     }
-    let run = &last.conclusion;
+    let run = &last.report;
     for failure in run.failures.iter().chain(run.flakes()) {
         assert!(texts.contains(&failure.place()), "{failure:?}");
         for line in failure.text.lines() {
@@ -74,12 +74,12 @@ fn the_lines_of_the_timeline_are_drawn_to_scale() {
 fn nothing_of_the_page_is_elsewhere_and_nothing_is_run() {
     let mut last = sample::last();
     let hostile = "\"'><img src=http://x onerror=alert(1)><script>alert(2)</script>";
-    for failure in &mut last.conclusion.failures {
+    for failure in &mut last.report.failures {
         failure.text = format!("{hostile}\n- {hostile}");
         failure.source = hostile.to_owned();
         failure.context[0].text = hostile.to_owned();
     }
-    last.conclusion.command = hostile.to_owned();
+    last.report.command = hostile.to_owned();
     let page = page(&last);
     is_balanced(&page);
     for (tag, _) in elements(&page) {

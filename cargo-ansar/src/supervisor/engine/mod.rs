@@ -33,7 +33,7 @@ use crate::host::process::signal::Signal;
 use crate::host::process::{Exit, Foreground, Narrative, Process, Program};
 use crate::logs::store::Writer;
 use crate::model::name::RoleName;
-use crate::model::outcome::{Cause, Ending, Success};
+use crate::model::outcome::{Cause, RoleOutcome, Success};
 use crate::protocol::Host;
 use crate::supervisor::capture::Capture;
 use crate::supervisor::engine::child::{ChildEvent, ChildTask, LOOK_AGAIN};
@@ -66,13 +66,13 @@ pub struct Ended {
     /// What it was for.
     pub kind: RoleKind,
     /// How it ended.
-    pub ending: Ending,
+    pub outcome: RoleOutcome,
     /// How its process ended, where it was started.
     pub exit: Option<Exit>,
     /// When it ended.
     pub at: Timestamp,
     /// How it ended before, each time that it was run again for that, and when.
-    pub before: Vec<(Ending, Timestamp)>,
+    pub before: Vec<(RoleOutcome, Timestamp)>,
 }
 
 /// What became of all roles.
@@ -548,34 +548,34 @@ impl Engine<'_> {
                 role.unkillable = None;
                 role.retry_at = None;
                 role.exit = ended.as_ref().ok().map(|(exit, _)| *exit);
-                let ending = match (ended, role.refused.take()) {
+                let outcome = match (ended, role.refused.take()) {
                     (_, Some(refused)) => {
-                        Ending::of(&Faulted::new(refused, ""), Cause::NeverStarted)
+                        RoleOutcome::of(&Faulted::new(refused, ""), Cause::NeverStarted)
                     }
                     (Ok((exit, stdout)), None) => judge::judge(exit, &stdout, role.treatment),
                     (Err(error), None) => {
                         let lost = Faulted::new("lost track of its process", error.to_string());
-                        Ending::of(&lost, Cause::Exited(0))
+                        RoleOutcome::of(&lost, Cause::Exited(0))
                     }
                 };
-                self.end(member, ending);
+                self.end(member, outcome);
             }
         }
     }
 
     /// A role that was to run has ended.
-    fn end(&mut self, member: usize, ending: Ending) {
-        let again = self.again(member, &ending);
+    fn end(&mut self, member: usize, outcome: RoleOutcome) {
+        let again = self.again(member, &outcome);
         let role = &self.roles[member];
         let well = match role.kind {
-            RoleKind::Test => ending.report().is_some_and(|report| report.failed == 0),
-            RoleKind::Operational => match ending.success() {
+            RoleKind::Test => outcome.report().is_some_and(|report| report.failed == 0),
+            RoleKind::Operational => match outcome.success() {
                 Success::Yes => true,
                 Success::Stopped => role.treatment.asked,
                 Success::No => false,
             },
         };
-        self.conclude(member, ending);
+        self.conclude(member, outcome);
         self.feed(Input::Ended {
             member,
             well,
@@ -596,7 +596,7 @@ impl Engine<'_> {
     }
 
     /// After what time a role that has ended so is started again.
-    fn again(&mut self, member: usize, ending: &Ending) -> Option<Duration> {
+    fn again(&mut self, member: usize, outcome: &RoleOutcome) -> Option<Duration> {
         let role = &mut self.roles[member];
         // One that was late was asked to stop for that, which is a failure.
         let late = role.treatment.timed_out.or(role.treatment.never_ready);
@@ -609,7 +609,7 @@ impl Engine<'_> {
         }
         let delay =
             role.restarting
-                .delay(ending.success(), role.restarts.1, environment::chance)?;
+                .delay(outcome.success(), role.restarts.1, environment::chance)?;
         role.restarts.0 = role.restarts.0.saturating_add(1);
         role.restarts.1 += 1;
         role.treatment = Treatment::default();
@@ -654,17 +654,17 @@ impl Engine<'_> {
         self.release(member);
     }
 
-    fn conclude(&mut self, member: usize, ending: Ending) {
+    fn conclude(&mut self, member: usize, outcome: RoleOutcome) {
         let role = &mut self.roles[member];
         let attempts = role.attempts;
         let history = role.history.as_mut();
-        let recorded = history.map(|history| history.ended(&ending, attempts));
+        let recorded = history.map(|history| history.ended(&outcome, attempts));
         self.recorded(member, recorded);
         let role = &mut self.roles[member];
         role.since = clock::now();
-        role.ended = Some((ending.clone(), role.since));
+        role.ended = Some((outcome.clone(), role.since));
         let role = role.name.clone();
-        self.emit(member, Kind::Ended { role, ending });
+        self.emit(member, Kind::Ended { role, outcome });
     }
 
     /// Gives back the right to run a role that has ended for good.
@@ -776,13 +776,13 @@ impl Engine<'_> {
         }
         let roles = std::mem::take(&mut self.roles).into_iter();
         let ended = roles.map(|role| {
-            let (ending, at) = role
+            let (outcome, at) = role
                 .ended
                 .unwrap_or_else(|| (judge::skipped(), clock::now()));
             Ended {
                 role: role.name,
                 kind: role.kind,
-                ending,
+                outcome,
                 exit: role.exit,
                 at,
                 before: role.before,

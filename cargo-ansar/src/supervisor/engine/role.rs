@@ -12,7 +12,7 @@ use crate::host::clock;
 use crate::host::fs::lock::Lock;
 use crate::host::process::Exit;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::outcome::Ending;
+use crate::model::outcome::RoleOutcome;
 use crate::protocol::RunOptions;
 use crate::supervisor::judge::Treatment;
 use crate::supervisor::launch::{Launch, Prepare};
@@ -58,9 +58,9 @@ pub(crate) struct Role {
     /// The reason why it goes on though it was killed.
     pub(crate) unkillable: Option<String>,
     pub(crate) exit: Option<Exit>,
-    pub(crate) ended: Option<(Ending, Timestamp)>,
+    pub(crate) ended: Option<(RoleOutcome, Timestamp)>,
     /// How it ended before, each time that it was run again for that.
-    pub(crate) before: Vec<(Ending, Timestamp)>,
+    pub(crate) before: Vec<(RoleOutcome, Timestamp)>,
 }
 
 impl Role {
