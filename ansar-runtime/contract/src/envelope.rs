@@ -1,9 +1,18 @@
 //! Messages and their envelopes.
 //!
-//! A message is JSON in an envelope. Where its type is known from the context
-//! the envelope is `{"value": BODY}` ([`Envelope`]); where it is not, the body
-//! travels with its name, `{"value": ["TYPE.NAME", BODY, []]}`
-//! (an [`Envelope`] of a [`Typed`]).
+//! A message is JSON in an envelope. If its type is known from the context, the
+//! envelope is `{"value": BODY}` ([`Envelope`]); otherwise the body has its name
+//! with it, `{"value": ["TYPE.NAME", BODY, []]}` (an [`Envelope`] of a [`Typed`]).
+//!
+//! ```
+//! use ansar_contract::envelope::{Envelope, Typed};
+//! use ansar_contract::lifecycle::Ack;
+//!
+//! let text = r#"{"value": ["ansar.create.lifecycle.Ack", {}, []]}"#;
+//! let returned: Envelope<Typed> = serde_json::from_str(text)?;
+//! assert!(returned.value.is::<Ack>());
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -32,7 +41,7 @@ macro_rules! built_in {
 }
 pub(crate) use built_in;
 
-/// `{"value": BODY}`: what every settings, input and property file holds.
+/// `{"value": BODY}`: the content of every settings, input and property file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Envelope<T> {
     /// The body.
@@ -74,7 +83,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Envelope<T> {
 }
 
 impl<T> Envelope<T> {
-    /// Puts `value` into an envelope.
+    /// Creates an envelope with `value`.
     pub fn of(value: T) -> Self {
         Self { value }
     }

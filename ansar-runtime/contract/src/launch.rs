@@ -1,4 +1,5 @@
-//! How a parent starts a component: arguments and environment.
+//! Launch arguments: how a parent passes a component its role, its home and its
+//! streams, as command-line arguments and environment variables.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,42 +10,52 @@ pub const VERSION: u32 = 1;
 
 /// `--call-signature=`: which of stdin and stdout carry messages.
 pub const CALL_SIGNATURE: &str = "call-signature";
-/// `--point-of-origin=`: who started the component, see [`Origin`].
+/// `--point-of-origin=`: the kind of parent, see [`Origin`].
 pub const POINT_OF_ORIGIN: &str = "point-of-origin";
 /// `--home-path=`: the home the role belongs to.
 pub const HOME_PATH: &str = "home-path";
 /// `--role-name=`: the role that the process plays.
 pub const ROLE_NAME: &str = "role-name";
-/// `--debug-level=`: the least urgent log lines that are written.
+/// `--debug-level=`: the least important log lines that are written.
 pub const DEBUG_LEVEL: &str = "debug-level";
 /// `--settings-file=`: settings from a file, over the defaults.
 pub const SETTINGS_FILE: &str = "settings-file";
 /// `--input-file=`: input from a file, over the default.
 pub const INPUT_FILE: &str = "input-file";
-/// `--output-file=`: where the result goes instead of stdout.
+/// `--output-file=`: the file for the result, instead of stdout.
 pub const OUTPUT_FILE: &str = "output-file";
-/// `--dump-settings`: print the settings that a run would have, and end.
+/// `--dump-settings`: print the settings that a run would have, and exit.
 pub const DUMP_SETTINGS: &str = "dump-settings";
-/// `--dump-input`: print the input that a run would have, and end.
+/// `--dump-input`: print the input that a run would have, and exit.
 pub const DUMP_INPUT: &str = "dump-input";
-/// `--store-settings`: keep the settings for later runs by hand, and end.
+/// `--store-settings`: store the settings for later runs by hand, and exit.
 pub const STORE_SETTINGS: &str = "store-settings";
-/// `--factory-reset`: forget kept settings, and end.
+/// `--factory-reset`: remove stored settings, and exit.
 pub const FACTORY_RESET: &str = "factory-reset";
 
 /// The parent's process id; a component ends when it is gone.
 pub const PARENT: &str = "ANSAR_PARENT";
 /// The home and the engine that a process belongs to.
 pub const TOKEN: &str = "ANSAR_TOKEN";
-/// The role that a process, or whoever started it, plays.
+/// The role of a process, inherited by the processes that it starts.
 pub const ROLE: &str = "ANSAR_ROLE";
-/// The datagram socket that takes state notices.
+/// The datagram socket that receives [notifications](crate::notice).
 pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
-/// Who started a component.
+/// The kind of parent that started a component.
+///
+/// Displayed and parsed as its number, the value of [`POINT_OF_ORIGIN`].
+///
+/// ```
+/// use ansar_contract::launch::Origin;
+///
+/// assert_eq!(Origin::Run.to_string(), "3");
+/// assert_eq!("3".parse(), Ok(Origin::Run));
+/// assert_eq!(Origin::Run.of_calls(), Origin::RunCall);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// A `start` in the background.
+    /// `cargo ansar start`, in the background.
     Start = 1,
     /// A call by a started role.
     StartCall = 2,
@@ -55,7 +66,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The origin of what a component of this origin calls.
+    /// Returns the origin of the components that a component of this origin calls.
     #[must_use]
     pub const fn of_calls(self) -> Self {
         match self {
@@ -64,7 +75,7 @@ impl Origin {
         }
     }
 
-    /// Whether it is a call.
+    /// Returns true if the component was called by another component.
     pub const fn is_call(self) -> bool {
         matches!(self, Self::StartCall | Self::RunCall)
     }
@@ -90,7 +101,9 @@ impl FromStr for Origin {
     }
 }
 
-/// Which of the standard streams carry messages.
+/// The standard streams that carry messages.
+///
+/// Displayed and parsed as the value of [`CALL_SIGNATURE`]: `i`, `o`, `io` or empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallSignature {
     /// `i`: the input follows on stdin.

@@ -1,4 +1,4 @@
-//! Where things stand in a home, relative to its root.
+//! The layout of a home: its areas and files, relative to its root.
 
 /// A part of a home that can be redirected elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +24,7 @@ pub enum Area {
 }
 
 impl Area {
-    /// Every area, in the order they are made.
+    /// All areas, in the order in which they are made.
     pub const ALL: [Self; 9] = [
         Self::Bin,
         Self::Lock,
@@ -37,8 +37,8 @@ impl Area {
         Self::Model,
     ];
 
-    /// The area's name: its folder in the home, and the NAME of
-    /// `--redirect-NAME`.
+    /// Returns the name of the area: that of its folder in the home, and the NAME
+    /// of `--redirect-NAME`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bin => "bin",
@@ -54,7 +54,7 @@ impl Area {
     }
 }
 
-/// The file in a home's root that says what it is.
+/// The file in the root of a home that describes the home.
 pub const HOME_FILE: &str = "home.json";
 
 /// The file in a redirected area that names the home which made the folder.
@@ -71,7 +71,8 @@ pub struct AreaMark {
     pub area: String,
 }
 
-/// What `home.json` says to a component: where redirected areas are.
+/// The part of [`HOME_FILE`] that a component reads: the places of redirected
+/// areas.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Redirects {
     /// Area name to absolute path.

@@ -2,8 +2,8 @@
 //! programs exchange.
 //!
 //! Messages and their [envelopes](envelope), the messages that every component
-//! can return ([`lifecycle`], [`test`]), the report of a whole run ([`run`]),
-//! [log lines](line), [launch arguments](launch), [notifications](notice) of a
+//! can return ([`lifecycle`], [`test`](mod@test)), the report of a whole run ([`run`]),
+//! [log lines](mod@line), [launch arguments](launch), [notifications](notice) of a
 //! component's state, the [layout] of a home, the [retry] policy, and the
 //! [`marker`] by which a component is recognised.
 //!

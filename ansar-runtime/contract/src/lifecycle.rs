@@ -1,45 +1,55 @@
-//! The built-in results: how an attempt, a component or a role ended.
+//! The built-in results of an attempt, a component or a role.
 
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::Typed;
 use crate::envelope::built_in;
 
-/// Done, with nothing to tell.
+/// Success without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ack {}
 
-/// Stopped on request before it was done.
+/// Stopped on request before the work was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Aborted {}
 
-/// Something broke: what, why, and where in the source.
+/// A failure, with its explanation and its place in the source.
+///
+/// New fields may be added: construct it with [`Faulted::new`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Faulted {
-    /// What is the case, `component panicked`.
+    /// The failure in a few words, such as `component panicked`.
     pub condition: String,
-    /// Why, as far as it is known.
+    /// The reason, or an empty string if it is not known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub explanation: String,
-    /// The exit code of the process that reports this fault; 1 where unset.
+    /// The exit code of the process that reports this failure; `None` means 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<u8>,
     /// The source file, as the compiler names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The line in `source`, from 1.
+    /// The line in `source`, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// How many attempts were made, where retries are what was exhausted.
+    /// The number of attempts, if all retries have been used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
-    /// What the last of these attempts returned.
+    /// The result of the last of these attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Box<Typed>>,
 }
 
 impl Faulted {
-    /// A fault with a condition and an explanation, and nothing else.
+    /// Creates a failure with a condition and an explanation.
+    ///
+    /// ```
+    /// use ansar_contract::lifecycle::Faulted;
+    ///
+    /// let faulted = Faulted::new("cannot read the table", "no such file").at("src/main.rs", 7);
+    /// assert_eq!(faulted.to_string(), "cannot read the table, no such file");
+    /// ```
     pub fn new(condition: impl Into<String>, explanation: impl Into<String>) -> Self {
         Self {
             condition: condition.into(),
@@ -48,11 +58,28 @@ impl Faulted {
         }
     }
 
-    /// The same fault, at a place in the source.
+    /// Returns the failure with a place in the source: a file, and a line counted
+    /// from 1.
     #[must_use]
     pub fn at(mut self, source: impl Into<String>, line: u32) -> Self {
         self.source = Some(source.into());
         self.line = Some(line);
+        self
+    }
+
+    /// Returns the failure with the exit code of the process that reports it.
+    #[must_use]
+    pub fn with_exit_code(mut self, exit_code: u8) -> Self {
+        self.exit_code = Some(exit_code);
+        self
+    }
+
+    /// Returns the failure with the number of attempts that were made, and the
+    /// result of the last one.
+    #[must_use]
+    pub fn after_attempts(mut self, attempts: u32, last: Typed) -> Self {
+        self.attempts = Some(attempts);
+        self.last = Some(Box::new(last));
         self
     }
 }
@@ -77,18 +104,19 @@ impl std::fmt::Display for Faulted {
 
 impl std::error::Error for Faulted {}
 
-/// Not successful; the same attempt may succeed later.
+/// Not successful yet: the same attempt may succeed later. The retry policy of
+/// the role decides about another one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Maybe {
-    /// Why it did not succeed.
+    /// The reason.
     #[serde(default)]
     pub reason: String,
 }
 
-/// Not possible; trying again would change nothing.
+/// Not possible: another attempt would change nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cannot {
-    /// Why it is not possible.
+    /// The reason.
     #[serde(default)]
     pub reason: String,
 }
@@ -96,7 +124,7 @@ pub struct Cannot {
 macro_rules! reason {
     ($type:ident) => {
         impl $type {
-            /// Anything that can be shown is a reason.
+            /// Creates it with anything that can be displayed as the reason.
             pub fn because(reason: impl std::fmt::Display) -> Self {
                 Self {
                     reason: reason.to_string(),

@@ -1,4 +1,4 @@
-//! The form of a log line, on stderr and in the store:
+//! Log lines, on stderr and in the log of a role:
 //!
 //! ```text
 //! [00438217] 2023-04-06T01:52:17.317 ^ <00000009>factorial - factorial(5)
@@ -13,10 +13,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest line, its end included, that many writers can share a pipe with.
+/// The longest line in bytes, its end included, that is written to a pipe as a
+/// whole while others write to it.
 pub const ATOMIC: usize = 4096;
 
-/// What a line is about.
+/// The subject of a log line, shown as one character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "char", try_from = "char")]
 pub enum Tag {
@@ -34,22 +35,22 @@ pub enum Tag {
     Ended,
     /// `=` a check failed.
     Check,
-    /// `!` something broke.
+    /// `!` a failure.
     Fault,
-    /// `?` something is not as it should be.
+    /// `?` a warning.
     Warning,
-    /// `^` for the person at the console.
+    /// `^` a message for the person at the console.
     Console,
-    /// `~` what the runtime does.
+    /// `~` a step of the runtime.
     Trace,
-    /// `_` for the developer.
+    /// `_` a message for the developer.
     Debug,
-    /// `|` the line before goes on.
+    /// `|` a continuation of the line before.
     Continued,
 }
 
 impl Tag {
-    /// Every tag.
+    /// All tags.
     pub const ALL: [Self; 13] = [
         Self::Created,
         Self::Destroyed,
@@ -66,7 +67,7 @@ impl Tag {
         Self::Continued,
     ];
 
-    /// The character that stands for it.
+    /// Returns the character of the tag.
     pub const fn symbol(self) -> char {
         match self {
             Self::Created => '+',
@@ -85,12 +86,13 @@ impl Tag {
         }
     }
 
-    /// The tag that `symbol` stands for.
+    /// Returns the tag with the character `symbol`.
     pub fn of(symbol: char) -> Option<Self> {
         Self::ALL.into_iter().find(|tag| tag.symbol() == symbol)
     }
 
-    /// The first level that shows it; a continuation goes with its line.
+    /// Returns the first level that shows the tag. A continuation is shown with its
+    /// line.
     pub const fn level(self) -> Level {
         match self {
             Self::Fault => Level::Fault,
@@ -122,7 +124,8 @@ impl TryFrom<char> for Tag {
     }
 }
 
-/// How much of a log is written or shown; each level includes those before it.
+/// The log lines that are written or shown. Each level includes the levels before
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Nothing.
@@ -131,18 +134,18 @@ pub enum Level {
     Fault,
     /// Warnings and failed checks.
     Warning,
-    /// What is meant for the person at the console.
+    /// Messages for the person at the console.
     Console,
-    /// The lives of objects and processes.
+    /// Objects and processes that are created and destroyed.
     Object,
-    /// What the runtime does.
+    /// Steps of the runtime.
     Trace,
     /// Everything.
     Debug,
 }
 
 impl Level {
-    /// Every level, least first.
+    /// All levels, from the one that shows least.
     pub const ALL: [Self; 7] = [
         Self::None,
         Self::Fault,
@@ -153,7 +156,7 @@ impl Level {
         Self::Debug,
     ];
 
-    /// Its name on the command line.
+    /// Returns the name of the level on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "NONE",
@@ -166,7 +169,7 @@ impl Level {
         }
     }
 
-    /// Whether lines with this tag are written or shown.
+    /// Returns true if lines with this tag are written or shown.
     pub fn shows(self, tag: Tag) -> bool {
         self >= tag.level()
     }
@@ -192,22 +195,31 @@ impl FromStr for Level {
     }
 }
 
-/// A line of the form above, taken apart; the text is everything behind the
-/// tag, the object's id and name included.
+/// A parsed log line.
+///
+/// ```
+/// use ansar_contract::line::{Line, Tag};
+///
+/// let line = Line::parse("[00438217] 2023-04-06T01:52:17.317 ^ <00000009>main - hello");
+/// let line = line.unwrap();
+/// assert_eq!((line.pid, line.tag), (438_217, Tag::Console));
+/// assert_eq!(line.text, "<00000009>main - hello");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
     /// The process that wrote it.
     pub pid: u32,
-    /// When, UTC, ISO 8601 with milliseconds.
+    /// The time in UTC, ISO 8601 with milliseconds.
     pub stamp: &'a str,
-    /// What it is about.
+    /// The subject.
     pub tag: Tag,
+    /// The rest of the line, with the id and the name of the object:
     /// `<00000009>factorial - factorial(5)`.
     pub text: &'a str,
 }
 
 impl<'a> Line<'a> {
-    /// Takes a line apart; `None` where it does not follow the form.
+    /// Parses a line; returns `None` if it is not a log line.
     pub fn parse(line: &'a str) -> Option<Self> {
         let (pid, rest) = line.strip_prefix('[')?.split_once("] ")?;
         if pid.len() < 8 || !pid.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,8 +1,8 @@
-//! The marker that tells a component from any other executable, without running it.
+//! The marker by which a component is recognised without running it.
 //!
-//! [`main`](crate::main) links it: an ELF note, or on macOS the same bytes in a section of
-//! their own. A script that speaks the contract has the line [`SCRIPT_LINE`]. This module
-//! owns the bytes and how they are found; it does not open files.
+//! `ansar_runtime::main` links it: an ELF note, or on macOS the same bytes in a section
+//! of their own. A script that implements the contract has the line [`SCRIPT_LINE`].
+//! This module knows the bytes and finds them; it does not open files.
 
 use crate::launch::VERSION;
 
@@ -31,24 +31,25 @@ const HEAD: usize = 8 << 10;
 /// Most bytes of one table or one block of notes that are read.
 const MOST: usize = 256 << 10;
 
-/// What the marker of an executable says.
+/// The kind of an executable, by its marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It is a component of this version of the contract.
+    /// A component of this version of the contract.
     Component(u32),
-    /// It is a script without the marker.
+    /// A script without the marker.
     Script,
-    /// It is any other file.
+    /// Any other file.
     Other,
 }
 
-/// Reads up to so many bytes of a file from an offset; fewer at its end.
+/// A function that reads a number of bytes of a file from an offset; fewer at the
+/// end of the file.
 pub type Read<'a, E> = dyn FnMut(u64, usize) -> Result<Vec<u8>, E> + 'a;
 
-/// Looks for the marker in an executable of this platform.
+/// Finds the marker in an executable of this platform.
 ///
 /// Reads the first 8 KiB, and tables and notes that these point at, of which each is
-/// bounded. A file that is malformed is no component.
+/// bounded. A malformed file is no component.
 pub fn find<E>(read: &mut Read<'_, E>) -> Result<Kind, E> {
     let head = read(0, HEAD)?;
     if head.starts_with(b"#!") {

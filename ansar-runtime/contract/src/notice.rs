@@ -1,7 +1,7 @@
-//! State notices: what a component tells its engine while it runs.
+//! Notifications: datagrams by which a component reports its state to its engine.
 //!
-//! Datagrams in the form of `sd_notify`: a variable per line. Names that are
-//! not ours are passed over, so that other libraries may use the same socket.
+//! They have the form of `sd_notify`: one variable per line. Unknown variables are
+//! ignored, so that other libraries can use the same socket.
 
 use std::fmt::Write as _;
 
@@ -11,30 +11,39 @@ const ANNOUNCES: &str = "X_ANSAR_ANNOUNCES";
 const ATTEMPT: &str = "X_ANSAR_ATTEMPT";
 const RETRY_IN: &str = "X_ANSAR_RETRY_IN";
 
-/// The longest datagram that is read.
+/// The longest datagram that is read, in bytes.
 pub const LONGEST: usize = 4096;
 
-/// One notice. Fields that say nothing are unset.
+/// One notification.
+///
+/// ```
+/// use ansar_contract::notice::Notice;
+///
+/// let notice = Notice::decode(b"X_ANSAR_ROLE=server-0\nREADY=1\n");
+/// assert_eq!(notice.role.as_deref(), Some("server-0"));
+/// assert!(notice.ready);
+/// assert_eq!(notice.encode(), "X_ANSAR_ROLE=server-0\nREADY=1\n");
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Notice {
-    /// The role that speaks.
+    /// The role that reports.
     pub role: Option<String>,
-    /// The contract version that its runtime speaks.
+    /// The contract version of its runtime.
     pub contract: Option<u32>,
-    /// Whether it will announce readiness; where not, it is ready as it starts.
+    /// True if it will announce its readiness, false if it is ready from its start.
     pub announces: Option<bool>,
-    /// It is ready.
+    /// True if it is ready.
     pub ready: bool,
-    /// It has been asked to stop, and is on its way.
+    /// True if it is stopping.
     pub stopping: bool,
-    /// The attempt that begins, from 1.
+    /// The number of the attempt that begins, counted from 1.
     pub attempt: Option<u32>,
     /// Seconds until the next attempt.
     pub retry_in: Option<f64>,
 }
 
 impl Notice {
-    /// The datagram.
+    /// Encodes the notification as a datagram.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         let mut put = |name: &str, value: &dyn std::fmt::Display| {
@@ -64,7 +73,7 @@ impl Notice {
         text
     }
 
-    /// Reads a datagram; what is not understood is passed over.
+    /// Decodes a datagram. Lines and values that are not understood are ignored.
     pub fn decode(datagram: &[u8]) -> Self {
         let mut notice = Self::default();
         for line in datagram.split(|byte| *byte == b'\n') {

@@ -1,7 +1,7 @@
 //! Maps written as lists of pairs: `[["explain", "define"], ["fly", "droll"]]`.
 //!
-//! For `#[serde(with = "ansar_runtime::pairs")]` on a field of a map type.
-//! Both forms, the list of pairs and the ordinary object, are read.
+//! For `#[serde(with = "ansar_runtime::pairs")]` on a field of a map type. Reads both
+//! the list of pairs and the ordinary object.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserializer, Serialize, Serializer};
 
-/// Writes anything that iterates over pairs as a list of pairs.
+/// Serializes anything that iterates over pairs as a list of pairs.
 pub fn serialize<'m, M, K, V, S>(map: &'m M, serializer: S) -> Result<S::Ok, S::Error>
 where
     &'m M: IntoIterator<Item = (&'m K, &'m V)>,
@@ -20,7 +20,7 @@ where
     serializer.collect_seq(map)
 }
 
-/// Reads a list of pairs, or an object, into a collection of pairs.
+/// Deserializes a list of pairs, or an object, into a collection of pairs.
 pub fn deserialize<'de, M, K, V, D>(deserializer: D) -> Result<M, D::Error>
 where
     M: FromIterator<(K, V)> + IntoIterator<Item = (K, V)>,

@@ -1,31 +1,43 @@
-//! The retry policy of a role, as its property file holds it.
+//! The retry policy of a role.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// When to try again after a [`Maybe`](super::lifecycle::Maybe).
+/// The delays between attempts after a [`Maybe`](super::lifecycle::Maybe), in the
+/// form of the role property `retry`.
 ///
-/// The delays are `first_steps`, then `regular_steps` over and over, at most
-/// `step_limit` of them; endless where there are regular steps and no limit.
-/// `randomized` and `truncated` add a random whole number of slots to each, so
-/// that not everybody tries again at one moment.
+/// The delays are `first_steps`, then `regular_steps` again and again, at most
+/// `step_limit` in total; without a limit, regular steps go on for ever.
+/// `randomized` and `truncated` add a random whole number of slots to each delay,
+/// so that several roles do not try again at the same moment.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ansar_contract::retry::Retry;
+///
+/// let retry: Retry = serde_json::from_str(r#"{"first_steps": [1.0, 2.0]}"#)?;
+/// assert_eq!(retry.delay(1, |_| 0), Some(Duration::from_secs(2)));
+/// assert_eq!(retry.delay(2, |_| 0), None);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
-    /// The initial delays, in seconds.
+    /// The first delays, in seconds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub first_steps: Vec<f64>,
     /// The delay after these, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regular_steps: Option<f64>,
-    /// The greatest number of delays.
+    /// The largest number of delays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_limit: Option<u32>,
     /// The length of one slot of the random addition, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub randomized: Option<f64>,
-    /// The part of a delay that is cut into slots, 0 to 1; 1 where unset.
+    /// The part of a delay that is divided into slots, 0 to 1; 1 if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truncated: Option<f64>,
 }
@@ -54,8 +66,7 @@ impl Retry {
         Duration::try_from_secs_f64(base + added).ok()
     }
 
-    /// What is wrong with this policy, if anything: the field and what it
-    /// should hold.
+    /// Checks the policy. The error names the field and what it may hold.
     pub fn check(&self) -> Result<(), String> {
         let seconds = |field: &str, value: f64| {
             if value.is_finite() && (0.0..=Self::LONGEST).contains(&value) {

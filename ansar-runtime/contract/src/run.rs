@@ -1,4 +1,4 @@
-//! What `cargo ansar run` returns.
+//! The report of `cargo ansar run`.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use crate::envelope::built_in;
 /// The results of all roles of one run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Run {
-    /// A result per role, sorted by role.
+    /// The result of each role, sorted by role.
     pub completed: Vec<(String, Typed)>,
-    /// The home, as it was named.
+    /// The path of the home, as it was given.
     pub home: String,
 }
 

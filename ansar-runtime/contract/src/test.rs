@@ -1,49 +1,49 @@
-//! What tests found: the checks of one role, and the reports of all roles.
+//! Test reports: the checks of one role, and the reports of all roles.
 
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::built_in;
 
-/// How many checks are kept in detail per process; the counts stay exact.
+/// The number of checks of a process whose details are kept. The counts are exact.
 pub const DETAILS: usize = 255;
 
-/// One check: what was asserted, where and when.
+/// One check of a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// Whether it passed.
+    /// True if it passed.
     pub condition: bool,
-    /// The line in `source`, from 1.
+    /// The line in `source`, counted from 1.
     pub line: u32,
-    /// The column in that line, from 1, where it is known.
+    /// The column in that line, counted from 1, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
     /// The object that made the check.
     pub name: String,
-    /// The source file: as the compiler names it in a component, absolute
-    /// where it can be found in a suite.
+    /// The source file: as the compiler names it in the report of a component;
+    /// absolute in a [`TestSuite`], if the file can be found.
     pub source: String,
-    /// When, UTC, ISO 8601 with microseconds.
+    /// The time in UTC, ISO 8601 with microseconds.
     pub stamp: String,
-    /// What was expected, and what was found.
+    /// The expected and the actual value, or the text of the check.
     pub text: String,
 }
 
 /// The checks of one process.
 ///
 /// `tested` holds at most [`DETAILS`] of them, failures before passes;
-/// `passed + failed` less `tested.len()` were cut.
+/// [`cut`](Self::cut) is the number of the others.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TestReport {
-    /// How many checks failed.
+    /// The number of checks that failed.
     pub failed: u64,
-    /// How many checks passed.
+    /// The number of checks that passed.
     pub passed: u64,
-    /// The details that were kept, in the order of the checks.
+    /// The checks whose details were kept, in their order.
     pub tested: Vec<Check>,
 }
 
 impl TestReport {
-    /// How many checks have no details here.
+    /// Returns the number of checks without details.
     pub fn cut(&self) -> u64 {
         (self.passed + self.failed).saturating_sub(self.tested.len() as u64)
     }
@@ -54,13 +54,13 @@ impl TestReport {
 pub struct TestSuite {
     /// The roles that took part, sorted.
     pub role: Vec<String>,
-    /// A report per role that gave one, in the order of `role`.
+    /// The reports of the roles that returned one, in the order of `role`.
     pub report: Vec<(String, TestReport)>,
-    /// How many checks passed, over all roles.
+    /// The number of checks that passed, over all roles.
     pub passed: u64,
-    /// How many checks failed, over all roles.
+    /// The number of checks that failed, over all roles.
     pub failed: u64,
-    /// `SOURCE:LINE - TEXT`, one per failure, in the order they are shown.
+    /// One `SOURCE:LINE - TEXT` per failure, in the order in which they are shown.
     pub navigation: Vec<String>,
 }
 

@@ -126,14 +126,8 @@ fn exhausted(attempts: u32, last: Typed) -> Faulted {
         _ => String::new(),
     };
     let attempts_made = if attempts == 1 { "attempt" } else { "attempts" };
-    Faulted {
-        attempts: Some(attempts),
-        last: Some(Box::new(last)),
-        ..Faulted::new(
-            format!("retries exhausted after {attempts} {attempts_made}"),
-            reason,
-        )
-    }
+    let condition = format!("retries exhausted after {attempts} {attempts_made}");
+    Faulted::new(condition, reason).after_attempts(attempts, last)
 }
 
 /// Encodes a built-in message, which cannot fail.

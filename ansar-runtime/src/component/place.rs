@@ -348,8 +348,5 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(
 }
 
 fn unusable(condition: String) -> Faulted {
-    Faulted {
-        exit_code: Some(USAGE),
-        ..Faulted::new(condition, "")
-    }
+    Faulted::new(condition, "").with_exit_code(USAGE)
 }

@@ -21,10 +21,8 @@ async fn analyzer(
         cx.console(format_args!("Analyzed {role}"));
     }
     if how.strict && suite.failed > 0 {
-        Err(Faulted {
-            exit_code: Some(7),
-            ..Faulted::new(format!("{} checks failed", suite.failed), "")
-        })?;
+        let condition = format!("{} checks failed", suite.failed);
+        Err(Faulted::new(condition, "").with_exit_code(7))?;
     }
     Ok(())
 }
