@@ -101,7 +101,7 @@ impl Lines {
             if *first.get_or_insert(pid) != pid {
                 return Ok(true);
             }
-            merged.pass_alike();
+            merged.skip_same_process();
         }
         Ok(false)
     }

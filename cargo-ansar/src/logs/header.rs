@@ -1,5 +1,7 @@
-//! The head of a stored line, in bytes: a line need not be text, and a log of
-//! gigabytes is not to be checked for it.
+//! Parses the head of a stored log line.
+//!
+//! Works on bytes: a line may not be valid UTF-8, and validating gigabytes of
+//! log would be slow.
 
 use std::fmt;
 
@@ -8,25 +10,25 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// The shape of a stamp: where it has digits, and what is between them.
+/// The layout of a time stamp: `0` stands for a digit.
 const SHAPE: &[u8; STAMP] = b"0000-00-00T00:00:00.000";
-/// How many bytes a stamp has.
+/// Length of a stamp, in bytes.
 pub const STAMP: usize = 23;
-/// How many digits a process has at least.
+/// Minimum number of digits of a process ID.
 const DIGITS: usize = 8;
 
-/// The stamp of a line, `2023-04-06T01:52:17.317`, as the number that its
-/// digits are; stamps compare as the times that they tell.
+/// The time stamp of a line, such as `2023-04-06T01:52:17.317`, stored as the
+/// number that its digits form. Stamps order like the times they denote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(u64);
 
 impl Stamp {
-    /// The earliest.
+    /// The earliest stamp.
     pub const MIN: Self = Self(0);
-    /// The latest.
+    /// The latest stamp.
     pub const MAX: Self = Self(99_999_999_999_999_999);
 
-    /// The stamp of a line of this time.
+    /// Returns the stamp of a line written at this time.
     pub fn of(at: Timestamp) -> Self {
         let at = TimeZone::UTC.to_datetime(at);
         let fields = [
@@ -42,11 +44,11 @@ impl Stamp {
             .fold(i64::from(at.year()), |number, (size, field)| {
                 number * size + field
             });
-        // The years before the first have no stamp.
+        // Years before year 0 have no stamp.
         u64::try_from(number).map_or(Self::MIN, Self)
     }
 
-    /// The time that it tells, in UTC; none for one that tells no time.
+    /// Returns the time in UTC, or `None` if the digits are not a valid time.
     pub fn civil(self) -> Option<DateTime> {
         let [year, month, day, hour, minute, second, milli] = self.fields();
         let narrow = |field: u64| i8::try_from(field).ok();
@@ -62,7 +64,7 @@ impl Stamp {
         .ok()
     }
 
-    /// Years, months, days, hours, minutes, seconds and milliseconds.
+    /// Returns years, months, days, hours, minutes, seconds and milliseconds.
     fn fields(self) -> [u64; 7] {
         let mut left = self.0;
         let mut take = |size| {
@@ -75,8 +77,8 @@ impl Stamp {
         fields
     }
 
-    /// The stamp in these bytes; `None` where they are none. Digits are only
-    /// held to be digits.
+    /// Parses a stamp; returns `None` if the layout does not match. Digits are
+    /// not checked to form a valid time.
     fn read(bytes: &[u8; STAMP]) -> Option<Self> {
         let mut number = 0;
         let mut fits = true;
@@ -103,21 +105,21 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// What stands before the text of a line.
+/// The parsed head of a line: everything before its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// The process that wrote it.
+    /// The process that wrote the line.
     pub pid: u32,
-    /// When.
+    /// The time at which the line was written.
     pub stamp: Stamp,
-    /// What the line is about.
+    /// The tag of the line.
     pub tag: Tag,
-    /// Where the stamp begins: in front of it is the process.
+    /// Offset of the stamp in the line; the process ID comes before it.
     pub shown: usize,
 }
 
 impl Head {
-    /// The head of a line; `None` where it has none.
+    /// Parses the head of a line; returns `None` if it has none.
     pub fn of(line: &[u8]) -> Option<Self> {
         let digits = match line {
             [b'[', rest @ ..] => rest.iter().take(11).position(|byte| *byte == b']')?,
@@ -148,18 +150,20 @@ impl Head {
     }
 }
 
-/// Reads the heads of lines that follow each other: most are of the process and
-/// the second of the one before, and only what is behind these is read.
+/// Parses the heads of consecutive lines.
+///
+/// Most lines have the process and the second of the previous line; for those,
+/// only the rest of the head is parsed.
 #[derive(Debug, Default)]
 pub struct Heads {
-    /// The head that was read last, up to its milliseconds.
+    /// The bytes of the last parsed head, without its milliseconds.
     known: Vec<u8>,
-    /// What it says, at the beginning of its second.
+    /// The last parsed head, with its milliseconds set to 0.
     head: Option<Head>,
 }
 
 impl Heads {
-    /// The head of a line, as [`Head::of`] reads it.
+    /// Parses the head of a line, with the same result as [`Head::of`].
     pub fn of(&mut self, line: &[u8]) -> Option<Head> {
         if let Some(known) = self.head
             && let Some(rest) = line.strip_prefix(&*self.known)
@@ -202,7 +206,7 @@ mod tests {
     const LINE: &str = "[00438217] 2023-04-06T01:52:17.317 ^ <00000009>x - y";
 
     #[test]
-    fn a_stamp_tells_a_time() {
+    fn stamp_of_a_time() {
         let at = Timestamp::from_millisecond(1_680_745_937_317).unwrap();
         assert_eq!(Head::of(LINE.as_bytes()).unwrap().stamp, Stamp::of(at));
         assert_eq!(Stamp::of(Timestamp::MIN), Stamp::MIN);
@@ -210,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_that_tells_no_time_is_still_one() {
+    fn invalid_time_is_still_a_stamp() {
         let head = Head::of(b"[00438217] 2023-13-06T01:52:77.317 ^ x").unwrap();
         assert_eq!(head.stamp.to_string(), "2023-13-06T01:52:77.317");
         assert_eq!(head.stamp.civil(), None);
@@ -218,9 +222,9 @@ mod tests {
     }
 
     proptest! {
-        /// What is written and what is read is one time.
+        /// Formatting and parsing a stamp yields the same time.
         #[test]
-        fn a_stamp_is_its_text(ms in 0..253_402_207_200_000_i64) {
+        fn stamp_round_trips(ms in 0..253_402_207_200_000_i64) {
             let at = Timestamp::from_millisecond(ms).unwrap();
             let stamp = Stamp::of(at);
             prop_assert_eq!(stamp.to_string(), at.strftime(STAMP_FORMAT).to_string());
@@ -229,24 +233,25 @@ mod tests {
             prop_assert_eq!(Stamp::read(text.as_bytes().first_chunk().unwrap()), Some(stamp));
         }
 
-        /// It does not matter what was read before.
+        /// The result does not depend on the previously parsed line.
         #[test]
-        fn a_head_is_the_same_among_others(
+        fn head_does_not_depend_on_previous_lines(
             changes in prop::collection::vec((0..LINE.len(), any::<u8>(), 0..=LINE.len()), 1..9)
         ) {
             let mut heads = Heads::default();
             for (at, byte, cut) in changes {
                 let mut line = LINE.as_bytes().to_vec();
-                // A change of a digit to a digit is the most likely to matter.
+                // Replacing a digit by another digit is the most interesting
+                // change.
                 line[at] = if byte < 200 { b'0' + byte % 10 } else { byte };
                 line.truncate(cut.max(at));
                 prop_assert_eq!(heads.of(&line), Head::of(&line));
             }
         }
 
-        /// Where the line is text, both readers of it agree.
+        /// For valid UTF-8, both parsers agree.
         #[test]
-        fn a_head_is_what_the_contract_says(at in 0..LINE.len(), byte: u8, cut in 0..=LINE.len()) {
+        fn head_agrees_with_contract_parser(at in 0..LINE.len(), byte: u8, cut in 0..=LINE.len()) {
             let mut line = LINE.as_bytes().to_vec();
             line[at] = byte;
             line.truncate(cut);

@@ -1,4 +1,4 @@
-//! Merging the logs of several roles into one sequence in the order of time.
+//! Merges the logs of several roles in time order.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,53 +12,53 @@ use crate::logs::query::Range;
 use crate::logs::reader::Reader;
 use crate::model::name::RoleName;
 
-/// A record of a log, or several in a row.
+/// One or more consecutive records of a log.
 #[derive(Debug)]
 pub struct Record<'a> {
     /// The role that logged it.
     pub role: &'a RoleName,
     /// The head of its first line.
     pub head: Head,
-    /// The lines, as they are stored; all are of one process, and so have
-    /// beginnings of one length.
+    /// The lines as stored. All are from one process, so their process prefixes
+    /// have the same length.
     pub text: &'a [u8],
 }
 
-/// The records to show, by their level and their text.
+/// Selects records by level and text.
 #[derive(Debug, Clone)]
 pub struct Filter {
-    /// The least important level that is shown.
+    /// The lowest level to show.
     pub level: Level,
-    /// An expression that a line must match.
+    /// A regular expression that a line of the record must match.
     pub grep: Option<Regex>,
 }
 
-/// The readers of several logs, merged into the order of time.
+/// Merges several logs in time order.
 #[derive(Debug)]
 pub struct Merged {
     readers: Vec<Source>,
     from: Stamp,
     to: Option<Stamp>,
     left: Option<u64>,
-    /// The reader of the record that was returned last.
+    /// Index of the reader of the last returned record.
     last: Option<usize>,
 }
 
-/// The reader of one log.
+/// The reader of one log, with the filter state of its processes.
 #[derive(Debug)]
 struct Source {
     reader: Reader,
-    /// For each process, true if its last line is shown; a continuation goes
-    /// with its line.
+    /// For each process, true if its last line is shown. A continuation is
+    /// shown if its line is.
     shown: BTreeMap<u32, bool>,
-    /// The same for the last line of all.
+    /// The process of the latest line, and whether that line is shown.
     last: Option<(u32, bool)>,
 }
 
 impl Source {
-    /// Records that a line of a process is shown, or not.
+    /// Records whether the latest line of a process is shown.
     fn show(&mut self, pid: u32, is_shown: bool) {
-        // Most lines are as the one before.
+        // Usually nothing changes from line to line.
         if self.last != Some((pid, is_shown)) {
             self.shown.insert(pid, is_shown);
             self.last = Some((pid, is_shown));
@@ -72,19 +72,19 @@ impl Source {
 }
 
 impl Merged {
-    /// Returns true if no record can follow, as the range is used up.
+    /// Returns true if the maximum number of records has been returned.
     pub fn is_complete(&self) -> bool {
         self.left == Some(0)
     }
 
-    /// Returns the number of lines that were skipped because a crash had torn
-    /// them. With `is_over`, a line without an end counts too.
+    /// Returns the number of torn lines (incomplete after a crash) that were
+    /// skipped. With `is_over`, a last line without a newline counts too.
     pub fn torn(&self, is_over: bool) -> u64 {
         let readers = self.readers.iter();
         readers.map(|source| source.reader.torn(is_over)).sum()
     }
 
-    /// Opens the logs in `folders` for the records of `range`.
+    /// Opens the logs in `folders` to read the records in `range`.
     pub fn open(folders: &[PathBuf], range: Range) -> Result<Self, FilesError> {
         let readers = folders.iter().map(|folder| {
             Ok(Source {
@@ -102,16 +102,16 @@ impl Merged {
         })
     }
 
-    /// Skips what is in memory of the process whose record was returned last.
-    pub fn pass_alike(&mut self) {
-        // Where records are counted, each counts.
+    /// Skips buffered lines of the process of the last returned record.
+    pub fn skip_same_process(&mut self) {
+        // With a record limit, every record must be counted.
         if let (None, Some(last)) = (self.left, self.last) {
-            self.readers[last].reader.pass_alike();
+            self.readers[last].reader.skip_same_process();
         }
     }
 
-    /// Extends the record that was returned last by the shown records that follow
-    /// it in memory.
+    /// Extends the last returned record by matching records that follow it in
+    /// the buffer.
     pub fn extend(&mut self, filter: &Filter) {
         let (from, to) = (self.from, self.to);
         if let ([source], None) = (&mut *self.readers, self.left)
@@ -123,7 +123,7 @@ impl Merged {
         }
     }
 
-    /// Returns the record that was returned last, again.
+    /// Returns the last returned record again.
     pub fn current<'a>(&'a self, roles: &'a [RoleName]) -> Option<Record<'a>> {
         let at = self.last?;
         let reader = &self.readers[at].reader;
@@ -134,8 +134,8 @@ impl Merged {
         })
     }
 
-    /// Returns the next record of the logs of `roles`, which are in the order of
-    /// the folders; `None` if there is none yet.
+    /// Returns the next record, or `None` if there is none yet. `roles` are in
+    /// the order of the folders passed to [`open`](Self::open).
     pub fn next<'a>(
         &'a mut self,
         roles: &'a [RoleName],
@@ -153,7 +153,7 @@ impl Merged {
                 let Some(head) = source.reader.peek()? else {
                     continue;
                 };
-                // A continuation goes with its line, whatever its time.
+                // A continuation follows its line regardless of its own stamp.
                 let rank = match head.tag {
                     Tag::Continued => Stamp::MIN,
                     _ => head.stamp,
@@ -190,7 +190,7 @@ impl Merged {
 }
 
 impl Filter {
-    /// Returns true if it accepts every line.
+    /// Returns true if every line is accepted.
     fn accepts_all(&self) -> bool {
         self.level == Level::Debug && self.grep.is_none()
     }

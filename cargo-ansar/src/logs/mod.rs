@@ -1,9 +1,9 @@
 //! The stored logs of roles: writing, reading, querying and merging.
 //!
-//! [`store`] writes the segments of one role and keeps them within its storage;
-//! [`header`] parses the beginning of a line; [`reader`] reads the lines of one
-//! role from a time on; [`query`] turns arguments into a range of time;
-//! [`merge`] puts the lines of several roles into the order of time.
+//! [`store`] writes the segments of one role and limits their size; [`header`]
+//! parses the head of a line; [`reader`] reads the lines of one role from a
+//! time on; [`query`] resolves the time range of a query; [`merge`] merges the
+//! logs of several roles in time order.
 
 pub mod header;
 pub mod merge;

@@ -1,6 +1,6 @@
-//! Which part of a log is meant: a range of time, from what was typed.
+//! Resolves the time range of a log query from the arguments.
 //!
-//! Pure: what time it is, and where, is given.
+//! Pure: the current time and zone are passed in.
 
 #[cfg(test)]
 mod tests;
@@ -12,97 +12,101 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp, ToSpan, Zoned};
 
-/// Where a query begins.
+/// The beginning of a query.
 #[derive(Debug, Clone)]
 pub enum Begin {
-    /// At a time.
+    /// At a given time.
     From(When),
-    /// At the latest mark.
+    /// At the latest calendar mark, such as midnight.
     Last(Mark),
-    /// When something started.
+    /// At the start of a role.
     Start(Timestamp),
-    /// This long ago.
+    /// This long before now.
     Back(Length),
 }
 
-/// Where a query ends.
+/// The end of a query.
 #[derive(Debug, Clone)]
 pub enum End {
-    /// Nowhere.
+    /// No end.
     Open,
-    /// At a time.
+    /// Before a given time.
     To(When),
-    /// This long after its beginning.
+    /// This long after the beginning.
     Span(Length),
-    /// After so many records.
+    /// After this number of records.
     Count(u64),
 }
 
-/// A time as it is typed: ISO 8601, with an offset or without.
+/// A time argument: ISO 8601, with or without an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// With an offset: one and the same everywhere.
+    /// A time with an offset.
     Instant(Timestamp),
-    /// What a calendar and a clock show, somewhere.
+    /// A time without an offset, in the time zone of the query.
     Civil(DateTime),
 }
 
-/// A length of time as it is typed: `5m`, `1h30m`, `2d`, or seconds; never
-/// negative.
+/// A duration argument: `5m`, `1h30m`, `2d`, or a number of seconds. Always
+/// positive.
 #[derive(Debug, Clone, Copy)]
 pub struct Length(Span);
 
-/// Where a period of the calendar or of the clock begins.
+/// The beginning of a calendar or clock period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// The first of the month, at midnight.
+    /// Midnight on the first day of the month.
     Month,
-    /// Monday, at midnight.
+    /// Midnight on Monday.
     Week,
     /// Midnight.
     Day,
-    /// The full hour.
+    /// Every full hour.
     Hour,
-    /// The full and the half hour.
+    /// Every half hour.
     Half,
-    /// Every quarter of an hour.
+    /// Every quarter hour.
     Quarter,
     /// Every ten minutes.
     Ten,
     /// Every five minutes.
     Five,
-    /// The full minute.
+    /// Every full minute.
     Minute,
 }
 
-/// A range of time: its beginning is in it, its end is not.
+/// A time range, from its beginning (inclusive) to its end (exclusive).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
-    /// Where it begins.
+    /// The beginning.
     pub from: Timestamp,
-    /// Where it ends.
+    /// The end, if there is one.
     pub to: Option<Timestamp>,
-    /// How many records it has at most.
+    /// Maximum number of records.
     pub count: Option<u64>,
 }
 
-/// What is wrong with a query.
+/// An invalid query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
-    /// It is over before it begins.
-    #[error("the query ends at {to}, and begins at {from} only")]
+    /// The end is before the beginning.
+    #[error("the query ends at {to}, before its beginning at {from}")]
     Backwards {
-        /// Where it begins.
+        /// The beginning.
         from: Timestamp,
-        /// Where it ends.
+        /// The end, if there is one.
         to: Timestamp,
     },
 }
 
-/// The range that is meant, as things stand at `now`; its zone is the one in
-/// which times are typed and days begin.
+/// Resolves a query to a time range.
 ///
-/// What lies outside of all times that can be told is cut to them.
+/// The time zone of `now` applies to times without an offset and to calendar
+/// marks. Times that cannot be represented are clamped.
+///
+/// # Errors
+///
+/// Returns an error if the end is before the beginning.
 pub fn range(begin: &Begin, end: &End, now: &Zoned) -> Result<Range, QueryError> {
     let zone = now.time_zone();
     let from = match begin {
@@ -148,7 +152,7 @@ impl FromStr for When {
         if let Ok(at) = text.parse::<Timestamp>() {
             return Ok(Self::Instant(at));
         }
-        // Whoever names a zone means it; jiff would pass it over.
+        // A bracketed zone is rejected because jiff would ignore it.
         let civil = text.parse::<DateTime>();
         let civil = civil.ok().filter(|_| !text.contains('['));
         civil.map(Self::Civil).ok_or_else(|| {
@@ -158,7 +162,7 @@ impl FromStr for When {
 }
 
 impl Length {
-    /// So many minutes.
+    /// Returns a duration of this many minutes.
     pub fn minutes(minutes: i64) -> Self {
         Self(minutes.minutes())
     }
@@ -168,16 +172,16 @@ impl FromStr for Length {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || "expected a length of time such as `5m`, `1h30m` or `2d`".to_owned();
+        let expected = || "expected a duration such as `5m`, `1h30m` or `2d`".to_owned();
         let span = match text.parse::<u32>() {
             Ok(seconds) => i64::from(seconds).seconds(),
             Err(_) => text.parse::<Span>().map_err(|_| expected())?,
         };
-        // A span whose signs are mixed does not exist.
+        // All units of a jiff span have the same sign.
         if span.is_negative() || span.is_zero() {
             return Err(expected());
         }
-        // One that cannot be added to any time is nobody's.
+        // Reject durations that exceed the range of representable times.
         span.total((jiff::Unit::Second, SpanRelativeTo::days_are_24_hours()))
             .or_else(|_| span.total((jiff::Unit::Second, jiff::civil::date(2000, 1, 1))))
             .map_err(|_| expected())?;
@@ -186,7 +190,7 @@ impl FromStr for Length {
 }
 
 impl Mark {
-    /// Every mark, the longest period first.
+    /// All marks, longest period first.
     pub const ALL: [Self; 9] = [
         Self::Month,
         Self::Week,
@@ -199,7 +203,7 @@ impl Mark {
         Self::Minute,
     ];
 
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Month => "MONTH",
@@ -214,7 +218,7 @@ impl Mark {
         }
     }
 
-    /// The latest one that is not after `now`.
+    /// Returns the latest time of this mark that is not after `now`.
     fn before(self, now: &Zoned) -> Timestamp {
         let minutes = match self {
             Self::Month => {
@@ -233,7 +237,8 @@ impl Mark {
             Self::Five => 5,
             Self::Minute => 1,
         };
-        // Subtracted, not set: an hour that comes twice stays the one it is.
+        // Subtract instead of setting fields: an hour that occurs twice, at the
+        // end of summer time, stays the same hour.
         let minute = i64::from(now.minute()) % minutes;
         let into = minute
             .minutes()
@@ -244,7 +249,7 @@ impl Mark {
     }
 }
 
-/// The beginning of the day so many days before that of `now`.
+/// Returns midnight of the day `days` before that of `now`.
 fn midnight(now: &Zoned, days: i64) -> Timestamp {
     let day = now.date().checked_sub(days.days());
     let begin = day.and_then(|day| day.to_zoned(now.time_zone().clone()));

@@ -1,9 +1,9 @@
-//! Reads a part of a stored log, from a time on.
+//! Reads the stored log of a role from a given time on.
 //!
-//! The order of storage is that of the lines, whatever their stamps: a clock may
-//! be set. Which segments have nothing of the time is told by their names, by
-//! which no line before is later, and by the stamps of their first and last
-//! lines. All others are read.
+//! Lines are returned in storage order, regardless of their stamps: the clock
+//! may have been set back. A segment is skipped if its name or the stamps of
+//! its first and last lines show that it has no line in the range. All other
+//! segments are read.
 
 #[cfg(test)]
 mod tests;
@@ -18,58 +18,61 @@ use crate::host::fs::{Error, Reading};
 use crate::logs::header::{Head, Heads, Stamp};
 use crate::logs::store::{DISORDER, NAME_FORMAT, last_stamp, segments};
 
-/// How much is read at once.
+/// Number of bytes read at once.
 const PIECE: usize = 256 << 10;
-/// A line that is longer was not written by an engine, whose segments are smaller.
+/// Longest line, in bytes. An engine writes no longer lines, as its segments
+/// are smaller.
 const LONGEST_LINE: usize = 16 << 20;
-/// How many segments are read in any case: the newest, in which a clock may have
-/// been set back.
+/// Number of newest segments that are always read, as the clock may have been
+/// set back in them.
 const NEWEST: usize = 2;
-/// How many of those before are left out by their last line; others by name.
-const LOOKED_AT: usize = 32;
-/// How much of a segment is read to find its first line.
+/// Number of segments before those that are checked by their last line. Older
+/// ones are skipped by name.
+const CHECKED: usize = 32;
+/// Number of bytes read to find the first line of a segment.
 const FIRST: usize = 4 << 10;
-/// A record that is longer goes on as another one.
+/// Longest record, in bytes; a longer one is split.
 const LONGEST: usize = 1 << 20;
 
-/// A record: a line, and those that continue it; all are of one process.
+/// A record: a line and its continuations, all of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
-    /// What stands before its text.
+    /// The head of its first line.
     pub head: Head,
-    /// How long it is, its last line's end included.
+    /// Length in bytes, including the last newline.
     length: usize,
 }
 
-/// The records of a role's log, in the order in which they are stored.
+/// Reads the records of a log in storage order.
 #[derive(Debug)]
 pub struct Reader {
     folder: PathBuf,
     current: Option<(PathBuf, Reading)>,
-    /// Where to read on in the current segment.
+    /// Read position in the current segment.
     offset: u64,
     later: VecDeque<PathBuf>,
-    /// The newest segment that was found so far.
+    /// The newest segment found so far.
     newest: Option<PathBuf>,
-    /// The stamps of lines that are near to those that are wanted.
+    /// The requested range of stamps, extended on both sides by [`DISORDER`].
     near: (Stamp, Option<Stamp>),
-    /// Whether the line that was read last was among them.
+    /// True if the last line read is in that range.
     is_near: bool,
     buffer: Vec<u8>,
-    /// What of the buffer is still to be told.
+    /// Beginning and end of the unread part of the buffer.
     begin: usize,
     end: usize,
     record: Option<Record>,
-    /// The line behind the record, where it was looked at: its head, and how
-    /// long it is.
+    /// The line after the record, if it has been read already: its head and its
+    /// length.
     ahead: Option<(Option<Head>, usize)>,
     heads: Heads,
     torn: u64,
 }
 
 impl Reader {
-    /// A reader of the log in `folder`, which need not be there. It reads every
-    /// line of `from` or later and before `to`, and others.
+    /// Opens the log in `folder`, which may not exist. The reader returns every
+    /// line from `from` (inclusive) to `to` (exclusive), and possibly lines
+    /// outside of that range.
     pub fn open(folder: &Path, from: Timestamp, to: Option<Timestamp>) -> Result<Self, Error> {
         let early = from.checked_sub(DISORDER).unwrap_or(Timestamp::MIN);
         let late = to.map(|to| to.checked_add(DISORDER).unwrap_or(Timestamp::MAX));
@@ -93,7 +96,8 @@ impl Reader {
         })
     }
 
-    /// The next record; none where there is no more yet.
+    /// Returns the head of the next record without consuming it, or `None` if
+    /// there is none yet.
     pub fn peek(&mut self) -> Result<Option<Head>, Error> {
         while self.record.is_none() {
             let Some((head, length)) = self.next_line(0)? else {
@@ -107,7 +111,7 @@ impl Reader {
                     self.record = Some(Record { head, length });
                 }
                 None => {
-                    // What a crash tore has lost its beginning or its end.
+                    // A line without a head was torn by a crash.
                     let line = &self.buffer[self.begin..self.begin + length];
                     self.torn += u64::from(line != b"\n" && self.is_near);
                     self.begin += length;
@@ -117,26 +121,26 @@ impl Reader {
         Ok(self.record.map(|record| record.head))
     }
 
-    /// The head of the record that was peeked at.
+    /// Returns the head of the peeked record.
     pub fn head(&self) -> Option<Head> {
         self.record.map(|record| record.head)
     }
 
-    /// The lines of the record that was peeked at.
+    /// Returns the lines of the peeked record.
     pub fn text(&self) -> &[u8] {
         let length = self.record.map_or(0, |record| record.length);
         &self.buffer[self.begin..self.begin + length]
     }
 
-    /// Goes on behind the record that was peeked at.
+    /// Consumes the peeked record.
     pub fn advance(&mut self) {
         if let Some(record) = self.record.take() {
             self.begin += record.length;
         }
     }
 
-    /// Has the record that was peeked at go on as far as lines of its process
-    /// and of these times follow in the buffer.
+    /// Extends the peeked record by buffered lines of the same process whose
+    /// stamps satisfy `is_within`.
     pub fn extend(&mut self, is_within: impl Fn(Stamp) -> bool) {
         if let Some(Record { head, .. }) = self.record {
             self.extend_by(|heads, line| {
@@ -146,15 +150,16 @@ impl Reader {
         }
     }
 
-    /// The same, whatever else the lines are.
-    pub fn pass_alike(&mut self) {
+    /// Extends the peeked record by all buffered lines of the same process.
+    pub fn skip_same_process(&mut self) {
         if let Some(Record { head, .. }) = self.record {
             let process = self.text()[..head.shown].to_owned();
             self.extend_by(|_, line| line.starts_with(&process));
         }
     }
 
-    /// The same, as far as lines are to be taken.
+    /// Extends the peeked record by buffered lines as long as `takes` accepts
+    /// them.
     fn extend_by(&mut self, takes: impl Fn(&mut Heads, &[u8]) -> bool) {
         let Some(record) = &mut self.record else {
             return;
@@ -169,14 +174,14 @@ impl Reader {
         }
     }
 
-    /// How many lines were passed over, since a crash tore them; where nothing
-    /// is to follow, also what is left of a line at the very end.
+    /// Returns the number of torn lines that were skipped. With `is_over`, an
+    /// incomplete line at the end of the log counts too.
     pub fn torn(&self, is_over: bool) -> u64 {
         let is_left = is_over && self.record.is_none() && self.begin < self.end;
         self.torn + u64::from(is_left && self.is_near)
     }
 
-    /// How long the record is whose first line has this length.
+    /// Returns the length of the record whose first line has length `length`.
     fn continued(&mut self, pid: u32, mut length: usize) -> Result<usize, Error> {
         while length < LONGEST {
             let Some((head, next)) = self.next_line(length)? else {
@@ -191,8 +196,8 @@ impl Reader {
         Ok(length)
     }
 
-    /// The line that begins so far behind the record's beginning: its head, and
-    /// how long it is; none where it has no end yet.
+    /// Returns the head and the length of the line at offset `distance` from
+    /// the beginning of the record, or `None` if it has no newline yet.
     fn next_line(&mut self, distance: usize) -> Result<Option<(Option<Head>, usize)>, Error> {
         if let Some(ahead) = self.ahead.take() {
             return Ok(Some(ahead));
@@ -205,9 +210,9 @@ impl Reader {
         Ok(Some((head, length)))
     }
 
-    /// How long the line is, its end included, that begins so far behind
-    /// `begin`; none where it has no end yet. What is to be told may move in
-    /// the buffer, and keeps its distance.
+    /// Returns the length, including its newline, of the line at offset
+    /// `distance` from `begin`, or `None` if it has no newline yet. Filling the
+    /// buffer may move the unread part; the offset stays valid.
     fn line(&mut self, distance: usize) -> Result<Option<usize>, Error> {
         let mut searched = 0;
         loop {
@@ -223,7 +228,7 @@ impl Reader {
         }
     }
 
-    /// Reads on; whether there was more.
+    /// Reads more bytes into the buffer; returns false if there are none.
     fn fill(&mut self) -> Result<bool, Error> {
         loop {
             if self.current.is_none() && !self.open_next()? {
@@ -243,7 +248,7 @@ impl Reader {
             if self.read()? {
                 return Ok(true);
             }
-            // Whoever begins a segment has written the last of the one before.
+            // A writer finishes a segment before it begins the next.
             if !self.is_followed()? {
                 return Ok(false);
             }
@@ -252,7 +257,7 @@ impl Reader {
             }
             self.current = None;
             if self.end > self.begin {
-                // Torn: the end of the line is not in the next segment.
+                // The line is torn: it does not continue in the next segment.
                 self.buffer[self.end] = b'\n';
                 self.end += 1;
                 return Ok(true);
@@ -260,8 +265,8 @@ impl Reader {
         }
     }
 
-    /// Ends a line that is longer than any that was written, in a file with
-    /// holes say, and passes over the rest of its segment.
+    /// Cuts a line that no engine can have written, for example in a sparse
+    /// file, and skips the rest of its segment.
     fn cut(&mut self) -> Result<bool, Error> {
         if let Some((_, file)) = &self.current {
             self.offset = file.size()?;
@@ -271,7 +276,8 @@ impl Reader {
         Ok(true)
     }
 
-    /// Reads on in the current segment; whether there was more.
+    /// Reads more bytes from the current segment; returns false if there are
+    /// none.
     fn read(&mut self) -> Result<bool, Error> {
         let Some((_, file)) = &self.current else {
             return Ok(false);
@@ -282,7 +288,7 @@ impl Reader {
         Ok(read > 0)
     }
 
-    /// Whether there is a segment behind the current one.
+    /// Returns true if there is a segment after the current one.
     fn is_followed(&mut self) -> Result<bool, Error> {
         if self.later.is_empty() {
             self.find_later()?;
@@ -290,17 +296,17 @@ impl Reader {
         Ok(!self.later.is_empty())
     }
 
-    /// Opens the next segment; whether there is one.
+    /// Opens the next segment; returns false if there is none.
     fn open_next(&mut self) -> Result<bool, Error> {
         if self.later.is_empty() {
             self.find_later()?;
         }
         while let Some(next) = self.later.pop_front() {
-            // One that was deleted meanwhile was the oldest.
+            // The oldest segment may have been deleted meanwhile.
             let Some(file) = Reading::open(&next)? else {
                 continue;
             };
-            if self.later.len() >= NEWEST && self.is_late(&file)? {
+            if self.later.len() >= NEWEST && self.is_after_range(&file)? {
                 continue;
             }
             self.offset = 0;
@@ -310,7 +316,7 @@ impl Reader {
         Ok(false)
     }
 
-    /// Finds the segments that were begun since the last look.
+    /// Finds the segments that were created since the last call.
     fn find_later(&mut self) -> Result<(), Error> {
         let all = segments(&self.folder)?.into_iter();
         self.later = all
@@ -322,8 +328,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Returns true where a segment begins behind every line that is wanted.
-    fn is_late(&self, file: &Reading) -> Result<bool, Error> {
+    /// Returns true if a segment begins after the requested range.
+    fn is_after_range(&self, file: &Reading) -> Result<bool, Error> {
         let Some(late) = self.near.1 else {
             return Ok(false);
         };
@@ -333,9 +339,9 @@ impl Reader {
     }
 }
 
-/// The segments that may have a line of `early` or later.
+/// Returns the segments that may contain a line of `early` or later.
 fn not_before(all: Vec<PathBuf>, early: Timestamp) -> Result<VecDeque<PathBuf>, Error> {
-    // Names tell no times before this.
+    // Segment names cannot express earlier times.
     if early < Timestamp::UNIX_EPOCH {
         return Ok(all.into());
     }
@@ -345,12 +351,12 @@ fn not_before(all: Vec<PathBuf>, early: Timestamp) -> Result<VecDeque<PathBuf>, 
         name.is_some_and(|name| *name < *key)
     };
     let before = all.iter().rposition(is_early).unwrap_or(0);
-    let (looked_at, newest) = (
-        before.saturating_sub(LOOKED_AT),
+    let (checked, newest) = (
+        before.saturating_sub(CHECKED),
         all.len().saturating_sub(NEWEST),
     );
-    let mut kept = VecDeque::with_capacity(all.len() - looked_at);
-    for (nth, segment) in all.into_iter().enumerate().skip(looked_at) {
+    let mut kept = VecDeque::with_capacity(all.len() - checked);
+    for (nth, segment) in all.into_iter().enumerate().skip(checked) {
         if nth < before.min(newest) && last_stamp(&segment)?.is_some_and(|last| last < early) {
             continue;
         }

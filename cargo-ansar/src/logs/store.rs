@@ -1,8 +1,9 @@
-//! The stored log of a role: text lines in segments, oldest deleted first.
+//! Stores the log of a role as text lines in segments.
 //!
-//! A segment is named by the time of its first line, so that segments sort by
-//! age and a query finds where to look by name. Owns the bound on what a role
-//! stores. Does not know what a line says, beyond its time stamp.
+//! A segment is named after the time of its first line, so segments sort by age
+//! and a query finds its beginning by name. When the log exceeds its storage,
+//! the oldest segments are deleted. Lines are opaque here, except for their
+//! time stamps.
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -17,45 +18,46 @@ use crate::host::fs::{Appender, Error, Reading};
 use crate::logs::header::Head;
 use crate::manifest::LEAST_STORAGE;
 
-/// How large a segment may grow before the next is begun, in bytes.
+/// Size at which the next segment begins, in bytes.
 pub const SEGMENT: u64 = 1 << 20;
-/// How much a role stores where nothing else is said, in bytes.
+/// Default storage of a role, in bytes.
 pub const STORAGE: u64 = 16 * SEGMENT;
-/// The least that a role can be told to store.
+/// Minimum storage of a role, in bytes.
 pub const LEAST: u64 = LEAST_STORAGE;
-/// What is stored is deleted in parts, of which there are so many at least.
+/// Minimum number of segments that the storage is divided into.
 const PARTS: u64 = 16;
 
-/// By how much a line may be older than one before it, where no clock was set
-/// back: lines of several processes, or that waited in a pipe.
+/// Maximum time by which a line may be older than a previous one if the clock
+/// was not set back: lines of several processes, or lines that waited in a
+/// pipe.
 pub const DISORDER: SignedDuration = SignedDuration::from_secs(1);
-/// How much is read to find the last line of a segment, and how much at most:
-/// no line of ours is longer.
+/// Number of bytes first read, and at most read, to find the last line of a
+/// segment. An engine writes no longer lines.
 const LAST: u64 = 4 << 10;
 const LAST_AT_MOST: u64 = 128 << 10;
 
-/// The time in the name of a segment, UTC.
+/// Format of the UTC time in the name of a segment.
 pub(crate) const NAME_FORMAT: &str = "%Y-%m-%dT%H-%M-%S%.6f";
 
-/// Appends to the log of one role, of which there is one writer at a time.
+/// Appends to the log of a role. A log has one writer at a time.
 #[derive(Debug)]
 pub struct Writer {
     folder: PathBuf,
     /// `home.json`, if the folder is in a home.
     home_file: Option<PathBuf>,
-    /// The most that is stored, give or take what is appended at once.
+    /// Maximum size of the log, in bytes. One append may exceed it.
     storage: u64,
     pub(super) segment: Option<Appender>,
-    /// When something was stored last.
+    /// Time of the last append.
     last: Timestamp,
-    /// The latest time at which something was stored, as far as it is known;
-    /// later than `last` where the clock was set back.
+    /// The latest known time of an append; later than `last` if the clock was
+    /// set back.
     latest: Timestamp,
 }
 
 impl Writer {
-    /// A writer for the log in `folder`, which is there, of at most `storage`
-    /// bytes.
+    /// Returns a writer for the log in `folder`, which must exist, of at most
+    /// `storage` bytes.
     pub fn new(folder: PathBuf, storage: u64) -> Self {
         Self {
             home_file: home_file(&folder),
@@ -67,8 +69,12 @@ impl Writer {
         }
     }
 
-    /// Appends whole lines. An error has the number of bytes that were stored;
-    /// the other lines are lost, and the next call tries anew.
+    /// Appends whole lines.
+    ///
+    /// # Errors
+    ///
+    /// Returns the number of bytes stored, and the cause. The remaining lines
+    /// are lost; the next call tries again.
     pub fn append(&mut self, lines: &[u8], now: Timestamp) -> Result<(), (usize, Error)> {
         let mut stored = 0;
         while stored < lines.len() {
@@ -82,9 +88,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Moves whole lines, which are at the front of `pipe`, from there to the
-    /// end. An error has the number of bytes that were taken from the pipe; whole
-    /// lines of them are stored.
+    /// Moves `lines`, the whole lines at the front of `pipe`, to the log.
+    ///
+    /// # Errors
+    ///
+    /// Returns the number of bytes taken from the pipe, and the cause. Whole
+    /// lines among them are stored.
     pub fn take(
         &mut self,
         pipe: impl AsFd,
@@ -104,12 +113,12 @@ impl Writer {
         Ok(())
     }
 
-    /// The longest line that the bound on the log has room for.
+    /// Returns the length of the longest line that fits into a segment.
     pub fn longest_line(&self) -> usize {
         usize::try_from(self.segment_size()).unwrap_or(usize::MAX)
     }
 
-    /// The segment to append to.
+    /// Returns the segment to append to.
     fn segment(&mut self, now: Timestamp) -> Result<Appender, Error> {
         match self.segment.take() {
             Some(segment) if segment.size() < self.segment_size() && !self.is_behind(now) => {
@@ -119,7 +128,7 @@ impl Writer {
         }
     }
 
-    /// The lines that the segment has room for; one at least.
+    /// Returns the lines that fit into the segment, at least one.
     fn part<'l>(&self, segment: &Appender, lines: &'l [u8]) -> &'l [u8] {
         let room = self.segment_size().saturating_sub(segment.size());
         let room = usize::try_from(room).map_or(lines.len(), |room| room.min(lines.len()));
@@ -131,8 +140,8 @@ impl Writer {
         end.map_or(lines, |end| &lines[..=end])
     }
 
-    /// Keeps the segment to which `lines` were appended. Where it was removed
-    /// meanwhile, they are appended to a new one.
+    /// Keeps the segment open after `lines` were appended. If it was deleted
+    /// meanwhile, appends them to a new one.
     fn keep(&mut self, segment: Appender, lines: &[u8], now: Timestamp) -> Result<(), Error> {
         self.last = now;
         self.latest = self.latest.max(now);
@@ -146,13 +155,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Returns true where the clock was set back since something was stored.
+    /// Returns true if the clock was set back since the last append.
     fn is_behind(&self, now: Timestamp) -> bool {
         now.checked_add(DISORDER).is_ok_and(|now| now < self.last)
     }
 
-    /// Puts whole lines into a segment of their own, all or none: also where
-    /// somebody else writes to this log by now.
+    /// Writes whole lines to a new segment, all or none. Safe while another
+    /// process writes to this log.
     pub fn add(&self, lines: &[u8], now: Timestamp) -> Result<(), Error> {
         let segments = segments(&self.folder)?;
         let last = segments.last().map(|newest| last_stamp(newest));
@@ -168,9 +177,11 @@ impl Writer {
         SEGMENT.min(self.storage / PARTS)
     }
 
-    /// The newest segment while it has room, or a new one in place of the
-    /// oldest. Where the clock was set back a new one is begun, so that stamps
-    /// go forward within each.
+    /// Opens the newest segment if it has room. Otherwise deletes the oldest
+    /// segments to make room and creates a new one.
+    ///
+    /// Also creates a new one if the clock was set back, so that stamps
+    /// increase within each segment.
     fn next_segment(&mut self, now: Timestamp) -> Result<Appender, Error> {
         let segments = segments(&self.folder)?;
         if let Some(newest) = segments.last() {
@@ -180,7 +191,7 @@ impl Writer {
                 self.latest = self.latest.max(last);
             }
             if segment.size() < self.segment_size() && !self.is_behind(now) {
-                // A line that a crash tore must not swallow the next one.
+                // End a torn line, so that it does not merge with the next one.
                 if !segment.is_whole()? {
                     segment.append(b"\n")?;
                 }
@@ -197,7 +208,7 @@ impl Writer {
             room -= size;
             first -= 1;
         }
-        // The oldest first: whoever is killed in between leaves no gap.
+        // Oldest first, so that a kill in between leaves no gap.
         for oldest in &segments[..first] {
             fs::remove_file(oldest)?;
         }
@@ -206,8 +217,8 @@ impl Writer {
         Appender::open(&self.folder.join(name(begun, segments.last())))
     }
 
-    /// Makes the folder again, and the one above it, where they were removed. A
-    /// home that was removed, or is being removed, stays so.
+    /// Recreates the log folder and its parent if they were deleted, unless the
+    /// home was removed or is being removed.
     fn restore_folder(&self) -> Result<(), Error> {
         let above = self.folder.parent().and_then(Path::parent);
         let is_there = match &self.home_file {
@@ -221,14 +232,14 @@ impl Writer {
     }
 }
 
-/// The file that makes a home of the folder two above a role's log; none where
-/// the logs of a home are elsewhere.
+/// Returns `home.json` two folders above a role's log, or `None` if the logs
+/// are outside of the home.
 fn home_file(folder: &Path) -> Option<PathBuf> {
     let above = folder.parent().and_then(Path::parent)?;
     Some(above.join(HOME_FILE)).filter(|file| fs::is_file(file))
 }
 
-/// The stamp of the last line of a segment, as far as it has one.
+/// Returns the stamp of the last line of a segment that has one.
 pub(crate) fn last_stamp(segment: &Path) -> Result<Option<Timestamp>, Error> {
     let Some(file) = Reading::open(segment)? else {
         return Ok(None);
@@ -250,9 +261,9 @@ pub(crate) fn last_stamp(segment: &Path) -> Result<Option<Timestamp>, Error> {
     }
 }
 
-/// The name of a segment that is begun now, or at the latest time that is stored
-/// where that is later: no line of those before is later than its name, also
-/// where the clock was set back.
+/// Returns the name of a segment that begins at `now`, but later than that of
+/// the `newest` one. No line of an earlier segment has a later stamp than this
+/// name, even if the clock was set back.
 fn name(now: Timestamp, newest: Option<&PathBuf>) -> String {
     let newest = newest.and_then(|path| path.file_stem()?.to_str());
     let newest = newest.and_then(|stem| DateTime::strptime(NAME_FORMAT, stem).ok());
@@ -262,7 +273,8 @@ fn name(now: Timestamp, newest: Option<&PathBuf>) -> String {
     begun.strftime(&format!("{NAME_FORMAT}.log")).to_string()
 }
 
-/// The segments of a role's log, oldest first; none where there is no log.
+/// Returns the segments of a role's log, oldest first; empty if there is no
+/// log.
 pub(crate) fn segments(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut names = fs::names(folder)?;
     names.retain(|name| {
@@ -274,8 +286,8 @@ pub(crate) fn segments(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
-/// The last lines of a role's log that `chosen` accepts, at most `count` of
-/// them, oldest first. Looks at the last `reach` bytes only.
+/// Returns the last lines of a role's log that `chosen` accepts, at most
+/// `count`, oldest first. Searches only the last `reach` bytes.
 pub fn last_lines(
     folder: &Path,
     reach: u64,
@@ -289,7 +301,7 @@ pub fn last_lines(
         let from = size.saturating_sub(left);
         let text = fs::read_from(segment, from)?;
         let text = String::from_utf8_lossy(&text);
-        // The first line of a part is a part of a line.
+        // The first line may be incomplete.
         let skipped = usize::from(from > 0);
         let whole: Vec<&str> = text.lines().skip(skipped).collect();
         for line in whole.into_iter().rev() {
@@ -322,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_later_writers_follow_those_of_earlier_ones() {
+    fn later_writers_append() {
         let folder = tempfile::tempdir().unwrap();
         for second in 0..3 {
             let mut log = Writer::new(folder.path().to_owned(), STORAGE);
@@ -368,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_holds_however_much_is_appended_at_once() {
+    fn the_bound_holds_for_large_appends() {
         for (storage, at_once, length) in [
             (LEAST, 65_536, 50),
             (80_000, 65_536, 4_000),
@@ -391,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_was_removed_is_made_again_unless_its_home_was() {
+    fn removed_log_is_recreated_unless_home_is_gone() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("logs/x-0");
         fs::make_private_folders(&folder).unwrap();
@@ -406,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_not_made_again_while_its_home_is_being_removed() {
+    fn log_is_not_recreated_during_home_removal() {
         let home = tempfile::tempdir().unwrap();
         let home_file = home.path().join(HOME_FILE);
         fs::replace(&home_file, b"{}", 0o600).unwrap();
@@ -421,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_later_than_the_name_of_a_segment_behind_it() {
+    fn segment_names_are_later_than_previous_lines() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Writer::new(folder.path().to_owned(), STORAGE);
         for second in [0, 3600, 600, 601, 602] {
@@ -439,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_that_was_lowered_holds_from_the_next_segment_on() {
+    fn lowered_bound_applies_from_next_segment() {
         let folder = tempfile::tempdir().unwrap();
         let line = "x".repeat(4000) + "\n";
         for (storage, first) in [(STORAGE, 0), (LEAST, 1000)] {
@@ -453,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reach_shorter_than_the_log_gives_whole_lines_only() {
+    fn short_reach_returns_whole_lines() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Writer::new(folder.path().to_owned(), STORAGE);
         log.append(b"first\nsecond\nthird\n", at(0)).unwrap();

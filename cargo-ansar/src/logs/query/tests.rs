@@ -35,7 +35,7 @@ fn a_mark_is_the_beginning_of_its_period() {
 }
 
 #[test]
-fn days_begin_where_the_clock_is() {
+fn days_begin_in_the_zone_of_now() {
     let now = "2023-04-06T00:30:00+02:00[Europe/Berlin]";
     assert_eq!(
         from(&Begin::Last(Mark::Day), now),
@@ -48,7 +48,7 @@ fn days_begin_where_the_clock_is() {
 }
 
 #[test]
-fn an_hour_that_comes_twice_stays_the_one_it_is() {
+fn repeated_hour_stays_the_same() {
     for (now, expected) in [
         (
             "2023-10-29T02:40:00+02:00[Europe/Berlin]",
@@ -64,7 +64,7 @@ fn an_hour_that_comes_twice_stays_the_one_it_is() {
 }
 
 #[test]
-fn lengths_and_times_are_read_as_people_type_them() {
+fn durations_and_times_are_parsed() {
     for (text, seconds) in [("5m", 300), ("1h30m", 5400), ("2d", 172_800), ("45", 45)] {
         let begin = Begin::Back(text.parse().unwrap());
         let back = SignedDuration::from_secs(seconds);
@@ -108,7 +108,7 @@ fn an_end_is_a_time_or_a_span_or_a_count() {
     assert!(range(&begin, &before, &now).is_err());
 }
 
-/// Any time, in one of a few zones.
+/// Generates a time in one of several zones.
 fn any_now() -> impl Strategy<Value = Zoned> {
     let zones = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"];
     (0..4_000_000_000_000_i64, 0..zones.len()).prop_map(move |(ms, zone)| {
@@ -131,8 +131,8 @@ proptest! {
 
     #[test]
     fn shorter_periods_begin_later(now in any_now()) {
-        // A month may begin in the middle of a week; ten minutes are no part
-        // of a quarter.
+        // A month may begin within a week, and a quarter hour is not a multiple
+        // of ten minutes.
         let of = |mark: Mark| mark.before(&now);
         prop_assert!(of(Mark::Week) <= of(Mark::Day) && of(Mark::Month) <= of(Mark::Day));
         prop_assert!(of(Mark::Day) <= of(Mark::Hour) && of(Mark::Hour) <= of(Mark::Half));

@@ -13,7 +13,7 @@ fn line(pid: u32, ms: i64, tag: char, text: &str) -> String {
     format!("[{pid:08}] {stamp} {tag} {text}\n")
 }
 
-/// The records from `from` on, and how many lines are torn.
+/// Returns the records from `from` on, and the number of torn lines.
 fn read(folder: &Path, from: i64) -> (Vec<String>, u64) {
     let mut reader = Reader::open(folder, at(from), None).unwrap();
     let mut records = Vec::new();
@@ -27,7 +27,7 @@ fn read(folder: &Path, from: i64) -> (Vec<String>, u64) {
 }
 
 #[test]
-fn a_record_is_a_line_and_those_of_its_process_that_continue_it() {
+fn record_includes_continuations_of_its_process() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Writer::new(folder.path().to_owned(), STORAGE);
     let lines = [
@@ -43,7 +43,7 @@ fn a_record_is_a_line_and_those_of_its_process_that_continue_it() {
 }
 
 #[test]
-fn what_a_crash_tore_is_passed_over_and_counted() {
+fn torn_lines_are_skipped_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let whole = line(1, 0, '^', "whole");
     for torn in ["[0000", "[00000001] 2023-11-14T22:13:20.0"] {
@@ -57,7 +57,7 @@ fn what_a_crash_tore_is_passed_over_and_counted() {
 }
 
 #[test]
-fn a_reader_goes_on_where_the_writer_does() {
+fn reader_follows_writer() {
     let folder = tempfile::tempdir().unwrap();
     let role = folder.path().join("x-0");
     let mut reader = Reader::open(&role, at(0), None).unwrap();
@@ -79,10 +79,10 @@ fn a_reader_goes_on_where_the_writer_does() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// However long the lines are and wherever the query begins: what is
-    /// found is what is in the range, in the order in which it was written.
+    /// A query returns exactly the lines in its range, in the order of writing,
+    /// for all line lengths and beginnings.
     #[test]
-    fn a_range_is_found_wherever_it_begins(
+    fn range_is_found_for_any_beginning(
         steps in prop::collection::vec((-300_i64..2000, 1..3000_usize), 1..1500),
         from in 0.0..1.2_f64,
     ) {
@@ -91,7 +91,7 @@ proptest! {
         let (mut now, mut all) = (0, Vec::new());
         let mut latest = 0;
         for (step, length) in steps {
-            // Never older than a line before it by more than the disorder.
+            // A line is older than a previous one by less than `DISORDER`.
             now = (now + step).max(latest - 900);
             latest = latest.max(now);
             let text = line(1, now, '^', &"x".repeat(length));
@@ -112,10 +112,10 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Wherever the clock was set: every line of a range is found, in the order
-    /// in which it was stored.
+    /// A query returns every line in its range in storage order, even if the
+    /// clock was set back.
     #[test]
-    fn a_range_is_found_wherever_the_clock_was_set(
+    fn range_is_found_after_clock_changes(
         steps in prop::collection::vec(
             (prop_oneof![20 => 0..2000_i64, 1 => -3_600_000..3_600_000_i64], 1..3000_usize, 0..100),
             1..1500,
@@ -129,7 +129,7 @@ proptest! {
         for (step, length, other) in steps {
             now += step;
             if other == 0 {
-                // Another writer knows only what is stored.
+                // A new writer knows only what is stored.
                 log = Writer::new(folder.path().to_owned(), STORAGE);
             }
             let text = line(1, now, '^', &"x".repeat(length));
