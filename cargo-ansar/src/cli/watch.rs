@@ -12,7 +12,7 @@ use crate::model::run_report::RunReport;
 use crate::report::printer::Printer;
 use crate::report::{diagnostics, human, watch};
 use crate::testing;
-use crate::watch::{End, Told, watch};
+use crate::watch::{End, Notice, watch};
 
 impl Session<'_> {
     pub(super) async fn watch(&self, args: &WatchArgs) -> Result<Exit, Error> {
@@ -37,8 +37,8 @@ impl Session<'_> {
         // Exit of the last loop, and of the last one that ran the tests.
         let (mut ended, mut judged) = (None, Exit::Success);
         let mut introduced = false;
-        let mut show = |came: Told| match came {
-            Told::Ran(ran) => {
+        let mut show = |came: Notice| match came {
+            Notice::Ran(ran) => {
                 let exit = match ran.interrupted {
                     Some(interrupt) => Exit::Interrupted(interrupt),
                     None if !ran.verdict.passed() => Exit::TestsFailed,
@@ -54,7 +54,7 @@ impl Session<'_> {
                 }
                 Some(exit)
             }
-            Told::Prepared { is_stale } => {
+            Notice::Prepared { is_stale } => {
                 ended = Some(judged);
                 self.finish(stream.clone(), true);
                 let last = last.clone();
@@ -66,7 +66,7 @@ impl Session<'_> {
                 self.printer.show(move |shell| show(shell, last.as_ref()));
                 Some(judged)
             }
-            Told::Failed(error) => {
+            Notice::Failed(error) => {
                 ended = Some(Exit::of(&error));
                 self.finish(stream.clone(), false);
                 let (hint, last, exit) = (self.hints.of(&error), last.clone(), Exit::of(&error));
@@ -76,7 +76,7 @@ impl Session<'_> {
                 });
                 Some(exit)
             }
-            Told::Stale => {
+            Notice::Stale => {
                 let last = last.clone();
                 self.printer
                     .show(move |shell| human::stale(shell, last.as_ref()));
@@ -87,8 +87,8 @@ impl Session<'_> {
                 None
             }
         };
-        let told = |came: Told| {
-            let is_begun = matches!(came, Told::Begun);
+        let notify = |came: Notice| {
+            let is_begun = matches!(came, Notice::Begun);
             let ended = show(came);
             if marks && is_begun {
                 self.printer.show(diagnostics::running);
@@ -105,7 +105,7 @@ impl Session<'_> {
             &mut keys,
             &mut interrupts,
             &events,
-            told,
+            notify,
         )
         .await?;
         Ok(match end {
@@ -115,22 +115,26 @@ impl Session<'_> {
     }
 
     /// Shows an event that does not end a loop.
-    fn other(&self, told: Told, introduced: &mut bool) {
+    fn other(&self, told: Notice, introduced: &mut bool) {
         match told {
-            Told::Ran(_) | Told::Prepared { .. } | Told::Stale | Told::Failed(_) | Told::Begun => {}
-            Told::Keys => {
+            Notice::Ran(_)
+            | Notice::Prepared { .. }
+            | Notice::Stale
+            | Notice::Failed(_)
+            | Notice::Begun => {}
+            Notice::Keys => {
                 if !std::mem::replace(introduced, true) {
                     self.printer.show(watch::help);
                 }
             }
-            Told::NoSuchKey => self.printer.show(watch::help),
-            Told::Refused(error) => {
+            Notice::NoSuchKey => self.printer.show(watch::help),
+            Notice::Refused(error) => {
                 let hint = self.hints.of(&error);
                 self.printer
                     .show(move |shell| human::error(shell, &*error, hint.as_deref()));
             }
-            Told::NothingToRestart => self.printer.show(watch::nothing_to_restart),
-            Told::Logs(said) => self.printer.show(move |shell| watch::logs(shell, &said)),
+            Notice::NothingToRestart => self.printer.show(watch::nothing_to_restart),
+            Notice::Logs(said) => self.printer.show(move |shell| watch::logs(shell, &said)),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::deploy;
 use crate::deploy::plan::Sources;
 use crate::deploy::prepare::how_to_deploy;
 use crate::deploy::resolve_settings;
-use crate::deploy::resolve_settings::{Answers, Proposal, Settling};
+use crate::deploy::resolve_settings::{Answers, Proposal, SettingsResolver};
 use crate::deploy::restart_affected::Running;
 use crate::error::{Error, decode_given};
 use crate::events::Events;
@@ -93,7 +93,7 @@ pub async fn add(
     let Some(first) = roles.first() else {
         return Ok(roles);
     };
-    let settling = Settling {
+    let resolver = SettingsResolver {
         home: &home,
         workspace: None,
         snapshot: None,
@@ -105,7 +105,7 @@ pub async fn add(
     let mut answers = Answers::default();
     let accepted = answers
         .ask(
-            &settling,
+            &resolver,
             first,
             &new(environment::unique()),
             proposal.clone(),
@@ -127,7 +127,7 @@ pub async fn add(
         checkpoint().map_err(Error::stopped)?;
         transaction.add(role);
         transaction.set_entry(role, &entry)?;
-        resolve_settings::tell(&home, role, &accepted, &mut transaction)?;
+        resolve_settings::store(&home, role, &accepted, &mut transaction)?;
     }
     home.commit(transaction)?;
     Ok(roles)
@@ -159,17 +159,17 @@ async fn provide(
         interrupts,
     )
     .await?;
-    if built.artefacts.is_empty() {
+    if built.artifacts.is_empty() {
         return Err(missing(built.nearest_bin(&options.executable)));
     }
-    for (name, path) in &built.artefacts {
+    for (name, path) in &built.artifacts {
         recognize(String::new(), name, path)?;
     }
     let description = workspace.description.as_ref();
     let sources = Sources {
         workspace: None,
         description: None,
-        artefacts: &built.artefacts,
+        artifacts: &built.artifacts,
         compiled: &built.compiled,
         how: description.map_or(How::Link, how_to_deploy),
         materials: None,

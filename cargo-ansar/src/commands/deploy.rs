@@ -111,7 +111,7 @@ pub async fn deploy(
             .as_ref()
             .filter(|_| is_usual || executables.is_some())
             .and_then(|workspace| workspace.description.as_ref()),
-        artefacts: &built.artefacts,
+        artifacts: &built.artifacts,
         compiled: &built.compiled,
         how: built.how,
         materials: match &storage {
@@ -183,7 +183,7 @@ async fn cargo(
     remember(&mut deploy_state.bins, built.bins);
     let description = workspace.description.as_ref();
     Ok(Executables {
-        artefacts: built.artefacts,
+        artifacts: built.artifacts,
         compiled: built.compiled,
         how: description.map_or(How::Link, how_to_deploy),
     })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::commands::input_file::Given;
-use crate::deploy::commit::amend;
+use crate::deploy::commit::commit;
 use crate::error::{Error, of_the_user};
 use crate::events::Events;
 use crate::home::Home;
@@ -70,7 +70,7 @@ pub(crate) fn store(
         entry.by_hand.properties.insert(property.name.to_owned());
     }
     check_order(all, &changed)?;
-    amend(home, &changed, &BTreeMap::new())?;
+    commit(home, &changed, &BTreeMap::new())?;
     Ok(changed.into_keys().collect())
 }
 

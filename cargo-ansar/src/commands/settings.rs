@@ -8,8 +8,8 @@ use ansar_contract::layout::Area;
 use serde_json::Value;
 
 use crate::commands::input_file::Given;
-use crate::deploy::commit::amend;
-use crate::deploy::resolve_settings::{Answers, Proposal, Said, Settling, layer};
+use crate::deploy::commit::commit;
+use crate::deploy::resolve_settings::{Answers, Proposal, SettingsResolver, SnapshotFiles, layer};
 use crate::error::{Error, decode_given};
 use crate::events::Events;
 use crate::home::read_json;
@@ -64,14 +64,14 @@ pub async fn replace(
     let _lock = lock_home_blocking(&home, events)?;
     let mut entry = known(&home, workspace.as_ref(), role)?;
     let snapshot = layer(workspace.as_ref(), &home.deploy_state()?);
-    let settling = Settling {
+    let resolver = SettingsResolver {
         home: &home,
         workspace: workspace.as_ref(),
         snapshot: snapshot.as_deref(),
         new: None,
         events,
     };
-    if !settling.has_executable(&entry.executable) {
+    if !resolver.has_executable(&entry.executable) {
         return Err(Error::Unsettled(role.clone()));
     }
     // The text alone first: the component says where in it something is wrong.
@@ -90,12 +90,12 @@ pub async fn replace(
         }
     }
     let mut answers = Answers::default();
-    let mut accepted = answers.ask(&settling, role, &entry, alone.clone()).await?;
-    let whole = settling.proposal(role, &entry, &Said::by(settling.snapshot)?)?;
+    let mut accepted = answers.ask(&resolver, role, &entry, alone.clone()).await?;
+    let whole = resolver.proposal(role, &entry, &SnapshotFiles::of(resolver.snapshot)?)?;
     if whole.settings != alone.settings || whole.input != alone.input {
-        accepted = answers.ask(&settling, role, &entry, whole).await?;
+        accepted = answers.ask(&resolver, role, &entry, whole).await?;
     }
     let now = BTreeMap::from([(role.clone(), entry)]);
     let accepted = BTreeMap::from([(role.clone(), accepted)]);
-    amend(&home, &now, &accepted)
+    commit(&home, &now, &accepted)
 }

@@ -13,8 +13,8 @@ use ansar_contract::envelope::Envelope;
 use ansar_contract::layout::Area;
 use serde_json::Value;
 
-use crate::deploy::preview::{Compared, Line, Step, Way, conflict_why, restarts, told_diff};
-use crate::deploy::restart_affected::{InTheWay, Restored, Running, suspend};
+use crate::deploy::preview::{Compared, Line, Step, Way, conflict_why, restarts, value_diff};
+use crate::deploy::restart_affected::{Restored, Running, RunningRoles, restart_affected};
 use crate::deploy::snapshot_layout::{
     INPUTS, MODELS, RESOURCES, SETTINGS, check_place, is_near, is_one_place, refusal,
 };
@@ -116,7 +116,7 @@ pub async fn snapshot(
             });
         }
     }
-    let work = |_: &InTheWay| {
+    let work = |_: &RunningRoles| {
         fs::make_public_folders(&folder)?;
         let mut copying = Copying::new(&home, workspace.as_ref(), &folder, options, events)?;
         let _staging = home.stage_outside(&copying.folder)?;
@@ -125,7 +125,7 @@ pub async fn snapshot(
     };
     let running = Running::asked(options.force);
     let ((changed, conflicts), restored) =
-        suspend(&home, roles, running, interrupts, events, || {}, work).await?;
+        restart_affected(&home, roles, running, interrupts, events, || {}, work).await?;
     Ok(Outcome {
         folder,
         changed,
@@ -329,7 +329,7 @@ impl<'a> Copying<'a> {
                     (_, false) => "the home was taken",
                 }
                 .to_owned(),
-                diff: Some(told_diff(says.as_ref(), Some(&told.value))),
+                diff: Some(value_diff(says.as_ref(), Some(&told.value))),
             });
             self.changed.push(name);
             return Ok(());

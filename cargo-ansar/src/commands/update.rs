@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::deploy::commit::amend;
+use crate::deploy::commit::commit;
 use crate::deploy::resolve_settings;
-use crate::deploy::resolve_settings::{Answers, Said, Settling};
+use crate::deploy::resolve_settings::{Answers, SettingsResolver, SnapshotFiles};
 use crate::error::Error;
 use crate::events::Events;
 use crate::model::name::RoleName;
@@ -34,27 +34,27 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
         return Err(Error::NoSetting(first.clone()));
     }
     let snapshot = resolve_settings::layer(workspace.as_ref(), &home.deploy_state()?);
-    let settling = Settling {
+    let resolver = SettingsResolver {
         home: &home,
         workspace: workspace.as_ref(),
         snapshot: snapshot.as_deref(),
         new: None,
         events,
     };
-    let said = Said::by(settling.snapshot)?;
+    let files = SnapshotFiles::of(resolver.snapshot)?;
     let mut answers = Answers::default();
     let mut accepted = BTreeMap::new();
     for (role, entry) in &mut now {
-        if !settling.has_executable(&entry.executable) {
+        if !resolver.has_executable(&entry.executable) {
             return Err(Error::Unsettled(role.clone()));
         }
-        let mut proposal = settling.proposal(role, entry, &said)?;
+        let mut proposal = resolver.proposal(role, entry, &files)?;
         proposal.texts.clone_from(&options.settings);
-        let answer = answers.ask(&settling, role, entry, proposal).await?;
+        let answer = answers.ask(&resolver, role, entry, proposal).await?;
         entry.by_hand.settings =
             resolve_settings::by_name(&entry.by_hand.settings, &options.settings, &answer.settings);
         accepted.insert(role.clone(), answer);
     }
-    amend(&home, &now, &accepted)?;
+    commit(&home, &now, &accepted)?;
     Ok(now.into_keys().collect())
 }

@@ -90,7 +90,7 @@ pub async fn with(
         workspace,
         home,
         entries: mut chosen,
-        artefacts,
+        artifacts,
         leaving,
         lock,
         ..
@@ -160,7 +160,7 @@ pub async fn with(
     let has_failed = exit != Some(Exit::Code(0));
     let failed = background.failed_since(&home, has_failed).await?;
     participants.extend(runner.failed_in_background(failed));
-    let mut sources = runner.sources(Vec::new(), artefacts.into_values().collect());
+    let mut sources = runner.sources(Vec::new(), artifacts.into_values().collect());
     Ok(Outcome {
         exit,
         verdict: Verdict::of(&participants, &mut sources),

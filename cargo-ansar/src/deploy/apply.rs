@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::deploy::failed;
 use crate::deploy::plan::{ExecutableStep, Plan};
 use crate::deploy::resolve_settings;
-use crate::deploy::restart_affected::{InTheWay, Restored, Running, suspend};
+use crate::deploy::restart_affected::{Restored, Running, RunningRoles, restart_affected};
 use crate::deploy::roles::RoleStep;
 use crate::deploy::source::{Folder, FolderStep, Owner};
 use crate::error::Error;
@@ -53,9 +53,9 @@ pub async fn act(
     let affected = plan.affected.keys();
     let executables: BTreeSet<ExecutableName> = deploy_state.executables.keys().cloned().collect();
     let announce = || tell(plan, executables, events);
-    let work = |stopped: &InTheWay| transfer(home, plan, deploy_state, how, stopped, events);
+    let work = |stopped: &RunningRoles| transfer(home, plan, deploy_state, how, stopped, events);
     let ((), restored) =
-        suspend(home, affected, running, interrupts, events, announce, work).await?;
+        restart_affected(home, affected, running, interrupts, events, announce, work).await?;
     Ok(Done {
         changed: !plan.is_empty(),
         restored,
@@ -103,7 +103,7 @@ fn transfer(
     plan: &Plan,
     deploy_state: &mut DeployState,
     how: How,
-    stopped: &InTheWay,
+    stopped: &RunningRoles,
     events: &Events,
 ) -> Result<(), Error> {
     // What an earlier version left here when it was killed.
@@ -150,8 +150,8 @@ fn transfer(
         }
     }
     let mut settled = Vec::new();
-    for one in &plan.told {
-        match resolve_settings::tell_as_seen(home, one, &mut transaction)? {
+    for one in &plan.settings {
+        match resolve_settings::store_if_unchanged(home, one, &mut transaction)? {
             None => settled.push((one.role.clone(), one.key.clone())),
             Some(path) => events.emit(Kind::Conflict {
                 path,
@@ -163,7 +163,7 @@ fn transfer(
     let is_news = plan.snapshot != deploy_state.snapshot
         || plan.env != deploy_state.env
         || !plan.affected.is_empty()
-        || !(plan.same.is_empty() && plan.told.is_empty())
+        || !(plan.same.is_empty() && plan.settings.is_empty())
         || !(records.is_empty() && materials.is_empty() && agreed.is_empty());
     if !is_news {
         return Ok(());
@@ -183,7 +183,7 @@ fn transfer(
     for (role, causes) in &plan.affected {
         let change = Change {
             at,
-            restarted: stopped.comes_back(role),
+            restarted: stopped.will_restart(role),
             causes: causes.clone(),
         };
         deploy_state.changes.insert(role.clone(), change);
@@ -211,11 +211,11 @@ impl Staged {
         if step.is_in_place {
             return Ok(Self::There);
         }
-        let ready = Ready::stage(&step.artefact, &step.target, how);
+        let ready = Ready::stage(&step.artifact, &step.target, how);
         let ready = ready.map_err(|error| failed(step.name.as_str(), error))?;
         // What the component was asked is what is put in place.
         if ready.fingerprint() != step.fingerprint {
-            let path = step.artefact.clone();
+            let path = step.artifact.clone();
             return Err(failed(step.name.as_str(), FilesError::Changed { path }));
         }
         Ok(Self::Beside(ready))
@@ -239,7 +239,7 @@ struct Folders<'p> {
 }
 
 impl<'p> Folders<'p> {
-    fn of(plan: &'p Plan, stopped: &InTheWay, before: &'p DeployState) -> Result<Self, Error> {
+    fn of(plan: &'p Plan, stopped: &RunningRoles, before: &'p DeployState) -> Result<Self, Error> {
         let mut folders = Self {
             planned: Vec::new(),
             anew: Vec::new(),

@@ -13,7 +13,7 @@ use crate::model::name::RoleName;
 /// Makes the entries of a home, whose lock is held, to `now`, and what the
 /// roles are told to what was `accepted`: all of it or, where a file cannot be
 /// written, nothing.
-pub(crate) fn amend(
+pub(crate) fn commit(
     home: &Home,
     now: &BTreeMap<RoleName, Entry>,
     accepted: &BTreeMap<RoleName, Accepted>,
@@ -23,7 +23,7 @@ pub(crate) fn amend(
         transaction.set_entry(role, entry)?;
     }
     for (role, accepted) in accepted {
-        resolve_settings::tell(home, role, accepted, &mut transaction)?;
+        resolve_settings::store(home, role, accepted, &mut transaction)?;
     }
     Ok(home.commit(transaction)?)
 }

@@ -22,7 +22,7 @@ use crate::workspace::build::Wanted;
 #[derive(Debug)]
 pub(crate) struct Executables {
     /// The file of each.
-    pub(crate) artefacts: BTreeMap<ExecutableName, PathBuf>,
+    pub(crate) artifacts: BTreeMap<ExecutableName, PathBuf>,
     /// The crates that were compiled for them.
     pub(crate) compiled: BTreeSet<String>,
     /// How they get into the home.
@@ -32,7 +32,7 @@ pub(crate) struct Executables {
 impl Default for Executables {
     fn default() -> Self {
         Self {
-            artefacts: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
             compiled: BTreeSet::new(),
             how: How::Link,
         }
@@ -98,7 +98,7 @@ impl Executables {
             needed,
             is_cargos,
             is_any: false,
-            artefacts: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
         };
         let names: BTreeSet<OsString> = fs::names(&folder)?.into_iter().collect();
         for name in names {
@@ -116,7 +116,7 @@ impl Executables {
         }
         looking.missing(events);
         Ok(Self {
-            artefacts: looking.artefacts,
+            artifacts: looking.artifacts,
             compiled: BTreeSet::new(),
             // Whoever fills the folder may write in place; Cargo does not.
             how: if is_cargos { How::Link } else { How::Copy },
@@ -131,7 +131,7 @@ struct Looking<'a> {
     is_cargos: bool,
     /// Whether there was any executable.
     is_any: bool,
-    artefacts: BTreeMap<ExecutableName, PathBuf>,
+    artifacts: BTreeMap<ExecutableName, PathBuf>,
 }
 
 impl Looking<'_> {
@@ -157,7 +157,7 @@ impl Looking<'_> {
         if is_needed || !self.is_cargos {
             // Another name of what the home runs is that already.
             if !executable::is_one_place(&path, &self.home.executable(&parsed))? {
-                self.artefacts.insert(parsed, path);
+                self.artifacts.insert(parsed, path);
             }
         }
         Ok(None)

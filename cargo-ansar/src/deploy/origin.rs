@@ -9,11 +9,11 @@ use crate::home::restart_reason::Source;
 use crate::host::cargo::dependencies;
 use crate::host::fs;
 
-/// The sources of an artefact that changed after `since`, in nanoseconds since
+/// The sources of an artifact that changed after `since`, in nanoseconds since
 /// 1970; none where the build left no account.
-pub(crate) fn newer_sources(artefact: &Path, since: i64) -> Option<Vec<Source>> {
+pub(crate) fn newer_sources(artifact: &Path, since: i64) -> Option<Vec<Source>> {
     let mut newer = BTreeSet::new();
-    for path in dependencies(artefact)? {
+    for path in dependencies(artifact)? {
         // One that is gone by now was none of the last build's either.
         if fs::stat(&path).is_ok_and(|stat| stat.fingerprint.mtime_ns > since) {
             newer.insert(Source {

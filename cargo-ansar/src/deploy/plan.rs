@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::deploy::failed;
 use crate::deploy::origin::newer_sources;
 use crate::deploy::resolve_settings;
-use crate::deploy::resolve_settings::{NewExecutable, Settled, Settling, Told};
+use crate::deploy::resolve_settings::{
+    FileChange, NewExecutable, ResolvedSettings, SettingsResolver,
+};
 use crate::deploy::roles::{RoleStep, plan_roles};
 use crate::deploy::snapshot_layout;
 use crate::deploy::snapshot_layout::{MODELS, RESOURCES, check_place, passed_over};
@@ -42,7 +44,7 @@ pub struct Sources<'a> {
     /// The description that roles are made by, where they are.
     pub description: Option<&'a Description>,
     /// The executables.
-    pub artefacts: &'a BTreeMap<ExecutableName, PathBuf>,
+    pub artifacts: &'a BTreeMap<ExecutableName, PathBuf>,
     /// The crates that were compiled for them.
     pub compiled: &'a BTreeSet<String>,
     /// How executables get into the home.
@@ -67,7 +69,7 @@ pub struct Plan {
     /// Folders of material, those with nothing but conflicts among them.
     pub folders: Vec<FolderStep>,
     /// Roles that are told something else.
-    pub told: Vec<Settled>,
+    pub settings: Vec<ResolvedSettings>,
     /// The roles that this makes a difference to, and which.
     pub affected: BTreeMap<RoleName, Vec<ChangeCause>>,
     /// The roles as they will be.
@@ -88,14 +90,14 @@ pub struct ExecutableStep {
     /// Its name.
     pub name: ExecutableName,
     /// What was built.
-    pub artefact: PathBuf,
+    pub artifact: PathBuf,
     /// Where it goes.
     pub target: PathBuf,
     /// Whether it is used where it is built.
     pub is_in_place: bool,
     /// Why.
     pub why: Difference,
-    /// What the artefact looked like.
+    /// What the artifact looked like.
     pub(crate) fingerprint: Fingerprint,
 }
 
@@ -105,9 +107,9 @@ impl Plan {
         let executables = self.executables.iter().map(|step| step.name.to_string());
         let folders = self.folders.iter().filter(|step| step.changes());
         let folders = folders.map(|step| step.folder.name.clone());
-        let told = self.told.iter().filter(|settled| settled.changes());
-        let told = told.map(|settled| format!("settings/{}", settled.role));
-        executables.chain(folders).chain(told).collect()
+        let settings = self.settings.iter().filter(|resolved| resolved.changes());
+        let settings = settings.map(|resolved| format!("settings/{}", resolved.role));
+        executables.chain(folders).chain(settings).collect()
     }
 
     /// Whether there is nothing to do; there may still be something to
@@ -117,7 +119,7 @@ impl Plan {
     }
 }
 
-impl Settled {
+impl ResolvedSettings {
     /// Whether a file changes.
     pub(crate) fn changes(&self) -> bool {
         !self.changes.is_empty()
@@ -140,7 +142,7 @@ pub async fn plan(
             .unwrap_or_default(),
         executables: Vec::new(),
         folders: Vec::new(),
-        told: Vec::new(),
+        settings: Vec::new(),
         affected: BTreeMap::new(),
         entries: entries.clone(),
         take: sources.take,
@@ -167,28 +169,29 @@ pub async fn plan(
         plan.folders(home, deploy_state, snapshot, events)?;
     }
     let new = plan.executables.iter().map(|step| {
-        let path = step.artefact.clone();
+        let path = step.artifact.clone();
         let fingerprint = step.fingerprint;
         (step.name.clone(), NewExecutable { path, fingerprint })
     });
     let same = plan.same.iter().map(|(name, record)| {
         let path = home.executable(name);
-        let fingerprint = record.artefact.fingerprint;
+        let fingerprint = record.artifact.fingerprint;
         (name.clone(), NewExecutable { path, fingerprint })
     });
     let new: BTreeMap<ExecutableName, NewExecutable> = new.chain(same).collect();
-    let settling = Settling {
+    let resolver = SettingsResolver {
         home,
         workspace: sources.workspace,
         snapshot: sources.layer,
         new: Some(&new),
         events,
     };
-    plan.told = resolve_settings::settle(&settling, &plan.entries, deploy_state).await?;
-    for settled in &plan.told {
-        let causes = settled.changes.iter().map(cause);
-        if settled.changes() {
-            let affected = plan.affected.entry(settled.role.clone()).or_default();
+    plan.settings =
+        resolve_settings::resolve_settings(&resolver, &plan.entries, deploy_state).await?;
+    for resolved in &plan.settings {
+        let causes = resolved.changes.iter().map(cause);
+        if resolved.changes() {
+            let affected = plan.affected.entry(resolved.role.clone()).or_default();
             affected.extend(causes);
         }
     }
@@ -248,11 +251,11 @@ impl Plan {
         deploy_state: &DeployState,
         sources: &Sources<'_>,
     ) -> Result<(), Error> {
-        for (name, artefact) in sources.artefacts {
+        for (name, artifact) in sources.artifacts {
             let target = home.executable(name);
             let failed = |error| failed(name.as_str(), error);
             let recorded = deploy_state.executables.get(name);
-            let verdict = executable::judge(artefact, &target, recorded).map_err(failed)?;
+            let verdict = executable::judge(artifact, &target, recorded).map_err(failed)?;
             let why = match verdict {
                 Verdict::Unchanged => continue,
                 Verdict::SameBytes(record) => {
@@ -262,23 +265,23 @@ impl Plan {
                 Verdict::Differ(why) => why,
             };
             // A `bin` elsewhere may be where Cargo builds: used in place.
-            let is_in_place = executable::is_one_place(artefact, &target)
+            let is_in_place = executable::is_one_place(artifact, &target)
                 .map_err(|error| failed(error.into()))?;
-            let since = recorded.map(|record| record.artefact.fingerprint.mtime_ns);
+            let since = recorded.map(|record| record.artifact.fingerprint.mtime_ns);
             let cause = ChangeCause::Executable {
                 executable: name.clone(),
                 why,
-                sources: since.and_then(|since| newer_sources(artefact, since)),
+                sources: since.and_then(|since| newer_sources(artifact, since)),
                 compiled: sources.compiled.clone(),
             };
             self.affect(self.users(name), &cause);
             self.executables.push(ExecutableStep {
                 name: name.clone(),
-                artefact: artefact.clone(),
+                artifact: artifact.clone(),
                 target,
                 is_in_place,
                 why,
-                fingerprint: executable::fingerprint(artefact).map_err(failed)?,
+                fingerprint: executable::fingerprint(artifact).map_err(failed)?,
             });
         }
         Ok(())
@@ -347,15 +350,15 @@ impl Plan {
 }
 
 /// What a change of what a role is told is to it.
-fn cause(told: &Told) -> ChangeCause {
-    if told.area == Area::Input {
+fn cause(change: &FileChange) -> ChangeCause {
+    if change.area == Area::Input {
         return ChangeCause::Input;
     }
-    let before = told.before.as_ref().and_then(Value::as_object);
+    let before = change.before.as_ref().and_then(Value::as_object);
     let Some(before) = before else {
         return ChangeCause::Added;
     };
-    let after = told.after.as_ref().and_then(Value::as_object);
+    let after = change.after.as_ref().and_then(Value::as_object);
     let names = before
         .keys()
         .chain(after.into_iter().flat_map(|a| a.keys()));

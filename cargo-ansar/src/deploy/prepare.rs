@@ -36,7 +36,7 @@ pub struct Prepared {
     /// Its roles, retired ones among them.
     pub entries: BTreeMap<RoleName, Entry>,
     /// What was built.
-    pub artefacts: BTreeMap<ExecutableName, PathBuf>,
+    pub artifacts: BTreeMap<ExecutableName, PathBuf>,
     /// The manifests of the packages that were compiled for it.
     pub compiled: BTreeSet<PathBuf>,
     /// Whether anything had to be put in place.
@@ -91,9 +91,9 @@ pub async fn prepare(
         }
         None => None,
     };
-    let (artefacts, compiled, packages, leaving) = match built {
+    let (artifacts, compiled, packages, leaving) = match built {
         Some(Built {
-            artefacts,
+            artifacts,
             bins,
             compiled,
             packages,
@@ -101,7 +101,7 @@ pub async fn prepare(
             ..
         }) => {
             remember(&mut deploy_state.bins, bins);
-            (artefacts, compiled, packages, leaving)
+            (artifacts, compiled, packages, leaving)
         }
         None => Default::default(),
     };
@@ -111,7 +111,7 @@ pub async fn prepare(
     let sources = Sources {
         workspace: workspace.as_ref(),
         description,
-        artefacts: &artefacts,
+        artifacts: &artifacts,
         compiled: &compiled,
         how: description.map_or(How::Link, how_to_deploy),
         materials: snapshot.as_deref(),
@@ -133,7 +133,7 @@ pub async fn prepare(
         workspace,
         home,
         entries,
-        artefacts,
+        artifacts,
         compiled: packages,
         changed: done.changed,
         leaving,

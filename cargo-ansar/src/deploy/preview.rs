@@ -84,19 +84,19 @@ pub fn lines(plan: &Plan, running: &[(RoleName, String)]) -> Vec<Line> {
         };
         lines.extend(folder.lines(&step.plan));
     }
-    for settled in &plan.told {
-        for told in &settled.changes {
-            let (kind, area) = match told.area {
+    for resolved in &plan.settings {
+        for change in &resolved.changes {
+            let (kind, area) = match change.area {
                 Area::Input => (Step::Input, "input"),
                 _ => (Step::Settings, "settings"),
             };
-            let why = match (&told.before, &told.after) {
+            let why = match (&change.before, &change.after) {
                 (None, _) => "new",
                 (_, None) => "takes none",
                 _ => "changed",
             };
-            let what = format!("{area}/{}.json", settled.role);
-            let diff = told_diff(told.before.as_ref(), told.after.as_ref());
+            let what = format!("{area}/{}.json", resolved.role);
+            let diff = value_diff(change.before.as_ref(), change.after.as_ref());
             lines.push(line(kind, what, why, Some(diff)));
         }
     }
@@ -127,7 +127,7 @@ pub fn restarts(running: &[(RoleName, String)]) -> impl Iterator<Item = Line> {
 }
 
 /// What becomes of what a role is told.
-pub fn told_diff(before: Option<&Value>, after: Option<&Value>) -> String {
+pub fn value_diff(before: Option<&Value>, after: Option<&Value>) -> String {
     text::diff(&pretty(before), &pretty(after))
 }
 

@@ -36,7 +36,7 @@ use crate::workspace::Workspace;
 
 /// What is needed to settle roles.
 #[derive(Clone, Copy)]
-pub struct Settling<'a> {
+pub struct SettingsResolver<'a> {
     /// The home.
     pub home: &'a Home,
     /// The workspace, where there is one.
@@ -59,15 +59,15 @@ pub fn layer(workspace: Option<&Workspace>, deploy_state: &DeployState) -> Optio
 
 /// Which files a snapshot has of what roles are told: most roles have none.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct SnapshotFiles {
     settings: BTreeSet<OsString>,
     values: BTreeSet<OsString>,
     inputs: BTreeSet<OsString>,
 }
 
-impl Said {
+impl SnapshotFiles {
     /// What is there of it in a snapshot.
-    pub(crate) fn by(snapshot: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn of(snapshot: Option<&Path>) -> Result<Self, Error> {
         let Some(snapshot) = snapshot else {
             return Ok(Self::default());
         };
@@ -112,7 +112,7 @@ pub struct NewExecutable {
 
 /// A role that is to be settled, and what comes of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settled {
+pub struct ResolvedSettings {
     /// The role.
     pub role: RoleName,
     /// What its files are made of.
@@ -120,12 +120,12 @@ pub struct Settled {
     /// What the component accepted.
     pub accepted: Accepted,
     /// The files that change with it.
-    pub changes: Vec<Told>,
+    pub changes: Vec<FileChange>,
 }
 
 /// A file of what a role is told that changes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
+pub struct FileChange {
     /// Its settings, or its input.
     pub area: Area,
     /// What it says; nothing where there is none, or one that is no JSON.
@@ -176,34 +176,34 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 ///
 /// A role without an executable is left as it is. The first role that does not
 /// accept its settings or input is the error.
-pub async fn settle(
-    settling: &Settling<'_>,
+pub async fn resolve_settings(
+    resolver: &SettingsResolver<'_>,
     entries: &BTreeMap<RoleName, Entry>,
     deploy_state: &DeployState,
-) -> Result<Vec<Settled>, Error> {
+) -> Result<Vec<ResolvedSettings>, Error> {
     let mut answers = Answers::default();
-    let said = Said::by(settling.snapshot)?;
+    let files = SnapshotFiles::of(resolver.snapshot)?;
     let executables = entries.values().map(|entry| &entry.executable);
     let there: BTreeSet<&ExecutableName> = executables.collect();
     let there: BTreeSet<&ExecutableName> = there
         .into_iter()
-        .filter(|name| settling.has_executable(name))
+        .filter(|name| resolver.has_executable(name))
         .collect();
     let mut all = Vec::new();
     for (role, entry) in entries {
         if entry.origin == Origin::Retired || !there.contains(&entry.executable) {
             continue;
         }
-        let proposal = settling.proposal(role, entry, &said)?;
-        let key = settling.key(entry, &proposal, deploy_state)?;
-        let stored = fs::is_file(&settling.home.file(Area::Settings, role));
+        let proposal = resolver.proposal(role, entry, &files)?;
+        let key = resolver.key(entry, &proposal, deploy_state)?;
+        let stored = fs::is_file(&resolver.home.file(Area::Settings, role));
         if stored && deploy_state.settled.get(role) == Some(&key) {
             continue;
         }
-        let accepted = answers.ask(settling, role, entry, proposal).await?;
-        settling.say_hidden(role, entry, deploy_state);
-        all.push(Settled {
-            changes: changes(settling.home, role, &accepted),
+        let accepted = answers.ask(resolver, role, entry, proposal).await?;
+        resolver.report_hidden(role, entry, deploy_state);
+        all.push(ResolvedSettings {
+            changes: changes(resolver.home, role, &accepted),
             role: role.clone(),
             key,
             accepted,
@@ -213,7 +213,7 @@ pub async fn settle(
 }
 
 /// The files that differ from what was accepted.
-fn changes(home: &Home, role: &RoleName, accepted: &Accepted) -> Vec<Told> {
+fn changes(home: &Home, role: &RoleName, accepted: &Accepted) -> Vec<FileChange> {
     let mut changes = Vec::new();
     for (area, value) in accepted.files() {
         let path = home.file(area, role);
@@ -221,7 +221,7 @@ fn changes(home: &Home, role: &RoleName, accepted: &Accepted) -> Vec<Told> {
         let stored = read_json::<Envelope<Value>>(&path).ok().flatten();
         let before = stored.map(|stored| stored.value);
         if before.as_ref() != value || (value.is_none() && fs::is_file(&path)) {
-            changes.push(Told {
+            changes.push(FileChange {
                 area,
                 before,
                 after: value.cloned(),
@@ -269,7 +269,7 @@ impl Answers {
     /// What is not a component is refused, and not run.
     pub(crate) async fn ask(
         &mut self,
-        settling: &Settling<'_>,
+        resolver: &SettingsResolver<'_>,
         role: &RoleName,
         entry: &Entry,
         proposal: Proposal,
@@ -284,9 +284,9 @@ impl Answers {
         }
         let shared = match &mut self.shared {
             Some(shared) => shared,
-            none => none.insert(of_roles(settling.home)),
+            none => none.insert(of_roles(resolver.home)),
         };
-        let accepted = settling.ask(role, entry, &proposal, shared).await?;
+        let accepted = resolver.ask(role, entry, &proposal, shared).await?;
         self.known.push(Answer {
             executable: entry.executable.clone(),
             env: entry.env.clone(),
@@ -318,31 +318,31 @@ pub(crate) fn by_name(
 
 /// Adds what a component accepted to a change of the home, unless a file is no
 /// longer what was seen when that was decided; the file then, and nothing is added.
-pub(crate) fn tell_as_seen(
+pub(crate) fn store_if_unchanged(
     home: &Home,
-    settled: &Settled,
+    resolved: &ResolvedSettings,
     transaction: &mut Transaction,
 ) -> Result<Option<PathBuf>, Error> {
-    let is_seen = |now: &Told| {
-        let mut seen = settled.changes.iter();
+    let is_seen = |now: &FileChange| {
+        let mut seen = resolved.changes.iter();
         seen.any(|seen| seen.area == now.area && seen.before == now.before)
     };
-    let now = changes(home, &settled.role, &settled.accepted);
+    let now = changes(home, &resolved.role, &resolved.accepted);
     if let Some(changed) = now.iter().find(|now| !is_seen(now)) {
-        return Ok(Some(home.file(changed.area, &settled.role)));
+        return Ok(Some(home.file(changed.area, &resolved.role)));
     }
-    tell(home, &settled.role, &settled.accepted, transaction)?;
+    store(home, &resolved.role, &resolved.accepted, transaction)?;
     Ok(None)
 }
 
 /// Adds what a component accepted to a change of the home.
-pub(crate) fn tell(
+pub(crate) fn store(
     home: &Home,
     role: &RoleName,
     accepted: &Accepted,
     transaction: &mut Transaction,
 ) -> Result<(), Error> {
-    for Told { area, .. } in changes(home, role, accepted) {
+    for FileChange { area, .. } in changes(home, role, accepted) {
         match area {
             Area::Input => transaction.set_input(role, accepted.input())?,
             _ => transaction.set_settings(role, &accepted.settings)?,
@@ -351,7 +351,7 @@ pub(crate) fn tell(
     Ok(())
 }
 
-impl Settling<'_> {
+impl SettingsResolver<'_> {
     pub(crate) fn has_executable(&self, name: &ExecutableName) -> bool {
         self.new_one(name).is_some() || fs::is_file(&self.home.executable(name))
     }
@@ -369,7 +369,7 @@ impl Settling<'_> {
         &self,
         role: &RoleName,
         entry: &Entry,
-        said: &Said,
+        files: &SnapshotFiles,
     ) -> Result<Proposal, Error> {
         let spec = self.spec(role);
         let mut proposal = Proposal::default();
@@ -379,24 +379,25 @@ impl Settling<'_> {
         }
         if let Some(snapshot) = self.snapshot {
             let file = format!("{role}.json");
-            if said.settings.contains(OsStr::new(&file))
-                && let Some(settings) = given::<Map<_, _>>(&snapshot.join(SETTINGS).join(&file))?
+            if files.settings.contains(OsStr::new(&file))
+                && let Some(settings) =
+                    read_given::<Map<_, _>>(&snapshot.join(SETTINGS).join(&file))?
             {
                 proposal.settings.extend(settings);
             }
-            if said.values.contains(OsStr::new(role.as_str())) {
+            if files.values.contains(OsStr::new(role.as_str())) {
                 let folder = [VALUES.as_ref(), role.as_str().as_ref()];
                 let values = snapshot.join(VALUES).join(role.as_str());
                 for name in used(snapshot, &folder, FileKind::File)? {
                     if let Some(setting) = name.to_str().and_then(|it| it.strip_suffix(".json"))
-                        && let Some(value) = given::<Value>(&values.join(&name))?
+                        && let Some(value) = read_given::<Value>(&values.join(&name))?
                     {
                         proposal.settings.insert(setting.to_owned(), value);
                     }
                 }
             }
-            if said.inputs.contains(OsStr::new(&file))
-                && let Some(input) = given::<Value>(&snapshot.join(INPUTS).join(&file))?
+            if files.inputs.contains(OsStr::new(&file))
+                && let Some(input) = read_given::<Value>(&snapshot.join(INPUTS).join(&file))?
             {
                 proposal.input = Some(input);
             }
@@ -418,7 +419,7 @@ impl Settling<'_> {
         let known = deploy_state.executables.get(&entry.executable);
         let fingerprint = match (self.new_one(&entry.executable), known) {
             (Some(new), _) => new.fingerprint,
-            (None, Some(record)) => record.artefact.fingerprint,
+            (None, Some(record)) => record.artifact.fingerprint,
             (None, None) => fs::stat(&self.home.executable(&entry.executable))?.fingerprint,
         };
         let Fingerprint {
@@ -436,7 +437,7 @@ impl Settling<'_> {
     }
 
     /// Says which edits of the manifest have no effect.
-    fn say_hidden(&self, role: &RoleName, entry: &Entry, deploy_state: &DeployState) {
+    fn report_hidden(&self, role: &RoleName, entry: &Entry, deploy_state: &DeployState) {
         let Some(spec) = self.spec(role) else {
             return;
         };
@@ -512,7 +513,7 @@ impl Settling<'_> {
             let mut lines = narrative.lines().map(str::trim).filter(|l| !l.is_empty());
             let reason = lines
                 .next()
-                .unwrap_or("it said no more")
+                .unwrap_or("it gave no reason")
                 .trim_start_matches("error: ");
             let mut error = unaccepted(question.unname(reason));
             if let Error::Unaccepted { tip, .. } = &mut error {
@@ -547,7 +548,7 @@ pub(crate) async fn check_settings<'r>(
     if settings.is_empty() {
         return Ok(());
     }
-    let settling = Settling {
+    let resolver = SettingsResolver {
         home,
         workspace,
         snapshot: None,
@@ -557,7 +558,7 @@ pub(crate) async fn check_settings<'r>(
     let mut answers = Answers::default();
     for (role, entry) in roles {
         // One that is missing is named where it is to be started.
-        if !settling.has_executable(&entry.executable) {
+        if !resolver.has_executable(&entry.executable) {
             continue;
         }
         let told = read_json::<Envelope<Map<String, Value>>>(&home.file(Area::Settings, role))?;
@@ -568,7 +569,7 @@ pub(crate) async fn check_settings<'r>(
             texts: settings.to_vec(),
             ..Proposal::default()
         };
-        answers.ask(&settling, role, entry, proposal).await?;
+        answers.ask(&resolver, role, entry, proposal).await?;
     }
     Ok(())
 }
@@ -678,7 +679,7 @@ const SETTINGS_FILE: &str = "settings";
 const INPUT_FILE: &str = "input";
 
 /// Reads a file that the user wrote.
-pub fn given<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+pub fn read_given<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     // A symlink that is used leads to a file inside of the snapshot.
     let path = match fs::resolve(path) {
         Err(error) if error.is_not_found() => return Ok(None),

@@ -63,14 +63,14 @@ impl Restored {
 /// What was stopped is started again whatever happens in between, also where
 /// this command is told to end; told twice, it ends at once. What a killed
 /// command left stopped is started again, too.
-pub(crate) async fn suspend<'r, T>(
+pub(crate) async fn restart_affected<'r, T>(
     home: &Home,
     roles: impl ExactSizeIterator<Item = &'r RoleName>,
     running: Running,
     interrupts: &mut Interrupts,
     events: &Events,
     announce: impl FnOnce(),
-    work: impl FnOnce(&InTheWay) -> Result<T, Error>,
+    work: impl FnOnce(&RunningRoles) -> Result<T, Error>,
 ) -> Result<(T, Restored), Error> {
     let mut down = home.stopped()?;
     let engines = if roles.len() == 0 && down.is_empty() {
@@ -78,12 +78,12 @@ pub(crate) async fn suspend<'r, T>(
     } else {
         client::find_engines(home, events).await?
     };
-    let in_the_way = InTheWay::of(home, roles, &engines)?;
-    in_the_way.check(running)?;
+    let running_roles = RunningRoles::of(home, roles, &engines)?;
+    running_roles.check(running)?;
     announce();
 
     let known = down.len();
-    down.extend(in_the_way.background.clone());
+    down.extend(running_roles.background.clone());
     if down.len() > known {
         // Whoever comes after this command was killed starts them again.
         home.set_stopped(&down)?;
@@ -92,17 +92,17 @@ pub(crate) async fn suspend<'r, T>(
         interrupts,
         interrupted: None,
     };
-    let stopping = in_the_way.stop(home, &engines, events);
+    let stopping = running_roles.stop(home, &engines, events);
     let worked = match (guard.wait(stopping).await?, guard.interrupted) {
         (Err(error), _) => Err(error),
         (Ok(()), Some(interrupt)) => Err(Error::Interrupted(interrupt)),
-        (Ok(()), None) => guard.after(work(&in_the_way)),
+        (Ok(()), None) => guard.after(work(&running_roles)),
     };
     if let Err(Error::Interrupted(Interrupt::Orphaned)) = worked {
         return worked.map(|worked| (worked, Restored::default()));
     }
     let mut restored: Result<Restored, Error> = Ok(Restored::default());
-    let attached = in_the_way.attached.iter();
+    let attached = running_roles.attached.iter();
     let attached = attached.map(|(engine, roles)| (roles, EngineTarget::Attached(*engine)));
     for (roles, place) in std::iter::once((&down, EngineTarget::Background)).chain(attached) {
         if !roles.is_empty() {
@@ -130,7 +130,7 @@ pub(crate) async fn suspend<'r, T>(
 
 /// The roles in the way that run.
 #[derive(Debug)]
-pub(crate) struct InTheWay {
+pub(crate) struct RunningRoles {
     /// All of them, with their processes.
     all: Vec<(RoleName, String)>,
     /// Those in the background, which are started again.
@@ -140,7 +140,7 @@ pub(crate) struct InTheWay {
     attached: BTreeMap<u32, Stopped>,
 }
 
-impl InTheWay {
+impl RunningRoles {
     fn of<'r>(
         home: &Home,
         roles: impl IntoIterator<Item = &'r RoleName>,
@@ -167,22 +167,22 @@ impl InTheWay {
     }
 
     /// Whether a role is started again afterwards.
-    pub(crate) fn comes_back(&self, role: &RoleName) -> bool {
+    pub(crate) fn will_restart(&self, role: &RoleName) -> bool {
         let mut attached = self.attached.values();
         self.background.contains_key(role) || attached.any(|roles| roles.contains_key(role))
     }
 
     fn check(&self, running: Running) -> Result<(), Error> {
-        let mut in_the_way = self.all.clone();
+        let mut running_roles = self.all.clone();
         match running {
             Running::Refuse => {}
-            Running::Restore => in_the_way.retain(|(role, _)| !self.comes_back(role)),
-            Running::Stop => in_the_way.clear(),
+            Running::Restore => running_roles.retain(|(role, _)| !self.will_restart(role)),
+            Running::Stop => running_roles.clear(),
         }
-        if in_the_way.is_empty() {
+        if running_roles.is_empty() {
             Ok(())
         } else {
-            Err(HomeError::Running(in_the_way).into())
+            Err(HomeError::Running(running_roles).into())
         }
     }
 

@@ -59,7 +59,7 @@ fn build_failed(exit: Exit) -> String {
 
 /// What came of one build.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Artefacts {
+pub struct Artifacts {
     /// The executables, by the names of their bins. Two packages may have a bin
     /// of one name.
     pub made: BTreeMap<String, Vec<Made>>,
@@ -161,12 +161,12 @@ pub async fn build(
     invocations: &[Vec<OsString>],
     folder: &Path,
     messages: Option<&Messages>,
-) -> Result<(Artefacts, Option<Leaving>), CargoError> {
+) -> Result<(Artifacts, Option<Leaving>), CargoError> {
     let format = match messages {
         None => "--message-format=json-render-diagnostics",
         Some(_) => "--message-format=json",
     };
-    let mut artefacts = Artefacts::default();
+    let mut artifacts = Artifacts::default();
     let mut last: Option<Leaving> = None;
     for arguments in invocations {
         if let Some(last) = last.take() {
@@ -193,34 +193,34 @@ pub async fn build(
             leaving.gone().await?;
         }
         for line in output.split(|byte| *byte == b'\n') {
-            if let Some(artefact) = told(line)? {
-                if !artefact.fresh {
-                    artefacts.compiled.insert(artefact.target.name.clone());
-                    let manifest = artefact.manifest_path.clone();
-                    artefacts.packages.insert(manifest.into_std_path_buf());
+            if let Some(artifact) = told(line)? {
+                if !artifact.fresh {
+                    artifacts.compiled.insert(artifact.target.name.clone());
+                    let manifest = artifact.manifest_path.clone();
+                    artifacts.packages.insert(manifest.into_std_path_buf());
                 }
-                if artefact.executable.is_none() {
+                if artifact.executable.is_none() {
                     continue;
                 }
-                let path = artefact.executable.clone().unwrap_or_default();
+                let path = artifact.executable.clone().unwrap_or_default();
                 let made = Made {
                     path: path.into_std_path_buf(),
-                    manifest: artefact.manifest_path.into_std_path_buf(),
+                    manifest: artifact.manifest_path.into_std_path_buf(),
                 };
-                artefacts
+                artifacts
                     .made
-                    .entry(artefact.target.name)
+                    .entry(artifact.target.name)
                     .or_default()
                     .push(made);
             }
         }
     }
-    if !artefacts.compiled.is_empty()
+    if !artifacts.compiled.is_empty()
         && let Some(last) = last.take()
     {
         last.gone().await?;
     }
-    Ok((artefacts, last))
+    Ok((artifacts, last))
 }
 
 /// Whether Cargo says at the end of this output that it has built everything.
@@ -231,17 +231,17 @@ fn has_built(output: &[u8]) -> bool {
     output[begin..] == *BUILT
 }
 
-/// The artefact that a line of the output tells of, where it is an executable,
+/// The artifact that a line of the output tells of, where it is an executable,
 /// or was compiled just now.
 ///
 /// A build script or a procedural macro may print on stdout, too: only what
 /// begins as a message is read as one.
 fn told(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
-    const ARTEFACT: &[u8] = br#"{"reason":"compiler-artifact""#;
+    const ARTIFACT: &[u8] = br#"{"reason":"compiler-artifact""#;
     const LIBRARY: &[u8] = br#""executable":null"#;
     const FRESH: &[u8] = br#""fresh":true"#;
     let holds = |text: &[u8]| memchr::memmem::find(line, text).is_some();
-    if !line.starts_with(ARTEFACT) || (holds(LIBRARY) && holds(FRESH)) {
+    if !line.starts_with(ARTIFACT) || (holds(LIBRARY) && holds(FRESH)) {
         return Ok(None);
     }
     let message = serde_json::from_slice(line).map_err(|source| CargoError::Output {
@@ -249,18 +249,18 @@ fn told(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
         source,
     })?;
     Ok(match message {
-        Message::CompilerArtifact(artefact) => Some(artefact),
+        Message::CompilerArtifact(artifact) => Some(artifact),
         _ => None,
     })
 }
 
-/// The files that an artefact was built from, by the account that Cargo leaves
+/// The files that an artifact was built from, by the account that Cargo leaves
 /// beside it; none where there is no account.
 ///
 /// Their paths are absolute, also where Cargo is configured to write them
 /// relative to a folder.
-pub fn dependencies(artefact: &Path) -> Option<Vec<PathBuf>> {
-    let account = fs::read_followed(&artefact.with_extension("d")).ok()?;
+pub fn dependencies(artifact: &Path) -> Option<Vec<PathBuf>> {
+    let account = fs::read_followed(&artifact.with_extension("d")).ok()?;
     let account = String::from_utf8_lossy(&account);
     let mut paths: Vec<PathBuf> = account.lines().flat_map(prerequisites).collect();
     if paths.iter().any(|path| path.is_relative())

@@ -27,7 +27,7 @@ impl Stream {
     /// Whether a line of Cargo's is to be passed on; keeps in mind what it
     /// tells of packages.
     pub fn passes(&self, line: &[u8]) -> bool {
-        // Of what does not compile there are messages, and no artefact.
+        // Of what does not compile there are messages, and no artifact.
         if (line.starts_with(br#"{"reason":"compiler-artifact""#)
             || line.starts_with(br#"{"reason":"compiler-message""#))
             && let Some(target) = Target::of(line)
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
-    fn artefact(package: &str, folder: &str, name: &str, kind: &str) -> Vec<u8> {
+    fn artifact(package: &str, folder: &str, name: &str, kind: &str) -> Vec<u8> {
         let line = format!(
             r#"{{"reason":"compiler-artifact","package_id":"{package}","manifest_path":"{folder}/Cargo.toml",
             "target":{{"kind":["{kind}"],"crate_types":["{kind}"],"name":"{name}","src_path":"{folder}/src/main.rs",
@@ -232,9 +232,9 @@ mod tests {
     fn a_failure_is_a_message_of_the_package_that_has_its_line() {
         let stream = Stream::default();
         for line in [
-            artefact("path+file:///ws/lib#0.1.0", "/ws/lib", "library", "lib"),
-            artefact("path+file:///ws#app@0.1.0", "/ws", "app", "lib"),
-            artefact("path+file:///ws#app@0.1.0", "/ws", "client", "bin"),
+            artifact("path+file:///ws/lib#0.1.0", "/ws/lib", "library", "lib"),
+            artifact("path+file:///ws#app@0.1.0", "/ws", "app", "lib"),
+            artifact("path+file:///ws#app@0.1.0", "/ws", "client", "bin"),
         ] {
             assert!(stream.passes(&line));
         }

@@ -372,8 +372,8 @@ impl Unresponsive {
     /// Refuses to end an engine that runs other roles, unless that is asked for
     /// with `force`.
     fn check(&self, force: bool) -> Result<(), Error> {
-        let mut in_the_way = self.0.iter().filter(|(_, maybe)| !maybe.others.is_empty());
-        match in_the_way.next() {
+        let mut running_roles = self.0.iter().filter(|(_, maybe)| !maybe.others.is_empty());
+        match running_roles.next() {
             Some((engine, maybe)) if !force => Err(Error::Silent {
                 engine: *engine,
                 roles: maybe.roles.clone(),

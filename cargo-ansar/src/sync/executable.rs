@@ -1,7 +1,7 @@
 //! Executables: whether what was built is what runs, and putting it in place.
 //!
 //! Owns the record of a deployed executable. The home's file may be a hard
-//! link to the artefact: a tool that writes into one writes into both. So bytes
+//! link to the artifact: a tool that writes into one writes into both. So bytes
 //! of the two are compared only where they are two files, and the home's is the
 //! one that was deployed; else each is compared with the record.
 
@@ -40,8 +40,9 @@ pub struct Deployed {
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
-    /// The artefact at that time.
-    pub artefact: Stamp,
+    /// The artifact at that time.
+    #[serde(rename = "artefact")]
+    pub artifact: Stamp,
     /// The home's file at that time.
     pub home: Stamp,
 }
@@ -83,16 +84,16 @@ impl std::fmt::Display for Difference {
     }
 }
 
-/// Compares an artefact, and the home's file, with what was recorded.
+/// Compares an artifact, and the home's file, with what was recorded.
 ///
 /// Reads neither where the record vouches for both, except once for its hash:
 /// with that, one that is merely touched later is told from one that changed.
 /// Bytes decide otherwise; a record without a hash that cannot vouch is taken
 /// to differ.
-pub fn judge(artefact: &Path, home: &Path, recorded: Option<&Deployed>) -> Result<Verdict, Error> {
+pub fn judge(artifact: &Path, home: &Path, recorded: Option<&Deployed>) -> Result<Verdict, Error> {
     let now_ns = fs::now_ns();
-    let artefact = resolve(artefact)?;
-    let built = regular(&artefact)?;
+    let artifact = resolve(artifact)?;
+    let built = regular(&artifact)?;
     let Some(record) = recorded else {
         return Ok(Verdict::Differ(Difference::New));
     };
@@ -103,7 +104,7 @@ pub fn judge(artefact: &Path, home: &Path, recorded: Option<&Deployed>) -> Resul
     };
     let both = Both {
         is_one: is_one(&built, &runs),
-        artefact: &artefact,
+        artifact: &artifact,
         home,
         built,
         runs,
@@ -129,9 +130,9 @@ pub fn judge(artefact: &Path, home: &Path, recorded: Option<&Deployed>) -> Resul
     }
 }
 
-/// An artefact and the home's file, as they look now.
+/// An artifact and the home's file, as they look now.
 struct Both<'a> {
-    artefact: &'a Path,
+    artifact: &'a Path,
     home: &'a Path,
     built: Stat,
     runs: Stat,
@@ -149,14 +150,14 @@ impl Both<'_> {
             // does not matter.
             stamp.vouches_for(stat) || self.is_one && stamp.matches(stat)
         };
-        stands(&record.artefact, &self.built)
+        stands(&record.artifact, &self.built)
             && stands(&record.home, &self.runs)
             && self.runs.mode == record.mode
     }
 
     /// For two files, the home's being the one that was deployed.
     fn compare(&self, record: &Deployed) -> Result<Verdict, Error> {
-        let (are_equal, built, runs) = fs::equal(self.artefact, self.home)?;
+        let (are_equal, built, runs) = fs::equal(self.artifact, self.home)?;
         if !are_equal {
             return Ok(Verdict::Differ(Difference::Bytes));
         }
@@ -184,7 +185,7 @@ impl Both<'_> {
         let (read, built) = if self.is_one {
             (hash, runs)
         } else {
-            fs::hash(self.artefact)?
+            fs::hash(self.artifact)?
         };
         if read != hash {
             return Ok(Verdict::Differ(Difference::Bytes));
@@ -196,12 +197,12 @@ impl Both<'_> {
     }
 }
 
-/// Puts an artefact in place: [`Ready::stage`], then [`Ready::commit`].
-pub fn deploy(artefact: &Path, home: &Path, how: How) -> Result<Deployed, Error> {
-    Ready::stage(artefact, home, how)?.commit(home)
+/// Puts an artifact in place: [`Ready::stage`], then [`Ready::commit`].
+pub fn deploy(artifact: &Path, home: &Path, how: How) -> Result<Deployed, Error> {
+    Ready::stage(artifact, home, how)?.commit(home)
 }
 
-/// An artefact beside its place in a home. Dropped, it leaves nothing.
+/// An artifact beside its place in a home. Dropped, it leaves nothing.
 #[derive(Debug)]
 pub struct Ready {
     staged: Staged,
@@ -209,28 +210,28 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Puts an artefact beside its place, under an alias; not synced, since it
+    /// Puts an artifact beside its place, under an alias; not synced, since it
     /// can be deployed again.
-    pub fn stage(artefact: &Path, home: &Path, how: How) -> Result<Self, Error> {
+    pub fn stage(artifact: &Path, home: &Path, how: How) -> Result<Self, Error> {
         let now_ns = fs::now_ns();
-        let artefact = resolve(artefact)?;
-        let before = regular(&artefact)?;
+        let artifact = resolve(artifact)?;
+        let before = regular(&artifact)?;
         let folder = home.parent().unwrap_or(Path::new("."));
-        let staged = Staged::stage(&artefact, folder, how)?;
+        let staged = Staged::stage(&artifact, folder, how)?;
         let runs = fs::stat(staged.path())?;
-        let built = regular(&artefact)?;
+        let built = regular(&artifact)?;
         if before.fingerprint != built.fingerprint
             || runs.fingerprint.size != built.fingerprint.size
         {
-            return Err(fs::Error::Changed { path: artefact }.into());
+            return Err(fs::Error::Changed { path: artifact }.into());
         }
         let record = Deployed::of(&built, &runs, now_ns);
         Ok(Self { staged, record })
     }
 
-    /// Which file the artefact is, in which state.
+    /// Which file the artifact is, in which state.
     pub fn fingerprint(&self) -> Fingerprint {
-        self.record.artefact.fingerprint
+        self.record.artifact.fingerprint
     }
 
     /// Renames it into its place, so that what runs is never written into.
@@ -260,17 +261,17 @@ pub fn is_one_place(one: &Path, other: &Path) -> Result<bool, fs::Error> {
     })
 }
 
-/// Which file an artefact is, in which state.
-pub fn fingerprint(artefact: &Path) -> Result<Fingerprint, Error> {
-    Ok(regular(&resolve(artefact)?)?.fingerprint)
+/// Which file an artifact is, in which state.
+pub fn fingerprint(artifact: &Path) -> Result<Fingerprint, Error> {
+    Ok(regular(&resolve(artifact)?)?.fingerprint)
 }
 
-/// The record of an artefact that is used where it is: the next build leaves
+/// The record of an artifact that is used where it is: the next build leaves
 /// nothing to compare with but its hash, which is [yet to be
 /// read](Deployed::complete).
-pub fn in_place(artefact: &Path) -> Result<Deployed, Error> {
+pub fn in_place(artifact: &Path) -> Result<Deployed, Error> {
     let now_ns = fs::now_ns();
-    let built = regular(&resolve(artefact)?)?;
+    let built = regular(&resolve(artifact)?)?;
     Ok(Deployed::of(&built, &built, now_ns))
 }
 
@@ -282,7 +283,7 @@ impl Deployed {
             size: built.fingerprint.size,
             mode: runs.mode,
             // Whoever fills a folder of executables may give one its old date.
-            artefact: if is_one {
+            artifact: if is_one {
                 Stamp::linked(built, now_ns)
             } else {
                 Stamp::strict(built, now_ns)

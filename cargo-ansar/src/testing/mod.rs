@@ -131,7 +131,7 @@ pub struct Ran {
     /// What ended it from outside, where something did.
     pub interrupted: Option<Interrupt>,
     /// What was built.
-    pub artefacts: Vec<PathBuf>,
+    pub artifacts: Vec<PathBuf>,
     /// The manifests of the packages that were compiled for it.
     pub compiled: BTreeSet<PathBuf>,
     /// Where it ran.
@@ -186,7 +186,7 @@ pub async fn test(
         workspace,
         home,
         entries,
-        artefacts,
+        artifacts,
         compiled,
         lock,
         ..
@@ -233,8 +233,8 @@ pub async fn test(
     ran.interrupted = ran.interrupted.or(impatient);
     drop(lock);
     let participants = runner.participants(&ran.ended, is_test);
-    let artefacts: Vec<PathBuf> = artefacts.into_values().collect();
-    let mut sources = runner.sources(Vec::new(), artefacts.clone());
+    let artifacts: Vec<PathBuf> = artifacts.into_values().collect();
+    let mut sources = runner.sources(Vec::new(), artifacts.clone());
     let mut verdict = judge(&runner, participants, &background, &mut sources).await?;
     attach_context(&home, chosen.keys(), &mut verdict);
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
@@ -256,7 +256,7 @@ pub async fn test(
             .interrupted
             .or(analysis.as_ref().and_then(|a| a.interrupted)),
         analysis,
-        artefacts,
+        artifacts,
         compiled,
         home,
         recorder,

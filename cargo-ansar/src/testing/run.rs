@@ -344,11 +344,11 @@ impl Runner<'_> {
     }
 
     /// Sources that are looked for in `folders` first, then in the workspace,
-    /// then among what `artefacts` were built from.
-    pub fn sources(&self, mut folders: Vec<PathBuf>, artefacts: Vec<PathBuf>) -> Sources {
+    /// then among what `artifacts` were built from.
+    pub fn sources(&self, mut folders: Vec<PathBuf>, artifacts: Vec<PathBuf>) -> Sources {
         folders.extend(self.workspace.map(|workspace| workspace.root.clone()));
         folders.extend(self.home.workspace().map(Path::to_owned));
-        Sources::new(folders, artefacts)
+        Sources::new(folders, artifacts)
     }
 
     /// What became of roles, for a verdict.

@@ -14,17 +14,17 @@ use crate::host::fs;
 #[derive(Debug, Default)]
 pub struct Sources {
     folders: Vec<PathBuf>,
-    artefacts: Vec<PathBuf>,
+    artifacts: Vec<PathBuf>,
     found: BTreeMap<String, String>,
 }
 
 impl Sources {
     /// Sources below `folders`, the first one first, or among those that
-    /// `artefacts` were built from.
-    pub fn new(folders: Vec<PathBuf>, artefacts: Vec<PathBuf>) -> Self {
+    /// `artifacts` were built from.
+    pub fn new(folders: Vec<PathBuf>, artifacts: Vec<PathBuf>) -> Self {
         Self {
             folders,
-            artefacts,
+            artifacts,
             found: BTreeMap::new(),
         }
     }
@@ -57,9 +57,9 @@ impl Sources {
 
     fn only_ending(&self, name: &Path) -> Option<PathBuf> {
         let mut endings = self
-            .artefacts
+            .artifacts
             .iter()
-            .flat_map(|artefact| dependencies(artefact).unwrap_or_default())
+            .flat_map(|artifact| dependencies(artifact).unwrap_or_default())
             .filter(|path| path.ends_with(name))
             .collect::<Vec<_>>();
         endings.sort();

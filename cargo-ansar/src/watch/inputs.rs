@@ -55,20 +55,20 @@ pub struct Place<'a> {
 pub const LOCK_FILE: &str = "Cargo.lock";
 
 impl Roots {
-    /// Returns the inputs of `artefacts`, by Cargo's account of what they were
+    /// Returns the inputs of `artifacts`, by Cargo's account of what they were
     /// built from: the packages of these sources, and these sources, also where
     /// version control ignores them.
     pub fn of<'a>(
         place: Place<'_>,
-        artefacts: impl IntoIterator<Item = &'a Path>,
+        artifacts: impl IntoIterator<Item = &'a Path>,
         snapshot: Option<PathBuf>,
         passed_over: Vec<PathBuf>,
     ) -> Self {
-        let artefacts: Vec<&Path> = artefacts.into_iter().collect();
+        let artifacts: Vec<&Path> = artifacts.into_iter().collect();
         // What build scripts make is no source of anybody's.
-        let outputs: BTreeSet<&Path> = artefacts.iter().filter_map(|file| file.parent()).collect();
-        let artefacts = artefacts.iter();
-        let sources = artefacts.flat_map(|artefact| dependencies(artefact).unwrap_or_default());
+        let outputs: BTreeSet<&Path> = artifacts.iter().filter_map(|file| file.parent()).collect();
+        let artifacts = artifacts.iter();
+        let sources = artifacts.flat_map(|artifact| dependencies(artifact).unwrap_or_default());
         let mut packages: BTreeMap<PathBuf, Option<PathBuf>> = BTreeMap::new();
         let mut compiled = BTreeSet::new();
         for source in sources {
@@ -447,12 +447,12 @@ mod tests {
     }
 
     #[test]
-    fn the_packages_that_artefacts_were_built_from_count_and_no_others() {
+    fn the_packages_that_artifacts_were_built_from_count_and_no_others() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let (used, unused) = (package(root, "used"), package(root, "unused"));
-        let artefact = root.join("target/debug/used");
-        std::fs::create_dir_all(artefact.parent().unwrap()).unwrap();
+        let artifact = root.join("target/debug/used");
+        std::fs::create_dir_all(artifact.parent().unwrap()).unwrap();
         let source = used.join("src/main.rs");
         let ignored = used.join("src/key.rs");
         std::fs::write(&ignored, "").unwrap();
@@ -464,15 +464,15 @@ mod tests {
         std::fs::write(root.join("made/CACHEDIR.TAG"), "").unwrap();
         let sources = [&source, &ignored, &made, &elsewhere];
         let sources = sources.map(|path| path.display().to_string());
-        let text = format!("{}: {}\n", artefact.display(), sources.join(" "));
-        std::fs::write(artefact.with_extension("d"), text).unwrap();
+        let text = format!("{}: {}\n", artifact.display(), sources.join(" "));
+        std::fs::write(artifact.with_extension("d"), text).unwrap();
 
         let home = root.join(".ansar-home");
         let place = Place {
             workspace: root,
             folder: root,
         };
-        let roots = Roots::of(place, [artefact.as_path()], None, vec![home.clone()]);
+        let roots = Roots::of(place, [artifact.as_path()], None, vec![home.clone()]);
         assert!(roots.folders.contains(&used) && !roots.folders.contains(&unused));
         assert!(roots.files.contains(&root.join("Cargo.lock")));
         assert!(roots.files.contains(&ignored) && !roots.files.contains(&made));

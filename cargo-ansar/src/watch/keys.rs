@@ -3,7 +3,7 @@
 use ansar_contract::layout::Area;
 use ansar_contract::line::{Line, Tag};
 
-use crate::deploy::restart_affected::{Running, suspend};
+use crate::deploy::restart_affected::{Running, restart_affected};
 use crate::error::Error;
 use crate::events::Events;
 use crate::home::Home;
@@ -18,7 +18,7 @@ use crate::workspace::Places;
 
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Press {
+pub(crate) enum KeyAction {
     /// Run again.
     Again,
     /// Run the roles that failed, until they pass.
@@ -33,7 +33,7 @@ pub(crate) enum Press {
     Quit,
 }
 
-impl Press {
+impl KeyAction {
     /// What this key asks for, where it asks for something.
     pub(crate) fn of(key: char) -> Option<Self> {
         match key {
@@ -60,14 +60,14 @@ pub(crate) async fn restart(
     let _lock = lock_home(home, interrupts, events).await?;
     let mut roles = home.entries()?;
     roles.retain(|role, entry| entry.origin != Origin::Retired && !pattern.matches(role));
-    let restored = suspend(
+    let restored = restart_affected(
         home,
         roles.keys(),
         Running::Restore,
         interrupts,
         events,
         || {},
-        |in_the_way| Ok(roles.keys().any(|role| in_the_way.comes_back(role))),
+        |running_roles| Ok(roles.keys().any(|role| running_roles.will_restart(role))),
     );
     restored.await.map(|(any, _)| any)
 }
@@ -119,9 +119,9 @@ mod tests_of_keys {
     #[test]
     fn enter_and_five_letters_do_something() {
         let doing: String = (' '..='~')
-            .filter(|key| Press::of(*key).is_some())
+            .filter(|key| KeyAction::of(*key).is_some())
             .collect();
         assert_eq!(doing, "aflqr");
-        assert_eq!(Press::of('\n'), Some(Press::Again));
+        assert_eq!(KeyAction::of('\n'), Some(KeyAction::Again));
     }
 }

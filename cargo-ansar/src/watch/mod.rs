@@ -26,12 +26,12 @@ use crate::model::run_report::LogRecord;
 use crate::supervisor::background_start;
 use crate::testing;
 use crate::testing::{Outcome, Ran, When, test};
-use crate::watch::keys::Press;
-use crate::watch::sources::Sight;
+use crate::watch::keys::KeyAction;
+use crate::watch::sources::Sources;
 
 /// What came of one loop, and what is told in between.
 #[derive(Debug)]
-pub enum Told {
+pub enum Notice {
     /// The tests were run.
     Ran(Box<Ran>),
     /// Everything is in place, and the tests were not run: that was not wanted,
@@ -82,7 +82,7 @@ pub async fn watch(
     keys: &mut Keys,
     interrupts: &mut Interrupts,
     events: &Events,
-    told: impl FnMut(Told),
+    notify: impl FnMut(Notice),
 ) -> Result<End, Error> {
     let workspace = options.places.needed_workspace()?;
     let places = options.places.clone();
@@ -92,15 +92,15 @@ pub async fn watch(
     }
     let (home, _) = open(&places, |_| Ok(()), events)?;
     let engine = attach(&home).await?;
-    let sight = Sight::new(&places, &workspace.root, written, poll, events);
+    let sources = Sources::new(&places, &workspace.root, written, poll, events);
     let mut watching = Watching {
         home,
         engine,
-        sight,
+        sources,
         keys,
         interrupts,
         events,
-        told,
+        notify,
     };
     let end = watching.loops(options).await;
     watching.engine.stop(PATIENCE).await;
@@ -128,21 +128,21 @@ async fn attach(home: &Home) -> Result<Process, Error> {
 struct Watching<'a, T> {
     home: Home,
     engine: Process,
-    sight: Sight<'a>,
+    sources: Sources<'a>,
     keys: &'a mut Keys,
     interrupts: &'a mut Interrupts,
     events: &'a Events,
-    told: T,
+    notify: T,
 }
 
 /// What ends a loop, or the wait for it.
-enum Wake {
+enum WatchEvent {
     Changed,
-    Pressed(Press),
+    Key(KeyAction),
     Interrupted(Interrupt),
 }
 
-impl<T: FnMut(Told)> Watching<'_, T> {
+impl<T: FnMut(Notice)> Watching<'_, T> {
     /// Loops until it is ended.
     async fn loops(&mut self, mut options: testing::Options) -> Result<End, Error> {
         // Whether there is a verdict about what is deployed.
@@ -153,15 +153,15 @@ impl<T: FnMut(Told)> Watching<'_, T> {
         let mut widened = false;
         loop {
             self.attach_again(&options).await?;
-            self.sight.begin();
+            self.sources.begin();
             options.failed = only_failed && !widened;
             options.run = match wanted {
                 When::Never => When::Never,
-                _ if settled && !self.sight.is_unjudged() => When::Changed,
+                _ if settled && !self.sources.is_unjudged() => When::Changed,
                 _ => When::Always,
             };
             let (done, mut woken) = self.cycle(&options).await;
-            self.sight.end();
+            self.sources.end();
             self.interrupts.forget();
             match done {
                 Ok(Outcome::Ran(ran)) => {
@@ -174,36 +174,36 @@ impl<T: FnMut(Told)> Watching<'_, T> {
                         Some(interrupt) => return Ok(End::Interrupted(interrupt)),
                     }
                     if widened && woken.is_none() {
-                        (self.told)(Told::Begun);
+                        (self.notify)(Notice::Begun);
                         continue;
                     }
                 }
                 Ok(Outcome::Prepared(prepared)) => {
                     let Prepared {
-                        artefacts,
+                        artifacts,
                         compiled,
                         ..
                     } = *prepared;
-                    let artefacts = artefacts.values().map(PathBuf::as_path);
-                    self.sight.built(artefacts, &compiled);
-                    let is_stale = self.sight.is_stale();
-                    (self.told)(Told::Prepared { is_stale });
+                    let artifacts = artifacts.values().map(PathBuf::as_path);
+                    self.sources.built(artifacts, &compiled);
+                    let is_stale = self.sources.is_stale();
+                    (self.notify)(Notice::Prepared { is_stale });
                 }
                 Err(Error::Interrupted(Interrupt::Superseded)) => {
                     settled = false;
-                    self.sight.superseded();
+                    self.sources.superseded();
                 }
                 Err(Error::Interrupted(interrupt)) => return Ok(End::Interrupted(interrupt)),
                 Err(error) => {
                     settled &= is_before_deploy(&error);
-                    self.sight.failed();
-                    (self.told)(Told::Failed(Box::new(error)));
+                    self.sources.failed();
+                    (self.notify)(Notice::Failed(Box::new(error)));
                 }
             }
-            if let Some(Wake::Changed) = woken {
+            if let Some(WatchEvent::Changed) = woken {
                 // Whatever changed once may be about to change more.
                 tokio::select! {
-                    () = self.sight.settle() => {}
+                    () = self.sources.settle() => {}
                     interrupt = self.interrupts.next() => return Ok(End::Interrupted(interrupt)),
                 }
             }
@@ -214,30 +214,30 @@ impl<T: FnMut(Told)> Watching<'_, T> {
                     None => self.wait().await,
                 };
                 match wake {
-                    Wake::Changed => {}
-                    Wake::Interrupted(interrupt) => return Ok(End::Interrupted(interrupt)),
-                    Wake::Pressed(Press::Quit) if in_the_middle => {
+                    WatchEvent::Changed => {}
+                    WatchEvent::Interrupted(interrupt) => return Ok(End::Interrupted(interrupt)),
+                    WatchEvent::Key(KeyAction::Quit) if in_the_middle => {
                         return Ok(End::Interrupted(Interrupt::Interrupt));
                     }
-                    Wake::Pressed(Press::Quit) => return Ok(End::Quit),
-                    Wake::Pressed(Press::Restart) => {
+                    WatchEvent::Key(KeyAction::Quit) => return Ok(End::Quit),
+                    WatchEvent::Key(KeyAction::Restart) => {
                         if let Some(interrupt) = self.restart().await {
                             return Ok(End::Interrupted(interrupt));
                         }
                         if !in_the_middle {
                             continue;
                         }
-                        (self.told)(Told::Begun);
+                        (self.notify)(Notice::Begun);
                     }
-                    Wake::Pressed(press) => {
-                        only_failed = match press {
-                            Press::Failed => true,
-                            Press::All => false,
+                    WatchEvent::Key(action) => {
+                        only_failed = match action {
+                            KeyAction::Failed => true,
+                            KeyAction::All => false,
                             _ => only_failed,
                         };
-                        widened &= press != Press::Failed;
+                        widened &= action != KeyAction::Failed;
                         settled = false;
-                        (self.told)(Told::Begun);
+                        (self.notify)(Notice::Begun);
                     }
                 }
                 break;
@@ -248,15 +248,15 @@ impl<T: FnMut(Told)> Watching<'_, T> {
     /// Takes note of a run, and tells of it; `settled` says whether its verdict is
     /// about all that is there.
     fn ran(&mut self, ran: Box<Ran>, settled: bool) {
-        let artefacts = ran.artefacts.iter().map(PathBuf::as_path);
-        self.sight.built(artefacts, &ran.compiled);
+        let artifacts = ran.artifacts.iter().map(PathBuf::as_path);
+        self.sources.built(artifacts, &ran.compiled);
         if settled {
-            self.sight.judged();
+            self.sources.judged();
         }
         if ran.interrupted != Some(Interrupt::Superseded) {
-            (self.told)(Told::Ran(ran));
-            if self.sight.is_stale() {
-                (self.told)(Told::Stale);
+            (self.notify)(Notice::Ran(ran));
+            if self.sources.is_stale() {
+                (self.notify)(Notice::Stale);
             }
         }
     }
@@ -284,17 +284,17 @@ impl<T: FnMut(Told)> Watching<'_, T> {
     async fn cycle(
         &mut self,
         options: &testing::Options,
-    ) -> (Result<Outcome, Error>, Option<Wake>) {
+    ) -> (Result<Outcome, Error>, Option<WatchEvent>) {
         let superseder = self.interrupts.superseder();
-        let events = self.sight.reading(self.events);
+        let events = self.sources.reading(self.events);
         let mut cycle = Box::pin(test(options, self.interrupts, &events));
-        let attention = attend(&mut self.sight, self.keys, &self.home, &mut self.told);
+        let attention = attend(&mut self.sources, self.keys, &self.home, &mut self.notify);
         tokio::select! {
             done = &mut cycle => (done, None),
             wake = attention => {
                 // It brings down what it brought up; then the next begins.
                 match wake {
-                    Wake::Pressed(Press::Quit) => superseder.interrupt(),
+                    WatchEvent::Key(KeyAction::Quit) => superseder.interrupt(),
                     _ => superseder.supersede(),
                 }
                 (cycle.await, Some(wake))
@@ -303,17 +303,17 @@ impl<T: FnMut(Told)> Watching<'_, T> {
     }
 
     /// Waits for what begins the next loop, or ends it all.
-    async fn wait(&mut self) -> Wake {
+    async fn wait(&mut self) -> WatchEvent {
         self.events.emit(Kind::Watching {
-            files: self.sight.count(),
+            files: self.sources.count(),
         });
         if self.keys.are_heard() {
-            (self.told)(Told::Keys);
+            (self.notify)(Notice::Keys);
         }
-        let attention = attend(&mut self.sight, self.keys, &self.home, &mut self.told);
+        let attention = attend(&mut self.sources, self.keys, &self.home, &mut self.notify);
         tokio::select! {
             wake = attention => wake,
-            interrupt = self.interrupts.next() => Wake::Interrupted(interrupt),
+            interrupt = self.interrupts.next() => WatchEvent::Interrupted(interrupt),
         }
     }
 
@@ -321,17 +321,17 @@ impl<T: FnMut(Told)> Watching<'_, T> {
     async fn restart(&mut self) -> Option<Interrupt> {
         match keys::restart(
             &self.home,
-            self.sight.places(),
+            self.sources.places(),
             self.interrupts,
             self.events,
         )
         .await
         {
-            Ok(false) => (self.told)(Told::NothingToRestart),
+            Ok(false) => (self.notify)(Notice::NothingToRestart),
             // What was superseded was not this.
             Ok(true) | Err(Error::Interrupted(Interrupt::Superseded)) => {}
             Err(Error::Interrupted(interrupt)) => return Some(interrupt),
-            Err(error) => (self.told)(Told::Refused(Box::new(error))),
+            Err(error) => (self.notify)(Notice::Refused(Box::new(error))),
         }
         None
     }
@@ -339,18 +339,18 @@ impl<T: FnMut(Told)> Watching<'_, T> {
 
 /// Waits for a change, or a key that does what only whoever loops can do.
 async fn attend(
-    sight: &mut Sight<'_>,
+    sources: &mut Sources<'_>,
     keys: &mut Keys,
     home: &Home,
-    told: &mut impl FnMut(Told),
-) -> Wake {
+    notify: &mut impl FnMut(Notice),
+) -> WatchEvent {
     loop {
         tokio::select! {
-            () = sight.change() => return Wake::Changed,
-            key = keys.next() => match Press::of(key) {
-                None => told(Told::NoSuchKey),
-                Some(Press::Logs) => told(Told::Logs(keys::logs(home))),
-                Some(press) => return Wake::Pressed(press),
+            () = sources.change() => return WatchEvent::Changed,
+            key = keys.next() => match KeyAction::of(key) {
+                None => notify(Notice::NoSuchKey),
+                Some(KeyAction::Logs) => notify(Notice::Logs(keys::logs(home))),
+                Some(action) => return WatchEvent::Key(action),
             },
         }
     }

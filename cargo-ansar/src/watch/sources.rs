@@ -21,7 +21,7 @@ const FEW: usize = 16;
 const ROUNDS: usize = 20;
 
 /// What is watched, and what was seen of it.
-pub(crate) struct Sight<'a> {
+pub(crate) struct Sources<'a> {
     watcher: Watcher,
     root: PathBuf,
     places: &'a Places,
@@ -47,7 +47,7 @@ pub(crate) struct Sight<'a> {
     events: &'a Events,
 }
 
-impl<'a> Sight<'a> {
+impl<'a> Sources<'a> {
     /// Looks at nothing yet. What each loop writes never counts. Where `poll` is
     /// set, changes are looked for at this interval.
     pub(crate) fn new(
@@ -59,7 +59,7 @@ impl<'a> Sight<'a> {
     ) -> Self {
         let (watcher, limit) = Watcher::new(poll);
         let (spans, news) = watch::channel(Spans::default());
-        let mut sight = Self {
+        let mut sources = Self {
             watcher,
             root: root.to_owned(),
             places,
@@ -77,10 +77,10 @@ impl<'a> Sight<'a> {
             news,
             events,
         };
-        sight.limited(limit);
-        let roots = sight.unknown();
-        sight.turn_to(roots);
-        sight
+        sources.limited(limit);
+        let roots = sources.unknown();
+        sources.turn_to(roots);
+        sources
     }
 
     /// Returns a way into the stream that tells this when a build begins and
@@ -116,11 +116,11 @@ impl<'a> Sight<'a> {
     /// the manifests of the packages that were compiled.
     pub(crate) fn built<'p>(
         &mut self,
-        artefacts: impl IntoIterator<Item = &'p Path>,
+        artifacts: impl IntoIterator<Item = &'p Path>,
         packages: &BTreeSet<PathBuf>,
     ) {
         let (place, snapshot, passed_over) = self.around();
-        let roots = Roots::of(place, artefacts, snapshot, passed_over);
+        let roots = Roots::of(place, artifacts, snapshot, passed_over);
         self.missed = self.compiled.built(&roots, &self.begun, packages);
         self.turn_to(roots);
         if !self.missed.is_empty() {

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, HomeError};
 use crate::host::cargo;
-use crate::host::cargo::{Artefacts, CargoError, Leaving, Messages};
+use crate::host::cargo::{Artifacts, CargoError, Leaving, Messages};
 use crate::host::process::interrupts::Interrupts;
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
@@ -42,7 +42,7 @@ pub type Bins = BTreeMap<ExecutableName, Vec<String>>;
 #[derive(Debug)]
 pub struct Built {
     /// The file of each wanted executable that the workspace builds.
-    pub artefacts: BTreeMap<ExecutableName, PathBuf>,
+    pub artifacts: BTreeMap<ExecutableName, PathBuf>,
     /// The names of the crates that were compiled for it.
     pub compiled: BTreeSet<String>,
     /// The manifests of the packages of these crates.
@@ -197,10 +197,10 @@ async fn build_uninterrupted(
         Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
             let built = cargo::build(&invocations(&plan, options), folder, messages).await;
             let told = built.as_ref().ok();
-            if let Some(artefacts) = told.and_then(|(made, _)| answer(made, &plan, workspace)) {
+            if let Some(artifacts) = told.and_then(|(made, _)| answer(made, &plan, workspace)) {
                 let (made, leaving) = built?;
                 return Ok(Built {
-                    artefacts,
+                    artifacts,
                     compiled: made.compiled,
                     packages: made.packages,
                     bins,
@@ -237,7 +237,7 @@ async fn build_uninterrupted(
         _ => cargo::build(&invocations(&plan, options), folder, messages).await?,
     };
     Ok(Built {
-        artefacts: choose(&made, &plan)?,
+        artifacts: choose(&made, &plan)?,
         compiled: made.compiled,
         packages: made.packages,
         bins,
@@ -249,7 +249,7 @@ async fn build_uninterrupted(
 /// What was asked for, where the build itself shows that this is all there is
 /// to know: every bin once, and from this workspace.
 fn answer(
-    built: &Artefacts,
+    built: &Artifacts,
     plan: &Plan,
     workspace: &Workspace,
 ) -> Option<BTreeMap<ExecutableName, PathBuf>> {
@@ -352,16 +352,16 @@ fn locate(metadata: &Metadata, wanted: &Wanted) -> Bins {
     bins
 }
 
-/// The artefacts that were asked for; a bin that its features leave out is
+/// The artifacts that were asked for; a bin that its features leave out is
 /// told by its absence.
 fn choose(
-    artefacts: &Artefacts,
+    artifacts: &Artifacts,
     plan: &Plan,
 ) -> Result<BTreeMap<ExecutableName, PathBuf>, CargoError> {
     let asked = plan.anywhere.iter().chain(plan.in_package.keys());
     asked
         .map(|name| {
-            let made = artefacts
+            let made = artifacts
                 .made
                 .get(name.as_str())
                 .and_then(|made| made.last());

@@ -1,10 +1,10 @@
-//! Artefacts as builders leave them, and homes that were deployed to.
+//! Artifacts as builders leave them, and homes that were deployed to.
 
 use crate::host::fs;
 
 use crate::sync::executable::*;
 
-/// An artefact as Cargo leaves it, and a home beside it.
+/// An artifact as Cargo leaves it, and a home beside it.
 struct Bench {
     folder: tempfile::TempDir,
 }
@@ -18,7 +18,7 @@ impl Bench {
         bench
     }
 
-    fn artefact(&self) -> PathBuf {
+    fn artifact(&self) -> PathBuf {
         self.folder.path().join("built")
     }
 
@@ -28,22 +28,22 @@ impl Bench {
 
     /// A new inode, as Cargo makes.
     fn build(&self, bytes: &[u8]) {
-        fs::replace(&self.artefact(), bytes, 0o755).unwrap();
+        fs::replace(&self.artifact(), bytes, 0o755).unwrap();
     }
 
     fn deploy(&self, how: How) -> Deployed {
-        let record = deploy(&self.artefact(), &self.home(), how).unwrap();
+        let record = deploy(&self.artifact(), &self.home(), how).unwrap();
         record.complete(&self.home()).unwrap()
     }
 
     fn judge(&self, record: &Deployed) -> Verdict {
-        judge(&self.artefact(), &self.home(), Some(record)).unwrap()
+        judge(&self.artifact(), &self.home(), Some(record)).unwrap()
     }
 }
 
 /// As if recorded long after both files were last written.
 fn aged(mut record: Deployed) -> Deployed {
-    record.artefact.settled = true;
+    record.artifact.settled = true;
     record.home.settled = true;
     record
 }
@@ -53,7 +53,7 @@ const BOTH: [How; 2] = [How::Link, How::Copy];
 #[test]
 fn never_deployed_differs() {
     let bench = Bench::new();
-    let verdict = judge(&bench.artefact(), &bench.home(), None).unwrap();
+    let verdict = judge(&bench.artifact(), &bench.home(), None).unwrap();
     assert_eq!(verdict, Verdict::Differ(Difference::New));
 }
 
@@ -87,7 +87,7 @@ fn deployed_is_unchanged_once_settled_and_same_bytes_before() {
 fn what_is_found_in_place_is_read_once() {
     for how in BOTH {
         let bench = Bench::new();
-        let record = aged(deploy(&bench.artefact(), &bench.home(), how).unwrap());
+        let record = aged(deploy(&bench.artifact(), &bench.home(), how).unwrap());
         let Verdict::SameBytes(new) = bench.judge(&record) else {
             panic!("the bytes are the same");
         };
@@ -99,13 +99,13 @@ fn what_is_found_in_place_is_read_once() {
 #[test]
 fn touched_through_the_link_is_the_same_where_the_hash_is_known() {
     let bench = Bench::new();
-    let record = deploy(&bench.artefact(), &bench.home(), How::Link).unwrap();
+    let record = deploy(&bench.artifact(), &bench.home(), How::Link).unwrap();
     let Verdict::SameBytes(known) = bench.judge(&record) else {
         panic!("the bytes are the same");
     };
     let file = std::fs::File::options()
         .write(true)
-        .open(bench.artefact())
+        .open(bench.artifact())
         .unwrap();
     file.set_modified(std::time::SystemTime::UNIX_EPOCH)
         .unwrap();
@@ -122,7 +122,7 @@ fn relinked_to_the_same_bytes_is_the_same() {
         let Verdict::SameBytes(new) = bench.judge(&record) else {
             panic!("the bytes are the same");
         };
-        assert_ne!(new.artefact, record.artefact);
+        assert_ne!(new.artifact, record.artifact);
         assert_eq!(bench.judge(&aged(new)), Verdict::Unchanged);
         // Two files need no hash.
         let unread = Deployed {
@@ -153,7 +153,7 @@ fn rebuilt_differs_whether_its_size_does_or_not() {
 fn written_in_place_through_the_link_is_seen() {
     let bench = Bench::new();
     let record = bench.deploy(How::Link);
-    std::fs::write(bench.artefact(), b"stripped!").unwrap();
+    std::fs::write(bench.artifact(), b"stripped!").unwrap();
     assert!(matches!(bench.judge(&record), Verdict::Differ(_)));
 }
 
@@ -161,14 +161,14 @@ fn written_in_place_through_the_link_is_seen() {
 fn written_in_place_and_given_its_old_date_it_is_seen() {
     let bench = Bench::new();
     let record = aged(bench.deploy(How::Copy));
-    let date = std::fs::metadata(bench.artefact())
+    let date = std::fs::metadata(bench.artifact())
         .unwrap()
         .modified()
         .unwrap();
     // Until the clock has moved on.
     let seen = std::iter::repeat_with(|| {
-        std::fs::write(bench.artefact(), b"version 2").unwrap();
-        let file = std::fs::File::options().write(true).open(bench.artefact());
+        std::fs::write(bench.artifact(), b"version 2").unwrap();
+        let file = std::fs::File::options().write(true).open(bench.artifact());
         file.unwrap().set_modified(date).unwrap();
         bench.judge(&record)
     })
@@ -197,10 +197,10 @@ fn home_that_lost_or_changed_its_file_differs() {
 }
 
 #[test]
-fn other_link_to_the_artefact_changes_nothing() {
+fn other_link_to_the_artifact_changes_nothing() {
     let bench = Bench::new();
     let record = aged(bench.deploy(How::Link));
-    std::fs::hard_link(bench.artefact(), bench.folder.path().join("deps")).unwrap();
+    std::fs::hard_link(bench.artifact(), bench.folder.path().join("deps")).unwrap();
     assert_eq!(bench.judge(&record), Verdict::Unchanged);
 }
 
