@@ -1,6 +1,6 @@
 //! What is said over the socket of an engine: one request, then its replies.
 //!
-//! Either side writes one JSON object per line. `PROTOCOL.md` is the contract;
+//! Either side writes one JSON object per line. `docs/src/reference/protocol.md` is the contract;
 //! what is unknown in an object is passed over, so that a newer side may say
 //! more. Owns no socket and no byte.
 
@@ -341,11 +341,11 @@ mod tests {
         }
     }
 
-    /// The examples of `PROTOCOL.md` are what is spoken here, and everything
+    /// The examples of `docs/src/reference/protocol.md` are what is spoken here, and everything
     /// that is spoken here has one.
     #[test]
     fn the_examples_are_what_is_spoken() {
-        let text = include_str!("../../PROTOCOL.md");
+        let text = include_str!("../../docs/src/reference/protocol.md");
         let mut seen = BTreeSet::new();
         let mut is_json = false;
         for line in text.lines() {

@@ -1,6 +1,6 @@
 //! Events as lines of JSON: what `--format json` prints and the home keeps.
 //!
-//! `MACHINES.md` is the contract. A line of this version is read for ever;
+//! `docs/src/reference/json.md` is the contract. A line of this version is read for ever;
 //! what is unknown in a line, and a line that is unknown, is passed over.
 
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::events::Kind;
 
-    const CONTRACT: &str = include_str!("../../../MACHINES.md");
+    const CONTRACT: &str = include_str!("../../../docs/src/reference/json.md");
 
     /// The lines of the blocks of JSON that tell events.
     fn examples() -> Vec<&'static str> {

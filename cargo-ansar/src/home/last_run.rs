@@ -3,7 +3,7 @@
 //! A reader of the one stream of events writes it, in one piece when the run
 //! is over: whoever reads it meanwhile finds the run before. Bounded: of log
 //! lines, and of everything, so much is kept and no more; what came of the run
-//! is always kept. `MACHINES.md` tells what a line holds.
+//! is always kept. `docs/src/reference/json.md` has the format of a line.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use tests::{Sandbox, Workspace, loopback, repository};
+use tests::{Sandbox, Workspace, bins_of, loopback, repository};
+
+use crate::documents::page::Page;
 
 fn readme() -> String {
     let readme = fs::read_to_string(repository().join("README.md"));
@@ -43,6 +45,15 @@ fn the_server_answers() {
     assert_eq!(&answer, b"echo");
 }
 "#;
+
+/// `test::demo` runs the demonstration.
+#[test]
+fn its_first_commands_run_the_demonstration_and_all_tests() {
+    assert_eq!(commands("cargo run "), ["cargo run -p cargo-ansar -- test"]);
+    assert_eq!(commands("cargo test"), ["cargo test"]);
+    assert_eq!(bins_of("cargo-ansar"), ["cargo-ansar"]);
+    assert!(readme().contains("`Passed 3 checks in 1 role`"));
+}
 
 #[test]
 fn its_code_works_in_a_new_project() {
@@ -112,7 +123,8 @@ fn its_code_works_in_a_new_project() {
     let nextest = project.cargo(["nextest", "--version"]).run();
     if nextest.status.success() {
         let words = "with -- cargo nextest run";
-        assert!(readme().contains(&format!("`cargo ansar {words}`")));
+        let guide = Page::chapter("guides/testing.md");
+        assert!(guide.text.contains(&format!("`cargo ansar {words}`")));
         let words: Vec<&str> = words.split(' ').collect();
         ansar(&words).success().stderr_has("1 test run: 1 passed");
     }

@@ -1,12 +1,11 @@
-//! What editors read of a run: the README's own settings, and the matchers of
-//! the compiler's errors that they come with.
-
-use std::fs;
+//! Editors: the settings in the book's guide to editors, and the matchers of the
+//! compiler's errors that editors come with.
 
 use regex::Regex;
 use serde_json::Value;
-use tests::{Signal, repository};
+use tests::Signal;
 
+use crate::documents::page::Page;
 use crate::test::{CLIENT, CLIENT_RS, Group, SERVER};
 
 /// The matcher of errors that VS Code has for the compiler: a line that says
@@ -21,14 +20,15 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("it is a pattern")
 }
 
-/// The blocks of the README in JSON, each behind the text before it.
+/// The blocks of JSON in the guide to editors.
 fn settings() -> Vec<Value> {
-    let readme = fs::read_to_string(repository().join("README.md")).expect("there is a README");
-    let blocks = readme.split("\n```json\n").skip(1);
+    let guide = Page::chapter("guides/editors.md");
+    let blocks = guide.blocks().into_iter();
     blocks
+        .filter(|block| block.language == "json")
         .map(|block| {
-            let (block, _) = block.split_once("\n```").expect("the block ends");
-            serde_json::from_str(block).unwrap_or_else(|error| panic!("{error} in {block}"))
+            let text = block.lines.join("\n");
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
         })
         .collect()
 }
@@ -57,7 +57,7 @@ fn commands(value: &Value, found: &mut Vec<Vec<String>>) {
 }
 
 #[test]
-fn the_settings_of_the_readme_are_what_the_tool_takes() {
+fn the_settings_of_the_guide_are_what_the_tool_takes() {
     let settings = settings();
     let mut found = Vec::new();
     for block in &settings {
@@ -82,7 +82,7 @@ fn the_settings_of_the_readme_are_what_the_tool_takes() {
 }
 
 #[test]
-fn the_matcher_of_the_readme_finds_what_a_terminal_shows() {
+fn the_matcher_of_the_guide_finds_what_a_terminal_shows() {
     let settings = settings();
     let pattern = settings
         .iter()

@@ -1,0 +1,61 @@
+//! The picture of a run: the tool's own output of the demonstration with one
+//! word that is wrong, drawn as a terminal shows it.
+
+use std::path::Path;
+
+use regex::Regex;
+use snapbox::data::DataFormat;
+use snapbox::{Assert, Data};
+use tests::{Workspace, loopback, repository};
+
+use super::commands::demonstration;
+
+/// The picture, relative to the repository.
+const PICTURE: &str = "docs/src/images/test.svg";
+
+/// Text that differs from run to run, and what the picture has instead.
+const CONSTANT: [(&str, &str); 5] = [
+    // Where other tests build at the same time.
+    (r".*Blocking.*waiting for file lock.*\n", ""),
+    (r"in \d+\.\d\ds", "in 0.08s"),
+    (r", \d+\.\d\ds", ", 0.02s"),
+    (r"\d\d:\d\d:\d\d\.\d\d\d", "10:00:01.400"),
+    (r"Accepted on [0-9.]+:\d+", "Accepted on 127.0.0.1:49848"),
+];
+
+/// A role that waits from before the failure on: its only line may be too old
+/// to be shown.
+const WAITS: &str = "[workspace.metadata.ansar.role.zombie-0]\nexecutable = \"zombie\"\n\n";
+
+/// The coloured output of `cargo ansar test`, the same on every machine.
+fn output(workspace: &Workspace, host: &str) -> String {
+    let ended = workspace
+        .shell("cargo ansar test --color always 2>&1")
+        .run();
+    ended.code(100);
+    let folder = workspace.path().display().to_string();
+    let text = ended.stdout.replace(&folder, "/home/me/cargo-ansar");
+    let text = text.replace(host, "127.0.0.1");
+    CONSTANT.iter().fold(text, |text, (pattern, by)| {
+        let pattern = Regex::new(pattern).expect("it is a pattern");
+        pattern.replace_all(&text, *by).into_owned()
+    })
+}
+
+#[test]
+fn the_picture_is_what_the_tool_prints() {
+    let host = loopback().to_string();
+    let workspace = demonstration(&host);
+    workspace.edit("Cargo.toml", WAITS, "");
+    workspace.shell("cargo ansar test").run().success();
+    let words = "test-fixtures/testing/model-by-role/server-0/word-map.json";
+    workspace.edit(words, "droll", "witty");
+    let text = format!("$ cargo ansar test\n{}", output(&workspace, &host));
+    let picture = Data::text(text).coerce_to(DataFormat::TermSvg).render();
+    let picture = picture.expect("it is drawn");
+    let path: &Path = &repository().join(PICTURE);
+    let kept = Data::read_from(path, Some(DataFormat::Text)).raw();
+    Assert::new()
+        .action_env("SNAPSHOTS")
+        .eq(Data::text(picture).raw(), kept);
+}

@@ -1,0 +1,209 @@
+//! The tables of the reference have what the tool has: no more, and no less.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use regex::Regex;
+use tests::{Sandbox, Workspace, repository};
+
+use super::page::{Page, code_spans, first_column};
+
+type Names = BTreeSet<String>;
+
+fn names<'n>(names: impl IntoIterator<Item = &'n str>) -> Names {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// The names of all commands, as the help lists them.
+pub(super) fn commands_of_the_tool(sandbox: &Sandbox) -> Names {
+    let help = sandbox.ansar(["--help"]).run();
+    let (_, commands) = help
+        .stdout
+        .split_once("\nCommands:\n")
+        .expect("it lists commands");
+    let lines = commands.lines().take_while(|line| line.starts_with("  "));
+    names(lines.filter_map(|line| line.split_whitespace().next()))
+}
+
+/// The options of a command under headings of its help: `-j, --jobs <N>`.
+fn options_under(sandbox: &Sandbox, command: &str, heading: impl Fn(&str) -> bool) -> Names {
+    let help = sandbox.ansar(["help", command]).env("COLUMNS", "200").run();
+    let mut is_under = false;
+    let mut options = Names::new();
+    for line in help.success().stdout.lines() {
+        if let Some(title) = line.strip_suffix(':')
+            && !line.starts_with(' ')
+        {
+            is_under = heading(title);
+        } else if is_under && line.trim_start().starts_with('-') {
+            let option = line.trim_start().split("  ").next().unwrap_or_default();
+            options.insert(option.to_owned());
+        }
+    }
+    options.remove("-h, --help");
+    options
+}
+
+/// All options of a command.
+pub(super) fn options_of(sandbox: &Sandbox, command: &str) -> Names {
+    let mut all = options_under(sandbox, command, |_| true);
+    all.insert("-h, --help".to_owned());
+    all
+}
+
+#[test]
+fn every_command_and_option_is_in_the_reference() {
+    let sandbox = Sandbox::new();
+    let page = Page::chapter("reference/commands.md");
+    let sections = page.sections();
+    let options = |section: &str| {
+        let lines = sections.get(section);
+        let lines = lines.unwrap_or_else(|| panic!("no section `{section}`"));
+        names(
+            first_column(lines)
+                .into_iter()
+                .filter(|span| span.starts_with('-')),
+        )
+    };
+    let mut commands = commands_of_the_tool(&sandbox);
+    assert!(commands.remove("help"));
+    let described = sections
+        .keys()
+        .filter_map(|it| it.strip_prefix("cargo ansar "));
+    assert_eq!(names(described), commands);
+    let general = |title: &str| title == "General";
+    assert_eq!(
+        options("General options"),
+        options_under(&sandbox, "list", general)
+    );
+    for command in &commands {
+        let section = format!("cargo ansar {command}");
+        let mut documented = options(&section);
+        let links = |link: &str| sections[&section].iter().any(|line| line.contains(link));
+        for (shared, link) in [
+            ("Search", "(#search)"),
+            ("Build options", "(#build-options)"),
+            ("Lock file options", "(#lock-file-options)"),
+            ("Options of a test run", "(#options-of-a-test-run)"),
+        ] {
+            let builds = shared == "Lock file options" && links("(#build-options)");
+            if links(link) || builds {
+                documented.extend(options(shared));
+            }
+        }
+        let own = options_under(&sandbox, command, |title| title != "General");
+        assert_eq!(documented, own, "`{command}` in {}", page.path.display());
+    }
+}
+
+/// The keys that a table of the manifest can have, as the tool names them where
+/// one is unknown.
+fn keys(workspace: &Workspace, manifest: &str) -> Names {
+    workspace.manifest(manifest);
+    let refused = workspace.ansar(["list"]).run();
+    let refused = refused.code(96);
+    let (_, listed) = refused
+        .stderr
+        .split_once("expected one of ")
+        .expect("it lists keys");
+    names(code_spans(listed.lines().next().unwrap_or_default()))
+}
+
+#[test]
+fn every_key_of_the_manifest_is_in_the_reference() {
+    let workspace = Workspace::new();
+    let page = Page::chapter("reference/manifest.md");
+    let sections = page.sections();
+    let root = "[workspace.metadata.ansar]\nno-such = 1\n";
+    let role = "[workspace.metadata.ansar.role.a]\nno-such = 1\n";
+    let retry =
+        "[workspace.metadata.ansar.role.a]\nexecutable = \"noop\"\nretry = { no-such = 1 }\n";
+    for (section, manifest) in [("The group", root), ("A role", role), ("Retry", retry)] {
+        let lines = sections.get(section);
+        let lines = lines.unwrap_or_else(|| panic!("no section `{section}`"));
+        assert_eq!(
+            names(first_column(lines)),
+            keys(&workspace, manifest),
+            "{section}"
+        );
+    }
+}
+
+#[test]
+fn every_property_is_in_the_reference() {
+    let sandbox = Sandbox::new();
+    let page = Page::chapter("reference/properties.md");
+    let listed = |command: &str| {
+        let help = sandbox.ansar(["help", command]).run();
+        let (_, table) = help
+            .stdout
+            .split_once("Properties:\n")
+            .expect("it lists properties");
+        let rows = table.lines().filter_map(|line| line.strip_prefix("  "));
+        names(rows.filter_map(|row| row.split_whitespace().next()))
+    };
+    let sections = page.sections();
+    let (settable, all) = (listed("set"), listed("get"));
+    let read_only: Names = all.difference(&settable).cloned().collect();
+    assert_eq!(
+        names(first_column(&sections["Settable properties"])),
+        settable
+    );
+    assert_eq!(
+        names(first_column(&sections["Read-only properties"])),
+        read_only
+    );
+}
+
+/// The file of the tool's sources that has `text`.
+fn source_with(text: &str) -> String {
+    let mut folders = vec![PathBuf::from("cargo-ansar/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(repository().join(&folder)).expect("it is read") {
+            let path = folder.join(entry.expect("it is read").file_name());
+            if repository().join(&path).is_dir() {
+                folders.push(path);
+            } else if let Ok(source) = fs::read_to_string(repository().join(&path))
+                && source.contains(text)
+            {
+                return source;
+            }
+        }
+    }
+    panic!("no source has `{text}`");
+}
+
+#[test]
+fn every_exit_code_is_in_the_reference() {
+    let source = source_with("Self::TestsFailed => 100,");
+    let (_, code) = source
+        .split_once("const fn code(self) -> u8 {")
+        .expect("it has codes");
+    let (code, _) = code.split_once("\n    }\n").expect("the function ends");
+    let number = Regex::new(r"=> (\d+),").expect("it is a pattern");
+    let mut codes: Names = number
+        .captures_iter(code)
+        .map(|it| it[1].to_owned())
+        .collect();
+    // As a shell says it of a command that cannot be run.
+    assert!(source.contains("Self::Command(127)"));
+    codes.insert("127".to_owned());
+    let page = Page::chapter("reference/exit-codes.md");
+    let lines: Vec<&str> = page.prose().into_iter().map(|(_, line)| line).collect();
+    assert_eq!(names(first_column(&lines)), codes);
+}
+
+#[test]
+fn every_area_of_a_home_is_in_the_reference() {
+    let sandbox = Sandbox::new();
+    let redirects = options_under(&sandbox, "create", |_| true);
+    let areas = redirects.iter().filter_map(|option| {
+        let name = option.strip_prefix("--redirect-")?;
+        name.split(' ').next()
+    });
+    let page = Page::chapter("reference/files.md");
+    let rows = first_column(&page.sections()["Areas"]).into_iter();
+    let described = rows.filter_map(|path| path.split('/').next());
+    assert_eq!(names(described), names(areas));
+}
