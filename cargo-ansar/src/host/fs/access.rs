@@ -49,12 +49,10 @@ impl Access {
         user.map_or_else(|| self.user.to_string(), |user| user.name)
     }
 
-    /// Returns true if users other than this one and root can write to it. Root
-    /// is trusted: what belongs to root, and not to this user, is as open as the
-    /// administrator of the machine wants it to be.
+    /// Returns true if users other than this one and root can write to it.
     pub fn others_can_write(&self) -> bool {
-        if !self.is_own() {
-            return self.user != 0;
+        if !self.is_own() && self.user != 0 {
+            return true;
         }
         let by_group = self.mode & 0o020 != 0 && is_shared(self.group);
         self.mode & 0o002 != 0 || by_group
@@ -75,7 +73,9 @@ fn is_shared(group: u32) -> bool {
 }
 
 /// The nearest folder above `path` in which other users can replace what leads
-/// to it. What stands in a sticky folder can only be replaced by its owner.
+/// to it. What stands in a sticky folder can only be replaced by its owner. A
+/// folder that belongs to root, and not to this user, is trusted: it is as open
+/// as the administrator of the machine wants it to be.
 ///
 /// `path` has no symlinks. The folder `trusted` and those above it are not
 /// looked at.
@@ -85,9 +85,11 @@ pub fn replaceable_above(path: &Path, trusted: Option<&Path>) -> Result<Option<P
             break;
         }
         let access = access(folder)?;
-        let is_owned = access.is_own() || access.user == 0;
-        let is_sticky = is_owned && access.mode & STICKY != 0;
-        if access.others_can_write() && !is_sticky {
+        let is_trusted = match access.is_own() {
+            true => access.mode & STICKY != 0,
+            false => access.user == 0,
+        };
+        if access.others_can_write() && !is_trusted {
             return Ok(Some(folder.to_owned()));
         }
     }
@@ -98,6 +100,18 @@ pub fn replaceable_above(path: &Path, trusted: Option<&Path>) -> Result<Option<P
 mod tests {
     use super::*;
     use crate::host::fs::{make_private_folders, set_mode};
+
+    #[test]
+    fn what_belongs_to_root_is_judged_by_its_mode() {
+        let of_root = |mode| Access {
+            user: 0,
+            group: 0,
+            mode,
+        };
+        assert!(!of_root(0o755).others_can_write());
+        assert!(!of_root(0o775).others_can_write());
+        assert!(of_root(0o757).others_can_write());
+    }
 
     #[test]
     fn a_folder_that_all_can_write_lets_others_replace_what_is_below() {

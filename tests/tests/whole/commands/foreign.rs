@@ -1,7 +1,7 @@
 //! Homes and folders that are not the user's, or that no home made: nothing in
 //! them is removed, emptied, written or run.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -228,6 +228,43 @@ fn nothing_is_run_that_others_can_replace() {
     sandbox.ansar(["run", "-q"]).run().success();
     sandbox.ansar(["destroy"]).run().success();
     assert!(sandbox.path().join("bin/noop").exists());
+}
+
+/// Folders of root are as open as the administrator wants them to be; programs
+/// that anybody can write are not run, whoever owns them.
+#[test]
+fn an_executable_of_root_that_all_can_write_is_not_run() {
+    let sandbox = Sandbox::new();
+    let scratch = sandbox.path();
+    let is_root = scratch.metadata().expect("it is there").uid() == 0;
+    if !is_root || !Path::new("/usr/bin/setpriv").exists() {
+        return;
+    }
+    set_mode(scratch.parent().expect("it has one"), 0o755);
+    for (from, to) in [("cargo-ansar", "tool"), ("noop", "open/bin/noop")] {
+        sandbox.write(to, "");
+        // By another process: what this one writes to cannot be executed.
+        let copy = sandbox.program("cp").arg(tests::executable(from));
+        copy.arg(scratch.join(to)).run().success();
+        set_mode(&scratch.join(to), 0o755);
+    }
+    for folder in ["open", "open/bin"] {
+        set_mode(&scratch.join(folder), 0o777);
+    }
+    let as_user = |words: &str| {
+        let user = ["--reuid=64321", "--regid=64321", "--clear-groups"];
+        let user = sandbox.program("setpriv").args(user);
+        let user = user.arg(scratch.join("tool")).arg("ansar");
+        user.args(words.split(' ')).env("HOME", &scratch).run()
+    };
+    as_user("create open/home --redirect-bin=open/bin").success();
+    as_user("--home-path=open/home add noop").success();
+    as_user("--home-path=open/home run -q").success();
+    set_mode(&scratch.join("open/bin/noop"), 0o757);
+    let run = as_user("--home-path=open/home run -q");
+    run.code(96)
+        .stderr_has("other users can replace `")
+        .stderr_has("/open/bin/noop`");
 }
 
 #[test]
