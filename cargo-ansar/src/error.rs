@@ -18,7 +18,7 @@ use crate::logs::query::QueryError;
 use crate::manifest::DescriptionError;
 use crate::manifest::init::ProposalError;
 use crate::model::duration::ShortDuration;
-use crate::model::name::{ExecutableName, NameError, RoleName};
+use crate::model::name::{ExecutableName, Kind, NameError, RoleName};
 use crate::model::name_template::TemplateError;
 use crate::model::role_search::{RolePattern, RoleSearch, SearchError};
 use crate::protocol::{Refusal, Why};
@@ -159,11 +159,14 @@ pub enum Error {
     NotAComponent {
         /// The role that runs it, `role ROLE: `.
         subject: String,
-        /// The executable.
-        executable: ExecutableName,
+        /// The executable, by its name or its path.
+        executable: String,
         /// True if it is a script.
         is_script: bool,
     },
+    /// The path of a component was given where a name is expected.
+    #[error("expected the name of an executable, found the path `{}`", .0.display())]
+    ExecutablePath(PathBuf),
     /// An executable speaks another version of the contract.
     #[error(
         "{subject}executable `{executable}` speaks contract version {version}, \
@@ -431,6 +434,9 @@ fn them(roles: &[RoleName]) -> &'static str {
     if roles.len() == 1 { "it" } else { "them" }
 }
 
+/// The hint where an executable is not known.
+const WHAT_ROLES_RUN: &str = "see what the roles of the home run with `cargo ansar list -l`";
+
 /// What makes an executable a component.
 fn how_to_be_one(is_script: bool) -> &'static str {
     if is_script {
@@ -556,7 +562,7 @@ impl Error {
             Self::Proposal { error, .. } => error.hint(),
             Self::NoExecutable { meant, .. } => Some(match meant {
                 Some(name) => format!("did you mean `{name}`?"),
-                None => "see what the roles of the home run with `cargo ansar list -l`".to_owned(),
+                None => WHAT_ROLES_RUN.to_owned(),
             }),
             Self::NoExecutables {
                 folder,
@@ -593,7 +599,23 @@ impl Error {
             }),
             Self::NoRun(_) => Some("make one with `cargo ansar test`".to_owned()),
             Self::Template(error) => error.hint(),
-            Self::Name(error) => error.hint(),
+            Self::ExecutablePath(path) => {
+                path.parent().zip(path.file_name()).map(|(folder, name)| {
+                    format!(
+                        "copy the executables of its folder into the home with \
+                     `cargo ansar deploy {}`, then name it `{}`",
+                        word(folder),
+                        name.to_string_lossy()
+                    )
+                })
+            }
+            Self::Name(error) => Some(match (error.kind(), error.similar()) {
+                (Kind::Executable, _) => WHAT_ROLES_RUN.to_owned(),
+                (Kind::Role, None) => "see them with `cargo ansar list`".to_owned(),
+                (Kind::Role, Some(meant)) => {
+                    format!("did you mean `{meant}`? see all with `cargo ansar list`")
+                }
+            }),
             Self::Given { example, .. } => {
                 example.map(|example| format!("it could be `{{\"value\": {example}}}`"))
             }

@@ -139,6 +139,7 @@ impl Exit {
             | Error::Given { .. }
             | Error::Unreadable(_)
             | Error::Name(_)
+            | Error::ExecutablePath(_)
             | Error::NoSuchRole { .. }
             | Error::NoInput(_)
             | Error::NoSetting(_)

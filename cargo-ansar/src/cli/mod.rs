@@ -479,10 +479,11 @@ impl Session<'_> {
     }
 
     async fn add(&self, args: &AddArgs) -> Result<Exit, Error> {
+        let places = with_home(&self.places, args.home.as_ref());
         let options = commands::add::Options {
-            places: with_home(&self.places, args.home.as_ref()),
             build: args.build.options(self.general),
-            executable: args.executable.parse()?,
+            executable: commands::add::executable(&args.executable, &places.folder)?,
+            places,
             template: args.role.parse()?,
             series: args.series(),
             settings_file: args.settings_file.clone(),

@@ -1,8 +1,9 @@
 //! `cargo ansar add`: add roles to a home.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use ansar_contract::marker::Kind;
 use serde_json::Map;
 
 use crate::commands::input_file;
@@ -48,6 +49,26 @@ pub struct Options {
     pub input_file: Option<PathBuf>,
     /// Their settings, by name, as texts.
     pub settings: Vec<(String, String)>,
+}
+
+/// Reads the name of an executable. For the path of a file, the error says what
+/// to do about it.
+pub fn executable(text: &str, folder: &Path) -> Result<ExecutableName, Error> {
+    text.parse().map_err(|error| {
+        let path = folder.join(text);
+        if !text.contains('/') || !fs::is_file(&path) {
+            return Error::Name(error);
+        }
+        match fs::marker(&path) {
+            Err(error) => error.into(),
+            Ok(Kind::Component(_)) => Error::ExecutablePath(path),
+            Ok(kind) => Error::NotAComponent {
+                subject: String::new(),
+                executable: text.to_owned(),
+                is_script: kind == Kind::Script,
+            },
+        }
+    })
 }
 
 /// Adds roles, all or none; their names. The component itself states its

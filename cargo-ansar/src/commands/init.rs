@@ -13,9 +13,7 @@ use crate::host::{cargo, fs};
 use crate::manifest::init::{Bin, BinKind, Skipped, check, propose};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::workspace::Places;
-
-/// The library that makes a bin a component.
-const RUNTIME: &str = "ansar-runtime";
+use crate::workspace::build::using_runtime;
 
 /// What was described.
 #[derive(Debug)]
@@ -61,7 +59,7 @@ pub async fn init(
 /// The bins of the workspace, and what they are.
 async fn bins(places: &Places, shared: &[OsString]) -> Result<Vec<Bin>, Error> {
     let metadata = cargo::metadata(shared, &places.folder).await?;
-    let using = using(&metadata);
+    let using = using_runtime(&metadata);
     let mut bins = Vec::new();
     for group in groups(&metadata, &using) {
         let mut arguments = shared.to_vec();
@@ -109,23 +107,6 @@ fn bin_names(package: &Package) -> impl Iterator<Item = &str> {
     let targets = package.targets.iter();
     let bins = targets.filter(|target| target.kind.contains(&TargetKind::Bin));
     bins.map(|target| target.name.as_str())
-}
-
-/// The packages that depend on the library, or on another one of the workspace that does.
-fn using(metadata: &Metadata) -> BTreeSet<&str> {
-    let mut using = BTreeSet::new();
-    loop {
-        let before = using.len();
-        for package in metadata.workspace_packages() {
-            let mut needs = package.dependencies.iter().map(|needed| &*needed.name);
-            if needs.any(|name| name == RUNTIME || using.contains(name)) {
-                using.insert(package.name.as_str());
-            }
-        }
-        if using.len() == before {
-            return using;
-        }
-    }
 }
 
 /// The packages to build, in groups that can be built at once: no two packages of a group

@@ -49,20 +49,33 @@ pub enum NameError {
 }
 
 impl NameError {
-    /// What to do about it, where that is known.
-    pub fn hint(&self) -> Option<String> {
+    /// What was to be named.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Character { name, .. } => {
-                let name: String = name
-                    .chars()
-                    .map(|c| if is_allowed(c) { c } else { '-' })
-                    .collect();
-                let name = name.trim_matches('-');
-                let fits = !name.is_empty() && name.len() <= LONGEST;
-                fits.then(|| format!("did you mean `{name}`?"))
-            }
-            Self::Empty { .. } | Self::Long { .. } => None,
+            Self::Empty { kind } | Self::Character { kind, .. } | Self::Long { kind, .. } => *kind,
         }
+    }
+
+    /// The name that is most like the text, if there is one.
+    pub fn similar(&self) -> Option<String> {
+        let Self::Character { name, .. } = self else {
+            return None;
+        };
+        let name: String = name
+            .chars()
+            .map(|c| if is_allowed(c) { c } else { '-' })
+            .collect();
+        let name = name.trim_matches('-');
+        let fits = !name.is_empty() && name.len() <= LONGEST;
+        fits.then(|| name.to_owned())
+    }
+
+    /// What to do about the name of a new role, where that is known. An executable
+    /// has the name that it has.
+    pub fn hint(&self) -> Option<String> {
+        let is_new = self.kind() == Kind::Role;
+        let name = self.similar().filter(|_| is_new)?;
+        Some(format!("did you mean `{name}`?"))
     }
 }
 

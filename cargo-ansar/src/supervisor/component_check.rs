@@ -24,7 +24,7 @@ pub(crate) fn recognize(subject: String, name: &ExecutableName, path: &Path) -> 
         }),
         kind => Err(Error::NotAComponent {
             subject,
-            executable: name.clone(),
+            executable: name.to_string(),
             is_script: kind == Kind::Script,
         }),
     }

@@ -17,6 +17,9 @@ use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::workspace::{Places, Workspace};
 
+/// The library that makes a bin a component.
+const RUNTIME: &str = "ansar-runtime";
+
 /// How Cargo is to build.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -79,12 +82,33 @@ pub async fn gone_afterwards(
 }
 
 impl Built {
-    /// The bin of the workspace whose name is most like this one.
+    /// The bin of the workspace whose name is most like this one, among those
+    /// that may be components.
     pub fn nearest_bin(&self, name: &ExecutableName) -> Option<String> {
-        let packages = self.metadata.as_ref()?.workspace_packages();
+        let metadata = self.metadata.as_ref()?;
+        let using = using_runtime(metadata);
+        let mut packages = metadata.workspace_packages();
+        packages.retain(|package| using.contains(package.name.as_str()));
         let targets = packages.iter().flat_map(|package| &package.targets);
         let bins = targets.filter(|target| target.kind.contains(&TargetKind::Bin));
         did_you_mean(name.as_str(), bins.map(|target| target.name.as_str())).map(str::to_owned)
+    }
+}
+
+/// The packages that depend on the library, or on another one of the workspace that does.
+pub(crate) fn using_runtime(metadata: &Metadata) -> BTreeSet<&str> {
+    let mut using = BTreeSet::new();
+    loop {
+        let before = using.len();
+        for package in metadata.workspace_packages() {
+            let mut needs = package.dependencies.iter().map(|needed| &*needed.name);
+            if needs.any(|name| name == RUNTIME || using.contains(name)) {
+                using.insert(package.name.as_str());
+            }
+        }
+        if using.len() == before {
+            return using;
+        }
     }
 }
 

@@ -363,6 +363,35 @@ fn an_executable_that_nobody_has_is_refused() {
 }
 
 #[test]
+fn the_path_of_an_executable_is_refused_with_what_to_do() {
+    let sandbox = Sandbox::new();
+    sandbox.ansar(["create"]).run().success();
+    for path in ["/bin/true", "../scratch/dist/script"] {
+        sandbox.write("dist/script", "#!/bin/sh\n");
+        let add = sandbox.ansar(["add", path]).run();
+        add.code(103)
+            .stderr_has(&format!("error: executable `{path}` is not a component"))
+            .stderr_has("\nhint: ")
+            .stderr_lacks("did you mean");
+    }
+    let nothing = sandbox.ansar(["add", "bin/true"]).run();
+    nothing
+        .code(2)
+        .stderr_has("executable name `bin/true` holds `/`");
+    hinted(&sandbox, &nothing).run().success();
+
+    let (noop, own) = (tests::executable("noop"), sandbox.path().join("dist/noop"));
+    std::fs::copy(noop, own).expect("the folder is there");
+    let add = sandbox.ansar(["add", "dist/noop"]).run();
+    add.code(2)
+        .stderr_has("expected the name of an executable, found the path `")
+        .stderr_has(", then name it `noop`");
+    hinted(&sandbox, &add).run().success();
+    sandbox.ansar(["add", "noop"]).run().success();
+    assert_eq!(listed(&sandbox), ["noop-0"]);
+}
+
+#[test]
 fn a_component_that_does_not_print_its_settings_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create"]).run().success();
