@@ -19,7 +19,7 @@ pub async fn destroy(
 ) -> Result<PathBuf, Error> {
     let workspace = places.workspace()?;
     let root = places.home(workspace.as_ref());
-    if Home::finish_removal(&root)? {
+    if Home::finish_removal(&root)? || Home::remove_empty(&root)? {
         return Ok(root);
     }
     let home = Home::open(&root)?;

@@ -556,21 +556,6 @@ impl Home {
         Ok(fs::remove_file(&self.area(Area::Lock).join(role.as_str()))?)
     }
 
-    /// Takes the right to run roles, waiting while others have it.
-    pub fn wait_for_roles<'r>(
-        &self,
-        roles: impl IntoIterator<Item = &'r RoleName>,
-    ) -> Result<Vec<Lock>, HomeError> {
-        let note = environment::pid().to_string();
-        let roles = roles.into_iter();
-        roles
-            .map(|role| {
-                let path = self.area(Area::Lock).join(role.as_str());
-                lock::lock(&path, &note).map_err(|source| HomeError::Lock { path, source })
-            })
-            .collect()
-    }
-
     /// Takes the right to change the home, if nobody has it. What a killed
     /// command began to change is finished first.
     pub fn try_lock(&self) -> Result<Option<Lock>, HomeError> {

@@ -386,6 +386,25 @@ impl Home {
         Ok(true)
     }
 
+    /// Removes the empty folder that a `destroy` leaves which is killed before its
+    /// last step; returns true if there was one.
+    pub fn remove_empty(root: &Path) -> Result<bool, HomeError> {
+        let is_empty = || -> Result<bool, HomeError> {
+            let is_folder = fs::stat(root).is_ok_and(|stat| stat.kind == fs::Kind::Folder);
+            Ok(is_folder && fs::access(root)?.is_private() && fs::names(root)?.is_empty())
+        };
+        if !is_empty()? {
+            return Ok(false);
+        }
+        // A `create` that is at work there has the lock, or has it next.
+        let lock = lock::lock_folder(root);
+        let is_left = lock.is_ok() && is_empty()?;
+        if is_left {
+            fs::remove_tree(root)?;
+        }
+        Ok(is_left)
+    }
+
     /// Returns true if the home at `root` is being removed.
     pub(super) fn is_removed(root: &Path) -> Result<bool, HomeError> {
         if !Self::is_pending(root) {
