@@ -32,6 +32,22 @@ pub const DUMP_INPUT: &str = "dump-input";
 pub const STORE_SETTINGS: &str = "store-settings";
 /// `--factory-reset`: remove stored settings, and exit.
 pub const FACTORY_RESET: &str = "factory-reset";
+/// Flags that are built into every component; no setting has such a name.
+pub const BUILT_IN_FLAGS: [&str; 13] = [
+    "help",
+    CALL_SIGNATURE,
+    POINT_OF_ORIGIN,
+    HOME_PATH,
+    ROLE_NAME,
+    DEBUG_LEVEL,
+    SETTINGS_FILE,
+    INPUT_FILE,
+    OUTPUT_FILE,
+    DUMP_SETTINGS,
+    DUMP_INPUT,
+    STORE_SETTINGS,
+    FACTORY_RESET,
+];
 
 /// The parent's process id; a component ends when it is gone.
 pub const PARENT: &str = "ANSAR_PARENT";

@@ -111,21 +111,6 @@ pub(crate) fn read(
 /// The fields that have a flag; one that bears the name of the runtime's own
 /// is told in a file only.
 fn fields(declaration: &Declaration) -> impl Iterator<Item = (&str, Option<&Value>)> {
-    const OWN: [&str; 13] = [
-        "help",
-        launch::CALL_SIGNATURE,
-        launch::POINT_OF_ORIGIN,
-        launch::HOME_PATH,
-        launch::ROLE_NAME,
-        launch::DEBUG_LEVEL,
-        launch::SETTINGS_FILE,
-        launch::INPUT_FILE,
-        launch::OUTPUT_FILE,
-        launch::DUMP_SETTINGS,
-        launch::DUMP_INPUT,
-        launch::STORE_SETTINGS,
-        launch::FACTORY_RESET,
-    ];
     declaration
         .settings
         .iter()
@@ -133,7 +118,7 @@ fn fields(declaration: &Declaration) -> impl Iterator<Item = (&str, Option<&Valu
             let fields = schema.fields().iter();
             fields.map(|field| (field.as_str(), schema.default().get(field)))
         })
-        .filter(|(field, _)| !OWN.contains(&flag_of(field).as_str()))
+        .filter(|(field, _)| !launch::BUILT_IN_FLAGS.contains(&flag_of(field).as_str()))
 }
 
 /// `management_levels` is set by `--management-levels`.

@@ -38,23 +38,6 @@ pub enum NoSetting {
     BuiltIn(String),
 }
 
-/// Flags that are built into every component.
-const BUILT_IN: [&str; 13] = [
-    "help",
-    launch::CALL_SIGNATURE,
-    launch::POINT_OF_ORIGIN,
-    launch::HOME_PATH,
-    launch::ROLE_NAME,
-    launch::DEBUG_LEVEL,
-    launch::SETTINGS_FILE,
-    launch::INPUT_FILE,
-    launch::OUTPUT_FILE,
-    launch::DUMP_SETTINGS,
-    launch::DUMP_INPUT,
-    launch::STORE_SETTINGS,
-    launch::FACTORY_RESET,
-];
-
 /// Splits settings off `arguments`. `is_flag` returns true for long names of
 /// the command's own flags.
 pub fn split(
@@ -82,7 +65,7 @@ pub fn split(
         split.settings.push(setting);
     }
     let mut names = split.settings.iter().map(|(name, _)| name);
-    match names.find(|name| BUILT_IN.contains(&name.as_str())) {
+    match names.find(|name| launch::BUILT_IN_FLAGS.contains(&name.as_str())) {
         Some(name) => Err(NoSetting::BuiltIn(name.clone())),
         None => Ok(split),
     }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use toml_edit::{DocumentMut, Item, TableLike, Value};
+use toml_edit::{DocumentMut, Item, TableLike};
 
 use crate::host::{environment, fs};
 
@@ -74,16 +74,13 @@ impl Reading {
         if !self.seen.insert(path.to_owned()) {
             return;
         }
-        let text = fs::read_if_there(path).ok().flatten();
-        let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-        let Some(Ok(document)) = text.map(|text| text.parse::<DocumentMut>()) else {
+        let Some(document) = places::read(path) else {
             return;
         };
         self.document(path, &document);
         // The last one that is included wins over those before it.
-        for included in included(&document).into_iter().rev() {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            self.file(&folder.join(included));
+        for included in places::included(path, &document).into_iter().rev() {
+            self.file(&included);
         }
     }
 
@@ -138,18 +135,6 @@ impl Parts {
             relative: field("relative").and_then(Item::as_bool),
         }
     }
-}
-
-/// The files that a configuration includes.
-fn included(document: &DocumentMut) -> Vec<PathBuf> {
-    let Some(include) = document.get("include").and_then(Item::as_array) else {
-        return Vec::new();
-    };
-    let path = |value: &Value| match value {
-        Value::InlineTable(table) => table.get("path")?.as_str().map(PathBuf::from),
-        other => other.as_str().map(PathBuf::from),
-    };
-    include.iter().filter_map(path).collect()
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ pub fn candidates(folder: &Path) -> Vec<PathBuf> {
     let mut next = 0;
     while let Some(file) = all.get(next).cloned() {
         next += 1;
-        for included in included(&file) {
+        let document = read(&file);
+        for included in document.iter().flat_map(|it| included(&file, it)) {
             if !all.contains(&included) && all.len() < INCLUDED + 2 * NAMES.len() * next {
                 all.push(included);
             }
@@ -55,10 +56,7 @@ pub fn dep_info_basedir(folder: &Path) -> Option<PathBuf> {
 }
 
 /// The files that a configuration file includes.
-fn included(file: &Path) -> Vec<PathBuf> {
-    let Some(document) = read(file) else {
-        return Vec::new();
-    };
+pub(super) fn included(file: &Path, document: &DocumentMut) -> Vec<PathBuf> {
     let path = |item: &toml_edit::Value| {
         let table = item.as_inline_table().and_then(|table| table.get("path"));
         let path = item.as_str().or_else(|| table?.as_str())?;
@@ -73,7 +71,8 @@ fn included(file: &Path) -> Vec<PathBuf> {
     }
 }
 
-fn read(file: &Path) -> Option<DocumentMut> {
+/// Reads a configuration file; none where it is not there or malformed.
+pub(super) fn read(file: &Path) -> Option<DocumentMut> {
     let bytes = fs::read_followed(file).ok()?;
     String::from_utf8(bytes).ok()?.parse().ok()
 }
