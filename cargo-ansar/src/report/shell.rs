@@ -158,6 +158,9 @@ impl Shell {
     /// Prints whole lines of data for people. Returns false where nobody reads
     /// it.
     pub fn lines(&mut self, lines: &[u8]) -> bool {
+        if self.on_data.passes(lines) {
+            return self.bytes(lines);
+        }
         let lines = self.on_data.lines(lines);
         self.bytes(lines.as_bytes())
     }

@@ -52,11 +52,16 @@ impl Filter {
         Cow::Owned(self.without_commands(out, 0))
     }
 
+    /// Returns true if the text is safe as it is, which most texts are: ASCII
+    /// without control characters and commands.
+    pub(super) fn passes(self, text: &[u8]) -> bool {
+        is_clean(text) && !(self.runner && may_have_command(text))
+    }
+
     /// Returns the text with its line ends as they are; a carriage return
     /// before one is dropped.
     pub(super) fn lines(self, text: &[u8]) -> Cow<'_, str> {
-        if is_clean(text)
-            && !(self.runner && may_have_command(text))
+        if self.passes(text)
             && let Ok(text) = std::str::from_utf8(text)
         {
             return Cow::Borrowed(text);
@@ -177,12 +182,10 @@ impl Filter {
 fn is_clean(text: &[u8]) -> bool {
     // Without a branch in it, the loop over a block is done in vectors.
     text.chunks(BLOCK).all(|block| {
-        let suspects = block.iter().fold(0, |suspects, byte| {
-            let is_control = u8::from(*byte < b' ');
-            let is_space = u8::from(*byte == b'\n') | u8::from(*byte == b'\t');
-            suspects | (is_control & !is_space) | u8::from(*byte > b'~')
-        });
-        suspects == 0
+        block.iter().fold(true, |is_clean, byte| {
+            let is_printable = byte.wrapping_sub(b' ') <= b'~' - b' ';
+            is_clean & (is_printable | (*byte == b'\n') | (*byte == b'\t'))
+        })
     })
 }
 
