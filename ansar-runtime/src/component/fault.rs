@@ -105,7 +105,7 @@ pub(crate) fn judge<T: FromReturned>(role: &str, pid: i32, ended: &Ended) -> Res
                 format!("it has more than {most} MiB, the most that a result may have"),
             ));
         }
-        Err(error) => format!("what it left on stdout is no message: {error}"),
+        Err(error) => format!("stdout is not a message: {error}"),
     };
     let how = match ended.exit {
         Exit::Signal(signal) if ended.asked || means_stop(signal) => {
@@ -195,7 +195,7 @@ mod tests {
             assert_eq!(said(&ended(exit, "", false)), expected);
         }
         let garbage = said(&ended(Exit::Code(0), "hello", false));
-        assert!(garbage.contains("is no message"), "{garbage}");
+        assert!(garbage.contains("is not a message"), "{garbage}");
     }
 
     #[test]

@@ -226,7 +226,7 @@ impl Scene {
         let mut lock = Some(lock);
         let mut heard = Heard::default();
         let how = StartOptions {
-            place: EngineTarget::Background,
+            target: EngineTarget::Background,
             ready_limit: options.ready_limit,
             settle_time: options.settle_time,
             settings,

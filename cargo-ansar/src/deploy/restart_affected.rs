@@ -252,7 +252,7 @@ async fn restore(
     how: StartOptions<'_>,
     events: &Events,
 ) -> Result<Restored, Error> {
-    let place = how.place;
+    let place = how.target;
     let engines = client::find_engines(home, events).await?;
     if let EngineTarget::Attached(engine) = place
         && !engines.has(engine)

@@ -1,5 +1,5 @@
-//! Roles in the background that a command in the foreground works against: they
-//! are waited for, left as they are, and missed where they fall.
+//! Lets a foreground command use roles that run in the background: waits until
+//! they are ready, and finds those that failed meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,17 +21,24 @@ use crate::supervisor::client;
 use crate::supervisor::client::{Engines, Next, Progress, ask, find_engines};
 use crate::supervisor::scheduler::READY_LIMIT;
 
-/// Roles that run in the background, and can be used.
+/// Roles that run in the background and are ready.
 #[derive(Debug)]
 pub(crate) struct BackgroundRoles {
-    /// Their names.
+    /// Names of the roles.
     pub roles: BTreeSet<RoleName>,
     engines: Vec<u32>,
     since: Timestamp,
 }
 
-/// Those of `roles` that run in the background, once each of them can be used.
-/// One that ends before is none of them.
+/// Waits until those of `roles` that run in the background are ready, and
+/// returns them. Roles that end meanwhile are not included.
+///
+/// In a command with an attached engine, roles that do not run are started
+/// kept first.
+///
+/// # Errors
+///
+/// Returns an error after [`READY_LIMIT`], or when interrupted.
 pub(crate) async fn wait_ready<'r>(
     home: &Home,
     roles: impl IntoIterator<Item = &'r RoleName>,
@@ -40,7 +47,7 @@ pub(crate) async fn wait_ready<'r>(
 ) -> Result<BackgroundRoles, Error> {
     let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
     let since = clock::now();
-    let attending = async {
+    let waiting = async {
         let mut engines = find_engines(home, events).await?;
         if let Some(own) = engines.own() {
             start_idle(home, own, &engines, &roles, events).await?;
@@ -57,14 +64,14 @@ pub(crate) async fn wait_ready<'r>(
             };
             ask(home, engine, order, |_| Next::Listen).await?;
         }
-        // Whoever has ended meanwhile is not there any more.
+        // Some roles may have ended meanwhile.
         Ok(kept_roles(&find_engines(home, events).await?, &roles))
     };
     tokio::select! {
-        background = tokio::time::timeout(READY_LIMIT, attending) => match background {
-            Ok(there) => there.map(|there| BackgroundRoles {
-                engines: there.iter().map(|(engine, _)| *engine).collect(),
-                roles: there.into_iter().flat_map(|(_, roles)| roles).collect(),
+        background = tokio::time::timeout(READY_LIMIT, waiting) => match background {
+            Ok(kept) => kept.map(|kept| BackgroundRoles {
+                engines: kept.iter().map(|(engine, _)| *engine).collect(),
+                roles: kept.into_iter().flat_map(|(_, roles)| roles).collect(),
                 since,
             }),
             Err(_) => Err(Error::TimedOut { what: "ready", limit: READY_LIMIT }),
@@ -73,8 +80,8 @@ pub(crate) async fn wait_ready<'r>(
     }
 }
 
-/// Has those of `roles` that run nowhere started in `own`, the engine that is
-/// attached to this very command, where they stay up.
+/// Starts those of `roles` that do not run in `own`, the engine attached to
+/// this command. They keep running after the command.
 async fn start_idle(
     home: &Home,
     own: u32,
@@ -96,8 +103,8 @@ async fn start_idle(
     .await
 }
 
-/// The engines whose roles go on meanwhile, and those of `roles` that each of
-/// them runs.
+/// Returns the engines that keep running without this command, each with those
+/// of `roles` that it runs.
 fn kept_roles(engines: &Engines, roles: &BTreeSet<&RoleName>) -> Vec<(u32, BTreeSet<RoleName>)> {
     let kept = engines.answering.iter().filter(|running| running.is_kept());
     kept.map(|running| {
@@ -109,35 +116,36 @@ fn kept_roles(engines: &Engines, roles: &BTreeSet<&RoleName>) -> Vec<(u32, BTree
     .collect()
 }
 
-/// How long the end of a role may take to be known where a test has failed of
-/// it.
+/// Maximum time to wait, after a test failed, for the exit of a role that it
+/// used.
 const EXIT_LIMIT: Duration = Duration::from_millis(250);
 
 impl BackgroundRoles {
-    /// Those that did not last, each with its first failure. Where a test has
-    /// failed, an end that is under way is waited for, a little.
+    /// Returns the roles that have failed since they were ready, each with its
+    /// first failure. If a test has failed, waits briefly for exits that are in
+    /// progress.
     pub(crate) async fn failed_since(
         &self,
         home: &Home,
         has_failed: bool,
     ) -> Result<Vec<(RoleName, RoleOutcome, Timestamp)>, Error> {
-        let mut fallen = BTreeMap::new();
+        let mut failed = BTreeMap::new();
         for &engine in self.engines.iter().filter(|_| has_failed) {
             let order = Ask::Wait {
                 roles: self.roles.iter().cloned().collect(),
                 until: Until::Stopped,
             };
-            let hear = ask(home, engine, order, |told| match told {
+            let answer = ask(home, engine, order, |told| match told {
                 Progress::Event(Kind::Ended { role, outcome }) => {
                     if outcome.success() == Success::No {
-                        fallen.insert(role, (outcome, clock::now()));
+                        failed.insert(role, (outcome, clock::now()));
                     }
                     Next::Leave
                 }
                 _ => Next::Listen,
             });
-            // It has its time; who is there then has lasted.
-            let _ = tokio::time::timeout(EXIT_LIMIT, hear).await;
+            // Roles that still run after this time have not failed.
+            let _ = tokio::time::timeout(EXIT_LIMIT, answer).await;
         }
         for role in &self.roles {
             let runs = home.history(role)?.runs.into_iter();
@@ -154,11 +162,11 @@ impl BackgroundRoles {
                 failed.then_some((outcome, end.at))
             });
             if let Some(failure) = failure {
-                fallen.insert(role.clone(), failure);
+                failed.insert(role.clone(), failure);
             }
         }
-        let fallen = fallen.into_iter();
-        Ok(fallen
+        let failed = failed.into_iter();
+        Ok(failed
             .map(|(role, (outcome, at))| (role, outcome, at))
             .collect())
     }

@@ -1,4 +1,4 @@
-//! The engine in the background, from the outside: roles that are to run there.
+//! Starts roles in the background engine or in an attached engine.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,37 +16,37 @@ use crate::supervisor::client::{Answer, Next, Progress, ask, find_engines};
 use crate::supervisor::role_environment::of_roles;
 use crate::supervisor::scheduler::READY_LIMIT;
 
-/// Which engine.
+/// The engine in which roles are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EngineTarget {
-    /// The one in the background: the one that is there, or a new one.
+    /// The background engine, which is started if it does not run.
     Background,
-    /// One that is attached to a command, this one or another.
+    /// An engine attached to this or another command.
     Attached(u32),
 }
 
-/// How roles are started, and when they count as started.
+/// Options for starting roles.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StartOptions<'a> {
     /// The engine.
-    pub place: EngineTarget,
-    /// How long each may take to become ready.
+    pub target: EngineTarget,
+    /// Time that each role gets to become ready.
     pub ready_limit: Duration,
-    /// How long one that does not announce itself must survive before it counts
-    /// as started.
+    /// Time that a role which does not announce its readiness must survive to
+    /// count as started.
     pub settle_time: Duration,
-    /// Settings for this run, by name.
+    /// Settings for this run: names and values.
     pub settings: &'a [(String, String)],
     /// The options of roles that have options of their own.
     pub options: Option<&'a BTreeMap<RoleName, RunOptions>>,
 }
 
 impl StartOptions<'_> {
-    /// Starts roles as their descriptions say, for a command that works against
-    /// them and so notices by itself that one has crashed.
-    pub(crate) fn without_settle_time(place: EngineTarget) -> Self {
+    /// Returns default options without a settle time, for commands that use the
+    /// roles and so notice a crash.
+    pub(crate) fn without_settle_time(target: EngineTarget) -> Self {
         Self {
-            place,
+            target,
             ready_limit: READY_LIMIT,
             settle_time: Duration::ZERO,
             settings: &[],
@@ -54,26 +54,25 @@ impl StartOptions<'_> {
         }
     }
 
-    /// Starts roles as their descriptions say, for a command that tells how
-    /// they are.
-    pub(crate) fn with_settle_time(place: EngineTarget) -> Self {
+    /// Returns default options with a settle time, for commands that report
+    /// whether the roles started.
+    pub(crate) fn with_settle_time(target: EngineTarget) -> Self {
         Self {
             settle_time: SETTLE_TIME,
-            ..Self::without_settle_time(place)
+            ..Self::without_settle_time(target)
         }
     }
 }
 
-/// How long a role that does not announce itself must survive before it counts
-/// as started, unless something else is asked for.
+/// Default time that a role which does not announce its readiness must survive
+/// to count as started.
 pub const SETTLE_TIME: Duration = Duration::from_millis(200);
 
-/// How often to begin anew where an engine ends at the very moment when it is
-/// asked.
+/// Number of attempts if the engine ends just when it is asked.
 const ATTEMPTS: usize = 5;
 
-/// Has roles, which do not run, started in `place`; `heard` is told what
-/// happens until each of them is ready or has ended.
+/// Starts roles, which must not run, in the engine `how.target`. Calls `heard`
+/// for each event until every role is ready or has ended.
 pub(crate) async fn start_roles(
     home: &Home,
     roles: &[RoleName],
@@ -97,7 +96,7 @@ pub(crate) async fn start_roles(
     });
     let mut accepted = false;
     for _ in 0..ATTEMPTS {
-        let engine = match how.place {
+        let engine = match how.target {
             EngineTarget::Background => background(home, events).await?,
             EngineTarget::Attached(engine) => engine,
         };
@@ -109,7 +108,7 @@ pub(crate) async fn start_roles(
             Ok(Answer::Done | Answer::Enough) => return Ok(()),
             Ok(Answer::Gone) if accepted => return Ok(()),
             Ok(Answer::Gone) => {}
-            // The next one is another, once this one is gone.
+            // Try again with a new engine once this one is gone.
             Err(Error::Refused(refusal)) if refusal.why == Some(Why::Ending) => {
                 let engines = find_engines(home, events).await?.answering;
                 for ending in engines.iter().filter(|it| it.engine.pid == engine) {
@@ -122,7 +121,7 @@ pub(crate) async fn start_roles(
     Err(Error::Background)
 }
 
-/// The engine in the background: the one that is there, or a new one.
+/// Returns the background engine; starts it if it does not run.
 async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
     if let Some(engine) = find_engines(home, events).await?.background() {
         return Ok(engine);
@@ -132,7 +131,7 @@ async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
         source,
     };
     let program = engine(home, &[]).map_err(failed)?;
-    // It says by itself what is wrong.
+    // The new engine prints its own errors.
     program.leave().await.map_err(failed)?;
     find_engines(home, events)
         .await?
@@ -140,7 +139,8 @@ async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
         .ok_or(Error::Background)
 }
 
-/// An engine of `home` in a process of its own, with these flags.
+/// Returns the program that runs an engine of `home` in a new process with
+/// these flags.
 pub(crate) fn engine(home: &Home, flags: &[&str]) -> io::Result<Program> {
     let mut home_path = OsString::from("--home-path=");
     home_path.push(home.root());

@@ -1,4 +1,4 @@
-//! The processes that roles of a home called, as far as they run now.
+//! Finds running processes that were called by roles of a home.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,24 +13,24 @@ use crate::host::process::command_lines;
 use crate::host::process::command_lines::Command;
 use crate::model::name::{ExecutableName, RoleName};
 
-/// A process that a role called.
+/// A running process called by a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Called {
-    /// Its name, `PARENT.NAME`.
+    /// The name of the call, `PARENT.NAME`.
     pub(crate) role: String,
-    /// The role of the home that called it, or called what called it.
+    /// The role that called the process, directly or through other calls.
     pub(crate) parent: RoleName,
-    /// What it runs, where that is known.
+    /// The executable, if known.
     pub(crate) executable: Option<ExecutableName>,
-    /// Its process.
+    /// The process ID.
     pub(crate) pid: u32,
-    /// For how long it has been running.
+    /// Time since the process started.
     pub(crate) uptime: Duration,
 }
 
-/// The processes that roles of the home at `root` called and that run.
+/// Returns the running processes called by roles of the home at `root`.
 pub(crate) fn called(root: &Path) -> Vec<Called> {
-    // What tells it is the command line that the contract gives a call.
+    // The contract defines the command line of a call.
     let commands = command_lines::with_flag(&format!("--{}=", launch::ROLE_NAME));
     let is_of_home = |command: &Command| {
         let home = value(command, launch::HOME_PATH).map(Path::new);
@@ -52,7 +52,7 @@ pub(crate) fn called(root: &Path) -> Vec<Called> {
     .collect()
 }
 
-/// The value of a flag among the arguments.
+/// Returns the value of a flag.
 fn value<'c>(command: &'c Command, flag: &str) -> Option<&'c OsStr> {
     let flag = format!("--{flag}=");
     let mut arguments = command.arguments.iter();

@@ -1,7 +1,9 @@
-//! What a role writes, as whole lines: stored, and shown where asked for.
+//! Captures the output of a role as whole lines: stores them, and emits those
+//! to show.
 //!
-//! The one capture path. Owns the cutting into lines and the stamp on lines
-//! that have none; memory is bounded by the longest line that is kept whole.
+//! All output takes this path. Splits output into lines and adds a time stamp
+//! to lines without one. Memory is bounded by the longest line that is kept
+//! whole.
 
 use std::cell::Cell;
 use std::io;
@@ -17,31 +19,32 @@ use crate::logs::header::Head;
 use crate::logs::store::Writer;
 use crate::model::name::RoleName;
 
-/// The longest line that is kept whole, where the log has room for it.
+/// Longest line that is kept whole, in bytes, if the log has room for it.
 const LONGEST: usize = 64 * 1024;
 
-/// The log of one role, on its way from the pipe to the store.
+/// Moves the output of a role from its pipe to its log.
 #[derive(Debug)]
 pub struct Capture {
     role: RoleName,
     pid: u32,
     partial: Vec<u8>,
-    /// Whether the line before was cut, so that the next goes on with it.
+    /// True if the previous line was cut, so that the next continues it.
     cut: bool,
     store: Writer,
-    /// A line longer than this is cut; what follows is a line of its own.
+    /// Length at which a line is cut, in bytes. The rest becomes a
+    /// continuation.
     longest: usize,
     shown: Level,
-    /// The tag of the last line that was no continuation.
+    /// Tag of the last line that was not a continuation.
     tag: Tag,
-    /// Since when lines cannot be stored: how many there were, and why.
+    /// The number of lines lost, and the reason, while lines cannot be stored.
     failing: Option<(u64, String)>,
     lost: Rc<Cell<u64>>,
 }
 
 impl Capture {
-    /// The log of `role`, stored by `store`; lines that `shown` shows become
-    /// events, too.
+    /// Returns a capture of the output of `role` that writes to `store` and
+    /// emits the lines that `shown` includes.
     pub fn new(role: RoleName, store: Writer, shown: Level) -> Self {
         Self {
             role,
@@ -57,23 +60,24 @@ impl Capture {
         }
     }
 
-    /// Says which process writes from now on.
+    /// Sets the process that writes from now on.
     pub fn follow(&mut self, pid: u32) {
         self.pid = pid;
     }
 
-    /// Counts in `lost` the lines that cannot be stored from now on.
+    /// Counts lines that cannot be stored in `lost` from now on.
     pub fn count(&mut self, lost: Rc<Cell<u64>>) {
         self.lost = lost;
     }
 
-    /// Takes `bytes`, which were seen at the front of `pipe`, from there, as
-    /// far as they are whole lines: all of them where `all` says so. How many
-    /// were taken.
+    /// Consumes whole lines of `bytes`, which were peeked at the front of
+    /// `pipe`; with `all`, an incomplete last line too. Returns the number of
+    /// bytes consumed.
     ///
-    /// Lines of our form are moved as they are, and cannot get lost in between,
-    /// nor be stored twice. Others are stored first, then taken; and of those
-    /// without an end, only what does not fit into an atomic write is taken.
+    /// Lines with a valid head are moved to the log in one step, so they are
+    /// neither lost nor stored twice if this process is killed. Other lines are
+    /// stored first and consumed afterwards. An incomplete line is consumed
+    /// only if it exceeds an atomic write.
     pub fn take_from(
         &mut self,
         pipe: &Pipe,
@@ -96,13 +100,13 @@ impl Capture {
                     let stored = memchr::memrchr(b'\n', &rest[..moved]).map_or(0, |end| end + 1);
                     self.failed(&rest[stored..formed], &error, events);
                 } else {
-                    self.works(events);
+                    self.storing_works(events);
                 }
                 taken += formed;
                 continue;
             }
-            let others = others(rest);
-            let length = match others {
+            let unformed = unformed(rest);
+            let length = match unformed {
                 0 if all || rest.len() > ATOMIC || !self.partial.is_empty() => rest.len(),
                 0 => break,
                 length => length,
@@ -114,8 +118,8 @@ impl Capture {
         Ok(taken)
     }
 
-    /// How long the lines of our form are that stand at the beginning; those
-    /// that are shown become events.
+    /// Returns the length of the lines with a valid head at the beginning of
+    /// `bytes`, and emits those to show.
     fn formed(&mut self, bytes: &[u8], events: &Events) -> usize {
         let mut length = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
@@ -129,13 +133,13 @@ impl Capture {
         length
     }
 
-    /// Takes what was read from the pipe.
+    /// Processes bytes that were read from the pipe.
     pub fn take(&mut self, bytes: &[u8], now: Timestamp, events: &Events) {
         let lines = self.lines(bytes, now, events);
         self.write(&lines, now, events);
     }
 
-    /// The lines that `bytes` complete, as they are to be stored.
+    /// Returns the lines completed by `bytes`, in stored form.
     pub(crate) fn lines(&mut self, bytes: &[u8], now: Timestamp, events: &Events) -> Vec<u8> {
         let mut lines = Vec::with_capacity(bytes.len() + self.partial.len());
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -157,13 +161,13 @@ impl Capture {
         lines
     }
 
-    /// Returns true where a line has begun and has not ended.
+    /// Returns true if the last line is incomplete.
     pub fn is_partial(&self) -> bool {
         !self.partial.is_empty()
     }
 
-    /// Takes the line that has begun as it is, for its end may be long in
-    /// coming: what follows goes on with it.
+    /// Stores and shows an incomplete line now, as the rest may be late. The
+    /// rest becomes its continuation.
     pub fn pause(&mut self, now: Timestamp, events: &Events) {
         if self.is_partial() {
             let lines = self.rest(now, events);
@@ -172,14 +176,14 @@ impl Capture {
         }
     }
 
-    /// Takes what is left when nobody writes any more.
+    /// Stores an incomplete line at the end of the output.
     pub fn finish(&mut self, now: Timestamp, events: &Events) {
         let lines = self.rest(now, events);
         self.write(&lines, now, events);
-        self.works(events);
+        self.storing_works(events);
     }
 
-    /// What is left when nobody writes any more, as a line.
+    /// Returns an incomplete line at the end of the output, in stored form.
     pub(crate) fn rest(&mut self, now: Timestamp, events: &Events) -> Vec<u8> {
         let mut lines = Vec::new();
         if !self.partial.is_empty() {
@@ -189,12 +193,11 @@ impl Capture {
         lines
     }
 
-    /// Moves the line that is there to `lines`, stamped where it has no stamp. A
-    /// line of our form that was written behind another one's beginning is one
-    /// of its own.
+    /// Moves the current line to `lines`, with a stamp if it has none. If a
+    /// line with a valid head follows an incomplete one, splits them.
     fn complete(&mut self, lines: &mut Vec<u8>, now: Timestamp, events: &Events) {
         if self.partial.is_empty() && self.cut {
-            // Only the end was missing of what is stored already.
+            // Only the newline of the stored part was missing.
             return;
         }
         if let Some(at) = formed_inside(&self.partial) {
@@ -227,7 +230,7 @@ impl Capture {
         lines.push(b'\n');
     }
 
-    /// A line becomes an event, where it is shown.
+    /// Emits a line if its level is shown.
     fn show(&mut self, tag: Tag, line: &[u8], events: &Events) {
         if tag != Tag::Continued {
             self.tag = tag;
@@ -241,19 +244,19 @@ impl Capture {
         }
     }
 
-    /// Stores lines.
+    /// Appends lines to the log.
     fn write(&mut self, lines: &[u8], now: Timestamp, events: &Events) {
         if lines.is_empty() {
             return;
         }
         match self.store.append(lines, now) {
-            Ok(()) => self.works(events),
+            Ok(()) => self.storing_works(events),
             Err((stored, error)) => self.failed(&lines[stored..], &error, events),
         }
     }
 
-    /// Lines could not be stored. The role goes on; it is said once, until it
-    /// works again.
+    /// Reports lines that could not be stored, once until storing works again.
+    /// The role keeps running.
     fn failed(&mut self, lines: &[u8], error: &FilesError, events: &Events) {
         let count = memchr::memchr_iter(b'\n', lines).count() as u64;
         self.lost.set(self.lost.get() + count);
@@ -262,19 +265,19 @@ impl Capture {
             None => {
                 let why = crate::supervisor::with_causes(error);
                 self.failing = Some((count, why.clone()));
-                self.tell_lost(count, false, why, events);
+                self.emit_lost(count, false, why, events);
             }
         }
     }
 
-    /// Lines are stored again, or there are no more.
-    fn works(&mut self, events: &Events) {
+    /// Reports the end of a failure to store lines.
+    fn storing_works(&mut self, events: &Events) {
         if let Some((count, why)) = self.failing.take() {
-            self.tell_lost(count, true, why, events);
+            self.emit_lost(count, true, why, events);
         }
     }
 
-    fn tell_lost(&self, count: u64, is_over: bool, why: String, events: &Events) {
+    fn emit_lost(&self, count: u64, is_over: bool, why: String, events: &Events) {
         events.emit(Kind::Lost {
             role: self.role.clone(),
             count,
@@ -284,9 +287,9 @@ impl Capture {
     }
 }
 
-/// How long the whole lines are at the beginning that go on with another
-/// line, or have no form.
-fn others(bytes: &[u8]) -> usize {
+/// Returns the length of the whole lines at the beginning of `bytes` before the
+/// next line with a valid head; the first may have one.
+fn unformed(bytes: &[u8]) -> usize {
     let mut length = 0;
     for end in memchr::memchr_iter(b'\n', bytes) {
         if length > 0 && Head::of(&bytes[length..end]).is_some() {
@@ -297,7 +300,7 @@ fn others(bytes: &[u8]) -> usize {
     length
 }
 
-/// Where a line of our form begins behind something else on the same line.
+/// Returns the offset of a valid head in the middle of a line.
 fn formed_inside(line: &[u8]) -> Option<usize> {
     if Head::of(line).is_some() {
         return None;
@@ -305,7 +308,7 @@ fn formed_inside(line: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'[', line).find(|at| Head::of(&line[*at..]).is_some())
 }
 
-/// The last place up to `most` that is not in the middle of a character.
+/// Returns the last offset up to `most` that does not split a UTF-8 character.
 fn end_of_text(text: &[u8], most: usize) -> usize {
     let is_inside = |at: &usize| text[*at] & 0b1100_0000 == 0b1000_0000;
     let mut places = (most.saturating_sub(3)..=most).rev();
@@ -325,7 +328,7 @@ mod tests {
 
     const FORMED: &str = "[00000007] 2023-04-06T01:52:17.317 ^ <00000009>x - hello";
 
-    /// What is stored and what is shown of `pieces`.
+    /// Returns the lines stored and the lines shown for `pieces`.
     fn capture(pieces: &[&[u8]], shown: Level) -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -351,14 +354,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_put_together_from_pieces_and_kept_as_they_are() {
+    fn lines_are_joined_from_pieces_unchanged() {
         let text = format!("{FORMED}\n");
         let (first, second) = text.as_bytes().split_at(20);
         assert_eq!(capture(&[first, second], Level::Console).0, [FORMED]);
     }
 
     #[test]
-    fn a_line_without_a_stamp_is_given_one() {
+    fn line_without_a_stamp_gets_one() {
         let (stored, shown) = capture(&[b"hello\nunfinished"], Level::Console);
         let head = "[00000042] 2023-11-14T22:13:20.000 ^ ";
         assert_eq!(
@@ -369,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_level_shows_is_shown() {
+    fn only_lines_of_the_level_are_shown() {
         assert!(capture(&[b"hello\n"], Level::Warning).1.is_empty());
         let fault = "[00000007] 2023-04-06T01:52:17.317 ! <00000009>x - first\n\
                      [00000007] 2023-04-06T01:52:17.317 | <00000009>x - second\n";
@@ -378,15 +381,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_cut() {
+    fn endless_line_is_cut() {
         let long = vec![b'x'; 3 * LONGEST];
         let (stored, _) = capture(&[&long, b"\nnext\n"], Level::None);
         assert_eq!(stored.len(), 4);
         assert!(stored[1].contains(" | xxx") && stored[3].ends_with("^ next"));
     }
 
-    /// What is stored of `pieces`, each written to a pipe when the one before
-    /// has been taken.
+    /// Returns the bytes stored for `pieces`, each written to a pipe after the
+    /// previous one was consumed.
     fn piped(pieces: &[Vec<u8>], folder: &std::path::Path) -> Vec<u8> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -436,7 +439,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pipe_is_stored_as_if_it_had_been_read(
+        fn piped_and_read_output_are_stored_alike(
             pieces in prop::collection::vec(any_piece(), 0..30),
         ) {
             let folder = tempfile::tempdir().unwrap();
@@ -449,7 +452,7 @@ mod tests {
         }
 
         #[test]
-        fn no_byte_is_lost_and_every_line_is_formed(pieces: Vec<Vec<u8>>) {
+        fn all_bytes_are_stored_with_valid_heads(pieces: Vec<Vec<u8>>) {
             let slices: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             let (stored, _) = capture(&slices, Level::None);
             let written = pieces.concat();

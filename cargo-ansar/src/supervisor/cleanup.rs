@@ -1,8 +1,8 @@
-//! Ends what killed commands left, before roles are run.
+//! Kills orphans of killed commands before roles are run.
 //!
-//! An engine leaves its mark in the home while it runs. A mark that nobody
-//! holds is of an engine that was killed together with its guardian, or of a
-//! home that was copied while it ran.
+//! A running engine holds a locked mark in the home. An unlocked mark is stale:
+//! its engine was killed together with its guardian, or the home was copied
+//! while the engine ran.
 
 use crate::error::Error;
 use crate::events::{Events, Kind};
@@ -10,8 +10,8 @@ use crate::home::Home;
 use crate::home::engine_marks::Mark;
 use crate::host::process::orphans;
 
-/// Sweeps the home, and leaves this command's own mark in it, which is gone
-/// when it is dropped.
+/// Cleans up the home and creates the mark of this engine, which is removed on
+/// drop.
 pub fn clean_and_mark(home: &Home, events: &Events) -> Result<Mark, Error> {
     clean_all(home, events)?;
     Ok(home.mark_engine()?)
@@ -20,31 +20,31 @@ pub fn clean_and_mark(home: &Home, events: &Events) -> Result<Mark, Error> {
 /// The outcome of a cleanup.
 #[derive(Debug, Default)]
 pub struct Cleaned {
-    /// The processes of the engines that run.
+    /// Process IDs of running engines.
     pub engines: Vec<u32>,
-    /// Orphans of engines that were killed, which could not be ended.
-    pub left: Vec<u32>,
+    /// Process IDs of orphans that could not be killed.
+    pub remaining: Vec<u32>,
 }
 
-/// Sweeps the home. A mark whose orphans cannot be ended stays for the next
-/// command.
+/// Kills orphans of killed engines and removes stale marks. A mark whose
+/// orphans cannot be killed stays for the next command.
 pub fn clean(home: &Home, events: &Events) -> Result<Cleaned, Error> {
     let engines = home.marks()?;
     let mut cleaned = Cleaned {
         engines: engines.live,
-        left: Vec::new(),
+        remaining: Vec::new(),
     };
     let mut count = 0;
-    for gone in engines.unclean {
-        if !gone.is_alive() {
-            let killed = orphans::kill_marked(&home.token(gone.pid));
+    for stale in engines.unclean {
+        if !stale.is_alive() {
+            let killed = orphans::kill_marked(&home.token(stale.pid));
             count += killed.ended;
             if !killed.left.is_empty() {
-                cleaned.left.extend(killed.left);
+                cleaned.remaining.extend(killed.left);
                 continue;
             }
         }
-        gone.forget()?;
+        stale.forget()?;
     }
     if count > 0 {
         events.emit(Kind::CleanedUp { count });
@@ -52,10 +52,10 @@ pub fn clean(home: &Home, events: &Events) -> Result<Cleaned, Error> {
     Ok(cleaned)
 }
 
-/// Sweeps the home; an error where something is left.
+/// Like [`clean`], but returns an error if an orphan remains.
 pub fn clean_all(home: &Home, events: &Events) -> Result<(), Error> {
-    match clean(home, events)?.left {
-        left if left.is_empty() => Ok(()),
-        left => Err(Error::Orphans(left)),
+    match clean(home, events)?.remaining {
+        remaining if remaining.is_empty() => Ok(()),
+        remaining => Err(Error::Orphans(remaining)),
     }
 }

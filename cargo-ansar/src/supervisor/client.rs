@@ -1,5 +1,5 @@
-//! The engines of a home that run, in whatever command, and what is asked of
-//! them over their sockets.
+//! Finds the running engines of a home and sends them requests over their
+//! sockets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,22 +16,21 @@ use crate::model::name::RoleName;
 use crate::protocol::{Ask, Engine, Host, Reply, Request, RoleStatus, VERSION};
 use crate::supervisor::cleanup::clean;
 
-/// An engine, and the roles that it runs.
+/// A running engine and its roles.
 #[derive(Debug)]
 pub struct Running {
     /// The engine.
     pub engine: Engine,
-    /// Its roles, by name.
+    /// Its roles, sorted by name.
     pub roles: Vec<RoleStatus>,
-    /// When its process and the one above were started, as the kernel counts.
+    /// Start times of the engine and of its guardian, in kernel ticks.
     started: [Option<u64>; 2],
 }
 
 impl Running {
-    /// Waits until the engine and the process above it are gone, and with them
-    /// everything that it ran; but no longer than that may take.
+    /// Waits until the engine and its guardian have exited, and with them all
+    /// roles, but no longer than [`EXIT_LIMIT`].
     pub async fn gone(&self) {
-        // It may have taken other roles meanwhile.
         let [engine, guardian] = self.started;
         let pids = [self.engine.pid, self.engine.guardian];
         all_gone(&[(pids[0], engine), (pids[1], guardian)], EXIT_LIMIT).await;
@@ -39,19 +38,21 @@ impl Running {
 }
 
 impl Running {
-    /// Whether it is attached to this very command.
+    /// Returns true if the engine is attached to this command.
     fn is_own(&self) -> bool {
         self.engine.host == Host::Attached && process::started().contains(&self.engine.guardian)
     }
 
-    /// Whether what runs there goes on while others work with it.
+    /// Returns true if the engine keeps running without the command that
+    /// started it.
     pub fn is_kept(&self) -> bool {
         self.engine.host != Host::Foreground
     }
 }
 
-/// Waits until processes that were started then are gone, for `limit` at most.
-/// Returns true if they are. Of one that was gone already, nothing is known.
+/// Waits until these processes, given by process ID and start time, have
+/// exited, for at most `limit`. Returns true if they have. Processes without a
+/// start time had exited before and are ignored.
 async fn all_gone(processes: &[(u32, Option<u64>)], limit: Duration) -> bool {
     let all = async {
         for &(pid, started) in processes {
@@ -63,43 +64,43 @@ async fn all_gone(processes: &[(u32, Option<u64>)], limit: Duration) -> bool {
     tokio::time::timeout(limit, all).await.is_ok()
 }
 
-/// What runs in a home.
+/// The running engines of a home.
 #[derive(Debug, Default)]
 pub struct Engines {
-    /// The engines that answered.
+    /// Engines that answered.
     pub answering: Vec<Running>,
-    /// The processes of those that did not: suspended, or very busy.
+    /// Process IDs of engines that did not answer: suspended or overloaded.
     pub unresponsive: Vec<u32>,
 }
 
 impl Engines {
-    /// The engine in the background, which takes more roles.
+    /// Returns the background engine, which accepts new roles.
     pub fn background(&self) -> Option<u32> {
         let mut all = self.answering.iter();
         all.find(|running| running.engine.host == Host::Background)
             .map(|running| running.engine.pid)
     }
 
-    /// The engine that is attached to this very command.
+    /// Returns the engine attached to this command.
     pub fn own(&self) -> Option<u32> {
         let mut all = self.answering.iter();
         all.find(|running| running.is_own())
             .map(|running| running.engine.pid)
     }
 
-    /// Whether an engine answered.
+    /// Returns true if this engine answered.
     pub fn has(&self, engine: u32) -> bool {
         let mut all = self.answering.iter();
         all.any(|running| running.engine.pid == engine)
     }
 
-    /// Everything that runs in an engine that answered, by name.
+    /// Returns all roles of engines that answered, by name.
     pub fn roles(&self) -> BTreeMap<&RoleName, &RoleStatus> {
         let roles = self.answering.iter().flat_map(|running| &running.roles);
         roles.map(|status| (&status.role, status)).collect()
     }
 
-    /// Where each of `roles` runs that runs at all.
+    /// Returns the engines that run any of `roles`, each with those roles.
     fn of(&self, roles: &BTreeSet<&RoleName>) -> Vec<(&Running, Vec<RoleName>)> {
         let answering = self.answering.iter();
         answering
@@ -113,10 +114,10 @@ impl Engines {
     }
 }
 
-/// How long an engine may take to say what it runs.
+/// Time that an engine gets to report its status.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-/// Finds out what runs. What a killed command left is ended first.
+/// Finds the running engines. Cleans up after killed commands first.
 pub async fn find_engines(home: &Home, events: &Events) -> Result<Engines, Error> {
     let mut engines = Engines::default();
     let mut ending = Vec::new();
@@ -124,9 +125,9 @@ pub async fn find_engines(home: &Home, events: &Events) -> Result<Engines, Error
         let started = orphans::start_time(pid);
         match tokio::time::timeout(ANSWER_LIMIT, status(home, pid)).await {
             Ok(Ok(Some(running))) => engines.answering.push(running),
-            // It has not begun.
+            // The engine has no socket yet.
             Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            // It has just ended, perhaps without cleaning up.
+            // The engine has just ended, perhaps without cleaning up.
             Ok(Ok(None)) => ending.push((pid, started)),
             Ok(Err(error)) if is_absence(&error) => ending.push((pid, started)),
             Ok(Err(_)) | Err(_) => engines.unresponsive.push(pid),
@@ -170,27 +171,28 @@ async fn open(home: &Home, pid: u32, ask: Ask) -> io::Result<Connection> {
     Ok(connection)
 }
 
-/// How a conversation ended.
+/// The end of a conversation with an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// What was asked is done.
+    /// The request is done.
     Done,
-    /// The listener had heard enough.
+    /// The caller returned [`Next::Leave`].
     Enough,
     /// The engine has ended.
     Gone,
 }
 
-/// What to do after a reply.
+/// The caller's decision after a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Hear the next one.
+    /// Wait for the next reply.
     Listen,
     /// End the conversation.
     Leave,
 }
 
-/// Asks an engine for something, and hands what it tells meanwhile to `heard`.
+/// Sends a request to an engine and passes its replies to `heard` until the
+/// request is done.
 pub async fn ask(
     home: &Home,
     pid: u32,
@@ -223,24 +225,25 @@ pub async fn ask(
     }
 }
 
-/// What an engine tells before it is done.
+/// Progress of a request.
 #[derive(Debug)]
 pub enum Progress {
-    /// Everything is in place to do what was asked.
+    /// The engine has accepted the request.
     Accepted,
-    /// Something happened to one of the roles.
+    /// An event of one of the roles.
     Event(Kind),
 }
 
-/// How long an engine may take to end after its last role.
+/// Time that an engine gets to exit after its last role.
 const EXIT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Stops those of `roles` that run, wherever that is, and waits until they are
-/// gone, and with the last one its engine in the background. Returns these roles.
+/// Stops those of `roles` that run, in all engines, and waits until they have
+/// ended; a background engine whose last role is stopped exits too. Returns the
+/// stopped roles.
 ///
-/// An engine that did not answer is continued, and asked again. One that does
-/// not answer then is ended where all that it runs is to stop, or with `force`;
-/// what else it ran is among the roles that are returned.
+/// An engine that did not answer is resumed and asked again. If it still does
+/// not answer, it is ended if all of its roles are to stop, or with `force`;
+/// its other roles are then among the returned ones.
 pub async fn stop<'r>(
     home: &Home,
     engines: &Engines,
@@ -249,10 +252,10 @@ pub async fn stop<'r>(
     events: &Events,
 ) -> Result<BTreeSet<RoleName>, Error> {
     let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
-    let mut silent = Unresponsive::of(home, engines, &roles)?;
-    let woken = silent.wake(home).await;
-    // Before anything is stopped: where this is refused, nothing has changed.
-    silent.check(force)?;
+    let mut unresponsive = Unresponsive::of(home, engines, &roles)?;
+    let woken = unresponsive.wake(home).await;
+    // Before anything is stopped, so that an error changes nothing.
+    unresponsive.check(force)?;
     let mut stopped = BTreeSet::new();
     let mut unkillable = Vec::new();
     let answering = engines.of(&roles).into_iter().chain(woken.of(&roles));
@@ -279,15 +282,14 @@ pub async fn stop<'r>(
     if !unkillable.is_empty() {
         return Err(Error::Unkillable(unkillable));
     }
-    stopped.extend(silent.end().await?);
+    stopped.extend(unresponsive.end().await?);
     Ok(stopped)
 }
 
-/// How long an engine that was continued may take to say what it runs.
+/// Time that a resumed engine gets to report its status.
 const RESUME_LIMIT: Duration = Duration::from_secs(8);
 
-/// Those of `roles` that are locked, each with the process that runs it where
-/// that is known.
+/// Returns those of `roles` that are locked, each with its process ID if known.
 fn locked<'r>(
     home: &Home,
     roles: impl IntoIterator<Item = &'r RoleName>,
@@ -301,32 +303,32 @@ fn locked<'r>(
     Ok(locked)
 }
 
-/// The engines that do not answer and are in the way.
+/// Engines that do not answer and may run roles that are to stop.
 #[derive(Debug)]
 struct Unresponsive(Vec<(u32, MaybeRunning)>);
 
-/// What an engine runs that does not answer, as far as locks tell.
+/// The roles of an engine that does not answer, as far as locks show them.
 #[derive(Debug, Default)]
 struct MaybeRunning {
-    /// The roles that are to stop.
+    /// Roles that are to stop.
     roles: Vec<RoleName>,
-    /// The other roles that it may run.
+    /// Other roles that the engine may run.
     others: Vec<RoleName>,
 }
 
 impl Unresponsive {
-    /// Those of the silent `engines` that may run one of `roles`.
+    /// Returns those of the unresponsive `engines` that may run one of `roles`.
     fn of(home: &Home, engines: &Engines, roles: &BTreeSet<&RoleName>) -> Result<Self, Error> {
         if engines.unresponsive.is_empty() {
             return Ok(Self(Vec::new()));
         }
-        let mut silent: BTreeMap<u32, MaybeRunning> = BTreeMap::new();
+        let mut unresponsive: BTreeMap<u32, MaybeRunning> = BTreeMap::new();
         let answering = engines.roles();
         for (role, pid) in locked(home, &home.ever_run()?)? {
             if answering.contains_key(&role) {
                 continue;
             }
-            // One whose process is not known may be of any of them.
+            // A role whose process is unknown may belong to any of them.
             let parent = pid.and_then(orphans::parent);
             let known = parent.filter(|parent| engines.unresponsive.contains(parent));
             if parent.is_some() && known.is_none() {
@@ -334,7 +336,7 @@ impl Unresponsive {
             }
             for &engine in &engines.unresponsive {
                 if known.is_none_or(|known| known == engine) {
-                    let maybe = silent.entry(engine).or_default();
+                    let maybe = unresponsive.entry(engine).or_default();
                     if roles.contains(&role) {
                         maybe.roles.push(role.clone());
                     } else {
@@ -343,18 +345,18 @@ impl Unresponsive {
                 }
             }
         }
-        silent.retain(|_, maybe| !maybe.roles.is_empty());
-        Ok(Self(silent.into_iter().collect()))
+        unresponsive.retain(|_, maybe| !maybe.roles.is_empty());
+        Ok(Self(unresponsive.into_iter().collect()))
     }
 
-    /// Continues these engines and asks them again; returns those that answer.
+    /// Resumes these engines and asks them again; returns those that answer.
     async fn wake(&mut self, home: &Home) -> Engines {
         let mut woken = Engines::default();
         for (pid, maybe) in std::mem::take(&mut self.0) {
             signal::wake(pid);
             match tokio::time::timeout(RESUME_LIMIT, status(home, pid)).await {
                 Ok(Ok(Some(running))) => woken.answering.push(running),
-                // It has just ended.
+                // The engine has just ended.
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) if is_absence(&error) => {}
                 Ok(Err(_)) | Err(_) => self.0.push((pid, maybe)),
@@ -369,8 +371,8 @@ impl Unresponsive {
         woken
     }
 
-    /// Refuses to end an engine that runs other roles, unless that is asked for
-    /// with `force`.
+    /// Returns an error if an engine that would be ended runs other roles,
+    /// unless `force` is set.
     fn check(&self, force: bool) -> Result<(), Error> {
         let mut running_roles = self.0.iter().filter(|(_, maybe)| !maybe.others.is_empty());
         match running_roles.next() {
@@ -383,17 +385,19 @@ impl Unresponsive {
         }
     }
 
-    /// Ends these engines and waits until their roles are gone; returns those.
+    /// Terminates these engines and waits until their roles have ended; returns
+    /// the roles.
     async fn end(self) -> Result<BTreeSet<RoleName>, Error> {
         let mut ended = BTreeSet::new();
         for (engine, MaybeRunning { mut roles, others }) in self.0 {
             let above = orphans::parent(engine);
             let both = [Some(engine), above].into_iter().flatten();
             let both: Vec<_> = both.map(|pid| (pid, orphans::start_time(pid))).collect();
-            // One that is gone meanwhile need not be told.
+            // The engine may have exited meanwhile.
             let _ = signal::terminate(engine);
             if !all_gone(&both[..1], EXIT_LIMIT * 2).await {
-                // Its guardian ends what it leaves, and has to go on for that.
+                // The guardian kills the remaining processes; it must not be
+                // suspended.
                 let _ = signal::kill(engine);
                 above.into_iter().for_each(signal::wake);
             }
@@ -407,7 +411,7 @@ impl Unresponsive {
     }
 }
 
-/// Those of `roles` that run, and the processes that do.
+/// Returns those of `roles` that run, each with the text of its process ID.
 pub(crate) fn running<'r>(
     home: &Home,
     engines: &Engines,

@@ -1,4 +1,5 @@
-//! Recognition of components: what does not link ansar-runtime is never run.
+//! Checks that executables are components: only programs that link
+//! ansar-runtime are run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,8 +13,8 @@ use crate::home::role::Entry;
 use crate::host::fs;
 use crate::model::name::{ExecutableName, RoleName};
 
-/// Refuses the file of an executable that is not a component of this version of the
-/// contract. `subject` names who runs it, as the beginning of a message.
+/// Returns an error if the file of an executable is not a component of this
+/// contract version. `subject` begins the message and names the role.
 pub(crate) fn recognize(subject: String, name: &ExecutableName, path: &Path) -> Result<(), Error> {
     match fs::marker(path)? {
         Kind::Component(VERSION) => Ok(()),
@@ -30,8 +31,8 @@ pub(crate) fn recognize(subject: String, name: &ExecutableName, path: &Path) -> 
     }
 }
 
-/// Refuses roles of which one runs what is not a component, before any is started. An
-/// executable that is not there is left to its launch.
+/// Returns an error if a role's executable is not a component. Missing
+/// executables are reported later, by the launch.
 pub(crate) fn recognize_all(home: &Home, entries: &BTreeMap<RoleName, Entry>) -> Result<(), Error> {
     for (role, entry) in entries {
         let path = home.executable(&entry.executable);

@@ -1,5 +1,5 @@
-//! The engine of a home in the background, from the inside: a process of its
-//! own that takes roles as long as it has some.
+//! Runs the background engine of a home, or an engine attached to `watch`, in
+//! its own process.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -26,18 +26,19 @@ use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::supervisor::server::Service;
 use crate::workspace::Places;
 
-/// Runs what it is asked to run, until nothing is left of it, or where it is
-/// `attached` to the command that started it, until that ends it. It lets go of
-/// its streams as soon as it can be asked. Where its home is removed or moved
-/// away, in which nobody could ask it any more, it stops what it runs.
+/// Runs an engine that accepts roles, until its last role has ended. If it is
+/// `attached`, it runs until the command that started it ends it.
+///
+/// Releases its standard streams once its socket exists. If the home is removed
+/// or moved, the engine stops its roles, as no command could reach it any more.
 pub async fn supervise(
     places: &Places,
     attached: bool,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<(), Error> {
-    // It is told where the home is, and looks for no workspace, which may be
-    // broken since, or another one.
+    // The home is passed as an argument. The workspace is not searched: it may
+    // be broken, or a different one, by now.
     let home = Home::open(&places.home(None))?;
     let _mark = clean_and_mark(&home, events)?;
     let notices = home.hear()?;
@@ -87,8 +88,8 @@ pub async fn supervise(
     Ok(())
 }
 
-/// Waits until the home is no longer where it was; where nobody tells of that,
-/// for ever.
+/// Waits until the home has been moved or removed. Waits forever if the folder
+/// cannot be watched.
 async fn gone(home: &Home) {
     let folder = || {
         let stat = fs::stat(home.root()).ok()?;
@@ -106,8 +107,8 @@ async fn gone(home: &Home) {
     }
 }
 
-/// Returns the kind of a refusal that a command would have met by itself, had
-/// it looked a moment later.
+/// Returns the machine-readable reason for errors that the command could have
+/// found itself a moment later.
 fn why(error: &Error) -> Option<Why> {
     match error {
         Error::Home(HomeError::Running(_)) => Some(Why::Running),
@@ -116,7 +117,8 @@ fn why(error: &Error) -> Option<Why> {
     }
 }
 
-/// The launches of roles that are to be started, all or none.
+/// Returns the launches of roles to start, or an error if one of them cannot be
+/// started.
 fn launches(
     home: &Home,
     notices: &Path,

@@ -1,4 +1,4 @@
-//! Finishes the logs that an engine was writing when it was killed.
+//! Completes the logs of roles whose engine was killed.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -15,18 +15,18 @@ use crate::logs::store::{STORAGE, Writer};
 use crate::model::name::RoleName;
 use crate::supervisor::capture::Capture;
 
-/// Has the guardian keep the pipe of a role, too.
+/// Stores the read end of a role's pipe with the guardian.
 pub(crate) fn lend(pipe: &Pipe, role: &RoleName, pid: u32, log: &Path) -> Option<Loan> {
     let mut note = format!("{pid} {role} ").into_bytes();
     note.extend_from_slice(log.as_os_str().as_bytes());
     fd_store::lend(pipe, &note)
 }
 
-/// Stores what is in the pipes that an engine left; to be called by its
-/// guardian, when nobody writes to them any more.
+/// Writes the remaining content of the stored pipes to the logs. The guardian
+/// calls this after the engine has died and all writers have ended.
 pub fn finish() {
     for kept in fd_store::left() {
-        // There is nobody left to whom an error could be told.
+        // There is no one to report an error to.
         let _ = store(&kept);
     }
 }
@@ -34,7 +34,7 @@ pub fn finish() {
 fn store(kept: &Kept) -> Option<()> {
     let (pid, role, folder) = note(&kept.note)?;
     let (now, silent) = (clock::now(), Events::new(|_| {}));
-    // What it may store is minded by whoever writes there next.
+    // The next writer enforces the storage limit.
     let store = Writer::new(folder.clone(), STORAGE);
     let mut capture = Capture::new(role, store, Level::None);
     capture.follow(pid);

@@ -1,5 +1,5 @@
-//! Judges how a role ended: from its exit, from what it left on stdout, and
-//! from what was done to it.
+//! Determines the outcome of a role from its exit status, its output on stdout,
+//! and the actions of the engine.
 
 use std::time::Duration;
 
@@ -10,24 +10,23 @@ use crate::model::outcome::{Cause, RoleOutcome};
 use ansar_contract::envelope::{Envelope, Typed};
 use ansar_contract::lifecycle::{Aborted, Faulted};
 
-/// Most bytes that a result may have.
+/// Largest result, in bytes.
 pub(crate) const LARGEST_RESULT: usize = 64 << 20;
 
-/// What was done to a role before it ended.
+/// Actions of the engine on a role before it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Treatment {
-    /// It was asked to stop.
+    /// The role was asked to stop.
     pub asked: bool,
-    /// It was killed.
+    /// The role was killed.
     pub killed: bool,
-    /// It was stopped because it had had its time.
+    /// The role was stopped after this timeout.
     pub timed_out: Option<Duration>,
-    /// It was stopped because it did not become ready in this time.
+    /// The role was stopped because it was not ready after this time.
     pub never_ready: Option<Duration>,
 }
 
-/// How a role ended that exited so, after this was done to it, leaving this
-/// on stdout.
+/// Returns the outcome of a role with this exit status and output on stdout.
 pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> RoleOutcome {
     if let Some(limit) = treatment.timed_out {
         let faulted = Faulted::new(format!("timed out after {}", ShortDuration(limit)), "");
@@ -67,7 +66,7 @@ pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> RoleOutcome {
     let fault = |condition: String, cause| {
         let why = unreadable
             .as_ref()
-            .map(|error| format!("what it left on stdout is no message: {error}"));
+            .map(|error| format!("stdout is not a message: {error}"));
         RoleOutcome::of(&Faulted::new(condition, why.unwrap_or_default()), cause)
     };
     match exit {
@@ -91,7 +90,7 @@ pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> RoleOutcome {
     }
 }
 
-/// How a role ended that could not be started.
+/// Returns the outcome of a role that could not be started.
 pub fn not_started(reason: &str) -> RoleOutcome {
     RoleOutcome::of(
         &Faulted::new("could not be started", reason),
@@ -99,13 +98,13 @@ pub fn not_started(reason: &str) -> RoleOutcome {
     )
 }
 
-/// The end of a role that goes on though it was killed, where nothing waits for
-/// it any more.
+/// Returns the outcome of a role that survived being killed, once nothing waits
+/// for it any more.
 pub fn unkillable(reason: &str) -> RoleOutcome {
     RoleOutcome::of(&Faulted::new("cannot be killed", reason), Cause::TimedOut)
 }
 
-/// How a role ended that was not started, because of what happened before.
+/// Returns the outcome of a role that was skipped.
 pub fn skipped() -> RoleOutcome {
     RoleOutcome::of(&Aborted {}, Cause::NeverStarted)
 }
@@ -126,14 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_the_result_whatever_the_exit() {
+    fn result_counts_for_any_exit() {
         let outcome = judge(Exit::Code(7), ACK, Treatment::default());
         assert_eq!(outcome.success(), Success::Yes);
         assert_eq!(outcome.cause, Cause::Returned);
     }
 
     #[test]
-    fn a_result_that_came_too_late_does_not_count() {
+    fn late_result_does_not_count() {
         let treatment = Treatment {
             timed_out: Some(Duration::from_secs(2)),
             ..Treatment::default()
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_without_a_result_is_a_fault_that_says_how() {
+    fn exit_without_result_is_a_fault() {
         for (exit, stdout, expected) in [
             (Exit::Code(0), "", "exited without a result"),
             (Exit::Code(3), "", "exited with code 3 and without a result"),
@@ -154,7 +153,7 @@ mod tests {
             assert_eq!(condition(&outcome), expected);
         }
         let garbage = judge(Exit::Code(0), b"hello", Treatment::default());
-        assert!(condition(&garbage).contains("is no message"));
+        assert!(condition(&garbage).contains("is not a message"));
         let large = vec![b'x'; LARGEST_RESULT + 1];
         let large = judge(Exit::Code(0), &large, Treatment::default());
         assert_eq!(
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn death_by_a_signal_that_means_stop_is_no_fault() {
+    fn stop_signals_are_no_fault() {
         for signal in [1, 2, 3, 15] {
             let outcome = judge(Exit::Signal(signal), b"", Treatment::default());
             assert_eq!(outcome.success(), Success::Stopped);
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_had_to_be_killed_was_stopped_all_the_same() {
+    fn killed_after_a_stop_counts_as_stopped() {
         let treatment = Treatment {
             asked: true,
             killed: true,
@@ -186,7 +185,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_left_behind_is_judged(code: i32, stdout: Vec<u8>, asked: bool, killed: bool) {
+        fn any_exit_and_output_has_an_outcome(code: i32, stdout: Vec<u8>, asked: bool, killed: bool) {
             let treatment = Treatment { asked, killed, ..Treatment::default() };
             let outcome = judge(Exit::Code(code), &stdout, treatment);
             prop_assert!(outcome.success() != Success::Yes || !stdout.is_empty());

@@ -1,4 +1,4 @@
-//! What an engine is given: roles, and how each is started.
+//! The roles to run, as passed to an engine.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,41 +11,40 @@ use crate::protocol::RunOptions;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::scheduler::RoleKind;
 
-/// Puts everything in place for a start, and says how to do it, or why it
-/// cannot be done.
+/// Prepares a start and returns the program, or the reason why it cannot be
+/// started.
 pub type Prepare = Box<dyn Fn() -> Result<Program, String>>;
 
 /// A role to run.
 pub struct Launch {
-    /// Its name.
+    /// The name of the role.
     pub role: RoleName,
-    /// The name of what it runs.
+    /// The executable of the role.
     pub executable: ExecutableName,
-    /// What comes before every start of it.
+    /// Called before every start.
     pub prepare: Prepare,
-    /// What it is for.
+    /// Whether the role is operational or a test.
     pub kind: RoleKind,
-    /// The roles that are ready, or done, before it starts; those that are not
-    /// among the launches are not waited for.
+    /// Roles that must be ready or done before this one starts. Roles that are
+    /// not among the launches are ignored.
     pub after: Vec<RoleName>,
-    /// How long it may run.
+    /// Maximum run time.
     pub timeout: Option<Duration>,
-    /// How long it may take to become ready.
+    /// Time that the role gets to become ready.
     pub ready_limit: Duration,
-    /// The options for this run, which it keeps where a deploy restarts it.
+    /// Options of this run, kept when a deploy restarts the role.
     pub options: RunOptions,
-    /// Whether it is started again when it has ended by itself.
+    /// The restart policy.
     pub restarting: Restarting,
-    /// The right to run it, which is given back when it has ended.
+    /// The lock on the role, released when it has ended.
     pub lock: Option<Lock>,
-    /// The folder of its log.
+    /// The folder of the log.
     pub log: PathBuf,
-    /// The most that is stored of its log, in bytes.
+    /// Maximum size of the log, in bytes.
     pub storage: u64,
-    /// Where its starts and its ends are written down; nowhere for what is no
-    /// role.
+    /// The journal of starts and exits; unset if this is not a role.
     pub history: Option<Journal>,
-    /// Whether it has the streams and the terminal of this command instead of
-    /// a log and a result.
+    /// True if the process inherits the streams and the terminal of this
+    /// command instead of having a log and a result.
     pub foreground: bool,
 }

@@ -1,4 +1,4 @@
-//! From a role's properties to how its process is started.
+//! Turns the properties of a role into a launch.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -26,28 +26,29 @@ use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::with_own;
 use crate::supervisor::scheduler::{READY_LIMIT, RoleKind};
 
-/// What the launches of one command, or of one request, have in common.
+/// State shared by the launches of one command or request.
 #[derive(Debug, Clone)]
 pub(crate) struct LaunchContext {
     /// The home.
     home: Home,
-    /// What kind of run it is.
+    /// The command that runs the roles.
     kind: Kind,
-    /// Who writes down what becomes of them.
+    /// The engine, as recorded in the history.
     writer: history::Engine,
-    /// The environment that their processes share.
+    /// The environment shared by all processes.
     environment: Vec<(OsString, OsString)>,
-    /// How long each may take to become ready.
+    /// Time that each role gets to become ready.
     ready_limit: Duration,
-    /// What each is given on stdin instead of its own input.
-    given: Option<Vec<u8>>,
-    /// The settings for this run, by name.
+    /// Input passed on stdin, replacing the input of each role.
+    input: Option<Vec<u8>>,
+    /// Settings for this run: names and values.
     settings: Vec<(String, String)>,
 }
 
 impl LaunchContext {
-    /// Launches by this process, of which components tell their state at
-    /// `notices`; their environment is `environment` and what marks them.
+    /// Returns a context for launches by this process. Components send
+    /// notifications to the socket `notices`. Their environment is
+    /// `environment` plus the variables that identify them.
     pub(crate) fn new(
         home: &Home,
         kind: Kind,
@@ -69,34 +70,34 @@ impl LaunchContext {
             writer: history::Engine::this(),
             environment,
             ready_limit,
-            given: None,
+            input: None,
             settings: Vec::new(),
         })
     }
 
-    /// The same, giving each role what it works on.
-    pub(crate) fn with_input(self: Rc<Self>, given: Option<&[u8]>) -> Rc<Self> {
+    /// Returns the same context with an input that replaces that of each role.
+    pub(crate) fn with_input(self: Rc<Self>, input: Option<&[u8]>) -> Rc<Self> {
         let mut launching = Rc::unwrap_or_clone(self);
-        launching.given = given.map(<[u8]>::to_vec);
+        launching.input = input.map(<[u8]>::to_vec);
         Rc::new(launching)
     }
 
-    /// Returns the same launches with settings for this run, by name.
+    /// Returns the same context with settings for this run.
     pub(crate) fn with_settings(self: Rc<Self>, settings: &[(String, String)]) -> Rc<Self> {
         let mut launching = Rc::unwrap_or_clone(self);
         launching.settings = settings.to_vec();
         Rc::new(launching)
     }
 
-    /// Returns the same launches with another time to become ready.
+    /// Returns the same context with another time to become ready.
     pub(crate) fn ready_within(self: Rc<Self>, ready_limit: Duration) -> Rc<Self> {
         let mut launching = Rc::unwrap_or_clone(self);
         launching.ready_limit = ready_limit;
         Rc::new(launching)
     }
 
-    /// The launch of a role, which may be run while `lock` is held. Its folders
-    /// are in place for the first start.
+    /// Returns the launch of a role, which keeps `lock` while it runs. Creates
+    /// the folders of the role for the first start.
     pub(crate) fn launch(
         self: &Rc<Self>,
         role: &RoleName,
@@ -118,7 +119,8 @@ impl LaunchContext {
                 program.map_err(|error| error.to_string())
             }
         };
-        // In the foreground somebody watches, and wants to know.
+        // Roles in the foreground are not restarted, so that the user sees the
+        // failure.
         let restarting = if self.kind == Kind::Start {
             Restarting {
                 restart: entry.restart.unwrap_or_default(),
@@ -152,7 +154,7 @@ impl LaunchContext {
         })
     }
 
-    /// How to start a role.
+    /// Returns the program of a role.
     fn program(&self, role: &RoleName, entry: &Entry) -> Result<Program, Error> {
         let path = self.home.runnable(&entry.executable)?;
         if !fs::is_file(&path) {
@@ -164,15 +166,15 @@ impl LaunchContext {
         let mut home = OsString::from(format!("--{}=", launch::HOME_PATH));
         home.push(self.home.root());
         let signature = CallSignature {
-            input: self.given.is_some(),
+            input: self.input.is_some(),
             output: true,
         };
         let origin = match self.kind {
             Kind::Start => Origin::Start,
             Kind::Run | Kind::Test | Kind::With => Origin::Run,
         };
-        let given = self.given.as_ref();
-        let stdin = given.map(|given| fs::unnamed(&self.home.engines(), given));
+        let input = self.input.as_ref();
+        let stdin = input.map(|input| fs::unnamed(&self.home.engines(), input));
         recognize(String::new(), &entry.executable, &path)?;
         let mut environment = with_own(self.environment.clone(), entry);
         environment.push((launch::ROLE.into(), role.as_str().into()));
@@ -196,12 +198,12 @@ impl LaunchContext {
     }
 }
 
-/// How many descriptors a role takes: a lock, a log, two pipes, its end.
+/// Descriptors per role: a lock, a log, two pipes, and one for its exit.
 const DESCRIPTORS: u64 = 5;
-/// How many the command itself takes.
+/// Descriptors of the command itself.
 const OWN_DESCRIPTORS: u64 = 64;
 
-/// Makes room for the descriptors of roles.
+/// Raises the limit on open descriptors for this number of roles.
 pub(crate) fn ensure_descriptors(roles: usize) -> Result<(), Error> {
     let needed = roles as u64 * DESCRIPTORS + OWN_DESCRIPTORS;
     rlimit::make_room(needed).map_err(|most| Error::Descriptors {
