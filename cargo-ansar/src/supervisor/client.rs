@@ -156,7 +156,7 @@ async fn status(home: &Home, pid: u32) -> io::Result<Option<Running>> {
             engine,
             roles,
         })),
-        Some(_) => Err(io::Error::other("it answers something else")),
+        Some(_) => Err(io::Error::other("unexpected reply")),
         None => Ok(None),
     }
 }

@@ -23,7 +23,7 @@ pub struct Launch {
     pub executable: ExecutableName,
     /// Called before every start.
     pub prepare: Prepare,
-    /// Whether the role is operational or a test.
+    /// The kind of role.
     pub kind: RoleKind,
     /// Roles that must be ready or done before this one starts. Roles that are
     /// not among the launches are ignored.

@@ -1,5 +1,4 @@
-//! Takes the right to change a home, to run roles, or to remove them: nobody
-//! else does then.
+//! Acquires the locks to change a home, to run roles, and to remove them.
 
 use std::collections::BTreeSet;
 
@@ -13,21 +12,30 @@ use crate::supervisor::cleanup::clean_all;
 use crate::supervisor::client::{find_engines, stop};
 use crate::supervisor::launcher::ensure_descriptors;
 
-/// Takes the locks of `roles`, of which nothing runs then: not even what an
-/// engine left that was killed a moment ago.
+/// Acquires the locks of `roles`, and kills orphans of engines that were just
+/// killed.
+///
+/// # Errors
+///
+/// Returns an error if a role runs.
 pub(crate) fn acquire<'r>(
     home: &Home,
     roles: impl IntoIterator<Item = &'r RoleName>,
     events: &Events,
 ) -> Result<Vec<Lock>, Error> {
     let locks = home.lock_roles(roles)?;
-    // Afterwards: whoever had a lock before leaves nothing once it is free.
+    // Clean up after locking: an engine killed just before may have left
+    // orphans of these roles.
     clean_all(home, events)?;
     Ok(locks)
 }
 
-/// Takes the locks of `roles`. Where some run, refuses, or with `force` has
-/// them stopped first, wherever they run; the others there go on.
+/// Acquires the locks of `roles`. With `force`, stops those that run first;
+/// other roles in their engines keep running.
+///
+/// # Errors
+///
+/// Returns an error if a role runs and `force` is not set, or when interrupted.
 pub(crate) async fn lock_roles<'r>(
     home: &Home,
     roles: impl IntoIterator<Item = &'r RoleName> + Clone,
@@ -45,20 +53,24 @@ pub(crate) async fn lock_roles<'r>(
         acquire(home, roles, events)
     };
     tokio::select! {
-        held = stopped => held,
+        locks = stopped => locks,
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
     }
 }
 
-/// The right to remove roles: the home's lock, and theirs.
+/// The locks to remove roles: that of the home and those of the roles.
 #[derive(Debug)]
 pub(crate) struct RemovalLocks {
     _home: Lock,
     _roles: Vec<Lock>,
 }
 
-/// Takes the home's lock, and those of the roles that `find` finds in it. Where
-/// some run, refuses, or with `force` has them stopped first.
+/// Acquires the lock of the home and those of the roles that `find` returns.
+/// With `force`, stops those that run first.
+///
+/// # Errors
+///
+/// Returns an error if a role runs and `force` is not set, or when interrupted.
 pub(crate) async fn lock_for_removal<T>(
     home: &Home,
     find: impl Fn() -> Result<(BTreeSet<RoleName>, T), Error>,
@@ -69,7 +81,8 @@ pub(crate) async fn lock_for_removal<T>(
     let lock = match home.try_lock()? {
         Some(lock) => lock,
         None => {
-            // The command that has it may run these roles, and ends with them.
+            // The command that holds the lock may run these roles, and ends
+            // when they do.
             let (roles, _) = find()?;
             ensure_descriptors(roles.len())?;
             drop(lock_roles(home, &roles, force, interrupts, events).await?);
@@ -87,8 +100,8 @@ pub(crate) async fn lock_for_removal<T>(
     Ok((removing, found))
 }
 
-/// Has `roles` stopped that run. They are anybody's then: whoever runs them
-/// takes their locks.
+/// Stops those of `roles` that run. Does not keep their locks: the engine that
+/// runs them next acquires them.
 pub(crate) async fn stop_running<'r>(
     home: &Home,
     roles: impl IntoIterator<Item = &'r RoleName> + Clone,
@@ -100,16 +113,20 @@ pub(crate) async fn stop_running<'r>(
         .map(drop)
 }
 
-/// Takes the home's lock, in a command that cannot be interrupted meanwhile.
-/// What killed commands left is ended first.
+/// Acquires the lock of the home, blocking the thread, and cleans up after
+/// killed commands.
 pub(crate) fn lock_home_blocking(home: &Home, events: &Events) -> Result<Lock, Error> {
     let lock = home.lock()?;
     clean_all(home, events)?;
     Ok(lock)
 }
 
-/// Takes the home's lock; waits, and says so, while somebody else has it. What
-/// killed commands left is ended first.
+/// Acquires the lock of the home and cleans up after killed commands. If
+/// another command holds the lock, emits an event and waits.
+///
+/// # Errors
+///
+/// Returns an error when interrupted.
 pub(crate) async fn lock_home(
     home: &Home,
     interrupts: &mut Interrupts,
@@ -123,10 +140,10 @@ pub(crate) async fn lock_home(
     events.emit(Kind::Blocked {
         home: home.root().to_owned(),
     });
-    let patient = home.clone();
-    // The thread is left behind where this command ends before it has waited.
+    let waiting = home.clone();
+    // If this command ends earlier, the waiting thread is abandoned.
     tokio::select! {
-        lock = tokio::task::spawn_blocking(move || patient.lock()) => match lock {
+        lock = tokio::task::spawn_blocking(move || waiting.lock()) => match lock {
             Ok(lock) => {
                 let lock = lock?;
                 clean_all(home, events)?;

@@ -1,17 +1,17 @@
-//! The engine that runs a set of roles, and the commands' access to it.
+//! The engine that runs roles, and the commands' access to it.
 //!
-//! [`scheduler`] decides: a pure state machine that receives what happened and
-//! returns what to do: start a role, send a signal, wake it at a time. [`engine`]
-//! acts: it starts processes, reads their pipes and notifications, and feeds the
+//! [`scheduler`] decides: a pure state machine that takes events and returns
+//! actions, such as to start a role or to send a signal. [`engine`] acts: it
+//! starts processes, reads their pipes and notifications, and feeds the
 //! scheduler. [`capture`] turns output into whole lines, stored and shown;
 //! [`judge`] determines the outcome of a role.
 //!
-//! A role has stopped when its process has exited, no process of its group or
-//! [adopted](orphans) from it is left, and its pipes are drained.
+//! A role has stopped when its process has exited, no process of its group and
+//! no [orphan](orphans) of it remains, and its pipes are drained.
 //!
 //! [`server`] answers on the socket of an engine, and [`client`] finds engines
-//! and asks them. [`daemon`] is the engine in the background, and [`cleanup`]
-//! ends what a killed engine left.
+//! and sends requests. [`daemon`] is the background engine, and [`cleanup`]
+//! kills orphans of a killed engine.
 
 pub mod background;
 pub mod background_start;
@@ -33,7 +33,7 @@ pub mod role_environment;
 pub mod scheduler;
 pub mod server;
 
-/// An error and what caused it, in one line.
+/// Formats an error and its causes in one line.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<String> = causes.map(ToString::to_string).collect();

@@ -1,9 +1,9 @@
-//! Which adopted processes belong to which role.
+//! Attributes orphaned processes to roles.
 //!
-//! What a role starts may leave its group, and lose its parent. It comes to the
-//! engine then, and belongs to its role all the same. Owns that attribution:
-//! by group, by the group or session of what was attributed before, by what its
-//! environment says. What cannot be attributed ends with the engine.
+//! A process started by a role may leave its process group and lose its parent.
+//! The engine, a subreaper, adopts it. An orphan is attributed to a role by its
+//! process group, by the group or session of known orphans, or by its
+//! environment. Orphans that cannot be attributed end with the engine.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -15,76 +15,77 @@ use crate::host::process::orphans::{Orphan, adopted};
 use crate::host::process::signal::Signal;
 use crate::model::name::RoleName;
 
-/// The adopted processes of all roles.
+/// The orphans of all roles.
 #[derive(Debug, Default)]
 pub struct Orphans {
-    /// Whose group is whose.
+    /// The owner of each process group.
     groups: BTreeMap<u32, usize>,
-    /// The last group of each.
+    /// The latest process group of each member.
     latest: BTreeMap<usize, u32>,
-    /// The members by the names of their roles.
+    /// Members by role name.
     names: BTreeMap<String, usize>,
     owned: BTreeMap<u32, (usize, Orphan)>,
-    /// The last signal that each member was sent: what comes to light only
-    /// after it, as the one that started it died of it, hears it then.
-    told: BTreeMap<usize, Signal>,
-    looked: Option<Instant>,
+    /// The last signal sent to each member. An orphan may appear only
+    /// afterwards, when that signal kills its parent; it then gets the same
+    /// signal.
+    signalled: BTreeMap<usize, Signal>,
+    scanned: Option<Instant>,
 }
 
 impl Orphans {
-    /// A member plays a role, and is known by its name.
-    pub fn name(&mut self, role: &RoleName, member: usize) {
+    /// Registers the role name of a member.
+    pub fn register(&mut self, role: &RoleName, member: usize) {
         self.names.insert(role.to_string(), member);
     }
 
-    /// A member has started a group. Everything of the one before it is gone.
+    /// Records that a member has started a new process group. All processes of
+    /// its previous group have ended.
     pub fn started(&mut self, member: usize, group: u32) {
         if self.latest.insert(member, group).is_some() {
             self.groups.retain(|_, owner| *owner != member);
-            self.told.remove(&member);
+            self.signalled.remove(&member);
         }
         self.groups.insert(group, member);
     }
 
-    /// Whether a member has orphans that live, as seen no earlier than `since`.
-    /// Many that ask in one moment are answered from one look.
-    pub fn any_of(&mut self, member: usize, since: Instant) -> bool {
-        if self.looked.is_none_or(|looked| looked < since) {
-            self.looked = Some(clock::instant());
-            for (orphan, signal) in self.look(adopted()) {
+    /// Returns true if a member has living orphans. A scan newer than `since`
+    /// is reused, so that queries at the same time share one scan.
+    pub fn has_any(&mut self, member: usize, since: Instant) -> bool {
+        if self.scanned.is_none_or(|scanned| scanned < since) {
+            self.scanned = Some(clock::instant());
+            for (orphan, signal) in self.attribute(adopted()) {
                 let _ = orphan.signal(signal);
             }
         }
         self.owned.values().any(|(owner, _)| *owner == member)
     }
 
-    /// Sends a signal to the orphans of a member, and to those that are found
-    /// to be after this.
+    /// Sends a signal to the orphans of a member, and to those that appear
+    /// later.
     pub fn signal(&mut self, member: usize, signal: Signal) {
-        self.told.insert(member, signal);
+        self.signalled.insert(member, signal);
         let owned = self.owned.values().filter(|(owner, _)| *owner == member);
         for (_, orphan) in owned {
             let _ = orphan.signal(signal);
         }
     }
 
-    /// The orphans of a member, as they were last seen.
+    /// Returns the orphans of a member as of the last scan.
     pub fn of(&self, member: usize) -> impl Iterator<Item = u32> {
         let owned = self.owned.iter();
         let owned = owned.filter(move |(_, (owner, _))| *owner == member);
         owned.map(|(pid, _)| *pid)
     }
 
-    /// Finds out whose these are; those that were not known, and what they
-    /// are to hear.
-    fn look(&mut self, adopted: Vec<Orphan>) -> Vec<(Orphan, Signal)> {
+    /// Attributes these orphans; returns the new ones that must get a signal.
+    fn attribute(&mut self, adopted: Vec<Orphan>) -> Vec<(Orphan, Signal)> {
         let mut owned = BTreeMap::new();
         let mut late = Vec::new();
         for orphan in adopted {
             let Some(member) = self.owner(&orphan) else {
                 continue;
             };
-            if let Some(signal) = self.told.get(&member)
+            if let Some(signal) = self.signalled.get(&member)
                 && self.known(&orphan).is_none()
             {
                 late.push((orphan.clone(), *signal));
@@ -95,8 +96,8 @@ impl Orphans {
         late
     }
 
-    /// Whose an orphan was when it was last seen. Where its number is that of
-    /// another one by now, it is not known.
+    /// Returns the owner of an orphan as of the last scan. If its process ID
+    /// has been reused, it is unknown.
     fn known(&self, orphan: &Orphan) -> Option<&(usize, Orphan)> {
         let known = self.owned.get(&orphan.pid);
         known.filter(|(_, known)| known.started == orphan.started)
@@ -109,11 +110,11 @@ impl Orphans {
         if let Some(member) = self.groups.get(&orphan.group) {
             return Some(*member);
         }
-        let kin = self.owned.values().find(|(_, other)| {
+        let relative = self.owned.values().find(|(_, other)| {
             other.group == orphan.group
                 || (other.session == orphan.session && other.pid == other.session)
         });
-        if let Some((member, _)) = kin {
+        if let Some((member, _)) = relative {
             return Some(*member);
         }
         let role = orphan.variable(launch::ROLE)?;
@@ -138,8 +139,8 @@ mod tests {
 
     fn orphans() -> Orphans {
         let mut orphans = Orphans::default();
-        orphans.name(&"a-0".parse().unwrap(), 0);
-        orphans.name(&"b-0".parse().unwrap(), 1);
+        orphans.register(&"a-0".parse().unwrap(), 0);
+        orphans.register(&"b-0".parse().unwrap(), 1);
         orphans.started(0, 100);
         orphans.started(1, 200);
         orphans
@@ -151,16 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn a_stray_belongs_to_whose_group_it_is_in() {
+    fn group_determines_the_owner() {
         let mut orphans = orphans();
-        orphans.look(vec![orphan(101, 100, 1, None), orphan(201, 200, 1, None)]);
+        orphans.attribute(vec![orphan(101, 100, 1, None), orphan(201, 200, 1, None)]);
         assert_eq!(owners(&orphans), [(101, 0), (201, 1)]);
     }
 
     #[test]
-    fn one_that_left_its_group_is_known_by_its_environment() {
+    fn environment_determines_the_owner_outside_the_group() {
         let mut orphans = orphans();
-        orphans.look(vec![
+        orphans.attribute(vec![
             orphan(150, 150, 150, Some("b-0")),
             orphan(160, 160, 160, None),
         ]);
@@ -168,11 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn one_without_an_environment_is_known_by_its_kin() {
+    fn session_determines_the_owner_without_environment() {
         let mut orphans = orphans();
         let first = orphan(150, 150, 150, Some("b-0"));
-        orphans.look(vec![first.clone()]);
-        orphans.look(vec![
+        orphans.attribute(vec![first.clone()]);
+        orphans.attribute(vec![
             first,
             orphan(151, 150, 150, None),
             orphan(152, 152, 150, None),
@@ -181,37 +182,37 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_found_late_hears_what_its_member_was_told() {
+    fn late_orphan_gets_the_last_signal() {
         let mut orphans = orphans();
         orphans.signal(1, Signal::Kill);
         let found = vec![
             orphan(150, 150, 150, Some("a-0")),
             orphan(160, 160, 160, Some("b-0")),
         ];
-        let late = orphans.look(found.clone());
+        let late = orphans.attribute(found.clone());
         assert_eq!(late, [(found[1].clone(), Signal::Kill)]);
-        assert_eq!(orphans.look(found), []);
+        assert_eq!(orphans.attribute(found), []);
     }
 
     #[test]
-    fn a_number_that_is_given_again_means_another_process() {
+    fn reused_process_id_is_another_process() {
         let mut orphans = orphans();
         let started = |at, group| Orphan {
             started: Some(at),
             ..orphan(150, group, 1, None)
         };
-        orphans.look(vec![started(1, 100)]);
-        orphans.look(vec![started(1, 150)]);
+        orphans.attribute(vec![started(1, 100)]);
+        orphans.attribute(vec![started(1, 150)]);
         assert_eq!(owners(&orphans), [(150, 0)]);
-        orphans.look(vec![started(2, 300)]);
+        orphans.attribute(vec![started(2, 300)]);
         assert!(owners(&orphans).is_empty());
     }
 
     #[test]
-    fn what_has_ended_is_forgotten() {
+    fn ended_orphans_are_forgotten() {
         let mut orphans = orphans();
-        orphans.look(vec![orphan(101, 100, 1, None)]);
-        orphans.look(Vec::new());
+        orphans.attribute(vec![orphan(101, 100, 1, None)]);
+        orphans.attribute(Vec::new());
         assert!(owners(&orphans).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Decides whether a role that has ended by itself is started again, and when.
+//! Decides whether and when a role that exited by itself is restarted.
 
 use std::time::Duration;
 
@@ -7,23 +7,22 @@ use ansar_contract::retry::Retry;
 use crate::model::outcome::Success;
 use crate::model::restart_policy::Restart;
 
-/// A role that ran for this long was stable: what happened before is forgotten.
+/// Run time after which a role counts as stable: its previous restarts are
+/// forgotten.
 pub const STABLE: Duration = Duration::from_mins(1);
 
-/// When a role is started again, and after what time.
+/// The restart policy and backoff of a role.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Restarting {
-    /// When at all.
+    /// The restart policy.
     pub restart: Restart,
-    /// The times to wait, one after the other; the role's retry policy, or
-    /// the usual steps where it has none.
+    /// The backoff; the role's retry policy, or the default if unset.
     pub steps: Option<Retry>,
 }
 
 impl Restarting {
-    /// What is waited where nothing else is said: ever longer, up to half a
-    /// minute, without end.
-    fn usual() -> Retry {
+    /// Returns the default backoff: increasing to 30 seconds, without end.
+    fn default_backoff() -> Retry {
         Retry {
             first_steps: vec![1.0, 2.0, 4.0, 8.0, 16.0],
             regular_steps: Some(30.0),
@@ -31,26 +30,26 @@ impl Restarting {
         }
     }
 
-    /// How long a role waits that has ended by itself so `success`fully, after
-    /// it was restarted `before` times without being stable; none where it is
-    /// not started again. `chance` draws as for [`Retry::delay`].
+    /// Returns the delay before a role with this outcome is restarted, or
+    /// `None` if it is not. `before` is the number of restarts since it was
+    /// last stable; `chance` draws as for [`Retry::delay`].
     pub fn delay(
         &self,
         success: Success,
         before: usize,
         chance: impl FnOnce(u64) -> u64,
     ) -> Option<Duration> {
-        let again = match self.restart {
+        let restarts = match self.restart {
             Restart::Never => false,
             Restart::OnFailure => success == Success::No,
             Restart::Always => true,
         };
-        if !again {
+        if !restarts {
             return None;
         }
         match &self.steps {
             Some(steps) => steps.delay(before, chance),
-            None => Self::usual().delay(before, chance),
+            None => Self::default_backoff().delay(before, chance),
         }
     }
 }
@@ -64,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_started_again() {
+    fn policy_and_outcome_decide() {
         for (restart, expected) in [
             (Restart::Never, [false, false, false]),
             (Restart::OnFailure, [false, false, true]),
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_times_to_wait_are_those_of_the_policy_and_end_with_it() {
+    fn delays_follow_the_policy_and_end_with_it() {
         let steps = Retry {
             first_steps: vec![0.5, 1.5],
             ..Retry::default()
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_policy_it_goes_on_for_ever_and_ever_slower() {
+    fn default_backoff_increases_without_end() {
         let restarting = restarting(Restart::Always, None);
         let delay = |before| restarting.delay(Success::No, before, |_| 0).unwrap();
         assert!((0..10).all(|before| delay(before) <= delay(before + 1)));

@@ -1,4 +1,4 @@
-//! The environment of roles, and of what runs beside them.
+//! The environment of roles and of commands run with them.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -9,22 +9,24 @@ use crate::host::cargo_config;
 use crate::host::cargo_config::Variable;
 use crate::host::environment;
 
-/// Variables and their values.
+/// Names and values of variables.
 pub(crate) type Variables = Vec<(OsString, OsString)>;
 
-/// The environment that the roles of a home share: that of this command, and `[env]` of
-/// Cargo's configuration, as `cargo run` would have it.
+/// Returns the environment shared by the roles of a home: that of this command,
+/// and `[env]` of Cargo's configuration as `cargo run` applies it.
 pub(crate) fn of_roles(home: &Home) -> Variables {
     configured(environment::for_roles(), &of_cargo(home))
 }
 
-/// `[env]` of the configuration that Cargo has in the workspace of a home; empty without one.
+/// Returns `[env]` of Cargo's configuration in the workspace of a home; empty
+/// without a workspace.
 pub(crate) fn of_cargo(home: &Home) -> BTreeMap<String, Variable> {
     let workspace = home.workspace();
     workspace.map_or_else(BTreeMap::new, |root| cargo_config::read(root).env)
 }
 
-/// Adds variables of Cargo's configuration, which replace what is set only if forced.
+/// Adds variables of Cargo's configuration. They replace existing variables
+/// only with `force`.
 pub(crate) fn configured(mut shared: Variables, env: &BTreeMap<String, Variable>) -> Variables {
     for (name, Variable { value, force }) in env {
         let name = OsStr::new(name);
@@ -37,7 +39,7 @@ pub(crate) fn configured(mut shared: Variables, env: &BTreeMap<String, Variable>
     shared
 }
 
-/// Adds the variables that are set for one role, which win.
+/// Adds the variables of one role, which take precedence.
 pub(crate) fn with_own(mut shared: Variables, entry: &Entry) -> Variables {
     let own = entry.env.iter();
     shared.extend(own.map(|(name, value)| (name.into(), value.into())));

@@ -1,62 +1,62 @@
-//! Decides when each role of a group is started, stopped and given up.
+//! Decides when roles are started, restarted and stopped.
 //!
-//! A pure machine over plain data: [`Scheduler::next`] takes what happened and the
-//! time, and returns what is to be done. It knows no process, no clock and no
-//! role's name; members are numbered as they were given. Members may be added
-//! while others run, and take the places of those that have ended.
+//! A pure state machine: [`Scheduler::next`] takes an input and the time, and
+//! returns actions. It knows no processes, no clock and no role names: members
+//! are identified by their index. Members may be added while others run, and
+//! reuse the indices of members that have ended.
 
 #[cfg(test)]
 mod tests;
 
 use std::time::{Duration, Instant};
 
-/// One member, as it is asked for.
+/// The properties of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// What it is for.
+    /// The kind of role.
     pub kind: RoleKind,
-    /// The members that are ready, or done, before it starts.
+    /// Members that must be ready or done before this one starts.
     pub after: Vec<usize>,
-    /// How long it may run, in all where it is run again.
+    /// Maximum run time, in total over all tries.
     pub timeout: Option<Duration>,
-    /// How long it may take to become ready.
+    /// Time that the member gets to become ready.
     pub ready_limit: Duration,
 }
 
-/// What a member is for.
+/// The kind of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoleKind {
-    /// Something that tests need, or that runs for its own sake.
+    /// A role that tests need, or that runs on its own.
     Operational,
-    /// Something that ends by itself and has found something.
+    /// A role that ends by itself and returns a test result.
     Test,
 }
 
-/// How a group is run.
+/// Options of a scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// How many tests run at once; all of them where unset.
+    /// Maximum number of tests that run at the same time; unlimited if unset.
     pub jobs: Option<usize>,
-    /// Whether the first failed test ends everything.
+    /// True if the first failed test stops everything.
     pub fail_fast: bool,
-    /// How often a test that failed is run again, once no other is left that
-    /// was run less often.
+    /// Number of retries of a failed test. Retries start once no test with
+    /// fewer tries is left.
     pub retries: u32,
-    /// How long a test may run before that is worth a word, and then each time
-    /// as long again; never where unset.
+    /// Run time after which a test is reported as slow, repeatedly; never if
+    /// unset.
     pub slow: Option<Duration>,
-    /// The member whose end, however it came, ends everything.
+    /// The member whose exit, with any outcome, stops everything.
     pub main: Option<usize>,
-    /// How long a member may take to stop.
+    /// Time that members get to stop before they are killed.
     pub grace: Duration,
-    /// How long to wait silently.
+    /// Time before members that are waited for are reported.
     pub report_after: Duration,
 }
 
-/// Time that a member gets to end after it was killed.
+/// Time that a killed member gets to end before it counts as unkillable.
 pub const KILLED_IN: Duration = Duration::from_secs(3);
 
-/// How long a member may take to become ready, where nothing else is said.
+/// Default time that a role gets to become ready.
 pub const READY_LIMIT: Duration = Duration::from_mins(1);
 
 impl Default for Policy {
@@ -73,92 +73,94 @@ impl Default for Policy {
     }
 }
 
-/// What happened.
+/// An input of the scheduler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// The group may begin.
+    /// Starts the first members.
     Begin,
-    /// A member can be used.
+    /// A member is ready.
     Ready(usize),
-    /// A member, and everything of it, is gone; or it could not be started.
+    /// All processes of a member have ended, or it could not be started.
     Ended {
         /// The member.
         member: usize,
-        /// Whether it did what it was for, or was stopped on request.
-        well: bool,
-        /// After what time it is started again, unless it was to stop.
-        again: Option<Duration>,
+        /// True if it succeeded, or was stopped on request.
+        success: bool,
+        /// The delay before a restart, if it is to be restarted. Ignored if it
+        /// was asked to stop.
+        restart_after: Option<Duration>,
     },
-    /// A member has ended by itself, and what it left behind is to follow.
+    /// The main process of a member has exited by itself; its remaining
+    /// processes are to be stopped.
     MainExited(usize),
-    /// These members are to stop gracefully, and the others go on.
+    /// Stops these members gracefully; the others keep running.
     StopSome(Vec<usize>),
-    /// Everything is to stop gracefully.
+    /// Stops all members gracefully.
     Stop,
-    /// Everything is to be gone at once.
+    /// Kills all members.
     Kill,
     /// Time has passed.
     Tick,
 }
 
-/// What is to be done.
+/// An action to execute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Start a member.
     Start(usize),
-    /// A test has failed, which does not count yet: it will be started again.
+    /// A test has failed and will be retried.
     Rerun(usize),
-    /// Say that a test runs for so long.
+    /// Report that a test has been running for this long.
     Slow(usize, Duration),
-    /// Send a signal to everything that a member is.
+    /// Send a signal to all processes of a member.
     Signal(usize, StopSignal),
-    /// A member has had its time; its end counts as that.
+    /// A member has reached its timeout; its exit counts as timed out.
     TimedOut(usize),
-    /// A member did not become ready in time; its end counts as that.
+    /// A member was not ready in time; its exit counts as timed out.
     NeverReady(usize),
-    /// A member will not be started any more.
+    /// A member will not be started, or not restarted.
     Skip(usize),
-    /// The members that run are being stopped.
+    /// All running members are being stopped.
     Stopping(StopCause),
-    /// Say that a member was killed and has not ended. It counts as ended.
+    /// Report that a member was killed and has not ended. It counts as ended.
     Unkillable(usize),
-    /// Say that these members take long to stop.
+    /// Report members that take long to stop.
     StillRunning(Vec<usize>),
-    /// Say that these members take long to become ready.
+    /// Report members that take long to become ready.
     StillStarting(Vec<usize>),
 }
 
-/// What a member does.
+/// The phase of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// It has not been started yet.
+    /// Not started yet.
     Waiting,
-    /// It runs, and is not ready.
+    /// Running, not ready yet.
     Starting,
-    /// It runs, and is ready.
+    /// Running and ready.
     Ready,
-    /// It is being stopped.
+    /// Being stopped.
     Stopping,
-    /// It has ended by itself, and is started again soon.
+    /// Exited by itself, waiting for its restart.
     BackingOff,
-    /// It has ended, or never will begin.
+    /// Ended, or will never start.
     Ended,
 }
 
-/// The reason why everything is being stopped.
+/// The reason why all members are being stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopCause {
-    /// The tests, or the main member, have ended.
+    /// All tests, or the main member, have ended.
     Finished,
-    /// It was asked for.
+    /// A stop was requested.
     Asked,
-    /// A test failed, and that was to be the end.
+    /// A test failed in a fail-fast run.
     FailFast,
     /// A member that tests need has failed.
     Broken,
 }
 
-/// The rungs of the stop ladder, from polite to certain.
+/// The signals of the stop sequence, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopSignal {
     /// SIGINT.
@@ -170,7 +172,7 @@ pub enum StopSignal {
 }
 
 impl StopSignal {
-    /// How far into the grace time it is.
+    /// Returns the time after the first signal at which this one is sent.
     fn after(self, grace: Duration) -> Duration {
         match self {
             Self::Interrupt => Duration::ZERO,
@@ -195,12 +197,12 @@ enum State {
         since: Instant,
     },
     Ready,
-    /// It has ended by itself, and is started again then.
+    /// Exited by itself; restarted at this time.
     BackingOff {
         until: Instant,
     },
     Ended {
-        well: bool,
+        success: bool,
     },
 }
 
@@ -208,20 +210,19 @@ enum State {
 struct Status {
     state: State,
     deadline: Option<Instant>,
-    /// How often it has failed and is to be run again.
+    /// Number of retries.
     reruns: u32,
-    /// How much of its time is left to one that is run again.
+    /// Remaining run time of a retried test.
     left: Option<Duration>,
-    /// Since when a test runs, and how often it was named as slow.
+    /// Start time of a test, and the number of times it was reported as slow.
     slow: Option<(Instant, u32)>,
-    /// The ladder: since when it is climbed, and the last rung that was sent.
+    /// The stop sequence: when it began, and the last signal sent.
     stop: Option<(Instant, Option<StopSignal>)>,
-    /// Whether it was to stop, alone.
+    /// True if a stop of this member was requested.
     asked: bool,
-    /// When it was killed.
+    /// Time of the kill.
     killed: Option<Instant>,
-    /// Whether it goes on though it was killed. Its state is that of one that
-    /// has ended.
+    /// True if it survived being killed. Its state is `Ended`.
     unkillable: bool,
 }
 
@@ -241,23 +242,23 @@ impl Default for Status {
     }
 }
 
-/// The machine.
+/// Schedules a set of roles.
 #[derive(Debug)]
 pub struct Scheduler {
     members: Vec<Member>,
-    /// Who comes after whom: those that say so, and tests after everything
-    /// operational.
+    /// For each member, those that start after it: as declared, and tests after
+    /// all operational members.
     dependents: Vec<Vec<usize>>,
     status: Vec<Status>,
     policy: Policy,
-    /// Since when everything is being stopped.
+    /// The time at which a stop of all members began.
     stopping: Option<Instant>,
-    /// When to report those that are waited for.
+    /// The time of the next report of members that are waited for.
     report_at: Option<Instant>,
 }
 
 impl Scheduler {
-    /// A group in which nothing runs yet.
+    /// Returns a scheduler in which no member runs.
     pub fn new(members: Vec<Member>, policy: Policy) -> Self {
         let status = members.iter().map(|_| Status::default()).collect();
         Self {
@@ -270,8 +271,8 @@ impl Scheduler {
         }
     }
 
-    /// Takes in members that begin with the next [`next`](Self::next). Each
-    /// takes the place of one that has ended, or a new one after the last.
+    /// Adds members, which start at the next call of [`next`](Self::next). Each
+    /// has the index of a member that has ended, or a new index after the last.
     pub fn admit(&mut self, additions: Vec<(usize, Member)>) {
         for (place, member) in additions {
             if place < self.members.len() {
@@ -285,7 +286,7 @@ impl Scheduler {
         self.dependents = dependents(&self.members);
     }
 
-    /// What a member does, as it can be told.
+    /// Returns the phase of a member.
     pub fn phase(&self, member: usize) -> Phase {
         let status = &self.status[member];
         match status.state {
@@ -299,23 +300,25 @@ impl Scheduler {
         }
     }
 
-    /// Returns true if a member goes on though it was killed.
+    /// Returns true if a member survived being killed.
     pub fn is_unkillable(&self, member: usize) -> bool {
         self.status[member].unkillable
     }
 
-    /// Returns true if any member goes on though it was killed.
+    /// Returns true if any member survived being killed.
     pub fn has_unkillable(&self) -> bool {
         self.status.iter().any(|status| status.unkillable)
     }
 
-    /// Whether every member has ended, or never will begin, or cannot be ended.
+    /// Returns true if every member has ended, will never start, or is
+    /// unkillable.
     pub fn is_done(&self) -> bool {
         let ended = |status: &Status| matches!(status.state, State::Ended { .. });
         self.status.iter().all(ended)
     }
 
-    /// When to call [`next`](Self::next) with [`Input::Tick`] at the latest.
+    /// Returns the latest time at which to call [`next`](Self::next) with
+    /// [`Input::Tick`].
     pub fn wake_at(&self) -> Option<Instant> {
         let policy = &self.policy;
         let alive = self.each().filter(|(_, status)| status.is_alive());
@@ -325,8 +328,8 @@ impl Scheduler {
         });
         alive
             .flat_map(|(member, status)| {
-                let rung = status.stop.and_then(|(since, sent)| {
-                    // The first rung waits for others, and has no time.
+                let signal = status.stop.and_then(|(since, sent)| {
+                    // The first signal waits for dependents and has no time.
                     let next = sent.unwrap_or(StopSignal::Interrupt).next()?;
                     Some(since + next.after(policy.grace))
                 });
@@ -340,14 +343,16 @@ impl Scheduler {
                 let deadline = status.deadline.filter(|_| status.stop.is_none());
                 let slow = status.slow.filter(|_| status.stop.is_none());
                 let slow = slow.and_then(|slow| self.slow_at(slow));
-                [rung, killed, ready, deadline, slow].into_iter().flatten()
+                [signal, killed, ready, deadline, slow]
+                    .into_iter()
+                    .flatten()
             })
             .chain(backing_off)
             .chain(self.report_at)
             .min()
     }
 
-    /// Takes what happened, and returns what is to be done, in this order.
+    /// Processes an input and returns the actions to execute, in order.
     pub fn next(&mut self, input: Input, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         match input {
@@ -359,9 +364,9 @@ impl Scheduler {
             }
             Input::Ended {
                 member,
-                well,
-                again,
-            } => self.ended(member, well, again, now, &mut actions),
+                success,
+                restart_after,
+            } => self.ended(member, success, restart_after, now, &mut actions),
             Input::MainExited(member) => {
                 let status = &mut self.status[member];
                 if status.is_alive() {
@@ -373,7 +378,7 @@ impl Scheduler {
             Input::Kill => {
                 self.stop_all(StopCause::Asked, now, &mut actions);
                 for (member, status) in self.status.iter_mut().enumerate() {
-                    if status.is_alive() && status.rung() < Some(StopSignal::Kill) {
+                    if status.is_alive() && status.last_signal() < Some(StopSignal::Kill) {
                         status.escalate(now, StopSignal::Kill, now);
                         actions.push(Action::Signal(member, StopSignal::Kill));
                     }
@@ -393,8 +398,8 @@ impl Scheduler {
     fn ended(
         &mut self,
         member: usize,
-        well: bool,
-        again: Option<Duration>,
+        success: bool,
+        restart_after: Option<Duration>,
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
@@ -410,22 +415,22 @@ impl Scheduler {
         status.stop = None;
         status.killed = None;
         status.slow = None;
-        if let Some(delay) = again
+        if let Some(delay) = restart_after
             && !asked
             && self.stopping.is_none()
         {
             status.state = State::BackingOff { until: now + delay };
             return;
         }
-        let is_tried_again = self.members[member].kind == RoleKind::Test
-            && !well
+        let is_retried = self.members[member].kind == RoleKind::Test
+            && !success
             && !asked
             && self.stopping.is_none()
             && status.reruns < self.policy.retries
             && left != Some(Duration::ZERO)
             && !self.has_failed_dependency(member);
         let status = &mut self.status[member];
-        if is_tried_again {
+        if is_retried {
             status.reruns += 1;
             status.left = left;
             status.state = State::Waiting;
@@ -433,14 +438,15 @@ impl Scheduler {
             return;
         }
         status.state = State::Ended {
-            well: well && !asked,
+            success: success && !asked,
         };
-        if self.stopping.is_none() && (asked || !well) {
+        if self.stopping.is_none() && (asked || !success) {
             self.affect_others(member, was, now, actions);
         }
     }
 
-    /// A member was stopped or has failed, which others may depend on.
+    /// Stops or skips members that are affected by the stop or failure of a
+    /// member.
     fn affect_others(
         &mut self,
         member: usize,
@@ -460,7 +466,7 @@ impl Scheduler {
         }
     }
 
-    /// Those that were killed and have not ended are waited for no longer.
+    /// Gives up on members that were killed and have not ended.
     fn abandon_unkillable(&mut self, now: Instant, actions: &mut Vec<Action>) {
         for member in 0..self.status.len() {
             let status = &mut self.status[member];
@@ -469,7 +475,7 @@ impl Scheduler {
                 continue;
             }
             let was = status.state;
-            status.state = State::Ended { well: false };
+            status.state = State::Ended { success: false };
             status.unkillable = true;
             status.stop = None;
             status.killed = None;
@@ -482,14 +488,15 @@ impl Scheduler {
         }
     }
 
-    /// Whoever comes after a member that failed is not started.
+    /// Skips all members that depend on a failed member, directly or
+    /// indirectly.
     fn skip_dependents(&mut self, failed: usize, actions: &mut Vec<Action>) {
         let mut lost = vec![failed];
         while let Some(member) = lost.pop() {
             for &dependent in &self.dependents[member] {
                 let state = &mut self.status[dependent].state;
                 if *state == State::Waiting {
-                    *state = State::Ended { well: false };
+                    *state = State::Ended { success: false };
                     actions.push(Action::Skip(dependent));
                     lost.push(dependent);
                 }
@@ -497,10 +504,11 @@ impl Scheduler {
         }
     }
 
-    /// Whether somebody that a member comes after has failed.
+    /// Returns true if a member that this one depends on has failed.
     fn has_failed_dependency(&self, member: usize) -> bool {
         let needed = self.dependents.iter().zip(&self.status);
-        let mut failed = needed.filter(|(_, status)| status.state == State::Ended { well: false });
+        let mut failed =
+            needed.filter(|(_, status)| status.state == State::Ended { success: false });
         failed.any(|(dependents, _)| dependents.contains(&member))
     }
 
@@ -510,7 +518,7 @@ impl Scheduler {
             .any(|member| member.kind == RoleKind::Test)
     }
 
-    /// Those that took too long.
+    /// Stops members that reached their timeout or were not ready in time.
     fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
         for (member, status) in self.status.iter_mut().enumerate() {
             if !status.is_alive() || status.stop.is_some() {
@@ -535,7 +543,7 @@ impl Scheduler {
         }
     }
 
-    /// Those that run for long, each once however much time has passed.
+    /// Reports slow tests, each at most once per call.
     fn slow(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let Some(period) = self.policy.slow else {
             return;
@@ -557,13 +565,13 @@ impl Scheduler {
         }
     }
 
-    /// When one that runs since then is named as slow the next time.
+    /// Returns the time of the next report of a slow test.
     fn slow_at(&self, (since, times): (Instant, u32)) -> Option<Instant> {
         let period = self.policy.slow?;
         since.checked_add(period.checked_mul(times.checked_add(1)?)?)
     }
 
-    /// Operational members end with the last test, and all of them with the
+    /// Stops operational members after the last test, and all members after the
     /// main one.
     fn finish(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let main_ended = self
@@ -588,31 +596,31 @@ impl Scheduler {
         if !self.status.iter().any(waits) {
             return;
         }
-        let running = |group: &Self| {
-            let tests = group
+        let running = |this: &Self| {
+            let tests = this
                 .each()
                 .filter(|(member, _)| member.kind == RoleKind::Test);
             tests.filter(|(_, status)| status.is_alive()).count()
         };
         let jobs = self.policy.jobs.unwrap_or(usize::MAX);
         let mut room = jobs.saturating_sub(running(self));
-        // Settled once: with hundreds of tests, asking each is quadratic.
+        // Computed once: per test it would be quadratic.
         let operational_ready = (0..self.members.len())
             .all(|member| self.members[member].kind == RoleKind::Test || self.is_satisfied(member));
-        // Those that were run less often come first, and are waited for.
-        let mut turn: Vec<usize> = (0..self.members.len()).collect();
+        // Tests with fewer tries start first, and must end first.
+        let mut order: Vec<usize> = (0..self.members.len()).collect();
         if self.policy.retries > 0 {
-            turn.sort_by_key(|&member| self.status[member].reruns);
+            order.sort_by_key(|&member| self.status[member].reruns);
         }
-        let least = |group: &Self| {
-            let tests = group
+        let least = |this: &Self| {
+            let tests = this
                 .each()
                 .filter(|(member, _)| member.kind == RoleKind::Test);
             let alive = tests.filter(|(_, status)| status.is_alive());
             alive.map(|(_, status)| status.reruns).min()
         };
         let mut least = least(self).unwrap_or(u32::MAX);
-        for member in turn {
+        for member in order {
             match self.status[member].state {
                 State::Waiting => {}
                 State::BackingOff { until } if now >= until => {}
@@ -640,12 +648,12 @@ impl Scheduler {
         }
     }
 
-    /// Whether a member need not be waited for: it is ready, or it is done and
-    /// did well.
+    /// Returns true if dependents of a member may start: it is ready or has
+    /// succeeded.
     fn is_satisfied(&self, member: usize) -> bool {
         matches!(
             self.status[member].state,
-            State::Ready | State::Ended { well: true }
+            State::Ready | State::Ended { success: true }
         )
     }
 
@@ -654,7 +662,7 @@ impl Scheduler {
             let status = &mut self.status[member];
             match status.state {
                 State::Waiting | State::BackingOff { .. } => {
-                    status.state = State::Ended { well: false };
+                    status.state = State::Ended { success: false };
                     actions.push(Action::Skip(member));
                     self.skip_dependents(member, actions);
                 }
@@ -682,7 +690,7 @@ impl Scheduler {
         for (member, status) in self.status.iter_mut().enumerate() {
             match status.state {
                 State::Waiting | State::BackingOff { .. } => {
-                    status.state = State::Ended { well: false };
+                    status.state = State::Ended { success: false };
                     actions.push(Action::Skip(member));
                 }
                 State::Starting { .. } | State::Ready => {
@@ -694,8 +702,8 @@ impl Scheduler {
         actions.push(Action::Stopping(why));
     }
 
-    /// Sends the rungs that are due. The first one waits until whoever comes
-    /// after the member is gone; the others do not.
+    /// Sends the signals that are due. The first one waits until all dependents
+    /// have ended; the others do not.
     fn escalate(&mut self, now: Instant, actions: &mut Vec<Action>) {
         for member in 0..self.members.len() {
             let status = &self.status[member];
@@ -704,19 +712,18 @@ impl Scheduler {
             };
             let due = [StopSignal::Kill, StopSignal::Terminate]
                 .into_iter()
-                .find(|rung| now >= since + rung.after(self.policy.grace))
+                .find(|signal| now >= since + signal.after(self.policy.grace))
                 .or_else(|| (!self.is_needed(member)).then_some(StopSignal::Interrupt));
             if due > sent
-                && let Some(rung) = due
+                && let Some(signal) = due
             {
-                self.status[member].escalate(since, rung, now);
-                actions.push(Action::Signal(member, rung));
+                self.status[member].escalate(since, signal, now);
+                actions.push(Action::Signal(member, signal));
             }
         }
     }
 
-    /// Whether a living member comes after this one, and is to be gone before
-    /// it.
+    /// Returns true if a dependent of this member is still being stopped.
     fn is_needed(&self, member: usize) -> bool {
         self.dependents[member].iter().any(|&dependent| {
             let status = &self.status[dependent];
@@ -724,10 +731,11 @@ impl Scheduler {
         })
     }
 
-    /// Names those that are waited for, first after [`Policy::report_after`] and then at ever
-    /// longer intervals.
+    /// Reports members that are waited for, first after
+    /// [`Policy::report_after`] and then at increasing intervals.
     fn report_waiting(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        // Named only when somebody is told: this is asked at every event.
+        // Lists are built only for a report: this function runs for every
+        // input.
         let starts = |member: &Member, status: &Status| {
             matches!(status.state, State::Starting { .. })
                 && status.stop.is_none()
@@ -791,13 +799,13 @@ impl Status {
         matches!(self.state, State::Starting { .. } | State::Ready)
     }
 
-    /// Notes that a rung is sent now on the ladder that is climbed `since` then.
-    fn escalate(&mut self, since: Instant, rung: StopSignal, now: Instant) {
-        self.stop = Some((since, Some(rung)));
-        self.killed = (rung == StopSignal::Kill).then_some(now);
+    /// Records that a signal of the stop sequence begun at `since` is sent now.
+    fn escalate(&mut self, since: Instant, signal: StopSignal, now: Instant) {
+        self.stop = Some((since, Some(signal)));
+        self.killed = (signal == StopSignal::Kill).then_some(now);
     }
 
-    fn rung(&self) -> Option<StopSignal> {
-        self.stop.and_then(|(_, rung)| rung)
+    fn last_signal(&self) -> Option<StopSignal> {
+        self.stop.and_then(|(_, signal)| signal)
     }
 }

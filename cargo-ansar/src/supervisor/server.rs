@@ -1,8 +1,7 @@
-//! The socket of an engine: takes what others ask, and tells them what happens.
+//! Serves the socket of an engine: receives requests and sends replies.
 //!
-//! Owns the conversations; what is to be done about an order is the engine's.
-//! Somebody who does not read is waited for by nobody but their own
-//! conversation.
+//! Manages the connections; the engine executes the requests. A client that
+//! does not read blocks only its own connection.
 
 use std::fmt::Display;
 use std::io;
@@ -17,24 +16,24 @@ use crate::host::socket::{Connection, Listener};
 use crate::protocol::{Ask, Host, Refusal, Reply, Request, Start, VERSION};
 use crate::supervisor::launch::Launch;
 
-/// What makes an engine reachable.
+/// The settings of an engine that concern its clients.
 pub struct Service<'a> {
-    /// Where it is reached.
+    /// The listening socket.
     pub listener: Listener,
-    /// Where it lives.
+    /// The kind of process that hosts the engine.
     pub host: Host,
-    /// Whether the engine goes on without roles, until it is interrupted.
+    /// True if the engine keeps running without roles until it is interrupted.
     pub is_persistent: bool,
-    /// Turns roles that are to be started into launches, where this engine
-    /// takes any.
+    /// Creates launches for roles to start; unset if the engine accepts no new
+    /// roles.
     pub launcher: Option<Launcher<'a>>,
 }
 
-/// Turns roles into launches beside as many that run, all or none; the error
-/// says why.
+/// Creates launches for all requested roles; the second argument is the number
+/// of running roles. Returns an error if one cannot be started.
 pub type Launcher<'a> = Box<dyn FnMut(&Start, usize) -> Result<Vec<Launch>, Refusal> + 'a>;
 
-/// Something that was asked, and whom to answer. Dropping it ends the
+/// A request and the channel for its replies. Dropping it ends the
 /// conversation.
 #[derive(Debug)]
 pub(crate) struct Order {
@@ -42,29 +41,29 @@ pub(crate) struct Order {
     pub tell: Sender<Reply>,
 }
 
-/// How many replies wait for somebody who does not read: whoever misses more
-/// is told no more at all.
+/// Maximum number of unread replies. A client that exceeds it gets no more
+/// replies.
 const UNREAD: usize = 1 << 14;
 
-/// The conversations at one time. Others wait until one of these is over.
+/// Maximum number of concurrent conversations. Further connections wait.
 const CONVERSATIONS: usize = 128;
 /// Time in which a request must be complete.
 const COMPLETE_IN: Duration = Duration::from_secs(5);
-/// Time in which somebody who is told something must have read it.
+/// Time in which a client must read a reply.
 const READ_IN: Duration = Duration::from_secs(10);
-/// How long to leave a system alone that has no room for a conversation.
+/// Pause after a connection could not be accepted.
 const NO_ROOM: Duration = Duration::from_millis(100);
-/// How long those who are still being told something may take to read it.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Time in which clients must read the last replies.
+const LAST_REPLIES_IN: Duration = Duration::from_secs(1);
 
-/// The conversations of an engine; inside of a `LocalSet` only.
+/// The conversations of an engine. Must be used inside a `LocalSet`.
 #[derive(Debug, Default)]
 pub(crate) struct Conversations {
     tasks: JoinSet<()>,
 }
 
 impl Conversations {
-    /// Takes connections from now on.
+    /// Starts to accept connections.
     pub(crate) fn begin(&mut self, listener: Listener, orders: UnboundedSender<Order>) {
         self.tasks.spawn_local(async move {
             let mut tasks = JoinSet::new();
@@ -80,17 +79,17 @@ impl Conversations {
                     () = orders.closed() => break,
                 }
             }
-            // Nobody new from here on.
+            // Accept no more connections.
             drop(listener);
             while tasks.join_next().await.is_some() {}
         });
     }
 
-    /// Lets those finish who are being told something. To be called when
-    /// nobody takes orders any more.
+    /// Waits briefly until all replies are sent. Call this after the receiver
+    /// of orders has been closed.
     pub(crate) async fn finish(mut self) {
         let all = async { while self.tasks.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(LAST_WORDS, all).await;
+        let _ = tokio::time::timeout(LAST_REPLIES_IN, all).await;
     }
 }
 
@@ -101,25 +100,23 @@ async fn converse(mut connection: Connection, orders: UnboundedSender<Order>) {
     };
     let request = request.unwrap_or_else(|_| {
         let limit = COMPLETE_IN.as_secs();
-        Err(io::Error::other(format!(
-            "it is not complete after {limit} s"
-        )))
+        Err(io::Error::other(format!("incomplete after {limit} s")))
     });
-    let ask = match request.map(|request| request.map(understood)) {
+    let ask = match request.map(|request| request.map(parse)) {
         Ok(Some(Ok(ask))) => ask,
         Ok(Some(Err(reason))) => return refuse(&mut connection, reason).await,
         Ok(None) => return,
-        Err(error) => return refuse(&mut connection, not_understood(&error)).await,
+        Err(error) => return refuse(&mut connection, invalid(&error)).await,
     };
     let (tell, mut told) = mpsc::channel(UNREAD);
-    // An engine that has ended answers nobody.
+    // The engine has ended.
     if orders.send(Order { ask, tell }).is_err() {
         return;
     }
     drop(orders);
     loop {
         let reply = tokio::select! {
-            // Somebody who asked and left at once has asked all the same.
+            // A request counts even if the client disconnects at once.
             biased;
             reply = told.recv() => reply,
             () = connection.gone() => return,
@@ -127,37 +124,37 @@ async fn converse(mut connection: Connection, orders: UnboundedSender<Order>) {
         let Some(reply) = reply else {
             return;
         };
-        // Somebody who has left, or does not read, is told no more.
-        if !tell_in_time(&mut connection, &reply).await {
+        // The client has disconnected or does not read.
+        if !send_in_time(&mut connection, &reply).await {
             return;
         }
     }
 }
 
-async fn tell_in_time(connection: &mut Connection, reply: &Reply) -> bool {
+async fn send_in_time(connection: &mut Connection, reply: &Reply) -> bool {
     let sent = timeout(READ_IN, connection.send(reply)).await;
     matches!(sent, Ok(Ok(())))
 }
 
-/// What is asked, in the version that is spoken here; or why not.
-fn understood(request: Value) -> Result<Ask, String> {
+/// Parses a request and checks its protocol version.
+fn parse(request: Value) -> Result<Ask, String> {
     match request.get("version").map(Value::as_u64) {
         Some(Some(version)) if version == u64::from(VERSION) => {}
-        Some(Some(version)) => return Err(unknown(version)),
-        _ => return Err(not_understood(&"it says no version")),
+        Some(Some(version)) => return Err(unsupported(version)),
+        _ => return Err(invalid(&"no version")),
     }
-    let request: Request = serde_json::from_value(request).map_err(|e| not_understood(&e))?;
+    let request: Request = serde_json::from_value(request).map_err(|e| invalid(&e))?;
     Ok(request.ask)
 }
 
 async fn refuse(connection: &mut Connection, reason: String) {
-    let _ = tell_in_time(connection, &Reply::Refused(reason.into())).await;
+    let _ = send_in_time(connection, &Reply::Refused(reason.into())).await;
 }
 
-fn unknown(version: u64) -> String {
-    format!("version {version} of the protocol is asked for, and {VERSION} is spoken here")
+fn unsupported(version: u64) -> String {
+    format!("protocol version {version} is not supported: this engine speaks version {VERSION}")
 }
 
-fn not_understood(error: &dyn Display) -> String {
-    format!("the request is not understood: {error}")
+fn invalid(error: &dyn Display) -> String {
+    format!("invalid request: {error}")
 }

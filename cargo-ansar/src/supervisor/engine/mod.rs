@@ -1,5 +1,5 @@
-//! Executes the decisions of the [scheduler](super::scheduler): starts, signals
-//! and reads processes; and serves requests from outside ([`requests`]).
+//! Executes the actions of the [scheduler](super::scheduler): starts, signals
+//! and reads processes; and handles requests of clients ([`requests`]).
 
 pub mod child;
 pub mod requests;
@@ -36,7 +36,7 @@ use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
 use crate::protocol::Host;
 use crate::supervisor::capture::Capture;
-use crate::supervisor::engine::child::{ChildEvent, ChildTask, LOOK_AGAIN};
+use crate::supervisor::engine::child::{ChildEvent, ChildTask, RECHECK};
 use crate::supervisor::engine::role::Role;
 use crate::supervisor::fd_store;
 use crate::supervisor::judge;
@@ -49,55 +49,58 @@ use crate::supervisor::scheduler::{
 };
 use crate::supervisor::server::{Conversations, Launcher, Service};
 
-/// How roles are run.
+/// Options of an engine.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// When they are started, stopped and given up.
+    /// The options of the scheduler.
     pub policy: Policy,
-    /// Which of their log lines become events.
+    /// The level of log lines that are emitted as events.
     pub shown: Level,
 }
 
-/// What became of a role.
+/// The result of a role.
 #[derive(Debug, Clone)]
 pub struct Ended {
-    /// Its name.
+    /// The name of the role.
     pub role: RoleName,
-    /// What it was for.
+    /// The kind of role.
     pub kind: RoleKind,
-    /// How it ended.
+    /// The outcome.
     pub outcome: RoleOutcome,
-    /// How its process ended, where it was started.
+    /// The exit status of its process, if it was started.
     pub exit: Option<Exit>,
-    /// When it ended.
+    /// The time at which it ended.
     pub at: Timestamp,
-    /// How it ended before, each time that it was run again for that, and when.
+    /// Outcomes of previous tries of a test, with their times.
     pub before: Vec<(RoleOutcome, Timestamp)>,
 }
 
-/// What became of all roles.
+/// The results of all roles.
 #[derive(Debug, Clone)]
 pub struct RunResult {
-    /// In the order of the launches.
+    /// Results in the order of the launches.
     pub ended: Vec<Ended>,
-    /// What ended the run from outside, where something did.
+    /// The interrupt that ended the run, if any.
     pub interrupted: Option<Interrupt>,
-    /// Whether that was to be at once.
+    /// True if the roles were killed at once.
     pub at_once: bool,
-    /// The reason why the system would start no more processes, where it would not.
+    /// The error if the system could not start more processes.
     pub refused: Option<String>,
 }
 
-/// How much is read from a pipe at once.
+/// Number of bytes read from a pipe at once.
 const READ_SIZE: usize = 64 * 1024;
 
-/// Runs roles until all have ended; `notices` hears what they say of their
-/// state, `service` what others ask meanwhile. Inside of a `LocalSet` only.
+/// Runs roles until all have ended. `notices` receives the notifications of
+/// components, `service` the requests of clients. Must be called inside a
+/// `LocalSet`.
 ///
-/// An engine in the background is given its first roles by whoever asks; it
-/// ends with the last of them, or when nobody has asked for some time. The first interrupt stops them gracefully, the second at once. When this
-/// returns, nothing of them is left in their groups; when it is dropped in the
-/// middle, they are killed.
+/// The background engine gets its first roles by request. It ends after its
+/// last role, or if no request arrives for some time. The first interrupt stops
+/// all roles gracefully, the second kills them.
+///
+/// When this returns, no process of the roles is left in their groups. When it
+/// is dropped earlier, the roles are killed.
 pub async fn run(
     launches: Vec<Launch>,
     options: &Options,
@@ -120,8 +123,8 @@ pub async fn run(
     engine.feed(Input::Begin);
     let mut in_a_row = 0;
     loop {
-        engine.settle();
-        // Whoever has asked already is not turned away.
+        engine.answer_watches();
+        // Handle pending requests before checking for the end.
         if let Ok(order) = ordered.try_recv() {
             engine.order(order);
             continue;
@@ -143,22 +146,23 @@ pub async fn run(
             notice = notices.next(), if in_a_row < NOTICES_IN_A_ROW => {
                 in_a_row += 1;
                 match notice {
-                    Ok(notice) => engine.heard(&notice),
-                    // The socket is ours and bound: nothing to be done about it.
+                    Ok(notice) => engine.handle_notice(&notice),
+                    // An error of our own bound socket cannot be handled.
                     Err(_) => tokio::task::yield_now().await,
                 }
                 continue;
             }
             Some(news) = told.recv() => {
-                // What a role said before it ended comes first.
+                // Handle notifications sent before the exit first.
                 for notice in std::iter::from_fn(|| notices.try_next()).take(NOTICES_IN_A_ROW) {
-                    engine.heard(&notice);
+                    engine.handle_notice(&notice);
                 }
-                engine.news(news);
+                engine.handle_child_event(news);
             }
             Some(order) = ordered.recv() => engine.order(order),
             () = tick => engine.feed(Input::Tick),
-            // Last, one at a time: those that run are heard in between.
+            // Starts come last and one at a time, so that running roles are
+            // served in between.
             () = tokio::task::yield_now(), if !engine.starts.is_empty() => engine.start().await,
             () = tokio::task::yield_now(), if in_a_row >= NOTICES_IN_A_ROW => {}
         }
@@ -170,11 +174,11 @@ pub async fn run(
     outcome
 }
 
-/// The most notices that are heard before others are, so that a role that sends
-/// them without end holds up nothing. More than a socket's queue holds.
+/// Maximum number of notifications handled in a row, so that a role that floods
+/// the socket does not block the others. Larger than the queue of a socket.
 const NOTICES_IN_A_ROW: usize = 1024;
 
-/// How long an engine in the background waits for its first roles.
+/// Time that the background engine waits for its first roles.
 const UNUSED: Duration = Duration::from_secs(10);
 
 struct Engine<'a> {
@@ -182,16 +186,16 @@ struct Engine<'a> {
     roles: Vec<Role>,
     by_name: BTreeMap<RoleName, usize>,
     shown: Level,
-    /// How often a test role that failed is run again.
+    /// Number of retries of a failed test.
     retries: u32,
     host: Host,
-    /// Whether it goes on without roles.
+    /// True if the engine keeps running without roles.
     is_persistent: bool,
-    /// The process above this one, as long as it was there.
+    /// The process ID of the guardian.
     guardian: u32,
-    /// How often roles were taken in.
+    /// Number of admitted batches.
     batches: u64,
-    /// When it gives up waiting for its first roles.
+    /// The time at which to give up waiting for the first roles.
     unused: Option<Instant>,
     launcher: Option<Launcher<'a>>,
     watches: Vec<requests::Watch>,
@@ -199,12 +203,12 @@ struct Engine<'a> {
     starts: VecDeque<usize>,
     interrupted: Option<Interrupt>,
     at_once: bool,
-    no_more: Option<String>,
+    exhaustion: Option<String>,
     orphans: Rc<RefCell<Orphans>>,
     tasks: JoinSet<()>,
     tell: mpsc::UnboundedSender<ChildEvent>,
     buffer: Rc<RefCell<Vec<u8>>>,
-    /// Once there is something to peek at.
+    /// Created on first use.
     peeking: Option<Rc<Peeking>>,
 }
 
@@ -227,7 +231,7 @@ impl Engine<'_> {
             starts: VecDeque::new(),
             interrupted: None,
             at_once: false,
-            no_more: None,
+            exhaustion: None,
             orphans: Rc::new(RefCell::new(Orphans::default())),
             tasks: JoinSet::new(),
             tell,
@@ -236,13 +240,13 @@ impl Engine<'_> {
         }
     }
 
-    /// Takes roles in: each in the place of the one by its name that has ended,
-    /// or in a new one.
+    /// Adds roles. Each reuses the index of an ended role of the same name, or
+    /// gets a new one.
     fn admit(&mut self, launches: Vec<Launch>) -> Vec<usize> {
         let mut places = Vec::with_capacity(launches.len());
         let mut next = self.roles.len();
         for launch in &launches {
-            // What is no role has no name that others could mean.
+            // A foreground command is not a role and has no name to register.
             let known = self.by_name.get(&launch.role).copied();
             let place = known.unwrap_or_else(|| {
                 next += 1;
@@ -250,7 +254,7 @@ impl Engine<'_> {
             });
             if !launch.foreground {
                 self.by_name.insert(launch.role.clone(), place);
-                self.orphans.borrow_mut().name(&launch.role, place);
+                self.orphans.borrow_mut().register(&launch.role, place);
             }
             places.push(place);
         }
@@ -261,7 +265,7 @@ impl Engine<'_> {
             let after = after.filter_map(|role| self.by_name.get(role).copied());
             let member = Member {
                 kind: launch.kind,
-                // One that has ended is waited for by nobody.
+                // Dependencies that have ended are ignored.
                 after: after
                     .filter(|needed| places.contains(needed) || self.runs(*needed))
                     .collect(),
@@ -279,7 +283,7 @@ impl Engine<'_> {
         places
     }
 
-    /// Whether a role runs, or is about to.
+    /// Returns true if a role runs or is about to.
     fn runs(&self, member: usize) -> bool {
         member < self.roles.len() && self.scheduler.phase(member) != Phase::Ended
     }
@@ -292,14 +296,15 @@ impl Engine<'_> {
             let now = clock::instant();
             return now >= *self.unused.get_or_insert(now + UNUSED);
         }
-        // What cannot be killed is kept in view, unless everything is to end.
+        // Unkillable roles keep the background engine running, unless it is
+        // interrupted.
         let is_kept = self.host == Host::Background
             && self.interrupted.is_none()
             && self.scheduler.has_unkillable();
         self.scheduler.is_done() && !is_kept
     }
 
-    /// Forgets the tasks that are done, of which there is one per start.
+    /// Reaps finished tasks; there is one per start.
     fn forget_tasks(&mut self) {
         while self.tasks.try_join_next().is_some() {}
     }
@@ -315,7 +320,7 @@ impl Engine<'_> {
             .min()
     }
 
-    /// Tells the machine what happened, and does what it says.
+    /// Passes an input to the scheduler and executes its actions.
     fn feed(&mut self, input: Input) {
         for action in self.scheduler.next(input, clock::instant()) {
             match action {
@@ -325,7 +330,7 @@ impl Engine<'_> {
                     let role = self.roles[member].name.clone();
                     self.emit(member, Kind::Slow { role, elapsed });
                 }
-                Action::Signal(member, rung) => self.signal(member, rung),
+                Action::Signal(member, stop_signal) => self.signal(member, stop_signal),
                 Action::TimedOut(member) => {
                     self.roles[member].treatment.timed_out = self.roles[member].timeout;
                 }
@@ -358,16 +363,16 @@ impl Engine<'_> {
         let Some(member) = self.starts.pop_front() else {
             return;
         };
-        // A stop may have come between the decision and now.
+        // A stop may have arrived after the decision to start.
         if self.roles[member].treatment.asked {
             if self.roles[member].ended.is_none() {
                 return self.end(member, judge::skipped());
             }
-            // How a try of it has ended stays what came of it.
+            // The outcome of the previous try remains its outcome.
             self.feed(Input::Ended {
                 member,
-                well: false,
-                again: None,
+                success: false,
+                restart_after: None,
             });
             return self.release(member);
         }
@@ -385,7 +390,7 @@ impl Engine<'_> {
             self.start_role(member, &program).await
         };
         if let Err(error) = started {
-            // Not this role's fault, and the next one fares no better.
+            // Not the fault of this role; the next start would fail too.
             if process::is_exhaustion(&error) {
                 self.exhausted(member, &error);
             }
@@ -393,11 +398,11 @@ impl Engine<'_> {
         }
     }
 
-    /// The system has no room for a role: those that were to run with it are
-    /// stopped. Where roles come and go, the others go on.
+    /// Handles a lack of system resources: stops the roles of the same batch in
+    /// an engine that accepts roles, and otherwise all roles.
     fn exhausted(&mut self, member: usize, error: &io::Error) {
         if self.launcher.is_none() {
-            self.no_more.get_or_insert(error.to_string());
+            self.exhaustion.get_or_insert(error.to_string());
             return self.feed(Input::Stop);
         }
         let batch = self.roles[member].batch;
@@ -429,10 +434,10 @@ impl Engine<'_> {
             tell: self.tell.clone(),
             peeking,
             seen: 0,
-            unended: None,
+            incomplete: None,
             _loan: loan,
         };
-        self.tasks.spawn_local(life.live());
+        self.tasks.spawn_local(life.run());
         Ok(())
     }
 
@@ -454,16 +459,16 @@ impl Engine<'_> {
         self.tasks.spawn_local(async move {
             let exit = process.wait().await;
             let mut told = false;
-            // Looking for orphans reaps those of the group that were adopted and
-            // have ended: until then these count as alive.
-            while orphans.borrow_mut().any_of(member, clock::instant())
+            // Scanning for orphans reaps adopted processes of the group that
+            // have exited, which count as alive until then.
+            while orphans.borrow_mut().has_any(member, clock::instant())
                 || signal::group_is_alive(pid)
             {
                 if !told {
                     let _ = tell.send(ChildEvent::MainExited(member));
                     told = true;
                 }
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(RECHECK).await;
             }
             let _ = tell.send(ChildEvent::Ended(
                 member,
@@ -481,7 +486,7 @@ impl Engine<'_> {
         role.attempts = None;
         role.unannounced.set(None);
         if let Some(lock) = &role.lock {
-            // Advice for messages: what cannot be written is not said.
+            // Only used in messages; errors are ignored.
             let _ = lock.sign(&pid.to_string());
         }
         let history = role.history.as_mut();
@@ -496,7 +501,7 @@ impl Engine<'_> {
         self.emit(member, started);
     }
 
-    fn heard(&mut self, notice: &Notice) {
+    fn handle_notice(&mut self, notice: &Notice) {
         let named = notice
             .role
             .as_deref()
@@ -536,10 +541,10 @@ impl Engine<'_> {
         }
     }
 
-    fn news(&mut self, news: ChildEvent) {
+    fn handle_child_event(&mut self, news: ChildEvent) {
         match news {
             ChildEvent::MainExited(member) => {
-                self.roles[member].left = true;
+                self.roles[member].main_exited = true;
                 self.feed(Input::MainExited(member));
             }
             ChildEvent::Ended(member, ended) => {
@@ -563,11 +568,11 @@ impl Engine<'_> {
         }
     }
 
-    /// A role that was to run has ended.
+    /// Handles the end of a run of a role.
     fn end(&mut self, member: usize, outcome: RoleOutcome) {
-        let again = self.again(member, &outcome);
+        let restart_after = self.restart_delay(member, &outcome);
         let role = &self.roles[member];
-        let well = match role.kind {
+        let success = match role.kind {
             RoleKind::Test => outcome.report().is_some_and(|report| report.failed == 0),
             RoleKind::Operational => match outcome.success() {
                 Success::Yes => true,
@@ -575,16 +580,16 @@ impl Engine<'_> {
                 Success::No => false,
             },
         };
-        self.conclude(member, outcome);
+        self.record_exit(member, outcome);
         self.feed(Input::Ended {
             member,
-            well,
-            again,
+            success,
+            restart_after,
         });
-        match (self.scheduler.phase(member), again) {
+        match (self.scheduler.phase(member), restart_after) {
             (Phase::BackingOff, Some(delay)) => {
                 if let Some(lock) = &self.roles[member].lock {
-                    // The number of the process may mean another one soon.
+                    // The process ID may be reused.
                     let _ = lock.sign("");
                 }
                 let role = self.roles[member].name.clone();
@@ -595,10 +600,12 @@ impl Engine<'_> {
         }
     }
 
-    /// After what time a role that has ended so is started again.
-    fn again(&mut self, member: usize, outcome: &RoleOutcome) -> Option<Duration> {
+    /// Returns the delay before a role with this outcome is restarted, and
+    /// counts the restart.
+    fn restart_delay(&mut self, member: usize, outcome: &RoleOutcome) -> Option<Duration> {
         let role = &mut self.roles[member];
-        // One that was late was asked to stop for that, which is a failure.
+        // A role stopped for a timeout was not stopped on request: it has
+        // failed.
         let late = role.treatment.timed_out.or(role.treatment.never_ready);
         if role.treatment.asked && late.is_none() {
             return None;
@@ -613,22 +620,23 @@ impl Engine<'_> {
         role.restarts.0 = role.restarts.0.saturating_add(1);
         role.restarts.1 += 1;
         role.treatment = Treatment::default();
-        role.left = false;
+        role.main_exited = false;
         Some(delay)
     }
 
-    /// A test role that has failed will be run again.
+    /// Resets a failed test for its next try.
     fn will_rerun(&mut self, member: usize) {
         let role = &mut self.roles[member];
         if let Some(lock) = &role.lock {
-            // The number of the process may mean another one soon.
+            // The process ID may be reused.
             let _ = lock.sign("");
         }
         role.treatment = Treatment::default();
-        role.left = false;
+        role.main_exited = false;
     }
 
-    /// A test role is about to run; perhaps again.
+    /// Before a start of a test: if it is a retry, records the previous outcome
+    /// and emits an event.
     fn rerun(&mut self, member: usize) {
         let role = &mut self.roles[member];
         let Some(failed) = role.ended.take() else {
@@ -645,16 +653,16 @@ impl Engine<'_> {
         self.emit(member, rerun);
     }
 
-    /// A role will not be started, or not again.
+    /// Records that a role will not be started or restarted.
     fn skip(&mut self, member: usize) {
-        // How one ended that waited to be started again has been told.
+        // The outcome before a cancelled restart has been emitted already.
         if self.roles[member].ended.is_none() {
-            self.conclude(member, judge::skipped());
+            self.record_exit(member, judge::skipped());
         }
         self.release(member);
     }
 
-    fn conclude(&mut self, member: usize, outcome: RoleOutcome) {
+    fn record_exit(&mut self, member: usize, outcome: RoleOutcome) {
         let role = &mut self.roles[member];
         let attempts = role.attempts;
         let history = role.history.as_mut();
@@ -667,13 +675,12 @@ impl Engine<'_> {
         self.emit(member, Kind::Ended { role, outcome });
     }
 
-    /// Gives back the right to run a role that has ended for good.
+    /// Releases the lock of a role that will not run again.
     fn release(&mut self, member: usize) {
         self.roles[member].lock = None;
     }
 
-    /// Says so where a start or an end could not be written down: the role
-    /// goes on.
+    /// Reports a failure to write the history. The role keeps running.
     fn recorded(&self, member: usize, recorded: Option<Result<(), HomeError>>) {
         if let Some(Err(error)) = recorded {
             self.events.emit(Kind::Unrecorded {
@@ -683,25 +690,26 @@ impl Engine<'_> {
         }
     }
 
-    fn signal(&mut self, member: usize, rung: StopSignal) {
+    fn signal(&mut self, member: usize, stop_signal: StopSignal) {
         let role = &mut self.roles[member];
-        // What is done to those it left behind is not done to it.
-        role.treatment.asked |= !role.left;
-        let signal = match rung {
+        // Signals to remaining processes do not affect the outcome of the main
+        // process.
+        role.treatment.asked |= !role.main_exited;
+        let signal = match stop_signal {
             StopSignal::Interrupt => Signal::Interrupt,
             StopSignal::Terminate => Signal::Terminate,
             StopSignal::Kill => Signal::Kill,
         };
         if let Some(group) = role.group {
-            // One that is gone meanwhile has been told enough, and one that may
-            // not be signalled is told of when it does not end.
+            // The group may have ended; if it may not be signalled, the role is
+            // reported later as unkillable.
             let heard = signal::send_to_group(group, signal).is_ok();
-            role.treatment.killed |= heard && !role.left && rung == StopSignal::Kill;
+            role.treatment.killed |= heard && !role.main_exited && stop_signal == StopSignal::Kill;
             self.orphans.borrow_mut().signal(member, signal);
         }
     }
 
-    /// A role goes on though it was killed: finds out why, and says so.
+    /// Finds out why a role survived being killed, and reports it.
     fn unkillable(&mut self, member: usize) {
         let pids: Vec<u32> = {
             let orphans = self.orphans.borrow();
@@ -714,7 +722,7 @@ impl Engine<'_> {
         let role = &mut self.roles[member];
         let (pid, why) = obstacles.next().unwrap_or_else(|| {
             let group = role.group.unwrap_or_default();
-            (group, "processes of its group go on".to_owned())
+            (group, "processes of its group are still running".to_owned())
         });
         role.unkillable = Some(format!("process {pid}: {why}"));
         let role = role.name.clone();
@@ -723,10 +731,11 @@ impl Engine<'_> {
 
     fn interrupted(&mut self, interrupt: Interrupt) {
         if interrupt == Interrupt::Superseded && self.interrupted.is_some() {
-            // It stops already; nobody has lost patience.
+            // The engine is stopping already; superseding it does not count as
+            // a second interrupt.
             return;
         }
-        // What begins anew stops of itself; whoever ends it then is the first.
+        // An interrupt after superseding counts as the first one.
         let first = self.interrupted.filter(|it| *it != Interrupt::Superseded);
         let again = first.is_some();
         self.interrupted = first.or(Some(interrupt));
@@ -757,7 +766,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Tells everybody whom it concerns what happened to a role.
+    /// Emits an event of a role, also to the clients that wait for it.
     fn emit(&self, member: usize, kind: Kind) {
         for watch in &self.watches {
             if watch.concerns(member) {
@@ -771,7 +780,7 @@ impl Engine<'_> {
         for member in 0..self.roles.len() {
             let role = &mut self.roles[member];
             if let (Some(why), true) = (role.unkillable.take(), role.group.is_some()) {
-                self.conclude(member, judge::unkillable(&why));
+                self.record_exit(member, judge::unkillable(&why));
             }
         }
         let roles = std::mem::take(&mut self.roles).into_iter();
@@ -792,7 +801,7 @@ impl Engine<'_> {
             ended: ended.collect(),
             interrupted: self.interrupted,
             at_once: self.at_once,
-            refused: self.no_more.take(),
+            refused: self.exhaustion.take(),
         }
     }
 }

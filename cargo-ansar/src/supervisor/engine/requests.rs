@@ -1,4 +1,4 @@
-//! What is asked of the engine while it runs, and who is told what comes of it.
+//! Handles requests of clients while the engine runs, and sends them events.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -17,21 +17,21 @@ use crate::supervisor::engine::{Engine, Role};
 use crate::supervisor::scheduler::{Input, Phase};
 use crate::supervisor::server::Order;
 
-/// How much longer the first moments of a role may be than asked.
+/// Maximum extension of the settle time of a role that has hardly run yet.
 const LONGEST_BEGINNING: Duration = Duration::from_secs(10);
-/// How long until it is asked again.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Interval of checks in this extension.
+const RECHECK: Duration = Duration::from_millis(20);
 
-/// Somebody who waits for roles, and is told what happens to them.
+/// A client that waits for roles and receives their events.
 pub(crate) struct Watch {
     members: BTreeSet<usize>,
     until: Until,
-    /// Until when a role that is started again and again may become ready.
-    patience: Option<Instant>,
-    /// How long a role that does not announce itself must survive.
+    /// Time until which a role in a restart loop may become ready.
+    give_up_at: Option<Instant>,
+    /// Time that a role which does not announce its readiness must survive.
     settle_time: Duration,
     tell: Sender<Reply>,
-    /// Somebody who did not read has missed something.
+    /// True if an event was dropped because the client did not read.
     missed: Cell<bool>,
 }
 
@@ -40,18 +40,18 @@ impl Watch {
         self.members.contains(&member)
     }
 
-    /// Returns when to look at a ready role that does not count as started yet.
-    /// Its time may have come since the last look.
-    fn look_at(&self, role: &Role, now: Instant) -> Option<Instant> {
+    /// Returns the time of the next check of a ready role that does not count
+    /// as started yet.
+    fn next_check(&self, role: &Role, now: Instant) -> Option<Instant> {
         let since = role.unannounced.get()?;
         let at = since.checked_add(self.settle_time)?;
         let is_waited_for = !self.settle_time.is_zero();
-        is_waited_for.then(|| if now < at { at } else { now + LOOK_AGAIN })
+        is_waited_for.then(|| if now < at { at } else { now + RECHECK })
     }
 
-    /// Returns when to ask again whether a ready role counts as started, if it
-    /// does not now: one that does not announce itself may still be about to
-    /// crash. Its first moments are longer where it waits for its turn.
+    /// Returns the time of the next check if a ready role does not count as
+    /// started yet: without an announcement, it may still crash. The settle
+    /// time is extended while the process has got too little CPU time.
     fn settled_at(&self, role: &Role, now: Instant) -> Option<Instant> {
         if self.settle_time.is_zero() {
             return None;
@@ -66,9 +66,9 @@ impl Watch {
                 .group
                 .is_some_and(|pid| is_still_beginning(pid, self.settle_time));
         if is_beginning {
-            return Some(now + LOOK_AGAIN);
+            return Some(now + RECHECK);
         }
-        // Once is enough.
+        // The role counts as started from now on.
         role.unannounced.set(None);
         None
     }
@@ -81,7 +81,7 @@ impl Watch {
     pub(crate) fn tell(&self, kind: Kind) {
         let at = clock::now();
         let told = self.tell.try_send(Reply::Event(Event { at, kind }));
-        // Somebody who has left need not be told.
+        // A client that has disconnected is ignored.
         if let Err(TrySendError::Full(_)) = told {
             self.missed.set(true);
         }
@@ -89,7 +89,7 @@ impl Watch {
 }
 
 impl Engine<'_> {
-    /// Does what is asked, or begins to.
+    /// Executes a request, or begins to.
     pub(crate) fn order(&mut self, order: Order) {
         let Order { ask, tell } = order;
         match ask {
@@ -102,7 +102,7 @@ impl Engine<'_> {
                     self.watches.push(Watch {
                         members,
                         until: Until::Ready,
-                        patience: Some(clock::instant() + start.longest_ready_limit()),
+                        give_up_at: Some(clock::instant() + start.longest_ready_limit()),
                         settle_time: start.settle_time(),
                         tell,
                         missed: Cell::new(false),
@@ -111,7 +111,8 @@ impl Engine<'_> {
                 }
                 Err(refusal) => {
                     if self.roles.is_empty() && self.host == protocol::Host::Background {
-                        // Nobody else needs it: who comes now makes another.
+                        // No other client needs this engine; the next one
+                        // starts another.
                         self.unused = Some(clock::instant());
                     }
                     let _ = tell.try_send(Reply::Refused(refusal));
@@ -129,14 +130,14 @@ impl Engine<'_> {
         }
     }
 
-    /// Tells those who waited that what they waited for has come.
-    pub(crate) fn settle(&mut self) {
+    /// Answers the clients whose condition is met, and removes them.
+    pub(crate) fn answer_watches(&mut self) {
         if self.watches.is_empty() {
             return;
         }
         let (group, roles, now) = (&self.scheduler, &self.roles, clock::instant());
         self.watches.retain(|watch| {
-            let gave_up = watch.patience.is_some_and(|patience| now >= patience);
+            let gave_up = watch.give_up_at.is_some_and(|give_up_at| now >= give_up_at);
             let there = |member: &usize| match (watch.until, group.phase(*member)) {
                 (_, Phase::Ended) => true,
                 (Until::Ready, Phase::Ready) => watch.settled_at(&roles[*member], now).is_none(),
@@ -144,7 +145,7 @@ impl Engine<'_> {
                 (Until::Ready, Phase::BackingOff) => gave_up,
                 _ => false,
             };
-            // Each is looked at, so that it is not looked at again.
+            // Checks all members, without short circuit, to update their state.
             let done = watch
                 .members
                 .iter()
@@ -157,7 +158,8 @@ impl Engine<'_> {
         });
     }
 
-    /// Returns when to look at the next role that is waited for and is ready.
+    /// Returns the time of the next check of a ready role that a client waits
+    /// for.
     pub(crate) fn settled_at(&self) -> Option<Instant> {
         let now = clock::instant();
         let ready = self
@@ -167,7 +169,7 @@ impl Engine<'_> {
         let times = ready.flat_map(|watch| {
             let members = watch.members.iter();
             let members = members.filter(|&&member| self.scheduler.phase(member) == Phase::Ready);
-            members.filter_map(|&member| watch.look_at(&self.roles[member], now))
+            members.filter_map(|&member| watch.next_check(&self.roles[member], now))
         });
         times.min()
     }
@@ -176,7 +178,7 @@ impl Engine<'_> {
         self.watches.push(Watch {
             members,
             until,
-            patience: None,
+            give_up_at: None,
             settle_time: Duration::ZERO,
             tell,
             missed: Cell::new(false),
@@ -184,16 +186,16 @@ impl Engine<'_> {
     }
 
     fn start_roles(&mut self, start: &Start) -> Result<BTreeSet<usize>, Refusal> {
-        if self.interrupted.is_some() || self.no_more.is_some() {
+        if self.interrupted.is_some() || self.exhaustion.is_some() {
             return Err(Refusal {
                 why: Some(Why::Ending),
-                ..Refusal::from("everything here is being stopped".to_owned())
+                ..Refusal::from("this engine is stopping".to_owned())
             });
         }
         let running = self.by_name.values();
         let running = running.filter(|&&member| self.runs(member)).count();
         let Some(launcher) = &mut self.launcher else {
-            return Err("a command in the foreground takes no more roles"
+            return Err("an engine in the foreground accepts no new roles"
                 .to_owned()
                 .into());
         };
@@ -201,7 +203,7 @@ impl Engine<'_> {
         Ok(self.admit(comers).into_iter().collect())
     }
 
-    /// Those of `roles` that run here.
+    /// Returns those of `roles` that run in this engine.
     fn running(&self, roles: &[RoleName]) -> Vec<usize> {
         let members = roles.iter().filter_map(|role| self.by_name.get(role));
         members

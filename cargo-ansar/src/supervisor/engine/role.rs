@@ -1,4 +1,4 @@
-//! One role, in the engine.
+//! The state of a role in the engine.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -19,9 +19,9 @@ use crate::supervisor::launch::{Launch, Prepare};
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::scheduler::RoleKind;
 
-/// A role, as far as the engine knows it.
+/// A role and its current run.
 pub(crate) struct Role {
-    /// With which others it was taken in.
+    /// The batch in which the role was admitted.
     pub(crate) batch: u64,
     pub(crate) name: RoleName,
     pub(crate) executable: ExecutableName,
@@ -34,37 +34,38 @@ pub(crate) struct Role {
     pub(crate) lock: Option<Lock>,
     pub(crate) log: PathBuf,
     pub(crate) storage: u64,
-    /// How many lines of its log were lost.
+    /// Number of lost log lines.
     pub(crate) lost: Rc<Cell<u64>>,
     pub(crate) history: Option<Journal>,
-    /// How many attempts it has made, as far as it says so.
+    /// Number of attempts that the component reported.
     pub(crate) attempts: Option<u32>,
     pub(crate) foreground: bool,
-    /// The group, while it is there.
+    /// The process group, while it exists.
     pub(crate) group: Option<u32>,
-    /// When it was started, or has ended.
+    /// Time of the last start or exit.
     pub(crate) since: Timestamp,
-    /// Since when it runs as a role that does not announce that it is ready,
-    /// and so is ready at once.
+    /// Start of the settle time, for a role that does not announce its
+    /// readiness and so is ready at once.
     pub(crate) unannounced: Cell<Option<Instant>>,
-    /// Until when it waits for its next attempt.
+    /// Time of the next attempt.
     pub(crate) retry_at: Option<Timestamp>,
-    /// How often it was started again, and how often since it was stable.
+    /// Number of restarts in total, and since the role was last stable.
     pub(crate) restarts: (u32, usize),
     pub(crate) treatment: Treatment,
-    /// It has ended by itself, and others of its group have not.
-    pub(crate) left: bool,
+    /// True if the main process has exited by itself and others of its group
+    /// have not.
+    pub(crate) main_exited: bool,
     pub(crate) refused: Option<String>,
-    /// The reason why it goes on though it was killed.
+    /// The reason why the role survived being killed.
     pub(crate) unkillable: Option<String>,
     pub(crate) exit: Option<Exit>,
     pub(crate) ended: Option<(RoleOutcome, Timestamp)>,
-    /// How it ended before, each time that it was run again for that.
+    /// Outcomes of previous tries of a test, with their times.
     pub(crate) before: Vec<(RoleOutcome, Timestamp)>,
 }
 
 impl Role {
-    /// A role that has not been started yet.
+    /// Returns a role that has not been started.
     pub(crate) fn new(launch: Launch, batch: u64) -> Self {
         Self {
             batch,
@@ -89,7 +90,7 @@ impl Role {
             retry_at: None,
             restarts: (0, 0),
             treatment: Treatment::default(),
-            left: false,
+            main_exited: false,
             refused: None,
             unkillable: None,
             exit: None,

@@ -1,4 +1,4 @@
-//! The machine on a clock that is moved by hand.
+//! Tests the scheduler with a manual clock.
 
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn test() -> Member {
     member(RoleKind::Test, &[])
 }
 
-/// A machine, the time, and what runs.
+/// A scheduler and its clock.
 struct Scene {
     scheduler: Scheduler,
     now: Instant,
@@ -58,20 +58,20 @@ impl Scene {
     fn ended(&mut self, member: usize) -> Vec<Action> {
         self.next(Input::Ended {
             member,
-            well: true,
-            again: None,
+            success: true,
+            restart_after: None,
         })
     }
 
     fn failed(&mut self, member: usize) -> Vec<Action> {
         self.next(Input::Ended {
             member,
-            well: false,
-            again: None,
+            success: false,
+            restart_after: None,
         })
     }
 
-    /// Lets time pass, and returns what is done without anything happening.
+    /// Advances the clock and returns the resulting actions, without reports.
     fn wait(&mut self, time: Duration) -> Vec<Action> {
         self.now += time;
         let mut actions = self.next(Input::Tick);
@@ -84,7 +84,7 @@ impl Scene {
 use Action::{Rerun, Signal, Skip, Slow, Start, Stopping, TimedOut, Unkillable};
 
 #[test]
-fn tests_start_when_everything_operational_is_ready_and_end_it() {
+fn tests_start_when_operational_roles_are_ready() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[]), test(), test()]);
     assert_eq!(scene.next(Input::Begin), [Start(0), Start(1)]);
     assert_eq!(scene.next(Input::Ready(0)), []);
@@ -105,14 +105,14 @@ fn tests_start_when_everything_operational_is_ready_and_end_it() {
 }
 
 #[test]
-fn one_that_is_done_need_not_be_ready() {
+fn success_satisfies_dependents_without_readiness() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
     assert_eq!(scene.next(Input::Begin), [Start(0)]);
     assert_eq!(scene.ended(0), [Start(1)]);
 }
 
 #[test]
-fn who_comes_after_a_failure_is_skipped_all_the_way() {
+fn failure_skips_all_dependents() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[0]), operational(&[1])]);
     scene.next(Input::Begin);
     assert_eq!(scene.failed(0), [Skip(1), Skip(2)]);
@@ -160,7 +160,7 @@ fn jobs_bound_tests_and_nothing_else() {
 }
 
 #[test]
-fn the_first_failure_ends_it_all_where_asked() {
+fn fail_fast_stops_at_the_first_failure() {
     let policy = Policy {
         jobs: Some(2),
         fail_fast: true,
@@ -210,7 +210,7 @@ fn a_failed_test_is_run_again_after_the_others() {
 }
 
 #[test]
-fn whoever_comes_after_a_test_waits_until_that_is_not_run_again() {
+fn dependents_of_a_test_wait_for_its_retries() {
     let after = member(RoleKind::Test, &[0]);
     let mut scene = Scene::new(vec![test(), after.clone()], with_retries(1));
     assert_eq!(scene.next(Input::Begin), [Start(0)]);
@@ -228,7 +228,7 @@ fn whoever_comes_after_a_test_waits_until_that_is_not_run_again() {
 }
 
 #[test]
-fn a_test_that_is_run_again_has_the_rest_of_its_time_and_its_place_among_the_jobs() {
+fn retries_share_timeout_and_jobs() {
     let limited = Member {
         timeout: Some(Duration::from_secs(5)),
         ..test()
@@ -251,7 +251,7 @@ fn a_test_that_is_run_again_has_the_rest_of_its_time_and_its_place_among_the_job
 }
 
 #[test]
-fn a_test_is_not_run_again_without_what_it_needs() {
+fn no_retry_after_a_failed_dependency() {
     let mut scene = Scene::new(vec![operational(&[]), test()], with_retries(3));
     scene.next(Input::Begin);
     assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
@@ -269,7 +269,7 @@ fn a_test_is_not_run_again_without_what_it_needs() {
 }
 
 #[test]
-fn nothing_is_run_again_that_is_stopped() {
+fn no_retry_after_a_stop() {
     for stop in [Input::Stop, Input::StopSome(vec![0])] {
         let mut scene = Scene::new(vec![test()], with_retries(5));
         scene.next(Input::Begin);
@@ -287,7 +287,7 @@ fn nothing_is_run_again_that_is_stopped() {
 }
 
 #[test]
-fn the_first_failure_that_counts_ends_it_all() {
+fn fail_fast_waits_for_retries() {
     let policy = Policy {
         fail_fast: true,
         ..with_retries(1)
@@ -304,7 +304,7 @@ fn the_first_failure_that_counts_ends_it_all() {
 }
 
 #[test]
-fn a_test_that_runs_for_long_is_told_each_time_it_does() {
+fn slow_test_is_reported_periodically() {
     let period = Duration::from_mins(1);
     let policy = Policy {
         slow: Some(period),
@@ -329,7 +329,7 @@ fn a_test_that_runs_for_long_is_told_each_time_it_does() {
 }
 
 #[test]
-fn the_ladder_is_climbed_over_the_grace_time() {
+fn stop_signals_escalate_over_the_grace_time() {
     let mut scene = Scene::of(vec![operational(&[])]);
     scene.next(Input::Begin);
     scene.next(Input::Ready(0));
@@ -349,7 +349,7 @@ fn the_ladder_is_climbed_over_the_grace_time() {
 }
 
 #[test]
-fn one_that_goes_on_though_it_was_killed_is_waited_for_no_longer() {
+fn unkillable_member_is_given_up() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[])]);
     scene.next(Input::Begin);
     scene.next(Input::Kill);
@@ -365,7 +365,7 @@ fn one_that_goes_on_though_it_was_killed_is_waited_for_no_longer() {
 }
 
 #[test]
-fn one_that_cannot_be_killed_is_killed_again_when_it_is_asked_to_stop_again() {
+fn another_stop_kills_an_unkillable_member_again() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[])]);
     scene.next(Input::Begin);
     scene.next(Input::StopSome(vec![0]));
@@ -379,7 +379,7 @@ fn one_that_cannot_be_killed_is_killed_again_when_it_is_asked_to_stop_again() {
 }
 
 #[test]
-fn a_test_that_cannot_be_killed_holds_up_no_other() {
+fn unkillable_test_does_not_block_others() {
     let mut late = test();
     late.timeout = Some(GRACE);
     let policy = Policy {
@@ -397,7 +397,7 @@ fn a_test_that_cannot_be_killed_holds_up_no_other() {
 }
 
 #[test]
-fn whoever_comes_after_a_member_is_stopped_before_it() {
+fn dependents_are_stopped_first() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
     scene.next(Input::Begin);
     scene.next(Input::Ready(0));
@@ -428,7 +428,7 @@ fn a_stubborn_dependent_does_not_prolong_the_grace_time() {
 }
 
 #[test]
-fn kill_skips_the_ladder() {
+fn kill_skips_the_stop_sequence() {
     let mut scene = Scene::of(vec![operational(&[])]);
     scene.next(Input::Begin);
     scene.next(Input::Stop);
@@ -437,7 +437,7 @@ fn kill_skips_the_ladder() {
 }
 
 #[test]
-fn a_member_that_has_had_its_time_is_stopped_alone() {
+fn timeout_stops_one_member() {
     let limited = Member {
         timeout: Some(Duration::from_secs(2)),
         ..test()
@@ -470,7 +470,7 @@ fn readiness_has_a_limit() {
 }
 
 #[test]
-fn those_that_are_waited_for_are_named() {
+fn waiting_is_reported() {
     let mut scene = Scene::of(vec![operational(&[]), test()]);
     scene.next(Input::Begin);
     scene.now += Policy::default().report_after;
@@ -482,7 +482,7 @@ fn those_that_are_waited_for_are_named() {
 }
 
 #[test]
-fn some_are_stopped_in_order_and_the_others_go_on() {
+fn some_members_stop_in_order() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[0]), operational(&[])]);
     scene.next(Input::Begin);
     scene.next(Input::Ready(0));
@@ -497,7 +497,7 @@ fn some_are_stopped_in_order_and_the_others_go_on() {
 }
 
 #[test]
-fn one_that_others_need_is_stopped_alone_where_they_go_on() {
+fn stop_does_not_wait_for_running_dependents() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
     scene.next(Input::Begin);
     scene.next(Input::Ready(0));
@@ -508,7 +508,7 @@ fn one_that_others_need_is_stopped_alone_where_they_go_on() {
 }
 
 #[test]
-fn who_waits_for_one_that_was_stopped_is_not_started() {
+fn stop_skips_waiting_dependents() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
     scene.next(Input::Begin);
     scene.next(Input::StopSome(vec![0]));
@@ -517,13 +517,13 @@ fn who_waits_for_one_that_was_stopped_is_not_started() {
 }
 
 #[test]
-fn one_that_ended_by_itself_is_started_again_in_its_time() {
+fn exited_member_restarts_after_its_delay() {
     let delay = Duration::from_secs(2);
     let mut scene = Scene::of(vec![operational(&[])]);
     let crash = Input::Ended {
         member: 0,
-        well: false,
-        again: Some(delay),
+        success: false,
+        restart_after: Some(delay),
     };
     scene.next(Input::Begin);
     scene.next(Input::Ready(0));
@@ -532,28 +532,28 @@ fn one_that_ended_by_itself_is_started_again_in_its_time() {
     assert_eq!(scene.scheduler.wake_at(), Some(scene.now + delay));
     assert_eq!(scene.wait(delay / 2), []);
     assert_eq!(scene.wait(delay / 2), [Start(0)]);
-    // While it rests there is nothing to signal.
+    // While it waits for its restart, there is no process to signal.
     scene.next(crash.clone());
     assert_eq!(scene.next(Input::StopSome(vec![0])), [Skip(0)]);
     assert!(scene.scheduler.is_done());
 }
 
 #[test]
-fn one_that_was_to_stop_is_not_started_again() {
+fn stopped_member_does_not_restart() {
     let mut scene = Scene::of(vec![operational(&[])]);
     scene.next(Input::Begin);
     scene.next(Input::StopSome(vec![0]));
     let crash = Input::Ended {
         member: 0,
-        well: false,
-        again: Some(Duration::ZERO),
+        success: false,
+        restart_after: Some(Duration::ZERO),
     };
     assert_eq!(scene.next(crash), []);
     assert!(scene.scheduler.is_done());
 }
 
 #[test]
-fn members_come_later_and_take_the_places_of_those_that_have_ended() {
+fn added_members_reuse_indices() {
     let mut scene = Scene::of(vec![operational(&[])]);
     scene.next(Input::Begin);
     scene.ended(0);
@@ -575,12 +575,12 @@ enum Move {
     Wait,
 }
 
-fn groups() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move>)> {
+fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move>)> {
     let member = (any::<bool>(), any::<bool>(), any::<bool>());
     let moves = prop_oneof![
         6 => (0usize..12).prop_map(Move::Ready),
         6 => (0usize..12, any::<bool>(), any::<bool>())
-            .prop_map(|(member, well, again)| Move::Ended(member, well, again)),
+            .prop_map(|(member, success, again)| Move::Ended(member, success, again)),
         2 => (0usize..12).prop_map(Move::StopOne),
         1 => Just(Move::Stop),
         1 => Just(Move::Kill),
@@ -602,7 +602,8 @@ fn groups() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move
                     } else {
                         RoleKind::Operational
                     },
-                    // Only earlier ones of the same kind: no cycle.
+                    // Only an earlier member of the same kind, so that there is
+                    // no cycle.
                     after: if follows && number > 0 && !is_test {
                         vec![number - 1]
                     } else {
@@ -618,11 +619,11 @@ fn groups() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move
 
 proptest! {
     #[test]
-    fn every_run_comes_to_its_end(
-        (mut members, jobs, fail_fast, moves) in groups(),
+    fn every_run_ends(
+        (mut members, jobs, fail_fast, moves) in members_and_moves(),
         retries in 0..3u32,
     ) {
-        // `after` must not name a test from an operational member.
+        // An operational member must not depend on a test.
         for number in 0..members.len() {
             let after: Vec<usize> = members[number].after.clone();
             members[number].after = after
@@ -641,10 +642,10 @@ proptest! {
         for next in moves {
             let mut inputs = vec![match next {
                 Move::Ready(member) if member < count => Input::Ready(member),
-                // Only what runs can end.
-                Move::Ended(member, well, again) if member < count && alive[member] => {
+                // Only running members can end.
+                Move::Ended(member, success, again) if member < count && alive[member] => {
                     let again = again.then_some(Duration::from_secs(1));
-                    Input::Ended { member, well, again }
+                    Input::Ended { member, success, restart_after: again }
                 }
                 Move::StopOne(member) if member < count => Input::StopSome(vec![member]),
                 Move::Stop => Input::Stop,
@@ -679,11 +680,11 @@ proptest! {
                             prop_assert!(!alive[member] && !done[member], "skipped after a start");
                             done[member] = true;
                         }
-                        Signal(member, rung) => {
+                        Signal(member, signal) => {
                             prop_assert!(alive[member], "signalled what does not run");
-                            // What is killed ends.
-                            if rung == StopSignal::Kill {
-                                inputs.push(Input::Ended { member, well: true, again: None });
+                            // Killed members end.
+                            if signal == StopSignal::Kill {
+                                inputs.push(Input::Ended { member, success: true, restart_after: None });
                             }
                         }
                         _ => {}
@@ -697,8 +698,8 @@ proptest! {
 }
 
 #[test]
-fn all_end_with_the_main_member_however_it_ended() {
-    for well in [true, false] {
+fn exit_of_main_member_stops_all() {
+    for success in [true, false] {
         let members = vec![operational(&[]), operational(&[]), operational(&[])];
         let policy = Policy {
             main: Some(1),
@@ -710,8 +711,8 @@ fn all_end_with_the_main_member_however_it_ended() {
         assert_eq!(
             scene.next(Input::Ended {
                 member: 1,
-                well,
-                again: None
+                success,
+                restart_after: None
             }),
             [
                 Stopping(StopCause::Finished),
@@ -724,7 +725,7 @@ fn all_end_with_the_main_member_however_it_ended() {
 }
 
 #[test]
-fn a_main_member_that_is_not_started_ends_all() {
+fn skipped_main_member_stops_all() {
     let members = vec![operational(&[]), operational(&[0]), operational(&[])];
     let policy = Policy {
         main: Some(1),

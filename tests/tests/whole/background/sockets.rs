@@ -38,14 +38,14 @@ fn what_is_not_understood_is_refused_and_the_engine_lives_on() {
     let sandbox = home_with(&["zombie", "noop"]);
     ansar(&sandbox, "start zombie-0").success();
     for (sent, reason) in [
-        ("", "not understood"),
-        ("nonsense", "not understood"),
-        ("[]", "it says no version"),
-        ("{}", "it says no version"),
-        (r#"{"version": -1, "ask": "status"}"#, "it says no version"),
+        ("", "invalid request"),
+        ("nonsense", "invalid request"),
+        ("[]", "no version"),
+        ("{}", "no version"),
+        (r#"{"version": -1, "ask": "status"}"#, "no version"),
         (
             r#"{"version": 2, "ask": "dance"}"#,
-            "version 2 of the protocol is asked for",
+            "protocol version 2 is not supported",
         ),
         (
             r#"{"version": 1, "ask": "dance"}"#,
