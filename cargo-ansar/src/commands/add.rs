@@ -8,11 +8,12 @@ use serde_json::Map;
 
 use crate::commands::input_file;
 use crate::deploy;
+use crate::deploy::ask_component::{Answers, Proposal};
 use crate::deploy::plan::Sources;
 use crate::deploy::prepare::how_to_deploy;
 use crate::deploy::resolve_settings;
-use crate::deploy::resolve_settings::{Answers, Proposal, SettingsResolver};
 use crate::deploy::restart_affected::Running;
+use crate::deploy::settings_resolver::SettingsResolver;
 use crate::error::{Error, decode_given};
 use crate::events::Events;
 use crate::home::pending::Transaction;

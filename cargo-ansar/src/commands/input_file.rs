@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::deploy::resolve_settings::Text;
+use crate::deploy::ask_component::Text;
 use crate::error::Error;
 use crate::host::fs;
 use crate::workspace::Places;

@@ -8,8 +8,10 @@ use ansar_contract::layout::Area;
 use serde_json::Value;
 
 use crate::commands::input_file::Given;
+use crate::deploy::ask_component::{Answers, Proposal};
 use crate::deploy::commit::commit;
-use crate::deploy::resolve_settings::{Answers, Proposal, SettingsResolver, SnapshotFiles, layer};
+use crate::deploy::resolve_settings::{SnapshotFiles, layer};
+use crate::deploy::settings_resolver::SettingsResolver;
 use crate::error::{Error, decode_given};
 use crate::events::Events;
 use crate::home::read_json;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::deploy::ask_component::Answers;
 use crate::deploy::commit::commit;
 use crate::deploy::resolve_settings;
-use crate::deploy::resolve_settings::{Answers, SettingsResolver, SnapshotFiles};
+use crate::deploy::resolve_settings::SnapshotFiles;
+use crate::deploy::settings_resolver::SettingsResolver;
 use crate::error::Error;
 use crate::events::Events;
 use crate::model::name::RoleName;

@@ -1,4 +1,4 @@
-//! Doing what was planned, while those that it affects do not run.
+//! Applying a plan while the roles that it affects are stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,19 +27,19 @@ use crate::sync::plan::{Conflict, Take};
 
 use ansar_contract::layout::Area;
 
-/// What was done.
+/// Outcome of a deploy.
 #[derive(Debug, Default)]
 pub struct Done {
-    /// Whether anything changed.
+    /// True if anything changed.
     pub changed: bool,
-    /// What became of the roles that it affected and that ran.
+    /// Affected roles that ran and were restarted.
     pub restored: Restored,
 }
 
-/// How often to begin anew where somebody writes meanwhile.
+/// Attempts to transfer a folder that another program writes to.
 const ATTEMPTS: usize = 3;
 
-/// Performs `plan`, while the roles that it affects do not run.
+/// Applies `plan` while the roles that it affects are stopped.
 pub async fn act(
     home: &Home,
     plan: &Plan,
@@ -62,7 +62,7 @@ pub async fn act(
     })
 }
 
-/// Says what is about to be done.
+/// Emits events for everything that is about to change.
 fn tell(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events: &Events) {
     for step in &plan.folders {
         tell_conflicts(step, &[], events);
@@ -85,7 +85,7 @@ fn tell(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events: &Events)
     });
 }
 
-/// Says what is left alone in a folder, beyond what was `told` already.
+/// Emits an event for each conflict in a folder that `told` does not contain.
 fn tell_conflicts(step: &FolderStep, told: &[Conflict], events: &Events) {
     let conflicts = step.plan.conflicts.iter();
     for conflict in conflicts.filter(|conflict| !told.contains(conflict)) {
@@ -96,8 +96,8 @@ fn tell_conflicts(step: &FolderStep, told: &[Conflict], events: &Events) {
     }
 }
 
-/// Brings everything into the home, and remembers it. What somebody wrote there
-/// since the plan was made is left alone and told.
+/// Transfers everything into the home and writes the deploy state. A file that
+/// changed in the home after planning is left alone and reported.
 fn transfer(
     home: &Home,
     plan: &Plan,
@@ -106,7 +106,7 @@ fn transfer(
     stopped: &RunningRoles,
     events: &Events,
 ) -> Result<(), Error> {
-    // What an earlier version left here when it was killed.
+    // Files that an earlier version left here when it was killed.
     let areas = [Area::Bin, Area::Entry, Area::Settings, Area::Input];
     for folder in areas.map(|area| home.area(area)) {
         fs::clear_leftovers(&folder)?;
@@ -136,7 +136,7 @@ fn transfer(
             agreed.push((snapshot.clone(), name.clone()));
         }
         if let Some(mut material) = step.record.clone() {
-            // Nobody need read what was placed.
+            // The next deploy need not read files that were just placed.
             let placed = placed.remove(name).unwrap_or_default();
             material.deployed.learn(&placed);
             material.home.extend(placed);
@@ -171,7 +171,7 @@ fn transfer(
     let same = plan.same.iter().cloned();
     deploy_state.executables.extend(same.chain(records));
     deploy_state.materials.extend(materials);
-    // From here on what was deployed says what both sides agree upon.
+    // From now on the deployed files record the state both sides agree on.
     for (snapshot, name) in agreed {
         if let Some(taken) = deploy_state.taken.get_mut(&snapshot) {
             taken.materials.remove(&name);
@@ -192,7 +192,7 @@ fn transfer(
     Ok(home.set_deploy_state(deploy_state)?)
 }
 
-/// The folders in which files are staged, by their path in the home.
+/// Returns the folders in which files are staged, by their path in the home.
 fn staging(plan: &Plan) -> impl Iterator<Item = PathBuf> {
     let bin = (!plan.executables.is_empty()).then(|| PathBuf::from(Area::Bin.name()));
     let folders = plan.folders.iter().map(|step| &step.folder.name);
@@ -213,7 +213,7 @@ impl Staged {
         }
         let ready = Ready::stage(&step.artifact, &step.target, how);
         let ready = ready.map_err(|error| failed(step.name.as_str(), error))?;
-        // What the component was asked is what is put in place.
+        // The component that validated its settings is the one put in place.
         if ready.fingerprint() != step.fingerprint {
             let path = step.artifact.clone();
             return Err(failed(step.name.as_str(), FilesError::Changed { path }));
@@ -229,8 +229,8 @@ impl Staged {
     }
 }
 
-/// The folders of a plan; those of roles that were stopped are looked at again,
-/// for these may have written until they were gone.
+/// Folders of a plan. A folder of a role that was stopped is planned again,
+/// because the role may have written to it until its exit.
 struct Folders<'p> {
     planned: Vec<&'p FolderStep>,
     anew: Vec<FolderStep>,
@@ -264,8 +264,8 @@ impl<'p> Folders<'p> {
         self.planned.iter().copied().chain(&self.anew)
     }
 
-    /// Gets everything ready that can fail, then does `first`, then the rest;
-    /// the files that were placed, by folder.
+    /// Prepares everything that can fail, then calls `first`, then finishes.
+    /// Returns the files that were placed, by folder.
     fn transfer(
         &mut self,
         plan: &Plan,

@@ -1,18 +1,19 @@
-//! The step that changes what is known of roles: all of them, or none.
+//! Changing the entries and settings of several roles at once.
 
 use std::collections::BTreeMap;
 
+use crate::deploy::ask_component::Accepted;
 use crate::deploy::resolve_settings;
-use crate::deploy::resolve_settings::Accepted;
 use crate::error::Error;
 use crate::home::Home;
 use crate::home::pending::Transaction;
 use crate::home::role::Entry;
 use crate::model::name::RoleName;
 
-/// Makes the entries of a home, whose lock is held, to `now`, and what the
-/// roles are told to what was `accepted`: all of it or, where a file cannot be
-/// written, nothing.
+/// Writes the entries in `now` and the `accepted` settings to a home, whose
+/// lock the caller holds.
+///
+/// If a file cannot be written, nothing changes.
 pub(crate) fn commit(
     home: &Home,
     now: &BTreeMap<RoleName, Entry>,

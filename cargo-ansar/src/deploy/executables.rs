@@ -1,4 +1,4 @@
-//! The executables that are deployed: those in a folder, or what Cargo builds.
+//! Executables to deploy, from a folder or from a Cargo build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -21,11 +21,11 @@ use crate::workspace::build::Wanted;
 /// Executables to deploy.
 #[derive(Debug)]
 pub(crate) struct Executables {
-    /// The file of each.
+    /// Path of each executable.
     pub(crate) artifacts: BTreeMap<ExecutableName, PathBuf>,
-    /// The crates that were compiled for them.
+    /// Names of the crates that were compiled for them.
     pub(crate) compiled: BTreeSet<String>,
-    /// How they get into the home.
+    /// Method that puts them into the home.
     pub(crate) how: How,
 }
 
@@ -39,10 +39,10 @@ impl Default for Executables {
     }
 }
 
-/// What a home needs, or was given before.
+/// Executables that a home needs or has deployed before.
 pub(crate) struct Needed {
     names: BTreeSet<ExecutableName>,
-    /// The roles that run each.
+    /// Roles that run each executable.
     users: BTreeMap<ExecutableName, Vec<RoleName>>,
 }
 
@@ -69,13 +69,20 @@ impl Needed {
     }
 }
 
-/// What marks a folder that Cargo builds in.
+/// Name of a folder that Cargo keeps in its target folders.
 const FINGERPRINTS: &str = ".fingerprint";
 
 impl Executables {
-    /// Those of a folder: everything that can be executed, or where Cargo builds
-    /// many more, what the home needs. Names what is passed over, and what roles
-    /// run and is not there. A folder without any is an error.
+    /// Collects the executables of a folder.
+    ///
+    /// A folder that Cargo builds in holds many more executables than the home
+    /// needs; only the needed ones are taken. Emits an event for each file that
+    /// is skipped and for each executable that a role runs and the folder
+    /// lacks.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the folder has no executable.
     pub(crate) fn of(
         folder: &Path,
         home: &Home,
@@ -118,7 +125,7 @@ impl Executables {
         Ok(Self {
             artifacts: looking.artifacts,
             compiled: BTreeSet::new(),
-            // Whoever fills the folder may write in place; Cargo does not.
+            // Other programs may write into a file in place; Cargo does not.
             how: if is_cargos { How::Link } else { How::Copy },
         })
     }
@@ -129,20 +136,20 @@ struct Looking<'a> {
     home: &'a Home,
     needed: &'a Needed,
     is_cargos: bool,
-    /// Whether there was any executable.
+    /// True if the folder has any executable.
     is_any: bool,
     artifacts: BTreeMap<ExecutableName, PathBuf>,
 }
 
 impl Looking<'_> {
-    /// Takes a file that is to be deployed; why it is not, where that is worth a
-    /// word.
+    /// Collects a file that is to be deployed. Returns the reason for skipping
+    /// it, if that is worth reporting.
     fn look(&mut self, name: &OsString) -> Result<Option<String>, Error> {
         let path = self.folder.join(name);
         let is_executable = fs::is_executable(&path);
         let parsed = match name.to_str().map(str::parse::<ExecutableName>) {
             Some(Ok(name)) => name,
-            // Cargo's folders hold libraries, and much else.
+            // Cargo's folders also hold libraries and other files.
             _ if self.is_cargos || !is_executable => return Ok(None),
             Some(Err(error)) => return Ok(Some(error.to_string())),
             None => return Ok(Some("no name of an executable: not UTF-8".to_owned())),
@@ -155,7 +162,7 @@ impl Looking<'_> {
         }
         self.is_any = true;
         if is_needed || !self.is_cargos {
-            // Another name of what the home runs is that already.
+            // Skip a file that is another link to the home's own.
             if !executable::is_one_place(&path, &self.home.executable(&parsed))? {
                 self.artifacts.insert(parsed, path);
             }
@@ -163,11 +170,11 @@ impl Looking<'_> {
         Ok(None)
     }
 
-    /// Names the executables that roles run and that are not there.
+    /// Reports executables that roles run and the folder lacks.
     fn missing(&self, events: &Events) {
         for (name, users) in &self.needed.users {
             let path = self.folder.join(name.as_str());
-            // What is there and passed over is named already.
+            // A file that exists and was skipped is already reported.
             if fs::stat(&path).is_ok() {
                 continue;
             }

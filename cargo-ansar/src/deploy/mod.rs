@@ -1,13 +1,14 @@
-//! The deploy: brings a home in line with the manifest, the built executables
-//! and the snapshot.
+//! Bringing a home in line with the manifest, the built executables and the
+//! snapshot.
 //!
 //! [`plan`] decides everything first: roles, executables, materials, then
 //! settings and input, which components validate before they are written.
-//! [`apply`] acts: it stops the running roles that are affected, transfers the
-//! files, and starts exactly those roles again. The deploy state is written
-//! last, so that a killed deploy is done again by the next command.
+//! [`apply`] acts: it stops the affected running roles, transfers the files,
+//! and starts exactly those roles again. The deploy state is written last, so
+//! that the next command repeats a deploy that was killed.
 
 pub mod apply;
+pub mod ask_component;
 pub mod commit;
 pub mod executables;
 pub mod origin;
@@ -17,6 +18,7 @@ pub mod preview;
 pub mod resolve_settings;
 pub mod restart_affected;
 pub mod roles;
+pub mod settings_resolver;
 pub mod snapshot_layout;
 pub mod source;
 
@@ -34,10 +36,9 @@ use crate::model::name::RoleName;
 use crate::deploy::apply::{Done, act};
 use crate::deploy::plan::{Plan, Sources};
 
-/// Brings `home`, whose lock is held, in line.
+/// Deploys `sources` to `home`, whose lock the caller holds.
 ///
-/// `deploy_state` is what was last deployed, and both it and `entries` are what is
-/// now, afterwards.
+/// Updates `entries` and the deploy state to the state after the deploy.
 pub async fn deploy(
     home: &Home,
     entries: &mut BTreeMap<RoleName, Entry>,
@@ -62,7 +63,7 @@ pub async fn deploy(
     Ok(done)
 }
 
-/// Decides what a deploy would do; an interrupt ends the deciding.
+/// Decides what a deploy would do. An interrupt cancels the planning.
 pub async fn decide(
     home: &Home,
     entries: &BTreeMap<RoleName, Entry>,

@@ -1,4 +1,5 @@
-//! What an executable was built from: the account that Cargo leaves beside it.
+//! Sources of an executable, read from the dep-info file that Cargo writes
+//! beside it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,12 +10,12 @@ use crate::home::restart_reason::Source;
 use crate::host::cargo::dependencies;
 use crate::host::fs;
 
-/// The sources of an artifact that changed after `since`, in nanoseconds since
-/// 1970; none where the build left no account.
+/// Returns the sources of an artifact that changed after `since`, in
+/// nanoseconds since 1970, or `None` if the build left no dep-info.
 pub(crate) fn newer_sources(artifact: &Path, since: i64) -> Option<Vec<Source>> {
     let mut newer = BTreeSet::new();
     for path in dependencies(artifact)? {
-        // One that is gone by now was none of the last build's either.
+        // A file that is missing now was no source of the last build either.
         if fs::stat(&path).is_ok_and(|stat| stat.fingerprint.mtime_ns > since) {
             newer.insert(Source {
                 package: package_of(&path),
@@ -25,7 +26,7 @@ pub(crate) fn newer_sources(artifact: &Path, since: i64) -> Option<Vec<Source>> 
     Some(newer.into_iter().collect())
 }
 
-/// The package that a file belongs to: that of the nearest manifest above.
+/// Returns the package of a file: that of the nearest manifest above it.
 fn package_of(path: &Path) -> Option<String> {
     let manifests = path.ancestors().skip(1);
     let bytes = manifests

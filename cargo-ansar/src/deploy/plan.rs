@@ -1,7 +1,7 @@
-//! What a deploy would do, decided before anything is done.
+//! Planning a deploy.
 //!
-//! Pure data about a home, and how it is come by: everything is compared, the
-//! components are asked what they accept, and nothing is written.
+//! Everything is compared and components validate their settings, but nothing
+//! is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,9 @@ use serde_json::Value;
 use crate::deploy::failed;
 use crate::deploy::origin::newer_sources;
 use crate::deploy::resolve_settings;
-use crate::deploy::resolve_settings::{
-    FileChange, NewExecutable, ResolvedSettings, SettingsResolver,
-};
+use crate::deploy::resolve_settings::{FileChange, ResolvedSettings};
 use crate::deploy::roles::{RoleStep, plan_roles};
+use crate::deploy::settings_resolver::{NewExecutable, SettingsResolver};
 use crate::deploy::snapshot_layout;
 use crate::deploy::snapshot_layout::{MODELS, RESOURCES, check_place, passed_over};
 use crate::deploy::source::{Folder, FolderStep, Owner};
@@ -36,51 +35,51 @@ use crate::sync::executable::{Deployed, Difference, Verdict};
 use crate::sync::plan::Take;
 use crate::workspace::Workspace;
 
-/// What is deployed.
+/// Sources of a deploy.
 #[derive(Debug, Clone, Copy)]
 pub struct Sources<'a> {
-    /// The workspace, where there is one.
+    /// The workspace, if there is one.
     pub workspace: Option<&'a Workspace>,
-    /// The description that roles are made by, where they are.
+    /// The manifest that describes the roles, if they are deployed.
     pub description: Option<&'a Description>,
-    /// The executables.
+    /// Paths of the executables.
     pub artifacts: &'a BTreeMap<ExecutableName, PathBuf>,
-    /// The crates that were compiled for them.
+    /// Names of the crates that were compiled.
     pub compiled: &'a BTreeSet<String>,
-    /// How executables get into the home.
+    /// Method that puts executables into the home.
     pub how: How,
-    /// The folder of materials, where these are deployed.
+    /// Snapshot whose materials are deployed.
     pub materials: Option<&'a Path>,
-    /// The folder of settings and input, where there is one.
+    /// Snapshot whose settings and input are deployed.
     pub layer: Option<&'a Path>,
-    /// The folder of materials, where it was named by hand.
+    /// Snapshot that was named on the command line.
     pub named: Option<&'a Path>,
-    /// Who wins where both sides changed a material.
+    /// Side that wins where both changed a file.
     pub take: Option<Take>,
 }
 
-/// Everything that is to be done, and why.
+/// Everything that a deploy changes, with the reasons.
 #[derive(Debug)]
 pub struct Plan {
-    /// Roles that are made, changed or retired.
+    /// Roles that are created, changed or retired.
     pub roles: Vec<RoleStep>,
     /// Executables that are put in place.
     pub executables: Vec<ExecutableStep>,
-    /// Folders of material, those with nothing but conflicts among them.
+    /// Folders of materials, including those with nothing but conflicts.
     pub folders: Vec<FolderStep>,
-    /// Roles that are told something else.
+    /// Roles whose settings or input were resolved.
     pub settings: Vec<ResolvedSettings>,
-    /// The roles that this makes a difference to, and which.
+    /// Roles that the deploy affects, with the causes.
     pub affected: BTreeMap<RoleName, Vec<ChangeCause>>,
-    /// The roles as they will be.
+    /// Roles as they will be after the deploy.
     pub entries: BTreeMap<RoleName, Entry>,
-    /// Who wins where both sides changed a material.
+    /// Side that wins where both changed a file.
     pub take: Option<Take>,
-    /// The records of executables whose bytes are those that were deployed.
+    /// Records of executables whose bytes are those last deployed.
     pub(crate) same: Vec<(ExecutableName, Deployed)>,
     /// `[env]` of Cargo's configuration.
     pub(crate) env: BTreeMap<String, Variable>,
-    /// The folder of settings and input that is to be remembered.
+    /// Snapshot to remember in the deploy state.
     pub(crate) snapshot: Option<PathBuf>,
 }
 
@@ -89,20 +88,20 @@ pub struct Plan {
 pub struct ExecutableStep {
     /// Its name.
     pub name: ExecutableName,
-    /// What was built.
+    /// Path of the built file.
     pub artifact: PathBuf,
-    /// Where it goes.
+    /// Path in the home.
     pub target: PathBuf,
-    /// Whether it is used where it is built.
+    /// True if the home runs executables from the folder that Cargo builds in.
     pub is_in_place: bool,
-    /// Why.
+    /// Reason for deploying it.
     pub why: Difference,
-    /// What the artifact looked like.
+    /// Fingerprint of the artifact.
     pub(crate) fingerprint: Fingerprint,
 }
 
 impl Plan {
-    /// What changes, as a person names it.
+    /// Returns the names of everything that changes.
     pub fn changed(&self) -> Vec<String> {
         let executables = self.executables.iter().map(|step| step.name.to_string());
         let folders = self.folders.iter().filter(|step| step.changes());
@@ -112,22 +111,21 @@ impl Plan {
         executables.chain(folders).chain(settings).collect()
     }
 
-    /// Whether there is nothing to do; there may still be something to
-    /// remember.
+    /// Returns true if nothing changes. There may still be something to record
+    /// in the deploy state.
     pub fn is_empty(&self) -> bool {
         self.roles.is_empty() && self.changed().is_empty()
     }
 }
 
 impl ResolvedSettings {
-    /// Whether a file changes.
+    /// Returns true if a file changes.
     pub(crate) fn changes(&self) -> bool {
         !self.changes.is_empty()
     }
 }
 
-/// Decides what is to be done to `home`, whose lock is held. `deploy_state` is what
-/// was last deployed.
+/// Plans a deploy to `home`, whose lock the caller holds.
 pub async fn plan(
     home: &Home,
     entries: &BTreeMap<RoleName, Entry>,
@@ -220,7 +218,7 @@ impl Plan {
                     }
                 }
             }
-            // One that was just added is counted by what it is told.
+            // For a new role, its resolved settings count as the change.
             if !causes.is_empty() && now.origin != Origin::Retired && before.contains_key(role) {
                 self.affected.insert(role.clone(), causes);
             }
@@ -264,7 +262,7 @@ impl Plan {
                 }
                 Verdict::Differ(why) => why,
             };
-            // A `bin` elsewhere may be where Cargo builds: used in place.
+            // The home's `bin` may be the folder that Cargo builds in.
             let is_in_place = executable::is_one_place(artifact, &target)
                 .map_err(|error| failed(error.into()))?;
             let since = recorded.map(|record| record.artifact.fingerprint.mtime_ns);
@@ -296,7 +294,7 @@ impl Plan {
     ) -> Result<(), Error> {
         let is_near = snapshot_layout::is_near(snapshot, home)?;
         for folder in self.materials(home, snapshot) {
-            // It is named already, and not as if it were missing.
+            // These are already reported, and are not missing.
             if folder.is_refused()? || (is_near && folder.is_one_place()?) {
                 continue;
             }
@@ -325,7 +323,7 @@ impl Plan {
         Ok(())
     }
 
-    /// The folders of material of all roles and what they run.
+    /// Returns the folders of materials of all roles and their executables.
     fn materials(&self, home: &Home, snapshot: &Path) -> Vec<Folder> {
         let used: BTreeSet<&ExecutableName> =
             self.active().map(|(_, entry)| &entry.executable).collect();
@@ -349,7 +347,7 @@ impl Plan {
     }
 }
 
-/// What a change of what a role is told is to it.
+/// Returns the cause that a change of settings or input is for its role.
 fn cause(change: &FileChange) -> ChangeCause {
     if change.area == Area::Input {
         return ChangeCause::Input;
@@ -370,8 +368,9 @@ fn cause(change: &FileChange) -> ChangeCause {
     }
 }
 
-/// Whether there is a snapshot. One that is described and missing is most
-/// likely misspelled: it does not mean that everything is to be removed.
+/// Returns true if the snapshot exists. A configured snapshot that is missing
+/// is most likely misspelt: it does not mean that all materials are to be
+/// removed.
 fn is_there(snapshot: &Path, events: &Events) -> bool {
     let there = fs::stat(snapshot).is_ok();
     if !there {

@@ -1,4 +1,4 @@
-//! The step before any run of a workspace's roles: everything in place.
+//! Preparing a home before a run: build and deploy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,30 +26,31 @@ use crate::workspace::roles;
 use crate::workspace::roles::every_term;
 use crate::workspace::{Places, Workspace};
 
-/// A home in which everything is in place.
+/// A home that is built and deployed.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The workspace, where there is one.
+    /// The workspace, if there is one.
     pub workspace: Option<Workspace>,
     /// The home.
     pub home: Home,
-    /// Its roles, retired ones among them.
+    /// Roles of the home, including retired ones.
     pub entries: BTreeMap<RoleName, Entry>,
-    /// What was built.
+    /// Executables that were built.
     pub artifacts: BTreeMap<ExecutableName, PathBuf>,
-    /// The manifests of the packages that were compiled for it.
+    /// Manifests of the packages that were compiled.
     pub compiled: BTreeSet<PathBuf>,
-    /// Whether anything had to be put in place.
+    /// True if the deploy changed anything.
     pub changed: bool,
-    /// Cargo, where it is not gone yet.
+    /// Cargo, if it still runs.
     pub leaving: Option<Leaving>,
-    /// While this is held nobody else changes the home.
+    /// Lock of the home. No other command changes the home while it is held.
     pub lock: Lock,
 }
 
-/// Builds and deploys what the roles of a home need; makes the home where a
-/// workspace describes what goes in. `check` may refuse before anything is
-/// built.
+/// Builds and deploys everything that the roles of a home need.
+///
+/// Creates the home if the workspace describes roles. `check` may refuse before
+/// anything is built.
 pub async fn prepare(
     places: &Places,
     how: &build::Options,
@@ -58,11 +59,11 @@ pub async fn prepare(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Prepared, Error> {
-    // A home that is not there has no roles, and is not made to refuse.
+    // A missing home has no roles, and is created only if `check` agrees.
     let check_new = |workspace: &Workspace| check(Some(workspace), &BTreeMap::new());
     let (home, workspace) = open(places, check_new, events)?;
-    // What was saved while this command waited is in its verdict: nothing that
-    // was read before the home is ours counts, beyond where it is.
+    // The run must include files that were saved while this command waited for
+    // the lock, so everything but the location of the home is read again.
     let lock = lock_home(&home, interrupts, events).await?;
     let workspace = places.workspace_again(workspace)?;
     let mut entries = home.entries()?;
@@ -144,17 +145,15 @@ pub async fn prepare(
 /// A home with roles, about to be run.
 #[derive(Debug)]
 pub(crate) struct Filled {
-    /// The workspace, where there is one.
+    /// The workspace, if there is one.
     pub workspace: Option<Workspace>,
-    /// The home.
     pub home: Home,
-    /// The lock of the home, where it was just filled.
+    /// Lock of the home, if it was just deployed.
     pub lock: Option<Lock>,
 }
 
-/// Opens a home. One that is not there or has no roles is first filled with
-/// what the workspace describes, as a deploy does; `search` must match some of
-/// that.
+/// Opens a home. A home that is missing or has no roles is first deployed as
+/// the workspace describes; `search` must match some of its roles.
 pub(crate) async fn filled(
     places: &Places,
     how: &build::Options,
@@ -191,7 +190,7 @@ pub(crate) async fn filled(
     })
 }
 
-/// How a description wants executables to get into the home.
+/// Returns the method that a manifest chooses for deploying executables.
 pub(crate) fn how_to_deploy(description: &Description) -> How {
     match description.deploy {
         DeployMode::Link => How::Link,
@@ -199,7 +198,7 @@ pub(crate) fn how_to_deploy(description: &Description) -> How {
     }
 }
 
-/// Keeps in mind where bins are, of those that are bins at all.
+/// Remembers the packages of binaries, and forgets names that are no binary.
 pub(crate) fn remember(remembered: &mut Bins, bins: Bins) {
     for (name, packages) in bins {
         if packages.is_empty() {
@@ -210,8 +209,8 @@ pub(crate) fn remember(remembered: &mut Bins, bins: Bins) {
     }
 }
 
-/// Opens the home, or makes it where a workspace describes what goes in; and
-/// that workspace, where there is one. `check` may refuse before it is made.
+/// Opens the home, or creates it if a workspace describes its roles. `check`
+/// may refuse before it is created.
 pub(crate) fn open(
     places: &Places,
     check: impl FnOnce(&Workspace) -> Result<(), Error>,
@@ -234,7 +233,7 @@ pub(crate) fn open(
             events.emit(Kind::HomeCreated { home: root });
             home
         }
-        // Another command was quicker.
+        // Another command created it first.
         Err(HomeError::Exists(_)) => Home::open(&root)?,
         Err(error) => return Err(error.into()),
     };

@@ -1,4 +1,4 @@
-//! A plan as lines: what each step does, and why.
+//! A plan as lines: each step with its reason.
 
 use std::path::Path;
 
@@ -16,46 +16,46 @@ use crate::sync::plan as delta;
 use crate::sync::plan::{Action, Reason, Why};
 use crate::sync::text;
 
-/// One step, or one thing that is not done.
+/// A step of a plan, or a conflict that is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
-    /// Of what kind.
+    /// Kind of the step.
     pub step: Step,
-    /// What it is about: a path in the home, or a role.
+    /// Path in the home or name of a role.
     pub what: String,
-    /// Why.
+    /// Reason for the step.
     pub why: String,
-    /// What becomes of a text, as a unified diff.
+    /// Change of a text file, as a unified diff.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
 }
 
-/// What kind of a step it is.
+/// Kind of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// A role is made, changed or retired.
+    /// A role is created, changed or retired.
     Role,
     /// An executable is put in place.
     Executable,
     /// A file of a resource or model is placed, changed or removed.
     Material,
-    /// A role is told something else.
+    /// The settings of a role change.
     Settings,
-    /// A role works on something else.
+    /// The input of a role changes.
     Input,
     /// Both sides changed a file, and it is left alone.
     Conflict,
-    /// Both sides changed a file, and one of them gives way.
+    /// Both sides changed a file, and one side was chosen.
     Settled,
-    /// A role that runs is stopped and started again.
+    /// A running role is restarted.
     Restart,
 }
 
-/// How large a text may be that is shown.
+/// Size in bytes above which a text is not shown.
 const LARGEST_TEXT: u64 = 1 << 20;
 
-/// The steps of `plan`; `running` are the affected roles that run.
+/// Returns the steps of `plan`. `running` names the affected roles that run.
 pub fn lines(plan: &Plan, running: &[(RoleName, String)]) -> Vec<Line> {
     let mut lines = Vec::new();
     for step in &plan.roles {
@@ -113,7 +113,7 @@ fn line(step: Step, what: String, why: impl Into<String>, diff: Option<String>) 
     }
 }
 
-/// The roles that are stopped, and started again.
+/// Returns the restarts of running roles.
 pub fn restarts(running: &[(RoleName, String)]) -> impl Iterator<Item = Line> {
     running.iter().map(|(role, pid)| Line {
         step: Step::Restart,
@@ -126,12 +126,12 @@ pub fn restarts(running: &[(RoleName, String)]) -> impl Iterator<Item = Line> {
     })
 }
 
-/// What becomes of what a role is told.
+/// Returns the change of a JSON value as a unified diff.
 pub fn value_diff(before: Option<&Value>, after: Option<&Value>) -> String {
     text::diff(&pretty(before), &pretty(after))
 }
 
-/// Which way a plan brings materials.
+/// Direction of a transfer of materials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// From a snapshot into the home.
@@ -143,18 +143,18 @@ pub enum Way {
 /// A folder that a plan is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Compared<'a> {
-    /// What a person calls it.
+    /// Its name for users.
     pub name: &'a str,
-    /// Where its files come from.
+    /// Folder that files come from.
     pub source: &'a Path,
-    /// Where they go.
+    /// Folder that files go to.
     pub target: &'a Path,
-    /// Which way that is.
+    /// Direction of the transfer.
     pub way: Way,
 }
 
 impl Compared<'_> {
-    /// The steps of its plan.
+    /// Returns the steps of its plan.
     pub fn lines(&self, plan: &delta::Plan) -> Vec<Line> {
         let line = |step, path: &RelPath, why, diff| Line {
             step,
@@ -207,7 +207,7 @@ fn reason(reason: Reason, way: Way) -> String {
     }
 }
 
-/// How both sides changed a path.
+/// Describes how both sides changed a path.
 pub fn conflict_why(why: Why, way: Way) -> String {
     match (why, way) {
         (Why::RemovedFromSnapshot, Way::Out) => {
@@ -228,7 +228,7 @@ fn pretty(value: Option<&Value>) -> String {
     text.map_or_else(String::new, |text| text + "\n")
 }
 
-/// What becomes of a file of JSON that is not too large to be read.
+/// Returns the change of a JSON file, unless it is too large.
 fn json_diff(from: Option<&Path>, to: Option<&Path>) -> Option<String> {
     let either = to.or(from)?;
     if either.extension()? != "json" {

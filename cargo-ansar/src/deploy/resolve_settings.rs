@@ -1,21 +1,20 @@
-//! Settings and input of roles: laid over each other, checked by the component
-//! itself, and stored.
+//! Resolving the settings and input of roles: merged, checked by the component,
+//! and stored.
 //!
-//! Field by field: the component's defaults, the manifest, the snapshot, what
-//! was set by hand. The component is asked again only where one of these, or
-//! the component, has changed.
+//! Fields are merged in this order: the component's defaults, the manifest, the
+//! snapshot, values set by hand. The component is asked again only if one of
+//! these or the component itself has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ansar_contract::envelope::Envelope;
-use ansar_contract::launch;
 use ansar_contract::layout::Area;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::deploy::ask_component::{Accepted, Answers, Proposal};
+use crate::deploy::settings_resolver::SettingsResolver;
 use crate::deploy::snapshot_layout::{INPUTS, SETTINGS, VALUES, refusal};
 use crate::error::Error;
 use crate::events::{Events, Kind};
@@ -23,41 +22,19 @@ use crate::home::deploy_state::DeployState;
 use crate::home::pending::Transaction;
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, read_json};
-use crate::host::environment;
 use crate::host::fs;
 use crate::host::fs::{Fingerprint, Hash, Kind as FileKind};
-use crate::host::process::{Exit, Narrative, Program};
-use crate::manifest::RoleSpec;
-use crate::model::duration::ShortDuration;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::supervisor::component_check::recognize;
-use crate::supervisor::role_environment::{Variables, of_roles, with_own};
 use crate::workspace::Workspace;
 
-/// What is needed to settle roles.
-#[derive(Clone, Copy)]
-pub struct SettingsResolver<'a> {
-    /// The home.
-    pub home: &'a Home,
-    /// The workspace, where there is one.
-    pub workspace: Option<&'a Workspace>,
-    /// The snapshot, where there is one.
-    pub snapshot: Option<&'a Path>,
-    /// The executables that are about to be put in place, and what is asked
-    /// instead of what is there.
-    pub new: Option<&'a BTreeMap<ExecutableName, NewExecutable>>,
-    /// The stream of events.
-    pub events: &'a Events,
-}
-
-/// The snapshot that is laid over the manifest's settings: the configured one,
-/// or else the one that was deployed by hand.
+/// Returns the snapshot whose settings override the manifest's: the configured
+/// one, or else the one that was last deployed by hand.
 pub fn layer(workspace: Option<&Workspace>, deploy_state: &DeployState) -> Option<PathBuf> {
     let configured = workspace.and_then(Workspace::snapshot);
     configured.or_else(|| deploy_state.snapshot.clone())
 }
 
-/// Which files a snapshot has of what roles are told: most roles have none.
+/// Names of the settings and input files in a snapshot. Most roles have none.
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotFiles {
     settings: BTreeSet<OsString>,
@@ -66,7 +43,7 @@ pub(crate) struct SnapshotFiles {
 }
 
 impl SnapshotFiles {
-    /// What is there of it in a snapshot.
+    /// Reads the names from a snapshot.
     pub(crate) fn of(snapshot: Option<&Path>) -> Result<Self, Error> {
         let Some(snapshot) = snapshot else {
             return Ok(Self::default());
@@ -79,8 +56,7 @@ impl SnapshotFiles {
     }
 }
 
-/// The names in a folder of a snapshot that are used: what stands there is
-/// `expected`.
+/// Returns the names in a folder of a snapshot that are of the `expected` kind.
 fn used(
     snapshot: &Path,
     folder: &[&OsStr],
@@ -101,81 +77,39 @@ fn used(
     Ok(used)
 }
 
-/// An executable that is about to be put in place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewExecutable {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Which file it is, in which state.
-    pub fingerprint: Fingerprint,
-}
-
-/// A role that is to be settled, and what comes of it.
+/// Settings and input of a role, as its component accepted them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResolvedSettings {
     /// The role.
     pub role: RoleName,
-    /// What its files are made of.
+    /// Hash of everything that the files are made of.
     pub key: String,
-    /// What the component accepted.
+    /// Values that the component accepted.
     pub accepted: Accepted,
-    /// The files that change with it.
+    /// The files that change.
     pub changes: Vec<FileChange>,
 }
 
-/// A file of what a role is told that changes.
+/// A change of a settings or input file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileChange {
-    /// Its settings, or its input.
+    /// Settings or input.
     pub area: Area,
-    /// What it says; nothing where there is none, or one that is no JSON.
+    /// Current value, or `None` if there is no file or it is not valid.
     pub before: Option<Value>,
-    /// What it is to say; nothing where it is to be gone.
+    /// New value, or `None` if the file is to be removed.
     pub after: Option<Value>,
 }
 
-/// What a component is asked to accept.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Proposal {
-    /// The settings that are not its defaults.
-    pub settings: Map<String, Value>,
-    /// The input, where it is not its default.
-    pub input: Option<Value>,
-    /// Settings by name, over the others; the component gives them their type.
-    pub texts: Vec<(String, String)>,
-    /// The encoding of just these settings, as the user gave it, so that the
-    /// component says where in it something is wrong.
-    pub settings_text: Option<Text>,
-    /// The encoding of this input.
-    pub input_text: Option<Text>,
-}
-
-/// An encoding that the user gave, which is read once: it may come from a pipe.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Text {
-    /// The name of its file in messages.
-    pub name: PathBuf,
-    /// What was read.
-    pub bytes: Vec<u8>,
-}
-
-/// What a component accepted: all of its settings, and its input.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Accepted {
-    /// All settings.
-    pub settings: Value,
-    /// The input; `null` where it takes none.
-    pub input: Value,
-}
-
-/// Time a component gets to print its settings.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-
-/// Finds the roles that are not settled, and has components check what these
-/// are to be told. Nothing is written.
+/// Resolves the settings of all roles whose sources changed since they were
+/// last resolved. Writes nothing.
 ///
-/// A role without an executable is left as it is. The first role that does not
-/// accept its settings or input is the error.
+/// Skips roles without an executable.
+///
+/// # Errors
+///
+/// Returns an error for the first role whose component does not accept its
+/// settings or input.
 pub async fn resolve_settings(
     resolver: &SettingsResolver<'_>,
     entries: &BTreeMap<RoleName, Entry>,
@@ -212,12 +146,12 @@ pub async fn resolve_settings(
     Ok(all)
 }
 
-/// The files that differ from what was accepted.
+/// Returns the files that differ from the accepted values.
 fn changes(home: &Home, role: &RoleName, accepted: &Accepted) -> Vec<FileChange> {
     let mut changes = Vec::new();
     for (area, value) in accepted.files() {
         let path = home.file(area, role);
-        // A file that cannot be read is replaced by one that can.
+        // An unreadable file is replaced.
         let stored = read_json::<Envelope<Value>>(&path).ok().flatten();
         let before = stored.map(|stored| stored.value);
         if before.as_ref() != value || (value.is_none() && fs::is_file(&path)) {
@@ -231,74 +165,8 @@ fn changes(home: &Home, role: &RoleName, accepted: &Accepted) -> Vec<FileChange>
     changes
 }
 
-impl Accepted {
-    /// What stands in which file; none where that is to be gone.
-    fn files(&self) -> [(Area, Option<&Value>); 2] {
-        [
-            (Area::Settings, Some(&self.settings)),
-            (Area::Input, self.input()),
-        ]
-    }
-
-    /// The input; none where it takes none.
-    fn input(&self) -> Option<&Value> {
-        (!self.input.is_null()).then_some(&self.input)
-    }
-}
-
-/// What components answered: where many roles propose the same, one is asked.
-#[derive(Debug, Default)]
-pub(crate) struct Answers {
-    known: Vec<Answer>,
-    /// The environment that roles share, once a component was asked.
-    shared: Option<Variables>,
-}
-
-/// What a component that is run in this environment answered to a proposal.
-#[derive(Debug)]
-struct Answer {
-    executable: ExecutableName,
-    env: BTreeMap<String, String>,
-    proposal: Proposal,
-    accepted: Accepted,
-}
-
-impl Answers {
-    /// Asks a component if it accepts what is proposed, once for each question.
-    ///
-    /// What is not a component is refused, and not run.
-    pub(crate) async fn ask(
-        &mut self,
-        resolver: &SettingsResolver<'_>,
-        role: &RoleName,
-        entry: &Entry,
-        proposal: Proposal,
-    ) -> Result<Accepted, Error> {
-        let known = self.known.iter().find(|answer| {
-            answer.executable == entry.executable
-                && answer.env == entry.env
-                && answer.proposal == proposal
-        });
-        if let Some(answer) = known {
-            return Ok(answer.accepted.clone());
-        }
-        let shared = match &mut self.shared {
-            Some(shared) => shared,
-            none => none.insert(of_roles(resolver.home)),
-        };
-        let accepted = resolver.ask(role, entry, &proposal, shared).await?;
-        self.known.push(Answer {
-            executable: entry.executable.clone(),
-            env: entry.env.clone(),
-            proposal,
-            accepted: accepted.clone(),
-        });
-        Ok(accepted)
-    }
-}
-
-/// The settings of `base` and those given by name, with the types that the
-/// component found for them.
+/// Returns the settings of `base` and those given by name, with the types that
+/// the component chose for them.
 pub(crate) fn by_name(
     base: &Map<String, Value>,
     texts: &[(String, String)],
@@ -316,8 +184,8 @@ pub(crate) fn by_name(
     settings
 }
 
-/// Adds what a component accepted to a change of the home, unless a file is no
-/// longer what was seen when that was decided; the file then, and nothing is added.
+/// Adds the accepted values to a transaction, unless a file has changed since
+/// it was compared. Returns the path of the changed file in that case.
 pub(crate) fn store_if_unchanged(
     home: &Home,
     resolved: &ResolvedSettings,
@@ -335,7 +203,7 @@ pub(crate) fn store_if_unchanged(
     Ok(None)
 }
 
-/// Adds what a component accepted to a change of the home.
+/// Adds the accepted values to a transaction.
 pub(crate) fn store(
     home: &Home,
     role: &RoleName,
@@ -352,19 +220,7 @@ pub(crate) fn store(
 }
 
 impl SettingsResolver<'_> {
-    pub(crate) fn has_executable(&self, name: &ExecutableName) -> bool {
-        self.new_one(name).is_some() || fs::is_file(&self.home.executable(name))
-    }
-
-    fn new_one(&self, name: &ExecutableName) -> Option<&NewExecutable> {
-        self.new?.get(name)
-    }
-
-    fn spec(&self, role: &RoleName) -> Option<&RoleSpec> {
-        self.workspace?.description.as_ref()?.role(role)
-    }
-
-    /// Everything that is laid over the component's defaults.
+    /// Merges everything that overrides the component's defaults.
     pub(crate) fn proposal(
         &self,
         role: &RoleName,
@@ -409,7 +265,7 @@ impl SettingsResolver<'_> {
         Ok(proposal)
     }
 
-    /// Stands for everything that the stored files are made of.
+    /// Returns a hash of everything that the stored files are made of.
     fn key(
         &self,
         entry: &Entry,
@@ -417,7 +273,7 @@ impl SettingsResolver<'_> {
         deploy_state: &DeployState,
     ) -> Result<String, Error> {
         let known = deploy_state.executables.get(&entry.executable);
-        let fingerprint = match (self.new_one(&entry.executable), known) {
+        let fingerprint = match (self.new_executable(&entry.executable), known) {
             (Some(new), _) => new.fingerprint,
             (None, Some(record)) => record.artifact.fingerprint,
             (None, None) => fs::stat(&self.home.executable(&entry.executable))?.fingerprint,
@@ -436,12 +292,13 @@ impl SettingsResolver<'_> {
         Ok(Hash::of(all.to_string().as_bytes()).to_string())
     }
 
-    /// Says which edits of the manifest have no effect.
+    /// Reports settings of the manifest that have no effect, because they were
+    /// also set by hand.
     fn report_hidden(&self, role: &RoleName, entry: &Entry, deploy_state: &DeployState) {
         let Some(spec) = self.spec(role) else {
             return;
         };
-        // Where the role was never settled, nothing was edited.
+        // A role that was never resolved has no edited settings.
         if !deploy_state.settled.contains_key(role) {
             return;
         }
@@ -459,85 +316,14 @@ impl SettingsResolver<'_> {
             }
         }
     }
-
-    /// Asks a component if it accepts what is proposed, in the environment that its role
-    /// will have.
-    async fn ask(
-        &self,
-        role: &RoleName,
-        entry: &Entry,
-        proposal: &Proposal,
-        shared: &[(OsString, OsString)],
-    ) -> Result<Accepted, Error> {
-        let executable = &entry.executable;
-        let place = match (self.workspace, self.spec(role)) {
-            (Some(workspace), Some(spec)) => {
-                format!(" ({}:{})", workspace.manifest.display(), spec.line)
-            }
-            _ => String::new(),
-        };
-        let path = match self.new_one(executable) {
-            Some(new) => new.path.clone(),
-            None => self.home.runnable(executable)?,
-        };
-        recognize(format!("role `{role}`{place}: "), executable, &path)?;
-        let unaccepted = |reason: String| Error::Unaccepted {
-            role: role.clone(),
-            place: place.clone(),
-            reason,
-            tip: None,
-        };
-        let question = Question::new(self.home, proposal)?;
-        let program = Program {
-            path,
-            arguments: question.arguments(self.home, role, proposal),
-            environment: Some(with_own(shared.to_vec(), entry)),
-            folder: Some(self.home.working_folder()),
-            stdin: None,
-        };
-        let ran = tokio::time::timeout(ANSWER_LIMIT, program.run(Narrative::Piped)).await;
-        let (exit, answer, narrative) = match ran {
-            Err(_) => {
-                return Err(unaccepted(format!(
-                    "`{executable}` did not print its settings within {}",
-                    ShortDuration(ANSWER_LIMIT)
-                )));
-            }
-            Ok(Err(error)) => {
-                return Err(unaccepted(format!("failed to run `{executable}`: {error}")));
-            }
-            Ok(Ok(ended)) => ended,
-        };
-        if exit != Exit::Code(0) {
-            let narrative = String::from_utf8_lossy(&narrative);
-            let mut lines = narrative.lines().map(str::trim).filter(|l| !l.is_empty());
-            let reason = lines
-                .next()
-                .unwrap_or("it gave no reason")
-                .trim_start_matches("error: ");
-            let mut error = unaccepted(question.unname(reason));
-            if let Error::Unaccepted { tip, .. } = &mut error {
-                *tip = lines.find_map(|line| Some(line.strip_prefix("tip: ")?.to_owned()));
-            }
-            return Err(error);
-        }
-        let mut values =
-            serde_json::Deserializer::from_slice(&answer).into_iter::<Envelope<Value>>();
-        match (values.next(), values.next()) {
-            (Some(Ok(settings)), Some(Ok(input))) => Ok(Accepted {
-                settings: settings.value,
-                input: input.value,
-            }),
-            _ => Err(unaccepted(format!(
-                "`{executable}` printed something else than its settings"
-            ))),
-        }
-    }
 }
 
-/// Has the components check settings for one run, which are laid over what
-/// `roles` are told; nothing is written. The first role that does not accept
-/// them is the error.
+/// Has components check settings for one run, merged over the stored settings
+/// of `roles`. Writes nothing.
+///
+/// # Errors
+///
+/// Returns an error for the first role whose component does not accept them.
 pub(crate) async fn check_settings<'r>(
     home: &Home,
     workspace: Option<&Workspace>,
@@ -557,7 +343,7 @@ pub(crate) async fn check_settings<'r>(
     };
     let mut answers = Answers::default();
     for (role, entry) in roles {
-        // One that is missing is named where it is to be started.
+        // A missing executable is reported when its role is started.
         if !resolver.has_executable(&entry.executable) {
             continue;
         }
@@ -574,113 +360,9 @@ pub(crate) async fn check_settings<'r>(
     Ok(())
 }
 
-/// A file that a component is shown; removed on drop.
-struct Shown {
-    path: PathBuf,
-    /// The name that the user knows it by, if it holds what the user gave.
-    name: Option<PathBuf>,
-}
-
-impl Shown {
-    /// A file that holds `bytes`, one of its name at a time.
-    fn new(home: &Home, name: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let path = home
-            .engines()
-            .join(format!("{}.{name}.json", environment::pid()));
-        fs::write_own(&path, bytes)?;
-        Ok(Self { path, name: None })
-    }
-
-    fn json<T: Serialize>(home: &Home, name: &str, value: &T) -> Result<Self, Error> {
-        // What was read as JSON always has a text.
-        let text = serde_json::to_vec(&Envelope::of(value)).unwrap_or_default();
-        Self::new(home, name, &text)
-    }
-
-    fn given(home: &Home, name: &str, text: &Text) -> Result<Self, Error> {
-        let mut shown = Self::new(home, name, &text.bytes)?;
-        shown.name = Some(text.name.clone());
-        Ok(shown)
-    }
-}
-
-impl Drop for Shown {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-/// The files that hold what is proposed; none where that is the default.
-struct Question {
-    settings: Option<Shown>,
-    input: Option<Shown>,
-}
-
-impl Question {
-    fn new(home: &Home, proposal: &Proposal) -> Result<Self, Error> {
-        let settings = match &proposal.settings_text {
-            Some(text) => Some(Shown::given(home, SETTINGS_FILE, text)?),
-            None if proposal.settings.is_empty() => None,
-            None => Some(Shown::json(home, SETTINGS_FILE, &proposal.settings)?),
-        };
-        let input = match (&proposal.input_text, &proposal.input) {
-            (Some(text), _) => Some(Shown::given(home, INPUT_FILE, text)?),
-            (None, Some(input)) => Some(Shown::json(home, INPUT_FILE, input)?),
-            (None, None) => None,
-        };
-        Ok(Self { settings, input })
-    }
-
-    fn arguments(&self, home: &Home, role: &RoleName, proposal: &Proposal) -> Vec<OsString> {
-        let flag = |name: &str, value: &Path| {
-            let mut flag = OsString::from(format!("--{name}="));
-            flag.push(value);
-            flag
-        };
-        let mut arguments = vec![
-            flag(launch::HOME_PATH, home.root()),
-            flag(launch::ROLE_NAME, role.as_str().as_ref()),
-            format!("--{}", launch::DUMP_SETTINGS).into(),
-            format!("--{}", launch::DUMP_INPUT).into(),
-        ];
-        let settings = self.settings.iter();
-        arguments.extend(settings.map(|file| flag(launch::SETTINGS_FILE, &file.path)));
-        let input = self.input.iter();
-        arguments.extend(input.map(|file| flag(launch::INPUT_FILE, &file.path)));
-        let texts = proposal.texts.iter();
-        arguments.extend(texts.map(|(name, text)| format!("--{name}={text}").into()));
-        arguments
-    }
-
-    /// Takes the names of our files out of what a component says: the user
-    /// never saw them.
-    fn unname(&self, reason: &str) -> String {
-        for (file, what) in [(&self.settings, SETTINGS_FILE), (&self.input, INPUT_FILE)] {
-            let Some(file) = file else {
-                continue;
-            };
-            let path = file.path.display().to_string();
-            if let Some(name) = &file.name {
-                if reason.contains(&path) {
-                    return reason.replace(&path, &name.display().to_string());
-                }
-            } else if let Some(rest) = reason.strip_prefix(&format!("{path}:")) {
-                // Their lines and columns mean nothing to the user, either.
-                let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
-                return format!("{what}: {}", rest.trim_start());
-            }
-        }
-        reason.to_owned()
-    }
-}
-
-/// What our files hold, which they are named after.
-const SETTINGS_FILE: &str = "settings";
-const INPUT_FILE: &str = "input";
-
-/// Reads a file that the user wrote.
+/// Reads a settings or input file of a snapshot.
 pub fn read_given<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
-    // A symlink that is used leads to a file inside of the snapshot.
+    // A symlink that is used leads to a file inside the snapshot.
     let path = match fs::resolve(path) {
         Err(error) if error.is_not_found() => return Ok(None),
         path => path?,

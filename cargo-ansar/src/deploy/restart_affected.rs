@@ -1,5 +1,4 @@
-//! Work on a home for which running roles are stopped, and after which they
-//! run again.
+//! Stopping running roles for a change of the home, and restarting them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,37 +14,36 @@ use crate::supervisor::background_start::{EngineTarget, StartOptions, start_role
 use crate::supervisor::client;
 use crate::supervisor::client::{Engines, Next, Progress};
 
-/// What becomes of running roles that are in the way.
+/// Treatment of running roles that a change affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Running {
-    /// They are named, and nothing is done.
+    /// Fail with an error that names them.
     Refuse,
-    /// Those in the background are stopped and started again; where one runs
-    /// in a command in the foreground, it is named, and nothing is done.
+    /// Restart those in the background. Fail with an error that names those in
+    /// a foreground command.
     Restore,
-    /// Those in the background are stopped and started again, and those in a
-    /// command in the foreground are stopped.
+    /// Restart those in the background, and stop those in a foreground command.
     Stop,
 }
 
 impl Running {
-    /// For commands that are about to run what they affect.
+    /// For commands that run the roles they affect.
     pub fn implied(force: bool) -> Self {
         if force { Self::Stop } else { Self::Restore }
     }
 
-    /// For commands that are about the home alone.
+    /// For commands that only change the home.
     pub fn asked(force: bool) -> Self {
         if force { Self::Stop } else { Self::Refuse }
     }
 }
 
-/// What became of the roles that were stopped.
+/// Roles that were stopped and started again.
 #[derive(Debug, Default)]
 pub struct Restored {
-    /// Those that are ready again, or have done what they are for.
+    /// Roles that are ready again, or have finished.
     pub ready: Vec<RoleName>,
-    /// Those that were started again and did not become ready.
+    /// Roles that were started and did not become ready.
     pub broken: Vec<RoleName>,
 }
 
@@ -57,12 +55,12 @@ impl Restored {
     }
 }
 
-/// Does `work` while `roles` do not run. `announce` is called once it is known
-/// that it will be done.
+/// Does `work` while `roles` are stopped. Calls `announce` once the roles are
+/// known to allow it.
 ///
-/// What was stopped is started again whatever happens in between, also where
-/// this command is told to end; told twice, it ends at once. What a killed
-/// command left stopped is started again, too.
+/// Stopped roles are started again even if the work fails or this command is
+/// interrupted; a second interrupt ends it at once. Roles that a killed command
+/// left stopped are started as well.
 pub(crate) async fn restart_affected<'r, T>(
     home: &Home,
     roles: impl ExactSizeIterator<Item = &'r RoleName>,
@@ -85,7 +83,7 @@ pub(crate) async fn restart_affected<'r, T>(
     let known = down.len();
     down.extend(running_roles.background.clone());
     if down.len() > known {
-        // Whoever comes after this command was killed starts them again.
+        // If this command is killed, the next one starts them again.
         home.set_stopped(&down)?;
     }
     let mut guard = FirstInterrupt {
@@ -106,8 +104,8 @@ pub(crate) async fn restart_affected<'r, T>(
     let attached = attached.map(|(engine, roles)| (roles, EngineTarget::Attached(*engine)));
     for (roles, place) in std::iter::once((&down, EngineTarget::Background)).chain(attached) {
         if !roles.is_empty() {
-            // Tests that run against them notice a crash by themselves, and
-            // are not to wait for its absence.
+            // Tests that use the restarted roles notice a crash themselves, and
+            // do not wait to rule one out.
             let how = match (running, place) {
                 (Running::Restore, _) | (_, EngineTarget::Attached(_)) => {
                     StartOptions::without_settle_time(place)
@@ -120,7 +118,7 @@ pub(crate) async fn restart_affected<'r, T>(
             restored = restored.and_then(|restored| Ok(restored.and(again?)));
         }
     }
-    // Why it was not done says more than what became of the roles.
+    // The error of the work says more than the state of the roles.
     let worked = worked?;
     match guard.interrupted {
         Some(interrupt) => Err(Error::Interrupted(interrupt)),
@@ -128,15 +126,14 @@ pub(crate) async fn restart_affected<'r, T>(
     }
 }
 
-/// The roles in the way that run.
+/// The affected roles that run.
 #[derive(Debug)]
 pub(crate) struct RunningRoles {
     /// All of them, with their processes.
     all: Vec<(RoleName, String)>,
-    /// Those in the background, which are started again.
+    /// Roles in the background, which are restarted.
     background: Stopped,
-    /// Those in engines that are attached to commands, which are started again
-    /// there.
+    /// Roles in engines attached to commands, which are restarted there.
     attached: BTreeMap<u32, Stopped>,
 }
 
@@ -166,7 +163,7 @@ impl RunningRoles {
         })
     }
 
-    /// Whether a role is started again afterwards.
+    /// Returns true if the role will be restarted.
     pub(crate) fn will_restart(&self, role: &RoleName) -> bool {
         let mut attached = self.attached.values();
         self.background.contains_key(role) || attached.any(|roles| roles.contains_key(role))
@@ -186,7 +183,7 @@ impl RunningRoles {
         }
     }
 
-    /// Whether a role is stopped for this.
+    /// Returns true if the role is stopped for the change.
     pub(crate) fn contains(&self, role: &RoleName) -> bool {
         self.all.iter().any(|(other, _)| other == role)
     }
@@ -199,22 +196,23 @@ impl RunningRoles {
         events.emit(Kind::Suspending {
             roles: roles.clone(),
         });
-        // Those of a silent engine are stopped only where that is asked for.
+        // Roles of an engine that does not answer are stopped only if `force`
+        // was given.
         client::stop(home, engines, &roles, true, events).await?;
         Ok(())
     }
 }
 
-/// Waits for what must be waited for, though this command is told to end; told
-/// twice, it does.
+/// Waits for required steps in spite of a first interrupt; the second ends
+/// them.
 struct FirstInterrupt<'i> {
     interrupts: &'i mut Interrupts,
     interrupted: Option<Interrupt>,
 }
 
 impl FirstInterrupt<'_> {
-    /// The outcome of work that a signal may have ended, which is heard with it:
-    /// what is waited for afterwards is ended by the next one.
+    /// Records an interrupt that ended `worked`, so that only the next one ends
+    /// the steps that follow.
     fn after<T>(&mut self, worked: Result<T, Error>) -> Result<T, Error> {
         let worked = worked.map_err(Error::or_interrupted);
         if let Err(Error::Interrupted(interrupt)) = worked {
@@ -231,7 +229,8 @@ impl FirstInterrupt<'_> {
                 what = &mut what => return Ok(what),
                 interrupt = self.interrupts.next() => {
                     if interrupt == Interrupt::Superseded && self.interrupted.is_some() {
-                        // It ends already; it was not interrupted a second time.
+                        // The command already ends; this is not the user's
+                        // second interrupt.
                         continue;
                     }
                     let first = self.interrupted.filter(|it| *it != Interrupt::Superseded);
@@ -245,7 +244,7 @@ impl FirstInterrupt<'_> {
     }
 }
 
-/// Starts again what was stopped, as far as it is there and does not run.
+/// Starts roles that were stopped, unless they were deleted or run already.
 async fn restore(
     home: &Home,
     down: &Stopped,
@@ -257,7 +256,7 @@ async fn restore(
     if let EngineTarget::Attached(engine) = place
         && !engines.has(engine)
     {
-        // Whoever kept them up is gone, and nobody misses them.
+        // Without the command that ran them, they are no longer needed.
         return Ok(Restored::default());
     }
     let running = client::running(home, &engines, down.keys())?;

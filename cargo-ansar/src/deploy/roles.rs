@@ -1,7 +1,7 @@
-//! The roles of a home, and what the description says of them.
+//! Roles of a home compared with those of the manifest.
 //!
-//! The description is the desired state of the roles that it names; the others
-//! are left alone.
+//! The manifest is the desired state of the roles that it names; others are
+//! left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,17 +11,17 @@ use crate::host::{clock, environment};
 use crate::manifest::{Description, RoleSpec};
 use crate::model::name::RoleName;
 
-/// What becomes of a role.
+/// A change of a role.
 #[derive(Debug, PartialEq)]
 pub enum RoleStep {
-    /// It is described, and is to be so.
+    /// The role is created or changed.
     Set(RoleName, Box<Entry>),
-    /// It is no longer described.
+    /// The manifest no longer names the role.
     Retire(RoleName),
 }
 
 impl RoleStep {
-    /// What it comes to.
+    /// Applies the step to `entries`.
     pub(crate) fn apply(&self, entries: &mut BTreeMap<RoleName, Entry>) {
         match self {
             Self::Set(role, entry) => {
@@ -35,7 +35,6 @@ impl RoleStep {
         }
     }
 
-    /// Which role.
     pub(crate) fn role(&self) -> &RoleName {
         match self {
             Self::Set(role, _) | Self::Retire(role) => role,
@@ -43,7 +42,7 @@ impl RoleStep {
     }
 }
 
-/// Makes roles what the description says.
+/// Returns the steps that bring `entries` in line with the manifest.
 pub(crate) fn plan_roles(
     entries: &BTreeMap<RoleName, Entry>,
     description: &Description,
@@ -65,7 +64,7 @@ pub(crate) fn plan_roles(
     steps
 }
 
-/// A role as the description has it; what was set by hand stays.
+/// Returns the entry that the manifest describes, keeping values set by hand.
 fn described(spec: &RoleSpec, was: Option<&Entry>) -> Entry {
     let id = was.and_then(|entry| entry.id.clone());
     let mut entry = Entry {

@@ -1,9 +1,9 @@
-//! The arrangement of a snapshot: its folders, and what may stand in them.
+//! Folders of a snapshot and their allowed contents.
 //!
-//! Owns which symlinks of a snapshot are followed. A snapshot may come from
-//! somebody else, with a repository for example: a symlink is followed only where
-//! it is relative and its target is inside of the snapshot. Inside of a folder of
-//! material that is decided by [`crate::sync::scan`].
+//! Also decides which symlinks of a snapshot are followed. A snapshot may come
+//! from another person, with a repository for example: a symlink is followed
+//! only if it is relative and its target is inside the snapshot. Inside a
+//! folder of materials, [`crate::sync::scan`] decides that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -20,33 +20,33 @@ use crate::host::fs::Kind;
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, NameError, RoleName};
 
-/// Models, in a folder per role.
+/// Models: one folder per role.
 pub(crate) const MODELS: &str = "model-by-role";
-/// Resources, in a folder per executable.
+/// Resources: one folder per executable.
 pub(crate) const RESOURCES: &str = "resource-by-executable";
-/// Settings, in a file per role.
+/// Settings: one file per role.
 pub(crate) const SETTINGS: &str = "settings-by-role";
-/// Inputs, in a file per role.
+/// Inputs: one file per role.
 pub(crate) const INPUTS: &str = "input-by-role";
-/// Single settings, in a folder per role and a file per setting.
+/// Single settings: one folder per role and one file per setting.
 pub(crate) const VALUES: &str = "setting-value-by-role";
 
 const FOLDERS: [&str; 5] = [MODELS, RESOURCES, SETTINGS, INPUTS, VALUES];
 
-/// How files of settings and inputs end.
+/// Suffix of settings and input files.
 const JSON: &str = ".json";
 
-/// How many suggestions are made; looking for one takes as long as there are
-/// roles.
+/// Maximum number of suggestions. Looking for one takes time proportional to
+/// the number of roles.
 const SUGGESTIONS: usize = 20;
 
-/// Returns true if a folder has any folder of a snapshot.
+/// Returns true if `folder` contains a folder of a snapshot.
 pub(crate) fn is_snapshot(folder: &Path) -> bool {
     FOLDERS.iter().any(|name| fs::is_folder(&folder.join(name)))
 }
 
-/// Why the path below `snapshot` that has these parts is not used, or `None`
-/// where nothing stands there, or what is `expected`.
+/// Returns the reason for not using the path `parts` below `snapshot`, or
+/// `None` if it is of the `expected` kind or does not exist.
 pub(crate) fn refusal(
     snapshot: &Path,
     parts: &[&OsStr],
@@ -78,8 +78,8 @@ pub(crate) fn refusal(
     Ok(None)
 }
 
-/// What a symlink leads to; nothing where that is outside of the snapshot, or
-/// missing.
+/// Returns the kind of a symlink's target, or `None` if the target is missing
+/// or outside the snapshot.
 fn target(snapshot: &Path, link: &Path) -> Option<Kind> {
     if fs::read_link(link).ok()?.is_absolute() {
         return None;
@@ -91,8 +91,8 @@ fn target(snapshot: &Path, link: &Path) -> Option<Kind> {
     Some(fs::stat(&target).ok()?.kind)
 }
 
-/// Refuses a snapshot that is inside of the home: neither is it one, nor is the
-/// home to be deployed onto itself.
+/// Checks that the snapshot is not inside the home: such a folder is no
+/// snapshot, and a home cannot be deployed onto itself.
 pub(crate) fn check_place(snapshot: &Path, home: &Home) -> Result<(), Error> {
     if fs::is_within(snapshot, home.root())? {
         return Err(Error::Within {
@@ -103,8 +103,9 @@ pub(crate) fn check_place(snapshot: &Path, home: &Home) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns true if folders of the snapshot and of the home may be inside of each
-/// other: the home is inside of the snapshot, or an area elsewhere is near.
+/// Returns true if folders of the snapshot and of the home may be inside each
+/// other: the home is inside the snapshot, or one of its areas was moved next
+/// to it.
 pub(crate) fn is_near(snapshot: &Path, home: &Home) -> Result<bool, Error> {
     let areas = [Area::Model, Area::Resource].map(|area| home.area(area));
     for place in areas.iter().map(PathBuf::as_path).chain([home.root()]) {
@@ -115,8 +116,11 @@ pub(crate) fn is_near(snapshot: &Path, home: &Home) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// Returns true if two paths are one folder. One that is inside of the other is
-/// an error: what is copied would never end.
+/// Returns true if two paths are the same folder.
+///
+/// # Errors
+///
+/// Returns an error if one is inside the other: copying would never end.
 pub(crate) fn is_one_place(source: &Path, target: &Path) -> Result<bool, Error> {
     let ways = [(source, target), (target, source)];
     let [inside, around] = ways.map(|(inner, outer)| fs::is_within(inner, outer));
@@ -133,8 +137,10 @@ pub(crate) fn is_one_place(source: &Path, target: &Path) -> Result<bool, Error> 
     }
 }
 
-/// Everything in a snapshot that has no meaning there or is not used, and why. Names that begin
-/// with a dot are left to those who use them, such as version control.
+/// Returns everything in a snapshot that is not used, with the reason.
+///
+/// Names that begin with a dot are ignored: they belong to other programs, such
+/// as version control.
 pub(crate) fn passed_over(
     snapshot: &Path,
     entries: &BTreeMap<RoleName, Entry>,
@@ -158,14 +164,14 @@ pub(crate) fn passed_over(
     Ok(looking.found)
 }
 
-/// The names in a folder that do not begin with a dot, in order.
+/// Returns the names in a folder that do not begin with a dot, sorted.
 fn visible(folder: &Path) -> Result<BTreeSet<std::ffi::OsString>, Error> {
     let mut names: BTreeSet<_> = fs::names(folder)?.into_iter().collect();
     names.retain(|name| !name.as_bytes().starts_with(b"."));
     Ok(names)
 }
 
-/// What may be named in a snapshot.
+/// Names that a snapshot may use.
 struct Known<'a> {
     roles: BTreeSet<&'a str>,
     retired: BTreeSet<&'a str>,
@@ -194,13 +200,13 @@ impl<'a> Known<'a> {
 struct Looking<'a> {
     snapshot: &'a Path,
     known: Known<'a>,
-    /// How many may still be made.
+    /// Number of suggestions that may still be made.
     suggestions: usize,
     found: Vec<(PathBuf, String)>,
 }
 
 impl Looking<'_> {
-    /// Notes why a path is not used; returns true if it is not.
+    /// Records the reason for not using a path. Returns true if it is not used.
     fn refused(&mut self, parts: &[&OsStr], expected: Kind) -> Result<bool, Error> {
         let why = refusal(self.snapshot, parts, expected)?;
         let is_refused = why.is_some();
@@ -219,10 +225,10 @@ impl Looking<'_> {
         path
     }
 
-    /// Something at the top that is no folder of a snapshot.
+    /// Records a name at the top level that is not a folder of a snapshot.
     fn stranger(&mut self, name: &OsStr) {
         let name_text = name.to_string_lossy();
-        // `models` is meant for `model-by-role`, too.
+        // `models` suggests `model-by-role`, too.
         let first = |folder: &'static str| folder.split("-by-").next().unwrap_or(folder);
         let meant = did_you_mean(&name_text, FOLDERS).or_else(|| {
             let firsts = FOLDERS.map(first);
@@ -255,7 +261,7 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// The single settings of a role.
+    /// Checks the single settings of a role.
     fn values(&mut self, role: &OsStr) -> Result<(), Error> {
         for name in visible(&self.snapshot.join(VALUES).join(role))? {
             let parts = [OsStr::new(VALUES), role, name.as_os_str()];
@@ -271,7 +277,8 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// Why a name is that of no role; `ending` is what a suggestion ends with.
+    /// Returns the reason why a name is not that of a role. A suggestion ends
+    /// with `ending`.
     fn unknown_role(&mut self, name: &OsStr, ending: &str) -> Option<String> {
         let Some(text) = name.to_str() else {
             return Some("no name of a role: not UTF-8".to_owned());
@@ -301,7 +308,7 @@ impl Looking<'_> {
         Some(with_suggestion(why, meant.as_deref()))
     }
 
-    /// A file that is named after a role.
+    /// Returns the reason why a file is not named after a role.
     fn unknown_file(&mut self, name: &OsStr) -> Option<String> {
         let stem = Path::new(name).file_stem().unwrap_or(name);
         if name.as_bytes().ends_with(JSON.as_bytes()) {
@@ -328,7 +335,7 @@ impl Looking<'_> {
     }
 }
 
-/// Why a text is no name.
+/// Returns the reason why a text is not a valid name.
 fn wrong<N: std::str::FromStr<Err = NameError>>(text: &str) -> Option<String> {
     text.parse::<N>().err().map(|error| error.to_string())
 }

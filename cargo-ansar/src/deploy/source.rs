@@ -1,5 +1,5 @@
-//! A folder of material: what is to be done so that it holds what the snapshot
-//! has of it.
+//! A folder of materials, and the steps that bring it in line with the
+//! snapshot.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -16,51 +16,51 @@ use crate::sync::plan::{Action, Plan, Take, next_last, plan};
 use crate::sync::scan;
 use crate::sync::scan::Look;
 
-/// A folder of material, on both sides.
+/// A folder of materials, on both sides.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    /// What a person calls it: its path in the home.
+    /// Its name for users: its path in the home.
     pub name: String,
-    /// Whose it is.
+    /// Its owner.
     pub owner: Owner,
     /// The snapshot.
     pub snapshot: PathBuf,
-    /// The snapshot's.
+    /// Folder in the snapshot.
     pub source: PathBuf,
-    /// The home's.
+    /// Folder in the home.
     pub target: PathBuf,
-    /// Where that is kept which gives way.
+    /// Folder that keeps replaced files.
     pub kept: PathBuf,
 }
 
-/// Whose a folder of material is.
+/// Owner of a folder of materials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    /// A role's own: its model.
+    /// A role: the folder is its model.
     Role(RoleName),
-    /// Of all roles of an executable: its resources.
+    /// All roles of an executable: the folder is their resources.
     Executable(ExecutableName),
 }
 
-/// What is to be done to a folder.
+/// Changes to a folder.
 #[derive(Debug)]
 pub struct FolderStep {
     /// The folder.
     pub folder: Folder,
-    /// The steps, and what is left alone.
+    /// Steps and conflicts.
     pub plan: Plan,
-    /// What the snapshot has and is never deployed, and why.
+    /// Files of the snapshot that are never deployed, with the reason.
     pub refused: Vec<(PathBuf, String)>,
-    /// What is to be remembered once that is done; nothing where that is known.
+    /// Record for the deploy state, or `None` if nothing new is known.
     pub record: Option<Material>,
 }
 
-/// From how many files on a second thread is worth its start.
+/// Number of files from which a second thread saves time.
 const LARGE: usize = 200;
 
 impl Folder {
-    /// Returns true if the snapshot's folder is a symlink that leads out of it, or
-    /// no folder.
+    /// Returns true if the snapshot's folder is not a folder, or a symlink that
+    /// leads out of the snapshot.
     pub(crate) fn is_refused(&self) -> Result<bool, Error> {
         let below = self.source.strip_prefix(&self.snapshot);
         let parts: Vec<&OsStr> = below
@@ -69,13 +69,17 @@ impl Folder {
         Ok(snapshot_layout::refusal(&self.snapshot, &parts, Kind::Folder)?.is_some())
     }
 
-    /// Returns true if both sides are one folder. One that is inside of the other
-    /// is an error.
+    /// Returns true if both sides are the same folder.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if one is inside the other.
     pub(crate) fn is_one_place(&self) -> Result<bool, Error> {
         snapshot_layout::is_one_place(&self.source, &self.target)
     }
 
-    /// Decides; nothing where there is nothing to decide about.
+    /// Plans the changes to this folder, or returns `None` if neither the
+    /// snapshot nor the deploy state has any files.
     pub(crate) fn plan(
         &self,
         deploy_state: &DeployState,
@@ -108,7 +112,8 @@ impl Folder {
         let refused = refused.map(|(path, why)| (path.under(&self.source), why.to_string()));
         let plan = plan(&source.manifest, &target.manifest, &was.deployed, take);
         let deployed = next_last(&source.manifest, &was.deployed, &plan);
-        // Recording what was read spares the next deploy from reading it.
+        // Recording the files that were read saves the next deploy from reading
+        // them.
         let is_news =
             !plan.is_empty() || source.read > 0 || target.read > 0 || deployed != was.deployed;
         Ok(Some(FolderStep {
@@ -132,8 +137,8 @@ impl Folder {
 }
 
 impl FolderStep {
-    /// Whether anything changes for those who use the folder; what a killed
-    /// deploy left is nobody's.
+    /// Returns true if the change affects roles that use the folder. Removing
+    /// files of a killed deploy does not.
     pub fn changes(&self) -> bool {
         self.plan
             .steps
@@ -141,7 +146,7 @@ impl FolderStep {
             .any(|step| !matches!(step.action, Action::Clear))
     }
 
-    /// The files that change, as a person names them.
+    /// Returns the paths of the files that change.
     pub(crate) fn paths(&self) -> Vec<String> {
         let steps = self.plan.steps.iter();
         let mut paths: Vec<String> = steps

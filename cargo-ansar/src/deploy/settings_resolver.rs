@@ -1,0 +1,51 @@
+//! Everything that resolving the settings of a role depends on.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::events::Events;
+use crate::home::Home;
+use crate::host::fs;
+use crate::host::fs::Fingerprint;
+use crate::manifest::RoleSpec;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::workspace::Workspace;
+
+/// Resolves the settings of roles.
+#[derive(Clone, Copy)]
+pub struct SettingsResolver<'a> {
+    /// The home.
+    pub home: &'a Home,
+    /// The workspace, if there is one.
+    pub workspace: Option<&'a Workspace>,
+    /// The snapshot, if there is one.
+    pub snapshot: Option<&'a Path>,
+    /// Executables about to be put in place. They are asked instead of those in
+    /// the home.
+    pub new: Option<&'a BTreeMap<ExecutableName, NewExecutable>>,
+    /// Stream of events.
+    pub events: &'a Events,
+}
+
+/// An executable that is about to be put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewExecutable {
+    /// Its current path.
+    pub path: PathBuf,
+    /// Fingerprint of the file.
+    pub fingerprint: Fingerprint,
+}
+
+impl SettingsResolver<'_> {
+    pub(crate) fn has_executable(&self, name: &ExecutableName) -> bool {
+        self.new_executable(name).is_some() || fs::is_file(&self.home.executable(name))
+    }
+
+    pub(crate) fn new_executable(&self, name: &ExecutableName) -> Option<&NewExecutable> {
+        self.new?.get(name)
+    }
+
+    pub(crate) fn spec(&self, role: &RoleName) -> Option<&RoleSpec> {
+        self.workspace?.description.as_ref()?.role(role)
+    }
+}
