@@ -1,5 +1,4 @@
-//! Checks: what a test asserted, collected with exact counts and a bounded
-//! number of details.
+//! Checks of a test: exact counts, and a bounded number of details.
 
 use std::fmt::{Debug, Write as _};
 use std::panic::Location;
@@ -9,8 +8,8 @@ use similar::{ChangeTag, TextDiff};
 
 /// The checks of one process so far.
 ///
-/// Keeps the details of the first [`DETAILS`] failures, and of the first
-/// passes in the room that failures leave.
+/// Keeps the details of the first [`DETAILS`] failures, and of the first passes as
+/// long as there is room.
 #[derive(Debug, Default)]
 pub(crate) struct Checks {
     passed: u64,
@@ -19,7 +18,7 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Counts a check; `detail` is asked for only where it will be kept.
+    /// Counts a check. `detail` is called only if the details are kept.
     pub(crate) fn add(&mut self, condition: bool, detail: impl FnOnce() -> Check) {
         if condition {
             self.passed += 1;
@@ -35,7 +34,7 @@ impl Checks {
         }
     }
 
-    /// The report.
+    /// Returns the report.
     pub(crate) fn report(&self) -> TestReport {
         TestReport {
             failed: self.failed,
@@ -45,7 +44,7 @@ impl Checks {
     }
 }
 
-/// The details of a check made at `place`.
+/// Returns the details of a check at `place`.
 pub(crate) fn detail(
     condition: bool,
     place: &Location<'_>,
@@ -64,8 +63,8 @@ pub(crate) fn detail(
     }
 }
 
-/// The text of a failed check as the log shows it: its place stands at the end
-/// of the first line.
+/// Returns the text of a failed check for the log, with its place at the end of the
+/// first line.
 pub(crate) fn located(text: &str, file: &str, line: u32) -> String {
     match text.split_once('\n') {
         None => format!("{text} ({file}:{line})"),
@@ -73,11 +72,11 @@ pub(crate) fn located(text: &str, file: &str, line: u32) -> String {
     }
 }
 
-/// A line longer than this is easier to read as a difference.
+/// The longest value, in bytes, that is shown in one line.
 const INLINE: usize = 100;
 
-/// `got` and `expected` side by side: in one line where they are short, as a
-/// difference of lines where they are not.
+/// Shows `got` and `expected`: in one line if both are short, as a diff of their
+/// lines otherwise.
 pub(crate) fn both_sides(relation: &str, got: &dyn Debug, expected: &dyn Debug) -> String {
     let (short_got, short_expected) = (format!("{got:?}"), format!("{expected:?}"));
     let one_line = |text: &str| text.len() <= INLINE && !text.contains("\\n");

@@ -1,4 +1,4 @@
-//! Events of the `tracing` crate, from any library, as lines of the log.
+//! Events of the `tracing` crate, from any library, as log lines.
 
 use std::fmt::{Debug, Write as _};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::log::Log;
 
-/// Sends every event of this process to `log`, in the name of `speaker`,
-/// narrowed by `filter` in the form of `RUST_LOG` where there is one.
+/// Sends all events of this process to `log`, in the name of `speaker`, filtered by
+/// `filter` in the form of `RUST_LOG`.
 ///
-/// A component that installed a subscriber of its own before keeps it.
+/// A subscriber that the component has installed before stays.
 pub(crate) fn follow(log: Arc<Log>, speaker: String, filter: Option<&str>) {
     let events = Events { log, speaker };
     let everything = || Targets::new().with_default(tracing::Level::TRACE);

@@ -1,7 +1,7 @@
 //! The library that a component of a `cargo ansar` home links.
 //!
-//! A component is an async function and one line of `main`. What it needs it
-//! asks for by its parameters; what it returns is its result:
+//! A component is an async function and a `main` of one line. The parameters of
+//! the function are what it needs; what it returns is its result:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -32,10 +32,9 @@
 //! }
 //! ```
 //!
-//! The types of settings and input need `serde` with its `derive` feature, and
-//! whatever else the component does its own crates: `tokio` with `net`, say. A
-//! server asks for [`Ready`] as well and announces it once it listens; those
-//! that test it are started after that, and return what they found:
+//! Types of settings and input need `serde` with its `derive` feature. A server
+//! takes [`Ready`] as well and announces it when it listens. The roles that test
+//! it start after that, and return a report:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -45,7 +44,7 @@
 //! use tokio::net::TcpStream;
 //!
 //! async fn echo_test(cx: Context) -> Result<TestReport> {
-//!     // Nobody there: the role's retry policy says when to try again.
+//!     // Without a connection, the retry policy of the role decides about another attempt.
 //!     let stream = TcpStream::connect("127.0.0.1:65432").await;
 //!     let mut stream = stream.map_err(Maybe::because)?;
 //!     stream.write_all(b"hello").await?;
@@ -61,36 +60,60 @@
 //! ```
 //!
 //! `cargo ansar init` describes the components of a workspace, and
-//! `cargo ansar test` builds them, runs them, and prints the checks that
-//! failed as `FILE:LINE - TEXT`.
+//! `cargo ansar test` builds and runs them, and prints the failed checks as
+//! `FILE:LINE - TEXT`.
 //!
-//! **Stop.** SIGINT, SIGTERM, SIGHUP and SIGQUIT become
-//! [`Stop`]: awaited with [`Context::stopped`], polled with
-//! [`Context::stopping`], and heard by every [`Context::sleep`] and
+//! # Which of these do I need?
+//!
+//! | to | use |
+//! | --- | --- |
+//! | run a function as a component | [`main`] |
+//! | read settings of the role or the command line | a parameter [`Settings<T>`](Settings) |
+//! | take the input of the role or of a caller | a parameter [`Input<T>`](Input) |
+//! | say that a server can be used now | a parameter [`Ready`], and [`Ready::announce`] |
+//! | log | [`Context::console`], [`Context::trace`], … or the `tracing` crate |
+//! | check, and report the checks | [`Context::test`], [`Context::test_eq`], …, [`Context::report`] |
+//! | wait, and stop gracefully | [`Context::sleep`], [`Context::unless_stopped`], [`Context::stopped`] |
+//! | stop on a thread of blocking code | [`Context::stop`], polled with [`Stop::requested`] |
+//! | try again later | return [`Maybe`]; the role property `retry` has the delays |
+//! | give up | return [`Cannot`], or any other error |
+//! | return a value | a type with a name, see [`message!`] |
+//! | run another executable of the home as a function | [`Context::call`] |
+//! | keep files of the role | [`Context::model`], [`Context::tmp`], [`Context::resource`] |
+//! | store one value in a file | [`Folder::store`], [`Folder::load`] |
+//! | fail with an exit code of one's own | [`Faulted::with_exit_code`] |
+//!
+//! # Stop
+//!
+//! SIGINT, SIGTERM, SIGHUP and SIGQUIT become a [`Stop`]. [`Context::stopped`] awaits
+//! it, [`Context::stopping`] polls it, and it ends every [`Context::sleep`] and
 //! [`Context::unless_stopped`]. Blocking code belongs on a thread
 //! (`tokio::task::spawn_blocking`), with a clone of the context or of its
-//! [`Context::stop`], and polls it there.
+//! [`Context::stop`], which it polls there.
 //!
-//! **Results.** `()` is [`Ack`]; any [`Message`] is itself; an error that is
-//! or contains [`Maybe`] asks for another attempt under the role's retry
-//! policy, [`Cannot`] for none, and every other error is a [`Faulted`] that
-//! names the file and line of the `?` that met it. A panic is a [`Faulted`]
-//! with its place, too.
+//! # Results
 //!
-//! **Tests.** [`Context::test`] and its comparing sisters record the caller's
-//! file and line; [`Context::report`] returns them all.
+//! `()` becomes [`Ack`], and every [`Message`] is itself. An error that is or
+//! contains a [`Maybe`] asks for another attempt under the retry policy of the
+//! role, a [`Cannot`] for none. Every other error becomes a [`Faulted`] with the file
+//! and the line of the `?` that converted it, and so does a panic.
 //!
-//! **Calls.** [`Context::call`] runs another executable of the home like a
-//! function: `let total: Total = cx.call("total", &words).await?`. Many may run
-//! at once, each can be stopped, and Stop runs down the tree of them.
+//! # Log
 //!
-//! **Log.** The context writes lines of every level; events of the `tracing`
-//! crate, from any library, land in the same log. Whatever is printed on
-//! stdout goes there as well: stdout itself carries the result and nothing
-//! else.
+//! The context logs at every level. Events of the `tracing` crate, from any
+//! library, and everything that the process prints on stdout go to the same log:
+//! stdout itself carries the result and nothing else.
 //!
-//! Layers, lowest first; imports go down only: `host`, then `message`,
-//! `settings`, `check`, `log`, `events`, `retry`, `lifecycle`, then `component`.
+//! # Calls
+//!
+//! [`Context::call`] runs another executable of the home like a function:
+//! `let total: Total = cx.call("total", &words).await?`. Many calls can run at the
+//! same time, each can be stopped, and a request to stop reaches the whole tree of
+//! them.
+
+// Layers, lowest first; a module imports only from its own layer and those before:
+// `host`, then `message`, `settings`, `check`, `log`, `events`, `retry` and
+// `lifecycle`, then `component`.
 
 mod check;
 mod component;

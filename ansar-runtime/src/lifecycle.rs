@@ -1,5 +1,4 @@
-//! How a component ends: errors that remember their place, and the results
-//! that functions may have.
+//! Results of a component's function, and errors that know their place.
 
 use std::error::Error as StdError;
 use std::panic::Location;
@@ -9,14 +8,17 @@ use ansar_contract::lifecycle::{Aborted, Ack, Cannot, Faulted, Maybe};
 
 use crate::message::Message;
 
-/// The result of a component's function, and of functions that it calls.
+/// The result of a component's function, and of the functions that it calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error, together with the file and line of the `?` that met it.
+/// Any error, with the file and the line of the `?` that converted it.
 ///
-/// [`Maybe`], [`Cannot`], [`Aborted`] and [`Faulted`], also as the source of
-/// another error, are found again and become the result of the attempt; every
-/// other error becomes a [`Faulted`] that names its place.
+/// A [`Maybe`], [`Cannot`], [`Aborted`] or [`Faulted`], also as the source of another
+/// error, becomes the result of the attempt. Every other error becomes a [`Faulted`]
+/// with its place.
+///
+/// Like `anyhow::Error`, it does not implement [`std::error::Error`] itself, so that
+/// `?` converts every error.
 #[derive(Debug)]
 pub struct Error {
     error: Box<dyn StdError + 'static>,
@@ -40,7 +42,7 @@ impl std::fmt::Display for Error {
 }
 
 impl Error {
-    /// The result that this error stands for.
+    /// Converts the error into the result of the component.
     fn into_returned(self) -> Encoded {
         let chain = || causes(&*self.error);
         let found = chain().find_map(|error| {
@@ -65,8 +67,8 @@ impl Error {
         })
     }
 
-    /// An error that was returned without a `?` was met in this file, which
-    /// tells the reader nothing.
+    /// Adds the place of the error. An error that was converted without `?` has a
+    /// place in this file, which is not added.
     fn locate(&self, faulted: Faulted) -> Faulted {
         if self.place.file() == file!() {
             faulted
@@ -76,18 +78,18 @@ impl Error {
     }
 }
 
-/// An error and what it came from.
+/// Iterates over an error and its sources.
 fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| (**error).source())
 }
 
-/// A result as it will be written.
+/// An encoded result.
 pub(crate) type Encoded = std::result::Result<Typed, serde_json::Error>;
 
-/// What a component's function may return: `()`, any [`Message`], or a
-/// [`Result`] of these.
+/// A return type of a component's function: `()`, any [`Message`], or a [`Result`] of
+/// these.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a result that a component can have",
     label = "neither `()`, nor a message, nor a `Result` of these",

@@ -1,8 +1,7 @@
-//! The log of a process: objects, tags, levels, and lines that stay whole.
+//! The log of a process: objects, tags, levels, and records of whole lines.
 //!
-//! Owns the form of a record (one or several lines of
-//! [`contract::line`](ansar_contract::line)) and the numbering of objects.
-//! Where the lines go is the sink's matter.
+//! A record is one or several [log lines](mod@ansar_contract::line), which go to a
+//! sink. Objects are numbered here.
 
 use std::fmt::{self, Display};
 use std::io::Write;
@@ -13,7 +12,7 @@ use ansar_contract::line::{ATOMIC, Level, Tag};
 
 use crate::host::clock;
 
-/// Everything that the objects of one process say.
+/// The log of one process.
 pub(crate) struct Log {
     pid: u32,
     level: Level,
@@ -22,8 +21,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// A log that writes what `level` shows. A sink that fails loses lines and
-    /// nothing else: the component goes on.
+    /// Creates a log that writes the records that `level` shows. If the sink fails,
+    /// records are lost and the component goes on.
     pub(crate) fn new(pid: u32, level: Level, sink: impl Write + Send + 'static) -> Arc<Self> {
         Arc::new(Self {
             pid,
@@ -33,12 +32,12 @@ impl Log {
         })
     }
 
-    /// A number for a new object.
+    /// Returns the number of a new object.
     pub(crate) fn number(&self) -> Id {
         Id(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Writes a record, where the level shows it.
+    /// Writes a record if the level shows it.
     pub(crate) fn write(&self, tag: Tag, speaker: &dyn Display, text: &dyn Display) {
         if !self.level.shows(tag) {
             return;
@@ -52,7 +51,7 @@ impl Log {
         }
     }
 
-    /// Whether a record with this tag would be written.
+    /// Returns true if a record with this tag would be written.
     pub(crate) fn shows(&self, tag: Tag) -> bool {
         self.level.shows(tag)
     }
@@ -63,9 +62,9 @@ impl Log {
 pub(crate) struct Id(u32);
 
 impl Id {
-    /// What everything in a process comes from.
+    /// The parent of the first object.
     pub(crate) const ROOT: Self = Self(1);
-    /// The first number given out.
+    /// The first number.
     const FIRST: Self = Self(8);
 }
 
@@ -75,11 +74,11 @@ impl Display for Id {
     }
 }
 
-/// A record as one or more writes, each of whole lines and short enough to be
-/// atomic on a pipe.
+/// Formats a record as one or more writes, each of whole lines and short enough to
+/// be atomic on a pipe.
 fn batches(head: &str, tag: Tag, speaker: &str, text: &str) -> Vec<String> {
     let overhead = head.len() + 1 + speaker.len() + 1;
-    // A head that leaves no room (a very long object name) still moves on.
+    // A head without room behind it (a very long object name) still makes progress.
     let room = ATOMIC.saturating_sub(overhead).max(64);
     let mut batches = vec![String::new()];
     let mut tag = tag.symbol();

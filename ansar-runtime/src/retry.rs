@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ansar_contract::retry::Retry;
 
-/// The delays between attempts, one after the other.
+/// The delays between attempts, in their order.
 #[derive(Debug, Clone)]
 pub(crate) struct Delays {
     policy: Retry,
@@ -12,12 +12,12 @@ pub(crate) struct Delays {
 }
 
 impl Delays {
-    /// The delays of `policy`, from its first.
+    /// Returns the delays of `policy`.
     pub(crate) fn new(policy: Retry) -> Self {
         Self { policy, given: 0 }
     }
 
-    /// The next delay; `None` where there are no more. `chance` draws as for
+    /// Returns the next delay, or `None` if there are no more. `chance` is that of
     /// [`Retry::delay`].
     pub(crate) fn next(&mut self, chance: impl FnOnce(u64) -> u64) -> Option<Duration> {
         let delay = self.policy.delay(self.given, chance)?;

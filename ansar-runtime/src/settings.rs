@@ -1,8 +1,7 @@
-//! Settings and input: what a component can be told, and how it is checked.
+//! Types of settings and input, and the validation of values.
 //!
-//! A [`Schema`] stands for a type without naming it: its default, its fields,
-//! and whether a value or a text fits. Knows neither where texts come from nor
-//! who asks.
+//! A [`Schema`] describes a type at run time: its default, its fields, and functions
+//! that check a value or a text.
 
 use std::any::type_name;
 use std::fmt;
@@ -13,7 +12,7 @@ use serde::forward_to_deserialize_any;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A type that settings or input can have.
+/// A type of settings or input: `Serialize`, `Deserialize` and `Default`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be settings or input",
     label = "needs `Serialize`, `Deserialize` and `Default`",
@@ -23,7 +22,7 @@ pub trait Tunable: Serialize + DeserializeOwned + Default + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Default + 'static> Tunable for T {}
 
-/// What is to know about a [`Tunable`] type.
+/// A [`Tunable`] type at run time.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
     default: Value,
@@ -32,8 +31,8 @@ pub(crate) struct Schema {
     fit_text: fn(&str) -> Result<(), Unfit>,
 }
 
-/// A value that does not fit: the field, and what is wrong with it. Line and
-/// column are 0 where there is no text.
+/// A value that does not have the type: the field and the reason. Line and column
+/// are 0 for a value without a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfit {
     field: String,
@@ -42,10 +41,10 @@ pub(crate) struct Unfit {
     column: usize,
 }
 
-/// A setting or an encoding that is refused.
+/// The error of a setting or of a text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
-    /// The text is no encoding of the type.
+    /// The text does not encode a value of the type.
     #[error("{place}{what}{reason}", place = at(*line, *column), what = named(field))]
     Text {
         line: usize,
@@ -53,7 +52,7 @@ pub(crate) enum Refused {
         field: String,
         reason: String,
     },
-    /// A field that the type does not have.
+    /// The type does not have the field.
     #[error("{place}unknown setting `{field}`, expected {expected}", place = at(*line, *column))]
     Unknown {
         line: usize,
@@ -61,7 +60,7 @@ pub(crate) enum Refused {
         field: String,
         expected: String,
     },
-    /// A value that its field cannot hold.
+    /// The field cannot hold the value.
     #[error("setting `{field}` cannot be `{value}`: {reason}")]
     Value {
         field: String,
@@ -86,9 +85,9 @@ fn named(field: &str) -> String {
 }
 
 impl Schema {
-    /// The schema of `T`.
+    /// Returns the schema of `T`.
     pub(crate) fn of<T: Tunable>() -> Self {
-        // A default that cannot be written shows itself at the first dump.
+        // A default that cannot be encoded is reported by the first dump.
         let default = serde_json::to_value(T::default()).unwrap_or(Value::Null);
         let mut fields: Vec<String> = field_names::<T>().iter().map(|&f| f.to_owned()).collect();
         for field in default.as_object().into_iter().flat_map(Map::keys) {
@@ -113,7 +112,7 @@ impl Schema {
         }
     }
 
-    /// The schema of a component that has no settings.
+    /// Returns the schema of a component without settings.
     pub(crate) fn none() -> Self {
         #[derive(Default, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -121,18 +120,17 @@ impl Schema {
         Self::of::<None>()
     }
 
-    /// The default value.
+    /// Returns the default value.
     pub(crate) fn default(&self) -> &Value {
         &self.default
     }
 
-    /// The names of the fields, as they are written.
+    /// Returns the encoded names of the fields.
     pub(crate) fn fields(&self) -> &[String] {
         &self.fields
     }
 
-    /// Reads a whole encoding: every field that it does not have keeps the
-    /// value it has in `base`.
+    /// Overrides the fields of `base` by those of the encoding `text`.
     pub(crate) fn overlay(&self, base: &Value, text: &str) -> Result<Value, Refused> {
         let refuse = |unfit: Unfit| Refused::Text {
             line: unfit.line,
@@ -140,8 +138,8 @@ impl Schema {
             field: unfit.field,
             reason: unfit.reason,
         };
-        // The text itself has places for what is wrong in it; only a field that
-        // is not there may be wrong in the text and right over its base.
+        // Errors in the text have positions. Only a missing field is no error, as
+        // `base` has it.
         if let Err(unfit) = (self.fit_text)(text)
             && !unfit.reason.starts_with("missing field")
         {
@@ -159,7 +157,7 @@ impl Schema {
                 value.extend(given);
                 Value::Object(value)
             }
-            // A struct can be read from an array of its fields, which have names here.
+            // Serde would also read a struct from an array of its fields.
             (Value::Object(_), Value::Array(_)) if !self.fields.is_empty() => {
                 return Err(refuse(Unfit {
                     field: String::new(),
@@ -174,7 +172,7 @@ impl Schema {
         Ok(value)
     }
 
-    /// Sets one field from the command line: any JSON, or a bare string.
+    /// Sets one field from the command line: JSON, or a bare string.
     pub(crate) fn assign(&self, base: &Value, field: &str, text: &str) -> Result<Value, Refused> {
         if !self.fields.iter().any(|known| known == field) {
             return Err(self.unknown(field, (0, 0)));
@@ -185,7 +183,7 @@ impl Schema {
         };
         let plain = Value::from(text);
         let json = serde_json::from_str(text).ok();
-        // Text for a field that holds text is not looked at as JSON first.
+        // For a field that holds a string, the text is not parsed as JSON.
         let candidates = match self.default.get(field) {
             Some(Value::String(_)) => [Some(plain), json],
             _ => [json, Some(plain)],
@@ -223,7 +221,7 @@ impl Schema {
 impl Unfit {
     fn new(field: &str, error: &serde_json::Error) -> Self {
         let reason = error.to_string();
-        // serde_json repeats the place at the end; ours stands in front.
+        // The position is shown in front; serde_json repeats it at the end.
         let reason = match reason.rfind(" at line ") {
             Some(at) if error.line() > 0 => reason[..at].to_owned(),
             _ => reason,
@@ -237,13 +235,13 @@ impl Unfit {
     }
 }
 
-/// The line and the column of the first field in the encoding `text` that is
-/// none of `known`; 0 where every field is known.
+/// Returns the line and the column of the first field in the encoding `text` that is
+/// not among `known`, or 0 if all are known.
 fn place_of(text: &str, known: &[String]) -> (usize, usize) {
-    /// Fails at the first key that it does not know.
+    /// Fails at the first unknown key.
     struct Body<'a>(&'a [String]);
     struct Key<'a>(&'a [String]);
-    /// The envelope, which is known to be one.
+    /// The envelope.
     struct Outer<'a>(&'a [String]);
 
     impl<'de> DeserializeSeed<'de> for Key<'_> {
@@ -304,7 +302,7 @@ fn place_of(text: &str, known: &[String]) -> (usize, usize) {
     }
 }
 
-/// The names that `T` asks for where it is a struct; empty where it is not.
+/// Returns the names of the fields of `T`, or none if it is not a struct.
 fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
     struct Asked<'a>(&'a mut &'static [&'static str]);
 
@@ -340,7 +338,7 @@ fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
     }
 
     let mut fields: &'static [&'static str] = &[];
-    // It always fails: only what it asked for is of interest.
+    // Always fails: only the requested fields matter.
     let _ = T::deserialize(Asked(&mut fields));
     fields
 }

@@ -1,7 +1,7 @@
-//! What the fixtures of this package must do, as data.
+//! The declared behaviour of the fixtures, as data.
 //!
-//! Every fixture is an executable of its own in `src/bin`, one file each, with
-//! one declared behaviour. The whole-program tests hold each to its row.
+//! Every fixture is an executable in `src/bin` with one behaviour. The whole-program
+//! tests check each against its row.
 
 pub mod messages;
 
@@ -10,26 +10,26 @@ pub mod messages;
 pub struct Fixture {
     /// The executable.
     pub name: &'static str,
-    /// When it ends.
+    /// The end of its run.
     pub ends: Ends,
-    /// What it returns, by hand, with its defaults.
+    /// Its result by hand, with its defaults.
     pub returns: Returns,
     /// A text that its log holds.
     pub logs: &'static str,
 }
 
-/// When a fixture ends.
+/// The end of a fixture's run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ends {
     /// By itself.
     Itself,
-    /// When it is asked to stop.
+    /// On a request to stop.
     Stopped,
     /// Only when it is killed.
     Killed,
 }
 
-/// What a fixture returns.
+/// The result of a fixture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Returns {
     /// A message of this type, and exit code 0.

@@ -3,7 +3,7 @@
 use ansar_runtime::message;
 use serde::{Deserialize, Serialize};
 
-/// What `factorial` is asked: a whole number.
+/// The input of `factorial`: a whole number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Factorial(pub u64);
 
@@ -13,21 +13,21 @@ impl Default for Factorial {
     }
 }
 
-/// What `factorial` returns.
+/// The result of `factorial`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FactorialReturned {
     /// The product.
     pub value: u64,
 }
 
-/// What `busy` is asked: a tree of managers.
+/// The input of `busy`: a tree of managers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// The executables that every manager calls.
     pub duties: Vec<String>,
-    /// How many levels of managers there are, the first one included.
+    /// The number of levels of managers, the first one included.
     pub management_levels: u32,
-    /// How many managers each manager has below it, except on the last level.
+    /// The number of managers below each manager, except on the last level.
     pub managers: u32,
 }
 
@@ -42,8 +42,8 @@ impl Default for Job {
 }
 
 impl Job {
-    /// How many processes do it: every manager, and its duties. What duties
-    /// call is not counted.
+    /// Returns the number of processes: managers and their duties, without the
+    /// processes that duties call.
     pub fn processes(&self) -> u64 {
         let mut level = 1;
         let mut managers = 0;
@@ -55,10 +55,10 @@ impl Job {
     }
 }
 
-/// What `busy` returns.
+/// The result of `busy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobReturned {
-    /// How many processes did the job.
+    /// The number of processes that did the job.
     pub processes: u64,
 }
 

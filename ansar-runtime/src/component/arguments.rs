@@ -1,7 +1,7 @@
 //! The command line of a component, by hand and in a home.
 //!
 //! Every setting of the component is a flag beside the runtime's own, so that
-//! `--help` shows it and a mistyped one is answered with the nearest.
+//! `--help` shows it and a misspelt one is answered with a suggestion.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,57 +14,57 @@ use serde_json::Value;
 
 use super::declaration::Declaration;
 
-/// What a component was asked to do, and how.
+/// The parsed command line of a component.
 #[derive(Debug)]
 pub(crate) struct Arguments {
     /// The executable's name.
     pub(crate) name: String,
-    /// What is asked.
+    /// The request.
     pub(crate) request: Request,
-    /// The home and the role in it; unset by hand.
+    /// The home and the role in it; `None` by hand.
     pub(crate) role: Option<(PathBuf, String)>,
-    /// Who started it; unset by hand.
+    /// The kind of parent; `None` by hand.
     pub(crate) origin: Option<Origin>,
-    /// Which standard streams carry messages; unset by hand.
+    /// The standard streams that carry messages; `None` by hand.
     pub(crate) signature: Option<CallSignature>,
-    /// How much is logged, where it is said.
+    /// The log level, if one was given.
     pub(crate) debug_level: Option<Level>,
     /// Settings from a file.
     pub(crate) settings_file: Option<PathBuf>,
     /// Input from a file.
     pub(crate) input_file: Option<PathBuf>,
-    /// Where the result goes instead of stdout.
+    /// The file for the result, instead of stdout.
     pub(crate) output_file: Option<PathBuf>,
     /// Settings by name, in the order of the fields.
     pub(crate) settings: Vec<(String, String)>,
 }
 
-/// What a component can be asked.
+/// A request to a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
     /// Run, and return a result.
     Run,
-    /// Print what a run would be given.
+    /// Print the settings and input of a run.
     Dump {
         /// The settings.
         settings: bool,
         /// The input.
         input: bool,
     },
-    /// Keep the settings for later runs by hand.
+    /// Store the settings for later runs by hand.
     StoreSettings,
-    /// Forget kept settings.
+    /// Remove stored settings.
     FactoryReset,
 }
 
 impl Arguments {
-    /// Returns true if a person, or a script of theirs, started the component as a tool.
+    /// Returns true if a person or a script started the component as a tool.
     pub(crate) fn is_by_hand(&self) -> bool {
         self.role.is_none() && self.origin.is_none()
     }
 }
 
-/// Reads the command line; the error is also how help is asked for.
+/// Parses the command line. A request for help is an error too.
 pub(crate) fn read(
     declaration: &Declaration,
     arguments: Vec<OsString>,
@@ -108,8 +108,8 @@ pub(crate) fn read(
     })
 }
 
-/// The fields that have a flag; one that bears the name of the runtime's own
-/// is told in a file only.
+/// Returns the fields that have a flag. A field with the name of a flag of the
+/// runtime can only be set in a file.
 fn fields(declaration: &Declaration) -> impl Iterator<Item = (&str, Option<&Value>)> {
     declaration
         .settings
@@ -121,7 +121,7 @@ fn fields(declaration: &Declaration) -> impl Iterator<Item = (&str, Option<&Valu
         .filter(|(field, _)| !launch::BUILT_IN_FLAGS.contains(&flag_of(field).as_str()))
 }
 
-/// `management_levels` is set by `--management-levels`.
+/// Returns the flag of a field: `management-levels` for `management_levels`.
 fn flag_of(field: &str) -> String {
     field.replace('_', "-")
 }

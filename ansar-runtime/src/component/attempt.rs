@@ -1,4 +1,4 @@
-//! Attempts: the function is called, and under a retry policy called again.
+//! Attempts: calling the function, again and again under a retry policy.
 
 use ansar_contract::envelope::Typed;
 use ansar_contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
@@ -12,7 +12,7 @@ use crate::host::clock;
 use crate::lifecycle::IntoReturned;
 use crate::retry::Delays;
 
-/// Everything that an attempt needs.
+/// The data of an attempt.
 pub(crate) struct Attempts<'a, C> {
     pub(crate) function: &'a C,
     pub(crate) name: &'a str,
@@ -21,7 +21,7 @@ pub(crate) struct Attempts<'a, C> {
 }
 
 impl<C> Attempts<'_, C> {
-    /// Runs attempts until one is final; `policy` unset means one.
+    /// Runs attempts until one is final. Without a `policy` there is one.
     pub(crate) async fn run<P>(&mut self, starter: &Context, policy: Option<Retry>) -> Typed
     where
         C: Component<P>,
@@ -81,7 +81,7 @@ impl<C> Attempts<'_, C> {
         unreachable!("the attempts of a process are fewer than its numbers")
     }
 
-    /// One attempt; the number of its object, and what it returned.
+    /// Runs one attempt. Returns the number of its object, and its result.
     async fn attempt<P>(&mut self, parent: &Context) -> (crate::log::Id, Typed)
     where
         C: Component<P>,
@@ -90,7 +90,7 @@ impl<C> Attempts<'_, C> {
         let id = object.id();
         self.supply.context = object;
         let attempt = self.function.call(&self.supply);
-        // The function holds the object now, and it ends with the function.
+        // The function owns the object now, which is destroyed with it.
         self.supply.context = parent.clone();
         let returned = match attempt {
             Err(faulted) => encoded(&faulted),
@@ -109,7 +109,7 @@ impl<C> Attempts<'_, C> {
     }
 }
 
-/// Says in the log why an attempt was no success.
+/// Logs the reason for which an attempt was not successful.
 fn explain(parent: &Context, returned: &Typed) {
     if let Some(Ok(faulted)) = returned.decode::<Faulted>() {
         parent.fault(faulted);

@@ -1,4 +1,4 @@
-//! Calls: a component runs another executable of its home as a function.
+//! Calls: running another executable of the home as a function.
 
 use std::ffi::OsString;
 use std::marker::PhantomData;
@@ -19,12 +19,12 @@ use super::fault::{Fault, FromReturned, judge};
 use crate::host::files;
 use crate::host::process::{Ended, Process, Program};
 
-/// A call in progress: awaited, it is the result of the called component.
+/// A call in progress: a future of the result of the called component.
 ///
-/// The process is started when this is first polled, and ends with it: dropped
-/// before that, the process and everything that it called are asked to stop,
-/// and killed where they do not. [`Call::stopper`] stops it and leaves it to
-/// be awaited.
+/// The process is started by the first poll. If the call is dropped before it is
+/// complete, the process and everything that it called are asked to stop, and
+/// killed if they do not within their grace time. [`Call::stopper`] stops a call
+/// that is still awaited.
 #[must_use = "a call is not made until it is awaited"]
 pub struct Call<T> {
     ended: Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>,
@@ -32,28 +32,28 @@ pub struct Call<T> {
     result: PhantomData<fn() -> T>,
 }
 
-/// What the process of a call left.
+/// The exit of the process of a call.
 struct Answer {
     role: String,
     pid: i32,
     ended: Ended,
 }
 
-/// Stops a call, from anywhere.
+/// A handle that stops a [`Call`], from any thread.
 #[derive(Debug, Clone)]
 pub struct Stopper(Stop);
 
 impl Stopper {
-    /// Asks the called component to stop; what it returns then, [`Aborted`] by
-    /// custom, is what comes of the call. One that is asked before it has
-    /// begun never begins. A second time changes nothing.
+    /// Asks the called component to stop. The call completes with what the
+    /// component returns then, usually [`Aborted`]. A call that has not begun
+    /// never begins. A second request has no effect.
     pub fn stop(&self) {
         self.0.request();
     }
 }
 
 impl<T> Call<T> {
-    /// What stops it.
+    /// Returns a handle that stops the call.
     pub fn stopper(&self) -> Stopper {
         Stopper(self.stop.clone())
     }
@@ -79,9 +79,8 @@ impl<T> std::fmt::Debug for Call<T> {
 }
 
 impl Context {
-    /// Runs another executable of this home as a function: `input` is what it
-    /// works on, and its result is the result. `&()` leaves it its default
-    /// input.
+    /// Calls another executable of this home: passes it `input` and returns its
+    /// result. With `&()` it gets its default input.
     ///
     /// ```no_run
     /// # use ansar_runtime::{Context, Result, message};
@@ -93,20 +92,24 @@ impl Context {
     /// # Ok(total.value) }
     /// ```
     ///
-    /// The executable is one of the home's, or stands beside this one; by hand
-    /// it stands beside this one. Its process plays the sub-role `PARENT.NAME`
-    /// with its own default settings and its own folders, writes to the log of
-    /// this role, and dies with this process. Any number of calls may run at
-    /// once; more of one name get a number.
+    /// The executable is deployed in the home, or is in the folder of this
+    /// executable; by hand, only the latter. Its process has the sub-role
+    /// `PARENT.NAME` with its default settings and folders of its own, writes to
+    /// the log of this role, and ends with this process. Any number of calls can
+    /// run at the same time; further calls of one name get a number.
     ///
-    /// When this component is asked to stop, so is what it calls, and the call
-    /// is [`Aborted`] or what was returned all the same; a call that is made
-    /// after that is `Aborted` at once. A process that dies is a
-    /// [`Fault::Faulted`] that names its role, its process id, and the signal
-    /// or code.
+    /// # Errors
     ///
-    /// To be polled on a thread that lasts as long as the call: where the thread
-    /// that started a process ends, the process is asked to stop.
+    /// When this component is asked to stop, the components that it calls are
+    /// asked too: the call returns [`Fault::Aborted`], or the result if there is
+    /// one. A call that is made after that is aborted at once. A process that
+    /// dies is a [`Fault::Faulted`] that names its role, its process id, and the
+    /// signal or exit code.
+    ///
+    /// # Threads
+    ///
+    /// Poll the call on a thread that lives at least as long as the call: when
+    /// the thread that started a process ends, the process is asked to stop.
     pub fn call<T: FromReturned>(
         &self,
         executable: &str,
@@ -138,7 +141,7 @@ async fn make(
     })?;
     let path = find(&cx, &executable)?;
     recognize(&executable, &path)?;
-    // Kept until it has ended.
+    // Held until the process has exited.
     let sub_role = cx.process().sub_roles.take(&executable);
     let role = sub_role.below(cx.role());
     let program = program(&cx, path, &role, &input);
@@ -164,7 +167,7 @@ async fn make(
     Ok(Answer { role, pid, ended })
 }
 
-/// The file of an executable.
+/// Finds the file of an executable.
 fn find(cx: &Context, name: &str) -> Result<PathBuf, Fault> {
     let plain = |c: char| c.is_alphanumeric() || "-_".contains(c);
     if name.is_empty() || !name.chars().all(plain) {
@@ -188,7 +191,8 @@ fn find(cx: &Context, name: &str) -> Result<PathBuf, Fault> {
     })
 }
 
-/// Refuses a file that is not a component of this version of the contract: it is never run.
+/// Refuses a file that is not a component of this version of the contract. Such a
+/// file is never run.
 fn recognize(name: &str, path: &Path) -> Result<(), Fault> {
     let kind = files::marker(path).map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);

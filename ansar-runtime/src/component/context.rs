@@ -1,4 +1,4 @@
-//! What a component's function works with: log, checks, Stop, folders.
+//! The context of a component's function: log, checks, stop, folders.
 
 use std::fmt::{Debug, Display};
 use std::panic::Location;
@@ -22,12 +22,12 @@ use crate::host::clock;
 use crate::host::files::{self, FileError, Source};
 use crate::log::{Id, Log};
 
-/// What a component's function works with.
+/// The context of a component's function: log, checks, stop, folders, calls.
 ///
-/// A context belongs to one *object*: the main one, or a [`child`](Self::child)
-/// with a number and a name of its own in the log. It is cheap to clone, and
-/// may be sent to other threads; when its last clone is dropped the object is
-/// logged as destroyed.
+/// A context belongs to one *object*: the main object, or a
+/// [`child`](Self::child) with its own number and name in the log. It is cheap to
+/// clone and can be sent to other threads. When its last clone is dropped, the
+/// object is logged as destroyed.
 #[derive(Clone)]
 pub struct Context(Arc<Object>);
 
@@ -38,22 +38,22 @@ struct Object {
     process: Arc<Process>,
 }
 
-/// What all objects of a process share.
+/// The data that all objects of a process share.
 pub(crate) struct Process {
     pub(crate) log: Arc<Log>,
     pub(crate) stop: Stop,
     pub(crate) place: Place,
     pub(crate) checks: Mutex<Checks>,
-    /// Who started it; unset by hand.
+    /// The kind of parent; `None` by hand.
     pub(crate) origin: Option<Origin>,
-    /// How much is logged, where that was said.
+    /// The log level, if one was given.
     pub(crate) level: Option<Level>,
     /// The names of its calls.
     pub(crate) sub_roles: SubRoles,
 }
 
 impl Context {
-    /// The first object of a process.
+    /// Creates the first object of a process.
     pub(crate) fn first(process: Arc<Process>, name: &str) -> Self {
         Self::create(process, name, None, Id::ROOT)
     }
@@ -69,13 +69,13 @@ impl Context {
         context
     }
 
-    /// An object below this one, with a number of its own in the log.
+    /// Creates an object below this one, with its own number in the log.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
         Self::create(self.0.process.clone(), name, None, self.0.id)
     }
 
-    /// A child that has a state from the start.
+    /// Creates a child with an initial state.
     pub(crate) fn child_in(&self, name: &str, state: &'static str) -> Self {
         Self::create(self.0.process.clone(), name, Some(state), self.0.id)
     }
@@ -85,75 +85,76 @@ impl Context {
         *lock(&self.0.state) = Some(state);
     }
 
-    /// What the objects of this process share.
+    /// Returns the data that the objects of this process share.
     pub(crate) fn process(&self) -> &Process {
         &self.0.process
     }
 
-    /// The object as log lines name it.
+    /// Returns the object as log lines name it.
     pub(crate) fn speaker(&self) -> String {
         self.0.to_string()
     }
 
-    /// The object's number.
+    /// Returns the number of the object.
     pub(crate) fn id(&self) -> Id {
         self.0.id
     }
 
-    /// The object's name: the executable's for the main object.
+    /// Returns the name of the object; the main object has that of the executable.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The role that the process plays; none when it is run by hand.
+    /// Returns the role of the process, or `None` if it is run by hand.
     pub fn role(&self) -> Option<&str> {
         self.0.process.place.role()
     }
 
-    /// Writes a line to the log: `!`, something broke.
+    /// Logs a failure (`!`).
     pub fn fault(&self, text: impl Display) {
         self.log(Tag::Fault, text);
     }
 
-    /// Writes a line to the log: `?`, something is not as it should be.
+    /// Logs a warning (`?`).
     pub fn warning(&self, text: impl Display) {
         self.log(Tag::Warning, text);
     }
 
-    /// Writes a line to the log: `^`, for the person at the console.
+    /// Logs a message for the person at the console (`^`).
     pub fn console(&self, text: impl Display) {
         self.log(Tag::Console, text);
     }
 
-    /// Writes a line to the log: `>`, something was sent.
+    /// Logs something that was sent (`>`).
     pub fn sent(&self, text: impl Display) {
         self.log(Tag::Sent, text);
     }
 
-    /// Writes a line to the log: `<`, something was received.
+    /// Logs something that was received (`<`).
     pub fn received(&self, text: impl Display) {
         self.log(Tag::Received, text);
     }
 
-    /// Writes a line to the log: `~`, what is going on.
+    /// Logs a step of the program (`~`).
     pub fn trace(&self, text: impl Display) {
         self.log(Tag::Trace, text);
     }
 
-    /// Writes a line to the log: `_`, for the developer.
+    /// Logs a message for the developer (`_`).
     pub fn debug(&self, text: impl Display) {
         self.log(Tag::Debug, text);
     }
 
-    /// Writes a line to the log under any tag. A text of several lines goes on
-    /// in lines tagged `|`.
+    /// Logs a text under any tag. A text of several lines continues on lines with
+    /// the tag `|`.
     pub fn log(&self, tag: Tag, text: impl Display) {
         self.0.log(tag, &text);
     }
 
-    /// Checks that `condition` holds and returns it. A failure is logged; both
-    /// are counted, with the caller's file and line, in the
-    /// [`report`](Self::report).
+    /// Checks that `condition` is true, and returns it.
+    ///
+    /// The check is counted in the [`report`](Self::report), with the file and the
+    /// line of the caller. A failed check is also logged.
     #[track_caller]
     pub fn test(&self, condition: bool, text: impl Display) -> bool {
         self.check(condition, Location::caller(), || text.to_string())
@@ -171,8 +172,10 @@ impl Context {
         condition
     }
 
-    /// The checks of this process so far, of all its objects. Where there are
-    /// more than are kept in detail, the log says so; the counts are exact.
+    /// Returns the checks of all objects of this process so far.
+    ///
+    /// The counts are exact. At most 255 checks have details; if there are more,
+    /// that is logged.
     pub fn report(&self) -> TestReport {
         let report = lock(&self.0.process.checks).report();
         if report.cut() > 0 {
@@ -185,12 +188,12 @@ impl Context {
         report
     }
 
-    /// Stop, to be awaited, polled, or handed to a thread.
+    /// Returns the request to stop, to be awaited, polled, or passed to a thread.
     pub fn stop(&self) -> &Stop {
         &self.0.process.stop
     }
 
-    /// Whether the component has been asked to stop.
+    /// Returns true if the component has been asked to stop.
     pub fn stopping(&self) -> bool {
         self.stop().requested()
     }
@@ -200,13 +203,21 @@ impl Context {
         self.stop().wait().await;
     }
 
-    /// Sleeps for `time`; Stop ends the sleep with [`Aborted`], which `?`
-    /// makes the component's result.
+    /// Sleeps for `time`.
+    ///
+    /// # Errors
+    ///
+    /// A request to stop ends the sleep with [`Aborted`], which `?` makes the
+    /// result of the component.
     pub async fn sleep(&self, time: Duration) -> Result<(), Aborted> {
         self.unless_stopped(tokio::time::sleep(time)).await
     }
 
-    /// Awaits `work` unless Stop comes first, which drops it.
+    /// Awaits `work`, and drops it when the component is asked to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`] if the component was asked to stop first.
     pub async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Aborted> {
         let mut stopped = std::pin::pin!(self.stop().wait());
         let mut work = std::pin::pin!(work);
@@ -219,17 +230,18 @@ impl Context {
         .await
     }
 
-    /// Read-only material, shared by the roles of this executable.
+    /// Returns the folder of read-only material that the roles of this executable
+    /// share.
     pub fn resource(&self) -> Folder {
         self.folder(Area::Resource)
     }
 
-    /// Space that was empty when the role started.
+    /// Returns a folder that was empty when the role started.
     pub fn tmp(&self) -> Folder {
         self.folder(Area::Tmp)
     }
 
-    /// The role's own persistent data.
+    /// Returns the folder of the role's persistent data.
     pub fn model(&self) -> Folder {
         self.folder(Area::Model)
     }
@@ -237,7 +249,7 @@ impl Context {
     fn folder(&self, area: Area) -> Folder {
         let place = &self.0.process.place;
         let path = place.folder(area);
-        // Those of a role are made by whoever starts it.
+        // The folders of a role are made by the engine that starts it.
         if place.is_sub_role() && area != Area::Resource {
             files::make_private(&path);
         }
@@ -260,18 +272,18 @@ macro_rules! comparisons {
 }
 
 comparisons! {
-    /// Checks that `got == expected`; the text says both sides, long ones as a
-    /// difference of lines.
+    /// Checks that `got == expected`. The text of the check shows both values, long
+    /// ones as a diff of their lines.
     test_eq: PartialEq ==;
-    /// Checks that `got != expected`; the text says both sides.
+    /// Checks that `got != expected`. The text of the check shows both values.
     test_ne: PartialEq !=;
-    /// Checks that `got < expected`; the text says both sides.
+    /// Checks that `got < expected`. The text of the check shows both values.
     test_lt: PartialOrd <;
-    /// Checks that `got <= expected`; the text says both sides.
+    /// Checks that `got <= expected`. The text of the check shows both values.
     test_le: PartialOrd <=;
-    /// Checks that `got > expected`; the text says both sides.
+    /// Checks that `got > expected`. The text of the check shows both values.
     test_gt: PartialOrd >;
-    /// Checks that `got >= expected`; the text says both sides.
+    /// Checks that `got >= expected`. The text of the check shows both values.
     test_ge: PartialOrd >=;
 }
 
@@ -303,10 +315,10 @@ impl Drop for Object {
     }
 }
 
-/// The request to end gracefully.
+/// The request to stop gracefully.
 ///
-/// Once made it is never taken back. Clones are the same request, on any
-/// thread.
+/// Once made, it is never withdrawn. All clones, on all threads, are the same
+/// request.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<Request>);
 
@@ -318,31 +330,31 @@ struct Request {
 }
 
 impl Stop {
-    /// Makes the request. A second one changes nothing.
+    /// Makes the request. A second call has no effect.
     pub(crate) fn request(&self) {
         *lock(&self.0.made) = true;
         self.0.threads.notify_all();
         self.0.tasks.notify_waiters();
     }
 
-    /// Whether it has been made; for code that looks up from its work now and
-    /// then.
+    /// Returns true if the request has been made. For code that polls between
+    /// steps of its work.
     pub fn requested(&self) -> bool {
         *lock(&self.0.made)
     }
 
-    /// Waits until it is made.
+    /// Waits until the request is made.
     pub async fn wait(&self) {
         let mut told = std::pin::pin!(self.0.tasks.notified());
-        // Listening before looking: a request in between is not missed.
+        // Registered before the check, so that no request in between is missed.
         told.as_mut().enable();
         if !self.requested() {
             told.await;
         }
     }
 
-    /// Blocks the thread until it is made, for `time` at most; whether it has
-    /// been made.
+    /// Blocks the thread until the request is made, for at most `time`. Returns
+    /// true if it has been made.
     pub fn wait_blocking(&self, time: Duration) -> bool {
         let made = lock(&self.0.made);
         let waited = self
@@ -354,20 +366,24 @@ impl Stop {
     }
 }
 
-/// A folder of the component's own, and the messages in it.
+/// A folder of the component, and the values stored in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
     path: PathBuf,
 }
 
 impl Folder {
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads `{"value": BODY}` from the file `name`; `None` where there is no
-    /// such file.
+    /// Reads the value of the file `name`, which holds `{"value": BODY}`. Returns
+    /// `None` if the file does not exist.
+    ///
+    /// # Errors
+    ///
+    /// A [`FileError`] if the file cannot be read, or holds another type.
     pub fn load<T: DeserializeOwned>(
         &self,
         name: impl AsRef<Path>,
@@ -376,8 +392,13 @@ impl Folder {
         Ok(envelope.map(|envelope| envelope.value))
     }
 
-    /// Replaces the file `name` by `{"value": BODY}`: whatever happens, it
-    /// holds the old value or the new one. Folders are made where missing.
+    /// Writes `value` to the file `name` as `{"value": BODY}`. Missing folders are
+    /// created. The file is replaced atomically: after a crash it holds the old or
+    /// the new value.
+    ///
+    /// # Errors
+    ///
+    /// A [`FileError`] if the file cannot be written, or the value not encoded.
     pub fn store<T: Serialize>(&self, name: impl AsRef<Path>, value: &T) -> Result<(), FileError> {
         let path = self.path.join(name);
         let mut text = serde_json::to_string_pretty(&Envelope::of(value)).map_err(|error| {

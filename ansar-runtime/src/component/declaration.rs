@@ -1,9 +1,9 @@
-//! What a component's function asks for, before anybody knows its parameters:
-//! the command line and the place are read by it.
+//! The needs of a component's parameters, known before the function runs. The
+//! command line is parsed by them.
 
 use crate::settings::Schema;
 
-/// What a component's parameters ask for, known before it runs.
+/// The needs of a component's parameters.
 #[derive(Debug, Default)]
 pub struct Declaration {
     pub(crate) settings: Option<Schema>,

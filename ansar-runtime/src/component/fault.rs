@@ -1,4 +1,4 @@
-//! What comes of a call: its result, or why there is none.
+//! The outcome of a call: a result, or a fault.
 
 use std::error::Error;
 use std::fmt;
@@ -9,20 +9,20 @@ use ansar_contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
 use crate::host::process::{Ended, Exit, LARGEST_RESULT, means_stop, signal_name};
 use crate::message::Message;
 
-/// Why a call has no result.
+/// The reason for which a call has no result.
 ///
-/// It is what the called component returned instead of one, or what is to be
-/// said of its end. A `?` hands it on as the caller's own result.
+/// Either the called component returned it instead of a result, or its process
+/// exited without one. With `?` it becomes the result of the caller.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// It was stopped: the call, or the component that made it.
+    /// The call was stopped, or the component that made it.
     Aborted(Aborted),
-    /// It broke, and says what; or it died, or could not be started, or
-    /// returned something else than was expected.
+    /// The component failed, died, could not be started, or returned a message of
+    /// an unexpected type.
     Faulted(Box<Faulted>),
-    /// It was not successful, and may be later.
+    /// The component was not successful, but may be later.
     Maybe(Maybe),
-    /// It says that it is not possible.
+    /// The component cannot do it, and another attempt would change nothing.
     Cannot(Cannot),
 }
 
@@ -53,16 +53,14 @@ impl Error for Fault {
     }
 }
 
-/// What a call can return: a [`Message`] of one's own, or a
-/// [`Typed`] that tells its name, whatever it is.
+/// A result type of a call: a [`Message`], or [`Typed`] for a message of any type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a call",
     label = "is no message",
     note = "give the type a wire name: `ansar_runtime::message!({Self} = \"my_app.{Self}\");`"
 )]
 pub trait FromReturned: Sized {
-    /// Decodes what was returned; the error says what it was, and what was
-    /// expected.
+    /// Decodes what was returned. The error names the actual and the expected type.
     fn from_returned(returned: Typed) -> Result<Self, String>;
 }
 
@@ -90,10 +88,10 @@ impl FromReturned for Typed {
     }
 }
 
-/// What came of the call of `role`.
+/// Determines the outcome of the call of `role`.
 ///
-/// What it returned is taken for `T` first, so that one may ask for any result,
-/// a fault among them.
+/// The returned message is decoded as `T` first, so that a caller can ask for any
+/// result, also for a fault.
 pub(crate) fn judge<T: FromReturned>(role: &str, pid: i32, ended: &Ended) -> Result<T, Fault> {
     let unreadable = match serde_json::from_slice::<Envelope<Typed>>(&ended.output) {
         Ok(Envelope { value: returned }) => return expect(role, pid, returned),
@@ -125,7 +123,7 @@ fn expect<T: FromReturned>(role: &str, pid: i32, returned: Typed) -> Result<T, F
     })
 }
 
-/// What was returned in place of a result.
+/// Returns the fault that was returned in place of a result.
 fn lifecycle(role: &str, pid: i32, returned: &Typed) -> Option<Fault> {
     if returned.is::<Aborted>() {
         return Some(Fault::Aborted(Aborted {}));
@@ -137,8 +135,8 @@ fn lifecycle(role: &str, pid: i32, returned: &Typed) -> Option<Fault> {
         return Some(Fault::Cannot(cannot));
     }
     let mut faulted = returned.decode::<Faulted>()?.ok()?;
-    // What happened to a call of its own names that one already, and by its
-    // name all that are above it.
+    // A fault of a nested call names that call already, and by its name all the
+    // calls above it.
     let named = [format!("`{role}`"), format!("`{role}.")];
     if !named.iter().any(|name| faulted.condition.starts_with(name)) {
         faulted.condition = format!("{} faulted: {}", who(role, pid), faulted.condition);

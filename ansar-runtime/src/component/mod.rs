@@ -1,11 +1,11 @@
 //! A component: from the command line to the result.
 //!
-//! Theory of operation. [`main`] asks the function's parameters what they
-//! declare, reads the command line by it, and takes stdout away from stray
-//! prints. It then runs *attempts* of the function, one after the other under
-//! the role's retry policy, on a single-threaded runtime; signals become
-//! [`Stop`](context::Stop) on a thread of their own. The last attempt's result
-//! is written to where stdout went, and the process ends.
+//! [`main`] asks the parameters of the function for their needs, parses the
+//! command line by them, and redirects stdout away from prints of the program. It
+//! then runs *attempts* of the function, one after the other under the retry
+//! policy of the role, on a single-threaded runtime; a thread turns signals into
+//! [`Stop`](context::Stop). The result of the last attempt is written to the
+//! original stdout, and the process exits.
 
 mod arguments;
 mod attempt;
@@ -45,25 +45,26 @@ use crate::host::streams::{self, LogStream, Outlet};
 use crate::host::{environment, files, signals};
 use crate::log::Log;
 
-/// The marker by which the tool knows a component without running it.
+/// The marker by which the tool recognises a component without running it.
 ///
-/// [`main`] refers to it, so that the linker keeps it wherever that is called.
+/// [`main`] refers to it, so that the linker keeps it in every component.
 #[used]
 #[expect(unsafe_code, reason = "a section is chosen by an unsafe attribute")]
 // SAFETY: the section holds nothing but notes of this form, as linkers expect of its name.
 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".note.ansar"))]
-// SAFETY: the section is of no one else, and its contents are constant data.
+// SAFETY: no other code uses the section, and its contents are constant data.
 #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__ansar"))]
 static MARKER: [u32; 6] = marker::NOTE;
 
-/// The object that runs a component's function.
+/// The name of the object that runs a component's function.
 const STARTER: &str = "start_vector";
-/// The exit code of a component that was told something it cannot accept.
+/// The exit code of a component that cannot accept its arguments, settings or
+/// input.
 const USAGE: u8 = 2;
-/// The exit code of a fault that does not carry its own.
+/// The exit code of a fault without one of its own.
 const FAULT: u8 = 1;
 
-/// Runs a component: the whole of its `main`.
+/// Runs a component. This is the whole body of its `main`.
 ///
 /// `function` is an async function whose parameters are any of
 /// [`Context`], [`Ready`](parameter::Ready),
@@ -71,14 +72,15 @@ const FAULT: u8 = 1;
 /// any combination. It returns `()`, a message, or a [`Result`](crate::Result)
 /// of these. Under a retry policy it is called once per attempt.
 ///
-/// By hand the executable is a tool: settings from the user's configuration
-/// folder and the command line, log on stderr, result on stdout. Started with
-/// `--home-path` and `--role-name` it plays that role of that home.
+/// Run by hand, the executable is a tool: it takes settings from the user's
+/// configuration folder and the command line, logs on stderr, and prints its result
+/// on stdout. Started with `--home-path` and `--role-name`, it is that role of that
+/// home.
 ///
-/// The exit code is 0; a [`Faulted`] result has its own, or 1; a command line,
-/// settings or an input that cannot be accepted have 2. By hand, a component that
-/// was interrupted has 128 and the number of the signal, and one that has not done
-/// its work, being [`Aborted`], `Maybe` or `Cannot`, has 1.
+/// The exit code is 0; that of a [`Faulted`] result, or 1; or 2 if the command line,
+/// the settings or the input cannot be accepted. By hand, a component that was
+/// interrupted exits with 128 and the number of the signal, and one that has not done
+/// its work ([`Aborted`], `Maybe` or `Cannot`) with 1.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "`main(function)` is how a component reads best"
@@ -98,7 +100,7 @@ pub fn main<P, C: Component<P>>(function: C) -> ExitCode {
         Ok(place) => place,
         Err(error) => return refuse(&error),
     };
-    // Kept until the process ends.
+    // Held until the process exits.
     let _lock = match arguments.request {
         Request::Dump { .. } => None,
         _ => match place.claim() {
@@ -120,7 +122,7 @@ pub fn main<P, C: Component<P>>(function: C) -> ExitCode {
     }
 }
 
-/// The result of what goes wrong before there is a log.
+/// Returns the result of a failure before there is a log.
 type Prepared<T> = Result<T, Faulted>;
 
 impl From<files::FileError> for Faulted {
@@ -137,9 +139,9 @@ fn refuse(faulted: &Faulted) -> ExitCode {
     ExitCode::from(faulted.exit_code.unwrap_or(FAULT))
 }
 
-/// An envelope as a person reads it.
+/// Formats an envelope for people.
 fn encode(value: &impl serde::Serialize) -> String {
-    // Values of JSON types always have a text.
+    // Encoding a JSON value cannot fail.
     let mut text = serde_json::to_string_pretty(&Envelope::of(value)).unwrap_or_default();
     text.push('\n');
     text
@@ -226,8 +228,8 @@ fn run<P, C: Component<P>>(
     })
 }
 
-/// Runs the function's attempts. What goes wrong before the first one is the
-/// result, too.
+/// Runs the attempts of the function. A failure before the first one is the result
+/// too.
 fn perform<P, C: Component<P>>(
     function: &C,
     declaration: &Declaration,
@@ -293,7 +295,7 @@ fn perform<P, C: Component<P>>(
         panics: &panics,
     };
     let returned = LocalSet::new().block_on(&runtime, attempts.run(starter, policy));
-    // A blocking task that does not look at Stop does not keep the result.
+    // A blocking task that ignores the request to stop does not delay the result.
     runtime.shutdown_background();
     Ok(returned)
 }
@@ -312,7 +314,7 @@ fn introduce(starter: &Context, name: &str) {
     starter.trace(format_args!("Running object \"{name}\""));
 }
 
-/// Hands the result on; the exit code that goes with it.
+/// Writes the result, and returns the exit code for it.
 fn conclude(returned: &Typed, arguments: &Arguments, outlet: &Outlet) -> Prepared<ExitCode> {
     if let Some(path) = &arguments.output_file {
         files::replace(path, &encode(returned))?;
@@ -329,12 +331,12 @@ fn conclude(returned: &Typed, arguments: &Arguments, outlet: &Outlet) -> Prepare
     })
 }
 
-/// The exit code of a tool that did not fault: a shell is told by it what became of the
-/// work, as an engine is by the result.
+/// Returns the exit code of a tool without a fault, by which a shell knows the
+/// outcome, as an engine knows it by the result.
 fn by_hand(returned: &Typed) -> ExitCode {
     let undone = returned.is::<Aborted>() || returned.is::<Maybe>() || returned.is::<Cannot>();
     match signals::first() {
-        // The numbers of signals that ask to stop are small.
+        // The numbers of these signals are small.
         Some(signal) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(FAULT)),
         None if undone => ExitCode::from(FAULT),
         None => ExitCode::SUCCESS,

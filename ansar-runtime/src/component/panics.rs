@@ -1,4 +1,4 @@
-//! Panics: a fault line in the log, and what a [`Faulted`] result says of them.
+//! Panics: a fault in the log, and the explanation of a [`Faulted`] result.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
@@ -15,15 +15,15 @@ use ansar_contract::line::Tag;
 use crate::host::streams::Outlet;
 use crate::log::Log;
 
-/// The latest panic of this process, as a fault.
+/// The last panic of this process, as a fault.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Panics(Arc<Mutex<Option<Faulted>>>);
 
 impl Panics {
-    /// Writes every panic to `log` in the name of `speaker`, and remembers it.
+    /// Logs every panic in the name of `speaker`, and stores it.
     ///
-    /// Where panics abort, the fault is written to `outlet` at once: there is
-    /// no later.
+    /// If panics abort, the fault is written to `outlet` at once, as nothing runs
+    /// after it.
     pub(crate) fn watch(log: Arc<Log>, speaker: String, outlet: Outlet) -> Self {
         let panics = Self::default();
         let latest = panics.clone();
@@ -41,7 +41,7 @@ impl Panics {
         panics
     }
 
-    /// Awaits `attempt`; a panic in it is the latest panic.
+    /// Awaits `attempt`, and returns a panic in it as the error.
     pub(crate) async fn catch<T>(&self, attempt: impl Future<Output = T>) -> Result<T, Faulted> {
         let mut attempt = pin!(attempt);
         std::future::poll_fn(|context| {

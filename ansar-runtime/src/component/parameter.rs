@@ -1,4 +1,4 @@
-//! What a component's function asks for by its parameters.
+//! The parameters of a component's function.
 
 use ansar_contract::lifecycle::Faulted;
 use ansar_contract::notice::Notice;
@@ -10,7 +10,7 @@ use crate::host::notify::Notifier;
 use crate::lifecycle::IntoReturned;
 use crate::settings::{Schema, Tunable};
 
-/// What one attempt is given.
+/// The values for the parameters of one attempt.
 #[derive(Debug)]
 pub struct Supply {
     pub(crate) context: Context,
@@ -27,10 +27,10 @@ pub struct Supply {
     note = "write `Settings(to): Settings<{Self}>` to ask for it as settings"
 )]
 pub trait Parameter: Sized {
-    /// Says what the parameter needs, before the function runs.
+    /// Declares the needs of the parameter, before the function runs.
     fn declare(declaration: &mut Declaration);
 
-    /// Takes the parameter from what the attempt is given.
+    /// Takes the parameter from the values of the attempt.
     fn take(supply: &Supply) -> Result<Self, Faulted>;
 }
 
@@ -42,8 +42,10 @@ impl Parameter for Context {
     }
 }
 
-/// The component's settings, field by field: defaults, then what is kept for
-/// the role (or, by hand, for the user), then the command line.
+/// The settings of the component.
+///
+/// Each field has its default, unless it is set for the role (by hand: stored for
+/// the user), in a settings file, or on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Settings<T>(pub T);
 
@@ -59,8 +61,8 @@ impl<T: Tunable> Parameter for Settings<T> {
     }
 }
 
-/// What the component is to work on: its default, or what is kept for the
-/// role, or what its caller sent.
+/// The input of the component: what its caller sent, or the input of the role, or
+/// the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Input<T>(pub T);
 
@@ -76,10 +78,11 @@ impl<T: Tunable> Parameter for Input<T> {
     }
 }
 
-/// The right to say that the component can be used now.
+/// Announces that the component is ready.
 ///
-/// A component without this parameter counts as ready as soon as its function
-/// is called; one with it, not before [`Ready::announce`].
+/// A component without this parameter is ready as soon as its function is called;
+/// a component with it is ready after [`Ready::announce`]. Roles that start after
+/// it wait for that.
 #[derive(Debug, Clone)]
 pub struct Ready {
     context: Context,
@@ -87,8 +90,8 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Says it. Waits (a few seconds at most) while the engine is too busy to
-    /// take the news; a second call says it again, which changes nothing.
+    /// Announces readiness. Waits, a few seconds at most, while the engine is too
+    /// busy to receive it. A second call has no effect.
     pub fn announce(&self) {
         self.context.trace("Ready");
         self.notifier.send(Notice {
@@ -119,10 +122,10 @@ impl Parameter for Ready {
     note = "the `T` of settings and input needs `Serialize`, `Deserialize` and `Default`; a message of your own is made one by `ansar_runtime::message!(TYPE = \"my_app.TYPE\");`"
 )]
 pub trait Component<Parameters> {
-    /// Says what the parameters need.
+    /// Declares the needs of the parameters.
     fn declare(declaration: &mut Declaration);
 
-    /// One attempt, in progress.
+    /// The future of one attempt.
     type Attempt: Future<Output: IntoReturned>;
 
     /// Begins an attempt.

@@ -1,7 +1,7 @@
-//! Where a component runs: a role of a home, or by hand.
+//! The place of a component: a role of a home, or by hand.
 //!
-//! Owns the question which file is read for settings, input and properties,
-//! and which folders are the component's own.
+//! Decides which files are read for settings, input and properties, and which
+//! folders belong to the component.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use crate::host::lock::{self, Lock};
 use crate::host::{environment, files, streams};
 use crate::settings::{Refused, Schema};
 
-/// Where a component runs.
+/// The place of a component.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     /// As a role of a home.
@@ -32,17 +32,17 @@ pub(crate) enum Place {
         role: String,
         /// The executable.
         executable: String,
-        /// The areas that are elsewhere.
+        /// The areas that are redirected.
         redirects: Redirects,
     },
     /// By hand, on behalf of the user.
     Tool {
-        /// The folder of everything that is kept for the user.
+        /// The folder of everything that is stored for the user.
         folder: PathBuf,
     },
 }
 
-/// The property file of a role, as far as a component reads it.
+/// The part of the property file of a role that a component reads.
 #[derive(Deserialize, Default)]
 struct Properties {
     #[serde(default)]
@@ -50,7 +50,7 @@ struct Properties {
 }
 
 impl Place {
-    /// The place that the command line names.
+    /// Returns the place that the command line names.
     pub(crate) fn find(arguments: &Arguments) -> Result<Self, Faulted> {
         let Some((home, role)) = &arguments.role else {
             let config = environment::config_folder().unwrap_or_else(|| PathBuf::from(".config"));
@@ -70,8 +70,8 @@ impl Place {
         })
     }
 
-    /// Makes sure that no other process is this role, for as long as the lock is kept; none
-    /// by hand, and where the parent that started this process has done so.
+    /// Locks the role, so that no other process can be it. Returns `None` by hand, and
+    /// if the parent that started this process holds the lock.
     ///
     /// A role that the home does not have is refused.
     pub(crate) fn claim(&self) -> Result<Option<Lock>, Faulted> {
@@ -103,12 +103,12 @@ impl Place {
         }
     }
 
-    /// Whether this is a role of a home.
+    /// Returns true if this is a role of a home.
     pub(crate) fn is_component(&self) -> bool {
         matches!(self, Self::Role { .. })
     }
 
-    /// The role's name; by hand there is none.
+    /// Returns the name of the role, or `None` by hand.
     pub(crate) fn role(&self) -> Option<&str> {
         match self {
             Self::Role { role, .. } => Some(role),
@@ -116,12 +116,12 @@ impl Place {
         }
     }
 
-    /// Whether this is a sub-role: a call by a role of a home.
+    /// Returns true if this is a sub-role: the call of a role of a home.
     pub(crate) fn is_sub_role(&self) -> bool {
         self.role().is_some_and(is_sub_role)
     }
 
-    /// The home; by hand there is none.
+    /// Returns the home, or `None` by hand.
     pub(crate) fn home(&self) -> Option<&Path> {
         match self {
             Self::Role { home, .. } => Some(home),
@@ -129,7 +129,7 @@ impl Place {
         }
     }
 
-    /// The folders in which executables to call are looked for.
+    /// Returns the folders that are searched for executables to call.
     pub(crate) fn executables(&self) -> Vec<PathBuf> {
         let home = self.home().map(|_| self.area(Area::Bin));
         let own = environment::executable();
@@ -139,7 +139,7 @@ impl Place {
         folders
     }
 
-    /// Empties what is emptied at every start, where nobody else does.
+    /// Empties the temporary folder, unless the engine has done so.
     pub(crate) fn empty_tmp(&self) -> Result<(), FileError> {
         if self.is_sub_role() && self.is_made(Area::Tmp)? {
             files::remove_tree(&self.folder(Area::Tmp))?;
@@ -147,9 +147,9 @@ impl Place {
         Ok(())
     }
 
-    /// Returns true if a home made the folder of an area. An area elsewhere has
-    /// a mark, or from versions before a name that only a home gives: a folder
-    /// with neither is not emptied, whatever the home says.
+    /// Returns true if a home made the folder of an area. A redirected area has a
+    /// mark, or, if an earlier version made it, a name that only a home gives. A
+    /// folder with neither is never emptied.
     fn is_made(&self, area: Area) -> Result<bool, FileError> {
         let Self::Role {
             home, redirects, ..
@@ -175,16 +175,16 @@ impl Place {
         )
     }
 
-    /// The file that keeps the settings.
+    /// Returns the file of the stored settings.
     pub(crate) fn settings_file(&self) -> PathBuf {
         self.file(Area::Settings)
     }
 
-    /// The settings of a run: default, kept, from a file, from the command
-    /// line, field by field.
+    /// Returns the settings of a run: for each field the default, overridden by the
+    /// stored settings, a settings file, and the command line.
     ///
-    /// A role that is only asked leaves out what is kept: the one who asks
-    /// wants to know the defaults.
+    /// A role that is only asked for its settings ignores the stored ones, since the
+    /// tool asks for the defaults.
     pub(crate) fn settings(
         &self,
         declaration: &Declaration,
@@ -207,7 +207,7 @@ impl Place {
         Ok(value)
     }
 
-    /// The input of a run: from stdin, from a file, kept, or the default.
+    /// Returns the input of a run: from stdin, from a file, stored, or the default.
     pub(crate) fn input(
         &self,
         declaration: &Declaration,
@@ -239,7 +239,7 @@ impl Place {
         self.kept(schema, base.clone(), Area::Input)
     }
 
-    /// The role's retry policy.
+    /// Returns the retry policy of the role.
     pub(crate) fn retry(&self) -> Result<Option<Retry>, Faulted> {
         if !self.is_component() {
             return Ok(None);
@@ -253,7 +253,7 @@ impl Place {
         Ok(retry)
     }
 
-    /// A folder of the component's own.
+    /// Returns a folder of the component.
     pub(crate) fn folder(&self, area: Area) -> PathBuf {
         match self {
             Self::Role {
@@ -267,8 +267,7 @@ impl Place {
         }
     }
 
-    /// Lays the file that is kept in an area over `base`; one that is not there
-    /// changes nothing.
+    /// Overrides the fields of `base` by the file of an area, if it exists.
     fn kept(&self, schema: &Schema, base: Value, area: Area) -> Result<Value, Faulted> {
         let source = if self.is_component() {
             Source::Home
@@ -306,7 +305,7 @@ impl Place {
     }
 }
 
-/// Lays a file over `base` that somebody named: it must be there.
+/// Overrides the fields of `base` by a file that was given, which must exist.
 fn given(schema: &Schema, base: &Value, path: &Path) -> Result<Value, Faulted> {
     match files::read(path, Source::Given)? {
         None => Err(unusable(format!("no file `{}`", path.display()))),
@@ -317,7 +316,7 @@ fn given(schema: &Schema, base: &Value, path: &Path) -> Result<Value, Faulted> {
 fn overlay(schema: &Schema, base: &Value, path: &Path, text: &str) -> Result<Value, Faulted> {
     schema.overlay(base, text).map_err(|refused| {
         let reason = match &refused {
-            // What has a place begins with it.
+            // A reason with a position begins with it.
             Refused::Text { line, .. } | Refused::Unknown { line, .. } if *line > 0 => {
                 refused.to_string()
             }
@@ -331,7 +330,7 @@ fn overlay(schema: &Schema, base: &Value, path: &Path, text: &str) -> Result<Val
     })
 }
 
-/// Reads a whole file of JSON; `None` where there is no such file.
+/// Reads a JSON file; returns `None` if it does not exist.
 pub(crate) fn decode<T: serde::de::DeserializeOwned>(
     path: &Path,
     source: Source,

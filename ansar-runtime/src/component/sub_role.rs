@@ -1,21 +1,21 @@
-//! Sub-roles: what a called process is in the home of its caller.
+//! Sub-roles: the names of called processes in the home of their caller.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What stands between a role and what it calls; no role's own name has one.
+/// The separator between a role and its sub-role. Names of roles do not have it.
 pub(crate) const DOT: char = '.';
 
-/// Whether a role is a sub-role.
+/// Returns true if a role is a sub-role.
 pub(crate) fn is_sub_role(role: &str) -> bool {
     role.contains(DOT)
 }
 
-/// The names that the calls of one process have while they run.
+/// The names of the running calls of one process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SubRoles(Arc<Mutex<BTreeSet<String>>>);
 
-/// A name; dropped, it is free again.
+/// The name of a call; free again when it is dropped.
 #[derive(Debug)]
 pub(crate) struct SubRole {
     name: String,
@@ -23,8 +23,8 @@ pub(crate) struct SubRole {
 }
 
 impl SubRoles {
-    /// The name of the next call of `executable`: the executable's own where
-    /// that is free, else with the lowest number that is, from 1.
+    /// Takes the name of the next call of `executable`: that of the executable if it
+    /// is free, or with the lowest free number from 1.
     pub(crate) fn take(&self, executable: &str) -> SubRole {
         let mut taken = self.lock();
         let numbered = (1u32..).map(|number| format!("{executable}-{number}"));
@@ -43,8 +43,7 @@ impl SubRoles {
 }
 
 impl SubRole {
-    /// The name below `parent`; by hand, where nobody has a role, the name
-    /// alone.
+    /// Returns the name below `parent`; by hand, without a parent, the name alone.
     pub(crate) fn below(&self, parent: Option<&str>) -> String {
         match parent {
             Some(parent) => format!("{parent}{DOT}{}", self.name),

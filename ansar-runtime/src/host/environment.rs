@@ -1,4 +1,4 @@
-//! What the process was started with: arguments, variables, folders.
+//! The arguments, environment variables and folders of the process.
 
 #![expect(
     clippy::disallowed_methods,
@@ -11,27 +11,27 @@ use std::path::PathBuf;
 
 use ansar_contract::launch;
 
-/// The command line, the executable's name first.
+/// Returns the command line, with the name of the executable first.
 pub(crate) fn arguments() -> Vec<OsString> {
     env::args_os().collect()
 }
 
-/// The process id of the parent that started this process as its component.
+/// Returns the process id of the parent that started this component.
 pub(crate) fn parent() -> Option<u32> {
     env::var(launch::PARENT).ok()?.parse().ok()
 }
 
-/// Where state notices go.
+/// Returns the socket for notifications.
 pub(crate) fn notify_socket() -> Option<PathBuf> {
     env::var_os(launch::NOTIFY_SOCKET).map(PathBuf::from)
 }
 
-/// The filter of `tracing` events, as `RUST_LOG` has it.
+/// Returns the value of `RUST_LOG`.
 pub(crate) fn rust_log() -> Option<String> {
     env::var("RUST_LOG").ok()
 }
 
-/// The user's configuration folder.
+/// Returns the configuration folder of the user.
 pub(crate) fn config_folder() -> Option<PathBuf> {
     let absolute = |name| {
         env::var_os(name)
@@ -41,12 +41,12 @@ pub(crate) fn config_folder() -> Option<PathBuf> {
     absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))
 }
 
-/// The folder the process works in.
+/// Returns the working directory of the process.
 pub(crate) fn working_folder() -> Option<PathBuf> {
     env::current_dir().ok()
 }
 
-/// The file that the process runs.
+/// Returns the executable of the process.
 pub(crate) fn executable() -> Option<PathBuf> {
     env::current_exe().ok()
 }

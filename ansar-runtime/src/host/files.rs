@@ -1,4 +1,4 @@
-//! Files: read whole, replaced whole.
+//! Files, read and replaced as a whole.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,15 +9,15 @@ use std::{fs, process};
 use ansar_contract::marker;
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
-/// What went wrong with which file.
+/// An operation on a file that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The file is there and cannot be read.
+    /// The file exists and cannot be read.
     #[error("failed to read `{path}`")]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The file cannot be replaced.
@@ -25,7 +25,7 @@ pub enum FileError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The file cannot be removed.
@@ -33,10 +33,10 @@ pub enum FileError {
     Remove {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The file does not hold what was asked for.
+    /// The file does not hold a value of the expected type.
     #[error("{path}:{reason}", path = path.display())]
     Content {
         /// The file.
@@ -46,23 +46,22 @@ pub enum FileError {
     },
 }
 
-/// The most bytes of a file that are read, where there is a limit.
+/// The largest file that is read, in bytes, if there is a limit.
 const LARGEST: u64 = 64 << 20;
 
-/// What a file is read as.
+/// The origin of a file, which decides what is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A file of a home: a regular one, no symlink, of limited size.
+    /// A file of a home: a regular file, no symlink, of limited size.
     Home,
-    /// A file of the user's or the application's: a regular one, or a symlink
-    /// to one.
+    /// A file of the user or the application: a regular file, or a symlink to one.
     Own,
-    /// A file that is named on the command line: a pipe, too, whose writer is
-    /// waited for. Its size is limited.
+    /// A file that is named on the command line, also a pipe, of limited size. Waits
+    /// for the writer of a pipe.
     Given,
 }
 
-/// The text of a file; `None` where there is no such file.
+/// Reads the text of a file; returns `None` if it does not exist.
 pub(crate) fn read(path: &Path, source: Source) -> Result<Option<String>, FileError> {
     match text(path, source) {
         Ok(text) => Ok(Some(text)),
@@ -74,7 +73,7 @@ pub(crate) fn read(path: &Path, source: Source) -> Result<Option<String>, FileEr
     }
 }
 
-/// Opens a file that may be read as `source`, and returns what it is.
+/// Opens a file if it is acceptable as `source`, and returns its metadata.
 fn regular(path: &Path, source: Source) -> io::Result<(File, fs::Metadata)> {
     let flags = match source {
         Source::Home => O_NOFOLLOW | O_NONBLOCK,
@@ -126,32 +125,32 @@ fn text(path: &Path, source: Source) -> io::Result<String> {
     Ok(text)
 }
 
-/// Whether an error says that there is no such file; one whose name is too
-/// long for any file is not there either.
+/// Returns true if the error means that the file does not exist. A file whose name
+/// is too long does not exist either.
 fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, NotFound};
 
     matches!(error.kind(), NotFound | InvalidFilename)
 }
 
-/// Makes sure that a few more files can be opened, which no component can go on without.
+/// Checks that a few more files can be opened, which every component needs.
 pub(crate) fn check_room() -> io::Result<()> {
     const FEWEST: usize = 16;
     let opened = (0..FEWEST).map(|_| fs::File::open("/dev/null"));
     opened.collect::<io::Result<Vec<_>>>().map(drop)
 }
 
-/// The path without symlinks; `None` where nothing is there.
+/// Resolves the symlinks of a path; returns `None` if it does not exist.
 pub(crate) fn resolve(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok()
 }
 
-/// Whether a file is there.
+/// Returns true if the file exists.
 pub(crate) fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// What the marker of an executable says, which is not run for that.
+/// Reads the marker of an executable, without running it.
 pub(crate) fn marker(path: &Path) -> Result<marker::Kind, FileError> {
     let find = || {
         let (file, metadata) = regular(path, Source::Own)?;
@@ -173,8 +172,8 @@ pub(crate) fn marker(path: &Path) -> Result<marker::Kind, FileError> {
     })
 }
 
-/// Makes a folder, and those above it, for the user alone. One that cannot be
-/// made is met by whoever uses it.
+/// Creates a folder and its parents with access for the user alone. An error is
+/// ignored: the first use of the folder reports it.
 pub(crate) fn make_private(path: &Path) {
     let _ = fs::DirBuilder::new()
         .recursive(true)
@@ -182,8 +181,7 @@ pub(crate) fn make_private(path: &Path) {
         .create(path);
 }
 
-/// Removes a folder and everything in it; one that is not there is removed
-/// already.
+/// Removes a folder with its contents, if it exists.
 pub(crate) fn remove_tree(path: &Path) -> Result<(), FileError> {
     match fs::remove_dir_all(path) {
         Err(source) if !is_absent(&source) => Err(FileError::Remove {
@@ -194,7 +192,7 @@ pub(crate) fn remove_tree(path: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Replaces a file: it holds the old text or the new one, whatever happens.
+/// Replaces a file atomically: after a crash it holds the old or the new text.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
     let replace = || {
         if let Some(folder) = path.parent() {
@@ -202,7 +200,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
         }
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}.new", process::id()));
-        // One that is there was left by a process of the same number.
+        // A file of this name is stale: its process had the same id.
         let _ = fs::remove_file(&beside);
         let mut file = File::create_new(&beside)?;
         file.write_all(text.as_bytes())
@@ -218,7 +216,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
     })
 }
 
-/// Removes a file; one that is not there is removed already.
+/// Removes a file, if it exists.
 pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => Err(FileError::Remove {

@@ -1,4 +1,4 @@
-//! The lock of a role: held by an open file, gone with the process that holds it.
+//! The lock of a role: held by an open file, released when the process exits.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -11,8 +11,8 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// Takes a lock, and leaves the process id of this process in it for others to read. The
-/// error of the inner result is the note of the process that holds it.
+/// Takes a lock and writes the id of this process into it. The error of the inner
+/// result is the text that the holder wrote.
 pub(crate) fn take(path: &Path) -> io::Result<Result<Lock, String>> {
     loop {
         let mut options = OpenOptions::new();
@@ -21,7 +21,7 @@ pub(crate) fn take(path: &Path) -> io::Result<Result<Lock, String>> {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                // A command that only looks shares the lock for a moment.
+                // A command that only reads the state shares the lock for a moment.
                 if file.try_lock_shared().is_ok() {
                     std::thread::yield_now();
                     continue;

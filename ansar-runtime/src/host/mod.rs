@@ -1,5 +1,5 @@
-//! The only door to the world: clock, signals, standard streams, files,
-//! environment, parent process, called processes. Everything above it can be tested without one.
+//! The operating system: clock, signals, standard streams, files, environment, the
+//! parent process, called processes. No other module touches it.
 
 pub(crate) mod clock;
 pub(crate) mod environment;

@@ -1,4 +1,4 @@
-//! Sends state notices to the engine.
+//! Notifications to the engine.
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use ansar_contract::notice::Notice;
 
-/// How long a notice that must arrive waits for a busy engine.
+/// The longest wait for a busy engine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The way to the engine; silent where there is none.
+/// The sender of notifications; does nothing without an engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Notifier {
     engine: Option<PathBuf>,
@@ -18,7 +18,7 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// A notifier that speaks for `role`.
+    /// Creates a sender for `role`.
     pub(crate) fn new(engine: Option<PathBuf>, role: &str) -> Self {
         Self {
             engine,
@@ -26,17 +26,17 @@ impl Notifier {
         }
     }
 
-    /// Sends a notice that the engine acts upon; waits while its queue is full.
+    /// Sends a notification that the engine acts upon. Waits while its queue is full.
     pub(crate) fn send(&self, notice: Notice) {
         self.post(notice, |socket| socket.set_write_timeout(Some(PATIENCE)));
     }
 
-    /// Sends a notice that may be lost; never waits.
+    /// Sends a notification that may be lost. Never waits.
     pub(crate) fn mention(&self, notice: Notice) {
         self.post(notice, |socket| socket.set_nonblocking(true));
     }
 
-    /// An engine that is gone needs no notice: errors are passed over.
+    /// Sends a notification. Errors are ignored: they mean that the engine is gone.
     fn post(&self, mut notice: Notice, prepare: impl Fn(&UnixDatagram) -> io::Result<()>) {
         let Some(engine) = &self.engine else {
             return;

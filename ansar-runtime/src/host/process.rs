@@ -1,8 +1,8 @@
 //! Processes that a component starts: calls.
 //!
-//! Nothing runs between fork and exec, and a process stays in the group of its
-//! parent, so that whoever signals or kills a role means everything of it. Its
-//! stderr is its parent's.
+//! Nothing runs between fork and exec. A process stays in the process group of its
+//! parent, so that a signal to a role reaches all its processes. It shares stderr
+//! with its parent.
 
 use std::ffi::OsString;
 use std::io;
@@ -22,48 +22,48 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-/// What is to be started.
+/// A program to start.
 #[derive(Debug)]
 pub(crate) struct Program {
     /// The executable.
     pub(crate) path: PathBuf,
     /// Its arguments.
     pub(crate) arguments: Vec<OsString>,
-    /// What it reads on stdin; nothing where unset.
+    /// The text for its stdin; `None` for an empty stdin.
     pub(crate) input: Option<String>,
 }
 
-/// How a process ended.
+/// The exit of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// It exited with this code.
+    /// An exit code.
     Code(i32),
-    /// It died of this signal.
+    /// The signal that killed it.
     Signal(i32),
 }
 
-/// The rungs of the stop ladder.
+/// The signals that stop a process, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rung {
-    /// Please stop.
+    /// SIGINT.
     Interrupt,
-    /// Stop.
+    /// SIGTERM.
     Terminate,
-    /// Be gone.
+    /// SIGKILL.
     Kill,
 }
 
-/// How long a process may take to stop.
+/// The time that a process gets to stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// Most bytes that a result may have.
+/// The largest result, in bytes.
 pub(crate) const LARGEST_RESULT: usize = 64 << 20;
-/// How much is read at once.
+/// The size of the read buffer, in bytes.
 const READ_SIZE: usize = 16 * 1024;
 
-/// A process that was started here.
+/// A started process.
 ///
-/// Dropped before it has ended, it is asked to stop, and killed where it does
-/// not within its grace time. Its end is awaited in the background.
+/// If it is dropped before it has exited, it is asked to stop, and killed after its
+/// grace time; its exit is awaited in the background.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Option<Child>,
@@ -74,8 +74,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a process; inside of the runtime only. An executable that is
-    /// being replaced (ETXTBSY) is tried again, a few times.
+    /// Starts a process. Must be called in the runtime. An executable that is being
+    /// replaced (ETXTBSY) is tried again a few times.
     pub(crate) async fn start(mut program: Program) -> io::Result<Self> {
         const ATTEMPTS: u32 = 20;
         let mut attempt = 1;
@@ -93,13 +93,13 @@ impl Process {
     }
 
     fn start_once(program: &mut Program) -> io::Result<Self> {
-        // A pipe of our own: what is in it can be read when the process has
-        // ended, whoever else may hold it open.
+        // This process owns both ends, so that it can read what is left in the pipe
+        // after the exit, even if other processes hold it open.
         let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
         let mut child = Command::new(&program.path)
             .args(&program.arguments)
             .env(launch::PARENT, std::process::id().to_string())
-            // Whatever it announces, it does not speak for its parent.
+            // Its notifications are not those of its parent.
             .env_remove(launch::NOTIFY_SOCKET)
             .stdin(match program.input {
                 Some(_) => Stdio::piped(),
@@ -117,13 +117,13 @@ impl Process {
         })
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> i32 {
         self.pid.as_raw()
     }
 
-    /// Gives it its input and waits for its end. Once `stop` comes it is asked
-    /// to stop, ever more firmly over its grace time.
+    /// Writes the input and waits for the exit. When `stop` completes, the process
+    /// gets SIGINT, then SIGTERM and SIGKILL within its grace time.
     pub(crate) async fn end(&mut self, stop: impl Future<Output = ()>) -> io::Result<Ended> {
         let Some(child) = &mut self.child else {
             return Err(io::Error::other("it has ended already"));
@@ -131,7 +131,7 @@ impl Process {
         let (stdin, input) = (self.stdin.take(), self.input.take());
         let mut give = pin!(async {
             if let (Some(mut stdin), Some(input)) = (stdin, input) {
-                // One that does not read its input needs none.
+                // The process may exit without reading its input.
                 let _ = stdin.write_all(input.as_bytes()).await;
             }
         });
@@ -169,7 +169,7 @@ impl Process {
             }
         };
         self.child = None;
-        // Nobody writes any more: what is in the pipe is all there is.
+        // The process has exited: read what is left in the pipe.
         while open {
             let read = nix::unistd::read(&self.stdout, &mut buffer);
             let read = empty_is_none(read.map_err(io::Error::from))?;
@@ -183,14 +183,14 @@ impl Process {
     }
 }
 
-/// What came of a process.
+/// The outcome of a process.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// How it ended.
+    /// The exit.
     pub(crate) exit: Exit,
-    /// Whether it was asked to stop before that.
+    /// True if it was asked to stop before.
     pub(crate) asked: bool,
-    /// What it wrote on stdout.
+    /// The output on stdout.
     pub(crate) output: Vec<u8>,
 }
 
@@ -200,22 +200,21 @@ impl Drop for Process {
             return;
         };
         send(self.pid, Rung::Terminate);
-        // Where the runtime has ended, so has the component, and what it
-        // started ends with it.
+        // Without a runtime the component ends, and its processes end with it.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(see_off(child));
         }
     }
 }
 
-/// Waits for the end of a process that was asked to stop.
+/// Waits for the exit of a process that was asked to stop.
 async fn see_off(mut child: Child) {
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
 }
 
-/// The process was not waited for yet, so that its id is no other's.
+/// Sends a signal. The process has not been waited for, so its id is still its own.
 fn send(pid: Pid, rung: Rung) {
     let signal = match rung {
         Rung::Interrupt => Signal::SIGINT,
@@ -223,15 +222,14 @@ fn send(pid: Pid, rung: Rung) {
         Rung::Kill => Signal::SIGKILL,
     };
     let _ = kill(pid, signal);
-    // One that was suspended hears nothing else.
+    // A suspended process does not act on other signals.
     let _ = kill(pid, Signal::SIGCONT);
 }
 
-/// Keeps what was read, nothing of it where the pipe was empty; whether there
-/// may be more.
+/// Appends what was read to `output`. Returns true if there may be more.
 fn keep(output: &mut Vec<u8>, buffer: &[u8], read: Option<usize>) -> bool {
     let length = read.unwrap_or(0);
-    // One byte more tells that it is too large.
+    // One more byte shows that the result is too large.
     let room = (LARGEST_RESULT + 1).saturating_sub(output.len());
     output.extend_from_slice(&buffer[..length.min(room)]);
     read != Some(0)
@@ -252,7 +250,7 @@ fn exit(status: ExitStatus) -> Exit {
     }
 }
 
-/// A signal's name.
+/// Returns the name of a signal.
 pub(crate) fn signal_name(number: i32) -> String {
     Signal::try_from(number).map_or_else(
         |_| format!("signal {number}"),
@@ -260,7 +258,7 @@ pub(crate) fn signal_name(number: i32) -> String {
     )
 }
 
-/// Whether a signal means Stop.
+/// Returns true if the signal is a request to stop.
 pub(crate) fn means_stop(number: i32) -> bool {
     let stops = [
         Signal::SIGINT,

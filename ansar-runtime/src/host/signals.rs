@@ -1,4 +1,4 @@
-//! The signals that mean Stop.
+//! The signals that request a stop.
 
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -9,23 +9,23 @@ use signal_hook::iterator::Signals;
 
 use super::parent::Parent;
 
-/// How long a component whose parent is dead may take to stop.
+/// The time that a component gets to stop after its parent has died.
 const ORPHAN_GRACE: Duration = Duration::from_secs(1);
 
-/// The first signal that asked to stop; 0 before that.
+/// The first signal that requested a stop, or 0.
 static FIRST: AtomicI32 = AtomicI32::new(0);
 
-/// The first signal that asked this process to stop.
+/// Returns the first signal that asked this process to stop.
 pub(crate) fn first() -> Option<i32> {
     let signal = FIRST.load(Ordering::SeqCst);
     (signal != 0).then_some(signal)
 }
 
-/// Calls `stop` at every SIGINT, SIGTERM, SIGHUP and SIGQUIT, from a thread of
-/// its own, so that a component that blocks its main thread hears it too.
+/// Calls `stop` at every SIGINT, SIGTERM, SIGHUP and SIGQUIT, on a separate thread,
+/// so that it works while the component blocks its main thread.
 ///
-/// By hand (`parent` unset) the second signal ends the process at once. A
-/// component whose parent is gone ends a second later, whatever it does.
+/// By hand (without a `parent`) the second signal ends the process at once. A
+/// component whose parent is gone is ended a second later.
 pub(crate) fn on_stop(parent: Option<Parent>, stop: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
     let listen = move || {
@@ -59,7 +59,7 @@ fn end_soon(code: i32) {
 #[expect(
     clippy::exit,
     clippy::disallowed_methods,
-    reason = "the component was asked to stop, and nobody is left to wait for it"
+    reason = "the component was asked to stop, and no parent is left to wait for it"
 )]
 fn end(code: i32) {
     std::process::exit(code);

@@ -1,4 +1,4 @@
-//! The standard streams: kept for messages, out of reach of stray prints.
+//! The standard streams, reserved for messages.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
-/// Where the result goes.
+/// The original stdout, for the result.
 ///
-/// From [`Outlet::guard`] on, whatever the process or its children print on
-/// stdout lands on stderr.
+/// After [`Outlet::guard`], everything that the process or its children print on
+/// stdout goes to stderr.
 #[derive(Clone)]
 pub(crate) struct Outlet(Arc<File>);
 
 impl Outlet {
-    /// Takes stdout away from everybody else.
+    /// Redirects stdout to stderr, and keeps the original.
     pub(crate) fn guard() -> io::Result<Self> {
         let kept = io::stdout().as_fd().try_clone_to_owned()?;
         dup2_stdout(io::stderr())?;
         Ok(Self(Arc::new(File::from(kept))))
     }
 
-    /// Writes all of `text`. A reader that is gone is no error.
+    /// Writes `text`. A closed pipe is no error.
     pub(crate) fn write(&self, text: &str) -> io::Result<()> {
         match (&*self.0).write_all(text.as_bytes()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -31,7 +31,7 @@ impl Outlet {
     }
 }
 
-/// Reads stdin to its end and leaves an empty one behind.
+/// Reads stdin to its end, and replaces it by an empty one.
 pub(crate) fn take_input() -> io::Result<String> {
     let mut text = String::new();
     io::stdin().lock().read_to_string(&mut text)?;
@@ -39,16 +39,16 @@ pub(crate) fn take_input() -> io::Result<String> {
     Ok(text)
 }
 
-/// The log's way out. A reader that is gone is no error: what is written from
-/// then on, by anyone in this process, goes nowhere.
+/// The output of the log. A closed pipe is no error: from then on the output of this
+/// process is discarded.
 pub(crate) struct LogStream;
 
 impl Write for LogStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match io::stderr().write(bytes) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                // Stray prints go the same way, see [`Outlet::guard`], and a
-                // `println!` that fails would be a panic.
+                // Prints go to the same pipe, see [`Outlet::guard`], and a
+                // `println!` that fails would panic.
                 let nowhere = File::options().write(true).open("/dev/null")?;
                 dup2_stdout(&nowhere)?;
                 dup2_stderr(&nowhere)?;
@@ -63,13 +63,13 @@ impl Write for LogStream {
     }
 }
 
-/// Says something to the person who started the component by hand, outside of
-/// the log.
+/// Prints a message for the person who started the component by hand, outside of the
+/// log.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Prints `text` on stdout, for a component that is asked about itself.
+/// Prints `text` on stdout.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

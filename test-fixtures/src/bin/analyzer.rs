@@ -1,4 +1,4 @@
-//! Analyzes what the tests of a run found: names the roles that reported.
+//! Analyzes the reports of a run: names the roles that reported.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Default, Serialize, Deserialize)]
 struct Analyzer {
-    /// Whether failed checks are a fault, with exit code 7.
+    /// True if failed checks are a fault with exit code 7.
     strict: bool,
 }
 

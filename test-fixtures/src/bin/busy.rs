@@ -9,7 +9,7 @@ use ansar_runtime::{
 use test_fixtures::messages::{Job, JobReturned};
 use tokio::task::JoinSet;
 
-/// A duty is done whatever it returned, unless that is no result.
+/// The result of a duty: a message of any type that is no fault.
 struct Done;
 
 impl FromReturned for Done {

@@ -1,4 +1,4 @@
-//! Calls an executable so many times at once, and says what came of each.
+//! Calls an executable a number of times at once, and logs the outcomes.
 
 use std::process::ExitCode;
 
@@ -11,25 +11,25 @@ use tokio::task::JoinSet;
 
 #[derive(Serialize, Deserialize)]
 struct Calls {
-    /// What is called.
+    /// The executable to call.
     executable: String,
-    /// How many times at once.
+    /// The number of calls at the same time.
     count: u32,
-    /// What is done about it.
+    /// The action after each call has begun.
     then: Then,
 }
 
-/// What is done about a call.
+/// An action after a call has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Then {
-    /// Its result is awaited, whatever it is.
+    /// Await a result of any type.
     Await,
-    /// Its result is awaited, which should be a factorial.
+    /// Await a factorial.
     Expect,
-    /// It is stopped once a line comes on stdin, and awaited.
+    /// Stop it when a line arrives on stdin, and await it.
     Stop,
-    /// It is dropped once a line comes on stdin, and Stop is awaited.
+    /// Drop it when a line arrives on stdin, and await the request to stop.
     Drop,
 }
 
@@ -61,7 +61,7 @@ async fn calls(
         }
     }
     if matches!(to.then, Then::Stop | Then::Drop) {
-        // Meanwhile they are started.
+        // The processes start meanwhile.
         tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await??;
     }
     match to.then {

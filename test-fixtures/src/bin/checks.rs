@@ -1,4 +1,4 @@
-//! Makes as many checks as it is told, of which every so many fail.
+//! Makes a number of checks, of which every n-th fails.
 
 use std::process::ExitCode;
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
 struct Checks {
-    /// How many.
+    /// The number of checks.
     checks: u64,
-    /// Every how many one fails; none where 0.
+    /// The interval between failures; 0 for none.
     fail_every: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A very basic test client: asks the server for words and checks the answers.
+//! A small test client that asks the server for words and checks the answers.
 
 use std::process::ExitCode;
 

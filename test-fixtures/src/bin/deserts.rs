@@ -1,7 +1,7 @@
-//! Misbehaves: leaves a grandchild that hides from everybody who looks for it.
+//! Misbehaves: leaves a grandchild that hides.
 //!
-//! It has a session of its own, no environment and no streams, and it
-//! ignores SIGINT. What is left of it is the mark on its command line.
+//! The grandchild has its own session, no environment and no streams, and ignores
+//! SIGINT. Only a mark on its command line identifies it.
 
 use std::process::{Command, ExitCode, Stdio};
 
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
 struct Deserts {
-    /// By which the grandchild is found.
+    /// The mark that identifies the grandchild.
     mark: String,
-    /// Whether the first of the session clears its environment, too. Where it
-    /// does not, only its child does.
+    /// True if the leader of the session clears its environment too, and not only
+    /// its child.
     clears: bool,
 }
 

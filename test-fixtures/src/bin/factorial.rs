@@ -9,7 +9,7 @@ use test_fixtures::messages::{Factorial, FactorialReturned};
 
 #[derive(Default, Serialize, Deserialize)]
 struct Pace {
-    /// How long a process thinks before it does anything, in seconds.
+    /// The pause of each process before it does anything, in seconds.
     seconds: f64,
 }
 
@@ -26,7 +26,7 @@ async fn factorial(
     }
     let value = match number {
         0 => 1,
-        // Before hundreds of processes are started that cannot help it.
+        // Checked before hundreds of processes are started for nothing.
         21.. => Err(Cannot::because(format_args!(
             "factorial({number}) is greater than 2^64"
         )))?,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
 struct Floods {
-    /// How many lines.
+    /// The number of lines.
     lines: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Misbehaves: blocks its only thread, so that its function never hears Stop.
+//! Misbehaves: blocks its only thread, so that its function never sees a request to stop.
 
 use std::process::ExitCode;
 

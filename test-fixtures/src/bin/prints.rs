@@ -1,4 +1,4 @@
-//! Misbehaves: prints on stdout, where results travel.
+//! Misbehaves: prints on stdout, which is reserved for results.
 
 use std::process::ExitCode;
 

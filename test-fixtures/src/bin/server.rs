@@ -1,7 +1,7 @@
-//! A very basic network server: maps the words it is sent to other words.
+//! A small network server that maps words to other words.
 //!
-//! The words come from `word-map` in its model folder; a word that is not
-//! there is echoed. It is ready once it listens.
+//! The words come from `word-map` in its model folder; an unknown word is echoed.
+//! It is ready when it listens.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -64,7 +64,7 @@ async fn server(cx: Context, ready: Ready, Settings(on): Settings<Server>) -> Re
         sessions.spawn_local(async move { serve(&session, stream, &words).await });
         while sessions.try_join_next().is_some() {}
     }
-    // Every session hears Stop, too; none outlives the server.
+    // Sessions see the request to stop too: none outlives the server.
     while sessions.join_next().await.is_some() {}
     Ok(Aborted {})
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
 struct Snooze {
-    /// How long, in seconds.
+    /// The time in seconds.
     seconds: f64,
 }
 

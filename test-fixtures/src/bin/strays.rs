@@ -1,4 +1,4 @@
-//! Misbehaves: leaves a grandchild in a session of its own.
+//! Misbehaves: leaves a grandchild in its own session.
 
 use std::process::{Command, ExitCode, Stdio};
 

@@ -1,4 +1,4 @@
-//! Does one thing of those that a component can say or do, by its input.
+//! Does one of the things that a component can do, chosen by its input.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,13 +23,13 @@ enum Topic {
     Difference,
     /// Three hundred checks, of which every third fails.
     Many,
-    /// An error that nobody expected.
+    /// An unexpected error.
     Error,
-    /// How many descriptors it may have.
+    /// The limit of its descriptors.
     Descriptors,
     /// A check that fails the first time in its life.
     Flaky,
-    /// What its folders hold, from one time to the next.
+    /// The contents of its folders, from one start to the next.
     Folders,
     /// Text that acts on terminals and on runners of a CI.
     Hostile,
