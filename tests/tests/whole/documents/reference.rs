@@ -207,3 +207,23 @@ fn every_area_of_a_home_is_in_the_reference() {
     let described = rows.filter_map(|path| path.split('/').next());
     assert_eq!(names(described), names(areas));
 }
+
+/// `events::json` compares the examples with the tool.
+#[test]
+fn every_event_has_a_row_and_an_example() {
+    let page = Page::chapter("reference/json.md");
+    let blocks = page.blocks().into_iter().flat_map(|block| block.lines);
+    let examples = blocks.filter_map(|line| {
+        let (_, event) = line.split_once("\"event\":\"")?;
+        event.split('"').next()
+    });
+    let sections = page.sections();
+    let tables = ["Preparation", "Watching", "Running", "Results"];
+    let rows = tables.iter().flat_map(|section| {
+        let lines = sections[*section]
+            .iter()
+            .take_while(|line| !line.starts_with("Fields of"));
+        first_column(&lines.copied().collect::<Vec<_>>())
+    });
+    assert_eq!(names(rows), names(examples));
+}
