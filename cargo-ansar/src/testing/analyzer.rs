@@ -1,8 +1,8 @@
-//! The step after a run: a component that analyzes what the tests found, and
-//! whose result is the result of the run.
+//! Running an analyzer: a component that evaluates the test reports and whose
+//! result is the result of the run.
 //!
-//! Owns which role it plays and what is made of its end; it is run like any
-//! other role.
+//! It runs like any other role. This module chooses that role and interprets
+//! its exit.
 
 use ansar_contract::envelope::Typed;
 use ansar_contract::layout::Area;
@@ -18,18 +18,18 @@ use crate::model::name_template::TemplateError;
 use crate::model::outcome::{RoleOutcome, Success};
 use crate::supervisor::component_check::recognize;
 
-/// What came of an analysis.
+/// Outcome of an analysis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Analysis {
-    /// What the analyzer returned, or what is to be said of its end.
+    /// Value that the analyzer returned, or a description of its exit.
     pub result: Typed,
-    /// The exit code of its fault, where it failed.
+    /// Exit code of its fault, if it failed.
     pub fault: Option<u8>,
-    /// What ended it from outside, where something did.
+    /// Interrupt that ended it, if any.
     pub interrupted: Option<Interrupt>,
 }
 
-/// Refuses an analyzer that the home does not have, before anything is run.
+/// Checks that the home has the analyzer, before anything is run.
 pub fn check(home: &Home, analyzer: Option<&ExecutableName>) -> Result<(), Error> {
     let Some(name) = analyzer else {
         return Ok(());
@@ -47,7 +47,7 @@ pub fn check(home: &Home, analyzer: Option<&ExecutableName>) -> Result<(), Error
 }
 
 impl Analysis {
-    /// What is to be said of an analyzer that ended so.
+    /// Converts the outcome of the analyzer's role.
     pub fn of(outcome: RoleOutcome, interrupted: Option<Interrupt>) -> Self {
         Self {
             fault: (outcome.success() == Success::No).then(|| exit_code(&outcome)),
@@ -57,15 +57,15 @@ impl Analysis {
     }
 }
 
-/// The exit code of one that failed: that of its fault, which is not 0.
+/// Returns the exit code of a failed analyzer, which is never 0.
 fn exit_code(outcome: &RoleOutcome) -> u8 {
     let fault = outcome.fault();
     let code = fault.and_then(|fault| fault.exit_code);
     code.filter(|code| *code != 0).unwrap_or(1)
 }
 
-/// The role of an analyzer: named like its executable, where no role of the
-/// home that runs something else has that name.
+/// Returns the role of an analyzer: named like its executable, or numbered if
+/// another role of the home has that name.
 pub fn role_of(home: &Home, executable: &ExecutableName) -> Result<(RoleName, Entry), Error> {
     let numbered = (1u32..).map(|number| format!("{executable}-{number}"));
     for name in std::iter::once(executable.to_string()).chain(numbered) {

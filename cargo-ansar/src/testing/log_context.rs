@@ -1,4 +1,4 @@
-//! What all roles logged around a failure, in the order of time.
+//! Log records of all roles around a failure, in order of time.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,22 +14,22 @@ use crate::logs::query::Range;
 use crate::model::name::RoleName;
 use crate::model::run_report::{Failure, LogRecord};
 
-/// How far around a failure is looked.
+/// Time before and after a failure from which records are shown.
 const REACH: SignedDuration = SignedDuration::from_millis(500);
-/// How many records up to a failure are shown.
+/// Maximum number of records before a failure.
 const BEFORE: usize = 30;
-/// How many records behind it.
+/// Maximum number of records after it.
 const AFTER: usize = 10;
-/// How many of either are of one role, so that one that floods its log leaves
-/// room for the others.
+/// Maximum number of records of one role on either side, so that a role that
+/// floods its log leaves room for others.
 const PER_ROLE: usize = 8;
-/// How many failures have a context at most.
+/// Maximum number of failures with a context.
 const MOST: usize = 20;
-/// How many logs are looked into, over all failures.
+/// Maximum number of logs that are read, over all failures.
 const MOST_LOGS: usize = 2000;
 
-/// Gives the first failures their contexts. A log that cannot be read explains
-/// nothing.
+/// Attaches log records to the first failures. Logs that cannot be read are
+/// left out.
 pub(crate) fn attach<'r>(
     home: &Home,
     roles: impl Iterator<Item = &'r RoleName>,
@@ -62,7 +62,7 @@ fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<LogRecord> {
     let mut before: BTreeMap<RoleName, VecDeque<(usize, LogRecord)>> = BTreeMap::new();
     let mut after: Vec<LogRecord> = Vec::new();
     let mut nth = 0;
-    // What was read up to an error is shown.
+    // On an error, records read before it are still shown.
     let _ = between(home, roles, range, Level::Console, |role, head, text| {
         let said = LogRecord {
             role: role.clone(),
@@ -80,7 +80,7 @@ fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<LogRecord> {
         }
         after.len() < AFTER
     });
-    // As they were told, and of these the last.
+    // Restore the order of time, and keep the last ones.
     let mut before: Vec<(usize, LogRecord)> = before.into_values().flatten().collect();
     before.sort_by_key(|(nth, _)| *nth);
     before.drain(..before.len().saturating_sub(BEFORE));
@@ -88,7 +88,7 @@ fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<LogRecord> {
     before.chain(after).collect()
 }
 
-/// Calls `reader` with each record of roles in a range, in the order of time,
+/// Calls `reader` with each record of the roles in a range, in order of time,
 /// until it returns false.
 fn between(
     home: &Home,

@@ -1,7 +1,7 @@
 //! `cargo ansar test`: build, deploy, run the test roles, judge.
 //!
-//! Operational roles that were not running are started before the test roles and
-//! stopped after them.
+//! Operational roles that were not running are started before the test roles
+//! and stopped after them.
 
 pub mod analyzer;
 pub mod log_context;
@@ -46,48 +46,47 @@ use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{Failure, RoleRun, Verdict};
 use crate::workspace::{Places, Workspace};
 
-/// What to test, and how.
+/// Options of a test run.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace, home and working directory.
     pub places: Places,
-    /// How Cargo is to build.
+    /// Options for Cargo.
     pub build: build::Options,
-    /// Which test roles.
+    /// Test roles to run.
     pub search: RoleSearch,
-    /// How long each test role may run, where its own description does not say.
+    /// Time limit of a test role whose description has none.
     pub timeout: Option<Duration>,
-    /// How many test roles run at once.
+    /// Maximum number of test roles that run at once.
     pub jobs: Option<usize>,
-    /// Whether roles that run already are stopped first.
+    /// True if roles that run already are stopped first.
     pub force: bool,
-    /// Whether the first failure ends it all.
+    /// True if the first failure ends the run.
     pub fail_fast: bool,
-    /// How often a test role that failed is run again, instead of what the
-    /// description says.
+    /// Number of retries of a failed test role, overriding the manifest.
     pub retries: Option<u32>,
-    /// How long a test role may run before that is told, instead of what the
-    /// description says.
+    /// Time after which a test role is reported as slow, overriding the
+    /// manifest.
     pub slow: Option<Duration>,
-    /// What is given the reports, instead of what the description names.
+    /// Executable that evaluates the reports, overriding the manifest.
     pub analyzer: Option<ExecutableName>,
-    /// Whether only roles that failed in the last run are run, where there are
-    /// some.
+    /// True if only roles that failed in the last run are run. If none failed,
+    /// all are run.
     pub failed: bool,
-    /// When the tests are run at all.
+    /// Condition for running the tests after the deploy.
     pub run: When,
-    /// Settings for this run, by name, that the test roles are given.
+    /// Settings for this run, by name, passed to the test roles.
     pub settings: Vec<(String, String)>,
-    /// Which log lines become events.
+    /// Minimum level of log lines that become events.
     pub shown: Level,
 }
 
-/// When tests are run, once everything is in place.
+/// Condition for running tests after a deploy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// Each time.
+    /// Always.
     Always,
-    /// Where anything had to be put in place.
+    /// Only if the deploy changed anything.
     Changed,
     /// Never.
     Never,
@@ -103,44 +102,45 @@ impl When {
     }
 }
 
-/// How long a test role may run before that is told, where nothing is said.
+/// Time after which a test role is reported as slow by default.
 const SLOW: Duration = Duration::from_mins(1);
 
-/// What came of it.
+/// Outcome of a test command.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Everything is in place, and nothing was run: [`When`] says so.
+    /// The home is deployed, and [`When`] did not ask for a run.
     Prepared(Box<Prepared>),
-    /// The roles were run.
+    /// The tests were run.
     Ran(Box<Ran>),
 }
 
-/// What came of a run.
+/// Outcome of a run.
 #[derive(Debug)]
 pub struct Ran {
-    /// What was found.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What the analyzer made of it, where there is one.
+    /// Result of the analyzer, if there is one.
     pub analysis: Option<Analysis>,
-    /// Log lines that may tell why, by role.
+    /// Log lines that may explain failures, by role.
     pub excerpts: Vec<Excerpt>,
-    /// How long the run took, without the build.
+    /// Duration of the run, without the build.
     pub elapsed: Duration,
-    /// Whether only roles that had failed were run.
+    /// True if only roles that had failed before were run.
     pub narrowed: bool,
-    /// What ended it from outside, where something did.
+    /// Interrupt that ended the run, if any.
     pub interrupted: Option<Interrupt>,
-    /// What was built.
+    /// Executables that were built.
     pub artifacts: Vec<PathBuf>,
-    /// The manifests of the packages that were compiled for it.
+    /// Manifests of the packages that were compiled.
     pub compiled: BTreeSet<PathBuf>,
-    /// Where it ran.
+    /// Home of the run.
     pub home: Home,
-    /// What happened.
+    /// Record of the events.
     pub recorder: Recorder,
 }
 
-/// The names of the test roles that match, sorted; nothing is built or run.
+/// Returns the names of the matching test roles, sorted. Builds and runs
+/// nothing.
 pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
     let workspace = options.places.workspace()?;
     let described = workspace.as_ref().and_then(|w| w.description.as_ref());
@@ -158,7 +158,7 @@ pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
     Ok(roles.into_iter().collect())
 }
 
-/// The whole loop, once.
+/// Builds, deploys and runs the tests once.
 pub async fn test(
     options: &Options,
     interrupts: &mut Interrupts,
@@ -228,7 +228,7 @@ pub async fn test(
     let mut ran = runner
         .run(&launched, kind_of, None, interrupts, events)
         .await?;
-    // What was found is told even if somebody loses patience with Cargo.
+    // An interrupt while waiting for Cargo's exit must not hide the results.
     let impatient = interruption(build::gone_afterwards(leaving, interrupts).await)?;
     ran.interrupted = ran.interrupted.or(impatient);
     drop(lock);
@@ -263,7 +263,6 @@ pub async fn test(
     })))
 }
 
-/// What a role is for.
 fn role_kind(is_test: bool) -> RoleKind {
     if is_test {
         RoleKind::Test
@@ -272,7 +271,7 @@ fn role_kind(is_test: bool) -> RoleKind {
     }
 }
 
-/// Attaches to each failure of a verdict what these roles logged around it.
+/// Attaches log records to each failure of a verdict.
 fn attach_context<'r>(
     home: &Home,
     roles: impl Iterator<Item = &'r RoleName>,
@@ -284,7 +283,7 @@ fn attach_context<'r>(
     log_context::attach(home, roles, failed);
 }
 
-/// What interrupted something, where that is what went wrong.
+/// Returns the interrupt if that is the error.
 fn interruption(done: Result<(), Error>) -> Result<Option<Interrupt>, Error> {
     match done {
         Err(Error::Interrupted(interrupt)) => Ok(Some(interrupt)),
@@ -292,13 +291,13 @@ fn interruption(done: Result<(), Error>) -> Result<Option<Interrupt>, Error> {
     }
 }
 
-/// What is given the reports, if anything.
+/// Returns the analyzer of a run, if there is one.
 fn analyzer(options: &Options, workspace: Option<&Workspace>) -> Option<ExecutableName> {
     let described = || workspace?.description.as_ref()?.analyzer.clone();
     options.analyzer.clone().or_else(described)
 }
 
-/// How the roles of a run are run: what was asked for, or else described.
+/// Returns the policy of a run: the options, or else the manifest.
 fn policy(options: &Options, workspace: Option<&Workspace>) -> Policy {
     let described = workspace.and_then(|workspace| workspace.description.as_ref());
     let retries = described.and_then(|description| description.retries);
@@ -312,8 +311,7 @@ fn policy(options: &Options, workspace: Option<&Workspace>) -> Policy {
     }
 }
 
-/// The verdict over those who took part, those in the background among them
-/// that did not last.
+/// Judges the roles that ran, including background roles that failed meanwhile.
 async fn judge(
     runner: &Runner<'_>,
     mut participants: Vec<RoleRun>,
@@ -331,8 +329,8 @@ async fn judge(
     Ok(Verdict::of(&participants, sources))
 }
 
-/// The roles that take part: all operational ones, and the tests that match;
-/// of these perhaps only those that `failed` before, and whether that is so.
+/// Returns the roles to run: all operational roles, and the tests that match.
+/// The second value is true if these were narrowed to those in `failed`.
 fn choose(
     options: &Options,
     mut entries: BTreeMap<RoleName, Entry>,
@@ -348,23 +346,22 @@ fn choose(
         if is_test(role) && entry.timeout.is_none() {
             entry.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
         } else if !is_test(role) {
-            // What tests run against lasts as long as they do.
+            // Operational roles run as long as the tests need them.
             entry.timeout = None;
         }
     }
     (entries, narrowed)
 }
 
-/// The test roles that did not pass in the last run; none where it is not
-/// known.
+/// Returns the test roles that did not pass in the last run.
 fn failed_before(home: &Home) -> BTreeSet<RoleName> {
     let last = home.last_report().ok().flatten();
     let failed = last.iter().flat_map(RunReport::failed_roles);
     failed.cloned().collect()
 }
 
-/// Leaves out the test roles that have not failed, where one of them has, and
-/// says whether that was any.
+/// Removes test roles that are not in `failed`, if any test role is. Returns
+/// true if any was removed.
 fn narrow(
     chosen: &mut BTreeMap<RoleName, Entry>,
     is_test: impl Fn(&RoleName) -> bool,
@@ -378,7 +375,7 @@ fn narrow(
     chosen.len() < all
 }
 
-/// The pattern of test roles.
+/// Returns the pattern of test roles.
 pub fn tests(workspace: Option<&Workspace>) -> Result<RolePattern, Error> {
     match workspace.and_then(|workspace| workspace.description.as_ref()) {
         Some(description) => Ok(description.tests.clone()),
@@ -386,8 +383,7 @@ pub fn tests(workspace: Option<&Workspace>) -> Result<RolePattern, Error> {
     }
 }
 
-/// Refuses, before anything is built, a search of which a term matches no test
-/// role.
+/// Checks that every term of the search matches a test role.
 fn check_any_test(
     options: &Options,
     workspace: Option<&Workspace>,
@@ -424,17 +420,17 @@ fn check_any_test(
     }
 }
 
-/// How many of the last lines of a failed role are shown.
+/// Maximum number of last lines shown of a failed role.
 pub(crate) const LAST: usize = 10;
-/// How many lines of an operational role are shown.
+/// Maximum number of lines shown of an operational role.
 const AROUND: usize = 20;
-/// How many roles have lines shown.
+/// Maximum number of roles with lines shown.
 pub(crate) const MOST_ROLES: usize = 5;
-/// How much of a log is looked at.
+/// Bytes at the end of a log that are searched.
 const REACH: u64 = 256 * 1024;
 
-/// Returns the last lines of a role since a time that are meant for a person,
-/// `count` at most. A log that cannot be read explains nothing.
+/// Returns up to `count` console lines of a role since a time. A log that
+/// cannot be read has none.
 pub(crate) fn said(
     home: &Home,
     role: &RoleName,
@@ -452,9 +448,8 @@ pub(crate) fn said(
     lines.unwrap_or_default()
 }
 
-/// The lines that may tell why, of those that are meant for a person: the last
-/// ones of each failed role, and those
-/// of operational roles in the second around a failure.
+/// Returns console lines that may explain failures: the last lines of each
+/// failed role, and those of operational roles in the second around a failure.
 fn excerpts<'r>(
     home: &Home,
     verdict: &Verdict,
@@ -491,7 +486,7 @@ fn excerpts<'r>(
     excerpts
 }
 
-/// Half a second before and after.
+/// Returns the time half a second before and after a failure.
 fn second_around(failure: &Failure) -> (String, String) {
     let half = jiff::SignedDuration::from_millis(500);
     let from = failure.at.checked_sub(half).unwrap_or(failure.at);
@@ -499,7 +494,7 @@ fn second_around(failure: &Failure) -> (String, String) {
     (stamp(from), stamp(to))
 }
 
-/// A time as log lines have it; such stamps compare as texts.
+/// Formats a time like log lines. The results compare like the times.
 pub(crate) fn stamp(at: Timestamp) -> String {
     at.strftime(STAMP_FORMAT).to_string()
 }

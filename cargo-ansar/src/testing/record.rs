@@ -1,5 +1,4 @@
-//! The last step of a run: what came of it is told, and kept in the home for
-//! later questions.
+//! Reporting a finished run, and recording it in the home for `why`.
 
 use std::time::Duration;
 
@@ -9,9 +8,11 @@ use crate::model::run_report::RunReport;
 use crate::testing::Ran;
 use crate::testing::verdict::Verdict;
 
-/// What came of a run of `command`, which ends with the code `exit`: the last
-/// event of its stream, and of its record. A record that cannot be kept costs
-/// the run nothing, and is told.
+/// Emits the report of a run as its last event and stores the record of the
+/// run. `exit` is the exit code of the command.
+///
+/// A record that cannot be written is reported as an event, and does not fail
+/// the run.
 pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> RunReport {
     let Ran {
         verdict,
@@ -41,7 +42,7 @@ pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> RunReport
     run
 }
 
-/// What came of a run, of which nothing but its verdict is known.
+/// Creates the report of a run from its verdict.
 pub fn run_report(
     command: &str,
     verdict: Verdict,

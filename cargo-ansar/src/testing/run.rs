@@ -1,7 +1,7 @@
 //! `cargo ansar run`: run roles in the foreground, to completion.
 //!
-//! Also the step that `test` shares: from roles of a home to what became of
-//! them.
+//! `test` shares [`Runner`], which runs roles of a home and returns their
+//! outcomes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -49,48 +49,48 @@ use crate::workspace::roles::check_start_order;
 use crate::workspace::roles::startable;
 use crate::workspace::{Places, Workspace};
 
-/// What to run, and how.
+/// Options of a run.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace, home and working directory.
     pub places: Places,
-    /// How Cargo is to build, where nothing has been deployed yet.
+    /// Options for Cargo, used if nothing is deployed yet.
     pub build: build::Options,
-    /// Which roles.
+    /// Roles to run.
     pub search: RoleSearch,
-    /// Where sources are looked for first.
+    /// Folder that is searched first for sources.
     pub code_path: Option<PathBuf>,
-    /// Whether those that run already are stopped first.
+    /// True if roles that run already are stopped first.
     pub force: bool,
-    /// Whether a verdict over the reports is wanted.
+    /// True if the reports are judged.
     pub test_run: bool,
-    /// What is given the reports, and gives the result.
+    /// Executable that evaluates the reports and returns the result.
     pub analyzer: Option<ExecutableName>,
-    /// The role with whose end all others are stopped.
+    /// Role whose exit stops all others.
     pub main_role: Option<RoleName>,
-    /// Settings for this run, by name, that all roles are given.
+    /// Settings for this run, by name, passed to all roles.
     pub settings: Vec<(String, String)>,
-    /// Which log lines become events.
+    /// Minimum level of log lines that become events.
     pub shown: Level,
 }
 
-/// What came of it.
+/// Outcome of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Every role's result.
+    /// Result of every role.
     pub run: Run,
-    /// The verdict, where one was wanted.
+    /// The verdict, if one was requested.
     pub verdict: Option<Verdict>,
-    /// What the analyzer made of it, where one was wanted.
+    /// Result of the analyzer, if there is one.
     pub analysis: Option<Analysis>,
-    /// Whether a role did not do what it was for.
+    /// True if a role failed.
     pub failed: bool,
-    /// What ended it from outside, where something did.
+    /// Interrupt that ended the run, if any.
     pub interrupted: Option<Interrupt>,
 }
 
-/// Runs the roles of a home that match until all of them have ended; deploys
-/// them first where nothing has been deployed yet.
+/// Runs the matching roles of a home until all of them have exited. Deploys
+/// first if nothing is deployed yet.
 pub async fn run(
     options: &Options,
     interrupts: &mut Interrupts,
@@ -148,7 +148,7 @@ pub async fn run(
         first: None,
         begun: Some(&begun),
     };
-    // A role of any name may report; none has to wait for the others.
+    // Roles of any name may report, and none waits for others as tests do.
     let ran = runner
         .run(
             &entries,
@@ -166,7 +166,8 @@ pub async fn run(
     };
     let participants = runner.participants(&ran.ended, |role| tests.matches(role));
     let verdict = Verdict::of(&participants, &mut sources);
-    // What was stopped is analyzed, too, unless there was no time for anything.
+    // Reports of stopped roles are analyzed as well, unless the run was aborted
+    // at once.
     let analysis = match &options.analyzer {
         Some(analyzer) if !ran.at_once => Some(
             runner
@@ -193,7 +194,7 @@ pub async fn run(
     })
 }
 
-/// The results by role, with the sources of reports and faults found.
+/// Returns the results by role, with the paths of sources resolved.
 fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
     let mut completed: Vec<_> = ended
         .iter()
@@ -215,34 +216,37 @@ fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
     completed
 }
 
-/// Where roles are run.
+/// Runs roles of a home.
 #[derive(Debug, Clone, Copy)]
 pub struct Runner<'a> {
     /// The home.
     pub home: &'a Home,
-    /// The workspace, where there is one.
+    /// The workspace, if there is one.
     pub workspace: Option<&'a Workspace>,
-    /// Which log lines become events.
+    /// Minimum level of log lines that become events.
     pub shown: Level,
-    /// By which command.
+    /// Kind of run recorded in the history.
     pub kind: history::Kind,
-    /// How the group is run.
+    /// Policy of the scheduler.
     pub policy: Policy,
-    /// What every role is given on stdin instead of its own input.
+    /// Bytes that every role receives on stdin instead of its own input.
     pub given: Option<&'a [u8]>,
-    /// Settings for this run, by name: of all roles, or in a test run of the
-    /// test roles.
+    /// Settings for this run, by name. In a test run only the test roles
+    /// receive them.
     pub settings: &'a [(String, String)],
-    /// The roles that start before others, where nothing else decides.
+    /// Roles that start first where the dependency order allows it.
     pub first: Option<&'a BTreeSet<RoleName>>,
-    /// The event that says that the roles are about to run, emitted once it is
-    /// known that they may.
+    /// Event that is emitted once the roles are about to start.
     pub begun: Option<&'a Kind>,
 }
 
 impl Runner<'_> {
-    /// Runs roles until all of them have ended, each in the part that `part`
-    /// gives it, and with them `errand`, which is no role. Refuses where one of them runs already, and then starts none.
+    /// Runs roles until all of them have exited, together with `errand`, which
+    /// is not a role.
+    ///
+    /// # Errors
+    ///
+    /// Starts nothing and returns an error if one of the roles runs already.
     pub async fn run(
         &self,
         entries: &BTreeMap<RoleName, Entry>,
@@ -251,7 +255,7 @@ impl Runner<'_> {
         interrupts: &mut Interrupts,
         events: &Events,
     ) -> Result<engine::RunResult, Error> {
-        // What is set by hand and what is described are checked alone only.
+        // The order combines the manifest and values set by hand.
         check_start_order(entries)?;
         recognize_all(self.home, entries)?;
         let _mark = clean_and_mark(self.home, events)?;
@@ -312,7 +316,7 @@ impl Runner<'_> {
         }
     }
 
-    /// Runs an analyzer, with the suite on its stdin, in a role of its own.
+    /// Runs an analyzer as a role, with the suite on its stdin.
     pub async fn analyze(
         &self,
         executable: &ExecutableName,
@@ -324,7 +328,7 @@ impl Runner<'_> {
             reports: suite.report.len(),
             executable: executable.clone(),
         });
-        // A suite is text and numbers, which always encode.
+        // A suite consists of text and numbers, which always encode.
         let given = serde_json::to_vec(&Envelope::of(suite)).unwrap_or_default();
         let runner = Runner {
             given: Some(&given),
@@ -343,15 +347,15 @@ impl Runner<'_> {
         Ok(Analysis::of(outcome, ran.interrupted))
     }
 
-    /// Sources that are looked for in `folders` first, then in the workspace,
-    /// then among what `artifacts` were built from.
+    /// Returns a resolver of source paths: it searches `folders`, then the
+    /// workspace, then the sources of `artifacts`.
     pub fn sources(&self, mut folders: Vec<PathBuf>, artifacts: Vec<PathBuf>) -> Sources {
         folders.extend(self.workspace.map(|workspace| workspace.root.clone()));
         folders.extend(self.home.workspace().map(Path::to_owned));
         Sources::new(folders, artifacts)
     }
 
-    /// What became of roles, for a verdict.
+    /// Returns the runs of roles for a verdict.
     pub fn participants(
         &self,
         ended: &[Ended],
@@ -370,7 +374,7 @@ impl Runner<'_> {
             .collect()
     }
 
-    /// What became of roles in the background, for a verdict: where each fell.
+    /// Returns the runs of background roles that failed, for a verdict.
     pub(crate) fn failed_in_background(
         &self,
         failed: Vec<(RoleName, RoleOutcome, Timestamp)>,
@@ -385,7 +389,8 @@ impl Runner<'_> {
         })
     }
 
-    /// Where a role is described: in the manifest, or in its entry.
+    /// Returns the file and line that describe a role: in the manifest, or its
+    /// entry.
     fn described(&self, role: &RoleName) -> (PathBuf, u32) {
         let in_manifest = || {
             let workspace = self.workspace?;

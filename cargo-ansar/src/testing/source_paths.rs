@@ -1,4 +1,4 @@
-//! Where a source file is that a component names as its compiler did.
+//! Resolving the paths of source files that components report.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::host::cargo::dependencies;
 use crate::host::fs;
 
-/// Finds source files.
+/// Resolves paths of source files.
 ///
-/// A name is looked for as it is, below the folder that was named for it, below
-/// the workspace that built the executable, and as the only ending that fits
-/// among the sources that the executable was built from.
+/// A relative name is searched below the given folders, then among the sources
+/// of the executables, where it must match exactly one path's end.
 #[derive(Debug, Default)]
 pub struct Sources {
     folders: Vec<PathBuf>,
@@ -19,8 +18,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Sources below `folders`, the first one first, or among those that
-    /// `artifacts` were built from.
+    /// Creates a resolver for sources below `folders`, in that order, and for
+    /// sources of `artifacts`.
     pub fn new(folders: Vec<PathBuf>, artifacts: Vec<PathBuf>) -> Self {
         Self {
             folders,
@@ -29,7 +28,8 @@ impl Sources {
         }
     }
 
-    /// The absolute path of `name` where it can be found, else `name`.
+    /// Returns the absolute path of `name`, or `name` itself if it is not
+    /// found.
     pub fn resolve(&mut self, name: &str) -> String {
         if let Some(found) = self.found.get(name) {
             return found.clone();
@@ -46,7 +46,7 @@ impl Sources {
         if name.is_absolute() {
             return fs::is_file(name).then(|| name.to_owned());
         }
-        // `join` of `a/../b` is readable, too; the person wants `b`.
+        // Resolved, `a/../b` is shown as `b`.
         let below = self.folders.iter().map(|folder| folder.join(name));
         below
             .into_iter()

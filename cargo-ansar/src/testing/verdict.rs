@@ -1,4 +1,4 @@
-//! The verdict of a run: expected, less what was reported.
+//! The verdict of a run: the expected roles less those that reported.
 
 use std::path::PathBuf;
 
@@ -12,40 +12,39 @@ use crate::model::outcome::{Cause, RoleOutcome};
 pub use crate::model::run_report::{Failure, Row, Standing, Try};
 use crate::testing::source_paths::Sources;
 
-/// A role that took part in a run.
+/// The run of a role, to be judged.
 #[derive(Debug, Clone)]
 pub struct RoleRun {
-    /// Its name.
+    /// The role.
     pub role: RoleName,
-    /// Whether it was to report checks.
+    /// True if the role was expected to report checks.
     pub is_test: bool,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: RoleOutcome,
-    /// When it ended.
+    /// Time of its exit.
     pub at: Timestamp,
-    /// How it had ended each time before, where it was tried again, and when.
+    /// Outcomes of earlier tries, with their times.
     pub before: Vec<(RoleOutcome, Timestamp)>,
-    /// Where it is described: what fails without a place of its own, fails
-    /// there.
+    /// File and line that describe the role, for failures without a source.
     pub described: (PathBuf, u32),
 }
 
-/// What was found in a run.
+/// Result of judging a run.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Verdict {
-    /// The reports, with sources found.
+    /// Reports, with resolved source paths.
     pub suite: TestSuite,
-    /// The roles that gave a report or were to give one, sorted.
+    /// Roles that reported or were expected to, sorted.
     pub roles: Vec<Row>,
-    /// Every failure, in the order of `roles`.
+    /// All failures, in the order of `roles`.
     pub failures: Vec<Failure>,
-    /// The failed tries of roles that were tried again, in the order of
-    /// `roles`; they are not failures.
+    /// Failed tries of roles that were retried, in the order of `roles`. They
+    /// do not count as failures.
     pub tries: Vec<Try>,
 }
 
 impl Verdict {
-    /// Judges a run.
+    /// Judges the runs of roles.
     pub fn of(participants: &[RoleRun], sources: &mut Sources) -> Self {
         let mut sorted: Vec<&RoleRun> = participants.iter().collect();
         sorted.sort_by(|one, other| one.role.cmp(&other.role));
@@ -57,7 +56,7 @@ impl Verdict {
         verdict
     }
 
-    /// Whether every check passed and every role did what it was to do.
+    /// Returns true if every check passed and no role failed.
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
             && self.suite.failed == 0
@@ -67,7 +66,7 @@ impl Verdict {
                 .all(|row| row.standing == Standing::Passed)
     }
 
-    /// How many roles have this standing.
+    /// Returns the number of roles with this standing.
     pub fn count(&self, standing: Standing) -> usize {
         let rows = self.roles.iter();
         rows.filter(|row| row.standing == standing).count()
@@ -115,7 +114,7 @@ impl Verdict {
     }
 }
 
-/// What was found in one try of a role.
+/// Result of one try of a role.
 struct TryReport {
     report: Option<TestReport>,
     standing: Standing,
@@ -181,7 +180,8 @@ impl TryReport {
     }
 }
 
-/// What there is to complain of in a role that ended so, without a report.
+/// Returns the fault and the message of a role that exited without a report, or
+/// `None` if its exit is not a failure.
 fn complaint(participant: &RoleRun, outcome: &RoleOutcome) -> Option<(Faulted, String)> {
     let role = &participant.role;
     if let Some(fault) = outcome.fault() {
@@ -196,10 +196,10 @@ fn complaint(participant: &RoleRun, outcome: &RoleOutcome) -> Option<(Faulted, S
         return Some((Faulted::default(), text));
     }
     let text = match outcome.cause {
-        // What was stopped on purpose, or not even started, has its reason
+        // For roles that were stopped or never started, the reason is reported
         // elsewhere.
         Cause::Stopped | Cause::Killed | Cause::NeverStarted => return None,
-        _ if outcome.result.is::<Aborted>() => format!("{role}: stopped by somebody else"),
+        _ if outcome.result.is::<Aborted>() => format!("{role}: stopped by another program"),
         _ if participant.is_test => format!(
             "{role}: returned `{}`, expected a `TestReport`",
             outcome.result.name
@@ -209,7 +209,7 @@ fn complaint(participant: &RoleRun, outcome: &RoleOutcome) -> Option<(Faulted, S
     Some((Faulted::default(), text))
 }
 
-/// The time of a check; the beginning of time where it cannot be read.
+/// Parses the time of a check, or returns the Unix epoch if it is invalid.
 fn read_stamp(stamp: &str) -> Timestamp {
     stamp
         .parse::<jiff::civil::DateTime>()
@@ -377,7 +377,7 @@ mod tests {
             ),
             (
                 RoleOutcome::of(&Aborted {}, Cause::Signal(15)),
-                "test-a: stopped by somebody else",
+                "test-a: stopped by another program",
             ),
         ] {
             let verdict = verdict(&[participant("test-a", outcome)]);
