@@ -1,30 +1,31 @@
-//! Tells whether Git is at work on the files of somebody: a checkout changes
-//! them one by one, and none of the states in between is meant.
+//! Detecting a Git command that is changing files: a checkout writes them one
+//! by one, and its intermediate states are not to be tested.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::host::fs;
 
-/// How long anything of Git's may take. A lock that is older was left behind.
+/// Longest time a Git command may take. An older lock is stale.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// Whether Git is about to change files of the repository that `folder` is in.
+/// Returns true if Git is changing files of the repository that contains
+/// `folder`.
 pub fn is_under_way(folder: &Path) -> bool {
     let lock = folder.ancestors().find_map(repository);
     let lock = lock.map(|repository| repository.join("index.lock"));
     let written = lock.and_then(|lock| lock.metadata().ok()?.modified().ok());
-    // One from the future is as new as can be.
+    // A time in the future counts as new.
     written.is_some_and(|written| written.elapsed().map_or(true, |age| age < LONGEST))
 }
 
-/// Where Git keeps what it knows of a working folder.
+/// Returns the Git directory of a working tree.
 fn repository(folder: &Path) -> Option<PathBuf> {
     let git = folder.join(".git");
     if git.is_dir() {
         return Some(git);
     }
-    // One of several working folders names its own.
+    // A linked working tree names its Git directory in a file.
     let text = String::from_utf8(fs::read_followed(&git).ok()?).ok()?;
     let path = text.strip_prefix("gitdir:")?;
     Some(folder.join(path.trim()))

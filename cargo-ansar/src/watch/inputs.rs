@@ -1,8 +1,9 @@
-//! Inputs of a loop: the files that a build reads and a deploy copies, and what
-//! changed in them between two looks.
+//! Input files of a loop: the files that a build reads and a deploy copies, and
+//! their changes.
 //!
-//! Bytes decide, as everywhere: a file that was written again with what it held
-//! has not changed. Owns which files these are; waits for nothing.
+//! Contents decide, as everywhere: a file that was rewritten with the same
+//! bytes has not changed. This module knows which files are inputs; it does not
+//! wait for changes.
 
 pub mod compiled;
 pub mod manifests;
@@ -20,19 +21,19 @@ pub use crate::watch::inputs::compiled::Compiled;
 
 use crate::watch::inputs::manifests::MANIFEST;
 
-/// Where inputs are looked for.
+/// Locations of input files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Roots {
     /// Folders in which every file counts that version control does not ignore.
     pub folders: BTreeSet<PathBuf>,
-    /// Folders of sources, in which every file counts that is in no cache.
+    /// Source folders, in which every file counts that is not in a cache.
     pub sources: BTreeSet<PathBuf>,
-    /// Folders in which the files themselves count, not what is below.
+    /// Folders in which only direct children count.
     pub shallow: BTreeSet<PathBuf>,
     /// Folders in which every file counts.
     pub whole: BTreeSet<PathBuf>,
-    /// Files that Cargo reads, and knows when they change. They count also where
-    /// they are not there.
+    /// Files that Cargo reads and tracks itself. They count even if they do not
+    /// exist.
     pub files: BTreeSet<PathBuf>,
     /// Those of `files` that are compiled.
     pub compiled: BTreeSet<PathBuf>,
@@ -42,22 +43,22 @@ pub struct Roots {
     pub runs_at_build: bool,
 }
 
-/// Where Cargo runs, and on what.
+/// The workspace and the working directory of Cargo.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// The folder of the workspace.
+    /// Folder of the workspace.
     pub workspace: &'a Path,
-    /// The folder that Cargo runs in, which decides on its configuration.
+    /// Folder that Cargo runs in, which decides on its configuration.
     pub folder: &'a Path,
 }
 
-/// The lock file.
+/// Name of Cargo's lock file.
 pub const LOCK_FILE: &str = "Cargo.lock";
 
 impl Roots {
-    /// Returns the inputs of `artifacts`, by Cargo's account of what they were
-    /// built from: the packages of these sources, and these sources, also where
-    /// version control ignores them.
+    /// Returns the inputs of `artifacts`, read from Cargo's dep-info: their
+    /// source files, even if version control ignores them, and the packages of
+    /// these.
     pub fn of<'a>(
         place: Place<'_>,
         artifacts: impl IntoIterator<Item = &'a Path>,
@@ -65,7 +66,7 @@ impl Roots {
         passed_over: Vec<PathBuf>,
     ) -> Self {
         let artifacts: Vec<&Path> = artifacts.into_iter().collect();
-        // What build scripts make is no source of anybody's.
+        // Files that build scripts generate are not inputs.
         let outputs: BTreeSet<&Path> = artifacts.iter().filter_map(|file| file.parent()).collect();
         let artifacts = artifacts.iter();
         let sources = artifacts.flat_map(|artifact| dependencies(artifact).unwrap_or_default());
@@ -81,7 +82,7 @@ impl Roots {
             let package = packages.entry(folder.to_owned()).or_insert_with(|| {
                 let mut above = folder.ancestors();
                 let package = above.find(|folder| fs::is_file(&folder.join(MANIFEST)))?;
-                // Nor is what they make in a build folder that lies elsewhere.
+                // Neither are those in a build folder elsewhere.
                 let mut between = folder.ancestors().take_while(|it| *it != package);
                 (!between.any(fs::is_cache)).then(|| package.to_owned())
             });
@@ -104,8 +105,8 @@ impl Roots {
         roots
     }
 
-    /// Returns the inputs of a workspace that was not built yet: everything in it
-    /// and in the packages that its manifests name.
+    /// Returns the inputs of a workspace that was not built yet: everything in
+    /// it and in the packages that its manifests name.
     pub fn unknown(place: Place<'_>, snapshot: Option<PathBuf>, passed_over: Vec<PathBuf>) -> Self {
         let mut roots = Self::of(place, [], snapshot, passed_over);
         roots.add_packages(place, manifests::packages(place.workspace));
@@ -118,7 +119,7 @@ impl Roots {
         files.extend(cargo_config::candidates(place.folder));
         for package in &packages {
             files.extend(manifests::inherited(package));
-            // A manifest may be missing that is about to be made.
+            // The manifest may be missing and about to be created.
             files.insert(package.join(MANIFEST));
         }
         self.runs_at_build |= packages.iter().any(|it| manifests::runs_at_build(it));
@@ -129,8 +130,8 @@ impl Roots {
         self.folders.retain(|folder| !is_inside(folder));
     }
 
-    /// Returns these and what a build that failed may have missed: what is in
-    /// folders of sources, also where version control ignores it.
+    /// Adds files that a failed build may have missed: those in source folders,
+    /// even if version control ignores them.
     #[must_use]
     pub fn with_sources(mut self) -> Self {
         let manifests = self.files.iter().filter(|file| file.ends_with(MANIFEST));
@@ -153,7 +154,7 @@ impl Roots {
         self
     }
 
-    /// Returns both, and what either passes over.
+    /// Returns the union of both.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.folders.extend(other.folders);
@@ -171,7 +172,7 @@ impl Roots {
         self
     }
 
-    /// Returns true if a path is one of these files, or below one of these
+    /// Returns true if a path is one of these files, or inside one of these
     /// folders.
     pub fn holds(&self, path: &Path) -> bool {
         let deep = [&self.folders, &self.sources, &self.whole];
@@ -183,8 +184,8 @@ impl Roots {
                 .any(|root| path.starts_with(root))
     }
 
-    /// Returns true if the target of a symlink to a folder is looked at: where a
-    /// source is below it, or it is among sources.
+    /// Returns true if a symlink to a folder is followed: if a source is below
+    /// it, or it is in a source folder.
     fn follows(&self, link: &Path) -> bool {
         let below = self.compiled.range(link.to_owned()..).next();
         below.is_some_and(|path| path.starts_with(link))
@@ -195,34 +196,35 @@ impl Roots {
     }
 }
 
-/// The folder of a package's sources, where nothing else is said.
+/// Default folder of a package's sources.
 const SOURCES: &str = "src";
 
-/// The inputs as they were at one look.
+/// State of the input files at one time.
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
     files: BTreeMap<PathBuf, Seen>,
-    /// What tells of their changes.
+    /// Paths to watch for changes.
     pub watched: Watched,
-    /// When the look began.
+    /// Time at which reading began, in nanoseconds since 1970.
     begun: i64,
 }
 
-/// By how much the time of a file may be earlier than the clock that it was
-/// written at, where the kernel counts in ticks.
+/// Nanoseconds by which the time of a file may be earlier than the clock,
+/// because the kernel counts in ticks.
 const COARSE_NS: i64 = 20_000_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     stamp: Stamp,
     hash: Hash,
-    /// When the file, or a symlink on the way to it, last changed.
+    /// Time of the last change of the file, or of a symlink on the way to it.
     at_ns: i64,
 }
 
 impl Inputs {
-    /// Looks at everything, and reads what may have changed since the look
-    /// `before`. What vanishes meanwhile is not there.
+    /// Reads the state of all input files. Only files that may have changed
+    /// since `before` are read; files that vanish meanwhile are treated as
+    /// missing.
     pub fn look(roots: &Roots, before: &Self) -> Self {
         let mut inputs = Self {
             begun: fs::now_ns(),
@@ -244,7 +246,7 @@ impl Inputs {
                 inputs.await_at(path);
             }
             if fs::is_folder(path) && !roots.folders.iter().any(|it| it.starts_with(path)) {
-                // What a build script asks to be run again for.
+                // A folder that a build script asked Cargo to track.
                 inputs.walk(path, Which::Sources, roots, before);
             } else {
                 inputs.see(path.clone(), before);
@@ -253,7 +255,7 @@ impl Inputs {
         inputs
     }
 
-    /// Looks at what is below a folder, symlinks to folders of sources followed.
+    /// Reads the files below a folder, following symlinks to source folders.
     fn walk(&mut self, root: &Path, which: Which, roots: &Roots, before: &Self) {
         let mut ahead = vec![root.to_owned()];
         let mut entered = BTreeSet::new();
@@ -268,7 +270,7 @@ impl Inputs {
             let listing = fs::list(&root, which, &roots.passed_over);
             let folders = listing.folders.iter();
             let below = folders.filter_map(|folder| folder.strip_prefix(&root).ok());
-            // Joined with nothing, a path would end in a slash.
+            // Joining an empty path would append a slash.
             let below = below.map(|folder| {
                 if folder.as_os_str().is_empty() {
                     real.clone()
@@ -285,7 +287,7 @@ impl Inputs {
                     self.see(path, before);
                 } else if which != Which::Here && roots.follows(&path) {
                     self.await_at(&path);
-                    // A folder that the symlink is in has no end.
+                    // A symlink to a folder above it would never end.
                     let is_above = fs::resolve(&path).is_ok_and(|to| real.starts_with(to));
                     ahead.extend((!is_above).then_some(path));
                 }
@@ -293,8 +295,8 @@ impl Inputs {
         }
     }
 
-    /// Has changes of a path told that may be in no folder of which everything
-    /// counts, and of the symlinks on the way to it.
+    /// Watches a path, and the symlinks on the way to it. Its folder may not be
+    /// watched as a whole.
     fn await_at(&mut self, path: &Path) {
         let Some(followed) = fs::follow(path) else {
             return;
@@ -310,15 +312,15 @@ impl Inputs {
         self.files.len()
     }
 
-    /// The same look, at other roots: what was seen of them, and where nothing
-    /// was, what is there now, less what was written since.
+    /// Returns the same state for other roots. Files that were not read before
+    /// are read now, except those written since.
     #[must_use]
     pub fn within(&self, roots: &Roots) -> Self {
         let mut inputs = Self::look(roots, self);
         inputs.begun = self.begun;
         let since = self.begun.saturating_sub(COARSE_NS);
         inputs.files.retain(|path, seen| {
-            // What is moved there keeps the time at which it was written.
+            // A moved file keeps its modification time.
             let mtime = seen.stamp.fingerprint.mtime_ns;
             let is_older = mtime.max(seen.stamp.ctime_ns.unwrap_or(mtime)) < since;
             is_older && !self.files.contains_key(path)
@@ -356,8 +358,8 @@ impl Inputs {
         self.files.insert(path, seen);
     }
 
-    /// The file behind a path that may be a symlink, what it looks like, and when
-    /// the file or the symlink last changed.
+    /// Returns the target if the path is a symlink, its metadata, and the time
+    /// of the last change of either.
     fn behind(&mut self, path: &Path, stat: Stat) -> Option<(Option<PathBuf>, Stat, i64)> {
         if stat.kind != Kind::Link {
             return Some((None, stat, stat.ctime_ns));
@@ -368,8 +370,8 @@ impl Inputs {
         Some((Some(real), target, target.ctime_ns.max(stat.ctime_ns)))
     }
 
-    /// Returns when a file last changed, in nanoseconds since 1970; where it is
-    /// not there, when it may have gone.
+    /// Returns the time of a file's last change, in nanoseconds since 1970. For
+    /// a missing file, returns the last change of its folder.
     pub fn changed_at(&self, path: &Path) -> Option<i64> {
         match self.files.get(path) {
             Some(seen) => Some(seen.at_ns),
@@ -377,12 +379,12 @@ impl Inputs {
         }
     }
 
-    /// Returns true if a file is there.
+    /// Returns true if a file exists.
     pub fn has(&self, path: &Path) -> bool {
         self.files.contains_key(path)
     }
 
-    /// Takes what `later` knows of these files.
+    /// Replaces the state of these files by that in `later`.
     pub fn take(&mut self, paths: &[PathBuf], later: &Self) {
         for path in paths {
             match later.files.get(path) {
@@ -392,8 +394,8 @@ impl Inputs {
         }
     }
 
-    /// The files of which the bytes are others in `later`, or that are in one of
-    /// the two only.
+    /// Returns the files whose contents differ in `later`, or that exist in
+    /// only one of the two.
     pub fn changes(&self, later: &Self) -> Vec<PathBuf> {
         let hash = |inputs: &Self, path: &PathBuf| inputs.files.get(path).map(|seen| seen.hash);
         let all: BTreeSet<&PathBuf> = self.files.keys().chain(later.files.keys()).collect();
@@ -403,8 +405,8 @@ impl Inputs {
             .collect()
     }
 
-    /// Whether `later` looks like the middle of a save: a file is gone, or holds
-    /// nothing any more.
+    /// Returns true if `later` looks like the middle of a save: a file is
+    /// missing or has become empty.
     pub fn is_halfway(&self, later: &Self) -> bool {
         let mut files = self.files.iter();
         files.any(|(path, before)| match later.files.get(path) {
@@ -413,7 +415,7 @@ impl Inputs {
         })
     }
 
-    /// The files that were written since, with what they held.
+    /// Returns the files that were rewritten with the same contents.
     pub fn rewritten(&self, later: &Self) -> Vec<PathBuf> {
         let both = later.files.iter();
         both.filter(|(path, seen)| {
@@ -458,7 +460,7 @@ mod tests {
         std::fs::write(&ignored, "").unwrap();
         std::fs::write(used.join(".gitignore"), "key.rs\n").unwrap();
         let made = root.join("target/debug/build/out/made.rs");
-        // And what is made in a build folder that lies elsewhere.
+        // Likewise files generated in a build folder elsewhere.
         let elsewhere = root.join("made/debug/build/out/made.rs");
         std::fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
         std::fs::write(root.join("made/CACHEDIR.TAG"), "").unwrap();
@@ -508,12 +510,12 @@ mod tests {
         assert_eq!(names(root, &first.rewritten(&second)), ["b/src/main.rs"]);
         assert!(second.changes(&Inputs::look(&roots, &second)).is_empty());
         assert!(first.is_halfway(&second) && !second.is_halfway(&second));
-        // A look at one of the two knows of the other what is older than it.
+        // State of one folder is completed with older files of the other.
         let only = |name| Roots {
             folders: BTreeSet::from([root.join(name)]),
             ..Roots::default()
         };
-        // What a file's date says does not make it older.
+        // The modification time does not make a file older.
         let moved = root.join("moved");
         let written = |path: &Path| {
             std::fs::write(path, "").unwrap();

@@ -1,4 +1,4 @@
-//! What keys do while `watch` runs.
+//! Actions of keys while `watch` runs.
 
 use ansar_contract::layout::Area;
 use ansar_contract::line::{Line, Tag};
@@ -16,25 +16,25 @@ use crate::supervisor::lock_roles::lock_home;
 use crate::testing::tests;
 use crate::workspace::Places;
 
-/// What a key asks for.
+/// Action of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyAction {
-    /// Run again.
+    /// Run the tests again.
     Again,
     /// Run the roles that failed, until they pass.
     Failed,
     /// Run all roles.
     All,
-    /// Start operational roles again.
+    /// Restart operational roles.
     Restart,
-    /// Show what roles have logged.
+    /// Show the last log lines of all roles.
     Logs,
-    /// End it all.
+    /// Quit.
     Quit,
 }
 
 impl KeyAction {
-    /// What this key asks for, where it asks for something.
+    /// Returns the action of a key, if it has one.
     pub(crate) fn of(key: char) -> Option<Self> {
         match key {
             '\n' | '\r' => Some(Self::Again),
@@ -48,8 +48,7 @@ impl KeyAction {
     }
 }
 
-/// Has the operational roles stopped and started again that run, and says
-/// whether any does.
+/// Restarts the running operational roles. Returns true if any was running.
 pub(crate) async fn restart(
     home: &Home,
     places: &Places,
@@ -72,27 +71,27 @@ pub(crate) async fn restart(
     restored.await.map(|(any, _)| any)
 }
 
-/// How many lines are shown.
+/// Maximum number of lines shown.
 const LAST: usize = 40;
-/// How much of each log is looked at.
+/// Bytes at the end of each log that are searched.
 const REACH: u64 = 256 * 1024;
 
-/// The last lines that all roles have logged, in the order of time. A log that
-/// cannot be read is left out.
+/// Returns the last log lines of all roles, in order of time. Logs that cannot
+/// be read are left out.
 pub(crate) fn logs(home: &Home) -> Vec<LogRecord> {
     let roles = home.entries().unwrap_or_default();
     let mut all: Vec<(String, LogRecord)> = Vec::new();
     for role in roles.into_keys() {
         all.extend(last_of(home, &role));
     }
-    // What one role wrote at one time stays in its order.
+    // The sort is stable: lines of a role with the same time keep their order.
     all.sort_by(|(one, _), (other, _)| one.cmp(other));
     let older = all.len().saturating_sub(LAST);
     all.drain(..older);
     all.into_iter().map(|(_, said)| said).collect()
 }
 
-/// The last lines of a role, each with its time.
+/// Returns the last lines of a role, each with its time.
 fn last_of(home: &Home, role: &RoleName) -> Vec<(String, LogRecord)> {
     let folder = home.folder(Area::Logs, role);
     let lines = last_lines(&folder, REACH, LAST, |line| Line::parse(line).is_some());
@@ -101,7 +100,7 @@ fn last_of(home: &Home, role: &RoleName) -> Vec<(String, LogRecord)> {
     lines
         .map(|text| {
             if let Some(line) = Line::parse(&text)
-                // What continues a line goes with it, whatever its time.
+                // A continuation stays with its line.
                 && (line.tag != Tag::Continued || at.is_empty())
             {
                 line.stamp.clone_into(&mut at);

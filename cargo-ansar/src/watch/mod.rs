@@ -1,10 +1,10 @@
 //! `cargo ansar watch`: runs the tests on every change.
 //!
-//! Each loop is a `test`; operational roles keep running in between, in an engine
-//! that belongs to this command. A change during a loop ends it, and the next one
-//! begins with the newest state. The state of the sources is read before each
-//! loop and compared with the next, so that no change in between is missed. A key
-//! press starts a loop like a change, or shows something.
+//! Each loop is a `test`. Operational roles keep running in between, in an
+//! engine that belongs to this command. A change during a loop interrupts it,
+//! and the next one begins with the newest state. The state of the sources is
+//! read before each loop and compared with the next, so that no change is
+//! missed in between. Keys start a loop like a change, or show something.
 
 pub mod git;
 pub mod inputs;
@@ -29,52 +29,56 @@ use crate::testing::{Outcome, Ran, When, test};
 use crate::watch::keys::KeyAction;
 use crate::watch::sources::Sources;
 
-/// What came of one loop, and what is told in between.
+/// Notification of the caller: the outcome of a loop, or an event between two
+/// loops.
 #[derive(Debug)]
 pub enum Notice {
     /// The tests were run.
     Ran(Box<Ran>),
-    /// Everything is in place, and the tests were not run: that was not wanted,
-    /// or nothing that is deployed has changed, and the verdict of the last loop
-    /// stands, unless sources have changed that Cargo did not compile.
+    /// The home is deployed, and the tests were not run: either that was not
+    /// requested, or nothing that is deployed has changed and the last verdict
+    /// is still valid.
     Prepared {
-        /// True if some have.
+        /// True if sources have changed that Cargo did not compile, so that the
+        /// last verdict is stale.
         is_stale: bool,
     },
-    /// The verdict that was just told is about older sources than those that are
-    /// there, since Cargo did not compile them.
+    /// The verdict just reported is stale: sources have changed that Cargo did
+    /// not compile.
     Stale,
-    /// It could not be done; what runs goes on, and the verdict of the last
-    /// loop is stale.
+    /// The loop failed. Roles keep running, and the last verdict is stale.
     Failed(Box<Error>),
-    /// A loop begins that no change has begun.
+    /// A loop begins without a change.
     Begun,
-    /// Keys do something now; whoever is new to it may be told which.
+    /// Keys work from now on. The caller may explain them.
     Keys,
-    /// A key was pressed that does nothing.
+    /// A key without an action was pressed.
     NoSuchKey,
-    /// What was asked for with a key could not be done.
+    /// The action of a key failed.
     Refused(Box<Error>),
-    /// No operational role runs that could be started again.
+    /// There is no running operational role to restart.
     NothingToRestart,
-    /// The last lines that roles have logged.
+    /// The last log lines of all roles.
     Logs(Vec<LogRecord>),
 }
 
-/// What ended it.
+/// Reason for the end of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Something from outside, or in the middle of a loop, a person.
+    /// An interrupt, or the quit key during a loop.
     Interrupted(Interrupt),
-    /// A person who had seen what came of the last loop.
+    /// The quit key after a loop.
     Quit,
 }
 
-/// Runs loops until it is ended, and hands what came of each to `told`; what
-/// ended it. The files `written` are written at each loop, and are no change.
-/// Where `poll` is set, changes are looked for at this interval.
+/// Runs loops until it is ended, and passes the outcome of each to `notify`.
 ///
-/// The error is that there is nothing to watch.
+/// Changes of the files in `written`, which each loop writes, are ignored. If
+/// `poll` is set, changes are looked for at this interval.
+///
+/// # Errors
+///
+/// Returns an error if there is nothing to watch.
 pub async fn watch(
     options: testing::Options,
     written: &[PathBuf],
@@ -86,7 +90,7 @@ pub async fn watch(
 ) -> Result<End, Error> {
     let workspace = options.places.needed_workspace()?;
     let places = options.places.clone();
-    // No change of a source mends a misspelt search.
+    // No change of a source can correct a misspelt search.
     if !options.search.is_all() {
         testing::list(&options)?;
     }
@@ -107,11 +111,11 @@ pub async fn watch(
     end
 }
 
-/// How long the roles that were kept up may take to stop.
+/// Time that operational roles get to stop at the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Starts an engine that keeps operational roles up from one loop to the next,
-/// and that ends with this command.
+/// Starts an engine that keeps operational roles running between loops and ends
+/// with this command.
 async fn attach(home: &Home) -> Result<Process, Error> {
     let failed = |source| Error::System {
         what: "start an engine that keeps roles up",
@@ -124,7 +128,7 @@ async fn attach(home: &Home) -> Result<Process, Error> {
     Ok(engine)
 }
 
-/// Everything that a loop, and the wait for the next one, needs.
+/// State of a `watch` command.
 struct Watching<'a, T> {
     home: Home,
     engine: Process,
@@ -135,7 +139,7 @@ struct Watching<'a, T> {
     notify: T,
 }
 
-/// What ends a loop, or the wait for it.
+/// Event that ends a loop or the wait for one.
 enum WatchEvent {
     Changed,
     Key(KeyAction),
@@ -143,13 +147,13 @@ enum WatchEvent {
 }
 
 impl<T: FnMut(Notice)> Watching<'_, T> {
-    /// Loops until it is ended.
+    /// Runs loops until the command ends.
     async fn loops(&mut self, mut options: testing::Options) -> Result<End, Error> {
-        // Whether there is a verdict about what is deployed.
+        // True if the last verdict is valid for the deployed files.
         let mut settled = false;
         let wanted = options.run;
         let mut only_failed = options.failed;
-        // Whether those that failed pass, and all are to.
+        // True if the failed roles have passed and all roles run next.
         let mut widened = false;
         loop {
             self.attach_again(&options).await?;
@@ -201,7 +205,7 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
                 }
             }
             if let Some(WatchEvent::Changed) = woken {
-                // Whatever changed once may be about to change more.
+                // More changes may follow the first.
                 tokio::select! {
                     () = self.sources.settle() => {}
                     interrupt = self.interrupts.next() => return Ok(End::Interrupted(interrupt)),
@@ -245,8 +249,8 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
         }
     }
 
-    /// Takes note of a run, and tells of it; `settled` says whether its verdict is
-    /// about all that is there.
+    /// Records a run and reports it. `settled` is true if its verdict covers
+    /// everything that is deployed.
     fn ran(&mut self, ran: Box<Ran>, settled: bool) {
         let artifacts = ran.artifacts.iter().map(PathBuf::as_path);
         self.sources.built(artifacts, &ran.compiled);
@@ -261,17 +265,17 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
         }
     }
 
-    /// Where the engine that keeps roles up has ended, or was killed, or the home
-    /// was removed with which it ends, begins another.
+    /// Starts another engine if the current one has exited, or the home was
+    /// removed.
     async fn attach_again(&mut self, options: &testing::Options) -> Result<(), Error> {
         let gone = self.engine.has_ended().unwrap_or(false);
         if gone || !self.home.is_there() {
-            // A manifest that is broken meanwhile is told by the loop.
+            // A broken manifest is reported by the loop.
             if let Ok((home, _)) = open(&options.places, |_| Ok(()), self.events) {
                 let engine = attach(&home).await?;
                 let former = std::mem::replace(&mut self.engine, engine);
                 if !gone {
-                    // What it runs is in the way of what is started now.
+                    // Roles of the old engine would block those started now.
                     former.stop(PATIENCE).await;
                 }
                 self.home = home;
@@ -280,7 +284,7 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
         Ok(())
     }
 
-    /// One loop, and what ended it before its time.
+    /// Runs one loop. Returns its outcome, and the event that interrupted it.
     async fn cycle(
         &mut self,
         options: &testing::Options,
@@ -292,7 +296,7 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
         tokio::select! {
             done = &mut cycle => (done, None),
             wake = attention => {
-                // It brings down what it brought up; then the next begins.
+                // The loop stops its roles; then the next one begins.
                 match wake {
                     WatchEvent::Key(KeyAction::Quit) => superseder.interrupt(),
                     _ => superseder.supersede(),
@@ -302,7 +306,7 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
         }
     }
 
-    /// Waits for what begins the next loop, or ends it all.
+    /// Waits for an event that begins the next loop or ends the command.
     async fn wait(&mut self) -> WatchEvent {
         self.events.emit(Kind::Watching {
             files: self.sources.count(),
@@ -317,7 +321,8 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
         }
     }
 
-    /// Starts the operational roles that run again; what interrupted it.
+    /// Restarts operational roles. Returns the interrupt that ended this, if
+    /// any.
     async fn restart(&mut self) -> Option<Interrupt> {
         match keys::restart(
             &self.home,
@@ -328,7 +333,7 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
         .await
         {
             Ok(false) => (self.notify)(Notice::NothingToRestart),
-            // What was superseded was not this.
+            // A superseded loop is not this restart.
             Ok(true) | Err(Error::Interrupted(Interrupt::Superseded)) => {}
             Err(Error::Interrupted(interrupt)) => return Some(interrupt),
             Err(error) => (self.notify)(Notice::Refused(Box::new(error))),
@@ -337,7 +342,8 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
     }
 }
 
-/// Waits for a change, or a key that does what only whoever loops can do.
+/// Waits for a change, or a key that affects the loop. Other keys are handled
+/// at once.
 async fn attend(
     sources: &mut Sources<'_>,
     keys: &mut Keys,
@@ -356,7 +362,7 @@ async fn attend(
     }
 }
 
-/// Whether nothing in the home was touched yet when this went wrong.
+/// Returns true if this error occurs before a deploy changes the home.
 fn is_before_deploy(error: &Error) -> bool {
     matches!(
         error,

@@ -1,11 +1,11 @@
-//! Decides who wrote a file that has changed, and whether that begins a loop.
+//! Deciding who wrote a changed file, and whether the change begins a loop.
 //!
-//! Nobody is told which process wrote a file. What changes while nothing runs
-//! was saved by a person. What changes during a loop may have been saved as
-//! well, or written by what the loop runs: a build script, a procedural macro, a
-//! role. What a build may have written is judged after the build. A file that
-//! changes in one loop after the other, without a save in between, is written by
-//! the loop: it is named, and changes of it during a loop count no more.
+//! No process is attributed to a write. A change while nothing runs was saved
+//! by a person. A change during a loop may have been saved as well, or written
+//! by a part of the loop: a build script, a procedural macro, a role. Files
+//! that a build may have written are judged after the build. A file that
+//! changes in consecutive loops, without a save in between, is written by the
+//! loop: it is named, and its changes during a loop are ignored from then on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,16 +13,16 @@ use std::path::{Path, PathBuf};
 use crate::events::Author;
 use crate::watch::inputs::LOCK_FILE;
 
-/// Number of loops in a row that changes of a file begin before it counts as
-/// written by the loop, where nothing speaks for a person.
+/// Number of consecutive loops that changes of a file may begin before it
+/// counts as written by the loop, if nothing suggests a person.
 const FEW: u32 = 1;
-/// The same where a person may well have saved it.
+/// The same, if a person may have saved the file.
 const MORE: u32 = 3;
 
-/// By how much the time of a file may be earlier than the clock.
+/// Nanoseconds by which the time of a file may be earlier than the clock.
 const COARSE_NS: i64 = 20_000_000;
 
-/// When the current or last loop did what, in nanoseconds since 1970.
+/// Phases of the current or last loop, in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Spans {
     /// Start of its build.
@@ -34,7 +34,7 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    /// Returns true while a build is under way.
+    /// Returns true during a build.
     fn are_building(&self) -> bool {
         self.building.is_some() && self.built.is_none() && self.ended.is_none()
     }
@@ -44,8 +44,8 @@ impl Spans {
         self.author(at_ns).is_none()
     }
 
-    /// Returns who may have written a file that changed at this time, where it
-    /// may not have been a person alone.
+    /// Returns the part of the loop that may have written a file that changed
+    /// at this time, or `None` if only a person can have.
     fn author(&self, at_ns: i64) -> Option<Author> {
         let until = |end: Option<i64>| end.unwrap_or(i64::MAX);
         let building = self.building?;
@@ -59,50 +59,49 @@ impl Spans {
     }
 }
 
-/// A file that has changed.
+/// A changed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// The file.
     pub(crate) path: PathBuf,
-    /// When it changed, in nanoseconds since 1970.
+    /// Time of the change, in nanoseconds since 1970.
     pub(crate) at_ns: i64,
-    /// True if it was not there before, or is not there any more.
+    /// True if the file was created or removed.
     pub(crate) comes_or_goes: bool,
-    /// True if it is compiled, or says how.
+    /// True if the file is compiled or configures the build.
     pub(crate) is_source: bool,
 }
 
-/// What to do about changes.
+/// Decision about changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Decision {
     /// Files that begin a loop.
     pub(crate) counted: Vec<PathBuf>,
-    /// Files that begin a loop once the build is over, and that a person may well
-    /// have saved.
+    /// Files that begin a loop after the build and were probably saved by a
+    /// person.
     pub(crate) announced: Vec<PathBuf>,
-    /// Files of which the change is to be forgotten.
+    /// Files whose change is ignored.
     pub(crate) forgotten: Vec<PathBuf>,
-    /// Files to be named as written by the loop, and by what of it.
+    /// Files to be named as written by the loop, by author.
     pub(crate) named: BTreeMap<Author, Vec<PathBuf>>,
 }
 
-/// What a change is known by: files that come and go have different names every
-/// time.
+/// Identifies a file over several changes. Temporary files have a new name
+/// every time, and are identified by their folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     File(PathBuf),
     In(PathBuf),
 }
 
-/// What is known of who writes which files.
+/// Knowledge about the authors of files.
 #[derive(Debug, Default)]
 pub(crate) struct Origins {
     /// Files that changed while nothing ran.
     saved: BTreeSet<PathBuf>,
-    /// How many loops in a row changes during a loop have begun, since a person
-    /// last saved anything.
+    /// Number of consecutive loops that changes during a loop have begun, since
+    /// the last save by a person.
     row: BTreeMap<Key, (u32, Author)>,
-    /// What loops write.
+    /// Files that loops write.
     written: BTreeSet<Key>,
 }
 
@@ -113,9 +112,9 @@ impl Origins {
         self.written.contains(&file)
     }
 
-    /// Decides about everything that has changed since the loop began, or since
-    /// the last decision forgot it. `runs_at_build` says whether the build runs
-    /// code of the workspace.
+    /// Decides about all changes since the loop began or since a decision
+    /// ignored them. `runs_at_build` is true if the build runs code of the
+    /// workspace.
     pub(crate) fn next(
         &mut self,
         changes: &[Change],
@@ -133,7 +132,7 @@ impl Origins {
                 continue;
             };
             let keys = change.keys();
-            // Cargo writes it before it compiles anything.
+            // Cargo writes the lock file before it compiles anything.
             let is_lock = author == Author::Build && path.ends_with(LOCK_FILE);
             if is_lock || keys.iter().any(|key| self.written.contains(key)) {
                 decision.forgotten.push(path.clone());
@@ -177,15 +176,15 @@ impl Origins {
         self.row.get(key).map_or(0, |(count, _)| *count)
     }
 
-    /// Takes note of a save by a person, who knows better than what was found.
+    /// Records a save by a person, which overrides earlier conclusions.
     fn save(&mut self, path: &Path) {
         if !self.written.remove(&Key::File(path.to_owned())) {
             self.saved.insert(path.to_owned());
         }
     }
 
-    /// What else has begun loops in this row is written by the build as well,
-    /// which may write files in turn.
+    /// Attributes other files that began loops in this row to the build: a
+    /// build script may write different files in turn.
     fn suspect(&mut self) {
         let row = self.row.iter();
         let by_build = row.filter(|(_, (_, author))| *author == Author::Build);
@@ -213,7 +212,7 @@ mod tests {
 
     use super::*;
 
-    /// A loop whose build takes one second, and whose roles take another.
+    /// A loop with a build of one second, and another second of running roles.
     const LOOP: Spans = Spans {
         building: Some(SECOND),
         built: None,
@@ -250,7 +249,7 @@ mod tests {
         paths.iter().map(PathBuf::from).collect()
     }
 
-    /// What a decision says, where it says one thing.
+    /// Summarises a decision about one change.
     fn said(decision: &Decision) -> &'static str {
         match decision {
             it if !it.named.is_empty() => "named",
@@ -303,7 +302,7 @@ mod tests {
             let decision = origins.next(&by_build("a.rs"), LOOP, false);
             assert_eq!(said(&decision), expected);
         }
-        // One that was saved before is announced where a build runs code.
+        // A file that was saved before is announced if the build runs code.
         let saved = origins.next(&[change("b.rs", 9 * SECOND)], ENDED, true);
         assert_eq!(said(&saved), "counted");
         assert_eq!(
@@ -365,7 +364,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever loops write, they begin a bounded number of loops.
+        /// Loops begin a bounded number of loops, regardless of the files they
+        /// write.
         #[test]
         fn loops_begin_few_loops(
             writes in prop::collection::vec((0..3_usize, any::<bool>(), any::<bool>()), 40),

@@ -1,4 +1,4 @@
-//! What is watched, and what was seen of it.
+//! Watched source files and their last known state.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use crate::watch::inputs::{Compiled, Inputs, Place, Roots};
 use crate::watch::origin::{Change, Decision, Origins, Spans};
 use crate::workspace::{Places, Workspace};
 
-/// How many files are more than a person saves at once.
+/// Number of changed files above which more are expected, as in a checkout.
 const FEW: usize = 16;
-/// How often is looked whether they are all.
+/// Maximum number of checks for further changes.
 const ROUNDS: usize = 20;
 
-/// What is watched, and what was seen of it.
+/// Watched source files and their last known state.
 pub(crate) struct Sources<'a> {
     watcher: Watcher,
     root: PathBuf,
@@ -29,27 +29,27 @@ pub(crate) struct Sources<'a> {
     written: Vec<PathBuf>,
     roots: Roots,
     seen: Inputs,
-    /// The inputs as they were when the current loop began.
+    /// State of the inputs when the current loop began.
     begun: Inputs,
-    /// The inputs that the last verdict is about, and which ones these are.
+    /// Roots and state of the inputs that the last verdict is about.
     judged: Option<(Roots, Inputs)>,
     compiled: Compiled,
     /// Sources that have changed and were not compiled.
     missed: Vec<PathBuf>,
     origins: Origins,
-    /// Changes that were told, and begin a loop once the build is over.
+    /// Changes that were reported, and begin a loop after the build.
     announced: BTreeSet<PathBuf>,
     /// True if changes wait for the end of the build.
     is_holding: bool,
-    /// What the current or last loop does.
+    /// Phases of the current or last loop.
     spans: Arc<watch::Sender<Spans>>,
     news: watch::Receiver<Spans>,
     events: &'a Events,
 }
 
 impl<'a> Sources<'a> {
-    /// Looks at nothing yet. What each loop writes never counts. Where `poll` is
-    /// set, changes are looked for at this interval.
+    /// Creates the sources without reading them. Files in `written` never
+    /// count. If `poll` is set, changes are looked for at this interval.
     pub(crate) fn new(
         places: &'a Places,
         root: &Path,
@@ -83,7 +83,7 @@ impl<'a> Sources<'a> {
         sources
     }
 
-    /// Returns a way into the stream that tells this when a build begins and
+    /// Returns an event stream from which this learns when a build begins and
     /// ends.
     pub(crate) fn reading(&self, events: &Events) -> Events {
         let spans = self.spans.clone();
@@ -97,7 +97,7 @@ impl<'a> Sources<'a> {
         })
     }
 
-    /// A loop begins: what is there now is known.
+    /// Records the state of the sources at the beginning of a loop.
     pub(crate) fn begin(&mut self) {
         self.spans.send_replace(Spans::default());
         self.announced.clear();
@@ -106,14 +106,14 @@ impl<'a> Sources<'a> {
         self.begun = self.seen.clone();
     }
 
-    /// The loop has ended.
+    /// Records the end of the loop.
     pub(crate) fn end(&mut self) {
         let now = Some(fs::now_ns());
         self.spans.send_modify(|spans| spans.ended = now);
     }
 
-    /// What was built is known: what it was built from counts. `packages` are
-    /// the manifests of the packages that were compiled.
+    /// Watches the sources of a finished build. `packages` are the manifests of
+    /// the packages that were compiled.
     pub(crate) fn built<'p>(
         &mut self,
         artifacts: impl IntoIterator<Item = &'p Path>,
@@ -129,31 +129,33 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Returns true if sources have changed that the last build did not compile.
+    /// Returns true if sources have changed that the last build did not
+    /// compile.
     pub(crate) fn is_stale(&self) -> bool {
         !self.missed.is_empty()
     }
 
-    /// The build failed: everything counts that did, the whole workspace, and
-    /// what the build may have missed.
+    /// Watches the whole workspace after a failed build, and files that the
+    /// build may have missed.
     pub(crate) fn failed(&mut self) {
         let roots = self.unknown().and(self.roots.clone()).with_sources();
         self.compiled.interrupted(&self.begun);
         self.turn_to(roots);
     }
 
-    /// The loop was ended in the middle; what it compiled is not known.
+    /// Records that the loop was interrupted; it may have compiled anything.
     pub(crate) fn superseded(&mut self) {
         self.compiled.interrupted(&self.begun);
     }
 
-    /// There is a verdict, about what was there when the loop began.
+    /// Records that the verdict is about the state at the beginning of the
+    /// loop.
     pub(crate) fn judged(&mut self) {
         self.judged = Some((self.roots.clone(), self.begun.clone()));
     }
 
-    /// Returns true if a file differs from what the last verdict is about of
-    /// which only the tests can know what it is for: Cargo knows its own.
+    /// Returns true if a file that Cargo does not track differs from the state
+    /// of the last verdict. Only the tests know the meaning of such a file.
     pub(crate) fn is_unjudged(&self) -> bool {
         let Some((roots, inputs)) = &self.judged else {
             return true;
@@ -165,8 +167,8 @@ impl<'a> Sources<'a> {
         })
     }
 
-    /// Looks elsewhere from now on. What happened there since the last look, and
-    /// until it is watched, is told like any change.
+    /// Watches other roots. Changes there since the last read, including those
+    /// before the watch begins, are reported as usual.
     fn turn_to(&mut self, roots: Roots) {
         if roots != self.roots {
             self.seen = self.seen.within(&roots);
@@ -177,13 +179,13 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// What counts where nothing is known of what was built.
+    /// Returns the roots of a workspace of which no build is known.
     fn unknown(&self) -> Roots {
         let (place, snapshot, passed_over) = self.around();
         Roots::unknown(place, snapshot, passed_over)
     }
 
-    /// Where Cargo runs, the materials, and what never counts.
+    /// Returns the place of Cargo, the snapshot, and paths that never count.
     fn around(&self) -> (Place<'_>, Option<PathBuf>, Vec<PathBuf>) {
         let workspace = self.places.workspace().ok().flatten();
         let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
@@ -196,29 +198,29 @@ impl<'a> Sources<'a> {
         (place, snapshot, passed_over.collect())
     }
 
-    /// Where it is.
     pub(crate) fn places(&self) -> &'a Places {
         self.places
     }
 
-    /// How many files there are.
+    /// Returns the number of files.
     pub(crate) fn count(&self) -> usize {
         self.seen.count()
     }
 
-    /// What is there now. What happens to it from here on is told.
+    /// Reads the current state, after making sure that later changes are
+    /// reported.
     fn now(&mut self) -> Inputs {
         let mut now = Inputs::look(&self.roots, &self.seen);
         loop {
             if !self.follow(&now.watched) {
                 return now;
             }
-            // What happened before a folder was watched was not told.
+            // Changes before a folder was watched were not reported.
             now = Inputs::look(&self.roots, &now);
         }
     }
 
-    /// Has changes told of exactly this, and says whether any of it is new.
+    /// Watches exactly these paths. Returns true if any of them is new.
     fn follow(&mut self, watched: &Watched) -> bool {
         let (new, limit) = self.watcher.follow(watched);
         self.limited(limit);
@@ -232,14 +234,15 @@ impl<'a> Sources<'a> {
         new
     }
 
-    /// Waits until a file holds something else than what was seen, and says
-    /// which; where more are to come, as in a checkout, only then. May be dropped in
-    /// the middle: what was not told is told later.
+    /// Waits until the contents of a file change, and reports the file. If more
+    /// changes are to be expected, as in a checkout, waits for them first.
+    ///
+    /// Cancel safe: unreported changes are reported by the next call.
     pub(crate) async fn change(&mut self) {
         loop {
             tokio::select! {
                 () = self.watcher.next() => {}
-                // What waits for the end of a build counts now.
+                // Changes that waited for the end of a build count now.
                 _ = self.news.changed(), if self.is_holding => {}
             }
             let mut now = self.now();
@@ -258,8 +261,8 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Decides about files that hold something else now. Returns true if a loop
-    /// begins; where none does, what is there now is known but for what waits.
+    /// Decides about changed files. Returns true if a loop begins. Otherwise,
+    /// the new state is recorded except for changes that wait.
     fn counts(&mut self, changed: Vec<PathBuf>, mut now: Inputs) -> bool {
         let spans = *self.news.borrow_and_update();
         let described = |path: &PathBuf| Change {
@@ -302,8 +305,9 @@ impl<'a> Sources<'a> {
         begins
     }
 
-    /// Decides about files that were written with what they held. Returns true if
-    /// a loop begins: Cargo compiles now what it did not compile before.
+    /// Decides about files that were rewritten with the same contents. Returns
+    /// true if a loop begins: Cargo now compiles a change that it missed
+    /// before.
     fn counts_touched(&mut self, mut touched: Vec<PathBuf>) -> bool {
         let spans = *self.news.borrow();
         touched.retain(|path| {
@@ -323,14 +327,13 @@ impl<'a> Sources<'a> {
         begins
     }
 
-    /// Waits until nothing changes any more, or for long enough. May be dropped
-    /// in the middle.
+    /// Waits until nothing changes any more, with a limit. Cancel safe.
     pub(crate) async fn settle(&mut self) {
         let now = self.now();
         self.calm(now).await;
     }
 
-    /// What is there once nothing changes any more since `now`.
+    /// Returns the state once nothing has changed since `now`.
     async fn calm(&mut self, mut now: Inputs) -> Inputs {
         for _ in 0..ROUNDS {
             self.watcher.calm().await;
@@ -363,8 +366,7 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// A file or a folder by the name that a walk gives it, though it may not be
-/// there yet.
+/// Resolves the folder of a path that may not exist yet.
 fn resolved(path: &Path) -> PathBuf {
     let folder = path.parent().and_then(|folder| fs::resolve(folder).ok());
     match (folder, path.file_name()) {

@@ -1,8 +1,8 @@
-//! What was compiled of each source, and sources that Cargo did not compile
-//! though they changed.
+//! Contents of sources when they were last compiled, and changed sources that
+//! Cargo did not compile.
 //!
-//! Cargo compares times: a source that was replaced by one with an older date
-//! (`cp -p`, `mv`, some archives) is taken for what was compiled before.
+//! Cargo compares times: it does not compile a source that was replaced by one
+//! with an older date (`cp -p`, `mv`, some archives).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use crate::host::fs::Hash;
 use crate::watch::inputs::manifests::MANIFEST;
 use crate::watch::inputs::{Inputs, Roots};
 
-/// The sources as they were when they were last compiled.
+/// Contents of sources when they were last compiled.
 #[derive(Debug, Clone, Default)]
 pub struct Compiled {
     sources: BTreeMap<PathBuf, Hash>,
-    /// When the last build began, in nanoseconds since 1970.
+    /// Start of the last build, in nanoseconds since 1970.
     since: i64,
 }
 
 impl Compiled {
-    /// Takes note of a build that succeeded, of what `begun` saw when it began;
-    /// `packages` are the manifests of the packages that it compiled. Returns
-    /// the sources that it did not compile though they have changed.
+    /// Records a successful build of the state in `begun`. `packages` are the
+    /// manifests of the packages that were compiled. Returns changed sources
+    /// that were not compiled.
     pub fn built(
         &mut self,
         roots: &Roots,
@@ -48,15 +48,16 @@ impl Compiled {
             sources.insert(source.clone(), hash);
         }
         self.sources = sources;
-        // While one is missed, what is as old as it stays in question.
+        // While a source is missed, other files as old as it remain in
+        // question.
         if missed.is_empty() {
             self.since = begun.begun;
         }
         missed
     }
 
-    /// Takes note of a build of which it is not known what it compiled: what
-    /// Cargo can have seen to be new.
+    /// Records an interrupted build. Sources that Cargo can see are new may
+    /// have been compiled.
     pub fn interrupted(&mut self, begun: &Inputs) {
         for (source, hash) in &mut self.sources {
             if let Some(seen) = begun.files.get(source)
@@ -78,7 +79,7 @@ fn is_compiled(source: &Path, packages: &BTreeSet<PathBuf>) -> bool {
         let text = fs::read_followed(own).unwrap_or_default();
         memchr::memmem::find(&text, b"[package]").is_some()
     });
-    // A file of no package may be included by any.
+    // A file outside any package may be included by any.
     match own {
         Some(own) if is_package => packages.contains(&own),
         _ => !packages.is_empty(),
@@ -121,13 +122,13 @@ mod tests {
             assert_eq!(compiled.built(&roots, &look(), &none), [&*source]);
             compiled.interrupted(&look());
         }
-        // It is as it was, or it is compiled.
+        // The file is as it was, or it is compiled.
         write("one", old);
         assert!(compiled.built(&roots, &look(), &none).is_empty());
         write("two", old);
         assert!(compiled.built(&roots, &look(), &own).is_empty());
         assert!(compiled.built(&roots, &look(), &none).is_empty());
-        // A build that was ended in the middle may have compiled what is new.
+        // An interrupted build may have compiled new files.
         write("three", None);
         compiled.interrupted(&look());
         assert!(compiled.built(&roots, &look(), &none).is_empty());

@@ -1,8 +1,8 @@
-//! Manifests, as far as they say which packages a workspace is built from and
-//! which other manifests these depend on.
+//! Packages of a workspace and the manifests they depend on, read from
+//! manifests.
 //!
-//! Cargo is not asked: it is silent about a workspace that it cannot load. A
-//! manifest that is missing or broken says nothing.
+//! Cargo is not asked: it does not describe a workspace that it cannot load. A
+//! manifest that is missing or broken is ignored.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use toml_edit::{DocumentMut, Item, TableLike};
 
 use crate::host::fs;
 
-/// The name of a manifest.
+/// Name of a manifest.
 pub(crate) const MANIFEST: &str = "Cargo.toml";
 
-/// Returns the folders of the packages that the workspace or package in `folder`
-/// is built from and whose sources are at hand: members, and dependencies by
-/// path, of dependencies too.
+/// Returns the folders of the local packages that the workspace or package in
+/// `folder` is built from: members, and direct and transitive path
+/// dependencies.
 pub(crate) fn packages(folder: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut ahead = vec![folder.to_owned()];
@@ -33,8 +33,8 @@ pub(crate) fn packages(folder: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// Returns the manifests that the one of the package in `folder` may inherit
-/// from: those above it, and the one that it names.
+/// Returns the manifests that the package in `folder` may inherit from: those
+/// above it, and the one that it names.
 pub(crate) fn inherited(folder: &Path) -> BTreeSet<PathBuf> {
     let above = folder.ancestors().map(|folder| folder.join(MANIFEST));
     let mut manifests: BTreeSet<PathBuf> = above.filter(|path| fs::is_file(path)).collect();
@@ -46,8 +46,8 @@ pub(crate) fn inherited(folder: &Path) -> BTreeSet<PathBuf> {
     manifests
 }
 
-/// Returns true if the package in `folder` has code that runs while it is
-/// built, and may write files: a build script, or a procedural macro.
+/// Returns true if the package in `folder` has a build script or procedural
+/// macro, which runs during a build and may write files.
 pub(crate) fn runs_at_build(folder: &Path) -> bool {
     let Some(document) = read(folder) else {
         return false;
@@ -68,13 +68,13 @@ fn read(folder: &Path) -> Option<DocumentMut> {
     String::from_utf8(bytes).ok()?.parse().ok()
 }
 
-/// A path without the `..` of the path that it is given by, where it is there.
+/// Joins a path and resolves its `..`, if it exists.
 fn joined(folder: &Path, path: &str) -> PathBuf {
     let path = folder.join(path);
     fs::resolve(&path).unwrap_or(path)
 }
 
-/// The folders of the members that a manifest lists.
+/// Returns the folders of the members that a manifest lists.
 fn members(folder: &Path, document: &DocumentMut) -> Vec<PathBuf> {
     let members = document.get("workspace").and_then(|it| it.get("members"));
     let members = members.and_then(Item::as_array).into_iter().flatten();
@@ -84,8 +84,8 @@ fn members(folder: &Path, document: &DocumentMut) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The folders that a pattern of members stands for: `*` stands for any name,
-/// or for a part of one.
+/// Returns the folders that match a member pattern, in which `*` matches any
+/// part of a name.
 fn matching(folder: &Path, pattern: &str) -> Vec<PathBuf> {
     let mut found = vec![folder.to_owned()];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
@@ -109,8 +109,8 @@ fn matching(folder: &Path, pattern: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The paths of the dependencies that a manifest has, those for some targets
-/// and patched ones among them.
+/// Returns the path dependencies of a manifest, including target-specific and
+/// patched ones.
 fn dependencies(document: &DocumentMut) -> Vec<String> {
     fn paths(found: &mut Vec<String>, table: Option<&Item>) {
         let table = table.and_then(Item::as_table_like);
@@ -183,7 +183,7 @@ mod tests {
         ];
         let expected: BTreeSet<PathBuf> = expected.iter().map(|name| root.join(name)).collect();
         assert_eq!(packages(&root.join("w")), expected);
-        // A circle ends.
+        // A cycle ends.
         write(&root, "shared/Cargo.toml", broken.trim_end_matches("[[["));
         assert_eq!(packages(&root.join("w")).len(), expected.len() + 1);
     }
