@@ -1,4 +1,4 @@
-//! `cargo ansar build`: build the component bins that the home needs, nothing
+//! `cargo ansar build`: builds the binaries that the home needs, and nothing
 //! else.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,45 +20,45 @@ use crate::workspace::{Places, Workspace};
 /// The library that makes a bin a component.
 const RUNTIME: &str = "ansar-runtime";
 
-/// How Cargo is to build.
+/// Options for Cargo.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Flags of `cargo build` and of `cargo metadata`.
     pub shared: Vec<OsString>,
     /// Flags of `cargo build` alone.
     pub build: Vec<OsString>,
-    /// The packages in which bins are looked for; all where empty.
+    /// Packages in which binaries are looked for; all if empty.
     pub packages: Vec<String>,
-    /// What is wanted beside the executables of roles.
+    /// Executables to build in addition to those of roles.
     pub also: Vec<ExecutableName>,
-    /// Who is told the messages of Cargo, in JSON.
+    /// Receiver of Cargo's JSON messages.
     pub messages: Option<Messages>,
 }
 
-/// The executables that are wanted, with their package where it is said.
+/// Executables to build, with their package where the manifest names one.
 pub type Wanted = BTreeMap<ExecutableName, Option<String>>;
 
-/// Where bins are: the packages that have one of the name.
+/// Packages that have a binary of each name.
 pub type Bins = BTreeMap<ExecutableName, Vec<String>>;
 
-/// What came of a build.
+/// Result of a build.
 #[derive(Debug)]
 pub struct Built {
-    /// The file of each wanted executable that the workspace builds.
+    /// Path of each wanted executable that the workspace builds.
     pub artifacts: BTreeMap<ExecutableName, PathBuf>,
-    /// The names of the crates that were compiled for it.
+    /// Names of the crates that were compiled.
     pub compiled: BTreeSet<String>,
-    /// The manifests of the packages of these crates.
+    /// Manifests of the packages of these crates.
     pub packages: BTreeSet<PathBuf>,
-    /// Where the wanted ones are, to spare the next build a question.
+    /// Packages of the wanted binaries, to be remembered for the next build.
     pub bins: Bins,
-    /// What Cargo says of the workspace, where it had to be asked.
+    /// Metadata of the workspace, if it was needed.
     pub metadata: Option<Metadata>,
-    /// Cargo, where it is not gone yet.
+    /// Cargo, if it still runs.
     pub leaving: Option<Leaving>,
 }
 
-/// Waits until Cargo is gone, which holds its locks until then.
+/// Waits for Cargo's exit, which releases its locks.
 pub async fn gone(leaving: Option<Leaving>, interrupts: &mut Interrupts) -> Result<(), Error> {
     let Some(leaving) = leaving else {
         return Ok(());
@@ -69,7 +69,7 @@ pub async fn gone(leaving: Option<Leaving>, interrupts: &mut Interrupts) -> Resu
     }
 }
 
-/// The same, once what was built has been used.
+/// Waits for Cargo's exit after its output was used.
 pub async fn gone_afterwards(
     leaving: Option<Leaving>,
     interrupts: &mut Interrupts,
@@ -82,8 +82,8 @@ pub async fn gone_afterwards(
 }
 
 impl Built {
-    /// The bin of the workspace whose name is most like this one, among those
-    /// that may be components.
+    /// Returns the binary whose name is most similar, among those of packages
+    /// that use `ansar-runtime`.
     pub fn nearest_bin(&self, name: &ExecutableName) -> Option<String> {
         let metadata = self.metadata.as_ref()?;
         let using = using_runtime(metadata);
@@ -95,7 +95,8 @@ impl Built {
     }
 }
 
-/// The packages that depend on the library, or on another one of the workspace that does.
+/// Returns the packages of the workspace that depend on `ansar-runtime`,
+/// directly or through other packages of the workspace.
 pub(crate) fn using_runtime(metadata: &Metadata) -> BTreeSet<&str> {
     let mut using = BTreeSet::new();
     loop {
@@ -112,8 +113,8 @@ pub(crate) fn using_runtime(metadata: &Metadata) -> BTreeSet<&str> {
     }
 }
 
-/// The command: builds the executables of the home's roles, described ones and
-/// those added by hand.
+/// Builds the executables of the home's roles: those of the manifest and those
+/// added by hand.
 pub async fn command(
     places: &Places,
     options: &Options,
@@ -122,7 +123,7 @@ pub async fn command(
     let workspace = places.needed_workspace()?;
     let entries = match Home::open(&places.home(Some(&workspace))) {
         Ok(home) => home.entries()?,
-        // The description alone says what is needed.
+        // Without a home, only the manifest names executables.
         Err(HomeError::NotThere(_)) => {
             workspace.needed_description()?;
             BTreeMap::new()
@@ -142,8 +143,8 @@ pub async fn command(
     Ok(())
 }
 
-/// The executables that the home's roles run, described ones and others, and
-/// the analyzer of what they find.
+/// Returns the executables of the home's roles, including those added by hand,
+/// and the analyzer.
 pub fn wanted(workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>) -> Wanted {
     let by_hand = entries
         .values()
@@ -165,12 +166,12 @@ pub fn wanted(workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>
     wanted
 }
 
-/// Builds what is wanted, as far as the workspace has it; what it does not
-/// have is missing from the result, and no error.
+/// Builds the wanted executables. Names that are not binaries of the workspace
+/// are missing from the result.
 ///
-/// `remembered` is where bins were at the last build. Cargo is asked where they
-/// are now only where the build does not show it, beside the build where it
-/// can be, and what was wrong is built again. An interrupt ends Cargo.
+/// `remembered` holds the packages of binaries at the last build. `cargo
+/// metadata` runs only if the build does not confirm them, in parallel with the
+/// build if possible; a wrong guess is built again. An interrupt ends Cargo.
 pub async fn build(
     workspace: &Workspace,
     wanted: &Wanted,
@@ -184,7 +185,7 @@ pub async fn build(
     Ok(built)
 }
 
-/// The same, and does not wait until Cargo is gone.
+/// Builds like [`build`], but does not wait for Cargo's exit.
 pub async fn ahead(
     workspace: &Workspace,
     wanted: &Wanted,
@@ -217,7 +218,7 @@ async fn build_uninterrupted(
     });
     let (metadata, guessed) = match guess {
         None => (cargo::metadata(&options.shared, folder).await?, None),
-        // What is built of a whole workspace shows by itself where it is from.
+        // A build of the whole workspace shows the packages of its binaries.
         Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
             let built = cargo::build(&invocations(&plan, options), folder, messages).await;
             let told = built.as_ref().ok();
@@ -257,7 +258,7 @@ async fn build_uninterrupted(
     let plan = plan(wanted, &bins, &options.packages)?;
     let (made, leaving) = match guessed {
         Some((guess, built)) if guess == plan => built?,
-        // What was remembered was wrong, and so is whatever came of it.
+        // The remembered packages were wrong, and so is their build.
         _ => cargo::build(&invocations(&plan, options), folder, messages).await?,
     };
     Ok(Built {
@@ -270,8 +271,8 @@ async fn build_uninterrupted(
     })
 }
 
-/// What was asked for, where the build itself shows that this is all there is
-/// to know: every bin once, and from this workspace.
+/// Returns the executables if the build alone confirms the plan: every binary
+/// exists once and belongs to this workspace.
 fn answer(
     built: &Artifacts,
     plan: &Plan,
@@ -286,15 +287,15 @@ fn answer(
     plan.anywhere.iter().map(only).collect()
 }
 
-/// What one build is asked for: bins of the whole workspace, and bins of one
-/// package, which share an output path with another package's.
+/// Binaries to build: from the whole workspace, or from one package if several
+/// have a binary of that name and would share its output path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Plan {
     anywhere: BTreeSet<ExecutableName>,
     in_package: BTreeMap<ExecutableName, String>,
 }
 
-/// Decides which bins are asked of which package.
+/// Decides which binaries are built from which package.
 fn plan(wanted: &Wanted, bins: &Bins, packages: &[String]) -> Result<Plan, Error> {
     let mut plan = Plan::default();
     for (name, said) in wanted {
@@ -320,8 +321,8 @@ fn plan(wanted: &Wanted, bins: &Bins, packages: &[String]) -> Result<Plan, Error
             }
             None => looked_at.into_iter().next(),
         };
-        // What is no bin, or not where it is looked for: perhaps the home
-        // holds it.
+        // The name is not a binary of these packages; the home may have the
+        // executable.
         let Some(package) = package else {
             continue;
         };
@@ -358,7 +359,7 @@ fn invocations(plan: &Plan, options: &Options) -> Vec<Vec<OsString>> {
     invocations
 }
 
-/// The packages of the workspace that have the wanted bins.
+/// Returns the packages of the workspace that have the wanted binaries.
 fn locate(metadata: &Metadata, wanted: &Wanted) -> Bins {
     let mut bins: Bins = wanted
         .keys()
@@ -376,8 +377,12 @@ fn locate(metadata: &Metadata, wanted: &Wanted) -> Bins {
     bins
 }
 
-/// The artifacts that were asked for; a bin that its features leave out is
-/// told by its absence.
+/// Returns the planned executables.
+///
+/// # Errors
+///
+/// Returns an error if Cargo left one out, because its required features are
+/// not enabled.
 fn choose(
     artifacts: &Artifacts,
     plan: &Plan,

@@ -1,4 +1,4 @@
-//! Finds the workspace and the home of a command, and runs Cargo.
+//! Finding the workspace and home of a command, and running Cargo.
 
 pub mod build;
 pub mod roles;
@@ -13,32 +13,32 @@ use crate::host::fs;
 use crate::manifest;
 use crate::manifest::Description;
 
-/// A workspace, as far as its manifest tells.
+/// A workspace as described by its root manifest.
 #[derive(Debug, Clone)]
 pub struct Workspace {
-    /// Its folder.
+    /// Folder of the workspace.
     pub root: PathBuf,
-    /// Its manifest.
+    /// Path of the root manifest.
     pub manifest: PathBuf,
-    /// The text of the manifest.
+    /// Text of the manifest.
     pub text: String,
-    /// The roles that it describes, where it does.
+    /// Description of the roles, if the manifest has one.
     pub description: Option<Description>,
 }
 
-/// What a command was told about places.
+/// Locations given to a command.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
-    /// The folder that it was given in.
+    /// Working directory.
     pub folder: PathBuf,
-    /// The manifest to use.
+    /// Manifest to use.
     pub manifest_path: Option<PathBuf>,
-    /// The home to use.
+    /// Home to use.
     pub home_path: Option<PathBuf>,
 }
 
 impl Places {
-    /// The workspace, where there is one.
+    /// Returns the workspace, if there is one.
     pub fn workspace(&self) -> Result<Option<Workspace>, Error> {
         let start = match &self.manifest_path {
             Some(manifest) => self.folder.join(manifest),
@@ -54,8 +54,8 @@ impl Places {
         Workspace::of(manifest).map(Some)
     }
 
-    /// The workspace once more, after a while in which somebody may have
-    /// changed it.
+    /// Returns the workspace again, read anew if its manifest has changed
+    /// meanwhile.
     pub fn workspace_again(&self, before: Option<Workspace>) -> Result<Option<Workspace>, Error> {
         match before {
             Some(workspace) if read_text(&workspace.manifest)? == workspace.text => {
@@ -65,7 +65,7 @@ impl Places {
         }
     }
 
-    /// The workspace that a command cannot do without.
+    /// Returns the workspace, or an error if there is none.
     pub fn needed_workspace(&self) -> Result<Workspace, Error> {
         self.workspace()?
             .ok_or_else(|| Error::NoWorkspace(self.folder.clone()))
@@ -84,7 +84,7 @@ impl Places {
         }
     }
 
-    /// Where the home is, or is to be.
+    /// Returns the path of the home, which may not exist yet.
     pub fn home(&self, workspace: Option<&Workspace>) -> PathBuf {
         let described = || {
             let workspace = workspace?;
@@ -100,7 +100,7 @@ impl Places {
 }
 
 impl Workspace {
-    /// The workspace of a root manifest.
+    /// Reads the workspace of a root manifest.
     fn of(Manifest { path, document }: Manifest) -> Result<Self, Error> {
         Ok(Self {
             root: path.parent().map(Path::to_owned).unwrap_or_default(),
@@ -116,14 +116,14 @@ impl Workspace {
         description.is_some_and(|description| !description.roles.is_empty())
     }
 
-    /// What it describes.
+    /// Returns the description, or an error if there is none.
     pub fn needed_description(&self) -> Result<&Description, Error> {
         self.description
             .as_ref()
             .ok_or_else(|| Error::NotDescribed(self.manifest.clone()))
     }
 
-    /// The folder of materials, where one is configured.
+    /// Returns the configured snapshot, if there is one.
     pub fn snapshot(&self) -> Option<PathBuf> {
         let snapshot = self.description.as_ref()?.snapshot.as_ref()?;
         Some(self.root.join(snapshot))
@@ -132,7 +132,7 @@ impl Workspace {
 
 const MANIFEST: &str = "Cargo.toml";
 
-/// A manifest, read.
+/// A parsed manifest.
 struct Manifest {
     path: PathBuf,
     document: Document<String>,
@@ -144,8 +144,8 @@ impl Manifest {
         Ok(Self { path, document })
     }
 
-    /// The manifest of the workspace that this one's package belongs to, found
-    /// as Cargo does; Cargo is asked beside the build, and has the last word.
+    /// Returns the root manifest of the workspace that this package belongs to,
+    /// found by Cargo's rules. `cargo metadata` confirms it during the build.
     fn root(self) -> Result<Self, Error> {
         if self.document.contains_key("workspace") {
             return Ok(self);
@@ -182,8 +182,8 @@ impl Manifest {
     }
 }
 
-/// The path of a manifest without symlinks above it. One that is itself a
-/// symlink is the manifest of the folder that the symlink is in, as for Cargo.
+/// Resolves symlinks in the folder of a manifest. Like Cargo, treats a manifest
+/// that is itself a symlink as that of the folder with the symlink.
 fn in_its_folder(manifest: &Path) -> Result<PathBuf, Error> {
     match (manifest.parent(), manifest.file_name()) {
         (Some(folder), Some(name)) if fs::is_file(manifest) => Ok(fs::resolve(folder)?.join(name)),
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(root("member/src/bin"), top);
         assert_eq!(root("apart"), top.join("apart"));
         assert_eq!(root("far").canonicalize().unwrap(), top);
-        // As for Cargo, a manifest that is a symlink is that of its own folder.
+        // As in Cargo, a symlinked manifest belongs to its own folder.
         std::fs::create_dir(scratch.path().join("linked")).unwrap();
         let link = scratch.path().join("linked/Cargo.toml");
         std::os::unix::fs::symlink("../Cargo.toml", link).unwrap();

@@ -1,7 +1,6 @@
-//! Roles that a command names, found among those of a home.
+//! Finding roles that a command names, among those of a home.
 //!
-//! Owns what is said of names that match nothing. Does not know what the
-//! command does with the roles.
+//! This module also chooses the errors for names that match nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,8 +14,8 @@ use crate::model::role_search::RoleSearch;
 use crate::model::start_order;
 use crate::workspace::Workspace;
 
-/// Checks that every term of a search matches one of `roles`, which are called
-/// `what` in the error.
+/// Checks that every term of a search matches one of `roles`, which the error
+/// calls `what`.
 pub(crate) fn every_term<'r, R>(
     what: &'static str,
     search: &RoleSearch,
@@ -35,7 +34,7 @@ where
     }
 }
 
-/// Roles of a home as a search looks at them.
+/// Returns the roles of a home in the form that searches expect.
 pub(crate) fn searched(
     entries: &BTreeMap<RoleName, Entry>,
 ) -> impl Iterator<Item = (&str, &ExecutableName)> + Clone {
@@ -43,8 +42,8 @@ pub(crate) fn searched(
     entries.map(|(role, entry)| (role.as_str(), &entry.executable))
 }
 
-/// Returns the roles that a search matches, of `entries`, of which there must be
-/// one for each of its terms.
+/// Returns those of `entries` that match a search. Every term must match at
+/// least one.
 pub(crate) fn chosen(
     home: &Home,
     workspace: Option<&Workspace>,
@@ -68,8 +67,8 @@ pub(crate) fn chosen(
     Ok(entries)
 }
 
-/// Does the same among the roles that can be started: retired ones are left
-/// out, and named if the search means them.
+/// Returns the matching roles that can be started. Retired roles are left out;
+/// an error names those that the search matches.
 pub(crate) fn startable(
     home: &Home,
     workspace: Option<&Workspace>,
@@ -89,7 +88,7 @@ pub(crate) fn startable(
     chosen(home, workspace, search, entries).map_err(|error| or_retired(error, &retired))
 }
 
-/// Returns what a home knows of a role that was named.
+/// Returns the entry of a role.
 pub(crate) fn known(
     home: &Home,
     workspace: Option<&Workspace>,
@@ -121,8 +120,8 @@ pub(crate) fn no_roles(home: &Path, workspace: Option<&Workspace>) -> Error {
     }
 }
 
-/// Returns the error for terms that match nothing in the home, but roles that
-/// the workspace describes: these have not been deployed yet.
+/// Replaces `error` if its terms match roles that the workspace describes and
+/// that are not deployed yet.
 fn undeployed(
     error: Error,
     workspace: Option<&Workspace>,
@@ -147,8 +146,8 @@ fn undeployed(
     }
 }
 
-/// Returns the roles that a workspace describes, and those of `entries` that
-/// were added by hand: all that there are once everything is deployed.
+/// Returns the roles of the manifest and those of `entries` that were added by
+/// hand, which is every role after a deploy.
 pub(crate) fn wanted<'a>(
     workspace: Option<&'a Workspace>,
     entries: &'a BTreeMap<RoleName, Entry>,
@@ -165,8 +164,7 @@ pub(crate) fn wanted<'a>(
         .chain(by_hand.map(|(role, entry)| (role, &entry.executable)))
 }
 
-/// Returns the error that names the roles among `entries` that a search means
-/// and that are retired, or else `error`.
+/// Replaces `error` if its terms match retired roles.
 pub(crate) fn or_retired(error: Error, entries: &BTreeMap<RoleName, Entry>) -> Error {
     let matched = |role: &RoleName, entry: &Entry| match &error {
         Error::NoRole { search, .. } | Error::NoTestRole { search, .. } => {
@@ -186,7 +184,7 @@ pub(crate) fn or_retired(error: Error, entries: &BTreeMap<RoleName, Entry>) -> E
     }
 }
 
-/// Checks that all roles can start: that no role waits, over others, for itself.
+/// Checks that the dependency order of the roles has no cycle.
 pub(crate) fn check_start_order(entries: &BTreeMap<RoleName, Entry>) -> Result<(), Error> {
     let after = entries.iter();
     let after = after.map(|(role, entry)| (role.clone(), entry.after.clone()));
