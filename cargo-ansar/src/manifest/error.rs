@@ -1,7 +1,4 @@
-//! What can be wrong with a description, and how that is said.
-//!
-//! Owns the wording of every message and hint. Does not know how a problem is
-//! found.
+//! Errors in a manifest's description, with their messages and hints.
 
 use std::path::PathBuf;
 
@@ -10,30 +7,29 @@ use crate::model::name_template::{MOST_ROLES, TemplateError};
 use crate::model::quoted::{escaped, quoted_list};
 use crate::model::role_search::SearchError;
 
-/// A manifest that is no TOML or describes its roles wrongly: where, what, and
-/// what to do about it. Its text is
+/// A manifest that is not valid TOML or has an invalid description.
+///
+/// It is displayed as follows, with the second line only if there is a hint:
 ///
 /// ```text
 /// MANIFEST:LINE:COLUMN: MESSAGE
 /// hint: HINT
 /// ```
-///
-/// with the second line only where there is a hint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}:{line}:{column}: {message}{}", manifest.display(), hint_line(hint.as_deref()))]
 pub struct DescriptionError {
-    /// The manifest, as it was given.
+    /// Path of the manifest, as it was given.
     pub manifest: PathBuf,
-    /// The line, from 1.
+    /// Line, from 1.
     pub line: u32,
-    /// The column in characters, from 1.
+    /// Column in characters, from 1.
     pub column: u32,
-    /// The dotted path of the key, as TOML writes it; empty for a text that is
-    /// no TOML.
+    /// Dotted path of the key, as TOML writes it; empty if the text is not
+    /// valid TOML.
     pub key: String,
-    /// What is wrong and what was expected, in one line.
+    /// Error and expectation, in one line.
     pub message: String,
-    /// What to do about it, in one line, where that is known.
+    /// Remedy in one line, if one is known.
     pub hint: Option<String>,
 }
 
@@ -42,7 +38,7 @@ fn hint_line(hint: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-/// What is wrong at a place.
+/// A problem at a position of the manifest.
 #[derive(Debug)]
 pub(crate) enum Problem {
     Syntax(String),
@@ -97,7 +93,7 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
-    /// What is wrong with `key`, in one line.
+    /// Returns the error message about `key`, in one line.
     pub(crate) fn message(&self, key: &str) -> String {
         match self {
             Self::Syntax(reason) => format!("invalid TOML: {reason}"),
@@ -175,7 +171,7 @@ impl Problem {
         }
     }
 
-    /// What to do about it, in one line.
+    /// Returns the remedy, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownKey { similar, .. } | Self::WrongValue { similar, .. } => {

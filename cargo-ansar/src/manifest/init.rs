@@ -1,8 +1,7 @@
-//! A first description for a workspace that has none: the pure part of `init`.
+//! The description that `init` proposes for a workspace without one.
 //!
-//! Owns which roles are proposed for which bins, and the promise that the
-//! manifest's own text stays as it is, byte for byte. Does not know where the
-//! manifest is or how the bins were found.
+//! The existing text of the manifest stays unchanged, byte for byte. Finding
+//! the manifest and the binaries is left to the caller.
 
 #[cfg(test)]
 mod tests;
@@ -17,100 +16,104 @@ use crate::manifest::position::Lines;
 use crate::model::name::{ExecutableName, NameError, RoleName, is_package_name};
 use crate::model::quoted::escaped;
 
-/// A bin target of the workspace.
+/// A binary of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bin {
-    /// The package that it belongs to.
+    /// Its package.
     pub package: String,
     /// Its name.
     pub name: String,
-    /// What is known of it.
+    /// Its relation to `ansar-runtime`.
     pub kind: BinKind,
 }
 
-/// What is known of a bin.
+/// Relation of a binary to `ansar-runtime`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BinKind {
     /// It links `ansar-runtime` and calls its `main`.
     Component,
-    /// Its package depends on `ansar-runtime`, and the bin is not a component.
+    /// Its package depends on `ansar-runtime`, and the binary is not a
+    /// component.
     Other,
-    /// Its package depends on `ansar-runtime`, and Cargo left the bin out of a build.
+    /// Its package depends on `ansar-runtime`, and Cargo left the binary out of
+    /// a build.
     NotBuilt,
     /// Its package does not depend on `ansar-runtime`.
     Foreign,
 }
 
-/// A manifest with a description, not written yet.
+/// A proposed manifest with a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
     /// The whole new text: the old one, then the description.
     pub manifest: String,
-    /// The roles that it describes, operational ones first.
+    /// Roles of the description, operational ones first.
     pub roles: Vec<(RoleName, ExecutableName)>,
-    /// The bins that it leaves out, of packages that depend on `ansar-runtime`.
+    /// Binaries that are left out though their package depends on
+    /// `ansar-runtime`.
     pub skipped: Vec<Skipped>,
 }
 
-/// A bin that gets no role.
+/// A binary that gets no role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// The package that it belongs to.
+    /// Its package.
     pub package: String,
     /// Its name.
     pub name: String,
-    /// Why, as a fragment of a sentence.
+    /// Reason, as a fragment of a sentence.
     pub reason: String,
 }
 
-/// Why there is nothing to propose.
+/// Reason for proposing nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProposalError {
-    /// The manifest is no TOML.
+    /// The manifest is not valid TOML.
     #[error("invalid TOML in line {line}, column {column}: {reason}")]
     Syntax {
-        /// The line, from 1.
+        /// Line, from 1.
         line: u32,
-        /// The column in characters, from 1.
+        /// Column in characters, from 1.
         column: u32,
-        /// What the TOML parser found.
+        /// Message of the TOML parser.
         reason: String,
     },
-    /// There is a description already.
+    /// The manifest has a description already.
     #[error("`[workspace.metadata.ansar]` exists in line {line}, expected a manifest without it")]
     Exists {
-        /// The line, from 1.
+        /// Line, from 1.
         line: u32,
     },
-    /// `workspace` or `workspace.metadata` can not be added to from below.
+    /// `workspace` or `workspace.metadata` is written in a form to which no
+    /// table can be appended.
     #[error("`{key}` in line {line} is no table with a header of its own, expected `[{key}]`")]
     NoHeader {
         /// The key.
         key: &'static str,
-        /// The line, from 1.
+        /// Line, from 1.
         line: u32,
     },
-    /// No bin is a component.
+    /// No package depends on `ansar-runtime`.
     #[error(
         "no package of the workspace that has a binary depends on `ansar-runtime`, expected one that does"
     )]
     NoComponents,
-    /// No bin is a component, though packages depend on the library.
+    /// No binary is a component, though packages depend on `ansar-runtime`.
     #[error("no binary of the workspace is a component: {}", reasons(skipped))]
     NoneLinks {
-        /// All that were looked at.
+        /// All binaries of these packages.
         skipped: Vec<Skipped>,
     },
     /// There are components, but all were left out.
     #[error("no component can be described: {}", reasons(skipped))]
     AllSkipped {
-        /// All of them.
+        /// All components.
         skipped: Vec<Skipped>,
     },
 }
 
 impl ProposalError {
-    /// What to do about it, where that is known.
+    /// Returns the remedy, if one is known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoComponents => Some("cargo add ansar-runtime".to_owned()),
@@ -136,11 +139,11 @@ fn reasons(skipped: &[Skipped]) -> String {
     reasons.join("; ")
 }
 
-/// Proposes a role for every component bin, in a manifest that
+/// Proposes a role for every component, in a manifest that
 /// [`parse`](crate::manifest::parse()) accepts.
 ///
-/// A bin that looks like a test becomes the test role `test-NAME`, every other
-/// one the operational role `NAME-0`. An existing description is never changed.
+/// A binary that looks like a test becomes the test role `test-NAME`, any other
+/// the operational role `NAME-0`. An existing description is never changed.
 pub fn propose(manifest_text: &str, bins: &[Bin]) -> Result<Proposal, ProposalError> {
     let newline = check_manifest(manifest_text)?;
     let bins: BTreeSet<&Bin> = bins.iter().collect();
@@ -165,7 +168,8 @@ pub fn propose(manifest_text: &str, bins: &[Bin]) -> Result<Proposal, ProposalEr
     })
 }
 
-/// A bin that is not known to be a component, though its package uses the library.
+/// Returns the reason for leaving out a binary whose package uses
+/// `ansar-runtime`.
 fn left_out(bin: &Bin) -> Option<Skipped> {
     let reason = match bin.kind {
         BinKind::Component | BinKind::Foreign => return None,
@@ -179,12 +183,12 @@ fn left_out(bin: &Bin) -> Option<Skipped> {
     })
 }
 
-/// Checks that a manifest has room for a description.
+/// Checks that a description can be appended to a manifest.
 pub fn check(manifest_text: &str) -> Result<(), ProposalError> {
     check_manifest(manifest_text).map(drop)
 }
 
-/// How the lines of a manifest end that has room for a description.
+/// Checks a manifest and returns its line ending.
 fn check_manifest(text: &str) -> Result<&'static str, ProposalError> {
     let lines = Lines::new(text);
     let document = Document::parse(text).map_err(|error| {
@@ -230,11 +234,11 @@ fn check_manifest(text: &str) -> Result<&'static str, ProposalError> {
     Ok(if first.ends_with('\r') { "\r\n" } else { "\n" })
 }
 
-/// A role for a bin.
+/// A role for a binary.
 struct Choice<'a> {
     role: RoleName,
     executable: ExecutableName,
-    /// Where another package has a bin of that name.
+    /// Set if another package has a binary of that name.
     package: Option<&'a str>,
 }
 
@@ -246,7 +250,7 @@ fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     let mut roles = BTreeSet::new();
     let (mut operational, mut tests, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-    // Those that are named like their roles come first, to keep their names.
+    // Binaries whose names are role names keep them, and come first.
     let components = bins.iter().filter(|bin| bin.kind == BinKind::Component);
     let mut components: Vec<&&Bin> = components.collect();
     components.sort_by_key(|bin| !bin.name.starts_with("test-"));
@@ -258,7 +262,7 @@ fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
                 reason,
             });
         };
-        // In a home there is one executable of a name.
+        // A home has one executable of each name.
         if let Some(other) = taken.get(bin.name.as_str()) {
             if *other != bin.package {
                 skip(format!(
@@ -295,14 +299,14 @@ fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
     (operational, skipped)
 }
 
-/// Whether a word of the name says that the bin tests others.
+/// Returns true if a word of the name suggests that the binary tests others.
 fn looks_like_a_test(bin: &str) -> bool {
     bin.split(['-', '_'])
         .any(|word| ["test", "tests", "client"].contains(&word.to_ascii_lowercase().as_str()))
 }
 
-/// The role of a bin: one that the default pattern takes for a test role if it
-/// is one, and that no other bin has.
+/// Returns the role of a binary. The role of a test matches the default
+/// pattern, and is unique.
 fn named(
     bin: &str,
     test: bool,
@@ -314,7 +318,7 @@ fn named(
         (true, false) => format!("test-{bin}"),
         (false, _) => format!("{bin}-0"),
     };
-    // `client` and `test-client` would both be `test-client`.
+    // `client` and `test-client` would both become `test-client`.
     let mut number = 0_u32;
     let mut role: RoleName = role.parse()?;
     while others.contains(&role) {
@@ -324,7 +328,7 @@ fn named(
     Ok((role, executable))
 }
 
-/// The description, with lines that end in `\n`.
+/// Returns the description, with lines that end in `\n`.
 fn section(choices: &[Choice<'_>]) -> String {
     let mut text = format!("[workspace.metadata.ansar]\ntests = \"{DEFAULT_TESTS}\"\n");
     for Choice {
@@ -333,7 +337,8 @@ fn section(choices: &[Choice<'_>]) -> String {
         package,
     } in choices
     {
-        // Names need no quoting in TOML, and writing to a string does not fail.
+        // These names need no quotes in TOML, and writing to a string does not
+        // fail.
         let _ = write!(
             text,
             "\n[workspace.metadata.ansar.role.{role}]\nexecutable = \"{executable}\"\n"
@@ -345,8 +350,8 @@ fn section(choices: &[Choice<'_>]) -> String {
     text
 }
 
-/// The manifest and the section after an empty line. Text, not a document that
-/// is written again: that would change the line ends of the manifest.
+/// Appends a section to a manifest after an empty line. Edits the text, because
+/// writing a parsed document would change its line endings.
 fn appended(manifest: &str, newline: &str, section: &str) -> String {
     let mut text = manifest.to_owned();
     if !text.is_empty() && !text.ends_with('\n') {

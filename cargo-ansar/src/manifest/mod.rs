@@ -1,8 +1,8 @@
 //! The manifest: `[workspace.metadata.ansar]` as typed data.
 //!
-//! Owns the meaning of every key and the promise that a manifest that was parsed
-//! is complete and free of contradictions. It does not know where the file is,
-//! which binaries the workspace has, or what a home holds.
+//! A parsed description is complete and consistent. This module does not find
+//! the file, and does not know the binaries of the workspace or the contents of
+//! a home.
 
 pub mod error;
 pub mod init;
@@ -31,103 +31,107 @@ use crate::model::role_search::RolePattern;
 
 pub use crate::manifest::error::DescriptionError;
 
-/// The pattern of test roles where the manifest names none.
+/// Default pattern of test roles.
 pub const DEFAULT_TESTS: &str = "test-.*";
 
-/// The least that the stored log of a role can be bound to, in bytes.
+/// Smallest limit for the stored log of a role, in bytes.
 pub const LEAST_STORAGE: u64 = 64 << 10;
 
-/// What `[workspace.metadata.ansar]` says.
+/// Contents of `[workspace.metadata.ansar]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
-    /// The roles whose whole names match are test roles, the others
-    /// operational ones.
+    /// Pattern of test roles, matched against the whole name. All other roles
+    /// are operational.
     pub tests: RolePattern,
-    /// The folder of materials, as written: absolute, or relative to the
+    /// Folder of the snapshot, as written: absolute, or relative to the
     /// workspace root.
     pub snapshot: Option<PathBuf>,
-    /// The home, as written: absolute, or relative to the workspace root.
+    /// Folder of the home, as written: absolute, or relative to the workspace
+    /// root.
     pub home: Option<PathBuf>,
-    /// How executables come into the home.
+    /// Method that puts executables into the home.
     pub deploy: DeployMode,
-    /// The bin target that is given what the tests of a run found.
+    /// Binary that evaluates the reports of a test run.
     pub analyzer: Option<ExecutableName>,
-    /// How often a test role that failed is run again.
+    /// Number of retries of a failed test role.
     pub retries: Option<u32>,
-    /// How long a test role may run before that is told; more than nothing and
-    /// at most a year.
+    /// Time after which a test role is reported as slow; more than zero and at
+    /// most a year.
     pub slow_timeout: Option<Duration>,
-    /// The roles, templates expanded, sorted by name; no two of one name.
+    /// Roles with expanded templates, sorted by name; names are unique.
     pub roles: Vec<RoleSpec>,
 }
 
 impl Description {
-    /// What is said about a role.
+    /// Returns the description of a role.
     pub fn role(&self, name: &RoleName) -> Option<&RoleSpec> {
         let at = self.roles.binary_search_by(|spec| spec.name.cmp(name));
         at.ok().map(|at| &self.roles[at])
     }
 }
 
-/// How executables come into the home.
+/// Method that puts executables into the home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeployMode {
-    /// As hard links where that is possible.
+    /// Hard links, or copies where these are impossible.
     #[default]
     Link,
-    /// Always as copies.
+    /// Copies.
     Copy,
 }
 
-/// What the manifest says about one role.
+/// Description of one role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoleSpec {
     /// Its name.
     pub name: RoleName,
-    /// The bin target that it runs.
+    /// Binary that it runs.
     pub executable: ExecutableName,
-    /// The package of that bin target. An executable has one package: what one
-    /// role says holds for every role of the executable.
+    /// Package of that binary. It is the same for all roles of an executable,
+    /// even if only one names it.
     pub package: Option<String>,
-    /// The settings that differ from the component's defaults.
+    /// Settings that differ from the component's defaults.
     pub settings: Map<String, Value>,
-    /// The input, where it is not the component's default.
+    /// Input, if it differs from the component's default.
     pub input: Option<Value>,
-    /// Additions to the environment; none of them the tool's own.
+    /// Additional environment variables, none of them reserved by the tool.
     pub env: BTreeMap<String, String>,
-    /// How long a run may take, all attempts included; more than nothing and at
-    /// most a year.
+    /// Time limit of a run, including all attempts; more than zero and at most
+    /// a year.
     pub timeout: Option<Duration>,
-    /// The roles that are ready before this one starts: described ones, each
-    /// once, in the order of the manifest. No role comes after itself, however
-    /// long the way round, and no operational role after a test role.
+    /// Described roles that must be ready before this one starts, without
+    /// duplicates, in the order of the manifest. The order has no cycles, and
+    /// operational roles never wait for test roles.
     pub after: Vec<RoleName>,
-    /// The retry policy, which passes [`Retry::check`].
+    /// Retry policy, which passes [`Retry::check`].
     pub retry: Option<Retry>,
-    /// When it is started again in the background.
+    /// Restart policy in the background.
     pub restart: Option<Restart>,
-    /// The bound on its stored log, in bytes; [`LEAST_STORAGE`] at least.
+    /// Limit for its stored log, in bytes; at least [`LEAST_STORAGE`].
     pub storage: Option<u64>,
-    /// The line of the manifest, from 1, where the role's key stands.
+    /// Line of the role's key in the manifest, from 1.
     pub line: u32,
 }
 
-/// Reads the text of a manifest as TOML. `manifest` is its path, for messages
-/// only.
+/// Parses the text of a manifest as TOML. `manifest` is its path for messages.
 pub fn parse(manifest: &Path, text: &str) -> Result<Document<String>, DescriptionError> {
     parse::parse(manifest, text)
 }
 
-/// The error for a manifest of which only the part `before` is text.
+/// Returns the error for a manifest that is valid UTF-8 only up to the end of
+/// `before`.
 pub fn not_text(manifest: &Path, before: &str) -> DescriptionError {
     parse::not_text(manifest, before)
 }
 
-/// The description in a manifest, or `None` where the manifest has no
+/// Reads the description in a manifest, or returns `None` if it has no
 /// `[workspace.metadata.ansar]`.
 ///
-/// Other parts of the manifest are not looked at. The first thing that is wrong
-/// is the error.
+/// Ignores other parts of the manifest.
+///
+/// # Errors
+///
+/// Returns the first error of the description.
 pub fn read(
     manifest: &Path,
     document: &Document<String>,

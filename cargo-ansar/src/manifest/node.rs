@@ -1,8 +1,8 @@
-//! A TOML document as a tree of nodes that know their place and their key.
+//! A TOML document as a tree of nodes that know their position and key.
 //!
-//! Owns the way to typed values, and to an error that names file, line,
-//! column, key and expectation. Tables, inline tables and dotted keys are one
-//! thing here. Does not know what the keys mean.
+//! Nodes convert to typed values, or to an error with file, line, column, key
+//! and expectation. Tables, inline tables and dotted keys are treated alike.
+//! The meaning of keys is left to the caller.
 
 use std::ops::Range;
 use std::path::Path;
@@ -15,11 +15,11 @@ use crate::manifest::position::Lines;
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::quoted::escaped;
 
-/// The deepest value that is turned into JSON; JSON readers have such a limit
-/// as well.
+/// Maximum depth of a value that is converted to JSON; JSON readers have a
+/// similar limit.
 const DEEPEST: usize = 100;
 
-/// The text that all nodes stand in.
+/// The manifest that contains all nodes.
 pub(crate) struct Source<'a> {
     manifest: &'a Path,
     lines: Lines<'a>,
@@ -31,12 +31,12 @@ impl<'a> Source<'a> {
         Self { manifest, lines }
     }
 
-    /// The line, from 1, of a byte offset.
+    /// Returns the line, from 1, of a byte offset.
     pub(crate) fn line(&self, at: usize) -> u32 {
         self.lines.place(at).0
     }
 
-    /// A problem of `key` at a byte offset.
+    /// Returns the error for a problem of `key` at a byte offset.
     pub(crate) fn error(&self, at: usize, key: &str, problem: &Problem) -> DescriptionError {
         let (line, column) = self.lines.place(at);
         DescriptionError {
@@ -53,13 +53,13 @@ impl<'a> Source<'a> {
 /// A value of the document.
 pub(crate) struct Node<'a> {
     source: &'a Source<'a>,
-    /// The dotted path, as TOML writes it.
+    /// Dotted path, as TOML writes it.
     pub(crate) key: String,
-    /// The last part of the path, as it is meant.
+    /// Last part of the path, unquoted.
     pub(crate) name: &'a str,
-    /// Where the key stands, as a byte offset.
+    /// Byte offset of the key.
     pub(crate) key_at: usize,
-    /// Where the value stands; where its key does for a table.
+    /// Byte offset of the value; that of the key for a table.
     pub(crate) value_at: usize,
     shape: Shape<'a>,
 }
@@ -91,7 +91,7 @@ impl<'a> Shape<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The whole document.
+    /// Returns the root of a document.
     pub(crate) fn root(source: &'a Source<'a>, table: &'a dyn TableLike) -> Self {
         Self {
             source,
@@ -103,7 +103,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The value of a key, if this is a table that has it.
+    /// Returns the value of a key, if this is a table that has it.
     pub(crate) fn get(&self, name: &str) -> Option<Node<'a>> {
         let Shape::Table(table) = self.shape else {
             return None;
@@ -112,17 +112,17 @@ impl<'a> Node<'a> {
         Some(self.child(key, item))
     }
 
-    /// An error about this value.
+    /// Returns an error about this value.
     pub(crate) fn wrong(&self, problem: &Problem) -> DescriptionError {
         self.source.error(self.value_at, &self.key, problem)
     }
 
-    /// An error about this key.
+    /// Returns an error about this key.
     pub(crate) fn wrong_key(&self, problem: &Problem) -> DescriptionError {
         self.source.error(self.key_at, &self.key, problem)
     }
 
-    /// The value is of another type.
+    /// Returns the error for a value of another type.
     pub(crate) fn wrong_type(&self, expected: &'static str) -> DescriptionError {
         self.wrong(&Problem::WrongType {
             found: self.type_name(),
@@ -130,7 +130,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// The value is a string, but none of those that make sense.
+    /// Returns the error for a string or number that is not allowed.
     pub(crate) fn wrong_value(&self, found: &str, expected: &'static str) -> DescriptionError {
         self.wrong(&Problem::WrongValue {
             found: found.to_owned(),
@@ -139,7 +139,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// The key is none of these.
+    /// Returns the error for an unknown key.
     pub(crate) fn unknown(&self, expected: &'static [&'static str]) -> DescriptionError {
         self.wrong_key(&Problem::UnknownKey {
             expected,
@@ -147,7 +147,8 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// What stands in a table, in the order of its keys' first mention.
+    /// Returns the entries of a table, in the order in which their keys first
+    /// occur.
     pub(crate) fn entries(&self, expected: &'static str) -> Result<Vec<Self>, DescriptionError> {
         let Shape::Table(table) = self.shape else {
             return Err(self.wrong_type(expected));
@@ -159,7 +160,7 @@ impl<'a> Node<'a> {
             .collect())
     }
 
-    /// What stands in an array.
+    /// Returns the elements of an array.
     pub(crate) fn elements(&self, expected: &'static str) -> Result<Vec<Self>, DescriptionError> {
         match self.shape {
             Shape::Value(Value::Array(array)) => Ok(array
@@ -183,7 +184,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// One of a few words.
+    /// Reads one of several words.
     pub(crate) fn word<T: Copy>(
         &self,
         words: &[(&'static str, T)],
@@ -200,7 +201,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// An integer that is not negative and fits.
+    /// Reads a non-negative integer that fits into `T`.
     pub(crate) fn count<T: TryFrom<i64>>(
         &self,
         expected: &'static str,
@@ -212,20 +213,20 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A float, or an integer as one.
+    /// Reads a float, or an integer as a float.
     pub(crate) fn number(&self, expected: &'static str) -> Result<f64, DescriptionError> {
         match self.shape {
             Shape::Value(Value::Float(number)) => Ok(*number.value()),
             #[expect(
                 clippy::cast_precision_loss,
-                reason = "whoever writes 2^53 seconds does not miss one of them"
+                reason = "a duration of 2^53 seconds may lose a second"
             )]
             Shape::Value(Value::Integer(number)) => Ok(*number.value() as f64),
             _ => Err(self.wrong_type(expected)),
         }
     }
 
-    /// A table as a JSON object.
+    /// Reads a table as a JSON object.
     pub(crate) fn object(
         &self,
         expected: &'static str,
@@ -233,7 +234,7 @@ impl<'a> Node<'a> {
         Self::members(self.entries(expected)?, 1)
     }
 
-    /// Anything as JSON. Integers stay integers, times become strings.
+    /// Reads any value as JSON. Integers stay integers, times become strings.
     pub(crate) fn json(&self) -> Result<Json, DescriptionError> {
         self.json_at(1)
     }
@@ -317,7 +318,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// A dotted path and one more key, quoted where TOML wants that.
+/// Appends a key to a dotted path, quoted if TOML requires it.
 fn joined(path: &str, name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let dot = if path.is_empty() { "" } else { "." };

@@ -1,7 +1,7 @@
-//! From the text of a manifest to a description.
+//! Parsing a description from the text of a manifest.
 //!
-//! Owns which keys there are and what each may hold. What only shows between
-//! roles is left to `check`, places and types to `node`.
+//! This module knows the keys and the values that each may have. `validate`
+//! checks rules between roles; `node` knows positions and types.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ const RESTARTS: [(&str, Restart); 3] = [
     ("always", Restart::Always),
 ];
 
-/// The longest timeout that makes sense, as for the steps of a retry.
+/// Longest timeout, as for the steps of a retry.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 pub(crate) fn parse(manifest: &Path, text: &str) -> Result<Document<String>, DescriptionError> {
@@ -74,8 +74,8 @@ pub(crate) fn parse(manifest: &Path, text: &str) -> Result<Document<String>, Des
     })
 }
 
-/// The place of a mistake for which the parser gives none: the first character
-/// with which the text so far has such a mistake.
+/// Returns the position of an error for which the parser gives none: the first
+/// character up to which the text has such an error.
 fn unplaced(text: &str) -> usize {
     let has_mistake = |end: &usize| {
         let parsed = Document::parse(&text[..*end]);
@@ -86,7 +86,8 @@ fn unplaced(text: &str) -> usize {
     ends[..first].last().copied().unwrap_or(0)
 }
 
-/// The error for a manifest of which only `before` is text.
+/// Returns the error for a manifest that is valid UTF-8 only up to the end of
+/// `before`.
 pub(crate) fn not_text(manifest: &Path, before: &str) -> DescriptionError {
     let problem = Problem::Syntax("not UTF-8".to_owned());
     Source::new(manifest, before).error(before.len(), "", &problem)
@@ -233,7 +234,7 @@ fn declare(
     Ok(())
 }
 
-/// The names that a role's key stands for.
+/// Returns the role names that a key stands for.
 fn names(
     node: &Node<'_>,
     executable: &ExecutableName,
@@ -241,7 +242,7 @@ fn names(
     in_series: &[(Node<'_>, u64)],
 ) -> Result<Vec<RoleName>, DescriptionError> {
     if !node.name.contains(['{', '}']) {
-        // Most roles are this: a plain name, and nothing to count.
+        // The common case: a plain name.
         no_series(series, in_series)?;
         let name: RoleName = node
             .name
@@ -264,7 +265,8 @@ fn names(
         .map_err(|error| node.wrong_key(&Problem::Template(error)))
 }
 
-/// A series of one role is no series: its defaults may be spelt out.
+/// Checks that a role without a number has no series; it may spell out the
+/// defaults.
 fn no_series(series: Series, in_series: &[(Node<'_>, u64)]) -> Result<(), DescriptionError> {
     let Series { start, count, step } = Series::default();
     if series == Series::default() {
@@ -393,7 +395,8 @@ fn retry(node: &Node<'_>) -> Result<Retry, DescriptionError> {
             "truncated" => retry.truncated = Some(field.number("a number from 0 to 1")?),
             _ => return Err(field.unknown(RETRY_KEYS)),
         }
-        // After each field, so that the place of the error is that of its cause.
+        // Checked after each field, so that the error has the position of its
+        // cause.
         retry
             .check()
             .map_err(|reason| field.wrong(&Problem::Retry(reason)))?;

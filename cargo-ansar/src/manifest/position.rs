@@ -1,9 +1,6 @@
-//! Where in a text something stands.
-//!
-//! Owns the way from a byte offset to a line and a column. Does not know what
-//! the text says.
+//! Converting byte offsets of a text to lines and columns.
 
-/// The line starts of a text.
+/// Start offsets of the lines of a text.
 pub(crate) struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
@@ -17,9 +14,9 @@ impl<'a> Lines<'a> {
         Self { text, starts }
     }
 
-    /// The line and the column of a byte offset, both from 1. A column counts
-    /// characters, as editors do; a byte order mark is none. An offset beyond
-    /// the text is its end.
+    /// Returns the line and column of a byte offset, both from 1. A column
+    /// counts characters, as editors do, without a byte order mark. An offset
+    /// beyond the text is treated as its end.
     pub(crate) fn place(&self, offset: usize) -> (u32, u32) {
         let offset = self.text.floor_char_boundary(offset);
         let line = self.starts.partition_point(|start| *start <= offset);

@@ -1,4 +1,5 @@
-//! Every error that a description can have, with its place and its words.
+//! Tests of every error that a description can have, with its position and
+//! message.
 
 use crate::manifest::tests::try_read;
 use crate::manifest::*;
@@ -8,8 +9,8 @@ fn read_err(text: &str) -> DescriptionError {
     try_read(text).expect_err(text)
 }
 
-/// The whole text of the error in `[workspace.metadata.ansar]` followed by
-/// `text`, which so begins in line 2.
+/// Asserts the error text for `[workspace.metadata.ansar]` followed by `text`,
+/// which begins in line 2.
 #[track_caller]
 fn refused(text: &str, expected: &str) {
     let text = format!("[workspace.metadata.ansar]\n{text}");
@@ -50,7 +51,7 @@ fn text_that_is_no_toml_is_refused_at_its_place() {
 
 #[test]
 fn nesting_that_the_parser_allows_does_no_harm() {
-    // Each level of braces may hold a dotted path of the greatest length.
+    // Each level of braces may contain a dotted path of the greatest length.
     let path = ["x"; 79].join(".");
     let mut text = format!(
         "[workspace.metadata.ansar.role.a.input.{}]\n",

@@ -1,12 +1,12 @@
-//! Properties: no text makes the reader panic, and what is described comes
-//! back, however it is written.
+//! Property tests: no text makes the parser panic, and a written description is
+//! read back, in any style.
 
 use proptest::prelude::*;
 
 use crate::manifest::tests::try_read;
 use crate::manifest::*;
 
-/// How a role may be written.
+/// Style of writing a role.
 #[derive(Debug, Clone, Copy)]
 enum Style {
     Header,
@@ -72,7 +72,7 @@ fn restart_and_storage() -> impl Strategy<Value = (Option<Restart>, Option<u64>)
     )
 }
 
-/// A role without its line; whom it comes after are bits over those before it.
+/// A role without its line. Bits select the earlier roles that it starts after.
 fn role() -> impl Strategy<Value = (RoleSpec, u8)> {
     let names = (
         "(test-)?[a-zA-Z0-9_-]{1,8}",
@@ -133,8 +133,8 @@ fn description() -> impl Strategy<Value = Description> {
         })
 }
 
-/// Roles of different names, one package to an executable, none after a later
-/// one or, being operational, after a test role.
+/// Makes roles consistent: unique names, one package for each executable, none
+/// after a later one, and no operational role after a test role.
 fn consistent(roles: Vec<(RoleSpec, u8)>, tests: &RolePattern) -> Vec<RoleSpec> {
     let mut done: Vec<RoleSpec> = Vec::new();
     let mut packages = BTreeMap::new();
@@ -157,7 +157,7 @@ fn consistent(roles: Vec<(RoleSpec, u8)>, tests: &RolePattern) -> Vec<RoleSpec> 
     done
 }
 
-/// The manifest that says it, and the description with its lines.
+/// Writes a description, and returns it with its lines.
 fn written(mut description: Description, styles: &[Style]) -> (String, Description) {
     let mut text = String::from("[package]\nname = \"é\" # before\n\n[workspace.metadata.ansar]\n");
     let mut line = |line: String| {
@@ -190,7 +190,7 @@ fn written(mut description: Description, styles: &[Style]) -> (String, Descripti
     if let Some(slow) = description.slow_timeout {
         line(format!("slow-timeout = '{}ms'", slow.as_millis()));
     }
-    // A header ends the table that the others stand in.
+    // A header ends the table of the others.
     let mut order: Vec<(Style, &mut RoleSpec)> =
         styles.iter().copied().zip(&mut description.roles).collect();
     order.sort_by_key(|(style, _)| matches!(style, Style::Header));
@@ -253,7 +253,7 @@ fn fields(role: &RoleSpec) -> Vec<(&'static str, String)> {
     fields
 }
 
-/// The value on one line.
+/// Writes a value on one line.
 fn toml(value: &Value) -> String {
     fn escaped(text: &str) -> String {
         let chars = text.chars().map(|c| match c {
@@ -282,7 +282,7 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// Text with a chance of getting past the TOML parser.
+/// Generates text that the TOML parser may accept.
 fn nearly_toml() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![
         "[workspace.metadata.ansar]",

@@ -1,4 +1,4 @@
-//! What a description says, key by key.
+//! Tests of descriptions, key by key.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
-//! What only shows between roles: names that meet, orders that contradict.
+//! Rules between roles: unique names and a consistent start order.
 //!
-//! Owns those rules. The roles come from `read`, each of them right in itself,
-//! with the places that an error can point to.
+//! The roles come from `parse`, each valid in itself, with positions for
+//! errors.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,22 +12,22 @@ use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::RolePattern;
 
-/// All roles as they were declared.
+/// Roles as they were declared.
 #[derive(Default)]
 pub(crate) struct Declared {
     pub(crate) declarations: Vec<Declaration>,
-    /// Each with the number of its declaration.
+    /// Each with the index of its declaration.
     pub(crate) roles: Vec<(usize, RoleSpec)>,
 }
 
-/// A role that another one comes after, and where that is said.
+/// A role that another one starts after, with its position.
 pub(crate) struct After {
     pub(crate) role: RoleName,
     pub(crate) key: String,
     pub(crate) at: usize,
 }
 
-/// Where a role, or the roles of a template, were declared.
+/// Position of a role, or of the roles of a template.
 pub(crate) struct Declaration {
     pub(crate) key: String,
     pub(crate) at: usize,
@@ -35,7 +35,7 @@ pub(crate) struct Declaration {
     pub(crate) after: Vec<After>,
 }
 
-/// The roles sorted by name, if they go together.
+/// Returns the roles sorted by name, if they are consistent.
 pub(crate) fn checked(
     source: &Source<'_>,
     declared: Declared,
@@ -45,7 +45,7 @@ pub(crate) fn checked(
         declarations,
         mut roles,
     } = declared;
-    // The order of the text, so that it is the later one that is wrong.
+    // In the order of the text, so that errors name the later role.
     roles.sort_by_key(|(nth, _)| declarations[*nth].at);
     let mut by_name = BTreeMap::new();
     for (nth, spec) in &roles {
@@ -79,7 +79,7 @@ pub(crate) fn checked(
     Ok(roles)
 }
 
-/// The package of each executable for which a role names one.
+/// Returns the package of each executable for which a role names one.
 fn packages(
     source: &Source<'_>,
     declarations: &[Declaration],
@@ -111,16 +111,16 @@ fn packages(
         .collect())
 }
 
-/// The order that roles start in.
+/// Start order of the roles.
 struct Order<'a> {
     source: &'a Source<'a>,
     declarations: &'a [Declaration],
-    /// Each with the number of its declaration.
+    /// Each with the index of its declaration.
     roles: &'a BTreeMap<&'a RoleName, (usize, &'a RoleSpec)>,
 }
 
 impl Order<'_> {
-    /// One role after one other.
+    /// Checks one pair of roles.
     fn check(
         &self,
         spec: &RoleSpec,
@@ -148,8 +148,8 @@ impl Order<'_> {
         Err(self.source.error(after.at, &after.key, &problem))
     }
 
-    /// Takes away, over and over, what waits for nobody any more; what is left
-    /// waits for itself. A loop, since a chain may be as long as the manifest.
+    /// Removes roles that no longer wait for others until only cycles remain.
+    /// Iterative, because a chain may be as long as the manifest.
     fn check_cycles(&self) -> Result<(), DescriptionError> {
         let mut waits: HashMap<&RoleName, usize> = HashMap::new();
         let mut waiting: HashMap<&RoleName, Vec<&RoleName>> = HashMap::new();
@@ -179,8 +179,9 @@ impl Order<'_> {
         }
     }
 
-    /// The cycle that one gets into from a stuck role, told from the first of
-    /// its names, so that it reads the same however it was found.
+    /// Returns the error for the cycle that is reached from a stuck role. It
+    /// begins with its smallest name, so that the message does not depend on
+    /// `from`.
     fn cycle(&self, from: &RoleName, stuck: &BTreeSet<&RoleName>) -> DescriptionError {
         let mut way: Vec<&RoleName> = vec![from];
         let mut seen = HashMap::from([(from, 0)]);
@@ -189,7 +190,7 @@ impl Order<'_> {
                 .last()
                 .and_then(|role| self.roles.get(role))
                 .and_then(|(_, spec)| spec.after.iter().find(|after| stuck.contains(after)));
-            // Every stuck role waits for a stuck one; else the way ends here.
+            // Every stuck role waits for another stuck one.
             let Some(next) = next else { break way };
             if let Some(start) = seen.insert(next, way.len()) {
                 break way.split_off(start);

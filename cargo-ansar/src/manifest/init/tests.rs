@@ -1,4 +1,4 @@
-//! What is proposed for which bins, and that it is always accepted.
+//! Tests of the proposed roles and manifests.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn component(package: &str, name: &str) -> Bin {
     }
 }
 
-/// The proposal, checked for what all proposals promise.
+/// Proposes a manifest, and checks the properties that all proposals have.
 #[track_caller]
 fn proposed(manifest: &str, bins: &[Bin]) -> Proposal {
     let proposal = propose(manifest, bins).unwrap();
