@@ -1,10 +1,10 @@
-//! The folders of a home's areas: which of them the home made, so that it may
-//! empty and remove them.
+//! Ownership of the folders of a home's areas: only a folder that the home
+//! created may be emptied or removed.
 //!
-//! A redirected area has a file in it that names the home ([`AREA_FILE`]). A
-//! folder without that file is never emptied, removed or written into,
-//! whatever `home.json` says. A redirected `bin` is used in place and has no
-//! such file: it is never removed.
+//! A redirected area contains a file that names the home ([`AREA_FILE`]). A
+//! folder without that file is never emptied, removed or written to, even if
+//! `home.json` names it. A redirected `bin` is used in place and has no such
+//! file: it is never removed.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ use crate::host::fs::Kind;
 /// Reasons why a folder is not used as an area of a home.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// It has no mark.
+    /// It has no area file.
     #[error("no home made this folder")]
     NotMarked,
-    /// Its mark names another home, or another area.
+    /// Its area file names another home, or another area.
     #[error("it belongs to home `{}`", .0.display())]
     OtherHome(PathBuf),
     /// It belongs to another user.
@@ -30,19 +30,19 @@ pub enum Reason {
     /// Other users can write to it.
     #[error("other users can write to it")]
     Writable,
-    /// It is no folder.
+    /// It is not a folder.
     #[error("not a directory ({0})")]
     NotFolder(Kind),
-    /// It is not there.
+    /// It does not exist.
     #[error("no such folder")]
     Missing,
-    /// Its path depends on the current directory.
+    /// Its path is relative.
     #[error("expected an absolute path")]
     Relative,
 }
 
 impl Reason {
-    /// The next step of the user.
+    /// Returns a hint about the next step.
     pub(super) fn hint(&self, home: &Path) -> String {
         match self {
             Self::OtherHome(_) => "a copy of a home does not share folders with the original: \
@@ -55,23 +55,23 @@ impl Reason {
                 "keep other users out, or make a home with `cargo ansar create PATH`".to_owned()
             }
             Self::NotMarked | Self::Missing | Self::Relative => format!(
-                "only folders that `cargo ansar create` made are used: put `redirect` in `{}` right",
+                "only folders that `cargo ansar create` made are used: correct `redirect` in `{}`",
                 home.join(HOME_FILE).display()
             ),
         }
     }
 }
 
-/// The folder of an area that the home has made. Only by this type can a folder
-/// of an area be removed, or what is in it.
+/// The folder of an area that the home created. Folders of areas and their
+/// entries can only be removed through this type.
 #[derive(Debug)]
 pub struct Owned {
     path: PathBuf,
 }
 
 impl Owned {
-    /// Removes the folder with everything in it, the mark last: a killed command
-    /// leaves a folder that can still be told to be the home's.
+    /// Removes the folder with everything in it, the area file last: after a
+    /// kill, the rest can still be identified as the home's.
     pub fn remove(self) -> Result<(), HomeError> {
         for name in fs::names(&self.path)? {
             if name != AREA_FILE {
@@ -81,28 +81,28 @@ impl Owned {
         Ok(fs::remove_tree(&self.path)?)
     }
 
-    /// The folder.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes what is called `name` in the folder.
+    /// Removes the entry `name` of the folder.
     pub fn remove_entry(&self, name: impl AsRef<OsStr>) -> Result<(), HomeError> {
         Ok(fs::remove_tree(&self.path.join(name.as_ref()))?)
     }
 }
 
-/// Ids and folders of homes that a mark may name.
+/// Ids and paths of homes that an area file may name.
 pub(super) type Accepted<'a> = [(&'a str, &'a Path)];
 
 impl Home {
-    /// Returns true if an area is elsewhere.
+    /// Returns true if an area is redirected.
     pub fn is_redirected(&self, area: Area) -> bool {
         self.file.redirect.contains_key(area.name())
     }
 
-    /// The folder of an area, after a check that this home made it. There is
-    /// none for a redirected `bin`.
+    /// Returns the folder of an area after checking that this home created it;
+    /// `None` for a redirected `bin`.
     pub fn owned(&self, area: Area) -> Result<Option<Owned>, HomeError> {
         let path = self.area(area);
         if !self.is_redirected(area) {
@@ -115,8 +115,9 @@ impl Home {
         Ok(Some(Owned { path }))
     }
 
-    /// Checks every area: those in the home are directories, and those
-    /// elsewhere were made by this home. One that is gone is made again.
+    /// Checks that areas in the home are folders and that redirected ones were
+    /// created by this home. Creates a missing redirected area again if it has
+    /// the name that `create` gives.
     pub(super) fn check_areas(&self) -> Result<(), HomeError> {
         for area in Area::ALL {
             match self.owned(area) {
@@ -140,7 +141,7 @@ impl Home {
         Ok(())
     }
 
-    /// Makes the folder of a redirected area, and its mark.
+    /// Creates the folder of a redirected area, and its area file.
     pub(super) fn mark(&self, area: Area) -> Result<(), HomeError> {
         let path = self.area(area);
         fs::make_private_folders(&path)?;
@@ -152,7 +153,7 @@ impl Home {
         write_json(&path.join(AREA_FILE), &mark)
     }
 
-    /// Checks a folder in the home, which need not be there.
+    /// Checks that a path in the home is a folder or does not exist.
     pub(super) fn check_own(&self, path: &Path) -> Result<(), HomeError> {
         match fs::stat(path) {
             Ok(stat) if stat.kind == Kind::Folder => Ok(()),
@@ -162,8 +163,8 @@ impl Home {
         }
     }
 
-    /// Checks that the mark in the folder of a redirected area names one of the
-    /// `accepted` homes, and that no other user can change what is in it.
+    /// Checks that the area file of a redirected area names one of the
+    /// `accepted` homes, and that no other user can write to the folder.
     pub(super) fn check_marked(
         &self,
         area: Area,
@@ -182,8 +183,8 @@ impl Home {
         Ok(())
     }
 
-    /// Checks that a folder elsewhere is there and the user's alone. One that
-    /// others may only read is closed to them.
+    /// Checks that the folder of a redirected area exists, belongs to the user,
+    /// and is not writable by others.
     pub(super) fn check_folder(&self, path: &Path) -> Result<(), HomeError> {
         if !path.is_absolute() {
             return Err(self.unusable(path, Reason::Relative));
@@ -207,8 +208,8 @@ impl Home {
     }
 
     /// Returns true if the folder of a redirected area has the name that
-    /// `create` gives it in a home of this id. Ids are random: no folder that
-    /// a home did not make has such a name.
+    /// `create` gives it in a home of this id. Ids are random, so only a home
+    /// creates folders of such names.
     pub(super) fn has_own_name(&self, area: Area, id: &str) -> bool {
         let is_id = id.len() == 36 && uuid::Uuid::try_parse(id).is_ok();
         let name = format!("{}-{id}", area.name());

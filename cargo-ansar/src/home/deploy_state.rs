@@ -1,4 +1,5 @@
-//! What was last deployed into a home: the third side of every comparison.
+//! The deploy state: what was last deployed into a home. It is the base of
+//! three-way comparisons between a snapshot and the home.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,51 +15,52 @@ use crate::sync::executable::Deployed;
 use crate::sync::manifest::Manifest;
 use crate::sync::path::RelPath;
 
-/// The file in a home's root that remembers.
+/// File in the root of a home that stores the deploy state.
 pub(super) const FILE: &str = "deploy.json";
-/// The most bytes that are read of it: it names every file of every material.
+/// Largest size that is read, in bytes: the file lists every file of every
+/// material.
 pub(super) const LARGEST: u64 = 256 << 20;
 
-/// Everything that deploys remember.
+/// The state that the last deploy left for the next one.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeployState {
     /// The executables in `bin`.
     pub executables: BTreeMap<ExecutableName, Deployed>,
-    /// The folders of material, by their path in the home.
+    /// The folders of materials, by path in the home.
     pub materials: BTreeMap<String, Material>,
-    /// What the settings and input of a role were made of.
+    /// Hash over the sources of the settings and input of each role.
     pub settled: BTreeMap<RoleName, String>,
-    /// The last change of each role that something was changed of.
+    /// The last change of each role.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub changes: BTreeMap<RoleName, Change>,
-    /// The folder whose settings and input are laid over those of the manifest,
-    /// where that was named by hand.
+    /// The snapshot folder that was named on the command line. Its settings and
+    /// input have precedence over those of the manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<PathBuf>,
-    /// What folders that are not deployed from held after a snapshot.
+    /// Content of folders that `snapshot` wrote to without deploying from them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub taken: BTreeMap<PathBuf, Taken>,
-    /// `[env]` of Cargo's configuration, which roles have.
+    /// `[env]` of Cargo's configuration, which is passed to roles.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, Variable>,
-    /// The packages of the bins that Cargo was last asked for.
+    /// The packages of each binary, from the last query to Cargo.
     pub bins: BTreeMap<ExecutableName, Vec<String>>,
 }
 
-/// What a folder and the home agreed upon when a snapshot was taken there.
+/// The common content of a folder and the home after a snapshot to the folder.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Taken {
-    /// Resources and models, by their path in the home.
+    /// Resources and models, by path in the home.
     pub materials: BTreeMap<String, Manifest>,
-    /// Settings and input, by their path in the folder.
+    /// Settings and input, by path in the folder.
     pub files: BTreeMap<String, Hash>,
 }
 
 impl Taken {
-    /// The third side of a comparison with the folder: what was deployed, and
-    /// over it what was agreed upon here.
+    /// Returns the base of a three-way comparison with the folder: `deployed`,
+    /// overridden by this content.
     pub fn over(&self, name: &str, deployed: &Manifest) -> Manifest {
         let Some(taken) = self.materials.get(name) else {
             return deployed.clone();
@@ -76,19 +78,19 @@ impl Taken {
     }
 }
 
-/// What is known of one folder of material.
+/// The state of one folder of materials.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Material {
-    /// What the home held when it was last looked at.
+    /// Content of the folder in the home when it was last read.
     pub home: Manifest,
-    /// What was last deployed: the third side of the comparison, and what
-    /// spares the next deploy from reading the snapshot.
+    /// Content that was last deployed. It is the base of the comparison, and
+    /// the next deploy need not read unchanged files of the snapshot.
     pub deployed: Manifest,
 }
 
 impl DeployState {
-    /// Forgets a role that is no more.
+    /// Removes the state of a deleted role.
     pub fn forget(&mut self, role: &RoleName) {
         let model = format!("model/{role}");
         for taken in self.taken.values_mut() {
@@ -101,13 +103,13 @@ impl DeployState {
 }
 
 impl Home {
-    /// What was last deployed.
+    /// Reads the deploy state; it is empty if nothing was deployed yet.
     pub fn deploy_state(&self) -> Result<DeployState, HomeError> {
         Ok(read_json_up_to(&self.deploy_state_file(), LARGEST)?.unwrap_or_default())
     }
 
-    /// Remembers what is deployed now. Where a loss of power takes that back,
-    /// the next deploy finds it again, as after one that was killed.
+    /// Stores the deploy state. It may be lost on a power loss; the next deploy
+    /// then compares everything again.
     pub fn set_deploy_state(&self, deploy_state: &DeployState) -> Result<(), HomeError> {
         renew_json(&self.deploy_state_file(), deploy_state)
     }

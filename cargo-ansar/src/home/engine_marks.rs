@@ -1,8 +1,7 @@
-//! The marks of engines, and the sockets beside them: which commands run roles
-//! of a home, and how they are reached.
+//! Marks and sockets of the engines that run roles of a home.
 //!
-//! A mark is a locked file, named by its engine's process. One that is not
-//! locked is of an engine that did not end as it should.
+//! A mark is a file that is named after the process id of its engine and locked
+//! by it. A mark that is not locked is stale: its engine was killed.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,26 +17,26 @@ use crate::host::process::sd_notify::Notices;
 use crate::host::socket::Listener;
 use crate::host::{environment, fs};
 
-/// The mark of this process; gone when it is dropped.
+/// The mark of this process; the file is removed on drop.
 #[derive(Debug)]
 pub struct Mark {
     path: PathBuf,
     _lock: Lock,
 }
 
-/// An engine that did not end as it should, or that belongs to the home which
-/// this one is a copy of.
+/// The locked mark of an engine that was killed, or that belongs to the home
+/// which this home is a copy of.
 #[derive(Debug)]
-pub struct Unclean {
+pub struct StaleEngine {
     path: PathBuf,
-    /// Its process.
+    /// Process id of the engine.
     pub pid: u32,
     started: Option<u64>,
     _lock: Lock,
 }
 
-/// What a mark says: enough to tell its process from a later one of the same
-/// number.
+/// Content of a mark: distinguishes the engine from a later process with the
+/// same id.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
     started: Option<u64>,
@@ -48,19 +47,19 @@ const SUFFIX: &str = ".engine";
 /// The engines of a home.
 #[derive(Debug, Default)]
 pub struct Engines {
-    /// The processes of those that run, other than this one.
+    /// Process ids of running engines, except this process.
     pub live: Vec<u32>,
-    /// Those that did not end as they should.
-    pub unclean: Vec<Unclean>,
+    /// Stale engines.
+    pub stale: Vec<StaleEngine>,
 }
 
 impl Home {
-    /// What processes of an engine of this home carry in their environment.
+    /// Returns the token that processes of an engine have in their environment.
     pub fn token(&self, engine: u32) -> String {
         format!("{}:{engine}", self.id())
     }
 
-    /// Leaves the mark of this process.
+    /// Creates and locks the mark of this process.
     pub fn mark_engine(&self) -> Result<Mark, HomeError> {
         let pid = environment::pid();
         let path = self.mark_file(pid);
@@ -75,22 +74,22 @@ impl Home {
         Ok(Mark { path, _lock: lock })
     }
 
-    /// Listens for what components say of their state.
-    pub fn hear(&self) -> Result<Notices, HomeError> {
+    /// Listens for `sd_notify` datagrams of components.
+    pub fn listen_notify(&self) -> Result<Notices, HomeError> {
         fs::make_private_folders(&self.engines())?;
         let path = self.engine_file(environment::pid(), "notify");
         Notices::listen(&path).map_err(|source| HomeError::Socket { path, source })
     }
 
-    /// Listens for what others ask this process.
+    /// Listens for requests of other commands.
     pub fn listen(&self) -> Result<Listener, HomeError> {
         fs::make_private_folders(&self.engines())?;
         let path = self.socket(environment::pid());
         Listener::bind(&path).map_err(|source| HomeError::Socket { path, source })
     }
 
-    /// Returns true if an engine of this home left a mark: those of a home that
-    /// this one is a copy of have none here.
+    /// Returns true if an engine has a mark in this home. Engines of the
+    /// original of a copied home have none here.
     pub fn has_mark(&self, engine: u32) -> bool {
         fs::stat(&self.mark_file(engine)).is_ok()
     }
@@ -99,7 +98,7 @@ impl Home {
         self.engines().join(format!("{engine}{SUFFIX}"))
     }
 
-    /// Where an engine is reached.
+    /// Path of the socket of an engine.
     pub fn socket(&self, engine: u32) -> PathBuf {
         self.engine_file(engine, "sock")
     }
@@ -108,18 +107,18 @@ impl Home {
         self.engines().join(format!("{engine}.{suffix}"))
     }
 
-    /// The engines by their marks: whoever runs holds its own.
+    /// Reads all marks. Engines whose mark is locked are running.
     pub fn marks(&self) -> Result<Engines, HomeError> {
         let mut engines = Engines::default();
         let names = fs::names(&self.engines())?;
-        self.forget_files_of_the_dead(&names);
+        self.remove_orphaned_files(&names);
         for name in names {
             let path = self.engines().join(&name);
             let pid = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
             let Some(Ok(pid)) = pid.map(str::parse) else {
                 continue;
             };
-            // A note that cannot be read was never finished.
+            // An unreadable note was not completely written.
             let note = read_json::<Note>(&path).ok().flatten();
             let failed = |source| HomeError::Lock {
                 path: path.clone(),
@@ -128,11 +127,11 @@ impl Home {
             let mut attempt = lock::try_lock(&path, "").map_err(failed)?;
             if let Attempt::Busy(_) = attempt
                 && pid != environment::pid()
-                && note.as_ref().is_some_and(|note| note.is_of_the_dead(pid))
+                && note.as_ref().is_some_and(|note| note.is_stale(pid))
             {
-                // The kernel lets go of what it had a moment after its end, or
-                // another command sweeps what it left, and is done soon.
-                lock::wait_until_free(&path, SWEEPING).map_err(failed)?;
+                // The kernel releases the lock shortly after the exit, or
+                // another command is cleaning up.
+                lock::wait_until_free(&path, CLEANUP_LIMIT).map_err(failed)?;
                 if !fs::is_file(&path) {
                     continue;
                 }
@@ -141,7 +140,7 @@ impl Home {
             match attempt {
                 Attempt::Busy(_) if pid == environment::pid() => {}
                 Attempt::Busy(_) => engines.live.push(pid),
-                Attempt::Held(lock) => engines.unclean.push(Unclean {
+                Attempt::Held(lock) => engines.stale.push(StaleEngine {
                     path,
                     pid,
                     started: note.and_then(|note| note.started),
@@ -152,9 +151,9 @@ impl Home {
         Ok(engines)
     }
 
-    /// Removes files of processes that are gone and left no mark: commands that
-    /// were killed while they asked a component.
-    fn forget_files_of_the_dead(&self, names: &[OsString]) {
+    /// Removes files of exited processes without a mark: commands that were
+    /// killed while they queried a component.
+    fn remove_orphaned_files(&self, names: &[OsString]) {
         let mark = |pid: u32| OsString::from(format!("{pid}{SUFFIX}"));
         for name in names {
             let pid = name.to_str().and_then(|name| name.split_once('.'));
@@ -162,7 +161,7 @@ impl Home {
                 continue;
             };
             if !names.contains(&mark(pid)) && orphans::start_time(pid).is_none() {
-                // What cannot be removed is in nobody's way.
+                // A leftover file does no harm.
                 let _ = fs::remove_file(&self.engines().join(name));
             }
         }
@@ -170,25 +169,25 @@ impl Home {
 }
 
 impl Note {
-    /// Whether the process that left this, as `pid`, is gone.
-    fn is_of_the_dead(&self, pid: u32) -> bool {
+    /// Returns true if process `pid`, which wrote this note, has exited.
+    fn is_stale(&self, pid: u32) -> bool {
         self.started.is_some() && orphans::start_time(pid) != self.started
     }
 }
 
-/// How long to wait for others who sweep.
-const SWEEPING: Duration = Duration::from_secs(5);
+/// Longest wait for another command that is cleaning up.
+const CLEANUP_LIMIT: Duration = Duration::from_secs(5);
 
-impl Unclean {
-    /// Whether the very process that left the mark runs all the same.
+impl StaleEngine {
+    /// Returns true if the process that wrote the mark is still running.
     pub fn is_alive(&self) -> bool {
-        // One that was killed a moment ago lets go of its mark before it ends.
+        // A killed process releases its lock shortly before it exits.
         self.started.is_some()
             && orphans::start_time(self.pid) == self.started
             && !orphans::is_ending(self.pid)
     }
 
-    /// Removes the mark, and whatever else its process left beside it.
+    /// Removes the mark and the other files of its process.
     pub fn forget(self) -> Result<(), HomeError> {
         let folder = self.path.parent().map(PathBuf::from).unwrap_or_default();
         let own = format!("{}.", self.pid);

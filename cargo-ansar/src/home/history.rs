@@ -1,10 +1,9 @@
-//! The history of a role: a record of every start and of every end.
+//! The history of a role: one record for each start and each exit.
 //!
-//! A journal per role that only grows at its end, with a checksum in front of
-//! each record; not synced, since that would cost every start more than the
-//! start itself. What a crash tore, or a disk corrupted, is passed over and
-//! counted. Owns the form of the journal and the bound on it. Does not know
-//! whether a role runs: a start without an end may be one that was lost.
+//! Each role has an append-only journal with a checksum before each record. The
+//! journal is not synced, since that would take longer than starting a role.
+//! Torn or corrupt records are skipped and counted. A start without an exit
+//! does not prove that the role runs: the record of the exit may be lost.
 
 #[cfg(test)]
 mod tests;
@@ -24,19 +23,18 @@ use crate::host::{clock, environment};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::{Cause, RoleOutcome};
 
-/// How large a journal may grow, in bytes, before it is cut to the newest
-/// [`KEPT_RUNS`].
+/// Size in bytes above which a journal is cut to the newest [`KEPT_RUNS`].
 pub const LARGEST: u64 = 1 << 20;
-/// How many runs are kept when a journal is cut, unless their records are
-/// larger than half of [`LARGEST`]: then as many as fit, and one at least.
+/// Number of runs that remain when a journal is cut. Fewer remain, but at least
+/// one, if their records are larger than half of [`LARGEST`].
 pub const KEPT_RUNS: usize = 500;
-/// How large a result may be that is kept; of a larger one only the size is.
+/// Largest result that is stored, in bytes. Only the size of larger ones is.
 pub const LARGEST_RESULT: usize = 128 << 10;
 
-/// The folder in a home's root.
+/// Folder of the journals, in the root of a home.
 pub(super) const FOLDER: &str = "history";
 
-/// By which command a role was started.
+/// The command that started a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -50,60 +48,60 @@ pub enum Kind {
     With,
 }
 
-/// The start of a role.
+/// The record of a start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// When.
+    /// Time of the start.
     pub at: Timestamp,
-    /// Its process.
+    /// Process id of the role.
     pub pid: u32,
-    /// What it ran.
+    /// The executable that was started.
     pub executable: ExecutableName,
-    /// By which command.
+    /// The command that started it.
     pub kind: Kind,
-    /// The process that ran it.
+    /// Process id of the engine.
     pub engine: u32,
-    /// When that was started, as the kernel counts.
+    /// Start time of the engine in clock ticks since boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_started: Option<u64>,
 }
 
-/// The end of a role.
+/// The record of an exit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct End {
-    /// When.
+    /// Time of the exit.
     pub at: Timestamp,
-    /// What ended it.
+    /// The cause of the exit.
     pub cause: RecordedCause,
-    /// How many attempts it made, as far as it said so.
+    /// Number of attempts, if the role reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
-    /// The name of its result's type.
+    /// Type name of the result.
     pub name: String,
-    /// Its result, unless that was larger than [`LARGEST_RESULT`].
+    /// The result, unless it is larger than [`LARGEST_RESULT`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Typed>,
-    /// How large the result was, in bytes.
+    /// Size of the result in bytes.
     pub size: usize,
 }
 
-/// What ended a role, as it is written down.
+/// [`Cause`] as it is stored in a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecordedCause {
-    /// It returned by itself.
+    /// The role returned on its own.
     Returned,
-    /// It was asked to stop, and did.
+    /// It stopped on request.
     Stopped,
-    /// It was asked to stop, did not in its grace time, and was killed.
+    /// It did not stop in its grace time and was killed.
     Killed,
-    /// It took longer than it may.
+    /// It exceeded its timeout.
     TimedOut,
-    /// It died of this signal.
+    /// It was killed by this signal.
     Signal(i32),
-    /// It exited with this code, and without a result.
+    /// It exited with this code without a result.
     Exited(i32),
-    /// It was started, and refused before it ran.
+    /// The start failed before the role ran.
     Refused,
 }
 
@@ -122,8 +120,8 @@ impl From<Cause> for RecordedCause {
 }
 
 impl From<RecordedCause> for Cause {
-    fn from(how: RecordedCause) -> Self {
-        match how {
+    fn from(cause: RecordedCause) -> Self {
+        match cause {
             RecordedCause::Returned => Self::Returned,
             RecordedCause::Stopped => Self::Stopped,
             RecordedCause::Killed => Self::Killed,
@@ -135,59 +133,59 @@ impl From<RecordedCause> for Cause {
     }
 }
 
-/// A run of a role: its start, and its end where that was written down.
+/// A run of a role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// Its start.
+    /// The start.
     pub start: Start,
-    /// Its end.
+    /// The exit, if it was recorded.
     pub end: Option<End>,
 }
 
-/// What a journal says.
+/// The content of a journal.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
-    /// The runs that are kept, oldest first.
+    /// The recorded runs, oldest first.
     pub runs: Vec<Run>,
-    /// How many records could not be read.
+    /// Number of records that could not be read.
     pub skipped: usize,
 }
 
 impl Run {
-    /// Whether the engine that is to write its end lives, so that the role may
-    /// run. Looks and takes no lock: a lock that is held for a moment only
-    /// would be in the way of a start.
+    /// Returns true if the run has no recorded exit and its engine is alive, so
+    /// that the role may be running. Takes no lock, since even a short lock
+    /// could make a start fail.
     pub fn is_open(&self) -> bool {
         self.end.is_none() && orphans::is_alive(self.start.engine, self.start.engine_started)
     }
 }
 
-/// A record of the journal: exactly one of the two.
+/// A record of a journal.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Record {
     Start(Start),
     End {
-        /// Which start it is the end of.
+        /// Time of the corresponding start.
         started: Timestamp,
         pid: u32,
         what: End,
     },
 }
 
-/// Writes the history of one role, of which there is one writer at a time: the
-/// engine that holds the role's lock.
+/// The writer of the history of one role. Only the engine that has locked the
+/// role writes it.
 #[derive(Debug, Clone)]
 pub struct Journal {
     path: PathBuf,
     executable: ExecutableName,
     kind: Kind,
     engine: Engine,
-    /// The start whose end is to come.
+    /// The start whose exit is not recorded yet.
     open: Option<(Timestamp, u32)>,
 }
 
-/// The process that writes.
+/// The process that writes a journal.
 #[derive(Debug, Clone, Copy)]
 pub struct Engine {
     pid: u32,
@@ -195,7 +193,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// This process.
+    /// Returns this process.
     pub fn this() -> Self {
         let pid = environment::pid();
         Self {
@@ -206,9 +204,8 @@ impl Engine {
 }
 
 impl Journal {
-    /// Writes down that the role was started, at a time before its first line.
-    /// Where that fails the role has no such
-    /// run, and its end is not written either.
+    /// Records a start; `at` must be before the first log line. If this fails,
+    /// the exit of this run is not recorded either.
     pub fn started(&mut self, pid: u32, at: Timestamp) -> Result<(), HomeError> {
         self.open = None;
         let record = Record::Start(Start {
@@ -224,7 +221,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes down how the role ended; nothing where it was never started.
+    /// Records an exit; does nothing if no start was recorded.
     pub fn ended(&mut self, outcome: &RoleOutcome, attempts: Option<u32>) -> Result<(), HomeError> {
         let Some((started, pid)) = self.open.take() else {
             return Ok(());
@@ -251,10 +248,10 @@ impl Journal {
                 let folder = self.path.parent().unwrap_or(Path::new("."));
                 let home = folder.parent().unwrap_or(Path::new("."));
                 if !fs::is_file(&home.join(HOME_FILE)) {
-                    // A home that was removed, or is being removed, stays so.
+                    // Do not create files in a removed home.
                     return Err(error.into());
                 }
-                // A home of before there was a history.
+                // The home is older than histories are.
                 fs::make_private_folders(folder)?;
                 Appender::open(&self.path)?
             }
@@ -269,8 +266,8 @@ impl Journal {
 }
 
 impl Home {
-    /// Writes the history of `role`, which runs `executable`; to be called by
-    /// whoever holds the role's lock.
+    /// Returns the writer of the history of `role`, which runs `executable`.
+    /// The caller must hold the lock of the role.
     pub fn journal(
         &self,
         role: &RoleName,
@@ -287,24 +284,24 @@ impl Home {
         }
     }
 
-    /// What is known of the runs of `role`; nothing where it never ran.
+    /// Reads the history of `role`; it is empty if the role never ran.
     pub fn history(&self, role: &RoleName) -> Result<History, HomeError> {
         let bytes = fs::read_if_there(&self.history_file(role))?;
         Ok(read(&bytes.unwrap_or_default()))
     }
 
-    /// The journal of `role`.
+    /// Path of the journal of `role`.
     pub fn history_file(&self, role: &RoleName) -> PathBuf {
         self.histories().join(role.as_str())
     }
 
-    /// The folder of all journals.
+    /// Path of the folder of all journals.
     pub fn histories(&self) -> PathBuf {
         self.root().join(FOLDER)
     }
 }
 
-/// Replaces a journal by its newest runs.
+/// Removes all but the newest runs from a journal.
 fn prune(path: &Path) -> Result<(), HomeError> {
     let history = read(&fs::read(path)?);
     let mut kept = Vec::new();
@@ -321,7 +318,7 @@ fn prune(path: &Path) -> Result<(), HomeError> {
     Ok(fs::replace(path, kept.concat().as_bytes(), 0o600)?)
 }
 
-/// The records of a run, as they stand in the journal.
+/// Formats the records of a run.
 fn lines(run: &Run) -> String {
     let mut text = line(&Record::Start(run.start.clone()));
     if let Some(end) = &run.end {
@@ -334,10 +331,10 @@ fn lines(run: &Run) -> String {
     text
 }
 
-/// A record as it stands in the journal. It begins with the end of a line, so
-/// that whatever was torn before it is a line of its own.
+/// Formats a record. It begins with a line break, so that a torn record before
+/// it does not corrupt it.
 fn line(record: &Record) -> String {
-    // Plain structs of strings and numbers, which always encode.
+    // Structs of strings and numbers always encode.
     let text = serde_json::to_string(record).unwrap_or_default();
     format!("\n{} {text}", checksum(text.as_bytes()))
 }
@@ -346,7 +343,7 @@ fn checksum(bytes: &[u8]) -> String {
     Hash::of(bytes).to_string()[..16].to_owned()
 }
 
-/// Reads a journal, whatever it holds.
+/// Parses a journal, skipping invalid records.
 fn read(bytes: &[u8]) -> History {
     let mut history = History::default();
     let lines = bytes.split(|byte| *byte == b'\n');
@@ -359,8 +356,7 @@ fn read(bytes: &[u8]) -> History {
                 });
                 match run {
                     Some(run) => run.end = Some(what),
-                    // Its start could not be read, and is counted; an end
-                    // alone is no run.
+                    // The start could not be read; an exit alone is no run.
                     None => history.skipped += 1,
                 }
             }

@@ -1,9 +1,9 @@
-//! The last run: what happened in it, and what came of it.
+//! The stored events and report of the last run.
 //!
-//! A reader of the one stream of events writes it, in one piece when the run
-//! is over: whoever reads it meanwhile finds the run before. Bounded: of log
-//! lines, and of everything, so much is kept and no more; what came of the run
-//! is always kept. `docs/src/reference/json.md` has the format of a line.
+//! The file is replaced as a whole when a run is over, so that readers find the
+//! previous run until then. Log lines and the whole file are limited in size;
+//! the run report is always stored. `docs/src/reference/json.md` describes the
+//! lines.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,57 +18,58 @@ use crate::host::fs;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::run_report::RunReport;
 
-/// The folder of the last run, in a home.
+/// Folder of the last run, in the root of a home.
 pub(super) const FOLDER: &str = "last";
-/// What happened in it.
+/// File with the events of the last run.
 pub(super) const FILE: &str = "run.jsonl";
 
-/// How much is kept of log lines, in bytes.
+/// Most bytes of log lines that are stored.
 const MOST_LINES: usize = 1 << 20;
-/// How much is kept beside what came of the run, in bytes.
+/// Most bytes that are stored, without the run report.
 const MOST: usize = 8 << 20;
-/// How many failures are kept.
+/// Most failures that are stored.
 const MOST_FAILURES: usize = 10_000;
-/// How much of a failure's text is kept, in bytes.
+/// Longest text of a failure that is stored, in bytes.
 const LONGEST: usize = 16 << 10;
 
-/// Reads events of a run, to keep them.
+/// Records the events of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder(Arc<Mutex<Tape>>);
 
 #[derive(Debug, Default)]
 struct Tape {
-    /// Whole lines.
+    /// Whole lines of JSON.
     told: Vec<u8>,
-    /// How much of them is log lines.
+    /// Size of the log lines among them, in bytes.
     lines: usize,
-    /// What came of the run.
+    /// The line of the verdict, without its end.
     verdict: Option<String>,
-    /// When each role was started the last time, and when it ended.
+    /// Time of the last start of each role, and of its exit.
     spans: BTreeMap<RoleName, (Timestamp, Option<Timestamp>)>,
-    /// What each role ran.
+    /// The executable of each role.
     executables: BTreeMap<RoleName, ExecutableName>,
 }
 
 impl Recorder {
-    /// A way into a stream whose events are kept here, too.
+    /// Returns a stream whose events go to `events` and to this recorder.
     pub fn reading(&self, events: &Events) -> Events {
         let recorder = self.clone();
         events.read_by(move |event| recorder.tape().read(event))
     }
 
-    /// How long a role ran, from its last start to its end.
+    /// Time from the last start of a role to its exit; `None` if it did not
+    /// start or has not exited.
     pub fn elapsed(&self, role: &RoleName) -> Option<Duration> {
         let (begun, ended) = *self.tape().spans.get(role)?;
         ended?.duration_since(begun).try_into().ok()
     }
 
-    /// What a role ran, where it did.
+    /// The executable that a role ran, if it was started.
     pub fn executable(&self, role: &RoleName) -> Option<ExecutableName> {
         self.tape().executables.get(role).cloned()
     }
 
-    /// Puts what was read in the place of the run before.
+    /// Stores the recorded events in place of the previous run.
     pub fn keep(&self, home: &Home) -> Result<(), HomeError> {
         let file = home.last_run_file();
         if let Some(folder) = file.parent() {
@@ -127,7 +128,7 @@ impl Tape {
     }
 }
 
-/// What came of a run, as far as it is kept.
+/// Returns a run report that is cut to the size that is stored.
 fn bounded(run: &RunReport) -> RunReport {
     let mut run = run.clone();
     run.failures.truncate(MOST_FAILURES);
@@ -149,20 +150,19 @@ fn bounded(run: &RunReport) -> RunReport {
     run
 }
 
-/// A run that is over.
+/// The last run, read from its file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastRun {
-    /// What happened, as far as it was kept and is understood.
+    /// The stored events that this version can read, without the verdict.
     pub events: Vec<Event>,
-    /// When it was over.
+    /// Time of the verdict.
     pub at: Timestamp,
-    /// What came of it.
+    /// The run report.
     pub report: RunReport,
 }
 
 impl LastRun {
-    /// The run that these lines tell; none where they do not tell what came
-    /// of it.
+    /// Parses the lines of a run; returns `None` without a verdict.
     fn of(lines: &[u8]) -> Option<Self> {
         let lines = lines.split(|byte| *byte == b'\n');
         let mut run = None;
@@ -179,16 +179,17 @@ impl LastRun {
 }
 
 impl Home {
-    /// The last run; none where there was none. One that is not understood is
-    /// [`HomeError::Content`].
+    /// Reads the last run; returns `None` if there was none, and
+    /// [`HomeError::Content`] if this version cannot read it.
     pub fn last_run(&self) -> Result<Option<LastRun>, HomeError> {
         self.last(LastRun::of)
     }
 
-    /// What came of the last run, as [`Home::last_run`] has it.
+    /// Reads the report of the last run, without its events. Returns the same
+    /// errors as [`Home::last_run`].
     pub fn last_report(&self) -> Result<Option<RunReport>, HomeError> {
         self.last(|bytes| {
-            // It is told last, and what happened before need not be read.
+            // The verdict is the last line.
             let mut lines = bytes.rsplit(|byte| *byte == b'\n');
             let last = lines.find(|line| !line.is_empty());
             let event = last.and_then(json::read)?;
@@ -202,14 +203,14 @@ impl Home {
     fn last<T>(&self, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, HomeError> {
         let path = self.last_run_file();
         match fs::read_if_there(&path)? {
-            // That is what a loss of power leaves.
             None => Ok(None),
+            // An empty file is left by a power loss.
             Some(bytes) if bytes.is_empty() => Ok(None),
             Some(bytes) => match read(&bytes) {
                 Some(last) => Ok(Some(last)),
                 None => Err(HomeError::Content {
                     path,
-                    reason: " it does not tell of a run that this version understands".to_owned(),
+                    reason: " no run that this version can read".to_owned(),
                 }),
             },
         }
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_read_as_it_was_and_the_next_takes_its_place() {
+    fn a_run_round_trips_and_replaces_the_previous() {
         let folder = tempfile::tempdir().unwrap();
         let home = home(folder.path());
         assert_eq!(home.last_run().unwrap(), None);
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded_and_what_came_of_it_is_kept() {
+    fn events_are_bounded_and_the_report_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let home = home(folder.path());
         let recorder = Recorder::default();
@@ -314,14 +315,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_anything_is_no_run_and_no_panic() {
+    fn invalid_files_are_no_run() {
         for bytes in [&b""[..], b"\n\n", b"{}", b"\xff\x00{", b"[[[[[[[["] {
             assert_eq!(LastRun::of(bytes), None);
         }
         let at = Timestamp::UNIX_EPOCH;
         let kind = Kind::Verdict(Box::new(report("text")));
-        let told = json::line(&Event { at, kind });
-        let torn = format!("{}\nnoise\n{told}\n{}", &told[..9], &told[..50]);
+        let line = json::line(&Event { at, kind });
+        let torn = format!("{}\nnoise\n{line}\n{}", &line[..9], &line[..50]);
         assert_eq!(LastRun::of(torn.as_bytes()).unwrap().events, []);
     }
 }

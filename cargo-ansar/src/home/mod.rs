@@ -1,11 +1,11 @@
-//! A home on disk: its layout, its own file, its locks, and its other files.
+//! A home on disk: its layout, `home.json`, its locks and its other files.
 //!
-//! Through its modules: the marks of engines ([`engine_marks`]), the roles
-//! ([`role`]) and the table of their properties ([`role_properties`]), starts
-//! and exits ([`history`]), changes of several files that are made as a whole
-//! ([`pending`]), the deploy state ([`deploy_state`]) and its reasons
-//! ([`restart_reason`]), and the last run ([`last_run`]). It does not know how
-//! roles are deployed or run.
+//! The modules hold the areas ([`area`]), the detection of moved and copied
+//! homes ([`place`]), engine marks ([`engine_marks`]), roles ([`role`]) and
+//! their properties ([`role_properties`]), starts and exits ([`history`]),
+//! atomic changes of several files ([`pending`]), the deploy state
+//! ([`deploy_state`]), the reasons for restarts ([`restart_reason`]), and the
+//! last run ([`last_run`]). Nothing here deploys or runs roles.
 
 pub mod area;
 pub mod deploy_state;
@@ -37,26 +37,26 @@ use crate::host::process::orphans;
 use crate::host::{clock, environment};
 use crate::model::name::{ExecutableName, RoleName};
 
-/// The version of everything in a home.
+/// Format version of the files of a home.
 pub const VERSION: u32 = 1;
 
-/// The name of a home where none is said.
+/// Default name of the home's folder.
 pub const DEFAULT_NAME: &str = ".ansar-home";
 
-/// A home that is there, and of a version that is understood.
+/// An existing home whose format version is supported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     root: PathBuf,
     file: HomeFile,
 }
 
-/// The home's own file.
+/// Content of `home.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct HomeFile {
     version: u32,
     id: String,
     created: Timestamp,
-    /// Where it is, without symlinks; versions before did not say that.
+    /// Path of the home without symlinks; not written by older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     root: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,44 +65,44 @@ struct HomeFile {
     redirect: BTreeMap<String, PathBuf>,
 }
 
-/// The part of the home's own file that every version has.
+/// The fields that `home.json` has in every format version.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
 }
 
-/// What is wrong with a home.
+/// An error about a home or one of its files.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
-    /// There is none.
+    /// There is no home at this path.
     #[error("no home at `{path}`", path = .0.display())]
     NotThere(PathBuf),
-    /// There is one already.
+    /// A home already exists at this path.
     #[error("`{path}` is a home already", path = .0.display())]
     Exists(PathBuf),
-    /// Something else stands there.
+    /// Another file, or a folder with other content, is at this path.
     #[error("`{path}` is not a home, and not an empty folder", path = .0.display())]
     Occupied(PathBuf),
-    /// It was made by a newer version of this tool.
+    /// The home was created by a newer version of this tool.
     #[error(
         "`{path}` has format version {found}, and this `cargo ansar` understands {VERSION}",
         path = path.display()
     )]
     Newer {
-        /// The home's own file.
+        /// Path of `home.json`.
         path: PathBuf,
-        /// Its version.
+        /// Its format version.
         found: u32,
     },
-    /// A file of it does not hold what it should.
+    /// A file of the home has invalid content.
     #[error("{path}:{reason}", path = path.display())]
     Content {
         /// The file.
         path: PathBuf,
-        /// Line, column, field and what is wrong there.
+        /// Line, column and field of the error, and its description.
         reason: String,
     },
-    /// Its folder belongs to another user.
+    /// The folder belongs to another user.
     #[error("`{path}` belongs to user {owner}", path = path.display())]
     OtherUser {
         /// The folder.
@@ -110,13 +110,13 @@ pub enum HomeError {
         /// The user.
         owner: String,
     },
-    /// Other users can write to its folder.
+    /// Other users can write to the folder.
     #[error("other users can write to `{path}`", path = path.display())]
     Writable {
         /// The folder.
         path: PathBuf,
     },
-    /// Other users can put something else in its place.
+    /// Other users can replace the file or folder.
     #[error(
         "other users can replace `{path}`: they can write to `{by}`",
         path = path.display(),
@@ -125,47 +125,47 @@ pub enum HomeError {
     Replaceable {
         /// The home, or an executable.
         path: PathBuf,
-        /// The folder above it, or the executable itself.
+        /// The writable folder above it, or the writable executable.
         by: PathBuf,
     },
-    /// A folder is not used as an area of it.
+    /// A folder cannot be used as an area of the home.
     #[error("home `{home}` cannot use `{path}`: {reason}", home = home.display(), path = path.display())]
     Area {
         /// The home.
         home: PathBuf,
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
-    /// A file of it cannot be read or written.
+    /// A file of the home cannot be read or written.
     #[error(transparent)]
     Files(#[from] FilesError),
-    /// A lock of it cannot be taken.
+    /// A lock of the home cannot be acquired.
     #[error("failed to lock `{path}`", path = path.display())]
     Lock {
-        /// The lock.
+        /// The lock file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A socket of it cannot be made.
+    /// A socket of the home cannot be created.
     #[error("failed to listen at `{path}`", path = path.display())]
     Socket {
         /// The socket.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Roles run that must not.
+    /// Roles are running that must be stopped for this operation.
     #[error("{}", running(.0))]
     Running(Vec<(RoleName, String)>),
-    /// A role by this name is there.
+    /// A role of this name already exists.
     #[error("role `{0}` exists already")]
     RoleExists(RoleName),
 }
 
-/// Roles, and the processes that run them, as these noted in the locks.
+/// Formats running roles with the process ids that are noted in their locks.
 fn running(roles: &[(RoleName, String)]) -> String {
     let each = roles.iter().map(|(role, note)| match note.trim() {
         "" => format!("`{role}`"),
@@ -175,7 +175,7 @@ fn running(roles: &[(RoleName, String)]) -> String {
     format!("already running: {}", names.join(", "))
 }
 
-/// A hint for a socket that cannot be made.
+/// Returns a hint for a socket that cannot be created.
 fn socket_hint(error: &io::Error) -> Option<String> {
     use io::ErrorKind::{AddrInUse, NotFound, StorageFull};
 
@@ -187,14 +187,14 @@ fn socket_hint(error: &io::Error) -> Option<String> {
     })
 }
 
-/// A home of this version beside one of another.
+/// Returns a path for a home of this version beside one of another version.
 fn beside(root: &Path) -> PathBuf {
     let mut name = root.file_name().unwrap_or_default().to_owned();
     name.push(format!("-v{VERSION}"));
     root.with_file_name(name)
 }
 
-/// A path as a word for the shell.
+/// Quotes a path for the shell.
 pub fn word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+@,:=".contains(c);
@@ -205,11 +205,11 @@ pub fn word(path: &Path) -> String {
     }
 }
 
-/// How many roles a command in a hint names.
+/// Most roles that a command in a hint names.
 const FEW: usize = 8;
 
 impl HomeError {
-    /// What to type next, where there is something.
+    /// Returns the command or step that resolves the error, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotThere(path) => {
@@ -222,13 +222,13 @@ impl HomeError {
             Self::Occupied(_) => Some("name a folder that is empty or not there yet".to_owned()),
             Self::Content { path, .. } => Some(match path.file_name() {
                 Some(name) if name == HOME_FILE => format!(
-                    "put it right, or remove the folder and `cargo ansar create {}`",
+                    "correct it, or remove the folder and `cargo ansar create {}`",
                     word(path.parent().unwrap_or(path))
                 ),
                 Some(name) if name == deploy_state::FILE => {
-                    "put it right, or remove it: the next deploy compares everything".to_owned()
+                    "correct it, or remove it: the next deploy compares everything".to_owned()
                 }
-                _ => "put it right, or remove it".to_owned(),
+                _ => "correct it, or remove it".to_owned(),
             }),
             Self::OtherUser { .. } => Some(
                 "name a folder of your own with `--home-path` or the variable `ANSAR_HOME`"
@@ -256,7 +256,7 @@ impl HomeError {
                         let names = roles.iter().map(|(role, _)| format!(" {role}"));
                         ("them", names.collect())
                     }
-                    // All that run, whichever else do not.
+                    // Stops all running roles.
                     _ => ("them", " -f".to_owned()),
                 };
                 Some(format!(
@@ -269,9 +269,9 @@ impl HomeError {
 }
 
 impl Home {
-    /// Makes a home: private to the user, and with every area in its place.
-    /// An area in `redirect` stands elsewhere. What a killed command left of
-    /// the making of a home is finished.
+    /// Creates a home that is private to the user, with all its areas. Areas in
+    /// `redirect` are created at other paths. Completes a home whose creation
+    /// was interrupted by a kill.
     pub fn create(
         root: &Path,
         workspace: Option<&Path>,
@@ -298,7 +298,7 @@ impl Home {
         }
         if !access.is_private() {
             fs::set_mode(&fs::resolve(root)?, fs::PRIVATE_FOLDER)?;
-            // What others put there until now is seen from here on.
+            // Other users may have added files until now.
             if !is_unfinished(root)? {
                 return Err(HomeError::Occupied(root.to_owned()));
             }
@@ -319,7 +319,7 @@ impl Home {
             },
         };
         if let Err(error) = home.fill() {
-            // Why it was not made says more than why a part cannot be removed.
+            // The first error matters more than one of the removal.
             for path in home.new_folders() {
                 let _ = fs::remove_tree(path);
             }
@@ -331,9 +331,9 @@ impl Home {
         Ok(home)
     }
 
-    /// Makes the root of a home, if it is not there, and locks it; true if it was
-    /// there. Commands that make or remove the same home at this moment are
-    /// waited for, and the rest of what a killed `destroy` left is removed.
+    /// Creates the root of a home if needed and locks it; returns true if it
+    /// existed. Waits for commands that create or remove the same home, and
+    /// completes the removal that a killed `destroy` began.
     fn claim(root: &Path) -> Result<(bool, Lock), HomeError> {
         loop {
             Self::finish_removal(root)?;
@@ -364,13 +364,14 @@ impl Home {
         fs::make_private_folders(&self.engines())?;
         fs::make_private_folders(&self.histories())?;
         fs::replace(&self.root.join(GITIGNORE), EVERYTHING, 0o600)?;
-        // Last: a home that says what it is, is whole.
+        // Last: a home with `home.json` is complete.
         write_json(&self.root.join(HOME_FILE), &self.file)
     }
 
-    /// Opens a home that is the user's alone, and in which every area was made
-    /// by it. One that was moved or copied becomes the home of its new place.
-    /// Does the rest of what a killed command began to change, or to remove.
+    /// Opens a home after checking that no other user can change it and that
+    /// this home created all its areas. Updates the paths of a home that was
+    /// moved or copied. Completes a change or removal that a killed command
+    /// began.
     pub fn open(root: &Path) -> Result<Self, HomeError> {
         if Self::is_pending(root) && Self::finish_removal(root)? {
             return Err(HomeError::NotThere(root.to_owned()));
@@ -379,14 +380,15 @@ impl Home {
         Self::check_root(root)?;
         let home = home.placed()?;
         if Self::is_pending(root) {
-            // A command that is at work there has the lock, and does it itself;
-            // where it cannot be done, the next one that needs it says so.
+            // A running command holds the lock and completes its own change. If
+            // the change cannot be completed, the next command that needs the
+            // lock reports it.
             let _ = home.try_lock();
         }
         Ok(home)
     }
 
-    /// Reads what a home says of itself.
+    /// Reads `home.json` and checks its version.
     fn read(root: &Path) -> Result<Self, HomeError> {
         let path = root.join(HOME_FILE);
         let bytes = match fs::read_if_there(&path) {
@@ -410,7 +412,8 @@ impl Home {
         })
     }
 
-    /// Whether it still is where it was opened, whatever state it is in.
+    /// Returns true if this home still exists at its path, even if it cannot be
+    /// read any more.
     pub fn is_there(&self) -> bool {
         match Self::read(&self.root) {
             Ok(now) => now.file.id == self.file.id,
@@ -418,35 +421,35 @@ impl Home {
         }
     }
 
-    /// Where it is.
+    /// Path of the home.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What tells it from all other homes.
+    /// Unique id of the home.
     pub fn id(&self) -> &str {
         &self.file.id
     }
 
-    /// Returns the working folder of roles and of questions to them: the root of
-    /// the workspace, or the folder that holds the home.
+    /// Working folder of roles and of queries to components: the root of the
+    /// workspace, or the folder that contains the home.
     pub fn working_folder(&self) -> PathBuf {
         let parent = || self.root().parent().map(Path::to_owned);
         let workspace = self.workspace().map(Path::to_owned);
         workspace.or_else(parent).unwrap_or_default()
     }
 
-    /// The workspace that it was made for.
+    /// The workspace that the home belongs to.
     pub fn workspace(&self) -> Option<&Path> {
         self.file.workspace.as_deref()
     }
 
-    /// The areas that stand elsewhere, by name.
+    /// The redirected areas, by name.
     pub fn redirects(&self) -> &BTreeMap<String, PathBuf> {
         &self.file.redirect
     }
 
-    /// Where an area is.
+    /// Path of an area.
     pub fn area(&self, area: Area) -> PathBuf {
         self.file
             .redirect
@@ -454,7 +457,7 @@ impl Home {
             .map_or_else(|| self.root.join(area.name()), PathBuf::clone)
     }
 
-    /// An executable of the home.
+    /// Path of an executable of the home.
     pub fn executable(&self, name: &ExecutableName) -> PathBuf {
         self.area(Area::Bin).join(name.as_str())
     }
@@ -464,28 +467,27 @@ impl Home {
         self.area(Area::Resource).join(name.as_str())
     }
 
-    /// A role's own folder in an area of folders.
+    /// Path of the folder of a role in an area.
     pub fn folder(&self, area: Area, role: &RoleName) -> PathBuf {
         self.area(area).join(role.as_str())
     }
 
-    /// A role's own file in an area of files.
+    /// Path of the file of a role in an area.
     pub fn file(&self, area: Area, role: &RoleName) -> PathBuf {
         self.area(area).join(format!("{role}.json"))
     }
 
-    /// Where engines can be reached.
+    /// Folder of the engines' marks and sockets.
     pub fn engines(&self) -> PathBuf {
         self.root.join(ENGINES)
     }
 
-    /// Where what gave way in a conflict is kept.
+    /// Folder of the files that were replaced in a conflict.
     pub fn kept(&self) -> PathBuf {
         self.root.join(KEPT)
     }
 
-    /// Makes the folders that a role needs to run: model and logs as they are,
-    /// tmp emptied.
+    /// Creates the folders that a role needs to run, and empties its `tmp`.
     pub fn prepare(&self, role: &RoleName) -> Result<(), HomeError> {
         if !fs::names(&self.folder(Area::Tmp, role))?.is_empty()
             && let Some(tmp) = self.owned(Area::Tmp)?
@@ -500,8 +502,10 @@ impl Home {
         Ok(())
     }
 
-    /// Takes the right to run roles, all or none, which is kept until the
-    /// locks are dropped.
+    /// Locks roles so that this process may run them; all or none. The roles
+    /// are unlocked when the locks are dropped.
+    ///
+    /// Returns [`HomeError::Running`] if another process has locked one.
     pub fn lock_roles<'r>(
         &self,
         roles: impl IntoIterator<Item = &'r RoleName>,
@@ -519,7 +523,7 @@ impl Home {
                 && running.is_empty()
                 && is_gone(note)
             {
-                // The kernel lets go of it a moment after the end of its holder.
+                // The kernel releases a lock shortly after its process exited.
                 lock::wait_until_free(&path, DYING).map_err(failed)?;
                 attempt = lock::try_lock(&path, &own).map_err(failed)?;
             }
@@ -535,15 +539,15 @@ impl Home {
         }
     }
 
-    /// Who holds the lock of a role that runs, as noted there, and since when
-    /// that is noted; none where it does not run.
+    /// Returns the note in the lock of a running role, usually a process id,
+    /// with the time of the note; `None` if the role does not run.
     pub fn holder(&self, role: &RoleName) -> Result<Option<(String, Timestamp)>, HomeError> {
         let path = self.area(Area::Lock).join(role.as_str());
         lock::holder(&path).map_err(|source| HomeError::Lock { path, source })
     }
 
-    /// The roles that were ever run, also those whose properties cannot be
-    /// read.
+    /// Returns the roles that have a lock file because they ran once, including
+    /// those whose properties cannot be read.
     pub fn ever_run(&self) -> Result<BTreeSet<RoleName>, HomeError> {
         let names = fs::names(&self.area(Area::Lock))?.into_iter();
         Ok(names
@@ -551,13 +555,13 @@ impl Home {
             .collect())
     }
 
-    /// Removes the lock of a role that is no more, which the caller holds.
+    /// Removes the lock file of a deleted role; the caller must hold the lock.
     pub fn remove_lock(&self, role: &RoleName) -> Result<(), HomeError> {
         Ok(fs::remove_file(&self.area(Area::Lock).join(role.as_str()))?)
     }
 
-    /// Takes the right to change the home, if nobody has it. What a killed
-    /// command began to change is finished first.
+    /// Locks the home for changes; returns `None` if another process has locked
+    /// it. Completes the change of a killed command first.
     pub fn try_lock(&self) -> Result<Option<Lock>, HomeError> {
         let note = environment::pid().to_string();
         match lock::try_lock(&self.home_lock(), &note) {
@@ -567,8 +571,8 @@ impl Home {
         }
     }
 
-    /// Takes the right to change the home, waiting while somebody has it. What
-    /// a killed command began to change is finished first.
+    /// Locks the home for changes, waiting while another process has locked it.
+    /// Completes the change of a killed command first.
     pub fn lock(&self) -> Result<Lock, HomeError> {
         let note = environment::pid().to_string();
         match lock::lock(&self.home_lock(), &note) {
@@ -579,7 +583,7 @@ impl Home {
 
     fn not_locked(&self, source: io::Error) -> HomeError {
         if source.kind() == io::ErrorKind::NotFound && !self.is_there() {
-            // It was removed while this command waited.
+            // The home was removed while this command waited.
             return HomeError::NotThere(self.root.clone());
         }
         HomeError::Lock {
@@ -588,15 +592,14 @@ impl Home {
         }
     }
 
-    /// Not a role's name, so that no role's lock can be meant.
+    /// Path of the lock of the home; its name is not a valid role name.
     fn home_lock(&self) -> PathBuf {
         self.area(Area::Lock).join(".home")
     }
 
-    /// Removes the home and everything in it, areas elsewhere included, except
-    /// for a `bin` elsewhere: that is a folder which others fill.
-    /// What a killed command leaves of it is no home any more, and is removed by
-    /// the next one.
+    /// Removes the home with everything in it and its redirected areas, except
+    /// a redirected `bin`, which other programs fill. If the command is killed
+    /// meanwhile, the next command completes the removal.
     pub fn remove(self) -> Result<(), HomeError> {
         for area in Area::ALL {
             self.owned(area)?;
@@ -611,7 +614,7 @@ impl Home {
         Ok(fs::remove_tree(root)?)
     }
 
-    /// The folders that the making of a home makes, the root last.
+    /// Folders that `create` makes, the root last.
     fn new_folders(&self) -> impl Iterator<Item = &Path> {
         let redirects = self.file.redirect.iter();
         redirects
@@ -621,10 +624,10 @@ impl Home {
     }
 }
 
-/// Time that a lock may be held after the end of the process that held it.
+/// Time that the kernel gets to release the lock of an exited process.
 const DYING: Duration = Duration::from_secs(1);
 
-/// Returns true if the process that noted its number in a lock is gone.
+/// Returns true if the process whose id is noted in a lock has exited.
 fn is_gone(note: &str) -> bool {
     let pid = note.trim().parse();
     pid.is_ok_and(|pid| orphans::start_time(pid).is_none())
@@ -635,8 +638,8 @@ const KEPT: &str = "kept";
 const GITIGNORE: &str = ".gitignore";
 const EVERYTHING: &[u8] = b"*\n";
 
-/// Whether nothing stands there, beyond what is left of the making of a home
-/// that was killed: nothing of it is worth anything to anybody.
+/// Returns true if the folder holds nothing but the remains of a `create` that
+/// was killed, which may be removed.
 fn is_unfinished(root: &Path) -> Result<bool, HomeError> {
     let leftovers = fs::leftovers(root)?;
     let is_made = |name: &str| {
@@ -659,12 +662,12 @@ fn is_unfinished(root: &Path) -> Result<bool, HomeError> {
     Ok(true)
 }
 
-/// Reads a file of JSON; `None` where there is no such file.
+/// Reads a JSON file; returns `None` if it does not exist.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeError> {
     read_json_up_to(path, fs::LARGEST)
 }
 
-/// Reads a file of JSON that may be larger than others.
+/// Reads a JSON file of at most `limit` bytes.
 fn read_json_up_to<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Option<T>, HomeError> {
     match fs::if_there(fs::read_up_to(path, limit))? {
         None => Ok(None),
@@ -672,9 +675,9 @@ fn read_json_up_to<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Optio
     }
 }
 
-/// Decodes what was read from `path`.
+/// Decodes JSON that was read from `path`.
 pub fn from_json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, HomeError> {
-    // Only for what is wrong it matters where, and to keep count of it costs.
+    // Tracking the path of a field is slow, and only needed for errors.
     if let Ok(value) = serde_json::from_slice(bytes) {
         return Ok(value);
     }
@@ -686,7 +689,7 @@ pub fn from_json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Ho
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let field = error.path().to_string();
         let field = match field.as_str() {
-            // Of what is no JSON at all, no field is known.
+            // No field is known if the text is not JSON.
             "." | "?" => String::new(),
             field => format!("field `{}`: ", field.trim_end_matches(".?")),
         };
@@ -698,22 +701,24 @@ pub fn from_json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Ho
     Ok(value)
 }
 
-/// `LINE:COLUMN: what`, where `serde_json` puts the place last.
+/// Formats an error as `LINE:COLUMN: text`; `serde_json` puts the position at
+/// the end.
 fn place_first(error: &serde_json::Error, field: &str) -> String {
     let text = error.to_string();
     let what = text.rfind(" at line ").map_or(&*text, |at| &text[..at]);
     format!("{}:{}: {field}{what}", error.line(), error.column())
 }
 
-/// Replaces a file by JSON, readable by the user alone: whatever happens, it
-/// holds the old or the new value.
+/// Replaces a file with JSON that only the user can read. The file holds
+/// either the old or the new value, also after a crash.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
     let bytes = serde_json::to_vec_pretty(value);
     Ok(fs::replace(path, &line(path, bytes)?, 0o600)?)
 }
 
-/// Like [`write_json`], for what may be large and is for no reader: in one
-/// line, and a loss of power may bring the old value back.
+/// Replaces a file with JSON in one line, without waiting for the disk: the old
+/// value may come back after a power loss. Used for large files that are not
+/// meant to be read by people.
 fn renew_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
     let bytes = serde_json::to_vec(value);
     Ok(fs::renew(path, &line(path, bytes)?, 0o600)?)

@@ -1,9 +1,8 @@
-//! Changes of a home that are made as a whole.
+//! Atomic changes of several files of a home.
 //!
-//! A command that changes several files first writes down what it is about to
-//! do, then does it, then removes the note. A note that nobody works on is of a
-//! command that was killed, and the next one that takes the home's lock, or
-//! only opens the home, does the rest. Owns the form of the note.
+//! A command first writes a note of its change, then applies the change, then
+//! removes the note. A note without a running command is left by one that was
+//! killed; the next command that opens or locks the home completes the change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -21,50 +20,50 @@ use crate::host::fs::lock;
 use crate::host::process::interrupts::Interrupted;
 use crate::model::name::RoleName;
 
-/// The file in a home's root that holds the note.
+/// File of the note, in the root of a home.
 pub(super) const FILE: &str = "pending.json";
 
-/// A change of a home, to be made by [`Home::commit`].
+/// A change of a home, applied by [`Home::commit`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transaction(Note);
 
-/// A note of what a command does.
+/// The note of a change in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Note {
-    /// True if the home is removed.
+    /// True if the home is being removed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     destroy: bool,
-    /// Roles that are removed.
+    /// Roles to remove.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     delete: BTreeSet<RoleName>,
-    /// Roles that get their folders.
+    /// Roles whose folders are created.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     add: BTreeSet<RoleName>,
-    /// The new text of input files; none for those that are removed.
+    /// New text of input files; `None` for files to remove.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     input: Texts,
-    /// The same of settings.
+    /// The same for settings.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     settings: Texts,
-    /// The same of entries.
+    /// The same for entries.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     entry: Texts,
-    /// Folders in which files are staged, by their path in the home.
+    /// Folders in which files are staged, by path in the home.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     staging: BTreeSet<PathBuf>,
-    /// A folder outside of the home in which files are staged.
+    /// A folder outside the home in which files are staged.
     #[serde(skip_serializing_if = "Option::is_none")]
     outside: Option<PathBuf>,
 }
 
 type Texts = BTreeMap<RoleName, Option<String>>;
 
-/// Files, and what each holds; none where there is no file.
+/// Files with their content; `None` for files that do not exist.
 type Contents = Vec<(PathBuf, Option<Vec<u8>>)>;
 
 impl Transaction {
-    /// Removes a role with everything that is its own.
+    /// Removes a role with all its files.
     pub fn delete(&mut self, role: &RoleName) {
         self.0.delete.insert(role.clone());
     }
@@ -76,7 +75,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Makes the folders of a role.
+    /// Creates the folders of a role.
     pub fn add(&mut self, role: &RoleName) {
         self.0.add.insert(role.clone());
     }
@@ -96,7 +95,7 @@ impl Transaction {
     }
 }
 
-/// A value as it stands in a file of the home.
+/// Formats a value for a file of the home.
 fn text<T: Serialize>(value: &T) -> Result<String, HomeError> {
     let text = serde_json::to_string_pretty(value);
     let mut text = text.map_err(|error| HomeError::Content {
@@ -107,7 +106,7 @@ fn text<T: Serialize>(value: &T) -> Result<String, HomeError> {
     Ok(text)
 }
 
-/// A note that folders hold staged files; gone when it is dropped.
+/// A note that folders contain staged files; removed on drop.
 #[derive(Debug)]
 pub struct Staging(PathBuf);
 
@@ -118,7 +117,7 @@ impl Drop for Staging {
 }
 
 impl Note {
-    /// The files to write: a role is there once its entry is.
+    /// Files to write, entries last: a role exists once its entry does.
     fn texts(&self) -> [(Area, &Texts); 3] {
         [
             (Area::Input, &self.input),
@@ -129,9 +128,9 @@ impl Note {
 }
 
 impl Home {
-    /// Makes a change as a whole: a command that is killed in the middle leaves
-    /// the rest to the next one. Where a file cannot be written, those that were
-    /// written are again what they were. The home's lock must be held.
+    /// Applies a change. After a kill, the next command completes it. If a file
+    /// cannot be written, the written ones are restored. The lock of the home
+    /// must be held.
     pub fn commit(&self, transaction: Transaction) -> Result<(), HomeError> {
         let note = transaction.0;
         if note == Note::default() {
@@ -140,7 +139,7 @@ impl Home {
         let before = self.texts_before(&note)?;
         write_json(&self.pending_file(), &note)?;
         if let Err(error) = self.write_texts(&note) {
-            // What cannot be written now could not be written before.
+            // Best effort; the first error is returned.
             for (path, bytes) in before {
                 let _ = match bytes {
                     Some(bytes) => fs::replace(&path, &bytes, 0o600),
@@ -154,8 +153,8 @@ impl Home {
         self.forget_note(done)
     }
 
-    /// Notes that files are about to be staged in `folders`, which are in the
-    /// home: whatever a killed command leaves there is removed by the next one.
+    /// Notes that files will be staged in `folders` of the home. After a kill,
+    /// the next command removes the staged files.
     pub fn stage_in(&self, folders: impl Iterator<Item = PathBuf>) -> Result<Staging, HomeError> {
         self.note_staging(&Note {
             staging: folders.collect(),
@@ -163,8 +162,8 @@ impl Home {
         })
     }
 
-    /// Notes that files are about to be staged in `folder`, which is not in the
-    /// home, and among what the home keeps.
+    /// Notes that files will be staged in `folder` outside the home, and in the
+    /// home's folder of replaced files.
     pub fn stage_outside(&self, folder: &Path) -> Result<Staging, HomeError> {
         self.note_staging(&Note {
             staging: BTreeSet::from([PathBuf::from(KEPT)]),
@@ -181,7 +180,7 @@ impl Home {
         Ok(Staging(path))
     }
 
-    /// Does the rest of what a killed command began; the home's lock must be
+    /// Completes the change of a killed command. The lock of the home must be
     /// held.
     pub(super) fn finish(&self) -> Result<(), HomeError> {
         fs::clear_leftovers(self.root())?;
@@ -197,7 +196,7 @@ impl Home {
         }
         for name in &note.staging {
             match self.place(name) {
-                // Others may build there.
+                // Other programs may write to it.
                 Some(folder) if name.as_os_str() == Area::Bin.name() => {
                     fs::clear_leftovers(&folder)?;
                 }
@@ -206,7 +205,7 @@ impl Home {
             }
         }
         if let Some(folder) = &note.outside {
-            // What cannot be removed there is in no way of this home.
+            // Leftovers there do not affect this home.
             let _ = fs::clear_leftovers_below(folder);
         }
         self.write_texts(&note)?;
@@ -216,12 +215,12 @@ impl Home {
                 self.remove_lock(role)?;
             }
         }
-        // A role of which a part cannot be removed does not stand in the way.
+        // The note goes even if a part of a role cannot be removed.
         self.forget_note(deleted)
     }
 
-    /// Removes the note of a removal that was done, or that failed. One that a
-    /// signal interrupted is left to the next command.
+    /// Removes the note after a removal of roles, unless a signal interrupted
+    /// it: then the next command completes it.
     fn forget_note(&self, done: Result<(), HomeError>) -> Result<(), HomeError> {
         let interrupted = done
             .as_ref()
@@ -233,7 +232,7 @@ impl Home {
         done
     }
 
-    /// What the files hold that `note` is about to change.
+    /// Reads the files that `note` changes.
     fn texts_before(&self, note: &Note) -> Result<Contents, HomeError> {
         let mut before = Vec::new();
         for (area, texts) in note.texts() {
@@ -262,7 +261,7 @@ impl Home {
                     None => fs::remove_file(&path)?,
                 }
             }
-            // All at once: one by one, each would wait for the disk.
+            // Syncing all files together is faster than one by one.
             fs::sync_all(&written)?;
             if !texts.is_empty() {
                 fs::sync(&self.area(area))?;
@@ -271,9 +270,8 @@ impl Home {
         Ok(())
     }
 
-    /// Removes roles and everything that is their own, and what the processes
-    /// that they called have on disk; not their locks. Goes on where a part
-    /// cannot be removed, and returns the first error.
+    /// Removes roles with their files and those of their sub-roles, except
+    /// their locks. Continues after an error and returns the first one.
     fn delete(&self, roles: &BTreeSet<RoleName>) -> Result<(), HomeError> {
         if roles.is_empty() {
             return Ok(());
@@ -285,7 +283,7 @@ impl Home {
                 done = attempt;
             }
         };
-        // A role is gone once its properties are.
+        // Entries first: a role is gone once its entry is.
         for area in [Area::Entry, Area::Settings, Area::Input] {
             for role in roles {
                 attempt(fs::remove_file(&self.file(area, role)).map_err(Into::into));
@@ -308,8 +306,8 @@ impl Home {
         done
     }
 
-    /// Forgets what was deployed to roles that are no more: it would be taken
-    /// for what a new role of the same name has removed.
+    /// Removes deleted roles from the deploy state. Otherwise a new role of the
+    /// same name would seem to have removed its files.
     fn forget(&self, roles: &BTreeSet<RoleName>) -> Result<(), HomeError> {
         let was = self.deploy_state()?;
         let mut deploy_state = was.clone();
@@ -332,7 +330,8 @@ impl Home {
         self.root().join(FILE)
     }
 
-    /// Where a path in the home leads; none for one that is not in the home.
+    /// Resolves a path in the home, following redirected areas; returns `None`
+    /// for a path that leads out of the home.
     fn place(&self, path: &Path) -> Option<PathBuf> {
         let mut parts = path.components();
         let Some(Component::Normal(first)) = parts.next() else {
@@ -350,12 +349,12 @@ impl Home {
         is_below.then(|| root.join(rest))
     }
 
-    /// Returns true if a note stands in a home that nobody has finished yet.
+    /// Returns true if the home has a note of a change or removal.
     pub(super) fn is_pending(root: &Path) -> bool {
         fs::is_file(&root.join(FILE))
     }
 
-    /// Notes that the home is removed.
+    /// Notes that the home is being removed.
     pub(super) fn begin_removal(&self) -> Result<(), HomeError> {
         let note = Note {
             destroy: true,
@@ -364,8 +363,8 @@ impl Home {
         write_json(&self.pending_file(), &note)
     }
 
-    /// Removes the rest of a home that a killed `destroy` began to remove, after
-    /// the command that works on it; returns true if there was one.
+    /// Completes the removal that a `destroy` began, waiting for it if it still
+    /// runs; returns true if the home was being removed.
     pub fn finish_removal(root: &Path) -> Result<bool, HomeError> {
         if !Self::is_removed(root)? {
             return Ok(false);
@@ -414,10 +413,10 @@ impl Home {
         Ok(note.is_some_and(|note| note.destroy))
     }
 
-    /// Removes everything of a home whose removal is noted, but for the empty
-    /// root. The lock of the root must be held.
+    /// Removes the content of a home that is being removed, and its redirected
+    /// areas, but not its root. The lock of the root must be held.
     pub(super) fn remove_rest(root: &Path) -> Result<(), HomeError> {
-        // As long as the home's own file is there, it says what else is.
+        // `home.json` names the redirected areas, so it is removed late.
         if root.join(HOME_FILE).exists() {
             Self::read(root)?.remove_areas_elsewhere()?;
         }
@@ -431,10 +430,10 @@ impl Home {
     }
 }
 
-/// Removes what is in a folder and belongs to `roles`: `ROLE`, and whatever
-/// begins with `ROLE.`.
+/// Removes the entries of a folder that belong to `roles`: `ROLE` and those
+/// that begin with `ROLE.`.
 fn discard(folder: &Path, roles: &BTreeSet<RoleName>) -> Result<(), HomeError> {
-    // What a killed command moved there, and did not remove any more.
+    // Entries that a killed command moved aside.
     fs::clear_leftovers(folder)?;
     let mut trash = Trash::new(folder);
     for name in fs::names(folder)? {

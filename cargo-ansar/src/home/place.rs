@@ -1,10 +1,10 @@
-//! Where a home is: whether it is the user's alone, and whether it was moved or
-//! copied since it was last used.
+//! The place of a home: access of other users, and detection of moved and
+//! copied homes.
 //!
-//! `home.json` says where the home is. One that is found elsewhere was moved
-//! if there is no home at the old place any more, else it is a copy. In both
-//! cases paths that lead into the home or its workspace move along. A copy is a
-//! home of its own: it has another id, and forgets the engines of the original.
+//! `home.json` records the path of the home. A home at another path was moved
+//! if the old path has no home any more, and copied otherwise. In both cases,
+//! stored paths into the home and its workspace are updated. A copy gets a new
+//! id, and the engine marks of the original are removed from it.
 
 use std::path::{Path, PathBuf};
 
@@ -22,21 +22,21 @@ use crate::model::name::ExecutableName;
 
 /// A home that was moved or copied.
 struct Moved {
-    /// The folder that it was in.
+    /// The previous path of the home.
     before: PathBuf,
-    /// The folder that it is in.
+    /// The present path of the home.
     here: PathBuf,
-    /// The workspace that it was made for.
+    /// The previous workspace.
     old_workspace: Option<PathBuf>,
-    /// The workspace that it is in now.
+    /// The present workspace.
     workspace: Option<PathBuf>,
-    /// The original is still there.
+    /// True if the home still exists at the previous path.
     is_copy: bool,
 }
 
 impl Home {
-    /// Checks that a folder is the user's, and closes it to others who may
-    /// only read.
+    /// Checks that a folder belongs to the user and is not writable by others.
+    /// Makes it private if others can read it.
     pub(super) fn check_root(root: &Path) -> Result<(), HomeError> {
         let access = fs::access(root)?;
         if access.is_private() {
@@ -53,9 +53,8 @@ impl Home {
         Ok(fs::set_mode(&fs::resolve(root)?, fs::PRIVATE_FOLDER)?)
     }
 
-    /// Checks that no other user can put another folder in the place of one
-    /// that is made at `root`. The folders above a workspace are trusted, as
-    /// Cargo trusts them.
+    /// Checks that no other user can replace a folder created at `root`. The
+    /// folders above a workspace are trusted, as Cargo does.
     pub(super) fn check_above(root: &Path, workspace: Option<&Path>) -> Result<(), HomeError> {
         let Some(there) = root.ancestors().find(|path| fs::is_folder(path)) else {
             return Ok(());
@@ -73,8 +72,9 @@ impl Home {
         }
     }
 
-    /// The executable `name`, after a check that no other user can replace it.
-    /// What is in the home itself is out of their reach.
+    /// Returns the path of the executable `name` after checking that no other
+    /// user can replace it. Only a redirected `bin` needs the check: the home
+    /// is private.
     pub fn runnable(&self, name: &ExecutableName) -> Result<PathBuf, HomeError> {
         let path = self.executable(name);
         if !self.is_redirected(Area::Bin) || !fs::is_file(&path) {
@@ -97,14 +97,13 @@ impl Home {
         }
     }
 
-    /// Where this home was when its areas were marked.
+    /// Path of the home that is written to the area files of its areas.
     pub(super) fn recorded_root(&self) -> &Path {
         self.file.root.as_deref().unwrap_or(&self.root)
     }
 
-    /// Removes the areas elsewhere that this home made. One that is not its own
-    /// is left alone, and so are all in a home that was moved or copied after
-    /// its removal began.
+    /// Removes the redirected areas that this home created. Does nothing if the
+    /// home was moved or copied after its removal began.
     pub(super) fn remove_areas_elsewhere(&self) -> Result<(), HomeError> {
         if !is_one(self.recorded_root(), &self.root) {
             return Ok(());
@@ -122,7 +121,7 @@ impl Home {
         Ok(())
     }
 
-    /// Finds out where the home is, and checks its areas.
+    /// Updates a home that was moved or copied, and checks its areas.
     pub(super) fn placed(self) -> Result<Self, HomeError> {
         let here = fs::resolve(&self.root)?;
         if self.file.root.as_ref() == Some(&here) {
@@ -133,7 +132,7 @@ impl Home {
             path: here.clone(),
             source,
         })?;
-        // Another command may have done this meanwhile.
+        // Another command may have updated it meanwhile.
         let home = Self::read(&self.root)?;
         let is_same = |root: &PathBuf| is_one(root, &here);
         let home = if home.file.root.as_ref().is_some_and(is_same) {
@@ -146,7 +145,7 @@ impl Home {
         Ok(home)
     }
 
-    /// Makes this the home of its new place.
+    /// Updates `home.json` and all stored paths for the new path.
     fn moved(mut self, moved: &Moved) -> Result<Self, HomeError> {
         let old = self.file.clone();
         self.file.root = Some(moved.here.clone());
@@ -183,13 +182,14 @@ impl Home {
         ] {
             moved.rewrite(&file)?;
         }
-        // Last: until then, the next command does all of this again.
+        // Last: if this command is killed before, the next one starts over.
         write_json(&self.root.join(HOME_FILE), &self.file)?;
         Ok(self)
     }
 
-    /// Checks that the folder of a redirected area moved along, or stayed for a
-    /// home that moved, and marks it for the new place.
+    /// Checks that a redirected area belongs to the moved or copied home, and
+    /// writes its area file for the new path. An original and its copy may not
+    /// share an area.
     fn take_along(&self, area: Area, old: &HomeFile, moved: &Moved) -> Result<(), HomeError> {
         let path = self.area(area);
         let was = old.redirect.get(area.name());
@@ -200,8 +200,8 @@ impl Home {
         if has_own_name && !moved.is_copy && fs::stat(&path).is_err() {
             return self.mark(area);
         }
-        // A home of the version before has no marks, but names that only a home
-        // gives.
+        // Areas of a home of an older version have no area files, but names
+        // that only a home gives.
         if old.root.is_none() && has_own_name && fs::stat(&path.join(AREA_FILE)).is_err() {
             self.check_folder(&path)?;
         } else {
@@ -217,7 +217,7 @@ impl Moved {
         let old_workspace = file.workspace.clone();
         let before = match (&file.root, &old_workspace) {
             (Some(root), _) => root.clone(),
-            // A home of the version before, which did not say where it is.
+            // A home of an older version, which did not record its path.
             (None, Some(workspace)) if !here.starts_with(workspace) => {
                 let usual = workspace.join(DEFAULT_NAME);
                 if is_home(&usual, &file.id) || !fs::is_folder(workspace) {
@@ -239,7 +239,7 @@ impl Moved {
         }
     }
 
-    /// The path where a file of the home or the workspace is now.
+    /// Maps a previous path in the home or the workspace to the present one.
     fn along(&self, path: &Path) -> PathBuf {
         let workspaces = self.old_workspace.iter().zip(&self.workspace);
         let moves = std::iter::once((&self.before, &self.here)).chain(workspaces);
@@ -251,8 +251,8 @@ impl Moved {
         path.to_owned()
     }
 
-    /// Replaces the paths in a file of JSON, or of a JSON value per line. One
-    /// that cannot be read is left to the command that needs it.
+    /// Updates the paths in a file of JSON or JSON lines. Ignores a file that
+    /// cannot be read: the command that needs it reports the error.
     fn rewrite(&self, file: &Path) -> Result<(), HomeError> {
         if self.before == self.here {
             return Ok(());
@@ -297,8 +297,8 @@ impl Moved {
     }
 }
 
-/// The workspace of a home that was made for the workspace `old` at `before`,
-/// and is at `here` now.
+/// Returns the present workspace of a home that was moved from `before` to
+/// `here`, and had the workspace `old`.
 fn workspace(old: Option<&Path>, before: &Path, here: &Path) -> Option<PathBuf> {
     let old = old?;
     let is_workspace = |folder: &&Path| fs::is_file(&folder.join("Cargo.toml"));
@@ -316,12 +316,13 @@ fn workspace(old: Option<&Path>, before: &Path, here: &Path) -> Option<PathBuf> 
     found.map(Path::to_owned)
 }
 
-/// Returns true if there is a home of this id.
+/// Returns true if the home at `root` has this id.
 fn is_home(root: &Path, id: &str) -> bool {
     Home::read(root).is_ok_and(|home| home.id() == id)
 }
 
-/// Returns true if both paths lead to one folder, by a bind mount say.
+/// Returns true if both paths lead to the same folder, for example through a
+/// bind mount.
 fn is_one(one: &Path, other: &Path) -> bool {
     let inode = |path: &Path| {
         let fingerprint = fs::stat(&fs::resolve(path).ok()?).ok()?.fingerprint;
@@ -330,8 +331,8 @@ fn is_one(one: &Path, other: &Path) -> bool {
     inode(one).is_some_and(|one| inode(other) == Some(one))
 }
 
-/// The id of a copy: the same each time, so that a command can carry on what a
-/// killed one began.
+/// Returns the id of a copy. It is deterministic, so that a command can
+/// continue the update that a killed one began.
 fn id_of_copy(id: &str, here: &Path) -> Result<String, HomeError> {
     let inode = fs::stat(here)?.fingerprint.inode;
     let text = format!("{id}\0{inode}\0{}", here.display());

@@ -1,6 +1,7 @@
-//! What a deploy changed of a role, and why: for those who ask, nothing is
-//! decided by it. And which roles a deploy has stopped that are still to be
-//! started again.
+//! Changes that deploys made to roles, with their causes, and the roles that a
+//! deploy stopped and has not restarted yet.
+//!
+//! Changes are only shown to users; no decision depends on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,82 +15,81 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::protocol::RunOptions;
 use crate::sync::executable::Difference;
 
-/// The file in a home's root that names the roles that are to be restored.
+/// File in the root of a home that lists the stopped roles.
 pub(super) const STOPPED: &str = "restore.json";
-/// The file beside it with the options for the runs of those roles, if there are
-/// any.
+/// File in the root of a home with the run options of the stopped roles.
 pub(super) const OPTIONS: &str = "restore-options.json";
 
 /// The last change of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// When.
+    /// Time of the deploy.
     pub at: Timestamp,
-    /// Whether it ran, and was started again for it.
+    /// True if the role was running and was restarted.
     pub restarted: bool,
-    /// What changed.
+    /// The changes.
     pub causes: Vec<ChangeCause>,
 }
 
-/// What changed of a role.
+/// One change of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "cause", rename_all = "kebab-case")]
 pub enum ChangeCause {
-    /// It was not there before.
+    /// The role was added.
     Added,
-    /// What it runs.
+    /// The executable changed.
     Executable {
         /// Its name.
         executable: ExecutableName,
-        /// How it differs from what was there.
+        /// The difference to the previous one.
         why: Difference,
-        /// The sources that are newer than what was there, where the build left
-        /// an account of them.
+        /// Source files that are newer than the previous executable; `None` if
+        /// there is no dep-info.
         sources: Option<Vec<Source>>,
-        /// The crates that were compiled right before.
+        /// Crates that were compiled in the build before the deploy.
         compiled: BTreeSet<String>,
     },
-    /// It runs another executable than before.
+    /// The role runs another executable.
     Runs {
-        /// The one before.
+        /// The previous executable.
         before: ExecutableName,
     },
-    /// The additions to its environment.
+    /// Environment variables changed.
     Environment,
-    /// The resources of its executable.
+    /// Resources of the executable changed.
     Resource {
-        /// Which files.
+        /// The changed files.
         paths: Vec<String>,
     },
-    /// Its model.
+    /// The model changed.
     Model {
-        /// Which files.
+        /// The changed files.
         paths: Vec<String>,
     },
-    /// Its settings.
+    /// Settings changed.
     Settings {
-        /// Which.
+        /// The changed fields.
         fields: Vec<String>,
     },
-    /// Its input.
+    /// The input changed.
     Input,
 }
 
-/// A source file, and what it belongs to.
+/// A source file and its package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Source {
     /// The file.
     pub path: PathBuf,
-    /// The package, where that can be told.
+    /// The package, if it is known.
     pub package: Option<String>,
 }
 
-/// Roles that are to be started again, with the options for their runs.
+/// Stopped roles that will be restarted, with the options of their runs.
 pub type Stopped = BTreeMap<RoleName, RunOptions>;
 
 impl Home {
-    /// The roles that a deploy has stopped and not started again, with the
-    /// options for their runs.
+    /// Reads the roles that a deploy stopped and has not restarted, with the
+    /// options of their runs.
     pub fn stopped(&self) -> Result<Stopped, HomeError> {
         let roles: BTreeSet<RoleName> = read_json(&self.root().join(STOPPED))?.unwrap_or_default();
         if roles.is_empty() {
@@ -103,8 +103,8 @@ impl Home {
         Ok(with_options.collect())
     }
 
-    /// Remembers them; to be called before they are stopped, and again when
-    /// they are back.
+    /// Stores the stopped roles. Must be called before roles are stopped, and
+    /// again when they have been restarted.
     pub fn set_stopped(&self, roles: &Stopped) -> Result<(), HomeError> {
         let (names, options) = (self.root().join(STOPPED), self.root().join(OPTIONS));
         if roles.is_empty() {
@@ -117,7 +117,7 @@ impl Home {
         } else {
             write_json(&options, &given)?;
         }
-        // Last: options of roles that are not named have no effect.
+        // Last: options of roles that are not listed have no effect.
         write_json(&names, &roles.keys().collect::<Vec<_>>())
     }
 }

@@ -1,4 +1,4 @@
-//! The properties of a role, as its file in `entry` holds them.
+//! The entry of a role: its properties, stored in a file of the area `entry`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,70 +16,71 @@ use crate::logs::store::STORAGE;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::restart_policy::Restart;
 
-/// Everything that a home knows about a role, beside its materials.
+/// The properties of a role, as they are stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// What tells it from another role that had, or will have, its name.
+    /// Unique id; distinguishes the role from other roles of the same name that
+    /// were deleted or will be added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// When it was added.
+    /// Time when the role was added.
     pub created: Timestamp,
-    /// What it runs.
+    /// The executable that it runs.
     pub executable: ExecutableName,
-    /// Who described it.
+    /// The origin of the role.
     pub origin: Origin,
-    /// Its retry policy.
+    /// Backoff between attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// The bound on its stored log, in bytes.
+    /// Largest size of the stored log, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<u64>,
-    /// How long a run may take, in seconds.
+    /// Longest time of a run, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
-    /// The roles that are ready before it starts.
+    /// Roles that must be ready before this one starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<RoleName>,
-    /// Additions to its environment.
+    /// Additional environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// When it is started again.
+    /// The restart policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
-    /// What was set by hand, over everything else.
+    /// Values that were set by a command; they have precedence.
     #[serde(default, skip_serializing_if = "ByHand::is_empty")]
     pub by_hand: ByHand,
 }
 
-/// Who described a role.
+/// The origin of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// The workspace's manifest, whose word holds.
+    /// Described in the manifest of the workspace, which deploys apply.
     Manifest,
-    /// Somebody, with `add`.
+    /// Added by `cargo ansar add`.
     Hand,
-    /// The manifest once, and no longer; kept and never run.
+    /// No longer described in the manifest; kept, but never run.
     Retired,
 }
 
-/// What was set by hand.
+/// Values that were set by a command.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "StoredByHand")]
 pub struct ByHand {
-    /// Settings, field by field.
+    /// Fields of the settings.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
     /// The whole input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
-    /// The names of the properties that were set, or unset.
+    /// Names of the properties that were set or unset.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub properties: BTreeSet<String>,
 }
 
-/// [`ByHand`] in all forms that it ever had.
+/// All stored forms of [`ByHand`], including those of older versions.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredByHand {
@@ -89,7 +90,7 @@ struct StoredByHand {
     input: Option<Value>,
     #[serde(default)]
     properties: BTreeSet<String>,
-    /// The one property that could be set at first.
+    /// The only property that could be set in the first version.
     #[serde(default)]
     retry: bool,
 }
@@ -115,7 +116,7 @@ impl ByHand {
 }
 
 impl Entry {
-    /// A role of which nothing more is known.
+    /// Creates an entry without optional properties.
     pub fn new(id: String, created: Timestamp, executable: ExecutableName, origin: Origin) -> Self {
         Self {
             id: Some(id),
@@ -132,20 +133,20 @@ impl Entry {
         }
     }
 
-    /// How long a run may take.
+    /// Longest time of a run.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
     }
 
-    /// The bound on its stored log, in bytes.
+    /// Largest size of the stored log, in bytes.
     pub fn storage(&self) -> u64 {
         self.storage.unwrap_or(STORAGE)
     }
 }
 
 impl Home {
-    /// All roles, sorted by name.
+    /// Reads all roles, sorted by name.
     pub fn entries(&self) -> Result<BTreeMap<RoleName, Entry>, HomeError> {
         let mut entries = BTreeMap::new();
         for role in self.role_names()? {
@@ -156,25 +157,25 @@ impl Home {
         Ok(entries)
     }
 
-    /// A role; `None` where there is none by that name.
+    /// Reads a role; returns `None` if it does not exist.
     pub fn entry(&self, role: &RoleName) -> Result<Option<Entry>, HomeError> {
         let envelope = read_json::<Envelope<Entry>>(&self.file(Area::Entry, role))?;
         Ok(envelope.map(|envelope| envelope.value))
     }
 
-    /// The names of all roles, sorted, also of those whose properties cannot
-    /// be read.
+    /// Returns the names of all roles, sorted, including those whose entries
+    /// cannot be read.
     pub fn role_names(&self) -> Result<Vec<RoleName>, HomeError> {
         let names = fs::names(&self.area(Area::Entry))?.into_iter();
-        // Whatever is not a role's file is not ours: an editor's, say.
+        // Ignore other files, such as those of an editor.
         let roles = names.filter_map(|name| name.to_str()?.strip_suffix(".json")?.parse().ok());
         let mut roles: Vec<RoleName> = roles.collect();
         roles.sort();
         Ok(roles)
     }
 
-    /// The processes that roles called, by name: `PARENT.NAME`. They have a
-    /// disk of their own, and nothing else.
+    /// Returns the names of sub-roles, `PARENT.NAME`: processes that roles
+    /// called. They have folders in the home, but no entry.
     pub fn sub_roles(&self) -> Result<BTreeSet<String>, HomeError> {
         let mut called = BTreeSet::new();
         for area in OWN_FOLDERS {
@@ -189,10 +190,11 @@ impl Home {
     }
 }
 
-/// The areas where a role has a folder.
+/// Areas in which a role has a folder.
 pub(super) const OWN_FOLDERS: [Area; 3] = [Area::Model, Area::Tmp, Area::Logs];
 
-/// The role that called `name`, where that is the name of one that was called.
+/// Returns the parent of the sub-role `name`; `None` if it is not the name of a
+/// sub-role.
 pub fn parent(name: &str) -> Option<RoleName> {
     let (parent, called) = name.split_once('.')?;
     if called.is_empty() {
@@ -206,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_set_by_hand_is_read_in_its_first_form() {
+    fn first_form_of_by_hand_is_read() {
         let first: ByHand = serde_json::from_str(r#"{"retry": true}"#).unwrap();
         assert!(first.properties.contains("retry"));
         let text = serde_json::to_string(&first).unwrap();
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_called_has_a_parent() {
+    fn sub_roles_have_a_parent() {
         let of = |name: &str| parent(name).map(|role| role.to_string());
         assert_eq!(of("busy-0.manager-1").as_deref(), Some("busy-0"));
         assert_eq!(of("busy-0.a.b").as_deref(), Some("busy-0"));

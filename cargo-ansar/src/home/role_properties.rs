@@ -1,7 +1,6 @@
-//! The table of the properties that a role has.
+//! The table of role properties, with their checks.
 //!
-//! Owns which properties there are, which of them can be set, and what each
-//! can be set to. A new one is a field of [`Entry`] and a row here.
+//! To add a property, add a field to [`Entry`] and a row here.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,28 +22,30 @@ use crate::model::restart_policy::Restart;
 pub struct Property {
     /// Its name.
     pub name: &'static str,
-    /// What it says about a role.
+    /// Short description for help texts.
     pub about: &'static str,
-    /// How it is set; nothing where it cannot be.
+    /// Functions that change it; `None` if it is read-only.
     pub change: Option<Change>,
     read: fn(&Entry) -> Value,
 }
 
-/// How a property is set.
+/// Functions that change a property.
 #[derive(Debug, Clone, Copy)]
 pub struct Change {
-    /// A value that it can have, as JSON.
+    /// A valid value, as JSON.
     pub example: &'static str,
     write: fn(&mut Entry, &Path, &[u8]) -> Result<(), HomeError>,
     unset: fn(&mut Entry),
     copy: fn(&Entry, &mut Entry),
 }
 
-/// A property that is set as a whole: `FIELD: TYPE, about, example, check`. The
-/// field is that of an entry, the check says what is wrong with a value.
+/// Declares a property that can be set: `FIELD: TYPE, about, example, check`.
+/// The field is one of [`Entry`]; the check returns an error for an invalid
+/// value.
 macro_rules! settable {
     ($field:ident: $type:ty, $about:literal, $example:literal, $check:expr) => {{
-        /// A value that passed the check, or an error at its place.
+        /// A valid value. The check runs during deserialization, so that its
+        /// error has a position.
         struct Checked($type);
 
         impl<'de> Deserialize<'de> for Checked {
@@ -74,7 +75,7 @@ macro_rules! settable {
     }};
 }
 
-/// A property that is what it is: `FIELD, about`.
+/// Declares a read-only property: `FIELD, about`.
 macro_rules! fixed {
     ($field:ident, $about:literal) => {
         Property {
@@ -86,39 +87,38 @@ macro_rules! fixed {
     };
 }
 
-/// Every property, in the order in which they are listed.
+/// All properties, in the order of listings.
 #[rustfmt::skip]
 pub const PROPERTIES: &[Property] = &[
-    settable!(retry: Option<Retry>, "when it tries again", r#"{"first_steps": [1.0, 2.0]}"#,
+    settable!(retry: Option<Retry>, "delays between attempts, in seconds", r#"{"first_steps": [1.0, 2.0]}"#,
         |retry| retry.as_ref().map_or(Ok(()), Retry::check)),
-    settable!(restart: Option<Restart>, "whether it is started again", r#""on-failure""#, |_| Ok(())),
+    settable!(restart: Option<Restart>, "restart policy: never, on-failure, or always", r#""on-failure""#, |_| Ok(())),
     settable!(timeout: Option<f64>, "how long it may run, in seconds", "30.0",
         |seconds| seconds.map_or(Ok(()), timeout)),
-    settable!(after: Vec<RoleName>, "which roles are ready before it starts", r#"["db-0"]"#, |_| Ok(())),
+    settable!(after: Vec<RoleName>, "roles that must be ready before it starts", r#"["db-0"]"#, |_| Ok(())),
     settable!(env: BTreeMap<String, String>, "additions to its environment", r#"{"RUST_LOG": "debug"}"#, env),
     settable!(storage: Option<u64>, "how much of its log is kept, in bytes", "16777216",
         |bytes| bytes.map_or(Ok(()), storage)),
-    fixed!(id, "what tells it from any other role"),
+    fixed!(id, "unique id of the role"),
     fixed!(created, "when it was added"),
-    fixed!(executable, "what it runs"),
-    fixed!(origin, "who described it: manifest, hand, or retired"),
+    fixed!(executable, "executable that it runs"),
+    fixed!(origin, "origin of the role: manifest, hand, or retired"),
 ];
 
 impl Property {
-    /// The property of a name.
+    /// Returns the property of this name.
     pub fn find(name: &str) -> Option<&'static Self> {
         PROPERTIES.iter().find(|property| property.name == name)
     }
 
-    /// Its value; `null` where it is not set.
+    /// Returns the value of an entry; `null` if it is not set.
     pub fn value(&self, entry: &Entry) -> Value {
         (self.read)(entry)
     }
 }
 
 impl Change {
-    /// Sets the property to what stands in `bytes`, which were read from
-    /// `path`.
+    /// Sets the property to the JSON in `bytes`, which were read from `path`.
     pub fn set(&self, entry: &mut Entry, path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
         (self.write)(entry, path, bytes)
     }
@@ -129,8 +129,7 @@ impl Change {
     }
 }
 
-/// Gives `to` the properties that were set by hand in `from`, whose others come
-/// from the description.
+/// Copies the properties that were set by hand from one entry to another.
 pub fn keep_by_hand(from: &Entry, to: &mut Entry) {
     for property in PROPERTIES {
         if let Some(change) = property.change
@@ -141,7 +140,7 @@ pub fn keep_by_hand(from: &Entry, to: &mut Entry) {
     }
 }
 
-/// A part of an entry as JSON, which every part of it has been.
+/// Converts a field of an entry to JSON; all fields can be converted.
 fn json<T: serde::Serialize>(value: &T) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn every_property_takes_its_example_and_gives_it_back() {
+    fn examples_of_properties_round_trip() {
         for property in PROPERTIES {
             let Some(change) = property.change else {
                 continue;
@@ -213,14 +212,14 @@ mod tests {
             let value = set(property.name, change.example).unwrap();
             let expected: Value = serde_json::from_str(change.example).unwrap();
             assert_eq!(value, expected, "{}", property.name);
-            // What is not set can be set to just that.
+            // The value of an unset property is valid, too.
             let none = property.value(&entry());
             assert_eq!(set(property.name, &none.to_string()), Ok(none));
         }
     }
 
     #[test]
-    fn what_a_property_cannot_be_is_named_with_its_place() {
+    fn invalid_values_are_reported_with_their_position() {
         for (name, body, expected) in [
             (
                 "timeout",
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_by_hand_stays_and_the_rest_does_not() {
+    fn only_properties_set_by_hand_are_copied() {
         let mut was = entry();
         was.storage = Some(1 << 20);
         was.timeout = Some(1.0);

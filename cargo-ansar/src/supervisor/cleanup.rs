@@ -35,7 +35,7 @@ pub fn clean(home: &Home, events: &Events) -> Result<Cleaned, Error> {
         remaining: Vec::new(),
     };
     let mut count = 0;
-    for stale in engines.unclean {
+    for stale in engines.stale {
         if !stale.is_alive() {
             let killed = orphans::kill_marked(&home.token(stale.pid));
             count += killed.ended;

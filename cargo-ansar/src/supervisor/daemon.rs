@@ -41,7 +41,7 @@ pub async fn supervise(
     // be broken, or a different one, by now.
     let home = Home::open(&places.home(None))?;
     let _mark = clean_and_mark(&home, events)?;
-    let notices = home.hear()?;
+    let notices = home.listen_notify()?;
     let listener = home.listen()?;
     daemonize::finish().map_err(|source| Error::System {
         what: "let go of the standard streams",

@@ -264,7 +264,7 @@ impl Runner<'_> {
         if let Some(begun) = self.begun {
             events.emit(begun.clone());
         }
-        let notices = self.home.hear()?;
+        let notices = self.home.listen_notify()?;
         let launching = LaunchContext::new(
             self.home,
             self.kind,

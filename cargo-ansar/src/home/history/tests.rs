@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use crate::home::history::*;
 use crate::host::fs;
 
-/// A journal in a home of its own.
+/// Creates a journal in a new home.
 fn journal() -> (tempfile::TempDir, Journal) {
     let folder = tempfile::tempdir().unwrap();
     fs::replace(&folder.path().join(HOME_FILE), b"{}", 0o600).unwrap();
@@ -27,7 +27,7 @@ fn ack() -> RoleOutcome {
 }
 
 #[test]
-fn starts_and_ends_are_read_as_they_were_written() {
+fn starts_and_exits_round_trip() {
     let (_folder, mut journal) = journal();
     journal.started(7, clock::now()).unwrap();
     journal.ended(&ack(), Some(2)).unwrap();
@@ -41,7 +41,7 @@ fn starts_and_ends_are_read_as_they_were_written() {
     );
     assert_eq!(end.result, Some(ack().result));
     assert!(!history.runs[0].is_open() && history.runs[1].is_open());
-    // Nobody starts twice, and nothing ends that did not start.
+    // An exit without a start is not recorded.
     journal.open = None;
     journal.ended(&ack(), None).unwrap();
     assert_eq!(kept(&journal), history);
@@ -56,7 +56,7 @@ fn a_start_whose_engine_is_gone_is_not_open() {
 }
 
 #[test]
-fn the_end_of_a_start_that_was_lost_is_nobody_elses() {
+fn an_exit_of_a_lost_start_is_skipped() {
     let (_folder, mut journal) = journal();
     journal.started(7, clock::now()).unwrap();
     let mut other = journal.clone();
@@ -68,7 +68,7 @@ fn the_end_of_a_start_that_was_lost_is_nobody_elses() {
 }
 
 #[test]
-fn a_result_that_is_too_large_is_told_by_its_size() {
+fn of_a_large_result_only_the_size_is_stored() {
     let (_folder, mut journal) = journal();
     let large = Faulted::new("x".repeat(LARGEST_RESULT), "");
     journal.started(7, clock::now()).unwrap();
@@ -107,10 +107,9 @@ fn a_journal_is_bounded_and_the_newest_runs_stay() {
 }
 
 proptest! {
-    /// Whatever is torn off or overwritten: what is whole is read, and all
-    /// that is not is counted.
+    /// Intact records are read and damaged ones are counted.
     #[test]
-    fn what_is_torn_or_corrupt_costs_its_own_records_only(
+    fn damage_affects_only_damaged_records(
         at in 0.0..1.0_f64,
         garbage: Vec<u8>,
         tear: bool,
@@ -147,7 +146,7 @@ proptest! {
 }
 
 #[test]
-fn history_of_a_removed_home_is_not_made_again() {
+fn history_of_a_removed_home_is_not_recreated() {
     let (folder, mut journal) = journal();
     journal.started(7, clock::now()).unwrap();
     fs::remove_file(&folder.path().join(HOME_FILE)).unwrap();

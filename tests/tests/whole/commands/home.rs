@@ -103,7 +103,7 @@ fn a_deploy_file_that_cannot_be_read_is_named_and_can_be_removed() {
         .run()
         .code(96)
         .stderr_has("/scratch/.ansar-home/deploy.json:1:1: EOF")
-        .stderr_has("hint: put it right, or remove it");
+        .stderr_has("hint: correct it, or remove it");
     // Nothing of it is needed to add and to run.
     sandbox.ansar(["add", "noop", "other"]).run().success();
     sandbox.ansar(["run"]).run().success();

@@ -320,8 +320,8 @@ fn a_check_by_cargo_shows_what_the_last_run_found() {
         for words in [&["report"][..], &["check", "--last"]] {
             let told = sandbox.ansar(words).run();
             told.code(96)
-                .stderr_has("last/run.jsonl: it does not tell of a run")
-                .stderr_has("hint: put it right, or remove it");
+                .stderr_has("last/run.jsonl: no run that this version can read")
+                .stderr_has("hint: correct it, or remove it");
         }
     }
     sandbox.write(
