@@ -1,8 +1,9 @@
-//! What is said over the socket of an engine: one request, then its replies.
+//! Requests and replies on the socket of an engine: one request, then its
+//! replies.
 //!
-//! Either side writes one JSON object per line. `docs/src/reference/protocol.md` is the contract;
-//! what is unknown in an object is passed over, so that a newer side may say
-//! more. Owns no socket and no byte.
+//! Both sides write one JSON object per line. `docs/src/reference/protocol.md`
+//! specifies the protocol. Unknown fields are ignored, so that a newer version
+//! may add fields.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -15,78 +16,76 @@ use serde::{Deserialize, Serialize};
 use crate::events::{Event, Until};
 use crate::model::name::{ExecutableName, RoleName};
 
-/// The version of the protocol that is spoken here.
+/// Version of the protocol.
 pub const VERSION: u32 = 1;
 
-/// What is asked of an engine; the first and only line that is sent to it.
+/// A request to an engine: the only line that is sent to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// The version that the asking side speaks.
+    /// Protocol version of the sender.
     pub version: u32,
-    /// What is asked.
+    /// The request.
     #[serde(flatten)]
     pub ask: Ask,
 }
 
-/// What can be asked.
+/// The kinds of requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
 pub enum Ask {
-    /// Which roles run; answered by [`Reply::Status`].
+    /// Report the running roles; answered by [`Reply::Status`].
     Status,
-    /// Start roles of the home; answered by [`Reply::Accepted`], then by what
-    /// happens to them, until each of them is ready or has ended.
+    /// Start roles of the home; answered by [`Reply::Accepted`], then by events
+    /// until each role is ready or has ended.
     Start(Start),
-    /// Stop roles; answered by what happens to them, until they are gone.
+    /// Stop roles; answered by events until all have stopped.
     Stop {
-        /// The roles; those that do not run here are passed over.
+        /// The roles; those that do not run in this engine are ignored.
         roles: Vec<RoleName>,
     },
-    /// Wait for roles that run here; answered by what happens to them.
+    /// Wait for roles of this engine; answered by events of these roles.
     Wait {
-        /// The roles; those that do not run here are passed over.
+        /// The roles; those that do not run in this engine are ignored.
         roles: Vec<RoleName>,
-        /// For what.
+        /// The state to wait for.
         until: Until,
     },
 }
 
-/// Roles to start.
+/// A request to start roles.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Start {
     /// The roles.
     pub roles: Vec<RoleName>,
     /// The environment of the command that starts them.
     pub environment: Vec<(Word, Word)>,
-    /// How long each may take to become ready, in seconds.
+    /// Time that each role gets to become ready, in seconds.
     pub ready_limit: f64,
-    /// How long a role that does not announce itself must survive before it
+    /// Time that a role without readiness notification must run before it
     /// counts as started, in seconds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub settle_time: f64,
-    /// Settings for this run, by name, that each role is given as arguments.
+    /// Settings for this run, by name, passed to each role as arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<(String, String)>,
-    /// The options of roles that have options of their own, instead of those
-    /// above.
+    /// Options of single roles, which replace those above.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<RoleName, RunOptions>,
 }
 
-/// Options for one run of a role, which a command was given and the home does
-/// not have.
+/// Options for one run of a role, which are not stored in the home.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RunOptions {
-    /// Settings, by name.
+    /// Settings for this run, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<(String, String)>,
-    /// Time to become ready, in seconds; none for the usual time.
+    /// Time to become ready, in seconds; the default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_limit: Option<f64>,
 }
 
 impl RunOptions {
-    /// Returns true if there is no option.
+    /// Returns true if no option is set.
     pub fn is_empty(&self) -> bool {
         self.settings.is_empty() && self.ready_limit.is_none()
     }
@@ -98,8 +97,7 @@ fn is_zero(seconds: &f64) -> bool {
 }
 
 impl Start {
-    /// How long each role may take to become ready: never longer than clocks
-    /// are good for.
+    /// Time that each role gets to become ready, limited to a year.
     pub fn ready_limit(&self) -> Duration {
         bounded(self.ready_limit)
     }
@@ -123,66 +121,66 @@ impl Start {
         own.map_or(&self.settings, |options| &options.settings)
     }
 
-    /// Returns how long a role that does not announce itself must survive
-    /// before it counts as started.
+    /// Time that a role without readiness notification must run before it
+    /// counts as started, limited to a year.
     pub fn settle_time(&self) -> Duration {
         bounded(self.settle_time)
     }
 }
 
-/// Returns a duration of so many seconds that clocks are good for.
+/// Converts seconds to a duration of at most a year, so that adding it to a
+/// time cannot overflow.
 fn bounded(seconds: f64) -> Duration {
     const LONGEST: Duration = Duration::from_hours(366 * 24);
     let span = Duration::try_from_secs_f64(seconds);
     span.unwrap_or(LONGEST).min(LONGEST)
 }
 
-/// What is answered.
+/// The kinds of replies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
 pub enum Reply {
-    /// What runs.
+    /// The running roles.
     Status {
         /// The engine.
         engine: Engine,
-        /// Its roles that run, by name.
+        /// Its running roles, sorted by name.
         roles: Vec<RoleStatus>,
     },
-    /// Everything is in place to do what was asked.
+    /// The request was accepted.
     Accepted,
-    /// Something happened to one of the roles.
+    /// An event of one of the roles.
     Event(Event),
-    /// What was asked is done; nothing follows.
+    /// The request is completed; this is the last reply.
     Done,
-    /// What was asked is not done, and nothing of it; nothing follows.
+    /// The request was refused, and no part of it done; this is the last reply.
     Refused(Refusal),
 }
 
-/// Why something is not done.
+/// The reason for refusing a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Why.
+    /// The reason, for people.
     pub reason: String,
-    /// What to type next, where there is something.
+    /// The command or step that resolves it, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The kind of the reason, if it is one that a command would have met by
-    /// itself a moment later.
+    /// The kind of the reason, if the client must handle it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
 }
 
-/// The kind of a reason for which something is not done.
+/// The kind of a reason for refusing a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
-    /// A role runs already.
+    /// A role is already running.
     Running,
-    /// A role or its executable is not there.
+    /// A role or its executable does not exist.
     Missing,
-    /// The engine is ending; another one can be asked.
+    /// The engine is exiting; another one must be asked.
     Ending,
-    /// A kind that a newer engine knows.
+    /// A kind of a newer engine.
     #[serde(other)]
     Other,
 }
@@ -197,82 +195,82 @@ impl From<String> for Refusal {
     }
 }
 
-/// An engine.
+/// The processes of an engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Engine {
-    /// Its process.
+    /// Process id of the engine.
     pub pid: u32,
-    /// The process above it, which ends after it.
+    /// Process id of its guardian, which exits after it.
     pub guardian: u32,
-    /// Where it lives.
+    /// The kind of process that it runs in.
     pub host: Host,
 }
 
-/// Where an engine lives.
+/// The kind of process that an engine runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Host {
-    /// In a command at a terminal.
+    /// A foreground command.
     Foreground,
-    /// In a process of its own, which takes roles as long as it has some.
+    /// A background process, which accepts roles as long as it runs some.
     Background,
-    /// In a process of its own, which takes roles of the command above it, and
-    /// ends with that.
+    /// A background process that runs roles for its parent command, and exits
+    /// with it.
     Attached,
 }
 
-/// A role that runs.
+/// The status of a running role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoleStatus {
     /// Its name.
     pub role: RoleName,
-    /// What it runs.
+    /// Its executable.
     pub executable: ExecutableName,
-    /// Its process; none between two of them.
+    /// Its process id; none while no process of it runs.
     pub pid: Option<u32>,
-    /// When its process was started, or when the last one ended.
+    /// Time of the start of its process, or of the exit of the last one.
     pub since: Timestamp,
-    /// What it is doing.
+    /// Its state.
     pub state: State,
-    /// Which attempt this is, from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// How often it was started again after it had ended by itself.
+    /// Number of restarts.
     pub restarts: u32,
-    /// How many lines of its log were lost.
+    /// Number of lost log lines.
     pub lost: u64,
-    /// The reason why it goes on though it was killed.
+    /// The reason why it still runs after it was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unkillable: Option<String>,
-    /// The options for this run of it.
+    /// The options of this run.
     #[serde(default, skip_serializing_if = "RunOptions::is_empty")]
     pub options: RunOptions,
 }
 
-/// What a role is doing.
+/// The state of a running role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// It waits for roles that it comes after.
+    /// It waits for roles that it depends on.
     Waiting,
     /// It is not ready yet.
     Starting,
-    /// It can be used.
+    /// It is ready.
     Ready,
-    /// Its attempt was not successful; it makes another.
+    /// An attempt failed; the next one follows.
     Retrying,
-    /// It has ended by itself, and is started again soon.
+    /// It exited and will be restarted.
     Restarting,
-    /// It was asked to stop.
+    /// It is stopping.
     Stopping,
 }
 
-/// A name or a value in an environment: text, or bytes that are none.
+/// A name or value of an environment variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Word {
-    /// Text.
+    /// Valid UTF-8.
     Text(String),
-    /// Bytes.
+    /// Other bytes.
     Bytes(Vec<u8>),
 }
 
@@ -316,9 +314,9 @@ mod tests {
     use super::*;
     use crate::events::Kind;
 
-    /// What the first version said, and later ones must read.
+    /// Lines of the first version must stay readable.
     #[test]
-    fn the_lines_of_version_1_are_read_and_written() {
+    fn lines_of_version_1_round_trip() {
         let stop = json!({"version": 1, "ask": "stop", "roles": ["zombie-0"]});
         let start = json!({
             "version": 1, "ask": "start", "roles": ["server-0"],
@@ -341,10 +339,9 @@ mod tests {
         }
     }
 
-    /// The examples of `docs/src/reference/protocol.md` are what is spoken here, and everything
-    /// that is spoken here has one.
+    /// The examples of the reference round-trip, and every kind has one.
     #[test]
-    fn the_examples_are_what_is_spoken() {
+    fn examples_round_trip() {
         let text = include_str!("../../docs/src/reference/protocol.md");
         let mut seen = BTreeSet::new();
         let mut is_json = false;
@@ -392,13 +389,13 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_side_may_say_more() {
+    fn unknown_fields_are_ignored() {
         let line = json!({"version": 1, "ask": "status", "colour": "red"});
         assert!(serde_json::from_value::<Request>(line).is_ok());
     }
 
     #[test]
-    fn every_event_that_is_told_comes_back_as_it_was() {
+    fn events_round_trip() {
         let role: RoleName = "a-0".parse().unwrap();
         for kind in [
             Kind::Waiting {

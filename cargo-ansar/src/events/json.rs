@@ -1,16 +1,16 @@
-//! Events as lines of JSON: what `--format json` prints and the home keeps.
+//! Events as lines of JSON, as `--format json` prints and a home stores them.
 //!
-//! `docs/src/reference/json.md` is the contract. A line of this version is read for ever;
-//! what is unknown in a line, and a line that is unknown, is passed over.
+//! `docs/src/reference/json.md` specifies the format. Later versions must read
+//! lines of this version. Unknown fields and events are ignored.
 
 use serde::{Deserialize, Serialize};
 
 use crate::events::Event;
 
-/// The version of every line.
+/// Version of the format, contained in every line.
 pub const VERSION: u32 = 1;
 
-/// A line.
+/// A line of JSON.
 #[derive(Serialize, Deserialize)]
 struct Line<E> {
     version: u32,
@@ -18,14 +18,14 @@ struct Line<E> {
     event: E,
 }
 
-/// An event as a line, without its end.
+/// Formats an event as a line, without a line break.
 pub fn line(event: &Event) -> String {
     let version = VERSION;
-    // Plain data, which always can be encoded.
+    // Plain data always encodes.
     serde_json::to_string(&Line { version, event }).unwrap_or_default()
 }
 
-/// The event of a line; none where it is not one that is known here.
+/// Parses the event of a line; returns `None` if it is unknown or invalid.
 pub fn read(line: &[u8]) -> Option<Event> {
     let line: Line<Event> = serde_json::from_slice(line).ok()?;
     (line.version == VERSION).then_some(line.event)
@@ -43,7 +43,7 @@ mod tests {
 
     const CONTRACT: &str = include_str!("../../../docs/src/reference/json.md");
 
-    /// The lines of the blocks of JSON that tell events.
+    /// Returns the events in the JSON blocks of the document.
     fn examples() -> Vec<&'static str> {
         let mut inside = false;
         let lines = CONTRACT.lines().filter(|line| {
@@ -56,7 +56,7 @@ mod tests {
         lines.filter(|line| line.contains("\"event\":")).collect()
     }
 
-    /// Every event that there is, by the name it has in a line.
+    /// Returns the names of all events.
     fn all() -> BTreeSet<String> {
         let error = serde_json::from_str::<Kind>(r#"{"event":"?"}"#).unwrap_err();
         let error = error.to_string();
@@ -66,19 +66,19 @@ mod tests {
     }
 
     #[test]
-    fn every_example_is_read_and_told_again_as_it_was() {
+    fn examples_round_trip() {
         for example in examples() {
             let event = read(example.as_bytes()).unwrap_or_else(|| panic!("not read: {example}"));
-            let told: Value = serde_json::from_str(&line(&event)).unwrap();
-            assert_eq!(told, serde_json::from_str::<Value>(example).unwrap());
+            let again: Value = serde_json::from_str(&line(&event)).unwrap();
+            assert_eq!(again, serde_json::from_str::<Value>(example).unwrap());
         }
     }
 
-    /// Lines as the first tools wrote them, which are read for ever.
+    /// Lines of the first version of the tool, which must stay readable.
     const FIRST: &str = include_str!("first.jsonl");
 
     #[test]
-    fn what_was_told_by_the_first_tools_is_read() {
+    fn lines_of_the_first_version_are_read() {
         let read: Vec<_> = FIRST.lines().filter_map(|it| read(it.as_bytes())).collect();
         assert_eq!(read.len(), FIRST.lines().count());
         let verdict = read.iter().find_map(|event| match &event.kind {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_passed_over() {
+    fn unknown_events_are_ignored() {
         let known = r#"{"version":1,"at":"2026-11-22T10:00:00Z","event":"ready","role":"a-0","colour":"red"}"#;
         assert!(read(known.as_bytes()).is_some());
         for unknown in [
@@ -122,7 +122,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_torn_or_spoilt_line_is_no_panic(at in 0..200_usize, byte: u8, cut in 0..400_usize) {
+        fn damaged_lines_do_not_panic(at in 0..200_usize, byte: u8, cut in 0..400_usize) {
             for example in examples() {
                 let mut bytes = example.as_bytes().to_vec();
                 if let Some(spoilt) = bytes.get_mut(at) {

@@ -1,7 +1,7 @@
 //! The stream of events, as plain data.
 //!
 //! Features and the engine emit events and never print; reports read events and
-//! decide nothing. The stream has no clock: its creator passes one in.
+//! decide nothing. The clock is passed in by the creator of the stream.
 
 pub mod json;
 
@@ -18,211 +18,211 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::RoleOutcome;
 use crate::model::run_report::RunReport;
 
-/// Something that happened.
+/// An event with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub kind: Kind,
 }
 
-/// What can happen.
+/// The kinds of events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Kind {
-    /// Another command is changing the home; this one waits for it.
+    /// Another command is changing the home; this command waits for it.
     Blocked {
         /// The home.
         #[serde(with = "lossy")]
         home: PathBuf,
     },
-    /// A home was made.
+    /// A home was created.
     HomeCreated {
         /// The home.
         #[serde(with = "lossy")]
         home: PathBuf,
     },
-    /// The command begins its next phase; told where the level of the log asks
-    /// for what the runtime does.
+    /// The command begins its next phase. Only emitted if the log level
+    /// includes messages of the runtime.
     Phase {
         /// The phase.
         phase: Phase,
     },
     /// Cargo is about to build.
     Building {},
-    /// Cargo has built, or found everything as it should be.
+    /// Cargo has built, or found everything up to date.
     Built {},
-    /// A role that was described no longer is; it is kept and not run.
+    /// A role is no longer described in the manifest; it is kept and not run.
     Retired {
         /// The role.
         role: RoleName,
     },
-    /// A material was changed both in the snapshot and by its role; it is left
-    /// as it is.
+    /// A material was changed both in the snapshot and by its role; neither
+    /// side is changed.
     Conflict {
         /// The file, in the home.
         #[serde(with = "lossy")]
         path: PathBuf,
-        /// How the two sides differ.
+        /// The difference between the two sides.
         why: String,
     },
-    /// A material that is not deployed, whatever it holds.
+    /// A material was not deployed.
     Passed {
         /// The file, in the snapshot.
         #[serde(with = "lossy")]
         path: PathBuf,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// A field that was changed in one place is hidden by another.
+    /// A setting was changed, but a source of higher precedence hides it.
     Hidden {
         /// The role.
         role: RoleName,
         /// The setting.
         setting: String,
     },
-    /// What changed was brought into the home.
+    /// Changes were deployed to the home.
     Deployed {
-        /// What changed: executables and materials, as a person names them.
+        /// Names of the changed executables and materials.
         changed: Vec<String>,
-        /// How many executables the home has.
+        /// Number of executables in the home.
         executables: usize,
-        /// How many of them changed.
+        /// Number of changed executables.
         relinked: usize,
-        /// How many roles use something that changed.
+        /// Number of roles that use a changed executable or material.
         affected: usize,
     },
-    /// Running roles that a deploy affects are being stopped, to be started
-    /// again.
+    /// Running roles that a deploy affects are being stopped; they will be
+    /// restarted.
     Suspending {
         /// The roles.
         roles: Vec<RoleName>,
     },
-    /// Roles that a deploy had stopped run again.
+    /// Roles that a deploy stopped were restarted.
     Restored {
         /// The roles.
         roles: Vec<RoleName>,
     },
-    /// Roles that a deploy had stopped were started again, and are not ready.
+    /// Roles that a deploy stopped were restarted, but did not become ready.
     Unrestored {
         /// The roles.
         roles: Vec<RoleName>,
     },
-    /// Roles are about to run; no tests among them.
+    /// Roles are about to run; none of them is a test role.
     Running {
-        /// How many.
+        /// Number of roles.
         roles: usize,
     },
-    /// The loop waits for the next change.
+    /// `watch` waits for the next change.
     Watching {
-        /// How many files.
+        /// Number of watched files.
         files: usize,
     },
-    /// The kernel does not tell of changes any more; they are looked for.
+    /// The kernel cannot watch more files; changes are polled instead.
     Polling {
-        /// What to raise.
+        /// Name of the exceeded limit.
         limit: String,
     },
-    /// Files have changed, and the loop begins anew.
+    /// Files changed; the next loop begins.
     Changed {
         /// The files, sorted.
         #[serde(with = "lossy_all")]
         files: Vec<PathBuf>,
     },
-    /// Files were written with what they held; there is nothing to do.
+    /// Files were written without a change of their content.
     Rewritten {
         /// The files, sorted.
         #[serde(with = "lossy_all")]
         files: Vec<PathBuf>,
     },
-    /// Files change in every loop, so that what runs in it writes them; such
-    /// changes begin no more loops.
+    /// Files change in every loop, so the loop itself writes them. Such changes
+    /// no longer begin a loop.
     Written {
         /// The files, sorted.
         #[serde(with = "lossy_all")]
         files: Vec<PathBuf>,
-        /// What writes them.
+        /// The author of the changes.
         by: Author,
     },
-    /// Sources have changed and were not compiled, since they are older than
-    /// what was compiled before; the verdict is stale.
+    /// Changed sources were not compiled, since they are older than the
+    /// previous artifact; the verdict is stale.
     Uncompiled {
         /// The files, sorted.
         #[serde(with = "lossy_all")]
         files: Vec<PathBuf>,
     },
-    /// A file system does not tell of all changes; they are looked for as well.
+    /// A file system does not report all changes; it is polled as well.
     Untold {
         /// A folder on it.
         #[serde(with = "lossy")]
         folder: PathBuf,
-        /// Its type.
+        /// Type of the file system.
         filesystem: String,
-        /// Interval between two looks, in seconds.
+        /// Polling interval, in seconds.
         #[serde(with = "seconds")]
         interval: Duration,
     },
     /// Test roles are about to run.
     Testing {
-        /// How many.
+        /// Number of test roles.
         tests: usize,
-        /// How many operational roles they run against.
+        /// Number of operational roles that they run against.
         operational: usize,
     },
-    /// What the tests found goes to an analyzer.
+    /// The test reports are passed to an analyzer.
     Analyzing {
-        /// How many reports.
+        /// Number of reports.
         reports: usize,
-        /// What analyzes them.
+        /// The executable of the analyzer.
         executable: ExecutableName,
     },
     /// A process was started.
     Started {
-        /// The role it plays.
+        /// The role.
         role: RoleName,
         /// Its executable.
         executable: ExecutableName,
-        /// The process.
+        /// Process id.
         pid: u32,
     },
-    /// A role can be used.
+    /// A role is ready.
     Ready {
         /// The role.
         role: RoleName,
     },
-    /// A role's attempt was not successful; it makes another.
+    /// An attempt of a role failed; the role will retry.
     Retrying {
         /// The role.
         role: RoleName,
-        /// When, in seconds from now.
+        /// Delay before the next attempt, in seconds.
         #[serde(with = "seconds")]
         delay: Duration,
     },
-    /// A test role that has failed is about to run again.
+    /// A failed test role is about to run again.
     Rerunning {
         /// The role.
         role: RoleName,
-        /// Which of its tries this is, from 1.
+        /// Number of the try, from 1.
         #[serde(rename = "try")]
         nth: u32,
-        /// How many it has at most.
+        /// Largest number of tries.
         of: u32,
     },
-    /// A test role runs for long.
+    /// A test role is slow.
     Slow {
         /// The role.
         role: RoleName,
-        /// For how long, in seconds.
+        /// Time since its start, in seconds.
         #[serde(with = "seconds")]
         elapsed: Duration,
     },
-    /// A role that has ended by itself is started again.
+    /// A role exited and will be restarted.
     Restarting {
         /// The role.
         role: RoleName,
-        /// When, in seconds from now.
+        /// Delay before the restart, in seconds.
         #[serde(with = "seconds")]
         delay: Duration,
     },
@@ -230,35 +230,35 @@ pub enum Kind {
     Line {
         /// The role.
         role: RoleName,
-        /// What it is about.
+        /// The tag of the line.
         tag: Tag,
-        /// The whole line, as it stands in the store.
+        /// The whole line, as it is stored.
         text: String,
     },
     /// Roles are being stopped.
     Stopping {
-        /// How many.
+        /// Number of roles.
         roles: usize,
-        /// Why.
+        /// The reason.
         why: StopReason,
     },
-    /// Roles that do not stop, or do not become ready.
+    /// Roles take long to stop or to become ready.
     Waiting {
         /// The roles.
         roles: Vec<RoleName>,
-        /// For what.
+        /// The state that they are to reach.
         until: Until,
     },
-    /// A role was killed, and goes on.
+    /// A role was killed, but a process of it still runs.
     Unkillable {
         /// The role.
         role: RoleName,
-        /// The process that goes on.
+        /// Id of the process that still runs.
         pid: u32,
         /// The reason.
         why: String,
     },
-    /// A role ended; nothing of it runs.
+    /// A role ended; none of its processes runs.
     Ended {
         /// The role.
         role: RoleName,
@@ -266,87 +266,86 @@ pub enum Kind {
         #[serde(rename = "ending")]
         outcome: RoleOutcome,
     },
-    /// Processes that roles had left behind, of which nobody knows whose they
-    /// were, are gone.
+    /// Orphaned processes that could not be attributed to a role were killed.
     #[serde(rename = "strays")]
     Orphans {
-        /// How many.
+        /// Number of processes.
         count: usize,
     },
-    /// A command that ran roles of this home was killed; what it left is gone.
+    /// Processes of a killed engine of this home were killed.
     #[serde(rename = "swept")]
     CleanedUp {
-        /// How many processes.
+        /// Number of processes.
         count: usize,
     },
-    /// A start or an end is missing in the history of a role.
+    /// A start or exit could not be recorded in the history of a role.
     Unrecorded {
         /// The role.
         role: RoleName,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// What a command returns: the results of `run`, or what an analyzer made
-    /// of them.
+    /// The result of a command: the results of `run`, or the result of an
+    /// analyzer.
     Result {
         /// The message.
         message: Typed,
     },
-    /// What came of a run; nothing of it follows.
+    /// The report of a run; its last event.
     Verdict(Box<RunReport>),
-    /// The run could not be kept for later questions.
+    /// The run could not be stored for later commands.
     Unkept {
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// Lines of a role could not be stored.
+    /// Log lines of a role could not be stored.
     Lost {
         /// The role.
         role: RoleName,
-        /// How many, since they could be.
+        /// Number of lines since the last stored one.
         count: u64,
-        /// Whether lines are stored again, or none follow.
+        /// True if lines can be stored again, or none follow.
         is_over: bool,
-        /// Why.
+        /// The cause.
         why: String,
     },
 }
 
-/// What writes files in a loop.
+/// The author of files that change in every loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Author {
-    /// Code that runs in a build: build scripts and procedural macros.
+    /// Build scripts or procedural macros.
     Build,
     /// Roles.
     Roles,
 }
 
-/// Why roles are stopped.
+/// The reason for stopping roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopReason {
     /// All tests have ended.
     Finished,
-    /// The person at the terminal asked for it.
+    /// The command was interrupted.
     Interrupted,
-    /// A test failed, and the first failure was to end it all.
+    /// A test failed, and `--fail-fast` is set.
     FailFast,
-    /// A role that others need has failed.
+    /// A role that others depend on failed.
     Broken,
 }
 
-/// What is waited for.
+/// The state that a command waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Until {
-    /// The end of the roles.
+    /// The roles have ended.
     Stopped,
-    /// Readiness.
+    /// The roles are ready.
     Ready,
 }
 
-/// A span of time in seconds, as every file and message has it.
+/// Serializes durations as seconds.
 mod seconds {
     use std::time::Duration;
 
@@ -361,7 +360,7 @@ mod seconds {
     }
 }
 
-/// A path as a person reads it: one that is no text still has to be told.
+/// Serializes a path as text; invalid UTF-8 is replaced.
 mod lossy {
     use std::path::{Path, PathBuf};
 
@@ -376,7 +375,7 @@ mod lossy {
     }
 }
 
-/// Paths as a person reads them.
+/// Serializes paths as text; invalid UTF-8 is replaced.
 mod lossy_all {
     use std::path::PathBuf;
 
@@ -398,17 +397,17 @@ mod lossy_all {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// It has the lock of the home.
+    /// The home is locked.
     Locked,
-    /// It builds.
+    /// Cargo builds.
     Build,
-    /// It compares what is wanted with what the home has.
+    /// The changes to the home are planned.
     Plan,
-    /// It puts what changed in place.
+    /// The changes are applied.
     Apply,
 }
 
-/// The way into the stream; cheap to clone.
+/// The sending side of the stream of events; cheap to clone.
 #[derive(Clone)]
 pub struct Events {
     listener: Arc<dyn Fn(Event) + Send + Sync>,
@@ -417,12 +416,12 @@ pub struct Events {
 }
 
 impl Events {
-    /// A stream that hands each event to `listener`, whatever its time.
+    /// Creates a stream that passes each event to `listener`, without a time.
     pub fn new(listener: impl Fn(Kind) + Send + Sync + 'static) -> Self {
         Self::stamped(|| Timestamp::UNIX_EPOCH, move |event| listener(event.kind))
     }
 
-    /// A stream that hands each event to `listener`, with its time.
+    /// Creates a stream that passes each event with its time to `listener`.
     pub fn stamped(
         clock: fn() -> Timestamp,
         listener: impl Fn(Event) + Send + Sync + 'static,
@@ -434,13 +433,13 @@ impl Events {
         }
     }
 
-    /// The same stream, with the phases of commands if `phases` says so.
+    /// Returns the same stream, with phases of commands if `phases` is true.
     #[must_use]
     pub fn with_phases(self, phases: bool) -> Self {
         Self { phases, ..self }
     }
 
-    /// A way into the same stream whose events `reader` is shown first.
+    /// Returns the same stream, whose events are first passed to `reader`.
     #[must_use]
     pub fn read_by(&self, reader: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let listener = self.listener.clone();
@@ -451,14 +450,14 @@ impl Events {
         .with_phases(self.phases)
     }
 
-    /// Tells the stream that a phase begins, where it has phases.
+    /// Emits the beginning of a phase, if the stream has phases.
     pub fn phase(&self, phase: Phase) {
         if self.phases {
             self.emit(Kind::Phase { phase });
         }
     }
 
-    /// Tells the stream what happened.
+    /// Emits an event.
     pub fn emit(&self, kind: Kind) {
         let at = (self.clock)();
         (self.listener)(Event { at, kind });

@@ -1,12 +1,10 @@
-//! The word that somebody probably meant, for `did you mean` hints.
-//!
-//! Owns the measure of likeness. Does not know what the words stand for.
+//! Suggestions for misspelt words, for `did you mean` hints.
 
-/// Longer words are no typing errors, and comparing them costs their product.
+/// Longest word that is compared, in bytes; comparing takes quadratic time.
 const LONGEST: usize = 128;
 
-/// The candidate that is most like `word`, if one is like it at all: at most
-/// one edit in three characters, upper and lower case being the same.
+/// Returns the candidate most similar to `word`; `None` if all differ by more
+/// than one edit per three characters. Ignores ASCII case.
 pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -23,7 +21,7 @@ pub fn did_you_mean<'a>(
             let distance = strsim::damerau_levenshtein(&word, &candidate.to_ascii_lowercase());
             (distance, candidate)
         })
-        // A word that shares nothing is no suggestion, however short it is.
+        // A short candidate may share no character with the word.
         .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -34,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn likely_words_are_found_and_others_are_not() {
+    fn only_similar_words_are_suggested() {
         let words = ["executable", "package", "env", "after"];
         for (word, expected) in [
             ("executble", Some("executable")),
@@ -50,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_two_equally_near_words_is_taken() {
+    fn first_of_equally_similar_words_is_suggested() {
         assert_eq!(did_you_mean("wirt", ["wire", "wirs"]), Some("wire"));
     }
 }

@@ -1,10 +1,10 @@
-//! How long something took, or how long ago it was, as a person reads it.
+//! Display formats of durations.
 
 use std::fmt;
 use std::time::Duration;
 
-/// `12.7s`, `4m44.6s`, `7h30m`, `3d4h`: the two largest units, cut and never
-/// rounded up.
+/// A duration in its two largest units, rounded down: `12.7s`, `4m44.6s`,
+/// `7h30m`, `3d4h`. Used for measured times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HumanDuration(pub Duration);
 
@@ -27,7 +27,8 @@ impl fmt::Display for HumanDuration {
     }
 }
 
-/// A duration in seconds or milliseconds: `2s`, `1.5s`, `20ms`.
+/// A duration in seconds or milliseconds: `2s`, `1.5s`, `20ms`. Used for limits
+/// and delays.
 pub struct ShortDuration(pub Duration);
 
 impl fmt::Display for ShortDuration {
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_largest_units_are_told() {
+    fn two_largest_units_are_shown() {
         for (ms, text) in [
             (0, "0.0s"),
             (59_999, "59.9s"),

@@ -1,7 +1,6 @@
 //! Plain data of the domain: names, role searches, durations, outcomes.
 //!
-//! Text goes in, data or one error comes out. Files, the clock, the environment,
-//! processes and homes are unknown here.
+//! Nothing here accesses files, the clock, the environment, processes or homes.
 
 pub mod did_you_mean;
 pub mod duration;

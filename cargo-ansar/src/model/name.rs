@@ -1,8 +1,7 @@
-//! The names of roles and executables.
+//! Names of roles and executables.
 //!
-//! Owns the one check that a name passes before anything is made of it, so
-//! that a name is safe in a path, on a command line and in a pattern. Does not
-//! know which roles and executables there are.
+//! Every name is checked on construction, so that it is safe in a path, on a
+//! command line and in a pattern.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -12,36 +11,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::quoted::escaped;
 
-/// The greatest length of a name, in bytes.
+/// Greatest length of a name, in bytes.
 pub const LONGEST: usize = 100;
 
-/// Why a text is no name.
+/// An error about a text that is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing was given.
+    /// The text is empty.
     #[error("the {kind} name is empty, expected letters, digits, `-` and `_`")]
     Empty {
-        /// What was to be named.
+        /// The kind of name.
         kind: Kind,
     },
-    /// A character that no name holds.
+    /// The text contains a character that is not allowed.
     #[error(
         "{kind} name `{}` holds `{}`, expected ASCII letters, digits, `-` and `_` only",
         escaped(name),
         escaped(&found.to_string())
     )]
     Character {
-        /// What was to be named.
+        /// The kind of name.
         kind: Kind,
         /// The whole text.
         name: String,
-        /// The first such character.
+        /// The first invalid character.
         found: char,
     },
-    /// Too long for the files that are named after it.
+    /// The text is too long for file names made of it.
     #[error("{kind} name `{}` has {} bytes, expected at most {LONGEST}", escaped(name), name.len())]
     Long {
-        /// What was to be named.
+        /// The kind of name.
         kind: Kind,
         /// The whole text.
         name: String,
@@ -49,14 +48,14 @@ pub enum NameError {
 }
 
 impl NameError {
-    /// What was to be named.
+    /// Returns the kind of name.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Empty { kind } | Self::Character { kind, .. } | Self::Long { kind, .. } => *kind,
         }
     }
 
-    /// The name that is most like the text, if there is one.
+    /// Returns a similar valid name, if there is one.
     pub fn similar(&self) -> Option<String> {
         let Self::Character { name, .. } = self else {
             return None;
@@ -70,8 +69,8 @@ impl NameError {
         fits.then(|| name.to_owned())
     }
 
-    /// What to do about the name of a new role, where that is known. An executable
-    /// has the name that it has.
+    /// Returns a suggestion for the name of a new role. There is none for an
+    /// executable: it exists under another name.
     pub fn hint(&self) -> Option<String> {
         let is_new = self.kind() == Kind::Role;
         let name = self.similar().filter(|_| is_new)?;
@@ -79,7 +78,7 @@ impl NameError {
     }
 }
 
-/// What a name names.
+/// The kind of thing that a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A role.
@@ -97,8 +96,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A name that passed the check is a `$name` and stays one: the only ways in
-/// are `TryFrom`, `FromStr` and `Deserialize`, and all of them check.
+/// Declares a name type. Values are created by `TryFrom`, `FromStr` and
+/// `Deserialize`, which all check the name.
 macro_rules! names {
     ($(#[$doc:meta] $name:ident is a $kind:ident;)*) => {$(
         #[$doc]
@@ -165,12 +164,12 @@ macro_rules! names {
 names! {
     /// The name of a role, such as `test-client-17`.
     RoleName is a Role;
-    /// The name of an executable, which is that of a bin target.
+    /// The name of an executable, which is the name of its binary target.
     ExecutableName is a Executable;
 }
 
-/// Whether Cargo could have a package of this name. Cargo has the last word;
-/// this keeps out what can not stand in a message or on a command line.
+/// Returns true if a Cargo package could have this name. Cargo checks names
+/// itself; this rejects what is unsafe in messages and on command lines.
 pub(crate) fn is_package_name(name: &str) -> bool {
     let first = name.chars().next();
     first.is_some_and(|c| c.is_alphanumeric() || c == '_')
@@ -203,9 +202,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_that_are_refused_say_why() {
+    fn errors_of_invalid_names() {
         let long = "x".repeat(LONGEST + 1);
-        let shown_long = format!("role name `{long}` has 101 bytes, expected at most 100");
+        let too_long = format!("role name `{long}` has 101 bytes, expected at most 100");
         for (name, message) in [
             (
                 "",
@@ -223,7 +222,7 @@ mod tests {
                 "bär",
                 "role name `bär` holds `ä`, expected ASCII letters, digits, `-` and `_` only",
             ),
-            (&long, &shown_long),
+            (&long, &too_long),
         ] {
             let error = name.parse::<RoleName>().unwrap_err();
             assert_eq!(error.to_string(), message);
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_wrong_character_has_one_that_is_meant() {
+    fn invalid_characters_have_a_suggestion() {
         let hint = |name: &str| name.parse::<RoleName>().unwrap_err().hint();
         assert_eq!(hint("a/b").as_deref(), Some("did you mean `a-b`?"));
         assert_eq!(hint("../sh").as_deref(), Some("did you mean `sh`?"));
@@ -242,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_checked_when_it_is_deserialized() {
+    fn deserialized_names_are_checked() {
         let name: RoleName = serde_json::from_str(r#""server-0""#).unwrap();
         assert_eq!(name.as_str(), "server-0");
         assert_eq!(serde_json::to_string(&name).unwrap(), r#""server-0""#);
@@ -259,7 +258,7 @@ mod tests {
         }
 
         #[test]
-        fn every_name_of_the_right_form_is_taken(text in "[A-Za-z0-9_-]{1,100}") {
+        fn valid_names_are_accepted(text in "[A-Za-z0-9_-]{1,100}") {
             prop_assert!(text.parse::<RoleName>().is_ok());
             prop_assert!(text.parse::<ExecutableName>().is_ok());
         }

@@ -1,8 +1,7 @@
-//! Names of many roles from one text: `{executable}-{number}`.
+//! Templates for the names of many roles: `{executable}-{number}`.
 //!
-//! Owns the variables, the series of numbers and the promise that the names of
-//! one expansion differ. Does not know which roles exist already, and gets its
-//! unique identifiers from the caller.
+//! The names of one expansion are all different. They may equal names of
+//! existing roles; the caller checks that.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,13 +12,13 @@ use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, NameError, RoleName};
 use crate::model::quoted::escaped;
 
-/// The most roles that one template, or one description, makes.
+/// Most roles that one template, or one description, may create.
 pub const MOST_ROLES: u64 = 10_000;
 
-/// Why a text is no template, or why it makes no roles.
+/// An error about an invalid template or series.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// A variable that there is not.
+    /// The template contains an unknown variable.
     #[error(
         "unknown variable `{{{}}}` in role template `{}`, expected `{{executable}}`, `{{number}}` or `{{uuid}}`",
         escaped(variable),
@@ -28,10 +27,10 @@ pub enum TemplateError {
     Unknown {
         /// The whole template.
         template: String,
-        /// What stands between the braces.
+        /// The text between the braces.
         variable: String,
     },
-    /// A brace without its other half.
+    /// A brace is not closed or not opened.
     #[error(
         "unbalanced `{brace}` in role template `{}`, expected `{{NAME}}`",
         escaped(template)
@@ -39,16 +38,16 @@ pub enum TemplateError {
     Unbalanced {
         /// The whole template.
         template: String,
-        /// The brace that stands alone.
+        /// The unbalanced brace.
         brace: char,
     },
-    /// No roles, or too many.
+    /// The number of roles is zero or too large.
     #[error("count is {count}, expected 1 to {MOST_ROLES} roles")]
     Count {
-        /// What was asked for.
+        /// The requested number of roles.
         count: u64,
     },
-    /// The last number is beyond 64 bits.
+    /// The last number of the series exceeds 64 bits.
     #[error(
         "{count} numbers from {start} in steps of {step} go beyond {}, expected smaller ones",
         u64::MAX
@@ -56,12 +55,13 @@ pub enum TemplateError {
     Overflow {
         /// The first number.
         start: u64,
-        /// How many there are.
+        /// The number of roles.
         count: u64,
-        /// From one to the next.
+        /// The difference between two numbers.
         step: u64,
     },
-    /// Several roles, and nothing that tells them apart.
+    /// Several roles were requested from a template without a variable that
+    /// differs between them.
     #[error(
         "role template `{}` makes {count} roles of one name, expected `{{number}}` or `{{uuid}}` in it",
         escaped(template)
@@ -69,10 +69,10 @@ pub enum TemplateError {
     Constant {
         /// The whole template.
         template: String,
-        /// How many roles were asked for.
+        /// The requested number of roles.
         count: u64,
     },
-    /// Two roles of one name in spite of a variable: a step of 0.
+    /// Two roles get the same name, for example because the step is 0.
     #[error(
         "role template `{}` makes role `{role}` twice, expected a different name for each",
         escaped(template)
@@ -80,16 +80,16 @@ pub enum TemplateError {
     Twice {
         /// The whole template.
         template: String,
-        /// The name.
+        /// The repeated name.
         role: RoleName,
     },
-    /// What comes out is no name.
+    /// An expansion is not a valid name.
     #[error(transparent)]
     Name(#[from] NameError),
 }
 
 impl TemplateError {
-    /// What to do about it, where that is known.
+    /// Returns a suggestion, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { variable, .. } => {
@@ -102,22 +102,22 @@ impl TemplateError {
     }
 }
 
-/// What a template is filled in with.
+/// A variable of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variable {
     /// `{executable}`: the name of the role's executable.
     Executable,
     /// `{number}`: the role's number in its series.
     Number,
-    /// `{uuid}`: an identifier that no other role has.
+    /// `{uuid}`: a unique identifier.
     Uuid,
 }
 
 impl Variable {
-    /// Every variable.
+    /// All variables.
     pub const ALL: [Self; 3] = [Self::Executable, Self::Number, Self::Uuid];
 
-    /// What stands between the braces.
+    /// The text between the braces.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Executable => "executable",
@@ -127,20 +127,19 @@ impl Variable {
     }
 }
 
-/// The numbers of a series of roles: `count` of them from `start`, `step`
-/// apart.
+/// The numbers of a series of roles: `start`, `start + step`, and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Series {
     /// The first number.
     pub start: u64,
-    /// How many there are.
+    /// The count of numbers.
     pub count: u64,
-    /// From one to the next.
+    /// The difference between two numbers.
     pub step: u64,
 }
 
 impl Default for Series {
-    /// One role, of number 0.
+    /// Returns a series of one role with number 0.
     fn default() -> Self {
         Self {
             start: 0,
@@ -150,7 +149,7 @@ impl Default for Series {
     }
 }
 
-/// A role name with variables in it. A plain name is a template as well.
+/// A role name with variables. A plain name is a template, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleTemplate {
     text: String,
@@ -164,7 +163,7 @@ enum Part {
 }
 
 impl Default for RoleTemplate {
-    /// `{executable}-{number}`.
+    /// Returns `{executable}-{number}`.
     fn default() -> Self {
         Self {
             text: "{executable}-{number}".to_owned(),
@@ -229,12 +228,13 @@ impl fmt::Display for RoleTemplate {
 }
 
 impl RoleTemplate {
-    /// Whether the variable stands in it.
+    /// Returns true if the template contains the variable.
     pub fn uses(&self, variable: Variable) -> bool {
         self.parts.contains(&Part::Variable(variable))
     }
 
-    /// One name. `uuid` is asked once for each place where `{uuid}` stands.
+    /// Expands the template to one name. `uuid` is called once for each
+    /// `{uuid}`.
     pub fn expand(
         &self,
         executable: &ExecutableName,
@@ -246,7 +246,7 @@ impl RoleTemplate {
             match part {
                 Part::Text(text) => name.push_str(text),
                 Part::Variable(Variable::Executable) => name.push_str(executable.as_str()),
-                // Writing to a string does not fail.
+                // Writing to a string cannot fail.
                 Part::Variable(Variable::Number) => drop(write!(name, "{number}")),
                 Part::Variable(Variable::Uuid) => name.push_str(&uuid()),
             }
@@ -254,8 +254,8 @@ impl RoleTemplate {
         RoleName::try_from(name)
     }
 
-    /// The names of a whole series, in its order, no two of them the same; all
-    /// of them or an error.
+    /// Expands the template to the names of a series, in order. Returns an
+    /// error if two names are equal.
     pub fn expand_all(
         &self,
         executable: &ExecutableName,
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_says_why() {
+    fn errors_of_invalid_templates() {
         for (template, series, message, hint) in [
             (
                 "a-{numbr}",
@@ -422,7 +422,7 @@ mod tests {
         }
 
         #[test]
-        fn a_series_has_as_many_different_names_as_asked_for(
+        fn names_of_a_series_differ(
             start in any::<u64>(), count in 0..300_u64, step in any::<u64>(),
         ) {
             if let Ok(names) = expanded("{number}", series(start, count, step)) {

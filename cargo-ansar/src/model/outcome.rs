@@ -1,4 +1,4 @@
-//! How a role ended, and what it returned.
+//! The outcome of a role: its result and the cause of its exit.
 
 use ansar_contract::envelope::BuiltIn;
 use ansar_contract::envelope::Typed;
@@ -7,51 +7,51 @@ use ansar_contract::test::TestReport;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The end of a role.
+/// The outcome of a role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoleOutcome {
-    /// What it returned; a role that returned nothing has a `Faulted` or an
-    /// `Aborted` put in its place.
+    /// The returned message, or a `Faulted` or `Aborted` of the tool if the
+    /// role returned none.
     pub result: Typed,
-    /// What ended it.
+    /// The cause of the exit.
     pub cause: Cause,
 }
 
-/// What ended a role.
+/// The cause of the exit of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// It returned by itself.
+    /// The role returned on its own.
     Returned,
-    /// It was asked to stop, and did.
+    /// It stopped on request.
     Stopped,
-    /// It was asked to stop, did not in its grace time, and was killed.
+    /// It did not stop in its grace time and was killed.
     Killed,
-    /// It took longer than it may.
+    /// It exceeded its timeout, or did not become ready in time.
     TimedOut,
-    /// It died of a signal that nobody here sent.
+    /// It was killed by a signal that the tool did not send.
     Signal(i32),
-    /// It exited without a result.
+    /// It exited with this code without a result.
     Exited(i32),
     /// It was never started.
     NeverStarted,
 }
 
-/// How an ended role may be told to a person.
+/// The success of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Success {
-    /// It did what it was for.
+    /// The role did its task.
     Yes,
-    /// It was stopped on request.
+    /// The role was stopped on request.
     Stopped,
-    /// It did not.
+    /// The role failed.
     No,
 }
 
 impl RoleOutcome {
-    /// An outcome whose result is a message of ours.
+    /// Creates an outcome whose result is a built-in message.
     pub fn of<M: BuiltIn>(message: &M, cause: Cause) -> Self {
-        // Messages of our own are plain structs, which always encode.
+        // Built-in messages are plain structs, which always encode.
         let result = Typed::encode(message).unwrap_or_else(|_| Typed {
             name: M::NAME.to_owned(),
             body: Value::Null,
@@ -59,7 +59,7 @@ impl RoleOutcome {
         Self { result, cause }
     }
 
-    /// The fault, where it is one.
+    /// Returns the fault, if the result is one.
     pub fn fault(&self) -> Option<Faulted> {
         self.result.decode::<Faulted>().map(|faulted| {
             faulted.unwrap_or_else(|error| {
@@ -71,7 +71,7 @@ impl RoleOutcome {
         })
     }
 
-    /// Why it gave up, where it did without a fault.
+    /// Returns the reason of a `Maybe` or `Cannot`, if the result is one.
     pub fn gave_up(&self) -> Option<String> {
         let maybe = self.result.decode::<Maybe>();
         let maybe = maybe.map(|maybe| maybe.map_or_else(|_| String::new(), |maybe| maybe.reason));
@@ -79,12 +79,12 @@ impl RoleOutcome {
         maybe.or_else(|| cannot.map(|cannot| cannot.map_or_else(|_| String::new(), |c| c.reason)))
     }
 
-    /// The report, where it is one.
+    /// Returns the test report, if the result is a valid one.
     pub fn report(&self) -> Option<TestReport> {
         self.result.decode::<TestReport>()?.ok()
     }
 
-    /// What is wrong with the report, where it is one that cannot be read: its field, and why.
+    /// Returns the field and error of a test report that cannot be read.
     pub fn malformed_report(&self) -> Option<String> {
         if !self.result.is::<TestReport>() {
             return None;
@@ -97,7 +97,7 @@ impl RoleOutcome {
         })
     }
 
-    /// Whether it did what it was for.
+    /// Returns the success of the role.
     pub fn success(&self) -> Success {
         if self.fault().is_some() || self.gave_up().is_some() || self.malformed_report().is_some() {
             Success::No

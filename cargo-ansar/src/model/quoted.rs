@@ -1,12 +1,9 @@
-//! How a value that somebody wrote stands in a message.
-//!
-//! Owns the promise that a message stays one readable line, whatever the value
-//! holds. Does not know where the value comes from.
+//! Untrusted values in messages: a message stays one readable line.
 
-/// The most characters of a value that a message repeats.
+/// Most characters of a value that a message contains.
 const MOST: usize = 120;
 
-/// The value with control characters escaped and a long end cut off.
+/// Escapes control characters of a value and cuts it if it is long.
 pub(crate) fn escaped(value: &str) -> String {
     let mut out = String::new();
     for (count, c) in value.chars().enumerate() {
@@ -23,9 +20,9 @@ pub(crate) fn escaped(value: &str) -> String {
     out
 }
 
-/// Returns true for characters that are not seen and act on what reads them:
-/// control characters, separators of lines and paragraphs, marks of direction,
-/// the mark of byte order, and what is no character.
+/// Returns true for invisible characters that affect terminals and editors:
+/// control characters, line and paragraph separators, direction marks, the byte
+/// order mark, and noncharacters.
 pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -34,7 +31,7 @@ pub fn is_unseen(c: char) -> bool {
             | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Words as they stand in a message: each back-quoted, with commas.
+/// Formats words for a message: in backquotes, separated by commas.
 pub(crate) fn quoted_list<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> String {
     let words: Vec<String> = words
         .into_iter()

@@ -1,16 +1,16 @@
-//! Whether a role is started again when it has ended.
+//! The restart policy of a role.
 
 use serde::{Deserialize, Serialize};
 
-/// When a role in the background is started again.
+/// Restart policy of a role in the background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
-    /// Once it has ended, it has ended.
+    /// The role is never restarted.
     #[default]
     Never,
-    /// When it did not do what it was for.
+    /// The role is restarted if it fails.
     OnFailure,
-    /// However it ended, unless it was stopped.
+    /// The role is restarted after every exit, unless it was stopped.
     Always,
 }

@@ -1,7 +1,5 @@
-//! Which roles are meant: regular expressions over whole role names.
-//!
-//! Owns how patterns, executable and inversion go together. Does not know
-//! which roles there are.
+//! Selection of roles by regular expressions over whole role names, by
+//! executable, and by inversion.
 
 use std::fmt;
 
@@ -11,31 +9,31 @@ use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::quoted::{escaped, quoted_list};
 
-/// Why a text is no pattern.
+/// An error about an invalid pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError {
-    /// Not a regular expression.
+    /// The pattern is not a regular expression.
     #[error("`{}` is no regular expression: {reason}", escaped(pattern))]
     Pattern {
-        /// What was given.
+        /// The pattern.
         pattern: String,
-        /// What the regex parser found, in one line.
+        /// The error of the regex parser, in one line.
         reason: String,
     },
 }
 
-/// A regular expression that a role name matches as a whole or not at all:
-/// `server` is one role, `server-.*` all those of that beginning.
+/// A regular expression that must match a whole role name: `server` matches one
+/// role, `server-.*` all roles with that prefix.
 ///
-/// Names are ASCII, and so is the expression: `\w` and `(?i)` mean ASCII.
+/// Names are ASCII; `\w` and `(?i)` are ASCII-only, too.
 #[derive(Debug, Clone)]
 pub struct RolePattern {
     text: String,
     matcher: Matcher,
 }
 
-/// How a pattern is matched: most are a name or how names begin, for which an
-/// expression need not be compiled.
+/// The compiled form of a pattern. Most patterns are a name or a prefix, which
+/// need no regular expression.
 #[derive(Debug, Clone)]
 enum Matcher {
     Name(String),
@@ -44,7 +42,8 @@ enum Matcher {
 }
 
 impl Matcher {
-    /// For a text that means itself, as it stands or before `.*`.
+    /// Returns a matcher for a literal text or a literal prefix before `.*`;
+    /// `None` for other patterns.
     fn plain(text: &str) -> Option<Self> {
         let (plain, matcher): (_, fn(String) -> Self) = match text.strip_suffix(".*") {
             Some(beginning) => (beginning, Self::Beginning),
@@ -67,14 +66,14 @@ impl Matcher {
 }
 
 impl PartialEq for RolePattern {
-    /// Patterns are the same where their texts are.
+    /// Compares the texts of the patterns.
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
     }
 }
 
 impl RolePattern {
-    /// Parses the expression as its author wrote it.
+    /// Parses a pattern.
     pub fn parse(text: &str) -> Result<Self, SearchError> {
         if let Some(matcher) = Matcher::plain(text) {
             let text = text.to_owned();
@@ -85,17 +84,18 @@ impl RolePattern {
             reason: reason(error),
         };
         let alone = || compile(text).map_err(|error| pattern(&error));
-        // `a)|(b` becomes an expression only between our own parentheses.
+        // `a)|(b` would be valid only inside the parentheses added below.
         if text.contains(')') {
             alone()?;
         }
         let regex = match compile(&format!(r"\A(?:{text})\z")) {
             Ok(regex) => regex,
             Err(_) => {
-                // An error shows the author's text.
+                // Errors must show the original text.
                 alone()?;
-                // In `(?x)` a comment at the end swallows our parenthesis, so a
-                // line end follows it there; elsewhere that would be a literal.
+                // In `(?x)`, a comment at the end hides the closing
+                // parenthesis, so a line break is needed before it. In other
+                // modes the line break would be a literal.
                 compile(&format!("\\A(?:{text}\n)\\z")).map_err(|error| pattern(&error))?
             }
         };
@@ -105,7 +105,7 @@ impl RolePattern {
         })
     }
 
-    /// Whether the whole name matches.
+    /// Returns true if the whole name matches.
     pub fn matches(&self, role: &RoleName) -> bool {
         self.matches_name(role.as_str())
     }
@@ -114,19 +114,19 @@ impl RolePattern {
         self.matcher.is_match(name)
     }
 
-    /// The expression as its author wrote it.
+    /// The text of the pattern.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-/// A choice of roles.
+/// A selection of roles.
 ///
-/// A role is chosen if its executable is the one asked for (where one is), and
-/// if any pattern matches its name; no pattern at all matches every name.
-/// `invert` turns round the answer of the patterns, never that of the
-/// executable: `--executable server -i server-0` chooses the roles of `server`
-/// other than `server-0`, and an inverted search without patterns is empty.
+/// A role is selected if it runs the given executable, if any, and if a pattern
+/// matches its name; without patterns, every name matches. `invert` inverts the
+/// match of the patterns, but not of the executable: `--executable server -i
+/// server-0` selects the roles of `server` other than `server-0`, and an
+/// inverted search without patterns selects none.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RoleSearch {
     patterns: Vec<RolePattern>,
@@ -135,7 +135,7 @@ pub struct RoleSearch {
 }
 
 impl fmt::Display for RoleSearch {
-    /// As a person says it: `` `a.*`, `b` of executable `x` ``.
+    /// Formats the search for a message: `` `a.*`, `b` of executable `x` ``.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_all() {
             return f.write_str("the search");
@@ -158,7 +158,7 @@ impl fmt::Display for RoleSearch {
 }
 
 impl RoleSearch {
-    /// Parses the patterns; the first bad one is the error.
+    /// Parses the patterns; returns the error of the first invalid one.
     pub fn new<T: AsRef<str>>(
         patterns: impl IntoIterator<Item = T>,
         executable: Option<ExecutableName>,
@@ -175,20 +175,20 @@ impl RoleSearch {
         })
     }
 
-    /// Every role.
+    /// Returns a search that selects every role.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Whether every role is chosen because nothing was asked for.
+    /// Returns true if the search has no terms, so that it selects every role.
     pub fn is_all(&self) -> bool {
         self.patterns.is_empty() && self.executable.is_none() && !self.invert
     }
 
-    /// Returns the terms that match none of `roles`, as a search of their own:
-    /// the executable, if no role runs it, or else the patterns that match no
-    /// role of that executable. Inverting the search changes nothing here: a
-    /// misspelt exception is a mistake, too.
+    /// Returns a search of the terms that match none of `roles`: the
+    /// executable, if no role runs it, or else the patterns that match no role
+    /// of that executable. Patterns of an inverted search are checked in the
+    /// same way, since they may be misspelt, too.
     pub fn unmatched<'r, R>(&self, roles: &R) -> Option<Self>
     where
         R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
@@ -213,14 +213,14 @@ impl RoleSearch {
         (!patterns.is_empty()).then(|| of(patterns))
     }
 
-    /// Returns true if none of the terms matches, where `unmatched` are those
-    /// that do not.
+    /// Returns true if `unmatched`, the result of [`Self::unmatched`], contains
+    /// all terms.
     pub fn is_unmatched(&self, unmatched: &Self) -> bool {
         unmatched.patterns.is_empty() || unmatched.patterns.len() == self.patterns.len()
     }
 
-    /// Returns the names among `roles` that the terms probably stand for: of
-    /// each term the nearest, if one is near.
+    /// Returns the most similar name among `roles` for each term, if there is
+    /// one.
     pub fn did_you_mean<'r, R>(&self, roles: &R) -> Vec<String>
     where
         R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
@@ -238,7 +238,7 @@ impl RoleSearch {
         });
         let near = self.patterns.iter().filter_map(|pattern| {
             let all = roles.clone().into_iter();
-            // The beginning of a name is as near as it is written.
+            // Compare a prefix pattern like a name.
             let text = pattern.as_str().trim_end_matches(".*");
             did_you_mean(text, all.map(|(role, _)| role))
         });
@@ -251,12 +251,12 @@ impl RoleSearch {
         names
     }
 
-    /// Whether this role of this executable is chosen.
+    /// Returns true if a role with this executable is selected.
     pub fn matches(&self, role: &RoleName, executable: &ExecutableName) -> bool {
         self.matches_name(role.as_str(), executable)
     }
 
-    /// Whether what goes by this name, which need not be a role's, is chosen.
+    /// Like [`Self::matches`], for a name that need not be a valid role name.
     pub fn matches_name(&self, name: &str, executable: &ExecutableName) -> bool {
         let narrowed = self
             .executable
@@ -271,7 +271,7 @@ fn compile(expression: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(expression).unicode(false).build()
 }
 
-/// The reason without the drawing that stands above it.
+/// Returns the message of a regex error, without the drawing above it.
 fn reason(error: &regex::Error) -> String {
     let text = error.to_string();
     let line = text
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_pattern_says_why_in_one_line() {
+    fn errors_of_invalid_patterns() {
         for (pattern, message) in [
             ("a(b", "`a(b` is no regular expression: unclosed group"),
             ("a)|(b", "`a)|(b` is no regular expression: unopened group"),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn executable_narrows_and_invert_turns_the_patterns_round() {
+    fn executable_narrows_and_invert_inverts_patterns() {
         let server: ExecutableName = "server".parse().unwrap();
         let client: ExecutableName = "client".parse().unwrap();
         let roles = [
@@ -362,7 +362,7 @@ mod tests {
             ),
             (vec![], Some(&server), false, "server-0 server-1"),
             (vec!["server-0"], Some(&server), true, "server-1"),
-            (vec!["nobody"], Some(&client), true, "client-0"),
+            (vec!["none"], Some(&client), true, "client-0"),
         ] {
             let search = RoleSearch::new(&patterns, executable.cloned(), invert).unwrap();
             let found: Vec<&str> = roles
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn every_term_that_matches_nothing_is_named() {
+    fn unmatched_terms_are_named() {
         let server: ExecutableName = "server".parse().unwrap();
         let client: ExecutableName = "client".parse().unwrap();
         let none: ExecutableName = "servre".parse().unwrap();
@@ -414,15 +414,15 @@ mod tests {
         ] {
             let search = RoleSearch::new(&patterns, executable.cloned(), invert).unwrap();
             let unmatched = search.unmatched(&roles);
-            let told = unmatched.as_ref().map(ToString::to_string);
-            assert_eq!(told.unwrap_or_default(), expected);
+            let text = unmatched.as_ref().map(ToString::to_string);
+            assert_eq!(text.unwrap_or_default(), expected);
             let near = unmatched.map(|unmatched| unmatched.did_you_mean(&roles));
             assert_eq!(near.unwrap_or_default().join(" "), meant);
         }
     }
 
     #[test]
-    fn a_search_is_told_as_a_person_says_it() {
+    fn searches_are_formatted_for_messages() {
         let server: ExecutableName = "server".parse().unwrap();
         for (patterns, executable, invert, expected) in [
             (vec![], None, false, "the search"),
@@ -452,7 +452,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_no_expression_alone_is_no_pattern(
+        fn only_valid_expressions_are_patterns(
             parts in vec(select(&["a", "(", ")", "|", "[", "]", "{2", "}", "*", "\\", "(?x)", "(?", "#", "\n"][..]), 0..8),
         ) {
             let text = parts.concat();
@@ -460,7 +460,7 @@ mod tests {
         }
 
         #[test]
-        fn a_plain_pattern_matches_what_its_expression_does(
+        fn literal_matchers_agree_with_regex(
             text in "[a-zA-Z0-9_-]{0,3}(\\.\\*)?",
             rest in "[a-zA-Z0-9_-]{0,3}",
         ) {
@@ -473,7 +473,7 @@ mod tests {
         }
 
         #[test]
-        fn a_name_is_the_pattern_of_itself_alone(name in "[a-z0-9_-]{1,20}", other in "[a-z0-9_-]{1,20}") {
+        fn a_name_matches_only_itself(name in "[a-z0-9_-]{1,20}", other in "[a-z0-9_-]{1,20}") {
             let pattern = RolePattern::parse(&name).unwrap();
             prop_assert!(pattern.matches(&role(&name)));
             prop_assert_eq!(pattern.matches(&role(&other)), name == other);

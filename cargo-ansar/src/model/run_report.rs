@@ -1,8 +1,7 @@
-//! What came of a run, as plain data: what is shown, kept, and told to
-//! programs.
+//! The report of a run, as plain data to show, store and print as JSON.
 //!
-//! Every part can be written by one version of this tool and read by another:
-//! what is missing has a default, and what is unknown is passed over.
+//! A report may be written by one version of this tool and read by another:
+//! missing fields have defaults, and unknown fields are ignored.
 
 use std::path::Path;
 
@@ -12,71 +11,71 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::name::{ExecutableName, RoleName};
 
-/// What came of a run.
+/// The report of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RunReport {
-    /// The command that ran it.
+    /// Name of the command.
     pub command: String,
-    /// The exit code of that command.
+    /// Exit code of the command.
     pub exit: u8,
-    /// Whether it was ended from outside.
+    /// True if the run was interrupted.
     #[serde(default)]
     pub interrupted: bool,
-    /// How long it took, without the build, in seconds.
+    /// Time of the run without the build, in seconds.
     pub elapsed: f64,
-    /// How many checks passed.
+    /// Number of passed checks.
     pub passed: u64,
-    /// How many checks failed.
+    /// Number of failed checks.
     pub failed: u64,
-    /// The roles that gave a report or were to give one, sorted.
+    /// Roles that reported or were expected to report, sorted.
     pub roles: Vec<Row>,
-    /// Every failure, in the order of `roles`.
+    /// All failures, in the order of `roles`.
     pub failures: Vec<Failure>,
-    /// The failed tries of roles that were tried again, in the order of `roles`
-    /// and of time. What failed in them is no failure of the run.
+    /// Failed tries before the last one, in the order of `roles` and of time.
+    /// They are no failures of the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tries: Vec<Try>,
-    /// Log lines that may tell why, by role.
+    /// Log lines of failed roles, by role.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excerpts: Vec<Excerpt>,
-    /// What the analyzer made of it, where there was one.
+    /// Result of the analyzer, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Typed>,
 }
 
-/// One role of a run.
+/// The results of one role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The role.
     pub role: RoleName,
-    /// How many checks passed.
+    /// Number of passed checks.
     pub passed: u64,
-    /// How many checks failed.
+    /// Number of failed checks.
     pub failed: u64,
-    /// How many failed checks are not listed.
+    /// Number of failed checks that are not listed.
     #[serde(default)]
     pub cut: u64,
-    /// How it did, the last time that it was tried.
+    /// Standing of the last try.
     pub standing: Standing,
-    /// How often it was tried.
+    /// Number of tries.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub tries: u32,
-    /// How long it ran, the last time, in seconds, where it did.
+    /// Time of the last try in seconds, if the role ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elapsed: Option<f64>,
 }
 
-/// A try of a test role that failed, and was not the last.
+/// A failed try of a test role before the last one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Try {
     /// The role.
     pub role: RoleName,
-    /// Which of its tries this was, from 1.
+    /// Number of the try, from 1.
     #[serde(rename = "try")]
     pub nth: u32,
-    /// How it did.
+    /// Standing of the try.
     pub standing: Standing,
-    /// What failed.
+    /// Failures of the try.
     pub failures: Vec<Failure>,
 }
 
@@ -89,7 +88,7 @@ fn is_once(tries: &u32) -> bool {
     *tries == 1
 }
 
-/// How a role did.
+/// The standing of a role in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
@@ -97,33 +96,33 @@ pub enum Standing {
     Passed,
     /// It reported failed checks.
     Failed,
-    /// It was to report and did not.
+    /// It was expected to report and did not.
     Unreported,
     /// It was not run.
     NotRun,
 }
 
-/// Something that failed.
+/// A failed check, or another failure of a role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// The role.
     pub role: RoleName,
-    /// What it ran, where it did.
+    /// The executable, if the role ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executable: Option<ExecutableName>,
-    /// The file, absolute wherever it can be found.
+    /// The source file; an absolute path if it was found.
     #[serde(rename = "file")]
     pub source: String,
     /// The line in it, from 1.
     pub line: u32,
-    /// The column in it, from 1, where it is known.
+    /// The column in it, from 1, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
-    /// What failed; of several lines where there is a difference to show.
+    /// Message of the failure; several lines if it contains a difference.
     pub text: String,
-    /// When.
+    /// Time of the failure.
     pub at: Timestamp,
-    /// What all roles logged around that time, in the order of time.
+    /// Log records of all roles around that time, in the order of time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<LogRecord>,
 }
@@ -133,7 +132,7 @@ pub struct Failure {
 pub struct LogRecord {
     /// The role.
     pub role: RoleName,
-    /// The lines, as they stand in the store.
+    /// The stored lines of the record.
     pub text: String,
 }
 
@@ -142,61 +141,60 @@ pub struct LogRecord {
 pub struct Excerpt {
     /// The role.
     pub role: RoleName,
-    /// Which lines these are.
+    /// The kind of excerpt.
     pub which: Which,
     /// The lines.
     pub lines: Vec<String>,
 }
 
-/// Which lines an excerpt has.
+/// The kind of excerpt of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Which {
-    /// The last ones.
+    /// The last lines.
     Last,
-    /// Those around failures.
+    /// The lines around failures.
     Around,
 }
 
 impl RunReport {
-    /// Whether every check passed and every role did what it was to do.
+    /// Returns true if every check passed and every expected role reported.
     pub fn is_pass(&self) -> bool {
         self.failures.is_empty()
             && self.failed == 0
             && self.count(Standing::Passed) == self.roles.len()
     }
 
-    /// How many roles have this standing.
+    /// Returns the number of roles of this standing.
     pub fn count(&self, standing: Standing) -> usize {
         let rows = self.roles.iter();
         rows.filter(|row| row.standing == standing).count()
     }
 
-    /// The roles that passed, and had failed before that.
+    /// Roles that passed after failed tries.
     pub fn flaky(&self) -> impl Iterator<Item = &Row> {
         self.roles.iter().filter(|row| row.is_flaky())
     }
 
-    /// What failed in the tries of a role but the last, with which try that
-    /// was.
+    /// Failed tries of a role before the last one.
     pub fn failed_tries(&self, role: &RoleName) -> impl Iterator<Item = &Try> {
         self.tries.iter().filter(move |it| it.role == *role)
     }
 
-    /// What failed at first in roles that passed in the end.
+    /// Failures of the failed tries of flaky roles.
     pub fn flakes(&self) -> impl Iterator<Item = &Failure> {
         let tries = self.flaky().flat_map(|row| self.failed_tries(&row.role));
         tries.flat_map(|it| &it.failures)
     }
 
-    /// Every failure, those of tries that do not count too.
+    /// All failures, including those of failed tries.
     pub fn all_failures(&mut self) -> impl Iterator<Item = &mut Failure> {
         let tries = self.tries.iter_mut();
         let tries = tries.flat_map(|it| &mut it.failures);
         self.failures.iter_mut().chain(tries)
     }
 
-    /// Names sources below `folder` as they are found from there.
+    /// Makes paths of source files below `folder` relative to it.
     pub fn relative_to(&mut self, folder: &Path) {
         for failure in self.all_failures() {
             if let Ok(path) = Path::new(&failure.source).strip_prefix(folder) {
@@ -205,7 +203,7 @@ impl RunReport {
         }
     }
 
-    /// The roles that did not do what they were to do.
+    /// Roles that did not pass.
     pub fn failed_roles(&self) -> impl Iterator<Item = &RoleName> {
         let rows = self.roles.iter();
         let rows = rows.filter(|row| row.standing != Standing::Passed);
@@ -214,14 +212,14 @@ impl RunReport {
 }
 
 impl Row {
-    /// Whether it passed, and had failed before that.
+    /// Returns true if the role passed after failed tries.
     pub fn is_flaky(&self) -> bool {
         self.standing == Standing::Passed && self.tries > 1
     }
 }
 
 impl Failure {
-    /// `SOURCE:LINE`, with the column where it is known.
+    /// Returns `SOURCE:LINE`, or `SOURCE:LINE:COLUMN` if the column is known.
     pub fn place(&self) -> String {
         match self.column {
             Some(column) => format!("{}:{}:{column}", self.source, self.line),
@@ -229,17 +227,17 @@ impl Failure {
         }
     }
 
-    /// `SOURCE:LINE - TEXT`, the first line of it.
+    /// Returns the navigation line: `SOURCE:LINE - TEXT`.
     pub fn navigation(&self) -> String {
         format!("{}:{} - {}", self.source, self.line, self.headline())
     }
 
-    /// The first line of what failed.
+    /// First line of the message.
     pub fn headline(&self) -> &str {
         self.text.lines().next().unwrap_or_default()
     }
 
-    /// What does not fit into the one line.
+    /// Further lines of the message.
     pub fn details(&self) -> impl Iterator<Item = &str> {
         self.text.lines().skip(1)
     }

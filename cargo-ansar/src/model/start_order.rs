@@ -1,21 +1,19 @@
-//! The order that roles start in, as their properties say it.
-//!
-//! Owns what makes an order impossible. Does not know where it is written.
+//! The dependency order in which roles start.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::name::RoleName;
 
-/// For each role, those that are ready before it starts.
+/// Dependencies of each role: the roles that must be ready before it starts.
 pub type Order = BTreeMap<RoleName, Vec<RoleName>>;
 
-/// Roles of which each waits for the next, and the last for the first; the
-/// first is repeated at the end. `None` where everybody can start.
+/// Returns a dependency cycle: each role depends on the next, and the first is
+/// repeated at the end. Returns `None` if there is no cycle.
 ///
-/// Names that are no roles of the order are waited for by nobody.
+/// Dependencies that are not keys of `order` are ignored.
 pub fn cycle(order: &Order) -> Option<Vec<RoleName>> {
-    // Takes away, over and over, whoever waits for nobody; a chain may be as
-    // long as there are roles, so nothing here is recursive.
+    // Removes roles without dependencies until only roles are left that depend
+    // on a cycle. Not recursive: a chain may be as long as the number of roles.
     let mut stuck: BTreeSet<&RoleName> = order.keys().collect();
     let mut waits: BTreeMap<&RoleName, usize> = BTreeMap::new();
     let mut waiting: BTreeMap<&RoleName, Vec<&RoleName>> = BTreeMap::new();
@@ -41,7 +39,7 @@ pub fn cycle(order: &Order) -> Option<Vec<RoleName>> {
     let mut way = vec![*stuck.first()?];
     loop {
         let last = *way.last()?;
-        // Whoever is stuck waits for somebody who is.
+        // Each remaining role depends on a remaining one.
         let next = order[last].iter().find(|after| stuck.contains(after))?;
         if let Some(start) = way.iter().position(|role| *role == next) {
             let mut cycle: Vec<RoleName> = way.split_off(start).into_iter().cloned().collect();
@@ -72,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_is_told_from_its_first_role_to_itself() {
+    fn a_cycle_repeats_its_first_role() {
         assert_eq!(found(&[("a", &["b"]), ("b", &["gone"])]), None);
         assert_eq!(found(&[("a", &["a"])]).as_deref(), Some("a a"));
         assert_eq!(
@@ -83,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_waits_only_for_earlier_ones_can_start(
+        fn only_backward_edges_make_a_cycle(
             edges in proptest::collection::vec((0_usize..40, 0_usize..40), 0..120),
         ) {
             let name = |number: usize| format!("r{number}").parse::<RoleName>().unwrap();
