@@ -80,8 +80,8 @@ pub(crate) async fn wait_ready<'r>(
     }
 }
 
-/// Starts those of `roles` that do not run in `own`, the engine attached to
-/// this command. They keep running after the command.
+/// Starts those of `roles` that are not running, in `own`, the engine attached
+/// to this command. They keep running after the command.
 async fn start_idle(
     home: &Home,
     own: u32,
@@ -93,9 +93,9 @@ async fn start_idle(
     let running: BTreeSet<RoleName> = running.into_iter().map(|(role, _)| role).collect();
     let idle = roles.iter().filter(|role| !running.contains(**role));
     let idle: Vec<RoleName> = idle.map(|role| (*role).clone()).collect();
-    let how = StartOptions::without_settle_time(EngineTarget::Attached(own));
-    start_roles(home, &idle, how, events, |told| {
-        if let Progress::Event(kind) = told {
+    let options = StartOptions::without_settle_time(EngineTarget::Attached(own));
+    start_roles(home, &idle, options, events, |progress| {
+        if let Progress::Event(kind) = progress {
             events.emit(kind);
         }
         Next::Listen
@@ -135,7 +135,7 @@ impl BackgroundRoles {
                 roles: self.roles.iter().cloned().collect(),
                 until: Until::Stopped,
             };
-            let answer = ask(home, engine, order, |told| match told {
+            let answer = ask(home, engine, order, |progress| match progress {
                 Progress::Event(Kind::Ended { role, outcome }) => {
                     if outcome.success() == Success::No {
                         failed.insert(role, (outcome, clock::now()));

@@ -71,14 +71,14 @@ pub const SETTLE_TIME: Duration = Duration::from_millis(200);
 /// Number of attempts if the engine ends just when it is asked.
 const ATTEMPTS: usize = 5;
 
-/// Starts roles, which must not run, in the engine `how.target`. Calls `heard`
-/// for each event until every role is ready or has ended.
+/// Starts roles, which must not run, in the engine `options.target`. Calls
+/// `on_progress` for each event until every role is ready or has ended.
 pub(crate) async fn start_roles(
     home: &Home,
     roles: &[RoleName],
-    how: StartOptions<'_>,
+    options: StartOptions<'_>,
     events: &Events,
-    mut heard: impl FnMut(Progress) -> Next,
+    mut on_progress: impl FnMut(Progress) -> Next,
 ) -> Result<(), Error> {
     if roles.is_empty() {
         return Ok(());
@@ -89,20 +89,20 @@ pub(crate) async fn start_roles(
             .iter()
             .map(|(name, value)| (Word::from(&**name), Word::from(&**value)))
             .collect(),
-        ready_limit: how.ready_limit.as_secs_f64(),
-        settle_time: how.settle_time.as_secs_f64(),
-        settings: how.settings.to_vec(),
-        options: how.options.cloned().unwrap_or_default(),
+        ready_limit: options.ready_limit.as_secs_f64(),
+        settle_time: options.settle_time.as_secs_f64(),
+        settings: options.settings.to_vec(),
+        options: options.options.cloned().unwrap_or_default(),
     });
     let mut accepted = false;
     for _ in 0..ATTEMPTS {
-        let engine = match how.target {
+        let engine = match options.target {
             EngineTarget::Background => background(home, events).await?,
             EngineTarget::Attached(engine) => engine,
         };
-        let answer = ask(home, engine, order.clone(), |told| {
-            accepted |= matches!(told, Progress::Accepted);
-            heard(told)
+        let answer = ask(home, engine, order.clone(), |progress| {
+            accepted |= matches!(progress, Progress::Accepted);
+            on_progress(progress)
         });
         match answer.await {
             Ok(Answer::Done | Answer::Enough) => return Ok(()),

@@ -331,12 +331,12 @@ mod tests {
     /// Returns the lines stored and the lines shown for `pieces`.
     fn capture(pieces: &[&[u8]], shown: Level) -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
+        let shown_lines = Arc::new(Mutex::new(Vec::new()));
         let events = {
-            let heard = heard.clone();
+            let shown_lines = shown_lines.clone();
             Events::new(move |kind| {
                 if let Kind::Line { text, .. } = kind {
-                    heard.lock().unwrap().push(text);
+                    shown_lines.lock().unwrap().push(text);
                 }
             })
         };
@@ -349,8 +349,8 @@ mod tests {
         }
         capture.finish(now, &events);
         let stored = last_lines(folder.path(), u64::MAX, usize::MAX, |_| true).unwrap();
-        let heard = heard.lock().unwrap().clone();
-        (stored, heard)
+        let shown_lines = shown_lines.lock().unwrap().clone();
+        (stored, shown_lines)
     }
 
     #[test]

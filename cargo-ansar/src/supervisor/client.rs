@@ -191,13 +191,13 @@ pub enum Next {
     Leave,
 }
 
-/// Sends a request to an engine and passes its replies to `heard` until the
-/// request is done.
+/// Sends a request to an engine and passes its replies to `on_progress` until
+/// the request is done.
 pub async fn ask(
     home: &Home,
     pid: u32,
     ask: Ask,
-    mut heard: impl FnMut(Progress) -> Next,
+    mut on_progress: impl FnMut(Progress) -> Next,
 ) -> Result<Answer, Error> {
     let failed = |source| Error::System {
         what: "talk to the engine that runs the roles",
@@ -209,7 +209,7 @@ pub async fn ask(
         Err(error) => return Err(failed(error)),
     };
     loop {
-        let told = match connection.receive::<Reply>().await {
+        let progress = match connection.receive::<Reply>().await {
             Ok(Some(Reply::Done)) => return Ok(Answer::Done),
             Ok(Some(Reply::Refused(refusal))) => return Err(Error::Refused(refusal)),
             Ok(Some(Reply::Accepted)) => Progress::Accepted,
@@ -219,7 +219,7 @@ pub async fn ask(
             Err(error) if is_absence(&error) => return Ok(Answer::Gone),
             Err(error) => return Err(failed(error)),
         };
-        if heard(told) == Next::Leave {
+        if on_progress(progress) == Next::Leave {
             return Ok(Answer::Enough);
         }
     }
@@ -265,8 +265,8 @@ pub async fn stop<'r>(
         stopped.extend(own.iter().cloned());
         let known = unkillable.len();
         let order = Ask::Stop { roles: own };
-        let answer = ask(home, pid, order, |told| {
-            if let Progress::Event(kind) = told {
+        let answer = ask(home, pid, order, |progress| {
+            if let Progress::Event(kind) = progress {
                 if let Kind::Unkillable { role, pid, why } = &kind {
                     unkillable.push((role.clone(), format!("process {pid}: {why}")));
                 }

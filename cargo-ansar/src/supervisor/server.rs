@@ -38,7 +38,7 @@ pub type Launcher<'a> = Box<dyn FnMut(&Start, usize) -> Result<Vec<Launch>, Refu
 #[derive(Debug)]
 pub(crate) struct Order {
     pub ask: Ask,
-    pub tell: Sender<Reply>,
+    pub replies: Sender<Reply>,
 }
 
 /// Maximum number of unread replies. A client that exceeds it gets no more
@@ -108,9 +108,9 @@ async fn converse(mut connection: Connection, orders: UnboundedSender<Order>) {
         Ok(None) => return,
         Err(error) => return refuse(&mut connection, invalid(&error)).await,
     };
-    let (tell, mut told) = mpsc::channel(UNREAD);
+    let (replies, mut outgoing) = mpsc::channel(UNREAD);
     // The engine has ended.
-    if orders.send(Order { ask, tell }).is_err() {
+    if orders.send(Order { ask, replies }).is_err() {
         return;
     }
     drop(orders);
@@ -118,7 +118,7 @@ async fn converse(mut connection: Connection, orders: UnboundedSender<Order>) {
         let reply = tokio::select! {
             // A request counts even if the client disconnects at once.
             biased;
-            reply = told.recv() => reply,
+            reply = outgoing.recv() => reply,
             () = connection.gone() => return,
         };
         let Some(reply) = reply else {

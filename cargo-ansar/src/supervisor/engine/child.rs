@@ -47,7 +47,7 @@ pub(crate) struct ChildTask {
     /// Shared by all tasks: it is filled and emptied between two awaits.
     pub(crate) buffer: Rc<RefCell<Vec<u8>>>,
     pub(crate) orphans: Rc<RefCell<Orphans>>,
-    pub(crate) tell: mpsc::UnboundedSender<ChildEvent>,
+    pub(crate) child_events: mpsc::UnboundedSender<ChildEvent>,
     pub(crate) peeking: Rc<Peeking>,
     /// Number of bytes of an incomplete line left in the pipe.
     pub(crate) seen: usize,
@@ -65,7 +65,9 @@ impl ChildTask {
         self.capture.finish(clock::now(), &self.events);
         // The engine may have ended.
         let ended = ended.map(|exit| (exit, result));
-        let _ = self.tell.send(ChildEvent::Ended(self.member, ended));
+        let _ = self
+            .child_events
+            .send(ChildEvent::Ended(self.member, ended));
     }
 
     async fn read(&mut self, result: &mut Vec<u8>) -> io::Result<Exit> {
@@ -110,7 +112,7 @@ impl ChildTask {
             let remains = self.orphans.borrow_mut().has_any(self.member, since)
                 || signal::group_is_alive(self.process.pid());
             if remains && alive {
-                let _ = self.tell.send(ChildEvent::MainExited(self.member));
+                let _ = self.child_events.send(ChildEvent::MainExited(self.member));
             }
             if !remains {
                 // No process of the role writes any more: the pipes hold all

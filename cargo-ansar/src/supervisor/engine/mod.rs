@@ -109,10 +109,10 @@ pub async fn run(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> RunResult {
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (child_events, mut received) = mpsc::unbounded_channel();
     let (order, mut ordered) = mpsc::unbounded_channel();
     let mut conversations = Conversations::default();
-    let mut engine = Engine::new(options, events.clone(), tell);
+    let mut engine = Engine::new(options, events.clone(), child_events);
     if let Some(service) = service {
         engine.host = service.host;
         engine.is_persistent = service.is_persistent;
@@ -152,12 +152,12 @@ pub async fn run(
                 }
                 continue;
             }
-            Some(news) = told.recv() => {
+            Some(event) = received.recv() => {
                 // Handle notifications sent before the exit first.
                 for notice in std::iter::from_fn(|| notices.try_next()).take(NOTICES_IN_A_ROW) {
                     engine.handle_notice(&notice);
                 }
-                engine.handle_child_event(news);
+                engine.handle_child_event(event);
             }
             Some(order) = ordered.recv() => engine.order(order),
             () = tick => engine.feed(Input::Tick),
@@ -206,14 +206,18 @@ struct Engine<'a> {
     exhaustion: Option<String>,
     orphans: Rc<RefCell<Orphans>>,
     tasks: JoinSet<()>,
-    tell: mpsc::UnboundedSender<ChildEvent>,
+    child_events: mpsc::UnboundedSender<ChildEvent>,
     buffer: Rc<RefCell<Vec<u8>>>,
     /// Created on first use.
     peeking: Option<Rc<Peeking>>,
 }
 
 impl Engine<'_> {
-    fn new(options: &Options, events: Events, tell: mpsc::UnboundedSender<ChildEvent>) -> Self {
+    fn new(
+        options: &Options,
+        events: Events,
+        child_events: mpsc::UnboundedSender<ChildEvent>,
+    ) -> Self {
         Self {
             scheduler: Scheduler::new(Vec::new(), options.policy),
             roles: Vec::new(),
@@ -234,7 +238,7 @@ impl Engine<'_> {
             exhaustion: None,
             orphans: Rc::new(RefCell::new(Orphans::default())),
             tasks: JoinSet::new(),
-            tell,
+            child_events,
             buffer: Rc::new(RefCell::new(vec![0; READ_SIZE])),
             peeking: None,
         }
@@ -424,20 +428,20 @@ impl Engine<'_> {
         let stderr = process.stderr.as_ref();
         let loan =
             stderr.and_then(|pipe| fd_store::lend(pipe, &role.name, process.pid(), &role.log));
-        let life = ChildTask {
+        let task = ChildTask {
             member,
             process,
             capture,
             events: self.events.clone(),
             buffer: self.buffer.clone(),
             orphans: self.orphans.clone(),
-            tell: self.tell.clone(),
+            child_events: self.child_events.clone(),
             peeking,
             seen: 0,
             incomplete: None,
             _loan: loan,
         };
-        self.tasks.spawn_local(life.run());
+        self.tasks.spawn_local(task.run());
         Ok(())
     }
 
@@ -455,22 +459,22 @@ impl Engine<'_> {
         let mut process = Foreground::start(program)?;
         let pid = process.pid();
         self.started(member, pid, at);
-        let (tell, orphans) = (self.tell.clone(), self.orphans.clone());
+        let (child_events, orphans) = (self.child_events.clone(), self.orphans.clone());
         self.tasks.spawn_local(async move {
             let exit = process.wait().await;
-            let mut told = false;
+            let mut is_reported = false;
             // Scanning for orphans reaps adopted processes of the group that
             // have exited, which count as alive until then.
             while orphans.borrow_mut().has_any(member, clock::instant())
                 || signal::group_is_alive(pid)
             {
-                if !told {
-                    let _ = tell.send(ChildEvent::MainExited(member));
-                    told = true;
+                if !is_reported {
+                    let _ = child_events.send(ChildEvent::MainExited(member));
+                    is_reported = true;
                 }
                 tokio::time::sleep(RECHECK).await;
             }
-            let _ = tell.send(ChildEvent::Ended(
+            let _ = child_events.send(ChildEvent::Ended(
                 member,
                 exit.map(|exit| (exit, Vec::new())),
             ));
@@ -541,8 +545,8 @@ impl Engine<'_> {
         }
     }
 
-    fn handle_child_event(&mut self, news: ChildEvent) {
-        match news {
+    fn handle_child_event(&mut self, event: ChildEvent) {
+        match event {
             ChildEvent::MainExited(member) => {
                 self.roles[member].main_exited = true;
                 self.feed(Input::MainExited(member));
@@ -703,8 +707,9 @@ impl Engine<'_> {
         if let Some(group) = role.group {
             // The group may have ended; if it may not be signalled, the role is
             // reported later as unkillable.
-            let heard = signal::send_to_group(group, signal).is_ok();
-            role.treatment.killed |= heard && !role.main_exited && stop_signal == StopSignal::Kill;
+            let is_sent = signal::send_to_group(group, signal).is_ok();
+            role.treatment.killed |=
+                is_sent && !role.main_exited && stop_signal == StopSignal::Kill;
             self.orphans.borrow_mut().signal(member, signal);
         }
     }
@@ -758,7 +763,7 @@ impl Engine<'_> {
         for watch in &self.watches {
             let watched = watch.among(members);
             if !watched.is_empty() {
-                watch.tell(Kind::Waiting {
+                watch.send(Kind::Waiting {
                     roles: roles(&watched),
                     until,
                 });
@@ -770,7 +775,7 @@ impl Engine<'_> {
     fn emit(&self, member: usize, kind: Kind) {
         for watch in &self.watches {
             if watch.concerns(member) {
-                watch.tell(kind.clone());
+                watch.send(kind.clone());
             }
         }
         self.events.emit(kind);

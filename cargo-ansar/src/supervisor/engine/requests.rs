@@ -30,7 +30,7 @@ pub(crate) struct Watch {
     give_up_at: Option<Instant>,
     /// Time that a role which does not announce its readiness must survive.
     settle_time: Duration,
-    tell: Sender<Reply>,
+    replies: Sender<Reply>,
     /// True if an event was dropped because the client did not read.
     missed: Cell<bool>,
 }
@@ -78,11 +78,11 @@ impl Watch {
         members.filter(|&member| self.concerns(member)).collect()
     }
 
-    pub(crate) fn tell(&self, kind: Kind) {
+    pub(crate) fn send(&self, kind: Kind) {
         let at = clock::now();
-        let told = self.tell.try_send(Reply::Event(Event { at, kind }));
+        let sent = self.replies.try_send(Reply::Event(Event { at, kind }));
         // A client that has disconnected is ignored.
-        if let Err(TrySendError::Full(_)) = told {
+        if let Err(TrySendError::Full(_)) = sent {
             self.missed.set(true);
         }
     }
@@ -91,20 +91,20 @@ impl Watch {
 impl Engine<'_> {
     /// Executes a request, or begins to.
     pub(crate) fn order(&mut self, order: Order) {
-        let Order { ask, tell } = order;
+        let Order { ask, replies } = order;
         match ask {
             Ask::Status => {
-                let _ = tell.try_send(self.status());
+                let _ = replies.try_send(self.status());
             }
             Ask::Start(start) => match self.start_roles(&start) {
                 Ok(members) => {
-                    let _ = tell.try_send(Reply::Accepted);
+                    let _ = replies.try_send(Reply::Accepted);
                     self.watches.push(Watch {
                         members,
                         until: Until::Ready,
                         give_up_at: Some(clock::instant() + start.longest_ready_limit()),
                         settle_time: start.settle_time(),
-                        tell,
+                        replies,
                         missed: Cell::new(false),
                     });
                     self.feed(Input::Tick);
@@ -115,17 +115,17 @@ impl Engine<'_> {
                         // starts another.
                         self.unused = Some(clock::instant());
                     }
-                    let _ = tell.try_send(Reply::Refused(refusal));
+                    let _ = replies.try_send(Reply::Refused(refusal));
                 }
             },
             Ask::Stop { roles } => {
                 let members = self.running(&roles);
-                self.watch(members.iter().copied().collect(), Until::Stopped, tell);
+                self.watch(members.iter().copied().collect(), Until::Stopped, replies);
                 self.feed(Input::StopSome(members));
             }
             Ask::Wait { roles, until } => {
                 let members = self.running(&roles);
-                self.watch(members.into_iter().collect(), until, tell);
+                self.watch(members.into_iter().collect(), until, replies);
             }
         }
     }
@@ -152,9 +152,9 @@ impl Engine<'_> {
                 .map(there)
                 .fold(true, |all, it| all & it);
             if done {
-                let _ = watch.tell.try_send(Reply::Done);
+                let _ = watch.replies.try_send(Reply::Done);
             }
-            !done && !watch.missed.get() && !watch.tell.is_closed()
+            !done && !watch.missed.get() && !watch.replies.is_closed()
         });
     }
 
@@ -174,13 +174,13 @@ impl Engine<'_> {
         times.min()
     }
 
-    fn watch(&mut self, members: BTreeSet<usize>, until: Until, tell: Sender<Reply>) {
+    fn watch(&mut self, members: BTreeSet<usize>, until: Until, replies: Sender<Reply>) {
         self.watches.push(Watch {
             members,
             until,
             give_up_at: None,
             settle_time: Duration::ZERO,
-            tell,
+            replies,
             missed: Cell::new(false),
         });
     }
