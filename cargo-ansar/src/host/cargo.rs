@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cargo_metadata::{Artifact, Message, Metadata};
 
-use crate::host::process::{Exit, Narrative, Process, Program};
+use crate::host::process::{Exit, Process, Program, StderrMode};
 use crate::host::{cargo_config, environment, fs};
 
 /// What went wrong with Cargo.
@@ -115,7 +115,7 @@ pub async fn check(
         all.push("--message-format=json".into());
     }
     all.extend_from_slice(arguments);
-    let (exit, output, _) = run(all, folder, Narrative::Inherited).await?;
+    let (exit, output, _) = run(all, folder, StderrMode::Inherited).await?;
     if let Some(messages) = messages {
         messages.tell(&output);
     }
@@ -137,7 +137,7 @@ impl Leaving {
     /// Waits until it is gone. The error is that it failed after all.
     pub async fn gone(mut self) -> Result<(), CargoError> {
         let ended = async {
-            self.0.is_silent().await?;
+            self.0.stdout_closed().await?;
             self.0.end().await
         };
         match ended.await {
@@ -179,10 +179,13 @@ pub async fn build(
             program: program.path.clone(),
             source,
         };
-        let process = Process::start(&program, Narrative::Inherited).await;
+        let process = Process::start(&program, StderrMode::Inherited).await;
         let mut process = process.map_err(failed)?;
         let mut output = Vec::new();
-        let known = process.says(&mut output, has_built).await.map_err(failed)?;
+        let known = process
+            .read_until(&mut output, has_built)
+            .await
+            .map_err(failed)?;
         if let Some(messages) = messages {
             messages.tell(&output);
         }
@@ -293,9 +296,9 @@ pub async fn metadata(arguments: &[OsString], folder: &Path) -> Result<Metadata,
         .map(OsString::from)
         .to_vec();
     all.extend_from_slice(arguments);
-    let (exit, output, narrative) = run(all, folder, Narrative::Piped).await?;
+    let (exit, output, errors) = run(all, folder, StderrMode::Piped).await?;
     if exit != Exit::Code(0) {
-        let explanation = String::from_utf8_lossy(&narrative);
+        let explanation = String::from_utf8_lossy(&errors);
         let explanation = explanation.trim();
         return Err(CargoError::Metadata {
             explanation: explanation
@@ -313,10 +316,10 @@ pub async fn metadata(arguments: &[OsString], folder: &Path) -> Result<Metadata,
 async fn run(
     arguments: Vec<OsString>,
     folder: &Path,
-    narrative: Narrative,
+    stderr: StderrMode,
 ) -> Result<(Exit, Vec<u8>, Vec<u8>), CargoError> {
     let program = program(arguments, folder);
-    let ended = program.run(narrative).await;
+    let ended = program.run(stderr).await;
     ended.map_err(|source| CargoError::Start {
         program: program.path,
         source,

@@ -132,7 +132,7 @@ async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
     };
     let program = engine(home, &[]).map_err(failed)?;
     // The new engine prints its own errors.
-    program.leave().await.map_err(failed)?;
+    program.spawn_detached().await.map_err(failed)?;
     find_engines(home, events)
         .await?
         .background()

@@ -84,7 +84,7 @@ pub async fn supervise(
             running.await;
         }
     }
-    orphans::end_left_behind();
+    orphans::end_orphans();
     Ok(())
 }
 

@@ -306,7 +306,7 @@ impl Runner<'_> {
             events,
         )
         .await;
-        let count = orphans::end_left_behind().ended;
+        let count = orphans::end_orphans().ended;
         if count > 0 {
             events.emit(Kind::Orphans { count });
         }

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::events::{Events, Kind};
 use crate::home::Home;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
-use crate::host::process::{Narrative, Process};
+use crate::host::process::{Process, StderrMode};
 use crate::host::terminal::keys::Keys;
 use crate::model::run_report::LogRecord;
 use crate::supervisor::background_start;
@@ -122,9 +122,9 @@ async fn attach(home: &Home) -> Result<Process, Error> {
         source,
     };
     let program = background_start::engine(home, &["--attached"]).map_err(failed)?;
-    let engine = Process::start(&program, Narrative::Inherited).await;
+    let engine = Process::start(&program, StderrMode::Inherited).await;
     let mut engine = engine.map_err(failed)?;
-    engine.is_silent().await.map_err(failed)?;
+    engine.stdout_closed().await.map_err(failed)?;
     Ok(engine)
 }
 

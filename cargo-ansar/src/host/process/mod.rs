@@ -91,7 +91,7 @@ pub enum Exit {
 
 /// Where a program's stderr goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Narrative {
+pub enum StderrMode {
     /// To where this command's goes.
     Inherited,
     /// Into a pipe.
@@ -133,11 +133,11 @@ impl Process {
     ///
     /// An executable that is being replaced (ETXTBSY) is tried again, a few
     /// times.
-    pub async fn start(program: &Program, narrative: Narrative) -> io::Result<Self> {
+    pub async fn start(program: &Program, stderr_mode: StderrMode) -> io::Result<Self> {
         const ATTEMPTS: u32 = 20;
         let mut attempt = 1;
         loop {
-            match Self::start_once(program, narrative) {
+            match Self::start_once(program, stderr_mode) {
                 Err(error)
                     if error.kind() == io::ErrorKind::ExecutableFileBusy && attempt < ATTEMPTS =>
                 {
@@ -149,7 +149,7 @@ impl Process {
         }
     }
 
-    fn start_once(program: &Program, narrative: Narrative) -> io::Result<Self> {
+    fn start_once(program: &Program, stderr_mode: StderrMode) -> io::Result<Self> {
         let mut command = program.command();
         command
             .process_group(0)
@@ -158,13 +158,13 @@ impl Process {
                 None => Stdio::null(),
             })
             .stdout(Stdio::piped())
-            .stderr(match narrative {
-                Narrative::Inherited => Stdio::inherit(),
-                Narrative::Piped => Stdio::piped(),
+            .stderr(match stderr_mode {
+                StderrMode::Inherited => Stdio::inherit(),
+                StderrMode::Piped => Stdio::piped(),
             });
-        let mut child = match narrative {
-            Narrative::Piped => rlimit::spawn(&mut command, program.tag()),
-            Narrative::Inherited => {
+        let mut child = match stderr_mode {
+            StderrMode::Piped => rlimit::spawn(&mut command, program.tag()),
+            StderrMode::Inherited => {
                 signal::writing_from_the_background(|| rlimit::spawn(&mut command, program.tag()))
             }
         }
@@ -185,14 +185,14 @@ impl Process {
     }
 
     /// Waits until nobody holds its stdout any more, or it has ended.
-    pub async fn is_silent(&mut self) -> io::Result<()> {
+    pub async fn stdout_closed(&mut self) -> io::Result<()> {
         let mut said = Vec::new();
         self.stdout.read_to_end(&mut said).await
     }
 
     /// Reads its stdout into `said` until that is `enough`, or nobody holds it
     /// any more. Whether it was.
-    pub async fn says(
+    pub async fn read_until(
         &mut self,
         said: &mut Vec<u8>,
         enough: impl Fn(&[u8]) -> bool,
@@ -214,7 +214,7 @@ impl Process {
 
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> io::Result<bool> {
-        self.end.look().map(|exit| exit.is_some())
+        self.end.try_wait().map(|exit| exit.is_some())
     }
 
     /// Asks it to stop, and waits until it has; for `patience` at most, and
@@ -320,7 +320,7 @@ impl Program {
     /// its stdout until it lets go of that. It has this process's stderr.
     ///
     /// Dropping this in the middle leaves the program alone.
-    pub async fn leave(&self) -> io::Result<Vec<u8>> {
+    pub async fn spawn_detached(&self) -> io::Result<Vec<u8>> {
         let mut command = self.command();
         command
             // In this process's group: it begins a session, which the leader of
@@ -352,8 +352,8 @@ impl Program {
     /// Runs a program that ends by itself, and returns its exit, its stdout,
     /// and its stderr where that is a pipe. Dropping this in the middle kills
     /// the program's whole group.
-    pub async fn run(&self, narrative: Narrative) -> io::Result<(Exit, Vec<u8>, Vec<u8>)> {
-        let mut process = Process::start(self, narrative).await?;
+    pub async fn run(&self, stderr_mode: StderrMode) -> io::Result<(Exit, Vec<u8>, Vec<u8>)> {
+        let mut process = Process::start(self, stderr_mode).await?;
         let (mut output, mut errors) = (Vec::new(), Vec::new());
         let stderr = &mut process.stderr;
         let read_errors = async {
@@ -389,7 +389,7 @@ impl End {
                 return Ok(exit);
             }
             self.watch.wait().await?;
-            if self.look()?.is_none() {
+            if self.try_wait()?.is_none() {
                 // It has ended and cannot be reaped yet, as while it is traced.
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -397,7 +397,7 @@ impl End {
     }
 
     /// How it ended, where it has.
-    fn look(&mut self) -> io::Result<Option<Exit>> {
+    fn try_wait(&mut self) -> io::Result<Option<Exit>> {
         if self.exit.is_none() {
             self.exit = self.child.try_wait()?.map(exit);
         }

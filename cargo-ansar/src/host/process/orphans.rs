@@ -139,7 +139,7 @@ pub fn end_all(spared: impl Fn(&Orphan) -> bool) -> Killed {
 
 /// Ends everything that was adopted, but what is to outlive this process; what
 /// was started here is known, and is left alone.
-pub fn end_left_behind() -> Killed {
+pub fn end_orphans() -> Killed {
     let session = own_session();
     end_all(|orphan| is_daemon(orphan, session))
 }
@@ -449,7 +449,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "real processes end")]
-    fn children_are_looked_for_again_where_one_has_ended() {
+    fn children_are_listed_again_when_one_has_ended() {
         let start = |program: &str| {
             let mut command = std::process::Command::new(program);
             command.stdin(std::process::Stdio::piped()).spawn().unwrap()
@@ -469,7 +469,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     #[expect(clippy::disallowed_methods, reason = "real processes end")]
-    fn a_sweep_looks_again_where_one_has_ended_before_it_was_looked_at() {
+    fn processes_are_listed_again_when_one_has_ended() {
         const TOKEN: &str = "a token that nobody else has";
         let start = |program: &str| {
             let mut command = std::process::Command::new(program);
@@ -489,7 +489,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     #[expect(clippy::disallowed_methods, reason = "real processes become others")]
-    fn whoever_is_becoming_another_program_is_known_by_its_environment() {
+    fn environment_is_read_during_exec() {
         const NAME: &str = "A_NAME_THAT_IS_LOOKED_FOR";
         // Again and again the same process, which is between two programs most
         // of the time, and hardly ever when it is looked at only once.

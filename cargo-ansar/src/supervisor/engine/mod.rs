@@ -30,7 +30,7 @@ use crate::host::process::pipe::Peeking;
 use crate::host::process::sd_notify::Notices;
 use crate::host::process::signal;
 use crate::host::process::signal::Signal;
-use crate::host::process::{Exit, Foreground, Narrative, Process, Program};
+use crate::host::process::{Exit, Foreground, Process, Program, StderrMode};
 use crate::logs::store::Writer;
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
@@ -418,7 +418,7 @@ impl Engine<'_> {
     async fn start_role(&mut self, member: usize, program: &Program) -> io::Result<()> {
         let at = clock::now();
         let peeking = self.peeking()?;
-        let process = Process::start(program, Narrative::Piped).await?;
+        let process = Process::start(program, StderrMode::Piped).await?;
         self.started(member, process.pid(), at);
         let role = &self.roles[member];
         let store = Writer::new(role.log.clone(), role.storage);
