@@ -1,4 +1,4 @@
-//! Cargo: builds, and what it says about a workspace.
+//! Running Cargo: builds, checks and metadata.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -11,41 +11,41 @@ use cargo_metadata::{Artifact, Message, Metadata};
 use crate::host::process::{Exit, Process, Program, StderrMode};
 use crate::host::{cargo_config, environment, fs};
 
-/// What went wrong with Cargo.
+/// A failure of Cargo.
 #[derive(Debug, thiserror::Error)]
 pub enum CargoError {
-    /// It could not be started.
+    /// Cargo could not be started.
     #[error("failed to run `{program}`")]
     Start {
-        /// What was run.
+        /// The program.
         program: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// It failed, and has said why.
+    /// Cargo failed and has explained it on the terminal.
     #[error("{}", build_failed(*exit))]
     Failed {
-        /// How it ended.
+        /// Its exit.
         exit: Exit,
     },
-    /// It built without an error, and not what it was asked for.
+    /// Cargo succeeded without building a requested bin.
     #[error("cargo did not build bin `{bin}`: the features that it requires are not enabled")]
     NotBuilt {
         /// The bin.
         bin: String,
     },
-    /// It failed without an explanation on the terminal.
+    /// Cargo failed, and its explanation was captured.
     #[error("`cargo metadata` failed: {explanation}")]
     Metadata {
-        /// What it wrote.
+        /// Its stderr.
         explanation: String,
     },
-    /// Its output is not what it promises.
+    /// The output of Cargo is malformed.
     #[error("failed to understand the output of `cargo {command}`")]
     Output {
         /// The command.
         command: &'static str,
-        /// Why.
+        /// The cause.
         source: serde_json::Error,
     },
 }
@@ -57,19 +57,18 @@ fn build_failed(exit: Exit) -> String {
     }
 }
 
-/// What came of one build.
+/// The outcome of builds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Artifacts {
-    /// The executables, by the names of their bins. Two packages may have a bin
-    /// of one name.
+    /// Executables by bin name. Two packages may have bins of one name.
     pub made: BTreeMap<String, Vec<Made>>,
-    /// The names of the crates that were compiled for it, by Cargo's account.
+    /// Names of the crates that Cargo compiled.
     pub compiled: BTreeSet<String>,
-    /// The manifests of the packages of these crates.
+    /// Manifests of the packages of these crates.
     pub packages: BTreeSet<PathBuf>,
 }
 
-/// An executable that Cargo made, or found as it should be.
+/// An executable that Cargo built or found up to date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
     /// The file.
@@ -78,14 +77,14 @@ pub struct Made {
     pub manifest: PathBuf,
 }
 
-/// Who is told the messages of Cargo, each a line of JSON without its end.
+/// A listener for Cargo's messages, each a line of JSON without its line feed.
 #[derive(Clone)]
 pub struct Messages(Arc<Listener>);
 
 type Listener = dyn Fn(&[u8]) + Send + Sync;
 
 impl Messages {
-    /// Hands each message to `listener`.
+    /// Passes each message to `listener`.
     pub fn new(listener: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
         Self(Arc::new(listener))
     }
@@ -103,8 +102,8 @@ impl std::fmt::Debug for Messages {
     }
 }
 
-/// Runs `cargo check`: diagnostics go straight to stderr, or to `messages`
-/// where there are some. Dropping it ends Cargo and its compilers.
+/// Runs `cargo check`. Diagnostics go to stderr, or to `messages` if given.
+/// Dropping the future ends Cargo and its compilers.
 pub async fn check(
     arguments: &[OsString],
     folder: &Path,
@@ -126,15 +125,15 @@ pub async fn check(
     }
 }
 
-/// A Cargo that has said what came of its build, and has only itself to tidy
-/// up, which takes it longer than to find that there is nothing to do.
+/// A Cargo that has finished its build and not yet exited, which takes it
+/// longer than a build without changes.
 ///
-/// Dropped, it is ended.
+/// Dropping it ends Cargo.
 #[derive(Debug)]
 pub struct Leaving(Process);
 
 impl Leaving {
-    /// Waits until it is gone. The error is that it failed after all.
+    /// Waits until it has exited. The error is that it failed after all.
     pub async fn gone(mut self) -> Result<(), CargoError> {
         let ended = async {
             self.0.stdout_closed().await?;
@@ -151,12 +150,12 @@ impl Leaving {
     }
 }
 
-/// Runs one `cargo build` for each list of arguments, in turn; diagnostics go
-/// straight to stderr, or with all other messages to `messages` where there
-/// are some. Dropping it ends Cargo and its compilers.
+/// Runs one `cargo build` for each list of arguments, in turn. Diagnostics go
+/// to stderr, or with all other messages to `messages` if given. Dropping the
+/// future ends Cargo and its compilers.
 ///
-/// Where nothing had to be compiled, the last one may not be gone yet: whatever
-/// it leaves beside what it builds was there before.
+/// If nothing was compiled, the last Cargo may still be running: the dep-info
+/// files that it writes beside the executables are unchanged.
 pub async fn build(
     invocations: &[Vec<OsString>],
     folder: &Path,
@@ -226,7 +225,8 @@ pub async fn build(
     Ok((artifacts, last))
 }
 
-/// Whether Cargo says at the end of this output that it has built everything.
+/// Returns true if the output ends with Cargo's message that the build
+/// succeeded.
 fn has_built(output: &[u8]) -> bool {
     const BUILT: &[u8] = br#"{"reason":"build-finished","success":true}"#;
     let output = output.strip_suffix(b"\n").unwrap_or_default();
@@ -234,11 +234,11 @@ fn has_built(output: &[u8]) -> bool {
     output[begin..] == *BUILT
 }
 
-/// The artifact that a line of the output tells of, where it is an executable,
-/// or was compiled just now.
+/// Parses a line of output, and returns the artifact if it is an executable or
+/// was just compiled.
 ///
-/// A build script or a procedural macro may print on stdout, too: only what
-/// begins as a message is read as one.
+/// Build scripts and procedural macros may print to stdout too, so only lines
+/// that begin like a message are parsed.
 fn told(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
     const ARTIFACT: &[u8] = br#"{"reason":"compiler-artifact""#;
     const LIBRARY: &[u8] = br#""executable":null"#;
@@ -257,11 +257,10 @@ fn told(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
     })
 }
 
-/// The files that an artifact was built from, by the account that Cargo leaves
-/// beside it; none where there is no account.
+/// Returns the files that an artifact was built from, according to the dep-info
+/// file beside it; `None` if there is none.
 ///
-/// Their paths are absolute, also where Cargo is configured to write them
-/// relative to a folder.
+/// The paths are absolute, even if Cargo is configured to write relative ones.
 pub fn dependencies(artifact: &Path) -> Option<Vec<PathBuf>> {
     let account = fs::read_followed(&artifact.with_extension("d")).ok()?;
     let account = String::from_utf8_lossy(&account);
@@ -277,8 +276,8 @@ pub fn dependencies(artifact: &Path) -> Option<Vec<PathBuf>> {
     Some(paths)
 }
 
-/// What stands behind the colon of a rule of `make`; a space in a name is
-/// escaped.
+/// Returns the names after the colon of a `make` rule, where spaces in names
+/// are escaped.
 fn prerequisites(rule: &str) -> Vec<PathBuf> {
     let Some((_, names)) = rule.split_once(": ") else {
         return Vec::new();
@@ -290,7 +289,7 @@ fn prerequisites(rule: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What the workspace holds, without its dependencies.
+/// Runs `cargo metadata`, without dependencies.
 pub async fn metadata(arguments: &[OsString], folder: &Path) -> Result<Metadata, CargoError> {
     let mut all: Vec<OsString> = ["metadata", "--no-deps", "--format-version=1"]
         .map(OsString::from)
@@ -341,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_spaces_are_read_from_what_cargo_leaves() {
+    fn dep_info_names_may_contain_spaces() {
         assert_eq!(
             prerequisites("/t/debug/x: /w/a\\ b/src/x.rs /w/y.rs"),
             [PathBuf::from("/w/a b/src/x.rs"), PathBuf::from("/w/y.rs")]
@@ -352,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_cargo_says_itself_ends_a_build() {
+    fn only_the_final_message_ends_a_build() {
         const BUILT: &str = r#"{"reason":"build-finished","success":true}"#;
         assert!(has_built(format!("{{}}\n{BUILT}\n").as_bytes()));
         assert!(has_built(format!("{BUILT}\n").as_bytes()));

@@ -1,9 +1,8 @@
-//! Cargo's configuration: the files that Cargo reads for a folder, as far as this command
-//! follows them.
+//! Cargo's configuration, as far as this command follows it.
 //!
-//! These are `.cargo/config.toml` in the folder and in each one above it, and the one in
-//! Cargo's home, with what they include. A nearer file wins, key by key; what is malformed
-//! is Cargo's to tell, and counts as empty here.
+//! Cargo reads `.cargo/config.toml` in the working folder and in each parent,
+//! then in Cargo's home, and the files that these include. A nearer file wins,
+//! key by key. Malformed files count as empty here; Cargo reports them.
 
 pub mod places;
 
@@ -17,7 +16,7 @@ use crate::host::{environment, fs};
 
 pub use crate::host::cargo_config::places::{candidates, dep_info_basedir};
 
-/// What Cargo's configuration says.
+/// The configuration that this command uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// `[env]`: variables of the programs that Cargo runs.
@@ -29,14 +28,15 @@ pub struct Configuration {
 /// A variable of `[env]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
-    /// Its value, resolved if it is a relative path.
+    /// The value; a relative path is resolved if the configuration asks for it.
     pub value: String,
     /// True if it replaces a variable that is set already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
 }
 
-/// A variable as files have it: what a nearer one does not say may stand in another.
+/// A variable as read from files; what a nearer file leaves out may be set in
+/// another.
 #[derive(Debug, Clone, Default)]
 struct Parts {
     value: Option<(String, PathBuf)>,
@@ -47,12 +47,12 @@ struct Parts {
 /// Variables that Cargo refuses in `[env]`.
 const REFUSED: [&str; 3] = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
 
-/// Reads the configuration that Cargo has in `folder`.
+/// Reads the configuration that applies in `folder`.
 pub fn read(folder: &Path) -> Configuration {
     let mut reading = Reading::default();
     let above = folder.ancestors().map(|folder| folder.join(".cargo"));
     for folder in above.chain(environment::cargo_home()) {
-        // The name without an extension is an old one, and goes first.
+        // Cargo prefers the old name without an extension.
         let names = ["config", "config.toml"].map(|name| folder.join(name));
         if let Some(path) = names.iter().find(|path| fs::is_file(path)) {
             reading.file(path);
@@ -69,7 +69,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// Reads a file, under all that was read before it, and then what it includes.
+    /// Reads a file below those read before, and then the files it includes.
     fn file(&mut self, path: &Path) {
         if !self.seen.insert(path.to_owned()) {
             return;
@@ -78,7 +78,7 @@ impl Reading {
             return;
         };
         self.document(path, &document);
-        // The last one that is included wins over those before it.
+        // The last included file wins.
         for included in places::included(path, &document).into_iter().rev() {
             self.file(&included);
         }
@@ -91,7 +91,7 @@ impl Reading {
         }
         let env = document.get("env").and_then(Item::as_table_like);
         for (name, item) in env.into_iter().flat_map(TableLike::iter) {
-            // Relative values count from the folder that holds `.cargo`.
+            // Relative paths start at the folder that holds `.cargo`.
             let base = path.parent().and_then(Path::parent).unwrap_or(path);
             let parts = self.env.entry(name.to_owned()).or_default();
             let own = Parts::of(item, base);
@@ -141,7 +141,7 @@ impl Parts {
 mod tests {
     use super::*;
 
-    /// What Cargo 1.95 gives a program that it runs, for the same files.
+    /// The values are those that Cargo 1.95 passes to a program.
     #[test]
     fn a_nearer_file_wins_key_by_key() {
         let folder = tempfile::tempdir().unwrap();

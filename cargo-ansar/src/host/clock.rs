@@ -1,4 +1,4 @@
-//! The time of day, and the time that only goes forward.
+//! The wall clock and the monotonic clock.
 
 #![expect(clippy::disallowed_methods, reason = "this is the door to the clock")]
 
@@ -7,17 +7,17 @@ use std::time::Instant;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// The time of day.
+/// Returns the current time.
 pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// The zone of this machine's clock; UTC where it does not say.
+/// Returns the system's time zone, or UTC if it is not configured.
 pub fn zone() -> TimeZone {
     TimeZone::try_system().unwrap_or(TimeZone::UTC)
 }
 
-/// A point in time to measure from; never goes back.
+/// Returns an instant of the monotonic clock, for measuring durations.
 pub fn instant() -> Instant {
     Instant::now()
 }

@@ -1,4 +1,4 @@
-//! What this process was started with, and what its children are given.
+//! The environment of this process, and the environments of its children.
 
 #![expect(
     clippy::disallowed_methods,
@@ -14,79 +14,80 @@ use ansar_contract::launch;
 
 use crate::host::process::orphans;
 
-/// The command line, the executable's name first.
+/// Returns the arguments, starting with the executable's name.
 pub fn arguments() -> Vec<OsString> {
     env::args_os().collect()
 }
 
-/// The folder the command was given in.
+/// Returns the working directory.
 pub fn working_folder() -> io::Result<PathBuf> {
     env::current_dir()
 }
 
-/// The home that the environment names.
+/// Returns the home that `ANSAR_HOME` names.
 pub fn home() -> Option<PathBuf> {
     env::var_os("ANSAR_HOME")
         .filter(|home| !home.is_empty())
         .map(PathBuf::from)
 }
 
-/// The Cargo that called this command, or the one on the path.
+/// Returns the Cargo that runs this command, or else the one on `PATH`.
 pub fn cargo() -> PathBuf {
     env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
-/// The folder that Cargo keeps its own configuration in, where it is known.
+/// Returns Cargo's home, if it is known.
 pub fn cargo_home() -> Option<PathBuf> {
     let set = |name| env::var_os(name).filter(|folder| !folder.is_empty());
     let own = set("CARGO_HOME").map(PathBuf::from);
     own.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cargo")))
 }
 
-/// The process id of this command.
+/// Returns the process id of this command.
 pub fn pid() -> u32 {
     std::process::id()
 }
 
-/// The process id of whoever stands above this command.
+/// Returns the process id of this command's parent.
 pub fn parent() -> u32 {
     nix::unistd::getppid().as_raw().unsigned_abs()
 }
 
-/// A name that nothing else has.
+/// Returns a new UUID.
 pub fn unique() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// A number from 0 to `most`, any with the same chance.
+/// Returns a random number from 0 to `most`, inclusive.
 pub fn chance(most: u64) -> u64 {
     fastrand::u64(0..=most)
 }
 
-/// A variable of this command's environment, where it is text.
+/// Returns an environment variable, if it is set and valid UTF-8.
 pub fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
-/// The environment of this command.
+/// Returns the environment of this command.
 pub fn all() -> Vec<(OsString, OsString)> {
     env::vars_os().collect()
 }
 
-/// The environment of Cargo: that of this command, with a mark by which what
-/// it leaves behind is known.
+/// Returns the environment for Cargo: this command's, with a mark that
+/// identifies the processes that Cargo leaves running.
 pub fn for_cargo() -> Vec<(OsString, OsString)> {
     let mark = (OsString::from(orphans::BUILD), pid().to_string().into());
     env::vars_os().chain([mark]).collect()
 }
 
-/// This very program.
+/// Returns the path of this program.
 pub fn own_executable() -> io::Result<PathBuf> {
     env::current_exe()
 }
 
-/// The environment of an engine in the background: that of this command, with
-/// a mark by which it is known, and without what says whose this command is.
+/// Returns the environment for a background engine: this command's, with a mark
+/// that identifies the engine, and without the variables that assign a process
+/// to a role.
 pub fn for_background() -> Vec<(OsString, OsString)> {
     let mark = (
         OsString::from(orphans::BACKGROUND),
@@ -107,8 +108,8 @@ fn is_mark(name: &OsStr) -> bool {
     marks.iter().chain(&ours).any(|mark| name == *mark)
 }
 
-/// The environment of roles: that of this command, less what rustup put there
-/// for Cargo, and what says whose this command is.
+/// Returns the environment for roles: this command's, without what rustup added
+/// for Cargo and without the variables that assign a process to a role.
 pub fn for_roles() -> Vec<(OsString, OsString)> {
     let toolchain = cargo().parent().and_then(Path::parent).map(Path::to_owned);
     env::vars_os()
@@ -120,7 +121,7 @@ pub fn for_roles() -> Vec<(OsString, OsString)> {
         .collect()
 }
 
-/// The variables that lead a loader to its libraries.
+/// The library search paths of the dynamic loader.
 const LIBRARY_PATHS: [&str; 2] = ["LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"];
 
 fn without_rustup(name: &OsStr, value: OsString, toolchain: Option<&Path>) -> Option<OsString> {
@@ -145,7 +146,7 @@ fn without_rustup(name: &OsStr, value: OsString, toolchain: Option<&Path>) -> Op
     env::join_paths(kept).ok()
 }
 
-/// The files that what this command prints goes to, where these are files.
+/// Returns the files that stdout and stderr are redirected to.
 pub fn output_files() -> Vec<PathBuf> {
     let streams = ["/dev/fd/1", "/dev/fd/2"].into_iter();
     let files = streams.filter_map(|stream| std::fs::read_link(stream).ok());
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rustup_put_there_is_taken_out_and_nothing_else() {
+    fn only_what_rustup_added_is_removed() {
         assert_eq!(kept("RUSTUP_TOOLCHAIN", "stable"), None);
         assert_eq!(kept("LD_LIBRARY_PATH", "/tools/stable/lib"), None);
         assert_eq!(

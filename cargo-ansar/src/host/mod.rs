@@ -1,7 +1,8 @@
-//! The only door to the world: files, the clock, the environment, processes.
+//! Access to the operating system: files, the clock, the environment,
+//! processes, the terminal.
 //!
-//! It knows how things are done on this platform and nothing about why; no
-//! word of the domain (role, home, deploy) belongs here.
+//! No other module accesses them. This one knows the platform and not the
+//! domain: it contains no roles, homes or deploys.
 
 pub mod cargo;
 pub mod cargo_config;

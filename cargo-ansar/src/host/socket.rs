@@ -1,4 +1,4 @@
-//! Sockets of the file system, and lines of JSON over them.
+//! Unix sockets that carry lines of JSON.
 
 use std::fs::File;
 use std::io;
@@ -14,19 +14,25 @@ use tokio::sync::Semaphore;
 
 use crate::host::fs;
 
-/// The longest path that a socket address holds, with room to spare.
+/// Maximum length of a path used directly as a socket address, below the limits
+/// of all platforms.
 const LONGEST_ADDRESS: usize = 90;
-/// A line longer than this is none: it may hold what a role returned.
+/// Maximum length of a line in bytes; a line may hold the result of a role.
 const LONGEST_LINE: u64 = 128 << 20;
-/// What somebody asks fits into this: roles, and an environment.
+/// Maximum length of a request in bytes; a request holds roles and an
+/// environment.
 const LONGEST_REQUEST: u64 = 16 << 20;
-/// A request up to this length is read at once. A longer one takes its turn.
+/// Maximum length in bytes of a request that is read without waiting for a
+/// permit.
 const SHORT_REQUEST: usize = 64 << 10;
-/// Longer requests that are read at the same time, over all connections.
+/// Number of longer requests that are read at the same time, over all
+/// connections.
 const LONG_REQUESTS: usize = 2;
 
-/// An address for a path, which may be longer than an address holds: then it
-/// leads through an open folder of this process, for as long as this exists.
+/// A socket address for a path of any length.
+///
+/// For a long path, the address leads through an open directory of this
+/// process, and is valid as long as this value exists.
 #[derive(Debug)]
 pub struct Address {
     path: PathBuf,
@@ -34,7 +40,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address of `path`, whose folder is there.
+    /// Creates the address of `path`, whose directory must exist.
     pub fn of(path: &Path) -> io::Result<Self> {
         use std::os::fd::AsRawFd;
 
@@ -56,13 +62,13 @@ impl Address {
         })
     }
 
-    /// The address; good in every process of this user.
+    /// Returns the address, which is valid in every process of this user.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// A socket that takes connections; it is gone when this is dropped.
+/// A listening socket; dropping it removes the file.
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixListener,
@@ -71,8 +77,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens at `path`, in place of what was there; inside of the runtime
-    /// only.
+    /// Listens at `path`, replacing what is there. Must be called within the
+    /// runtime.
     pub fn bind(path: &Path) -> io::Result<Self> {
         let _ = fs::remove_file(path);
         let listener = Self {
@@ -84,7 +90,7 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Waits for the next connection. May be dropped in the middle.
+    /// Waits for the next connection. Cancel safe.
     pub async fn accept(&self) -> io::Result<Connection> {
         let (stream, _) = self.socket.accept().await?;
         let mut connection = Connection::new(stream, LONGEST_REQUEST);
@@ -99,19 +105,19 @@ impl Drop for Listener {
     }
 }
 
-/// A connection over which each side writes one JSON value per line.
+/// A connection on which each side writes one JSON value per line.
 #[derive(Debug)]
 pub struct Connection {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
-    /// The longest line that is read.
+    /// Maximum length of a line that is read.
     longest: u64,
-    /// What a line that is not short has to wait for.
+    /// Permits for reading long lines.
     turns: Option<Arc<Semaphore>>,
 }
 
 impl Connection {
-    /// Connects to whoever listens at `path`.
+    /// Connects to the socket at `path`.
     pub async fn open(path: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(Address::of(path)?.path()).await?;
         Ok(Self::new(stream, LONGEST_LINE))
@@ -127,15 +133,15 @@ impl Connection {
         }
     }
 
-    /// Writes a value; waits while the other side does not read.
+    /// Writes a value. Waits while the peer does not read.
     pub async fn send<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
         let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
         self.writer.write_all(&line).await
     }
 
-    /// Reads the next value; none where the other side has closed the
-    /// connection, also in the middle of a line.
+    /// Reads the next value. Returns `None` if the peer has closed the
+    /// connection, even in the middle of a line.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         let mut line = Vec::new();
         let mut turn = None;
@@ -154,7 +160,8 @@ impl Connection {
                 )));
             }
             if let (Some(turns), None, true) = (&self.turns, &turn, whole > SHORT_REQUEST) {
-                // Never closed; what was read stays in the reader meanwhile.
+                // The semaphore is never closed. The bytes stay in the reader
+                // meanwhile.
                 turn = turns.acquire().await.ok();
                 continue;
             }
@@ -166,9 +173,8 @@ impl Connection {
         }
     }
 
-    /// Waits until the other side is gone; for ever where it has only said
-    /// that it will say no more. What it says meanwhile is passed over. May be
-    /// dropped in the middle.
+    /// Waits until the peer is gone; forever if it has only shut down its
+    /// writing side. Discards what it writes. Cancel safe.
     pub async fn gone(&mut self) {
         while let Ok(bytes) = self.reader.fill_buf().await {
             let length = bytes.len();

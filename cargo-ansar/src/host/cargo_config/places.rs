@@ -1,5 +1,4 @@
-//! Cargo's configuration files: where Cargo looks for them, and the settings
-//! that say where its outputs are.
+//! Locations of Cargo's configuration files, and of Cargo's outputs.
 
 use std::path::{Path, PathBuf};
 
@@ -7,19 +6,18 @@ use toml_edit::{DocumentMut, Item};
 
 use crate::host::{environment, fs};
 
-/// The names of a configuration file; Cargo prefers the first where both are
-/// there.
+/// The names of a configuration file; Cargo prefers the first.
 const NAMES: [&str; 2] = ["config", "config.toml"];
 
-/// The names of the file that chooses a toolchain.
+/// The names of the file that selects a toolchain.
 const TOOLCHAIN: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml"];
 
-/// Limit of files that include one another.
+/// Maximum number of included files.
 const INCLUDED: usize = 64;
 
-/// Returns every file that configures a Cargo that runs in `folder`, also those
-/// that could be there and are not: the nearest first, then that of the user,
-/// then what these include, then the files that choose a toolchain.
+/// Returns every file that may configure a Cargo in `folder`, whether it exists
+/// or not: first the nearest, then the user's, then the files these include,
+/// then the files that select a toolchain.
 pub fn candidates(folder: &Path) -> Vec<PathBuf> {
     let above = folder.ancestors().map(|above| above.join(".cargo"));
     let places = above.chain(environment::cargo_home());
@@ -41,8 +39,8 @@ pub fn candidates(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Returns the folder that paths in Cargo's accounts of dependencies are
-/// relative to, where one is configured.
+/// Returns the folder that paths in dep-info files are relative to, if it is
+/// configured.
 pub fn dep_info_basedir(folder: &Path) -> Option<PathBuf> {
     if let Some(basedir) = environment::variable("CARGO_BUILD_DEP_INFO_BASEDIR") {
         return Some(normal(&folder.join(basedir)));
@@ -50,12 +48,13 @@ pub fn dep_info_basedir(folder: &Path) -> Option<PathBuf> {
     candidates(folder).iter().find_map(|file| {
         let document = read(file)?;
         let basedir = document.get("build")?.get("dep-info-basedir")?.as_str()?;
-        // A path in a configuration file is relative to the folder above its own.
+        // A path in a configuration file is relative to the folder above its
+        // own.
         Some(normal(&file.parent()?.parent()?.join(basedir)))
     })
 }
 
-/// The files that a configuration file includes.
+/// Returns the files that a configuration file includes.
 pub(super) fn included(file: &Path, document: &DocumentMut) -> Vec<PathBuf> {
     let path = |item: &toml_edit::Value| {
         let table = item.as_inline_table().and_then(|table| table.get("path"));
@@ -71,14 +70,14 @@ pub(super) fn included(file: &Path, document: &DocumentMut) -> Vec<PathBuf> {
     }
 }
 
-/// Reads a configuration file; none where it is not there or malformed.
+/// Reads a configuration file; `None` if it does not exist or is malformed.
 pub(super) fn read(file: &Path) -> Option<DocumentMut> {
     let bytes = fs::read_followed(file).ok()?;
     String::from_utf8(bytes).ok()?.parse().ok()
 }
 
-/// Removes `.` and `..` from a path without looking at the file system, as
-/// Cargo does it.
+/// Removes `.` and `..` from a path without accessing the file system, as Cargo
+/// does.
 fn normal(path: &Path) -> PathBuf {
     use std::path::Component;
     let mut normal = PathBuf::new();

@@ -1,4 +1,4 @@
-//! Who can use a file or folder: its owner, and other users.
+//! Ownership and permissions: which users can access a file or folder.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +19,7 @@ pub struct Access {
 
 const STICKY: u32 = 0o1000;
 
-/// The access to what `path` names. Symlinks are followed.
+/// Returns the owner and permissions of `path`. Symlinks are followed.
 pub fn access(path: &Path) -> Result<Access, Error> {
     let found = fs::metadata(path).map_err(|source| Error::Examine {
         path: path.to_owned(),
@@ -43,7 +43,7 @@ impl Access {
         self.is_own() && self.mode & !STICKY & !PRIVATE_FOLDER == 0
     }
 
-    /// The name of its owner, or the number of one without a name.
+    /// Returns the name of its owner, or the user id if there is none.
     pub fn owner(&self) -> String {
         let user = User::from_uid(Uid::from_raw(self.user)).ok().flatten();
         user.map_or_else(|| self.user.to_string(), |user| user.name)
@@ -60,8 +60,8 @@ impl Access {
 }
 
 /// Returns true if a group may have members other than this user. The group
-/// that many systems make for each user has that user's name and no other
-/// member.
+/// that many systems create for each user has that user's name and no other
+/// members.
 fn is_shared(group: u32) -> bool {
     let Ok(Some(group)) = Group::from_gid(Gid::from_raw(group)) else {
         return false;
@@ -72,13 +72,13 @@ fn is_shared(group: u32) -> bool {
     !is_private || group.mem.iter().any(|member| *member != name)
 }
 
-/// The nearest folder above `path` in which other users can replace what leads
-/// to it. What stands in a sticky folder can only be replaced by its owner. A
-/// folder that belongs to root, and not to this user, is trusted: it is as open
-/// as the administrator of the machine wants it to be.
+/// Returns the nearest folder above `path` in which other users can replace an
+/// entry that leads to it.
 ///
-/// `path` has no symlinks. The folder `trusted` and those above it are not
-/// looked at.
+/// In a sticky folder of this user, only the owner can replace an entry. A
+/// folder of root is trusted: it is as open as the administrator of the machine
+/// wants it to be. `path` must not contain symlinks. The folder `trusted` and
+/// its parents are not checked.
 pub fn replaceable_above(path: &Path, trusted: Option<&Path>) -> Result<Option<PathBuf>, Error> {
     for folder in path.ancestors().skip(1) {
         if trusted.is_some_and(|trusted| trusted.starts_with(folder)) {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_all_can_write_lets_others_replace_what_is_below() {
+    fn world_writable_folder_is_replaceable_unless_sticky() {
         let scratch = tempfile::tempdir().unwrap();
         let scratch = scratch.path().canonicalize().unwrap();
         let (open, inner) = (scratch.join("open"), scratch.join("open/a/b"));

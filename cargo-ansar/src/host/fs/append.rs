@@ -1,4 +1,4 @@
-//! A file that grows at its end.
+//! Appending to a file.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 
 use crate::host::fs::{Error, open};
 
-/// A file that grows at its end, for the user alone, and by this writer alone.
+/// A file, readable for the user alone, to which only this value appends.
 #[derive(Debug)]
 pub struct Appender {
     file: File,
     path: PathBuf,
     size: u64,
-    /// The device and the number of the file.
+    /// Device and inode.
     file_id: (u64, u64),
 }
 
 impl Appender {
-    /// Opens a file, made where missing.
+    /// Opens a file, creating it if it does not exist.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let mut options = OpenOptions::new();
         options
@@ -42,19 +42,19 @@ impl Appender {
         }
     }
 
-    /// How large it is.
+    /// Returns its size in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Returns true as long as the file has its name: false where it, or a
-    /// folder above it, was removed or renamed.
+    /// Returns true if the path still names this file; false if the file or a
+    /// folder above it was removed or renamed.
     pub fn is_in_place(&self) -> bool {
         let there = std::fs::metadata(&self.path);
         there.is_ok_and(|metadata| file_id(&metadata) == self.file_id)
     }
 
-    /// Whether its last line has an end, or there is no line.
+    /// Returns true if the file is empty or ends with a line feed.
     pub fn is_whole(&self) -> Result<bool, Error> {
         let mut last = [b'\n'];
         if let Some(at) = self.size.checked_sub(1) {
@@ -67,7 +67,7 @@ impl Appender {
         Ok(last == [b'\n'])
     }
 
-    /// Writes at the end. After an error nothing has been written.
+    /// Appends bytes. After an error the file is unchanged.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match self.file.write_all_at(bytes, self.size) {
             Ok(()) => {
@@ -78,10 +78,12 @@ impl Appender {
         }
     }
 
-    /// Moves `bytes`, which are known to be at the front of `pipe`, from there
-    /// to the end: whoever is killed in the middle has moved what is here, and
-    /// nothing else. After an error, says how many were moved; of these, whole
-    /// lines are here.
+    /// Moves `bytes`, which must be at the front of `pipe`, from the pipe to
+    /// the end of the file. A kill in the middle neither loses nor duplicates
+    /// bytes.
+    ///
+    /// The error contains the number of bytes taken from the pipe; the whole
+    /// lines among them are in the file.
     #[cfg(target_os = "linux")]
     pub fn take(&mut self, pipe: impl AsFd, bytes: &[u8]) -> Result<(), (usize, Error)> {
         use rustix::io::Errno;
@@ -96,7 +98,7 @@ impl Appender {
                 Ok(0) => break,
                 Ok(length) => moved += length,
                 Err(Errno::INTR) => {}
-                // A file system that does not do this.
+                // The file system does not support splice.
                 Err(Errno::INVAL | Errno::NOSYS) if moved == 0 => {
                     return self.copy(pipe, bytes);
                 }
@@ -111,14 +113,14 @@ impl Appender {
         Ok(())
     }
 
-    /// The same, where it takes two steps.
+    /// Appends `bytes`, as this platform has no splice.
     #[cfg(not(target_os = "linux"))]
     pub fn take(&mut self, pipe: impl AsFd, bytes: &[u8]) -> Result<(), (usize, Error)> {
         let _ = pipe;
         self.append(bytes).map_err(|error| (0, error))
     }
 
-    /// Writes what is at the front of the pipe, then takes it away.
+    /// Appends the bytes, then consumes them from the pipe.
     #[cfg(target_os = "linux")]
     fn copy(&mut self, pipe: impl AsFd, bytes: &[u8]) -> Result<(), (usize, Error)> {
         self.append(bytes).map_err(|error| (0, error))?;
@@ -133,7 +135,7 @@ impl Appender {
         Ok(())
     }
 
-    /// Cuts off what was written in part, for which a full disk has room.
+    /// Truncates what was written in part, which works even on a full disk.
     fn failed(&self, source: io::Error) -> Error {
         let _ = self.file.set_len(self.size);
         Error::Write {

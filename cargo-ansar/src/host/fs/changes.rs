@@ -1,4 +1,4 @@
-//! Tells that something in a folder changed, without looking again and again.
+//! Notification of changes in folders, without polling.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{self, Receiver};
 
-/// Folders that are watched, until this is dropped.
+/// Watched folders. Dropping this stops watching.
 #[derive(Debug)]
 pub struct Changes {
     watcher: RecommendedWatcher,
@@ -16,7 +16,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Watches nothing yet.
+    /// Creates a watcher without folders.
     pub fn new() -> io::Result<Self> {
         let (watcher, told) = kernel(|_| true).map_err(io::Error::other)?;
         Ok(Self {
@@ -26,10 +26,11 @@ impl Changes {
         })
     }
 
-    /// Watches what is in `folder` from now on. Where that is not there yet,
-    /// the folders above tell when it comes; it is to be asked for again then.
+    /// Starts watching what is in `folder`. If it does not exist yet, its
+    /// parents are watched, and this must be called again after a change.
     pub fn watch(&mut self, folder: &Path) -> io::Result<()> {
-        // From above to below: what comes between two looks is told.
+        // From the top down, so that no folder is created unnoticed between two
+        // steps.
         let above: Vec<&Path> = folder.ancestors().collect();
         let there = above.iter().position(|folder| folder.is_dir());
         let Some(mut next) = there else {
@@ -49,24 +50,23 @@ impl Changes {
         }
     }
 
-    /// Waits until something has changed since this was last told. May be
-    /// dropped in the middle.
+    /// Waits for a change since the last call. Cancel safe.
     pub async fn next(&mut self) {
-        // The watcher lives as long as this, and so does its end.
+        // The sender lives in the watcher, so the channel is open.
         let _ = self.told.recv().await;
     }
 }
 
-/// Returns what has the kernel tell of changes, and what is told of them: of
-/// those that `counts`.
+/// Creates a kernel watcher, and a channel that is notified of events for which
+/// `counts` returns true.
 pub(crate) fn kernel(
     counts: impl Fn(&Event) -> bool + Send + 'static,
 ) -> notify::Result<(RecommendedWatcher, Receiver<()>)> {
-    // One is enough: whoever is told looks at everything.
+    // One notification is enough, as the receiver looks at everything.
     let (tell, told) = mpsc::channel(1);
     let heard = move |event: notify::Result<Event>| {
-        // Looking is no change, and one's own looking least of all. What was
-        // missed may have been one.
+        // Reading a file is not a change. An error counts as a change, since
+        // events may have been missed.
         let is_change = |event: &Event| !matches!(event.kind, EventKind::Access(_));
         if event.map_or(true, |event| is_change(&event) && counts(&event)) {
             let _ = tell.try_send(());

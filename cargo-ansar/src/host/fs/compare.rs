@@ -1,4 +1,4 @@
-//! Whether two files hold the same bytes, read no further than they agree.
+//! Comparing the bytes of two files, up to the first difference.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -8,12 +8,11 @@ use crate::host::fs::fingerprint::open_regular;
 use crate::host::fs::{Error, Stat};
 use crate::host::process::interrupts::checkpoint;
 
-/// Whether two regular files hold the same bytes, and what each looked like
-/// meanwhile.
+/// Compares two regular files, and returns true if their bytes are equal, with
+/// the metadata of each.
 ///
-/// The end is looked at first, where programs mostly show that they differ; the
-/// files are read only as far as they agree. One that is written to
-/// meanwhile is [`Error::Changed`].
+/// Compares the ends first, where programs mostly differ. A file that is
+/// written in the meantime is [`Error::Changed`].
 pub fn equal(one: &Path, other: &Path) -> Result<(bool, Stat, Stat), Error> {
     let (one, other) = (Compared::open(one)?, Compared::open(other)?);
     let size = one.before.fingerprint.size;
@@ -37,12 +36,12 @@ pub fn equal(one: &Path, other: &Path) -> Result<(bool, Stat, Stat), Error> {
     Ok((are_equal, one.unchanged()?, other.unchanged()?))
 }
 
-/// How much of two files is compared at a time.
+/// Number of bytes compared at a time.
 const PIECE: usize = 1 << 16;
-/// How much of their ends is compared before.
+/// Number of bytes at the end that are compared first.
 const END: usize = 1 << 12;
 
-/// One of two files that are compared.
+/// A file that is compared.
 struct Compared<'a> {
     path: &'a Path,
     file: File,
@@ -55,7 +54,7 @@ impl<'a> Compared<'a> {
         Ok(Self { path, file, before })
     }
 
-    /// `most` bytes from `start` on, less only at the end of the file.
+    /// Reads `most` bytes from `start` on, fewer only at the end of the file.
     fn piece(&self, start: u64, most: usize, piece: &mut Vec<u8>) -> Result<(), Error> {
         piece.resize(most, 0);
         let mut length = 0;
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_finds_one_byte_wherever_it_is() {
+    fn equal_finds_a_difference_at_any_position() {
         let bytes: Vec<u8> = (0_u32..200_000).map(|n| n.to_le_bytes()[1]).collect();
         let (_one, one) = file(&bytes);
         let is_equal = |bytes: &[u8]| {

@@ -1,7 +1,7 @@
-//! Copying the bytes and permissions of one file.
+//! Copying the bytes and permissions of a file.
 //!
-//! What is a hole stays one, and what goes to the disk anyway goes there while
-//! the rest is still being copied. Knows nothing of aliases and renames.
+//! Holes stay holes, and data that is to be synced is written to disk during
+//! the copy. Does not know aliases and renames.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,45 +16,46 @@ use nix::unistd::{Whence, lseek};
 use crate::host::fs::open;
 use crate::host::process::interrupts::checkpoint;
 
-/// How much is copied before the disk is told to begin with it.
+/// Number of bytes copied before they are synced.
 const PIECE: u64 = 8 << 20;
 
-/// Up to how many bytes a file is read and written at once.
+/// Maximum size of a file that is copied with one read and one write.
 const SMALL: u64 = 1 << 16;
 
-/// How much is copied before a signal is looked for; a divisor of [`PIECE`].
+/// Number of bytes copied between checks for a signal; a divisor of [`PIECE`].
 const COPIED_AT_ONCE: u64 = 1 << 20;
 
-/// Copies `from` to `to`, where nothing is, with its permissions. Blocks are
-/// shared where the file system can. A file that grows meanwhile is copied as
-/// far as it was. A signal ends it, and leaves a part.
+/// Copies `from` with its permissions to `to`, which must not exist. Shares
+/// blocks if the file system supports it. A file that grows in the meantime is
+/// copied up to its initial size. A signal interrupts it and leaves a partial
+/// copy.
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let (source, target) = open(from, to)?;
     bytes(&source, &target, || {})
 }
 
-/// The same, for what is synced afterwards: the disk works meanwhile, and so
-/// does `then`, once everything is copied.
+/// Like [`copy`], for a file that is synced afterwards: the disk writes during
+/// the copy, and while `then` runs, which starts when all bytes are copied.
 pub(crate) fn copy_for_good<T>(from: &Path, to: &Path, then: impl FnOnce() -> T) -> io::Result<T> {
     let (source, target) = open(from, to)?;
     if source.metadata()?.len() <= PIECE {
         bytes(&source, &target, || {})?;
         return Ok(then());
     }
-    // The disk is never more than a piece behind: a sync cannot be interrupted,
-    // and is to end soon.
+    // Limits unsynced bytes to a few pieces, because the final sync cannot be
+    // interrupted.
     let (sender, pieces) = sync_channel(1);
     thread::scope(|scope| {
         let disk = &target;
-        // What went wrong is told once, and whoever syncs it in the end would
-        // not hear of it.
+        // An error of a sync is reported only once, so the final sync would not
+        // return it.
         let sync = move || -> io::Result<()> {
             while is_one_more(&pieces) {
                 disk.sync_data()?;
             }
             Ok(())
         };
-        // Without another thread it takes longer, and that is all.
+        // Without a thread, the copy only takes longer.
         let syncing = thread::Builder::new().spawn_scoped(scope, sync);
         let copied = bytes(&source, &target, || {
             let _ = sender.send(());
@@ -69,7 +70,7 @@ pub(crate) fn copy_for_good<T>(from: &Path, to: &Path, then: impl FnOnce() -> T)
     })
 }
 
-/// Waits for a piece, and takes all that are there.
+/// Waits for a piece and takes all that are pending; returns false at the end.
 fn is_one_more(pieces: &Receiver<()>) -> bool {
     let is_one = pieces.recv().is_ok();
     while pieces.try_recv().is_ok() {}
@@ -83,7 +84,7 @@ fn open(from: &Path, to: &Path) -> io::Result<(File, File)> {
         .create_new(true)
         .mode(0o600)
         .open(to)?;
-    // The nine bits: a copy does not run as somebody else.
+    // Only the nine bits, so that a copy has no setuid or setgid bit.
     target.set_permissions(Permissions::from_mode(metadata.mode() & 0o777))?;
     Ok((source, target))
 }
@@ -96,7 +97,7 @@ fn bytes(source: &File, target: &File, after_piece: impl Fn()) -> io::Result<()>
         source.take(size).read_to_end(&mut bytes)?;
         return (&*target).write_all(&bytes);
     }
-    // A block is counted as 512 bytes, whatever it is.
+    // `st_blocks` is in units of 512 bytes.
     let has_holes = metadata.blocks().saturating_mul(512) < size;
     let (mut at, mut copied) = (0, 0);
     while at < size {
@@ -125,7 +126,8 @@ fn bytes(source: &File, target: &File, after_piece: impl Fn()) -> io::Result<()>
     Ok(())
 }
 
-/// Where the next bytes are that are no hole; none where there is only one.
+/// Returns the next range of data at or after `from`; `None` if only a hole
+/// follows.
 fn data(file: &File, from: u64, size: u64, has_holes: bool) -> io::Result<Option<(u64, u64)>> {
     if !has_holes {
         return Ok(Some((from, size)));
@@ -144,7 +146,7 @@ fn data(file: &File, from: u64, size: u64, has_holes: bool) -> io::Result<Option
             Ok(Some((start, end.min(size))))
         }
         Ok(_) => Ok(None),
-        // A file system that does not know where holes are.
+        // The file system does not report holes.
         Err(_) => Ok(Some((from, size))),
     }
 }

@@ -1,17 +1,17 @@
-//! In tests, the death of this process right before its n-th change of the file
-//! system, which no signal from outside could hit as well. In a release there
-//! is no such thing.
+//! Crash points: in tests, kills this process right before its n-th change of
+//! the file system, which a signal from outside cannot time. Compiled out of
+//! release builds.
 
 #[cfg(debug_assertions)]
 use std::sync::LazyLock;
 #[cfg(debug_assertions)]
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The variable that says before which change; the first is 1.
+/// The variable with the number of the change to crash at, starting at 1.
 #[cfg(debug_assertions)]
 const KILL_AT: &str = "__ANSAR_TEST_KILL_AT";
 
-/// To be called right before whatever changes the file system.
+/// Marks a crash point. Called right before each change of the file system.
 #[cfg(debug_assertions)]
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub(crate) fn change() {
@@ -26,7 +26,7 @@ pub(crate) fn change() {
     }
 }
 
-/// To be called right before whatever changes the file system.
+/// Does nothing in release builds.
 #[cfg(not(debug_assertions))]
 #[inline]
 pub(crate) const fn change() {}

@@ -1,7 +1,7 @@
-//! What tells one state of a file from another: its fingerprint, and its hash.
+//! Fingerprints and hashes of files.
 //!
-//! Owns the rule for when an unchanged fingerprint may stand in for unchanged
-//! bytes. Does not know what is compared with what.
+//! Defines when an unchanged fingerprint proves unchanged bytes. Does not know
+//! which files are compared.
 
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -15,18 +15,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::host::fs::{Error, open};
 use crate::host::process::interrupts::checkpoint;
 
-/// How long a file must have been left alone before its times may be trusted.
+/// Time since a file's last change after which its times can be trusted.
 ///
 /// Times have a granularity (a clock tick on most file systems, two seconds on
-/// FAT): a file written twice within it looks the same both times. Git calls
-/// such an entry racily clean.
+/// FAT): a file written twice within it has the same times. Git calls such an
+/// entry racily clean.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
-/// The same for a time that is no whole second: it is of a file system that
-/// counts ticks of the clock, of which the longest takes 10 ms.
+/// The same for a time that is not a whole second: its file system uses clock
+/// ticks, of which the longest is 10 ms.
 const FINELY_SETTLED_AFTER: Duration = Duration::from_millis(100);
 
-/// What stands at a path.
+/// Kinds of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -56,33 +56,33 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Which file, in which state; equal fingerprints mean equal bytes as far as the
+/// A file and its state. Equal fingerprints mean equal bytes, as far as the
 /// file system can tell.
 ///
-/// Making a hard link to a file does not change its fingerprint.
+/// Creating a hard link to a file does not change its fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Fingerprint {
-    /// The file system.
+    /// The device number.
     pub device: u64,
-    /// The file in it; a number that is used again once the file is gone.
+    /// The inode number, which may be reused once the file is gone.
     pub inode: u64,
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// When its bytes last changed, in nanoseconds since 1970.
+    /// The modification time, in nanoseconds since 1970.
     pub mtime_ns: i64,
 }
 
-/// What the file system says about a path.
+/// The metadata of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
-    /// What it is.
+    /// The kind of file.
     pub kind: Kind,
     /// The nine permission bits.
     pub mode: u32,
-    /// Which file in which state.
+    /// The fingerprint.
     pub fingerprint: Fingerprint,
-    /// When anything about it last changed, its name and links included, in
-    /// nanoseconds since 1970. Nobody can set it back.
+    /// The change time, in nanoseconds since 1970, which includes changes of
+    /// names and links. It cannot be set back.
     pub ctime_ns: i64,
 }
 
@@ -116,18 +116,18 @@ impl Stat {
     }
 }
 
-/// A fingerprint as it was when the bytes were read, together with whether it
-/// may later be taken as proof that the bytes are still those.
+/// A fingerprint taken when the bytes were read, and whether it can later prove
+/// that they are unchanged.
 ///
-/// Serialized as a tuple: a manifest holds very many.
+/// Serialized as a tuple, since a manifest holds very many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Tuple", into = "Tuple")]
 pub struct Stamp {
-    /// Which file in which state.
+    /// The fingerprint.
     pub fingerprint: Fingerprint,
-    /// The change time, where it counts.
+    /// The change time, if it is compared.
     pub ctime_ns: Option<i64>,
-    /// Whether the file had been left alone long enough by then.
+    /// True if the file had not changed for long enough.
     pub settled: bool,
 }
 
@@ -135,8 +135,9 @@ pub struct Stamp {
 type Tuple = (u64, u64, u64, i64, Option<i64>, bool);
 
 impl Stamp {
-    /// For a file that nobody makes hard links to: its change time counts, so
-    /// that one written in place and given its old date back is seen.
+    /// Creates a stamp of a file without hard links by others. Its change time
+    /// is compared, to detect a write in place followed by resetting the
+    /// modification time.
     ///
     /// `now_ns` must have been taken before the bytes were read.
     pub fn strict(stat: &Stat, now_ns: i64) -> Self {
@@ -147,8 +148,8 @@ impl Stamp {
         }
     }
 
-    /// For a file that was written before `now_ns` and renamed into its place
-    /// after that: who writes into it there changes its time.
+    /// Creates a stamp of a file that was written before `now_ns` and then
+    /// renamed into place: a later write changes its modification time.
     pub fn placed(stat: &Stat, now_ns: i64) -> Self {
         Self {
             fingerprint: stat.fingerprint,
@@ -157,8 +158,8 @@ impl Stamp {
         }
     }
 
-    /// For a file that others make hard links to, which changes its change
-    /// time and nothing else.
+    /// Creates a stamp of a file to which others make hard links, which changes
+    /// its change time only.
     ///
     /// `now_ns` must have been taken before the bytes were read.
     pub fn linked(stat: &Stat, now_ns: i64) -> Self {
@@ -169,14 +170,14 @@ impl Stamp {
         }
     }
 
-    /// Whether a file that now looks like `stat` has the bytes it had then.
+    /// Returns true if a file with this metadata certainly has the same bytes.
     ///
-    /// `false` says nothing: bytes decide.
+    /// If false, the bytes must be compared.
     pub fn vouches_for(&self, stat: &Stat) -> bool {
         self.settled && self.matches(stat)
     }
 
-    /// Whether `stat` looks as the file did then, settled or not.
+    /// Returns true if the metadata is the same as then, settled or not.
     pub fn matches(&self, stat: &Stat) -> bool {
         stat.kind == Kind::File
             && self.fingerprint == stat.fingerprint
@@ -211,12 +212,12 @@ impl From<Stamp> for Tuple {
     }
 }
 
-/// The BLAKE3 hash of a file's bytes; hexadecimal where it is written.
+/// The BLAKE3 hash of a file's bytes, written in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Hash(blake3::Hash);
 
 impl Hash {
-    /// The hash of `bytes`.
+    /// Returns the hash of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(blake3::hash(bytes))
     }
@@ -258,12 +259,12 @@ impl<'de> Deserialize<'de> for Hash {
             }
         }
 
-        // A manifest holds very many: no text is made for each.
+        // Avoids a `String` for each hash, as a manifest holds very many.
         deserializer.deserialize_str(Text)
     }
 }
 
-/// What stands at `path`; a symlink itself, not what it points to.
+/// Returns the metadata of `path`, without following a symlink.
 pub fn stat(path: &Path) -> Result<Stat, Error> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Stat::of(&metadata)),
@@ -274,7 +275,7 @@ pub fn stat(path: &Path) -> Result<Stat, Error> {
     }
 }
 
-/// Opens a regular file, and says what it looks like.
+/// Opens a regular file, and returns its metadata.
 pub(crate) fn open_regular(path: &Path) -> Result<(File, Stat), Error> {
     let failed = |source| Error::Read {
         path: path.to_owned(),
@@ -285,10 +286,10 @@ pub(crate) fn open_regular(path: &Path) -> Result<(File, Stat), Error> {
     Ok((file, Stat::of(&metadata)))
 }
 
-/// Hashes a regular file, and says what it looked like meanwhile.
+/// Hashes a regular file, and returns the hash and the file's metadata.
 ///
-/// A file that is written to while it is read is [`Error::Changed`]; one that
-/// is replaced by a rename is not, the old one is read to its end.
+/// A file that is written while it is read is [`Error::Changed`]. If it is
+/// replaced by a rename, the old file is hashed to its end.
 pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
     let failed = |source| Error::Read {
         path: path.to_owned(),
@@ -296,7 +297,8 @@ pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
     };
     let (file, before) = open_regular(path)?;
     let mut hasher = blake3::Hasher::new();
-    // One more byte than expected, so that a file that grows is not chased.
+    // One more byte than expected, so that a growing file is detected and not
+    // followed.
     let mut rest = before.fingerprint.size.saturating_add(1);
     while rest > 0 {
         checkpoint().map_err(failed)?;
@@ -317,10 +319,11 @@ pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
     Ok((Hash(hasher.finalize()), before))
 }
 
-/// How much is hashed before a signal is looked for.
+/// Number of bytes hashed between checks for a signal.
 const HASHED_AT_ONCE: u64 = 1 << 20;
 
-/// The clock that file times are compared with: nanoseconds since 1970.
+/// Returns the time that file times are compared with, in nanoseconds since
+/// 1970.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the door; a file's times are judged against the same clock that made them"
@@ -332,7 +335,8 @@ pub fn now_ns() -> i64 {
     })
 }
 
-/// A time in the future is never settled: the clock went back.
+/// Returns true if the time is old enough. A time in the future never is: the
+/// clock was set back.
 fn is_settled(changed_ns: i64, now_ns: i64) -> bool {
     let margin = if changed_ns % 1_000_000_000 == 0 {
         SETTLED_AFTER
@@ -362,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn hash_is_that_of_the_bytes() {
+    fn hash_is_of_the_bytes() {
         let (_folder, path) = file(b"some bytes");
         let (hash, seen) = hash(&path).unwrap();
         assert_eq!(hash, Hash::of(b"some bytes"));
@@ -373,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn hash_refuses_links_folders_and_what_never_ends() {
+    fn hash_refuses_links_folders_and_devices() {
         let (folder, path) = file(b"");
         let link = folder.path().join("link");
         fs::place_link(&link, &path).unwrap();
@@ -405,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_stamp_sees_an_old_date_put_back() {
+    fn strict_stamp_detects_a_reset_date() {
         let (_folder, path) = file(b"one");
         let before = stat(&path).unwrap();
         let stamp = Stamp::strict(&before, i64::MAX);

@@ -1,4 +1,4 @@
-//! Bringing many files to disk.
+//! Syncing many files to disk.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,18 +7,18 @@ use std::thread;
 use crate::host::fs::{Error, sync};
 use crate::host::process::interrupts::checkpoint;
 
-/// How many are synced at once. A file system commits together what waits for it
-/// at one time, which is why several take hardly longer than one.
+/// Maximum number of files synced at once. The file system commits concurrent
+/// syncs together, so several take hardly longer than one.
 const AT_ONCE: usize = 16;
 
-/// From how many files on another thread is worth its start.
+/// Number of files that justifies another thread.
 const PER_THREAD: usize = 16;
 
-/// Brings files, or the names in folders, to disk; what is gone is passed over.
-/// A signal ends it between two of them.
+/// Syncs files, or the names in folders, to disk; skips those that do not
+/// exist. A signal interrupts it between two files.
 ///
-/// Each is synced by itself: a sync of the whole file system would wait for what
-/// other programs write, and could not be interrupted meanwhile.
+/// Each file is synced by itself: syncing the whole file system would wait for
+/// writes of other programs, and could not be interrupted.
 pub fn sync_each(paths: &[&Path]) -> Result<(), Error> {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -31,7 +31,7 @@ pub fn sync_each(paths: &[&Path]) -> Result<(), Error> {
                 .and_then(|()| sync(path));
             match synced {
                 Err(error) if !error.is_not_found() => {
-                    // The others need not go on.
+                    // Stop the other threads.
                     next.store(paths.len(), Ordering::Relaxed);
                     return Err(error);
                 }
@@ -42,7 +42,7 @@ pub fn sync_each(paths: &[&Path]) -> Result<(), Error> {
     };
     let others = (paths.len() / PER_THREAD).min(AT_ONCE - 1);
     thread::scope(|scope| {
-        // Without other threads it takes longer, and that is all.
+        // Fewer threads only make it slower.
         let others: Vec<_> = (0..others)
             .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
             .collect();
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_are_synced_and_what_is_gone_is_passed_over() {
+    fn missing_files_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let paths: Vec<_> = (0..100)
             .map(|n| folder.path().join(n.to_string()))

@@ -1,24 +1,23 @@
-//! Following symlinks, and telling which ones were followed.
+//! Resolving a path, and recording the symlinks on the way.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Limit of symlinks on one way, as the kernel has it.
+/// Maximum number of symlinks in a path, as in the kernel.
 const LIMIT: usize = 40;
 
-/// The way from a path to what it stands for.
+/// A resolved path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Followed {
-    /// The path without symlinks, whether anything is there or not.
+    /// The path without symlinks; it need not exist.
     pub path: PathBuf,
     /// The symlinks that were followed, each as its folder and its name.
     pub links: Vec<(PathBuf, OsString)>,
 }
 
-/// Follows the symlinks in an absolute path; `None` where they lead in a
-/// circle.
+/// Resolves the symlinks in an absolute path; `None` if they form a loop.
 pub fn follow(path: &Path) -> Option<Followed> {
     let mut followed = Followed::default();
     let mut ahead: VecDeque<PathBuf> = parts(path);
@@ -39,7 +38,7 @@ pub fn follow(path: &Path) -> Option<Followed> {
                     ahead.push_front(part);
                 }
             }
-            // The root, which forgets what stood before it.
+            // An absolute target replaces what was resolved so far.
             Some(Component::RootDir | Component::Prefix(_)) => followed.path.push(&part),
             Some(Component::CurDir) | None => {}
         }
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_link_on_the_way_is_told() {
+    fn all_followed_links_are_returned() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
         fs::create_dir_all(root.join("work/src")).unwrap();

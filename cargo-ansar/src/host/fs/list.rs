@@ -1,4 +1,4 @@
-//! Listing the files below a folder that somebody works on.
+//! Listing the files of a working folder.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,51 +7,52 @@ use ignore::{DirEntry, WalkBuilder};
 
 use crate::host::fs::stage::is_alias;
 
-/// What is below a folder.
+/// The contents of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
     /// The files.
     pub files: Vec<PathBuf>,
     /// The symlinks.
     pub links: Vec<PathBuf>,
-    /// The folders, the one that was listed among them.
+    /// The folders, including the listed one.
     pub folders: Vec<PathBuf>,
 }
 
-/// Which files below a folder are listed.
+/// Selection of the files to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// All but what `.gitignore` files name, and what is in a cache.
+    /// Files that neither `.gitignore` excludes nor a cache contains.
     Work,
-    /// All but what is in a cache.
+    /// Files that no cache contains.
     Sources,
-    /// What is in the folder itself, not below.
+    /// Files directly in the folder.
     Here,
-    /// All.
+    /// All files.
     All,
 }
 
-/// What marks folders whose content can be made again: all of them, and those
-/// of Cargo, which marks only the folders that it has made.
+/// Files that mark a folder whose contents can be regenerated. The last two are
+/// of Cargo, which puts a `CACHEDIR.TAG` only into folders that it created
+/// itself.
 const MARKS: [&str; 3] = ["CACHEDIR.TAG", ".rustc_info.json", ".cargo-lock"];
 
-/// Returns true if a folder is marked as one whose content can be made again.
+/// Returns true if a folder is marked as a cache.
 pub fn is_cache(folder: &Path) -> bool {
     MARKS.iter().any(|mark| folder.join(mark).exists())
 }
 
-/// Lists what is below `root`: never the repository itself, what `passed_over`
-/// names, or the scratch files of editors and of this program.
+/// Lists the contents of `root`, without `.git`, the paths in `passed_over`,
+/// and temporary files of editors and of this program.
 ///
-/// Symlinks are listed, not followed, but for `root`. Nothing where there is no
-/// such folder; what vanishes meanwhile, or cannot be read, is left out.
+/// Symlinks are listed and not followed, except `root` itself. Empty if `root`
+/// does not exist; what vanishes in the meantime or cannot be read is skipped.
 pub fn list(root: &Path, which: Which, passed_over: &[PathBuf]) -> Listing {
     let passed_over = passed_over.to_vec();
     let is_work = move |entry: &DirEntry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
         let is_passed = passed_over.iter().any(|path| path == entry.path())
             || (which != Which::All && is_folder && is_cache(entry.path()));
-        // Whoever asks for a folder means it.
+        // A folder that was asked for is listed even if its name is excluded.
         entry.depth() == 0 || !(is_passed || is_scratch(entry.file_name()))
     };
     let mut listing = Listing::default();
@@ -65,7 +66,7 @@ pub fn list(root: &Path, which: Which, passed_over: &[PathBuf]) -> Listing {
         .build();
     for entry in walk.flatten() {
         match entry.file_type() {
-            // The root is followed where it is a symlink.
+            // The root is followed if it is a symlink.
             Some(_) if entry.depth() == 0 && entry.path().is_dir() => {
                 listing.folders.push(entry.into_path());
             }
@@ -79,8 +80,8 @@ pub fn list(root: &Path, which: Which, passed_over: &[PathBuf]) -> Listing {
     listing
 }
 
-/// Whether a name is one that editors and version control give to what they
-/// need for a moment.
+/// Returns true if a name is one that editors and version control use for
+/// temporary files.
 fn is_scratch(name: &OsStr) -> bool {
     let is_own = is_alias(name);
     let name = name.to_string_lossy();
@@ -90,7 +91,7 @@ fn is_scratch(name: &OsStr) -> bool {
         || name.starts_with(".#")
         || (name.starts_with('#') && name.ends_with('#'))
         || (name.starts_with('.') && (name.ends_with(".swp") || name.ends_with(".swx")))
-        // What vim tries whether it may write.
+        // Vim creates this file to test whether it can write.
         || name == "4913"
 }
 
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_somebody_works_on_is_listed() {
+    fn caches_ignored_and_temporary_files_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         for path in [

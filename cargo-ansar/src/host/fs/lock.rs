@@ -1,4 +1,4 @@
-//! Locks on files: held by an open file, gone with the process that holds it.
+//! File locks, which end with the process that holds them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -10,38 +10,37 @@ use jiff::Timestamp;
 
 use crate::host::fs::open;
 
-/// A lock that is held until it is dropped.
+/// An acquired lock; dropping it releases the lock.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
 }
 
 impl Lock {
-    /// Leaves another note in it.
+    /// Replaces the note in the lock file.
     pub fn sign(&self, note: &str) -> io::Result<()> {
         sign(&self.file, self.file.metadata()?.len(), note)
     }
 }
 
-/// The answer to [`try_lock`].
+/// The outcome of [`try_lock`].
 #[derive(Debug)]
 pub enum Attempt {
-    /// It is ours.
+    /// Acquired.
     Held(Lock),
-    /// Somebody else holds it, who left this note.
+    /// Locked by another process, which left this note.
     Busy(String),
 }
 
-/// Takes a lock if nobody holds it, and leaves `note` in it for others to
-/// read. Whoever waited for a file that was removed meanwhile locks the one
-/// that is there then.
+/// Acquires a lock if it is free, and writes `note` into the file for others to
+/// read. If the file was removed in the meantime, locks the new one.
 pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
     loop {
         let file = made(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
-                // Somebody who only looks shares it with whoever else does.
+                // A process that only checks holds a shared lock for a moment.
                 if file.try_lock_shared().is_ok() {
                     std::thread::yield_now();
                     continue;
@@ -59,10 +58,10 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
     }
 }
 
-/// Waits until nobody holds a lock, or for as long as `limit`.
+/// Waits up to `limit` until a lock is free.
 #[expect(
     clippy::disallowed_methods,
-    reason = "whoever frees a lock tells nobody, and waiting in line has no limit"
+    reason = "releasing a lock notifies no process, and a blocking lock has no time limit"
 )]
 pub fn wait_until_free(path: &Path, limit: Duration) -> io::Result<()> {
     const AGAIN: Duration = Duration::from_millis(2);
@@ -74,8 +73,8 @@ pub fn wait_until_free(path: &Path, limit: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// The note of whoever holds a lock, and since when it says so; none where
-/// nobody holds it.
+/// Returns the note of the process that holds a lock, and the time it was
+/// written; `None` if the lock is free.
 pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
     let file = match open::regular(path, OpenOptions::new().read(true)) {
         Ok((file, _)) => file,
@@ -95,7 +94,7 @@ pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
     }
 }
 
-/// Takes a lock, waiting while somebody else holds it.
+/// Acquires a lock, waiting while another process holds it.
 pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
     loop {
         let file = made(path)?;
@@ -107,9 +106,8 @@ pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
     }
 }
 
-/// Takes the lock that a folder itself is, waiting while somebody else holds
-/// it; nothing is written. The error is `NotFound` where it was removed
-/// meanwhile.
+/// Acquires a lock on a folder, waiting while another process holds it. Writes
+/// nothing. The error is `NotFound` if the folder was removed in the meantime.
 pub fn lock_folder(path: &Path) -> io::Result<Lock> {
     loop {
         let folder = File::open(path)?;
@@ -131,9 +129,8 @@ fn made(path: &Path) -> io::Result<File> {
     open::regular(path, &mut options).map(|(file, _)| file)
 }
 
-/// The note is advice, written in place: a rename would free the lock. It is
-/// emptied only where the last one, `length` bytes, was longer, for that is what
-/// costs.
+/// Writes the note in place, as a rename would lose the lock. Truncates only if
+/// the old content, of `length` bytes, is longer, because truncating is slow.
 fn sign(file: &File, length: u64, note: &str) -> io::Result<()> {
     if length > note.len() as u64 {
         file.set_len(0)?;
@@ -141,8 +138,8 @@ fn sign(file: &File, length: u64, note: &str) -> io::Result<()> {
     file.write_all_at(note.as_bytes(), 0)
 }
 
-/// How long the file is that was locked; none where it is not the one at `path`
-/// any more.
+/// Returns the length of the locked file; `None` if it is no longer the file at
+/// `path`.
 fn length_at(file: &File, path: &Path) -> io::Result<Option<u64>> {
     let held = file.metadata()?;
     match fs::symlink_metadata(path) {
@@ -160,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_finds_it_held_reads_the_last_note() {
+    fn busy_lock_returns_the_last_note() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         for note in ["", "12345", "67", "67890"] {

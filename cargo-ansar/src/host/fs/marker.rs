@@ -1,4 +1,4 @@
-//! The marker of an executable: read from its file, which is not run.
+//! Reading the marker of an executable from its file, without running it.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,14 +10,14 @@ use ansar_contract::marker::{Kind, find};
 
 use crate::host::fs::{Error, Fingerprint, Stat, open};
 
-/// What was found, by the file in its state: an executable that is started again is not
-/// read again.
+/// Markers by the fingerprint of their file, so that an executable that is
+/// started again is not read again.
 static FOUND: LazyLock<Mutex<HashMap<Fingerprint, Kind>>> = LazyLock::new(Mutex::default);
 
-/// Returns what the marker of an executable says.
+/// Returns the marker of an executable.
 ///
-/// Reads a few kilobytes at the most, once for each state of a file. Links are followed;
-/// what is not a regular file, or cannot be read, is an error.
+/// Reads at most a few kilobytes, once for each fingerprint. Symlinks are
+/// followed. Fails if the file is not regular or cannot be read.
 pub fn marker(path: &Path) -> Result<Kind, Error> {
     let look = || {
         let metadata = path.metadata()?;

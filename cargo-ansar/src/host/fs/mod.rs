@@ -1,9 +1,9 @@
 //! The file system.
 //!
-//! Files are replaced so that a killed process leaves the old or the new file,
-//! never a torn one. There is one error type, which names the operation and the
-//! path. Symlinks below a path that a caller passes in are never followed. The
-//! module does not know what the files mean.
+//! Files are replaced so that a killed process leaves the old file or the new
+//! one, never a mixture. There is one error type, which names the operation and
+//! the path. Symlinks below a path that a caller passes in are never followed.
+//! The module does not know what the files mean.
 
 pub mod access;
 pub mod append;
@@ -50,47 +50,47 @@ pub use crate::host::fs::walk::{Walked, walk, walk_both};
 /// The permissions of a folder that only its user may enter.
 pub const PRIVATE_FOLDER: u32 = 0o700;
 
-/// What failed, and on which path.
+/// A failed operation and its path.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Reading bytes.
+    /// Reading a file.
     #[error("failed to read `{path}`")]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Writing bytes, or bringing them to disk.
+    /// Writing a file, or syncing it to disk.
     #[error("failed to write `{path}`")]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Asking for kind, size and times.
+    /// Reading metadata.
     #[error("failed to examine `{path}`")]
     Examine {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Listing a folder, or what is below it.
+    /// Listing a folder.
     #[error("failed to list `{path}`")]
     List {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Making a folder.
+    /// Creating a folder.
     #[error("failed to make the folder `{path}`")]
     MakeFolder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Removing a file, a link, a folder or a tree.
@@ -98,25 +98,25 @@ pub enum Error {
     Remove {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Copying or linking a file.
     #[error("failed to transfer `{from}` to `{to}`")]
     Transfer {
-        /// Where the bytes are.
+        /// The source file.
         from: PathBuf,
-        /// Where they were to go.
+        /// The target.
         to: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Making or reading a symlink.
+    /// Creating or reading a symlink.
     #[error("failed to make or read the link `{path}`")]
     Link {
         /// The link.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Changing permissions.
@@ -124,10 +124,10 @@ pub enum Error {
     SetMode {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A file was written to while it was read.
+    /// A file was written while it was read.
     #[error("`{path}` changed while it was read")]
     Changed {
         /// The file.
@@ -136,7 +136,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the cause is that the path is not there.
+    /// Returns true if the cause is that the path does not exist.
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::Read { source, .. }
@@ -153,30 +153,30 @@ impl Error {
     }
 }
 
-/// Reads a whole file of a home: a regular one, no symlink, and at most
+/// Reads a whole file of a home: a regular file, not a symlink, of at most
 /// [`LARGEST`] bytes.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     read_up_to(path, LARGEST)
 }
 
-/// Reads a whole file of a home that may be larger than others.
+/// Reads a whole file of a home, with a limit of its size in bytes.
 pub fn read_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let opened = open::regular(path, OpenOptions::new().read(true));
     whole(path, opened, limit)
 }
 
-/// Reads a whole file of a home; `None` where there is none.
+/// Reads a whole file of a home; `None` if it does not exist.
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     if_there(read(path))
 }
 
-/// Reads a whole regular file that is not of a home. Symlinks are followed.
+/// Reads a whole regular file outside of a home. Symlinks are followed.
 pub fn read_followed(path: &Path) -> Result<Vec<u8>, Error> {
     whole(path, open::followed(path), LARGEST)
 }
 
-/// Reads all that a file holds which the user names on the command line. It may
-/// be a pipe: its writer is waited for.
+/// Reads a whole file that the user names on the command line. It may be a
+/// pipe, which is read until its writer closes it.
 pub fn read_given(path: &Path) -> Result<Vec<u8>, Error> {
     let opened = File::open(path).and_then(|file| {
         let metadata = file.metadata()?;
@@ -197,7 +197,7 @@ fn whole(
     })
 }
 
-/// What was read; `None` where there is no such file.
+/// Turns a "not found" error into `None`.
 pub fn if_there<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
     match read {
         Ok(read) => Ok(Some(read)),
@@ -206,19 +206,20 @@ pub fn if_there<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-/// Whether there is a regular file, links followed.
+/// Returns true if `path` is a regular file. Symlinks are followed.
 pub fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// Whether there is a regular file that somebody may execute, links followed.
+/// Returns true if `path` is a regular file with an execute bit. Symlinks are
+/// followed.
 pub fn is_executable(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Returns true if a regular file, links followed, begins like a program: with
-/// `#!`, or as an ELF or Mach-O file does.
+/// Returns true if `path` is a regular file that begins with `#!`, or like an
+/// ELF or Mach-O file. Symlinks are followed.
 pub fn is_program(path: &Path) -> bool {
     const BEGINNINGS: [&[u8]; 3] = [b"#!", b"\x7fELF", b"\xcf\xfa\xed\xfe"];
     let mut head = [0; 4];
@@ -228,12 +229,12 @@ pub fn is_program(path: &Path) -> bool {
         .any(|beginning| head.starts_with(beginning))
 }
 
-/// Whether there is a folder, links followed.
+/// Returns true if `path` is a folder. Symlinks are followed.
 pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
-/// The names in a folder, in no order; none where there is no folder.
+/// Returns the names in a folder, in no order; empty if it does not exist.
 pub fn names(folder: &Path) -> Result<Vec<OsString>, Error> {
     let failed = |source| Error::List {
         path: folder.to_owned(),
@@ -263,20 +264,20 @@ pub fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// Puts `bytes` at `path` with exactly the permissions `mode`.
+/// Replaces `path` with `bytes`, with exactly the permissions `mode`.
 ///
-/// Whatever happens in between, also a loss of power, the path holds what was
-/// there before or all of `bytes`. The folder must exist.
+/// After a kill or a power loss at any time, the file has the old content or
+/// all of the new. The folder must exist.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     renew(path, bytes, mode)?;
     sync(folder_of(path))
 }
 
-/// Puts `bytes` at `path` with exactly the permissions `mode`, where what was
-/// there before is as true.
+/// Replaces `path` with `bytes`, with exactly the permissions `mode`, where the
+/// old content is as valid as the new.
 ///
-/// Whatever happens, the path holds the old or the new bytes, all of them; a
-/// loss of power may bring the old ones back. The folder must exist.
+/// Unlike [`replace`], a power loss may bring the old content back, but never a
+/// mixture. The folder must exist.
 pub fn renew(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let failed = |source| Error::Write {
         path: path.to_owned(),
@@ -299,10 +300,11 @@ pub fn renew(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     staged.commit(path)
 }
 
-/// Puts `bytes` at `path`, for the user alone; the folder must exist.
+/// Replaces `path` with `bytes`, readable for the user alone. The folder must
+/// exist.
 ///
-/// Whatever happens to this command, the path holds what was there before or
-/// all of `bytes`; a loss of power may cost both.
+/// If this command is killed, the file has the old content or all of the new; a
+/// power loss may lose both.
 pub fn place(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let staged = Staged::reserve(folder_of(path));
     let written = OpenOptions::new()
@@ -318,10 +320,11 @@ pub fn place(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     staged.commit(path)
 }
 
-/// Makes a file that holds all of `bytes`, for the user alone, where none is.
+/// Creates a file that holds all of `bytes`, readable for the user alone. The
+/// path must not exist.
 ///
-/// Whenever this command is killed, the file is there as a whole or nothing is,
-/// nor anything beside it where the file system has files without a name.
+/// If this command is killed, the whole file exists or nothing does. No staged
+/// file is left either, on file systems with unnamed files.
 pub fn create_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = folder_of(path);
     let mut options = OpenOptions::new();
@@ -354,7 +357,7 @@ fn give_name(_: &File, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Writes a file that only this process knows of, for the user alone; the
+/// Writes a file that only this process uses, readable for the user alone. The
 /// folder must exist.
 pub fn write_own(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let written = open::regular(
@@ -372,14 +375,14 @@ pub fn write_own(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// A file without a name that holds `bytes`, to be read from its start; it is
-/// in `folder`, which must exist, and gone with its last reader.
+/// Creates an unnamed file that holds `bytes`, positioned at its start. It is
+/// in `folder`, which must exist, and is gone when it is closed.
 pub fn unnamed(folder: &Path, bytes: &[u8]) -> Result<Arc<File>, Error> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     let mut path = folder.to_owned();
     let opened = open_unnamed(folder, &options).or_else(|_| {
-        // A file system that has no such files.
+        // The file system has no unnamed files.
         let staged = Staged::reserve(folder);
         staged.path().clone_into(&mut path);
         options.clone().create_new(true).open(staged.path())
@@ -403,7 +406,7 @@ fn open_unnamed(_: &Path, _: &OpenOptions) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Brings a file's bytes, or a folder's names, to disk.
+/// Syncs a file's bytes, or a folder's names, to disk.
 pub fn sync(path: &Path) -> Result<(), Error> {
     crash_point::change();
     let synced = File::open(path).and_then(|file| file.sync_all());
@@ -413,8 +416,8 @@ pub fn sync(path: &Path) -> Result<(), Error> {
     })
 }
 
-/// Brings the bytes of several files to disk, at once where there are many:
-/// one by one, each would wait for the disk.
+/// Syncs several files to disk, in parallel if there are many, as each waits
+/// for the disk.
 pub fn sync_all(paths: &[PathBuf]) -> Result<(), Error> {
     const AT_ONCE: usize = 8;
     if paths.len() <= AT_ONCE {
@@ -426,7 +429,7 @@ pub fn sync_all(paths: &[PathBuf]) -> Result<(), Error> {
         let syncing: Vec<_> = parts
             .map(|part| {
                 let thread = std::thread::Builder::new();
-                // Where there cannot be another thread, there is this one.
+                // If no thread can be created, sync here.
                 thread
                     .spawn_scoped(scope, || sync_part(part))
                     .map_err(|_| part)
@@ -439,26 +442,27 @@ pub fn sync_all(paths: &[PathBuf]) -> Result<(), Error> {
     })
 }
 
-/// Makes what stands at `path` the user's alone, to read and write.
+/// Makes `path` readable and writable for the user alone.
 pub fn make_private(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
 }
 
-/// Makes a folder and those above it, each that is new private to the user.
+/// Creates a folder and its parents, each new one private to the user.
 ///
-/// One that exists keeps its permissions.
+/// A folder that exists keeps its permissions.
 pub fn make_private_folders(path: &Path) -> Result<(), Error> {
     make_folders(path, PRIVATE_FOLDER)
 }
 
-/// Makes a folder and those above it, each that is new for everybody to read,
-/// as far as the umask goes.
+/// Creates a folder and its parents, each new one readable for everyone as far
+/// as the umask allows.
 pub fn make_public_folders(path: &Path) -> Result<(), Error> {
     make_folders(path, 0o777)
 }
 
 fn make_folders(path: &Path, mode: u32) -> Result<(), Error> {
-    // Asking is cheap, and making one that is there writes to what holds it.
+    // Checking is cheap, while creating an existing folder writes to its
+    // parent.
     if path.is_dir() {
         return Ok(());
     }
@@ -473,9 +477,10 @@ fn make_folders(path: &Path, mode: u32) -> Result<(), Error> {
         })
 }
 
-/// Makes one folder with exactly the permissions `mode`, whatever the umask.
+/// Creates one folder with exactly the permissions `mode`, regardless of the
+/// umask.
 ///
-/// Nothing may be at `path`. It appears there with those permissions or not at
+/// The path must not exist. The folder appears with these permissions or not at
 /// all.
 pub fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
     let failed = |source| Error::MakeFolder {
@@ -493,7 +498,7 @@ pub fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
     staged.commit(path)
 }
 
-/// Puts a symlink to `target` at `path`, over whatever file or link is there.
+/// Places a symlink to `target` at `path`, replacing a file or link.
 pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
     let staged = Staged::reserve(folder_of(path));
     crash_point::change();
@@ -504,7 +509,7 @@ pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
     staged.commit(path)
 }
 
-/// What a symlink says, word for word.
+/// Returns the target of a symlink, unresolved.
 pub fn read_link(path: &Path) -> Result<PathBuf, Error> {
     fs::read_link(path).map_err(|source| Error::Link {
         path: path.to_owned(),
@@ -512,8 +517,7 @@ pub fn read_link(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-/// Sets the permissions of a file or folder; a symlink is refused, never
-/// followed.
+/// Sets the permissions of a file or folder. A symlink is an error.
 pub fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
     let set = if stat(path)?.kind == Kind::Link {
         Err(io::Error::other("it is a symlink"))
@@ -527,16 +531,16 @@ pub fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
     })
 }
 
-/// Removes whatever stands at `path` and is no folder; what is already gone is
-/// no error.
+/// Removes a file, link or other non-folder. It is no error if `path` does not
+/// exist.
 pub fn remove_file(path: &Path) -> Result<(), Error> {
     crash_point::change();
     removed(path, fs::remove_file(path))
 }
 
-/// Removes a folder that is empty; what is already gone is no error.
+/// Removes an empty folder. It is no error if `path` does not exist.
 ///
-/// Says `false`, and removes nothing, where something is in it.
+/// Returns false, and removes nothing, if the folder is not empty.
 pub fn remove_empty_folder(path: &Path) -> Result<bool, Error> {
     crash_point::change();
     match fs::remove_dir(path) {
@@ -545,9 +549,9 @@ pub fn remove_empty_folder(path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Removes whatever stands at `path` and everything below it, never what a
-/// symlink points to; what is already gone is no error. A signal that tells this
-/// command to end is heard meanwhile.
+/// Removes `path` and everything below it, without following symlinks. It is no
+/// error if `path` does not exist. A signal that stops this command interrupts
+/// it.
 pub fn remove_tree(path: &Path) -> Result<(), Error> {
     match stat(path) {
         Ok(stat) if stat.kind == Kind::Folder => {}
@@ -557,8 +561,8 @@ pub fn remove_tree(path: &Path) -> Result<(), Error> {
     }
     crash_point::change();
     match remove_folder(path) {
-        // A folder that its owner made read-only hides what is in it from the
-        // owner too; it is the owner who removes it.
+        // The contents of a read-only folder cannot be removed, even by its
+        // owner, so make it writable.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_folders(path)?;
             removed(path, remove_folder(path))
@@ -567,7 +571,7 @@ pub fn remove_tree(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The path with every symlink in it resolved.
+/// Returns the path with all symlinks resolved.
 pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     path.canonicalize().map_err(|source| Error::Examine {
         path: path.to_owned(),
@@ -575,8 +579,8 @@ pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-/// The path without `..`: what is there is resolved, and the rest taken as it
-/// is written. A path without `..` stays as it is.
+/// Returns the path without `..`: the existing part is resolved, the rest kept.
+/// A path without `..` is returned unchanged.
 pub fn without_parents(path: &Path) -> PathBuf {
     let is_up = |part: &Component<'_>| *part == Component::ParentDir;
     if !path.components().any(|part| is_up(&part)) {
@@ -598,8 +602,9 @@ pub fn without_parents(path: &Path) -> PathBuf {
     plain
 }
 
-/// Returns true if `path` is `folder`, or is or would be inside of it, by
-/// whatever names; false where there is no such folder.
+/// Returns true if `path` is `folder` or is inside it, or would be if it were
+/// created, whichever way it is spelled. Returns false if the folder does not
+/// exist.
 pub fn is_within(path: &Path, folder: &Path) -> Result<bool, Error> {
     let place = |path: &Path| {
         let stat = resolve(path).and_then(|path| stat(&path));
@@ -612,7 +617,7 @@ pub fn is_within(path: &Path, folder: &Path) -> Result<bool, Error> {
     let Some(folder) = place(folder)? else {
         return Ok(false);
     };
-    // What is not there yet is where its folder is.
+    // A path that does not exist yet is judged by its nearest existing folder.
     let there = path.ancestors().find_map(|path| resolve(path).ok());
     for one in there.iter().flat_map(|path| path.ancestors()) {
         if place(one)? == Some(folder) {
@@ -622,7 +627,7 @@ pub fn is_within(path: &Path, folder: &Path) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// The folder that holds `path`.
+/// Returns the folder that holds `path`.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -640,7 +645,7 @@ fn removed(path: &Path, result: io::Result<()>) -> Result<(), Error> {
     }
 }
 
-/// Lets the user into every folder of a tree that is about to be removed.
+/// Makes every folder of a tree accessible to the user, before it is removed.
 fn open_folders(root: &Path) -> Result<(), Error> {
     set_mode(root, PRIVATE_FOLDER)?;
     let listed = fs::read_dir(root).and_then(Iterator::collect::<io::Result<Vec<_>>>);
@@ -693,7 +698,7 @@ mod tests {
     }
 
     #[test]
-    fn read_says_which_file_is_missing() {
+    fn read_error_names_the_missing_file() {
         let error = read(Path::new("/nowhere/at/all")).unwrap_err();
         assert_eq!(error.to_string(), "failed to read `/nowhere/at/all`");
         assert!(error.is_not_found());
@@ -705,7 +710,7 @@ mod tests {
     }
 
     #[test]
-    fn make_private_folders_keeps_others_out() {
+    fn private_folders_are_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b");
         make_private_folders(&path).unwrap();
@@ -715,7 +720,7 @@ mod tests {
     }
 
     #[test]
-    fn remove_tree_spares_what_a_link_points_to() {
+    fn remove_tree_does_not_follow_links() {
         let folder = tempfile::tempdir().unwrap();
         let (tree, other) = (folder.path().join("tree"), folder.path().join("other"));
         make_private_folders(&tree.join("deep")).unwrap();
@@ -744,7 +749,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_in_a_path_are_those_of_what_is_there() {
+    fn parents_are_resolved_through_links() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
         make_private_folders(&folder.join("a/b")).unwrap();

@@ -1,9 +1,8 @@
-//! Opening files: those of a home, those of a workspace, and those that the
-//! user names.
+//! Opening files of a home, of a workspace, and those that the user names.
 //!
-//! A file of a home is a regular file or it is refused. A FIFO, a device, a
-//! socket, a directory or a symlink in its place is never waited for, never
-//! followed and never read.
+//! A file of a home must be a regular file. A FIFO, device, socket, directory
+//! or symlink in its place is refused at once: it is never waited for, followed
+//! or read.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -14,11 +13,10 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use crate::host::fs::{Kind, Stat};
 
-/// The most bytes that are read of a file as a whole, where no other limit is
-/// given.
+/// Maximum size in bytes of a file that is read as a whole, by default.
 pub const LARGEST: u64 = 64 << 20;
 
-/// Opens a regular file without following a symlink, and returns what it is.
+/// Opens a regular file without following a symlink, and returns its metadata.
 ///
 /// Never blocks: a FIFO in its place is refused at once, with its type.
 pub(in crate::host) fn regular(
@@ -35,7 +33,8 @@ pub(crate) fn followed(path: &Path) -> io::Result<(File, Metadata)> {
 
 fn checked(path: &Path, options: &OpenOptions) -> io::Result<(File, Metadata)> {
     let file = options.open(path).map_err(|error| match error.kind() {
-        // Other kinds of files fail to open with errors that do not name them.
+        // Other kinds of files fail to open with errors that do not name the
+        // kind.
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => error,
         _ => match fs::symlink_metadata(path).map(|found| Stat::of(&found).kind) {
             Ok(kind) if kind != Kind::File => irregular(kind),
@@ -49,7 +48,7 @@ fn checked(path: &Path, options: &OpenOptions) -> io::Result<(File, Metadata)> {
     }
 }
 
-/// Reads to the end, which comes after `limit` bytes at most.
+/// Reads to the end. More than `limit` bytes are an error.
 pub(crate) fn read_all(file: &File, size: u64, limit: u64) -> io::Result<Vec<u8>> {
     let too_large = || {
         let mebibytes = limit >> 20;
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_regular_file_is_opened_and_any_other_kind_is_named() {
+    fn only_regular_files_are_opened() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("file"), "text").unwrap();
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_too_large_is_not_read() {
+    fn too_large_file_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sparse");
         let file = File::create_new(&path).unwrap();
@@ -120,7 +119,7 @@ mod tests {
         let (file, metadata) = followed(&path).unwrap();
         let error = read_all(&file, metadata.len(), LARGEST).unwrap_err();
         assert_eq!(error.to_string(), "larger than 64 MiB");
-        // One that grows meanwhile is not chased, either.
+        // Nor is one that grows while it is read.
         let error = read_all(&file, 0, 1 << 20).unwrap_err();
         assert_eq!(error.to_string(), "larger than 1 MiB");
     }

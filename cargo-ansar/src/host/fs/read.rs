@@ -1,4 +1,4 @@
-//! A file that is read at places, and may grow meanwhile.
+//! Reading a file at offsets while it may grow.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::fs::{Error, open};
 
-/// An open file; it stays readable when its name is gone.
+/// An open file, which stays readable after it is unlinked.
 #[derive(Debug)]
 pub struct Reading {
     file: File,
@@ -14,7 +14,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Opens a file of a home; `None` where there is none.
+    /// Opens a file of a home; `None` if it does not exist.
     pub fn open(path: &Path) -> Result<Option<Self>, Error> {
         match open::regular(path, OpenOptions::new().read(true)) {
             Ok((file, _)) => Ok(Some(Self {
@@ -29,7 +29,7 @@ impl Reading {
         }
     }
 
-    /// How large it is now.
+    /// Returns its current size in bytes.
     pub fn size(&self) -> Result<u64, Error> {
         let metadata = self.file.metadata();
         metadata
@@ -40,7 +40,7 @@ impl Reading {
             })
     }
 
-    /// Reads what is at `offset`; how much, 0 at the end.
+    /// Reads bytes at `offset`. Returns their number, 0 at the end.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
         self.file
             .read_at(buffer, offset)

@@ -1,4 +1,4 @@
-//! Removing trees.
+//! Removing trees of files.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,11 +15,10 @@ const FOLDER: OFlags = OFlags::DIRECTORY
     .union(OFlags::CLOEXEC);
 
 /// Removes a folder and everything below it. Symlinks are removed and never
-/// followed, also where another process puts one in the place of a folder.
+/// followed, even if another process replaces a folder with one.
 ///
-/// Fails with [`Interrupted`](crate::host::process::interrupts::Interrupted) if this
-/// command is told to end meanwhile; what is left can be removed by the next
-/// call.
+/// Fails with [`Interrupted`](crate::host::process::interrupts::Interrupted) if
+/// this command is asked to stop; the next call can remove the rest.
 pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
     let folder = openat(rustix::fs::CWD, path, FOLDER, Mode::empty())?;
     remove_entries(&File::from(folder))?;
@@ -36,7 +35,7 @@ fn remove_entries(folder: &File) -> io::Result<()> {
         checkpoint()?;
         match unlinkat(folder.as_fd(), name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
-            // Linux says the one of a folder, and POSIX the other.
+            // For a folder, Linux returns ISDIR and POSIX specifies PERM.
             Err(error @ (Errno::ISDIR | Errno::PERM)) => {
                 match openat(folder.as_fd(), name, FOLDER, Mode::empty()) {
                     Ok(inner) => remove_entries(&File::from(inner))?,

@@ -1,8 +1,9 @@
-//! Putting a file in place through an alias: written beside its target under a
-//! name of its own, then renamed over it.
+//! Staging: writing a file under an alias beside its target, then renaming it
+//! over the target.
 //!
-//! Owns the aliases' names. A process that is killed leaves the old or the new
-//! file, and at most an alias, which the next one finds by its name and clears.
+//! Defines the names of aliases. A killed process leaves the old file or the
+//! new one, and at most an alias, which the next process recognises by its name
+//! and removes.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,25 +17,25 @@ use crate::host::fs::{
     remove_empty_folder, remove_file, remove_tree, set_mode, stat, sync, walk,
 };
 
-/// How every alias begins.
+/// The prefix of every alias.
 ///
-/// An alias is this and 32 hexadecimal digits, whatever its target is called,
-/// so that it fits where the target's name has the greatest length. A name of
-/// exactly this form is reserved: it is never deployed and always cleared. A
-/// name that only begins so is an ordinary name.
+/// An alias is this prefix and 32 hexadecimal digits, independent of the
+/// target's name, so that it fits if that has the maximum length. A name of
+/// exactly this form is reserved: it is never deployed and always removed. A
+/// name that only has the prefix is an ordinary name.
 const ALIAS: &str = ".ansar-alias-";
 
-/// How bytes get from one place to another.
+/// Methods of transferring a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// A hard link where the file system allows it, else a copy: no bytes
-    /// move, but whoever writes into one writes into both.
+    /// A hard link if the file system supports it, else a copy. No bytes are
+    /// copied, but a write to one file changes both.
     Link,
-    /// A copy; one that shares blocks where the file system can.
+    /// A copy, which shares blocks if the file system supports it.
     Copy,
 }
 
-/// Whether a file name is an alias's.
+/// Returns true if a file name is an alias.
 pub fn is_alias(name: &OsStr) -> bool {
     name.as_bytes()
         .strip_prefix(ALIAS.as_bytes())
@@ -46,25 +47,24 @@ pub fn is_alias(name: &OsStr) -> bool {
         })
 }
 
-/// Something that stands ready under an alias.
+/// A staged file or folder under an alias.
 ///
-/// Dropped before it is committed, it is removed again.
+/// Dropping it before it is committed removes it.
 #[derive(Debug)]
 pub struct Staged {
     alias: PathBuf,
-    /// Whether it may be another name of the file that it replaces.
+    /// True if it may be a hard link to the file that it replaces.
     is_link: bool,
     committed: bool,
 }
 
 impl Staged {
-    /// Puts the bytes and the permissions of `from` under an alias in
-    /// `folder`; not yet synced.
+    /// Stages the bytes and permissions of `from` in `folder`, not synced.
     pub fn stage(from: &Path, folder: &Path, how: How) -> Result<Self, Error> {
         let mut staged = Self::reserve(folder);
         crash_point::change();
-        // Whatever the reason that a link cannot be made, a copy may do, and
-        // where it does not its error is the one that tells.
+        // If linking fails for any reason, a copy may work; otherwise its error
+        // is the one to report.
         if how == How::Link && fs::hard_link(from, &staged.alias).is_ok() {
             staged.is_link = true;
             return Ok(staged);
@@ -75,9 +75,9 @@ impl Staged {
         Ok(staged)
     }
 
-    /// Copies the bytes and the permissions of `from` to an alias in `folder`,
-    /// to be [synced](Self::sync): the disk begins while they are copied, and
-    /// works while `then` does, which is given the alias.
+    /// Stages a copy of the bytes and permissions of `from` in `folder`, to be
+    /// [synced](Self::sync). The disk writes during the copy, and while `then`
+    /// runs, which receives the alias.
     pub fn stage_for_good<T>(
         from: &Path,
         folder: &Path,
@@ -105,7 +105,8 @@ impl Staged {
         }
     }
 
-    /// A private folder under an alias in `folder`, in which others are staged.
+    /// Creates a private folder under an alias in `folder`, for staging many
+    /// files.
     pub fn folder(folder: &Path) -> Result<Self, Error> {
         let staged = Self::reserve(folder);
         crash_point::change();
@@ -119,12 +120,12 @@ impl Staged {
         Ok(staged)
     }
 
-    /// Leaves it where it is, for the next one to clear.
+    /// Leaves it in place, for the next process to remove.
     pub fn leave(mut self) {
         self.committed = true;
     }
 
-    /// A new alias in `folder`, with nothing there yet.
+    /// Reserves a new alias in `folder`, without creating anything.
     pub(crate) fn reserve(folder: &Path) -> Self {
         let name = format!("{ALIAS}{}", uuid::Uuid::new_v4().simple());
         Self {
@@ -134,7 +135,7 @@ impl Staged {
         }
     }
 
-    /// Where it stands.
+    /// Returns the path of the alias.
     pub fn path(&self) -> &Path {
         &self.alias
     }
@@ -144,14 +145,14 @@ impl Staged {
         set_mode(&self.alias, mode)
     }
 
-    /// Brings its bytes to disk.
+    /// Syncs its bytes to disk.
     pub fn sync(&self) -> Result<(), Error> {
         sync(&self.alias)
     }
 
-    /// Renames it to `to`, over whatever file is there.
+    /// Renames it to `to`, replacing a file.
     ///
-    /// The new name itself is on disk once its folder is synced.
+    /// The new name is durable once its folder is synced.
     pub fn commit(mut self, to: &Path) -> Result<(), Error> {
         crash_point::change();
         fs::rename(&self.alias, to).map_err(|source| Error::Transfer {
@@ -160,8 +161,8 @@ impl Staged {
             source,
         })?;
         self.committed = true;
-        // Renaming one link of a file over another link of it does nothing at
-        // all, successfully: the alias stays.
+        // Renaming a hard link over another one of the same file succeeds
+        // without doing anything, so the alias still exists.
         if self.is_link {
             remove_file(&self.alias)?;
         }
@@ -172,8 +173,8 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.committed {
-            // The next one clears what cannot be removed now. Mostly it is a
-            // file, and there may be very many.
+            // What cannot be removed now is removed by the next process. Files
+            // are tried first, as there may be very many.
             if fs::remove_file(&self.alias).is_err() {
                 let _ = remove_tree(&self.alias);
             }
@@ -181,18 +182,18 @@ impl Drop for Staged {
     }
 }
 
-/// Puts the bytes and permissions of `from` at `to`, not synced.
+/// Transfers the bytes and permissions of `from` to `to`, not synced.
 ///
-/// For what can be transferred again when it is lost; otherwise stage, sync,
-/// commit, and sync the folder.
+/// For files that can be transferred again if they are lost; otherwise stage,
+/// sync, commit, and sync the folder.
 pub fn transfer(from: &Path, to: &Path, how: How) -> Result<(), Error> {
     Staged::stage(from, folder_of(to), how)?.commit(to)
 }
 
-/// The aliases that killed processes left in a folder, not below it; none
-/// where there is no folder.
+/// Returns the aliases that killed processes left directly in a folder; empty
+/// if it does not exist.
 ///
-/// Only for who knows that no other process is at work there.
+/// The caller must ensure that no other process is staging there.
 pub fn leftovers(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| Error::List {
         path: folder.to_owned(),
@@ -214,7 +215,7 @@ pub fn leftovers(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-/// Removes the [`leftovers`] of a folder and says how many there were.
+/// Removes the [`leftovers`] of a folder, and returns their number.
 pub fn clear_leftovers(folder: &Path) -> Result<usize, Error> {
     let found = leftovers(folder)?;
     for alias in &found {
@@ -233,8 +234,8 @@ pub fn clear_leftovers_below(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A folder for what is removed from another folder: it is moved there first,
-/// so that nothing is half removed under its own name.
+/// A trash folder: what is removed is moved into it first, so that nothing is
+/// half removed under its original name.
 #[derive(Debug)]
 pub struct Trash<'f> {
     folder: &'f Path,
@@ -242,7 +243,7 @@ pub struct Trash<'f> {
 }
 
 impl<'f> Trash<'f> {
-    /// Trash for `folder`, and in it, under an alias; made when needed.
+    /// Creates a trash for `folder`, stored in it under an alias when needed.
     pub fn new(folder: &'f Path) -> Self {
         Self {
             folder,
@@ -250,8 +251,8 @@ impl<'f> Trash<'f> {
         }
     }
 
-    /// Moves what stands in the folder under `name`. What cannot be moved, a
-    /// mount point for example, is removed where it is.
+    /// Moves `name` to the trash. What cannot be moved, such as a mount point,
+    /// is removed in place.
     pub fn take(&mut self, name: &OsStr) -> Result<(), Error> {
         let path = self.folder.join(name);
         match stat(&path) {
@@ -281,7 +282,7 @@ impl<'f> Trash<'f> {
         Ok(self.alias.insert(staged.alias.clone()).clone())
     }
 
-    /// Removes everything that was moved.
+    /// Removes everything in the trash.
     pub fn empty(self) -> Result<(), Error> {
         self.alias.as_deref().map_or(Ok(()), remove_tree)
     }

@@ -10,21 +10,24 @@ use walkdir::{DirEntry, WalkDir};
 use crate::host::fs::{Error, Stat, is_alias};
 use crate::host::process::interrupts::checkpoint;
 
-/// One thing below a folder.
+/// An entry below a folder.
 #[derive(Debug, Clone)]
 pub struct Walked {
-    /// Where, relative to the folder.
+    /// The path relative to the folder.
     pub path: PathBuf,
-    /// What it looks like.
+    /// The metadata.
     pub stat: Stat,
-    /// Whether its name is an alias's; what is in such a folder is not listed.
+    /// True if the name is an alias; the contents of such a folder are not
+    /// listed.
     pub alias: bool,
 }
 
-/// Everything below `root`: a folder before what is in it, names bytewise.
+/// Lists everything below `root`: a folder before its contents, names in byte
+/// order.
 ///
-/// `None` where there is no `root`. It may itself be a symlink; none below it
-/// is followed. What vanishes meanwhile is left out. A signal ends it.
+/// Returns `None` if `root` does not exist. It may be a symlink; symlinks below
+/// it are not followed. What vanishes in the meantime is skipped. A signal
+/// interrupts it.
 pub fn walk(root: &Path) -> Result<Option<Vec<Walked>>, Error> {
     match root.metadata() {
         Ok(metadata) if metadata.is_dir() => {}
@@ -76,7 +79,7 @@ pub fn walk(root: &Path) -> Result<Option<Vec<Walked>>, Error> {
     Ok(Some(found))
 }
 
-/// Walks two folders at once.
+/// Walks two folders in parallel.
 #[expect(clippy::type_complexity, reason = "it is [`walk`] twice")]
 pub fn walk_both(
     one: &Path,
@@ -90,25 +93,25 @@ pub fn walk_both(
         let other = walk(other);
         let one = match beside.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(found)) => found,
-            // Where there cannot be another thread, there is this one.
+            // If no thread can be created, walk here.
             _ => walk(one),
         };
         (one, other)
     })
 }
 
-/// The last part of a path that was walked to, which has one.
+/// Returns the last component of a walked path.
 fn name(entry: &DirEntry) -> &[u8] {
     let path = entry.path().as_os_str().as_bytes();
     let begin = memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1);
     &path[begin..]
 }
 
-/// Where a path that was walked to is, seen from the root.
+/// Returns a walked path relative to the root.
 fn below(root: &Path, path: &Path) -> PathBuf {
     let rest = path.as_os_str().as_bytes();
     let rest = rest.strip_prefix(root.as_os_str().as_bytes());
-    // The root itself may end with a slash.
+    // The root may end with a slash.
     let rest = rest.map(|rest| rest.strip_prefix(b"/").unwrap_or(rest));
     rest.map_or_else(
         || path.to_owned(),
@@ -117,7 +120,7 @@ fn below(root: &Path, path: &Path) -> PathBuf {
 }
 
 fn vanished(error: &walkdir::Error) -> bool {
-    // A root that goes away meanwhile is not an empty one.
+    // A root that vanishes is an error, not an empty folder.
     error.depth() > 0
         && error
             .io_error()
@@ -143,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn both_are_walked_as_each_by_itself() {
+    fn walking_both_equals_walking_each() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::make_private_folders(&at("a/deep")).unwrap();
@@ -154,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn walk_tells_a_missing_root_from_one_that_is_a_file() {
+    fn missing_root_is_none_and_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("root");
         assert!(walk(&path).unwrap().is_none());

@@ -1,8 +1,9 @@
-//! Tells when something may have changed in folders that come and go.
+//! Watching folders that may appear and disappear.
 //!
-//! The kernel tells where it can. Where it has no room for so many watches, the
-//! clock does; where a file system does not tell the kernel of what other
-//! machines write, both do. Whoever is told looks at everything.
+//! The kernel reports changes if it can. If it has no room for so many watches,
+//! polling replaces it; on file systems that do not report writes of other
+//! machines, polling is added. A notification names no path, so its receiver
+//! looks at everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -16,33 +17,33 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::host::fs::changes;
 
-/// Interval of looks where nothing tells of changes.
+/// Interval of polling.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// Shortest interval of looks.
+/// Minimum interval of polling.
 const SHORTEST: Duration = Duration::from_millis(10);
-/// How long nothing may happen until a change counts as complete.
+/// Time without events after which a change is complete.
 const QUIET: Duration = Duration::from_millis(15);
-/// How long to wait for that at most.
+/// Maximum wait for a change to be complete.
 const PATIENCE: Duration = Duration::from_millis(45);
-/// How long nothing may happen until many changes count as complete.
+/// Time without events after which a large change is complete.
 const CALM: Duration = Duration::from_millis(100);
-/// How long to wait for that at most.
+/// Maximum wait for a large change to be complete.
 const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Folders, not what is below them, that are watched until this is dropped.
+/// A watcher of folders, not of what is below them. Dropping it stops watching.
 #[derive(Debug)]
 pub struct Watcher {
     kernel: Option<Kernel>,
-    /// Interval of looks beside what the kernel tells.
+    /// Interval of polling in addition to the kernel.
     interval: Option<Duration>,
-    /// The folders, and which ones these were: one that was removed and made
-    /// again is another.
+    /// The watched folders with device and inode: a folder that was removed and
+    /// created again is a different one.
     watched: BTreeMap<PathBuf, (u64, u64)>,
-    /// Whether something was told of which nobody has heard.
+    /// True if a change was reported that `next` has not returned.
     is_told: bool,
 }
 
-/// Whom the kernel tells.
+/// The kernel's watcher.
 #[derive(Debug)]
 struct Kernel {
     watcher: RecommendedWatcher,
@@ -50,21 +51,21 @@ struct Kernel {
     names: Arc<Mutex<Names>>,
 }
 
-/// Names that count, by the folder they are in.
+/// Names whose changes count, by folder.
 type Names = BTreeMap<PathBuf, BTreeSet<OsString>>;
 
-/// What is watched. All paths are without symlinks.
+/// The folders and files to watch. All paths are without symlinks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Watched {
     /// Folders in which every change counts.
     pub folders: BTreeSet<PathBuf>,
-    /// Folders in which changes of these names count.
+    /// Folders in which only changes of these names count.
     pub names: BTreeMap<PathBuf, BTreeSet<OsString>>,
 }
 
 impl Watched {
-    /// Adds a file or folder, whether it is there or not: until it is, its
-    /// nearest folder above that is there tells of the way to it.
+    /// Adds a file or folder. If it does not exist, watches for the next
+    /// component of its path in the nearest existing folder.
     pub fn add(&mut self, path: &Path) {
         let mut path = path;
         while let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
@@ -78,28 +79,28 @@ impl Watched {
     }
 }
 
-/// A file system that does not tell the kernel of what other machines write.
+/// A file system that does not report writes of other machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untold {
-    /// The folder that is on it.
+    /// A folder on it.
     pub folder: PathBuf,
     /// Its type.
     pub filesystem: &'static str,
 }
 
-/// Why the clock tells from now on: what to raise.
+/// The kernel setting to raise for the kernel to report changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(pub &'static str);
 
-/// What an unprivileged user's watches are limited by.
+/// The limit on watches of a user.
 const WATCHES: Limit = Limit("fs.inotify.max_user_watches");
-/// What an unprivileged user's watchers are limited by.
+/// The limit on watchers of a user.
 const WATCHERS: Limit = Limit("fs.inotify.max_user_instances");
 
 impl Watcher {
-    /// Watches nothing yet. Where `poll` is set, the clock tells at this
-    /// interval and the kernel is not asked. The limit is why the kernel will
-    /// not tell.
+    /// Creates a watcher without folders. With `poll`, it polls at this
+    /// interval and does not use the kernel. Returns the limit that prevents
+    /// using the kernel.
     pub fn new(poll: Option<Duration>) -> (Self, Option<Limit>) {
         let kernel = match poll {
             Some(_) => None,
@@ -115,8 +116,8 @@ impl Watcher {
         (watcher, limit)
     }
 
-    /// Has the clock tell as well where a folder is on a file system that does
-    /// not tell the kernel of everything; the first time, returns which one.
+    /// Adds polling if a folder is on a file system that does not report every
+    /// change; returns that file system the first time.
     pub fn distrust(&mut self, watched: &Watched) -> Option<Untold> {
         if self.kernel.is_none() || self.interval.is_some() {
             return None;
@@ -131,9 +132,9 @@ impl Watcher {
         untold
     }
 
-    /// Watches exactly this from now on, and says whether any of its folders
-    /// was not watched before: what happened in it until now was not told. The
-    /// limit is why the kernel tells no more.
+    /// Replaces the watched folders. Returns true if one of them was not
+    /// watched before, so that earlier changes in it may have been missed; and
+    /// the limit that ended the use of the kernel.
     pub fn follow(&mut self, watched: &Watched) -> (bool, Option<Limit>) {
         let Some(kernel) = &mut self.kernel else {
             return (false, None);
@@ -150,7 +151,7 @@ impl Watcher {
         self.watched.retain(|folder, known| {
             let stays = there.get(folder) == Some(known);
             if !stays {
-                // The kernel has let go of one that is gone by itself.
+                // The kernel removes the watch of a deleted folder itself.
                 let _ = kernel.watcher.unwatch(folder);
             }
             stays
@@ -170,28 +171,28 @@ impl Watcher {
                     self.watched.clear();
                     return (false, Some(WATCHES));
                 }
-                // It is gone again; whoever looks will find out.
+                // It is gone again, which the caller will notice.
                 Err(_) => {}
             }
         }
         (new, None)
     }
 
-    /// Has whoever waits told that something may have changed.
+    /// Makes [`next`](Self::next) return at the next call.
     pub fn tell(&mut self) {
         self.is_told = true;
     }
 
-    /// Waits until something may have changed, and until it is complete. May be
-    /// dropped in the middle: what was told is told again.
+    /// Waits for a change, and until it is complete. Cancel safe: a change is
+    /// reported again.
     pub async fn next(&mut self) {
         self.change().await;
         self.silence(QUIET, PATIENCE).await;
         self.is_told = false;
     }
 
-    /// Waits until whoever changes a great deal is done with it. May be dropped
-    /// in the middle, as [`next`](Self::next).
+    /// Waits until a large change is complete. Cancel safe, like
+    /// [`next`](Self::next).
     pub async fn calm(&mut self) {
         self.is_told = true;
         self.silence(CALM, LONG_PATIENCE).await;
@@ -208,7 +209,7 @@ impl Watcher {
         };
         match &mut self.kernel {
             Some(kernel) => tokio::select! {
-                // The watcher lives as long as this, and so does its end.
+                // The sender lives in the watcher, so the channel is open.
                 _ = kernel.told.recv() => {}
                 () = clock(self.interval) => {}
             },
@@ -217,7 +218,7 @@ impl Watcher {
         self.is_told = true;
     }
 
-    /// Waits until nothing has happened for so long, or for `patience`.
+    /// Waits until there was no event for `quiet`, at most for `patience`.
     async fn silence(&mut self, quiet: Duration, patience: Duration) {
         let Some(kernel) = &mut self.kernel else {
             return tokio::time::sleep(quiet).await;
@@ -246,8 +247,8 @@ impl Kernel {
         })
     }
 
-    /// Counts these names only in their folders, and everything in all others.
-    /// Returns true if anything counts in a folder now that did not before.
+    /// Sets the folders in which only some names count. Returns true if a name
+    /// counts now that did not before.
     fn narrow(&self, names: Names) -> bool {
         let mut known = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let widened = known.iter().any(|(folder, before)| {
@@ -259,7 +260,7 @@ impl Kernel {
     }
 }
 
-/// Returns true if an event is about more than names that do not count.
+/// Returns true if an event is about a path that counts.
 fn counts(event: &Event, names: &Names) -> bool {
     let counts = |path: &PathBuf| match path.parent().and_then(|folder| names.get(folder)) {
         Some(known) => {
@@ -270,13 +271,13 @@ fn counts(event: &Event, names: &Names) -> bool {
     event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(counts)
 }
 
-/// Returns the type of the file system of a folder where that does not tell the
-/// kernel of what other machines, or the host of a virtual one, write.
+/// Returns the type of a folder's file system if it does not report writes of
+/// other machines, or of the host of a virtual machine.
 #[cfg(target_os = "linux")]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "numbers of file systems are of 32 bits, whatever the type of the field"
+    reason = "numbers of file systems have 32 bits on every platform"
 )]
 fn untold_by(folder: &Path) -> Option<&'static str> {
     let statfs = nix::sys::statfs::statfs(folder).ok()?;
@@ -288,10 +289,10 @@ fn untold_by(_: &Path) -> Option<&'static str> {
     None
 }
 
-/// Returns the name of a file system by its number in `statfs`, where it does
-/// not tell of everything.
+/// Returns the name of a file system that does not report every change, by its
+/// number in `statfs`.
 ///
-/// An overlay is not among them: it tells of what is written through it.
+/// An overlay is not among them: it reports what is written through it.
 #[cfg(target_os = "linux")]
 fn untold(number: u32) -> Option<&'static str> {
     Some(match number {
@@ -300,7 +301,7 @@ fn untold(number: u32) -> Option<&'static str> {
         0xFF53_4D42 => "cifs",
         0xFE53_4D42 => "smb2",
         0x0102_1997 => "9p",
-        // virtiofs, sshfs and the shared folders of Docker Desktop, too.
+        // Also virtiofs, sshfs and the shared folders of Docker Desktop.
         0x6573_5546 => "fuse",
         0x786F_4256 => "vboxsf",
         0xBACB_ACBC => "vmhgfs",
@@ -340,14 +341,15 @@ mod tests {
         }
     }
 
-    /// Whether a change is told; the deadline is for a watcher that is broken.
+    /// Returns true if a change is reported. The deadline is for a broken
+    /// watcher.
     async fn is_told(watcher: &mut Watcher) -> bool {
         let deadline = Duration::from_secs(10);
         tokio::time::timeout(deadline, watcher.next()).await.is_ok()
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_folder_that_is_made_again_is_watched_again() {
+    async fn recreated_folder_is_watched_again() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("src");
         fs::create_dir(&folder).unwrap();
@@ -358,7 +360,7 @@ mod tests {
         fs::write(folder.join("a"), "").unwrap();
         assert!(is_told(&mut watcher).await);
 
-        // Moved away first, so that the new one cannot have its number.
+        // Moved first, so that the new folder cannot have the same inode.
         fs::rename(&folder, root.path().join("old")).unwrap();
         fs::create_dir(&folder).unwrap();
         assert!(is_told(&mut watcher).await);
@@ -368,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn whoever_leaves_before_a_change_is_complete_is_told_of_it_again() {
+    async fn cancelled_wait_reports_the_change_again() {
         let root = tempfile::tempdir().unwrap();
         let (mut watcher, _) = Watcher::new(None);
         watcher.follow(&folders(&[root.path()]));
@@ -386,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_that_count_are_told() {
+    fn only_counting_names_are_reported() {
         let event = |paths: &[&str]| {
             let event = Event::new(notify::EventKind::Any);
             paths
@@ -404,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told_of_by_what_is() {
+    fn missing_path_is_watched_in_its_nearest_folder() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
         fs::create_dir(root.join("a")).unwrap();
@@ -416,7 +418,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_name_that_counts_is_told_where_others_are_not() {
+    async fn named_file_is_reported() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
         let (mut watcher, _) = Watcher::new(None);
@@ -426,13 +428,13 @@ mod tests {
         assert_eq!(watcher.follow(&names), (false, None));
         fs::write(root.join("one"), "").unwrap();
         assert!(is_told(&mut watcher).await);
-        // One more name: what happened to it until now was not told.
+        // With one more name, earlier changes may have been missed.
         names.add(&root.join("two"));
         assert_eq!(watcher.follow(&names), (true, None));
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn the_clock_tells_where_it_is_asked_to() {
+    async fn polling_reports_changes() {
         let (mut watcher, limit) = Watcher::new(Some(Duration::ZERO));
         assert_eq!(limit, None);
         assert!(is_told(&mut watcher).await);
@@ -440,7 +442,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn file_systems_of_other_machines_do_not_tell_of_everything() {
+    fn network_file_systems_are_recognised() {
         assert_eq!(untold(0x6969), Some("nfs"));
         assert_eq!(untold(0x6573_5546), Some("fuse"));
         for number in [0xEF53, 0x9123_683E, 0x794C_7630, 0x0102_1994, 0x5846_5342] {

@@ -1,6 +1,6 @@
-//! The command lines of the processes that run.
+//! Command lines of running processes.
 //!
-//! Where the platform has no `/proc` there are none.
+//! Empty on platforms without `/proc`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -11,18 +11,18 @@ use rustix::param::clock_ticks_per_second;
 use crate::host::process::orphans;
 use crate::host::process::procfs::Stat;
 
-/// A process that runs, as it was started.
+/// A running process and its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// Its number.
+    /// The process id.
     pub pid: u32,
-    /// What it was started with, its executable first.
+    /// The arguments, starting with the executable.
     pub arguments: Vec<OsString>,
-    /// For how long it has been running.
+    /// Time since it was started.
     pub uptime: Duration,
 }
 
-/// The processes among whose arguments is one that begins with `flag`.
+/// Returns the processes that have an argument starting with `flag`.
 pub fn with_flag(flag: &str) -> Vec<Command> {
     let since_boot = since_boot();
     let commands = orphans::all().into_iter().filter_map(|pid| {
@@ -44,7 +44,7 @@ pub fn with_flag(flag: &str) -> Vec<Command> {
     commands.collect()
 }
 
-/// For how long the machine has been running.
+/// Returns the time since boot.
 fn since_boot() -> Duration {
     let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
     let seconds = text.split(' ').next().and_then(|text| text.parse().ok());
@@ -63,7 +63,7 @@ mod tests {
         let mut sleep = std::process::Command::new("sleep");
         let flag = format!("0{}", std::process::id());
         let mut child = sleep.args(["60", &flag]).spawn().unwrap();
-        // Until it has become `sleep`, its command line is that of this one.
+        // Before its exec, the child has the command line of this process.
         let found = std::iter::repeat_with(|| with_flag(&flag)).find(|found| !found.is_empty());
         let found = found.unwrap();
         assert_eq!(found[0].pid, child.id());

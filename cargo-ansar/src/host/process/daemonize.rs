@@ -1,5 +1,5 @@
-//! What makes a process one of the background: a session of its own, nothing
-//! that it inherited, and no streams.
+//! Turning a process into a background process: a new session, no inherited
+//! descriptors, no streams.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -9,16 +9,16 @@ use nix::unistd::{close, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use crate::host::process::{rlimit, tag};
 
-/// Begins a session without a terminal, and lets go of every descriptor but
-/// the standard streams. To be called before this process opened anything.
+/// Starts a session without a terminal, and closes every descriptor except the
+/// standard streams. Must be called before this process opens anything.
 pub fn begin() -> io::Result<()> {
     setsid().map_err(|error| io::Error::other(format!("cannot begin a session: {error}")))?;
-    // It outlives the role that it may have been started in.
+    // It outlives a role that it may have been started in.
     tag::remove();
     rlimit::without_places(|| {
         for descriptor in open_descriptors() {
             if descriptor > 2 {
-                // The one that the folder was read through is closed already.
+                // The descriptor that the listing used is closed already.
                 let _ = close(descriptor);
             }
         }
@@ -26,7 +26,7 @@ pub fn begin() -> io::Result<()> {
     Ok(())
 }
 
-/// The descriptors that are open; all that may be where the system has no list.
+/// Returns the open descriptors; all possible ones if they cannot be listed.
 fn open_descriptors() -> Vec<i32> {
     const MOST: u64 = 1 << 16;
     let Ok(entries) = std::fs::read_dir("/dev/fd") else {
@@ -39,7 +39,8 @@ fn open_descriptors() -> Vec<i32> {
         .collect()
 }
 
-/// Lets go of the standard streams: whoever reads them hears their end.
+/// Replaces the standard streams with `/dev/null`, so that their readers get
+/// the end.
 pub fn finish() -> io::Result<()> {
     let empty = File::open("/dev/null")?;
     let sink = OpenOptions::new().write(true).open("/dev/null")?;

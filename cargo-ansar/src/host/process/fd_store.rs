@@ -1,11 +1,11 @@
-//! What the guardian keeps of its engine: the reading ends of pipes, so that
-//! what is in them is not lost with it.
+//! The fd store: read ends of pipes that the guardian keeps for its engine, so
+//! that unread bytes survive the engine.
 //!
-//! The engine sends the guardian a copy of each, with a note of what is to be
-//! done about it, and takes it back when the pipe is empty for good. Nobody
-//! reads these messages while all is well: they wait in the socket, where they
-//! are as safe as anywhere, until there are many of them or the engine is gone.
-//! Where the platform has none of this, nothing is kept.
+//! The engine sends the guardian a duplicate of each pipe with a note about its
+//! use, and withdraws it when the pipe is drained. The guardian does not read
+//! these messages until there are many or the engine has died: until then they
+//! wait in the socket, which survives the engine too. On platforms without
+//! descriptor passing nothing is stored.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,16 +15,16 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::sys::signal::Signal;
 
-/// What one of the two processes has of the socket between them.
+/// This process's end of the socket.
 static END: Mutex<Option<End>> = Mutex::new(None);
 
-/// How many messages may wait before the guardian is asked to take them; as
-/// many descriptors are on their way at most.
+/// Number of messages after which the guardian is asked to receive them; also
+/// the maximum number of descriptors in flight.
 const WAITING: u64 = 32;
-/// The signal that asks it to: one that does nothing by itself, should the
-/// guardian be gone and its number be somebody else's.
+/// Signal that asks the guardian to receive messages. Its default action is to
+/// be ignored, in case the guardian is gone and its id was reused.
 pub(crate) const POKE: Signal = Signal::SIGURG;
-/// The longest message.
+/// Maximum length of a message, in bytes.
 const LONGEST: usize = 8 << 10;
 
 #[derive(Debug)]
@@ -39,19 +39,19 @@ enum End {
     },
 }
 
-/// A pipe that an engine left.
+/// A pipe of an engine that has died.
 #[derive(Debug)]
 pub struct Kept {
-    /// What the engine said about it.
+    /// The note that the engine sent with it.
     pub note: Vec<u8>,
     pipe: OwnedFd,
 }
 
-/// A pipe that the guardian keeps, until this is dropped.
+/// A pipe in the store; dropping this removes it.
 #[derive(Debug)]
 pub struct Loan(u64);
 
-/// The socket between the two, before they part.
+/// The socket between engine and guardian, before the fork.
 #[derive(Debug)]
 pub(crate) struct Between(Option<(OwnedFd, OwnedFd)>);
 
@@ -80,7 +80,7 @@ fn set(end: Option<End>) {
 fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-    // Messages stay apart, and arrive in their order.
+    // Keeps message boundaries and order.
     let kind = SocketType::SEQPACKET;
     let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
     Ok(pair)
@@ -91,8 +91,8 @@ fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Has the guardian keep a pipe, too; nothing where there is no guardian, or
-/// it takes none.
+/// Stores a duplicate of a pipe with the guardian. Returns `None` if there is
+/// no guardian, or it does not accept the pipe.
 pub fn lend(pipe: impl AsFd, note: &[u8]) -> Option<Loan> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -107,7 +107,7 @@ impl Drop for Loan {
     }
 }
 
-/// Takes the messages that wait, in the guardian.
+/// Receives the pending messages. Called in the guardian.
 pub(crate) fn take() {
     let mut end = END.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(End::Guardian { socket, kept }) = end.as_mut() {
@@ -115,7 +115,8 @@ pub(crate) fn take() {
     }
 }
 
-/// The pipes that the engine left, once it is gone; in the guardian.
+/// Returns the pipes that a dead engine left in the store. Called in the
+/// guardian.
 pub fn left() -> Vec<Kept> {
     take();
     let mut end = END.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,13 +127,13 @@ pub fn left() -> Vec<Kept> {
 }
 
 impl Kept {
-    /// What is in the pipe, when nobody writes to it any more.
+    /// Reads the pipe until it is empty or closed.
     pub fn drain(&self) -> Vec<u8> {
-        // More than a pipe holds, should somebody go on to write all the same.
+        // Larger than any pipe, in case a process keeps writing.
         const MOST: usize = 4 << 20;
         let mut all = Vec::new();
         let mut piece = vec![0; 64 << 10];
-        // Where it cannot be read, there is nothing more to be saved.
+        // After an error nothing more can be saved.
         while all.len() < MOST
             && let Ok(length @ 1..) = nix::unistd::read(&self.pipe, &mut piece)
         {
@@ -179,7 +180,7 @@ fn send(message: &[u8], pipe: Option<BorrowedFd<'_>>) -> bool {
     };
     let mut sent = once();
     if matches!(sent, Err(Errno::AGAIN | Errno::TOOMANYREFS)) {
-        // A guardian that does not take them in time cannot be helped.
+        // The guardian gets a second to receive; after that, give up.
         poke();
         let _ = poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&PATIENCE));
         sent = once();
@@ -197,7 +198,7 @@ fn receive(socket: &OwnedFd, kept: &mut BTreeMap<u64, Kept>) {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-    // As many as the engine may have; nothing is started here.
+    // As many as the engine may have; this process starts no other.
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
     {
@@ -222,7 +223,7 @@ fn receive(socket: &OwnedFd, kept: &mut BTreeMap<u64, Kept>) {
             _ => None,
         });
         let Some((number, note)) = message[..received.bytes].split_first_chunk() else {
-            // The engine is gone, and has said all that it had to say.
+            // The engine is gone, and its messages are all received.
             return;
         };
         let number = u64::from_ne_bytes(*number);

@@ -1,11 +1,11 @@
-//! The guardian: a tiny process that stands above the engine, outlives it, and
-//! leaves nothing behind.
+//! The guardian: a small parent process that outlives the engine and cleans up
+//! after it.
 //!
 //! The command forks before it does anything else. The parent becomes the
-//! guardian: it stays in the terminal's foreground group, hands signals on, and
-//! keeps the exit code. The child becomes the engine, in a group of its own. If
-//! the engine dies, the guardian kills everything below; if the guardian dies,
-//! the engine hears of it, and does the same.
+//! guardian: it stays in the terminal's foreground group, forwards signals, and
+//! keeps the exit code. The child becomes the engine, in its own process group.
+//! If the engine dies, the guardian kills all its descendants; if the guardian
+//! dies, the engine is notified and does the same.
 
 mod suspended;
 
@@ -21,38 +21,38 @@ use crate::host::process::{daemonize, fd_store, orphans};
 use crate::host::terminal::keys;
 use crate::host::terminal::keys::Keyboard;
 
-/// Which of the two processes this is.
+/// The process in which [`fork_guardian`] returned.
 #[derive(Debug)]
 pub enum ForkRole {
-    /// The engine, which goes on with the command.
+    /// The engine, which runs the command.
     Engine(Guardian),
-    /// The guardian; the engine has ended.
+    /// The guardian; the engine has exited.
     Guardian(End),
 }
 
-/// The end of an engine, as its guardian saw it.
+/// The exit of an engine, as its guardian saw it.
 #[derive(Debug)]
 pub struct End {
-    /// Its exit code.
+    /// The exit code.
     pub code: u8,
-    /// Returns true if it was killed, and could not say why it ended.
+    /// True if it was killed and could not report why.
     pub is_killed: bool,
-    /// The processes below it that could not be killed, and the reason.
+    /// Descendants that could not be killed, each with the reason.
     pub left: Vec<(u32, String)>,
 }
 
-/// The guardian, as the engine sees it.
+/// The guardian, as seen from the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guardian(Pid);
 
 impl Guardian {
-    /// Whether it is gone.
+    /// Returns true if the guardian has died.
     pub fn is_gone(self) -> bool {
         getppid() != self.0
     }
 
-    /// Has the kernel wake this process when the guardian is gone, also where
-    /// it is stopped then; it hears SIGCONT from now on.
+    /// Makes the kernel send SIGCONT to this process when the guardian dies, so
+    /// that a stopped engine continues. From now on SIGCONT can arrive.
     pub(crate) fn wakes_this_process(self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         nix::sys::prctl::set_pdeathsig(Signal::SIGCONT)?;
@@ -63,10 +63,10 @@ impl Guardian {
     }
 }
 
-/// The signals that the guardian hears; all of them are the engine's.
+/// Signals that the guardian forwards or handles for the engine.
 ///
-/// SIGINT among them also where it is ignored, as in a script's background:
-/// whoever sends it there means this command.
+/// SIGINT is included even if it is ignored, as in the background of a script:
+/// sent to this process, it is meant for this command.
 const HEARD: [Signal; 7] = [
     Signal::SIGINT,
     Signal::SIGQUIT,
@@ -76,28 +76,31 @@ const HEARD: [Signal; 7] = [
     Signal::SIGCHLD,
     fd_store::POKE,
 ];
-/// What it hears as well, unless it was told to ignore it, as `nohup` does.
+/// Also handled, unless ignored at start, as under `nohup`.
 const HEARD_UNLESS_IGNORED: Signal = Signal::SIGHUP;
 
-/// Where the two of them are.
+/// The surroundings in which guardian and engine run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpawnMode {
-    /// Where this process is.
+    /// Those of this process.
     Foreground,
-    /// Where this process is, and what a person types there is the engine's,
-    /// who hears of it by [`Keys`](keys::Keys).
+    /// Those of this process, and the engine receives the keys that the user
+    /// presses, as [`Keys`](keys::Keys).
     Interactive,
-    /// Below another command of ours, whose end is theirs; the guardian has no
-    /// streams.
+    /// Below another command of this tool, whose end stops both; the guardian
+    /// closes its streams.
     Attached,
-    /// In a session of their own, without a terminal. The engine keeps the
-    /// streams until it lets go of them; the guardian does so at once.
+    /// In a new session without a terminal. The guardian closes its streams at
+    /// once, the engine when it is ready.
     Detached,
 }
 
-/// Splits this process in two. To be called while it has one thread, and
-/// before it opened anything. A guardian with streams has `tell` print what it
-/// does about an engine that is suspended.
+/// Forks this process into guardian and engine.
+///
+/// Must be called while the process has a single thread, and before it opens
+/// anything. If the guardian keeps its streams, `tell` prints what it does
+/// about a suspended engine. In the guardian, returns only after the engine has
+/// exited.
 pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
     match mode {
         SpawnMode::Foreground | SpawnMode::Interactive => {}
@@ -105,7 +108,7 @@ pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
         SpawnMode::Detached => daemonize::begin()?,
     }
     orphans::adopt()?;
-    // A shell that became this command may have left it children.
+    // A shell that executed this command may have left it children.
     let before = orphans::children().into_iter();
     let before = before.map(|pid| (pid, orphans::start_time(pid))).collect();
     let mut heard: SigSet = HEARD.into_iter().collect();
@@ -123,8 +126,8 @@ pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
     let guardian = Pid::this();
     let between = fd_store::Between::new();
     #[expect(unsafe_code, reason = "there is no other way to fork")]
-    // SAFETY: this process has one thread, as the caller promises: no lock is
-    // held by a thread that the child does not have.
+    // SAFETY: the caller guarantees that this process has a single thread, so
+    // no lock is held by a thread that the child lacks.
     let forked = unsafe { fork() }.map_err(|error| io::Error::other(format!("fork: {error}")))?;
     match forked {
         ForkResult::Child => {
@@ -139,7 +142,8 @@ pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
         ForkResult::Parent { child } => {
             let has_streams = !matches!(mode, SpawnMode::Attached | SpawnMode::Detached);
             if !has_streams {
-                // It has nothing to say, and whoever reads must hear the end.
+                // The reader of a stream must get its end when the engine
+                // exits.
                 let _ = daemonize::finish();
             }
             between.become_guardian();
@@ -152,8 +156,8 @@ pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
     }
 }
 
-/// Whether this process was started to ignore a signal, by the kernel's own
-/// account; where there is none, it was not.
+/// Returns true if this process ignores a signal, according to the kernel;
+/// false if `/proc` is unavailable.
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -161,7 +165,7 @@ fn is_ignored(signal: Signal) -> bool {
     mask.unwrap_or(0) >> (signal as i32 - 1) & 1 == 1
 }
 
-/// Has the kernel tell this process to stop when its parent is gone.
+/// Makes the kernel send SIGTERM to this process when its parent dies.
 fn die_with_parent() -> io::Result<()> {
     let parent = getppid();
     #[cfg(target_os = "linux")]
@@ -175,7 +179,7 @@ fn die_with_parent() -> io::Result<()> {
 fn become_engine(guardian: Pid) -> io::Result<()> {
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     // In the background of a terminal with `tostop`, a write would stop it.
-    // Blocked, not ignored: what it starts has the default again.
+    // Blocked rather than ignored: children get the default disposition.
     SigSet::from(Signal::SIGTTOU).thread_block()?;
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
@@ -186,7 +190,7 @@ fn become_engine(guardian: Pid) -> io::Result<()> {
     Ok(())
 }
 
-/// Hands signals on until the engine has ended, then ends what it left.
+/// Forwards signals until the engine has exited, then kills its orphans.
 fn watch(
     engine: Pid,
     mut forwarder: Forwarder<'_>,
@@ -208,13 +212,14 @@ fn watch(
                         if let Some(keyboard) = &mut keyboard {
                             keyboard.put_back();
                         }
-                        // The shell sees this stop, and says so.
+                        // The shell sees this stop and reports it.
                         let _ = raise(Signal::SIGSTOP);
-                        // The first process of a PID namespace cannot stop.
+                        // Needed in the first process of a PID namespace, which
+                        // cannot stop.
                         let _ = kill(engine, Signal::SIGCONT);
                     }
                     _ => {
-                        // It may have stopped before it heard a signal.
+                        // It may have stopped before it received a signal.
                         forwarder.look();
                     }
                 }
@@ -230,7 +235,7 @@ fn watch(
                     keyboard.hand_over();
                 }
             }
-            // The first two are blocked, and not for anybody to hear.
+            // The first two are only blocked, and need no handling.
             Ok(Signal::SIGTTIN | Signal::SIGTTOU) | Err(_) => {}
             Ok(signal) => {
                 if let (Signal::SIGCONT, Some(keyboard)) = (signal, &mut keyboard) {
@@ -252,7 +257,7 @@ fn watch(
     }
 }
 
-/// The exit code of a command that died of a signal, as a shell has it.
+/// Returns the exit code that a shell reports for a signal.
 fn killed_by(signal: Signal) -> u8 {
     128 + u8::try_from(signal as i32).unwrap_or(0)
 }

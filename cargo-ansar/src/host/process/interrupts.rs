@@ -1,10 +1,11 @@
-//! Signals that this command is sent.
+//! Signals that ask this command to stop or to suspend.
 //!
-//! They are heard in two ways. Whoever waits awaits [`Interrupts::next`]. Work
-//! that does not wait, such as copying or hashing, calls [`checkpoint`] at least
-//! every 100 ms; it reads a flag that the signal handler sets, so that the
-//! runtime need not turn. A signal counts once: it is pending until `next` has
-//! returned it, or until [`Interrupts::acknowledge`].
+//! They are received in two ways. Asynchronous code awaits
+//! [`Interrupts::next`]. Blocking work, such as copying or hashing, calls
+//! [`checkpoint`] at least every 100 ms, which reads a flag that the signal
+//! handler sets, so that the runtime need not run. Each signal is delivered
+//! once: it stays pending until `next` has returned it or
+//! [`Interrupts::acknowledge`] is called.
 
 use std::error::Error as StdError;
 use std::io;
@@ -23,7 +24,7 @@ use crate::host::process::signal::suspend;
 /// Control-z.
 const SUSPEND: i32 = Signal::SIGTSTP as i32;
 
-/// What ends this command from outside.
+/// The reason this command is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupt {
     /// Control-c.
@@ -34,14 +35,13 @@ pub enum Interrupt {
     Terminate,
     /// The terminal was closed.
     HangUp,
-    /// The guardian is gone: everything is to end at once.
+    /// The guardian died; everything must stop at once.
     Orphaned,
-    /// This very command begins anew, on a newer state.
+    /// The command restarts with a newer state.
     Superseded,
 }
 
-/// The signals that this command listens to, with what they mean, most urgent
-/// first.
+/// The signals this command handles and their meanings, most urgent first.
 const HEARD: [(Signal, Interrupt); 4] = [
     (Signal::SIGTERM, Interrupt::Terminate),
     (Signal::SIGHUP, Interrupt::HangUp),
@@ -49,8 +49,7 @@ const HEARD: [(Signal, Interrupt); 4] = [
     (Signal::SIGQUIT, Interrupt::Quit),
 ];
 
-/// The signals that are pending. There is one for the whole process, as
-/// signals belong to the process.
+/// Pending signals; process-wide, as signals are.
 static PENDING: OnceLock<Pending> = OnceLock::new();
 
 #[derive(Debug)]
@@ -62,10 +61,10 @@ struct Pending {
 }
 
 impl Pending {
-    /// The flags, which are set by signals from now on.
+    /// Returns the flags, registering the signal handlers on the first call.
     ///
-    /// Handlers of one signal run in the order in which they were registered:
-    /// a flag is set before the stream of the same signal is woken.
+    /// Handlers of a signal run in order of registration, so the flag is set
+    /// before the stream of the same signal is woken.
     fn listen(guardian: Option<Guardian>) -> io::Result<&'static Self> {
         if let Some(pending) = PENDING.get() {
             return Ok(pending);
@@ -96,8 +95,8 @@ impl Pending {
         self.guardian.is_some_and(Guardian::is_gone)
     }
 
-    /// What an interrupt means: nothing is to take its time once the guardian
-    /// is gone.
+    /// Returns `interrupt`, or [`Interrupt::Orphaned`] if the guardian has
+    /// died, as nothing may take its time then.
     fn seen(&self, interrupt: Interrupt) -> Interrupt {
         if self.is_orphaned() {
             Interrupt::Orphaned
@@ -106,7 +105,7 @@ impl Pending {
         }
     }
 
-    /// Returns true if an interrupt was pending, which it no longer is.
+    /// Clears an interrupt; returns true if it was pending.
     fn take(&self, interrupt: Interrupt) -> bool {
         let heard = HEARD.iter().zip(&self.heard);
         let same = heard.filter(|((_, other), _)| *other == interrupt);
@@ -115,7 +114,7 @@ impl Pending {
         })
     }
 
-    /// Grants a request to suspend, where one is pending.
+    /// Suspends this command if that was requested.
     fn grant(&self) {
         if self.suspend.swap(false, Ordering::Relaxed) {
             suspend(&process::started());
@@ -123,13 +122,13 @@ impl Pending {
     }
 }
 
-/// Work that was ended by a signal; the cause of an [`io::Error`].
+/// An operation that a signal ended; found as the source of an [`io::Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted(pub Interrupt);
 
 impl Interrupted {
-    /// The interrupt that caused an error, directly or not.
+    /// Returns the interrupt among the sources of an error.
     pub fn cause_of(error: &(dyn StdError + 'static)) -> Option<Interrupt> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -145,12 +144,12 @@ impl Interrupted {
     }
 }
 
-/// Returns an error whose cause is [`Interrupted`] if this command was told to
-/// end and has not heard it yet; grants a request to suspend.
+/// Returns an error with [`Interrupted`] as its source if a signal to stop is
+/// pending; suspends the command if that was requested.
 ///
-/// Costs a few loads. Called by work that takes long, per file and per
-/// megabyte. Before anything listens, it is always `Ok`: signals then end the
-/// process by themselves.
+/// Costs a few loads. Long work calls it for each file and each megabyte.
+/// Always `Ok` before [`Interrupts::listen`]: until then, signals have their
+/// default actions.
 pub fn checkpoint() -> io::Result<()> {
     let Some(pending) = PENDING.get() else {
         return Ok(());
@@ -162,29 +161,30 @@ pub fn checkpoint() -> io::Result<()> {
     }
 }
 
-/// Interrupts what is being done, from within.
+/// Interrupts the running operation from within this process.
 #[derive(Debug, Clone)]
 pub struct Superseder(Sender<Interrupt>);
 
 impl Superseder {
-    /// Interrupts it once, however often this is called before it is heard.
+    /// Sends [`Interrupt::Superseded`]; several calls count as one until it is
+    /// received.
     pub fn supersede(&self) {
-        // One that waits already is enough.
+        // One pending interrupt is enough.
         let _ = self.0.try_send(Interrupt::Superseded);
     }
 
-    /// Does what control-c does.
+    /// Acts like control-c.
     pub fn interrupt(&self) {
         let _ = self.0.try_send(Interrupt::Interrupt);
     }
 }
 
-/// The signals that ask this command to end, one after the other.
+/// A stream of the signals that ask this command to stop.
 ///
-/// While this exists they do nothing by themselves, and processes started in
-/// the meantime have their default dispositions, also where this command was
-/// started with some of them ignored. A request to suspend is granted: every
-/// group that was started here stops, then this process, until both go on.
+/// While it exists, these signals have no default action here, and child
+/// processes get default dispositions even if this command was started with
+/// some signals ignored. A request to suspend stops every group that was
+/// started here and then this process, until it is continued.
 #[derive(Debug)]
 pub struct Interrupts {
     pending: &'static Pending,
@@ -199,7 +199,7 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Listens from now on; inside of the runtime only.
+    /// Starts listening. Must be called within the runtime.
     pub fn listen(guardian: Option<Guardian>) -> io::Result<Self> {
         let (supersede, superseded) = channel(1);
         let proceed = signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
@@ -220,25 +220,26 @@ impl Interrupts {
         })
     }
 
-    /// What interrupts from within.
+    /// Returns a handle that interrupts this command from within.
     pub fn superseder(&self) -> Superseder {
         Superseder(self.supersede.clone())
     }
 
-    /// Forgets an interrupt from within that nobody has heard.
+    /// Discards an interrupt from within that was not received yet.
     pub fn forget(&mut self) {
         while self.superseded.try_recv().is_ok() {}
     }
 
-    /// Has pending signals count as heard, since what they end has ended: what
-    /// follows, such as restoring roles, is ended by the next signal.
+    /// Marks pending signals as handled, because what they interrupted has
+    /// stopped. What follows, such as restoring roles, can be interrupted by
+    /// the next signal.
     pub fn acknowledge(&self) {
         for is_pending in &self.pending.heard {
             is_pending.store(false, Ordering::Relaxed);
         }
     }
 
-    /// Waits for the next one. May be dropped in the middle.
+    /// Waits for the next interrupt. Cancel safe.
     pub async fn next(&mut self) -> Interrupt {
         loop {
             let interrupt = tokio::select! {
@@ -258,7 +259,8 @@ impl Interrupts {
                     continue;
                 }
             };
-            // One that a checkpoint has told already is not told twice.
+            // Skip a signal that a checkpoint reported and `acknowledge`
+            // cleared.
             if self.pending.take(interrupt) {
                 return self.pending.seen(interrupt);
             }

@@ -1,9 +1,9 @@
-//! Processes: the only place that starts them.
+//! Starting processes and waiting for them; no other module starts one.
 //!
-//! A process is started in a process group of its own, with empty stdin, and
-//! with stdout and stderr as pipes that this command reads. Nothing runs between
-//! fork and exec, so that spawning stays cheap however large this command grows.
-//! Every process group is registered while it may exist.
+//! A process runs in its own process group, with an empty stdin, and with
+//! stdout and stderr as pipes that this command reads. No code runs between
+//! fork and exec, so spawning stays cheap as this command grows. A process
+//! group is registered for as long as it may exist.
 
 pub mod command_lines;
 pub mod daemonize;
@@ -43,36 +43,39 @@ pub use crate::host::process::pipe::Pipe;
 use crate::host::process::signal::Signal;
 use crate::host::{clock, terminal};
 
-/// What is to be started.
+/// A program to start.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// The executable.
     pub path: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Its whole environment; that of this command where unset.
+    /// The whole environment; that of this command if unset.
     pub environment: Option<Vec<(OsString, OsString)>>,
-    /// The folder it works in; that of this command where unset.
+    /// The working directory; that of this command if unset.
     pub folder: Option<PathBuf>,
-    /// What it reads on stdin, once; nothing where unset.
+    /// The file it reads as stdin; empty if unset. Its offset is shared, so it
+    /// can be read only once.
     pub stdin: Option<Arc<File>>,
 }
 
-/// A process that was started here.
+/// A child process.
 ///
-/// Dropped before it has ended, its whole group is killed.
+/// Dropping it before it has exited kills its process group.
 #[derive(Debug)]
 pub struct Process {
-    /// What it writes on stdout.
+    /// Its stdout.
     pub stdout: Pipe,
-    /// What it writes on stderr; nothing where that goes to where this
-    /// command's goes.
+    /// Its stderr; `None` if it is inherited from this command.
     pub stderr: Option<Pipe>,
-    /// Its end.
+    /// Its exit.
     pub end: End,
 }
 
-/// The end of a process, to be waited for.
+/// The exit of a child process.
+///
+/// Dropping it before the process has exited kills the process group and reaps
+/// the child.
 #[derive(Debug)]
 pub struct End {
     child: Child,
@@ -80,59 +83,59 @@ pub struct End {
     watch: Watch,
 }
 
-/// How a process ended.
+/// The exit of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It exited with this code.
+    /// Exited with this code.
     Code(i32),
-    /// It died of this signal.
+    /// Killed by this signal.
     Signal(i32),
 }
 
-/// Where a program's stderr goes.
+/// The destination of a program's stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StderrMode {
-    /// To where this command's goes.
+    /// The stderr of this command.
     Inherited,
-    /// Into a pipe.
+    /// A pipe.
     Piped,
 }
 
-/// Time that a killed process gets to end.
+/// Time that a killed process gets to exit.
 pub(super) const KILLED_IN: Duration = Duration::from_secs(3);
 
-/// Time between two looks at a process whose end no descriptor tells.
+/// Interval of polling a process that has no pidfd.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// The groups that were started here and may live.
+/// Groups of processes started here that may still exist.
 static GROUPS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 fn groups() -> std::sync::MutexGuard<'static, BTreeSet<u32>> {
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The groups that were started here and may live, by their leaders.
+/// Returns the leaders of the groups that were started here and may still
+/// exist.
 pub fn started() -> BTreeSet<u32> {
     groups().clone()
 }
 
-/// Those of `pids` that were not started here.
+/// Returns those of `pids` that were not started here.
 pub fn strangers(mut pids: BTreeSet<u32>) -> BTreeSet<u32> {
     let groups = groups();
     pids.retain(|pid| !groups.contains(pid));
     pids
 }
 
-/// Returns true if a process was started here and its end is still waited for.
+/// Returns true if a process was started here and not yet reaped.
 pub(super) fn is_waited_for(pid: u32) -> bool {
     groups().contains(&pid)
 }
 
 impl Process {
-    /// Starts a program; inside of the runtime only.
+    /// Starts a program. Must be called within the runtime.
     ///
-    /// An executable that is being replaced (ETXTBSY) is tried again, a few
-    /// times.
+    /// Retries a few times if the executable is being replaced (ETXTBSY).
     pub async fn start(program: &Program, stderr_mode: StderrMode) -> io::Result<Self> {
         const ATTEMPTS: u32 = 20;
         let mut attempt = 1;
@@ -179,56 +182,55 @@ impl Process {
         })
     }
 
-    /// Its process id, which is also that of its group.
+    /// Returns the process id, which is also the id of its group.
     pub fn pid(&self) -> u32 {
         self.end.child.id()
     }
 
-    /// Waits until nobody holds its stdout any more, or it has ended.
+    /// Waits until every process that holds its stdout has closed it.
     pub async fn stdout_closed(&mut self) -> io::Result<()> {
         let mut said = Vec::new();
         self.stdout.read_to_end(&mut said).await
     }
 
-    /// Reads its stdout into `said` until that is `enough`, or nobody holds it
-    /// any more. Whether it was.
+    /// Reads its stdout into `output` until `is_enough` returns true for it.
+    /// Returns false if stdout was closed before.
     pub async fn read_until(
         &mut self,
-        said: &mut Vec<u8>,
-        enough: impl Fn(&[u8]) -> bool,
+        output: &mut Vec<u8>,
+        is_enough: impl Fn(&[u8]) -> bool,
     ) -> io::Result<bool> {
         loop {
-            if !self.stdout.read_more(said).await? {
+            if !self.stdout.read_more(output).await? {
                 return Ok(false);
             }
-            if enough(said) {
+            if is_enough(output) {
                 return Ok(true);
             }
         }
     }
 
-    /// Waits for its end.
+    /// Waits for its exit.
     pub async fn end(&mut self) -> io::Result<Exit> {
         self.end.wait().await
     }
 
-    /// Whether it has ended.
+    /// Returns true if it has exited.
     pub fn has_ended(&mut self) -> io::Result<bool> {
         self.end.try_wait().map(|exit| exit.is_some())
     }
 
-    /// Asks it to stop, and waits until it has; for `patience` at most, and
-    /// then it is killed.
+    /// Sends it SIGINT and waits for its exit; kills it after `patience`.
     pub async fn stop(mut self, patience: Duration) {
-        // One that is gone has stopped.
+        // A process that is gone has stopped.
         let _ = signal::send_to_group(self.pid(), Signal::Interrupt);
         let _ = tokio::time::timeout(patience, self.end.wait()).await;
     }
 }
 
-/// A program that has the streams and the terminal of this command.
+/// A program with the streams and the terminal of this command.
 ///
-/// Dropped before it has ended, its whole group is killed.
+/// Dropping it before it has exited kills its process group.
 #[derive(Debug)]
 pub struct Foreground {
     end: End,
@@ -236,27 +238,28 @@ pub struct Foreground {
 }
 
 impl Foreground {
-    /// Starts a program in a group of its own, and lends it the foreground.
+    /// Starts a program in its own group and gives it the terminal's
+    /// foreground.
     pub fn start(program: &Program) -> io::Result<Self> {
-        // Listening before there is something to hear.
+        // Listen before the child can stop.
         let stops = signal_stream(SignalKind::child())?;
         let mut command = program.command();
         command.process_group(0);
         let child = rlimit::spawn(&mut command, program.tag());
         let end = End::of(child.map_err(|error| program.with_its_folder(error))?)?;
         terminal::lend(end.child.id());
-        // It may have asked for the terminal before it had it.
+        // It may have stopped because it asked for the terminal too early.
         signal::wake_group(end.child.id());
         Ok(Self { end, stops })
     }
 
-    /// Its process id, which is also that of its group.
+    /// Returns the process id, which is also the id of its group.
     pub fn pid(&self) -> u32 {
         self.end.child.id()
     }
 
-    /// Waits for its end. Where it is suspended, so is everything, until it
-    /// goes on.
+    /// Waits for its exit. When it is suspended, everything is suspended until
+    /// it continues.
     pub async fn wait(&mut self) -> io::Result<Exit> {
         loop {
             tokio::select! {
@@ -297,15 +300,16 @@ impl Program {
         command
     }
 
-    /// The tag of everything below it, where its environment says whose it is.
+    /// Returns the tag for the process and its descendants, if the environment
+    /// has an engine's token.
     fn tag(&self) -> Option<u64> {
         let mut environment = self.environment.iter().flatten();
         let (_, token) = environment.find(|(name, _)| name == launch::TOKEN)?;
         Some(tag::of_text(token.to_str()?))
     }
 
-    /// The reason why this program could not be started: names the file that
-    /// was in the way.
+    /// Returns the reason the program could not be started, naming the file at
+    /// fault.
     pub fn refusal(&self, error: &io::Error) -> String {
         let path = self.path.display();
         let is_missing = error.raw_os_error() == Some(nix::errno::Errno::ENOENT as i32);
@@ -316,15 +320,15 @@ impl Program {
         }
     }
 
-    /// Starts a program that outlives this process, and returns what it says on
-    /// its stdout until it lets go of that. It has this process's stderr.
+    /// Starts a program that outlives this process, and returns what it writes
+    /// to stdout until it closes it. It inherits this process's stderr.
     ///
-    /// Dropping this in the middle leaves the program alone.
+    /// Dropping the future leaves the program running.
     pub async fn spawn_detached(&self) -> io::Result<Vec<u8>> {
         let mut command = self.command();
         command
-            // In this process's group: it begins a session, which the leader of
-            // a group cannot.
+            // In this process's group: it starts a session, and a group leader
+            // cannot.
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
@@ -337,7 +341,7 @@ impl Program {
         Ok(said)
     }
 
-    /// An error of the start, with the working directory where that is why.
+    /// Adds the working directory to a spawn error that it caused.
     fn with_its_folder(&self, error: io::Error) -> io::Error {
         match &self.folder {
             Some(folder) if !folder.is_dir() => {
@@ -349,9 +353,8 @@ impl Program {
         }
     }
 
-    /// Runs a program that ends by itself, and returns its exit, its stdout,
-    /// and its stderr where that is a pipe. Dropping this in the middle kills
-    /// the program's whole group.
+    /// Runs a program to its exit, and returns its exit, its stdout, and its
+    /// stderr if that is a pipe. Dropping the future kills the program's group.
     pub async fn run(&self, stderr_mode: StderrMode) -> io::Result<(Exit, Vec<u8>, Vec<u8>)> {
         let mut process = Process::start(self, stderr_mode).await?;
         let (mut output, mut errors) = (Vec::new(), Vec::new());
@@ -369,8 +372,8 @@ impl Program {
 }
 
 impl End {
-    /// The end of a child that was started a moment ago. Whatever goes wrong
-    /// from here on, its group is known, and ends.
+    /// Registers a new child first, so that its group is killed if anything
+    /// fails from here on.
     fn of(child: Child) -> io::Result<Self> {
         groups().insert(child.id());
         let mut end = Self {
@@ -382,7 +385,7 @@ impl End {
         Ok(end)
     }
 
-    /// Waits for it. May be dropped in the middle, and called again.
+    /// Waits for the exit. Cancel safe; can be called again.
     pub async fn wait(&mut self) -> io::Result<Exit> {
         loop {
             if let Some(exit) = self.exit {
@@ -390,13 +393,14 @@ impl End {
             }
             self.watch.wait().await?;
             if self.try_wait()?.is_none() {
-                // It has ended and cannot be reaped yet, as while it is traced.
+                // It has exited but cannot be reaped yet, for example while
+                // traced.
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         }
     }
 
-    /// How it ended, where it has.
+    /// Returns the exit if the process has exited.
     fn try_wait(&mut self) -> io::Result<Option<Exit>> {
         if self.exit.is_none() {
             self.exit = self.child.try_wait()?.map(exit);
@@ -411,7 +415,7 @@ impl Drop for End {
         if self.exit.is_none() {
             let limit = match signal::send_to_group(group, Signal::Kill) {
                 Ok(_) => KILLED_IN,
-                // It belongs to another user: waiting is of no use.
+                // It belongs to another user, so waiting is pointless.
                 Err(_) => Duration::ZERO,
             };
             let _ = reaped_within(group, limit);
@@ -420,8 +424,8 @@ impl Drop for End {
     }
 }
 
-/// Waits for the end of a child that was killed, and reaps it; for `limit` at
-/// most. Returns true if it has ended.
+/// Waits up to `limit` for a killed child to exit, and reaps it. Returns true
+/// if it has exited.
 #[expect(
     clippy::disallowed_methods,
     reason = "a destructor cannot wait for an event"
@@ -443,7 +447,8 @@ pub(super) fn reaped_within(pid: u32, limit: Duration) -> bool {
     true
 }
 
-/// Whether an error says that the system has no room for another process.
+/// Returns true if an error means that the system cannot create another process
+/// or descriptor.
 pub fn is_exhaustion(error: &io::Error) -> bool {
     use io::ErrorKind::{OutOfMemory, WouldBlock};
     use nix::errno::Errno;
@@ -459,13 +464,13 @@ fn exit(status: ExitStatus) -> Exit {
     }
 }
 
-/// What tells that a process may have ended.
+/// Notifies of a process that may have exited.
 #[derive(Debug)]
 enum Watch {
-    /// Its descriptor, which can be read then.
+    /// A pidfd, which becomes readable on exit.
     #[cfg(target_os = "linux")]
     Descriptor(AsyncFd<OwnedFd>),
-    /// The clock, where there are no such descriptors.
+    /// Polling, for platforms without pidfds.
     Timer,
 }
 
@@ -478,14 +483,14 @@ impl Watch {
         match descriptor {
             Ok(descriptor) => {
                 #[expect(unsafe_code, reason = "there is no safe way to watch a descriptor")]
-                // SAFETY: the descriptor is owned by what watches it, which
-                // neither closes nor replaces it while it does.
+                // SAFETY: `AsyncFd` owns the descriptor and neither closes nor
+                // replaces it while it is registered.
                 let watched = unsafe {
                     AsyncFd::register_with_interest(descriptor, tokio::io::Interest::READABLE)
                 };
                 Ok(Self::Descriptor(watched.map_err(io::Error::from)?))
             }
-            // A kernel that is older than these descriptors.
+            // The kernel is older than pidfds.
             Err(rustix::io::Errno::NOSYS) => Ok(Self::Timer),
             Err(error) => Err(error.into()),
         }

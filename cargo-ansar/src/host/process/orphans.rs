@@ -1,8 +1,8 @@
-//! Processes that came to this one because whoever started them is gone.
+//! Orphans: processes that this one adopted because their parent has exited.
 //!
-//! A subreaper is given the orphans of everything below it. Owns how they are
-//! found, told apart and reaped; which role one belongs to is not known here.
-//! Where the platform has no subreapers there are none.
+//! A subreaper adopts the orphans of all its descendants. This module finds,
+//! identifies and reaps them; it does not know which role one belongs to. On
+//! platforms without subreapers there are no orphans.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -24,40 +24,40 @@ use crate::host::process::tag;
 use crate::host::process::{KILLED_IN, reaped_within};
 use crate::host::{clock, process};
 
-/// The variable in the environment of Cargo, and of what Cargo starts.
+/// The environment variable that marks Cargo and its descendants.
 pub const BUILD: &str = "ANSAR_BUILD";
 
-/// The variable in the environment of an engine in the background.
+/// The environment variable that marks a background engine.
 pub const BACKGROUND: &str = "ANSAR_BACKGROUND";
 
-/// A process that was adopted. Its number and its start time together mean no
-/// other process.
+/// An adopted process. The process id and the start time together identify it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// Its number.
+    /// The process id.
     pub pid: u32,
-    /// Its group.
+    /// The process group.
     pub group: u32,
-    /// Its session.
+    /// The session.
     pub session: u32,
-    /// When it was started, in ticks since the machine was.
+    /// The start time, in clock ticks since boot.
     pub started: Option<u64>,
-    /// Its environment, as it was at its start.
+    /// The environment it was started with.
     pub environment: Vec<(String, String)>,
 }
 
 impl Orphan {
-    /// The value of a variable in its environment.
+    /// Returns the value of an environment variable.
     pub fn variable(&self, name: &str) -> Option<&str> {
         let mut all = self.environment.iter();
         all.find(|(other, _)| other == name)
             .map(|(_, value)| value.as_str())
     }
 
-    /// Sends it a signal, and wakes it so that it hears it. Returns false if it
-    /// belongs to another user, who may not be signalled.
+    /// Sends it a signal, and continues it so that a stopped process receives
+    /// it. Returns false if the process belongs to another user and cannot be
+    /// signalled.
     pub fn signal(&self, signal: Signal) -> bool {
-        // It may have been reaped, and its number given to another process.
+        // It may have been reaped, and its id reused.
         if !is_alive(self.pid, self.started) {
             return true;
         }
@@ -67,29 +67,30 @@ impl Orphan {
     }
 }
 
-/// The adopted processes that were to end.
+/// The outcome of killing adopted processes.
 #[derive(Debug, Default)]
 pub struct Killed {
-    /// The number of those that ended.
+    /// Number of processes that exited.
     pub ended: usize,
-    /// Those that did not, and the reason.
+    /// Processes that did not exit, each with the reason.
     pub left: Vec<(u32, String)>,
 }
 
-/// Makes this process the one that is given the orphans below it.
+/// Makes this process adopt the orphans among its descendants.
 pub fn adopt() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_child_subreaper(true)?;
     Ok(())
 }
 
-/// The adopted processes that live. Those that have ended are reaped.
+/// Returns the adopted processes that are alive, and reaps those that have
+/// exited.
 pub fn adopted() -> Vec<Orphan> {
     living(|| process::strangers(children()))
 }
 
-/// Those of `children` that live, asked for again until none of them has ended
-/// in between: whoever does may leave children, who are ours since.
+/// Lists `children` until none of them has exited in between: the orphans of
+/// one that has are children of this process since.
 fn living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Orphan> {
     loop {
         let asked = children();
@@ -101,11 +102,11 @@ fn living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Orphan> {
     }
 }
 
-/// Ends every process that was adopted but those that `spared` spares, and those
-/// that come in their place, until none is left that can be ended; reaps them
-/// all.
+/// Kills every adopted process except those for which `spared` returns true,
+/// and the orphans that this creates, until none is left that can be killed.
+/// Reaps them all.
 ///
-/// Only children are signalled: their numbers cannot mean anybody else.
+/// Only children are signalled, so a process id cannot have been reused.
 pub fn end_all(spared: impl Fn(&Orphan) -> bool) -> Killed {
     let (mut ended, mut stubborn) = (BTreeSet::new(), BTreeSet::new());
     loop {
@@ -137,15 +138,15 @@ pub fn end_all(spared: impl Fn(&Orphan) -> bool) -> Killed {
     }
 }
 
-/// Ends everything that was adopted, but what is to outlive this process; what
-/// was started here is known, and is left alone.
+/// Kills all adopted processes except daemons, which outlive this process.
+/// Processes that were started here are not affected.
 pub fn end_orphans() -> Killed {
     let session = own_session();
     end_all(|orphan| is_daemon(orphan, session))
 }
 
-/// The reason why a process goes on though it was killed; none where it has
-/// ended.
+/// Returns the reason a killed process is still running; `None` if it has
+/// exited.
 pub fn obstacle(pid: u32) -> Option<String> {
     match kill(id(pid), None) {
         Err(Errno::EPERM) => {
@@ -168,10 +169,10 @@ pub fn obstacle(pid: u32) -> Option<String> {
     })
 }
 
-/// Reaps adopted processes as they end, for as long as this is polled. The end
-/// of a process that was started here is left to whoever waits for it.
+/// Reaps adopted processes as they exit, for as long as the future is polled.
+/// Children that were started here are left to their own waiters.
 pub async fn reap_as_they_end() -> io::Result<()> {
-    /// Those that end within this time are reaped together.
+    /// Processes that exit within this time are reaped together.
     const TOGETHER: Duration = Duration::from_millis(10);
     let mut ends = signal(SignalKind::child())?;
     while ends.recv().await.is_some() {
@@ -181,13 +182,13 @@ pub async fn reap_as_they_end() -> io::Result<()> {
     Ok(())
 }
 
-/// Reaps the children that have ended, but those that `is_waited_for` says
-/// others wait for.
+/// Reaps children that have exited, except those for which `is_waited_for`
+/// returns true.
 pub(crate) fn reap(is_waited_for: impl Fn(u32) -> bool) {
     let reap = |pid: Pid| waitpid(pid, Some(WaitPidFlag::WNOHANG));
     while let Some(ended) = any_ended() {
         if is_waited_for(ended.as_raw().unsigned_abs()) {
-            // It hides those behind it, which have to be looked for.
+            // `waitid` returns this one each time, so look for the others.
             let others = children().into_iter().filter(|pid| !is_waited_for(*pid));
             for other in others {
                 let _ = reap(id(other));
@@ -200,50 +201,51 @@ pub(crate) fn reap(is_waited_for: impl Fn(u32) -> bool) {
     }
 }
 
-/// A child that has ended, which is not reaped by this.
+/// Returns a child that has exited, without reaping it.
 fn any_ended() -> Option<Pid> {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     waitid(Id::All, flags).ok()?.pid()
 }
 
-/// Whether an adopted process is to outlive this one, and no role's: one that
-/// Cargo started to serve the next build, or an engine in the background.
+/// Returns true if an adopted process belongs to no role and outlives this
+/// process: a daemon that Cargo started for later builds, or a background
+/// engine.
 pub fn is_daemon(orphan: &Orphan, session: u32) -> bool {
     let marked = [BUILD, BACKGROUND].map(|mark| orphan.variable(mark).is_some());
     orphan.session != session && marked.contains(&true) && orphan.variable(launch::TOKEN).is_none()
 }
 
-/// The session of this process.
+/// Returns the session of this process.
 pub fn own_session() -> u32 {
     getsid(None).map_or(0, |session| session.as_raw().unsigned_abs())
 }
 
-/// The outcome of a sweep.
+/// The outcome of [`end_marked`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KillReport {
-    /// How many processes were ended.
+    /// Number of processes that were killed.
     pub ended: usize,
-    /// Those that could not be.
+    /// Processes that could not be killed.
     pub left: Vec<u32>,
 }
 
-/// Time that processes get to be gone once they are killed.
+/// Time that killed processes get to exit.
 #[cfg(target_os = "linux")]
 const KILLED: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Ends every process that carries `token` in its environment or its
-/// [`tag`], or is of a session that began with such a process.
+/// Kills every process that carries `token` in its environment or as its
+/// [`tag`], and every process of a session whose leader does.
 ///
-/// Each is held by a descriptor before it is looked at, so that its number
-/// cannot come to mean another one.
+/// Each process is opened as a pidfd before it is examined, so that its id
+/// cannot be reused in between.
 #[cfg(target_os = "linux")]
 pub fn kill_marked(token: &str) -> KillReport {
     kill_marked_among(all, token)
 }
 
-/// Sweeps among `listed`, asked for again until everybody there has been
-/// looked at in life: whoever ended before may have left children, who are not
-/// in the list.
+/// Kills the marked processes among `listed`, which is called until every
+/// process was seen alive: one that exited before may have left orphans that
+/// are not in the list.
 #[cfg(target_os = "linux")]
 fn kill_marked_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> KillReport {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -266,7 +268,7 @@ fn kill_marked_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> KillR
             let stat = Stat::of(pid);
             let session = stat.as_ref().and_then(Stat::session);
             let (Some(Ok(held)), Some(stat), Some(session)) = (held, stat, session) else {
-                // It is gone, or nobody may look at it, however often.
+                // It is gone, or will never be readable: look once more.
                 again |= unseen.insert(pid);
                 continue;
             };
@@ -280,11 +282,12 @@ fn kill_marked_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> KillR
                 looked_at.insert(pid);
             } else if sessions.contains(&session) || marked() {
                 if session == pid && sessions.insert(session) {
-                    // Some of it may have been looked at before that was known.
+                    // Processes examined before may be of this session.
                     looked_at.clear();
                 }
                 if clock::instant() >= until || pidfd_send_signal(&held, Signal::KILL).is_err() {
-                    // Another user's, or deep in the kernel.
+                    // It belongs to another user, or is in an uninterruptible
+                    // wait.
                     report.left.push(pid);
                     looked_at.insert(pid);
                     continue;
@@ -312,43 +315,44 @@ fn kill_marked_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> KillR
     }
 }
 
-/// Waits until a process has ended, but no longer than `until`.
+/// Waits until a process has exited, or until the deadline.
 #[cfg(target_os = "linux")]
 fn ends(held: &std::os::fd::OwnedFd, until: std::time::Instant) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     let left = until.saturating_duration_since(clock::instant());
     let left = Timespec::try_from(left).ok();
-    // A signal in between is no harm: the caller looks again.
+    // If a signal interrupts this, the caller looks again.
     let _ = poll(&mut [PollFd::new(held, PollFlags::IN)], left.as_ref());
 }
 
-/// There is no way to look at other processes here.
+/// Returns nothing: other processes cannot be examined on this platform.
 #[cfg(not(target_os = "linux"))]
 pub fn kill_marked(_: &str) -> KillReport {
     KillReport::default()
 }
 
-/// When a process was started, in ticks since the machine was; none where
-/// there is no such process, or nobody has taken note of its end yet.
+/// Returns the start time of a process, in clock ticks since boot; `None` if
+/// there is no such process, or it has exited and is not reaped yet.
 pub fn start_time(pid: u32) -> Option<u64> {
     let stat = Stat::of(pid).filter(|stat| !stat.has_ended())?;
     stat.start_time()
 }
 
-/// Returns true if a process is about to end: it runs no code of its own any
-/// more, and may have let go of its files.
+/// Returns true if a process is exiting: it runs no code any more, and may
+/// already have closed its files.
 pub fn is_ending(pid: u32) -> bool {
     Stat::of(pid).is_some_and(|stat| stat.is_ending())
 }
 
-/// The process that another one is a child of; none where that is gone.
+/// Returns the parent of a process; `None` if the process is gone.
 pub fn parent(pid: u32) -> Option<u32> {
     Stat::of(pid)?.parent()
 }
 
-/// Whether a process runs that was started at `started`, in ticks since the
-/// machine was; where that is not known, whether there is one of this number.
+/// Returns true if the process that started at `started` (clock ticks since
+/// boot) is running. Without a start time, returns true if any process has this
+/// id.
 pub fn is_alive(pid: u32, started: Option<u64>) -> bool {
     match started {
         Some(_) => start_time(pid) == started,
@@ -356,7 +360,7 @@ pub fn is_alive(pid: u32, started: Option<u64>) -> bool {
     }
 }
 
-/// All processes that there are.
+/// Returns the ids of all processes.
 pub(crate) fn all() -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
@@ -370,8 +374,8 @@ pub(crate) fn all() -> Vec<u32> {
         .collect()
 }
 
-/// The children of this process's first thread: processes are started by it,
-/// and orphans are given to it.
+/// Returns the children of this process's first thread, which starts all
+/// processes and adopts all orphans.
 pub fn children() -> BTreeSet<u32> {
     let list = format!("/proc/self/task/{}/children", std::process::id());
     let list = std::fs::read_to_string(list).unwrap_or_default();
@@ -382,13 +386,12 @@ pub fn children() -> BTreeSet<u32> {
     pids.filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// What there is to know of a child; `None` where it has ended, and it is
-/// reaped then.
+/// Examines a child; reaps it and returns `None` if it has exited.
 fn look(pid: u32) -> Option<Orphan> {
     let stat = Stat::of(pid)?;
     if stat.has_ended() {
         let reaped = waitpid(id(pid), Some(WaitPidFlag::WNOHANG));
-        // Its first thread may have ended, and others go on.
+        // The first thread may have exited while others run.
         if reaped != Ok(WaitStatus::StillAlive) {
             return None;
         }
@@ -402,11 +405,11 @@ fn look(pid: u32) -> Option<Orphan> {
     })
 }
 
-/// The environment that a process was started with; empty where it is gone, or
-/// somebody else's. While it is just becoming another program it has none, or
-/// not all of it, and is looked at again.
+/// Returns the environment a process was started with; empty if the process is
+/// gone or belongs to another user. During an exec the environment is missing
+/// or incomplete, so it is read again.
 pub fn environment(pid: u32) -> Vec<(String, String)> {
-    // It takes less than a few looks, unless a disk does not answer.
+    // An exec takes a few iterations, unless a disk hangs.
     const LOOKS: usize = 1_000;
     if !procfs::is_of_this_namespace() {
         return Vec::new();
@@ -423,7 +426,7 @@ pub fn environment(pid: u32) -> Vec<(String, String)> {
         }
         std::thread::yield_now();
     }
-    // Where the kernel does not tell how long it is, what was read is it.
+    // If the kernel reports no length, this is the last read.
     variables(&block)
 }
 
@@ -439,7 +442,7 @@ fn variables(block: &[u8]) -> Vec<(String, String)> {
 }
 
 fn id(pid: u32) -> Pid {
-    // Numbers of processes are positive and fit, as the kernel gave them.
+    // The kernel returns positive ids that fit.
     Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
 }
 
@@ -470,7 +473,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[expect(clippy::disallowed_methods, reason = "real processes end")]
     fn processes_are_listed_again_when_one_has_ended() {
-        const TOKEN: &str = "a token that nobody else has";
+        const TOKEN: &str = "a token of this test";
         let start = |program: &str| {
             let mut command = std::process::Command::new(program);
             command.env(launch::TOKEN, TOKEN);
@@ -491,8 +494,8 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "real processes become others")]
     fn environment_is_read_during_exec() {
         const NAME: &str = "A_NAME_THAT_IS_LOOKED_FOR";
-        // Again and again the same process, which is between two programs most
-        // of the time, and hardly ever when it is looked at only once.
+        // One process that executes a new program over and over, so that it is
+        // mostly in the middle of an exec.
         let script = format!(
             "[ ${NAME} = 300 ] && exec cat; {NAME}=$((${NAME} + 1)) exec sh -c \"$0\" \"$0\""
         );

@@ -1,4 +1,5 @@
-//! The reading end of a pipe, from which is taken only what was put elsewhere.
+//! The read end of a pipe, with peeking: bytes can be stored elsewhere before
+//! they are consumed.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,36 +7,35 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// The reading end of a pipe; inside of the runtime only.
+/// The read end of a pipe. Must be used within the runtime.
 #[derive(Debug)]
 pub struct Pipe(AsyncFd<OwnedFd>);
 
 impl Pipe {
-    /// Reads from now on what others write.
+    /// Takes over a read end and makes it non-blocking.
     pub fn new(pipe: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&pipe, true)?;
         #[expect(unsafe_code, reason = "there is no safe way to watch a descriptor")]
-        // SAFETY: the descriptor is owned by what watches it, which neither
-        // closes nor replaces it while it does.
+        // SAFETY: `AsyncFd` owns the descriptor and neither closes nor replaces
+        // it while it is registered.
         let watched = unsafe { AsyncFd::register_with_interest(pipe, Interest::READABLE) };
         Ok(Self(watched.map_err(io::Error::from)?))
     }
 
-    /// Waits until there may be something to read, or nobody left to write.
+    /// Waits until the pipe may be readable or all writers have closed it.
     pub async fn wait(&self) -> io::Result<()> {
         self.0.readable().await.map(drop)
     }
 
-    /// Reads what is there: how much, 0 at the end, none where the pipe is
-    /// empty. To be called after [`wait`](Self::wait).
+    /// Reads available bytes. Returns their number, 0 at the end, or `None` if
+    /// the pipe is empty. Call it after [`wait`](Self::wait).
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         empty_is_none(self.0.try_io(Interest::READABLE, |pipe| {
             Ok(nix::unistd::read(pipe, buffer)?)
         }))
     }
 
-    /// The same, without having waited: the runtime is not asked whether it
-    /// has heard of anything.
+    /// Like [`read`](Self::read), without asking the runtime for readiness.
     pub fn read_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         empty_is_none(nix::unistd::read(&self.0, buffer).map_err(io::Error::from))
     }
@@ -46,7 +46,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// Waits for more, and reads it; whether there was more.
+    /// Waits for more bytes and appends them. Returns false at the end.
     pub async fn read_more(&self, all: &mut Vec<u8>) -> io::Result<bool> {
         const PIECE: usize = 16 << 10;
         loop {
@@ -62,14 +62,14 @@ impl Pipe {
         }
     }
 
-    /// Waits for more than there is: until then, [`wait`](Self::wait) waits,
-    /// unless nobody is left to write.
+    /// Clears the readiness, so that [`wait`](Self::wait) waits for new bytes
+    /// or for the last writer to close.
     pub fn wait_for_more(&self) {
         let nothing = |_: &OwnedFd| Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let _ = self.0.try_io(Interest::READABLE, nothing);
     }
 
-    /// Takes so much away from what was peeked at.
+    /// Consumes `length` bytes that were peeked at.
     #[cfg(target_os = "linux")]
     pub fn skip(&self, mut length: usize) -> io::Result<()> {
         let mut away = [0; 4096];
@@ -83,7 +83,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// What was peeked at is taken already, where it cannot be looked at first.
+    /// Does nothing: on this platform [`Peeking::peek`] consumes.
     #[cfg(not(target_os = "linux"))]
     pub fn skip(&self, _: usize) -> io::Result<()> {
         Ok(())
@@ -96,14 +96,14 @@ impl AsFd for Pipe {
     }
 }
 
-/// Whether a stream is a pipe.
+/// Returns true if a stream is a pipe.
 pub fn is_pipe(stream: impl AsFd) -> bool {
     let stat = nix::sys::stat::fstat(stream);
     stat.is_ok_and(|stat| stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFIFO)
 }
 
-/// Has a pipe hold more, so that whoever writes much to it need not wait for
-/// whoever reads each time. What is no pipe, or may not, stays as it is.
+/// Enlarges a pipe's buffer, so that a writer of much output blocks less often.
+/// Ignores errors and streams that are not pipes.
 pub fn make_roomy(pipe: impl AsFd) {
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
@@ -111,8 +111,7 @@ pub fn make_roomy(pipe: impl AsFd) {
     let _ = pipe;
 }
 
-/// Looks at what is in pipes, and leaves it there. Where the platform has no
-/// way to do so, it is taken.
+/// Reads from pipes without consuming. On platforms without `tee`, consumes.
 #[derive(Debug)]
 pub struct Peeking {
     #[cfg(target_os = "linux")]
@@ -120,7 +119,7 @@ pub struct Peeking {
 }
 
 impl Peeking {
-    /// What is needed for it, once for any number of pipes.
+    /// Creates the helper pipe, which serves any number of pipes.
     pub fn new() -> io::Result<Self> {
         #[cfg(target_os = "linux")]
         return Ok(Self {
@@ -130,8 +129,8 @@ impl Peeking {
         Ok(Self {})
     }
 
-    /// What is at the front of the pipe: how much, 0 at the end, none where the
-    /// pipe is empty.
+    /// Copies bytes from the front of the pipe. Returns their number, 0 at the
+    /// end, or `None` if the pipe is empty.
     #[cfg(target_os = "linux")]
     pub fn peek(&self, pipe: &Pipe, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         use rustix::pipe::{SpliceFlags, tee};
@@ -148,7 +147,8 @@ impl Peeking {
         Ok(Some(length))
     }
 
-    /// What is at the front of the pipe, which is taken.
+    /// Consumes bytes from the front of the pipe, as this platform has no
+    /// `tee`.
     #[cfg(not(target_os = "linux"))]
     pub fn peek(&self, pipe: &Pipe, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         pipe.read_now(buffer)

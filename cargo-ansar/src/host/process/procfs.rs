@@ -1,29 +1,29 @@
-//! What the kernel tells of a process in one line, `/proc/PID/stat`.
+//! Reading `/proc/PID/stat` and `/proc/PID/status`.
 
 use std::sync::OnceLock;
 
-/// The line about a process, as it was when it was read.
+/// The content of `/proc/PID/stat`, as it was when it was read.
 ///
-/// Where the platform has no such lines there are none.
+/// Not available on platforms without `/proc`.
 #[derive(Debug, Clone)]
 pub(crate) struct Stat {
-    /// What stands behind the name, from the third field on.
+    /// The fields after the name, from the third on.
     fields: String,
 }
 
 const FLAGS: usize = 9;
-/// Set last where a process becomes another program.
+/// Set last during an exec.
 const CODE_END: usize = 27;
 const ENVIRONMENT: usize = 50;
 const ENVIRONMENT_END: usize = 51;
 
-/// Among the flags: what is ending, and may have let go of its files already.
+/// Flag: the process is exiting, and may already have closed its files.
 const ENDING: u64 = 0x0000_0004;
-/// Among the flags: what the kernel started for itself.
+/// Flag: a kernel thread.
 const OF_THE_KERNEL: u64 = 0x0020_0000;
 
 impl Stat {
-    /// What there is to tell of a process; none where it is gone.
+    /// Reads the line of a process; `None` if it is gone.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         if !is_of_this_namespace() {
             return None;
@@ -31,15 +31,15 @@ impl Stat {
         Self::parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// Returns the lines about the threads of a process.
+    /// Reads the lines of a process's threads.
     pub(crate) fn of_threads(pid: u32) -> impl Iterator<Item = Self> {
         let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
         let threads = threads.into_iter().flatten().flatten();
         threads.filter_map(|thread| Self::parse(&std::fs::read(thread.path().join("stat")).ok()?))
     }
 
-    /// The name in the line may hold anything, so the last parenthesis is what
-    /// the fields follow.
+    /// Parses a line. The name may contain any bytes, so the fields start after
+    /// the last parenthesis.
     fn parse(line: &[u8]) -> Option<Self> {
         let end = line.iter().rposition(|byte| *byte == b')')?;
         let fields = std::str::from_utf8(&line[end + 1..]).ok()?.to_owned();
@@ -48,7 +48,7 @@ impl Stat {
         Some(stat)
     }
 
-    /// A field by its number among all, as the kernel's manual has it.
+    /// Returns a field by its number in proc(5).
     fn field(&self, number: usize) -> Option<&str> {
         self.fields.split_ascii_whitespace().nth(number - 3)
     }
@@ -57,60 +57,60 @@ impl Stat {
         self.field(number)?.parse().ok()
     }
 
-    /// Whether it has ended, its first thread at least, and waits for somebody
-    /// to take note.
+    /// Returns true if the process, or at least its first thread, has exited
+    /// and is not reaped yet.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.field(3), Some("Z" | "X"))
     }
 
-    /// Returns true if it runs, waits for its turn or a disk, or has just ended:
-    /// if it does anything else than wait for others.
+    /// Returns true if it runs, waits for a processor or a disk, or has just
+    /// exited: anything except waiting for other processes.
     pub(crate) fn is_at_work(&self) -> bool {
         self.has_ended() || matches!(self.field(3), Some("R" | "D"))
     }
 
-    /// Returns true if it is about to end.
+    /// Returns true if it is exiting.
     pub(crate) fn is_ending(&self) -> bool {
         self.number::<u64>(FLAGS).unwrap_or_default() & ENDING != 0
     }
 
-    /// Its state, one letter.
+    /// Returns the state letter.
     pub(crate) fn state(&self) -> Option<char> {
         self.number(3)
     }
 
-    /// Whose child it is.
+    /// Returns the parent.
     pub(crate) fn parent(&self) -> Option<u32> {
         self.number(4)
     }
 
-    /// Its group.
+    /// Returns the process group.
     pub(crate) fn group(&self) -> Option<u32> {
         self.number(5)
     }
 
-    /// Its session.
+    /// Returns the session.
     pub(crate) fn session(&self) -> Option<u32> {
         self.number(6)
     }
 
-    /// The processor time that it has used, in ticks.
+    /// Returns the processor time used so far, in clock ticks.
     pub(crate) fn ticks(&self) -> Option<u64> {
         Some(self.number::<u64>(14)? + self.number::<u64>(15)?)
     }
 
-    /// When it was started, in ticks since the machine was.
+    /// Returns the start time, in clock ticks since boot.
     pub(crate) fn start_time(&self) -> Option<u64> {
         self.number(22)
     }
 
-    /// The memory that it has in use, in pages.
+    /// Returns the resident memory, in pages.
     pub(crate) fn pages(&self) -> Option<u64> {
         self.number(24)
     }
 
-    /// How long its environment is, in bytes; none where it is just becoming
-    /// another program. Told of one whose environment may be read.
+    /// Returns the length of the environment in bytes; `None` in the middle of
+    /// an exec. Valid only for processes whose environment may be read.
     pub(crate) fn environment_length(&self) -> Option<u64> {
         let number = |number| self.number::<u64>(number).unwrap_or_default();
         let has_become = number(CODE_END) != 0;
@@ -124,8 +124,8 @@ impl Stat {
     }
 }
 
-/// Returns true if `/proc` numbers processes as this process does. In a PID
-/// namespace it may be absent, or that of the namespace around, where a number
+/// Returns true if `/proc` belongs to the PID namespace of this process.
+/// Otherwise it may be absent, or list the outer namespace, where the same id
 /// means another process.
 pub(crate) fn is_of_this_namespace() -> bool {
     static IS: OnceLock<bool> = OnceLock::new();
@@ -135,17 +135,17 @@ pub(crate) fn is_of_this_namespace() -> bool {
     })
 }
 
-/// The user that a process belongs to, as a number.
+/// Returns the user id of a process's owner.
 pub(crate) fn owner(pid: u32) -> Option<u32> {
     field_of_status(pid, "Uid:")
 }
 
-/// The process that traces another one.
+/// Returns the process that traces another one.
 pub(crate) fn tracer(pid: u32) -> Option<u32> {
     field_of_status(pid, "TracerPid:").filter(|tracer| *tracer != 0)
 }
 
-/// The first number behind a name in `/proc/PID/status`.
+/// Returns the first number after `name` in `/proc/PID/status`.
 fn field_of_status(pid: u32, name: &str) -> Option<u32> {
     if !is_of_this_namespace() {
         return None;
@@ -155,8 +155,7 @@ fn field_of_status(pid: u32, name: &str) -> Option<u32> {
     value.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// Returns true if a thread of a process waits for the kernel and cannot be
-/// interrupted.
+/// Returns true if a thread of the process is in uninterruptible sleep.
 pub(crate) fn is_uninterruptible(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.into_iter().flatten().flatten();
@@ -169,8 +168,8 @@ pub(crate) fn is_uninterruptible(pid: u32) -> bool {
 mod tests {
     use super::*;
 
-    /// A line with this state, these flags, and where its code ends, and its
-    /// environment begins and ends.
+    /// Builds a line with this state, these flags, the end of the code, and the
+    /// bounds of the environment.
     fn line(state: char, flags: u64, [code, begin, end]: [u64; 3]) -> Stat {
         let text = format!(
             "7 (a) b) (c) {state} 1 5 6 0 -1 {flags} 100 0 0 0 20 3 0 0 20 0 1 0 99 2000 12 \
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_read_whatever_the_name() {
+    fn line_is_parsed_with_any_name() {
         let stat = line('S', 0, [1, 1, 2]);
         assert_eq!(stat.parent(), Some(1));
         assert_eq!(stat.group(), Some(5));
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_is_none() {
+    fn malformed_line_is_none() {
         for text in [
             &b""[..],
             b"7 (a",
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_no_environment_yet_is_told_from_whoever_has_none() {
+    fn missing_environment_differs_from_an_empty_one() {
         for (stat, expected) in [
             (line('S', 0, [9, 100, 200]), Some(100)),
             (line('S', 0, [9, 100, 100]), Some(0)),

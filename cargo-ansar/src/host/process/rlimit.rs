@@ -1,8 +1,8 @@
-//! How many descriptors this process may have: raised for itself, and never
-//! for the processes that it starts.
+//! The limit on open files: raised for this process, unchanged for its
+//! children.
 //!
-//! A child takes over the limit that holds at its birth. Around a birth the
-//! limit is put back, and for that time the few descriptors that it takes are
+//! A child inherits the limit at the time it is spawned. While spawning, the
+//! original limit is restored, and the few descriptors that spawning needs are
 //! kept free below it.
 
 use std::fs::File;
@@ -15,13 +15,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::host::process::tag;
 
-/// What a birth takes: the ends of two pipes, `/dev/null`, and one to spare.
+/// Descriptors that spawning needs: the ends of two pipes, `/dev/null`, and
+/// some to spare.
 const FOR_A_BIRTH: usize = 8;
 
-/// Descriptors that every command takes at the least.
+/// Descriptors that every command needs at least.
 const FEWEST: usize = 24;
 
-/// The limit as it was, once it was raised, and the places that are kept.
+/// The limits and the reserved descriptors, once the limit was raised.
 static RAISED: Mutex<Option<Raised>> = Mutex::new(None);
 
 struct Raised {
@@ -31,8 +32,8 @@ struct Raised {
     places: Vec<OwnedFd>,
 }
 
-/// Makes room for `needed` descriptors, and a few more. The error is how many
-/// there can be at most.
+/// Raises the limit to `needed` descriptors. The error is the maximum that is
+/// possible.
 pub fn make_room(needed: u64) -> Result<(), u64> {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return Ok(());
@@ -59,14 +60,14 @@ pub fn make_room(needed: u64) -> Result<(), u64> {
     Ok(())
 }
 
-/// Makes sure that this process can open a few files, which it cannot go on without; raises
-/// its limit where that helps.
+/// Checks that this process can open the few files that every command needs,
+/// raising the limit if that helps.
 pub fn check() -> io::Result<()> {
     if has_room() {
         return Ok(());
     }
     let allowed = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
-    // What is kept for births comes on top.
+    // Reserved descriptors come on top.
     let needed = allowed + (FEWEST + FOR_A_BIRTH) as u64;
     if make_room(needed).is_ok() && has_room() {
         return Ok(());
@@ -78,16 +79,15 @@ pub fn check() -> io::Result<()> {
     )))
 }
 
-/// Returns true if the fewest descriptors that a command needs are free.
+/// Returns true if the descriptors that every command needs are free.
 fn has_room() -> bool {
     let opened = (0..FEWEST).map(|_| File::open("/dev/null"));
     opened.collect::<io::Result<Vec<File>>>().is_ok()
 }
 
-/// Starts a process under the limit that held before it was raised, and with a
-/// [`tag`].
+/// Spawns a process with the original limit, and with a [`tag`].
 pub fn spawn(command: &mut Command, tag: Option<u64>) -> io::Result<Child> {
-    // Held to the end: limits are of the whole process.
+    // Kept locked until the end: limits belong to the whole process.
     let mut raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(raised) = raised.as_mut() else {
         return tag::during(tag, || command.spawn());
@@ -97,7 +97,7 @@ pub fn spawn(command: &mut Command, tag: Option<u64>) -> io::Result<Child> {
     let born = tag::during(tag, || command.spawn());
     setrlimit(Resource::RLIMIT_NOFILE, raised.now, raised.most)?;
     let mut child = born?;
-    // What stays open moves out of the places that the next birth needs.
+    // Move the pipes above the range that the next spawn needs.
     let moved = move_up(child.stdout.take(), raised.before).and_then(|stdout| {
         child.stdout = stdout;
         move_up(child.stderr.take(), raised.before)
@@ -125,7 +125,7 @@ fn move_up<T: From<OwnedFd> + Into<OwnedFd>>(low: Option<T>, above: u64) -> io::
     Ok(Some(rustix::io::fcntl_dupfd_cloexec(low, above)?.into()))
 }
 
-/// Does `work`, which may close every descriptor, while no places are kept.
+/// Runs `work`, which may close every descriptor, without reserved ones.
 pub(crate) fn without_places(work: impl FnOnce()) {
     let mut raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(raised) = raised.as_mut() {
@@ -137,7 +137,7 @@ pub(crate) fn without_places(work: impl FnOnce()) {
     }
 }
 
-/// Takes the lowest places there are.
+/// Reserves the lowest free descriptors.
 fn reserve() -> Vec<OwnedFd> {
     let open = || File::open("/dev/null").map(OwnedFd::from);
     (0..FOR_A_BIRTH).map_while(|_| open().ok()).collect()

@@ -1,4 +1,4 @@
-//! The socket that takes the state notices of components.
+//! The socket that receives state notifications of components.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tokio::net::UnixDatagram;
 use crate::host::fs;
 use crate::host::socket::Address;
 
-/// The socket; it is gone when this is dropped.
+/// A notification socket; dropping it removes the file.
 #[derive(Debug)]
 pub struct Notices {
     socket: UnixDatagram,
@@ -18,7 +18,7 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Listens at `path`, which may be longer than a socket address holds.
+    /// Listens at `path`, which may exceed the length of a socket address.
     pub fn listen(path: &Path) -> io::Result<Self> {
         let _ = fs::remove_file(path);
         let address = Address::of(path)?;
@@ -31,19 +31,19 @@ impl Notices {
         Ok(notices)
     }
 
-    /// The address to give to components.
+    /// Returns the address to pass to components.
     pub fn address(&self) -> &Path {
         self.address.path()
     }
 
-    /// Waits for the next notice.
+    /// Waits for the next notice. Cancel safe.
     pub async fn next(&self) -> io::Result<Notice> {
         let mut datagram = [0; LONGEST];
         let length = self.socket.recv(&mut datagram).await?;
         Ok(Notice::decode(&datagram[..length]))
     }
 
-    /// A notice that is there already.
+    /// Returns a notice that has already arrived.
     pub fn try_next(&self) -> Option<Notice> {
         let mut datagram = [0; LONGEST];
         let length = self.socket.try_recv(&mut datagram).ok()?;

@@ -1,4 +1,4 @@
-//! Signals that this command sends, and what signals mean.
+//! Sending signals, and their meanings.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,11 +12,11 @@ use crate::host::terminal;
 /// A signal that this command sends to roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// Please stop.
+    /// SIGINT, a request to stop.
     Interrupt,
-    /// Stop.
+    /// SIGTERM, an order to stop.
     Terminate,
-    /// Be gone.
+    /// SIGKILL.
     Kill,
 }
 
@@ -30,20 +30,20 @@ impl Signal {
     }
 }
 
-/// Sends a signal to every process of a group, and wakes the stopped ones so
-/// that they hear it. Whether there was any.
+/// Sends a signal to every process of a group, and continues stopped ones so
+/// that they receive it. Returns false if the group is empty.
 pub fn send_to_group(leader: u32, signal: Signal) -> io::Result<bool> {
     Ok(deliver(leader, signal.number())? && deliver(leader, NixSignal::SIGCONT).is_ok())
 }
 
-/// Asks a process to stop, and wakes it so that it hears it.
+/// Sends SIGTERM to a process, and continues it so that it receives it.
 pub fn terminate(pid: u32) -> io::Result<()> {
     let pid = Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?);
     nix::sys::signal::kill(pid, NixSignal::SIGTERM)?;
     Ok(nix::sys::signal::kill(pid, NixSignal::SIGCONT)?)
 }
 
-/// Wakes a process that may have stopped.
+/// Continues a process that may be stopped.
 pub fn wake(pid: u32) {
     if let Ok(pid) = i32::try_from(pid) {
         let _ = nix::sys::signal::kill(Pid::from_raw(pid), NixSignal::SIGCONT);
@@ -56,9 +56,9 @@ pub fn kill(pid: u32) -> io::Result<()> {
     Ok(nix::sys::signal::kill(pid, NixSignal::SIGKILL)?)
 }
 
-/// Has a write beyond the limit of a file's size fail, and not end this
-/// process. What this process starts has the default again, as a handler does
-/// not outlive `exec`.
+/// Makes a write beyond the file size limit fail instead of killing this
+/// process. Child processes get the default action, since a handler does not
+/// survive `exec`.
 pub fn outlive_file_size_limit() {
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, sigaction};
 
@@ -69,16 +69,16 @@ pub fn outlive_file_size_limit() {
         SigSet::empty(),
     );
     #[expect(unsafe_code, reason = "dispositions are set no other way")]
-    // SAFETY: the handler does nothing, which is safe at any time.
+    // SAFETY: an empty handler is safe at any time.
     let _ = unsafe { sigaction(NixSignal::SIGXFSZ, &action) };
 }
 
-/// Wakes a group that may have stopped.
+/// Continues a group that may be stopped.
 pub fn wake_group(leader: u32) {
     let _ = deliver(leader, NixSignal::SIGCONT);
 }
 
-/// Whether a child has stopped since this was last asked.
+/// Returns true if a child has stopped since the last call.
 pub fn has_stopped(pid: u32) -> bool {
     use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
@@ -90,18 +90,18 @@ pub fn has_stopped(pid: u32) -> bool {
     matches!(status, Ok(WaitStatus::Stopped(..)))
 }
 
-/// Asks the guardian above this process to have everything suspended.
+/// Asks the guardian to suspend everything.
 pub fn ask_to_suspend() {
     let _ = nix::sys::signal::kill(nix::unistd::getppid(), NixSignal::SIGTSTP);
 }
 
-/// Does something while a write to the terminal from its background is no
-/// reason to stop: what is started then takes that over.
+/// Runs `start` with SIGTTOU ignored, which the processes it starts inherit: a
+/// write to the terminal from the background does not stop them.
 pub fn writing_from_the_background<T>(start: impl FnOnce() -> T) -> T {
     use nix::sys::signal::{SigHandler, signal};
 
     #[expect(unsafe_code, reason = "dispositions are set no other way")]
-    // SAFETY: neither disposition is a handler, so no code of ours runs in one.
+    // SAFETY: neither disposition is a handler, so no code runs in one.
     let set = |disposition| unsafe { signal(NixSignal::SIGTTOU, disposition) };
     let before = set(SigHandler::SigIgn);
     let started = start();
@@ -109,8 +109,8 @@ pub fn writing_from_the_background<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
-/// Stops every process of these groups, and this one, until this one is
-/// continued; then they are, too.
+/// Stops these groups and then this process; continues the groups when this
+/// process is continued.
 pub fn suspend(groups: &BTreeSet<u32>) {
     for group in groups {
         let _ = deliver(*group, NixSignal::SIGSTOP);
@@ -123,15 +123,15 @@ pub fn suspend(groups: &BTreeSet<u32>) {
     }
 }
 
-/// Whether a group still has a process.
+/// Returns true if a group has a process of this user.
 pub fn group_is_alive(leader: u32) -> bool {
-    // A group of another user's processes is not ours, whatever its number.
+    // If only another user has a group with this id, the id was reused.
     deliver(leader, None).unwrap_or(false)
 }
 
 fn deliver(leader: u32, signal: impl Into<Option<NixSignal>>) -> io::Result<bool> {
     let leader = i32::try_from(leader).map_err(io::Error::other)?;
-    // Zero is the own group, as the kernel has it.
+    // The kernel takes zero as the caller's group.
     if leader == 0 {
         return Ok(false);
     }
@@ -142,8 +142,8 @@ fn deliver(leader: u32, signal: impl Into<Option<NixSignal>>) -> io::Result<bool
     }
 }
 
-/// Whether a component takes this signal as a request to stop; one that dies
-/// of it had not come up yet.
+/// Returns true if a component treats this signal as a request to stop. A
+/// process that dies of it was not yet ready to handle it.
 pub fn means_stop(number: i32) -> bool {
     [
         NixSignal::SIGINT,
@@ -155,7 +155,7 @@ pub fn means_stop(number: i32) -> bool {
     .any(|stop| *stop as i32 == number)
 }
 
-/// A signal's name, `SIGSEGV`.
+/// Returns the name of a signal, such as `SIGSEGV`.
 pub fn name(number: i32) -> String {
     NixSignal::try_from(number).map_or_else(
         |_| format!("signal {number}"),

@@ -1,46 +1,47 @@
-//! A number that a process hands down to everything below it.
+//! Tags: a number that a process passes to all its descendants.
 //!
-//! It is the soft limit on file locks (`RLIMIT_LOCKS`), which Linux keeps for
-//! every process, hands on at fork and exec, and has not applied since 2.4.25.
-//! A program that clears its environment, begins a session or forks twice still
-//! has it. Where the limit cannot be set, or the platform has none, there are
-//! no tags.
+//! The tag is the soft limit on file locks (`RLIMIT_LOCKS`), which Linux keeps
+//! for every process, inherits across fork and exec, and has not enforced since
+//! 2.4.25. A program keeps it even if it clears its environment, starts a
+//! session or forks twice. If the limit cannot be set, or the platform has
+//! none, there are no tags.
 
 #[cfg(target_os = "linux")]
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::host::fs::Hash;
 
-/// The tag that stands for a text, the same for the same text.
+/// Returns the tag for a text; equal texts have equal tags.
 pub(crate) fn of_text(text: &str) -> u64 {
-    // 60 bits of a hash: no other text has them by chance, and the number is
-    // never one that somebody would choose as a limit.
+    // 60 bits of a hash do not collide by chance, and with bit 60 set the
+    // number is not a limit that a user would choose.
     let digits = Hash::of(text.as_bytes()).to_string();
     let bits = u64::from_str_radix(digits.get(..15).unwrap_or_default(), 16);
     bits.unwrap_or_default() | 1 << 60
 }
 
-/// Does `work` with a tag on this process, which its children keep. To be
-/// called by one thread at a time.
+/// Runs `work` with a tag on this process, which children started by it
+/// inherit. Must be called by one thread at a time.
 #[cfg(target_os = "linux")]
 pub(crate) fn during<T>(tag: Option<u64>, work: impl FnOnce() -> T) -> T {
     let (Some(tag), Ok((soft, hard))) = (tag, getrlimit(Resource::RLIMIT_LOCKS)) else {
         return work();
     };
-    // Where the hard limit is below it, children have their environment alone.
+    // If the hard limit is lower, children carry the token in their environment
+    // only.
     let _ = setrlimit(Resource::RLIMIT_LOCKS, tag, hard);
     let done = work();
     let _ = setrlimit(Resource::RLIMIT_LOCKS, soft, hard);
     done
 }
 
-/// Just does `work`.
+/// Runs `work`.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn during<T>(_: Option<u64>, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Takes off the tag that this process was started with.
+/// Removes the tag that this process inherited.
 pub(crate) fn remove() {
     #[cfg(target_os = "linux")]
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_LOCKS) {
@@ -48,7 +49,7 @@ pub(crate) fn remove() {
     }
 }
 
-/// The tag of a process; none where it is gone, or has none.
+/// Returns the tag of a process; `None` if the process is gone or has no limit.
 #[cfg(target_os = "linux")]
 pub(crate) fn of(pid: u32) -> Option<u64> {
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;

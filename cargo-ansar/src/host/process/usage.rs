@@ -1,4 +1,4 @@
-//! What groups of processes use: processor time and memory.
+//! Processor time and memory of process groups.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use rustix::param::{clock_ticks_per_second, page_size};
 use crate::host::process::orphans;
 use crate::host::process::procfs::Stat;
 
-/// What the processes of one group use together.
+/// Resource usage of a process group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// How many processes there are.
+    /// Number of processes.
     pub processes: usize,
-    /// The processor time that they have used.
+    /// Processor time used so far.
     pub cpu: Duration,
-    /// The memory that they have in use, in bytes.
+    /// Resident memory, in bytes.
     pub memory: u64,
 }
 
-/// What each group uses, by its leader; nothing where the platform does not
-/// tell.
+/// Returns the usage of each group, by its leader; empty on platforms without
+/// `/proc`.
 pub fn by_group() -> BTreeMap<u32, Usage> {
     let mut groups: BTreeMap<u32, Usage> = BTreeMap::new();
     for stat in orphans::all().into_iter().filter_map(Stat::of) {
@@ -37,8 +37,8 @@ pub fn by_group() -> BTreeMap<u32, Usage> {
 }
 
 /// Returns true if a process has used less processor time than `least` and is
-/// about to use more: on a machine with much to do, that of which nothing came
-/// yet. Where the platform does not tell, it is not.
+/// running: on a busy machine, it has not had the time to get anywhere yet.
+/// Returns false on platforms without `/proc`.
 pub fn is_still_beginning(pid: u32, least: Duration) -> bool {
     let is_young = Stat::of(pid)
         .and_then(|stat| stat.ticks())

@@ -1,9 +1,9 @@
-//! Waits for the end of a process that is not a child of this one.
+//! Waiting for the exit of a process that is not a child.
 
 use crate::host::process::orphans::is_alive;
 
-/// Waits until the process `pid` that was started at `started` is gone; of one
-/// that is gone already, nothing is waited for. May be dropped in the middle.
+/// Waits until the process `pid` that was started at `started` has exited;
+/// returns at once if it already has. Cancel safe.
 #[cfg(target_os = "linux")]
 pub async fn gone(pid: u32, started: Option<u64>) {
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -12,12 +12,12 @@ pub async fn gone(pid: u32, started: Option<u64>) {
 
     let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let held = number.map(|number| pidfd_open(number, PidfdFlags::empty()));
-    // Held first, then looked at: the number cannot come to mean another.
+    // Opened before the check, so that the id cannot be reused in between.
     match held {
         Some(Ok(held)) if is_alive(pid, started) => {
             #[expect(unsafe_code, reason = "there is no safe way to watch a descriptor")]
-            // SAFETY: the descriptor is owned by what watches it, which
-            // neither closes nor replaces it while it does.
+            // SAFETY: `AsyncFd` owns the descriptor and neither closes nor
+            // replaces it while it is registered.
             let watched = unsafe { AsyncFd::register_with_interest(held, Interest::READABLE) };
             match watched {
                 Ok(watched) => drop(watched.readable().await),
@@ -29,7 +29,7 @@ pub async fn gone(pid: u32, started: Option<u64>) {
     }
 }
 
-/// The same, where no descriptor tells of the end of a process.
+/// Polls, as this platform has no pidfds.
 #[cfg(not(target_os = "linux"))]
 pub async fn gone(pid: u32, started: Option<u64>) {
     look_again(pid, started).await;

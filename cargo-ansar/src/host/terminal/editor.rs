@@ -1,4 +1,4 @@
-//! The user's editor, which has the terminal while it runs.
+//! Running the user's editor.
 
 #![expect(
     clippy::disallowed_methods,
@@ -15,8 +15,8 @@ use std::process::Command;
 use crate::host::process::Exit;
 use crate::host::process::rlimit;
 
-/// The editor that the user wants: `VISUAL`, else `EDITOR`, else `vi`. It may
-/// have arguments.
+/// Returns the user's editor: `VISUAL`, else `EDITOR`, else `vi`. It may
+/// contain arguments.
 pub fn chosen() -> OsString {
     ["VISUAL", "EDITOR"]
         .into_iter()
@@ -25,8 +25,9 @@ pub fn chosen() -> OsString {
         .unwrap_or_else(|| "vi".into())
 }
 
-/// Has the editor open a file, in the process group and on the streams of this
-/// command; how it ended. Dropped before that, it is left to itself.
+/// Opens a file in the editor, in the process group and on the streams of this
+/// command, and returns the editor's exit. Dropping the future leaves the
+/// editor running.
 pub async fn edit(editor: &OsStr, path: &Path) -> io::Result<Exit> {
     let mut command = Command::new("sh");
     let mut line = editor.to_owned();

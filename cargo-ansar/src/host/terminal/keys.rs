@@ -1,13 +1,13 @@
-//! Keys that a person presses at the terminal while a command runs in it.
+//! Keys that the user presses while a command runs.
 //!
-//! The engine is in the terminal's background and may not read. The guardian may:
-//! it takes the keys as they are pressed, one by one and unseen, and hands them
-//! to the engine. Only where stdin is the terminal, and only while this command
-//! is in its foreground: otherwise the keys are somebody else's.
+//! The engine is in the terminal's background and may not read. The guardian
+//! reads key by key without echo, and passes the keys to the engine. It does so
+//! only if stdin is the terminal and the command is in its foreground;
+//! otherwise the keys belong to another program.
 //!
-//! The terminal is put back as it was whenever the guardian stops or ends, and
-//! by the engine where the guardian was killed; but only where it still is as it
-//! was made here, for a shell that has it back already knows better.
+//! The guardian restores the terminal's modes whenever it stops or exits, and
+//! the engine does if the guardian was killed. Modes that another program, such
+//! as the shell, has changed in the meantime are left alone.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -25,29 +25,29 @@ use nix::unistd::{Pid, getpgid, getpgrp, getppid, tcgetpgrp};
 
 use crate::host::process::pipe::Pipe;
 
-/// The signal that tells the guardian of keys.
+/// Signal that notifies the guardian of keys.
 pub(crate) const PRESSED: Signal = Signal::SIGIO;
-/// What a process in the background is stopped by that reads from the terminal,
-/// or sets its modes. Blocked, they are errors instead.
+/// Signals that stop a background process that reads from the terminal or sets
+/// its modes. While they are blocked, these calls fail instead.
 pub(crate) const FOR_THE_FOREGROUND: [Signal; 2] = [Signal::SIGTTIN, Signal::SIGTTOU];
 
-/// How many bytes are taken from the terminal at once.
+/// Number of bytes read from the terminal at once.
 const PIECE: usize = 256;
 
-/// What the engine has of it, between the fork and [`Keys::listen`].
+/// The engine's part, between the fork and [`Keys::listen`].
 static ENGINE: Mutex<Option<Below>> = Mutex::new(None);
 
-/// The terminal, as the guardian has it. Dropped, it is put back.
+/// The guardian's side of the terminal; dropping it restores the modes.
 #[derive(Debug)]
 pub(crate) struct Keyboard {
     terminal: File,
     modes: Option<Modes>,
-    /// The end that the engine reads, until the two part.
+    /// The end for the engine, until the fork.
     from: Option<PipeReader>,
     to: PipeWriter,
 }
 
-/// How a terminal was, and what was made of it.
+/// The modes of a terminal before and after they were changed here.
 #[derive(Debug, Clone)]
 struct Modes {
     before: Termios,
@@ -62,8 +62,8 @@ struct Below {
 }
 
 impl Keyboard {
-    /// The keyboard of a person who sits at this command; none where there is
-    /// nobody, or it cannot be had. To be called while [`PRESSED`] and
+    /// Opens the terminal. Returns `None` if stdin is not a terminal or it
+    /// cannot be opened. Must be called while [`PRESSED`] and
     /// [`FOR_THE_FOREGROUND`] are blocked.
     pub(crate) fn new() -> Option<Self> {
         let made = io::stdin().is_terminal().then(Self::open)?;
@@ -73,20 +73,20 @@ impl Keyboard {
     }
 
     fn open() -> io::Result<Self> {
-        // Opened anew: how others read the terminal is not to be changed.
+        // A separate open file, so that its flags do not affect other readers.
         let terminal = File::options()
             .read(true)
             .write(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
             .open("/dev/tty")?;
         #[expect(unsafe_code, reason = "there is no safe way to say who is told")]
-        // SAFETY: the descriptor is open, and the argument is a process.
+        // SAFETY: the descriptor is open, and the argument is a process id.
         let told = unsafe { libc::fcntl(terminal.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
         nix::errno::Errno::result(told)?;
         let flags = OFlag::from_bits_truncate(fcntl(&terminal, FcntlArg::F_GETFL)?);
         fcntl(&terminal, FcntlArg::F_SETFL(flags | OFlag::O_ASYNC))?;
         let (from, to) = io::pipe()?;
-        // An engine that reads no keys loses them.
+        // Keys that the engine does not read are lost.
         rustix::io::ioctl_fionbio(&to, true)?;
         Ok(Self {
             terminal,
@@ -96,25 +96,24 @@ impl Keyboard {
         })
     }
 
-    /// Keeps in the engine what it needs of this.
+    /// Keeps the engine's part, in the engine.
     pub(crate) fn become_engine(mut self, guardian: Pid) {
         let below = self.from.take().map(|keys| Below {
             keys,
-            // It is not this process that puts the terminal back.
+            // The guardian restores the terminal, not this process.
             modes: self.modes.take(),
             guardian,
         });
         *ENGINE.lock().unwrap_or_else(PoisonError::into_inner) = below;
     }
 
-    /// Leaves to the engine what is its own.
+    /// Drops the engine's part, in the guardian.
     pub(crate) fn become_guardian(mut self) -> Self {
         self.from = None;
         self
     }
 
-    /// Has the terminal give keys one by one and show none of them, where this
-    /// command is in its foreground.
+    /// Turns off line buffering and echo, if this command is in the foreground.
     pub(crate) fn take(&mut self) {
         let Ok(now) = tcgetattr(&self.terminal) else {
             return;
@@ -129,13 +128,13 @@ impl Keyboard {
         ours.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
         ours.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
         if tcsetattr(&self.terminal, SetArg::TCSANOW, &ours).is_ok() {
-            // As the terminal has it, which may not have taken everything.
+            // Read back, as the terminal may not have accepted every change.
             let ours = tcgetattr(&self.terminal).unwrap_or(ours);
             self.modes = Some(Modes { before: now, ours });
         }
     }
 
-    /// Puts the terminal back as it was.
+    /// Restores the modes, if this command is in the foreground.
     pub(crate) fn put_back(&mut self) {
         if let Some(modes) = self.modes.take()
             && self.is_in_foreground()
@@ -144,14 +143,14 @@ impl Keyboard {
         }
     }
 
-    /// Hands to the engine what was pressed.
+    /// Passes pressed keys to the engine.
     pub(crate) fn hand_over(&mut self) {
         if self.modes.is_none() {
             // Brought to the foreground without having been stopped before.
             self.take();
         }
         let mut piece = [0; PIECE];
-        // In the background, and where nothing is left, it is an error.
+        // Fails in the background, or if there are no more keys.
         while let Ok(length @ 1..) = self.terminal.read(&mut piece) {
             let _ = self.to.write(&piece[..length]);
         }
@@ -163,8 +162,8 @@ impl Keyboard {
 }
 
 impl Drop for Keyboard {
-    /// In the background, too: a script that has ended may have taken the
-    /// foreground with it.
+    /// Restores the modes even in the background: a script that exited may have
+    /// taken the foreground with it.
     fn drop(&mut self) {
         if let Some(modes) = self.modes.take() {
             modes.put_back(&self.terminal);
@@ -173,18 +172,18 @@ impl Drop for Keyboard {
 }
 
 impl Modes {
-    /// What somebody else has made of the terminal meanwhile stays.
+    /// Restores the modes, unless another program has changed them.
     fn put_back(&self, terminal: &File) {
         if tcgetattr(terminal).is_ok_and(|now| now == self.ours) {
-            // A terminal that is gone needs no modes.
+            // The terminal may be gone.
             let _ = tcsetattr(terminal, SetArg::TCSANOW, &self.before);
         }
     }
 }
 
-/// Keys that are pressed, as the engine hears of them.
+/// The engine's side: a stream of pressed keys.
 ///
-/// Dropped where the guardian was killed, it puts the terminal back.
+/// Dropping it restores the terminal if the guardian was killed.
 #[derive(Debug)]
 pub struct Keys {
     heard: Option<Heard>,
@@ -199,8 +198,8 @@ struct Heard {
 }
 
 impl Keys {
-    /// Hears keys from now on, where a person can press some; inside of the
-    /// runtime only.
+    /// Starts receiving keys, if the guardian reads some. Must be called within
+    /// the runtime.
     pub fn listen() -> io::Result<Self> {
         let below = ENGINE.lock().unwrap_or_else(PoisonError::into_inner).take();
         let heard = below.map(|below| {
@@ -216,7 +215,7 @@ impl Keys {
         })
     }
 
-    /// Whether a key that is pressed now is heard.
+    /// Returns true if pressed keys arrive here.
     pub fn are_heard(&self) -> bool {
         self.heard.as_ref().is_some_and(|heard| {
             let foreground = tcgetpgrp(io::stdin()).ok();
@@ -224,8 +223,8 @@ impl Keys {
         })
     }
 
-    /// Waits for the next key that is a character; where none can be pressed,
-    /// for ever. May be dropped in the middle.
+    /// Waits for the next key that is a character; forever if no keys can
+    /// arrive. Cancel safe.
     pub async fn next(&mut self) -> char {
         loop {
             if let Some(key) = self.waiting.pop_front() {
@@ -242,7 +241,7 @@ impl Keys {
             match read {
                 Ok(Some(length @ 1..)) => self.waiting.extend(characters(&piece[..length])),
                 Ok(None) => {}
-                // Whoever pressed them is gone.
+                // The guardian is gone.
                 Ok(Some(0)) | Err(_) => return std::future::pending().await,
             }
         }
@@ -264,7 +263,8 @@ impl Drop for Keys {
     }
 }
 
-/// The characters among what a terminal sends; an arrow is none.
+/// Returns the ASCII characters among terminal input, without escape sequences
+/// such as arrows.
 fn characters(bytes: &[u8]) -> Vec<u8> {
     const ESCAPE: u8 = 0x1b;
     let mut characters = Vec::new();
@@ -273,7 +273,7 @@ fn characters(bytes: &[u8]) -> Vec<u8> {
         if byte != ESCAPE {
             characters.extend(Some(byte).filter(u8::is_ascii));
         } else if let Some(b'[' | b'O') = bytes.next() {
-            // It ends with the first letter, or with what is like one.
+            // A sequence ends at the first byte in this range.
             let _ = bytes.find(|byte| (0x40..=0x7e).contains(byte));
         }
     }
@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_a_character_is_a_key() {
+    fn only_characters_are_keys() {
         for (sent, keys) in [
             (&b"a"[..], &b"a"[..]),
             (b"fa\n", b"fa\n"),

@@ -1,8 +1,7 @@
-//! The foreground of the terminal: lent to a command that needs it, and taken
-//! back.
+//! Lending the terminal's foreground to a program, and taking it back.
 //!
-//! The process group of the guardian has the foreground. A process has one
-//! controlling terminal, so the loan is recorded in one place.
+//! The guardian's process group has the foreground. A process has one
+//! controlling terminal, so there is one record of the loan.
 
 pub mod editor;
 pub mod keys;
@@ -12,23 +11,24 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::unistd::{Pid, getpgid, getppid, tcgetpgrp, tcsetpgrp};
 
-/// A terminal whose foreground is ours to lend.
+/// A terminal whose foreground is lent.
 struct Terminal {
     device: File,
     /// The group that had the foreground.
     ours: Pid,
-    /// The group that it is lent to.
+    /// The group that has the foreground now.
     borrower: Pid,
 }
 
 static LENT: Mutex<Option<Terminal>> = Mutex::new(None);
 
-/// Lends the foreground to a group, where this command has it.
+/// Gives the foreground to a group, if this command has it.
 pub fn lend(group: u32) {
     let (Ok(borrower), Ok(ours)) = (i32::try_from(group), getpgid(Some(getppid()))) else {
         return;
     };
-    // A group outside of this PID namespace could not be given it back.
+    // The guardian is outside of this PID namespace, so the foreground could
+    // not be given back.
     if ours.as_raw() <= 0 {
         return;
     }
@@ -44,7 +44,7 @@ pub fn lend(group: u32) {
     *LENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(terminal);
 }
 
-/// Takes the foreground back for good.
+/// Takes the foreground back, ending the loan.
 pub fn take_back() {
     let mut lent = LENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(terminal) = lent.take() {
@@ -52,7 +52,7 @@ pub fn take_back() {
     }
 }
 
-/// Takes the foreground back for as long as everything is suspended.
+/// Takes the foreground back while everything is suspended.
 pub fn pause() {
     let lent = LENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(terminal) = lent.as_ref() {
@@ -60,8 +60,8 @@ pub fn pause() {
     }
 }
 
-/// Lends the foreground again to the same group, where this command was
-/// continued in it.
+/// Gives the foreground to the same group again, if this command was continued
+/// in the foreground.
 pub fn go_on() {
     let lent = LENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(terminal) = lent.as_ref() {
@@ -70,10 +70,11 @@ pub fn go_on() {
 }
 
 impl Terminal {
-    /// Passes the foreground on; to whoever has it otherwise, it stays.
+    /// Passes the foreground from one group to another; does nothing if a third
+    /// group has it.
     fn pass(&self, from: Pid, to: Pid) {
         if tcgetpgrp(&self.device) == Ok(from) {
-            // A terminal that is gone needs nobody in its foreground.
+            // The terminal may be gone.
             let _ = tcsetpgrp(&self.device, to);
         }
     }

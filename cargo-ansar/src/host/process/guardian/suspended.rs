@@ -1,7 +1,8 @@
-//! An engine that is suspended when a signal is forwarded to it.
+//! Handling an engine that is suspended when a signal is forwarded to it.
 //!
-//! A debugger or a tracer may hold it for a moment, so it gets some time to go
-//! on by itself before it is continued. One that cannot be continued is killed.
+//! A debugger or tracer may have stopped it for a moment, so it gets time to
+//! continue before the guardian continues it. If it cannot be continued, it is
+//! killed.
 
 use std::time::{Duration, Instant};
 
@@ -12,36 +13,36 @@ use crate::host::clock;
 use crate::host::process::fd_store::POKE;
 use crate::host::process::procfs::{self, Stat};
 
-/// Time that a suspended engine gets to go on by itself.
+/// Time that a suspended engine gets to continue without help.
 const GOES_ON_IN: Duration = Duration::from_secs(2);
-/// Time that an engine gets to run once it was continued.
+/// Time that an engine gets to run after it was continued.
 const CONTINUES_IN: Duration = Duration::from_secs(5);
-/// Time between two looks at an engine that was killed.
+/// Interval of polling an engine that was killed.
 const DIES_IN: Duration = Duration::from_secs(1);
 
-/// Forwards signals to an engine, and continues one that is suspended.
+/// Forwards signals to an engine, and continues it if it is suspended.
 pub(super) struct Forwarder<'t> {
     engine: Pid,
-    /// Prints a line; none where the guardian has no streams. An engine of such
-    /// a guardian is continued at once.
+    /// Prints a line. If the guardian has no streams, it is `None` and a
+    /// suspended engine is continued at once.
     tell: Option<&'t dyn Fn(&str)>,
-    /// A signal that ends the command was forwarded.
+    /// True if a signal that ends the command was forwarded.
     is_to_end: bool,
-    /// A request to suspend was forwarded, and has not been granted.
+    /// True if SIGTSTP was forwarded and the engine has not stopped yet.
     is_to_suspend: bool,
     step: Step,
 }
 
-/// Steps towards an engine that hears its signals.
+/// The state of an engine that was sent signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// It runs, as far as is known.
+    /// Running, as far as is known.
     Runs,
-    /// It is suspended, and may go on by itself until then.
+    /// Suspended, and may continue without help until this time.
     Waits(Instant),
-    /// It was continued, and is to run by then.
+    /// Continued, and expected to run by this time.
     Continued(Instant),
-    /// It was killed.
+    /// Killed.
     Killed,
 }
 
@@ -56,9 +57,10 @@ impl<'t> Forwarder<'t> {
         }
     }
 
-    /// Forwards a signal. A running engine hears it at once.
+    /// Forwards a signal. A running engine receives it at once.
     pub(super) fn forward(&mut self, signal: Signal) {
-        // It stops itself where it suspends what it runs: nothing else holds it.
+        // While it suspends its own processes it may be stopped by nothing
+        // else, so continuing it is safe.
         if self.tell.is_none() || self.is_to_suspend || signal == Signal::SIGCONT {
             self.send(Signal::SIGCONT);
         }
@@ -71,8 +73,8 @@ impl<'t> Forwarder<'t> {
         self.look();
     }
 
-    /// Returns true if the engine has stopped because it was asked to. It then
-    /// hears the next request as a new one.
+    /// Returns true if the engine stopped because it was asked to, and resets
+    /// the request.
     pub(super) fn has_suspended(&mut self) -> bool {
         if self.is_to_suspend {
             self.step = Step::Runs;
@@ -80,9 +82,9 @@ impl<'t> Forwarder<'t> {
         std::mem::take(&mut self.is_to_suspend)
     }
 
-    /// Looks at an engine that was sent signals, and takes the next step once
-    /// it is due. Returns true if the engine has ended without its guardian
-    /// being told: its tracer has not taken note of that yet.
+    /// Checks an engine that was sent signals, and takes the next step once it
+    /// is due. Returns true if the engine has exited and its tracer keeps the
+    /// guardian from being notified.
     pub(super) fn look(&mut self) -> bool {
         if !self.is_to_end && !self.is_to_suspend {
             return false;
@@ -92,7 +94,7 @@ impl<'t> Forwarder<'t> {
             Step::Runs => match self.is_suspended() {
                 Some(true) => self.step = Step::Waits(wake_at(now + GOES_ON_IN)),
                 Some(false) => {}
-                // Only the kernel can tell, and does not here.
+                // Without `/proc` the state is unknown.
                 None => self.send(Signal::SIGCONT),
             },
             Step::Waits(until) if now >= until => {
@@ -119,7 +121,7 @@ impl<'t> Forwarder<'t> {
         false
     }
 
-    /// Continues the engine, which was not continued by anything else.
+    /// Continues the engine.
     fn proceed(&self) {
         self.say(&format!(
             "the engine (process {}) is suspended; continuing it",
@@ -127,12 +129,12 @@ impl<'t> Forwarder<'t> {
         ));
         self.send(Signal::SIGCONT);
         if self.is_to_suspend {
-            // A request that waited was discarded with that.
+            // Continuing discards a pending stop signal.
             self.send(Signal::SIGTSTP);
         }
     }
 
-    /// Kills the engine, which could not be continued.
+    /// Kills an engine that cannot be continued.
     fn end(&self) {
         let tracer = procfs::tracer(self.pid());
         let why = tracer.map(|tracer| format!(": it is traced by process {tracer}"));
@@ -144,8 +146,8 @@ impl<'t> Forwarder<'t> {
         self.send(Signal::SIGKILL);
     }
 
-    /// Returns true if the engine is suspended, by a signal or by a tracer; none
-    /// where that is not known.
+    /// Returns true if the engine is stopped by a signal or a tracer; `None` if
+    /// that is unknown.
     fn is_suspended(&self) -> Option<bool> {
         let stat = Stat::of(self.pid())?;
         Some(matches!(stat.state(), Some('T' | 't')))
@@ -157,7 +159,7 @@ impl<'t> Forwarder<'t> {
         }
     }
 
-    /// Sends a signal. The engine is a child that was not reaped yet.
+    /// Sends a signal to the engine, which is a child that is not reaped yet.
     fn send(&self, signal: Signal) {
         let _ = kill(self.engine, signal);
     }
@@ -167,14 +169,14 @@ impl<'t> Forwarder<'t> {
     }
 }
 
-/// Has this process poked at a point in time, and returns it.
+/// Sends [`POKE`] to this process at a point in time, and returns that time.
 #[expect(
     clippy::disallowed_methods,
     reason = "nothing else happens at this time"
 )]
 fn wake_at(time: Instant) -> Instant {
-    // The guardian waits for signals only. Where there can be no thread, the
-    // next signal has it look.
+    // The guardian waits for signals only. If no thread can be created, it
+    // looks at the next signal.
     let _ = std::thread::Builder::new().spawn(move || {
         std::thread::sleep(time.saturating_duration_since(clock::instant()));
         let _ = kill(Pid::this(), POKE);
