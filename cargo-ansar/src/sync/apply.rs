@@ -1,8 +1,8 @@
-//! Performing a plan, step by step.
+//! Applying a plan.
 //!
-//! Owns in which order bytes reach the disk, and the checks that nothing moved
-//! since the plan was made. Decides nothing: every path, and whether it may be
-//! touched, stands in the plan.
+//! Defines the order in which bytes reach the disk, and checks that nothing has
+//! changed since the plan was made. It decides nothing: the plan contains every
+//! path that may be changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -16,31 +16,32 @@ use crate::sync::manifest::{Entry, File, Other};
 use crate::sync::path::RelPath;
 use crate::sync::plan::{Action, Plan, Reason, Step};
 
-/// Why a plan could not be performed to its end.
+/// An error that ended the application of a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// A file operation failed.
     #[error(transparent)]
     Files(#[from] fs::Error),
     /// A signal ended it.
     #[error("interrupted")]
     Interrupted(#[source] io::Error),
-    /// Somebody wrote to the target since the plan was made.
+    /// The target was changed after the plan was made.
     #[error("`{path}` was changed in the home while the deploy was under way")]
     TargetChanged {
-        /// What was changed.
+        /// The changed path.
         path: PathBuf,
     },
-    /// Somebody wrote to the source since the plan was made.
+    /// The source was changed after the plan was made.
     #[error("`{path}` was changed while it was deployed")]
     SourceChanged {
-        /// What was changed.
+        /// The changed path.
         path: PathBuf,
     },
 }
 
 impl Error {
-    /// Whether another plan may end better, since somebody wrote meanwhile.
+    /// Returns true if a new plan may succeed, because a file was changed in
+    /// the meantime.
     pub fn is_change(&self) -> bool {
         matches!(
             self,
@@ -49,28 +50,30 @@ impl Error {
     }
 }
 
-/// The folders that a plan is about.
+/// The folders of a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Roots<'a> {
-    /// What `source` of the plan describes.
+    /// The folder that the plan's `source` describes.
     pub source: &'a Path,
-    /// What `home` of the plan describes; made where it is missing.
+    /// The folder that the plan's `home` describes; created if it does not
+    /// exist.
     pub target: &'a Path,
-    /// Where what gives way is kept, under its own path; made when needed. One
-    /// that is used again overwrites nothing: names get a number.
+    /// The folder for copies of what is overwritten, under their relative
+    /// paths; created when needed. Existing files are not overwritten: the
+    /// copy's name gets a number.
     pub kept: &'a Path,
 }
 
-/// Performs `plan`: [`Staging::begin`], then [`Staging::finish`].
+/// Applies `plan`: [`Staging::begin`], then [`Staging::finish`].
 pub fn apply(plan: &Plan, roots: Roots<'_>) -> Result<(), Error> {
     Staging::begin(plan, roots)?.finish().map(drop)
 }
 
-/// The files that a plan has placed, as they look now.
+/// The files that a plan has placed, in their current state.
 pub type Placed = Vec<(RelPath, Entry)>;
 
-/// A plan that is ready to be performed: all bytes are on the disk, beside
-/// their targets. Dropped, it leaves the target as it was.
+/// A plan that is ready to be applied: all bytes are on disk, beside their
+/// targets. Dropping it leaves the target unchanged.
 #[derive(Debug)]
 pub struct Staging<'a> {
     applying: Applying<'a>,
@@ -78,13 +81,13 @@ pub struct Staging<'a> {
 }
 
 impl<'a> Staging<'a> {
-    /// Copies all bytes beside their targets and brings them to disk, so that a
-    /// full disk or a source that changed leaves the target as it was.
+    /// Stages all files and syncs them to disk, so that a full disk or a
+    /// changed source leaves the target unchanged.
     ///
-    /// The target must be locked against other deploys. Those that write to it
-    /// should have stopped *before* the scan that the plan was made from; a file
-    /// that changed since is not overwritten but an error, upon which the caller
-    /// scans and plans again.
+    /// The target must be locked against other deploys. Processes that write to
+    /// it should have stopped *before* the scan that the plan was made from. A
+    /// file that changed since is not overwritten but returned as an error; the
+    /// caller then scans and plans again.
     pub fn begin(plan: &'a Plan, roots: Roots<'a>) -> Result<Self, Error> {
         let mut applying = Applying {
             roots,
@@ -121,11 +124,11 @@ impl<'a> Staging<'a> {
         Ok(Self { applying, rest })
     }
 
-    /// Replaces each file by a rename. When this returns `Ok`, a loss of power
-    /// takes nothing back, so the deploy may be recorded.
+    /// Renames each file to its target. When this returns `Ok`, the result
+    /// survives a power loss and can be recorded.
     ///
-    /// Killed, interrupted, or failed, at any point, each file is the old or the new one,
-    /// and a new plan ends where this one would have.
+    /// After a kill, an interrupt or an error at any point, each file is the
+    /// old or the new one, and a new plan completes the deploy.
     pub fn finish(mut self) -> Result<Placed, Error> {
         for step in self.rest {
             checkpoint().map_err(Error::Interrupted)?;
@@ -140,9 +143,9 @@ impl<'a> Staging<'a> {
 #[derive(Debug)]
 struct Applying<'a> {
     roots: Roots<'a>,
-    /// What stands ready, and what it is.
+    /// Staged files, with their manifest entries.
     staged: BTreeMap<&'a RelPath, (Staged, File)>,
-    /// The folder that many are staged in.
+    /// The folder in which many files are staged.
     staging: Option<Staged>,
     /// Folders known to be real ones.
     inside: BTreeSet<RelPath>,
@@ -151,12 +154,12 @@ struct Applying<'a> {
     placed: Placed,
 }
 
-/// From how many files on they are staged in a folder of their own.
+/// Number of files from which on they are staged in a separate folder.
 const MANY: usize = 100;
 
 impl Drop for Applying<'_> {
-    /// Removing many files takes long: after a signal their folder is left to the
-    /// next deploy, which clears it, as after a kill.
+    /// Leaves many staged files to the next deploy after a signal, since
+    /// removing them takes long.
     fn drop(&mut self) {
         if checkpoint().is_ok() {
             return;
@@ -172,7 +175,7 @@ impl Drop for Applying<'_> {
 }
 
 impl<'a> Applying<'a> {
-    /// Gets everything ready that can fail without having changed anything.
+    /// Stages a file, or checks the target; fails before anything has changed.
     fn stage(&mut self, step: &'a Step) -> Result<(), Error> {
         checkpoint().map_err(Error::Interrupted)?;
         match &step.action {
@@ -192,14 +195,14 @@ impl<'a> Applying<'a> {
         }
     }
 
-    /// Copies a file of the source to an alias in the target's root, or in the
-    /// folder for many: the folder that it goes to need not be there yet. With it the file, whose
-    /// hash is known then.
+    /// Stages a file of the source in the target's root, or in the folder for
+    /// many files, because its own folder may not exist yet. Returns it with
+    /// its entry, which now has a hash.
     fn copy(&self, path: &RelPath, file: &File) -> Result<(Staged, File), Error> {
         let from = path.under(self.roots.source);
         let hash = |path: &Path| fs::hash(path).map(|(hash, _)| hash);
-        // One that was written a moment ago may have been written again since,
-        // and show nothing of it.
+        // A file that was written just before the scan may have been written
+        // again without a visible change.
         let is_settled = file.stamp.settled;
         let staging = self.staging.as_ref();
         let folder = staging.map_or(self.roots.target, Staged::path);
@@ -244,7 +247,7 @@ impl<'a> Applying<'a> {
                 fs::remove_file(&at)?;
             }
             Action::RemoveFolder => {
-                // Something may have been written there since; it stays.
+                // It stays if something was written into it.
                 if fs::remove_empty_folder(&at)? {
                     self.changed.remove(&at);
                     self.inside.remove(&step.path);
@@ -273,8 +276,8 @@ impl<'a> Applying<'a> {
         Ok(())
     }
 
-    /// Removes what a killed or interrupted deploy left, a file or a folder of
-    /// files.
+    /// Removes a staged file or folder that a killed or interrupted deploy
+    /// left.
     fn clear(at: &Path) -> Result<(), Error> {
         if fs::stat(at)?.kind == Kind::Folder {
             for name in fs::names(at)? {
@@ -285,7 +288,8 @@ impl<'a> Applying<'a> {
         Ok(fs::remove_tree(at)?)
     }
 
-    /// Copies what gives way to the kept folder, for good.
+    /// Copies a file that is overwritten to the folder for kept files, and
+    /// syncs it.
     fn keep(&self, path: &RelPath, at: &Path) -> Result<(), Error> {
         let to = free_name(&path.under(self.roots.kept))?;
         let folder = to.parent().unwrap_or(self.roots.kept);
@@ -306,8 +310,8 @@ impl<'a> Applying<'a> {
         Ok(())
     }
 
-    /// Whether each folder on the way is a folder: a symlink that took the
-    /// place of one would lead out.
+    /// Checks that each folder of the path is a folder: a symlink in its place
+    /// would lead outside.
     fn check_inside(&mut self, path: &RelPath) -> Result<(), Error> {
         let mut folder = path.folder();
         while let Some(one) = folder {
@@ -324,7 +328,7 @@ impl<'a> Applying<'a> {
         Ok(())
     }
 
-    /// Whether the target still has at `path` what the plan saw there.
+    /// Checks that the target still has at `path` what the plan expects.
     fn check_seen(&self, path: &RelPath, seen: Option<&Entry>) -> Result<(), Error> {
         let at = path.under(self.roots.target);
         let stat = match fs::stat(&at) {
@@ -333,7 +337,7 @@ impl<'a> Applying<'a> {
             Err(error) => return Err(error.into()),
         };
         let as_seen = match (seen, stat) {
-            // What vanished cannot be lost any more.
+            // A file that is gone cannot be lost.
             (_, None) => true,
             (None, Some(_)) => false,
             (Some(Entry::File(file)), Some(stat)) => file.stamp.matches(&stat),
@@ -357,7 +361,7 @@ impl<'a> Applying<'a> {
     }
 }
 
-/// The path, or with a number where something stands there.
+/// Returns the path, with a number appended if it exists.
 pub fn free_name(path: &Path) -> Result<PathBuf, Error> {
     let mut free = path.to_owned();
     let mut number = 1;

@@ -15,8 +15,8 @@ use crate::sync::path::RelPath;
 use crate::sync::plan::{Plan, Take, next_last, plan};
 use crate::sync::scan::{scan, scan_against};
 
-/// A source, a home and a place for what is kept, with something beside them
-/// that nobody may touch.
+/// A source, a home and a folder for kept files, beside a file that must not
+/// change.
 struct Bench {
     folder: tempfile::TempDir,
 }
@@ -72,12 +72,12 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // The folder's own removal gives up on read-only folders.
+        // Removing a temporary folder fails on read-only folders.
         let _ = fs::remove_tree(self.folder.path());
     }
 }
 
-/// A tree without what a file merely looks like.
+/// A tree without stamps.
 fn content(manifest: &Manifest) -> Tree {
     let mut tree = generators::tree(manifest);
     for entry in tree.values_mut() {
@@ -88,8 +88,8 @@ fn content(manifest: &Manifest) -> Tree {
     tree
 }
 
-/// The home that a plan leads to when nobody wrote to it: what the pure tests
-/// do not already say is that the disk agrees with them.
+/// Returns the home that a plan leads to if no process writes to it. The pure
+/// tests cover the plan; this one checks that the disk agrees.
 fn expected(case: &Case, plan: &Plan) -> Tree {
     let mut home = case.home.clone();
     for step in &plan.steps {
@@ -119,7 +119,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn disk_becomes_what_the_plan_says(case in case()) {
+    fn disk_matches_the_plan(case in case()) {
         let bench = Bench::new(&case.source, &case.home);
         prop_assert_eq!(bench.home(), case.home.clone());
         let last = generators::manifest(&case.last);
@@ -162,7 +162,7 @@ fn missing_home_is_made_private() {
 }
 
 #[test]
-fn what_was_placed_is_known_until_somebody_writes_to_it() {
+fn placed_file_is_known_until_it_is_written() {
     let bench = Bench::new(&Tree::new(), &Tree::new());
     bench.write("source/model", b"bytes");
     let (source, plan) = bench.plan(&Manifest::default(), None);
@@ -183,14 +183,14 @@ fn what_was_placed_is_known_until_somebody_writes_to_it() {
     assert!(file.stamp.matches(&look()));
     let mut aged = file.stamp;
     aged.settled = true;
-    // Until the clock has moved on.
+    // Until the clock has advanced.
     while aged.vouches_for(&look()) {
         std::fs::write(bench.at("home/model"), b"other").unwrap();
     }
 }
 
 #[test]
-fn what_gives_way_is_kept_and_nothing_kept_is_overwritten() {
+fn kept_copies_are_never_overwritten() {
     let bench = Bench::new(&Tree::new(), &Tree::new());
     bench.write("source/folder/model", b"theirs");
     for own in ["first", "second"] {
@@ -204,7 +204,7 @@ fn what_gives_way_is_kept_and_nothing_kept_is_overwritten() {
 }
 
 #[test]
-fn file_that_the_role_wrote_after_the_plan_is_not_overwritten() {
+fn file_written_after_the_plan_is_not_overwritten() {
     let bench = Bench::new(&Tree::new(), &Tree::new());
     bench.write("source/model", b"new");
     bench.write("source/other", b"new");
@@ -224,7 +224,7 @@ fn file_that_the_role_wrote_after_the_plan_is_not_overwritten() {
 }
 
 #[test]
-fn file_that_the_role_made_after_the_plan_is_not_overwritten() {
+fn file_created_after_the_plan_is_not_overwritten() {
     let bench = Bench::new(&Tree::new(), &Tree::new());
     bench.write("source/model", b"new");
     let (_, plan) = bench.plan(&Manifest::default(), None);

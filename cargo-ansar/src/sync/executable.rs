@@ -1,9 +1,9 @@
-//! Executables: whether what was built is what runs, and putting it in place.
+//! Executables: detecting differences between build and home, and deploying.
 //!
-//! Owns the record of a deployed executable. The home's file may be a hard
-//! link to the artifact: a tool that writes into one writes into both. So bytes
-//! of the two are compared only where they are two files, and the home's is the
-//! one that was deployed; else each is compared with the record.
+//! Defines the record of a deployed executable. The home's file may be a hard
+//! link to the artifact, so that a write to one changes both. Their bytes are
+//! therefore compared only if they are two files and the home's is the deployed
+//! one; otherwise each is compared with the record.
 
 #[cfg(test)]
 mod tests;
@@ -16,60 +16,60 @@ use serde::{Deserialize, Serialize};
 use crate::host::fs;
 use crate::host::fs::{Fingerprint, Hash, How, Kind, Staged, Stamp, Stat};
 
-/// Why an executable could not be judged or deployed.
+/// An error while comparing or deploying an executable.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// A file operation failed.
     #[error(transparent)]
     Files(#[from] fs::Error),
-    /// What was to be deployed is no regular file.
+    /// The artifact is not a regular file.
     #[error("expected an executable file at `{path}`")]
     NotAFile {
-        /// What is none.
+        /// The path.
         path: PathBuf,
     },
 }
 
-/// What was deployed, and what it looked like on both sides.
+/// The record of a deployed executable and its two files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployed {
-    /// Of its bytes, which a deploy does not read; `None` until a judgement has
-    /// found it in place, or [`Deployed::complete`] has read them.
+    /// The hash of its bytes. A deploy does not read them, so it is `None`
+    /// until [`judge`] or [`Deployed::complete`] has.
     pub hash: Option<Hash>,
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Permission bits.
+    /// The permission bits.
     pub mode: u32,
-    /// The artifact at that time.
+    /// The artifact when it was deployed.
     #[serde(rename = "artefact")]
     pub artifact: Stamp,
-    /// The home's file at that time.
+    /// The home's file when it was deployed.
     pub home: Stamp,
 }
 
-/// What a judgement found.
+/// The outcome of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Both files are those of the record.
+    /// Both files are as recorded.
     Unchanged,
-    /// The bytes are those of the record and the files are not; here is the
-    /// record that spares the next one from reading them.
+    /// The bytes are as recorded and the files are not. Contains a new record,
+    /// with which the next comparison need not read them.
     SameBytes(Deployed),
-    /// It is to be deployed.
+    /// The executable must be deployed.
     Differ(Difference),
 }
 
-/// Why an executable is to be deployed.
+/// The reason an executable must be deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Difference {
-    /// It never was.
+    /// It was never deployed.
     New,
-    /// What was built is not what was deployed.
+    /// The artifact is not what was deployed.
     Bytes,
-    /// The home no longer has it.
+    /// It does not exist in the home.
     Missing,
-    /// The home has something else than was deployed.
+    /// The home's file is not what was deployed.
     HomeChanged,
 }
 
@@ -84,12 +84,12 @@ impl std::fmt::Display for Difference {
     }
 }
 
-/// Compares an artifact, and the home's file, with what was recorded.
+/// Compares an artifact and the home's file with the record.
 ///
-/// Reads neither where the record vouches for both, except once for its hash:
-/// with that, one that is merely touched later is told from one that changed.
-/// Bytes decide otherwise; a record without a hash that cannot vouch is taken
-/// to differ.
+/// Reads neither file if the record vouches for both, except once to complete
+/// the record with a hash: only with a hash can a file that was merely touched
+/// be told from a changed one. Otherwise compares bytes. If the record has no
+/// hash and does not vouch for a file, the result is a difference.
 pub fn judge(artifact: &Path, home: &Path, recorded: Option<&Deployed>) -> Result<Verdict, Error> {
     let now_ns = fs::now_ns();
     let artifact = resolve(artifact)?;
@@ -119,7 +119,7 @@ pub fn judge(artifact: &Path, home: &Path, recorded: Option<&Deployed>) -> Resul
     if built.fingerprint.size != record.size {
         return Ok(Verdict::Differ(Difference::Bytes));
     }
-    // Whether it may be executed is part of what runs; a hard link shares it.
+    // The mode is part of what runs; a hard link shares it.
     if runs.kind != Kind::File || runs.fingerprint.size != record.size || runs.mode != built.mode {
         return Ok(Verdict::Differ(Difference::HomeChanged));
     }
@@ -130,24 +130,23 @@ pub fn judge(artifact: &Path, home: &Path, recorded: Option<&Deployed>) -> Resul
     }
 }
 
-/// An artifact and the home's file, as they look now.
+/// An artifact and the home's file, in their current state.
 struct Both<'a> {
     artifact: &'a Path,
     home: &'a Path,
     built: Stat,
     runs: Stat,
-    /// Whether they are two names of one file.
+    /// True if they are hard links of one file.
     is_one: bool,
     now_ns: i64,
 }
 
 impl Both<'_> {
-    /// Whether the record vouches for both.
+    /// Returns true if the record vouches for both.
     fn are_as_in(&self, record: &Deployed) -> bool {
         let stands = |stamp: &Stamp, stat: &Stat| {
-            // Whoever writes into a file of two names writes into what is
-            // deployed, and nobody can while it runs: when it was written last
-            // does not matter.
+            // A write to either name changes what is deployed, and a running
+            // executable cannot be written, so a hard link need not be settled.
             stamp.vouches_for(stat) || self.is_one && stamp.matches(stat)
         };
         stands(&record.artifact, &self.built)
@@ -155,7 +154,7 @@ impl Both<'_> {
             && self.runs.mode == record.mode
     }
 
-    /// For two files, the home's being the one that was deployed.
+    /// Compares two files, of which the home's is the deployed one.
     fn compare(&self, record: &Deployed) -> Result<Verdict, Error> {
         let (are_equal, built, runs) = fs::equal(self.artifact, self.home)?;
         if !are_equal {
@@ -168,7 +167,7 @@ impl Both<'_> {
         }))
     }
 
-    /// By the hash of each.
+    /// Compares by hash.
     fn read(&self, record: &Deployed) -> Result<Verdict, Error> {
         let differs = Verdict::Differ(if self.is_one {
             Difference::Bytes
@@ -197,12 +196,12 @@ impl Both<'_> {
     }
 }
 
-/// Puts an artifact in place: [`Ready::stage`], then [`Ready::commit`].
+/// Deploys an artifact: [`Ready::stage`], then [`Ready::commit`].
 pub fn deploy(artifact: &Path, home: &Path, how: How) -> Result<Deployed, Error> {
     Ready::stage(artifact, home, how)?.commit(home)
 }
 
-/// An artifact beside its place in a home. Dropped, it leaves nothing.
+/// An artifact staged in a home. Dropping it removes it.
 #[derive(Debug)]
 pub struct Ready {
     staged: Staged,
@@ -210,8 +209,8 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Puts an artifact beside its place, under an alias; not synced, since it
-    /// can be deployed again.
+    /// Stages an artifact under an alias beside its target. It is not synced,
+    /// since it can be deployed again.
     pub fn stage(artifact: &Path, home: &Path, how: How) -> Result<Self, Error> {
         let now_ns = fs::now_ns();
         let artifact = resolve(artifact)?;
@@ -229,22 +228,23 @@ impl Ready {
         Ok(Self { staged, record })
     }
 
-    /// Which file the artifact is, in which state.
+    /// Returns the fingerprint of the artifact.
     pub fn fingerprint(&self) -> Fingerprint {
         self.record.artifact.fingerprint
     }
 
-    /// Renames it into its place, so that what runs is never written into.
+    /// Renames it to its target, so that a running executable is never written.
     ///
-    /// No byte was read where a link is possible, so the record has no hash.
+    /// The record has no hash, since a hard link needs no reading.
     pub fn commit(self, home: &Path) -> Result<Deployed, Error> {
         self.staged.commit(home)?;
         Ok(self.record)
     }
 }
 
-/// Returns true if two paths lead to one name of one file: what is copied from
-/// one to the other stays as it is. Two names of one file are two places.
+/// Returns true if two paths resolve to the same name in the same folder, so
+/// that copying one to the other would do nothing. Hard links of one file are
+/// different places.
 pub fn is_one_place(one: &Path, other: &Path) -> Result<bool, fs::Error> {
     let place = |path: &Path| match fs::resolve(path) {
         Ok(path) => {
@@ -261,14 +261,14 @@ pub fn is_one_place(one: &Path, other: &Path) -> Result<bool, fs::Error> {
     })
 }
 
-/// Which file an artifact is, in which state.
+/// Returns the fingerprint of an artifact.
 pub fn fingerprint(artifact: &Path) -> Result<Fingerprint, Error> {
     Ok(regular(&resolve(artifact)?)?.fingerprint)
 }
 
-/// The record of an artifact that is used where it is: the next build leaves
-/// nothing to compare with but its hash, which is [yet to be
-/// read](Deployed::complete).
+/// Returns the record of an artifact that is used in place. The next build
+/// replaces the file, so only its hash remains to compare with;
+/// [`Deployed::complete`] adds it.
 pub fn in_place(artifact: &Path) -> Result<Deployed, Error> {
     let now_ns = fs::now_ns();
     let built = regular(&resolve(artifact)?)?;
@@ -282,7 +282,7 @@ impl Deployed {
             hash: None,
             size: built.fingerprint.size,
             mode: runs.mode,
-            // Whoever fills a folder of executables may give one its old date.
+            // A tool that fills a folder of executables may reset a date.
             artifact: if is_one {
                 Stamp::linked(built, now_ns)
             } else {
@@ -294,8 +294,8 @@ impl Deployed {
 
     /// Adds the hash, read from the home's file.
     ///
-    /// Where that file is no longer what was deployed the record stays without
-    /// one, and the next judgement finds a difference.
+    /// If that file is no longer the deployed one, the record stays without a
+    /// hash, and the next comparison finds a difference.
     pub fn complete(mut self, home: &Path) -> Result<Self, Error> {
         if self.hash.is_none() {
             match fs::hash(home) {
@@ -309,14 +309,13 @@ impl Deployed {
     }
 }
 
-/// Whether two paths are names of one file.
+/// Returns true if both are hard links of one file.
 fn is_one(one: &Stat, other: &Stat) -> bool {
     let file = |stat: &Stat| (stat.fingerprint.device, stat.fingerprint.inode);
     file(one) == file(other)
 }
 
-/// What a path is once symlinks are resolved; Cargo makes none, other builders
-/// do.
+/// Resolves symlinks, which Cargo does not create but other build tools do.
 fn resolve(path: &Path) -> Result<PathBuf, Error> {
     Ok(fs::resolve(path)?)
 }

@@ -1,7 +1,7 @@
 //! Random trees for tests, in memory and on disk.
 //!
-//! A case is what was once deployed, with edits by the snapshot's owner and
-//! edits by the home's role: independent trees would agree nowhere.
+//! A case is a deployed tree with edits in the snapshot and edits by the home's
+//! role, because independent trees would have nothing in common.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,10 +16,10 @@ use crate::sync::manifest::{Entry, File, Manifest, Other};
 use crate::sync::path::RelPath;
 use crate::sync::plan::Take;
 
-/// What stands where; every entry's folder is there too.
+/// Entries by path; the folder of every entry is included.
 pub(crate) type Tree = BTreeMap<RelPath, Entry>;
 
-/// One deploy to be planned.
+/// Inputs of a plan.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) source: Tree,
@@ -30,8 +30,8 @@ pub(crate) struct Case {
 
 type Edit = (RelPath, Option<Entry>);
 
-/// Puts an entry, making the folders that it needs and removing what stands
-/// in its way; `None` removes.
+/// Sets an entry, creating the folders it needs and removing what is in its
+/// way; `None` removes it.
 pub(crate) fn edit(tree: &mut Tree, (path, entry): Edit) {
     let is_folder = entry.as_ref().is_some_and(Entry::is_folder);
     if !is_folder || !tree.get(&path).is_some_and(Entry::is_folder) {
@@ -51,7 +51,7 @@ pub(crate) fn edit(tree: &mut Tree, (path, entry): Edit) {
     tree.insert(path, entry);
 }
 
-/// Bytes that a hash can be asked back for.
+/// Returns the content of a file, which can be recovered from its hash.
 fn bytes(content: u8) -> Vec<u8> {
     vec![content; 1 + usize::from(content % 3)]
 }
@@ -79,7 +79,8 @@ pub(crate) fn tree(manifest: &Manifest) -> Tree {
         .collect()
 }
 
-/// The home as a scan against the others gives it: with files unread.
+/// Returns the home as [`scan_against`](crate::sync::scan::scan_against)
+/// describes it: without the hashes of files that it does not read.
 pub(crate) fn unread(home: &Tree, others: [&Tree; 2]) -> Manifest {
     let size = |tree: &Tree, path: &RelPath| match tree.get(path) {
         Some(Entry::File(file)) => Some(file.size),
@@ -100,7 +101,7 @@ pub(crate) fn unread(home: &Tree, others: [&Tree; 2]) -> Manifest {
         .collect()
 }
 
-/// Makes a tree on disk; `root` must not be there.
+/// Creates a tree on disk; `root` must not exist.
 pub(crate) fn write(root: &Path, tree: &Tree) {
     fs::make_private_folders(root).unwrap();
     for (path, entry) in tree {
@@ -132,7 +133,7 @@ pub(crate) fn write(root: &Path, tree: &Tree) {
     }
 }
 
-/// Any case.
+/// Generates a case.
 pub(crate) fn case() -> impl Strategy<Value = Case> {
     let edits = |most| prop::collection::vec((path(), entry()), 0..most);
     let take = prop_oneof![
@@ -155,7 +156,7 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
         .prop_map(
             |(base, by_owner, by_role, take, forgotten, aliases, [owner_modes, role_modes])| {
                 let mut last = Tree::new();
-                // What cannot be deployed was not.
+                // Entries that cannot be deployed were not.
                 for (path, entry) in base {
                     if !matches!(entry, Some(Entry::Other(_))) {
                         edit(&mut last, (path, entry));
@@ -233,9 +234,9 @@ fn entry() -> impl Strategy<Value = Option<Entry>> {
     ]
 }
 
-/// The properties are worth what the cases hold.
+/// The properties are only meaningful if the cases cover these situations.
 #[test]
-fn cases_show_what_they_are_to_show() {
+fn cases_cover_all_situations() {
     use crate::sync::manifest::Difference;
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;

@@ -1,7 +1,7 @@
-//! What a folder holds: its manifest.
+//! Manifests: the contents of a folder.
 //!
-//! Owns what counts as content and how it is recorded. [`crate::sync::scan`] makes
-//! one; this module does not know the file system.
+//! Defines what counts as content and how it is recorded. [`crate::sync::scan`]
+//! creates manifests; this module does not access files.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,49 +13,48 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::host::fs::{Hash, Stamp};
 use crate::sync::path::{RelPath, escaped};
 
-/// One thing in a folder.
+/// An entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Entry {
     /// A regular file.
     File(File),
-    /// A folder; what is in it has entries of its own.
+    /// A folder; its contents have their own entries.
     Folder {
-        /// Permission bits.
+        /// The permission bits.
         mode: u32,
     },
-    /// A symlink that stays inside.
+    /// A symlink that stays inside the tree.
     Link {
-        /// What it says, word for word.
+        /// The target, unresolved.
         #[serde(with = "escaped")]
         target: PathBuf,
     },
-    /// Something that is never deployed. It stands in the manifest so that
-    /// nobody takes its path for free.
+    /// An entry that is never deployed. It is listed so that its path counts as
+    /// taken.
     Other(Other),
 }
 
 /// A regular file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// Of its bytes; `None` where they were not all read, because nothing that it
-    /// is compared with has its size, because they differ from the only file
-    /// that they could equal, or because it kept changing. Such a file equals
-    /// no other.
+    /// The hash of its bytes; `None` if they were not all read: no compared
+    /// file has this size, they differ from the only file they could equal, or
+    /// the file kept changing. A file without a hash equals no other.
     pub hash: Option<Hash>,
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Permission bits.
+    /// The permission bits.
     pub mode: u32,
-    /// What it looked like when it was read; no part of its content.
+    /// The state when it was read; not part of the content.
     pub stamp: Stamp,
 }
 
-/// What is never deployed.
+/// Kinds of entries that are never deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Other {
-    /// A symlink that is absolute, leads out, or goes up after going down.
+    /// A symlink that is absolute, leads outside, or has `..` after a name.
     LinkOutside,
     /// A socket.
     Socket,
@@ -63,7 +62,7 @@ pub enum Other {
     Fifo,
     /// A device.
     Device,
-    /// What a killed deploy left; its name is reserved.
+    /// A staged file of a killed deploy, whose name is reserved.
     Alias,
 }
 
@@ -79,21 +78,21 @@ impl fmt::Display for Other {
     }
 }
 
-/// How two entries differ.
+/// Differences between two entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Difference {
-    /// One is a file and the other is not, and so on.
+    /// The kinds differ, such as a file and a folder.
     Kind,
-    /// The bytes of a file.
+    /// The bytes of a file differ.
     Bytes,
-    /// The target of a symlink.
+    /// The targets of a symlink differ.
     Target,
-    /// The permission bits and nothing else.
+    /// Only the permission bits differ.
     Mode,
 }
 
 impl Entry {
-    /// How the content of two entries differs; `None` where it does not.
+    /// Returns the difference in content; `None` if there is none.
     pub fn difference(&self, other: &Self) -> Option<Difference> {
         match (self, other) {
             (Self::File(a), Self::File(b)) => {
@@ -113,15 +112,15 @@ impl Entry {
         }
     }
 
-    /// Whether it is a folder.
+    /// Returns true if it is a folder.
     pub fn is_folder(&self) -> bool {
         matches!(self, Self::Folder { .. })
     }
 }
 
-/// What a folder holds: each path below it, with what stands there.
+/// The contents of a folder: an entry for each path below it.
 ///
-/// As JSON a map from path to entry.
+/// In JSON a map from path to entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Manifest {
@@ -129,23 +128,22 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// What stands at `path`.
+    /// Returns the entry at `path`.
     pub fn get(&self, path: &RelPath) -> Option<&Entry> {
         self.entries.get(path)
     }
 
-    /// Everything, a folder directly before what is in it.
+    /// Iterates over all entries, a folder directly before its contents.
     pub fn iter(&self) -> impl Iterator<Item = (&RelPath, &Entry)> {
         self.entries.iter()
     }
 
-    /// Puts entries in, over those of the same paths.
+    /// Adds entries, replacing those of the same paths.
     pub fn extend(&mut self, entries: impl IntoIterator<Item = (RelPath, Entry)>) {
         self.entries.extend(entries);
     }
 
-    /// Gives files that were not read to their end the hashes of what was
-    /// `placed` from them.
+    /// Adds the hashes of `placed` files to entries that have none.
     pub fn learn(&mut self, placed: &[(RelPath, Entry)]) {
         for (path, entry) in placed {
             if let (Some(Entry::File(file)), Entry::File(placed)) =
@@ -156,17 +154,17 @@ impl Manifest {
         }
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// What cannot be deployed from here, to be named to the user.
+    /// Returns the entries that cannot be deployed.
     pub fn refused(&self) -> impl Iterator<Item = (&RelPath, Other)> {
         self.entries.iter().filter_map(|(path, entry)| match entry {
             Entry::Other(other) => Some((path, *other)),
@@ -176,7 +174,8 @@ impl Manifest {
 }
 
 impl<'de> Deserialize<'de> for Manifest {
-    /// What is in order already, as it was written, is not put in order again.
+    /// Collects the entries first: the recorded order makes building the map
+    /// fast.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct All;
 
@@ -201,7 +200,7 @@ impl<'de> Deserialize<'de> for Manifest {
 }
 
 impl FromIterator<(RelPath, Entry)> for Manifest {
-    /// Each entry's folder must be among them, as it is in a scan.
+    /// Collects entries, which must include the folder of each entry.
     fn from_iter<I: IntoIterator<Item = (RelPath, Entry)>>(entries: I) -> Self {
         Self {
             entries: entries.into_iter().collect(),

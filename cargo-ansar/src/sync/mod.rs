@@ -1,9 +1,9 @@
-//! Comparing trees of files, and bringing one in line with another.
+//! Comparing trees of files, and transferring one to another.
 //!
-//! [`scan`] makes the [`manifest`] of a folder; [`plan`] is a pure decision over
-//! three of them; [`apply`] performs it. An [`executable`] is judged alone. The
-//! module does not know roles, processes or the layout of a home: callers pass in
-//! folders.
+//! [`scan`] creates the [`manifest`] of a folder, [`plan`] is a pure decision
+//! over three manifests, and [`apply`] performs it. Each [`executable`] is
+//! compared by itself. The module does not know roles, processes or the layout
+//! of a home: callers pass folders.
 
 pub mod apply;
 #[cfg(test)]

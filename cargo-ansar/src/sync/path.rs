@@ -1,8 +1,7 @@
-//! Paths inside a tree: relative, and never out of it.
+//! Relative paths that stay inside a tree.
 //!
-//! Owns how such a path is checked, ordered and written as JSON. A path that
-//! comes out of a file is checked like any other, so that no recorded text can
-//! name something outside.
+//! Defines their validation, order and JSON form. A path read from a file is
+//! validated like any other, so that no record can name a file outside.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,33 +12,33 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A path below some root: one or more plain names.
+/// A path below a root: one or more plain names.
 ///
-/// Ordered so that a folder comes directly before everything in it, and
-/// siblings by the bytes of their names. As JSON a string in which `%XX`
-/// stands for a byte that is no valid UTF-8, and `%25` for `%`.
+/// Sorts a folder directly before its contents, and siblings by the bytes of
+/// their names. In JSON it is a string in which `%XX` stands for a byte that is
+/// not valid UTF-8, and `%25` for `%`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RelPath(PathBuf);
 
-/// A text or path that is no [`RelPath`].
+/// A text or path that is not a valid [`RelPath`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is empty, absolute, or has an empty, `.` or `..` part.
+    /// It is empty, absolute, or has an empty, `.` or `..` component.
     #[error("expected a path of plain names below a folder, got `{path}`")]
     NotPlain {
-        /// What was given.
+        /// The path.
         path: PathBuf,
     },
     /// A `%` without two hexadecimal digits.
     #[error("expected two hexadecimal digits after each `%` in `{text}`")]
     Escape {
-        /// What was given.
+        /// The text.
         text: String,
     },
 }
 
 impl RelPath {
-    /// Checks a path.
+    /// Validates a path.
     pub fn parse(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         let plain = |part: &[u8]| !matches!(part, b"" | b"." | b"..") && !part.contains(&0);
@@ -51,28 +50,28 @@ impl RelPath {
         }
     }
 
-    /// As a relative path.
+    /// Returns the relative path.
     pub fn as_path(&self) -> &Path {
         &self.0
     }
 
-    /// Below `root`.
+    /// Returns the path below `root`.
     pub fn under(&self, root: &Path) -> PathBuf {
         root.join(&self.0)
     }
 
-    /// The folder that it is in; `None` directly below the root.
+    /// Returns the folder that contains it; `None` directly below the root.
     pub fn folder(&self) -> Option<Self> {
         let folder = self.0.parent()?;
         (!folder.as_os_str().is_empty()).then(|| Self(folder.to_owned()))
     }
 
-    /// How many folders it is in.
+    /// Returns the number of folders above it.
     pub fn depth(&self) -> usize {
         self.0.components().count() - 1
     }
 
-    /// Whether it is somewhere inside `folder`.
+    /// Returns true if it is inside `folder`, at any depth.
     pub fn is_below(&self, folder: &Self) -> bool {
         self.bytes()
             .strip_prefix(folder.bytes())
@@ -86,7 +85,7 @@ impl RelPath {
 
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        // A separator sorts below every byte of a name, and no name holds 0.
+        // Sort separators before every byte of a name, as no name contains 0.
         let key = |byte: u8| if byte == b'/' { 0 } else { byte };
         let (one, two) = (self.bytes(), other.bytes());
         match one.iter().zip(two).find(|(a, b)| a != b) {
@@ -127,7 +126,7 @@ impl<'de> Deserialize<'de> for RelPath {
 }
 
 /// For `#[serde(with = "…")]`: any path, escaped like a [`RelPath`] and not
-/// checked.
+/// validated.
 pub(crate) mod escaped {
     use crate::sync::path::{
         Deserialize, Deserializer, Path, PathBuf, Serializer, de, escape, unescape,
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_names_nothing_outside() {
+    fn hostile_json_is_refused() {
         for json in [
             r#""../x""#,
             r#""%2E%2E/x""#,
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_comes_directly_before_what_is_in_it() {
+    fn folder_sorts_directly_before_its_contents() {
         let mut paths = ["a.b", "a/b", "a", "a!", "a/b/c"].map(path);
         paths.sort();
         assert_eq!(paths, ["a", "a/b", "a/b/c", "a!", "a.b"].map(path));

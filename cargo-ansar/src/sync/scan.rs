@@ -1,7 +1,7 @@
-//! Making a manifest of a folder.
+//! Creating the manifest of a folder.
 //!
-//! Owns which symlinks are allowed and when a file need not be read. Does not
-//! know which side of a deploy the folder is.
+//! Defines which symlinks are allowed, and which files need not be read. Does
+//! not know on which side of a deploy the folder is.
 
 use std::iter::Peekable;
 use std::path::{Component, Path};
@@ -12,45 +12,45 @@ use crate::sync::manifest::{Entry, File, Manifest, Other};
 use crate::sync::path;
 use crate::sync::path::RelPath;
 
-/// How often a file that changes while it is read is read again.
+/// Number of attempts to read a file that changes while it is read.
 const READS: usize = 3;
 
-/// Why a folder could not be described.
+/// An error while scanning a folder.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// A file operation failed.
     #[error(transparent)]
     Files(#[from] fs::Error),
-    /// A name that cannot stand in a manifest.
+    /// A name that a manifest cannot represent.
     #[error(transparent)]
     Path(#[from] path::Error),
 }
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug)]
 pub struct Scan {
-    /// What the folder holds.
+    /// The contents of the folder.
     pub manifest: Manifest,
-    /// How many files had to be read. Where there were any, recording the
-    /// manifest spares the next scan from reading them.
+    /// Number of files that were read. If there are any, recording the manifest
+    /// saves the next scan from reading them.
     pub read: usize,
-    /// Whether there was no folder at all; its manifest is empty.
+    /// True if the folder does not exist; the manifest is then empty.
     pub missing: bool,
 }
 
-/// Describes everything below `root`.
+/// Scans everything below `root`.
 ///
-/// A file's bytes are not read where its `previous` record vouches for them.
-/// A file that keeps changing while it is read is an error.
+/// A file is not read if its `previous` record vouches for it. A file that
+/// keeps changing while it is read is an error.
 pub fn scan(root: &Path, previous: Option<&Manifest>) -> Result<Scan, Error> {
     Look::at(root)?.describe(previous, None)
 }
 
-/// Like [`scan`], for a folder that is only compared with `others`: reads no
-/// file whose size already says that it differs, nor one that keeps changing.
+/// Like [`scan`], for a folder that is only compared with `others`: does not
+/// read files whose size differs from those, and tolerates files that keep
+/// changing.
 ///
-/// That is the scan for the areas that a role writes to, which may be large
-/// and busy.
+/// Meant for the areas that a role writes to, which may be large and busy.
 pub fn scan_against(
     root: &Path,
     previous: Option<&Manifest>,
@@ -59,7 +59,7 @@ pub fn scan_against(
     Look::at(root)?.describe(previous, Some(others))
 }
 
-/// A folder that was looked at, and no file in it read.
+/// A folder whose entries were listed, without reading files.
 #[derive(Debug)]
 pub struct Look<'a> {
     root: &'a Path,
@@ -68,20 +68,21 @@ pub struct Look<'a> {
     twin: Option<Twin<'a>>,
 }
 
-/// A folder that is to hold the same, and what is known of it.
+/// A folder that should have the same contents, with its record.
 #[derive(Debug)]
 struct Twin<'a> {
     root: &'a Path,
     record: &'a Manifest,
 }
 
-/// From how many bytes on a file is compared with its twin before it is hashed.
+/// Size in bytes from which on a file is compared with its twin before hashing.
 const LARGE: u64 = 1 << 20;
 
 impl Twin<'_> {
-    /// What there is to know of a file without hashing it: where the twin still
-    /// is what was brought there last, `known`, it has that one's bytes or
-    /// others. Nothing where that is not so, or it cannot be read.
+    /// Describes a file without hashing it, by comparing it with its twin. The
+    /// twin must still be what was last deployed from `known`; then equal bytes
+    /// have the known hash, and other bytes get none. Returns `None` if that is
+    /// not so, or a file cannot be read.
     fn tell(
         &self,
         file: &Path,
@@ -116,16 +117,16 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// Has large files compared with those of a folder that was given what
-    /// stands in `record`. Where they differ from these they equal nothing, and
-    /// have no hash.
+    /// Compares large files with those of a folder that was last given the
+    /// contents of `record`, instead of hashing them. A file that differs gets
+    /// no hash, because it equals no other file of the comparison.
     #[must_use]
     pub fn beside(mut self, twin: &'a Path, record: &'a Manifest) -> Self {
         self.twin = Some(Twin { root: twin, record });
         self
     }
 
-    /// Looks at two folders, at both at once where they are large.
+    /// Lists two folders, in parallel if they are large.
     pub fn at_both(one: &'a Path, other: &'a Path, are_large: bool) -> [Result<Self, Error>; 2] {
         if !are_large {
             return [Self::at(one), Self::at(other)];
@@ -143,7 +144,7 @@ impl<'a> Look<'a> {
         [look(one, first), look(other, second)]
     }
 
-    /// What [`scan`] does, or [`scan_against`] where there are `others`.
+    /// Completes [`scan`], or [`scan_against`] if `others` is given.
     pub fn describe(
         self,
         previous: Option<&Manifest>,
@@ -204,8 +205,8 @@ impl<'a> Look<'a> {
     }
 }
 
-/// The record of a path, among those that are not before one that was asked for
-/// already: a walk is in the order of a manifest.
+/// Returns the record of a path. Calls must be in ascending order of paths, as
+/// in a walk.
 fn find<'m>(
     known: &mut Peekable<impl Iterator<Item = (&'m RelPath, &'m Entry)>>,
     path: &RelPath,
@@ -215,7 +216,7 @@ fn find<'m>(
     Some(entry)
 }
 
-/// The record of a file, where it vouches for it.
+/// Returns the record of a file if it vouches for the file.
 fn trusted(known: Option<&Entry>, stat: &Stat) -> Option<File> {
     match known? {
         Entry::File(file) if file.hash.is_some() && file.stamp.vouches_for(stat) => Some(File {
@@ -226,7 +227,7 @@ fn trusted(known: Option<&Entry>, stat: &Stat) -> Option<File> {
     }
 }
 
-/// Whether the bytes of a file could equal what others have at its path.
+/// Returns true if another side has a file of this size at the path.
 fn is_wanted(others: &[&Manifest], path: &RelPath, stat: &Stat) -> bool {
     others.iter().any(|other| {
         matches!(other.get(path), Some(Entry::File(file)) if file.size == stat.fingerprint.size)
@@ -242,7 +243,7 @@ fn unread(stat: &Stat, now_ns: i64) -> File {
     }
 }
 
-/// Reads a file; `None` where it vanished meanwhile.
+/// Reads a file; `None` if it vanished.
 fn file(path: &Path, walked: &Stat, now_ns: i64, tolerant: bool) -> Result<Option<File>, Error> {
     for attempt in 1.. {
         match fs::hash(path) {
@@ -263,7 +264,7 @@ fn file(path: &Path, walked: &Stat, now_ns: i64, tolerant: bool) -> Result<Optio
     Ok(None)
 }
 
-/// Reads a symlink; `None` where it vanished meanwhile.
+/// Reads a symlink; `None` if it vanished.
 fn link(root: &Path, path: &RelPath) -> Result<Option<Entry>, Error> {
     match fs::read_link(&path.under(root)) {
         Ok(target) if stays_inside(path, &target) => Ok(Some(Entry::Link { target })),
@@ -273,10 +274,10 @@ fn link(root: &Path, path: &RelPath) -> Result<Option<Entry>, Error> {
     }
 }
 
-/// Whether a symlink at `path` cannot lead out of the tree.
+/// Returns true if a symlink at `path` cannot lead out of the tree.
 ///
-/// `..` is allowed at its beginning only, where it counts real folders. After
-/// a name it could start from wherever another symlink leads.
+/// `..` is allowed only at the beginning, where it moves up real folders. After
+/// a name it could start at the target of another symlink.
 fn stays_inside(path: &RelPath, target: &Path) -> bool {
     let mut up = 0;
     let mut down = false;
@@ -308,7 +309,7 @@ mod tests {
         fs::replace(&root.join(name), bytes, 0o600).unwrap();
     }
 
-    /// As if every stamp had been taken long after its file was left alone.
+    /// Returns the manifest as if every file had been unchanged for long.
     fn aged(manifest: &Manifest) -> Manifest {
         let aged = manifest.iter().map(|(path, entry)| {
             let mut entry = entry.clone();
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn large_file_beside_its_twin_is_that_or_another() {
+    fn large_file_is_compared_with_its_twin() {
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let [source, home] = folders.each_ref().map(tempfile::TempDir::path);
         let size = usize::try_from(LARGE).unwrap();
@@ -361,7 +362,7 @@ mod tests {
             assert!(hash(&found, "small").is_some());
         }
 
-        // Where the twin is not what was brought there, it tells nothing.
+        // If the twin is not what was deployed, the file is hashed.
         write(home, "large", &bytes);
         assert!(hash(&find(&record), "large").is_some());
         let other = aged(&scan(home, None).unwrap().manifest);
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_root_is_an_empty_manifest_that_says_so() {
+    fn missing_root_is_an_empty_manifest() {
         let folder = tempfile::tempdir().unwrap();
         let found = scan(&folder.path().join("gone"), None).unwrap();
         assert!(found.missing && found.manifest.is_empty());
@@ -414,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_file_is_read_whatever_its_date() {
+    fn changed_file_is_read_despite_its_date() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "file", b"one");
         let before = aged(&scan(folder.path(), None).unwrap().manifest);
@@ -471,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_entries_are_named_and_the_rest_is_described() {
+    fn refused_entries_are_listed_beside_the_rest() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         write(root, "file", b"x");

@@ -1,12 +1,11 @@
-//! Two states of a text, side by side.
+//! Differences between two texts.
 
 use similar::TextDiff;
 
-/// How many lines around a change are shown.
+/// Number of context lines around a change.
 const AROUND: usize = 3;
 
-/// What becomes of a text: the hunks of a unified diff; nothing where it stays
-/// what it is.
+/// Returns the hunks of a unified diff; empty if the texts are equal.
 pub fn diff(before: &str, after: &str) -> String {
     TextDiff::from_lines(before, after)
         .unified_diff()
@@ -20,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changed_is_shown_with_what_is_around() {
+    fn changes_are_shown_with_context() {
         let before = "a\nb\nc\nd\ne\nf\n";
         let after = "a\nb\nc\nd\nx\nf";
         let expected = "@@ -2,5 +2,5 @@\n b\n c\n d\n-e\n-f\n+x\n+f\n";

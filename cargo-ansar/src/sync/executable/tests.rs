@@ -1,4 +1,4 @@
-//! Artifacts as builders leave them, and homes that were deployed to.
+//! Artifacts as build tools leave them, and homes with deployed executables.
 
 use crate::host::fs;
 
@@ -26,7 +26,7 @@ impl Bench {
         self.folder.path().join("home")
     }
 
-    /// A new inode, as Cargo makes.
+    /// Writes a new inode, as Cargo does.
     fn build(&self, bytes: &[u8]) {
         fs::replace(&self.artifact(), bytes, 0o755).unwrap();
     }
@@ -41,7 +41,7 @@ impl Bench {
     }
 }
 
-/// As if recorded long after both files were last written.
+/// Returns a record as if it was made long after both files were last written.
 fn aged(mut record: Deployed) -> Deployed {
     record.artifact.settled = true;
     record.home.settled = true;
@@ -63,7 +63,7 @@ fn deployed_is_unchanged_once_settled_and_same_bytes_before() {
         let bench = Bench::new();
         let record = bench.deploy(how);
         match (how, bench.judge(&record)) {
-            // One file under two names is what it is.
+            // Hard links need not be settled.
             (How::Link, verdict) => assert_eq!(verdict, Verdict::Unchanged),
             (How::Copy, verdict) => {
                 let Verdict::SameBytes(new) = verdict else {
@@ -84,7 +84,7 @@ fn deployed_is_unchanged_once_settled_and_same_bytes_before() {
 }
 
 #[test]
-fn what_is_found_in_place_is_read_once() {
+fn unchanged_executable_is_read_once() {
     for how in BOTH {
         let bench = Bench::new();
         let record = aged(deploy(&bench.artifact(), &bench.home(), how).unwrap());
@@ -134,7 +134,7 @@ fn relinked_to_the_same_bytes_is_the_same() {
 }
 
 #[test]
-fn rebuilt_differs_whether_its_size_does_or_not() {
+fn rebuilt_executable_differs_with_equal_size_too() {
     for how in BOTH {
         for bytes in [&b"version 2"[..], b"longer than that"] {
             let bench = Bench::new();
@@ -165,7 +165,7 @@ fn written_in_place_and_given_its_old_date_it_is_seen() {
         .unwrap()
         .modified()
         .unwrap();
-    // Until the clock has moved on.
+    // Until the clock has advanced.
     let seen = std::iter::repeat_with(|| {
         std::fs::write(bench.artifact(), b"version 2").unwrap();
         let file = std::fs::File::options().write(true).open(bench.artifact());

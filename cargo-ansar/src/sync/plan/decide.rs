@@ -1,4 +1,4 @@
-//! Who wins at each path: the rules of the plan, without their order.
+//! The decision at each path, without the order of steps.
 
 use std::iter::Peekable;
 
@@ -6,47 +6,48 @@ use crate::sync::manifest::{Difference, Entry, Manifest, Other};
 use crate::sync::path::RelPath;
 use crate::sync::plan::{Reason, Take, Why};
 
-/// What the three sides have at one path, and what is to become of it.
+/// One path on all three sides, and the decision.
 #[derive(Debug)]
 pub(crate) struct Node<'a> {
     pub(crate) path: &'a RelPath,
     pub(crate) source: Option<&'a Entry>,
     pub(crate) home: Option<&'a Entry>,
     pub(crate) last: Option<&'a Entry>,
-    /// The node of the folder that it is in.
+    /// The index of its folder's node.
     pub(crate) parent: Option<usize>,
     pub(crate) want: Want,
-    /// Whether something in it stays in the home.
+    /// True if something inside stays in the home.
     occupied: bool,
-    /// Whether something is placed in it.
+    /// True if something is placed inside.
     needed: bool,
 }
 
-/// What is to become of a path in the home.
+/// The decision for a path in the home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
     /// The home stays as it is, and the source counts as deployed.
     Leave,
-    /// The home gets what the source has.
+    /// The source's entry is deployed.
     Deploy(Reason),
-    /// The home loses what the source no longer has.
+    /// The entry is removed, as the source no longer has it.
     Remove,
-    /// The home loses a killed deploy's alias.
+    /// A staged file of a killed deploy is removed.
     Clear,
-    /// As [`Want::Remove`], once the folder is empty.
+    /// Like [`Want::Remove`], but the folder is not empty yet; its record is
+    /// kept.
     Hold,
-    /// Neither this path nor any below it is touched: the source's entry
-    /// cannot be deployed.
+    /// The source's entry cannot be deployed; nothing at or below this path is
+    /// changed.
     Block,
-    /// Neither this path nor any below it is touched.
+    /// A conflict; nothing at or below this path is changed.
     Conflict(Why),
-    /// The same, and the source counts as deployed.
+    /// Like [`Want::Conflict`], and the source counts as deployed.
     TakeHome(Why),
-    /// This path and all below it become as in the source.
+    /// This path and everything below become as in the source.
     TakeSnapshot(Why),
 }
 
-/// Decides every path that any side has, a folder before what is in it.
+/// Decides every path of the three sides, a folder before its contents.
 pub(crate) fn decide<'a>(
     source: &'a Manifest,
     home: &'a Manifest,
@@ -57,7 +58,7 @@ pub(crate) fn decide<'a>(
     for node in &mut nodes {
         node.want = alone(node.source, node.home, node.last, take);
     }
-    // What is in a folder bears on the folder: backwards is inside out.
+    // Contents influence their folder, so go backwards from the inside out.
     for at in (0..nodes.len()).rev() {
         let want = among(&nodes[at], take);
         let node = &mut nodes[at];
@@ -78,7 +79,7 @@ pub(crate) fn decide<'a>(
     nodes
 }
 
-/// What the rules say of one path by itself.
+/// Decides one path by itself.
 fn alone(
     source: Option<&Entry>,
     home: Option<&Entry>,
@@ -95,13 +96,14 @@ fn alone(
         }
         (Some(_), None) => match last {
             None => Want::Deploy(Reason::New),
-            // A folder that was removed does not come back for its mode.
+            // A folder that was removed from the home is not created again for
+            // a change of its mode.
             Some(last) if unchanged || both_folders(source, last) => match take {
                 Some(Take::Snapshot) => Want::Deploy(Reason::RemovedFromHome),
                 _ => Want::Leave,
             },
             // Nothing is lost, and a deploy that was killed between removing
-            // and placing looks just like it.
+            // and placing looks the same.
             Some(last) => Want::Deploy(reason(source, last)),
         },
         (None, Some(home)) => match last {
@@ -109,7 +111,7 @@ fn alone(
             Some(last) => match home.difference(last) {
                 None => Want::Remove,
                 Some(_) if home.is_folder() && last.is_folder() => Want::Remove,
-                // What was deployed is gone; this is the home's own.
+                // The deployed entry is gone; this is the home's own.
                 Some(Difference::Kind) => Want::Leave,
                 Some(_) => Want::Conflict(Why::RemovedFromSnapshot),
             },
@@ -127,13 +129,13 @@ fn alone(
     }
 }
 
-/// A folder on both sides: only its permissions can differ.
+/// Decides a folder that both sides have: only its permissions can differ.
 fn folders(mode: u32, has: u32, last: Option<&Entry>) -> Want {
     let deployed = match last {
         Some(Entry::Folder { mode }) => Some(*mode),
         _ => None,
     };
-    // What a deploy leaves when it is killed while the folder is open.
+    // A deploy that is killed while the folder is open leaves this mode.
     let is_open = |mode: u32| has == mode | OPEN;
     if mode == has {
         Want::Leave
@@ -146,10 +148,10 @@ fn folders(mode: u32, has: u32, last: Option<&Entry>) -> Want {
     }
 }
 
-/// The permissions on a folder that let its owner change what is in it.
+/// Permissions that let the owner of a folder change its contents.
 pub(crate) const OPEN: u32 = 0o700;
 
-/// What becomes of one path in view of what becomes of those inside it.
+/// Decides one path in view of the decisions inside it.
 fn among(node: &Node<'_>, take: Option<Take>) -> Want {
     let in_home = node.home.is_some_and(Entry::is_folder);
     let in_source = node.source.is_some_and(Entry::is_folder);
@@ -181,7 +183,7 @@ fn both_folders(one: Option<&Entry>, other: &Entry) -> bool {
     one.is_some_and(Entry::is_folder) && other.is_folder()
 }
 
-/// How what the source has differs from what the home has, or had.
+/// Returns the difference between the source and the home, or the last deploy.
 fn reason(source: Option<&Entry>, other: &Entry) -> Reason {
     match source.and_then(|source| source.difference(other)) {
         Some(Difference::Bytes) => Reason::Bytes,
@@ -191,13 +193,13 @@ fn reason(source: Option<&Entry>, other: &Entry) -> Reason {
     }
 }
 
-/// Brings the three sides together, path by path.
+/// Merges the three sides by path.
 fn join<'a>(source: &'a Manifest, home: &'a Manifest, last: &'a Manifest) -> Vec<Node<'a>> {
     let mut sides = [source, home, last].map(|side| side.iter().peekable());
     let longest = source.len().max(home.len()).max(last.len());
     let mut nodes: Vec<Node<'a>> = Vec::with_capacity(longest);
     let mut above: Vec<usize> = Vec::new();
-    // All sides are in one order, so that the next path is first in one of them.
+    // All sides have the same order, so the next path is the smallest head.
     while let Some(path) = {
         let next = sides.iter_mut().filter_map(Peekable::peek);
         next.map(|(path, _)| *path).min()

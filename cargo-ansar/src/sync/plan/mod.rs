@@ -1,19 +1,18 @@
-//! The three-way plan: what to do to a home so that it holds what a source
-//! holds, without losing what was written there since the last deploy.
+//! The three-way plan: the steps that make a home hold what a source holds,
+//! without losing what was written in the home since the last deploy.
 //!
-//! Pure. Owns every rule of who wins; [`crate::sync::apply`] owns how it is done.
-//! The rules for one path, where source, home and the last deploy are compared
-//! by content:
+//! Pure. Defines which side wins at each path; [`crate::sync::apply`] performs
+//! the steps. Source, home and the last deploy are compared by content:
 //!
-//! - source and home agree: nothing;
+//! - source and home are equal: nothing is done;
 //! - the source is as it was deployed: the home keeps what it has, changed,
-//!   removed or of its own;
-//! - the home is as it was deployed, or has nothing there: the source's is
-//!   placed, or what the source no longer has is removed;
-//! - both changed: a conflict, and nothing at or below that path is touched.
+//! removed or new;
+//! - the home is as it was deployed, or has nothing there: the source's entry
+//! is placed, or removed if the source no longer has it;
+//! - both changed: a conflict, and nothing at or below the path is changed.
 //!
-//! A folder is removed when nothing stays in it, until then its record is
-//! kept. A folder's permissions alone are never a conflict: the home's stand.
+//! A folder is removed once nothing remains in it, and its record is kept until
+//! then. Permissions of a folder alone are never a conflict: the home's remain.
 
 pub mod decide;
 pub mod order;
@@ -31,116 +30,116 @@ use serde::Serialize;
 use crate::sync::manifest::{Entry, File, Manifest};
 use crate::sync::path::RelPath;
 
-/// Who wins where both sides changed one path.
+/// The side that wins if both changed a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Take {
-    /// The source: what gives way in the home is kept aside first. What was
-    /// removed from the home is placed again, too.
+    /// The source: what is overwritten in the home is kept aside first. Entries
+    /// that were removed from the home are placed again.
     Snapshot,
-    /// The home: the source's change counts as deployed and is not asked about
+    /// The home: the source's change counts as deployed and is not reported
     /// again.
     Home,
 }
 
-/// What to do, in an order in which each step is possible.
+/// A plan, with its steps in a possible order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
-    /// Paths that both sides changed and that are left alone, with everything
-    /// below them.
+    /// Paths that both sides changed; they and everything below them are left
+    /// alone.
     pub conflicts: Vec<Conflict>,
-    /// Paths that both sides changed and that [`Take`] decided.
+    /// Conflicts that [`Take`] decided.
     pub settled: Vec<Conflict>,
-    /// Paths whose record of the last deploy stays as it is.
+    /// Paths whose record of the last deploy remains.
     #[serde(skip)]
     held: BTreeSet<RelPath>,
 }
 
-/// One thing to do to one path below the target.
+/// A change of one path below the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// Where.
+    /// The path.
     pub path: RelPath,
-    /// What.
+    /// The action.
     pub action: Action,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Remove an alias that a killed deploy left.
+    /// Remove a staged file or folder that a killed deploy left.
     Clear,
-    /// Copy what is there to the kept folder.
+    /// Copy the entry to the folder for kept files.
     Keep,
-    /// Remove what is there, no folder.
+    /// Remove an entry that is not a folder.
     Remove {
-        /// What the plan takes to be there.
+        /// The entry that the plan expects.
         #[serde(skip)]
         seen: Entry,
     },
-    /// Remove a folder that is empty by now.
+    /// Remove a folder, which the steps before have emptied.
     RemoveFolder,
-    /// Make a folder where there is nothing.
+    /// Create a folder at a free path.
     MakeFolder {
-        /// Its permissions; steps below it may need more until a later
-        /// [`Action::Mode`].
+        /// Its permissions. A later [`Action::Mode`] sets the final ones if
+        /// steps below it need more.
         mode: u32,
     },
-    /// Put the source's file there, over what is there.
+    /// Place the source's file, replacing what is there.
     Place {
         /// The source's file.
         file: File,
-        /// What the plan takes to be there.
+        /// The entry that the plan expects.
         #[serde(skip)]
         seen: Option<Entry>,
     },
-    /// Put a symlink there, over what is there.
+    /// Place a symlink, replacing what is there.
     Link {
-        /// What it says.
+        /// The target, unresolved.
         #[serde(with = "crate::sync::path::escaped")]
         target: PathBuf,
-        /// What the plan takes to be there.
+        /// The entry that the plan expects.
         #[serde(skip)]
         seen: Option<Entry>,
     },
     /// Set the permissions of a file or folder.
     Mode {
-        /// To these.
+        /// The permissions.
         mode: u32,
     },
 }
 
-/// Why a step is taken.
+/// The reason for a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// The source has it and neither the home nor the last deploy does.
+    /// Only the source has it.
     New,
     /// The bytes of the file differ.
     Bytes,
-    /// The symlink points elsewhere.
+    /// The target of the symlink differs.
     Target,
     /// The permissions differ.
     Mode,
-    /// A file is now a folder, and so on.
+    /// The kind differs, such as a file and a folder.
     Kind,
     /// The source no longer has it.
     RemovedFromSnapshot,
-    /// It stands where something of another kind goes.
+    /// An entry of another kind is placed there.
     MakesWay,
-    /// The user said that the snapshot wins.
+    /// The user chose the snapshot.
     TakesSnapshot,
-    /// It was removed from the home, and the user said that the snapshot wins.
+    /// It was removed from the home, and the user chose the snapshot.
     RemovedFromHome,
-    /// It was removed from the home, and something new goes into it.
+    /// It was removed from the home, and something new is placed in it.
     Needed,
     /// A killed deploy left it.
     Leftover,
-    /// The folder's permissions do not let the steps inside it happen.
+    /// The folder's permissions forbid the steps inside it.
     Opened,
 }
 
@@ -166,26 +165,25 @@ impl fmt::Display for Reason {
 /// A path that both sides changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
-    /// Where; everything below it is meant, too.
+    /// The path, which stands for everything below it too.
     pub path: RelPath,
-    /// How.
+    /// The kind of conflict.
     pub why: Why,
 }
 
-/// How both sides changed one path.
+/// Kinds of conflicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
-    /// It was deployed, and both changed it since.
+    /// It was deployed, and both sides changed it since.
     BothChanged,
-    /// It was never deployed, and both made it.
+    /// It was never deployed, and both sides created it.
     BothMade,
-    /// The snapshot no longer has what the home changed.
+    /// The snapshot no longer has it, and the home changed it.
     RemovedFromSnapshot,
-    /// The home has something else where the snapshot has a folder with
-    /// changes.
+    /// The home replaced a folder in which the snapshot has changes.
     FolderReplaced,
-    /// The folder that is to make way holds what the home wrote itself.
+    /// The snapshot replaced a folder in which the home has files of its own.
     FolderHoldsOwn,
 }
 
@@ -204,30 +202,31 @@ impl fmt::Display for Why {
 }
 
 impl Plan {
-    /// Whether there is nothing to do; there may still be conflicts to name.
+    /// Returns true if there are no steps; there may still be conflicts.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 }
 
-/// Decides how `home` comes to hold what `source` holds, `last` being what the
-/// last deploy recorded with [`next_last`].
+/// Plans the steps after which `home` holds what `source` holds. `last` is what
+/// the last deploy recorded with [`next_last`].
 ///
-/// No step names a path outside, none goes through a symlink, and nothing that
-/// was written in the home since the last deploy is removed or overwritten
-/// without an [`Action::Keep`] before it, and that only for a [`Take`]. A
-/// deploy that is killed after any step ends, when planned anew, where it would
-/// have ended.
+/// No step leaves the tree or follows a symlink. Nothing that was written in
+/// the home since the last deploy is removed or overwritten, except for a
+/// [`Take`] and after an [`Action::Keep`]. If a deploy is killed after any
+/// step, a new plan leads to the same result.
 ///
-/// What the source refuses ([`Manifest::refused`]) is left alone in the home.
+/// Where the source has an entry that cannot be deployed
+/// ([`Manifest::refused`]), the home is left alone.
 pub fn plan(source: &Manifest, home: &Manifest, last: &Manifest, take: Option<Take>) -> Plan {
     let nodes = decide::decide(source, home, last, take);
     order::order(&nodes)
 }
 
-/// What is to be recorded as deployed once `plan` is applied.
+/// Returns the record of the deploy, to be stored once `plan` is applied.
 ///
-/// Where there is a conflict the old record stays, so that it is said again.
+/// Paths in conflict keep their old record, so that the conflict is reported
+/// again.
 pub fn next_last(source: &Manifest, last: &Manifest, plan: &Plan) -> Manifest {
     let held = last.iter().filter(|(path, _)| plan.held.contains(path));
     let settled = source

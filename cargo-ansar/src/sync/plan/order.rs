@@ -1,8 +1,8 @@
-//! From decisions to steps, in an order in which each is possible.
+//! Turns decisions into steps, in a possible order.
 //!
-//! First what lets the rest happen, then what must not be lost, then removals
-//! from the inside out, folders from the outside in, files and links, and
-//! permissions from the inside out.
+//! First come steps that make others possible, then copies of what is
+//! overwritten, removals from the inside out, folders from the outside in,
+//! files and links, and permissions from the inside out.
 
 use std::collections::BTreeMap;
 
@@ -11,38 +11,38 @@ use crate::sync::path::RelPath;
 use crate::sync::plan::decide::{Node, OPEN, Want};
 use crate::sync::plan::{Action, Conflict, Plan, Reason, Step};
 
-/// What holds for a path because of a folder above it.
+/// The influence of a folder on the paths below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// Its own decision.
+    /// None; the path's own decision applies.
     Own,
-    /// Left alone, and its record too.
+    /// Left alone, with its record.
     Held,
     /// Left alone.
     Left,
-    /// It becomes as in the source.
+    /// Made as in the source.
     Taken,
 }
 
-/// The steps so far, by phase.
+/// Steps by phase.
 #[derive(Default)]
 struct Phases {
     cleared: Vec<Step>,
     kept: Vec<Step>,
-    /// Turned around in the end.
+    /// Reversed at the end.
     removed: Vec<Step>,
     made: Vec<Step>,
     placed: Vec<Step>,
-    /// By path, since a folder may have two reasons for its last mode.
+    /// By path, since a folder may have two reasons for its final mode.
     modes: BTreeMap<RelPath, Step>,
 }
 
-/// Puts the steps for all decisions in order.
+/// Orders the steps for all decisions.
 pub(crate) fn order(nodes: &[Node<'_>]) -> Plan {
     let mut plan = Plan::default();
     let mut phases = Phases::default();
     let mut fates: Vec<Fate> = Vec::with_capacity(nodes.len());
-    // Folders in which something is added or removed.
+    // Folders in which an entry is added or removed.
     let mut touched = vec![false; nodes.len()];
     for node in nodes {
         let above = node.parent.map_or(Fate::Own, |parent| fates[parent]);
@@ -93,7 +93,8 @@ pub(crate) fn order(nodes: &[Node<'_>]) -> Plan {
     plan
 }
 
-/// What a decision means for everything below, noting the conflicts.
+/// Returns the influence of a decision on the paths below, and records
+/// conflicts.
 fn own_fate(node: &Node<'_>, plan: &mut Plan) -> Fate {
     let conflict = |why| Conflict {
         path: node.path.clone(),
@@ -118,12 +119,13 @@ fn own_fate(node: &Node<'_>, plan: &mut Plan) -> Fate {
 }
 
 impl Phases {
-    /// How many steps so far add or remove a name.
+    /// Returns the number of steps that add or remove a name.
     fn entries(&self) -> usize {
         self.cleared.len() + self.removed.len() + self.made.len() + self.placed.len()
     }
 
-    /// Gives way to the source, keeping what exists nowhere else.
+    /// Replaces the home's entry by the source's, keeping a copy of what exists
+    /// nowhere else.
     fn take(&mut self, node: &Node<'_>) {
         let Some(home) = node.home else {
             return self.become_source(node, Reason::TakesSnapshot);
@@ -133,7 +135,7 @@ impl Phases {
         if equals(node.source) {
             return;
         }
-        // A socket or a pipe holds nothing once its process is gone.
+        // A socket or pipe has no content once its process is gone.
         let holds = matches!(
             home,
             Entry::File(_) | Entry::Link { .. } | Entry::Other(Other::LinkOutside)
@@ -160,7 +162,7 @@ impl Phases {
         self.removed.push(step(node, action, reason));
     }
 
-    /// Replaces what the home has by what the source has.
+    /// Replaces the home's entry by the source's.
     fn become_source(&mut self, node: &Node<'_>, reason: Reason) {
         let mut seen = node.home.cloned();
         match (node.home, node.source) {
@@ -210,8 +212,8 @@ impl Phases {
         self.modes.insert(node.path.clone(), step);
     }
 
-    /// Lets the steps inside a folder happen that its permissions forbid, and
-    /// puts the permissions back where nothing else decides them.
+    /// Opens a folder whose permissions forbid the steps inside it, and
+    /// restores the permissions unless another step sets them.
     fn open(&mut self, node: &Node<'_>) -> Option<Step> {
         let Some(Entry::Folder { mode }) = node.home else {
             return None;

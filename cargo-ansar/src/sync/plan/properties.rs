@@ -1,4 +1,4 @@
-//! The plan's promises, over random manifests.
+//! Properties of plans, over random manifests.
 //!
 //! Steps are performed on a tree in memory that refuses what a file system
 //! would refuse.
@@ -10,7 +10,7 @@ use crate::sync::generators::{Case, Tree, case, manifest};
 use crate::sync::manifest::Other;
 use crate::sync::plan::*;
 
-/// A home in memory, and what was kept.
+/// A home in memory, and the copies that were kept.
 #[derive(Clone)]
 struct Home {
     tree: Tree,
@@ -91,7 +91,8 @@ fn same(one: Option<&Entry>, other: Option<&Entry>) -> bool {
     one == other
 }
 
-/// What must stand at `path` afterwards, said anew and without an order.
+/// Checks the entry at `path` afterwards, by rules written independently of the
+/// plan.
 fn check(case: &Case, plan: &Plan, after: &Tree, path: &RelPath) {
     let [source, home, last, after_it] =
         [&case.source, &case.home, &case.last, after].map(|tree| tree.get(path));
@@ -140,7 +141,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn applying_makes_the_home_equal_but_for_its_own(case in case()) {
+    fn applied_home_equals_source_except_for_own_files(case in case()) {
         let plan = case.plan();
         let after = Home::after(&case, &plan.steps);
         let paths = [&case.source, &case.home, &case.last, &after.tree];
@@ -159,7 +160,7 @@ proptest! {
                 .iter()
                 .filter_map(|tree| tree.get(path))
                 .any(|other| match (other, entry) {
-                    // Its permissions alone are not worth a copy.
+                    // A change of permissions alone is not kept.
                     (Entry::File(a), Entry::File(b)) => a.hash == b.hash,
                     _ => other == entry,
                 });
@@ -196,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn twice_is_once_and_conflicts_are_said_again(case in case()) {
+    fn second_plan_repeats_only_conflicts(case in case()) {
         let first = case.plan();
         let last = next_last(&manifest(&case.source), &manifest(&case.last), &first);
         prop_assert_eq!(last.refused().count(), 0);
@@ -207,13 +208,13 @@ proptest! {
         };
         let second = again.plan();
         prop_assert!(second.is_empty(), "{:?}\nthen {:?}", first, second);
-        // What somebody has decided is not asked about again.
+        // A decided conflict is not reported again.
         prop_assert_eq!(&second.settled, &[]);
         prop_assert_eq!(second.conflicts, first.conflicts);
     }
 
     #[test]
-    fn killed_after_any_step_ends_the_same_when_planned_anew(case in case()) {
+    fn new_plan_completes_a_killed_deploy(case in case()) {
         let plan = case.plan();
         let whole = Home::after(&case, &plan.steps).tree;
         for done in 0..plan.steps.len() {
@@ -223,7 +224,7 @@ proptest! {
             };
             let mut ended = Home::after(&killed, &killed.plan().steps).tree;
             for (path, entry) in &mut ended {
-                // A folder that the role had closed and a killed deploy opened
+                // A folder that the role closed and a killed deploy opened
                 // looks like one that the role left alone or opened.
                 if let (Entry::Folder { mode }, Some(Entry::Folder { mode: was })) =
                     (&mut *entry, case.home.get(path))

@@ -1,4 +1,4 @@
-//! The plan's rules, by name.
+//! The rules of the plan, one test each.
 
 use crate::sync::generators;
 use crate::sync::generators::{Tree, edit, file, manifest};
@@ -25,7 +25,7 @@ fn link(target: &str) -> Entry {
     }
 }
 
-/// Source, home and last deploy, each in the short form of a list.
+/// Source, home and last deploy.
 struct Sides(Tree, Tree, Tree);
 
 impl Sides {
@@ -41,7 +41,7 @@ impl Sides {
     #[track_caller]
     fn steps(&self, take: Option<Take>, expected: &[&str]) -> Plan {
         let plan = self.plan(take);
-        let steps: Vec<_> = plan.steps.iter().map(said).collect();
+        let steps: Vec<_> = plan.steps.iter().map(line).collect();
         assert_eq!(steps, expected);
         plan
     }
@@ -60,7 +60,7 @@ impl Sides {
     }
 }
 
-fn said(step: &Step) -> String {
+fn line(step: &Step) -> String {
     let verb = match &step.action {
         Action::Clear => "clear",
         Action::Keep => "keep",
@@ -165,7 +165,7 @@ fn file_becomes_a_link_in_one_step() {
 }
 
 #[test]
-fn what_the_role_changed_removed_or_made_is_left() {
+fn changes_of_the_role_are_left_alone() {
     let last = tree(&[("changed", file(1, 0o644)), ("removed", file(1, 0o644))]);
     let home = tree(&[("changed", file(2, 0o644)), ("made/own", file(3, 0o644))]);
     let plan = Sides(last.clone(), home, last.clone()).steps(None, &[]);
@@ -177,7 +177,7 @@ fn what_the_role_changed_removed_or_made_is_left() {
 }
 
 #[test]
-fn both_changed_is_a_conflict_that_is_said_again() {
+fn change_on_both_sides_is_a_repeated_conflict() {
     let last = tree(&[("a", file(1, 0o644))]);
     let (source, home) = (
         tree(&[("a", file(2, 0o644))]),
@@ -197,7 +197,7 @@ fn both_changed_is_a_conflict_that_is_said_again() {
 }
 
 #[test]
-fn both_changed_alike_is_none() {
+fn equal_change_on_both_sides_is_no_conflict() {
     let last = tree(&[("a", file(1, 0o644))]);
     let both = tree(&[("a", file(2, 0o644))]);
     let plan = Sides(both.clone(), both.clone(), last.clone()).steps(None, &[]);
@@ -226,7 +226,7 @@ fn changed_file_is_never_removed() {
 }
 
 #[test]
-fn taking_the_snapshot_keeps_what_gives_way() {
+fn taking_the_snapshot_keeps_copies() {
     let last = tree(&[
         ("a", file(1, 0o644)),
         ("b", file(1, 0o644)),
@@ -251,7 +251,7 @@ fn taking_the_snapshot_keeps_what_gives_way() {
 }
 
 #[test]
-fn file_removed_from_the_home_returns_once_the_snapshot_changes_it() {
+fn removed_file_returns_when_the_snapshot_changes_it() {
     let (last, source) = (
         tree(&[("a", file(1, 0o644))]),
         tree(&[("a", file(2, 0o644))]),
@@ -260,7 +260,7 @@ fn file_removed_from_the_home_returns_once_the_snapshot_changes_it() {
 }
 
 #[test]
-fn folder_with_own_files_is_not_removed_until_they_are_gone() {
+fn folder_with_own_files_is_not_removed() {
     let last = tree(&[("a/file", file(1, 0o644))]);
     let mut home = last.clone();
     edit(&mut home, (path("a/own"), Some(file(2, 0o644))));
@@ -296,7 +296,7 @@ fn folder_with_own_files_does_not_make_way() {
 }
 
 #[test]
-fn file_where_the_snapshot_has_a_folder_with_changes_is_a_conflict() {
+fn folder_replaced_by_a_file_is_a_conflict() {
     let last = tree(&[("a/file", file(1, 0o644))]);
     let home = tree(&[("a", file(2, 0o644))]);
     let mut source = last.clone();
@@ -317,7 +317,7 @@ fn file_where_the_snapshot_has_a_folder_with_changes_is_a_conflict() {
 }
 
 #[test]
-fn folder_that_the_role_removed_is_made_again_for_what_is_new_in_it() {
+fn removed_folder_is_created_again_for_new_files() {
     let last = tree(&[("a/file", file(1, 0o644))]);
     let mut source = last.clone();
     edit(&mut source, (path("a/new"), Some(file(3, 0o644))));
@@ -361,7 +361,7 @@ fn read_only_folder_is_opened_and_closed_again() {
 }
 
 #[test]
-fn refused_source_leaves_what_was_deployed_and_its_record() {
+fn refused_source_keeps_the_deployed_file_and_record() {
     let last = tree(&[("a/file", file(1, 0o644))]);
     let source = tree(&[("a", Entry::Other(Other::LinkOutside))]);
     let plan = Sides(source.clone(), last.clone(), last.clone()).steps(None, &[]);
@@ -372,7 +372,7 @@ fn refused_source_leaves_what_was_deployed_and_its_record() {
 }
 
 #[test]
-fn what_the_role_made_of_another_kind_is_never_taken_for_free() {
+fn entry_of_another_kind_is_a_conflict() {
     let source = tree(&[("a", file(1, 0o644))]);
     for other in [Other::LinkOutside, Other::Socket] {
         let home = tree(&[("a", Entry::Other(other))]);
