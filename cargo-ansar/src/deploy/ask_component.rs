@@ -17,7 +17,7 @@ use crate::home::Home;
 use crate::home::role::Entry;
 use crate::host::environment;
 use crate::host::fs;
-use crate::host::process::{Exit, Narrative, Program};
+use crate::host::process::{Exit, Program, StderrMode};
 use crate::model::duration::ShortDuration;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::supervisor::component_check::recognize;
@@ -162,7 +162,7 @@ async fn ask(
         folder: Some(resolver.home.working_folder()),
         stdin: None,
     };
-    let ran = tokio::time::timeout(ANSWER_LIMIT, program.run(Narrative::Piped)).await;
+    let ran = tokio::time::timeout(ANSWER_LIMIT, program.run(StderrMode::Piped)).await;
     let (exit, answer, narrative) = match ran {
         Err(_) => {
             return Err(unaccepted(format!(
