@@ -1,15 +1,15 @@
-//! How long a test waits for what must happen.
+//! The deadline of everything that a test waits for.
 
 use std::time::Duration;
 
-/// How long anything may take. No program that works comes near it, also on a
-/// machine that is busy with the other tests.
+/// Deadline of every wait. No working program comes near it, even on a machine
+/// that is busy with the other tests.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Waits until `condition` holds and returns what it found; `None` where it
-/// does not within [`PATIENCE`].
+/// Polls `condition` until it returns a value; `None` if it does not within
+/// [`PATIENCE`].
 ///
-/// The last resort, for what nobody tells: it looks again and again.
+/// The last resort, where there is no event to wait for.
 #[expect(
     clippy::disallowed_methods,
     reason = "what has no event can only be looked at"

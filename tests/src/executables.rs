@@ -14,15 +14,15 @@ struct Bin {
     path: PathBuf,
 }
 
-/// Built once for all tests of a process. No lock of cargo's is held while
-/// tests run, so this cannot wait for the `cargo test` above it.
+/// The executables, built once per test process. `cargo test` holds no lock
+/// while tests run, so this build cannot block on it.
 static BINS: LazyLock<BTreeMap<String, Bin>> = LazyLock::new(build);
 
-/// The path of the executable `name`.
+/// Returns the path of the executable `name`.
 ///
 /// # Panics
 ///
-/// Where no member of the workspace has such a bin.
+/// If no member of the workspace has such a bin.
 #[track_caller]
 pub fn executable(name: &str) -> &'static Path {
     match BINS.get(name) {
@@ -31,19 +31,19 @@ pub fn executable(name: &str) -> &'static Path {
     }
 }
 
-/// The names of the bins of the member `package`, sorted.
+/// Returns the names of the bins of the member `package`, sorted.
 pub fn bins_of(package: &str) -> Vec<&'static str> {
     let of_package = BINS.iter().filter(|(_, bin)| bin.package == package);
     of_package.map(|(name, _)| name.as_str()).collect()
 }
 
-/// The root of the workspace under test.
+/// Returns the root of the workspace under test.
 pub fn repository() -> &'static Path {
     let member = Path::new(env!("CARGO_MANIFEST_DIR"));
     member.parent().unwrap_or(member)
 }
 
-/// The cargo that runs these tests, not rustup's stand-in for it.
+/// Returns the cargo that runs these tests, not rustup's proxy.
 #[expect(
     clippy::disallowed_methods,
     reason = "cargo says in the environment where it is"

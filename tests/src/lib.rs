@@ -1,19 +1,19 @@
-//! Support for the whole-program tests: real executables, started as a user or
-//! an engine would start them, each test in a folder of its own.
+//! Support for the whole-program tests, which start real executables as a user
+//! or an engine would, each test in a folder of its own.
 //!
-//! A [`Sandbox`] is the world of one test: a working folder, a home folder, an
-//! environment that holds nothing of the developer's. A [`Program`] is built
-//! from it and either [`run`](Program::run) to its end or
-//! [started](Program::start); a [`Workspace`] is a sandbox with a small Cargo
+//! A [`Sandbox`] isolates one test: it has a working folder, a home folder, and
+//! an environment without the developer's variables. It builds a [`Program`],
+//! which is either [`run`](Program::run) to its end or
+//! [started](Program::start). A [`Workspace`] is a sandbox with a small Cargo
 //! workspace in it whose dependencies are compiled already. When a sandbox is
-//! dropped, every process that was started below it must be gone, and nothing
-//! may be left in its folder for temporary files: otherwise the test fails.
+//! dropped, the test fails if a process that was started in it still runs, or
+//! if its folder for temporary files is not empty.
 //!
-//! Nothing here sleeps to wait. A test waits for a line, an end or a datagram;
-//! where there is no event to wait for, for [`eventually`]; all with a
+//! Nothing here sleeps as synchronisation. A test waits for a line, an exit or
+//! a datagram; where there is no event, for [`eventually`]. Every wait has a
 //! deadline that only a broken program meets.
 //!
-//! Linux only: what processes are left is read from `/proc`.
+//! Linux only: processes that remain are found through `/proc`.
 
 mod deadline;
 mod executables;

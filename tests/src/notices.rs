@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use crate::deadline::PATIENCE;
 use crate::sandbox::Sandbox;
 
-/// A socket that takes state notices.
+/// A socket that receives state notices.
 pub struct Notices {
     socket: UnixDatagram,
     path: PathBuf,
 }
 
 impl Notices {
-    /// A socket in the working folder of `sandbox`.
+    /// Binds a socket in the working folder of `sandbox`.
     pub fn listen(sandbox: &Sandbox) -> Self {
         let path = sandbox.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("the path of a sandbox is short");
@@ -24,16 +24,16 @@ impl Notices {
         Self { socket, path }
     }
 
-    /// What `NOTIFY_SOCKET` is to be.
+    /// Value for `NOTIFY_SOCKET`.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Waits for the next notice; its variables.
+    /// Waits for the next notice and returns its variables.
     ///
     /// # Panics
     ///
-    /// Where none comes, or one that is no list of variables.
+    /// If none arrives, or if it is not a list of variables.
     #[track_caller]
     pub fn next(&self) -> BTreeMap<String, String> {
         let mut datagram = [0; 4096];

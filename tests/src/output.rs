@@ -1,4 +1,4 @@
-//! What a program that has ended left: its streams, its end.
+//! The result of a program that has exited: its streams and exit status.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -6,75 +6,75 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-/// The streams and the end of a program. Every check returns the output, so
-/// that checks chain; a failed one shows all of it.
+/// Streams and exit status of a program. Every assertion returns the output, so
+/// that assertions chain; a failed one shows all of it.
 #[derive(Debug, Clone)]
 pub struct Output {
     pub(crate) command: String,
-    /// Everything on stdout.
+    /// All of stdout.
     pub stdout: String,
-    /// Everything on stderr.
+    /// All of stderr.
     pub stderr: String,
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
 }
 
 impl Output {
-    /// It exited with code 0.
+    /// Asserts exit code 0.
     #[track_caller]
     pub fn success(&self) -> &Self {
         self.code(0)
     }
 
-    /// It exited with `code`.
+    /// Asserts the exit code `code`.
     #[track_caller]
     pub fn code(&self, code: i32) -> &Self {
         let ended = self.status.code() == Some(code);
         self.check(ended, || format!("expected exit code {code}"))
     }
 
-    /// `signal` killed it.
+    /// Asserts that `signal` killed the program.
     #[track_caller]
     pub fn killed_by(&self, signal: Signal) -> &Self {
         let killed = self.status.signal() == Some(signal as i32);
         self.check(killed, || format!("expected an end by {signal}"))
     }
 
-    /// Stdout is exactly `text`.
+    /// Asserts that stdout is exactly `text`.
     #[track_caller]
     pub fn stdout_is(&self, text: &str) -> &Self {
         let same = self.stdout == text;
         self.check(same, || format!("expected {text:?} on stdout"))
     }
 
-    /// Stdout holds `text`.
+    /// Asserts that stdout contains `text`.
     #[track_caller]
     pub fn stdout_has(&self, text: &str) -> &Self {
         let found = self.stdout.contains(text);
         self.check(found, || format!("expected `{text}` on stdout"))
     }
 
-    /// Stderr holds `text`.
+    /// Asserts that stderr contains `text`.
     #[track_caller]
     pub fn stderr_has(&self, text: &str) -> &Self {
         let found = self.stderr.contains(text);
         self.check(found, || format!("expected `{text}` on stderr"))
     }
 
-    /// Stderr does not hold `text`.
+    /// Asserts that stderr does not contain `text`.
     #[track_caller]
     pub fn stderr_lacks(&self, text: &str) -> &Self {
         let found = self.stderr.contains(text);
         self.check(!found, || format!("expected no `{text}` on stderr"))
     }
 
-    /// The lines of stderr that hold `text`.
+    /// Returns the lines of stderr that contain `text`.
     pub fn log(&self, text: &str) -> Vec<&str> {
         let lines = self.stderr.lines();
         lines.filter(|line| line.contains(text)).collect()
     }
 
-    /// The body of the message on stdout, which must be of the type `name`.
+    /// Returns the body of the message on stdout, which must be of type `name`.
     #[track_caller]
     pub fn returned(&self, name: &str) -> Value {
         let (found, body) = self.message();
@@ -82,7 +82,7 @@ impl Output {
         body
     }
 
-    /// The message on stdout: the name of its type, and its body.
+    /// Parses the message on stdout into the name of its type and its body.
     #[track_caller]
     pub fn message(&self) -> (String, Value) {
         let envelope = self.json();
@@ -94,7 +94,7 @@ impl Output {
         }
     }
 
-    /// Stdout as one JSON value.
+    /// Parses stdout as one JSON value.
     #[track_caller]
     pub fn json(&self) -> Value {
         match serde_json::from_str(&self.stdout) {
@@ -103,7 +103,7 @@ impl Output {
         }
     }
 
-    /// Stdout as one JSON value per line.
+    /// Parses stdout as one JSON value per line.
     #[track_caller]
     pub fn json_lines(&self) -> Vec<Value> {
         let lines = self.stdout.lines();

@@ -1,4 +1,4 @@
-//! A program to be started in a sandbox.
+//! A program to start in a sandbox.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -14,9 +14,9 @@ use crate::running::Running;
 use crate::sandbox::Sandbox;
 use crate::stream::Stream;
 
-/// A program to be started: in the working folder of its sandbox, with nothing
-/// of the developer's environment, in a process group of its own, its stdin
-/// empty and its other streams read.
+/// A program to start in the working folder of its sandbox, without the
+/// developer's environment, in a process group of its own, with empty stdin and
+/// captured output.
 pub struct Program<'s> {
     sandbox: &'s Sandbox,
     command: Command,
@@ -61,14 +61,14 @@ impl<'s> Program<'s> {
         self
     }
 
-    /// Sets a variable.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// Sets variables.
+    /// Sets environment variables.
     #[must_use]
     pub fn envs<N, V>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self
     where
@@ -79,14 +79,14 @@ impl<'s> Program<'s> {
         self
     }
 
-    /// Works in `folder`, relative to the sandbox's working folder.
+    /// Sets the working folder, relative to the sandbox's.
     #[must_use]
     pub fn in_dir(mut self, folder: impl AsRef<Path>) -> Self {
         self.command.current_dir(self.sandbox.path().join(folder));
         self
     }
 
-    /// Gives `text` on stdin, then its end.
+    /// Writes `text` to stdin, then closes it.
     #[must_use]
     pub fn stdin(mut self, text: &str) -> Self {
         self.stdin = Stdin::Holds(text.to_owned());
@@ -100,22 +100,22 @@ impl<'s> Program<'s> {
         self
     }
 
-    /// Sends stdout elsewhere.
+    /// Redirects stdout.
     #[must_use]
     pub fn stdout(mut self, to: impl Into<Stdio>) -> Self {
         self.command.stdout(to);
         self
     }
 
-    /// Sends stderr elsewhere.
+    /// Redirects stderr.
     #[must_use]
     pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
         self.command.stderr(to);
         self
     }
 
-    /// The same program with what `redirections` of a shell do to its streams:
-    /// `2>&-` closes stderr, `>/dev/full` fills stdout's disk.
+    /// Wraps the program in a shell with `redirections`: `2>&-` closes stderr,
+    /// `>/dev/full` makes writes to stdout fail.
     #[must_use]
     pub fn redirected(self, redirections: &str) -> Self {
         let mut shell = Self::new(self.sandbox, "sh".as_ref());
@@ -155,7 +155,7 @@ impl<'s> Program<'s> {
         };
         let stdin = match (self.stdin, child.stdin.take()) {
             (Stdin::Holds(text), Some(mut pipe)) => {
-                // On a thread, for the program may read late or never.
+                // On a thread: the program may read late or never.
                 std::thread::spawn(move || {
                     let _ = pipe.write_all(text.as_bytes());
                 });
@@ -175,14 +175,16 @@ impl<'s> Program<'s> {
     }
 }
 
-/// Undoes what whoever started the tests may have ignored, so that what they
-/// start hears it: `nohup` ignores hang-ups, a shell its background's interrupts.
+/// Restores default signal handling, since signals may be ignored by
+/// inheritance: `nohup` ignores SIGHUP, a shell ignores SIGINT in background
+/// jobs.
 fn hear_signals() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for number in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
             #[expect(unsafe_code, reason = "there is no safe way to set a disposition")]
-            // SAFETY: no handler is set, and whatever one did before is not needed.
+            // SAFETY: no handler is installed, and the former disposition is
+            // unused.
             let former = unsafe { signal(number, SigHandler::SigDfl) };
             former.expect("these signals have a disposition");
         }

@@ -1,4 +1,4 @@
-//! A program that runs.
+//! A running program.
 
 use std::io::Write;
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ use crate::output::Output;
 use crate::sandbox::Sandbox;
 use crate::stream::Stream;
 
-/// A program that runs. Dropping it kills its process group.
+/// A running program. Dropping it kills its process group.
 pub struct Running<'s> {
     command: String,
     child: Child,
@@ -25,9 +25,10 @@ pub struct Running<'s> {
     stdin: Option<ChildStdin>,
     stdout: Stream,
     stderr: Stream,
-    /// How far [`Running::wait_for_next`] has looked, on stdout and stderr.
+    /// Position that [`Running::wait_for_next`] has read to, on stdout and
+    /// stderr.
     seen: [usize; 2],
-    /// The sandbox that looks for what is left outlives the program.
+    /// The sandbox, which checks for remaining processes, outlives the program.
     sandbox: PhantomData<&'s Sandbox>,
 }
 
@@ -41,8 +42,8 @@ impl Running<'_> {
     ) -> Self {
         let pid = Pid::from_raw(child.id().cast_signed());
         let (end, ended) = channel();
-        // It watches and leaves the reaping to `wait`: until then the pid is
-        // this program's and nobody else's.
+        // Observes the exit and leaves the reaping to `wait`: until then, the
+        // pid cannot be reused.
         thread::spawn(move || {
             let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
             let _ = end.send(());
@@ -60,12 +61,12 @@ impl Running<'_> {
         }
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until a line of stderr holds `text`, and returns the first such
+    /// Waits until a line of stderr contains `text`, and returns the first such
     /// line, which may have been written before the call.
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> String {
@@ -75,8 +76,8 @@ impl Running<'_> {
         }
     }
 
-    /// Waits until a line of stderr holds `text`, behind the one that the call
-    /// before found.
+    /// Waits until a line of stderr contains `text`, after the line that the
+    /// previous call found.
     #[track_caller]
     pub fn wait_for_next(&mut self, text: &str) -> String {
         let Some((line, seen)) = self.stderr.line_with(text, self.seen[1]) else {
@@ -86,8 +87,8 @@ impl Running<'_> {
         line
     }
 
-    /// Waits until a line of stdout holds `text`, behind the one that the call
-    /// before found.
+    /// Waits until a line of stdout contains `text`, after the line that the
+    /// previous call found.
     #[track_caller]
     pub fn wait_for_next_on_stdout(&mut self, text: &str) -> String {
         let Some((line, seen)) = self.stdout.line_with(text, self.seen[0]) else {
@@ -103,14 +104,14 @@ impl Running<'_> {
         kill(self.pid, signal).expect("a process that is not reaped can be signalled");
     }
 
-    /// Sends a signal to the whole group, as control-c does.
+    /// Sends a signal to the whole process group, as control-c does.
     #[track_caller]
     pub fn signal_group(&self, signal: Signal) {
         killpg(self.pid, signal).expect("a process that is not reaped has a group");
     }
 
-    /// Waits until every signal sent so far has reached the process, and says
-    /// whether it still runs.
+    /// Waits until every signal sent so far was delivered; returns true if the
+    /// process still runs.
     #[track_caller]
     pub fn outlives_its_signals(&self) -> bool {
         let path = format!("/proc/{}/status", self.pid);
@@ -144,12 +145,12 @@ impl Running<'_> {
         self.stdin = None;
     }
 
-    /// Waits for the end of the process and of its streams, also those that
-    /// processes below it hold.
+    /// Waits for the exit of the process and the end of its streams, also of
+    /// those that its descendants hold open.
     ///
     /// # Panics
     ///
-    /// Where that does not come within [`PATIENCE`]; the group is killed.
+    /// If that takes longer than [`PATIENCE`]; the process group is killed.
     #[track_caller]
     pub fn wait(mut self) -> Output {
         if self.ended.recv_timeout(PATIENCE).is_err() {
@@ -164,7 +165,7 @@ impl Running<'_> {
     }
 
     fn reap(&mut self) -> ExitStatus {
-        // Only here, and once: the status stays with the child.
+        // Called once: the status stays with the child.
         self.child.wait().expect("a child can be waited for")
     }
 
@@ -189,11 +190,11 @@ impl Running<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        // Whoever waited has reaped: the group may be somebody else's by now.
+        // After `wait`, the child is reaped and its group id may be reused.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = killpg(self.pid, Signal::SIGKILL);
             let _ = self.child.wait();
-            // The others of the group are not ours to wait for.
+            // The other members of the group are not children of this process.
             let _ = eventually(|| killpg(self.pid, None).err());
         }
     }

@@ -1,4 +1,4 @@
-//! The world of one test: folders, environment, and the processes in it.
+//! The isolated world of one test: its folders, environment and processes.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -16,14 +16,14 @@ use crate::deadline::eventually;
 use crate::executables::{cargo, executable};
 use crate::program::Program;
 
-/// The variable that marks every process of a sandbox, however far down.
+/// Environment variable that marks every process of a sandbox, at any depth.
 const MARK: &str = "ANSAR_TEST_ID";
 
-/// The world of one test.
+/// The isolated world of one test.
 ///
-/// Dropping it removes its folder. Where the test did not fail already, it
-/// fails if a process that was started in the sandbox still runs, or if
-/// something is left in the folder for temporary files. What runs is killed.
+/// Dropping it kills the processes that were started in it and removes its
+/// folder. Unless the test has failed already, it fails if such a process was
+/// still running, or if the folder for temporary files is not empty.
 pub struct Sandbox {
     folder: TempDir,
     id: String,
@@ -36,12 +36,13 @@ impl Default for Sandbox {
 }
 
 impl Sandbox {
-    /// A sandbox among the system's temporary files, far from any workspace.
+    /// Creates a sandbox below the system's temporary folder, outside of any
+    /// workspace.
     pub fn new() -> Self {
         Self::among(&temporary_files())
     }
 
-    /// A sandbox in `folder`.
+    /// Creates a sandbox in `folder`.
     pub(crate) fn among(folder: &Path) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("ansar-test-")
@@ -54,7 +55,7 @@ impl Sandbox {
         Self { folder, id }
     }
 
-    /// The working folder of every program in the sandbox.
+    /// Working folder of every program in the sandbox.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("scratch")
     }
@@ -64,8 +65,8 @@ impl Sandbox {
         self.folder.path().join("config")
     }
 
-    /// Writes a file, relative to the working folder; its path. Folders are
-    /// made where missing.
+    /// Writes a file, relative to the working folder, and returns its path.
+    /// Missing folders are created.
     #[track_caller]
     pub fn write(&self, path: impl AsRef<Path>, text: &str) -> PathBuf {
         let path = self.path().join(path);
@@ -105,7 +106,7 @@ impl Sandbox {
         self.program(cargo()).args(arguments).envs(toolchain())
     }
 
-    /// `sh -c SCRIPT`, in which `cargo` and `cargo ansar` can be typed.
+    /// `sh -c SCRIPT`, with `cargo` and `cargo ansar` in its `PATH`.
     pub fn shell(&self, script: &str) -> Program<'_> {
         let own = executable("cargo-ansar").parent().map(Path::to_owned);
         let usual = variable("PATH").unwrap_or_default();
@@ -115,9 +116,9 @@ impl Sandbox {
         shell.envs(toolchain()).env("PATH", path)
     }
 
-    /// `sh -c SCRIPT` in a terminal of its own, in which `cargo` can be used:
-    /// what is written to stdin is typed, and what the terminal shows is on
-    /// stdout.
+    /// `sh -c SCRIPT` in a terminal of its own, with `cargo` in its `PATH`:
+    /// text written to stdin is typed, and stdout receives the terminal's
+    /// output.
     pub fn terminal(&self, script: &str) -> Program<'_> {
         let terminal = self.program("script");
         let terminal = terminal.args(["-qec", script, "/dev/null"]);
@@ -137,7 +138,7 @@ impl Sandbox {
         ])
     }
 
-    /// The processes of the sandbox that run now: pid and command line.
+    /// Returns the running processes of the sandbox: pid and command line.
     pub fn processes(&self) -> BTreeMap<i32, String> {
         let mark = format!("{MARK}={}", self.id);
         let entries = fs::read_dir("/proc").expect("there is a /proc");
@@ -155,7 +156,7 @@ impl Sandbox {
             .collect()
     }
 
-    /// Checks that nothing that was started in the sandbox runs now.
+    /// Asserts that no process of the sandbox runs.
     #[track_caller]
     pub fn is_still(&self) {
         let left = self.processes();
@@ -163,7 +164,7 @@ impl Sandbox {
     }
 
     fn kill_all(&self) {
-        // What a process starts while it is being killed is met next time.
+        // A process that is started during a pass is found by the next one.
         let none_left = eventually(|| {
             let left = self.processes();
             for pid in left.keys() {
@@ -186,8 +187,8 @@ impl Drop for Sandbox {
         let temporary: Vec<_> = fs::read_dir(self.folder.path().join("tmp"))
             .expect("the sandbox is there")
             .flatten()
-            // A linker that is killed in the middle leaves its own, `ccXXXXXX`
-            // and what it passes on; they are not ours to clean.
+            // A linker killed midway leaves its own files, `ccXXXXXX` and those
+            // it passes on; the tool does not clean them up.
             .filter(|entry| {
                 let name = entry.file_name();
                 let name = name.to_string_lossy();
@@ -199,15 +200,15 @@ impl Drop for Sandbox {
     }
 }
 
-/// The processes that run now with `text` on their command line, whatever
-/// their environment: pid and command line.
+/// Returns the running processes with `text` on their command line, in any
+/// environment: pid and command line.
 pub fn processes_named(text: &str) -> BTreeMap<i32, String> {
     let entries = fs::read_dir("/proc").expect("there is a /proc");
     entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
             let pid = path.file_name()?.to_str()?.parse().ok()?;
-            // One that has ended has no command line any more.
+            // The command line of a process that has ended is empty.
             let command = fs::read(path.join("cmdline")).ok()?;
             let command = String::from_utf8_lossy(&command).replace('\0', " ");
             command.contains(text).then_some((pid, command))
@@ -215,9 +216,9 @@ pub fn processes_named(text: &str) -> BTreeMap<i32, String> {
         .collect()
 }
 
-/// The environment of the process whose folder in `/proc` this is; none where
-/// it has ended or is somebody else's. One that is just becoming another program
-/// has none for a moment, or not all of it.
+/// Reads the environment of the process with this folder in `/proc`; `None` if
+/// the process has ended or belongs to another user. During an exec, the
+/// environment is empty or incomplete for a moment.
 fn environment(process: &Path) -> Option<Vec<u8>> {
     eventually(|| {
         let environment = fs::read(process.join("environ")).ok();
@@ -230,27 +231,27 @@ fn environment(process: &Path) -> Option<Vec<u8>> {
     .flatten()
 }
 
-/// How long the environment of a process is; none where it has no say yet.
+/// Returns the length of a process's environment; `None` while an exec sets it.
 fn environment_length(process: &Path) -> Option<usize> {
     let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
     let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    // Counted from the state, which is the third of all.
+    // Counted from the state, which is the third field.
     let field = |number: usize| fields.get(number - 3).copied().unwrap_or("0");
     let number = |field: &str| field.parse::<usize>().unwrap_or_default();
     let (state, group, code) = (field(3), field(5), field(27));
     if matches!(state, "Z" | "X" | "0") || group == "0" {
-        // It has ended, is gone, or is the kernel's own.
+        // The process has ended, is gone, or is a kernel thread.
         Some(0)
     } else if code == "0" {
-        // That is set last.
+        // This field is set last.
         None
     } else {
         number(field(51)).checked_sub(number(field(50)))
     }
 }
 
-/// The children of a process, of all its threads; none where it is gone.
+/// Returns the children of all threads of a process; empty if it is gone.
 pub fn children_of(pid: u32) -> Vec<i32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.into_iter().flatten().flatten();
@@ -261,18 +262,18 @@ pub fn children_of(pid: u32) -> Vec<i32> {
     pids.filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// A loopback address that no other test has, so that components keep their
-/// ports while tests run side by side.
+/// Returns a loopback address that no other test uses, so that components keep
+/// their ports while tests run side by side.
 pub fn loopback() -> Ipv4Addr {
     let [_, _, middle, low] = process::id().to_be_bytes();
     let number = unique();
     let [_, _, _, high] = (number / 254).to_be_bytes();
     let [_, _, _, last] = (1 + number % 254).to_be_bytes();
-    // 127.0.x.y belongs to everybody, and the last byte is neither 0 nor 255.
+    // Every 127.0.x.y is usable, and the last byte is neither 0 nor 255.
     Ipv4Addr::new(127, 1 + (middle ^ low) % 254, high, last)
 }
 
-/// What cargo tells its subcommands about itself.
+/// Environment variables that cargo sets for its subcommands.
 pub(crate) fn toolchain() -> Vec<(&'static str, OsString)> {
     let home = variable("HOME").map(PathBuf::from).unwrap_or_default();
     let folder =
@@ -287,7 +288,7 @@ pub(crate) fn toolchain() -> Vec<(&'static str, OsString)> {
     variables
 }
 
-/// A number that this process has not used yet.
+/// Returns a number that this process has not used yet.
 fn unique() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -1,11 +1,11 @@
-//! What a process writes, read while it runs.
+//! The output of a process, read while it runs.
 
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::deadline::PATIENCE;
 
-/// Everything that came through a pipe so far.
+/// Everything that was read from a pipe so far.
 #[derive(Clone, Default)]
 pub(crate) struct Stream(Arc<Shared>);
 
@@ -22,7 +22,7 @@ struct Captured {
 }
 
 impl Stream {
-    /// Reads `pipe` to its end, on a thread of its own.
+    /// Reads `pipe` to its end on a thread.
     pub(crate) fn of(mut pipe: impl Read + Send + 'static) -> Self {
         let stream = Self::default();
         let shared = stream.0.clone();
@@ -42,21 +42,21 @@ impl Stream {
         stream
     }
 
-    /// A stream that nothing comes through.
+    /// A stream that is empty and closed.
     pub(crate) fn nothing() -> Self {
         let stream = Self::default();
         stream.0.lock().closed = true;
         stream
     }
 
-    /// The text so far; what is no UTF-8 is replaced.
+    /// Returns the text so far; invalid UTF-8 is replaced.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().bytes).into_owned()
     }
 
-    /// Waits for the first whole line from byte `from` on that holds `text`;
-    /// the line, and the byte behind it. `None` where the stream ends first,
-    /// or patience does.
+    /// Waits for the first whole line from byte `from` on that contains `text`;
+    /// returns the line and the position after it. `None` if the stream ends or
+    /// the deadline passes first.
     pub(crate) fn line_with(&self, text: &str, from: usize) -> Option<(String, usize)> {
         let mut from = from;
         let mut found = None;
@@ -74,7 +74,8 @@ impl Stream {
         found
     }
 
-    /// Waits until nobody can write any more; whether that is so.
+    /// Waits until every writer has closed the pipe; false if the deadline
+    /// passes first.
     pub(crate) fn ended(&self) -> bool {
         self.0.wait(|captured| captured.closed)
     }
@@ -85,7 +86,7 @@ impl Shared {
         self.captured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `enough`; false where patience ends first.
+    /// Waits until `enough` returns true; false if the deadline passes first.
     fn wait(&self, mut enough: impl FnMut(&Captured) -> bool) -> bool {
         let waited = self
             .more

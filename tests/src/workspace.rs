@@ -1,18 +1,16 @@
 //! A Cargo workspace to edit and build, whose dependencies are compiled
 //! already.
 //!
-//! A *template* stands in the target folder of the workspace under test: the
-//! sources of `ansar-runtime` and `test-fixtures`, and a target folder in
-//! which they are built. It is brought up to date once per test process, which
-//! costs a compile of the dependencies the very first time, and what `cargo
-//! build` costs where it has nothing to do after that. A [`Workspace`] is a
-//! copy of it in which cargo finds everything fresh.
+//! A *template* is kept in the target folder of the workspace under test: the
+//! sources of `ansar-runtime` and `test-fixtures`, and a target folder in which
+//! they are built. It is updated once per test process: the first time, this
+//! compiles the dependencies; later, it costs a `cargo build` without work. A
+//! [`Workspace`] is a copy of it that cargo considers fresh.
 //!
-//! Libraries and executables are linked, not copied, since every tool that
-//! makes one makes a new file. All else is copied, for cargo writes fingerprints
-//! in place, those of dependencies too where a test has them built otherwise:
-//! through a link it would tell the template, and every other test, that what
-//! was built here was built there.
+//! Libraries and executables are hard-linked, since every tool that writes one
+//! creates a new file. All else is copied: cargo rewrites fingerprints in
+//! place, also those of dependencies if a test builds them differently. Through
+//! a link, that would change the template and every other test.
 
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io::{self, Write};
@@ -29,12 +27,12 @@ use crate::executables::{cargo, repository};
 use crate::program::Program;
 use crate::sandbox::{Sandbox, toolchain};
 
-/// The members that a scratch workspace has.
+/// Members of a scratch workspace.
 const MEMBERS: [&str; 2] = ["ansar-runtime", "test-fixtures"];
 
 /// A sandbox whose working folder is a Cargo workspace with the members
-/// `ansar-runtime` and `test-fixtures`, both built. What a test changes in it
-/// no other test sees.
+/// `ansar-runtime` and `test-fixtures`, both built. Changes are not visible to
+/// other tests.
 pub struct Workspace(Sandbox);
 
 impl Deref for Workspace {
@@ -52,20 +50,20 @@ impl Default for Workspace {
 }
 
 impl Workspace {
-    /// A workspace as the template has it.
+    /// Creates a copy of the template.
     pub fn new() -> Self {
-        // Links need one file system.
+        // Hard links need one file system.
         let sandbox = Sandbox::among(folder());
         copy(&TEMPLATE, &sandbox.path()).expect("the template is copied");
         Self(sandbox)
     }
 
-    /// Replaces the first `from` in a file by `to`. The file's time moves, as
-    /// with any editor.
+    /// Replaces the single `from` in a file by `to`, and updates the file's
+    /// time as an editor does.
     ///
     /// # Panics
     ///
-    /// Where the file does not hold `from` exactly once.
+    /// If the file does not contain `from` exactly once.
     #[track_caller]
     pub fn edit(&self, path: impl AsRef<Path>, from: &str, to: &str) {
         let path = path.as_ref();
@@ -80,7 +78,7 @@ impl Workspace {
     pub fn remove(&self, path: impl AsRef<Path>) {
         let path = self.path().join(path);
         let removed = if path.is_dir() {
-            // An engine that runs there may make a log again meanwhile.
+            // An engine that runs there may create a log again meanwhile.
             let removed = eventually(|| match fs::remove_dir_all(&path) {
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => None,
                 removed => Some(removed),
@@ -94,7 +92,7 @@ impl Workspace {
         }
     }
 
-    /// Sets what stands in the root manifest behind the template's own tables:
+    /// Sets the part of the root manifest after the template's own tables:
     /// `[workspace.metadata.ansar]` and what follows it.
     pub fn manifest(&self, tables: &str) {
         let own = fs::read_to_string(TEMPLATE.join("Cargo.toml"));
@@ -108,18 +106,18 @@ impl Workspace {
     }
 }
 
-/// The template, up to date.
+/// The updated template.
 static TEMPLATE: LazyLock<PathBuf> = LazyLock::new(|| {
     let template = folder().join("template");
     fs::create_dir_all(&template).expect("the target folder can be written");
-    // Two `cargo test` at once share it.
+    // Two concurrent `cargo test` share it.
     let lock = File::create(folder().join("template.lock")).expect("the lock is made");
     lock.lock().expect("the lock is taken");
     bring_up_to_date(&template).expect("the template is brought up to date");
     template
 });
 
-/// The folder of everything that is made here: on the file system of the
+/// Folder of the template and the scratch workspaces, on the file system of the
 /// target folder.
 fn folder() -> &'static Path {
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -145,8 +143,8 @@ fn bring_up_to_date(template: &Path) -> io::Result<()> {
     if !unchanged(&template.join("Cargo.toml"), &manifest) {
         fs::write(template.join("Cargo.toml"), manifest)?;
     }
-    // Cargo cuts the copied lock down to the members, so a second copy tells
-    // what it was made from.
+    // Cargo reduces the copied lock file to the members, so a second copy
+    // records its origin.
     let lock = fs::read_to_string(repository().join("Cargo.lock"))?;
     if !unchanged(&template.join("Cargo.lock.whole"), &lock) {
         fs::write(template.join("Cargo.lock"), &lock)?;
@@ -165,7 +163,7 @@ fn build(template: &Path) {
     }
     let status = command
         .current_dir(template)
-        // What a sandbox does not have would make other fingerprints.
+        // Other variables than a sandbox has would change fingerprints.
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME"))
         .envs(toolchain())
@@ -175,8 +173,8 @@ fn build(template: &Path) {
     assert!(status.success(), "the template does not build: {status}");
 }
 
-/// The root manifest of the workspace under test, less the members that a
-/// scratch workspace does not have, and with a profile that builds fast.
+/// Returns the root manifest of the workspace under test, without the members
+/// that a scratch workspace lacks, and with a profile that builds fast.
 fn scratch_manifest(text: &str) -> String {
     let members = format!("members = {MEMBERS:?}");
     let mut is_left_out = false;
@@ -196,8 +194,8 @@ fn scratch_manifest(text: &str) -> String {
     scratch.join("\n")
 }
 
-/// Makes `to` hold what `from` holds, with its times; what is the same already
-/// is not touched.
+/// Makes `to` equal to `from`, file times included; equal files are not
+/// touched.
 fn mirror(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(to)? {
@@ -226,7 +224,7 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
     one.len() == other.len() && one.modified().ok() == other.modified().ok()
 }
 
-/// Copies a folder; see the top of the file for what is linked.
+/// Copies a folder; the module documentation says which files are linked.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -246,7 +244,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether tools that write this file make a new one.
+/// Returns true if tools replace this file instead of writing to it.
 fn is_made_anew(path: &Path, metadata: &Metadata) -> bool {
     let extension = path.extension().unwrap_or_default();
     let is_library = ["rlib", "rmeta", "so"].iter().any(|it| extension == *it);

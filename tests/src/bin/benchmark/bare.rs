@@ -1,5 +1,5 @@
-//! The yardstick of processes: the same executables with the same arguments,
-//! and nothing above them but a loop.
+//! Baseline processes: the same executables with the same arguments, started
+//! and reaped in a plain loop.
 
 use std::fs;
 use std::io::Read;
@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use crate::world::World;
 
-/// Starts a component as the tool would.
+/// Starts a component with the arguments and environment the tool would use.
 pub(crate) fn start(
     world: &World,
     home: &Path,
@@ -35,7 +35,7 @@ pub(crate) fn start(
     command.spawn().expect("the executable starts")
 }
 
-/// Starts one process for each of the roles, all at once.
+/// Starts one process per role, all at once.
 pub(crate) fn start_all(world: &World, home: &Path, executable: &str, count: usize) -> Vec<Child> {
     let roles = (0..count).map(|number| format!("test-{number}"));
     roles
@@ -43,8 +43,8 @@ pub(crate) fn start_all(world: &World, home: &Path, executable: &str, count: usi
         .collect()
 }
 
-/// Starts something that serves the others, and reads on a thread what it
-/// writes: with hundreds of clients, that is more than a pipe holds.
+/// Starts a role that serves the others and drains its output on a thread: with
+/// hundreds of clients, the output exceeds a pipe buffer.
 pub(crate) fn serve(world: &World, home: &Path, role: &str, notify: &Path) -> Child {
     let executable = role.trim_end_matches("-0");
     let mut child = start(world, home, executable, role, Some(notify));
@@ -53,9 +53,8 @@ pub(crate) fn serve(world: &World, home: &Path, role: &str, notify: &Path) -> Ch
     child
 }
 
-/// Reads what processes write and waits for their ends. One after the other:
-/// none writes more than a pipe holds, so none waits for its turn, and there
-/// is nothing faster.
+/// Reads the output of the processes and waits for their exits, one after the
+/// other. None writes more than a pipe holds, so none blocks meanwhile.
 pub(crate) fn finish(children: Vec<Child>) {
     let mut text = Vec::new();
     for mut child in children {
@@ -71,26 +70,26 @@ pub(crate) fn finish(children: Vec<Child>) {
     }
 }
 
-/// Reads a pipe, where there is one, to its end.
+/// Reads a pipe, if there is one, to its end.
 fn read(pipe: Option<impl Read>, text: &mut Vec<u8>) {
     if let Some(mut pipe) = pipe {
         pipe.read_to_end(text).expect("a pipe can be read");
     }
 }
 
-/// Asks processes to stop.
+/// Sends SIGINT to the processes.
 pub(crate) fn interrupt(children: &[Child]) {
     for child in children {
         signal(child.id());
     }
 }
 
-/// Sends SIGINT.
+/// Sends SIGINT to one process.
 pub(crate) fn signal(pid: u32) {
     kill(Pid::from_raw(pid.cast_signed()), Signal::SIGINT).expect("it runs");
 }
 
-/// A socket that hears which components are ready.
+/// Notification socket that receives which components are ready.
 pub(crate) struct Ready {
     socket: UnixDatagram,
     path: PathBuf,
@@ -98,7 +97,7 @@ pub(crate) struct Ready {
 
 impl Ready {
     pub(crate) fn listen(world: &World) -> Self {
-        // Short, for it is the path of a socket.
+        // Kept short: it is the path of a socket.
         let path = world.root().join("notify");
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).expect("the path is short enough");
@@ -109,7 +108,7 @@ impl Ready {
         &self.path
     }
 
-    /// Waits until the server listens and the zombie has come up.
+    /// Waits until the server listens and the zombie is ready.
     pub(crate) fn wait(&self) {
         let (mut server, mut zombie) = (false, false);
         let mut datagram = [0; 4096];
@@ -122,7 +121,7 @@ impl Ready {
     }
 }
 
-/// The children of a process.
+/// Returns the children of a process.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -131,7 +130,7 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-/// A number from a process's status.
+/// Reads a number from `/proc/PID/status`.
 pub(crate) fn status(pid: u32, name: &str, radix: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
@@ -140,8 +139,8 @@ pub(crate) fn status(pid: u32, name: &str, radix: u32) -> u64 {
     u64::from_str_radix(digits.unwrap_or_default(), radix).unwrap_or(0)
 }
 
-/// Waits until every process has said what SIGINT is to do with it: to catch
-/// or (`SigIgn`) to ignore it.
+/// Waits until every process has set its disposition of SIGINT: caught, or
+/// ignored (`SigIgn`).
 pub(crate) fn wait_until_settled(pids: &[u32], mask: &str) {
     const SIGTERM: u64 = 1 << 14;
     for pid in pids {

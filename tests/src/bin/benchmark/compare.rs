@@ -1,39 +1,39 @@
-//! Two measurements that take turns, and what is judged of them.
+//! Interleaved measurements of two sides, and their comparison with a budget.
 
 use std::time::{Duration, Instant};
 
-/// What came of a row.
+/// Result of a row.
 pub(crate) struct Judged {
-    /// The median of ours.
+    /// Median of our measurements.
     pub(crate) ours: f64,
-    /// The median of the yardstick.
+    /// Median of the baseline's measurements.
     pub(crate) yardstick: f64,
-    /// The median of the ratios, pair by pair.
+    /// Median of the ratios, pair by pair.
     pub(crate) ratio: f64,
-    /// What the ratio may be.
+    /// Upper limit of the ratio.
     pub(crate) budget: f64,
-    /// Of the medians.
+    /// Unit of the medians.
     pub(crate) unit: &'static str,
 }
 
 impl Judged {
-    /// Whether the row is within its budget.
+    /// Returns true if the row is within its budget.
     pub(crate) fn is_met(&self) -> bool {
         self.ratio <= self.budget
     }
 }
 
-/// How long something takes.
+/// Measures the duration of some work.
 pub(crate) fn timed(work: impl FnOnce()) -> Duration {
     let begun = Instant::now();
     work();
     begun.elapsed()
 }
 
-/// Measures both in turn, `pairs` times after a first one that does not count.
+/// Measures both sides in turn, `pairs` times, after a warm-up pair that is not
+/// counted.
 ///
-/// Who goes first alternates, too, so that neither always finds the other's
-/// caches.
+/// The order alternates, so that neither side always finds the other's caches.
 pub(crate) fn interleaved(
     pairs: usize,
     budget: f64,
@@ -55,7 +55,7 @@ pub(crate) fn interleaved(
     judge(&mine, &other, budget)
 }
 
-/// Judges what was measured in pairs.
+/// Compares paired measurements with the budget.
 pub(crate) fn judge(ours: &[Duration], yardstick: &[Duration], budget: f64) -> Judged {
     let pairs = ours.iter().zip(yardstick);
     let ratios = pairs.map(|(mine, other)| mine.as_secs_f64() / other.as_secs_f64());

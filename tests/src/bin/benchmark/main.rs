@@ -1,7 +1,7 @@
-//! The benchmark: every row of the budgets, each against its yardstick.
+//! The benchmark: measures every row against its baseline and its budget.
 //!
 //! `cargo run --release -p tests --bin benchmark [ROW…]` prints one line per
-//! row and exits 1 where one misses its budget. What is judged is a ratio of
+//! row and exits with 1 if one misses its budget. A budget limits the ratio of
 //! two measurements that take turns on one machine, never a time: a busy
 //! machine disturbs both.
 
@@ -65,7 +65,7 @@ fn print(name: &str, judged: &Judged) {
     );
 }
 
-/// What the figures depend on.
+/// Prints the conditions that the figures depend on.
 fn facts(world: &World) {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let said = |command: &mut Command| {

@@ -1,4 +1,4 @@
-//! The rows, and what each measures.
+//! The rows, and the measurement of each.
 
 mod background;
 mod deploy;
@@ -15,14 +15,14 @@ use crate::compare::{Judged, interleaved, judge, timed};
 use crate::tree::tree;
 use crate::world::{World, run};
 
-/// One row.
+/// One row of the benchmark.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    /// Nothing where the yardstick is missing.
+    /// Runs the measurement; `None` if the baseline's program is not installed.
     pub(crate) measure: fn(&World) -> Option<Judged>,
 }
 
-/// Every row, in the order in which they are measured.
+/// Every row, in the order of measurement.
 pub(crate) const ROWS: &[Row] = &[
     row("loop-1", |world| Some(unchanged_loop(world, 1))),
     row("loop-40", |world| Some(unchanged_loop(world, 40))),
@@ -60,19 +60,19 @@ const fn row(name: &'static str, measure: fn(&World) -> Option<Judged>) -> Row {
     Row { name, measure }
 }
 
-/// The row of a name.
+/// Finds a row by its name.
 pub(crate) fn find(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name)
 }
 
-/// How many roles are many.
+/// Number of roles in the rows with many roles.
 const MANY: usize = 500;
-/// How many pairs of measurements a row has.
+/// Pairs of measurements per row.
 const PAIRS: usize = 10;
-/// What is short needs more.
+/// Pairs of measurements for short work.
 const MANY_PAIRS: usize = 40;
 
-/// A group of the same roles, all of them tests for a run of `test`.
+/// Returns a manifest group of `count` equal roles, all of them tests.
 fn same(executable: &str, count: usize) -> String {
     format!(
         "tests = \"test-.*\"\n[workspace.metadata.ansar.role.\"test-{{number}}\"]\n\
@@ -80,7 +80,7 @@ fn same(executable: &str, count: usize) -> String {
     )
 }
 
-/// The whole loop where nothing has changed.
+/// A whole test run in which nothing has changed.
 fn unchanged_loop(world: &World, clients: usize) -> Judged {
     let settings = "settings = { host = \"HOST\", port = 65432 }";
     let roles = format!(
@@ -121,7 +121,7 @@ fn roles(world: &World) -> Judged {
     interleaved(PAIRS, 1.5, ours, bare)
 }
 
-/// Test roles with one check each, beside what runs ordinary tests.
+/// Test roles with one check each, compared with a runner of ordinary tests.
 fn one_check_tests(world: &World) -> Option<Judged> {
     let installed = Command::new("cargo-nextest")
         .args(["nextest", "--version"])
@@ -151,16 +151,17 @@ fn quiet(world: &World, words: &[&str]) -> Judged {
     interleaved(MANY_PAIRS, 1.5, ours, cargo)
 }
 
-/// A command with all its roles up; the pids of engine and roles.
+/// Starts a command and waits for all its roles; returns the process and the
+/// pids of engine and roles.
 fn up(command: &mut Command, roles: usize, mask: &str) -> (Child, u32, Vec<u32>) {
-    // What it says is nobody's to read while it runs, and less than a pipe.
+    // Its output is not read while it runs, and is smaller than a pipe.
     let guardian = command.spawn().expect("the tool starts");
     let (engine, started) = all_started(guardian.id(), roles);
     bare::wait_until_settled(&started, mask);
     (guardian, engine, started)
 }
 
-/// The engine below a guardian, and its roles, once there are so many.
+/// Waits until the engine below a guardian runs so many roles.
 fn all_started(guardian: u32, roles: usize) -> (u32, Vec<u32>) {
     loop {
         if let [engine] = *bare::children(guardian) {
@@ -173,7 +174,7 @@ fn all_started(guardian: u32, roles: usize) -> (u32, Vec<u32>) {
     }
 }
 
-/// The engine and its guardian, above roles that wait.
+/// Memory of the engine and its guardian while roles wait.
 fn memory(world: &World) -> Judged {
     let home = world.make_home("zombies", &same("zombie", MANY));
     let (guardian, engine, _) = up(world.ansar(&home).arg("run"), MANY, "SigCgt");
@@ -195,7 +196,7 @@ fn memory(world: &World) -> Judged {
     }
 }
 
-/// Stopping roles that stop when they are asked.
+/// Stopping roles that stop when asked.
 fn ladder(world: &World) -> Judged {
     let home = world.make_home("zombies", &same("zombie", MANY));
     let ours = || {
@@ -217,7 +218,7 @@ fn ladder(world: &World) -> Judged {
     interleaved(PAIRS, 1.5, ours, bare)
 }
 
-/// Stopping a role that does not want to, against the grace it has.
+/// Stopping a role that ignores the request, compared with its grace period.
 fn stubborn(world: &World) -> Judged {
     const GRACE: Duration = Duration::from_secs(5);
     let home = world.make_home("stubborn", &same("stubborn", 1));

@@ -1,5 +1,5 @@
-//! The tree of processes that call each other, beside as many that nobody
-//! calls.
+//! A tree of processes that call each other, compared with as many processes
+//! without calls.
 
 use std::time::Duration;
 
@@ -7,17 +7,18 @@ use crate::bare;
 use crate::compare::{Judged, interleaved, timed};
 use crate::world::{World, run};
 
-/// How many processes the tree has: 121 managers with three duties each, of
+/// Number of processes in the tree: 121 managers with three duties each, of
 /// which the factorial calls five more.
 const PROCESSES: usize = 121 * (1 + 3 + 5);
-/// What the tree waits for, whatever it costs.
+/// Sleep that is part of the tree, at no cost of its own.
 const SNOOZE: Duration = Duration::from_secs(2);
-/// How many run at once beside it: both ends of their pipes are open.
+/// Limit of processes that run at once in the baseline: both ends of their
+/// pipes are open.
 const AT_ONCE: usize = 363;
-/// How many pairs there are; each takes seconds.
+/// Pairs of measurements; each takes seconds.
 const PAIRS: usize = 10;
 
-/// The test is there because a home is made by preparing one.
+/// The test role is needed because a test run creates the home.
 const ROLES: &str = r#"
 role.test-noop.executable = "noop"
 role.noop-0.executable = "noop"
@@ -29,7 +30,7 @@ executable = "busy"
 input = { duties = ["noop", "snooze", "factorial"], management_levels = 5, managers = 3 }
 "#;
 
-/// The tree, less what it sleeps, against as many bare spawns.
+/// The tree, less its sleep, compared with as many bare processes.
 pub(crate) fn tree(world: &World) -> Judged {
     let home = world.make_home("tree", ROLES);
     let ours = || {

@@ -1,5 +1,5 @@
-//! Where it is measured: a scratch workspace that is built already, with one
-//! home per row, and the same environment for both sides.
+//! The place of measurement: a built scratch workspace, with one home per row
+//! and the same environment for both sides.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use tests::{Workspace, executable, loopback};
 
-/// What both sides are given of the environment; the rest is the developer's.
+/// Environment variables that both sides inherit; all others are removed.
 const KEPT: [&str; 5] = [
     "PATH",
     "HOME",
@@ -17,7 +17,7 @@ const KEPT: [&str; 5] = [
     "RUSTUP_TOOLCHAIN",
 ];
 
-/// A scratch workspace and what is needed to use it.
+/// A scratch workspace and the paths needed to use it.
 pub(crate) struct World {
     workspace: Workspace,
     environment: Vec<(OsString, OsString)>,
@@ -48,22 +48,22 @@ impl World {
         }
     }
 
-    /// Cargo, not rustup's stand-in for it.
+    /// Path of cargo itself, not of rustup's proxy.
     pub(crate) fn cargo(&self) -> &Path {
         &self.cargo
     }
 
-    /// The root of the workspace.
+    /// Root of the workspace.
     pub(crate) fn root(&self) -> PathBuf {
         self.workspace.path()
     }
 
-    /// An executable of the workspace: the file that a home links to.
+    /// Path of an executable of the workspace: the file that a home links to.
     pub(crate) fn bin(&self, name: &str) -> PathBuf {
         self.root().join("target").join(profile()).join(name)
     }
 
-    /// The home of a row.
+    /// Home of a row.
     pub(crate) fn home(&self, row: &str) -> PathBuf {
         self.root().join("homes").join(row)
     }
@@ -102,7 +102,7 @@ impl World {
         command
     }
 
-    /// `cargo build` of some bins, with the words that the tool uses.
+    /// `cargo build` of some bins, with the arguments that the tool uses.
     pub(crate) fn cargo_build(&self, bins: &[&str]) -> Command {
         let mut command = self.program(&self.cargo);
         command
@@ -117,19 +117,19 @@ impl World {
         command
     }
 
-    /// Describes roles in the manifest.
+    /// Writes roles into the manifest.
     pub(crate) fn describe(&self, roles: &str) {
         let roles = roles.replace("HOST", &self.host);
         self.workspace
             .manifest(&format!("[workspace.metadata.ansar]\n{roles}"));
     }
 
-    /// A home with these roles, everything in place; its path.
+    /// Creates a home with these roles deployed, and returns its path.
     pub(crate) fn make_home(&self, row: &str, roles: &str) -> PathBuf {
         self.describe(roles);
         let home = self.home(row);
         fs::create_dir_all(self.root().join("homes")).expect("the workspace can be written");
-        // The second finds what the first remembered.
+        // The second run uses the state that the first one saved.
         for _ in 0..2 {
             run(self.ansar_test(&home).arg("--no-run"));
         }
@@ -137,7 +137,7 @@ impl World {
     }
 }
 
-/// Runs a command, which must succeed.
+/// Runs a command that must succeed.
 pub(crate) fn run(command: &mut Command) {
     let output = command.output().expect("the program starts");
     assert!(
@@ -161,7 +161,7 @@ fn profile_flag() -> Option<&'static str> {
     (!cfg!(debug_assertions)).then_some("--release")
 }
 
-/// How busy the machine is.
+/// Load of the machine.
 pub(crate) fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split(' ').next().unwrap_or_default().to_owned()

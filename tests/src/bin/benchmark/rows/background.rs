@@ -1,4 +1,4 @@
-//! Many roles in the background: started, asked about, stopped.
+//! Many roles in the background: starting, listing and stopping them.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::bare;
 use crate::compare::{Judged, interleaved, timed};
 use crate::world::{World, run};
 
-/// All of them, which are named like tests.
+/// Pattern that matches all roles; they are named like tests.
 const ALL: &str = "test-.*";
 
 fn start(world: &World, home: &Path) {
@@ -22,7 +22,7 @@ fn stop(world: &World, home: &Path) {
     run(world.ansar(home).args(["stop", ALL]));
 }
 
-/// The same bare, all of them listening for signals.
+/// Starts the same roles bare, and waits until all listen for signals.
 fn bare_start(world: &World, home: &Path) -> Vec<Child> {
     let children = bare::start_all(world, home, "zombie", MANY);
     let pids: Vec<u32> = children.iter().map(Child::id).collect();
@@ -35,7 +35,7 @@ fn bare_stop(children: Vec<Child>) {
     bare::finish(children);
 }
 
-/// Until all of them are ready.
+/// Time until all roles are ready.
 pub(crate) fn started(world: &World) -> Judged {
     let home = world.make_home("zombies", &same("zombie", MANY));
     let ours = || {
@@ -52,7 +52,7 @@ pub(crate) fn started(world: &World) -> Judged {
     interleaved(PAIRS, 1.5, ours, bare)
 }
 
-/// Until all of them are gone, and what ran them.
+/// Time until all roles and their engine are gone.
 pub(crate) fn stopped(world: &World) -> Judged {
     let home = world.make_home("zombies", &same("zombie", MANY));
     let ours = || {
@@ -66,8 +66,9 @@ pub(crate) fn stopped(world: &World) -> Judged {
     interleaved(PAIRS, 1.5, ours, bare)
 }
 
-/// While all of them run, against a command that does nothing. A list of so
-/// many is longer than what is quiet, and has more time.
+/// A list of roles while all of them run, compared with a command that does
+/// nothing. A list of so many is longer than other quiet output, so its budget
+/// is larger.
 pub(crate) fn listed(world: &World) -> Judged {
     let home = world.make_home("zombies", &same("zombie", MANY));
     start(world, &home);
@@ -78,7 +79,7 @@ pub(crate) fn listed(world: &World) -> Judged {
     judged
 }
 
-/// What `measure` finds of guardian and engine while all of them run.
+/// Sums `measure` over guardian and engine while all roles run.
 fn of_both(world: &World, measure: impl Fn(u32) -> u64) -> u64 {
     let home = world.make_home("zombies", &same("zombie", MANY));
     start(world, &home);
@@ -96,7 +97,7 @@ fn of_both(world: &World, measure: impl Fn(u32) -> u64) -> u64 {
     found
 }
 
-/// The memory that both ever had.
+/// Peak memory of guardian and engine.
 #[expect(clippy::cast_precision_loss, reason = "a machine has less memory")]
 pub(crate) fn memory(world: &World) -> Judged {
     let most = of_both(world, |pid| bare::status(pid, "VmHWM", 10)) as f64 / 1024.0;
@@ -109,7 +110,7 @@ pub(crate) fn memory(world: &World) -> Judged {
     }
 }
 
-/// The descriptors that both have, against the number of roles.
+/// File descriptors of guardian and engine, compared with the number of roles.
 #[expect(clippy::cast_precision_loss, reason = "there are less descriptors")]
 pub(crate) fn descriptors(world: &World) -> Judged {
     let count = of_both(world, |pid| {

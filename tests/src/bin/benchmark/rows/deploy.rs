@@ -1,6 +1,6 @@
-//! Deploys of folders: where nothing has changed, against walking both trees;
-//! of one changed file, against copying it, to the disk where the deploy brings
-//! it there. What others would do stands beside.
+//! Deploys of folders: unchanged ones, compared with walking both trees; one
+//! changed file, compared with copying it to the disk. Measurements of other
+//! programs are printed beside.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,9 +12,9 @@ use super::{MANY_PAIRS, PAIRS, same};
 use crate::compare::{Judged, interleaved, timed};
 use crate::world::{World, run};
 
-/// How large a large file is.
+/// Size of a large file, in bytes.
 const LARGE: usize = 100_000_000;
-/// How many files one folder of a tree has.
+/// Number of files in one folder of a tree.
 const PER_FOLDER: usize = 100;
 
 /// A home with one role, and a snapshot for it.
@@ -50,7 +50,8 @@ impl<'w> Scene<'w> {
         timed(|| run(&mut deploy))
     }
 
-    /// What `rsync` takes to bring `from` elsewhere, where it is installed.
+    /// Prints the time that `rsync`, if installed, takes to copy `from`
+    /// elsewhere.
     fn beside(&self, from: &Path, prepare: impl Fn(usize)) {
         let to = self.world.root().join("mirror");
         let rsync = || {
@@ -88,7 +89,7 @@ pub(crate) fn unchanged(world: &World, files: usize) -> Judged {
         fs::write(path, format!("file {file}\n")).expect("there is room");
     }
     scene.deploy();
-    // What was written a moment ago is read once more.
+    // A file written a moment ago is read again.
     settle();
     scene.deploy();
     let trees = [scene.model(), scene.home.join("model/test-0")];
@@ -108,10 +109,10 @@ pub(crate) fn unchanged(world: &World, files: usize) -> Judged {
 pub(crate) fn executable(world: &World) -> Judged {
     let scene = Scene::new(world, "deploy-exe");
     let built = world.root().join("built");
-    // What marks a folder of Cargo's, which makes every file anew.
+    // Marks a folder of Cargo's, which writes every file anew.
     fs::create_dir_all(built.join(".fingerprint")).expect("there is room");
     let noop = fs::read(world.bin("noop")).expect("it is built");
-    // Neither side pays for the room of what gives way to be given back.
+    // Neither side pays for freeing the space of the replaced file.
     let former = world.root().join("former");
     fs::create_dir_all(&former).expect("there is room");
     let mut round = 0;
@@ -147,7 +148,7 @@ pub(crate) fn model(world: &World) -> Judged {
         anew(&file, &bytes, 0o644);
         scene.deploy()
     };
-    // What is copied into a home is on the disk, and so is what is set beside it.
+    // A file copied into a home is synced to the disk, as is its replacement.
     let judged = interleaved(PAIRS, 1.1, ours, || copied(world, &file));
     let mut alone: Vec<_> = (0..5).map(|_| copy(world, &file)).collect();
     alone.sort();
@@ -168,7 +169,7 @@ fn copy(world: &World, file: &Path) -> Duration {
     timed(|| run(&mut copy))
 }
 
-/// A copy that takes the place of another, and is on the disk.
+/// Copies a file in place of another and syncs it; returns the duration.
 fn copied(world: &World, file: &Path) -> Duration {
     let to = world.root().join("replaced");
     let mut copy = world.program("cp");
@@ -181,7 +182,7 @@ fn copied(world: &World, file: &Path) -> Duration {
     })
 }
 
-/// A new file, as a linker makes one, on the disk.
+/// Writes a new file, as a linker does, and syncs it.
 fn anew(path: &Path, bytes: &[u8], mode: u32) {
     use std::os::unix::fs::PermissionsExt;
 
@@ -193,7 +194,7 @@ fn anew(path: &Path, bytes: &[u8], mode: u32) {
     file.sync_all().expect("there is a disk");
 }
 
-/// Lets the times of files become old enough to be trusted.
+/// Waits until the times of files are old enough to be trusted.
 fn settle() {
     std::thread::sleep(Duration::from_secs(3));
 }

@@ -1,5 +1,5 @@
-//! The last five minutes of a log of a gigabyte, against printing as many
-//! bytes as that are.
+//! The last five minutes of a log of one gigabyte, compared with printing as
+//! many bytes.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -10,12 +10,12 @@ use super::{MANY_PAIRS, same};
 use crate::compare::{Judged, interleaved, timed};
 use crate::world::{World, run};
 
-/// How large a segment is, and how many there are.
+/// Size of a segment in bytes, and the number of segments.
 const SEGMENT: usize = 1 << 20;
 const SEGMENTS: usize = 1024;
-/// What time the log covers.
+/// Time that the log covers.
 const SPAN: SignedDuration = SignedDuration::from_mins(100);
-/// The text of each line.
+/// Text of each line.
 const TEXT: &str = "^ <00000009>noop - What a role writes again and again, of a usual length";
 
 pub(crate) fn row(world: &World) -> Judged {

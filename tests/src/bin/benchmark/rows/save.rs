@@ -1,5 +1,5 @@
-//! From a save to the verdict, against what a build and the bare test processes
-//! take. What else would run the loop at every save stands beside.
+//! From a save to the verdict, compared with a build and the bare test
+//! processes. Other programs that run tests at every save are printed beside.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,12 +12,13 @@ use crate::bare::{self, Ready};
 use crate::compare::{Judged, interleaved, timed};
 use crate::world::{World, run};
 
-/// How often is saved.
+/// Number of saves.
 const SAVES: usize = 20;
-/// How long a save may wait until it counts as complete.
+/// Debounce time: a save that was not followed by another for so long is
+/// complete.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// The source that is saved, and what in it becomes different each time.
+/// The source that is saved, and the text in it that changes each time.
 const SOURCE: &str = "test-fixtures/src/bin/client.rs";
 const TEXT: &str = "Connected to {}";
 
@@ -39,7 +40,7 @@ impl Source {
         }
     }
 
-    /// Saves it with something new in it, which the executable holds.
+    /// Saves it with a new text, which the executable will contain.
     fn save(&mut self) {
         self.saves += 1;
         let text = self.text.replace(TEXT, &format!("{TEXT}, {}", self.saves));
@@ -47,7 +48,7 @@ impl Source {
     }
 }
 
-/// A program that runs the loop at every save.
+/// A program that runs the tests at every save.
 struct Watch {
     child: Child,
     told: BufReader<ChildStderr>,
@@ -64,7 +65,7 @@ impl Watch {
         }
     }
 
-    /// Waits until it tells something.
+    /// Waits until its output contains `text`.
     fn wait_for(&mut self, text: &str) {
         let mut line = String::new();
         while !line.contains(text) {
@@ -82,7 +83,7 @@ impl Drop for Watch {
     }
 }
 
-/// A home with a server, somebody beside it, and one client.
+/// A home with a server, an independent role, and one client.
 fn home(world: &World) -> PathBuf {
     let settings = "settings = { host = \"HOST\", port = 65432 }";
     let roles = format!(
@@ -94,7 +95,7 @@ fn home(world: &World) -> PathBuf {
     world.make_home("save", &roles)
 }
 
-/// The budget is a ratio, of what is left of ours without the debounce.
+/// The budget limits the ratio of our time, less the debounce.
 pub(crate) fn row(world: &World) -> Judged {
     let mut watch = Watch::start(&mut world.ansar_watch(&home(world)));
     watch.wait_for("Watching");
@@ -108,7 +109,7 @@ pub(crate) fn row(world: &World) -> Judged {
         time.saturating_sub(DEBOUNCE)
     };
 
-    // In a world of its own, for whoever watches the other would hear of it.
+    // In a world of its own: a watcher of the first world would see its saves.
     let other = World::new();
     let home = home(&other);
     let ready = Ready::listen(&other);
@@ -132,8 +133,7 @@ pub(crate) fn row(world: &World) -> Judged {
     judged
 }
 
-/// What `watchexec` takes for the same with `cargo ansar test`, where it is
-/// installed.
+/// Measures `watchexec`, if installed, with `cargo ansar test`.
 fn beside(world: &World, home: &Path, source: &mut Source) {
     let version = Command::new("watchexec").arg("--version").output();
     if version.is_err() {
@@ -144,13 +144,13 @@ fn beside(world: &World, home: &Path, source: &mut Source) {
     let mut watchexec = world.program("watchexec");
     watchexec
         .env("ANSAR_HOME", home)
-        // What is saved while a run ends is not to be forgotten, and this world may
-        // lie where version control looks at nothing.
+        // A save during the end of a run must not be lost, and version control
+        // may ignore the folder of this world.
         .args(["--on-busy-update=queue", "--ignore-nothing"])
         .args(["--watch", "test-fixtures/src", "--"])
         .arg(test.get_program())
         .args(test.get_args());
-    // What it runs first must find everything built.
+    // The first run must find everything built.
     run(&mut test);
     let mut watchexec = Watch::start(&mut watchexec);
     watchexec.wait_for("      Passed ");
