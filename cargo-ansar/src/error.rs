@@ -1,7 +1,7 @@
 //! The error that every command returns.
 //!
-//! Rooms below this one have errors of their own, which it wraps; each has its
-//! hint ([`Error::hint`]). `cli::exit` maps every error to an exit code.
+//! It wraps the errors of the features below. [`Error::hint`] returns the
+//! command to type next, and `cli::exit` maps every error to an exit code.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,44 +23,44 @@ use crate::model::name_template::TemplateError;
 use crate::model::role_search::{RolePattern, RoleSearch, SearchError};
 use crate::protocol::{Refusal, Why};
 
-/// Why an operation was not done. Nothing is half done, beyond what its
-/// documentation says.
+/// Reason why an operation failed. A failed operation changes nothing, unless
+/// its documentation says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no workspace, where one is needed.
+    /// No workspace was found, but one is needed.
     #[error("no `Cargo.toml` in `{folder}` or any folder above", folder = .0.display())]
     NoWorkspace(PathBuf),
-    /// The workspace describes no roles, where some are needed.
+    /// The workspace describes no roles, but some are needed.
     #[error("`{manifest}` describes no roles", manifest = .0.display())]
     NotDescribed(PathBuf),
-    /// The description is wrong.
+    /// `[workspace.metadata.ansar]` is invalid.
     #[error(transparent)]
     Description(#[from] Box<DescriptionError>),
-    /// The manifest cannot be read as TOML.
+    /// The manifest is not valid TOML.
     #[error("{manifest}: {reason}", manifest = manifest.display())]
     Manifest {
         /// The manifest.
         manifest: PathBuf,
-        /// Where and why.
+        /// Position and reason.
         reason: String,
     },
-    /// Nothing can be proposed.
+    /// `init` found nothing to propose.
     #[error("{manifest}: {error}", manifest = manifest.display())]
     Proposal {
         /// The manifest.
         manifest: PathBuf,
-        /// Why.
+        /// Reason.
         error: ProposalError,
     },
-    /// The home, or a file in it, is wrong.
+    /// The home, or a file in it, is invalid.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// There is no home, where one is needed.
+    /// The home does not exist, but one is needed.
     #[error("no home at `{home}`", home = home.display())]
     NoHome {
-        /// Where it would be.
+        /// Path of the missing home.
         home: PathBuf,
-        /// True if the workspace describes roles; unset where there is none.
+        /// True if the workspace describes roles; unset without a workspace.
         is_described: Option<bool>,
     },
     /// A file cannot be read or written.
@@ -69,11 +69,11 @@ pub enum Error {
     /// Cargo failed.
     #[error(transparent)]
     Cargo(#[from] CargoError),
-    /// Cargo failed after it had said that everything is built, and that was
-    /// used.
+    /// Cargo failed after it had reported all artifacts as built, and after
+    /// they were used.
     #[error("cargo failed after it had built everything: {0}")]
     CargoAfterwards(CargoError),
-    /// A bin is in several packages.
+    /// A binary exists in several packages.
     #[error("executable `{executable}` is a bin of {}", packages.join(" and of "))]
     Ambiguous {
         /// The executable.
@@ -81,7 +81,7 @@ pub enum Error {
         /// The packages, in back-quotes.
         packages: Vec<String>,
     },
-    /// A manifest of roles gives an executable that its package does not have.
+    /// The manifest names an executable that its package does not have.
     #[error("package `{package}` has no bin `{executable}`")]
     NotInPackage {
         /// The executable.
@@ -89,67 +89,70 @@ pub enum Error {
         /// The package.
         package: String,
     },
-    /// Neither the workspace builds it nor the home holds it.
-    #[error("no executable `{name}`: neither is it a bin of the workspace nor in the home")]
+    /// An executable is neither built by the workspace nor deployed in the
+    /// home.
+    #[error(
+        "executable `{name}` not found: not a binary of this workspace, and not deployed in this home"
+    )]
     NoExecutable {
-        /// What was asked for.
+        /// Requested name.
         name: ExecutableName,
-        /// What was meant, perhaps.
+        /// Similar name, as a suggestion.
         meant: Option<String>,
     },
-    /// Something could not be deployed.
+    /// A file or folder could not be deployed.
     #[error("failed to deploy `{what}`")]
     Deploy {
-        /// What.
+        /// Name of the executable or material.
         what: String,
-        /// Why.
+        /// Cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A folder that was named is none.
+    /// A named folder does not exist, or is not a folder.
     #[error("no folder `{}`", .0.display())]
     NoFolder(PathBuf),
-    /// A folder of executables has none.
+    /// A folder of executables contains none.
     #[error("no executables in `{}`", folder.display())]
     NoExecutables {
         /// The folder.
         folder: PathBuf,
-        /// Whether it is arranged like a snapshot.
+        /// True if the folder has the layout of a snapshot.
         is_snapshot: bool,
     },
-    /// What is copied is inside of where it is copied to, or the other way round.
-    #[error("`{}` is inside of `{}`, and is not copied to or from there", inner.display(), outer.display())]
-    Within {
+    /// The source of a copy is inside its target, or the reverse.
+    #[error("cannot copy between `{}` and `{}`: one is inside the other", inner.display(), outer.display())]
+    Nested {
         /// The inner folder.
         inner: PathBuf,
         /// The outer one.
         outer: PathBuf,
     },
-    /// A flag was given that changes nothing.
+    /// A flag has no effect.
     #[error("`{flag}` has no effect: {why}")]
-    Useless {
+    NoEffect {
         /// The flag.
         flag: &'static str,
-        /// Why.
+        /// Reason.
         why: &'static str,
     },
-    /// Something could not be copied out of the home.
-    #[error("failed to take `{what}` into the snapshot")]
+    /// A material could not be copied to the snapshot.
+    #[error("failed to copy `{what}` to the snapshot")]
     Snapshot {
-        /// What.
+        /// Name of the material.
         what: String,
-        /// Why.
+        /// Cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A component does not accept its settings or input.
+    /// A component rejected its settings or input.
     #[error("role `{role}`{place}: {reason}")]
-    Unaccepted {
+    Rejected {
         /// The role.
         role: RoleName,
-        /// Where it is described, ` (FILE:LINE)`.
+        /// Position of its description, as ` (FILE:LINE)`.
         place: String,
-        /// What the component says.
+        /// Reason that the component states.
         reason: String,
-        /// What it says to do about it.
+        /// Hint of the component.
         tip: Option<String>,
     },
     /// An executable does not link ansar-runtime.
@@ -157,113 +160,113 @@ pub enum Error {
         "{subject}executable `{executable}` is not a component: it does not link ansar-runtime"
     )]
     NotAComponent {
-        /// The role that runs it, `role ROLE: `.
+        /// Role that runs it, as `role ROLE: `.
         subject: String,
         /// The executable, by its name or its path.
         executable: String,
         /// True if it is a script.
         is_script: bool,
     },
-    /// The path of a component was given where a name is expected.
+    /// A path was passed, but the name of an executable is expected.
     #[error("expected the name of an executable, found the path `{}`", .0.display())]
     ExecutablePath(PathBuf),
-    /// An executable speaks another version of the contract.
+    /// An executable uses another version of the contract.
     #[error(
         "{subject}executable `{executable}` speaks contract version {version}, \
          and this `cargo ansar` speaks {}",
         ansar_contract::VERSION
     )]
     OtherContract {
-        /// The role that runs it, `role ROLE: `.
+        /// Role that runs it, as `role ROLE: `.
         subject: String,
         /// The executable.
         executable: ExecutableName,
-        /// The version that it speaks.
+        /// Version that the executable uses.
         version: u32,
     },
-    /// A template of role names is wrong.
+    /// A template of role names is invalid.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// A role search is wrong.
+    /// A role search is invalid.
     #[error(transparent)]
     Search(#[from] SearchError),
-    /// A file that was named does not hold what it should.
+    /// An input file has invalid content.
     #[error("{path}:{reason}", path = path.display())]
-    Given {
+    InputFile {
         /// The file.
         path: PathBuf,
-        /// Line, column, and what is wrong there.
+        /// Line, column and reason.
         reason: String,
-        /// What it could hold, as JSON.
+        /// Example of a valid value, as JSON.
         example: Option<&'static str>,
     },
-    /// A file that was named cannot be read.
+    /// An input file cannot be read.
     #[error(transparent)]
     Unreadable(FilesError),
-    /// A text is no name.
+    /// A text is not a valid name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// A role that was named does not exist.
+    /// A named role does not exist.
     #[error("no role `{role}`")]
     NoSuchRole {
-        /// What was asked for.
+        /// Requested role.
         role: RoleName,
-        /// What was meant, perhaps.
+        /// Similar role, as a suggestion.
         meant: Option<RoleName>,
     },
-    /// A role has never been settled.
+    /// The settings of a role have never been resolved.
     #[error("role `{0}` has no settings yet")]
-    Unsettled(RoleName),
-    /// A role is asked for the input that it does not take.
+    NoSettings(RoleName),
+    /// A role takes no input.
     #[error("role `{0}` takes no input")]
     NoInput(RoleName),
-    /// No setting was given.
+    /// `update` was called without a setting.
     #[error("no setting to change, expected `--NAME=VALUE`")]
     NoSetting(RoleName),
-    /// A property is to be set, and to what is not said.
-    #[error("nothing to set `{0}` to, expected its value on stdin")]
-    NothingGiven(&'static str),
-    /// Roles would not start after others.
+    /// A property is to be set, but no value is on stdin.
+    #[error("cannot set `{0}`: no value on stdin")]
+    NoValue(&'static str),
+    /// A start order of roles is impossible.
     #[error("role `{role}` cannot start after `{after}`: {reason}")]
-    After {
+    StartOrder {
         /// The role.
         role: RoleName,
-        /// The role that it would wait for.
+        /// Role that it would wait for.
         after: RoleName,
-        /// Why that cannot be.
+        /// Reason.
         reason: String,
     },
-    /// What was edited is wrong, and kept.
+    /// An edited text is invalid. It is saved for the next `edit`.
     #[error("{path}:{reason}", path = path.display())]
     Edited {
-        /// Where it is kept.
+        /// Path of the saved text.
         path: PathBuf,
-        /// Line, column, and what is wrong there.
+        /// Line, column and reason.
         reason: String,
-        /// What is edited.
+        /// Name of the edited property.
         property: &'static str,
-        /// Of which role.
+        /// Role of the property.
         role: RoleName,
     },
-    /// The editor did not do what it was for.
+    /// The editor failed.
     #[error("editor `{editor}` {reason}", editor = editor.display())]
     Editor {
         /// The editor.
         editor: OsString,
-        /// Why.
+        /// Reason.
         reason: String,
     },
     /// Terms of a search match no role.
     #[error("no {what} matches {search}")]
     NoRole {
-        /// The kind of roles that were searched.
+        /// Kind of the searched roles.
         what: &'static str,
         /// The terms.
         search: RoleSearch,
-        /// The names that they probably stand for.
+        /// Similar names, as suggestions.
         meant: Vec<String>,
     },
-    /// There are no roles, where some are needed.
+    /// The home has no roles, but some are needed.
     #[error("home `{home}` has no roles", home = home.display())]
     NoRoles {
         /// The home.
@@ -271,16 +274,16 @@ pub enum Error {
         /// True if the workspace describes roles.
         is_described: bool,
     },
-    /// Roles are described by the workspace, and not in the home yet.
+    /// Roles that the workspace describes are not deployed yet.
     #[error("not deployed yet: {}", names(.0))]
     NotDeployed(Vec<RoleName>),
-    /// Roles are no longer described, and so are never started.
+    /// Roles are no longer described, and are not started.
     #[error("retired, no longer described in `Cargo.toml`: {}", names(.0))]
     Retired(Vec<RoleName>),
-    /// The main role is none of those that are to run.
-    #[error("main role `{0}` is none of those that are to run")]
+    /// The main role is not among the selected roles.
+    #[error("main role `{0}` is not among the selected roles")]
     NoMainRole(RoleName),
-    /// A role that was to have run has not.
+    /// A role has never run.
     #[error("role `{0}` has not run yet")]
     NeverRan(RoleName),
     /// A role has no start of this index.
@@ -288,40 +291,40 @@ pub enum Error {
     NoStart {
         /// The role.
         role: RoleName,
-        /// What was asked for.
+        /// Requested index.
         index: usize,
-        /// The index of its latest start.
+        /// Index of the latest start.
         last: usize,
     },
-    /// A role ended without anybody there to take what it returned.
+    /// A role ended after its engine, so its returned value is lost.
     #[error("role `{0}` was lost with its engine, and returned nothing")]
     NothingReturned(RoleName),
-    /// What a role returned was too large to be kept.
-    #[error("role `{role}` returned {size} bytes, which is too much to be kept")]
+    /// A returned value was too large to store.
+    #[error("result of role `{role}` was not stored: {size} bytes are too much")]
     TooLarge {
         /// The role.
         role: RoleName,
-        /// How much.
+        /// Size in bytes.
         size: usize,
     },
-    /// A role was waited for long enough.
-    #[error("role `{role}` has not ended in {}", ShortDuration(*after))]
+    /// A role did not end in time.
+    #[error("role `{role}` did not end within {}", ShortDuration(*after))]
     NotEnded {
         /// The role.
         role: RoleName,
-        /// How long it was waited for.
+        /// Time limit.
         after: Duration,
     },
-    /// A flag means one role, and there are several.
-    #[error("`{flag}` is about one role")]
+    /// A flag requires one role, but several are selected.
+    #[error("`{flag}` requires a search that selects one role")]
     OneRole {
         /// The flag.
         flag: &'static str,
     },
-    /// A query has no range.
+    /// A log query has no valid range.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// Nothing was tested yet.
+    /// No run is recorded in the home.
     #[error("no last run in home `{home}`", home = .0.display())]
     NoRun(PathBuf),
     /// No test role matches any term of a search.
@@ -329,13 +332,13 @@ pub enum Error {
     NoTestRole {
         /// The terms.
         search: RoleSearch,
-        /// The names that they probably stand for.
+        /// Similar names, as suggestions.
         meant: Vec<String>,
     },
-    /// No role is a test at all.
-    #[error("no role is a test: none has a name that matches `{}`", pattern.as_str())]
+    /// No role is a test.
+    #[error("no test roles: no role name matches `{}`", pattern.as_str())]
     NoTests {
-        /// What tests are called.
+        /// Pattern of names of test roles.
         pattern: RolePattern,
     },
     /// The command of `with` cannot be run.
@@ -343,107 +346,108 @@ pub enum Error {
     Command {
         /// The command.
         command: OsString,
-        /// Why.
+        /// Reason.
         reason: String,
     },
-    /// Roles do not run that are to.
+    /// Roles that must run do not run.
     #[error("not running: {}", names(.0))]
     NotRunning(Vec<RoleName>),
-    /// Roles that are to be stopped do not run, and could be passed over.
+    /// Some of the roles to stop do not run. `-f` skips them.
     #[error("not running: {}", names(.0))]
     NotAllRunning(Vec<RoleName>),
-    /// Roles run in a command in the foreground, which is not to be replaced.
+    /// Roles run in a foreground command, so they cannot be restarted in the
+    /// background.
     #[error("running in the foreground: {}", processes(.0))]
     InForeground(Vec<(RoleName, String)>),
-    /// Roles were killed, and go on.
+    /// Roles continue to run although they were killed.
     #[error("cannot be killed: {}", reasons(.0))]
     Unkillable(Vec<(RoleName, String)>),
-    /// An engine does not answer, and stopping it would stop other roles.
+    /// An engine does not answer, and killing it would stop other roles.
     #[error(
         "the engine of {} (process {engine}) does not answer; ending it would also stop {}",
         names(roles),
         names(others)
     )]
-    Silent {
-        /// Its process.
+    EngineSilent {
+        /// Process id of the engine.
         engine: u32,
-        /// The roles that were to stop.
+        /// Roles to stop.
         roles: Vec<RoleName>,
-        /// The other roles that it may run.
+        /// Other roles that it may run.
         others: Vec<RoleName>,
     },
-    /// An engine could not be ended.
+    /// An engine could not be killed.
     #[error("the engine of {} (process {engine}) does not end", names(roles))]
-    Endless {
-        /// Its process.
+    EngineUnkillable {
+        /// Process id of the engine.
         engine: u32,
-        /// The roles that were to stop.
+        /// Roles to stop.
         roles: Vec<RoleName>,
     },
-    /// What was waited for did not come.
+    /// A wait timed out.
     #[error("not {what} after {}", ShortDuration(*limit))]
     TimedOut {
-        /// What was waited for.
+        /// State that was waited for.
         what: &'static str,
-        /// How long.
+        /// Time limit.
         limit: Duration,
     },
-    /// There is no engine in the background, and none could be made.
-    #[error("the engine in the background did not begin")]
-    Background,
-    /// An engine does not do what it was asked.
-    #[error("{}{}", refusing(.0), .0.reason)]
+    /// No background engine runs, and none could be started.
+    #[error("the background engine did not start")]
+    NoBackgroundEngine,
+    /// An engine refused a request.
+    #[error("{}{}", refusal_prefix(.0), .0.reason)]
     Refused(Refusal),
-    /// The command was ended from outside before it was done.
+    /// The command was interrupted.
     #[error("interrupted")]
     Interrupted(Interrupt),
-    /// There is no room for as many roles.
-    #[error("{roles} roles take {needed} descriptors, and there are {most} at most")]
+    /// The limit of file descriptors is too low for the roles.
+    #[error("{roles} roles need {needed} file descriptors, but the limit is {most}")]
     Descriptors {
-        /// How many roles.
+        /// Number of roles.
         roles: usize,
-        /// How many descriptors.
+        /// Number of descriptors that they need.
         needed: u64,
-        /// How many there can be.
+        /// Limit of descriptors.
         most: u64,
     },
-    /// There is no room for as many processes.
+    /// The limit of processes is too low.
     #[error("failed to start another process: {0}")]
     Processes(String),
-    /// Processes that a killed command left cannot be ended.
-    #[error("cannot end processes that a killed command left: {}", pids(.0))]
+    /// Orphans of a killed command cannot be killed.
+    #[error("cannot end orphaned processes of a killed command: {}", pids(.0))]
     Orphans(Vec<u32>),
-    /// The system refuses something that every run needs.
+    /// A system call failed.
     #[error("failed to {what}")]
     System {
-        /// What.
+        /// Failed action.
         what: &'static str,
-        /// Why.
+        /// Cause.
         source: std::io::Error,
     },
 }
 
-fn refusing(refusal: &Refusal) -> &'static str {
+fn refusal_prefix(refusal: &Refusal) -> &'static str {
     match refusal.why {
         Some(Why::Running | Why::Missing) => "",
-        _ => "the engine that runs the roles refuses: ",
+        _ => "the engine refused the request: ",
     }
 }
 
-fn them(roles: &[RoleName]) -> &'static str {
+fn pronoun(roles: &[RoleName]) -> &'static str {
     if roles.len() == 1 { "it" } else { "them" }
 }
 
-/// The hint where an executable is not known.
-const WHAT_ROLES_RUN: &str = "see what the roles of the home run with `cargo ansar list -l`";
+/// Hint for an unknown executable.
+const LIST_EXECUTABLES: &str = "see the executables of the roles with `cargo ansar list -l`";
 
-/// What makes an executable a component.
-fn how_to_be_one(is_script: bool) -> &'static str {
+/// Returns a hint that tells what makes an executable a component.
+fn how_to_be_a_component(is_script: bool) -> &'static str {
     if is_script {
-        "a script that is a component has the line `# ansar-component: 1` among its first 16"
+        "a script component has the line `# ansar-component: 1` among its first 16 lines"
     } else {
-        "call `ansar_runtime::main` in its `main`; one that was linked with an older \
-         ansar-runtime must be built again"
+        "call `ansar_runtime::main` in its `main`, and rebuild it if it was linked with \
+         an older ansar-runtime"
     }
 }
 
@@ -469,7 +473,7 @@ fn processes(roles: &[(RoleName, String)]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// What an error says, and what caused it, in one line.
+/// Returns the texts of an error and its causes in one line.
 pub(crate) fn full(error: &Error) -> String {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| {
         cause.source()
@@ -478,18 +482,22 @@ pub(crate) fn full(error: &Error) -> String {
     texts.join(": ")
 }
 
-/// Decodes what the user gave: unlike in a file of the home's, what is wrong
-/// in it is the user's to put right.
-pub(crate) fn decode_given<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
+/// Decodes an input file. Unlike an invalid file of the home, an invalid input
+/// file is a usage error.
+pub(crate) fn decode_input_file<T: DeserializeOwned>(
+    path: &Path,
+    bytes: &[u8],
+) -> Result<T, Error> {
     from_json::<Envelope<T>>(path, bytes)
         .map(|envelope| envelope.value)
-        .map_err(|error| of_the_user(error, None))
+        .map_err(|error| in_input_file(error, None))
 }
 
-/// An error in what the user gave, where `example` could stand.
-pub(crate) fn of_the_user(error: HomeError, example: Option<&'static str>) -> Error {
+/// Turns invalid content into an error of an input file. `example` is a valid
+/// value.
+pub(crate) fn in_input_file(error: HomeError, example: Option<&'static str>) -> Error {
     match error {
-        HomeError::Content { path, reason } => Error::Given {
+        HomeError::Content { path, reason } => Error::InputFile {
             path,
             reason,
             example,
@@ -498,14 +506,14 @@ pub(crate) fn of_the_user(error: HomeError, example: Option<&'static str>) -> Er
     }
 }
 
-/// Names of roles as words for the shell.
+/// Joins role names as shell words.
 fn words<'r>(roles: impl IntoIterator<Item = &'r RoleName>) -> String {
     let words: Vec<&str> = roles.into_iter().map(RoleName::as_str).collect();
     words.join(" ")
 }
 
-/// Asks whether names were meant, and tells the command that shows all.
-fn meant_or_seen(meant: &[String], command: &str) -> String {
+/// Returns a hint that suggests names, and the command that lists all.
+fn suggest(meant: &[String], command: &str) -> String {
     if meant.is_empty() {
         return format!("see them with `cargo ansar {command}`");
     }
@@ -514,10 +522,10 @@ fn meant_or_seen(meant: &[String], command: &str) -> String {
     format!("did you mean {meant}? see all with `cargo ansar {command}`")
 }
 
-/// The hint where a snapshot was taken for a folder of executables.
+/// Returns the hint for a snapshot that was passed as a folder of executables.
 fn deploy_snapshot(folder: &Path) -> String {
     format!(
-        "it looks like a snapshot, which is deployed with `cargo ansar deploy --storage-path {}`",
+        "the folder looks like a snapshot: deploy it with `cargo ansar deploy --storage-path {}`",
         folder.display()
     )
 }
@@ -529,8 +537,8 @@ impl From<DescriptionError> for Error {
 }
 
 impl Error {
-    /// The interrupt that ended the operation, where one did: while it waited, or
-    /// in the middle of a step that takes long.
+    /// Returns the interrupt that ended the operation, during a wait or in the
+    /// middle of a long step.
     pub fn interrupt(&self) -> Option<Interrupt> {
         match self {
             Self::Interrupted(interrupt) => Some(*interrupt),
@@ -538,21 +546,22 @@ impl Error {
         }
     }
 
-    /// An error of a checkpoint.
+    /// Returns the error of a checkpoint.
     pub(crate) fn stopped(source: std::io::Error) -> Self {
         Self::System {
-            what: "go on",
+            what: "continue",
             source,
         }
         .or_interrupted()
     }
 
-    /// [`Error::Interrupted`] where an interrupt is the cause, however deep.
+    /// Returns [`Error::Interrupted`] if an interrupt is among the causes, else
+    /// the error itself.
     pub(crate) fn or_interrupted(self) -> Self {
         self.interrupt().map_or(self, Self::Interrupted)
     }
 
-    /// What to type next, where there is something.
+    /// Returns a hint that says what to type next.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoWorkspace(_) => {
@@ -562,19 +571,21 @@ impl Error {
             Self::Proposal { error, .. } => error.hint(),
             Self::NoExecutable { meant, .. } => Some(match meant {
                 Some(name) => format!("did you mean `{name}`?"),
-                None => WHAT_ROLES_RUN.to_owned(),
+                None => LIST_EXECUTABLES.to_owned(),
             }),
             Self::NoExecutables {
                 folder,
                 is_snapshot: true,
             } => Some(deploy_snapshot(folder)),
-            Self::Within { .. } => Some("name a folder outside of the home".to_owned()),
-            Self::Unaccepted { tip, .. } => tip.clone(),
+            Self::Nested { .. } => Some("name a folder outside of the home".to_owned()),
+            Self::Rejected { tip, .. } => tip.clone(),
             Self::Orphans(left) => Some(format!(
                 "end them with `sudo kill -9 {}`",
                 pids(left).replace(',', "")
             )),
-            Self::NotAComponent { is_script, .. } => Some(how_to_be_one(*is_script).to_owned()),
+            Self::NotAComponent { is_script, .. } => {
+                Some(how_to_be_a_component(*is_script).to_owned())
+            }
             Self::OtherContract { .. } => {
                 Some("build it with this version of ansar-runtime".to_owned())
             }
@@ -593,11 +604,11 @@ impl Error {
             },
             Self::Ambiguous { packages, .. } => packages.first().map(|package| {
                 format!(
-                    "say which, with `package = \"{}\"`",
+                    "choose one with `package = \"{}\"`",
                     package.trim_matches('`')
                 )
             }),
-            Self::NoRun(_) => Some("make one with `cargo ansar test`".to_owned()),
+            Self::NoRun(_) => Some("run the tests with `cargo ansar test`".to_owned()),
             Self::Template(error) => error.hint(),
             Self::ExecutablePath(path) => {
                 path.parent().zip(path.file_name()).map(|(folder, name)| {
@@ -610,30 +621,30 @@ impl Error {
                 })
             }
             Self::Name(error) => Some(match (error.kind(), error.similar()) {
-                (Kind::Executable, _) => WHAT_ROLES_RUN.to_owned(),
+                (Kind::Executable, _) => LIST_EXECUTABLES.to_owned(),
                 (Kind::Role, None) => "see them with `cargo ansar list`".to_owned(),
                 (Kind::Role, Some(meant)) => {
                     format!("did you mean `{meant}`? see all with `cargo ansar list`")
                 }
             }),
-            Self::Given { example, .. } => {
-                example.map(|example| format!("it could be `{{\"value\": {example}}}`"))
+            Self::InputFile { example, .. } => {
+                example.map(|example| format!("an example is `{{\"value\": {example}}}`"))
             }
-            Self::Unsettled(_) => {
+            Self::NoSettings(_) => {
                 Some("build and deploy what it runs with `cargo ansar deploy`".to_owned())
             }
             Self::NoInput(role) | Self::NoSetting(role) => Some(format!(
                 "see its settings with `cargo ansar settings {role}`"
             )),
-            Self::NothingGiven(property) => Some(format!(
+            Self::NoValue(property) => Some(format!(
                 "name a file with `--encoding-file`, or type it with `cargo ansar edit {property} ROLE`"
             )),
-            Self::After { .. } => Some("see all roles with `cargo ansar list`".to_owned()),
+            Self::StartOrder { .. } => Some("see all roles with `cargo ansar list`".to_owned()),
             Self::Edited { property, role, .. } => Some(format!(
-                "the text is kept: put it right with `cargo ansar edit {property} {role}`"
+                "the text is saved: correct it with `cargo ansar edit {property} {role}`"
             )),
             Self::Editor { .. } => {
-                Some("name another with the variable `VISUAL` or `EDITOR`".to_owned())
+                Some("choose another with the variable `VISUAL` or `EDITOR`".to_owned())
             }
             Self::Descriptors { needed, .. } => {
                 Some(format!("allow more with `ulimit -n {needed}`"))
@@ -645,13 +656,13 @@ impl Error {
                 Some(format!("see them with `cargo ansar history {role}`"))
             }
             Self::NothingReturned(role) => Some(format!(
-                "see what it was doing with `cargo ansar log {role} --last=DAY`"
+                "see its last lines with `cargo ansar log {role} --last=DAY`"
             )),
             _ => self.hint_about_roles(),
         }
     }
 
-    /// Returns what to type next where roles are not what a command needs.
+    /// Returns the hint of an error about the state of roles.
     fn hint_about_roles(&self) -> Option<String> {
         match self {
             Self::NoRoles { is_described, .. } => Some(if *is_described {
@@ -661,43 +672,42 @@ impl Error {
             }),
             Self::NotDeployed(roles) => Some(format!(
                 "build and deploy {} with `cargo ansar deploy`",
-                them(roles)
+                pronoun(roles)
             )),
             Self::Retired(roles) => Some(format!(
                 "describe {0} again and run `cargo ansar deploy`, \
                  or remove {0} with `cargo ansar delete {1}`",
-                them(roles),
+                pronoun(roles),
                 words(roles)
             )),
             Self::NoSuchRole { meant, .. } => Some(match meant {
                 Some(role) => format!("did you mean `{role}`? see all with `cargo ansar list`"),
                 None => "see them with `cargo ansar list`".to_owned(),
             }),
-            Self::NoRole { meant, .. } => Some(meant_or_seen(meant, "list")),
-            Self::NoTestRole { meant, .. } => Some(meant_or_seen(meant, "test --list")),
+            Self::NoRole { meant, .. } => Some(suggest(meant, "list")),
+            Self::NoTestRole { meant, .. } => Some(suggest(meant, "test --list")),
             Self::NotRunning(roles) => Some(format!(
                 "start {} with `cargo ansar start {}`, or see what runs with `cargo ansar status`",
-                them(roles),
+                pronoun(roles),
                 words(roles)
             )),
-            Self::NotAllRunning(_) => Some(
-                "go on without them with `-f`, or see what runs with `cargo ansar status`"
-                    .to_owned(),
-            ),
+            Self::NotAllRunning(_) => {
+                Some("skip them with `-f`, or see what runs with `cargo ansar status`".to_owned())
+            }
             Self::InForeground(roles) => Some(format!(
                 "end that command, or stop them with `cargo ansar stop {}`",
                 words(roles.iter().map(|(role, _)| role))
             )),
             Self::NoTests { .. } => Some(
-                "give one such a name, or say what tests are called with `tests` in \
+                "rename a role, or set the pattern of test names with `tests` in \
                  `[workspace.metadata.ansar]`"
                     .to_owned(),
             ),
             Self::NoMainRole(_) => Some("see them with `cargo ansar list`".to_owned()),
-            Self::Silent { .. } => {
+            Self::EngineSilent { .. } => {
                 Some("wait until it answers, or stop them all with `-f`".to_owned())
             }
-            Self::Unkillable(_) | Self::Endless { .. } | Self::TimedOut { .. } => {
+            Self::Unkillable(_) | Self::EngineUnkillable { .. } | Self::TimedOut { .. } => {
                 Some("see what runs with `cargo ansar status -l`".to_owned())
             }
             _ => None,

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::cli::Session;
 use crate::cli::exit::Exit;
-use crate::commands::input_file::Given;
+use crate::commands::input_file::InputFile;
 use crate::commands::settings::Part;
 use crate::error::Error;
 use crate::report::listing;
@@ -41,9 +41,9 @@ impl Session<'_> {
                 .show(move |shell| listing::encoding(shell, &value));
             return Ok(Exit::Success);
         };
-        let given = given(file)?;
+        let input = input_file(file)?;
         let events = self.printer.events();
-        commands::settings::replace(&self.places, part, &role, &given, &events).await?;
+        commands::settings::replace(&self.places, part, &role, &input, &events).await?;
         let what = match part {
             Part::Settings => "settings",
             Part::Input => "input",
@@ -54,11 +54,11 @@ impl Session<'_> {
 }
 
 /// Reads stdin if the path is `-`; otherwise refers to the file.
-pub(super) fn given(path: &Path) -> Result<Given, Error> {
+pub(super) fn input_file(path: &Path) -> Result<InputFile, Error> {
     if path.as_os_str() == "-" {
-        Ok(Given::Stdin(stdin()?))
+        Ok(InputFile::Stdin(stdin()?))
     } else {
-        Ok(Given::File(path.to_owned()))
+        Ok(InputFile::File(path.to_owned()))
     }
 }
 

@@ -107,9 +107,9 @@ impl Exit {
             | Error::NotInPackage { .. }
             | Error::Descriptors { .. }
             | Error::Processes(_)
-            | Error::Background
+            | Error::NoBackgroundEngine
             | Error::Orphans(_)
-            | Error::Unsettled(_)
+            | Error::NoSettings(_)
             | Error::Editor { .. }
             | Error::System { .. } => Self::Setup,
             Error::Home(error) => match error {
@@ -126,25 +126,25 @@ impl Exit {
             },
             Error::Deploy { .. }
             | Error::Snapshot { .. }
-            | Error::Unaccepted { .. }
+            | Error::Rejected { .. }
             | Error::NotAComponent { .. }
             | Error::OtherContract { .. } => Self::DeployFailed,
             Error::NoExecutable { .. }
             | Error::NoFolder(_)
             | Error::NoExecutables { .. }
-            | Error::Within { .. }
-            | Error::Useless { .. }
+            | Error::Nested { .. }
+            | Error::NoEffect { .. }
             | Error::Template(_)
             | Error::Search(_)
-            | Error::Given { .. }
+            | Error::InputFile { .. }
             | Error::Unreadable(_)
             | Error::Name(_)
             | Error::ExecutablePath(_)
             | Error::NoSuchRole { .. }
             | Error::NoInput(_)
             | Error::NoSetting(_)
-            | Error::NothingGiven(_)
-            | Error::After { .. }
+            | Error::NoValue(_)
+            | Error::StartOrder { .. }
             | Error::Edited { .. }
             | Error::NoRole { .. }
             | Error::NotDeployed(_)
@@ -168,8 +168,8 @@ impl Exit {
             Error::NotRunning(_) | Error::NotAllRunning(_) => Self::NotRunning,
             Error::InForeground(_)
             | Error::Unkillable(_)
-            | Error::Silent { .. }
-            | Error::Endless { .. } => Self::Running,
+            | Error::EngineSilent { .. }
+            | Error::EngineUnkillable { .. } => Self::Running,
             Error::TimedOut { .. } | Error::NotEnded { .. } => Self::TimedOut,
             Error::NoTestRole { .. } | Error::NoTests { .. } => Self::NoTests,
             Error::Interrupted(interrupt) => Self::Interrupted(*interrupt),

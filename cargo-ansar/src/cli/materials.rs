@@ -48,7 +48,7 @@ pub struct DeployArgs {
     /// The same as `SNAPSHOT_DIR`
     #[arg(long, value_name = "DIR", conflicts_with = "snapshot_dir", conflicts_with_all = FOR_CARGO)]
     storage_path: Option<PathBuf>,
-    /// Which side wins where both changed a material: snapshot, home
+    /// Side that wins if both changed a material: snapshot, home
     #[arg(long, value_name = "SIDE", hide_possible_values = true)]
     take: Option<TakeSide>,
     /// Print what would be done and why, and change nothing
@@ -61,7 +61,7 @@ pub struct DeployArgs {
 pub struct SnapshotArgs {
     /// Folder for the materials
     dir: PathBuf,
-    /// Which side wins where both changed a material: snapshot, home
+    /// Side that wins if both changed a material: snapshot, home
     #[arg(long, value_name = "SIDE", hide_possible_values = true)]
     take: Option<TakeSide>,
     /// Print what would be done and why, and change nothing

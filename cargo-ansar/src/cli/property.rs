@@ -8,10 +8,10 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::cli::Session;
-use crate::cli::encoding::{given, stdin};
+use crate::cli::encoding::{input_file, stdin};
 use crate::cli::exit::Exit;
 use crate::cli::search::SearchArgs;
-use crate::commands::input_file::Given;
+use crate::commands::input_file::InputFile;
 use crate::commands::set::Value;
 use crate::error::Error;
 use crate::home::role_properties::{Change, PROPERTIES, Property};
@@ -110,16 +110,16 @@ impl SetArgs {
         if self.not_set {
             return Ok(Value::NotSet);
         }
-        let given = match &self.encoding_file {
-            Some(path) => given(path)?,
+        let input = match &self.encoding_file {
+            Some(path) => input_file(path)?,
             // A terminal shows no prompt: the user would not know to type a
             // value.
             None if io::stdin().is_terminal() => {
-                return Err(Error::NothingGiven(self.property.property.name));
+                return Err(Error::NoValue(self.property.property.name));
             }
-            None => Given::Stdin(stdin()?),
+            None => InputFile::Stdin(stdin()?),
         };
-        Ok(Value::Given(given))
+        Ok(Value::Set(input))
     }
 }
 

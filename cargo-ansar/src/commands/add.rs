@@ -14,7 +14,7 @@ use crate::deploy::prepare::how_to_deploy;
 use crate::deploy::resolve_settings;
 use crate::deploy::restart_affected::Running;
 use crate::deploy::settings_resolver::SettingsResolver;
-use crate::error::{Error, decode_given};
+use crate::error::{Error, decode_input_file};
 use crate::events::Events;
 use crate::home::pending::Transaction;
 use crate::home::role::{ByHand, Entry, Origin};
@@ -31,24 +31,24 @@ use crate::workspace::build;
 use crate::workspace::build::Wanted;
 use crate::workspace::{Places, Workspace};
 
-/// What to add.
+/// Options of `add`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace and home.
     pub places: Places,
-    /// How Cargo is to build an executable that is missing.
+    /// Build options for an executable that is missing in the home.
     pub build: build::Options,
-    /// What the roles run.
+    /// Executable of the roles.
     pub executable: ExecutableName,
-    /// Their names.
+    /// Template of role names.
     pub template: RoleTemplate,
-    /// How many, and how they are numbered.
+    /// Count and numbering of the roles.
     pub series: Series,
-    /// Their settings, in a file.
+    /// File with settings.
     pub settings_file: Option<PathBuf>,
-    /// Their input, in a file.
+    /// File with the input.
     pub input_file: Option<PathBuf>,
-    /// Their settings, by name, as texts.
+    /// Settings as names and texts.
     pub settings: Vec<(String, String)>,
 }
 
@@ -72,8 +72,8 @@ pub fn executable(text: &str, folder: &Path) -> Result<ExecutableName, Error> {
     })
 }
 
-/// Adds roles, all or none; their names. The component itself states its
-/// default settings and input, and checks those that are given.
+/// Adds all roles or none, and returns their names. The component itself
+/// returns its default settings and input, and validates the passed ones.
 pub async fn add(
     options: &Options,
     interrupts: &mut Interrupts,
@@ -90,7 +90,7 @@ pub async fn add(
         return Err(HomeError::RoleExists(role.clone()).into());
     }
     if !fs::is_file(&home.executable(&options.executable)) {
-        provide(options, &home, workspace.as_ref(), interrupts, events).await?;
+        deploy_missing(options, &home, workspace.as_ref(), interrupts, events).await?;
     }
 
     let text = |path: &Option<PathBuf>| {
@@ -101,11 +101,11 @@ pub async fn add(
     let (settings_text, input_text) = (text(&options.settings_file)?, text(&options.input_file)?);
     let proposal = Proposal {
         settings: match &settings_text {
-            Some(text) => decode_given(&text.name, &text.bytes)?,
+            Some(text) => decode_input_file(&text.name, &text.bytes)?,
             None => Map::new(),
         },
         input: match &input_text {
-            Some(text) => Some(decode_given(&text.name, &text.bytes)?),
+            Some(text) => Some(decode_input_file(&text.name, &text.bytes)?),
             None => None,
         },
         texts: options.settings.clone(),
@@ -155,8 +155,8 @@ pub async fn add(
     Ok(roles)
 }
 
-/// Builds an executable that the home does not have, and puts it there.
-async fn provide(
+/// Builds an executable that the home does not have, and deploys it.
+async fn deploy_missing(
     options: &Options,
     home: &Home,
     workspace: Option<&Workspace>,

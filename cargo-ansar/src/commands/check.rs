@@ -1,5 +1,5 @@
-//! `cargo ansar check`: what Cargo says of the workspace, and what the last
-//! run said.
+//! `cargo ansar check`: run `cargo check`, and read the failures of the last
+//! run.
 
 use std::ffi::OsString;
 
@@ -11,30 +11,30 @@ use crate::host::process::interrupts::Interrupts;
 use crate::model::run_report::RunReport;
 use crate::workspace::Places;
 
-/// What to check.
+/// Options of `check`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace and home.
     pub places: Places,
     /// Arguments of `cargo check`.
     pub arguments: Vec<OsString>,
-    /// Who is told the messages of Cargo, in JSON; text goes to stderr where
-    /// nobody is.
+    /// Handler of Cargo's JSON messages; without it, Cargo prints text to
+    /// stderr.
     pub messages: Option<Messages>,
-    /// Whether with what the last run found.
+    /// True if the last run is read, too.
     pub last: bool,
 }
 
-/// What came of it.
+/// The outcome of `check`.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Whether Cargo found an error.
+    /// True if Cargo found an error.
     pub failed: bool,
-    /// What came of the last run, where there was one.
+    /// Report of the last run, if one was requested and exists.
     pub last: Option<RunReport>,
 }
 
-/// Has Cargo check the workspace, and reads what the last run found.
+/// Runs `cargo check`, and reads the report of the last run if requested.
 pub async fn check(options: &Options, interrupts: &mut Interrupts) -> Result<Outcome, Error> {
     let places = &options.places;
     let workspace = places.needed_workspace()?;
@@ -52,7 +52,7 @@ pub async fn check(options: &Options, interrupts: &mut Interrupts) -> Result<Out
     }
     let last = match Home::open(&places.home(Some(&workspace))) {
         Ok(home) => home.last_report()?,
-        // Nothing was run yet.
+        // Without a home, no tests have run.
         Err(HomeError::NotThere(_)) => None,
         Err(error) => return Err(error.into()),
     };

@@ -1,4 +1,4 @@
-//! `cargo ansar create`: make a home.
+//! `cargo ansar create`: create a home.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use crate::home::Home;
 use crate::host::{environment, fs};
 use crate::workspace::Places;
 
-/// Makes a home where the places say, with the areas in `redirect` elsewhere:
-/// a `bin` is used as it is; of every other folder, a sub-folder of the home's
-/// own, so that homes and areas may share one. Where that fails, nothing is
-/// left of it.
+/// Creates a home, with the areas in `redirect` at other places. A redirected
+/// `bin` is used directly. In every other redirected folder, the home uses a
+/// sub-folder of its own, so that homes and areas can share a folder. On
+/// failure, everything is removed again.
 pub fn create(places: &Places, redirect: &BTreeMap<Area, PathBuf>) -> Result<Home, Error> {
     let workspace = places.workspace()?;
     let root = places.home(workspace.as_ref());

@@ -1,4 +1,4 @@
-//! `cargo ansar delete`: remove roles and everything that is their own.
+//! `cargo ansar delete`: remove roles with all their files.
 
 use std::collections::BTreeSet;
 
@@ -12,18 +12,18 @@ use crate::supervisor::lock_roles::lock_for_removal;
 use crate::workspace::Places;
 use crate::workspace::roles::chosen;
 
-/// What was removed.
+/// The removed roles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// The roles.
+    /// All removed roles.
     pub roles: Vec<RoleName>,
-    /// Those of them that the workspace describes, and that its next test makes
+    /// Removed roles that the workspace describes. The next `test` creates them
     /// again.
     pub described: Vec<RoleName>,
 }
 
-/// Removes the roles that match, all or none. Where some run, refuses, or with
-/// `force` has the commands that run them stop them first.
+/// Removes all matching roles or none. If some run, fails, or with `force`
+/// stops them first.
 pub async fn delete(
     places: &Places,
     search: &RoleSearch,

@@ -1,4 +1,4 @@
-//! `cargo ansar deploy`: a home in line with the folders that are given.
+//! `cargo ansar deploy`: deploy built executables and materials to a home.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,38 +26,39 @@ use crate::workspace::build;
 use crate::workspace::build::wanted;
 use crate::workspace::{Places, Workspace};
 
-/// What to deploy, and how.
+/// Options of `deploy`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace and home.
     pub places: Places,
-    /// How Cargo is to build, where it is to.
+    /// Build options, used without `build_path` and `storage_path`.
     pub build: build::Options,
-    /// The folder of executables; what Cargo builds where no folder is given.
+    /// Folder of executables. Without any folder, Cargo builds them.
     pub build_path: Option<PathBuf>,
-    /// The folder of materials; the configured one where no folder is given.
+    /// Folder of materials. Without any folder, the configured snapshot is
+    /// used.
     pub storage_path: Option<PathBuf>,
-    /// Who wins where both sides changed a material.
+    /// Side that wins if both sides changed a material.
     pub take: Option<Take>,
-    /// Whether the plan is made, and nothing is done.
+    /// True if the plan is only returned, not applied.
     pub dry_run: bool,
-    /// Whether the plan is wanted as lines.
+    /// True if the plan is returned as lines.
     pub lines: bool,
-    /// Whether running roles that are affected are stopped and restored.
+    /// True if affected running roles are stopped and restarted.
     pub force: bool,
 }
 
-/// What came of it.
+/// The outcome of `deploy`.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The plan, where it was wanted.
+    /// The plan, if it was requested.
     pub lines: Vec<Line>,
-    /// What was done; nothing where the plan was all.
+    /// Changes that were applied; unset for a dry run.
     pub done: Option<Done>,
 }
 
-/// Deploys. Where that affects roles that run, they are named and nothing
-/// changes, or with `force` they are stopped and started again.
+/// Deploys. If running roles are affected, fails without any change and names
+/// them, or with `force` stops and restarts them.
 pub async fn deploy(
     options: &Options,
     interrupts: &mut Interrupts,
@@ -73,7 +74,7 @@ pub async fn deploy(
         }
     }
     if options.take.is_some() && executables.is_some() && storage.is_none() {
-        return Err(Error::Useless {
+        return Err(Error::NoEffect {
             flag: "--take",
             why: "no materials are deployed",
         });
@@ -126,7 +127,7 @@ pub async fn deploy(
     let plan =
         crate::deploy::decide(&home, &entries, &deploy_state, &sources, interrupts, events).await?;
     let lines = if options.dry_run || options.lines {
-        told(&home, &plan, events).await?
+        preview(&home, &plan, events).await?
     } else {
         Vec::new()
     };
@@ -151,8 +152,8 @@ pub async fn deploy(
     })
 }
 
-/// The plan as lines, with the roles that it would stop.
-async fn told(home: &Home, plan: &Plan, events: &Events) -> Result<Vec<Line>, Error> {
+/// Returns the plan as lines, with the roles that it would stop.
+async fn preview(home: &Home, plan: &Plan, events: &Events) -> Result<Vec<Line>, Error> {
     let running: Vec<(RoleName, String)> = if plan.affected.is_empty() {
         Vec::new()
     } else {
@@ -162,7 +163,7 @@ async fn told(home: &Home, plan: &Plan, events: &Events) -> Result<Vec<Line>, Er
     Ok(lines(plan, &running))
 }
 
-/// What Cargo builds.
+/// Builds the executables.
 async fn cargo(
     options: &Options,
     workspace: &Workspace,

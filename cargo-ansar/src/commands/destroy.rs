@@ -1,4 +1,4 @@
-//! `cargo ansar destroy`: stop everything in a home, and remove it.
+//! `cargo ansar destroy`: stop all roles of a home, and remove it.
 
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use crate::host::process::interrupts::Interrupts;
 use crate::supervisor::lock_roles::lock_for_removal;
 use crate::workspace::Places;
 
-/// Removes the home, and returns its path. Where roles run, refuses, or with
-/// `force` has them stopped first. What a killed `destroy` left is removed.
+/// Removes the home, and returns its path. If roles run, fails, or with `force`
+/// stops them first. Completes the removal that a killed `destroy` began.
 pub async fn destroy(
     places: &Places,
     force: bool,
@@ -23,7 +23,7 @@ pub async fn destroy(
         return Ok(root);
     }
     let home = Home::open(&root)?;
-    // A home of which a part cannot be read can be removed all the same.
+    // A home that is partly unreadable can be removed, too.
     let find = || {
         let mut roles = home.ever_run()?;
         roles.extend(home.role_names()?);

@@ -1,7 +1,7 @@
-//! `cargo ansar edit`: set a property of a role in the user's editor.
+//! `cargo ansar edit`: edit a property of a role in the user's editor.
 //!
-//! The text stands in a file of the home's while it is edited. One that is
-//! wrong stays there, and is what the next `edit` opens.
+//! The text is in a file of the home during the edit. An invalid text stays
+//! there, and the next `edit` opens it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,18 +22,18 @@ use crate::supervisor::lock_roles;
 use crate::workspace::Places;
 use crate::workspace::roles::known;
 
-/// What came of it.
+/// The outcome of `edit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The property is what was written.
+    /// The property was set.
     Set,
-    /// Nothing was written.
+    /// The text was not changed.
     Unchanged,
 }
 
-/// Opens a property, which can be set by `change`, in an editor, and sets it to
-/// what is saved there; nothing changes before that is known to be right.
-/// Where the property is not set, an example is opened.
+/// Opens a property in an editor, and sets it with `change` to the saved value.
+/// An invalid value changes nothing. If the property is not set, the editor
+/// shows an example.
 pub async fn edit(
     places: &Places,
     property: &Property,
@@ -44,9 +44,9 @@ pub async fn edit(
 ) -> Result<Outcome, Error> {
     let (home, workspace) = places.open()?;
     let entry = known(&home, workspace.as_ref(), role)?;
-    let path = kept(&home, property, role);
+    let path = saved_path(&home, property, role);
     let opened = match fs::read_if_there(&path)? {
-        // What was wrong the last time is never what was there at first.
+        // A saved invalid text always differs from the property's value.
         Some(_) => None,
         None => {
             let value = property.value(&entry);
@@ -64,8 +64,8 @@ pub async fn edit(
         }
     };
     let discard = || fs::remove_file(&path);
-    if let Err(error) = write(&path, interrupts).await {
-        // What was typed until then is worth keeping, if it is anything.
+    if let Err(error) = run_editor(&path, interrupts).await {
+        // Keeps the text if the user has changed it.
         if opened.is_some() && fs::read_if_there(&path)? == opened {
             discard()?;
         }
@@ -85,13 +85,13 @@ pub async fn edit(
             discard()?;
             Ok(Outcome::Set)
         }
-        Err(Error::Given { path, reason, .. }) => Err(Error::Edited {
+        Err(Error::InputFile { path, reason, .. }) => Err(Error::Edited {
             path,
             reason,
             property: property.name,
             role: role.clone(),
         }),
-        Err(Error::After {
+        Err(Error::StartOrder {
             role: waits,
             after,
             reason,
@@ -105,15 +105,15 @@ pub async fn edit(
     }
 }
 
-/// Where a text that is not right yet is kept.
-fn kept(home: &Home, property: &Property, role: &RoleName) -> PathBuf {
+/// Returns the path of a saved text.
+fn saved_path(home: &Home, property: &Property, role: &RoleName) -> PathBuf {
     let name = format!("{role}.{}.json", property.name);
     home.kept().join("edit").join(name)
 }
 
-/// Has the user write in a file. Control-c and control-backslash are the
-/// editor's.
-async fn write(path: &Path, interrupts: &mut Interrupts) -> Result<(), Error> {
+/// Opens a file in the editor and waits for it. Ignores control-c and
+/// control-backslash, which are for the editor.
+async fn run_editor(path: &Path, interrupts: &mut Interrupts) -> Result<(), Error> {
     let editor = editor::chosen();
     let exit = {
         let edited = editor::edit(&editor, path);
@@ -130,7 +130,7 @@ async fn write(path: &Path, interrupts: &mut Interrupts) -> Result<(), Error> {
     };
     let reason = match exit {
         Ok(Exit::Code(0)) => return Ok(()),
-        Ok(Exit::Code(127)) => "is not there".to_owned(),
+        Ok(Exit::Code(127)) => "not found".to_owned(),
         Ok(Exit::Code(code)) => format!("ended with code {code}, so nothing is set"),
         Ok(Exit::Signal(signal)) => format!("was killed by signal {signal}, so nothing is set"),
         Err(error) => format!("cannot be run: {error}"),

@@ -1,4 +1,4 @@
-//! `cargo ansar folder`: where the parts of a role are.
+//! `cargo ansar folder`: print the path of a role's folder or file.
 
 use std::path::PathBuf;
 
@@ -9,26 +9,26 @@ use crate::error::Error;
 use crate::model::name::RoleName;
 use crate::workspace::Places;
 
-/// A part of a role.
+/// Kind of folder or file of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Its executable.
+    /// Executable.
     Bin,
-    /// Its settings.
+    /// Settings.
     Settings,
-    /// Its input.
+    /// Input.
     Input,
-    /// Its log.
+    /// Logs.
     Logs,
-    /// Its temporary files.
+    /// Temporary files.
     Tmp,
-    /// Its own data.
+    /// Data of the role.
     Model,
-    /// What it shares with the roles of its executable.
+    /// Data shared by all roles of the executable.
     Resource,
 }
 
-/// Where a part of a role is, or will be once there is something in it.
+/// Returns the path of a part of a role, which need not exist yet.
 pub fn folder(places: &Places, part: Part, role: &RoleName) -> Result<PathBuf, Error> {
     let (home, entry) = open(places, role)?;
     Ok(match part {

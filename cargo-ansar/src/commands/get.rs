@@ -1,4 +1,4 @@
-//! `cargo ansar get`: a property of a role.
+//! `cargo ansar get`: print a property of a role.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::model::name::RoleName;
 use crate::workspace::Places;
 use crate::workspace::roles::known;
 
-/// The value of a property; `null` where it is not set.
+/// Returns the value of a property, or `null` if it is not set.
 pub fn get(places: &Places, property: &Property, role: &RoleName) -> Result<Value, Error> {
     let (home, workspace) = places.open()?;
     Ok(property.value(&known(&home, workspace.as_ref(), role)?))

@@ -1,5 +1,4 @@
-//! `cargo ansar history` and `returned`: what became of a role, again and
-//! again.
+//! `cargo ansar history` and `returned`: past runs of a role and their results.
 
 use std::time::Duration;
 
@@ -20,26 +19,26 @@ use crate::workspace::roles::known;
 /// The runs of a role.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Now.
+    /// Time of the query.
     pub now: Timestamp,
-    /// Those that are kept, oldest first.
+    /// Recorded runs, oldest first.
     pub runs: Vec<(Run, State)>,
-    /// How many records could not be read.
+    /// Number of unreadable records.
     pub skipped: usize,
 }
 
-/// How a run stands.
+/// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It has not ended.
+    /// The role runs.
     Running,
-    /// It has ended.
+    /// The role has ended.
     Ended,
-    /// What ran it was killed before it could write the end down.
+    /// The engine was killed before it recorded the end.
     Lost,
 }
 
-/// The runs of a role.
+/// Returns the recorded runs of a role.
 pub fn history(places: &Places, role: &RoleName) -> Result<Outcome, Error> {
     let (home, _) = open(places, role)?;
     let History { runs, skipped } = home.history(role)?;
@@ -50,7 +49,7 @@ pub fn history(places: &Places, role: &RoleName) -> Result<Outcome, Error> {
             (run, state)
         })
         .collect();
-    // Whatever was started after it, it does not run any more.
+    // A later start proves that the earlier run is over.
     if let Some((_, earlier)) = runs.split_last_mut() {
         for (_, state) in earlier {
             if *state == State::Running {
@@ -65,8 +64,8 @@ pub fn history(places: &Places, role: &RoleName) -> Result<Outcome, Error> {
     })
 }
 
-/// What a role returned: when it was started last, or at the start of this
-/// index. Where it runs, its end is waited for, for `timeout` at most.
+/// Returns the result of a role's latest run, or of the run with this index.
+/// Waits for a running role to end, up to `timeout`.
 pub async fn returned(
     places: &Places,
     role: &RoleName,
@@ -74,7 +73,7 @@ pub async fn returned(
     timeout: Option<Duration>,
 ) -> Result<Typed, Error> {
     let (home, _) = open(places, role)?;
-    // Before the first look: what comes after it is told.
+    // Watches before the first read, so that no change is missed.
     let mut changes = Changes::new()
         .and_then(|mut changes| changes.watch(&home.histories()).map(|()| changes))
         .map_err(|source| Error::System {
@@ -87,7 +86,7 @@ pub async fn returned(
         let mut gone = std::pin::pin!(gone(start.engine, start.engine_started));
         let mut is_gone = !home.has_mark(start.engine);
         loop {
-            // Whoever is gone writes nothing after that.
+            // Read after the engine is known to be gone: it writes no more.
             let History { runs, .. } = home.history(role)?;
             let same = runs.into_iter().rfind(|run| run.start == *start);
             match same {
@@ -113,13 +112,13 @@ pub async fn returned(
     }
 }
 
-/// When a role was started, by the index of that.
+/// Returns the time of the start with this index.
 pub(crate) fn start(home: &Home, role: &RoleName, index: usize) -> Result<Timestamp, Error> {
     let run = nth(&home.history(role)?, role, Some(index))?;
     Ok(run.start.at)
 }
 
-/// The home, and a role of it.
+/// Opens the home, and returns it with the role's entry.
 pub(crate) fn open(places: &Places, role: &RoleName) -> Result<(Home, Entry), Error> {
     let (home, workspace) = places.open()?;
     let entry = known(&home, workspace.as_ref(), role)?;
@@ -136,7 +135,7 @@ fn state(home: &Home, run: &Run) -> State {
     }
 }
 
-/// The run of an index, or the latest.
+/// Returns the run with this index, or the latest.
 fn nth(history: &History, role: &RoleName, index: Option<usize>) -> Result<Run, Error> {
     let kept = history.runs.len();
     if kept == 0 {

@@ -1,4 +1,4 @@
-//! `cargo ansar init`: propose a first description for a workspace.
+//! `cargo ansar init`: propose a description of a workspace's roles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -15,22 +15,22 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::workspace::Places;
 use crate::workspace::build::using_runtime;
 
-/// What was described.
+/// The outcome of `init`.
 #[derive(Debug)]
 pub struct Outcome {
     /// The manifest.
     pub manifest: PathBuf,
-    /// The roles, and what they run.
+    /// Described roles with their executables.
     pub roles: Vec<(RoleName, ExecutableName)>,
-    /// The bins that were passed over.
+    /// Skipped binaries.
     pub skipped: Vec<Skipped>,
 }
 
-/// Writes a description into the workspace's manifest, which has none; the
-/// rest of it stays as it is, byte for byte.
+/// Writes a description into the workspace's manifest, which must have none.
+/// The rest of the manifest stays unchanged, byte for byte.
 ///
-/// Builds the bins of packages that use the library, and reads which of them are
-/// components; none is run.
+/// Builds the binaries of packages that use the library, and recognizes
+/// components among them without running them.
 pub async fn init(
     places: &Places,
     shared: &[OsString],
@@ -56,7 +56,7 @@ pub async fn init(
     })
 }
 
-/// The bins of the workspace, and what they are.
+/// Returns the binaries of the workspace with their kinds.
 async fn bins(places: &Places, shared: &[OsString]) -> Result<Vec<Bin>, Error> {
     let metadata = cargo::metadata(shared, &places.folder).await?;
     let using = using_runtime(&metadata);
@@ -70,7 +70,7 @@ async fn bins(places: &Places, shared: &[OsString]) -> Result<Vec<Bin>, Error> {
         if let Some(leaving) = leaving {
             leaving.gone().await?;
         }
-        // The next group may put others of the same name in their places.
+        // Read now: the next group may overwrite binaries of the same name.
         for package in group {
             for name in bin_names(package) {
                 let made = built.made.get(name).into_iter().flatten();
@@ -109,8 +109,9 @@ fn bin_names(package: &Package) -> impl Iterator<Item = &str> {
     bins.map(|target| target.name.as_str())
 }
 
-/// The packages to build, in groups that can be built at once: no two packages of a group
-/// have a bin of one name, which would be built in one place.
+/// Returns the packages to build, in groups that can be built together. Two
+/// packages of a group never have binaries of the same name, which would
+/// overwrite each other.
 fn groups<'a>(metadata: &'a Metadata, using: &BTreeSet<&str>) -> Vec<Vec<&'a Package>> {
     let mut groups: BTreeMap<usize, (BTreeSet<&str>, Vec<&Package>)> = BTreeMap::new();
     for package in metadata.workspace_packages() {

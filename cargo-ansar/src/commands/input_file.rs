@@ -1,4 +1,4 @@
-//! An encoding that the user gives: in a file, or on stdin.
+//! Encoding that the user passes in a file or on stdin.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use crate::error::Error;
 use crate::host::fs;
 use crate::workspace::Places;
 
-/// An encoding, and where it comes from.
+/// Source of an encoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
-    /// It stands in a file.
+pub enum InputFile {
+    /// A file.
     File(PathBuf),
-    /// It was read from stdin.
+    /// Bytes read from stdin.
     Stdin(Vec<u8>),
 }
 
-impl Given {
-    /// Reads it, once, with its name in messages.
+impl InputFile {
+    /// Reads the encoding, and returns it with its name in messages.
     pub(crate) fn text(&self, places: &Places) -> Result<Text, Error> {
         match self {
             Self::File(path) => read(&places.folder.join(path)),
@@ -29,7 +29,7 @@ impl Given {
     }
 }
 
-/// Reads a file that the user named, once: it may be a pipe.
+/// Reads a file that the user named. Call this once per file: it may be a pipe.
 pub(crate) fn read(path: &Path) -> Result<Text, Error> {
     Ok(Text {
         name: path.to_owned(),

@@ -1,4 +1,4 @@
-//! `cargo ansar list`: the roles of a home.
+//! `cargo ansar list`: list the roles of a home.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,64 +16,65 @@ use crate::supervisor::called::called as running;
 use crate::workspace::roles::{every_term, no_roles, searched, wanted};
 use crate::workspace::{Places, Workspace};
 
-/// What to list.
+/// Options of `list`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace and home.
     pub places: Places,
-    /// Which roles.
+    /// Roles to list.
     pub search: RoleSearch,
-    /// Whether with what they have on disk.
+    /// True if disk usage is measured.
     pub long: bool,
-    /// Whether with the processes that roles called.
+    /// True if processes that roles called are included.
     pub all: bool,
 }
 
-/// The roles of a home that were asked for.
+/// The listed roles of a home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// The home.
     pub home: PathBuf,
     /// The roles, sorted by name.
     pub roles: Vec<Listed>,
-    /// What all of them together have on disk; where asked for.
+    /// Disk usage of all roles together, if requested.
     pub total: Option<Total>,
 }
 
-/// A role, as it is listed.
+/// A listed role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name; `PARENT.NAME` where a role called it.
+    /// Name of the role; `PARENT.NAME` if a role called it.
     pub role: String,
-    /// What it runs, where that is known.
+    /// Executable, if known.
     pub executable: Option<ExecutableName>,
-    /// Whether it is no longer described, and so never run.
+    /// True if the role is no longer described, and is never started.
     pub retired: bool,
-    /// What it has on disk; where asked for.
+    /// Disk usage, if requested.
     pub disk: Option<Disk>,
 }
 
-/// What a role has on disk.
+/// Disk usage of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Disk {
-    /// How many files.
+    /// Number of files.
     pub files: usize,
-    /// How many bytes.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
-/// What roles have on disk together.
+/// Disk usage of several roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Total {
-    /// How many roles.
+    /// Number of roles.
     pub roles: usize,
-    /// How many executables they run.
+    /// Number of executables that they run.
     pub executables: usize,
-    /// Their disks.
+    /// Disk usage of all roles.
     pub disk: Disk,
 }
 
-/// The roles that match. None is fine where nothing was searched for.
+/// Returns the matching roles. Fails if a search matches no role; a home
+/// without roles is listed as empty.
 pub fn list(options: &Options) -> Result<Listing, Error> {
     let Options { places, search, .. } = options;
     let workspace = places.workspace()?;
@@ -92,11 +93,11 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
     if options.all {
         let names = home.sub_roles()?.into_iter().map(|name| (name, None));
         let mut all: BTreeMap<_, _> = names.collect();
-        // One that has no folders is known as long as it runs.
+        // A called process without folders is known while it runs.
         let running = running(home.root()).into_iter();
         all.extend(running.map(|it| (it.role, it.executable)));
         for (name, executable) in all {
-            // What is not known of it is as for the role that called it.
+            // The search matches it like the role that called it.
             let parent = parent(&name).and_then(|parent| entries.get(&parent));
             called.extend(parent.map(|entry| (name, executable, entry.executable.clone())));
         }
@@ -150,7 +151,7 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
     })
 }
 
-/// Returns the roles that a workspace describes, where no home is there yet.
+/// Lists the roles that a workspace describes while it has no home yet.
 fn described_only(
     home: PathBuf,
     workspace: Option<&Workspace>,
@@ -180,7 +181,7 @@ fn described_only(
     Ok(Listing { home, roles, total })
 }
 
-/// Finds out what roles have on disk.
+/// Measures the disk usage of roles, and returns the total.
 fn measure(home: &Home, roles: &mut [Listed]) -> Result<Total, Error> {
     let mut total = Total::default();
     let mut executables = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! `cargo ansar log`: a part of what roles have logged, in the order of time.
+//! `cargo ansar log`: print logs of roles, ordered by time.
 
 use std::path::PathBuf;
 
@@ -20,48 +20,48 @@ use crate::model::role_search::RoleSearch;
 use crate::workspace::Places;
 use crate::workspace::roles::chosen;
 
-/// Which lines.
+/// Options of `log`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace and home.
     pub places: Places,
-    /// Of which roles.
+    /// Roles whose logs are read.
     pub search: RoleSearch,
-    /// From when on.
+    /// Beginning of the range.
     pub begin: From,
-    /// Until when.
+    /// End of the range.
     pub end: End,
-    /// Whether times are local, typed and shown.
+    /// True if times are read and shown as local time.
     pub clock: bool,
-    /// Which lines by what they are about.
+    /// Least severe level that is included.
     pub level: Level,
-    /// Which lines by what they say.
+    /// Expression that lines must match.
     pub grep: Option<Regex>,
 }
 
-/// From when on lines are meant.
+/// Beginning of a range of lines.
 #[derive(Debug)]
 pub enum From {
-    /// From what the query says.
+    /// A beginning by time.
     Query(Begin),
-    /// From a start of the role, by its index.
+    /// A start of the role, by its index.
     Start(usize),
 }
 
-/// The lines that were asked for, as far as they are there.
+/// The lines of a query that are stored so far.
 #[derive(Debug)]
 pub struct Lines {
-    /// In the order of the folders.
+    /// Roles in the order of `folders`.
     roles: Vec<RoleName>,
     folders: Vec<PathBuf>,
     range: Range,
     filter: Filter,
     merged: Merged,
-    /// The zone in which times are shown; none for UTC.
+    /// Time zone for display; unset for UTC.
     pub zone: Option<TimeZone>,
 }
 
-/// The lines of roles.
+/// Opens the logs of the selected roles.
 pub fn log(options: &Options) -> Result<Lines, Error> {
     let zone = options.clock.then(clock::zone);
     let now = clock::now().to_zoned(zone.clone().unwrap_or(TimeZone::UTC));
@@ -91,8 +91,8 @@ pub fn log(options: &Options) -> Result<Lines, Error> {
 }
 
 impl Lines {
-    /// Whether the lines that are there now are of several processes. Reads
-    /// them, up to the first of another.
+    /// Returns true if the stored lines come from several processes. Reads them
+    /// up to the first line of a second process.
     pub fn are_of_several(&self) -> Result<bool, FilesError> {
         let mut merged = Merged::open(&self.folders, self.range)?;
         let mut first = None;
@@ -106,12 +106,12 @@ impl Lines {
         Ok(false)
     }
 
-    /// The next record; none where there is no more yet.
+    /// Returns the next record, or `None` if no more is stored yet.
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, FilesError> {
         self.merged.next(&self.roles, &self.filter)
     }
 
-    /// The next records in a row that are at hand, as one; at least one record.
+    /// Returns the next record together with the buffered ones that follow it.
     pub fn next_run(&mut self) -> Result<Option<Record<'_>>, FilesError> {
         if self.merged.next(&self.roles, &self.filter)?.is_some() {
             self.merged.extend(&self.filter);
@@ -119,27 +119,28 @@ impl Lines {
         Ok(self.merged.current(&self.roles))
     }
 
-    /// Returns the length of the longest name of the roles; none where there is
-    /// only one, whose lines need no name.
+    /// Returns the length of the longest role name, or `None` for a single
+    /// role, whose lines are shown without a name.
     pub fn role_width(&self) -> Option<usize> {
         let widths = self.roles.iter().map(|role| role.as_str().len());
         (self.roles.len() > 1).then(|| widths.max().unwrap_or_default())
     }
 
-    /// How many lines were passed over, since a crash tore them.
+    /// Returns the number of skipped lines that a crash truncated.
     pub fn torn(&self, is_over: bool) -> u64 {
-        // What was not read to its end has no torn end.
+        // A log that was not read to its end shows no truncated end.
         let is_over = is_over && !self.is_complete();
         self.merged.torn(is_over)
     }
 
-    /// Whether nothing of what was asked for can follow.
+    /// Returns true if the query is answered completely, so that no line can
+    /// follow.
     pub fn is_complete(&self) -> bool {
         self.merged.is_complete()
     }
 
-    /// What tells that more lines may be there; to be made before the last
-    /// look that is to be relied on.
+    /// Returns a watcher that reports new lines. Create it before the last
+    /// read, so that no line is missed.
     pub fn changes(&self) -> Result<Changes, Error> {
         let failed = |source| Error::System {
             what: "watch the logs",
@@ -150,7 +151,7 @@ impl Lines {
         Ok(changes)
     }
 
-    /// Watches the folders that have come meanwhile, too.
+    /// Adds log folders that were created meanwhile to the watcher.
     pub fn watch(&self, changes: &mut Changes) -> Result<(), Error> {
         for folder in &self.folders {
             changes.watch(folder).map_err(|source| Error::System {

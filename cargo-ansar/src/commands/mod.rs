@@ -1,4 +1,4 @@
-//! The commands that are little more than their verb, one file each.
+//! Simple commands, one file each.
 //!
 //! A command takes typed options and the stream of events, and returns a typed
 //! outcome or an [`Error`](crate::error::Error). It never prints and never exits.

@@ -1,10 +1,10 @@
-//! `cargo ansar report`: the last run, again.
+//! `cargo ansar report`: show the last run.
 
 use crate::error::Error;
 use crate::home::last_run::LastRun;
 use crate::workspace::Places;
 
-/// The last run of the home.
+/// Returns the last run of the home.
 pub fn last(places: &Places) -> Result<LastRun, Error> {
     let (home, _) = places.open()?;
     let last = home.last_run()?;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::commands::input_file::Given;
+use crate::commands::input_file::InputFile;
 use crate::deploy::commit::commit;
-use crate::error::{Error, of_the_user};
+use crate::error::{Error, in_input_file};
 use crate::events::Events;
 use crate::home::Home;
 use crate::home::role::Entry;
@@ -17,17 +17,17 @@ use crate::workspace::Places;
 use crate::workspace::roles::check_start_order;
 use crate::workspace::roles::chosen;
 
-/// What a property is set to.
+/// New value of a property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// To what is given.
-    Given(Given),
-    /// To nothing.
+    /// A passed value.
+    Set(InputFile),
+    /// No value.
     NotSet,
 }
 
-/// Sets a property, which can be set by `change`, of the roles that match;
-/// their names. Nothing changes where the encoding is wrong or no role matches.
+/// Sets a property of the matching roles with `change`, and returns their
+/// names. Changes nothing if the encoding is invalid or no role matches.
 pub fn set(
     places: &Places,
     search: &RoleSearch,
@@ -37,20 +37,19 @@ pub fn set(
     events: &Events,
 ) -> Result<Vec<RoleName>, Error> {
     let (home, workspace) = places.open()?;
-    let given = match value {
+    let text = match value {
         Value::NotSet => None,
-        Value::Given(given) => Some(given.text(places)?),
+        Value::Set(input) => Some(input.text(places)?),
     };
-    let text = given.as_ref();
-    let text = text.map(|text| (&*text.name, &*text.bytes));
+    let text = text.as_ref().map(|text| (&*text.name, &*text.bytes));
     let _lock = lock_roles::lock_home_blocking(&home, events)?;
     let all = home.entries()?;
     let roles = chosen(&home, workspace.as_ref(), search, all.clone())?;
     store(&home, &all, &roles, property, change, text)
 }
 
-/// Sets a property of `roles`, which are among `all` of a home whose lock is
-/// held; their names.
+/// Sets a property of `roles`, and returns their names. `all` are the roles of
+/// the home, whose lock the caller has acquired.
 pub(crate) fn store(
     home: &Home,
     all: &BTreeMap<RoleName, Entry>,
@@ -65,7 +64,7 @@ pub(crate) fn store(
             None => change.unset(entry),
             Some((path, bytes)) => change
                 .set(entry, path, bytes)
-                .map_err(|error| of_the_user(error, Some(change.example)))?,
+                .map_err(|error| in_input_file(error, Some(change.example)))?,
         }
         entry.by_hand.properties.insert(property.name.to_owned());
     }
@@ -74,7 +73,7 @@ pub(crate) fn store(
     Ok(changed.into_keys().collect())
 }
 
-/// Whether everybody could start, with `changed` as they are now.
+/// Checks that all roles could start after the change.
 fn check_order(
     all: &BTreeMap<RoleName, Entry>,
     changed: &BTreeMap<RoleName, Entry>,
@@ -83,7 +82,7 @@ fn check_order(
         let was = all.get(role).map(|entry| &entry.after);
         let unknown = entry.after.iter().find(|after| !all.contains_key(*after));
         if let Some(after) = unknown.filter(|_| was != Some(&entry.after)) {
-            return Err(Error::After {
+            return Err(Error::StartOrder {
                 role: role.clone(),
                 after: after.clone(),
                 reason: "there is no such role".to_owned(),

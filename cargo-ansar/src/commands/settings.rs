@@ -1,5 +1,5 @@
-//! `cargo ansar settings` and `cargo ansar input`: what a role is told, as a
-//! whole.
+//! `cargo ansar settings` and `cargo ansar input`: print or replace the
+//! settings or the input of a role.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use ansar_contract::envelope::Envelope;
 use ansar_contract::layout::Area;
 use serde_json::Value;
 
-use crate::commands::input_file::Given;
+use crate::commands::input_file::InputFile;
 use crate::deploy::ask_component::{Answers, Proposal};
 use crate::deploy::commit::commit;
 use crate::deploy::resolve_settings::{SnapshotFiles, layer};
 use crate::deploy::settings_resolver::SettingsResolver;
-use crate::error::{Error, decode_given};
+use crate::error::{Error, decode_input_file};
 use crate::events::Events;
 use crate::home::read_json;
 use crate::model::name::RoleName;
@@ -20,12 +20,12 @@ use crate::supervisor::lock_roles::lock_home_blocking;
 use crate::workspace::Places;
 use crate::workspace::roles::known;
 
-/// One of the two things that a role is told.
+/// Settings or input of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// How it does its work.
+    /// The settings.
     Settings,
-    /// What it works on.
+    /// The input.
     Input,
 }
 
@@ -38,7 +38,7 @@ impl Part {
     }
 }
 
-/// What a role is told now.
+/// Returns the current settings or input of a role.
 pub fn show(places: &Places, part: Part, role: &RoleName) -> Result<Value, Error> {
     let (home, workspace) = places.open()?;
     known(&home, workspace.as_ref(), role)?;
@@ -49,17 +49,17 @@ pub fn show(places: &Places, part: Part, role: &RoleName) -> Result<Value, Error
     if part == Part::Input && stored(Area::Settings)?.is_some() {
         return Err(Error::NoInput(role.clone()));
     }
-    Err(Error::Unsettled(role.clone()))
+    Err(Error::NoSettings(role.clone()))
 }
 
-/// Replaces what a role was told by hand; what is not given comes from where
-/// it came from before that. The component itself checks it, and nothing
-/// changes where it is wrong.
+/// Replaces the settings or the input that were set by hand. Settings that are
+/// not passed come from the snapshot, the manifest or the component's defaults.
+/// The component itself validates the result; an invalid one changes nothing.
 pub async fn replace(
     places: &Places,
     part: Part,
     role: &RoleName,
-    given: &Given,
+    input: &InputFile,
     events: &Events,
 ) -> Result<(), Error> {
     let (home, workspace) = places.open()?;
@@ -74,19 +74,20 @@ pub async fn replace(
         events,
     };
     if !resolver.has_executable(&entry.executable) {
-        return Err(Error::Unsettled(role.clone()));
+        return Err(Error::NoSettings(role.clone()));
     }
-    // The text alone first: the component says where in it something is wrong.
-    let text = given.text(places)?;
+    // Validates the text alone first, so that the component reports positions
+    // in it.
+    let text = input.text(places)?;
     let mut alone = Proposal::default();
     match part {
         Part::Settings => {
-            alone.settings = decode_given(&text.name, &text.bytes)?;
+            alone.settings = decode_input_file(&text.name, &text.bytes)?;
             alone.settings_text = Some(text);
             entry.by_hand.settings = alone.settings.clone();
         }
         Part::Input => {
-            alone.input = Some(decode_given(&text.name, &text.bytes)?);
+            alone.input = Some(decode_input_file(&text.name, &text.bytes)?);
             alone.input_text = Some(text);
             entry.by_hand.input.clone_from(&alone.input);
         }

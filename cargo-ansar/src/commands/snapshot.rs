@@ -1,9 +1,9 @@
-//! `cargo ansar snapshot`: the materials of a home, in a folder to edit and to
-//! deploy.
+//! `cargo ansar snapshot`: copy the materials of a home to a folder, to edit
+//! and to deploy them.
 //!
-//! The same comparison as in a deploy, the other way round: the home is what is
-//! brought out, and the folder is what is brought in line. What somebody edited
-//! there since is not undone.
+//! Compares like a deploy, in the other direction: the home is the source, and
+//! the folder is the target. Edits in the folder since the last snapshot are
+//! not overwritten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -36,24 +36,24 @@ use crate::sync::scan::{scan, scan_against};
 use crate::workspace::roles::no_roles;
 use crate::workspace::{Places, Workspace};
 
-/// What to copy out, and where to.
+/// Options of `snapshot`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where the home is.
+    /// Workspace and home.
     pub places: Places,
-    /// The folder; made where it is missing.
+    /// Target folder, created if missing.
     pub folder: PathBuf,
-    /// Who wins where both sides changed a material.
+    /// Side that wins if both sides changed a material.
     pub take: Option<Side>,
-    /// Whether everything is compared, and nothing is done.
+    /// True if the plan is only returned, not applied.
     pub dry_run: bool,
-    /// Whether what is done is wanted as lines.
+    /// True if the plan is returned as lines.
     pub lines: bool,
-    /// Whether roles that run are stopped meanwhile.
+    /// True if running roles are stopped during the copy.
     pub force: bool,
 }
 
-/// One of the two sides.
+/// Side of a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The folder.
@@ -62,25 +62,25 @@ pub enum Side {
     Home,
 }
 
-/// What came of it.
+/// The outcome of `snapshot`.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Where the materials are.
+    /// Folder of the materials.
     pub folder: PathBuf,
-    /// What changed there, as a person names it.
+    /// Names of changed materials and files, for people.
     pub changed: Vec<String>,
-    /// How many files both sides changed, which are left alone.
+    /// Number of files that both sides changed, which stay unchanged.
     pub conflicts: usize,
-    /// What is done or to be done, step by step, where that was wanted.
+    /// Steps of the plan, if requested.
     pub lines: Vec<Line>,
-    /// Whether nothing was done.
+    /// True for a dry run.
     pub is_planned: bool,
-    /// What became of the roles that were stopped.
+    /// Outcome of the restart of stopped roles.
     pub restored: Restored,
 }
 
-/// Copies out what the home holds. Where roles run, they are named and nothing
-/// is done, or with `force` they are stopped meanwhile and started again.
+/// Copies the materials of the home. If roles run, fails without any change and
+/// names them, or with `force` stops them during the copy and restarts them.
 pub async fn snapshot(
     options: &Options,
     interrupts: &mut Interrupts,
@@ -136,7 +136,7 @@ pub async fn snapshot(
     })
 }
 
-/// A snapshot under way.
+/// A snapshot in progress.
 struct Copying<'a> {
     home: &'a Home,
     folder: PathBuf,
@@ -144,11 +144,11 @@ struct Copying<'a> {
     events: &'a Events,
     deploy_state: DeployState,
     taken: Taken,
-    /// Whether it is this folder that the home is deployed from.
+    /// True if the home is deployed from this folder.
     is_deployed: bool,
-    /// Whether it may have a folder of the home in it.
+    /// True if the folder may contain a folder of the home.
     is_near: bool,
-    /// Whether nothing is to be done.
+    /// True for a dry run.
     is_planned: bool,
     lines: Vec<Line>,
     changed: Vec<String>,
@@ -165,7 +165,7 @@ impl<'a> Copying<'a> {
     ) -> Result<Self, Error> {
         let deploy_state = home.deploy_state()?;
         let folder = match fs::resolve(folder) {
-            // Whoever only plans does not make it.
+            // A dry run does not create it.
             Err(error) if error.is_not_found() => folder.to_owned(),
             folder => folder?,
         };
@@ -218,7 +218,7 @@ impl<'a> Copying<'a> {
         if is_refused || (self.is_near && is_one_place(from, &target)?) {
             return Ok(());
         }
-        // A folder of every role and executable, also where it is empty.
+        // Every role and executable gets a folder, even an empty one.
         self.make_folder(&target)?;
         let deployed = self.deploy_state.materials.get(name).map(|m| &m.deployed);
         let base = match deployed.filter(|_| self.is_deployed) {
@@ -268,7 +268,8 @@ impl<'a> Copying<'a> {
         Ok(())
     }
 
-    /// What both sides hold from now on: what either changes is seen.
+    /// Records the state that both sides agree on, so that later changes of
+    /// either side are detected.
     fn agree(&mut self, name: &str, agreed: Manifest) {
         if self.is_deployed {
             let material = self
@@ -282,7 +283,7 @@ impl<'a> Copying<'a> {
         }
     }
 
-    /// One file of what a role is told.
+    /// Copies the settings file or the input file of a role.
     fn file(&mut self, kind: &str, area: Area, role: &RoleName) -> Result<(), Error> {
         let name = format!("{kind}/{role}.json");
         let file = format!("{role}.json");
@@ -296,7 +297,7 @@ impl<'a> Copying<'a> {
         let path = self.folder.join(&name);
         let there = fs::read_if_there(&path)?;
         let is_known = there.as_ref().is_none_or(|bytes| {
-            // What was edited since the last snapshot is somebody's.
+            // A file that was edited since the last snapshot is kept.
             self.taken.files.get(&name) == Some(&Hash::of(bytes))
         });
         let says = there.as_ref().and_then(|bytes| {
@@ -352,8 +353,8 @@ impl<'a> Copying<'a> {
         Ok(())
     }
 
-    /// Returns true if a path of the snapshot leads out of it or is something
-    /// else than `expected`, and names it.
+    /// Returns true if a path of the snapshot leads out of it or is not of the
+    /// `expected` kind, and emits an event then.
     fn is_refused(&self, parts: &[&OsStr], expected: FileKind) -> Result<bool, Error> {
         let why = refusal(&self.folder, parts, expected)?;
         let is_refused = why.is_some();
@@ -372,7 +373,7 @@ impl<'a> Copying<'a> {
         Ok(())
     }
 
-    /// Leaves a file of what a role is told alone.
+    /// Reports a settings or input file that both sides changed.
     fn both_changed(&mut self, name: &str, path: PathBuf) {
         let why = "changed in the snapshot and in the home".to_owned();
         if self.is_planned {
@@ -403,8 +404,8 @@ impl<'a> Copying<'a> {
     }
 }
 
-/// Whether a role that is told `all` is told what a file says: some settings
-/// may be left out there.
+/// Returns true if the values of a file, which may omit settings, are among
+/// `all`.
 fn holds(all: &Value, said: &Value) -> bool {
     match (all, said) {
         (Value::Object(all), Value::Object(said)) => said

@@ -1,4 +1,4 @@
-//! `cargo ansar start` and `restart`: roles in the background.
+//! `cargo ansar start` and `restart`: start roles in the background.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,47 +30,46 @@ use crate::workspace::build;
 use crate::workspace::roles::startable;
 use crate::workspace::{Places, Workspace};
 
-/// What to start, and how.
+/// Options of `start` and `restart`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace and home.
     pub places: Places,
-    /// How Cargo is to build, where nothing has been deployed yet.
+    /// Build options, used if nothing has been deployed yet.
     pub build: build::Options,
-    /// Which roles; where nothing is said, all that are no tests.
+    /// Roles to start; an empty search selects all operational roles.
     pub search: RoleSearch,
-    /// Whether those that run already are stopped first.
+    /// True if running roles are stopped first.
     pub force: bool,
-    /// Whether to wait until they are ready.
+    /// True if the command waits until the roles are ready.
     pub wait: bool,
-    /// How long each may take to become ready.
+    /// Time limit for each role to become ready.
     pub ready_limit: Duration,
-    /// How long a role that does not announce itself must survive before it
-    /// counts as started.
+    /// Time that a role which does not announce its readiness must run to count
+    /// as started.
     pub settle_time: Duration,
     /// Settings for this run, by name.
     pub settings: Vec<(String, String)>,
 }
 
-/// What came of it, by role; each is in one of these.
+/// The outcome of `start`. Each role is in one of the lists.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Those that are ready, or where nobody waited, those that are started.
+    /// Roles that are ready, or started if the command did not wait.
     pub up: Vec<RoleName>,
-    /// Those that have done what they are for already.
+    /// Roles that have already ended successfully.
     pub done: Vec<RoleName>,
-    /// Those that did not become ready, or crashed in their first moments, and
-    /// why.
+    /// Roles that did not become ready or crashed early, with reasons.
     pub failed: Vec<(RoleName, String)>,
-    /// The last lines that the first of these have logged.
+    /// Last log lines of the first failed roles.
     pub excerpts: Vec<Excerpt>,
-    /// True if nobody waited to see how they are.
+    /// True if the command did not wait for readiness.
     pub is_unknown: bool,
 }
 
-/// Starts roles in the background, all or none, in the engine that is there or
-/// in a new one; deploys them first where nothing has been deployed yet. Where some run already, refuses and changes nothing, or with
-/// `force` has them stopped first.
+/// Starts all roles in the background or none, in the running engine or in a
+/// new one. Deploys first if nothing has been deployed yet. If some roles run
+/// already, fails without any change, or with `force` stops them first.
 pub async fn start(
     options: &Options,
     interrupts: &mut Interrupts,
@@ -84,17 +83,17 @@ pub async fn start(
         events,
     );
     let filled = filled.await?;
-    let scene = Scene::open(options, filled, interrupts, events).await?;
-    let engines = find_engines(&scene.home, events).await?;
-    let running = running(&scene.home, &engines, scene.roles.keys())?;
+    let selection = Selection::open(options, filled, interrupts, events).await?;
+    let engines = find_engines(&selection.home, events).await?;
+    let running = running(&selection.home, &engines, selection.roles.keys())?;
     if !running.is_empty() && !options.force {
         return Err(HomeError::Running(running).into());
     }
-    scene.begin(options, &engines, interrupts, events).await
+    selection.begin(options, &engines, interrupts, events).await
 }
 
-/// Stops roles and starts them again, in the background. Where some do not
-/// run, refuses and changes nothing, or with `force` does it to the others.
+/// Stops roles and starts them in the background. If some do not run, fails
+/// without any change, or with `force` restarts the others.
 pub async fn restart(
     options: &Options,
     interrupts: &mut Interrupts,
@@ -106,12 +105,13 @@ pub async fn restart(
         home,
         lock: None,
     };
-    let mut scene = Scene::open(options, there, interrupts, events).await?;
-    let engines = find_engines(&scene.home, events).await?;
-    let running: BTreeMap<RoleName, String> = running(&scene.home, &engines, scene.roles.keys())?
-        .into_iter()
-        .collect();
-    let idle = scene
+    let mut selection = Selection::open(options, there, interrupts, events).await?;
+    let engines = find_engines(&selection.home, events).await?;
+    let running: BTreeMap<RoleName, String> =
+        running(&selection.home, &engines, selection.roles.keys())?
+            .into_iter()
+            .collect();
+    let idle = selection
         .roles
         .keys()
         .filter(|role| !running.contains_key(*role));
@@ -140,20 +140,20 @@ pub async fn restart(
     if !at_terminals.is_empty() {
         return Err(Error::InForeground(at_terminals));
     }
-    scene.roles.retain(|role, _| running.contains_key(role));
-    scene.begin(options, &engines, interrupts, events).await
+    selection.roles.retain(|role, _| running.contains_key(role));
+    selection.begin(options, &engines, interrupts, events).await
 }
 
-/// A home, and the roles of it that are meant.
-struct Scene {
+/// A locked home and the selected roles.
+struct Selection {
     home: Home,
     workspace: Option<Workspace>,
     roles: BTreeMap<RoleName, Entry>,
-    /// While this is held nobody else changes the home.
+    /// Lock that keeps other commands from changing the home.
     lock: Lock,
 }
 
-impl Scene {
+impl Selection {
     async fn open(
         options: &Options,
         filled: Filled,
@@ -174,7 +174,7 @@ impl Scene {
         if options.search.is_all() {
             retain_operational(&mut roles, workspace.as_ref())?;
         }
-        // All or none: what is missing is found before anything is stopped.
+        // Finds missing executables before any role is stopped.
         for entry in roles.values() {
             if !fs::is_file(&home.executable(&entry.executable)) {
                 return Err(Error::NoExecutable {
@@ -192,7 +192,7 @@ impl Scene {
         })
     }
 
-    /// Stops those that run, and starts all.
+    /// Stops running roles, and starts all.
     async fn begin(
         self,
         options: &Options,
@@ -224,7 +224,7 @@ impl Scene {
         let roles: Vec<RoleName> = roles.into_keys().collect();
         let since = stamp(clock::now());
         let mut lock = Some(lock);
-        let mut heard = Heard::default();
+        let mut seen = RoleEvents::default();
         let how = StartOptions {
             target: EngineTarget::Background,
             ready_limit: options.ready_limit,
@@ -235,26 +235,26 @@ impl Scene {
         start_roles(&home, &roles, how, events, |told| {
             match told {
                 Progress::Accepted => {
-                    // From here on it is the engine that holds the roles.
+                    // From now on the engine locks the roles.
                     lock = None;
                     if !options.wait {
                         return Next::Leave;
                     }
                 }
                 Progress::Event(kind) => {
-                    heard.hear(&kind);
+                    seen.record(&kind);
                     events.emit(kind);
                 }
             }
             Next::Listen
         })
         .await?;
-        let mut outcome = heard.outcome(roles, options.wait);
+        let mut outcome = seen.outcome(roles, options.wait);
         let failed = outcome.failed.iter().take(MOST_ROLES);
         let excerpts = failed.map(|(role, _)| Excerpt {
             role: role.clone(),
             which: Which::Last,
-            // A backtrace would leave no room for what it is of.
+            // A backtrace would displace the line that it belongs to.
             lines: said(&home, role, LAST, &since, |line| line.tag != Tag::Continued),
         });
         outcome.excerpts = excerpts.filter(|it| !it.lines.is_empty()).collect();
@@ -262,7 +262,7 @@ impl Scene {
     }
 }
 
-/// Leaves out the tests, which are named where they are meant.
+/// Removes test roles, which must be named to be started.
 pub(crate) fn retain_operational(
     roles: &mut BTreeMap<RoleName, Entry>,
     workspace: Option<&Workspace>,
@@ -272,15 +272,15 @@ pub(crate) fn retain_operational(
     Ok(())
 }
 
-/// What was heard of roles.
+/// Events of roles that were received from the engine.
 #[derive(Debug, Default)]
-struct Heard {
+struct RoleEvents {
     ready: BTreeSet<RoleName>,
     ended: BTreeMap<RoleName, RoleOutcome>,
 }
 
-impl Heard {
-    fn hear(&mut self, kind: &Kind) {
+impl RoleEvents {
+    fn record(&mut self, kind: &Kind) {
         match kind {
             Kind::Ready { role } => {
                 self.ended.remove(role);
@@ -293,7 +293,8 @@ impl Heard {
         }
     }
 
-    /// Where nobody waited, what was not heard of is up.
+    /// Sorts the roles by outcome. Without waiting, roles without an event
+    /// count as up.
     fn outcome(&self, roles: Vec<RoleName>, waited: bool) -> Outcome {
         let mut outcome = Outcome {
             is_unknown: !waited,
@@ -313,7 +314,7 @@ impl Heard {
     }
 }
 
-/// Why a role is not there.
+/// Returns the reason why a role failed.
 fn why(outcome: &RoleOutcome) -> String {
     match (outcome.fault(), outcome.gave_up()) {
         (Some(fault), _) => fault.to_string(),

@@ -1,4 +1,4 @@
-//! `cargo ansar status`: what runs.
+//! `cargo ansar status`: show running roles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,53 +22,54 @@ use crate::supervisor::client::{Answer, Engines, Next, Progress, ask, find_engin
 use crate::workspace::roles::{every_term, searched, wanted};
 use crate::workspace::{Places, Workspace};
 
-/// What is asked.
+/// Options of `status`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace and home.
     pub places: Places,
-    /// Which roles.
+    /// Roles to show.
     pub search: RoleSearch,
-    /// Whether what they use is wanted.
+    /// True if resource usage is measured.
     pub long: bool,
-    /// Whether with the processes that roles called.
+    /// True if processes that roles called are included.
     pub all: bool,
-    /// What to wait for first.
+    /// State to wait for first.
     pub wait: Option<Until>,
-    /// How long to wait at most.
+    /// Time limit of the wait.
     pub timeout: Option<Duration>,
 }
 
-/// A role that runs.
+/// A running role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
-    /// Its name; `PARENT.NAME` where a role called it.
+    /// Name of the role; `PARENT.NAME` if a role called it.
     pub role: String,
-    /// Whether it is a process that a role called.
+    /// True for a process that a role called.
     pub called: bool,
-    /// What it runs; unknown where its engine does not answer.
+    /// Executable; unset if it is unknown because the engine does not answer.
     pub executable: Option<ExecutableName>,
-    /// Its process; none between two of them.
+    /// Process id; unset between two attempts.
     pub pid: Option<u32>,
-    /// For how long it has been doing so.
+    /// Time since the start of this state.
     pub uptime: Duration,
-    /// What it is doing; unknown where its engine does not answer.
+    /// State; unset if the engine does not answer.
     pub state: Option<State>,
-    /// Which attempt this is, from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// How often it was started again after it had ended by itself.
+    /// Number of restarts after it had ended by itself.
     pub restarts: u32,
-    /// How many lines of its log were lost.
+    /// Number of lost log lines.
     pub lost: u64,
-    /// The reason why it goes on though it was killed.
+    /// Reason why it still runs although it was killed.
     pub unkillable: Option<String>,
-    /// The process of its engine, and where that lives.
+    /// Process id and host of its engine.
     pub engine: Option<(u32, Host)>,
-    /// What it uses, where that was asked for.
+    /// Resource usage, if requested.
     pub usage: Option<Usage>,
 }
 
-/// The roles that match and run, by name; after what was to be waited for.
+/// Returns the matching running roles, sorted by name, after the requested
+/// wait.
 pub async fn status(
     options: &Options,
     interrupts: &mut Interrupts,
@@ -80,9 +81,9 @@ pub async fn status(
         .filter(|workspace| workspace.describes_roles());
     let home = match (options.places.open(), described) {
         (Ok((home, _)), _) => home,
-        // Nothing was ever started of what is described.
+        // Without a home, no described role has ever run.
         (Err(Error::NoHome { .. }), Some(_)) => {
-            return none_yet(options, workspace.as_ref());
+            return without_home(options, workspace.as_ref());
         }
         (Err(error), _) => return Err(error),
     };
@@ -151,7 +152,7 @@ pub async fn status(
         }));
     }
     if !engines.unresponsive.is_empty() {
-        statuses.extend(silent(
+        statuses.extend(unresponsive(
             &home,
             &meant,
             &engines.roles().into_keys().collect(),
@@ -172,9 +173,8 @@ pub async fn status(
     Ok(statuses)
 }
 
-/// Returns that nothing runs of the roles that a workspace describes, where no
-/// home is there yet.
-fn none_yet(options: &Options, workspace: Option<&Workspace>) -> Result<Vec<Status>, Error> {
+/// Returns the answer for a workspace that has no home yet: no role runs.
+fn without_home(options: &Options, workspace: Option<&Workspace>) -> Result<Vec<Status>, Error> {
     let none = BTreeMap::new();
     let roles = wanted(workspace, &none);
     every_term(
@@ -210,7 +210,7 @@ fn check(
     } else {
         Vec::new()
     };
-    // What is not known of them is as for the role that called them.
+    // The search matches them like the role that called them.
     let of_parents = calls.iter().filter_map(|called| {
         let entry = entries.get(&called.parent)?;
         Some((called.role.as_str(), &entry.executable))
@@ -219,7 +219,8 @@ fn check(
     every_term("role", &options.search, &all)
 }
 
-/// A process that a role called, which may be among those that run.
+/// Returns the status of a process that a role called. `running` holds the
+/// status of its parent.
 fn of_called(called: Called, running: &[Status]) -> Status {
     let parent = running.iter().find(|it| called.parent.as_str() == it.role);
     Status {
@@ -242,8 +243,8 @@ fn since(then: Timestamp, now: Timestamp) -> Duration {
     now.duration_since(then).try_into().unwrap_or_default()
 }
 
-/// The roles of engines that do not answer, as far as their locks tell.
-fn silent(
+/// Returns the roles of engines that do not answer, found by their locks.
+fn unresponsive(
     home: &Home,
     meant: &BTreeMap<RoleName, Option<ExecutableName>>,
     known: &BTreeSet<&RoleName>,
@@ -284,8 +285,9 @@ fn until_what(until: Until) -> &'static str {
     }
 }
 
-/// Waits until every one of `roles` has come to it. Those that do not run have
-/// stopped, and will not be ready; where `all` are meant, it is those that run.
+/// Waits until all `roles` have reached a state. Roles that do not run count as
+/// stopped; a wait for readiness fails for them, unless `all` roles are
+/// selected, which means the running ones.
 async fn wait(
     home: &Home,
     engines: &Engines,
@@ -312,11 +314,12 @@ async fn wait(
         let mut ended = BTreeSet::new();
         let answer = ask(home, engine.engine.pid, order, |told| {
             match told {
-                // One of all that has done what it is for is no more of them.
+                // Without a search, a role that succeeded is no longer waited
+                // for.
                 Progress::Event(Kind::Ended { outcome, .. })
                     if all && outcome.success() == Success::Yes => {}
                 Progress::Event(Kind::Ended { role, .. }) => drop(ended.insert(role)),
-                // It was started again.
+                // It was restarted.
                 Progress::Event(Kind::Ready { role }) => drop(ended.remove(&role)),
                 _ => {}
             }

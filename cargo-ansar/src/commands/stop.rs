@@ -1,4 +1,4 @@
-//! `cargo ansar stop`: roles down, wherever they run.
+//! `cargo ansar stop`: stop running roles, in the background or in a command.
 
 use std::collections::BTreeSet;
 
@@ -13,21 +13,21 @@ use crate::supervisor::client::{find_engines, running, stop as stop_all};
 use crate::workspace::Places;
 use crate::workspace::roles::{every_term, searched};
 
-/// What to stop, and how.
+/// Options of `stop`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace and home.
     pub places: Places,
-    /// Which roles; where nothing is said, all that are no tests, and whatever
-    /// else runs.
+    /// Roles to stop; an empty search selects all operational roles, and all
+    /// other roles that run.
     pub search: RoleSearch,
-    /// Whether those that do not run are passed over, and an engine that does
-    /// not answer is ended with all its roles.
+    /// True if roles that do not run are skipped, and if an engine that does
+    /// not answer is killed with all its roles.
     pub force: bool,
 }
 
-/// Stops roles and waits until they are gone; which these were. Where some do
-/// not run, refuses and changes nothing, or with `force` stops the others.
+/// Stops roles, waits until they are gone, and returns them. If some do not
+/// run, fails without any change, or with `force` stops the others.
 pub async fn stop(
     options: &Options,
     interrupts: &mut Interrupts,
@@ -36,7 +36,7 @@ pub async fn stop(
     let (home, workspace) = options.places.open()?;
     let mut entries = home.entries()?;
     let engines = find_engines(&home, events).await?;
-    // A role may run that was deleted, or has retired, in the meantime.
+    // A running role may have been deleted or retired since its start.
     let mut known: BTreeSet<RoleName> = entries.keys().cloned().collect();
     known.extend(engines.roles().into_keys().cloned());
     let running: BTreeSet<RoleName> = running(&home, &engines, &known)?

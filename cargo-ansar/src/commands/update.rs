@@ -1,4 +1,4 @@
-//! `cargo ansar update`: change settings of roles that are there.
+//! `cargo ansar update`: change settings of roles.
 
 use std::collections::BTreeMap;
 
@@ -15,19 +15,19 @@ use crate::supervisor::lock_roles::lock_home_blocking;
 use crate::workspace::Places;
 use crate::workspace::roles::chosen;
 
-/// What to change.
+/// Options of `update`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace and home.
     pub places: Places,
-    /// Of which roles.
+    /// Roles to change.
     pub search: RoleSearch,
-    /// The settings, by name, as texts.
+    /// Settings as names and texts.
     pub settings: Vec<(String, String)>,
 }
 
-/// Changes settings of the roles that match, all or none; their names. Each
-/// component checks its own.
+/// Changes settings of all matching roles or of none, and returns their names.
+/// Each component validates its own settings.
 pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>, Error> {
     let (home, workspace) = options.places.open()?;
     let _lock = lock_home_blocking(&home, events)?;
@@ -48,7 +48,7 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
     let mut accepted = BTreeMap::new();
     for (role, entry) in &mut now {
         if !resolver.has_executable(&entry.executable) {
-            return Err(Error::Unsettled(role.clone()));
+            return Err(Error::NoSettings(role.clone()));
         }
         let mut proposal = resolver.proposal(role, entry, &files)?;
         proposal.texts.clone_from(&options.settings);

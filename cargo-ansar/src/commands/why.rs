@@ -1,5 +1,5 @@
-//! `cargo ansar why`: why a role was last started again, from the source file to
-//! the role.
+//! `cargo ansar why`: show why a role was last restarted, from the source file
+//! to the role.
 
 use jiff::Timestamp;
 
@@ -11,36 +11,37 @@ use crate::host::clock;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::workspace::Places;
 
-/// What is known.
+/// The outcome of `why`.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The role.
+    /// Name of the role.
     pub role: RoleName,
-    /// What it runs.
+    /// Executable of the role.
     pub executable: ExecutableName,
-    /// Its last start.
+    /// Last start of the role.
     pub start: Option<Start>,
-    /// The last deploy that changed it.
+    /// Last deploy that changed the role.
     pub change: Option<Change>,
-    /// The time of the answer.
+    /// Time of the query.
     pub now: Timestamp,
 }
 
-/// How a start comes by what a deploy changed.
+/// Relation between a role's last start and a deployed change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Because {
-    /// It was running, and was started again for it.
+    /// The deploy restarted the running role.
     Restarted,
-    /// It was started later, by this command, and has it since.
+    /// The role was started later by a command of this kind, and uses the
+    /// change.
     Later(Kind),
-    /// It was started before: it has not got it yet.
+    /// The role was started before, and does not use the change yet.
     NotYet,
-    /// It never ran.
+    /// The role has never run.
     NeverRan,
 }
 
 impl Outcome {
-    /// How the last start comes by the last change.
+    /// Returns the relation between the last start and the last change.
     pub fn because(&self) -> Option<Because> {
         let change = self.change.as_ref()?;
         Some(match &self.start {
@@ -52,7 +53,7 @@ impl Outcome {
     }
 }
 
-/// Why a role was last started again, as far as that is known.
+/// Returns the last start of a role and the last change of it.
 pub fn why(places: &Places, role: &RoleName) -> Result<Outcome, Error> {
     let (home, entry) = open(places, role)?;
     let last = home.history(role)?.runs.pop();

@@ -1,4 +1,4 @@
-//! `cargo ansar with`: a command while the operational roles are up.
+//! `cargo ansar with`: run a command while the operational roles run.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -38,36 +38,36 @@ use crate::workspace::build;
 use crate::workspace::roles::{every_term, or_retired, wanted};
 use crate::workspace::{Places, Workspace};
 
-/// What to run, and with which roles.
+/// Options of `with`.
 #[derive(Debug)]
 pub struct Options {
-    /// Where.
+    /// Workspace and home.
     pub places: Places,
-    /// How Cargo is to build.
+    /// Build options.
     pub build: build::Options,
-    /// Which of the operational roles.
+    /// Operational roles to run.
     pub search: RoleSearch,
-    /// The command, and its arguments.
+    /// Command and arguments.
     pub command: Vec<OsString>,
-    /// Whether roles that run already are stopped first.
+    /// True if running roles are stopped first.
     pub force: bool,
-    /// Which log lines become events.
+    /// Level up to which log lines become events.
     pub shown: Level,
 }
 
-/// What came of it.
+/// The outcome of `with`.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How the command ended; nothing where it was not run.
+    /// Exit of the command; unset if it was not run.
     pub exit: Option<Exit>,
-    /// What became of the roles.
+    /// Outcome of the roles.
     pub verdict: Verdict,
-    /// What ended it from outside, where something did.
+    /// Interrupt that ended it, if one did.
     pub interrupted: Option<Interrupt>,
 }
 
-/// Refuses, before anything is built, a search of which a term matches no
-/// operational role.
+/// Rejects a search with a term that matches no operational role, before
+/// anything is built.
 fn check_any(
     search: &RoleSearch,
     workspace: Option<&Workspace>,
@@ -79,8 +79,8 @@ fn check_any(
     every_term("operational role", search, &roles).map_err(|error| or_retired(error, entries))
 }
 
-/// Brings the operational roles up, runs the command in the foreground once
-/// they are ready, and brings them down when it has ended.
+/// Starts the operational roles, runs the command in the foreground once they
+/// are ready, and stops them when it has ended.
 pub async fn with(
     options: &Options,
     interrupts: &mut Interrupts,
@@ -103,7 +103,7 @@ pub async fn with(
         events,
     )
     .await?;
-    // The command may be a Cargo, which would wait for this one.
+    // The command may run Cargo, which would wait for the lock of this one.
     build::gone_afterwards(leaving, interrupts).await?;
     let pattern = pattern_of_tests(workspace.as_ref())?;
     chosen.retain(|role, entry| {
@@ -112,10 +112,10 @@ pub async fn with(
             && options.search.matches(role, &entry.executable)
     });
     for entry in chosen.values_mut() {
-        // What the command runs against lasts as long as it does.
+        // Operational roles run as long as the command.
         entry.timeout = None;
     }
-    // What the command does with the home is its own business.
+    // The command may itself run `cargo ansar` in this home.
     drop(lock);
     let runner = Runner {
         home: &home,
@@ -129,7 +129,7 @@ pub async fn with(
         begun: None,
     };
     let background = wait_ready(&home, chosen.keys(), interrupts, events).await?;
-    let errand = errand(options, &home, &chosen)?;
+    let command = command(options, &home, &chosen)?;
     let mut launched = chosen;
     launched.retain(|role, _| !background.roles.contains(role));
     if options.force {
@@ -139,7 +139,7 @@ pub async fn with(
         .run(
             &launched,
             |_| RoleKind::Operational,
-            Some(errand),
+            Some(command),
             interrupts,
             events,
         )
@@ -168,9 +168,9 @@ pub async fn with(
     })
 }
 
-/// The command, to be started like a test: once everything operational is
-/// ready.
-fn errand(
+/// Returns the launch of the command, which starts like a test: once all
+/// operational roles are ready.
+fn command(
     options: &Options,
     home: &Home,
     roles: &BTreeMap<RoleName, Entry>,
@@ -210,12 +210,13 @@ fn errand(
     })
 }
 
-/// What events call the command, which is no role.
+/// Role name of the command in events.
 const COMMAND: &str = "command";
-/// Where the command finds the home.
+/// Environment variable that names the home for the command.
 const HOME: &str = "ANSAR_HOME_PATH";
 
-/// The scalar settings of a role as variables: `ANSAR_SERVER_0_PORT`.
+/// Returns the scalar settings of a role as environment variables, such as
+/// `ANSAR_SERVER_0_PORT`.
 fn variables(role: &RoleName, settings: &Map<String, Value>) -> Vec<(OsString, OsString)> {
     let settings = settings.iter();
     settings

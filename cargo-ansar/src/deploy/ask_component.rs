@@ -148,7 +148,7 @@ async fn ask(
         None => resolver.home.runnable(executable)?,
     };
     recognize(format!("role `{role}`{place}: "), executable, &path)?;
-    let unaccepted = |reason: String| Error::Unaccepted {
+    let unaccepted = |reason: String| Error::Rejected {
         role: role.clone(),
         place: place.clone(),
         reason,
@@ -183,7 +183,7 @@ async fn ask(
             .unwrap_or("it gave no reason")
             .trim_start_matches("error: ");
         let mut error = unaccepted(files.hide_paths(reason));
-        if let Error::Unaccepted { tip, .. } = &mut error {
+        if let Error::Rejected { tip, .. } = &mut error {
             *tip = lines.find_map(|line| Some(line.strip_prefix("tip: ")?.to_owned()));
         }
         return Err(error);

@@ -95,7 +95,7 @@ fn target(snapshot: &Path, link: &Path) -> Option<Kind> {
 /// snapshot, and a home cannot be deployed onto itself.
 pub(crate) fn check_place(snapshot: &Path, home: &Home) -> Result<(), Error> {
     if fs::is_within(snapshot, home.root())? {
-        return Err(Error::Within {
+        return Err(Error::Nested {
             inner: snapshot.to_owned(),
             outer: home.root().to_owned(),
         });
@@ -129,7 +129,7 @@ pub(crate) fn is_one_place(source: &Path, target: &Path) -> Result<bool, Error> 
         (true, true) => Ok(true),
         (is_inside, _) => {
             let (inner, outer) = if is_inside { ways[0] } else { ways[1] };
-            Err(Error::Within {
+            Err(Error::Nested {
                 inner: inner.to_owned(),
                 outer: outer.to_owned(),
             })

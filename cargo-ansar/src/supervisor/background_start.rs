@@ -118,7 +118,7 @@ pub(crate) async fn start_roles(
             Err(error) => return Err(error),
         }
     }
-    Err(Error::Background)
+    Err(Error::NoBackgroundEngine)
 }
 
 /// Returns the background engine; starts it if it does not run.
@@ -136,7 +136,7 @@ async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
     find_engines(home, events)
         .await?
         .background()
-        .ok_or(Error::Background)
+        .ok_or(Error::NoBackgroundEngine)
 }
 
 /// Returns the program that runs an engine of `home` in a new process with

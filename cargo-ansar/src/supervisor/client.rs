@@ -376,7 +376,7 @@ impl Unresponsive {
     fn check(&self, force: bool) -> Result<(), Error> {
         let mut running_roles = self.0.iter().filter(|(_, maybe)| !maybe.others.is_empty());
         match running_roles.next() {
-            Some((engine, maybe)) if !force => Err(Error::Silent {
+            Some((engine, maybe)) if !force => Err(Error::EngineSilent {
                 engine: *engine,
                 roles: maybe.roles.clone(),
                 others: maybe.others.clone(),
@@ -402,7 +402,7 @@ impl Unresponsive {
                 above.into_iter().for_each(signal::wake);
             }
             if !all_gone(&both, EXIT_LIMIT).await {
-                return Err(Error::Endless { engine, roles });
+                return Err(Error::EngineUnkillable { engine, roles });
             }
             roles.extend(others);
             ended.extend(roles);

@@ -193,7 +193,7 @@ pub(crate) fn check_start_order(entries: &BTreeMap<RoleName, Entry>) -> Result<(
     };
     let names: Vec<_> = cycle.iter().map(|role| format!("`{role}`")).collect();
     match cycle.as_slice() {
-        [role, after, ..] => Err(Error::After {
+        [role, after, ..] => Err(Error::StartOrder {
             role: role.clone(),
             after: after.clone(),
             reason: format!("each would wait for the next of {}", names.join(", ")),

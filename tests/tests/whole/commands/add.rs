@@ -349,7 +349,7 @@ fn an_executable_that_does_not_build_adds_nothing() {
     let nobody = workspace.ansar(["add", "snoze"]).run();
     nobody
         .code(2)
-        .stderr_has("no executable `snoze`: neither is it a bin of the workspace nor in the home")
+        .stderr_has("executable `snoze` not found: not a binary of this workspace, and not deployed in this home")
         .stderr_has("hint: did you mean `snooze`?");
     assert!(tree(&workspace, ".ansar-home/bin").is_empty());
 }

@@ -26,7 +26,7 @@ fn a_main_role_that_does_not_run_is_refused() {
     let run = sandbox
         .ansar(["run", "noop-0", "--main-role=snooze-0"])
         .run();
-    let text = "error: main role `snooze-0` is none of those that are to run";
+    let text = "error: main role `snooze-0` is not among the selected roles";
     run.code(2).stdout_is("").stderr_has(text);
     hinted(&sandbox, &run)
         .run()

@@ -141,7 +141,7 @@ fn a_wrong_value_changes_nothing_and_shows_a_right_one() {
             .code(2)
             .stderr_has("error: <stdin>:2:")
             .stderr_has(expected)
-            .stderr_has(&format!("hint: it could be `{{\"value\": {example}}}`"));
+            .stderr_has(&format!("hint: an example is `{{\"value\": {example}}}`"));
         assert_eq!(sandbox.read(".ansar-home/entry/client-0.json"), entry);
     }
     for (body, expected) in [
@@ -270,7 +270,7 @@ fn a_mistake_in_the_editor_is_named_and_the_text_is_kept() {
     wrong
         .code(2)
         .stderr_has("/.ansar-home/kept/edit/client-0.retry.json:4:9: field `value.first_steps[0]`")
-        .stderr_has("hint: the text is kept");
+        .stderr_has("hint: the text is saved");
     assert_eq!(sandbox.read(".ansar-home/entry/client-0.json"), entry);
     // The hint opens the same text again.
     let mend = "sed -i s/.x./3.5/";
@@ -295,7 +295,7 @@ fn an_editor_that_fails_sets_nothing() {
             "editor `false` ended with code 1, so nothing is set",
         ),
         (&*fails, "ended with code 3, so nothing is set"),
-        ("no-such-editor", "editor `no-such-editor` is not there"),
+        ("no-such-editor", "editor `no-such-editor` not found"),
     ] {
         let edit = ["edit", "timeout", "client-0"];
         let edit = sandbox.ansar(edit).env("EDITOR", editor).run();

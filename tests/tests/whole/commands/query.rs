@@ -87,7 +87,7 @@ fn what_is_not_returned_yet_is_waited_for() {
     history.success().stdout_has(" ago ... running\n");
     let impatient = ["returned", "zombie-0", "--timeout=0.1"];
     let impatient = sandbox.ansar(impatient).run();
-    impatient.code(106).stderr_has("has not ended in 100ms");
+    impatient.code(106).stderr_has("did not end within 100ms");
     let returned = sandbox.ansar(["returned", "zombie-0"]).start();
     run.signal(Signal::SIGINT);
     run.wait().code(130);
@@ -308,7 +308,8 @@ fn a_query_has_one_beginning_and_one_end() {
     let two = sandbox
         .ansar(["log", "noop-0", "snooze-0", "--start=0"])
         .run();
-    two.code(2).stderr_has("`--start` is about one role");
+    two.code(2)
+        .stderr_has("`--start` requires a search that selects one role");
     sandbox.ansar(["log"]).run().code(2);
 }
 

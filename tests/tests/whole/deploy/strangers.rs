@@ -173,7 +173,7 @@ fn a_folder_without_executables_is_an_error() {
     snapshot
         .code(2)
         .stderr_has("error: no executables in `")
-        .stderr_has("hint: it looks like a snapshot, which is deployed with `cargo ansar deploy --storage-path ");
+        .stderr_has("hint: the folder looks like a snapshot: deploy it with `cargo ansar deploy --storage-path ");
     sandbox.write("empty/readme", "");
     let empty = sandbox.ansar(["deploy", "empty"]).run();
     empty
@@ -237,11 +237,11 @@ fn a_folder_inside_of_the_home_is_neither_deployed_nor_written_to() {
     sandbox.write(".ansar-home/own/model-by-role/zombie-0/file", "1");
     for folder in [".ansar-home", ".ansar-home/own", "alias/own", "alias/new"] {
         let taken = sandbox.ansar(["-f", "snapshot", folder]).run();
-        taken.code(2).stderr_has("is inside of `");
+        taken.code(2).stderr_has("cannot copy between `");
         if folder != "alias/new" {
             let storage = format!("--storage-path={folder}");
             let done = sandbox.ansar(["-f", "deploy", &storage]).run();
-            done.code(2).stderr_has("is inside of `");
+            done.code(2).stderr_has("cannot copy between `");
         }
         assert_eq!(pids(&sandbox), first, "{folder}");
     }

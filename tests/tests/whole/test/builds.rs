@@ -267,7 +267,7 @@ fn a_bin_of_two_packages_needs_the_name_of_one() {
         .code(96)
         .stdout_is("")
         .stderr_has("executable `noop` is a bin of `")
-        .stderr_has("hint: say which, with `package = \"");
+        .stderr_has("hint: choose one with `package = \"");
 
     describe(r#"test-noop = { executable = "noop", package = "other" }"#);
     let passed = group.test([]).run();

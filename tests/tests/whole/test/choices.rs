@@ -119,7 +119,7 @@ fn where_no_role_is_a_test_that_is_said() {
         let output = group.ansar(words).run();
         output
             .code(4)
-            .stderr_has("error: no role is a test: none has a name that matches `test-.*`")
-            .stderr_has("hint: give one such a name, or say what tests are called with `tests`");
+            .stderr_has("error: no test roles: no role name matches `test-.*`")
+            .stderr_has("hint: rename a role, or set the pattern of test names with `tests`");
     }
 }
