@@ -1,6 +1,9 @@
 //! The wall clock and the monotonic clock.
 
-#![expect(clippy::disallowed_methods, reason = "this is the door to the clock")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the only module that accesses the clock"
+)]
 
 use std::time::Instant;
 

@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "this is the door to the environment"
+    reason = "the only module that accesses the environment"
 )]
 
 use std::env;
@@ -59,7 +59,7 @@ pub fn unique() -> String {
 }
 
 /// Returns a random number from 0 to `most`, inclusive.
-pub fn chance(most: u64) -> u64 {
+pub fn random_up_to(most: u64) -> u64 {
     fastrand::u64(0..=most)
 }
 

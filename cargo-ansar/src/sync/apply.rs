@@ -167,9 +167,9 @@ impl Drop for Applying<'_> {
         if let Some(staging) = self.staging.take() {
             let staged = std::mem::take(&mut self.staged);
             for (staged, _) in staged.into_values() {
-                staged.leave();
+                staged.abandon();
             }
-            staging.leave();
+            staging.abandon();
         }
     }
 }
@@ -206,7 +206,7 @@ impl<'a> Applying<'a> {
         let is_settled = file.stamp.settled;
         let staging = self.staging.as_ref();
         let folder = staging.map_or(self.roots.target, Staged::path);
-        let (staged, read) = Staged::stage_for_good(&from, folder, |alias| {
+        let (staged, read) = Staged::stage_durably(&from, folder, |alias| {
             let must_read = !is_settled || file.hash.is_none();
             let read = must_read.then(|| hash(alias)).transpose()?;
             let expected = match file.hash {
@@ -297,7 +297,7 @@ impl<'a> Applying<'a> {
         if fs::stat(at)?.kind == Kind::Link {
             fs::place_link(&to, &fs::read_link(at)?)?;
         } else {
-            let (staged, ()) = Staged::stage_for_good(at, folder, |_| ())?;
+            let (staged, ()) = Staged::stage_durably(at, folder, |_| ())?;
             staged.sync()?;
             staged.commit(&to)?;
         }

@@ -184,10 +184,10 @@ impl<'a> Look<'a> {
                     } else {
                         read += 1;
                         let at = path.under(root);
-                        let told = twin
+                        let compared = twin
                             .as_ref()
                             .and_then(|twin| twin.tell(&at, &path, known, now_ns));
-                        let file = match told {
+                        let file = match compared {
                             Some(file) => Some(file),
                             None => file(&at, &stat, now_ns, others.is_some())?,
                         };

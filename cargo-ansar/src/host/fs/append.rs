@@ -78,9 +78,9 @@ impl Appender {
         }
     }
 
-    /// Moves `bytes`, which must be at the front of `pipe`, from the pipe to
-    /// the end of the file. A kill in the middle neither loses nor duplicates
-    /// bytes.
+    /// Moves `bytes`, which must be at the front of `pipe`, from the pipe to the
+    /// end of the file. If the process is killed in the middle, no byte is lost,
+    /// and none is duplicated where the file system supports splice.
     ///
     /// The error contains the number of bytes taken from the pipe; the whole
     /// lines among them are in the file.

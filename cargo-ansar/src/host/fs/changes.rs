@@ -12,17 +12,17 @@ use tokio::sync::mpsc::{self, Receiver};
 pub struct Changes {
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
-    told: Receiver<()>,
+    events: Receiver<()>,
 }
 
 impl Changes {
     /// Creates a watcher without folders.
     pub fn new() -> io::Result<Self> {
-        let (watcher, told) = kernel(|_| true).map_err(io::Error::other)?;
+        let (watcher, events) = kernel(|_| true).map_err(io::Error::other)?;
         Ok(Self {
             watcher,
             watched: BTreeSet::new(),
-            told,
+            events,
         })
     }
 
@@ -53,7 +53,7 @@ impl Changes {
     /// Waits for a change since the last call. Cancel safe.
     pub async fn next(&mut self) {
         // The sender lives in the watcher, so the channel is open.
-        let _ = self.told.recv().await;
+        let _ = self.events.recv().await;
     }
 }
 
@@ -63,8 +63,8 @@ pub(crate) fn kernel(
     counts: impl Fn(&Event) -> bool + Send + 'static,
 ) -> notify::Result<(RecommendedWatcher, Receiver<()>)> {
     // One notification is enough, as the receiver looks at everything.
-    let (tell, told) = mpsc::channel(1);
-    let heard = move |event: notify::Result<Event>| {
+    let (tell, events) = mpsc::channel(1);
+    let handler = move |event: notify::Result<Event>| {
         // Reading a file is not a change. An error counts as a change, since
         // events may have been missed.
         let is_change = |event: &Event| !matches!(event.kind, EventKind::Access(_));
@@ -72,5 +72,5 @@ pub(crate) fn kernel(
             let _ = tell.try_send(());
         }
     };
-    Ok((notify::recommended_watcher(heard)?, told))
+    Ok((notify::recommended_watcher(handler)?, events))
 }

@@ -36,7 +36,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Like [`copy`], for a file that is synced afterwards: the disk writes during
 /// the copy, and while `then` runs, which starts when all bytes are copied.
-pub(crate) fn copy_for_good<T>(from: &Path, to: &Path, then: impl FnOnce() -> T) -> io::Result<T> {
+pub(crate) fn copy_durably<T>(from: &Path, to: &Path, then: impl FnOnce() -> T) -> io::Result<T> {
     let (source, target) = open(from, to)?;
     if source.metadata()?.len() <= PIECE {
         bytes(&source, &target, || {})?;
@@ -64,7 +64,7 @@ pub(crate) fn copy_for_good<T>(from: &Path, to: &Path, then: impl FnOnce() -> T)
         let done = copied.map(|()| then());
         match syncing.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(synced)) => done.and_then(|done| synced.map(|()| done)),
-            Ok(Err(_)) => Err(io::Error::other("it could not be synced")),
+            Ok(Err(_)) => Err(io::Error::other("the syncing thread panicked")),
             Err(_) => done,
         }
     })
@@ -178,7 +178,7 @@ mod tests {
             }
             for (name, copied) in [
                 ("copy", copy as fn(&Path, &Path) -> _),
-                ("for-good", |from, to| copy_for_good(from, to, || {})),
+                ("for-good", |from, to| copy_durably(from, to, || {})),
             ] {
                 let to = at(&format!("{name}-{number}"));
                 copied(&from, &to).unwrap();
@@ -196,7 +196,7 @@ mod tests {
         let size = usize::try_from(2 * PIECE + 77).unwrap();
         let bytes: Vec<u8> = (0..size).map(|n| n.to_le_bytes()[1] ^ 7).collect();
         fs::write(&from, &bytes).unwrap();
-        let read = copy_for_good(&from, &to, || fs::read(&to).unwrap());
+        let read = copy_durably(&from, &to, || fs::read(&to).unwrap());
         assert!(read.unwrap() == bytes, "all is there before it is synced");
         assert!(fs::read(&to).unwrap() == bytes);
         assert!(copy(&from, &to).is_err(), "nothing is overwritten");

@@ -13,7 +13,7 @@ const KILL_AT: &str = "__ANSAR_TEST_KILL_AT";
 
 /// Marks a crash point. Called right before each change of the file system.
 #[cfg(debug_assertions)]
-#[expect(clippy::disallowed_methods, reason = "this is the door")]
+#[expect(clippy::disallowed_methods, reason = "a test variable of this module")]
 pub(crate) fn change() {
     static FATAL: LazyLock<Option<usize>> =
         LazyLock::new(|| std::env::var(KILL_AT).ok()?.parse().ok());

@@ -326,7 +326,7 @@ const HASHED_AT_ONCE: u64 = 1 << 20;
 /// 1970.
 #[expect(
     clippy::disallowed_methods,
-    reason = "this is the door; a file's times are judged against the same clock that made them"
+    reason = "the only access to this clock; a file's times are judged against the same clock that made them"
 )]
 pub fn now_ns() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

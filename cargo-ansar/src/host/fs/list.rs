@@ -34,11 +34,11 @@ pub enum Which {
 /// Files that mark a folder whose contents can be regenerated. The last two are
 /// of Cargo, which puts a `CACHEDIR.TAG` only into folders that it created
 /// itself.
-const MARKS: [&str; 3] = ["CACHEDIR.TAG", ".rustc_info.json", ".cargo-lock"];
+const CACHE_MARKERS: [&str; 3] = ["CACHEDIR.TAG", ".rustc_info.json", ".cargo-lock"];
 
 /// Returns true if a folder is marked as a cache.
 pub fn is_cache(folder: &Path) -> bool {
-    MARKS.iter().any(|mark| folder.join(mark).exists())
+    CACHE_MARKERS.iter().any(|mark| folder.join(mark).exists())
 }
 
 /// Lists the contents of `root`, without `.git`, the paths in `passed_over`,
@@ -46,14 +46,14 @@ pub fn is_cache(folder: &Path) -> bool {
 ///
 /// Symlinks are listed and not followed, except `root` itself. Empty if `root`
 /// does not exist; what vanishes in the meantime or cannot be read is skipped.
-pub fn list(root: &Path, which: Which, passed_over: &[PathBuf]) -> Listing {
-    let passed_over = passed_over.to_vec();
-    let is_work = move |entry: &DirEntry| {
+pub fn list(root: &Path, which: Which, excluded: &[PathBuf]) -> Listing {
+    let excluded = excluded.to_vec();
+    let is_listed = move |entry: &DirEntry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        let is_passed = passed_over.iter().any(|path| path == entry.path())
+        let is_excluded = excluded.iter().any(|path| path == entry.path())
             || (which != Which::All && is_folder && is_cache(entry.path()));
         // A folder that was asked for is listed even if its name is excluded.
-        entry.depth() == 0 || !(is_passed || is_scratch(entry.file_name()))
+        entry.depth() == 0 || !(is_excluded || is_scratch(entry.file_name()))
     };
     let mut listing = Listing::default();
     let walk = WalkBuilder::new(root)
@@ -62,7 +62,7 @@ pub fn list(root: &Path, which: Which, passed_over: &[PathBuf]) -> Listing {
         .require_git(false)
         .follow_links(false)
         .max_depth((which == Which::Here).then_some(1))
-        .filter_entry(is_work)
+        .filter_entry(is_listed)
         .build();
     for entry in walk.flatten() {
         match entry.file_type() {
@@ -126,8 +126,8 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         fs::write(root.join(".gitignore"), "out\n").unwrap();
-        let passed_over = [root.join("home"), root.join("report.xml")];
-        let listing = list(root, Which::Work, &passed_over);
+        let excluded = [root.join("home"), root.join("report.xml")];
+        let listing = list(root, Which::Work, &excluded);
         let mut names: Vec<_> = listing
             .files
             .iter()
@@ -147,10 +147,10 @@ mod tests {
             list(&root.join("nothing"), Which::Work, &[]),
             Listing::default()
         );
-        let sources = list(root, Which::Sources, &passed_over);
+        let sources = list(root, Which::Sources, &excluded);
         assert!(sources.files.contains(&root.join("out/made.rs")));
         assert!(!sources.files.contains(&root.join("made/x")));
-        let here = list(root, Which::Here, &passed_over);
+        let here = list(root, Which::Here, &excluded);
         assert_eq!(here.files, [root.join(".gitignore")]);
         assert_eq!(here.folders, [root]);
         let linked = root.join("linked");
@@ -159,7 +159,7 @@ mod tests {
         assert!(below.files.contains(&linked.join("deep/er.rs")));
         assert_eq!(list(root, Which::Sources, &[]).links, [&*linked]);
         fs::remove_file(&linked).unwrap();
-        let all = list(root, Which::All, &passed_over);
+        let all = list(root, Which::All, &excluded);
         assert!(all.files.contains(&root.join("out/made.rs")));
         assert!(all.files.contains(&root.join("made/x")));
         assert_eq!(all.files.len(), expected.len() + 5);

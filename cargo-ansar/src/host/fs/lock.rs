@@ -36,7 +36,7 @@ pub enum Attempt {
 /// read. If the file was removed in the meantime, locks the new one.
 pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
     loop {
-        let file = made(path)?;
+        let file = open_or_create(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -64,11 +64,11 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
     reason = "releasing a lock notifies no process, and a blocking lock has no time limit"
 )]
 pub fn wait_until_free(path: &Path, limit: Duration) -> io::Result<()> {
-    const AGAIN: Duration = Duration::from_millis(2);
+    const INTERVAL: Duration = Duration::from_millis(2);
     let mut waited = Duration::ZERO;
     while waited < limit && holder(path)?.is_some() {
-        std::thread::sleep(AGAIN);
-        waited += AGAIN;
+        std::thread::sleep(INTERVAL);
+        waited += INTERVAL;
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
 /// Acquires a lock, waiting while another process holds it.
 pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
     loop {
-        let file = made(path)?;
+        let file = open_or_create(path)?;
         file.lock()?;
         if let Some(length) = length_at(&file, path)? {
             sign(&file, length, note)?;
@@ -118,7 +118,7 @@ pub fn lock_folder(path: &Path) -> io::Result<Lock> {
     }
 }
 
-fn made(path: &Path) -> io::Result<File> {
+fn open_or_create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -143,8 +143,8 @@ fn sign(file: &File, length: u64, note: &str) -> io::Result<()> {
 fn length_at(file: &File, path: &Path) -> io::Result<Option<u64>> {
     let held = file.metadata()?;
     match fs::symlink_metadata(path) {
-        Ok(there) => {
-            let is_there = held.dev() == there.dev() && held.ino() == there.ino();
+        Ok(current) => {
+            let is_there = held.dev() == current.dev() && held.ino() == current.ino();
             Ok(is_there.then_some(held.len()))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -320,8 +320,8 @@ pub fn place(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     staged.commit(path)
 }
 
-/// Creates a file that holds all of `bytes`, readable for the user alone. The
-/// path must not exist.
+/// Creates a file that holds all of `bytes`, readable for the user alone,
+/// replacing one that exists.
 ///
 /// If this command is killed, the whole file exists or nothing does. No staged
 /// file is left either, on file systems with unnamed files.

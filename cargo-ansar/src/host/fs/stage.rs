@@ -78,14 +78,14 @@ impl Staged {
     /// Stages a copy of the bytes and permissions of `from` in `folder`, to be
     /// [synced](Self::sync). The disk writes during the copy, and while `then`
     /// runs, which receives the alias.
-    pub fn stage_for_good<T>(
+    pub fn stage_durably<T>(
         from: &Path,
         folder: &Path,
         then: impl FnOnce(&Path) -> T,
     ) -> Result<(Self, T), Error> {
         let staged = Self::reserve(folder);
         crash_point::change();
-        let copied = copy::copy_for_good(from, &staged.alias, || then(&staged.alias));
+        let copied = copy::copy_durably(from, &staged.alias, || then(&staged.alias));
         staged.filled(from, folder, copied)
     }
 
@@ -121,7 +121,7 @@ impl Staged {
     }
 
     /// Leaves it in place, for the next process to remove.
-    pub fn leave(mut self) {
+    pub fn abandon(mut self) {
         self.committed = true;
     }
 

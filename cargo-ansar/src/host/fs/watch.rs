@@ -47,7 +47,7 @@ pub struct Watcher {
 #[derive(Debug)]
 struct Kernel {
     watcher: RecommendedWatcher,
-    told: Receiver<()>,
+    events: Receiver<()>,
     names: Arc<Mutex<Names>>,
 }
 
@@ -123,13 +123,13 @@ impl Watcher {
             return None;
         }
         let mut folders = watched.folders.iter();
-        let untold = folders.find_map(|folder| {
-            let filesystem = untold_by(folder)?;
+        let unreported = folders.find_map(|folder| {
+            let filesystem = unreported_type(folder)?;
             let folder = folder.clone();
             Some(Untold { folder, filesystem })
         });
-        self.interval = untold.as_ref().map(|_| LOOK_AGAIN);
-        untold
+        self.interval = unreported.as_ref().map(|_| LOOK_AGAIN);
+        unreported
     }
 
     /// Replaces the watched folders. Returns true if one of them was not
@@ -210,7 +210,7 @@ impl Watcher {
         match &mut self.kernel {
             Some(kernel) => tokio::select! {
                 // The sender lives in the watcher, so the channel is open.
-                _ = kernel.told.recv() => {}
+                _ = kernel.events.recv() => {}
                 () = clock(self.interval) => {}
             },
             None => clock(self.interval.or(Some(LOOK_AGAIN))).await,
@@ -224,7 +224,7 @@ impl Watcher {
             return tokio::time::sleep(quiet).await;
         };
         let silence = async {
-            while tokio::time::timeout(quiet, kernel.told.recv())
+            while tokio::time::timeout(quiet, kernel.events.recv())
                 .await
                 .is_ok()
             {}
@@ -237,12 +237,12 @@ impl Kernel {
     fn new() -> notify::Result<Self> {
         let names = Arc::new(Mutex::new(Names::new()));
         let known = names.clone();
-        let (watcher, told) = changes::kernel(move |event| {
+        let (watcher, events) = changes::kernel(move |event| {
             counts(event, &known.lock().unwrap_or_else(PoisonError::into_inner))
         })?;
         Ok(Self {
             watcher,
-            told,
+            events,
             names,
         })
     }
@@ -279,13 +279,13 @@ fn counts(event: &Event, names: &Names) -> bool {
     clippy::cast_sign_loss,
     reason = "numbers of file systems have 32 bits on every platform"
 )]
-fn untold_by(folder: &Path) -> Option<&'static str> {
+fn unreported_type(folder: &Path) -> Option<&'static str> {
     let statfs = nix::sys::statfs::statfs(folder).ok()?;
-    untold(statfs.filesystem_type().0 as u32)
+    unreported(statfs.filesystem_type().0 as u32)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn untold_by(_: &Path) -> Option<&'static str> {
+fn unreported_type(_: &Path) -> Option<&'static str> {
     None
 }
 
@@ -294,7 +294,7 @@ fn untold_by(_: &Path) -> Option<&'static str> {
 ///
 /// An overlay is not among them: it reports what is written through it.
 #[cfg(target_os = "linux")]
-fn untold(number: u32) -> Option<&'static str> {
+fn unreported(number: u32) -> Option<&'static str> {
     Some(match number {
         0x6969 => "nfs",
         0x517B => "smb",
@@ -443,10 +443,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn network_file_systems_are_recognised() {
-        assert_eq!(untold(0x6969), Some("nfs"));
-        assert_eq!(untold(0x6573_5546), Some("fuse"));
+        assert_eq!(unreported(0x6969), Some("nfs"));
+        assert_eq!(unreported(0x6573_5546), Some("fuse"));
         for number in [0xEF53, 0x9123_683E, 0x794C_7630, 0x0102_1994, 0x5846_5342] {
-            assert_eq!(untold(number), None, "{number:x}");
+            assert_eq!(unreported(number), None, "{number:x}");
         }
     }
 }

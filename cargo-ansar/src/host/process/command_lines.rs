@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    #[expect(clippy::disallowed_methods, reason = "there is one to be found")]
+    #[expect(clippy::disallowed_methods, reason = "a real process is searched")]
     fn a_process_is_found_by_its_flag() {
         let mut sleep = std::process::Command::new("sleep");
         let flag = format!("0{}", std::process::id());

@@ -15,7 +15,7 @@ pub fn begin() -> io::Result<()> {
     setsid().map_err(|error| io::Error::other(format!("cannot begin a session: {error}")))?;
     // It outlives a role that it may have been started in.
     tag::remove();
-    rlimit::without_places(|| {
+    rlimit::without_reserved(|| {
         for descriptor in open_descriptors() {
             if descriptor > 2 {
                 // The descriptor that the listing used is closed already.

@@ -67,7 +67,7 @@ impl Guardian {
 ///
 /// SIGINT is included even if it is ignored, as in the background of a script:
 /// sent to this process, it is meant for this command.
-const HEARD: [Signal; 7] = [
+const HANDLED: [Signal; 7] = [
     Signal::SIGINT,
     Signal::SIGQUIT,
     Signal::SIGTERM,
@@ -77,7 +77,7 @@ const HEARD: [Signal; 7] = [
     fd_store::POKE,
 ];
 /// Also handled, unless ignored at start, as under `nohup`.
-const HEARD_UNLESS_IGNORED: Signal = Signal::SIGHUP;
+const HANDLED_UNLESS_IGNORED: Signal = Signal::SIGHUP;
 
 /// The surroundings in which guardian and engine run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,15 +111,15 @@ pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
     // A shell that executed this command may have left it children.
     let before = orphans::children().into_iter();
     let before = before.map(|pid| (pid, orphans::start_time(pid))).collect();
-    let mut heard: SigSet = HEARD.into_iter().collect();
-    if !is_ignored(HEARD_UNLESS_IGNORED) {
-        heard.add(HEARD_UNLESS_IGNORED);
+    let mut handled: SigSet = HANDLED.into_iter().collect();
+    if !is_ignored(HANDLED_UNLESS_IGNORED) {
+        handled.add(HANDLED_UNLESS_IGNORED);
     }
     if mode == SpawnMode::Interactive {
-        heard.extend(keys::FOR_THE_FOREGROUND);
-        heard.add(keys::PRESSED);
+        handled.extend(keys::TTY_STOP_SIGNALS);
+        handled.add(keys::KEY_SIGNAL);
     }
-    let mask = heard.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let mask = handled.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let keyboard = (mode == SpawnMode::Interactive)
         .then(Keyboard::new)
         .flatten();
@@ -150,7 +150,7 @@ pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
             let keyboard = keyboard.map(Keyboard::become_guardian);
             let forwarder = Forwarder::new(child, has_streams.then_some(tell));
             Ok(ForkRole::Guardian(watch(
-                child, forwarder, heard, &before, keyboard,
+                child, forwarder, handled, &before, keyboard,
             )))
         }
     }
@@ -194,12 +194,12 @@ fn become_engine(guardian: Pid) -> io::Result<()> {
 fn watch(
     engine: Pid,
     mut forwarder: Forwarder<'_>,
-    heard: SigSet,
+    handled: SigSet,
     before: &BTreeMap<u32, Option<u64>>,
     mut keyboard: Option<Keyboard>,
 ) -> End {
     let (code, is_killed) = loop {
-        match heard.wait() {
+        match handled.wait() {
             Ok(Signal::SIGCHLD) => {
                 orphans::reap(|pid| pid == engine.as_raw().unsigned_abs());
                 let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
@@ -210,7 +210,7 @@ fn watch(
                     Ok(WaitStatus::Signaled(_, signal, _)) => break (killed_by(signal), true),
                     Ok(WaitStatus::Stopped(..)) if forwarder.has_suspended() => {
                         if let Some(keyboard) = &mut keyboard {
-                            keyboard.put_back();
+                            keyboard.restore();
                         }
                         // The shell sees this stop and reports it.
                         let _ = raise(Signal::SIGSTOP);
@@ -230,9 +230,9 @@ fn watch(
                     break (killed_by(Signal::SIGKILL), true);
                 }
             }
-            Ok(keys::PRESSED) => {
+            Ok(keys::KEY_SIGNAL) => {
                 if let Some(keyboard) = &mut keyboard {
-                    keyboard.hand_over();
+                    keyboard.forward();
                 }
             }
             // The first two are only blocked, and need no handling.

@@ -42,7 +42,7 @@ pub enum Interrupt {
 }
 
 /// The signals this command handles and their meanings, most urgent first.
-const HEARD: [(Signal, Interrupt); 4] = [
+const HANDLED: [(Signal, Interrupt); 4] = [
     (Signal::SIGTERM, Interrupt::Terminate),
     (Signal::SIGHUP, Interrupt::HangUp),
     (Signal::SIGINT, Interrupt::Interrupt),
@@ -56,7 +56,7 @@ static PENDING: OnceLock<Pending> = OnceLock::new();
 struct Pending {
     guardian: Option<Guardian>,
     /// In the order of [`HEARD`].
-    heard: [Arc<AtomicBool>; HEARD.len()],
+    flags: [Arc<AtomicBool>; HANDLED.len()],
     suspend: Arc<AtomicBool>,
 }
 
@@ -71,10 +71,10 @@ impl Pending {
         }
         let pending = Self {
             guardian,
-            heard: Default::default(),
+            flags: Default::default(),
             suspend: Arc::default(),
         };
-        for ((signal, _), is_pending) in HEARD.iter().zip(&pending.heard) {
+        for ((signal, _), is_pending) in HANDLED.iter().zip(&pending.flags) {
             flag::register(*signal as i32, Arc::clone(is_pending))?;
         }
         flag::register(SUSPEND, Arc::clone(&pending.suspend))?;
@@ -82,8 +82,8 @@ impl Pending {
     }
 
     fn first(&self) -> Option<Interrupt> {
-        let mut heard = HEARD.iter().zip(&self.heard);
-        let pending = heard.find(|(_, is_pending)| is_pending.load(Ordering::Relaxed));
+        let mut flags = HANDLED.iter().zip(&self.flags);
+        let pending = flags.find(|(_, is_pending)| is_pending.load(Ordering::Relaxed));
         pending
             .map(|((_, interrupt), _)| *interrupt)
             .or_else(|| self.is_orphaned().then_some(Interrupt::Orphaned))
@@ -107,8 +107,8 @@ impl Pending {
 
     /// Clears an interrupt; returns true if it was pending.
     fn take(&self, interrupt: Interrupt) -> bool {
-        let heard = HEARD.iter().zip(&self.heard);
-        let same = heard.filter(|((_, other), _)| *other == interrupt);
+        let flags = HANDLED.iter().zip(&self.flags);
+        let same = flags.filter(|((_, other), _)| *other == interrupt);
         same.fold(false, |was, (_, is_pending)| {
             is_pending.swap(false, Ordering::Relaxed) || was
         })
@@ -234,7 +234,7 @@ impl Interrupts {
     /// stopped. What follows, such as restoring roles, can be interrupted by
     /// the next signal.
     pub fn acknowledge(&self) {
-        for is_pending in &self.pending.heard {
+        for is_pending in &self.pending.flags {
             is_pending.store(false, Ordering::Relaxed);
         }
     }

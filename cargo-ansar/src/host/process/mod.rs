@@ -102,10 +102,10 @@ pub enum StderrMode {
 }
 
 /// Time that a killed process gets to exit.
-pub(super) const KILLED_IN: Duration = Duration::from_secs(3);
+pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Interval of polling a process that has no pidfd.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Groups of processes started here that may still exist.
 static GROUPS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
@@ -168,7 +168,7 @@ impl Process {
         let mut child = match stderr_mode {
             StderrMode::Piped => rlimit::spawn(&mut command, program.tag()),
             StderrMode::Inherited => {
-                signal::writing_from_the_background(|| rlimit::spawn(&mut command, program.tag()))
+                signal::ignoring_sigttou(|| rlimit::spawn(&mut command, program.tag()))
             }
         }
         .map_err(|error| program.with_its_folder(error))?;
@@ -189,8 +189,8 @@ impl Process {
 
     /// Waits until every process that holds its stdout has closed it.
     pub async fn stdout_closed(&mut self) -> io::Result<()> {
-        let mut said = Vec::new();
-        self.stdout.read_to_end(&mut said).await
+        let mut output = Vec::new();
+        self.stdout.read_to_end(&mut output).await
     }
 
     /// Reads its stdout into `output` until `is_enough` returns true for it.
@@ -286,7 +286,7 @@ impl Drop for Foreground {
 impl Program {
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the door through which processes are started"
+        reason = "the only place where processes are created"
     )]
     fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
@@ -335,10 +335,10 @@ impl Program {
         let mut child = rlimit::spawn(&mut command, None)?;
         let stdout = child.stdout.take();
         let stdout = stdout.ok_or_else(|| io::Error::other("no pipe for stdout"))?;
-        let mut said = Vec::new();
+        let mut output = Vec::new();
         let stdout = Pipe::new(OwnedFd::from(stdout))?;
-        stdout.read_to_end(&mut said).await?;
-        Ok(said)
+        stdout.read_to_end(&mut output).await?;
+        Ok(output)
     }
 
     /// Adds the working directory to a spawn error that it caused.
@@ -395,7 +395,7 @@ impl End {
             if self.try_wait()?.is_none() {
                 // It has exited but cannot be reaped yet, for example while
                 // traced.
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         }
     }
@@ -414,7 +414,7 @@ impl Drop for End {
         let group = self.child.id();
         if self.exit.is_none() {
             let limit = match signal::send_to_group(group, Signal::Kill) {
-                Ok(_) => KILLED_IN,
+                Ok(_) => EXIT_TIMEOUT,
                 // It belongs to another user, so waiting is pointless.
                 Err(_) => Duration::ZERO,
             };
@@ -506,7 +506,7 @@ impl Watch {
             #[cfg(target_os = "linux")]
             Self::Descriptor(descriptor) => descriptor.readable().await.map(drop),
             Self::Timer => {
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
                 Ok(())
             }
         }

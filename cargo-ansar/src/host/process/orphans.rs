@@ -21,7 +21,7 @@ use crate::host::process::procfs;
 use crate::host::process::procfs::Stat;
 use crate::host::process::signal::Signal;
 use crate::host::process::tag;
-use crate::host::process::{KILLED_IN, reaped_within};
+use crate::host::process::{EXIT_TIMEOUT, reaped_within};
 use crate::host::{clock, process};
 
 /// The environment variable that marks Cargo and its descendants.
@@ -86,16 +86,16 @@ pub fn adopt() -> io::Result<()> {
 /// Returns the adopted processes that are alive, and reaps those that have
 /// exited.
 pub fn adopted() -> Vec<Orphan> {
-    living(|| process::strangers(children()))
+    list_living(|| process::strangers(children()))
 }
 
 /// Lists `children` until none of them has exited in between: the orphans of
 /// one that has are children of this process since.
-fn living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Orphan> {
+fn list_living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Orphan> {
     loop {
         let asked = children();
         let count = asked.len();
-        let living: Vec<Orphan> = asked.into_iter().filter_map(look).collect();
+        let living: Vec<Orphan> = asked.into_iter().filter_map(examine).collect();
         if living.len() == count {
             return living;
         }
@@ -108,31 +108,31 @@ fn living(mut children: impl FnMut() -> BTreeSet<u32>) -> Vec<Orphan> {
 ///
 /// Only children are signalled, so a process id cannot have been reused.
 pub fn end_all(spared: impl Fn(&Orphan) -> bool) -> Killed {
-    let (mut ended, mut stubborn) = (BTreeSet::new(), BTreeSet::new());
+    let (mut ended, mut unkillable) = (BTreeSet::new(), BTreeSet::new());
     loop {
-        let mut doomed = adopted();
-        doomed.retain(|orphan| !spared(orphan) && !stubborn.contains(&orphan.pid));
-        if doomed.is_empty() {
-            let left = stubborn.into_iter();
+        let mut targets = adopted();
+        targets.retain(|orphan| !spared(orphan) && !unkillable.contains(&orphan.pid));
+        if targets.is_empty() {
+            let left = unkillable.into_iter();
             let left = left.filter_map(|pid| Some((pid, obstacle(pid)?)));
             return Killed {
                 ended: ended.len(),
                 left: left.collect(),
             };
         }
-        doomed.retain(|orphan| {
-            let hears = orphan.signal(Signal::Kill);
-            if !hears {
-                stubborn.insert(orphan.pid);
+        targets.retain(|orphan| {
+            let signalled = orphan.signal(Signal::Kill);
+            if !signalled {
+                unkillable.insert(orphan.pid);
             }
-            hears
+            signalled
         });
         let begun = clock::instant();
-        for orphan in doomed {
-            if reaped_within(orphan.pid, KILLED_IN.saturating_sub(begun.elapsed())) {
+        for orphan in targets {
+            if reaped_within(orphan.pid, EXIT_TIMEOUT.saturating_sub(begun.elapsed())) {
                 ended.insert(orphan.pid);
             } else {
-                stubborn.insert(orphan.pid);
+                unkillable.insert(orphan.pid);
             }
         }
     }
@@ -164,8 +164,8 @@ pub fn obstacle(pid: u32) -> Option<String> {
         _ if procfs::is_uninterruptible(pid) => {
             "it is in uninterruptible sleep (state D)".to_owned()
         }
-        (None, Some(state)) => format!("it goes on after SIGKILL (state {state})"),
-        (None, None) => "it goes on after SIGKILL".to_owned(),
+        (None, Some(state)) => format!("it is still running after SIGKILL (state {state})"),
+        (None, None) => "it is still running after SIGKILL".to_owned(),
     })
 }
 
@@ -231,7 +231,7 @@ pub struct KillReport {
 
 /// Time that killed processes get to exit.
 #[cfg(target_os = "linux")]
-const KILLED: std::time::Duration = std::time::Duration::from_secs(5);
+const KILL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Kills every process that carries `token` in its environment or as its
 /// [`tag`], and every process of a session whose leader does.
@@ -251,25 +251,25 @@ fn kill_marked_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> KillR
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     let tag = tag::of_text(token);
-    let until = clock::instant() + KILLED;
+    let until = clock::instant() + KILL_TIMEOUT;
     let mut report = KillReport::default();
     let mut ended = BTreeSet::new();
     let mut sessions = BTreeSet::new();
-    let (mut looked_at, mut unseen) = (BTreeSet::new(), BTreeSet::new());
+    let (mut examined, mut unreadable) = (BTreeSet::new(), BTreeSet::new());
     loop {
-        let mut again = false;
-        let mut dying = Vec::new();
+        let mut repeat = false;
+        let mut killed_now = Vec::new();
         for pid in listed() {
-            if looked_at.contains(&pid) {
+            if examined.contains(&pid) {
                 continue;
             }
             let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
-            let held = number.map(|pid| pidfd_open(pid, PidfdFlags::empty()));
+            let pidfd = number.map(|pid| pidfd_open(pid, PidfdFlags::empty()));
             let stat = Stat::of(pid);
             let session = stat.as_ref().and_then(Stat::session);
-            let (Some(Ok(held)), Some(stat), Some(session)) = (held, stat, session) else {
+            let (Some(Ok(pidfd)), Some(stat), Some(session)) = (pidfd, stat, session) else {
                 // It is gone, or will never be readable: look once more.
-                again |= unseen.insert(pid);
+                repeat |= unreadable.insert(pid);
                 continue;
             };
             let marked = || {
@@ -278,28 +278,28 @@ fn kill_marked_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> KillR
                     || environment.any(|(name, value)| name == launch::TOKEN && value == token)
             };
             if stat.has_ended() {
-                again = true;
-                looked_at.insert(pid);
+                repeat = true;
+                examined.insert(pid);
             } else if sessions.contains(&session) || marked() {
                 if session == pid && sessions.insert(session) {
                     // Processes examined before may be of this session.
-                    looked_at.clear();
+                    examined.clear();
                 }
-                if clock::instant() >= until || pidfd_send_signal(&held, Signal::KILL).is_err() {
+                if clock::instant() >= until || pidfd_send_signal(&pidfd, Signal::KILL).is_err() {
                     // It belongs to another user, or is in an uninterruptible
                     // wait.
                     report.left.push(pid);
-                    looked_at.insert(pid);
+                    examined.insert(pid);
                     continue;
                 }
-                again = true;
+                repeat = true;
                 ended.insert(pid);
-                dying.push(held);
+                killed_now.push(pidfd);
             } else {
-                looked_at.insert(pid);
+                examined.insert(pid);
             }
         }
-        if !again {
+        if !repeat {
             report.left.retain(|pid| start_time(*pid).is_some());
             report.left.sort_unstable();
             report.left.dedup();
@@ -309,21 +309,21 @@ fn kill_marked_among(mut listed: impl FnMut() -> Vec<u32>, token: &str) -> KillR
                 .count();
             return report;
         }
-        for held in dying {
-            ends(&held, until);
+        for pidfd in killed_now {
+            ends(&pidfd, until);
         }
     }
 }
 
 /// Waits until a process has exited, or until the deadline.
 #[cfg(target_os = "linux")]
-fn ends(held: &std::os::fd::OwnedFd, until: std::time::Instant) {
+fn ends(pidfd: &std::os::fd::OwnedFd, until: std::time::Instant) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     let left = until.saturating_duration_since(clock::instant());
     let left = Timespec::try_from(left).ok();
     // If a signal interrupts this, the caller looks again.
-    let _ = poll(&mut [PollFd::new(held, PollFlags::IN)], left.as_ref());
+    let _ = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], left.as_ref());
 }
 
 /// Returns nothing: other processes cannot be examined on this platform.
@@ -387,7 +387,7 @@ pub fn children() -> BTreeSet<u32> {
 }
 
 /// Examines a child; reaps it and returns `None` if it has exited.
-fn look(pid: u32) -> Option<Orphan> {
+fn examine(pid: u32) -> Option<Orphan> {
     let stat = Stat::of(pid)?;
     if stat.has_ended() {
         let reaped = waitpid(id(pid), Some(WaitPidFlag::WNOHANG));
@@ -410,12 +410,12 @@ fn look(pid: u32) -> Option<Orphan> {
 /// or incomplete, so it is read again.
 pub fn environment(pid: u32) -> Vec<(String, String)> {
     // An exec takes a few iterations, unless a disk hangs.
-    const LOOKS: usize = 1_000;
+    const ATTEMPTS: usize = 1_000;
     if !procfs::is_of_this_namespace() {
         return Vec::new();
     }
     let mut block = Vec::new();
-    for _ in 0..LOOKS {
+    for _ in 0..ATTEMPTS {
         let (read, stat) = (std::fs::read(format!("/proc/{pid}/environ")), Stat::of(pid));
         let (Ok(read), Some(stat)) = (read, stat) else {
             return Vec::new();
@@ -451,7 +451,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "real processes end")]
+    #[expect(clippy::disallowed_methods, reason = "real processes exit")]
     fn children_are_listed_again_when_one_has_ended() {
         let start = |program: &str| {
             let mut command = std::process::Command::new(program);
@@ -462,7 +462,7 @@ mod tests {
         waitid(Id::Pid(id(ended.id())), flags).unwrap();
 
         let mut lists = vec![BTreeSet::from([heir.id()]), BTreeSet::from([ended.id()])];
-        let found = living(|| lists.pop().unwrap());
+        let found = list_living(|| lists.pop().unwrap());
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].pid, heir.id());
         heir.kill().unwrap();
@@ -471,7 +471,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    #[expect(clippy::disallowed_methods, reason = "real processes end")]
+    #[expect(clippy::disallowed_methods, reason = "real processes exit")]
     fn processes_are_listed_again_when_one_has_ended() {
         const TOKEN: &str = "a token of this test";
         let start = |program: &str| {
@@ -491,7 +491,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    #[expect(clippy::disallowed_methods, reason = "real processes become others")]
+    #[expect(clippy::disallowed_methods, reason = "real processes execute programs")]
     fn environment_is_read_during_exec() {
         const NAME: &str = "A_NAME_THAT_IS_LOOKED_FOR";
         // One process that executes a new program over and over, so that it is

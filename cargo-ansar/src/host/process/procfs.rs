@@ -18,9 +18,9 @@ const ENVIRONMENT: usize = 50;
 const ENVIRONMENT_END: usize = 51;
 
 /// Flag: the process is exiting, and may already have closed its files.
-const ENDING: u64 = 0x0000_0004;
+const EXITING: u64 = 0x0000_0004;
 /// Flag: a kernel thread.
-const OF_THE_KERNEL: u64 = 0x0020_0000;
+const KERNEL_THREAD: u64 = 0x0020_0000;
 
 impl Stat {
     /// Reads the line of a process; `None` if it is gone.
@@ -71,7 +71,7 @@ impl Stat {
 
     /// Returns true if it is exiting.
     pub(crate) fn is_ending(&self) -> bool {
-        self.number::<u64>(FLAGS).unwrap_or_default() & ENDING != 0
+        self.number::<u64>(FLAGS).unwrap_or_default() & EXITING != 0
     }
 
     /// Returns the state letter.
@@ -114,7 +114,7 @@ impl Stat {
     pub(crate) fn environment_length(&self) -> Option<u64> {
         let number = |number| self.number::<u64>(number).unwrap_or_default();
         let has_become = number(CODE_END) != 0;
-        if self.has_ended() || number(FLAGS) & OF_THE_KERNEL != 0 {
+        if self.has_ended() || number(FLAGS) & KERNEL_THREAD != 0 {
             Some(0)
         } else if has_become {
             number(ENVIRONMENT_END).checked_sub(number(ENVIRONMENT))
@@ -212,7 +212,7 @@ mod tests {
             (line('R', 0, [0, 100, 100]), None),
             (line('R', 0, [9, 200, 100]), None),
             (line('Z', 0, [0, 0, 0]), Some(0)),
-            (line('S', OF_THE_KERNEL, [0, 0, 0]), Some(0)),
+            (line('S', KERNEL_THREAD, [0, 0, 0]), Some(0)),
         ] {
             assert_eq!(stat.environment_length(), expected, "{stat:?}");
         }

@@ -17,10 +17,10 @@ use crate::host::process::tag;
 
 /// Descriptors that spawning needs: the ends of two pipes, `/dev/null`, and
 /// some to spare.
-const FOR_A_BIRTH: usize = 8;
+const FOR_SPAWN: usize = 8;
 
 /// Descriptors that every command needs at least.
-const FEWEST: usize = 24;
+const MINIMUM: usize = 24;
 
 /// The limits and the reserved descriptors, once the limit was raised.
 static RAISED: Mutex<Option<Raised>> = Mutex::new(None);
@@ -29,7 +29,7 @@ struct Raised {
     before: u64,
     now: u64,
     most: u64,
-    places: Vec<OwnedFd>,
+    reserved: Vec<OwnedFd>,
 }
 
 /// Raises the limit to `needed` descriptors. The error is the maximum that is
@@ -46,8 +46,8 @@ pub fn make_room(needed: u64) -> Result<(), u64> {
         return Err(hard);
     }
     let before = raised.as_ref().map_or(soft, |raised| raised.before);
-    let places = match raised.take() {
-        Some(raised) => raised.places,
+    let reserved = match raised.take() {
+        Some(raised) => raised.reserved,
         None => reserve(),
     };
     setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(|_| soft)?;
@@ -55,7 +55,7 @@ pub fn make_room(needed: u64) -> Result<(), u64> {
         before,
         now: needed,
         most: hard,
-        places,
+        reserved,
     });
     Ok(())
 }
@@ -68,12 +68,12 @@ pub fn check() -> io::Result<()> {
     }
     let allowed = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
     // Reserved descriptors come on top.
-    let needed = allowed + (FEWEST + FOR_A_BIRTH) as u64;
+    let needed = allowed + (MINIMUM + FOR_SPAWN) as u64;
     if make_room(needed).is_ok() && has_room() {
         return Ok(());
     }
     Err(io::Error::other(format!(
-        "no room for {FEWEST} more file descriptors: the limit is {allowed}\n\
+        "no room for {MINIMUM} more file descriptors: the limit is {allowed}\n\
          hint: allow more with `ulimit -n {}`",
         needed.max(256)
     )))
@@ -81,7 +81,7 @@ pub fn check() -> io::Result<()> {
 
 /// Returns true if the descriptors that every command needs are free.
 fn has_room() -> bool {
-    let opened = (0..FEWEST).map(|_| File::open("/dev/null"));
+    let opened = (0..MINIMUM).map(|_| File::open("/dev/null"));
     opened.collect::<io::Result<Vec<File>>>().is_ok()
 }
 
@@ -92,17 +92,17 @@ pub fn spawn(command: &mut Command, tag: Option<u64>) -> io::Result<Child> {
     let Some(raised) = raised.as_mut() else {
         return tag::during(tag, || command.spawn());
     };
-    raised.places.clear();
+    raised.reserved.clear();
     setrlimit(Resource::RLIMIT_NOFILE, raised.before, raised.most)?;
-    let born = tag::during(tag, || command.spawn());
+    let spawned = tag::during(tag, || command.spawn());
     setrlimit(Resource::RLIMIT_NOFILE, raised.now, raised.most)?;
-    let mut child = born?;
+    let mut child = spawned?;
     // Move the pipes above the range that the next spawn needs.
     let moved = move_up(child.stdout.take(), raised.before).and_then(|stdout| {
         child.stdout = stdout;
         move_up(child.stderr.take(), raised.before)
     });
-    raised.places = reserve();
+    raised.reserved = reserve();
     match moved {
         Ok(stderr) => {
             child.stderr = stderr;
@@ -126,19 +126,19 @@ fn move_up<T: From<OwnedFd> + Into<OwnedFd>>(low: Option<T>, above: u64) -> io::
 }
 
 /// Runs `work`, which may close every descriptor, without reserved ones.
-pub(crate) fn without_places(work: impl FnOnce()) {
+pub(crate) fn without_reserved(work: impl FnOnce()) {
     let mut raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(raised) = raised.as_mut() {
-        raised.places.clear();
+        raised.reserved.clear();
     }
     work();
     if let Some(raised) = raised.as_mut() {
-        raised.places = reserve();
+        raised.reserved = reserve();
     }
 }
 
 /// Reserves the lowest free descriptors.
 fn reserve() -> Vec<OwnedFd> {
     let open = || File::open("/dev/null").map(OwnedFd::from);
-    (0..FOR_A_BIRTH).map_while(|_| open().ok()).collect()
+    (0..FOR_SPAWN).map_while(|_| open().ok()).collect()
 }

@@ -68,7 +68,7 @@ pub fn outlive_file_size_limit() {
         SaFlags::SA_RESTART,
         SigSet::empty(),
     );
-    #[expect(unsafe_code, reason = "dispositions are set no other way")]
+    #[expect(unsafe_code, reason = "there is no safe way to set a disposition")]
     // SAFETY: an empty handler is safe at any time.
     let _ = unsafe { sigaction(NixSignal::SIGXFSZ, &action) };
 }
@@ -97,10 +97,10 @@ pub fn ask_to_suspend() {
 
 /// Runs `start` with SIGTTOU ignored, which the processes it starts inherit: a
 /// write to the terminal from the background does not stop them.
-pub fn writing_from_the_background<T>(start: impl FnOnce() -> T) -> T {
+pub fn ignoring_sigttou<T>(start: impl FnOnce() -> T) -> T {
     use nix::sys::signal::{SigHandler, signal};
 
-    #[expect(unsafe_code, reason = "dispositions are set no other way")]
+    #[expect(unsafe_code, reason = "there is no safe way to set a disposition")]
     // SAFETY: neither disposition is a handler, so no code runs in one.
     let set = |disposition| unsafe { signal(NixSignal::SIGTTOU, disposition) };
     let before = set(SigHandler::SigIgn);
@@ -117,7 +117,7 @@ pub fn suspend(groups: &BTreeSet<u32>) {
     }
     terminal::pause();
     let _ = nix::sys::signal::raise(NixSignal::SIGSTOP);
-    terminal::go_on();
+    terminal::resume();
     for group in groups {
         let _ = deliver(*group, NixSignal::SIGCONT);
     }

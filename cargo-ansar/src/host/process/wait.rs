@@ -11,20 +11,20 @@ pub async fn gone(pid: u32, started: Option<u64>) {
     use tokio::io::unix::AsyncFd;
 
     let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let held = number.map(|number| pidfd_open(number, PidfdFlags::empty()));
+    let pidfd = number.map(|number| pidfd_open(number, PidfdFlags::empty()));
     // Opened before the check, so that the id cannot be reused in between.
-    match held {
-        Some(Ok(held)) if is_alive(pid, started) => {
+    match pidfd {
+        Some(Ok(pidfd)) if is_alive(pid, started) => {
             #[expect(unsafe_code, reason = "there is no safe way to watch a descriptor")]
             // SAFETY: `AsyncFd` owns the descriptor and neither closes nor
             // replaces it while it is registered.
-            let watched = unsafe { AsyncFd::register_with_interest(held, Interest::READABLE) };
+            let watched = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) };
             match watched {
                 Ok(watched) => drop(watched.readable().await),
-                Err(_) => look_again(pid, started).await,
+                Err(_) => poll(pid, started).await,
             }
         }
-        Some(Err(rustix::io::Errno::NOSYS)) => look_again(pid, started).await,
+        Some(Err(rustix::io::Errno::NOSYS)) => poll(pid, started).await,
         _ => {}
     }
 }
@@ -32,12 +32,12 @@ pub async fn gone(pid: u32, started: Option<u64>) {
 /// Polls, as this platform has no pidfds.
 #[cfg(not(target_os = "linux"))]
 pub async fn gone(pid: u32, started: Option<u64>) {
-    look_again(pid, started).await;
+    poll(pid, started).await;
 }
 
-async fn look_again(pid: u32, started: Option<u64>) {
-    const AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
+async fn poll(pid: u32, started: Option<u64>) {
+    const INTERVAL: std::time::Duration = std::time::Duration::from_millis(50);
     while is_alive(pid, started) {
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(INTERVAL).await;
     }
 }

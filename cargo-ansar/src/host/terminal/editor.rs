@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "this is a door to the environment and to processes"
+    reason = "it starts the editor that the environment names"
 )]
 
 use std::env;

@@ -26,16 +26,16 @@ use nix::unistd::{Pid, getpgid, getpgrp, getppid, tcgetpgrp};
 use crate::host::process::pipe::Pipe;
 
 /// Signal that notifies the guardian of keys.
-pub(crate) const PRESSED: Signal = Signal::SIGIO;
+pub(crate) const KEY_SIGNAL: Signal = Signal::SIGIO;
 /// Signals that stop a background process that reads from the terminal or sets
 /// its modes. While they are blocked, these calls fail instead.
-pub(crate) const FOR_THE_FOREGROUND: [Signal; 2] = [Signal::SIGTTIN, Signal::SIGTTOU];
+pub(crate) const TTY_STOP_SIGNALS: [Signal; 2] = [Signal::SIGTTIN, Signal::SIGTTOU];
 
 /// Number of bytes read from the terminal at once.
-const PIECE: usize = 256;
+const READ_SIZE: usize = 256;
 
 /// The engine's part, between the fork and [`Keys::listen`].
-static ENGINE: Mutex<Option<Below>> = Mutex::new(None);
+static ENGINE: Mutex<Option<EnginePart>> = Mutex::new(None);
 
 /// The guardian's side of the terminal; dropping it restores the modes.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ struct Modes {
 }
 
 #[derive(Debug)]
-struct Below {
+struct EnginePart {
     keys: PipeReader,
     modes: Option<Modes>,
     guardian: Pid,
@@ -63,8 +63,8 @@ struct Below {
 
 impl Keyboard {
     /// Opens the terminal. Returns `None` if stdin is not a terminal or it
-    /// cannot be opened. Must be called while [`PRESSED`] and
-    /// [`FOR_THE_FOREGROUND`] are blocked.
+    /// cannot be opened. Must be called while [`KEY_SIGNAL`] and
+    /// [`TTY_STOP_SIGNALS`] are blocked.
     pub(crate) fn new() -> Option<Self> {
         let made = io::stdin().is_terminal().then(Self::open)?;
         let mut keyboard = made.ok()?;
@@ -79,7 +79,10 @@ impl Keyboard {
             .write(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
             .open("/dev/tty")?;
-        #[expect(unsafe_code, reason = "there is no safe way to say who is told")]
+        #[expect(
+            unsafe_code,
+            reason = "there is no safe way to set the receiver of the signal"
+        )]
         // SAFETY: the descriptor is open, and the argument is a process id.
         let told = unsafe { libc::fcntl(terminal.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
         nix::errno::Errno::result(told)?;
@@ -98,13 +101,13 @@ impl Keyboard {
 
     /// Keeps the engine's part, in the engine.
     pub(crate) fn become_engine(mut self, guardian: Pid) {
-        let below = self.from.take().map(|keys| Below {
+        let part = self.from.take().map(|keys| EnginePart {
             keys,
             // The guardian restores the terminal, not this process.
             modes: self.modes.take(),
             guardian,
         });
-        *ENGINE.lock().unwrap_or_else(PoisonError::into_inner) = below;
+        *ENGINE.lock().unwrap_or_else(PoisonError::into_inner) = part;
     }
 
     /// Drops the engine's part, in the guardian.
@@ -135,21 +138,21 @@ impl Keyboard {
     }
 
     /// Restores the modes, if this command is in the foreground.
-    pub(crate) fn put_back(&mut self) {
+    pub(crate) fn restore(&mut self) {
         if let Some(modes) = self.modes.take()
             && self.is_in_foreground()
         {
-            modes.put_back(&self.terminal);
+            modes.restore(&self.terminal);
         }
     }
 
     /// Passes pressed keys to the engine.
-    pub(crate) fn hand_over(&mut self) {
+    pub(crate) fn forward(&mut self) {
         if self.modes.is_none() {
             // Brought to the foreground without having been stopped before.
             self.take();
         }
-        let mut piece = [0; PIECE];
+        let mut piece = [0; READ_SIZE];
         // Fails in the background, or if there are no more keys.
         while let Ok(length @ 1..) = self.terminal.read(&mut piece) {
             let _ = self.to.write(&piece[..length]);
@@ -166,14 +169,14 @@ impl Drop for Keyboard {
     /// taken the foreground with it.
     fn drop(&mut self) {
         if let Some(modes) = self.modes.take() {
-            modes.put_back(&self.terminal);
+            modes.restore(&self.terminal);
         }
     }
 }
 
 impl Modes {
     /// Restores the modes, unless another program has changed them.
-    fn put_back(&self, terminal: &File) {
+    fn restore(&self, terminal: &File) {
         if tcgetattr(terminal).is_ok_and(|now| now == self.ours) {
             // The terminal may be gone.
             let _ = tcsetattr(terminal, SetArg::TCSANOW, &self.before);
@@ -186,12 +189,12 @@ impl Modes {
 /// Dropping it restores the terminal if the guardian was killed.
 #[derive(Debug)]
 pub struct Keys {
-    heard: Option<Heard>,
+    input: Option<Input>,
     waiting: VecDeque<u8>,
 }
 
 #[derive(Debug)]
-struct Heard {
+struct Input {
     pipe: Pipe,
     modes: Option<Modes>,
     guardian: Pid,
@@ -201,25 +204,25 @@ impl Keys {
     /// Starts receiving keys, if the guardian reads some. Must be called within
     /// the runtime.
     pub fn listen() -> io::Result<Self> {
-        let below = ENGINE.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let heard = below.map(|below| {
-            Ok::<_, io::Error>(Heard {
-                pipe: Pipe::new(OwnedFd::from(below.keys))?,
-                modes: below.modes,
-                guardian: below.guardian,
+        let part = ENGINE.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let input = part.map(|part| {
+            Ok::<_, io::Error>(Input {
+                pipe: Pipe::new(OwnedFd::from(part.keys))?,
+                modes: part.modes,
+                guardian: part.guardian,
             })
         });
         Ok(Self {
-            heard: heard.transpose()?,
+            input: input.transpose()?,
             waiting: VecDeque::new(),
         })
     }
 
     /// Returns true if pressed keys arrive here.
     pub fn are_heard(&self) -> bool {
-        self.heard.as_ref().is_some_and(|heard| {
+        self.input.as_ref().is_some_and(|input| {
             let foreground = tcgetpgrp(io::stdin()).ok();
-            foreground.is_some() && foreground == getpgid(Some(heard.guardian)).ok()
+            foreground.is_some() && foreground == getpgid(Some(input.guardian)).ok()
         })
     }
 
@@ -230,12 +233,12 @@ impl Keys {
             if let Some(key) = self.waiting.pop_front() {
                 return char::from(key);
             }
-            let Some(heard) = &self.heard else {
+            let Some(input) = &self.input else {
                 return std::future::pending().await;
             };
-            let mut piece = [0; PIECE];
-            let read = match heard.pipe.wait().await {
-                Ok(()) => heard.pipe.read(&mut piece),
+            let mut piece = [0; READ_SIZE];
+            let read = match input.pipe.wait().await {
+                Ok(()) => input.pipe.read(&mut piece),
                 Err(error) => Err(error),
             };
             match read {
@@ -250,15 +253,15 @@ impl Keys {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        if let Some(Heard {
+        if let Some(Input {
             modes: Some(modes),
             guardian,
             ..
-        }) = &self.heard
+        }) = &self.input
             && getppid() != *guardian
             && let Ok(terminal) = File::options().read(true).write(true).open("/dev/tty")
         {
-            modes.put_back(&terminal);
+            modes.restore(&terminal);
         }
     }
 }

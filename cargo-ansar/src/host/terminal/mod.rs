@@ -62,7 +62,7 @@ pub fn pause() {
 
 /// Gives the foreground to the same group again, if this command was continued
 /// in the foreground.
-pub fn go_on() {
+pub fn resume() {
     let lent = LENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(terminal) = lent.as_ref() {
         terminal.pass(terminal.ours, terminal.borrower);

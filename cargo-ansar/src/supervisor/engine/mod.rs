@@ -618,9 +618,11 @@ impl Engine<'_> {
         if ran.unsigned_abs() >= STABLE {
             role.restarts.1 = 0;
         }
-        let delay =
-            role.restarting
-                .delay(outcome.success(), role.restarts.1, environment::chance)?;
+        let delay = role.restarting.delay(
+            outcome.success(),
+            role.restarts.1,
+            environment::random_up_to,
+        )?;
         role.restarts.0 = role.restarts.0.saturating_add(1);
         role.restarts.1 += 1;
         role.treatment = Treatment::default();

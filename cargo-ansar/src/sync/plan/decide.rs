@@ -56,11 +56,11 @@ pub(crate) fn decide<'a>(
 ) -> Vec<Node<'a>> {
     let mut nodes = join(source, home, last);
     for node in &mut nodes {
-        node.want = alone(node.source, node.home, node.last, take);
+        node.want = decide_alone(node.source, node.home, node.last, take);
     }
     // Contents influence their folder, so go backwards from the inside out.
     for at in (0..nodes.len()).rev() {
-        let want = among(&nodes[at], take);
+        let want = decide_with_contents(&nodes[at], take);
         let node = &mut nodes[at];
         node.want = want;
         let places =
@@ -80,7 +80,7 @@ pub(crate) fn decide<'a>(
 }
 
 /// Decides one path by itself.
-fn alone(
+fn decide_alone(
     source: Option<&Entry>,
     home: Option<&Entry>,
     last: Option<&Entry>,
@@ -92,7 +92,7 @@ fn alone(
         (Some(Entry::Other(_)), _) => Want::Block,
         (None, None) => Want::Leave,
         (Some(Entry::Folder { mode }), Some(Entry::Folder { mode: has })) => {
-            folders(*mode, *has, last)
+            decide_folders(*mode, *has, last)
         }
         (Some(_), None) => match last {
             None => Want::Deploy(Reason::New),
@@ -130,7 +130,7 @@ fn alone(
 }
 
 /// Decides a folder that both sides have: only its permissions can differ.
-fn folders(mode: u32, has: u32, last: Option<&Entry>) -> Want {
+fn decide_folders(mode: u32, has: u32, last: Option<&Entry>) -> Want {
     let deployed = match last {
         Some(Entry::Folder { mode }) => Some(*mode),
         _ => None,
@@ -152,7 +152,7 @@ fn folders(mode: u32, has: u32, last: Option<&Entry>) -> Want {
 pub(crate) const OPEN: u32 = 0o700;
 
 /// Decides one path in view of the decisions inside it.
-fn among(node: &Node<'_>, take: Option<Take>) -> Want {
+fn decide_with_contents(node: &Node<'_>, take: Option<Take>) -> Want {
     let in_home = node.home.is_some_and(Entry::is_folder);
     let in_source = node.source.is_some_and(Entry::is_folder);
     let want = match node.want {

@@ -14,11 +14,11 @@ use crate::host::process::fd_store::POKE;
 use crate::host::process::procfs::{self, Stat};
 
 /// Time that a suspended engine gets to continue without help.
-const GOES_ON_IN: Duration = Duration::from_secs(2);
+const CONTINUE_GRACE: Duration = Duration::from_secs(2);
 /// Time that an engine gets to run after it was continued.
-const CONTINUES_IN: Duration = Duration::from_secs(5);
+const RUN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Interval of polling an engine that was killed.
-const DIES_IN: Duration = Duration::from_secs(1);
+const KILL_POLL: Duration = Duration::from_secs(1);
 
 /// Forwards signals to an engine, and continues it if it is suspended.
 pub(super) struct Forwarder<'t> {
@@ -59,8 +59,8 @@ impl<'t> Forwarder<'t> {
 
     /// Forwards a signal. A running engine receives it at once.
     pub(super) fn forward(&mut self, signal: Signal) {
-        // While it suspends its own processes it may be stopped by nothing
-        // else, so continuing it is safe.
+        // After a request to suspend, the engine stops itself: no debugger has
+        // stopped it.
         if self.tell.is_none() || self.is_to_suspend || signal == Signal::SIGCONT {
             self.send(Signal::SIGCONT);
         }
@@ -92,7 +92,7 @@ impl<'t> Forwarder<'t> {
         let now = clock::instant();
         match self.step {
             Step::Runs => match self.is_suspended() {
-                Some(true) => self.step = Step::Waits(wake_at(now + GOES_ON_IN)),
+                Some(true) => self.step = Step::Waits(wake_at(now + CONTINUE_GRACE)),
                 Some(false) => {}
                 // Without `/proc` the state is unknown.
                 None => self.send(Signal::SIGCONT),
@@ -101,7 +101,7 @@ impl<'t> Forwarder<'t> {
                 self.step = Step::Runs;
                 if self.is_suspended() == Some(true) {
                     self.proceed();
-                    self.step = Step::Continued(wake_at(clock::instant() + CONTINUES_IN));
+                    self.step = Step::Continued(wake_at(clock::instant() + RUN_TIMEOUT));
                 }
             }
             Step::Continued(until) if now >= until => {
@@ -109,12 +109,12 @@ impl<'t> Forwarder<'t> {
                 if self.is_to_end && self.is_suspended() == Some(true) {
                     self.end();
                     self.step = Step::Killed;
-                    wake_at(clock::instant() + DIES_IN);
+                    wake_at(clock::instant() + KILL_POLL);
                 }
             }
             Step::Waits(_) | Step::Continued(_) => {}
             Step::Killed => {
-                wake_at(now + DIES_IN);
+                wake_at(now + KILL_POLL);
                 return Stat::of(self.pid()).is_none_or(|stat| stat.has_ended());
             }
         }
@@ -170,10 +170,7 @@ impl<'t> Forwarder<'t> {
 }
 
 /// Sends [`POKE`] to this process at a point in time, and returns that time.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "nothing else happens at this time"
-)]
+#[expect(clippy::disallowed_methods, reason = "no event happens at this time")]
 fn wake_at(time: Instant) -> Instant {
     // The guardian waits for signals only. If no thread can be created, it
     // looks at the next signal.
