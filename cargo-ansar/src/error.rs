@@ -21,7 +21,7 @@ use crate::model::duration::ShortDuration;
 use crate::model::name::{ExecutableName, Kind, NameError, RoleName};
 use crate::model::name_template::TemplateError;
 use crate::model::role_search::{RolePattern, RoleSearch, SearchError};
-use crate::protocol::{Refusal, Why};
+use crate::protocol::{Refusal, RefusalKind};
 
 /// Reason why an operation failed. A failed operation changes nothing, unless
 /// its documentation says otherwise.
@@ -429,7 +429,7 @@ pub enum Error {
 
 fn refusal_prefix(refusal: &Refusal) -> &'static str {
     match refusal.why {
-        Some(Why::Running | Why::Missing) => "",
+        Some(RefusalKind::Running | RefusalKind::Missing) => "",
         _ => "the engine refused the request: ",
     }
 }

@@ -26,13 +26,13 @@ pub struct Request {
     pub version: u32,
     /// The request.
     #[serde(flatten)]
-    pub ask: Ask,
+    pub ask: RequestKind,
 }
 
 /// The kinds of requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
-pub enum Ask {
+pub enum RequestKind {
     /// Report the running roles; answered by [`Reply::Status`].
     Status,
     /// Start roles of the home; answered by [`Reply::Accepted`], then by events
@@ -58,7 +58,7 @@ pub struct Start {
     /// The roles.
     pub roles: Vec<RoleName>,
     /// The environment of the command that starts them.
-    pub environment: Vec<(Word, Word)>,
+    pub environment: Vec<(EnvText, EnvText)>,
     /// Time that each role gets to become ready, in seconds.
     pub ready_limit: f64,
     /// Time that a role without readiness notification must run before it
@@ -167,13 +167,13 @@ pub struct Refusal {
     pub hint: Option<String>,
     /// The kind of the reason, if the client must handle it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<Why>,
+    pub why: Option<RefusalKind>,
 }
 
 /// The kind of a reason for refusing a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Why {
+pub enum RefusalKind {
     /// A role is already running.
     Running,
     /// A role or its executable does not exist.
@@ -267,14 +267,14 @@ pub enum State {
 /// A name or value of an environment variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Word {
+pub enum EnvText {
     /// Valid UTF-8.
     Text(String),
     /// Other bytes.
     Bytes(Vec<u8>),
 }
 
-impl From<&OsStr> for Word {
+impl From<&OsStr> for EnvText {
     fn from(word: &OsStr) -> Self {
         match word.to_str() {
             Some(text) => Self::Text(text.to_owned()),
@@ -283,11 +283,11 @@ impl From<&OsStr> for Word {
     }
 }
 
-impl From<Word> for OsString {
-    fn from(word: Word) -> Self {
+impl From<EnvText> for OsString {
+    fn from(word: EnvText) -> Self {
         match word {
-            Word::Text(text) => text.into(),
-            Word::Bytes(bytes) => Self::from_vec(bytes),
+            EnvText::Text(text) => text.into(),
+            EnvText::Bytes(bytes) => Self::from_vec(bytes),
         }
     }
 }

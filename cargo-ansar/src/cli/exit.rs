@@ -7,7 +7,7 @@ use crate::home::HomeError;
 use crate::host::cargo::CargoError;
 use crate::host::process::Exit as ProcessExit;
 use crate::host::process::interrupts::Interrupt;
-use crate::protocol::Why;
+use crate::protocol::RefusalKind;
 use crate::testing::analyzer::Analysis;
 
 /// The outcome of a command.
@@ -161,9 +161,9 @@ impl Exit {
             // The same codes as when the command detects it before it asks the
             // engine.
             Error::Refused(refusal) => match refusal.why {
-                Some(Why::Running) => Self::Running,
-                Some(Why::Missing) => Self::Usage,
-                Some(Why::Ending | Why::Other) | None => Self::Setup,
+                Some(RefusalKind::Running) => Self::Running,
+                Some(RefusalKind::Missing) => Self::Usage,
+                Some(RefusalKind::Ending | RefusalKind::Other) | None => Self::Setup,
             },
             Error::NotRunning(_) | Error::NotAllRunning(_) => Self::NotRunning,
             Error::InForeground(_)

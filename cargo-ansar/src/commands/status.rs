@@ -16,7 +16,7 @@ use crate::host::process::usage::Usage;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::Success;
 use crate::model::role_search::RoleSearch;
-use crate::protocol::{Ask, Host, State};
+use crate::protocol::{Host, RequestKind, State};
 use crate::supervisor::called::{Called, called};
 use crate::supervisor::client::{Answer, Engines, Next, Progress, ask, find_engines};
 use crate::workspace::roles::{every_term, searched, wanted};
@@ -307,7 +307,7 @@ async fn wait(
         if own.is_empty() {
             continue;
         }
-        let order = Ask::Wait {
+        let order = RequestKind::Wait {
             roles: own.clone(),
             until,
         };

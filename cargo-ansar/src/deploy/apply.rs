@@ -188,7 +188,7 @@ fn transfer(
         };
         deploy_state.changes.insert(role.clone(), change);
     }
-    deploy_state.settled.extend(settled);
+    deploy_state.settings_keys.extend(settled);
     Ok(home.set_deploy_state(deploy_state)?)
 }
 

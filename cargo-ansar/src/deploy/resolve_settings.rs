@@ -131,7 +131,7 @@ pub async fn resolve_settings(
         let proposal = resolver.proposal(role, entry, &files)?;
         let key = resolver.key(entry, &proposal, deploy_state)?;
         let stored = fs::is_file(&resolver.home.file(Area::Settings, role));
-        if stored && deploy_state.settled.get(role) == Some(&key) {
+        if stored && deploy_state.settings_keys.get(role) == Some(&key) {
             continue;
         }
         let accepted = answers.ask(resolver, role, entry, proposal).await?;
@@ -299,7 +299,7 @@ impl SettingsResolver<'_> {
             return;
         };
         // A role that was never resolved has no edited settings.
-        if !deploy_state.settled.contains_key(role) {
+        if !deploy_state.settings_keys.contains_key(role) {
             return;
         }
         for (setting, value) in &spec.settings {

@@ -30,7 +30,8 @@ pub struct DeployState {
     /// The folders of materials, by path in the home.
     pub materials: BTreeMap<String, Material>,
     /// Hash over the sources of the settings and input of each role.
-    pub settled: BTreeMap<RoleName, String>,
+    #[serde(rename = "settled")]
+    pub settings_keys: BTreeMap<RoleName, String>,
     /// The last change of each role.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub changes: BTreeMap<RoleName, Change>,
@@ -97,7 +98,7 @@ impl DeployState {
             taken.materials.remove(&model);
         }
         self.materials.remove(&model);
-        self.settled.remove(role);
+        self.settings_keys.remove(role);
         self.changes.remove(role);
     }
 }

@@ -24,24 +24,24 @@ pub(super) const FOLDER: &str = "last";
 pub(super) const FILE: &str = "run.jsonl";
 
 /// Most bytes of log lines that are stored.
-const MOST_LINES: usize = 1 << 20;
+const MAX_LOG_LINES_SIZE: usize = 1 << 20;
 /// Most bytes that are stored, without the run report.
-const MOST: usize = 8 << 20;
+const MAX_SIZE: usize = 8 << 20;
 /// Most failures that are stored.
-const MOST_FAILURES: usize = 10_000;
+const MAX_FAILURES: usize = 10_000;
 /// Longest text of a failure that is stored, in bytes.
-const LONGEST: usize = 16 << 10;
+const MAX_TEXT_SIZE: usize = 16 << 10;
 
 /// Records the events of a run.
 #[derive(Debug, Clone, Default)]
-pub struct Recorder(Arc<Mutex<Tape>>);
+pub struct Recorder(Arc<Mutex<Recording>>);
 
 #[derive(Debug, Default)]
-struct Tape {
+struct Recording {
     /// Whole lines of JSON.
-    told: Vec<u8>,
+    written: Vec<u8>,
     /// Size of the log lines among them, in bytes.
-    lines: usize,
+    log_lines_size: usize,
     /// The line of the verdict, without its end.
     verdict: Option<String>,
     /// Time of the last start of each role, and of its exit.
@@ -54,19 +54,19 @@ impl Recorder {
     /// Returns a stream whose events go to `events` and to this recorder.
     pub fn reading(&self, events: &Events) -> Events {
         let recorder = self.clone();
-        events.read_by(move |event| recorder.tape().read(event))
+        events.read_by(move |event| recorder.recording().read(event))
     }
 
     /// Time from the last start of a role to its exit; `None` if it did not
     /// start or has not exited.
     pub fn elapsed(&self, role: &RoleName) -> Option<Duration> {
-        let (begun, ended) = *self.tape().spans.get(role)?;
+        let (begun, ended) = *self.recording().spans.get(role)?;
         ended?.duration_since(begun).try_into().ok()
     }
 
     /// The executable that a role ran, if it was started.
     pub fn executable(&self, role: &RoleName) -> Option<ExecutableName> {
-        self.tape().executables.get(role).cloned()
+        self.recording().executables.get(role).cloned()
     }
 
     /// Stores the recorded events in place of the previous run.
@@ -75,21 +75,21 @@ impl Recorder {
         if let Some(folder) = file.parent() {
             fs::make_private_folders(folder)?;
         }
-        let tape = self.tape();
-        let mut bytes = tape.told.clone();
-        if let Some(line) = &tape.verdict {
+        let recording = self.recording();
+        let mut bytes = recording.written.clone();
+        if let Some(line) = &recording.verdict {
             bytes.extend_from_slice(line.as_bytes());
             bytes.push(b'\n');
         }
         Ok(fs::place(&file, &bytes)?)
     }
 
-    fn tape(&self) -> std::sync::MutexGuard<'_, Tape> {
+    fn recording(&self) -> std::sync::MutexGuard<'_, Recording> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Tape {
+impl Recording {
     fn read(&mut self, event: &Event) {
         match &event.kind {
             Kind::Verdict(run) => {
@@ -113,17 +113,18 @@ impl Tape {
             _ => {}
         }
         let is_line = matches!(event.kind, Kind::Line { .. });
-        if self.told.len() >= MOST || (is_line && self.lines >= MOST_LINES) {
+        if self.written.len() >= MAX_SIZE || (is_line && self.log_lines_size >= MAX_LOG_LINES_SIZE)
+        {
             return;
         }
         let line = json::line(event);
-        if self.told.len() + line.len() >= MOST {
+        if self.written.len() + line.len() >= MAX_SIZE {
             return;
         }
-        self.told.extend_from_slice(line.as_bytes());
-        self.told.push(b'\n');
+        self.written.extend_from_slice(line.as_bytes());
+        self.written.push(b'\n');
         if is_line {
-            self.lines += line.len() + 1;
+            self.log_lines_size += line.len() + 1;
         }
     }
 }
@@ -131,15 +132,15 @@ impl Tape {
 /// Returns a run report that is cut to the size that is stored.
 fn bounded(run: &RunReport) -> RunReport {
     let mut run = run.clone();
-    run.failures.truncate(MOST_FAILURES);
-    let mut room = MOST_FAILURES - run.failures.len();
+    run.failures.truncate(MAX_FAILURES);
+    let mut room = MAX_FAILURES - run.failures.len();
     for it in &mut run.tries {
         it.failures.truncate(room);
         room -= it.failures.len();
     }
     for failure in run.all_failures() {
-        if failure.text.len() > LONGEST {
-            let mut end = LONGEST;
+        if failure.text.len() > MAX_TEXT_SIZE {
+            let mut end = MAX_TEXT_SIZE;
             while !failure.text.is_char_boundary(end) {
                 end -= 1;
             }
@@ -302,7 +303,7 @@ mod tests {
             events.emit(line(number));
         }
         events.emit(Kind::Ready { role: role() });
-        events.emit(Kind::Verdict(Box::new(report(&"ü".repeat(LONGEST)))));
+        events.emit(Kind::Verdict(Box::new(report(&"ü".repeat(MAX_TEXT_SIZE)))));
         recorder.keep(&home).unwrap();
         let size = std::fs::metadata(home.last_run_file()).unwrap().len();
         assert!(size < 2 << 20, "{size}");

@@ -188,7 +188,7 @@ fn socket_hint(error: &io::Error) -> Option<String> {
 }
 
 /// Returns a path for a home of this version beside one of another version.
-fn beside(root: &Path) -> PathBuf {
+fn versioned_path(root: &Path) -> PathBuf {
     let mut name = root.file_name().unwrap_or_default().to_owned();
     name.push(format!("-v{VERSION}"));
     root.with_file_name(name)
@@ -206,7 +206,7 @@ pub fn word(path: &Path) -> String {
 }
 
 /// Most roles that a command in a hint names.
-const FEW: usize = 8;
+const MAX_NAMED_ROLES: usize = 8;
 
 impl HomeError {
     /// Returns the command or step that resolves the error, if there is one.
@@ -247,12 +247,12 @@ impl HomeError {
             Self::RoleExists(_) => Some("see all roles with `cargo ansar list`".to_owned()),
             Self::Newer { path, .. } => Some(format!(
                 "use the `cargo ansar` that made it, or make another with `cargo ansar create {}`",
-                word(&beside(path.parent().unwrap_or(path)))
+                word(&versioned_path(path.parent().unwrap_or(path)))
             )),
             Self::Running(roles) => {
                 let (which, names) = match roles.as_slice() {
                     [(role, _)] => ("it", format!(" {role}")),
-                    roles if roles.len() <= FEW => {
+                    roles if roles.len() <= MAX_NAMED_ROLES => {
                         let names = roles.iter().map(|(role, _)| format!(" {role}"));
                         ("them", names.collect())
                     }
@@ -282,7 +282,7 @@ impl Home {
             return Err(HomeError::Occupied(root.to_owned()));
         }
         Self::check_above(root, workspace)?;
-        let (was_there, _making) = Self::claim(root)?;
+        let (was_there, _making) = Self::create_root(root)?;
         if root.join(HOME_FILE).exists() {
             return Err(HomeError::Exists(root.to_owned()));
         }
@@ -293,13 +293,13 @@ impl Home {
                 owner: access.owner(),
             });
         }
-        if !is_unfinished(root)? {
+        if !is_incomplete(root)? {
             return Err(HomeError::Occupied(root.to_owned()));
         }
         if !access.is_private() {
             fs::set_mode(&fs::resolve(root)?, fs::PRIVATE_FOLDER)?;
             // Other users may have added files until now.
-            if !is_unfinished(root)? {
+            if !is_incomplete(root)? {
                 return Err(HomeError::Occupied(root.to_owned()));
             }
         }
@@ -318,7 +318,7 @@ impl Home {
                     .collect(),
             },
         };
-        if let Err(error) = home.fill() {
+        if let Err(error) = home.create_contents() {
             // The first error matters more than one of the removal.
             for path in home.new_folders() {
                 let _ = fs::remove_tree(path);
@@ -334,7 +334,7 @@ impl Home {
     /// Creates the root of a home if needed and locks it; returns true if it
     /// existed. Waits for commands that create or remove the same home, and
     /// completes the removal that a killed `destroy` began.
-    fn claim(root: &Path) -> Result<(bool, Lock), HomeError> {
+    fn create_root(root: &Path) -> Result<(bool, Lock), HomeError> {
         loop {
             Self::finish_removal(root)?;
             let was_there = fs::is_folder(root);
@@ -353,7 +353,7 @@ impl Home {
         }
     }
 
-    fn fill(&self) -> Result<(), HomeError> {
+    fn create_contents(&self) -> Result<(), HomeError> {
         for area in Area::ALL {
             if self.is_redirected(area) && area != Area::Bin {
                 self.mark(area)?;
@@ -378,7 +378,7 @@ impl Home {
         }
         let home = Self::read(root)?;
         Self::check_root(root)?;
-        let home = home.placed()?;
+        let home = home.updated_place()?;
         if Self::is_pending(root) {
             // A running command holds the lock and completes its own change. If
             // the change cannot be completed, the next command that needs the
@@ -640,7 +640,7 @@ const EVERYTHING: &[u8] = b"*\n";
 
 /// Returns true if the folder holds nothing but the remains of a `create` that
 /// was killed, which may be removed.
-fn is_unfinished(root: &Path) -> Result<bool, HomeError> {
+fn is_incomplete(root: &Path) -> Result<bool, HomeError> {
     let leftovers = fs::leftovers(root)?;
     let is_made = |name: &str| {
         [ENGINES, history::FOLDER].contains(&name)

@@ -105,7 +105,7 @@ impl Home {
     /// Removes the redirected areas that this home created. Does nothing if the
     /// home was moved or copied after its removal began.
     pub(super) fn remove_areas_elsewhere(&self) -> Result<(), HomeError> {
-        if !is_one(self.recorded_root(), &self.root) {
+        if !is_same_folder(self.recorded_root(), &self.root) {
             return Ok(());
         }
         for area in Area::ALL
@@ -122,7 +122,7 @@ impl Home {
     }
 
     /// Updates a home that was moved or copied, and checks its areas.
-    pub(super) fn placed(self) -> Result<Self, HomeError> {
+    pub(super) fn updated_place(self) -> Result<Self, HomeError> {
         let here = fs::resolve(&self.root)?;
         if self.file.root.as_ref() == Some(&here) {
             self.check_areas()?;
@@ -134,7 +134,7 @@ impl Home {
         })?;
         // Another command may have updated it meanwhile.
         let home = Self::read(&self.root)?;
-        let is_same = |root: &PathBuf| is_one(root, &here);
+        let is_same = |root: &PathBuf| is_same_folder(root, &here);
         let home = if home.file.root.as_ref().is_some_and(is_same) {
             home
         } else {
@@ -155,9 +155,9 @@ impl Home {
         }
         for path in self.file.redirect.values_mut() {
             *path = fs::without_parents(path);
-            let along = moved.along(path);
-            if fs::is_folder(&along) {
-                *path = along;
+            let present = moved.present_path(path);
+            if fs::is_folder(&present) {
+                *path = present;
             }
         }
         for name in [crate::home::ENGINES, last_run::FOLDER] {
@@ -165,7 +165,7 @@ impl Home {
         }
         for area in Area::ALL {
             if self.is_redirected(area) && area != Area::Bin {
-                self.take_along(area, &old, moved)?;
+                self.move_area(area, &old, moved)?;
             }
         }
         if moved.is_copy {
@@ -190,10 +190,10 @@ impl Home {
     /// Checks that a redirected area belongs to the moved or copied home, and
     /// writes its area file for the new path. An original and its copy may not
     /// share an area.
-    fn take_along(&self, area: Area, old: &HomeFile, moved: &Moved) -> Result<(), HomeError> {
+    fn move_area(&self, area: Area, old: &HomeFile, moved: &Moved) -> Result<(), HomeError> {
         let path = self.area(area);
         let was = old.redirect.get(area.name());
-        if moved.is_copy && was.is_some_and(|was| is_one(was, &path)) {
+        if moved.is_copy && was.is_some_and(|was| is_same_folder(was, &path)) {
             return Err(self.unusable(&path, Reason::OtherHome(moved.before.clone())));
         }
         let has_own_name = self.has_own_name(area, &old.id);
@@ -228,7 +228,7 @@ impl Moved {
             }
             (None, _) => here.clone(),
         };
-        let is_copy = !is_one(&before, &here) && is_home(&before, &file.id);
+        let is_copy = !is_same_folder(&before, &here) && is_home(&before, &file.id);
         let workspace = workspace(old_workspace.as_deref(), &before, &here);
         Self {
             before,
@@ -240,7 +240,7 @@ impl Moved {
     }
 
     /// Maps a previous path in the home or the workspace to the present one.
-    fn along(&self, path: &Path) -> PathBuf {
+    fn present_path(&self, path: &Path) -> PathBuf {
         let workspaces = self.old_workspace.iter().zip(&self.workspace);
         let moves = std::iter::once((&self.before, &self.here)).chain(workspaces);
         for (from, to) in moves {
@@ -275,9 +275,13 @@ impl Moved {
     }
 
     fn replace_paths(&self, value: &mut Value) {
-        let along = |text: &str| self.along(Path::new(text)).to_string_lossy().into_owned();
+        let present = |text: &str| {
+            self.present_path(Path::new(text))
+                .to_string_lossy()
+                .into_owned()
+        };
         match value {
-            Value::String(text) if text.starts_with('/') => *text = along(text),
+            Value::String(text) if text.starts_with('/') => *text = present(text),
             Value::Array(values) => values
                 .iter_mut()
                 .for_each(|value| self.replace_paths(value)),
@@ -285,7 +289,7 @@ impl Moved {
                 let moved = std::mem::take(fields).into_iter().map(|(name, mut value)| {
                     self.replace_paths(&mut value);
                     if name.starts_with('/') {
-                        (along(&name), value)
+                        (present(&name), value)
                     } else {
                         (name, value)
                     }
@@ -323,7 +327,7 @@ fn is_home(root: &Path, id: &str) -> bool {
 
 /// Returns true if both paths lead to the same folder, for example through a
 /// bind mount.
-fn is_one(one: &Path, other: &Path) -> bool {
+fn is_same_folder(one: &Path, other: &Path) -> bool {
     let inode = |path: &Path| {
         let fingerprint = fs::stat(&fs::resolve(path).ok()?).ok()?.fingerprint;
         Some((fingerprint.device, fingerprint.inode))

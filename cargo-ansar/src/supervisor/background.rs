@@ -15,7 +15,7 @@ use crate::host::clock;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::model::outcome::{RoleOutcome, Success};
-use crate::protocol::Ask;
+use crate::protocol::RequestKind;
 use crate::supervisor::background_start::{EngineTarget, StartOptions, start_roles};
 use crate::supervisor::client;
 use crate::supervisor::client::{Engines, Next, Progress, ask, find_engines};
@@ -58,7 +58,7 @@ pub(crate) async fn wait_ready<'r>(
             return Ok(Vec::new());
         }
         for (engine, waited) in waited {
-            let order = Ask::Wait {
+            let order = RequestKind::Wait {
                 roles: waited.into_iter().collect(),
                 until: Until::Ready,
             };
@@ -131,7 +131,7 @@ impl BackgroundRoles {
     ) -> Result<Vec<(RoleName, RoleOutcome, Timestamp)>, Error> {
         let mut failed = BTreeMap::new();
         for &engine in self.engines.iter().filter(|_| has_failed) {
-            let order = Ask::Wait {
+            let order = RequestKind::Wait {
                 roles: self.roles.iter().cloned().collect(),
                 until: Until::Stopped,
             };

@@ -11,7 +11,7 @@ use crate::home::Home;
 use crate::host::environment;
 use crate::host::process::Program;
 use crate::model::name::RoleName;
-use crate::protocol::{Ask, RunOptions, Start, Why, Word};
+use crate::protocol::{EnvText, RefusalKind, RequestKind, RunOptions, Start};
 use crate::supervisor::client::{Answer, Next, Progress, ask, find_engines};
 use crate::supervisor::role_environment::of_roles;
 use crate::supervisor::scheduler::READY_LIMIT;
@@ -83,11 +83,11 @@ pub(crate) async fn start_roles(
     if roles.is_empty() {
         return Ok(());
     }
-    let order = Ask::Start(Start {
+    let order = RequestKind::Start(Start {
         roles: roles.to_vec(),
         environment: of_roles(home)
             .iter()
-            .map(|(name, value)| (Word::from(&**name), Word::from(&**value)))
+            .map(|(name, value)| (EnvText::from(&**name), EnvText::from(&**value)))
             .collect(),
         ready_limit: options.ready_limit.as_secs_f64(),
         settle_time: options.settle_time.as_secs_f64(),
@@ -109,7 +109,7 @@ pub(crate) async fn start_roles(
             Ok(Answer::Gone) if accepted => return Ok(()),
             Ok(Answer::Gone) => {}
             // Try again with a new engine once this one is gone.
-            Err(Error::Refused(refusal)) if refusal.why == Some(Why::Ending) => {
+            Err(Error::Refused(refusal)) if refusal.why == Some(RefusalKind::Ending) => {
                 let engines = find_engines(home, events).await?.answering;
                 for ending in engines.iter().filter(|it| it.engine.pid == engine) {
                     ending.gone().await;

@@ -13,7 +13,7 @@ use crate::host::process::wait::gone;
 use crate::host::process::{orphans, signal};
 use crate::host::socket::Connection;
 use crate::model::name::RoleName;
-use crate::protocol::{Ask, Engine, Host, Reply, Request, RoleStatus, VERSION};
+use crate::protocol::{Engine, Host, Reply, Request, RequestKind, RoleStatus, VERSION};
 use crate::supervisor::cleanup::clean;
 
 /// A running engine and its roles.
@@ -149,7 +149,7 @@ fn is_absence(error: &io::Error) -> bool {
 }
 
 async fn status(home: &Home, pid: u32) -> io::Result<Option<Running>> {
-    let mut connection = open(home, pid, Ask::Status).await?;
+    let mut connection = open(home, pid, RequestKind::Status).await?;
     match connection.receive::<Reply>().await? {
         Some(Reply::Status { engine, roles }) => Ok(Some(Running {
             started: [engine.pid, engine.guardian].map(orphans::start_time),
@@ -161,7 +161,7 @@ async fn status(home: &Home, pid: u32) -> io::Result<Option<Running>> {
     }
 }
 
-async fn open(home: &Home, pid: u32, ask: Ask) -> io::Result<Connection> {
+async fn open(home: &Home, pid: u32, ask: RequestKind) -> io::Result<Connection> {
     let mut connection = Connection::open(&home.socket(pid)).await?;
     let request = Request {
         version: VERSION,
@@ -196,7 +196,7 @@ pub enum Next {
 pub async fn ask(
     home: &Home,
     pid: u32,
-    ask: Ask,
+    ask: RequestKind,
     mut on_progress: impl FnMut(Progress) -> Next,
 ) -> Result<Answer, Error> {
     let failed = |source| Error::System {
@@ -264,7 +264,7 @@ pub async fn stop<'r>(
         let ends = host == Host::Background && own.len() == running.roles.len();
         stopped.extend(own.iter().cloned());
         let known = unkillable.len();
-        let order = Ask::Stop { roles: own };
+        let order = RequestKind::Stop { roles: own };
         let answer = ask(home, pid, order, |progress| {
             if let Progress::Event(kind) = progress {
                 if let Kind::Unkillable { role, pid, why } = &kind {

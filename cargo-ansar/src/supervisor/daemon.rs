@@ -15,7 +15,7 @@ use crate::host::fs;
 use crate::host::fs::changes::Changes;
 use crate::host::process::interrupts::Interrupts;
 use crate::host::process::{daemonize, orphans};
-use crate::protocol::{Host, Refusal, Start, Why};
+use crate::protocol::{Host, Refusal, RefusalKind, Start};
 use crate::supervisor::cleanup::clean_and_mark;
 use crate::supervisor::engine;
 use crate::supervisor::engine::Options;
@@ -109,10 +109,10 @@ async fn gone(home: &Home) {
 
 /// Returns the machine-readable reason for errors that the command could have
 /// found itself a moment later.
-fn why(error: &Error) -> Option<Why> {
+fn why(error: &Error) -> Option<RefusalKind> {
     match error {
-        Error::Home(HomeError::Running(_)) => Some(Why::Running),
-        Error::NoSuchRole { .. } | Error::NoExecutable { .. } => Some(Why::Missing),
+        Error::Home(HomeError::Running(_)) => Some(RefusalKind::Running),
+        Error::NoSuchRole { .. } | Error::NoExecutable { .. } => Some(RefusalKind::Missing),
         _ => None,
     }
 }

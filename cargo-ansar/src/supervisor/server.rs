@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::host::socket::{Connection, Listener};
-use crate::protocol::{Ask, Host, Refusal, Reply, Request, Start, VERSION};
+use crate::protocol::{Host, Refusal, Reply, Request, RequestKind, Start, VERSION};
 use crate::supervisor::launch::Launch;
 
 /// The settings of an engine that concern its clients.
@@ -37,7 +37,7 @@ pub type Launcher<'a> = Box<dyn FnMut(&Start, usize) -> Result<Vec<Launch>, Refu
 /// conversation.
 #[derive(Debug)]
 pub(crate) struct Order {
-    pub ask: Ask,
+    pub ask: RequestKind,
     pub replies: Sender<Reply>,
 }
 
@@ -137,7 +137,7 @@ async fn send_in_time(connection: &mut Connection, reply: &Reply) -> bool {
 }
 
 /// Parses a request and checks its protocol version.
-fn parse(request: Value) -> Result<Ask, String> {
+fn parse(request: Value) -> Result<RequestKind, String> {
     match request.get("version").map(Value::as_u64) {
         Some(Some(version)) if version == u64::from(VERSION) => {}
         Some(Some(version)) => return Err(unsupported(version)),

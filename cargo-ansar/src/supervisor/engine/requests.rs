@@ -12,7 +12,7 @@ use crate::host::process::usage::is_still_beginning;
 use crate::host::{clock, environment};
 use crate::model::name::RoleName;
 use crate::protocol;
-use crate::protocol::{Ask, Refusal, Reply, RoleStatus, Start, State, Why};
+use crate::protocol::{Refusal, RefusalKind, Reply, RequestKind, RoleStatus, Start, State};
 use crate::supervisor::engine::{Engine, Role};
 use crate::supervisor::scheduler::{Input, Phase};
 use crate::supervisor::server::Order;
@@ -93,10 +93,10 @@ impl Engine<'_> {
     pub(crate) fn order(&mut self, order: Order) {
         let Order { ask, replies } = order;
         match ask {
-            Ask::Status => {
+            RequestKind::Status => {
                 let _ = replies.try_send(self.status());
             }
-            Ask::Start(start) => match self.start_roles(&start) {
+            RequestKind::Start(start) => match self.start_roles(&start) {
                 Ok(members) => {
                     let _ = replies.try_send(Reply::Accepted);
                     self.watches.push(Watch {
@@ -118,12 +118,12 @@ impl Engine<'_> {
                     let _ = replies.try_send(Reply::Refused(refusal));
                 }
             },
-            Ask::Stop { roles } => {
+            RequestKind::Stop { roles } => {
                 let members = self.running(&roles);
                 self.watch(members.iter().copied().collect(), Until::Stopped, replies);
                 self.feed(Input::StopSome(members));
             }
-            Ask::Wait { roles, until } => {
+            RequestKind::Wait { roles, until } => {
                 let members = self.running(&roles);
                 self.watch(members.into_iter().collect(), until, replies);
             }
@@ -188,7 +188,7 @@ impl Engine<'_> {
     fn start_roles(&mut self, start: &Start) -> Result<BTreeSet<usize>, Refusal> {
         if self.interrupted.is_some() || self.exhaustion.is_some() {
             return Err(Refusal {
-                why: Some(Why::Ending),
+                why: Some(RefusalKind::Ending),
                 ..Refusal::from("this engine is stopping".to_owned())
             });
         }
