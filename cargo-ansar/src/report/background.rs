@@ -1,4 +1,4 @@
-//! What runs in the background, as lines.
+//! Text about roles in the background.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::report::human::{excerpt, roles};
 use crate::report::json;
 use crate::report::shell::Shell;
 
-/// What came of a start.
+/// Shows the outcome of `start`.
 pub fn started(shell: &mut Shell, outcome: &Outcome, hint: Option<&str>) {
     if !outcome.up.is_empty() {
         let verb = if outcome.is_unknown {
@@ -43,11 +43,11 @@ pub fn started(shell: &mut Shell, outcome: &Outcome, hint: Option<&str>) {
     }
 }
 
-/// What came of a stop.
+/// Shows the outcome of `stop`.
 pub fn stopped(shell: &mut Shell, stopped: &BTreeSet<RoleName>) {
     let names: Vec<RoleName> = stopped.iter().cloned().collect();
     let text = if names.is_empty() {
-        "nothing: nothing runs".to_owned()
+        "nothing: no role runs".to_owned()
     } else {
         named(&names)
     };
@@ -62,14 +62,14 @@ fn named(names: &[RoleName]) -> String {
     }
 }
 
-/// The names.
+/// Shows the names of running roles.
 pub fn status(shell: &mut Shell, status: &[Status]) {
     for role in status {
         shell.data(&role.role);
     }
 }
 
-/// Everything that is known.
+/// Shows all details of running roles.
 pub fn status_in_full(shell: &mut Shell, status: &[Status]) {
     let width = |text: fn(&Status) -> String| {
         status
@@ -118,7 +118,7 @@ fn remarks(status: &Status) -> String {
     let mut remarks = Vec::new();
     if let Some(usage) = status.usage {
         remarks.push(format!("cpu {}", short(usage.cpu)));
-        #[expect(clippy::cast_precision_loss, reason = "nobody reads so many digits")]
+        #[expect(clippy::cast_precision_loss, reason = "the output shows one digit")]
         let megabytes = usage.memory as f64 / 1e6;
         remarks.push(format!("memory {megabytes:.1} MB"));
     }
@@ -140,7 +140,7 @@ fn remarks(status: &Status) -> String {
     remarks.join(", ")
 }
 
-/// A span as the eye takes it in: `17.2s`, `1m46.3s`, `7h30m`, `3d2h`.
+/// Formats a duration with few digits: `17.2s`, `1m46.3s`, `7h30m`, `3d2h`.
 pub fn short(span: Duration) -> String {
     let tenths = span.as_millis() / 100;
     let (seconds, tenth) = (tenths / 10, tenths % 10);
@@ -153,7 +153,7 @@ pub fn short(span: Duration) -> String {
     }
 }
 
-/// A role that runs, for programs.
+/// A running role as JSON.
 #[derive(Serialize)]
 struct Line<'a> {
     role: &'a str,
@@ -165,7 +165,7 @@ struct Line<'a> {
     attempt: u32,
     restarts: u32,
     lost: u64,
-    /// Whether a role called it.
+    /// True if a role called the process.
     called: bool,
     engine: Option<u32>,
     host: Option<Host>,
@@ -177,7 +177,7 @@ struct Line<'a> {
     unkillable: Option<&'a str>,
 }
 
-/// One JSON object per role.
+/// Shows running roles as JSON, one object per role.
 pub fn status_as_json(shell: &mut Shell, status: &[Status]) {
     for role in status {
         let line = Line {

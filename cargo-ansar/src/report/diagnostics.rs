@@ -1,5 +1,5 @@
-//! Failures as Cargo tells errors of the compiler: messages in JSON for
-//! editors, or text in the shape of rustc's.
+//! Failures in the form of compiler errors: JSON messages for editors, or text
+//! like rustc's.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +10,12 @@ use crate::model::name::ExecutableName;
 use crate::model::run_report::{Failure, RunReport};
 use crate::report::shell::Shell;
 
-/// The messages of one command: Cargo's as they are, those of failures behind
-/// them, and the one that ends them all, once.
+/// JSON messages of one command: Cargo's own, unchanged, then one per failure,
+/// then a single `build-finished`.
 #[derive(Debug, Clone, Default)]
 pub struct Stream(Arc<Mutex<Vec<Target>>>);
 
-/// What Cargo compiled, or tried to.
+/// A target that Cargo compiled or tried to compile.
 #[derive(Debug, PartialEq)]
 struct Target {
     package: Value,
@@ -24,10 +24,10 @@ struct Target {
 }
 
 impl Stream {
-    /// Whether a line of Cargo's is to be passed on; keeps in mind what it
-    /// tells of packages.
+    /// Returns true if a line of Cargo is to be printed. Records the packages
+    /// and targets that it names.
     pub fn passes(&self, line: &[u8]) -> bool {
-        // Of what does not compile there are messages, and no artifact.
+        // A target that fails to compile has messages, but no artifact.
         if (line.starts_with(br#"{"reason":"compiler-artifact""#)
             || line.starts_with(br#"{"reason":"compiler-message""#))
             && let Some(target) = Target::of(line)
@@ -37,12 +37,12 @@ impl Stream {
                 targets.push(target);
             }
         }
-        // The end is told behind everything else.
+        // `finish` prints the end after the failures.
         !line.is_empty() && !line.starts_with(br#"{"reason":"build-finished""#)
     }
 
-    /// Shows failures, where a package is known in which they can be, and as
-    /// warnings what failed at first in roles that passed in the end.
+    /// Shows failures, if a package for them is known. Failures of flaky roles
+    /// are warnings.
     pub fn failures(&self, shell: &mut Shell, run: &RunReport) {
         let targets = self.targets();
         for (level, failure) in told(run) {
@@ -52,7 +52,7 @@ impl Stream {
         }
     }
 
-    /// Shows the end.
+    /// Shows `build-finished`.
     pub fn finish(&self, shell: &mut Shell, success: bool) {
         shell.json(&json!({"reason": "build-finished", "success": success}).to_string());
         shell.flush();
@@ -82,8 +82,8 @@ impl Target {
     }
 }
 
-/// What a failure belongs to: the executable that found it, where its package
-/// has the source, else the package that has, else the executable.
+/// Returns the target of a failure: the executable that found it if its package
+/// contains the source, else the package that does, else the executable.
 fn target<'t>(targets: &'t [Target], failure: &Failure) -> Option<&'t Target> {
     let source = Path::new(&failure.source);
     let name = failure.executable.as_ref().map(ExecutableName::as_str);
@@ -99,11 +99,11 @@ fn target<'t>(targets: &'t [Target], failure: &Failure) -> Option<&'t Target> {
         .or_else(|| targets.last())
 }
 
-/// How bad something is.
+/// Severity of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Severity {
     Error,
-    /// It passed when it was tried again.
+    /// The role is flaky: it passed in a later try.
     Warning,
 }
 
@@ -116,7 +116,8 @@ impl Severity {
     }
 }
 
-/// What there is to show of a run.
+/// Returns the failures of a run as errors, and those of flaky roles as
+/// warnings.
 fn told(run: &RunReport) -> impl Iterator<Item = (Severity, &Failure)> {
     let failures = run.failures.iter().map(|it| (Severity::Error, it));
     failures.chain(run.flakes().map(|it| (Severity::Warning, it)))
@@ -159,7 +160,8 @@ fn message(severity: Severity, failure: &Failure, target: &Target) -> Value {
     })
 }
 
-/// What failed, and for whom; what has no check says it already.
+/// Returns the role and its failure. A failure without a check already names
+/// the role.
 fn headline(severity: Severity, failure: &Failure) -> String {
     let (role, text) = (failure.role.as_str(), failure.headline());
     if severity == Severity::Warning {
@@ -171,12 +173,12 @@ fn headline(severity: Severity, failure: &Failure) -> String {
     }
 }
 
-/// A failure in the shape of rustc's errors.
+/// Formats a failure like an error of rustc.
 fn text(severity: Severity, failure: &Failure) -> String {
     lines(severity, failure).join("\n")
 }
 
-/// The lines of that.
+/// Returns the lines of a failure in this form.
 fn lines(severity: Severity, failure: &Failure) -> Vec<String> {
     let (source, line) = (&failure.source, failure.line);
     let column = failure.column.unwrap_or(1);
@@ -188,7 +190,8 @@ fn lines(severity: Severity, failure: &Failure) -> Vec<String> {
     lines
 }
 
-/// Shows that a loop begins: what was shown before is about an older state.
+/// Shows that a loop begins, so that a problem matcher discards earlier
+/// diagnostics.
 pub fn running(shell: &mut Shell) {
     shell.data("[Running 'cargo ansar test']");
     shell.flush();

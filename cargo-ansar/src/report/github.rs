@@ -1,13 +1,13 @@
-//! Failures as annotations of a change on GitHub.
+//! Failures as GitHub annotations.
 
 use std::path::Path;
 
 use crate::model::run_report::{Failure, RunReport};
 use crate::report::shell::Shell;
 
-/// Tells the runner of a workflow, which reads stderr like stdout, of every
-/// failure, and warns of what failed at first in roles that passed in the end.
-/// Files below `root` are named as the repository has them.
+/// Writes an error annotation per failure, and a warning per failed try of a
+/// flaky role, to stderr, which the workflow runner reads like stdout. Files
+/// below `root` are named relative to it, as in the repository.
 pub fn annotate(shell: &mut Shell, run: &RunReport, root: Option<&Path>) {
     for failure in &run.failures {
         shell.command(&annotation("error", failure, root));

@@ -1,5 +1,5 @@
-//! The last run as one page: nothing of it is elsewhere, and nothing in it is
-//! run. Every text of a run is hostile until it is escaped.
+//! The last run as one self-contained HTML page without scripts. Every text of
+//! a run is untrusted and must be escaped.
 
 #[cfg(test)]
 mod tests;
@@ -17,10 +17,10 @@ use crate::report::html::timeline::Timeline;
 use crate::report::human::{count, short, summary};
 
 const STYLE: &str = include_str!("html/page.css");
-/// How many log lines of a run are in its page.
+/// Maximum number of log lines on a page.
 const MOST_LINES: usize = 5000;
 
-/// The page.
+/// Returns the page of a run.
 pub fn page(last: &LastRun) -> String {
     let run = &last.report;
     let (class, verb) = verdict(run);
@@ -60,7 +60,7 @@ fn verdict(run: &RunReport) -> (&'static str, &'static str) {
     }
 }
 
-/// What there was of everything, at a glance.
+/// Appends an overview of counts.
 fn numbers(page: &mut String, run: &RunReport) {
     let elapsed = format!("{:.2}s", run.elapsed);
     let silent = run.count(Standing::Unreported) + run.count(Standing::NotRun);
@@ -73,7 +73,7 @@ fn numbers(page: &mut String, run: &RunReport) {
         ("flaky", run.flaky().count().to_string(), "flaky"),
         ("took", elapsed, ""),
     ] {
-        // Nothing of a kind is nothing to look at.
+        // A zero is not highlighted.
         let class = if number == "0" { "role" } else { class };
         let _ = write!(
             page,
@@ -97,7 +97,7 @@ fn failures(page: &mut String, run: &RunReport) {
     page.push_str("</section>\n");
 }
 
-/// What failed at first in roles that passed in the end.
+/// Appends failed tries of flaky roles.
 fn flaky(page: &mut String, run: &RunReport) {
     let mut rows = run.flaky().peekable();
     if rows.peek().is_none() {
@@ -118,7 +118,8 @@ fn flaky(page: &mut String, run: &RunReport) {
     page.push_str("</section>\n");
 }
 
-/// One failure; its context is folded where it is shown `again`.
+/// Appends a failure. Its context is collapsed if the previous failure has the
+/// same (`again`).
 fn failure(page: &mut String, class: &str, failure: &Failure, role: &str, again: bool) {
     let _ = write!(
         page,
@@ -145,7 +146,7 @@ fn failure(page: &mut String, class: &str, failure: &Failure, role: &str, again:
         let open = if again { "" } else { " open" };
         let _ = writeln!(
             page,
-            "<details{open}>\n<summary>What all roles said around it</summary>"
+            "<details{open}>\n<summary>Log lines of all roles around it</summary>"
         );
         said(page, &failure.context);
         page.push_str("</details>\n");
@@ -153,7 +154,7 @@ fn failure(page: &mut String, class: &str, failure: &Failure, role: &str, again:
     page.push_str("</article>\n");
 }
 
-/// Lines of several roles, marked by role.
+/// Appends log lines of several roles, each with its role.
 fn said(page: &mut String, said: &[LogRecord]) {
     let width = said.iter().map(|said| said.role.as_str().len()).max();
     let width = width.unwrap_or_default() + 2;
@@ -207,7 +208,7 @@ fn class(standing: Standing) -> &'static str {
     }
 }
 
-/// Every check whose details were kept, by role.
+/// Appends every stored check, by role.
 fn checks(page: &mut String, last: &LastRun) {
     let mut tries = BTreeMap::new();
     let mut reports = Vec::new();
@@ -260,7 +261,7 @@ fn checks(page: &mut String, last: &LastRun) {
     page.push_str("</section>\n");
 }
 
-/// What was kept of logs.
+/// Appends the stored log lines.
 fn logs(page: &mut String, last: &LastRun) {
     let lines = last.events.iter().filter_map(|event| match &event.kind {
         Kind::Line { role, text, .. } => Some(LogRecord {
@@ -292,7 +293,9 @@ fn logs(page: &mut String, last: &LastRun) {
         page.push_str("</pre>\n</details>\n");
     }
     if !lines.is_empty() {
-        page.push_str("<details class=\"card\">\n<summary>What was shown of all roles</summary>\n");
+        page.push_str(
+            "<details class=\"card\">\n<summary>Shown log lines of all roles</summary>\n",
+        );
         said(page, &lines);
         page.push_str("</details>\n");
     }

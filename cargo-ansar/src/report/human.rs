@@ -1,4 +1,5 @@
-//! Events and outcomes as a person reads them. Not a contract: it may change.
+//! Text for people about events and outcomes. The text is not a contract and
+//! may change.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -19,13 +20,13 @@ use crate::report::json;
 use crate::report::shell::{Form, Shell, Verbosity};
 use crate::testing::verdict::Verdict;
 
-/// How many names are listed before the rest is counted.
+/// Number of names that are listed; the rest is counted.
 const NAMES: usize = 5;
 
-/// How many seconds of a role are told of.
+/// Seconds from which on a role is listed as slow.
 const SLOW: f64 = 1.0;
 
-/// Whether something that happened is told at all.
+/// Returns true if an event is shown at this verbosity.
 pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
     match kind {
         Kind::Started { .. } | Kind::Ready { .. } | Kind::Retrying { .. } => {
@@ -39,7 +40,7 @@ pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
     }
 }
 
-/// Tells what happened.
+/// Shows an event.
 pub fn event(shell: &mut Shell, event: &Event) {
     match &event.kind {
         Kind::Line { role, text, .. } => shell.line(role, text),
@@ -52,10 +53,10 @@ pub fn event(shell: &mut Shell, event: &Event) {
         | Kind::Unkillable { .. }
         | Kind::Unrecorded { .. }
         | Kind::Ended { .. } => life(shell, &event.kind),
-        // These are told when all is done, or by those who do them.
+        // Shown at the end of the run, or by Cargo itself.
         Kind::Building {} | Kind::Built {} | Kind::Result { .. } | Kind::Verdict(_) => {}
         Kind::Phase { phase } => shell.status("Phase", phase_text(*phase)),
-        Kind::Unkept { why } => shell.warn(&format!("the run is not kept for `report`: {why}")),
+        Kind::Unkept { why } => shell.warn(&format!("cannot save the run for `report`: {why}")),
         Kind::Blocked { home } => shell.status(
             "Blocking",
             &format!("waiting for another command in `{}`", home.display()),
@@ -123,11 +124,11 @@ pub fn event(shell: &mut Shell, event: &Event) {
             shell.status("Waiting", &format!("for {} {until}", some_of(&names)));
         }
         Kind::Orphans { count: left } => shell.warn(&format!(
-            "{} that roles had left behind ended with them",
+            "ended {} that roles had orphaned",
             count(*left, "process")
         )),
         Kind::CleanedUp { count: left } => shell.warn(&format!(
-            "an earlier command was killed; what it had left is ended now: {}",
+            "an earlier command was killed; ended {} that it had orphaned",
             count(*left, "process")
         )),
         Kind::Lost {
@@ -148,8 +149,8 @@ fn phase_text(phase: Phase) -> &'static str {
     match phase {
         Phase::Locked => "the home is locked",
         Phase::Build => "build with Cargo",
-        Phase::Plan => "compare what is wanted with the home",
-        Phase::Apply => "put what changed in place",
+        Phase::Plan => "compare the home with its sources",
+        Phase::Apply => "apply the changes",
     }
 }
 
@@ -159,7 +160,7 @@ fn affected(shell: &mut Shell, kind: &Kind, roles: &[RoleName]) {
     match kind {
         Kind::Suspending { .. } => shell.status("Stopping", &names),
         Kind::Restored { .. } => shell.status("Restored", &names),
-        _ => shell.warn(&format!("started again, and not ready: {names}")),
+        _ => shell.warn(&format!("restarted, but not ready: {names}")),
     }
 }
 
@@ -199,7 +200,7 @@ fn life(shell: &mut Shell, kind: &Kind) {
 
 fn hidden(shell: &mut Shell, role: &RoleName, setting: &str) {
     shell.warn(&format!(
-        "setting `{setting}` of role `{role}` was set by hand, which hides the manifest's"
+        "setting `{setting}` of role `{role}` was set by hand, which overrides the manifest"
     ));
 }
 
@@ -219,13 +220,12 @@ fn watching(shell: &mut Shell, kind: &Kind) {
             );
         }
         Kind::Polling { limit } => shell.warn(&format!(
-            "changes are looked for twice a second: there is no room to be told of them, \
-             which `sysctl {limit}` limits"
+            "inotify limit reached, polling for changes every 500 ms; raise `sysctl {limit}`"
         )),
         Kind::Changed { files } => shell.status("Changed", &named(files)),
         Kind::Rewritten { files } => shell.status(
             "Unchanged",
-            &format!("{}, saved with what it held", named(files)),
+            &format!("{}, saved without changes", named(files)),
         ),
         Kind::Written { files, by } => {
             let (by, when) = match by {
@@ -265,9 +265,9 @@ fn stopping(shell: &mut Shell, roles: usize, why: StopReason) {
     let why = match why {
         StopReason::Finished if !shell.tells(Verbosity::Verbose) => return,
         StopReason::Finished => "",
-        StopReason::Interrupted => "; once more kills them",
+        StopReason::Interrupted => "; interrupt again to kill them",
         StopReason::FailFast => " after the first failure",
-        StopReason::Broken => ", since one that tests need has failed",
+        StopReason::Broken => ", because an operational role failed",
     };
     shell.status("Stopping", &format!("{}{why}", count(roles, "role")));
 }
@@ -286,18 +286,18 @@ fn ended(shell: &mut Shell, role: &RoleName, outcome: &RoleOutcome) {
     }
 }
 
-/// Whether what all roles logged around each failure is shown.
+/// Use of the log context of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Context {
-    /// Where a person at a terminal reads it.
+    /// Show it on a terminal.
     OnTerminal,
-    /// Yes.
+    /// Always show it.
     Always,
-    /// No.
+    /// Never show it.
     Never,
 }
 
-/// Shows the last run again.
+/// Shows the last run.
 pub fn reported(shell: &mut Shell, run: &RunReport, context: Context) {
     match shell.form() {
         Form::Human | Form::Rustc => tested(shell, run, context),
@@ -305,8 +305,8 @@ pub fn reported(shell: &mut Shell, run: &RunReport, context: Context) {
     }
 }
 
-/// Shows what a test run found: role lines, then navigation lines, as data;
-/// then what may tell why, and the summary.
+/// Shows a test run: role lines and navigation lines as data, then log excerpts
+/// or context, then the summary.
 pub fn tested(shell: &mut Shell, run: &RunReport, context: Context) {
     if shell.form() == Form::Rustc {
         rows(shell, &run.roles);
@@ -316,7 +316,7 @@ pub fn tested(shell: &mut Shell, run: &RunReport, context: Context) {
     } else {
         found(shell, &run.roles, &run.failures);
     }
-    // To programs, the verdict has told it.
+    // For programs, the verdict contains the result.
     if let (Some(result), true) = (&run.result, shell.is_for_people()) {
         message(shell, result);
         shell.flush();
@@ -336,7 +336,7 @@ pub fn tested(shell: &mut Shell, run: &RunReport, context: Context) {
     }
 }
 
-/// Tells that there was nothing new to test, and what stands.
+/// Shows that nothing changed, with the last verdict.
 pub fn unchanged(shell: &mut Shell, last: Option<&RunReport>) {
     let text = match last {
         None => "nothing to run".to_owned(),
@@ -345,7 +345,7 @@ pub fn unchanged(shell: &mut Shell, last: Option<&RunReport>) {
     shell.status("Unchanged", &text);
 }
 
-/// Tells that the last verdict is about an older state.
+/// Shows that the last verdict is stale.
 pub fn stale(shell: &mut Shell, last: Option<&RunReport>) {
     if let Some(run) = last {
         shell.bad_status("Stale", &format!("{}: {}", standing(run), summary(run)));
@@ -381,7 +381,7 @@ fn found(shell: &mut Shell, roles: &[Row], failures: &[Failure]) {
     cut(shell, roles);
 }
 
-/// The role lines.
+/// Shows the role lines.
 fn rows(shell: &mut Shell, roles: &[Row]) {
     for row in roles {
         shell.data(&format!(
@@ -391,8 +391,8 @@ fn rows(shell: &mut Shell, roles: &[Row]) {
     }
 }
 
-/// Tells what failed at first in roles that passed in the end. That is no
-/// failure: it stands beside the data, and not first on its line.
+/// Shows failed tries of flaky roles. They are not failures, so they go to
+/// stderr and are indented.
 fn flaky(shell: &mut Shell, run: &RunReport) {
     for row in run.flaky() {
         let text = format!("{}, passed in try {}", row.role, row.tries);
@@ -411,14 +411,14 @@ fn cut(shell: &mut Shell, roles: &[Row]) {
     }
 }
 
-/// Tells which roles failed that a command ran against.
+/// Shows roles that failed while a command of `with` ran.
 pub fn broken(shell: &mut Shell, verdict: &Verdict) {
     for failure in &verdict.failures {
         shell.bad_status("Broke", &failure.navigation());
     }
 }
 
-/// Tells what took longest, where that is worth a look.
+/// Shows the slowest roles.
 fn slowest(shell: &mut Shell, run: &RunReport) {
     let rows = run.roles.iter();
     let mut rows: Vec<_> = rows
@@ -437,8 +437,8 @@ fn slowest(shell: &mut Shell, run: &RunReport) {
     }
 }
 
-/// What may tell why: the context of each failure, or a few lines of the roles
-/// that have to do with them.
+/// Shows log lines that may explain failures: the context of each failure, or
+/// excerpts of the roles involved.
 fn reasons(shell: &mut Shell, run: &RunReport, context: Context) {
     let wanted = match context {
         Context::OnTerminal => shell.is_terminal(),
@@ -465,7 +465,7 @@ fn reasons(shell: &mut Shell, run: &RunReport, context: Context) {
     }
 }
 
-/// Lines of several roles, marked by role.
+/// Shows log lines of several roles, each with its role.
 fn said(shell: &mut Shell, said: &[LogRecord]) {
     let width = said.iter().map(|said| said.role.as_str().len()).max();
     let width = width.unwrap_or_default();
@@ -490,7 +490,7 @@ pub(super) fn excerpt(shell: &mut Shell, excerpt: &Excerpt) {
     }
 }
 
-/// A stored line without its process and date, which say nothing here.
+/// Returns a stored log line without its process id and date.
 pub(super) fn short(line: &str) -> String {
     Line::parse(line).map_or_else(
         || line.to_owned(),
@@ -539,12 +539,12 @@ pub fn message(shell: &mut Shell, message: &Typed) {
     if !shell.is_for_people() {
         return json::item(shell, Envelope::of(message));
     }
-    // A message of JSON values always has a text.
+    // Encoding JSON values cannot fail.
     let text = serde_json::to_string_pretty(&Envelope::of(message)).unwrap_or_default();
     shell.json(&text);
 }
 
-/// Shows names as data, a line each.
+/// Shows names as data, one per line.
 pub fn names(shell: &mut Shell, names: &[RoleName]) {
     #[derive(Serialize)]
     struct Line<'a> {
@@ -560,7 +560,7 @@ pub fn names(shell: &mut Shell, names: &[RoleName]) {
     }
 }
 
-/// Roles as the object of a sentence.
+/// Names one role, or counts several.
 pub fn roles(names: &[RoleName]) -> String {
     match names {
         [only] => format!("role `{only}`"),
@@ -568,11 +568,11 @@ pub fn roles(names: &[RoleName]) -> String {
     }
 }
 
-/// Tells what was described.
+/// Shows the outcome of `init`.
 pub fn described(shell: &mut Shell, outcome: &init::Outcome) {
     for skipped in &outcome.skipped {
         shell.warn(&format!(
-            "bin `{}` of package `{}` is passed over: {}",
+            "skipped bin `{}` of package `{}`: {}",
             skipped.name, skipped.package, skipped.reason
         ));
     }
@@ -589,7 +589,7 @@ pub fn described(shell: &mut Shell, outcome: &init::Outcome) {
     );
 }
 
-/// Tells why a command was not done, and what to type next.
+/// Shows an error with its causes and its hint.
 pub fn error(shell: &mut Shell, error: &dyn std::error::Error, hint: Option<&str>) {
     shell.flush();
     shell.error(&error.to_string());

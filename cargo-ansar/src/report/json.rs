@@ -1,11 +1,11 @@
-//! What is shown, for programs: one JSON object per line, of version 1.
+//! Output for programs: one versioned JSON object per line.
 
 use serde::Serialize;
 
 use crate::events::json::VERSION;
 use crate::report::shell::Shell;
 
-/// A line.
+/// A line of output.
 #[derive(Serialize)]
 struct Line<T> {
     version: u32,
@@ -13,9 +13,9 @@ struct Line<T> {
     item: T,
 }
 
-/// Shows one thing as a line.
+/// Shows an item as one line.
 pub(super) fn item(shell: &mut Shell, item: impl Serialize) {
     let version = VERSION;
-    // Plain data, which always can be encoded.
+    // Encoding plain data cannot fail.
     shell.json(&serde_json::to_string(&Line { version, item }).unwrap_or_default());
 }

@@ -1,4 +1,4 @@
-//! What came of a run as a file of `JUnit`: a test case per role.
+//! A run as a `JUnit` file with a test case per role.
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, T
 use crate::model::name::RoleName;
 use crate::model::run_report::{Failure, Row, RunReport, Standing, Try};
 
-/// The name of the suite.
+/// Name of the suite.
 const NAME: &str = "cargo ansar";
 
-/// The file. A role that ran no test has a case only where it failed.
+/// Returns the content of the file. An operational role has a test case only if
+/// it failed.
 pub fn junit(run: &RunReport) -> Vec<u8> {
     let elapsed = seconds(run.elapsed);
     let mut suite = TestSuite::new(NAME);
@@ -34,8 +35,8 @@ pub fn junit(run: &RunReport) -> Vec<u8> {
     let mut report = Report::new(NAME);
     report.set_time(elapsed).add_test_suite(suite);
     let mut file = Vec::new();
-    // What is written to memory, and has no character that XML has not, can
-    // always be written.
+    // Writing to memory cannot fail, and the texts hold only characters that
+    // XML allows.
     let _ = report.serialize(&mut file);
     file
 }
@@ -55,7 +56,7 @@ fn status(run: &RunReport, row: &Row) -> TestCaseStatus {
     status
 }
 
-/// What a standing is called that is not a success.
+/// Returns the kind and the type of a standing that is not a success.
 fn kind(standing: Standing) -> (NonSuccessKind, &'static str) {
     match standing {
         Standing::Passed | Standing::Failed => (NonSuccessKind::Failure, "check"),
@@ -63,7 +64,8 @@ fn kind(standing: Standing) -> (NonSuccessKind, &'static str) {
     }
 }
 
-/// The first failure as the message, and all of them as the text.
+/// Returns a status with the first failure as its message and all failures as
+/// its text.
 fn failed(kind: NonSuccessKind, what: &str, failures: &[&Failure]) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(what);
@@ -74,7 +76,7 @@ fn failed(kind: NonSuccessKind, what: &str, failures: &[&Failure]) -> TestCaseSt
     status
 }
 
-/// A failed try, after which there was another.
+/// Returns the rerun element of a failed try that was followed by another.
 fn rerun(it: &Try) -> TestRerun {
     let (kind, what) = kind(it.standing);
     let mut rerun = TestRerun::new(kind);
@@ -86,7 +88,7 @@ fn rerun(it: &Try) -> TestRerun {
     rerun
 }
 
-/// A failure behind its place, as exactly as that is known.
+/// Formats a failure after its source position.
 fn located(failure: &Failure) -> String {
     format!("{} - {}", failure.place(), failure.headline())
 }

@@ -1,4 +1,4 @@
-//! What a home holds, as a person reads it.
+//! Text about the roles of a home.
 
 use ansar_contract::envelope::Envelope;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::report::human::{count, roles};
 use crate::report::json;
 use crate::report::shell::{Form, Shell};
 
-/// Shows roles as data: a name a line, or a table with its sums.
+/// Shows roles as data: one name per line, or a table with totals.
 pub fn listed(shell: &mut Shell, listing: &Listing) {
     if shell.form() != Form::Human {
         return listed_as_json(shell, listing);
@@ -43,13 +43,13 @@ pub fn listed(shell: &mut Shell, listing: &Listing) {
     }
 }
 
-/// A role that is listed, for programs.
+/// A listed role as JSON.
 #[derive(Serialize)]
 struct Line<'a> {
     role: &'a str,
     executable: Option<&'a ExecutableName>,
     retired: bool,
-    /// How many it has on disk, where asked for.
+    /// Number of files on disk, if requested.
     files: Option<usize>,
     bytes: Option<u64>,
 }
@@ -74,7 +74,7 @@ fn row(listed: &Listed) -> (&str, String, Option<Disk>, &str) {
     (&listed.role, executable, listed.disk, retired)
 }
 
-/// Shows an encoding as data, as a file could hold it.
+/// Shows an encoding as data, in the form of an input file.
 pub fn encoding(shell: &mut Shell, value: &Value) {
     if shell.form() != Form::Human {
         return json::item(shell, Envelope::of(value));
@@ -84,12 +84,12 @@ pub fn encoding(shell: &mut Shell, value: &Value) {
     shell.json(&text);
 }
 
-/// Tells what was removed.
+/// Shows the outcome of `delete`.
 pub fn deleted(shell: &mut Shell, outcome: &delete::Outcome) {
     shell.status("Deleted", &roles(&outcome.roles));
     if !outcome.described.is_empty() {
         shell.warn(&format!(
-            "{} described in `Cargo.toml`, and made again by the next `cargo ansar test`",
+            "{} described in `Cargo.toml`, and created again by the next `cargo ansar test`",
             match outcome.described.as_slice() {
                 [only] => format!("role `{only}` is"),
                 all => format!("{} are", count(all.len(), "role")),

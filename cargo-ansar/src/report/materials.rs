@@ -1,4 +1,4 @@
-//! What goes into a home and comes out of it, as lines.
+//! Text about deploys, snapshots and their effects.
 
 use serde::Serialize;
 
@@ -13,10 +13,10 @@ use crate::model::duration::HumanDuration;
 use crate::report::human::count;
 use crate::report::shell::Shell;
 
-/// The version of the lines for programs.
+/// Version of the JSON lines.
 const VERSION: u32 = 1;
 
-/// What came of a deploy; where only the plan was wanted, that.
+/// Shows the outcome of a deploy, or the plan for a dry run.
 pub fn deployed(shell: &mut Shell, outcome: &Outcome) {
     if let Some(done) = &outcome.done {
         if !done.changed {
@@ -35,7 +35,7 @@ fn planned(shell: &mut Shell, lines: &[Line]) {
         let about = match line.step {
             Step::Role => "role ",
             Step::Conflict => "left alone: ",
-            Step::Settled => "gives way: ",
+            Step::Settled => "overruled: ",
             _ => "",
         };
         shell.data(&format!("{about}{}: {}", line.what, line.why));
@@ -46,7 +46,7 @@ fn planned(shell: &mut Shell, lines: &[Line]) {
     shell.flush();
 }
 
-/// A step, for programs.
+/// A step as JSON.
 #[derive(Serialize)]
 struct Versioned<'a> {
     version: u32,
@@ -54,40 +54,40 @@ struct Versioned<'a> {
     line: &'a Line,
 }
 
-/// One JSON object per step.
+/// Shows steps as JSON, one object per step.
 pub fn steps_as_json(shell: &mut Shell, lines: &[Line]) {
     for line in lines {
         let line = Versioned {
             version: VERSION,
             line,
         };
-        // Plain data, which always can be encoded.
+        // Encoding plain data cannot fail.
         shell.json(&serde_json::to_string(&line).unwrap_or_default());
     }
 }
 
-/// What came of a snapshot.
+/// Shows the outcome of a snapshot.
 pub fn taken(shell: &mut Shell, outcome: &snapshot::Outcome) {
     let folder = outcome.folder.display();
     if outcome.is_planned {
         planned(shell, &outcome.lines);
         if outcome.changed.is_empty() {
-            shell.status("Nothing", &format!("to take into `{folder}`"));
+            shell.status("Nothing", &format!("to copy to `{folder}`"));
         }
         return;
     }
     if outcome.changed.is_empty() {
-        shell.status("Nothing", &format!("to take into `{folder}`"));
+        shell.status("Nothing", &format!("to copy to `{folder}`"));
     } else {
         let changed = count(outcome.changed.len(), "material");
-        shell.status("Took", &format!("{changed} into `{folder}`"));
+        shell.status("Copied", &format!("{changed} to `{folder}`"));
     }
     if outcome.conflicts > 0 {
-        shell.hint("say which side wins with `--take home` or `--take snapshot`");
+        shell.hint("choose the side that wins with `--take home` or `--take snapshot`");
     }
 }
 
-/// Why a role was last started again.
+/// Shows why a role was last restarted.
 pub fn why(shell: &mut Shell, outcome: &why::Outcome) {
     let ago = |at| {
         let span = outcome.now.duration_since(at);
@@ -107,14 +107,14 @@ pub fn why(shell: &mut Shell, outcome: &why::Outcome) {
             },
         );
         shell.data(&format!(
-            "{role} {started}; it is not known what changed before that: no deploy wrote it down"
+            "{role} {started}; no deploy recorded what changed before"
         ));
         return;
     };
     let deployed = ago(change.at);
     shell.data(&match because {
         Because::Restarted => {
-            format!("{role} was started again {deployed} ago, by a deploy that changed")
+            format!("{role} was restarted {deployed} ago, by a deploy that changed")
         }
         Because::Later(kind) => {
             format!(
@@ -169,7 +169,7 @@ fn cause(shell: &mut Shell, cause: &ChangeCause) {
     }
 }
 
-/// From which source that comes, as far as it is known.
+/// Shows the sources that caused a new executable, as far as they are known.
 fn origin(shell: &mut Shell, sources: Option<&[Source]>, compiled: &[String]) {
     let known = sources.unwrap_or_default();
     for Source { path, package } in known {
@@ -186,16 +186,16 @@ fn origin(shell: &mut Shell, sources: Option<&[Source]>, compiled: &[String]) {
         ));
     }
     let unknown = match (sources, compiled) {
-        (None, _) => "there is no account of its sources, or none of the build before",
+        (None, _) => "its sources or the build before are not recorded",
         (Some([]), []) => {
-            "no source of it is newer than the build before, and nothing was compiled right \
-             before: somebody else has built it, or it was built otherwise"
+            "no source is newer than the build before, and nothing was compiled for this deploy: \
+             it was built separately, or with other options"
         }
         (Some([]), _) => {
-            "no source of it is newer than the build before: it was built otherwise, or by \
+            "no source is newer than the build before: it was built with other options or by \
              another compiler"
         }
         _ => return,
     };
-    shell.data(&format!("    from which source is not known: {unknown}"));
+    shell.data(&format!("    source unknown: {unknown}"));
 }

@@ -1,8 +1,8 @@
 //! Readers of events and outcomes, and the only place that prints.
 //!
-//! [`shell`] owns the streams. [`human`] turns events and outcomes into text for
-//! people, and [`listing`] the roles of a home. [`printer`] is the thread that
-//! prints.
+//! [`shell`] owns the streams. [`human`] turns events and outcomes into text
+//! for people, and [`listing`] does so for the roles of a home. [`printer`] is
+//! the thread that prints.
 
 pub mod background;
 pub mod diagnostics;

@@ -1,4 +1,4 @@
-//! Which colour the log lines of each role have.
+//! Colours of the log lines of roles.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::model::name::RoleName;
 
-/// Colours that can be told apart, and from those of warnings and errors.
+/// Colours that differ from each other and from those of warnings and errors.
 const COLORS: [AnsiColor; 8] = [
     AnsiColor::Cyan,
     AnsiColor::Magenta,
@@ -18,12 +18,12 @@ const COLORS: [AnsiColor; 8] = [
     AnsiColor::BrightBlue,
 ];
 
-/// The colours of roles, given out in the order in which the roles speak.
+/// Colours of roles, assigned in the order of their first lines.
 #[derive(Debug, Default)]
 pub(super) struct Palette(BTreeMap<RoleName, usize>);
 
 impl Palette {
-    /// The style of a role.
+    /// Returns the style of a role.
     pub(super) fn style(&mut self, role: &RoleName) -> Style {
         let next = self.0.len();
         let nth = match self.0.get(role) {

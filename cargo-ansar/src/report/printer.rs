@@ -1,8 +1,8 @@
-//! The thread that prints, and the queue before it.
+//! The thread that prints, and its queue.
 //!
-//! Whoever emits an event never waits for a terminal: a stopped one stalls
-//! nobody. Log lines beyond a bound are dropped and counted; everything else
-//! is kept.
+//! Emitting an event never waits for a terminal, so a stopped terminal blocks
+//! no role. Log lines beyond a limit are dropped and counted; all other events
+//! are queued.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,10 +16,10 @@ use crate::host::clock;
 use crate::report::human;
 use crate::report::shell::{Form, Shell, Verbosity};
 
-/// How many log lines may wait to be shown.
+/// Maximum number of queued log lines.
 const MOST_WAITING: usize = 10_000;
 
-/// Where everything is printed.
+/// Handle of the printer thread.
 #[derive(Debug)]
 pub struct Printer {
     verbosity: Verbosity,
@@ -36,8 +36,8 @@ enum Item {
 }
 
 impl Printer {
-    /// Starts the thread that prints; the phases of commands, too, if `phases`
-    /// says so.
+    /// Starts the printer thread. With `phases`, the events include the phases
+    /// of commands.
     pub fn start(verbosity: Verbosity, form: Form, phases: bool) -> io::Result<Self> {
         let (queue, items) = mpsc::channel();
         let (report, printed) = oneshot::channel();
@@ -50,7 +50,7 @@ impl Printer {
                     Item::Finish => break,
                 }
             }
-            // Nobody waits any more where the command has ended meanwhile.
+            // The command may have ended meanwhile.
             let _ = report.send(shell.finish());
         };
         std::thread::Builder::new()
@@ -65,13 +65,13 @@ impl Printer {
         })
     }
 
-    /// A stream of events that are printed.
+    /// Returns a stream of events that are printed.
     pub fn events(&self) -> Events {
         let queue = Mutex::new(self.queue.clone());
         let gauge = Arc::new(Gauge::default());
         let (verbosity, form) = (self.verbosity, self.form);
         let events = Events::stamped(clock::now, move |event| {
-            // What is not told need not wake the thread that tells.
+            // An event that is not shown need not wake the thread.
             if form != Form::Json && !human::is_told(&event.kind, verbosity) {
                 return;
             }
@@ -86,7 +86,7 @@ impl Printer {
             let Ok(queue) = queue.lock() else {
                 return;
             };
-            // A printer that is gone has nothing more to say.
+            // The printer may have ended.
             let _ = match waiting {
                 None => queue.send(Item::Event(event)),
                 Some(waiting) => queue.send(Item::Show(Box::new(move |shell| {
@@ -101,46 +101,47 @@ impl Printer {
         events.with_phases(self.phases)
     }
 
-    /// Prints lines of JSON as data, from wherever they come.
+    /// Returns a function that prints a line of JSON as data. It can be called
+    /// from any thread.
     pub fn lines(&self) -> impl Fn(String) + Send + Sync + 'static {
         let queue = self.queue.clone();
         move |line| {
-            // A printer that is gone has nothing more to say.
+            // The printer may have ended.
             let _ = queue.send(Item::Show(Box::new(move |shell| shell.json(&line))));
         }
     }
 
-    /// What has one thing printed, as often as it is asked for.
+    /// Returns a function that prints the same thing each time it is called.
     pub fn shows(&self, show: fn(&mut Shell)) -> impl Fn() + Send + Sync + 'static {
         let queue = self.queue.clone();
         move || {
-            // A printer that is gone has nothing more to say.
+            // The printer may have ended.
             let _ = queue.send(Item::Show(Box::new(show)));
         }
     }
 
-    /// Has something printed, after everything before it.
+    /// Queues something to be printed.
     pub fn show(&self, show: impl FnOnce(&mut Shell) + Send + 'static) {
         let _ = self.queue.send(Item::Show(Box::new(show)));
     }
 
-    /// Has something printed, after everything before it, and waits for what
-    /// comes of it; nothing does where the printer has failed.
+    /// Queues something to be printed, and waits for its result. Returns `None`
+    /// if the printer has failed.
     pub async fn ask<T: Send + 'static>(
         &self,
         print: impl FnOnce(&mut Shell) -> T + Send + 'static,
     ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         self.show(move |shell| {
-            // Whoever asked may have gone.
+            // The caller may no longer wait.
             let _ = answer.send(print(shell));
         });
         answered.await.ok()
     }
 
-    /// Prints what is left. Dropped in the middle, it is not waited for. The
-    /// error is that of the first write to stdout that failed, other than for
-    /// a reader that has left.
+    /// Waits until the queue is printed; dropping the future stops the wait.
+    /// Returns the error of the first failed write to stdout, unless the reader
+    /// closed it.
     pub async fn finish(self) -> io::Result<()> {
         let _ = self.queue.send(Item::Finish);
         let printed = self.printed.await;
@@ -148,7 +149,7 @@ impl Printer {
     }
 }
 
-/// Tells what happened, to programs and to people.
+/// Shows an event, as JSON and as text.
 fn tell(shell: &mut Shell, event: &Event, verbosity: Verbosity) {
     if shell.form() == Form::Json {
         shell.json(&json::line(event));
@@ -159,14 +160,14 @@ fn tell(shell: &mut Shell, event: &Event, verbosity: Verbosity) {
     }
 }
 
-/// How many log lines wait, and how many were dropped.
+/// Number of queued and of dropped log lines.
 #[derive(Debug, Default)]
 struct Gauge {
     waiting: AtomicUsize,
     dropped: AtomicUsize,
 }
 
-/// A place among those that wait.
+/// Slot of a queued log line.
 struct Waiting(Arc<Gauge>);
 
 impl Gauge {
@@ -182,7 +183,8 @@ impl Gauge {
 }
 
 impl Waiting {
-    /// Makes room; how many were dropped since this was last asked.
+    /// Frees the slot, and returns the number of lines dropped since the last
+    /// call.
     fn leave(self) -> usize {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
         self.0.dropped.swap(0, Ordering::Relaxed)

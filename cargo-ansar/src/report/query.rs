@@ -1,4 +1,4 @@
-//! What was, as a person reads it: the history of a role, and its log.
+//! Text about the history and the log of a role.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ pub fn history(shell: &mut Shell, outcome: &Outcome, long: bool) {
     }
 }
 
-/// A run of a role, for programs.
+/// A run of a role as JSON.
 #[derive(Serialize)]
 struct RunLine<'a> {
     index: usize,
@@ -53,7 +53,7 @@ struct RunLine<'a> {
     ended: Option<Timestamp>,
     cause: Option<RecordedCause>,
     attempts: Option<u32>,
-    /// The name of its result's type.
+    /// Name of the result's type.
     returned: Option<&'a str>,
 }
 
@@ -76,7 +76,7 @@ fn run_line(index: usize, run: &Run, state: State) -> RunLine<'_> {
     }
 }
 
-/// Shows where something is, as data.
+/// Shows a path as data.
 pub fn folder(shell: &mut Shell, path: &Path) {
     #[derive(Serialize)]
     struct Line {
@@ -121,7 +121,8 @@ fn long_line(run: &Run, state: State) -> String {
     }
 }
 
-/// The last word of a type's name, and the size of what was not kept.
+/// Returns the last part of a type's name, and the size of a result that was
+/// not stored.
 fn kind(end: &End) -> String {
     let name = end
         .name
@@ -145,30 +146,31 @@ fn how(cause: RecordedCause) -> String {
     }
 }
 
-/// What lies between two times; nothing where the clock was set back.
+/// Returns the duration between two times, or zero if the clock was set back.
 fn elapsed(from: Timestamp, to: Timestamp) -> HumanDuration {
     HumanDuration(to.duration_since(from).try_into().unwrap_or_default())
 }
 
-/// How many bytes are written at once.
+/// Number of bytes per write.
 const PIECE: usize = 256 << 10;
 
-/// The printing of a log.
+/// Prints a log.
 #[derive(Debug)]
 pub struct Printing {
-    /// What there is to print.
+    /// Lines to print.
     pub lines: Lines,
-    /// Whether what is there now is not all.
+    /// True if more lines may follow.
     follows: bool,
-    /// The process whose lines were printed without it so far.
+    /// Process whose lines were printed without its id so far.
     alone: Option<u32>,
-    /// Whether lines are printed with their process.
+    /// True if lines are printed with their process id; unset before the first
+    /// print.
     with_pid: Option<bool>,
     torn: u64,
 }
 
 impl Printing {
-    /// Prints `lines`; to be called again where more follow.
+    /// Creates a printing of `lines`. With `follows`, more lines may follow.
     pub fn new(lines: Lines, follows: bool) -> Self {
         Self {
             lines,
@@ -179,7 +181,7 @@ impl Printing {
         }
     }
 
-    /// Prints what is there. Says whether somebody reads it.
+    /// Prints the stored lines. Returns false if the reader closed stdout.
     pub fn print(&mut self, shell: &mut Shell) -> Result<bool, FilesError> {
         if shell.form() != Form::Human {
             return self.print_as_json(shell);
@@ -194,7 +196,7 @@ impl Printing {
         let mut piece = Vec::with_capacity(PIECE + (8 << 10));
         let mut is_read = true;
         while let Some(record) = self.lines.next_run()? {
-            // Among those that follow there may be the first of another.
+            // A later line may be the first of another process.
             let pid = record.head.pid;
             with_pid |= *self.alone.get_or_insert(pid) != pid;
             put(&mut piece, &record, width, with_pid, zone.as_ref());
@@ -213,7 +215,7 @@ impl Printing {
         Ok(is_read)
     }
 
-    /// Prints what is there, a record per line.
+    /// Prints the stored records as JSON, one per line.
     fn print_as_json(&mut self, shell: &mut Shell) -> Result<bool, FilesError> {
         let mut piece = String::new();
         let mut is_read = true;
@@ -230,7 +232,7 @@ impl Printing {
                 tag: head.tag,
                 text: text.trim_end_matches('\n'),
             };
-            // Plain data, which always can be encoded.
+            // Encoding plain data cannot fail.
             piece.push_str(&serde_json::to_string(&line).unwrap_or_default());
             piece.push('\n');
             if piece.len() >= PIECE {
@@ -255,14 +257,14 @@ impl Printing {
                 ("lines", "were")
             };
             shell.warn(&format!(
-                "{torn} {lines} {were} torn by a crash, and {were} passed over"
+                "{torn} {lines} {were} truncated by a crash and {were} skipped"
             ));
         }
         self.torn = torn;
     }
 }
 
-/// A record of a log, for programs.
+/// A record of a log as JSON.
 #[derive(Serialize)]
 struct LogLine<'a> {
     version: u32,
@@ -270,12 +272,12 @@ struct LogLine<'a> {
     pid: u32,
     at: &'a str,
     tag: Tag,
-    /// The lines, as they stand in the store.
+    /// Lines as stored.
     text: &'a str,
 }
 
-/// Puts the lines of a record to `piece`, as they are to be printed: with the
-/// role in a column of `width`, where lines of several are.
+/// Appends the lines of a record to `piece` as they are printed. With a
+/// `width`, the role is shown in a column of this width.
 fn put(
     piece: &mut Vec<u8>,
     record: &Record<'_>,
@@ -307,7 +309,8 @@ fn put(
     }
 }
 
-/// A stamp as a clock in `zone` shows it; none for one that is no time.
+/// Converts a stamp to local time in `zone`. Returns `None` if it is not a
+/// valid time.
 fn local(stamp: Stamp, zone: &TimeZone) -> Option<String> {
     let at = TimeZone::UTC.to_timestamp(stamp.civil()?).ok()?;
     let shown = zone.to_datetime(at).strftime(STAMP_FORMAT).to_string();

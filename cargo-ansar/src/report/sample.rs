@@ -1,5 +1,4 @@
-//! A run in which everything went wrong that can, for tests of what is made
-//! of it.
+//! A sample run with every kind of failure, for tests of the output formats.
 
 use ansar_contract::lifecycle::Ack;
 use jiff::{Timestamp, ToSpan};
@@ -9,7 +8,7 @@ use crate::home::last_run::LastRun;
 use crate::model::outcome::{Cause, RoleOutcome};
 use crate::model::run_report::{Excerpt, Failure, LogRecord, Row, RunReport, Standing, Try, Which};
 
-/// What came of it.
+/// Returns the report of the sample run.
 pub(super) fn run() -> RunReport {
     let row = |role: &str, passed, failed, standing| Row {
         role: role.parse().unwrap(),
@@ -100,7 +99,7 @@ pub(super) fn run() -> RunReport {
     }
 }
 
-/// The whole of it.
+/// Returns the sample run with its events.
 pub(super) fn last() -> LastRun {
     let mut events = vec![
         event(0, Kind::Building {}),

@@ -1,7 +1,7 @@
-//! The two streams: data on stdout, narrative on stderr in Cargo's own look.
+//! The two output streams: data on stdout, messages on stderr in Cargo's style.
 //!
-//! Everything that is printed goes through a `Filter`, and the styles of this
-//! file are added behind it: no text can act on a terminal.
+//! Everything that is printed passes through a `Filter`. Styles are added after
+//! it, so that no text can control the terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc;
@@ -15,35 +15,35 @@ use crate::model::name::RoleName;
 use crate::report::palette::Palette;
 use crate::report::untrusted::Filter;
 
-/// How much is told.
+/// Verbosity of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     /// Data, warnings and errors.
     Quiet,
-    /// What happens.
+    /// Also events of the command.
     Normal,
-    /// What happens to every role.
+    /// Also events of every role.
     Verbose,
 }
 
-/// The forms of what is printed as data.
+/// Formats of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Form {
-    /// For a person.
+    /// Text for people.
     #[default]
     Human,
-    /// For a program: one JSON object per line.
+    /// One JSON object per line.
     Json,
-    /// For a program that reads the messages of Cargo.
+    /// JSON messages like Cargo's.
     Messages,
-    /// For a person, with failures as the compiler tells errors.
+    /// Text for people, with failures in the form of compiler errors.
     Rustc,
 }
 
-/// When colour is used.
+/// Use of colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
-    /// On a terminal that has it.
+    /// On a terminal that supports colour.
     Auto,
     /// Always.
     Always,
@@ -52,7 +52,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// Makes it hold for both streams from now on.
+    /// Applies the choice to both streams.
     pub fn apply(self) {
         match self {
             Self::Auto => anstream::ColorChoice::Auto,
@@ -63,29 +63,29 @@ impl Color {
     }
 }
 
-/// Whether another program reads the data.
+/// Returns true if stdout is a pipe.
 pub fn is_piped() -> bool {
     pipe::is_pipe(io::stdout())
 }
 
-/// Whether what is told goes to a terminal.
+/// Returns true if stderr is a terminal.
 pub fn is_attended() -> bool {
     io::stderr().is_terminal()
 }
 
-/// The streams, and how much is told on them.
+/// The output streams and their settings.
 pub struct Shell {
     verbosity: Verbosity,
     form: Form,
     data: io::BufWriter<anstream::Stdout>,
     narrative: anstream::Stderr,
-    /// What makes text safe for stdout.
+    /// Filter for stdout.
     on_data: Filter,
-    /// The same for stderr.
+    /// Filter for stderr.
     on_narrative: Filter,
     palette: Palette,
     failed: Option<io::Error>,
-    /// Whether a pipe behind stdout was made to hold much.
+    /// True if the capacity of a pipe at stdout was raised.
     is_roomy: bool,
 }
 
@@ -109,45 +109,45 @@ impl Shell {
         }
     }
 
-    /// Whether something of this verbosity is told.
+    /// Returns true if messages of this verbosity are shown.
     pub fn tells(&self, verbosity: Verbosity) -> bool {
         self.verbosity >= verbosity
     }
 
-    /// Whether a person at a terminal reads what is told.
+    /// Returns true if messages go to a terminal.
     pub fn is_terminal(&self) -> bool {
         is_attended()
     }
 
-    /// Whether data is for a person.
+    /// Returns true if data is text for people.
     pub fn is_for_people(&self) -> bool {
         matches!(self.form, Form::Human | Form::Rustc)
     }
 
-    /// The form of data.
+    /// Returns the format of data.
     pub fn form(&self) -> Form {
         self.form
     }
 
-    /// Prints a line of data for people. One that cannot be written makes the
-    /// whole command fail, later; a reader that has left does not.
+    /// Prints a line of data for people. A failed write makes the command fail
+    /// at its end, unless the reader closed stdout.
     pub fn data(&mut self, text: &str) {
         let line = self.on_data.line(text);
         put(&mut self.data, &mut self.failed, &line);
     }
 
-    /// Prints JSON as data, on one line or on several.
+    /// Prints JSON as data, on one or several lines.
     pub fn json(&mut self, text: &str) {
         let text = self.on_data.json(text);
         put(&mut self.data, &mut self.failed, &text);
     }
 
-    /// Prints a text of this program as data, as it is.
+    /// Prints text of this program as data, unfiltered.
     pub fn verbatim(&mut self, text: &str) {
         put(&mut self.data, &mut self.failed, text);
     }
 
-    /// More data than a few lines is to come.
+    /// Prepares stdout for a large amount of data.
     pub fn expects_much(&mut self) {
         if !self.is_roomy {
             self.is_roomy = true;
@@ -155,8 +155,8 @@ impl Shell {
         }
     }
 
-    /// Prints whole lines of data for people. Returns false where nobody reads
-    /// it.
+    /// Prints whole lines of data for people. Returns false if a write has
+    /// failed.
     pub fn lines(&mut self, lines: &[u8]) -> bool {
         if self.on_data.passes(lines) {
             return self.bytes(lines);
@@ -165,7 +165,7 @@ impl Shell {
         self.bytes(lines.as_bytes())
     }
 
-    /// Prints lines of JSON as data. Returns false where nobody reads it.
+    /// Prints lines of JSON as data. Returns false if a write has failed.
     pub fn json_lines(&mut self, lines: &str) -> bool {
         let lines = self.on_data.json(lines);
         self.bytes(lines.as_bytes())
@@ -181,7 +181,7 @@ impl Shell {
         self.failed.is_none()
     }
 
-    /// Brings data to its reader before more is told.
+    /// Flushes data, so that it appears before later messages.
     pub fn flush(&mut self) {
         if self.failed.is_none()
             && let Err(error) = self.data.flush()
@@ -190,42 +190,41 @@ impl Shell {
         }
     }
 
-    /// Tells a verb, and what it is about.
+    /// Prints a message that begins with a verb.
     pub fn status(&mut self, verb: &'static str, text: &str) {
         if self.tells(Verbosity::Normal) {
             self.styled(VERB, &format!("{verb:>12}"), " ", text);
         }
     }
 
-    /// Tells the last line of narrative where something went wrong.
+    /// Prints a message about a failure, at every verbosity.
     pub fn bad_status(&mut self, verb: &'static str, text: &str) {
         self.styled(BAD_VERB, &format!("{verb:>12}"), " ", text);
     }
 
-    /// Tells a line of narrative that is a warning: a verb, and what it is about.
+    /// Prints a warning that begins with a verb, at every verbosity.
     pub fn odd_status(&mut self, verb: &'static str, text: &str) {
         self.styled(WARNING, &format!("{verb:>12}"), " ", text);
     }
 
-    /// Tells something that the person should know, and that stops nothing.
+    /// Prints a warning.
     pub fn warn(&mut self, text: &str) {
         self.styled(WARNING, "warning", ": ", text);
     }
 
-    /// Tells why the command was not done, on one line or on several.
+    /// Prints an error, on one or several lines.
     pub fn error(&mut self, text: &str) {
         let text = self.on_narrative.lines(text.as_bytes());
         let text = format!("{BAD_VERB}error{BAD_VERB:#}: {text}");
         self.narrate(&text);
     }
 
-    /// Tells what to type next.
+    /// Prints a hint.
     pub fn hint(&mut self, text: &str) {
         self.styled(HINT, "hint", ": ", text);
     }
 
-    /// Tells a line of a role's log, the process that wrote it in the role's
-    /// colour.
+    /// Prints a log line of a role, with the process id in the role's colour.
     pub fn line(&mut self, role: &RoleName, line: &str) {
         let style = self.palette.style(role);
         let head = line.find(']').map_or(0, |end| end + 1);
@@ -235,14 +234,13 @@ impl Shell {
         self.narrate(&line);
     }
 
-    /// Tells a line.
+    /// Prints a message line.
     pub fn tell(&mut self, text: &str) {
         let line = self.on_narrative.line(text).into_owned();
         self.narrate(&line);
     }
 
-    /// Tells the runner of a CI one command, in which everything is escaped as
-    /// it wants it.
+    /// Prints a command for a CI runner. The caller has escaped its texts.
     pub fn command(&mut self, command: &str) {
         let filter = Filter {
             colors: false,
@@ -251,20 +249,20 @@ impl Shell {
         self.narrate(&filter.line(command));
     }
 
-    /// Tells a line whose beginning has a style.
+    /// Prints a message whose beginning is styled.
     fn styled(&mut self, style: Style, head: &str, between: &str, text: &str) {
         let text = self.on_narrative.line(text);
         let line = format!("{style}{head}{style:#}{between}{text}");
         self.narrate(&line);
     }
 
-    /// Writes a line of narrative, which is safe. A reader that has left misses it.
+    /// Writes a filtered message line. Ignores errors.
     fn narrate(&mut self, line: &str) {
         let _ = writeln!(self.narrative, "{line}");
     }
 
-    /// Ends the printing. The error is that of the first write to stdout that
-    /// failed, other than for a reader that has left.
+    /// Flushes data. Returns the error of the first failed write to stdout,
+    /// unless the reader closed it.
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.flush();
         match self.failed {
@@ -274,14 +272,14 @@ impl Shell {
     }
 }
 
-/// Writes a line of data, unless one before could not be written.
+/// Writes a line of data, unless an earlier write failed.
 fn put(data: &mut impl Write, failed: &mut Option<io::Error>, line: &str) {
     if failed.is_none() {
         *failed = writeln!(data, "{line}").err();
     }
 }
 
-/// Returns what makes text safe for a stream.
+/// Returns the filter for a stream.
 fn filter(stream: &impl anstream::stream::RawStream) -> Filter {
     let choice = anstream::AutoStream::choice(stream);
     Filter {
@@ -290,7 +288,7 @@ fn filter(stream: &impl anstream::stream::RawStream) -> Filter {
     }
 }
 
-/// Returns true where a runner of a CI reads what is printed.
+/// Returns true if a CI runner reads the output.
 fn is_read_by_a_runner() -> bool {
     ["GITHUB_ACTIONS", "CI", "TF_BUILD"].iter().any(|name| {
         let value = environment::variable(name);
@@ -298,7 +296,7 @@ fn is_read_by_a_runner() -> bool {
     })
 }
 
-/// Prints a message of clap, which may repeat what was typed.
+/// Prints a message of clap. It may repeat untrusted arguments.
 pub fn print_parse_error(error: &clap::Error) -> io::Result<()> {
     let text = error.render().ansi().to_string();
     let text = text.trim_end_matches('\n');
@@ -310,14 +308,14 @@ pub fn print_parse_error(error: &clap::Error) -> io::Result<()> {
     }
 }
 
-/// Prints a warning where there is no printer. One that is not read within a
-/// second is left to a thread of its own.
+/// Prints a warning without a printer. Waits for at most one second; a slower
+/// write continues in its own thread.
 pub fn warn(text: &str) {
     let (printed, done) = mpsc::channel();
     let text = text.to_owned();
     let print = move || {
         Shell::new(Verbosity::Quiet, Form::Human).warn(&text);
-        // Nothing waits any more where that took long.
+        // The caller may have stopped waiting.
         let _ = printed.send(());
     };
     if std::thread::Builder::new().spawn(print).is_ok() {

@@ -1,11 +1,11 @@
-//! Text from elsewhere, made safe for a terminal, a pipe and the log of a CI
+//! Sanitising of untrusted text for a terminal, a pipe and the log of a CI
 //! runner.
 //!
-//! Logs, checks, file names, settings and errors of other programs may hold
-//! anything. `Filter` shows control characters, marks of direction and bytes
-//! that are no text by their numbers, so that none of them acts on what reads
-//! them. [`Shell`](crate::report::shell::Shell) is its only caller: nothing is printed
-//! without it.
+//! Logs, checks, file names, settings and errors of other programs may contain
+//! anything. `Filter` shows control characters, direction marks and invalid
+//! UTF-8 as numbers, so that none of them affects the reader.
+//! [`Shell`](crate::report::shell::Shell) is its only caller, and prints
+//! nothing without it.
 
 #[cfg(test)]
 mod tests;
@@ -17,21 +17,21 @@ use memchr::{memchr, memmem};
 
 use crate::model::quoted::is_unseen;
 
-/// Bytes that are looked at together, to see whether any has to be escaped.
+/// Bytes that are checked together.
 const BLOCK: usize = 4096;
 /// Longest colour sequence that is recognised.
 const LONGEST_COLOR: usize = 32;
 /// Returns to the terminal's own colours.
 const RESET: &str = "\x1b[0m";
-/// Prefixes of the commands of runners that count anywhere in a line.
+/// Prefixes of runner commands that are recognised anywhere in a line.
 const COMMANDS: [&str; 3] = ["##[", "##vso[", "##teamcity["];
 
 /// Makes text safe for one stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Filter {
-    /// Passes colour sequences; otherwise they are left out.
+    /// Keeps colour sequences; otherwise they are removed.
     pub(super) colors: bool,
-    /// A CI runner reads the stream, and would execute its commands.
+    /// True if a CI runner reads the stream and would execute commands in it.
     pub(super) runner: bool,
 }
 
@@ -48,18 +48,18 @@ impl Filter {
             }
             self.put_line(&mut out, line.as_bytes());
         }
-        // What was a line of its own may stand at the beginning only now.
+        // Joining lines may have moved a command to the beginning.
         Cow::Owned(self.without_commands(out, 0))
     }
 
-    /// Returns true if the text is safe as it is, which most texts are: ASCII
+    /// Returns true if the text is safe unchanged, as most texts are: ASCII
     /// without control characters and commands.
     pub(super) fn passes(self, text: &[u8]) -> bool {
         is_clean(text) && !(self.runner && may_have_command(text))
     }
 
-    /// Returns the text with its line ends as they are; a carriage return
-    /// before one is dropped.
+    /// Returns the text with its line ends unchanged, except that a carriage
+    /// return before a line end is removed.
     pub(super) fn lines(self, text: &[u8]) -> Cow<'_, str> {
         if self.passes(text)
             && let Ok(text) = std::str::from_utf8(text)
@@ -85,8 +85,7 @@ impl Filter {
         Cow::Owned(out)
     }
 
-    /// Returns JSON with what is not safe escaped in its strings, so that it
-    /// means the same.
+    /// Returns equivalent JSON with unsafe characters escaped in its strings.
     pub(super) fn json(self, text: &str) -> Cow<'_, str> {
         let has_command = self.runner && COMMANDS.iter().any(|it| text.contains(it));
         if is_clean(text.as_bytes()) && !has_command {
@@ -95,7 +94,7 @@ impl Filter {
         let mut out = String::with_capacity(text.len() + 8);
         for c in text.chars() {
             if c != '\n' && c != '\t' && is_unseen(c) {
-                // All of them are of the first plane.
+                // All such characters are in the Basic Multilingual Plane.
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             } else {
                 out.push(c);
@@ -109,7 +108,7 @@ impl Filter {
         Cow::Owned(out)
     }
 
-    /// Appends a line, which has no end.
+    /// Appends a line without its end.
     fn put_line(self, out: &mut String, line: &[u8]) {
         if is_clean(line)
             && let Ok(line) = std::str::from_utf8(line)
@@ -154,7 +153,7 @@ impl Filter {
         out.push_str(rest);
     }
 
-    /// Breaks what a runner would execute in the line that begins at `start`.
+    /// Escapes runner commands in the line that begins at `start`.
     fn without_commands(self, mut out: String, start: usize) -> String {
         if !self.runner {
             return out;
@@ -180,7 +179,7 @@ impl Filter {
 
 /// Returns true if every byte is printable ASCII, a tab or a line end.
 fn is_clean(text: &[u8]) -> bool {
-    // Without a branch in it, the loop over a block is done in vectors.
+    // Without a branch, the compiler vectorises the loop over a block.
     text.chunks(BLOCK).all(|block| {
         block.iter().fold(true, |is_clean, byte| {
             let is_printable = byte.wrapping_sub(b' ') <= b'~' - b' ';

@@ -1,25 +1,24 @@
-//! What the keys of `watch` show.
+//! Text for the keys of `watch`.
 
 use crate::logs::header::Head;
 use crate::model::run_report::LogRecord;
 use crate::report::human::count;
 use crate::report::shell::Shell;
 
-/// Tells which keys there are.
+/// Shows the keys.
 pub fn help(shell: &mut Shell) {
     shell.status(
         "Keys",
-        "enter runs again, f those that failed, a all; r restarts, l logs, q quits",
+        "enter re-runs, f runs failed roles, a runs all; r restarts roles, l shows logs, q quits",
     );
 }
 
-/// Tells that a key did nothing.
+/// Shows that there was no role to restart.
 pub fn nothing_to_restart(shell: &mut Shell) {
     shell.status("Unchanged", "no operational role runs");
 }
 
-/// Shows lines of several roles, each with its role. They were asked for, and
-/// are shown however little is told.
+/// Shows log lines of several roles, each with its role, at every verbosity.
 pub fn logs(shell: &mut Shell, said: &[LogRecord]) {
     if said.is_empty() {
         return shell.status("Log", "of all roles: nothing yet");

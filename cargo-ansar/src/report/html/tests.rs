@@ -1,18 +1,18 @@
-//! The page is read as a tree of elements, without a browser: its tags are
-//! balanced, and its texts are what was said, whatever that was.
+//! Tests that read the page as a tree of elements, without a browser: its tags
+//! are balanced, and its texts are those of the run, including hostile ones.
 
 use crate::report::html::*;
 use crate::report::sample;
 
-/// The elements of a page: each tag with its attributes as they stand, and the
-/// text that follows it.
+/// Returns the elements of a page: each tag with its attributes, and the text
+/// that follows it.
 fn elements(page: &str) -> Vec<(&str, &str)> {
     let tags = page.split('<').skip(1);
     tags.map(|tag| tag.split_once('>').expect("a tag ends"))
         .collect()
 }
 
-/// The texts of a page, its markup taken out.
+/// Returns the text of a page without markup.
 fn texts(page: &str) -> String {
     let texts = elements(page).into_iter().map(|(_, text)| text);
     let text: String = texts.collect();

@@ -1,15 +1,15 @@
-//! Texts that may hold anything, made fit for a page.
+//! Escaping of untrusted text for the page.
 
 use std::fmt;
 
 use crate::model::quoted::is_unseen;
 
-/// A text as a page shows it: of its characters none is markup, and what has
-/// no shape, or would change the order of others, is shown by its number.
+/// Text that displays as HTML: markup is escaped, and invisible or reordering
+/// characters are shown as numbers.
 pub(super) struct Escaped<'t>(&'t str);
 
-/// Makes a text fit for the content of an element, and for an attribute in
-/// double quotes.
+/// Escapes text for the content of an element or for an attribute in double
+/// quotes.
 pub(super) fn escaped(text: &str) -> Escaped<'_> {
     Escaped(text)
 }
@@ -32,7 +32,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// What takes no room, and so hides in a text.
+/// Returns true for characters without width.
 fn is_shapeless(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{fff0}'..='\u{fff8}')
 }

@@ -1,4 +1,4 @@
-//! When what ran: a line per phase of a run and per role, as SVG.
+//! Timeline of a run as SVG: a line per phase and per role.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,19 +10,19 @@ use crate::home::last_run::LastRun;
 use crate::model::name::RoleName;
 use crate::report::html::text::escaped;
 
-/// How wide a line is, in its own units.
+/// Width of a line in SVG units.
 const WIDTH: f64 = 1000.0;
-/// How many roles have a line.
+/// Maximum number of roles with a line.
 const MOST: usize = 200;
 
-/// The phases of a run, and its roles, in milliseconds from its beginning.
+/// Phases and roles of a run, in milliseconds from its beginning.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Timeline {
-    /// How long the run took.
+    /// Length of the run.
     length: i64,
-    /// The phases.
+    /// Phases of the run.
     phases: Vec<Part>,
-    /// The roles, in the order of their starts.
+    /// Roles in the order of their starts.
     roles: Vec<(RoleName, Vec<Part>)>,
 }
 
@@ -34,7 +34,7 @@ struct Part {
     to: i64,
 }
 
-/// What a role is doing, and since when.
+/// Current activity of a role, and its beginning.
 struct Doing {
     nth: usize,
     what: &'static str,
@@ -42,7 +42,7 @@ struct Doing {
 }
 
 impl Timeline {
-    /// The times of a run, as its events tell them.
+    /// Builds the timeline from the events of a run.
     pub(super) fn of(last: &LastRun) -> Self {
         let begun = last.events.iter().map(|event| event.at).min();
         let begun = begun.unwrap_or(last.at);
@@ -112,7 +112,7 @@ impl Timeline {
         })
     }
 
-    /// Ends what a role is doing, and has it do something else.
+    /// Ends the current activity of a role, and begins the next.
     fn part(&mut self, doing: &mut Doing, next: &'static str, at: i64) {
         let (what, from) = (doing.what, doing.since);
         if at > from || what != "stop" {
@@ -121,8 +121,8 @@ impl Timeline {
         (doing.what, doing.since) = (next, at);
     }
 
-    /// Draws the lines. Where the roles ran for a small part of the time, they
-    /// are drawn to a scale of their own: most of a run is often its build.
+    /// Draws the lines. If the roles start in the second half of the run,
+    /// usually after a long build, they get a scale of their own.
     pub(super) fn draw(&self, page: &mut String) {
         let whole = Window {
             from: 0,
@@ -159,7 +159,7 @@ impl Timeline {
     }
 }
 
-/// What time lines are drawn to, in milliseconds from the beginning of a run.
+/// Range of time that is drawn, in milliseconds from the beginning of the run.
 #[derive(Debug, Clone, Copy)]
 struct Window {
     from: i64,
@@ -210,7 +210,7 @@ impl Window {
         }
         for Part { what, from, to } in parts {
             let (x, end) = (self.place(*from), self.place(*to));
-            // What is too short to be seen is seen, too.
+            // Short parts get a visible minimum width.
             let width = (end - x).max(2.0);
             let x = x.min(WIDTH - width);
             let _ = write!(
@@ -237,8 +237,8 @@ impl Window {
     }
 }
 
-/// How many milliseconds are from one mark of a scale to the next: a round
-/// number, with at most five of them in `length`.
+/// Returns the milliseconds between two marks of a scale: a round number that
+/// fits at most five times into `length`.
 fn step(length: i64) -> i64 {
     let mut unit = 1;
     loop {
@@ -251,7 +251,7 @@ fn step(length: i64) -> i64 {
     }
 }
 
-/// A mark of a scale.
+/// Formats a mark of a scale.
 fn tick(at: i64, step: i64) -> String {
     match step {
         ..1000 if at < 1000 => format!("{at} ms"),
@@ -261,7 +261,7 @@ fn tick(at: i64, step: i64) -> String {
     }
 }
 
-/// A span of milliseconds.
+/// Formats a duration in milliseconds.
 fn span(milliseconds: i64) -> String {
     format!("{}.{:03}s", milliseconds / 1000, milliseconds % 1000)
 }
@@ -298,7 +298,7 @@ mod tests {
             timeline.roles[1].1,
             [part("start", 1100, 1150), part("run", 1150, 2100)]
         );
-        // It ends in the very moment in which it is to stop.
+        // The role ends in the moment in which it is stopped.
         let last = [part("start", 1200, 1250), part("run", 1250, 2200)];
         assert_eq!(timeline.roles[3].1, last);
     }
@@ -342,7 +342,7 @@ mod tests {
             page.contains(">0.990s</span><span style=\"left:20.00%\">+2 ms<"),
             "{page}"
         );
-        // What has no length is drawn, too.
+        // A part without length is drawn, too.
         assert_eq!(draw(1000).0, 2);
     }
 

@@ -31,7 +31,7 @@ fn what_acts_on_a_terminal_is_shown_by_its_number() {
         ),
         ("\u{61c}\u{feff}".as_bytes(), r"\u{61c}\u{feff}"),
         (b"\0\t\x0b", "\\x00\t\\x0b"),
-        // Sequences that end with `m`, and are no colours.
+        // Sequences that end with `m`, but are not colours.
         (b"\x1b[>4;2m \x1b[?1m \x1b(m", r"\x1b[>4;2m \x1b[?1m \x1b(m"),
         ("größer – °C 漢字 👩‍💻".as_bytes(), "größer – °C 漢字 👩‍💻"),
     ] {
@@ -86,7 +86,7 @@ fn json_means_the_same() {
     assert!(!RUNNER.json(&json).contains("##["));
 }
 
-/// Bytes among which those are frequent that could matter.
+/// Generates bytes with many special ones.
 fn any_text() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         any::<Vec<u8>>(),
@@ -100,7 +100,7 @@ fn any_text() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
 }
 
-/// The text without the colour sequences in it.
+/// Returns the text without its colour sequences.
 fn without_colors(text: &str) -> String {
     let sequence = regex::Regex::new("\x1b\\[[0-9;:]*m").unwrap();
     sequence.replace_all(text, "").into_owned()

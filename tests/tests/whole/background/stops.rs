@@ -35,7 +35,7 @@ fn nothing_to_stop_is_said() {
     ansar(&sandbox, "stop").code(105).stderr_has("`zombie-0`");
     ansar(&sandbox, "stop -f")
         .success()
-        .stderr_has("nothing runs");
+        .stderr_has("no role runs");
     ansar(&sandbox, "stop none")
         .code(2)
         .stderr_has("no role matches");

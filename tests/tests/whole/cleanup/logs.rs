@@ -26,7 +26,7 @@ fn with_flood() -> Sandbox {
 /// The numbers of the lines that begin so, as they are stored.
 fn numbers(sandbox: &Sandbox, role: &str, beginning: &str) -> Vec<usize> {
     let log = sandbox.ansar(["log", role, "--last=MONTH"]).run();
-    let lines = log.success().stderr_lacks("torn").stdout.lines();
+    let lines = log.success().stderr_lacks("truncated").stdout.lines();
     lines
         .filter_map(|line| {
             let (_, text) = line.split_once(beginning)?;

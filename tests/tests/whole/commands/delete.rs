@@ -86,7 +86,7 @@ fn a_role_that_is_described_comes_back_as_new_and_that_is_said() {
     let delete = workspace.ansar(["delete", "test-prints"]).run();
     delete.success().stderr_has(
         "warning: role `test-prints` is described in `Cargo.toml`, \
-         and made again by the next `cargo ansar test`",
+         and created again by the next `cargo ansar test`",
     );
     assert!(listed(&workspace).is_empty());
     workspace.ansar(["test", "--no-run"]).run().success();

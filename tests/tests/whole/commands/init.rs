@@ -103,7 +103,7 @@ fn a_package_outside_of_any_workspace_is_described_too() {
         .success()
         .stderr_has("Described role `alone-0`, which runs `alone`")
         .stderr_has("Described role `test-alone-test`, which runs `alone-test`")
-        .stderr_has("bin `tool` of package `alone` is passed over: it does not call")
+        .stderr_has("skipped bin `tool` of package `alone`: it does not call")
         .stderr_lacks("role `tool");
     assert!(!ran.exists(), "it was run to find out what it is");
     let after = sandbox.read("Cargo.toml");

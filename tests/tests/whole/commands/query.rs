@@ -28,7 +28,7 @@ fn stored(sandbox: &Sandbox, role: &str, minutes: impl Iterator<Item = u32>) {
 #[track_caller]
 fn logged(sandbox: &Sandbox, arguments: &[&str]) -> Vec<String> {
     let log = sandbox.ansar(["log"]).args(arguments).run();
-    let lines = log.success().stderr_lacks("torn").stdout.lines();
+    let lines = log.success().stderr_lacks("truncated").stdout.lines();
     lines
         .map(|line| {
             let text = line.rsplit_once(" - ").map_or(line, |(_, text)| text);
@@ -341,7 +341,7 @@ fn a_torn_line_is_passed_over_and_said_once() {
     sandbox.write(file, &format!("{text}[000001\n{text}[0000"));
     let log = sandbox.ansar(["log", "noop-0", "--from=2023-04-06"]).run();
     log.success()
-        .stderr_has("warning: 2 lines were torn by a crash");
+        .stderr_has("warning: 2 lines were truncated by a crash");
     assert_eq!(log.stdout.lines().count(), 12);
 }
 

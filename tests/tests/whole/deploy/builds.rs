@@ -116,7 +116,7 @@ fn why_goes_from_a_source_of_a_library_to_the_role() {
     for (role, executable) in [("server-0", "server"), ("zombie-0", "zombie")] {
         let why = group.ansar(["why", role]).run();
         why.success()
-            .stdout_has(&format!("{role} was started again "))
+            .stdout_has(&format!("{role} was restarted "))
             .stdout_has(&format!("executable `{executable}`: bytes differ"))
             .stdout_has(&format!("{source} of package `ansar-runtime`"));
         assert!(!why.stdout.contains(CLIENT_RS), "{}", why.stdout);

@@ -140,8 +140,8 @@ fn the_phases_of_the_tool_are_shown_where_its_trace_is_asked_for() {
     };
     let all = [
         "the home is locked",
-        "compare what is wanted with the home",
-        "put what changed in place",
+        "compare the home with its sources",
+        "apply the changes",
     ];
     assert_eq!(phases(&["--debug-level=DEBUG", "deploy", "dist"]), all);
     assert_eq!(phases(&["deploy", "dist", "--debug-level=TRACE"]), all);

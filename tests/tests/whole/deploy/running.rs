@@ -74,7 +74,7 @@ fn only_what_is_affected_is_started_again() {
     assert_ne!(second["server-0"], first["server-0"]);
     let why = group.ansar(["why", "server-0"]).run();
     why.success()
-        .stdout_has("server-0 was started again ")
+        .stdout_has("server-0 was restarted ")
         .stdout_has("its model: word-map.json");
     group.test([]).run().code(100).stdout_has("\"silly\"");
 

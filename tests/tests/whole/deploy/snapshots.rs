@@ -7,7 +7,7 @@ fn everything_is_arranged_as_deploy_wants_it() {
     let sandbox = home(&["server", "zombie"]);
     sandbox.write(".ansar-home/model/server-0/data", "of the role");
     let taken = sandbox.ansar(["snapshot", "testing"]).run();
-    taken.success().stderr_has("Took 3 materials into `");
+    taken.success().stderr_has("Copied 3 materials to `");
     for folder in [
         "resource-by-executable/server",
         "resource-by-executable/zombie",
@@ -31,7 +31,7 @@ fn everything_is_arranged_as_deploy_wants_it() {
     let nothing = sandbox.ansar(deploy).run();
     nothing.success().stderr_has("Nothing to deploy");
     let again = sandbox.ansar(["snapshot", "testing"]).run();
-    again.success().stderr_has("Nothing to take into");
+    again.success().stderr_has("Nothing to copy to");
 
     // What is edited there goes into the home, and what it removes goes there.
     sandbox.write("testing/model-by-role/server-0/data", "of the user");
@@ -69,7 +69,7 @@ fn an_edit_in_the_folder_is_not_undone() {
     named
         .success()
         .stderr_has("data` is left alone: changed in the snapshot and in the home")
-        .stderr_has("hint: say which side wins with `--take home`");
+        .stderr_has("hint: choose the side that wins with `--take home`");
     assert_eq!(sandbox.read(there), "edited");
     let take = ["snapshot", "backup", "--take=home"];
     sandbox
@@ -97,7 +97,7 @@ fn a_dry_run_says_what_would_be_taken_and_takes_nothing() {
         .stdout_has("model-by-role/server-0/data.json: new in the home\n")
         .stdout_has("    +{\"one\": 1}\n")
         .stdout_has("zombie-0: stopped, and started again (process ")
-        .stderr_lacks("Took");
+        .stderr_lacks("Copied");
     assert!(!sandbox.path().join("testing").exists());
     assert_eq!(pids(&sandbox), first);
     let json = sandbox.ansar(plan).arg("--format=json").run();
@@ -116,7 +116,7 @@ fn a_dry_run_says_what_would_be_taken_and_takes_nothing() {
     nothing
         .success()
         .stdout_is("")
-        .stderr_has("Nothing to take into");
+        .stderr_has("Nothing to copy to");
     // Edited here and there, and removed in the home.
     let there = "testing/model-by-role/server-0/data.json";
     sandbox.write(there, "edited");
@@ -126,11 +126,11 @@ fn a_dry_run_says_what_would_be_taken_and_takes_nothing() {
     named
         .success()
         .stdout_has("left alone: model-by-role/server-0/data.json: ")
-        .stderr_has("Nothing to take into");
+        .stderr_has("Nothing to copy to");
     let taken = sandbox.ansar(plan).arg("--take=home").run();
     taken
         .success()
-        .stdout_has("gives way: model-by-role/server-0/data.json: ")
+        .stdout_has("overruled: model-by-role/server-0/data.json: ")
         .stdout_has("model-by-role/server-0/data.json: the home was taken");
     assert_eq!(sandbox.read(there), "edited");
     assert_eq!(sandbox.read(".ansar-home/deploy.json"), deploy_state);

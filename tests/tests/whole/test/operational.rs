@@ -14,7 +14,7 @@ fn one_that_panics_before_it_is_ready_ends_the_run_before_any_test() {
     output
         .code(100)
         .stdout_has("role \"test-client\" (pass/fail): 0/0\n")
-        .stderr_has("since one that tests need has failed")
+        .stderr_has("because an operational role failed")
         .stderr_has("1 role not run")
         .stderr_lacks("Started test-client");
     let place = only_place(&output);

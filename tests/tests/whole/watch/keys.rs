@@ -13,7 +13,7 @@ use crate::test::{CLIENT, CLIENT_RS, Group, SERVER, ZOMBIE};
 use crate::watch::process;
 
 const WATCHING: &str = "    Watching ";
-const KEYS: &str = "        Keys enter runs again";
+const KEYS: &str = "        Keys enter re-runs";
 
 /// A script of a shell with job control, in a terminal of its own: what is
 /// written to it is typed, what the terminal shows is on stdout. `$WATCH` is the

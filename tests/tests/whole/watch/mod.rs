@@ -86,9 +86,7 @@ fn a_save_that_changes_no_byte_of_what_is_deployed_runs_nothing() {
     let mut watch = watching(&group);
     let text = group.read(CLIENT_RS);
     group.write(CLIENT_RS, &text);
-    watch.wait_for_next(&format!(
-        "   Unchanged {CLIENT_RS}, saved with what it held"
-    ));
+    watch.wait_for_next(&format!("   Unchanged {CLIENT_RS}, saved without changes"));
     group.write(CLIENT_RS, &format!("{text}// The end.\n"));
     watch.wait_for_next(&format!("     Changed {CLIENT_RS}"));
     watch.wait_for_next("   Unchanged passed: 3 checks");

@@ -301,10 +301,9 @@ fn where_the_kernel_has_no_room_changes_are_looked_for() {
         watch.wait_for_next(WATCHING);
         let output = settled(&group, watch, 2);
         output.stderr_has(&format!(
-            "warning: changes are looked for twice a second: there is no room to be told of \
-             them, which {named} limits"
+            "warning: inotify limit reached, polling for changes every 500 ms; raise {named}"
         ));
-        let told = output.stderr.matches("looked for twice").count();
+        let told = output.stderr.matches("inotify limit reached").count();
         output.check(told == 1, || format!("it is told {told} times"));
     }
 }
