@@ -20,7 +20,7 @@ use crate::home::pending::Transaction;
 use crate::home::role::{ByHand, Entry, Origin};
 use crate::home::{Home, HomeError};
 use crate::host::fs;
-use crate::host::fs::How;
+use crate::host::fs::TransferMethod;
 use crate::host::process::interrupts::{Interrupts, checkpoint};
 use crate::host::{clock, environment};
 use crate::model::name::{ExecutableName, RoleName};
@@ -193,7 +193,7 @@ async fn deploy_missing(
         description: None,
         artifacts: &built.artifacts,
         compiled: &built.compiled,
-        how: description.map_or(How::Link, how_to_deploy),
+        how: description.map_or(TransferMethod::Link, how_to_deploy),
         materials: None,
         layer: None,
         named: None,

@@ -16,7 +16,7 @@ use crate::home::Home;
 use crate::home::deploy_state::DeployState;
 use crate::home::role::Entry;
 use crate::host::fs;
-use crate::host::fs::How;
+use crate::host::fs::TransferMethod;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::supervisor::client;
@@ -186,6 +186,6 @@ async fn cargo(
     Ok(Executables {
         artifacts: built.artifacts,
         compiled: built.compiled,
-        how: description.map_or(How::Link, how_to_deploy),
+        how: description.map_or(TransferMethod::Link, how_to_deploy),
     })
 }

@@ -45,7 +45,7 @@ pub async fn edit(
     let (home, workspace) = places.open()?;
     let entry = known(&home, workspace.as_ref(), role)?;
     let path = saved_path(&home, property, role);
-    let opened = match fs::read_if_there(&path)? {
+    let opened = match fs::read_if_exists(&path)? {
         // A saved invalid text always differs from the property's value.
         Some(_) => None,
         None => {
@@ -66,12 +66,12 @@ pub async fn edit(
     let discard = || fs::remove_file(&path);
     if let Err(error) = run_editor(&path, interrupts).await {
         // Keeps the text if the user has changed it.
-        if opened.is_some() && fs::read_if_there(&path)? == opened {
+        if opened.is_some() && fs::read_if_exists(&path)? == opened {
             discard()?;
         }
         return Err(error);
     }
-    let bytes = fs::read_if_there(&path)?.unwrap_or_default();
+    let bytes = fs::read_if_exists(&path)?.unwrap_or_default();
     if opened.as_ref() == Some(&bytes) || bytes.trim_ascii().is_empty() {
         discard()?;
         return Ok(Outcome::Unchanged);

@@ -33,6 +33,6 @@ impl InputFile {
 pub(crate) fn read(path: &Path) -> Result<Text, Error> {
     Ok(Text {
         name: path.to_owned(),
-        bytes: fs::read_given(path).map_err(Error::Unreadable)?,
+        bytes: fs::read_argument(path).map_err(Error::Unreadable)?,
     })
 }

@@ -295,7 +295,7 @@ impl<'a> Copying<'a> {
             return Ok(());
         };
         let path = self.folder.join(&name);
-        let there = fs::read_if_there(&path)?;
+        let there = fs::read_if_exists(&path)?;
         let is_known = there.as_ref().is_none_or(|bytes| {
             // A file that was edited since the last snapshot is kept.
             self.taken.files.get(&name) == Some(&Hash::of(bytes))

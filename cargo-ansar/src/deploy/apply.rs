@@ -17,7 +17,7 @@ use crate::home::pending::Transaction;
 use crate::home::restart_reason::Change;
 use crate::host::clock;
 use crate::host::fs;
-use crate::host::fs::{Error as FilesError, How};
+use crate::host::fs::{Error as FilesError, TransferMethod};
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::ExecutableName;
 use crate::sync::apply::{Error as ApplyError, Placed, Staging};
@@ -44,7 +44,7 @@ pub async fn act(
     home: &Home,
     plan: &Plan,
     deploy_state: &mut DeployState,
-    how: How,
+    how: TransferMethod,
     running: Running,
     interrupts: &mut Interrupts,
     events: &Events,
@@ -102,7 +102,7 @@ fn transfer(
     home: &Home,
     plan: &Plan,
     deploy_state: &mut DeployState,
-    how: How,
+    how: TransferMethod,
     stopped: &RunningRoles,
     events: &Events,
 ) -> Result<(), Error> {
@@ -207,7 +207,7 @@ enum Staged {
 }
 
 impl Staged {
-    fn of(step: &ExecutableStep, how: How) -> Result<Self, Error> {
+    fn of(step: &ExecutableStep, how: TransferMethod) -> Result<Self, Error> {
         if step.is_in_place {
             return Ok(Self::There);
         }

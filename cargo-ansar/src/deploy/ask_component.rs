@@ -213,7 +213,7 @@ impl TemporaryFile {
         let path = home
             .engines()
             .join(format!("{}.{name}.json", environment::pid()));
-        fs::write_own(&path, bytes)?;
+        fs::write_in_place(&path, bytes)?;
         Ok(Self { path, name: None })
     }
 

@@ -13,7 +13,7 @@ use crate::home::Home;
 use crate::home::deploy_state::DeployState;
 use crate::home::role::{Entry, Origin};
 use crate::host::fs;
-use crate::host::fs::How;
+use crate::host::fs::TransferMethod;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::sync::executable;
 use crate::workspace::build::Wanted;
@@ -26,7 +26,7 @@ pub(crate) struct Executables {
     /// Names of the crates that were compiled for them.
     pub(crate) compiled: BTreeSet<String>,
     /// Method that puts them into the home.
-    pub(crate) how: How,
+    pub(crate) how: TransferMethod,
 }
 
 impl Default for Executables {
@@ -34,7 +34,7 @@ impl Default for Executables {
         Self {
             artifacts: BTreeMap::new(),
             compiled: BTreeSet::new(),
-            how: How::Link,
+            how: TransferMethod::Link,
         }
     }
 }
@@ -126,7 +126,11 @@ impl Executables {
             artifacts: looking.artifacts,
             compiled: BTreeSet::new(),
             // Other programs may write into a file in place; Cargo does not.
-            how: if is_cargos { How::Link } else { How::Copy },
+            how: if is_cargos {
+                TransferMethod::Link
+            } else {
+                TransferMethod::Copy
+            },
         })
     }
 }

@@ -26,7 +26,7 @@ use crate::home::restart_reason::ChangeCause;
 use crate::home::role::{Entry, Origin};
 use crate::host::cargo_config::Variable;
 use crate::host::fs;
-use crate::host::fs::{Fingerprint, How};
+use crate::host::fs::{Fingerprint, TransferMethod};
 use crate::manifest::Description;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::supervisor::role_environment::of_cargo;
@@ -47,7 +47,7 @@ pub struct Sources<'a> {
     /// Names of the crates that were compiled.
     pub compiled: &'a BTreeSet<String>,
     /// Method that puts executables into the home.
-    pub how: How,
+    pub how: TransferMethod,
     /// Snapshot whose materials are deployed.
     pub materials: Option<&'a Path>,
     /// Snapshot whose settings and input are deployed.

@@ -11,9 +11,9 @@ use crate::error::Error;
 use crate::events::{Events, Kind, Phase};
 use crate::home::role::Entry;
 use crate::home::{Home, HomeError};
-use crate::host::cargo::Leaving;
+use crate::host::cargo::ExitingCargo;
 use crate::host::environment;
-use crate::host::fs::How;
+use crate::host::fs::TransferMethod;
 use crate::host::fs::lock::Lock;
 use crate::host::process::interrupts::Interrupts;
 use crate::manifest::{DeployMode, Description};
@@ -42,7 +42,7 @@ pub struct Prepared {
     /// True if the deploy changed anything.
     pub changed: bool,
     /// Cargo, if it still runs.
-    pub leaving: Option<Leaving>,
+    pub leaving: Option<ExitingCargo>,
     /// Lock of the home. No other command changes the home while it is held.
     pub lock: Lock,
 }
@@ -114,7 +114,7 @@ pub async fn prepare(
         description,
         artifacts: &artifacts,
         compiled: &compiled,
-        how: description.map_or(How::Link, how_to_deploy),
+        how: description.map_or(TransferMethod::Link, how_to_deploy),
         materials: snapshot.as_deref(),
         layer: layer.as_deref(),
         named: None,
@@ -191,10 +191,10 @@ pub(crate) async fn filled(
 }
 
 /// Returns the method that a manifest chooses for deploying executables.
-pub(crate) fn how_to_deploy(description: &Description) -> How {
+pub(crate) fn how_to_deploy(description: &Description) -> TransferMethod {
     match description.deploy {
-        DeployMode::Link => How::Link,
-        DeployMode::Copy => How::Copy,
+        DeployMode::Link => TransferMethod::Link,
+        DeployMode::Copy => TransferMethod::Copy,
     }
 }
 

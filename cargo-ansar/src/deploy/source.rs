@@ -14,7 +14,7 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::sync::apply::Roots;
 use crate::sync::plan::{Action, Plan, Take, next_last, plan};
 use crate::sync::scan;
-use crate::sync::scan::Look;
+use crate::sync::scan::Listing;
 
 /// A folder of materials, on both sides.
 #[derive(Debug, Clone)]
@@ -96,9 +96,9 @@ impl Folder {
         }
         let failed = |error: scan::Error| failed(&self.name, error);
         let are_large = was.deployed.len() >= LARGE;
-        let [source, target] = Look::at_both(&self.source, &self.target, are_large);
+        let [source, target] = Listing::at_both(&self.source, &self.target, are_large);
         let source = source.and_then(|look| {
-            let look = look.beside(&self.target, &was.home);
+            let look = look.with_twin(&self.target, &was.home);
             look.describe(Some(&was.deployed), None)
         });
         let source = source.map_err(failed)?;

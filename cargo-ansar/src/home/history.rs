@@ -286,7 +286,7 @@ impl Home {
 
     /// Reads the history of `role`; it is empty if the role never ran.
     pub fn history(&self, role: &RoleName) -> Result<History, HomeError> {
-        let bytes = fs::read_if_there(&self.history_file(role))?;
+        let bytes = fs::read_if_exists(&self.history_file(role))?;
         Ok(read(&bytes.unwrap_or_default()))
     }
 

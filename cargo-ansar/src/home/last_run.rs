@@ -203,7 +203,7 @@ impl Home {
 
     fn last<T>(&self, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, HomeError> {
         let path = self.last_run_file();
-        match fs::read_if_there(&path)? {
+        match fs::read_if_exists(&path)? {
             None => Ok(None),
             // An empty file is left by a power loss.
             Some(bytes) if bytes.is_empty() => Ok(None),

@@ -391,7 +391,7 @@ impl Home {
     /// Reads `home.json` and checks its version.
     fn read(root: &Path) -> Result<Self, HomeError> {
         let path = root.join(HOME_FILE);
-        let bytes = match fs::read_if_there(&path) {
+        let bytes = match fs::read_if_exists(&path) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Err(HomeError::NotThere(root.to_owned())),
             Err(_) if fs::stat(root).is_ok() && !fs::is_folder(root) => {
@@ -649,7 +649,7 @@ fn is_incomplete(root: &Path) -> Result<bool, HomeError> {
     for name in fs::names(root)? {
         let path = root.join(&name);
         let is_ours = if name == GITIGNORE {
-            fs::read_if_there(&path)?.is_some_and(|bytes| bytes == EVERYTHING)
+            fs::read_if_exists(&path)?.is_some_and(|bytes| bytes == EVERYTHING)
         } else if name.to_str().is_some_and(is_made) {
             fs::names(&path).is_ok_and(|names| names.is_empty())
         } else {
@@ -669,7 +669,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeErro
 
 /// Reads a JSON file of at most `limit` bytes.
 fn read_json_up_to<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Option<T>, HomeError> {
-    match fs::if_there(fs::read_up_to(path, limit))? {
+    match fs::if_exists(fs::read_up_to(path, limit))? {
         None => Ok(None),
         Some(bytes) => from_json(path, &bytes).map(Some),
     }

@@ -238,7 +238,7 @@ impl Home {
         for (area, texts) in note.texts() {
             for role in texts.keys() {
                 let path = self.file(area, role);
-                let bytes = fs::read_if_there(&path)?;
+                let bytes = fs::read_if_exists(&path)?;
                 before.push((path, bytes));
             }
         }

@@ -257,7 +257,7 @@ impl Moved {
         if self.before == self.here {
             return Ok(());
         }
-        let Ok(Some(bytes)) = fs::if_there(fs::read_up_to(file, deploy_state::LARGEST)) else {
+        let Ok(Some(bytes)) = fs::if_exists(fs::read_up_to(file, deploy_state::LARGEST)) else {
             return Ok(());
         };
         let mut text = Vec::with_capacity(bytes.len());

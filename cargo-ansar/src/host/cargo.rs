@@ -130,9 +130,9 @@ pub async fn check(
 ///
 /// Dropping it ends Cargo.
 #[derive(Debug)]
-pub struct Leaving(Process);
+pub struct ExitingCargo(Process);
 
-impl Leaving {
+impl ExitingCargo {
     /// Waits until it has exited. The error is that it failed after all.
     pub async fn gone(mut self) -> Result<(), CargoError> {
         let ended = async {
@@ -160,13 +160,13 @@ pub async fn build(
     invocations: &[Vec<OsString>],
     folder: &Path,
     messages: Option<&Messages>,
-) -> Result<(Artifacts, Option<Leaving>), CargoError> {
+) -> Result<(Artifacts, Option<ExitingCargo>), CargoError> {
     let format = match messages {
         None => "--message-format=json-render-diagnostics",
         Some(_) => "--message-format=json",
     };
     let mut artifacts = Artifacts::default();
-    let mut last: Option<Leaving> = None;
+    let mut last: Option<ExitingCargo> = None;
     for arguments in invocations {
         if let Some(last) = last.take() {
             last.gone().await?;
@@ -188,7 +188,7 @@ pub async fn build(
         if let Some(messages) = messages {
             messages.tell(&output);
         }
-        let leaving = Leaving(process);
+        let leaving = ExitingCargo(process);
         if known {
             last = Some(leaving);
         } else {

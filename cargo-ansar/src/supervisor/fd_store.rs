@@ -10,28 +10,28 @@ use crate::events::Events;
 use crate::host::clock;
 use crate::host::process::Pipe;
 use crate::host::process::fd_store;
-use crate::host::process::fd_store::{Kept, Loan};
+use crate::host::process::fd_store::{StoredPipe, UnreadPipe};
 use crate::logs::store::{STORAGE, Writer};
 use crate::model::name::RoleName;
 use crate::supervisor::capture::Capture;
 
 /// Stores the read end of a role's pipe with the guardian.
-pub(crate) fn lend(pipe: &Pipe, role: &RoleName, pid: u32, log: &Path) -> Option<Loan> {
+pub(crate) fn lend(pipe: &Pipe, role: &RoleName, pid: u32, log: &Path) -> Option<StoredPipe> {
     let mut note = format!("{pid} {role} ").into_bytes();
     note.extend_from_slice(log.as_os_str().as_bytes());
-    fd_store::lend(pipe, &note)
+    fd_store::store(pipe, &note)
 }
 
 /// Writes the remaining content of the stored pipes to the logs. The guardian
 /// calls this after the engine has died and all writers have ended.
 pub fn finish() {
-    for kept in fd_store::left() {
+    for kept in fd_store::unread_pipes() {
         // There is no one to report an error to.
         let _ = store(&kept);
     }
 }
 
-fn store(kept: &Kept) -> Option<()> {
+fn store(kept: &UnreadPipe) -> Option<()> {
     let (pid, role, folder) = note(&kept.note)?;
     let (now, silent) = (clock::now(), Events::new(|_| {}));
     // The next writer enforces the storage limit.

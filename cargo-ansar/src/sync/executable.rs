@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::host::fs;
-use crate::host::fs::{Fingerprint, Hash, How, Kind, Staged, Stamp, Stat};
+use crate::host::fs::{Fingerprint, Hash, Kind, Staged, Stamp, Stat, TransferMethod};
 
 /// An error while comparing or deploying an executable.
 #[derive(Debug, thiserror::Error)]
@@ -197,7 +197,7 @@ impl Both<'_> {
 }
 
 /// Deploys an artifact: [`Ready::stage`], then [`Ready::commit`].
-pub fn deploy(artifact: &Path, home: &Path, how: How) -> Result<Deployed, Error> {
+pub fn deploy(artifact: &Path, home: &Path, how: TransferMethod) -> Result<Deployed, Error> {
     Ready::stage(artifact, home, how)?.commit(home)
 }
 
@@ -211,7 +211,7 @@ pub struct Ready {
 impl Ready {
     /// Stages an artifact under an alias beside its target. It is not synced,
     /// since it can be deployed again.
-    pub fn stage(artifact: &Path, home: &Path, how: How) -> Result<Self, Error> {
+    pub fn stage(artifact: &Path, home: &Path, how: TransferMethod) -> Result<Self, Error> {
         let now_ns = fs::now_ns();
         let artifact = resolve(artifact)?;
         let before = regular(&artifact)?;

@@ -43,7 +43,7 @@ pub struct Scan {
 /// A file is not read if its `previous` record vouches for it. A file that
 /// keeps changing while it is read is an error.
 pub fn scan(root: &Path, previous: Option<&Manifest>) -> Result<Scan, Error> {
-    Look::at(root)?.describe(previous, None)
+    Listing::at(root)?.describe(previous, None)
 }
 
 /// Like [`scan`], for a folder that is only compared with `others`: does not
@@ -56,12 +56,12 @@ pub fn scan_against(
     previous: Option<&Manifest>,
     others: &[&Manifest],
 ) -> Result<Scan, Error> {
-    Look::at(root)?.describe(previous, Some(others))
+    Listing::at(root)?.describe(previous, Some(others))
 }
 
 /// A folder whose entries were listed, without reading files.
 #[derive(Debug)]
-pub struct Look<'a> {
+pub struct Listing<'a> {
     root: &'a Path,
     walked: Option<Vec<Walked>>,
     now_ns: i64,
@@ -105,7 +105,7 @@ impl Twin<'_> {
     }
 }
 
-impl<'a> Look<'a> {
+impl<'a> Listing<'a> {
     fn at(root: &'a Path) -> Result<Self, Error> {
         let now_ns = fs::now_ns();
         let walked = fs::walk(root)?;
@@ -121,7 +121,7 @@ impl<'a> Look<'a> {
     /// contents of `record`, instead of hashing them. A file that differs gets
     /// no hash, because it equals no other file of the comparison.
     #[must_use]
-    pub fn beside(mut self, twin: &'a Path, record: &'a Manifest) -> Self {
+    pub fn with_twin(mut self, twin: &'a Path, record: &'a Manifest) -> Self {
         self.twin = Some(Twin { root: twin, record });
         self
     }
@@ -334,7 +334,7 @@ mod tests {
         let last = aged(&scan(source, None).unwrap().manifest);
         let record = aged(&scan(home, None).unwrap().manifest);
         let find = |record: &Manifest| {
-            let look = Look::at(source).unwrap().beside(home, record);
+            let look = Listing::at(source).unwrap().with_twin(home, record);
             look.describe(Some(&last), None).unwrap().manifest
         };
         let hash = |manifest: &Manifest, name: &str| match manifest.get(&path(name)).unwrap() {

@@ -15,7 +15,7 @@ use crate::host::cargo::dependencies;
 use crate::host::cargo_config;
 use crate::host::fs;
 use crate::host::fs::watch::Watched;
-use crate::host::fs::{Hash, Kind, Stamp, Stat, Which};
+use crate::host::fs::{Hash, Kind, Selection, Stamp, Stat};
 
 pub use crate::watch::inputs::compiled::Compiled;
 
@@ -231,10 +231,10 @@ impl Inputs {
             ..Self::default()
         };
         for (folders, which) in [
-            (&roots.folders, Which::Work),
-            (&roots.sources, Which::Sources),
-            (&roots.shallow, Which::Here),
-            (&roots.whole, Which::All),
+            (&roots.folders, Selection::Work),
+            (&roots.sources, Selection::Sources),
+            (&roots.shallow, Selection::Here),
+            (&roots.whole, Selection::All),
         ] {
             for root in folders {
                 inputs.walk(root, which, roots, before);
@@ -247,7 +247,7 @@ impl Inputs {
             }
             if fs::is_folder(path) && !roots.folders.iter().any(|it| it.starts_with(path)) {
                 // A folder that a build script asked Cargo to track.
-                inputs.walk(path, Which::Sources, roots, before);
+                inputs.walk(path, Selection::Sources, roots, before);
             } else {
                 inputs.see(path.clone(), before);
             }
@@ -256,7 +256,7 @@ impl Inputs {
     }
 
     /// Reads the files below a folder, following symlinks to source folders.
-    fn walk(&mut self, root: &Path, which: Which, roots: &Roots, before: &Self) {
+    fn walk(&mut self, root: &Path, which: Selection, roots: &Roots, before: &Self) {
         let mut ahead = vec![root.to_owned()];
         let mut entered = BTreeSet::new();
         while let Some(root) = ahead.pop() {
@@ -285,7 +285,7 @@ impl Inputs {
             for path in listing.links {
                 if !fs::is_folder(&path) {
                     self.see(path, before);
-                } else if which != Which::Here && roots.follows(&path) {
+                } else if which != Selection::Here && roots.follows(&path) {
                     self.await_at(&path);
                     // A symlink to a folder above it would never end.
                     let is_above = fs::resolve(&path).is_ok_and(|to| real.starts_with(to));

@@ -311,7 +311,7 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
         self.events.emit(Kind::Watching {
             files: self.sources.count(),
         });
-        if self.keys.are_heard() {
+        if self.keys.are_received() {
             (self.notify)(Notice::Keys);
         }
         let attention = attend(&mut self.sources, self.keys, &self.home, &mut self.notify);

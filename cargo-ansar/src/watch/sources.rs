@@ -224,7 +224,7 @@ impl<'a> Sources<'a> {
     fn follow(&mut self, watched: &Watched) -> bool {
         let (new, limit) = self.watcher.follow(watched);
         self.limited(limit);
-        if new && let Some(untold) = self.watcher.distrust(watched) {
+        if new && let Some(untold) = self.watcher.poll_unreported(watched) {
             self.events.emit(Kind::Untold {
                 folder: untold.folder,
                 filesystem: untold.filesystem.to_owned(),
@@ -336,7 +336,7 @@ impl<'a> Sources<'a> {
     /// Returns the state once nothing has changed since `now`.
     async fn calm(&mut self, mut now: Inputs) -> Inputs {
         for _ in 0..ROUNDS {
-            self.watcher.calm().await;
+            self.watcher.wait_until_calm().await;
             let later = self.now();
             let is_calm = now.changes(&later).is_empty();
             now = later;

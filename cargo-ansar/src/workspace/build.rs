@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, HomeError};
 use crate::host::cargo;
-use crate::host::cargo::{Artifacts, CargoError, Leaving, Messages};
+use crate::host::cargo::{Artifacts, CargoError, ExitingCargo, Messages};
 use crate::host::process::interrupts::Interrupts;
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
@@ -55,11 +55,11 @@ pub struct Built {
     /// Metadata of the workspace, if it was needed.
     pub metadata: Option<Metadata>,
     /// Cargo, if it still runs.
-    pub leaving: Option<Leaving>,
+    pub leaving: Option<ExitingCargo>,
 }
 
 /// Waits for Cargo's exit, which releases its locks.
-pub async fn gone(leaving: Option<Leaving>, interrupts: &mut Interrupts) -> Result<(), Error> {
+pub async fn gone(leaving: Option<ExitingCargo>, interrupts: &mut Interrupts) -> Result<(), Error> {
     let Some(leaving) = leaving else {
         return Ok(());
     };
@@ -71,7 +71,7 @@ pub async fn gone(leaving: Option<Leaving>, interrupts: &mut Interrupts) -> Resu
 
 /// Waits for Cargo's exit after its output was used.
 pub async fn gone_afterwards(
-    leaving: Option<Leaving>,
+    leaving: Option<ExitingCargo>,
     interrupts: &mut Interrupts,
 ) -> Result<(), Error> {
     let gone = gone(leaving, interrupts).await;

@@ -20,7 +20,7 @@ pub struct Listing {
 
 /// Selection of the files to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum Selection {
     /// Files that neither `.gitignore` excludes nor a cache contains.
     Work,
     /// Files that no cache contains.
@@ -46,22 +46,22 @@ pub fn is_cache(folder: &Path) -> bool {
 ///
 /// Symlinks are listed and not followed, except `root` itself. Empty if `root`
 /// does not exist; what vanishes in the meantime or cannot be read is skipped.
-pub fn list(root: &Path, which: Which, excluded: &[PathBuf]) -> Listing {
+pub fn list(root: &Path, which: Selection, excluded: &[PathBuf]) -> Listing {
     let excluded = excluded.to_vec();
     let is_listed = move |entry: &DirEntry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
         let is_excluded = excluded.iter().any(|path| path == entry.path())
-            || (which != Which::All && is_folder && is_cache(entry.path()));
+            || (which != Selection::All && is_folder && is_cache(entry.path()));
         // A folder that was asked for is listed even if its name is excluded.
         entry.depth() == 0 || !(is_excluded || is_scratch(entry.file_name()))
     };
     let mut listing = Listing::default();
     let walk = WalkBuilder::new(root)
-        .standard_filters(which == Which::Work)
+        .standard_filters(which == Selection::Work)
         .hidden(false)
         .require_git(false)
         .follow_links(false)
-        .max_depth((which == Which::Here).then_some(1))
+        .max_depth((which == Selection::Here).then_some(1))
         .filter_entry(is_listed)
         .build();
     for entry in walk.flatten() {
@@ -70,7 +70,7 @@ pub fn list(root: &Path, which: Which, excluded: &[PathBuf]) -> Listing {
             Some(_) if entry.depth() == 0 && entry.path().is_dir() => {
                 listing.folders.push(entry.into_path());
             }
-            Some(kind) if kind.is_dir() && which == Which::Here => {}
+            Some(kind) if kind.is_dir() && which == Selection::Here => {}
             Some(kind) if kind.is_dir() => listing.folders.push(entry.into_path()),
             Some(kind) if kind.is_symlink() => listing.links.push(entry.into_path()),
             Some(_) => listing.files.push(entry.into_path()),
@@ -127,7 +127,7 @@ mod tests {
         }
         fs::write(root.join(".gitignore"), "out\n").unwrap();
         let excluded = [root.join("home"), root.join("report.xml")];
-        let listing = list(root, Which::Work, &excluded);
+        let listing = list(root, Selection::Work, &excluded);
         let mut names: Vec<_> = listing
             .files
             .iter()
@@ -144,22 +144,22 @@ mod tests {
         assert!(listing.folders.contains(&root.join("src/deep")));
         assert!(!listing.folders.contains(&root.join("target")));
         assert_eq!(
-            list(&root.join("nothing"), Which::Work, &[]),
+            list(&root.join("nothing"), Selection::Work, &[]),
             Listing::default()
         );
-        let sources = list(root, Which::Sources, &excluded);
+        let sources = list(root, Selection::Sources, &excluded);
         assert!(sources.files.contains(&root.join("out/made.rs")));
         assert!(!sources.files.contains(&root.join("made/x")));
-        let here = list(root, Which::Here, &excluded);
+        let here = list(root, Selection::Here, &excluded);
         assert_eq!(here.files, [root.join(".gitignore")]);
         assert_eq!(here.folders, [root]);
         let linked = root.join("linked");
         std::os::unix::fs::symlink("src", &linked).unwrap();
-        let below = list(&linked, Which::Sources, &[]);
+        let below = list(&linked, Selection::Sources, &[]);
         assert!(below.files.contains(&linked.join("deep/er.rs")));
-        assert_eq!(list(root, Which::Sources, &[]).links, [&*linked]);
+        assert_eq!(list(root, Selection::Sources, &[]).links, [&*linked]);
         fs::remove_file(&linked).unwrap();
-        let all = list(root, Which::All, &excluded);
+        let all = list(root, Selection::All, &excluded);
         assert!(all.files.contains(&root.join("out/made.rs")));
         assert!(all.files.contains(&root.join("made/x")));
         assert_eq!(all.files.len(), expected.len() + 5);

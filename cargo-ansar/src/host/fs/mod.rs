@@ -37,13 +37,14 @@ pub use crate::host::fs::compare::equal;
 pub use crate::host::fs::fingerprint::{Fingerprint, Hash, Kind, Stamp, Stat, hash, now_ns, stat};
 pub use crate::host::fs::flush::sync_each;
 pub use crate::host::fs::links::{Followed, follow};
-pub use crate::host::fs::list::{Listing, Which, is_cache, list};
+pub use crate::host::fs::list::{Listing, Selection, is_cache, list};
 pub use crate::host::fs::marker::marker;
 pub use crate::host::fs::open::LARGEST;
 pub use crate::host::fs::read::Reading;
 use crate::host::fs::remove::remove_folder;
 pub use crate::host::fs::stage::{
-    How, Staged, Trash, clear_leftovers, clear_leftovers_below, is_alias, leftovers, transfer,
+    Staged, TransferMethod, Trash, clear_leftovers, clear_leftovers_below, is_alias, leftovers,
+    transfer,
 };
 pub use crate::host::fs::walk::{Walked, walk, walk_both};
 
@@ -166,8 +167,8 @@ pub fn read_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 }
 
 /// Reads a whole file of a home; `None` if it does not exist.
-pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    if_there(read(path))
+pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    if_exists(read(path))
 }
 
 /// Reads a whole regular file outside of a home. Symlinks are followed.
@@ -177,7 +178,7 @@ pub fn read_followed(path: &Path) -> Result<Vec<u8>, Error> {
 
 /// Reads a whole file that the user names on the command line. It may be a
 /// pipe, which is read until its writer closes it.
-pub fn read_given(path: &Path) -> Result<Vec<u8>, Error> {
+pub fn read_argument(path: &Path) -> Result<Vec<u8>, Error> {
     let opened = File::open(path).and_then(|file| {
         let metadata = file.metadata()?;
         Ok((file, metadata))
@@ -198,7 +199,7 @@ fn whole(
 }
 
 /// Turns a "not found" error into `None`.
-pub fn if_there<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+pub fn if_exists<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(error) if error.is_not_found() => Ok(None),
@@ -359,7 +360,7 @@ fn give_name(_: &File, _: &Path) -> io::Result<()> {
 
 /// Writes a file that only this process uses, readable for the user alone. The
 /// folder must exist.
-pub fn write_own(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn write_in_place(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let written = open::regular(
         path,
         OpenOptions::new()
@@ -703,7 +704,7 @@ mod tests {
         assert_eq!(error.to_string(), "failed to read `/nowhere/at/all`");
         assert!(error.is_not_found());
         assert!(
-            read_if_there(Path::new("/nowhere/at/all"))
+            read_if_exists(Path::new("/nowhere/at/all"))
                 .unwrap()
                 .is_none()
         );

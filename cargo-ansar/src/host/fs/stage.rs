@@ -27,7 +27,7 @@ const ALIAS: &str = ".ansar-alias-";
 
 /// Methods of transferring a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub enum TransferMethod {
     /// A hard link if the file system supports it, else a copy. No bytes are
     /// copied, but a write to one file changes both.
     Link,
@@ -60,12 +60,12 @@ pub struct Staged {
 
 impl Staged {
     /// Stages the bytes and permissions of `from` in `folder`, not synced.
-    pub fn stage(from: &Path, folder: &Path, how: How) -> Result<Self, Error> {
+    pub fn stage(from: &Path, folder: &Path, how: TransferMethod) -> Result<Self, Error> {
         let mut staged = Self::reserve(folder);
         crash_point::change();
         // If linking fails for any reason, a copy may work; otherwise its error
         // is the one to report.
-        if how == How::Link && fs::hard_link(from, &staged.alias).is_ok() {
+        if how == TransferMethod::Link && fs::hard_link(from, &staged.alias).is_ok() {
             staged.is_link = true;
             return Ok(staged);
         }
@@ -186,7 +186,7 @@ impl Drop for Staged {
 ///
 /// For files that can be transferred again if they are lost; otherwise stage,
 /// sync, commit, and sync the folder.
-pub fn transfer(from: &Path, to: &Path, how: How) -> Result<(), Error> {
+pub fn transfer(from: &Path, to: &Path, how: TransferMethod) -> Result<(), Error> {
     Staged::stage(from, folder_of(to), how)?.commit(to)
 }
 
@@ -311,8 +311,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::replace(&at("from"), b"bytes", 0o751).unwrap();
-        transfer(&at("from"), &at("link"), How::Link).unwrap();
-        transfer(&at("from"), &at("copy"), How::Copy).unwrap();
+        transfer(&at("from"), &at("link"), TransferMethod::Link).unwrap();
+        transfer(&at("from"), &at("copy"), TransferMethod::Copy).unwrap();
         assert!(is_one_file(&at("from"), &at("link")));
         assert!(!is_one_file(&at("from"), &at("copy")));
         assert_eq!(fs::read(&at("copy")).unwrap(), b"bytes");
@@ -325,8 +325,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::replace(&at("from"), b"bytes", 0o700).unwrap();
-        transfer(&at("from"), &at("to"), How::Link).unwrap();
-        transfer(&at("from"), &at("to"), How::Link).unwrap();
+        transfer(&at("from"), &at("to"), TransferMethod::Link).unwrap();
+        transfer(&at("from"), &at("to"), TransferMethod::Link).unwrap();
         assert_eq!(names(folder.path()), ["from", "to"]);
     }
 
@@ -335,7 +335,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::replace(&at("to"), b"old", 0o700).unwrap();
-        let error = transfer(&at("gone"), &at("to"), How::Link).unwrap_err();
+        let error = transfer(&at("gone"), &at("to"), TransferMethod::Link).unwrap_err();
         assert!(error.is_not_found());
         assert_eq!(fs::read(&at("to")).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["to"]);
@@ -346,7 +346,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let long = folder.path().join("n".repeat(255));
         fs::replace(&long, b"x", 0o600).unwrap();
-        transfer(&long, &folder.path().join("m".repeat(255)), How::Copy).unwrap();
+        transfer(
+            &long,
+            &folder.path().join("m".repeat(255)),
+            TransferMethod::Copy,
+        )
+        .unwrap();
     }
 
     #[test]

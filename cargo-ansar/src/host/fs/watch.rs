@@ -81,7 +81,7 @@ impl Watched {
 
 /// A file system that does not report writes of other machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Untold {
+pub struct UnreportedFilesystem {
     /// A folder on it.
     pub folder: PathBuf,
     /// Its type.
@@ -118,7 +118,7 @@ impl Watcher {
 
     /// Adds polling if a folder is on a file system that does not report every
     /// change; returns that file system the first time.
-    pub fn distrust(&mut self, watched: &Watched) -> Option<Untold> {
+    pub fn poll_unreported(&mut self, watched: &Watched) -> Option<UnreportedFilesystem> {
         if self.kernel.is_none() || self.interval.is_some() {
             return None;
         }
@@ -126,7 +126,7 @@ impl Watcher {
         let unreported = folders.find_map(|folder| {
             let filesystem = unreported_type(folder)?;
             let folder = folder.clone();
-            Some(Untold { folder, filesystem })
+            Some(UnreportedFilesystem { folder, filesystem })
         });
         self.interval = unreported.as_ref().map(|_| LOOK_AGAIN);
         unreported
@@ -193,7 +193,7 @@ impl Watcher {
 
     /// Waits until a large change is complete. Cancel safe, like
     /// [`next`](Self::next).
-    pub async fn calm(&mut self) {
+    pub async fn wait_until_calm(&mut self) {
         self.is_told = true;
         self.silence(CALM, LONG_PATIENCE).await;
         self.is_told = false;

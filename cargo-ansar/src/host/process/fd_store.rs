@@ -35,13 +35,13 @@ enum End {
     },
     Guardian {
         socket: OwnedFd,
-        kept: BTreeMap<u64, Kept>,
+        kept: BTreeMap<u64, UnreadPipe>,
     },
 }
 
 /// A pipe of an engine that has died.
 #[derive(Debug)]
-pub struct Kept {
+pub struct UnreadPipe {
     /// The note that the engine sent with it.
     pub note: Vec<u8>,
     pipe: OwnedFd,
@@ -49,7 +49,7 @@ pub struct Kept {
 
 /// A pipe in the store; dropping this removes it.
 #[derive(Debug)]
-pub struct Loan(u64);
+pub struct StoredPipe(u64);
 
 /// The socket between engine and guardian, before the fork.
 #[derive(Debug)]
@@ -93,15 +93,15 @@ fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Stores a duplicate of a pipe with the guardian. Returns `None` if there is
 /// no guardian, or it does not accept the pipe.
-pub fn lend(pipe: impl AsFd, note: &[u8]) -> Option<Loan> {
+pub fn store(pipe: impl AsFd, note: &[u8]) -> Option<StoredPipe> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let message = [&number.to_ne_bytes(), note].concat();
     let sent = message.len() <= LONGEST && send(&message, Some(pipe.as_fd()));
-    sent.then_some(Loan(number))
+    sent.then_some(StoredPipe(number))
 }
 
-impl Drop for Loan {
+impl Drop for StoredPipe {
     fn drop(&mut self) {
         send(&self.0.to_ne_bytes(), None);
     }
@@ -117,7 +117,7 @@ pub(crate) fn take() {
 
 /// Returns the pipes that a dead engine left in the store. Called in the
 /// guardian.
-pub fn left() -> Vec<Kept> {
+pub fn unread_pipes() -> Vec<UnreadPipe> {
     take();
     let mut end = END.lock().unwrap_or_else(PoisonError::into_inner);
     match end.take() {
@@ -126,7 +126,7 @@ pub fn left() -> Vec<Kept> {
     }
 }
 
-impl Kept {
+impl UnreadPipe {
     /// Reads the pipe until it is empty or closed.
     pub fn drain(&self) -> Vec<u8> {
         // Larger than any pipe, in case a process keeps writing.
@@ -192,7 +192,7 @@ fn send(message: &[u8], pipe: Option<BorrowedFd<'_>>) -> bool {
 }
 
 #[cfg(target_os = "linux")]
-fn receive(socket: &OwnedFd, kept: &mut BTreeMap<u64, Kept>) {
+fn receive(socket: &OwnedFd, kept: &mut BTreeMap<u64, UnreadPipe>) {
     use std::mem::MaybeUninit;
 
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -230,7 +230,7 @@ fn receive(socket: &OwnedFd, kept: &mut BTreeMap<u64, Kept>) {
         match pipe {
             Some(pipe) => {
                 let note = note.to_vec();
-                kept.insert(number, Kept { note, pipe });
+                kept.insert(number, UnreadPipe { note, pipe });
             }
             None => drop(kept.remove(&number)),
         }
@@ -243,4 +243,4 @@ fn send(_: &[u8], _: Option<BorrowedFd<'_>>) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn receive(_: &OwnedFd, _: &mut BTreeMap<u64, Kept>) {}
+fn receive(_: &OwnedFd, _: &mut BTreeMap<u64, UnreadPipe>) {}

@@ -219,7 +219,7 @@ impl Keys {
     }
 
     /// Returns true if pressed keys arrive here.
-    pub fn are_heard(&self) -> bool {
+    pub fn are_received(&self) -> bool {
         self.input.as_ref().is_some_and(|input| {
             let foreground = tcgetpgrp(io::stdin()).ok();
             foreground.is_some() && foreground == getpgid(Some(input.guardian)).ok()

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::events::Events;
 use crate::host::clock;
-use crate::host::process::fd_store::Loan;
+use crate::host::process::fd_store::StoredPipe;
 use crate::host::process::pipe::Peeking;
 use crate::host::process::signal;
 use crate::host::process::{Exit, Pipe, Process};
@@ -54,7 +54,7 @@ pub(crate) struct ChildTask {
     /// The beginning of an incomplete line, and the time at which to show it.
     pub(crate) incomplete: Option<(Instant, Instant)>,
     /// Lets the guardian complete the log if this engine is killed.
-    pub(crate) _loan: Option<Loan>,
+    pub(crate) _loan: Option<StoredPipe>,
 }
 
 impl ChildTask {

@@ -31,7 +31,7 @@ impl Bench {
         fs::replace(&self.artifact(), bytes, 0o755).unwrap();
     }
 
-    fn deploy(&self, how: How) -> Deployed {
+    fn deploy(&self, how: TransferMethod) -> Deployed {
         let record = deploy(&self.artifact(), &self.home(), how).unwrap();
         record.complete(&self.home()).unwrap()
     }
@@ -48,7 +48,7 @@ fn aged(mut record: Deployed) -> Deployed {
     record
 }
 
-const BOTH: [How; 2] = [How::Link, How::Copy];
+const BOTH: [TransferMethod; 2] = [TransferMethod::Link, TransferMethod::Copy];
 
 #[test]
 fn never_deployed_differs() {
@@ -64,8 +64,8 @@ fn deployed_is_unchanged_once_settled_and_same_bytes_before() {
         let record = bench.deploy(how);
         match (how, bench.judge(&record)) {
             // Hard links need not be settled.
-            (How::Link, verdict) => assert_eq!(verdict, Verdict::Unchanged),
-            (How::Copy, verdict) => {
+            (TransferMethod::Link, verdict) => assert_eq!(verdict, Verdict::Unchanged),
+            (TransferMethod::Copy, verdict) => {
                 let Verdict::SameBytes(new) = verdict else {
                     panic!("the bytes are the same");
                 };
@@ -99,7 +99,7 @@ fn unchanged_executable_is_read_once() {
 #[test]
 fn touched_through_the_link_is_the_same_where_the_hash_is_known() {
     let bench = Bench::new();
-    let record = deploy(&bench.artifact(), &bench.home(), How::Link).unwrap();
+    let record = deploy(&bench.artifact(), &bench.home(), TransferMethod::Link).unwrap();
     let Verdict::SameBytes(known) = bench.judge(&record) else {
         panic!("the bytes are the same");
     };
@@ -152,7 +152,7 @@ fn rebuilt_executable_differs_with_equal_size_too() {
 #[test]
 fn written_in_place_through_the_link_is_seen() {
     let bench = Bench::new();
-    let record = bench.deploy(How::Link);
+    let record = bench.deploy(TransferMethod::Link);
     std::fs::write(bench.artifact(), b"stripped!").unwrap();
     assert!(matches!(bench.judge(&record), Verdict::Differ(_)));
 }
@@ -160,7 +160,7 @@ fn written_in_place_through_the_link_is_seen() {
 #[test]
 fn written_in_place_and_given_its_old_date_it_is_seen() {
     let bench = Bench::new();
-    let record = aged(bench.deploy(How::Copy));
+    let record = aged(bench.deploy(TransferMethod::Copy));
     let date = std::fs::metadata(bench.artifact())
         .unwrap()
         .modified()
@@ -179,7 +179,7 @@ fn written_in_place_and_given_its_old_date_it_is_seen() {
 #[test]
 fn home_that_lost_or_changed_its_file_differs() {
     let bench = Bench::new();
-    let record = aged(bench.deploy(How::Link));
+    let record = aged(bench.deploy(TransferMethod::Link));
     std::fs::remove_file(bench.home()).unwrap();
     assert_eq!(bench.judge(&record), Verdict::Differ(Difference::Missing));
     fs::replace(&bench.home(), b"something", 0o755).unwrap();
@@ -199,7 +199,7 @@ fn home_that_lost_or_changed_its_file_differs() {
 #[test]
 fn other_link_to_the_artifact_changes_nothing() {
     let bench = Bench::new();
-    let record = aged(bench.deploy(How::Link));
+    let record = aged(bench.deploy(TransferMethod::Link));
     std::fs::hard_link(bench.artifact(), bench.folder.path().join("deps")).unwrap();
     assert_eq!(bench.judge(&record), Verdict::Unchanged);
 }
@@ -209,6 +209,6 @@ fn artefact_that_is_missing_or_no_file_is_an_error() {
     let bench = Bench::new();
     let folder = bench.folder.path();
     assert!(judge(&folder.join("gone"), &bench.home(), None).is_err());
-    assert!(deploy(folder, &bench.home(), How::Link).is_err());
+    assert!(deploy(folder, &bench.home(), TransferMethod::Link).is_err());
     assert!(!bench.home().exists());
 }
