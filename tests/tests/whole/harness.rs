@@ -1,12 +1,12 @@
-//! What the other tests rely on: scratch workspaces that are fresh and apart,
-//! sandboxes that tell what is left in them.
+//! Guarantees of the harness: scratch workspaces are fresh and separate, and
+//! sandboxes report remaining processes and files.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use tests::{Sandbox, Workspace, loopback};
 
-/// What a sandbox fails with when it is dropped after `work`.
+/// Returns the message of the panic when a sandbox is dropped after `work`.
 fn left_by(work: impl FnOnce(&Sandbox)) -> Option<String> {
     let failed = catch_unwind(AssertUnwindSafe(|| {
         let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! The whole-program tests: one executable, for one link.
+//! The whole-program tests, in one executable so that they link once.
 
 mod background;
 mod cleanup;

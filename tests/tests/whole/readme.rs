@@ -1,4 +1,4 @@
-//! The README's own words, in a project that is not this one.
+//! The commands and code of the README, in a project of its own.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn readme() -> String {
     readme.expect("there is a README")
 }
 
-/// The first code block of a language, as the README has it.
+/// Returns the first code block of a language in the README.
 #[track_caller]
 fn block(language: &str) -> String {
     let readme = readme();
@@ -21,7 +21,7 @@ fn block(language: &str) -> String {
     format!("{code}\n")
 }
 
-/// Commands of the README that begin so.
+/// Returns the commands of the README with this beginning.
 fn commands(beginning: &str) -> Vec<String> {
     let readme = readme();
     let commands = readme.lines().filter_map(|line| line.strip_prefix("    "));
@@ -31,7 +31,7 @@ fn commands(beginning: &str) -> Vec<String> {
         .collect()
 }
 
-/// An ordinary test of a project, against the server that is up.
+/// An ordinary test of a project, against a running server.
 const LIVE: &str = r#"
 #[test]
 fn the_server_answers() {
@@ -57,12 +57,12 @@ fn its_first_commands_run_the_demonstration_and_all_tests() {
 
 #[test]
 fn its_code_works_in_a_new_project() {
-    // For the library, and for what it depends on, compiled already.
+    // Provides the library and its compiled dependencies.
     let library = Workspace::new();
     let project = Sandbox::new();
     let target = library.path().join("target");
     let host = loopback().to_string();
-    // Tests run side by side, and the README has one address.
+    // Tests run side by side, but the README has one address.
     let elsewhere = |text: &str, from: &str, to: &str| {
         assert!(text.contains(from), "`{from}` in\n{text}");
         text.replace(from, to)
@@ -90,7 +90,7 @@ fn its_code_works_in_a_new_project() {
         let words = words.split_whitespace().skip(1);
         project.cargo(words).run().success();
     }
-    // The server is the demonstration's, with what that needs beside.
+    // The demonstration's server, and its dependencies.
     let tokio = ["add", "tokio", "--features", "net,io-util,macros"];
     project.cargo(tokio).run().success();
 
@@ -119,7 +119,7 @@ fn its_code_works_in_a_new_project() {
     tested.success().stderr_has("Passed 40 checks in 40 roles");
     let live = ansar(&["with", "--", "cargo", "test", "--test", "live"]);
     live.success().stdout_has("1 passed");
-    // Not everybody has it; whoever checks every change does.
+    // nextest is optional; CI has it.
     let nextest = project.cargo(["nextest", "--version"]).run();
     if nextest.status.success() {
         let words = "with -- cargo nextest run";

@@ -8,8 +8,8 @@ use tests::{Output, Sandbox, executable};
 
 use super::{is_quiet, processes};
 
-/// A workspace in the folder `w` with a home whose temporary files are in the
-/// workspace, and whose `more` areas are not.
+/// Creates a workspace in the folder `w`, with a home whose temporary files are
+/// inside of the workspace and whose `more` areas are outside.
 fn with_workspace(more: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("w/Cargo.toml", "[workspace]\n");
@@ -44,7 +44,7 @@ fn path(value: &Value) -> PathBuf {
     value.as_str().expect("a path").into()
 }
 
-/// The folder that a role runs in.
+/// Returns the folder that a role runs in.
 fn folder_of(pid: i32) -> PathBuf {
     fs::read_link(format!("/proc/{pid}/cwd")).expect("it runs")
 }
@@ -88,7 +88,7 @@ fn a_copy_of_a_workspace_is_on_its_own() {
     let before = home(&sandbox, "w");
     copy(&sandbox, "copy");
 
-    // What runs in the original does not run here.
+    // Roles of the original do not run in the copy.
     let status = in_folder(&sandbox, "copy", &["status"]);
     status.success().stdout_is("");
     let history = in_folder(&sandbox, "copy", &["history", "zombie-0"]);
@@ -135,7 +135,7 @@ fn a_copy_does_not_share_areas_with_the_original() {
             .stderr_has("it belongs to home `")
             .stderr_has("hint: a copy of a home does not share folders");
     }
-    // One that is reached through a link that was copied is the original's.
+    // The target of a copied link belongs to the original.
     let sandbox = with_workspace(&[]);
     let at = |name: &str| sandbox.path().join(name);
     fs::rename(at("w/areas"), at("areas")).expect("nothing is there");

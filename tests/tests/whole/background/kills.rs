@@ -1,7 +1,7 @@
-//! Roles, the engine in the background, its guardian, and the commands that
-//! speak with it are killed at random moments.
+//! Kills roles, the engine in the background, its guardian, and client commands
+//! at random moments.
 //!
-//! What runs is read from `/proc`, never from what the program says.
+//! Running processes are read from `/proc`, never from the program's output.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -13,11 +13,11 @@ use tests::{Sandbox, Signal, eventually};
 
 use super::{ansar, down, engine, home_with, is_quiet, named, processes, statuses};
 
-/// How many times something is killed.
+/// Environment variable with the number of kills.
 const ROUNDS: &str = "ANSAR_KILL_ROUNDS";
-/// What the moments come from.
+/// Environment variable with the seed of the random moments.
 const SEED: &str = "ANSAR_KILL_SEED";
-/// How many times it is without that.
+/// Number of kills unless [`ROUNDS`] is set.
 const USUAL_ROUNDS: u64 = 20;
 
 const ROLES: [&str; 3] = ["server-0", "snooze-0", "zombie-0"];
@@ -30,7 +30,7 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// What is killed.
+/// The process to kill.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Victim {
     Role(&'static str),
@@ -40,7 +40,7 @@ enum Victim {
     Command,
 }
 
-/// The commands during which it is.
+/// Commands that are interrupted.
 const COMMANDS: [&str; 5] = [
     "start -f",
     "stop -f",
@@ -50,7 +50,7 @@ const COMMANDS: [&str; 5] = [
 ];
 
 #[test]
-#[expect(clippy::print_stderr, reason = "whoever repeats it needs the seed")]
+#[expect(clippy::print_stderr, reason = "the seed repeats the run")]
 fn status_is_right_and_nothing_is_left_whatever_is_killed_whenever() {
     let rounds = variable(ROUNDS).unwrap_or(USUAL_ROUNDS);
     let seed = variable(SEED).unwrap_or_else(|| fastrand::u64(..));
@@ -102,7 +102,7 @@ fn strike(sandbox: &Sandbox, victim: Victim, command: &str, after: Duration, is_
         (Victim::Engine, Some((_, engine))) => one(engine),
         (Victim::Guardian, Some((guardian, _))) => one(guardian),
         (Victim::Both, Some((guardian, engine))) => {
-            // A guardian that is stopped cannot act in between.
+            // A suspended guardian cannot act in between.
             let _ = kill(Pid::from_raw(guardian), Signal::SIGSTOP);
             one(engine);
             one(guardian);
@@ -128,8 +128,8 @@ fn strike(sandbox: &Sandbox, victim: Victim, command: &str, after: Duration, is_
     }
 }
 
-/// What `status` says is what there is: nothing is missing that runs all the
-/// time, and what it says besides runs before or after, or soon.
+/// Asserts that `status` agrees with `/proc`: it lists every role that runs all
+/// the time, and any other that it lists runs before, after, or soon.
 fn is_told_truly(sandbox: &Sandbox) {
     let mut last = String::new();
     let told = eventually(|| {
@@ -160,7 +160,7 @@ fn is_told_truly(sandbox: &Sandbox) {
     assert!(told.is_some(), "status tells of what is not there\n{last}");
 }
 
-/// Nothing is in the way of starting everything anew, and of stopping it.
+/// Asserts that everything can be started again and stopped.
 fn is_replaced(sandbox: &Sandbox) {
     ansar(sandbox, "start -f").success();
     let up = processes(sandbox);
@@ -178,7 +178,7 @@ fn is_replaced(sandbox: &Sandbox) {
     ansar(sandbox, "stop").success();
 }
 
-/// Lets time pass up to a random moment, which is no event of anybody's.
+/// Waits for a random time; no event marks the moment.
 fn pause(time: Duration) {
     let (_never, nothing) = mpsc::channel::<()>();
     let _ = nothing.recv_timeout(time);

@@ -1,10 +1,10 @@
-//! Few descriptors, and many roles.
+//! Few file descriptors, and many roles.
 
 use tests::{Output, Sandbox};
 
 use super::{ansar, down, home_with, is_quiet, processes, statuses};
 
-/// `cargo ansar WORDS` under a limit of descriptors.
+/// `cargo ansar WORDS` under a limit of file descriptors.
 fn limited(sandbox: &Sandbox, words: &str) -> Output {
     sandbox
         .shell(&format!("ulimit -n 256; exec cargo-ansar ansar {words}"))

@@ -1,4 +1,4 @@
-//! Roles in the background: started, asked about, stopped, killed.
+//! Roles in the background: start, status, stop, kill.
 
 mod copies;
 mod kills;
@@ -18,8 +18,8 @@ use tests::{Output, Sandbox, eventually, executable};
 
 const ABORTED: &str = "ansar.create.lifecycle.Aborted";
 
-/// A home that uses the fixtures where cargo builds them, with a role of every
-/// one of `executables`.
+/// Creates a home that uses the fixtures from Cargo's target folder, with one
+/// role of each of `executables`.
 fn home_with(executables: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     let folder = executable("noop").parent().expect("a file is in a folder");
@@ -45,7 +45,7 @@ fn ansar(sandbox: &Sandbox, words: &str) -> Output {
     sandbox.ansar(words.split(' ')).run()
 }
 
-/// The processes of roles that run, as the kernel knows them, by role.
+/// Returns the running processes of roles from `/proc`, by role.
 fn processes(sandbox: &Sandbox) -> BTreeMap<String, i32> {
     let all = sandbox.processes().into_iter();
     all.filter_map(|(pid, command)| {
@@ -56,7 +56,7 @@ fn processes(sandbox: &Sandbox) -> BTreeMap<String, i32> {
     .collect()
 }
 
-/// The engine in the background and the guardian above it: the guardian first.
+/// Returns the guardian and the engine in the background.
 fn engine(sandbox: &Sandbox) -> Option<(i32, i32)> {
     let all = sandbox.processes();
     let mut own = all
@@ -71,7 +71,7 @@ fn engine(sandbox: &Sandbox) -> Option<(i32, i32)> {
     }
 }
 
-/// What `status --format json` says, by role.
+/// Returns the output of `status --format json`, by role.
 #[track_caller]
 fn statuses(sandbox: &Sandbox) -> BTreeMap<String, Value> {
     let status = ansar(sandbox, "status --format json");
@@ -81,7 +81,7 @@ fn statuses(sandbox: &Sandbox) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Waits until `status` tells that a role is in `state`; its whole line.
+/// Waits until `status` shows a role in `state`; returns its line.
 #[track_caller]
 fn comes_to(sandbox: &Sandbox, role: &str, state: &str) -> Value {
     let mut last = BTreeMap::new();
@@ -97,21 +97,21 @@ fn comes_to(sandbox: &Sandbox, role: &str, state: &str) -> Value {
     }
 }
 
-/// Waits until nothing of the sandbox runs.
+/// Waits until no process of the sandbox runs.
 #[track_caller]
 fn is_quiet(sandbox: &Sandbox) {
     let quiet = eventually(|| sandbox.processes().is_empty().then_some(()));
     assert!(quiet.is_some(), "left behind: {:?}", sandbox.processes());
 }
 
-/// Stops everything; nothing of it is left when that is done.
+/// Stops everything, and asserts that no process remains.
 #[track_caller]
 fn down(sandbox: &Sandbox) {
     ansar(sandbox, "stop -f").success();
     sandbox.is_still();
 }
 
-/// The pid that an error names for a role.
+/// Returns the pid that an error names for a role.
 #[track_caller]
 fn named(output: &Output, role: &str) -> i32 {
     let start = format!("`{role}` (process ");

@@ -1,4 +1,4 @@
-//! Where `start` is typed, and what it may not hold on to.
+//! The environment of `start`: folders, descriptors, terminals and sessions.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -7,7 +7,7 @@ use tests::{Sandbox, Workspace, executable};
 
 use super::{ansar, down, engine, home_with, is_quiet, processes};
 
-/// The descriptors of a process, and where they lead.
+/// Returns the file descriptors of a process with their targets.
 fn descriptors(pid: i32) -> Vec<String> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs");
     let links = entries.flatten();
@@ -20,7 +20,7 @@ fn descriptors(pid: i32) -> Vec<String> {
 fn nobody_holds_what_start_was_given() {
     let sandbox = home_with(&["zombie"]);
     let given = sandbox.write("given", "");
-    // Whoever reads the pipe hears its end: `run` waits for that.
+    // `cat` ends when the pipe is closed; `run` waits for that.
     let script = "exec 7>given; cargo ansar start zombie-0 2>&1 | cat; echo over";
     let output = sandbox.shell(script).run();
     output

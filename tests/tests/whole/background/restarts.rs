@@ -6,7 +6,7 @@ use tests::{Sandbox, Signal, Workspace, eventually};
 
 use super::{ansar, comes_to, down, home_with, is_quiet, processes, set, statuses};
 
-/// How many starts a role has in its history.
+/// Returns the number of starts in a role's history.
 fn starts(sandbox: &Sandbox, role: &str) -> usize {
     let history = sandbox.ansar(["history", role]).run();
     history.success().stdout.lines().count()
@@ -30,7 +30,7 @@ fn a_role_that_fails_is_started_again_as_often_as_its_policy_says() {
     start.code(1).stderr_has("not started: `server-0`");
     is_quiet(&sandbox);
     assert_eq!(starts(&sandbox, "server-0"), 3);
-    // In the foreground somebody watches.
+    // In the foreground, the role is not restarted.
     ansar(&sandbox, "run").code(1);
     assert_eq!(starts(&sandbox, "server-0"), 4);
     set(&sandbox, "restart", "server-0", r#""never""#);
@@ -65,7 +65,8 @@ fn start_does_not_wait_for_ever_for_a_role_that_always_crashes() {
     set(&sandbox, "restart", "silent-0", r#""always""#);
     set(&sandbox, "retry", "silent-0", r#"{"regular_steps": 0.05}"#);
     let start = ansar(&sandbox, "start --ready-timeout 300ms");
-    // It was ready, in between, or it was not: this is told, and it goes on.
+    // `start` reports success or failure, depending on timing; the role goes
+    // on.
     start.check(start.status.code().is_some_and(|code| code < 2), || {
         "expected an answer".to_owned()
     });
@@ -115,7 +116,7 @@ fn a_role_that_is_never_ready_has_failed_and_is_started_again() {
     set(&sandbox, "restart", "snooze-0", r#""on-failure""#);
     set(&sandbox, "retry", "snooze-0", r#"{"regular_steps": 0.02}"#);
     set(&sandbox, "timeout", "snooze-0", "0.2");
-    // It runs longer than it has to, to count as started.
+    // It runs longer than the settle time.
     ansar(&sandbox, "start --settle-time 10ms").success();
     let again = eventually(|| (starts(&sandbox, "snooze-0") > 2).then_some(()));
     assert!(again.is_some());

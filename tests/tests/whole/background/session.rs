@@ -1,4 +1,4 @@
-//! The guide's session, in its order.
+//! The session of the guide, in order.
 
 use super::{ABORTED, ansar, comes_to, down, engine, home_with, named, processes};
 

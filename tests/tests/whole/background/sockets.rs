@@ -1,4 +1,4 @@
-//! What others may say to the socket of an engine.
+//! Requests of other programs to the socket of an engine.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -8,14 +8,14 @@ use tests::{Sandbox, eventually};
 
 use super::{ansar, down, engine, home_with, statuses};
 
-/// A connection to the engine in the background.
+/// Connects to the engine in the background.
 fn connect(sandbox: &Sandbox) -> UnixStream {
     let (_, engine) = engine(sandbox).expect("it runs");
     let path = format!(".ansar-home/engine/{engine}.sock");
     UnixStream::connect(sandbox.path().join(path)).expect("it listens")
 }
 
-/// The first line that comes back for what is sent.
+/// Sends bytes and returns the first line of the answer.
 fn answer(sandbox: &Sandbox, sent: &[u8]) -> Value {
     let mut stream = connect(sandbox);
     stream.write_all(sent).expect("it reads");
@@ -25,7 +25,7 @@ fn answer(sandbox: &Sandbox, sent: &[u8]) -> Value {
     serde_json::from_str(&line).expect("it answers with JSON")
 }
 
-/// The reason for which something is refused.
+/// Asserts a refusal and returns its reason.
 #[track_caller]
 fn refusal(sandbox: &Sandbox, sent: &str) -> String {
     let answer = answer(sandbox, format!("{sent}\n").as_bytes());
@@ -93,7 +93,7 @@ fn a_request_without_an_end_is_refused() {
     ansar(&sandbox, "start").success();
     let mut stream = connect(&sandbox);
     let mebibyte = vec![b'x'; 1 << 20];
-    // It may stop reading before everything is sent.
+    // The engine may stop reading early.
     let sent = (0..32).take_while(|_| stream.write_all(&mebibyte).is_ok());
     assert!(sent.count() < 32, "it reads without an end");
     assert_eq!(statuses(&sandbox).len(), 1);
@@ -115,7 +115,7 @@ fn whoever_says_nothing_or_does_not_read_stalls_nobody() {
     assert_eq!(statuses(&sandbox).len(), 1);
     ansar(&sandbox, "restart").success();
     down(&sandbox);
-    // What was said is still there for who reads late.
+    // A late reader still receives the answer.
     let mut told = String::new();
     deaf.read_to_string(&mut told).expect("it was told");
     assert!(told.ends_with("{\"reply\":\"done\"}\n"), "{told}");

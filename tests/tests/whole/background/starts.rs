@@ -1,4 +1,4 @@
-//! `start`, and what becomes of roles then.
+//! `start`, and the roles that it starts.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -6,7 +6,8 @@ use tests::{Sandbox, eventually, executable};
 
 use super::{ansar, comes_to, down, engine, home_with, is_quiet, processes, set};
 
-/// A server that begins when there is a file `gate` in the working folder.
+/// Creates a home with a server that waits for a file `gate` in the working
+/// folder.
 fn late() -> Sandbox {
     let sandbox = Sandbox::new();
     let gate = sandbox.write("gate", "");
@@ -77,7 +78,7 @@ fn nobody_waits_with_no_wait() {
 #[test]
 fn an_engine_ends_with_its_last_role() {
     let sandbox = home_with(&["noop", "panics"]);
-    // Whoever announces nothing is ready when it begins.
+    // An executable without notices counts as ready when it starts.
     ansar(&sandbox, "start noop-0").success();
     is_quiet(&sandbox);
     ansar(&sandbox, "start panics-0").code(1);
@@ -122,7 +123,7 @@ fn a_role_that_crashes_in_its_first_moments_is_not_started() {
 fn the_first_moments_are_as_long_as_asked() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "add snooze --seconds=0.5").success();
-    // It ends while it is waited for, and that is well.
+    // It exits successfully during the settle time.
     ansar(&sandbox, "start snooze-0 --settle-time 30s")
         .success()
         .stderr_has("Ended `snooze-0` already");
@@ -158,7 +159,7 @@ fn settings_for_a_run_are_behind_the_dashes() {
     assert!(line().contains("--seconds=601"));
     ansar(&sandbox, "restart snooze-0 -- --seconds=602").success();
     assert!(line().contains("--seconds=602"));
-    // The component refuses it before anything is stopped.
+    // The component rejects the setting before anything is stopped.
     let refused = ansar(&sandbox, "restart snooze-0 -- --seconds=soon");
     refused.code(103).stderr_has("error: role `snooze-0`");
     let refused = ansar(&sandbox, "start -f -- --seconds=1");
@@ -181,7 +182,7 @@ fn a_second_start_hands_its_roles_to_the_same_engine() {
     ansar(&sandbox, "status").stdout_is("hangs-0\nzombie-0\n");
     ansar(&sandbox, "stop zombie-0").success();
     assert_eq!(engine(&sandbox), first);
-    // It leaves and comes back, into the same engine.
+    // It is stopped and started again in the same engine.
     ansar(&sandbox, "start zombie-0").success();
     assert_eq!(engine(&sandbox), first);
     down(&sandbox);

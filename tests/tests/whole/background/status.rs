@@ -1,4 +1,4 @@
-//! What `status` tells of each role.
+//! Output of `status` for each role.
 
 use super::{ansar, comes_to, down, engine, home_with, processes, set, statuses};
 
@@ -82,7 +82,7 @@ fn a_role_that_waits_for_another_says_so() {
     set(&sandbox, "retry", "panics-0", r#"{"regular_steps": 600.0}"#);
     ansar(&sandbox, "start --no-wait zombie-0 panics-0").success();
     comes_to(&sandbox, "panics-0", "restarting");
-    // A component is ready when it begins, and this one was.
+    // A component counts as ready when it starts.
     down(&sandbox);
 }
 
@@ -110,7 +110,7 @@ fn lines_that_find_no_room_are_counted_and_the_role_goes_on() {
     std::fs::create_dir_all(&logs).expect("the home is there");
     let full = logs.join("9000-01-01T00-00-00.000000.log");
     std::os::unix::fs::symlink("/dev/full", &full).expect("the folder is empty");
-    // It is there to be asked about when it has written everything.
+    // It is ready once it has written everything.
     set(&sandbox, "restart", "floods-0", r#""always""#);
     set(&sandbox, "retry", "floods-0", r#"{"first_steps": [600.0]}"#);
     ansar(&sandbox, "start floods-0").success();

@@ -1,4 +1,4 @@
-//! `stop`, wherever roles run.
+//! `stop` of roles in any engine.
 
 use tests::{Running, Sandbox, Signal};
 
@@ -8,7 +8,7 @@ use super::{ABORTED, ansar, comes_to, down, engine, home_with, is_quiet, named, 
 fn a_role_that_ignores_everything_is_named_and_killed_after_its_grace() {
     let sandbox = home_with(&["stubborn", "zombie"]);
     ansar(&sandbox, "start").success();
-    // Ready is said before it ignores anything.
+    // The role announces readiness before it ignores signals.
     let log = tests::eventually(|| {
         let log = ansar(&sandbox, "log stubborn-0");
         log.stdout.contains("Ignoring every signal").then_some(())
@@ -41,7 +41,7 @@ fn nothing_to_stop_is_said() {
         .stderr_has("no role matches");
 }
 
-/// `run` of all roles, in another command.
+/// Starts `run` of all roles in another command.
 fn foreground(sandbox: &Sandbox) -> Running<'_> {
     let run = sandbox.ansar(["run", "-v"]).start();
     for role in ["hangs-0", "zombie-0"] {
@@ -69,7 +69,7 @@ fn roles_of_a_command_in_the_foreground_are_seen_and_stopped() {
         .stderr_has("running in the foreground: `zombie-0`");
     ansar(&sandbox, "stop zombie-0").success();
     assert_eq!(processes(&sandbox).len(), 1);
-    // What was stopped there can run elsewhere.
+    // A role stopped there can run elsewhere.
     ansar(&sandbox, "start zombie-0").success();
     assert!(engine(&sandbox).is_some());
     ansar(&sandbox, "status")

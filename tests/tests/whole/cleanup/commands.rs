@@ -1,16 +1,16 @@
-//! `with`: the command of somebody else, among the roles.
+//! `with`: a foreign command that runs among the roles.
 
 use tests::{Output, Program, Signal, Workspace, processes_named};
 
 use super::workspace;
 
-/// `with`, and a shell that does this.
+/// `with`, and a shell that runs this script.
 fn with<'s>(workspace: &'s Workspace, script: &str) -> Program<'s> {
     let roles = ["with", "server-0", "zombie-0", "--", "sh", "-c"];
     workspace.ansar(roles).arg(script)
 }
 
-/// Nothing of the workspace runs.
+/// Asserts that no process of the workspace runs.
 #[track_caller]
 fn is_quiet(workspace: &Workspace) {
     workspace.is_still();

@@ -1,4 +1,4 @@
-//! A home that is elsewhere than where it was made.
+//! A home that was moved or copied.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use tests::{Signal, Workspace, processes_named};
 
 use super::workspace;
 
-/// A workspace with its roles in place.
+/// Creates a workspace with its roles deployed.
 fn prepared() -> Workspace {
     let workspace = workspace("");
     workspace.ansar(["test", "--no-run"]).run().success();
     workspace
 }
 
-/// Runs roles of a home elsewhere.
+/// Runs a role of a home at another path.
 fn run(workspace: &Workspace, home: &str, role: &str) -> tests::Output {
     let home = format!("--home-path={}", workspace.path().join(home).display());
     workspace.ansar(["run", &home, role]).run()
@@ -55,7 +55,7 @@ fn a_home_that_is_copied_while_it_runs_leaves_the_original_alone() {
         .success()
         .stderr_lacks("warning");
     assert_eq!(running(), before);
-    // The role of that name runs in the original, and may run in the copy.
+    // The role of that name runs in the original, and may also run in the copy.
     let home = format!("--home-path={}", workspace.path().join("copy").display());
     let second = workspace.ansar(["run", "--debug-level=CONSOLE", &home, "zombie-0"]);
     let second = second.start();

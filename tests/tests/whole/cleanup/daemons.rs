@@ -1,4 +1,4 @@
-//! What a build leaves to serve the next one is nobody's stray.
+//! Daemons that a build leaves to serve the next one are not orphans of a role.
 
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -6,7 +6,7 @@ use tests::{Signal, eventually, processes_named};
 
 use super::workspace;
 
-/// A wrapper of the compiler that starts what serves it, once.
+/// A wrapper of the compiler that starts a daemon once.
 const WRAPPER: &str = r#"#!/bin/sh
 if ! [ -e "$0.started" ]; then
     : > "$0.started"
@@ -27,13 +27,13 @@ fn a_daemon_of_the_build_outlives_the_command_and_a_roles_does_not() {
         "Log that and exit",
     );
     let test = workspace.ansar(["test"]);
-    // Of a wrapper for members only, what is compiled already stays so.
+    // With a wrapper for members only, compiled dependencies stay fresh.
     let test = test.env("RUSTC_WORKSPACE_WRAPPER", &wrapper).run();
     test.success().stderr_has("Passed 3 checks");
 
     let daemon = processes_named(&format!("{}.daemon", wrapper.display()));
     assert_eq!(daemon.len(), 1, "{daemon:?}");
-    // It, and what it sleeps with: nothing of `strays-0` or `deserts-0`.
+    // The daemon and its `sleep`: no process of `strays-0` or `deserts-0`.
     let left = workspace.processes();
     assert_eq!(left.len(), 2, "{left:?}");
     assert_eq!(

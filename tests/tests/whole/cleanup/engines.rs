@@ -1,4 +1,5 @@
-//! What is left when guardians and engines are killed at known moments.
+//! Processes that remain when guardians and engines are killed at known
+//! moments.
 
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -6,8 +7,8 @@ use tests::{Running, Signal, Workspace, children_of, eventually, processes_named
 
 use super::workspace;
 
-/// A role whose grandchild leads a session of its own, and keeps the
-/// environment that it was given; its child does not.
+/// Script of a role whose grandchild leads a session and keeps its environment;
+/// its child clears its own.
 fn leader(workspace: &Workspace) -> String {
     let mark = workspace.path().display().to_string();
     format!(
@@ -19,7 +20,7 @@ settings = {{ mark = "{mark}", clears = false }}
     )
 }
 
-/// A workspace with that role deployed.
+/// Creates a workspace with that role deployed.
 fn with_leader() -> Workspace {
     let workspace = workspace("");
     super::describe(&workspace, &leader(&workspace));
@@ -42,7 +43,7 @@ fn engine_of(command: &Running<'_>) -> Pid {
     Pid::from_raw(engine.expect("the guardian has an engine"))
 }
 
-/// Waits until nothing of the workspace runs.
+/// Waits until no process of the workspace runs.
 #[track_caller]
 fn is_quiet(workspace: &Workspace) {
     let path = workspace.path().display().to_string();
@@ -69,11 +70,11 @@ fn after_guardian_and_engine_were_killed_in_one_instant_the_next_command_sweeps_
     let roles = ["server-0", "zombie-0", "leader-0", "strays-0"];
     let command = running(&workspace, &roles, &["zombie", "deserts", "strays"]);
     let engine = engine_of(&command);
-    // A guardian that is stopped cannot act in between.
+    // A suspended guardian cannot act in between.
     command.signal(Signal::SIGSTOP);
     kill(engine, Signal::SIGKILL).expect("the engine runs");
     command.signal(Signal::SIGKILL);
-    // Its streams are held by nothing that is left.
+    // No remaining process holds its streams.
     command.wait().killed_by(Signal::SIGKILL);
 
     let next = workspace.ansar(["run", "noop-0"]).run();

@@ -1,9 +1,8 @@
-//! The command, which is the guardian, or its engine is ended at random
-//! moments.
+//! Ends the command (the guardian) or its engine at random moments.
 //!
-//! The work is done in a process of its own, this executable once more: it is
-//! a subreaper, so that whatever loses all its parents comes to it and is
-//! counted, however well it hides.
+//! The work is done in a process of its own, a second instance of this
+//! executable. It is a subreaper: every orphan, however well hidden, becomes
+//! its child and is counted.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -18,18 +17,18 @@ use tests::{Running, Signal, Workspace, children_of, eventually, processes_named
 
 use super::{describe, workspace};
 
-/// Set in the process that does the work.
+/// Environment variable that marks the process that does the work.
 pub(super) const INNER: &str = "ANSAR_KILL_INNER";
-/// How many times something is killed.
+/// Environment variable with the number of kills.
 pub(super) const ROUNDS: &str = "ANSAR_KILL_ROUNDS";
-/// What the moments come from.
+/// Environment variable with the seed of the random moments.
 pub(super) const SEED: &str = "ANSAR_KILL_SEED";
-/// How many times it is without that.
+/// Number of kills unless [`ROUNDS`] is set.
 const USUAL_ROUNDS: u64 = 24;
 
-/// The grace time of the ladder.
+/// Grace period of a stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long everything may take to be gone once nobody gives it grace.
+/// Time until everything must be gone if there is no grace period.
 const GONE: Duration = Duration::from_secs(2);
 
 const STUBBORN: &str = r#"
@@ -60,9 +59,9 @@ pub(super) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Runs the test `name` again, in a process that has no other.
+/// Runs the test `name` again, alone in a process of its own.
 #[expect(clippy::disallowed_methods, reason = "tests start real processes")]
-#[expect(clippy::print_stderr, reason = "whoever repeats it needs the seed")]
+#[expect(clippy::print_stderr, reason = "the seed repeats the run")]
 pub(super) fn run_inner(name: &str, rounds: u64) {
     let seed = variable(SEED).unwrap_or_else(|| fastrand::u64(..));
     eprintln!("{SEED}={seed} {ROUNDS}={rounds}");
@@ -88,10 +87,10 @@ pub(super) fn run_inner(name: &str, rounds: u64) {
     );
 }
 
-/// When something is killed: some time after a line of the command.
+/// The phase in which a process is killed: some time after a line of output.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// While it starts, and finds that there is nothing to do.
+    /// While it starts, and finds nothing to do.
     Begin,
     /// While Cargo compiles.
     Build,
@@ -99,20 +98,20 @@ enum Phase {
     Deploy,
     /// While roles start, become ready, and are tested.
     Spawn,
-    /// While they stop.
+    /// While roles stop.
     Stop,
 }
 
-/// What is done.
+/// One kill.
 #[derive(Debug, Clone, Copy)]
 struct Blow {
     phase: Phase,
-    /// How long after its line.
+    /// Delay after the line that begins the phase.
     after: Duration,
     signal: Signal,
-    /// To the engine instead of the command.
+    /// Sends the signal to the engine instead of the command.
     engine: bool,
-    /// With a role that ignores every signal.
+    /// Adds a role that ignores every signal.
     stubborn: bool,
 }
 
@@ -120,7 +119,7 @@ impl Blow {
     fn any(random: &mut fastrand::Rng, round: u64) -> Self {
         use Phase::{Begin, Build, Deploy, Spawn, Stop};
 
-        // Each phase again and again; a build takes longest, and Stop is short.
+        // Builds take longest, and stopping is short.
         let phases = [Spawn, Build, Stop, Begin, Spawn, Deploy, Stop, Spawn];
         let phase = phases[usize::try_from(round).unwrap_or(0) % phases.len()];
         let most = match phase {
@@ -137,7 +136,7 @@ impl Blow {
             2 => (Signal::SIGKILL, false),
             _ => (Signal::SIGKILL, true),
         };
-        // Its grace time is long, so that it is given now and then only.
+        // Rarely, since its grace period is long.
         let signal = if stubborn && round % 24 != 10 {
             Signal::SIGKILL
         } else {
@@ -152,7 +151,7 @@ impl Blow {
         }
     }
 
-    /// How long everything may take to be gone.
+    /// Returns the time until everything must be gone.
     fn limit(self) -> Duration {
         match self.signal {
             Signal::SIGKILL => GONE,
@@ -218,7 +217,8 @@ fn strike(workspace: &Workspace, round: u64, blow: Blow) {
     }
 }
 
-/// Waits until the command and everything below it is gone; what is not.
+/// Waits until the command and its descendants are gone; returns those that are
+/// not.
 fn all_gone(
     workspace: &Workspace,
     command: &Running<'_>,
@@ -235,9 +235,9 @@ fn all_gone(
     }
 }
 
-/// The processes of a workspace, and those that came to this one, a subreaper,
-/// however well they hide. All of these that have ended are reaped, but for
-/// `own`, which somebody else waits for.
+/// Returns the processes of a workspace and the orphans adopted by this
+/// subreaper. Reaps the exited ones, except `own`, which another thread waits
+/// for.
 pub(super) fn living(workspace: &Workspace, own: Option<i32>) -> BTreeMap<i32, String> {
     let mut left = workspace.processes();
     left.extend(processes_named(&workspace.path().display().to_string()));
@@ -256,7 +256,7 @@ pub(super) fn living(workspace: &Workspace, own: Option<i32>) -> BTreeMap<i32, S
     left
 }
 
-/// Lets time pass up to a random moment, which is no event of anybody's.
+/// Waits until a random moment; no event marks it.
 pub(super) fn pause(until: Instant) {
     let (_never, nothing) = mpsc::channel::<()>();
     let _ = nothing.recv_timeout(until.saturating_duration_since(now()));

@@ -1,8 +1,8 @@
-//! Few descriptors, and many roles.
+//! Few file descriptors, and many roles.
 
 use tests::{Program, Workspace, executable};
 
-/// How many roles there are.
+/// Number of roles.
 const COUNT: usize = 500;
 
 fn workspace() -> Workspace {
@@ -20,7 +20,7 @@ executable = "talks"
     workspace
 }
 
-/// `run` of all of them, under limits of descriptors that a shell sets.
+/// `run` of all roles, under limits of file descriptors that a shell sets.
 fn limited<'s>(workspace: &'s Workspace, limits: &str) -> Program<'s> {
     let script = format!("{limits}; exec \"$@\"");
     let shell = workspace.program("sh").args(["-c", &script, "sh"]);

@@ -1,5 +1,4 @@
-//! Logs: nothing of them is lost, whatever is killed and however fast they
-//! grow.
+//! Logs lose no line when processes are killed or output grows fast.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,10 +7,10 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tests::{Sandbox, Signal, children_of, eventually, executable};
 
-/// How many lines the fixture writes.
+/// Number of lines that the fixture writes.
 const LINES: usize = 100_000;
 
-/// A home with roles of the fixture.
+/// Creates a home with roles of the fixture.
 fn with_flood() -> Sandbox {
     let sandbox = Sandbox::new();
     let bin = executable("floods")
@@ -23,7 +22,7 @@ fn with_flood() -> Sandbox {
     sandbox
 }
 
-/// The numbers of the lines that begin so, as they are stored.
+/// Returns the numbers of the stored lines with this beginning.
 fn numbers(sandbox: &Sandbox, role: &str, beginning: &str) -> Vec<usize> {
     let log = sandbox.ansar(["log", role, "--last=MONTH"]).run();
     let lines = log.success().stderr_lacks("truncated").stdout.lines();
@@ -73,7 +72,7 @@ fn an_engine_that_is_killed_in_a_flood_loses_no_line() {
     sandbox.ansar(["run"]).run().success();
 }
 
-/// Writes lines of our form and others, and says of each that it was written.
+/// Writes lines in the tool's format and in others, and confirms each.
 const WRITER: &str = r#"#!/bin/sh
 # ansar-component: 1
 number=0
@@ -134,7 +133,7 @@ fn what_was_written_before_its_engine_was_killed_is_stored() {
         let formed = count(" - Number ");
         are_all(&formed, formed.len());
         assert!(formed.len() > written, "{} of {written}", formed.len());
-        // Those that had to be stamped may be there twice.
+        // Lines without a time of their own may be stored twice.
         let mut others = count("^ other ");
         others.dedup();
         assert!(others.len() > written, "{} of {written}", others.len());
@@ -162,7 +161,7 @@ fn a_full_disk_costs_the_lines_that_it_has_no_room_for_and_they_are_counted() {
     are_all(&numbers(&sandbox, "floods-0", " - Line "), LINES);
 }
 
-/// A home whose roles run a script.
+/// Creates a home whose roles run a script.
 fn with_script(script: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create"]).run().success();
@@ -178,7 +177,7 @@ fn with_script(script: &str) -> Sandbox {
     sandbox
 }
 
-/// The texts of the lines that are stored.
+/// Returns the texts of the stored lines.
 fn texts(sandbox: &Sandbox) -> Vec<String> {
     let log = sandbox.ansar(["log", "writer-0", "--last=MONTH"]).run();
     let lines = log.stdout.lines();
@@ -255,7 +254,7 @@ fn a_log_that_is_removed_is_made_again() {
     assert!(later.is_some(), "a segment is not made again");
     sandbox.write("stop", "");
     run.wait();
-    // From there on nothing is missing.
+    // No line is missing after that.
     let numbers: Vec<u32> = texts(&sandbox)
         .iter()
         .filter_map(|text| text.strip_prefix("^ tick ")?.parse().ok())

@@ -1,4 +1,4 @@
-//! Whatever is killed, and how, nothing stays.
+//! No process or file remains after kills and signals.
 
 mod commands;
 mod copies;
@@ -14,15 +14,15 @@ mod terminals;
 
 use tests::{Workspace, loopback};
 
-/// Roles of every kind that there is to be ended: one that serves, one that
-/// waits, one that hides a grandchild, one that leaves one and ends.
+/// Creates a workspace with roles of every kind: one that serves, one that
+/// waits, one that hides a grandchild, and one that exits and leaves an orphan.
 fn workspace(more: &str) -> Workspace {
     let workspace = Workspace::new();
     describe(&workspace, more);
     workspace
 }
 
-/// Describes those roles, and `more`.
+/// Writes those roles, and `more`, into the manifest.
 fn describe(workspace: &Workspace, more: &str) {
     let host = loopback();
     let mark = workspace.path().display().to_string();

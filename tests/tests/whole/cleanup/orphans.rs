@@ -1,6 +1,5 @@
-//! Orphans of an engine and a guardian that were killed in one instant. A
-//! command ends them before it does anything else, whatever they have done to
-//! hide.
+//! Orphans of an engine and a guardian that were killed at the same instant. A
+//! command kills them before it does anything else, however well they hide.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,8 +8,8 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tests::{Running, Sandbox, Signal, children_of, eventually, executable, processes_named};
 
-/// A home with the role `deserts-0`, whose orphan has a session of its own and
-/// no environment, and the name by which that is found.
+/// Creates a home with the role `deserts-0`, whose orphan has a session of its
+/// own and no environment; returns it with the name that identifies the orphan.
 fn home() -> (Sandbox, String) {
     let sandbox = Sandbox::new();
     let folder = executable("noop").parent().expect("a file is in a folder");
@@ -25,7 +24,7 @@ fn home() -> (Sandbox, String) {
     (sandbox, mark)
 }
 
-/// The processes of a session that live.
+/// Returns the living processes of a session.
 fn of_session(session: i32) -> BTreeSet<i32> {
     let entries = fs::read_dir("/proc").expect("there is a /proc").flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -45,7 +44,7 @@ fn orphan(mark: &str) -> i32 {
     let leader = eventually(|| {
         let named = processes_named(mark).into_iter();
         let mut named = named.filter(|(_, line)| line.starts_with("sh -c trap"));
-        // It sleeps, which is when it has hidden.
+        // It sleeps once it has hidden.
         named
             .next()
             .filter(|(pid, _)| of_session(*pid).len() == 2)
@@ -54,7 +53,7 @@ fn orphan(mark: &str) -> i32 {
     leader.expect("the role leaves an orphan")
 }
 
-/// The guardian and the engine in the background.
+/// Returns the guardian and the engine in the background.
 fn engine(sandbox: &Sandbox) -> (Pid, Pid) {
     let both = eventually(|| {
         let all = sandbox.processes();
@@ -71,8 +70,8 @@ fn engine(sandbox: &Sandbox) -> (Pid, Pid) {
     (Pid::from_raw(guardian), Pid::from_raw(engine))
 }
 
-/// Kills both in one instant, and waits until they are gone: a guardian that is
-/// stopped cannot act in between.
+/// Kills both at one instant, and waits until they are gone. A suspended
+/// guardian cannot act in between.
 fn kill_both((guardian, engine): (Pid, Pid)) {
     for (pid, signal) in [
         (guardian, Signal::SIGSTOP),
@@ -91,8 +90,8 @@ fn kill_both((guardian, engine): (Pid, Pid)) {
     assert!(gone.is_some(), "the engine is not gone");
 }
 
-/// A process that looks like an orphan and is none: of another session, without
-/// an environment, in the same working folder.
+/// Starts a process that resembles an orphan but is none: in another session,
+/// without an environment, in the same working folder.
 fn bystander(sandbox: &Sandbox) -> Running<'_> {
     let hidden = ["-i", "setsid", "-w", "sleep", "600"];
     sandbox.program("env").args(hidden).start()
@@ -154,7 +153,7 @@ fn orphans_of_an_engine_that_is_killed_while_it_stops_roles_are_ended() {
         sandbox.ansar(roles).run().success();
         let session = orphan(&mark);
         let removing = sandbox.ansar([command, "-f"]).start();
-        // The role that ignores every signal keeps the command waiting.
+        // The role that ignores every signal delays the command.
         let deserts = eventually(|| {
             let all = sandbox.processes();
             let mut lines = all.values();

@@ -1,4 +1,4 @@
-//! Where a command is started from, and what it was given.
+//! The environment of a command: its folder, streams, signals and variables.
 
 use std::os::fd::OwnedFd;
 
@@ -6,17 +6,18 @@ use tests::{Output, Program, Signal, Workspace, executable, processes_named};
 
 use super::workspace;
 
-/// A role that runs until it is asked to stop, and one that hides something.
+/// A role that runs until it is stopped, and one that hides a grandchild.
 const ROLES: &str = "zombie-0 deserts-0";
 
-/// A workspace with its roles in place.
+/// Creates a workspace with its roles deployed.
 fn prepared() -> Workspace {
     let workspace = workspace("");
     workspace.ansar(["test", "--no-run"]).run().success();
     workspace
 }
 
-/// A workspace with a role in place that floods whoever reads it, and then ends.
+/// Creates a workspace with a role that writes more than a pipe holds, then
+/// exits.
 fn flooding() -> Workspace {
     let workspace = workspace(
         r#"
@@ -39,14 +40,14 @@ fn becomes(workspace: &Workspace, executable: &str, running: bool) {
 
 /// A shell that runs a script, in which `$ANSAR` is the command.
 fn shell<'s>(workspace: &'s Workspace, script: &str) -> Program<'s> {
-    // For what cargo tells its subcommands: no more than `ansar` gives.
+    // Adds the variables that cargo sets for subcommands, as `ansar` does.
     let shell = workspace.program("sh").args(["-c", script]);
     shell
         .env("ANSAR", executable("cargo-ansar"))
         .env("ROLES", ROLES)
 }
 
-/// Nothing of the workspace runs.
+/// Asserts that no process of the workspace runs.
 #[track_caller]
 fn is_quiet(workspace: &Workspace) {
     workspace.is_still();
@@ -64,7 +65,7 @@ fn aborted(output: &Output) {
 #[test]
 fn roles_hear_an_interrupt_though_a_script_started_the_command_in_its_background() {
     let workspace = prepared();
-    // In the background of a script, SIGINT is ignored.
+    // SIGINT is ignored in the background of a script.
     let script = "$ANSAR ansar run --debug-level=CONSOLE $ROLES & wait $!; echo \"code $?\"";
     let command = shell(&workspace, script).start();
     command.wait_for("Left (");
@@ -127,7 +128,7 @@ fn a_reader_of_stderr_that_reads_nothing_stalls_no_role() {
         .join(".ansar-home/bin")
         .display()
         .to_string();
-    // It floods its log, which nobody reads from here, and ends all the same.
+    // It floods its log, which is not read here, and exits all the same.
     let begun = tests::eventually(|| (!processes_named(&path).is_empty()).then_some(()));
     assert!(begun.is_some(), "the role does not start");
     let ended = tests::eventually(|| processes_named(&path).is_empty().then_some(()));
@@ -145,7 +146,7 @@ fn a_command_that_is_interrupted_does_not_wait_for_a_reader_that_reads_nothing()
     let command = command.stderr(OwnedFd::from(writer)).start();
     becomes(&workspace, "zombie", true);
     becomes(&workspace, "floods", true);
-    // By then the pipe is as full as it can be.
+    // The pipe is full by then.
     becomes(&workspace, "floods", false);
     command.signal(Signal::SIGINT);
     command.wait().code(130);
@@ -161,7 +162,7 @@ fn a_command_that_has_done_its_work_ends_though_its_reader_reads_nothing() {
     let command = command.stdout(OwnedFd::from(writer)).start();
     becomes(&workspace, "floods", true);
     becomes(&workspace, "floods", false);
-    // All that it has left to do is to be read.
+    // Only its output is still unread.
     command.signal(Signal::SIGINT);
     command.wait().code(130);
     drop(reader);

@@ -1,8 +1,8 @@
-//! Every command, killed at a random moment: the next one works, nothing runs
-//! on, and nothing is half done.
+//! Kills every command at a random moment: the next one works, no process runs
+//! on, and no change is incomplete.
 //!
-//! As in `kills`, the work is done in a process of its own that is a subreaper,
-//! so that an orphan is counted however well it hides.
+//! As in `kills`, the work is done in a subreaper process, so that every orphan
+//! is counted, however well hidden.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,11 +19,11 @@ use tests::{Output, Running, Signal, Workspace, children_of, eventually};
 use super::kills::{INNER, ROUNDS, SEED, living, now, pause, run_inner, variable};
 use super::workspace;
 
-/// How many rounds there are without [`ROUNDS`].
+/// Number of rounds unless [`ROUNDS`] is set.
 const USUAL_ROUNDS: u64 = 8;
 
-/// The commands, with the number of the round for `N`, and how long they take at
-/// most before they are killed, in milliseconds.
+/// The commands, with `N` for the number of the round, and the latest moment of
+/// the kill in milliseconds.
 const COMMANDS: [(&str, u64); 22] = [
     ("add snooze more-{number} --count=3 --seconds=N", 150),
     ("update snooze-.* --seconds=N", 150),
@@ -49,18 +49,18 @@ const COMMANDS: [(&str, u64); 22] = [
     ("status", 60),
 ];
 
-/// What is killed, and how.
+/// The process to kill, and its state.
 #[derive(Debug, Clone, Copy)]
 enum Victim {
     /// The command, which is its guardian.
     Command,
     /// The engine below it.
     Engine,
-    /// Both in one instant.
+    /// Both at one instant.
     Both,
     /// Both, after the engine was suspended.
     Suspended,
-    /// The engine in the background and its guardian, in one instant.
+    /// The engine in the background and its guardian, at one instant.
     Background,
     /// The engine in the background after it was suspended.
     SuspendedBackground,
@@ -92,7 +92,7 @@ fn random_kills_over_every_command() {
 struct Chaos {
     workspace: Workspace,
     random: fastrand::Rng,
-    /// The round, and how often each victim was met.
+    /// The round, and the number of kills of each victim.
     round: u64,
     hits: BTreeMap<String, usize>,
 }
@@ -153,7 +153,7 @@ impl Chaos {
         output
     }
 
-    /// Makes the home what it is before each round.
+    /// Prepares the home for a round.
     fn prepare(&mut self) {
         let text = format!("version {}\n", self.round).repeat(2_000);
         for file in ["zombie-0/text", "zombie-0/deep/text", "w-0/text"] {
@@ -205,7 +205,7 @@ impl Chaos {
         if self.hit(victim, &command) {
             *self.hits.entry(format!("{victim:?}")).or_default() += 1;
         }
-        // One whose engine in the background was hit may go on for ever.
+        // After a kill of the engine in the background, it may run for ever.
         command.signal(Signal::SIGKILL);
         let output = command.wait();
         output.check(!output.stderr.contains("panicked"), || {
@@ -214,7 +214,7 @@ impl Chaos {
         self.is_whole(&words, &before);
     }
 
-    /// Kills the victim; false where there is none.
+    /// Kills the victim; false if it does not run.
     fn hit(&self, victim: Victim, command: &Running<'_>) -> bool {
         let guardian = Pid::from_raw(command.pid().cast_signed());
         let engine = children_of(command.pid()).into_iter().next();
@@ -225,7 +225,7 @@ impl Chaos {
             killed.borrow_mut().push(pid);
         };
         let kill_both = |(guardian, engine)| {
-            // A guardian that is stopped cannot act in between.
+            // A suspended guardian cannot act in between.
             send(guardian, Signal::SIGSTOP);
             send(engine, Signal::SIGKILL);
             send(guardian, Signal::SIGKILL);
@@ -253,13 +253,13 @@ impl Chaos {
             },
             (Victim::Engine | Victim::Both | Victim::Suspended, None) => return false,
         }
-        // What is about to die runs, as far as the next command can tell.
+        // A dying process still runs as far as the next command can tell.
         let gone = eventually(|| killed.borrow().iter().all(|pid| !lives(*pid)).then_some(()));
         assert!(gone.is_some(), "{killed:?} cannot be killed");
         true
     }
 
-    /// The guardian and the engine in the background.
+    /// Returns the guardian and the engine in the background.
     fn background(&self) -> Option<(Pid, Pid)> {
         let all = self.workspace.processes();
         let own = all.iter().filter(|(_, line)| line.contains(" supervise "));
@@ -273,7 +273,7 @@ impl Chaos {
 
     fn left(&self) -> BTreeMap<i32, String> {
         let mut left = BTreeMap::new();
-        // An engine in the background that was asked for nothing ends after 10 s.
+        // An engine in the background without requests exits after 10 s.
         let limit = now() + Duration::from_secs(20);
         let _ = eventually(|| {
             left = living(&self.workspace, None);
@@ -287,7 +287,7 @@ impl Chaos {
         list.success().stdout.lines().map(str::to_owned).collect()
     }
 
-    /// What the entries and settings of roles say.
+    /// Returns the contents of the roles' entries and settings.
     fn entries(&self) -> BTreeMap<String, Vec<u8>> {
         let home = self.workspace.path().join(".ansar-home");
         let mut entries = BTreeMap::new();
@@ -321,7 +321,7 @@ impl Chaos {
             assert!(words.starts_with("destroy") || words == "create");
             self.ansar("create").success();
         }
-        // What was never finished is removed by a command that changes something.
+        // The next command that changes something removes unfinished files.
         let set = self.ansar("set timeout noop-0 --not-set");
         let left = self.left();
         assert!(left.is_empty(), "`{words}`, `{next}` left {left:#?}");
@@ -339,7 +339,7 @@ impl Chaos {
         self.ansar("delete -f noop-1");
     }
 
-    /// What is staged, or pending, anywhere below a folder.
+    /// Returns the staged or pending files at any depth in a folder.
     fn staged(&self, folder: &Path) -> Vec<String> {
         let find = self.workspace.program("find").arg(folder);
         let find = find.args(["-name", "target", "-prune", "-o"]);
@@ -348,7 +348,7 @@ impl Chaos {
         output.stdout.lines().map(str::to_owned).collect()
     }
 
-    /// Each role is there with all that it has, or has nothing.
+    /// Asserts that each role is complete or absent.
     fn roles_are_whole(&self, words: &str) {
         let roles = self.listed();
         let home = self.workspace.path().join(".ansar-home");
@@ -377,7 +377,7 @@ impl Chaos {
         self.ansar("status").success();
     }
 
-    /// Roles that one command changes are all old or all new.
+    /// Asserts that the roles changed by one command are all old or all new.
     fn groups_are_whole(&self, words: &str, before: &BTreeMap<String, Vec<u8>>) {
         let now = self.entries();
         for group in ["snooze", "more"] {
@@ -397,7 +397,7 @@ impl Chaos {
         assert!([0, 3].contains(&count), "`{words}` changed {count} roles");
     }
 
-    /// Each file of material is of one version.
+    /// Asserts that each deployed file is of one version.
     fn files_are_whole(&self) {
         let home = self.workspace.path().join(".ansar-home");
         for file in [

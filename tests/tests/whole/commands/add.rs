@@ -1,5 +1,5 @@
 //! `add`: roles by name and by template, with settings and input that their
-//! component accepts; all or none.
+//! component accepts; all are added, or none.
 
 use serde_json::{Value, json};
 use tests::{Sandbox, Workspace};
@@ -118,7 +118,7 @@ fn settings_are_given_in_a_file_and_by_name_and_the_name_wins() {
             ],
             json!({"host": "h", "port": 2}),
         ),
-        // Text where the field is one, also where it looks like a number.
+        // Text if the field is text, also if it looks like a number.
         (
             &["add", "client", "d", "--host=12"],
             json!({"host": "12", "port": 65432}),
@@ -160,7 +160,7 @@ fn settings_have_the_types_that_the_component_gives_them() {
         "Self { seconds: 2.0, rotation_angle: 0, names: Vec::new() }",
     );
     workspace.ansar(["create"]).run().success();
-    // Everything behind the dashes is a setting, also what looks like a flag.
+    // Everything after `--` is a setting, also if it looks like a flag.
     let arm = [
         "add",
         "snooze",
@@ -283,7 +283,7 @@ fn a_series_is_added_as_a_whole_or_not_at_all() {
         .success()
         .stdout_is("many-39\nnoop-0\n");
 
-    // The last of them cannot be stored, so the first are taken back.
+    // The last role cannot be stored, so the first ones are removed again.
     let stopper = sandbox.path().join(".ansar-home/settings/some-39.json");
     std::fs::create_dir(stopper).unwrap();
     let before = tree(&sandbox, ".ansar-home");
@@ -323,7 +323,7 @@ fn a_missing_executable_is_built_and_deployed_first() {
     assert_eq!(ends(run.success()), pairs(&[("noop-0", ACK)]));
     let again = workspace.ansar(["add", "noop", "noop-1"]).run();
     again.success().stderr_lacks("Finished");
-    // A home elsewhere gets it from the workspace that the command stands in.
+    // A home elsewhere gets it from the workspace of the working folder.
     workspace.ansar(["create", "elsewhere"]).run().success();
     let add = ["add", "snooze", "{executable}", "elsewhere"];
     workspace.ansar(add).run().success();
@@ -346,8 +346,8 @@ fn an_executable_that_does_not_build_adds_nothing() {
     let add = workspace.ansar(["add", "noop"]).run();
     add.code(101).stderr_has("no method named `konsole`");
     assert!(listed(&workspace).is_empty());
-    let nobody = workspace.ansar(["add", "snoze"]).run();
-    nobody
+    let missing = workspace.ansar(["add", "snoze"]).run();
+    missing
         .code(2)
         .stderr_has("executable `snoze` not found: not a binary of this workspace, and not deployed in this home")
         .stderr_has("hint: did you mean `snooze`?");
@@ -357,8 +357,8 @@ fn an_executable_that_does_not_build_adds_nothing() {
 #[test]
 fn an_executable_that_nobody_has_is_refused() {
     let sandbox = with_roles(&["noop"]);
-    let nobody = sandbox.ansar(["add", "nobody"]).run();
-    nobody.code(2).stderr_has("error: no executable `nobody`");
+    let missing = sandbox.ansar(["add", "missing"]).run();
+    missing.code(2).stderr_has("error: no executable `missing`");
     assert_eq!(listed(&sandbox), ["noop-0"]);
 }
 

@@ -1,13 +1,13 @@
-//! `--test-analyzer`, and the key `analyzer`: a component is given what was
-//! found, and its result is the result.
+//! `--test-analyzer`, and the key `analyzer`: a component receives the results,
+//! and its result is the verdict.
 
 use serde_json::json;
 use tests::{Sandbox, Signal, Workspace};
 
 use super::{ABORTED, ACK, FAULTED, with_home};
 
-/// A home with two roles that report, one of them failures, and one that does
-/// not.
+/// Creates a home with two roles that report, one of them failures, and one
+/// that does not.
 fn with_reports() -> Sandbox {
     let sandbox = with_home();
     for add in [
@@ -20,7 +20,7 @@ fn with_reports() -> Sandbox {
     sandbox
 }
 
-/// An analyzer in the home for which failures are a fault.
+/// Adds an analyzer to the home that treats failures as a fault.
 fn strict(sandbox: &Sandbox) {
     let settings = json!({"value": {"strict": true}}).to_string();
     sandbox.write(".ansar-home/settings/analyzer.json", &settings);
@@ -38,7 +38,7 @@ fn the_result_of_the_analyzer_is_the_result_of_the_run() {
         .stderr_has("Analyzed test-b")
         .stderr_lacks("Analyzed noop-0")
         .returned(ACK);
-    // The analyzer is no role that anybody added.
+    // The analyzer does not become a role.
     let list = sandbox.ansar(["list"]).run();
     list.success().stdout_is("noop-0\ntest-a\ntest-b\n");
 
@@ -123,7 +123,7 @@ fn after_control_c_what_was_collected_is_analyzed() {
     run.wait_for("Stopping ");
     run.signal(Signal::SIGINT);
     let output = run.wait();
-    // There was no time for that.
+    // It did not run.
     output
         .code(130)
         .stderr_lacks("Analyzed")
@@ -156,9 +156,9 @@ fn the_loop_builds_its_analyzer_and_failed_checks_still_decide() {
     let failing = workspace.ansar(["test"]).run();
     failing.code(100).stdout_has("\"exit_code\": 7");
 
-    roles("analyzer = 'nobody'", 0);
-    let nobody = workspace.ansar(["test"]).run();
-    nobody.code(2).stderr_has("no executable `nobody`");
+    roles("analyzer = 'missing'", 0);
+    let missing = workspace.ansar(["test"]).run();
+    missing.code(2).stderr_has("no executable `missing`");
     let instead = workspace.ansar(["test", "--test-analyzer=panics"]).run();
     instead
         .code(1)

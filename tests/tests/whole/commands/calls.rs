@@ -1,4 +1,4 @@
-//! Roles that call: what `run` makes of trees of processes.
+//! Roles that call: trees of processes under `run`.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::{ABORTED, FAULTED, completed, ends, pairs, with_home};
 const FACTORIAL: &str = "lib.factorial_if.FactorialReturned";
 const JOB: &str = "lib.job_if.JobReturned";
 
-/// A home with one role of `executable`, and its input.
+/// Creates a home with one role of `executable`, and its input.
 fn with_input(executable: &str, input: &Value) -> Sandbox {
     let sandbox = with_home();
     let input = json!({ "value": input }).to_string();
@@ -23,13 +23,13 @@ fn with_input(executable: &str, input: &Value) -> Sandbox {
     sandbox
 }
 
-/// The processes that wrote these lines.
+/// Returns the pids of the processes that wrote these lines.
 fn pids(lines: &[&str]) -> BTreeSet<String> {
     let pids = lines.iter().filter_map(|line| line.split(']').next());
     pids.map(str::to_owned).collect()
 }
 
-/// The factorial processes of the sandbox, the first one first.
+/// Returns the factorial processes of the sandbox, the first one first.
 fn chain(sandbox: &Sandbox) -> Vec<i32> {
     let mut next: Vec<i32> = sandbox
         .processes()
@@ -70,7 +70,7 @@ fn the_factorial_of_7_is_5040_by_eight_processes() {
     let stored = log_of(&sandbox, "factorial-0");
     let stored: Vec<_> = stored.lines().collect();
     assert_eq!(pids(&stored).len(), 8);
-    // Nothing that is no role's shows among the roles.
+    // Called processes do not appear as roles.
     let list = sandbox.ansar(["list"]).run();
     list.success().stdout_is("factorial-0\n");
 }
@@ -93,7 +93,7 @@ fn a_factorial_that_is_too_great_is_not_begun() {
 fn of_thirteen_processes_the_death_of_the_sixth_faults_the_first() {
     let sandbox = with_input("factorial", &json!(12));
     let sub_role = |depth: usize| format!("factorial-0{}", ".factorial".repeat(depth));
-    // The last one takes its time, so that there is something to be seen.
+    // The last one is slow, so that there is time to observe.
     sandbox.write(
         format!(".ansar-home/settings/{}.json", sub_role(12)),
         r#"{"value": {"seconds": 600}}"#,
@@ -116,7 +116,7 @@ fn of_thirteen_processes_the_death_of_the_sixth_faults_the_first() {
     sandbox.is_still();
 }
 
-/// How many processes wrote to the log that was shown.
+/// Returns the number of processes that wrote to the log that was shown.
 fn processes_seen(output: &Output) -> u64 {
     let starts = output.log("+ <00000008>start_vector - Created by <00000001>");
     let pids = pids(&starts);
@@ -132,7 +132,7 @@ fn job(duties: &[&str], management_levels: u32, managers: u32) -> Job {
     }
 }
 
-/// How many processes run: a factorial of 5 calls five others.
+/// Returns the number of processes: a factorial of 5 calls five others.
 fn processes(job: &Job) -> u64 {
     let managers = job.processes() / (1 + job.duties.len() as u64);
     let factorials = job.duties.iter().filter(|duty| *duty == "factorial");
@@ -175,7 +175,7 @@ fn any_tree_returns_its_closed_form_and_as_many_processes_are_seen() {
 #[test]
 fn control_c_in_the_middle_of_the_tree_leaves_no_process() {
     let sandbox = with_input("busy", &json!(job(&["noop", "snooze", "factorial"], 4, 3)));
-    // Another moment each time: after so many processes have started.
+    // A different moment each time: after so many processes have started.
     for moment in [1, 2, 5, 10, 20, 40, 80, 120, 160, 200] {
         let mut run = sandbox.ansar(["run", "--debug-level=OBJECT"]).start();
         for _ in 0..moment {
@@ -203,12 +203,12 @@ fn killing_the_command_in_the_middle_of_the_tree_leaves_no_process() {
 
 #[test]
 fn a_duty_that_nobody_has_faults_the_tree() {
-    let sandbox = with_input("busy", &json!(job(&["nobody", "zombie"], 2, 2)));
+    let sandbox = with_input("busy", &json!(job(&["missing", "zombie"], 2, 2)));
     let run = sandbox.ansar(["run"]).run();
     let all = completed(run.code(1));
     let condition = all[0].2["condition"].as_str().unwrap_or_default();
     assert!(
-        condition.contains("no executable `nobody` to call"),
+        condition.contains("no executable `missing` to call"),
         "{condition}"
     );
     sandbox.is_still();

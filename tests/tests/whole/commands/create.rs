@@ -1,4 +1,4 @@
-//! `create`: where a home is made, and with which areas elsewhere.
+//! `create`: places of homes, and areas outside of them.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,4 +1,4 @@
-//! `delete`: roles and everything that is their own, and nothing else.
+//! `delete`: roles and everything that belongs to them alone.
 
 use tests::{Signal, Workspace};
 
@@ -28,7 +28,7 @@ fn a_role_goes_with_all_its_areas_and_what_it_called() {
     std::fs::remove_dir_all(sandbox.path().join(".ansar-home/model/gone-not.child")).unwrap();
     assert_eq!(tree(&sandbox, ".ansar-home"), before);
     assert_eq!(listed(&sandbox), ["noop-0", "talks-0"]);
-    // Its name is free again.
+    // Its name is available again.
     sandbox.ansar(["add", "noop", "gone"]).run().success();
     sandbox.ansar(["run", "gone"]).run().success();
 }
@@ -91,6 +91,6 @@ fn a_role_that_is_described_comes_back_as_new_and_that_is_said() {
     assert!(listed(&workspace).is_empty());
     workspace.ansar(["test", "--no-run"]).run().success();
     assert_eq!(listed(&workspace), ["test-prints"]);
-    // It is not taken for one whose material was removed on purpose.
+    // It is not mistaken for a role whose files the user removed.
     assert_eq!(workspace.read(words), "one");
 }

@@ -1,4 +1,4 @@
-//! `destroy`: a home and everything in it, but nothing that runs.
+//! `destroy`: a home and everything in it, unless something runs.
 
 use tests::{Sandbox, Signal};
 

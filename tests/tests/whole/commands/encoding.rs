@@ -1,4 +1,5 @@
-//! `settings` and `input`: what a role is told, printed and replaced.
+//! `settings` and `input`: the values that a role receives, printed and
+//! replaced.
 
 use serde_json::json;
 use tests::{Sandbox, Workspace};
@@ -73,7 +74,7 @@ fn the_input_of_a_role_is_what_it_works_on() {
     assert_eq!(input.success().json()["value"], "difference");
 }
 
-/// Everything that a home holds about a role.
+/// Returns everything that a home stores about a role.
 fn known(sandbox: &Sandbox, role: &str) -> [Option<String>; 3] {
     ["entry", "settings", "input"].map(|area| {
         let path = format!(".ansar-home/{area}/{role}.json");

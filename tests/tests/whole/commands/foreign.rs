@@ -1,4 +1,4 @@
-//! Homes and folders that are not the user's, or that no home made: nothing in
+//! Homes and folders that belong to others, or that no home created: nothing in
 //! them is removed, emptied, written or run.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -11,7 +11,7 @@ use super::{in_place, tree, with_roles};
 
 const HOME: &str = ".ansar-home/home.json";
 
-/// A home with a role that has run, and a folder of the user's.
+/// Creates a home with a role that has run, and a folder of the user's.
 fn with_a_precious_folder() -> Sandbox {
     let sandbox = with_roles(&["noop"]);
     sandbox.ansar(["run", "-q"]).run().success();
@@ -90,7 +90,7 @@ fn an_area_of_another_home_or_of_another_area_is_left_alone() {
     std::fs::create_dir(sandbox.path().join("materials")).expect("it is new");
     redirect(&sandbox, "tmp", &folder("tmp"));
     refused(&sandbox, "it belongs to home `");
-    // Not even by a home that says it is the other one.
+    // Also not by a home that claims to be the other one.
     let mut home: Value = serde_json::from_str(&sandbox.read(HOME)).expect("it is JSON");
     home["id"] = other["id"].clone();
     sandbox.write(HOME, &home.to_string());
@@ -142,7 +142,7 @@ fn a_home_of_the_version_before_keeps_its_areas() {
     let create = sandbox.ansar(["create", &in_place()]);
     create.args(elsewhere).run().success();
     let mut home: Value = serde_json::from_str(&sandbox.read(HOME)).expect("it is JSON");
-    // It said neither where it is, nor whose its areas are.
+    // An old home stored neither its path nor the owner of its areas.
     home.as_object_mut().expect("an object").remove("root");
     sandbox.write(HOME, &home.to_string());
     for area in ["tmp", "logs"] {
@@ -156,7 +156,7 @@ fn a_home_of_the_version_before_keeps_its_areas() {
         marks.filter(|path| path.ends_with("/.ansar-area")).count(),
         2
     );
-    // A folder that is only called like that is not taken.
+    // A folder that merely has the right name is not used.
     let own = sandbox.path().join("precious-1");
     sandbox.write("precious-1/file", "1");
     let mut other = home.clone();
@@ -230,8 +230,8 @@ fn nothing_is_run_that_others_can_replace() {
     assert!(sandbox.path().join("bin/noop").exists());
 }
 
-/// Folders of root are as open as the administrator wants them to be; programs
-/// that anybody can write are not run, whoever owns them.
+/// A root-owned folder may have any permissions; a program that others can
+/// write is not run, even if root owns it.
 #[test]
 fn an_executable_of_root_that_all_can_write_is_not_run() {
     let sandbox = Sandbox::new();
@@ -243,7 +243,7 @@ fn an_executable_of_root_that_all_can_write_is_not_run() {
     set_mode(scratch.parent().expect("it has one"), 0o755);
     for (from, to) in [("cargo-ansar", "tool"), ("noop", "open/bin/noop")] {
         sandbox.write(to, "");
-        // By another process: what this one writes to cannot be executed.
+        // In another process: a file open for writing cannot be executed.
         let copy = sandbox.program("cp").arg(tests::executable(from));
         copy.arg(scratch.join(to)).run().success();
         set_mode(&scratch.join(to), 0o755);
@@ -302,7 +302,7 @@ fn a_removal_that_was_begun_spares_what_is_not_the_homes() {
     assert!(!sandbox.path().join(HOME).exists());
     assert_eq!(sandbox.read("precious/noop-0/file"), "1");
 
-    // Nor does a copy finish what was begun in the original.
+    // A copy does not finish an operation that was begun in the original.
     let create = sandbox.ansar(["create", &in_place(), "--redirect-tmp=there"]);
     create.run().success();
     let copied = sandbox.program("cp").args(["-a", ".ansar-home", "copy"]);

@@ -1,4 +1,4 @@
-//! A workspace that describes roles, of which nothing has been deployed yet.
+//! A workspace that describes roles, none of which was deployed yet.
 
 use tests::Workspace;
 
@@ -78,7 +78,7 @@ fn status_and_list_show_what_is_described() {
         wrong.code(2).stderr_has("did you mean `zombie-0`?");
     }
     assert!(!workspace.path().join(".ansar-home").exists());
-    // What the hint says starts it.
+    // The hinted command starts it.
     hinted(&workspace, &ready).run().success();
     workspace.ansar(["stop"]).run().success();
 }
@@ -115,7 +115,7 @@ fn other_commands_tell_how_to_deploy() {
     let refused = workspace.ansar(["settings", "zombie-0"]).run();
     hinted(&workspace, &refused).run().success();
     workspace.ansar(["settings", "zombie-0"]).run().success();
-    // A command about other places says so in its hint.
+    // The hint of a command about other places names them.
     let elsewhere = [
         "settings",
         "zombie-0",

@@ -1,4 +1,5 @@
-//! The command line in general: help, suggestions, versions, where flags stand.
+//! The command line in general: help, suggestions, versions, positions of
+//! flags.
 
 use tests::Sandbox;
 
@@ -56,7 +57,7 @@ fn help_shows_every_command_and_each_has_its_own() {
             .stdout_has(&format!("Usage: cargo ansar {command} "));
         let flag = sandbox.ansar([command, "--help"]).run();
         flag.success().stdout_is(&help.stdout);
-        // A line each, and the command's own flags before those of all.
+        // One line each, and the command's own flags before the general ones.
         let (own, general) = help.stdout.split_once("\nGeneral:\n").unwrap_or_default();
         help.check(
             own.contains("--help") && general.contains("--home-path"),

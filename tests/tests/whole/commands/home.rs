@@ -1,5 +1,4 @@
-//! Homes that are not as they should be: one line that names the place, and a
-//! next step.
+//! Unusable homes: one line that names the path, and a next step.
 
 use tests::Sandbox;
 
@@ -104,7 +103,7 @@ fn a_deploy_file_that_cannot_be_read_is_named_and_can_be_removed() {
         .code(96)
         .stderr_has("/scratch/.ansar-home/deploy.json:1:1: EOF")
         .stderr_has("hint: correct it, or remove it");
-    // Nothing of it is needed to add and to run.
+    // None of it is needed to add and to run.
     sandbox.ansar(["add", "noop", "other"]).run().success();
     sandbox.ansar(["run"]).run().success();
     std::fs::remove_file(sandbox.path().join(".ansar-home/deploy.json")).unwrap();
@@ -141,7 +140,7 @@ fn a_folder_where_a_file_belongs_is_named() {
         .run()
         .success()
         .stdout_is("noop-0\n");
-    // Folders stand where files do for whoever may write anywhere.
+    // Folders in place of files, since root may write anywhere.
     std::fs::remove_dir_all(area("logs/noop-0")).unwrap();
     std::fs::write(area("logs/noop-0"), "").unwrap();
     let run = sandbox.ansar(["run"]).run();

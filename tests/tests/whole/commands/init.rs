@@ -84,7 +84,7 @@ fn a_package_outside_of_any_workspace_is_described_too() {
     let manifest = "[package]\r\nname = \"alone\"\r\nedition = \"2024\"\r\n\r\n\
                     [dependencies]\r\nansar-runtime = { path = \"runtime\" }\r\n";
     sandbox.write("Cargo.toml", manifest);
-    // The marker alone, which is all that `init` looks at: the library takes long to build.
+    // `init` looks only at the marker; a build of the library takes long.
     let runtime = "[package]\nname = \"ansar-runtime\"\nedition = \"2024\"\n";
     sandbox.write("runtime/Cargo.toml", runtime);
     sandbox.write(

@@ -1,5 +1,5 @@
-//! Files of a home in whose place something else stands: nothing waits for it,
-//! follows it or reads it, and the error names it.
+//! Files of a home that are replaced by other types of file: no command waits
+//! for them, follows or reads them, and the error names them.
 
 use std::fs::File;
 use std::os::unix::fs::symlink;
@@ -69,7 +69,7 @@ fn what_is_no_regular_file_is_refused_at_once() {
                 continue;
             }
             place(&sandbox, path, kind);
-            // The text of an editor that stands in the way is opened first.
+            // The editor's text opens first, and it is in the way here.
             let output = sandbox.ansar(command).env("EDITOR", "true").run();
             output
                 .code(96)

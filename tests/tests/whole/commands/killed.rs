@@ -1,5 +1,5 @@
-//! Commands that are killed right before each of their changes of the file
-//! system, one after the other: what they change is old or new as a whole.
+//! Commands that are killed right before each of their file system changes, one
+//! after the other: the state is entirely old or entirely new.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,8 @@ use tests::{Output, Sandbox};
 
 use super::{listed, tree, with_roles};
 
-/// The variable that says before which change a command is killed.
+/// Environment variable with the number of the change before which a command is
+/// killed.
 const KILL_AT: &str = "__ANSAR_TEST_KILL_AT";
 
 fn copy(sandbox: &Sandbox, from: &str, to: &str) {
@@ -19,9 +20,9 @@ fn copy(sandbox: &Sandbox, from: &str, to: &str) {
     copied.success();
 }
 
-/// Everything in a home, and what the files say; but for locks, and for what the
-/// next command that changes something removes: a note that was never finished,
-/// and files that a component was shown.
+/// Returns the files of a home and their contents, except for locks and for
+/// files that the next command that changes something removes: unfinished
+/// notes, and files shown to a component.
 fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![home.to_owned()];
@@ -42,8 +43,8 @@ fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// Kills a command before its first, its second, … change, until it is not
-/// killed any more; `check` is told of each. How many times that was.
+/// Kills a command before its first, second, … change, until it runs to its
+/// end; calls `check` after each kill. Returns the number of kills.
 fn killed_everywhere(
     sandbox: &Sandbox,
     words: &str,
@@ -63,7 +64,8 @@ fn killed_everywhere(
     unreachable!("no command makes that many changes")
 }
 
-/// Checks that a command was killed, or its engine, of which the guardian tells.
+/// Checks that a command or its engine was killed; the guardian reports the
+/// latter.
 #[track_caller]
 fn is_killed(output: &Output) {
     let is_killed = output.status.code() == Some(137) || output.status.signal() == Some(9);
@@ -74,7 +76,7 @@ fn run(sandbox: &Sandbox, words: &str, stdin: &str) -> Output {
     sandbox.ansar(words.split(' ')).stdin(stdin).run()
 }
 
-/// Two roles with everything that a role can have.
+/// Creates two roles with everything that a role can have.
 fn home() -> Sandbox {
     let sandbox = with_roles(&["noop"]);
     let add = ["add", "snooze", "snooze-{number}", "--count=2"];
@@ -162,7 +164,7 @@ fn a_role_inherits_nothing_of_one_whose_delete_was_killed() {
     let kills = killed_everywhere(&sandbox, "delete snooze-.*", "", |kills| {
         let add = sandbox.ansar(["add", "noop", "snooze-0"]).run();
         if !add.status.success() {
-            // It was killed before anything was decided.
+            // It was killed before it decided anything.
             add.code(2).stderr_has("exists already");
             sandbox.ansar(["delete", "snooze-.*"]).run().success();
             return;

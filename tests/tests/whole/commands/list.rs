@@ -1,4 +1,4 @@
-//! `list`: the roles of a home, searched and measured.
+//! `list`: the roles of a home, filtered and measured.
 
 use tests::{Sandbox, Workspace};
 
@@ -73,7 +73,7 @@ fn what_roles_called_is_listed_where_it_is_asked_for() {
     let sandbox = crowd();
     sandbox.write(".ansar-home/model/snooze-0.nap/data", "123");
     sandbox.write(".ansar-home/tmp/snooze-0.nap-1/data", "1");
-    sandbox.write(".ansar-home/model/nobody-0.nap/data", "1");
+    sandbox.write(".ansar-home/model/missing-0.nap/data", "1");
     let all = sandbox.ansar(["list", "--all-roles", "snooze.*"]).run();
     all.success()
         .stdout_is("snooze-0\nsnooze-0.nap\nsnooze-0.nap-1\n");

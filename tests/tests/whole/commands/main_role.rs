@@ -1,4 +1,4 @@
-//! `--main-role`: the others are stopped when it has ended.
+//! `--main-role`: the other roles are stopped when it has ended.
 
 use super::{ABORTED, ACK, FAULTED, ends, hinted, pairs, with_roles};
 

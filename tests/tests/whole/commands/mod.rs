@@ -1,4 +1,4 @@
-//! The commands, each as somebody types it.
+//! The commands, run as a user would type them.
 
 mod add;
 mod analyzer;
@@ -29,7 +29,7 @@ mod update;
 use serde_json::Value;
 use tests::{Output, Program, Sandbox, executable};
 
-/// Rust source of the marker of a component that does without the library.
+/// Rust source of the marker of a component without the library.
 pub(crate) const PLAIN_MARKER: &str = r#"#[used]
 #[unsafe(link_section = ".note.ansar")]
 static MARKER: [u32; 6] = [
@@ -49,21 +49,22 @@ const MAYBE: &str = "ansar.create.lifecycle.Maybe";
 const REPORT: &str = "ansar.create.test.TestReport";
 const RUN: &str = "ansar.command.ansar_command.Run";
 
-/// A sandbox far from any workspace, with a home that uses the fixtures where
-/// cargo builds them.
+/// Creates a sandbox outside of any workspace, with a home that uses the
+/// fixtures from Cargo's target folder.
 fn with_home() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create", &in_place()]).run().success();
     sandbox
 }
 
-/// The flag that makes a home use the fixtures where cargo builds them.
+/// Returns the flag that makes a home use the fixtures from Cargo's target
+/// folder.
 fn in_place() -> String {
     let folder = executable("noop").parent().expect("a file is in a folder");
     format!("--redirect-bin={}", folder.display())
 }
 
-/// A role of every one of `executables`, with the default name.
+/// Adds a role of each of `executables`, with the default name.
 fn with_roles(executables: &[&str]) -> Sandbox {
     let sandbox = with_home();
     for executable in executables {
@@ -72,7 +73,7 @@ fn with_roles(executables: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// The names that `list` prints.
+/// Returns the names that `list` prints.
 #[track_caller]
 fn listed(sandbox: &Sandbox) -> Vec<String> {
     let output = sandbox.ansar(["list"]).run();
@@ -80,7 +81,7 @@ fn listed(sandbox: &Sandbox) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The results in the `Run` message: role, type and body, as printed.
+/// Returns the results in the `Run` message: role, type and body, as printed.
 #[track_caller]
 fn completed(output: &Output) -> Vec<(String, String, Value)> {
     let run = output.returned(RUN);
@@ -92,21 +93,21 @@ fn completed(output: &Output) -> Vec<(String, String, Value)> {
         .collect()
 }
 
-/// The results in the `Run` message: role and type.
+/// Returns the results in the `Run` message: role and type.
 #[track_caller]
 fn ends(output: &Output) -> Vec<(String, String)> {
     let completed = completed(output).into_iter();
     completed.map(|(role, name, _)| (role, name)).collect()
 }
 
-/// What [`ends`] gives.
+/// Converts to the type that [`ends`] returns.
 fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
     let all = all.iter();
     all.map(|(one, other)| ((*one).to_owned(), (*other).to_owned()))
         .collect()
 }
 
-/// The first `cargo ansar …` of the hint, ready to be typed.
+/// Returns the first `cargo ansar …` of the hint as arguments.
 #[track_caller]
 fn hinted<'s>(sandbox: &'s Sandbox, output: &Output) -> Program<'s> {
     let hint = output.log("hint: ").concat();
@@ -134,7 +135,7 @@ fn names_who_runs(sandbox: &Sandbox, output: &Output, role: &str) {
     );
 }
 
-/// Everything below the working folder, sorted.
+/// Returns all paths below the working folder, sorted.
 fn tree(sandbox: &Sandbox, folder: &str) -> Vec<String> {
     let find = sandbox.program("find").args([folder, "-mindepth", "1"]);
     let mut paths: Vec<String> = find

@@ -18,7 +18,7 @@ fn set(sandbox: &Sandbox, words: &[&str], body: &str) {
     output.success().stdout_is("");
 }
 
-/// A program that edits a file, by the shell commands that are given.
+/// Creates a program that edits a file with these shell commands.
 fn editor(sandbox: &Sandbox, name: &str, commands: &str) -> String {
     let path = sandbox.write(name, &format!("#!/bin/sh\n{commands}\n"));
     sandbox
@@ -62,7 +62,7 @@ fn every_property_is_printed_and_what_can_be_set_is_given_back() {
             .run()
             .success();
         assert_eq!(get(&sandbox, property, "client-0"), value);
-        // What is printed of one that is not set can be given, too.
+        // The printed value of a property that is not set is also accepted.
         let stdin = sandbox.ansar(["set", property, "client-0"]);
         stdin.stdin(&unset.stdout).run().success();
         let again = sandbox.ansar(["get", property, "client-0"]).run();
@@ -146,8 +146,8 @@ fn a_wrong_value_changes_nothing_and_shows_a_right_one() {
     }
     for (body, expected) in [
         (
-            "[\"nobody\"]",
-            "role `client-0` cannot start after `nobody`: there is no such role",
+            "[\"missing\"]",
+            "role `client-0` cannot start after `missing`: there is no such role",
         ),
         (
             "[\"client-0\"]",
@@ -179,7 +179,7 @@ fn what_a_role_has_set_is_what_it_runs_with() {
         .map(|line| line.contains("talks-0"))
         .collect();
     assert_eq!(order, [true, false]);
-    // The log of a role that may store little stays little.
+    // The log of a role with a small limit stays small.
     set(&sandbox, &["storage", "talks-0"], "65536");
     sandbox.write("many", r#"{"value": "many"}"#);
     sandbox
@@ -244,7 +244,7 @@ fn a_property_is_edited_and_checked_before_it_is_stored() {
     nothing
         .success()
         .stderr_has("Left `retry` of role `client-0`");
-    // VISUAL comes first, and may have arguments.
+    // VISUAL takes precedence, and may have arguments.
     let arguments = edit()
         .env("VISUAL", "sed -i s/8.5/9.5/")
         .env("EDITOR", "false");
@@ -272,7 +272,7 @@ fn a_mistake_in_the_editor_is_named_and_the_text_is_kept() {
         .stderr_has("/.ansar-home/kept/edit/client-0.retry.json:4:9: field `value.first_steps[0]`")
         .stderr_has("hint: the text is saved");
     assert_eq!(sandbox.read(".ansar-home/entry/client-0.json"), entry);
-    // The hint opens the same text again.
+    // The hinted command opens the same text again.
     let mend = "sed -i s/.x./3.5/";
     let again = hinted(&sandbox, &wrong).env("EDITOR", mend).run();
     again.success().stderr_has("Set `retry`");
@@ -304,7 +304,7 @@ fn an_editor_that_fails_sets_nothing() {
             .stderr_has("hint: name another");
         assert_eq!(sandbox.read(".ansar-home/entry/client-0.json"), entry);
     }
-    let nobody = ["edit", "retry", "nobody"];
-    let nobody = sandbox.ansar(nobody).env("EDITOR", "false").run();
-    nobody.code(2).stderr_has("no role `nobody`");
+    let missing = ["edit", "retry", "missing"];
+    let missing = sandbox.ansar(missing).env("EDITOR", "false").run();
+    missing.code(2).stderr_has("no role `missing`");
 }

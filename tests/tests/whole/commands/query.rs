@@ -1,4 +1,4 @@
-//! `history`, `returned`, `log` and `folder`: what was, asked for later.
+//! `history`, `returned`, `log` and `folder`: queries about earlier runs.
 
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -6,7 +6,7 @@ use tests::{Running, Sandbox, Signal, children_of, eventually};
 
 use super::{ABORTED, ACK, with_home, with_roles};
 
-/// A stored log of a role that never ran: a line a minute, from two processes
+/// Stores a log of a role that never ran: one line a minute, from two processes
 /// in turn.
 fn stored(sandbox: &Sandbox, role: &str, minutes: impl Iterator<Item = u32>) {
     let lines = minutes.map(|minute| {
@@ -24,7 +24,7 @@ fn stored(sandbox: &Sandbox, role: &str, minutes: impl Iterator<Item = u32>) {
     );
 }
 
-/// The last words of the lines that `log` prints.
+/// Returns the last words of the lines that `log` prints.
 #[track_caller]
 fn logged(sandbox: &Sandbox, arguments: &[&str]) -> Vec<String> {
     let log = sandbox.ansar(["log"]).args(arguments).run();
@@ -37,7 +37,7 @@ fn logged(sandbox: &Sandbox, arguments: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// `run` of a role that does not end by itself, up and running.
+/// Starts `run` of a role that does not exit by itself.
 fn up(sandbox: &Sandbox) -> Running<'_> {
     let run = sandbox.ansar(["run", "-v", "zombie-0"]).start();
     run.wait_for("Ready zombie-0");
@@ -112,7 +112,7 @@ fn whoever_waits_for_a_role_hears_that_its_engine_was_killed() {
     history
         .success()
         .stdout_has(" ago ... (lost with its engine)\n");
-    // Whatever comes later, what was lost stays lost.
+    // Later runs do not change a lost result.
     let run = up(&sandbox);
     let history = sandbox.ansar(["history", "zombie-0"]).run();
     let lines: Vec<_> = history.success().stdout.lines().collect();
@@ -176,7 +176,7 @@ fn a_log_is_queried_by_time() {
             vec![from("00"), "--grep=(at|of) 5[34]$".to_owned()],
             &[53, 54],
         ),
-        // What continues a line is a part of it.
+        // A continuation belongs to its line.
         (vec![from("00"), "--grep=of 53".to_owned()], &[53]),
         (vec!["--back=5m".to_owned()], &[]),
         (vec![], &[]),
@@ -185,7 +185,7 @@ fn a_log_is_queried_by_time() {
         all.extend(arguments.iter().map(String::as_str));
         assert_eq!(logged(&sandbox, &all), at(expected), "{all:?}");
     }
-    // Of one process it is not said which; of several it is.
+    // The process is named only if there are several.
     let one = sandbox
         .ansar(["log", "one", "--count=1", &from("10")])
         .run();
@@ -197,7 +197,7 @@ fn a_log_is_queried_by_time() {
         .ansar(["log", "one", "--count=2", &from("10")])
         .run();
     two.success().stdout_has("[00000101] 2023-04-06T01:11");
-    // The clock on the wall, typed and shown.
+    // Local time, in arguments and in output.
     let local = [
         "log",
         "one",
@@ -236,7 +236,7 @@ fn a_log_of_a_search_names_the_role_of_each_line() {
     assert_eq!(log(&["w.*"]), two);
     assert_eq!(log(&["worker", "web"]), two);
     assert_eq!(log(&["-i", "other"]), two);
-    // Of one role nothing needs a name.
+    // The role is named only if there are several.
     let one = "2023-04-06T01:10:17.317 ! <00000009>web - at 10\n\
                2023-04-06T01:10:17.317 | <00000009>web - of 10\n";
     assert_eq!(log(&["we.*"]), one);
@@ -248,7 +248,7 @@ fn a_log_of_a_search_names_the_role_of_each_line() {
 #[test]
 fn a_clock_that_was_set_hides_no_line() {
     let sandbox = with_roles(&["noop"]);
-    // An hour, set back by fifty minutes, and one ahead that was set right.
+    // One hour, set back by fifty minutes, and one set forward by mistake.
     let minutes = (0..60).chain(10..40).chain(50..60).chain(40..45);
     let lines: Vec<String> = minutes
         .enumerate()
@@ -355,7 +355,7 @@ fn a_log_is_followed_from_before_there_is_one() {
         sandbox.ansar(["run", "noop-0"]).run().success();
         follow.wait_for_next_on_stdout(" - Log this and exit");
     }
-    // By now they are of several processes.
+    // By now the lines are of several processes.
     let line = {
         sandbox.ansar(["run", "noop-0"]).run().success();
         follow.wait_for_next_on_stdout(" - Log this and exit")

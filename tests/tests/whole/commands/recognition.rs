@@ -1,4 +1,4 @@
-//! Components are recognized by their marker; nothing else is ever run.
+//! Components are recognized by their marker; other files are never run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,8 @@ fn script(sandbox: &Sandbox, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// A home with the role `foreign-0`, which was added when anything could be.
+/// Creates a home with the role `foreign-0`, which an older version added
+/// without a check.
 fn with_foreign() -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create"]).run().success();
@@ -119,7 +120,7 @@ fn a_component_is_known_by_its_file_wherever_that_is_and_without_symbols() {
         let run = sandbox.ansar(["run", &format!("{name}-0")]).run();
         run.success();
     }
-    // An ordinary program, and what is no program at all.
+    // An ordinary program, and a file that is no program.
     fs::copy("/bin/true", bin.join("true")).expect("it is copied");
     script(&sandbox, "text", "\x7fELF\x02\x01 and no more");
     for name in ["true", "text"] {

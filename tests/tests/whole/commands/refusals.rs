@@ -1,5 +1,4 @@
-//! What no command does: one error each, and a hint that works when it is
-//! typed.
+//! Refusals: one error each, and a hint that works when it is typed.
 
 use tests::{Output, Sandbox, Signal, Workspace};
 
@@ -36,7 +35,7 @@ fn with(words: &[&str], role: &str) -> Vec<String> {
     words.map(|word| word.replace("ROLE", role)).collect()
 }
 
-/// Runs a command, which is refused as it should be and changes nothing.
+/// Runs a command, which must fail as expected and change nothing.
 #[track_caller]
 fn refused(sandbox: &Sandbox, words: &[String], code: i32, expected: &str) -> Output {
     let before = tree(sandbox, ".");
@@ -67,14 +66,14 @@ fn home() -> Sandbox {
 fn an_unknown_role() {
     let sandbox = home();
     for words in SEARCHING {
-        let expected = "error: no role matches `nobody`";
-        let output = refused(&sandbox, &with(words, "nobody"), 2, expected);
+        let expected = "error: no role matches `missing`";
+        let output = refused(&sandbox, &with(words, "missing"), 2, expected);
         let listed = hinted(&sandbox, &output).run();
         listed.success().stdout_is("noop-0\nsnooze-0\n");
     }
     for words in NAMING {
-        let expected = "error: no role `nobody`";
-        let output = refused(&sandbox, &with(words, "nobody"), 2, expected);
+        let expected = "error: no role `missing`";
+        let output = refused(&sandbox, &with(words, "missing"), 2, expected);
         let listed = hinted(&sandbox, &output).run();
         listed.success().stdout_is("noop-0\nsnooze-0\n");
         let meant = refused(&sandbox, &with(words, "snoze-0"), 2, "no role `snoze-0`");
@@ -91,8 +90,8 @@ fn a_search_in_a_workspace_that_names_nothing() {
     );
     workspace.ansar(["test", "--no-run"]).run().success();
     for (search, told) in [
-        ("nobody", "`nobody`"),
-        ("--executable=nobody", "executable `nobody`"),
+        ("missing", "`missing`"),
+        ("--executable=missing", "executable `missing`"),
         ("zombie/0", "`zombie/0`"),
     ] {
         for (words, code, told) in [
@@ -153,7 +152,7 @@ fn one_term_of_several_that_matches_nothing() {
             hinted(&sandbox, &output).run().success();
             sandbox.is_still();
         }
-        // A role of another executable is none that was searched.
+        // A role of another executable does not match.
         let mut all = with(words, "noop-0");
         all.extend(["snooze-0", "--executable=snooze"].map(str::to_owned));
         let expected = "error: no role matches `noop-0` of executable `snooze`\n";
@@ -258,10 +257,10 @@ fn a_role_that_is_retired() {
     let stop = workspace.ansar(["stop", "server-1"]).run();
     stop.code(105)
         .stderr_has("error: not running: `server-1`\n");
-    // Roles that are not retired are all that others mean.
+    // Retired roles do not count as described ones.
     workspace.ansar(["start", "server-.*"]).run().success();
     workspace.ansar(["stop", "server-.*"]).run().success();
-    // Its description brings it back.
+    // Its description restores it.
     workspace.manifest(&format!("{server}{others}"));
     workspace.ansar(["deploy"]).run().success();
     workspace.ansar(["start", "server-1"]).run().success();
@@ -300,13 +299,13 @@ fn a_role_that_is_described_and_not_deployed() {
 fn an_unknown_executable() {
     let sandbox = home();
     for words in SEARCHING {
-        let words = with(words, "--executable=nobody");
-        let expected = "error: no role matches executable `nobody`";
+        let words = with(words, "--executable=missing");
+        let expected = "error: no role matches executable `missing`";
         let output = refused(&sandbox, &words, 2, expected);
         hinted(&sandbox, &output).run().success();
     }
-    let add = ["add", "nobody"].map(str::to_owned);
-    let output = refused(&sandbox, &add, 2, "error: no executable `nobody`");
+    let add = ["add", "missing"].map(str::to_owned);
+    let output = refused(&sandbox, &add, 2, "error: no executable `missing`");
     let listed = hinted(&sandbox, &output).run();
     listed.success().stdout_has("snooze-0  snooze");
 }
@@ -395,7 +394,7 @@ fn a_role_that_runs_and_must_not() {
         let words = with(words, "");
         let output = refused(&sandbox, &words, 104, "error: already running: `zombie-0`");
         output.stderr_has("`-f`");
-        // What the hint says is done, and the role that ran is stopped first.
+        // The hinted command stops the running role first.
         let forced = sandbox.ansar(["-f"]).args(&words).start();
         running.wait();
         if words[0] == "run" {

@@ -1,4 +1,4 @@
-//! `set retry`: when a role tries again.
+//! `set retry`: times of further attempts.
 
 use serde_json::Value;
 use tests::Sandbox;

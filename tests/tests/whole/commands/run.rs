@@ -10,7 +10,7 @@ use super::{
     with_home, with_roles,
 };
 
-/// A home with a server and a client on an address of their own.
+/// Creates a home with a server and a client on an address of their own.
 fn with_server_and_client() -> Sandbox {
     let sandbox = with_home();
     let host = format!("--host={}", loopback());
@@ -20,7 +20,7 @@ fn with_server_and_client() -> Sandbox {
     sandbox
 }
 
-/// Lets the client ask again and again, until the server is there.
+/// Makes the client retry until the server is ready.
 fn retry(sandbox: &Sandbox, policy: &str) {
     let set = sandbox.ansar(["set", "retry", "client-0"]);
     let policy = format!("{{\"value\": {policy}}}");
@@ -159,7 +159,7 @@ fn settings_for_a_run_are_behind_the_dashes() {
             103,
             "role `snooze-0`",
         ),
-        // What is a flag of the command is a setting there.
+        // After `--`, a flag of the command is a setting.
         (
             &["run", "snooze-0", "--", "--main-role=snooze-0"],
             103,
@@ -201,7 +201,7 @@ fn control_c_stops_everything_and_the_results_are_still_printed() {
         run.wait_for("Do nothing until interrupted");
         run.wait_for("Do nothing for 600.0 seconds");
         run.wait_for("Ended noop-0");
-        // A terminal signals the whole group.
+        // A terminal signals the whole process group.
         run.signal_group(signal);
         let output = run.wait();
         output.code(code).stderr_has("Stopping 2 roles");
@@ -277,7 +277,7 @@ fn a_client_that_retries_finds_the_server_of_the_same_run() {
     let output = run.wait();
     let expected = [("client-0", REPORT), ("server-0", ABORTED)];
     assert_eq!(ends(output.code(130)), pairs(&expected));
-    // Interrupted, and still told.
+    // An interrupted run still prints its message.
     retry(&sandbox, "{\"regular_steps\": 0.02}");
     let run = sandbox.ansar(["run", "-v", "--test-run"]).start();
     run.wait_for("Ended client-0");

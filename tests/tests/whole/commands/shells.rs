@@ -1,11 +1,11 @@
-//! What shells and `man` are told of the commands.
+//! Shell completions and the manual page.
 
 use tests::Sandbox;
 
 use super::help::COMMANDS;
 use super::tree;
 
-/// What bash completes of a line, one a line.
+/// Returns the completions of a line by bash, one per line.
 #[track_caller]
 fn completed(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
     let script = r#"

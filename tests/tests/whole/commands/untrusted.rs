@@ -1,11 +1,11 @@
-//! Text from elsewhere that acts on terminals, in what commands print.
+//! Terminal control characters in the output of commands.
 
 use serde_json::Value;
 use tests::Output;
 
 use super::{with_home, with_roles};
 
-/// Checks that no character acts on a terminal, other than colours of text.
+/// Asserts that no character controls the terminal, except for colours.
 #[track_caller]
 fn is_safe(output: &Output) {
     for text in [&output.stdout, &output.stderr] {
@@ -14,7 +14,7 @@ fn is_safe(output: &Output) {
     }
 }
 
-/// A role whose stored log holds these texts, each on a line.
+/// Creates a role whose stored log has these lines.
 fn logged(lines: &[&str]) -> tests::Sandbox {
     let sandbox = with_roles(&["noop"]);
     let head = "[00000100] 2023-04-06T01:02:03.004 ^ ";
@@ -59,13 +59,13 @@ fn a_log_is_printed_without_what_acts_on_terminals() {
         .collect();
     let texts: Vec<_> = texts.into_iter().map(|(_, text)| text).collect();
     assert_eq!(texts, shown);
-    // Colours pass where they are asked for, and nothing else does.
+    // Colours pass if they are wanted, and nothing else does.
     let colored = sandbox.ansar(log).arg("--color=always").run();
     let colored = colored.success();
     colored
         .stdout_has(" ^ \x1b[31mred\x1b[0m\n")
         .stdout_has(r"title \x1b]0;mine\x07");
-    // What programs read is what was logged.
+    // Programs read exactly the logged text.
     let json = sandbox.ansar(log).arg("--format=json").run();
     is_safe(json.success());
     let texts: Vec<String> = json

@@ -1,5 +1,5 @@
-//! `update`: settings of roles that are there, checked by their component; all
-//! or none.
+//! `update`: settings of existing roles, checked by their component; all are
+//! changed, or none.
 
 use serde_json::{Value, json};
 use tests::{Sandbox, Workspace, loopback};
@@ -64,7 +64,7 @@ fn what_a_component_refuses_changes_no_role() {
         ),
         (&["client-0"], 2, "error: no setting to change"),
         (&["client-0", "--", "1"], 2, "`1` is not a setting"),
-        (&["nobody", "--port=1"], 2, "no role matches `nobody`"),
+        (&["missing", "--port=1"], 2, "no role matches `missing`"),
     ] {
         let update = sandbox.ansar(["update"]).args(line).run();
         let errors = update.log("error: ");

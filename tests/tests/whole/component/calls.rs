@@ -16,7 +16,7 @@ fn calls<'s>(home: &Home<'s>, executable: &str, count: usize, then: &str) -> Pro
     home.role("calls", "calls-0").envs([this_parent()])
 }
 
-/// The processes of the sandbox that run `executable`.
+/// Returns the processes of the sandbox that run `executable`.
 fn running(sandbox: &Sandbox, executable: &str) -> Vec<i32> {
     let mut processes: BTreeMap<i32, String> = sandbox.processes();
     let path = format!("/{executable} ");
@@ -34,7 +34,7 @@ fn wait_for(sandbox: &Sandbox, executable: &str, count: usize) -> Vec<i32> {
     reached.unwrap_or_else(|| panic!("{:?}", sandbox.processes()))
 }
 
-/// Waits until so many of them have said so.
+/// Waits until so many of them have logged a line.
 #[track_caller]
 fn wait_for_lines(running: &mut Running<'_>, text: &str, count: usize) {
     for _ in 0..count {
@@ -112,9 +112,9 @@ fn folders_of_a_sub_role_are_made_when_they_are_used_and_tmp_is_emptied() {
 fn an_executable_that_is_not_there_is_a_fault_that_says_where_it_was_looked_for() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
-    let output = calls(&home, "nobody", 1, "await").run();
+    let output = calls(&home, "missing", 1, "await").run();
     let fault = output.code(1).returned(FAULTED);
-    assert_eq!(fault["condition"], "no executable `nobody` to call");
+    assert_eq!(fault["condition"], "no executable `missing` to call");
     let bin = home.path().join("bin").display().to_string();
     let why = fault["explanation"].as_str().unwrap_or_default();
     assert!(why.contains(&format!("`{bin}` or `")), "{why}");
@@ -123,11 +123,11 @@ fn an_executable_that_is_not_there_is_a_fault_that_says_where_it_was_looked_for(
         let expected = format!("`{name}` is no name of an executable");
         assert_eq!(condition(output.code(1)), expected);
     }
-    // What the home holds comes first.
+    // An executable of the home takes precedence.
     let bin = home.path().join("bin");
     std::fs::create_dir(&bin).unwrap();
-    std::os::unix::fs::symlink(tests::executable("noop"), bin.join("nobody")).unwrap();
-    calls(&home, "nobody", 1, "await").run().success();
+    std::os::unix::fs::symlink(tests::executable("noop"), bin.join("missing")).unwrap();
+    calls(&home, "missing", 1, "await").run().success();
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_fault_of_what_is_called_is_the_callers() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let output = calls(&home, "panics", 1, "await").run();
-    // Any result was asked for, and a fault is one.
+    // The caller asked for any result, and a fault is one.
     output
         .success()
         .stderr_has("Result ansar.create.lifecycle.Faulted");
@@ -202,7 +202,7 @@ fn stop_runs_down_the_tree() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let mut running = calls(&home, "calls", 2, "expect").start();
         wait_for_lines(&mut running, "Do nothing until interrupted", 2);
-        // The first of them alone: it tells the others.
+        // Only the first one, which forwards the signal.
         running.signal(signal);
         let output = running.wait();
         output.success().returned(ABORTED);
@@ -294,7 +294,7 @@ fn a_sub_role_does_not_speak_for_its_parent() {
     );
 }
 
-/// A component by hand, under limits that a shell sets.
+/// A component run by hand, under limits that a shell sets.
 fn limited<'s>(sandbox: &'s Sandbox, limits: &str, name: &str) -> Program<'s> {
     let script = format!("{limits} && exec \"$@\"");
     let shell = sandbox.program("sh").args(["-c", &script, "sh"]);
@@ -347,15 +347,15 @@ fn a_component_and_the_tool_say_that_they_need_more_descriptors() {
                 .stderr_lacks("panicked");
         }
     }
-    // The limit is raised where it can be.
+    // The soft limit is raised if possible.
     let list = limited(&sandbox, "ulimit -Sn 8", "cargo-ansar")
         .arg("list")
         .run();
     list.success();
 }
 
-/// Under a limit of processes, as a user of its own where this one is allowed
-/// everything.
+/// Runs a component under a limit of processes, as another user if this one is
+/// exempt from limits.
 fn with_processes(sandbox: &Sandbox, most: u32, name: &str) -> Output {
     let id = sandbox.program("id").arg("-u").run();
     let limit = format!("--nproc={most}:{most}");
@@ -372,7 +372,7 @@ fn with_processes(sandbox: &Sandbox, most: u32, name: &str) -> Output {
 #[test]
 fn too_few_processes_are_a_fault_and_no_hang() {
     let sandbox = Sandbox::new();
-    // Each takes a process and a thread.
+    // Each call needs a process and a thread.
     let output = with_processes(&sandbox, 8, "factorial");
     let fault: Value = output.code(1).returned(FAULTED);
     let text = fault.to_string();

@@ -5,9 +5,9 @@ use tests::{Output, Sandbox, executable};
 
 use super::REPORT;
 
-/// So many checks, every so many failing, in little memory.
+/// Reports so many checks, every `fail_every`th failing, in little memory.
 fn make(sandbox: &Sandbox, checks: u64, fail_every: u64) -> Output {
-    // Their details alone would need more.
+    // Storing all details would need more.
     let script = "ulimit -v 150000; exec \"$@\"";
     let shell = sandbox.program("sh").args(["-c", script, "sh"]);
     let fixture = shell.arg(executable("checks"));
@@ -18,7 +18,8 @@ fn make(sandbox: &Sandbox, checks: u64, fail_every: u64) -> Output {
     fixture.args([checks, fail_every]).run()
 }
 
-/// How many passed, failed, and are kept; how many of the kept failed.
+/// Asserts the numbers of passed, failed and stored checks, and of stored
+/// failures.
 #[track_caller]
 fn counts(output: &Output) -> [u64; 4] {
     let report = output.success().returned(REPORT);

@@ -1,11 +1,10 @@
-//! How a component ends: on request, on its parent's death, not at all.
+//! Exits of a component: on request, on its parent's death, or never.
 
 use tests::{Notices, Program, Sandbox, Signal};
 
 use super::{ABORTED, ACK, FAULTED, Home, this_parent};
 
-/// A parent that starts `program` as its component, and ends when its stdin
-/// does.
+/// A parent that starts a component, and exits when its stdin is closed.
 fn below_a_shell<'s>(sandbox: &'s Sandbox, home: &Home<'_>, executable: &str) -> Program<'s> {
     sandbox
         .program("sh")
@@ -26,7 +25,7 @@ fn every_signal_that_asks_to_stop_is_heard() {
         (Signal::SIGHUP, 129),
         (Signal::SIGQUIT, 131),
     ] {
-        // By hand the exit code says what happened, in a home the result does.
+        // By hand, the exit code tells the outcome; in a home, the result does.
         for (zombie, code) in [
             (sandbox.component("zombie"), code),
             (home.role("zombie", "zombie-0"), 0),
@@ -55,7 +54,7 @@ fn by_hand_a_second_signal_ends_a_component_that_hangs() {
     hangs.wait_for("Hanging");
     hangs.signal(Signal::SIGINT);
     assert!(hangs.outlives_its_signals());
-    // Another one: two of a kind may reach the component as one.
+    // A different signal: two equal ones may be merged.
     hangs.signal(Signal::SIGTERM);
     hangs.wait().code(143).stdout_is("");
 }
@@ -88,7 +87,7 @@ fn a_component_stops_when_its_parent_dies() {
     let mut parent = below_a_shell(&sandbox, &home, "zombie").start();
     parent.wait_for("Do nothing until interrupted");
     parent.close_stdin();
-    // The streams end with the component, not with the shell.
+    // The streams are closed by the component, not by the shell.
     parent.wait().code(7).returned(ABORTED);
     sandbox.is_still();
 }

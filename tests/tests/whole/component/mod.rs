@@ -20,7 +20,7 @@ const FAULTED: &str = "ansar.create.lifecycle.Faulted";
 const MAYBE: &str = "ansar.create.lifecycle.Maybe";
 const REPORT: &str = "ansar.create.test.TestReport";
 
-/// A home as far as a component reads one, made by hand.
+/// The part of a home that components read, written by hand.
 struct Home<'s> {
     sandbox: &'s Sandbox,
 }
@@ -40,8 +40,8 @@ impl<'s> Home<'s> {
         self.sandbox.write(self.path().join(path), text);
     }
 
-    /// `executable` in the role `role`, which is added where it is missing, as a person
-    /// starts it.
+    /// `executable` in the role `role`, started as a user would; a missing role
+    /// is added.
     fn role(&self, executable: &str, role: &str) -> Program<'s> {
         if !self.path().join(format!("entry/{role}.json")).exists() {
             self.write(&format!("entry/{role}.json"), "{\"value\": {}}");
@@ -55,7 +55,7 @@ impl<'s> Home<'s> {
     }
 }
 
-/// The variable by which a component knows its parent; these tests are it.
+/// Returns the variable by which a component knows its parent: this process.
 fn this_parent() -> (&'static str, String) {
     ("ANSAR_PARENT", std::process::id().to_string())
 }

@@ -1,4 +1,4 @@
-//! A component as a role of a home, as an engine starts it.
+//! A component as a role of a home, started as by an engine.
 
 use serde_json::json;
 use tests::{Notices, Sandbox, Signal, loopback};
@@ -81,7 +81,7 @@ fn a_role_is_one_process() {
         let second = home.role("zombie", "zombie-0").args(words).run();
         second.code(1).stdout_is("").stderr_has(&refused);
     }
-    // Another role is none of its business, and neither is a question.
+    // Another role is not affected, and a query is not either.
     home.role("noop", "zombie-1").run().success();
     let asked = home.role("zombie", "zombie-0").arg("--dump-settings").run();
     asked.success();
@@ -206,7 +206,7 @@ fn attempts_that_find_nobody_are_exhausted() {
     assert_eq!(output.log(said).len(), 1);
 }
 
-/// The sequences of the guide, a hundred times as fast.
+/// The sequences of the guide, a hundred times faster.
 #[test]
 fn there_is_one_attempt_more_than_there_are_delays() {
     let sandbox = Sandbox::new();
@@ -237,7 +237,7 @@ fn there_is_one_attempt_more_than_there_are_delays() {
         assert_eq!(fault["last"][0], MAYBE);
         assert_eq!(output.log("Pausing for ").len(), delays, "{policy}");
     }
-    // Without a limit there is no end to them.
+    // Without a limit, they are endless.
     home.write(
         "entry/test-client.json",
         r#"{"value": {"retry": {"regular_steps": 0.001}}}"#,
@@ -267,7 +267,7 @@ fn an_attempt_that_succeeds_ends_the_retries() {
     let output = client.wait();
     let report = output.success().returned(REPORT);
     assert_eq!(report["failed"], 3);
-    // The pauses that nobody takes note of may be lost, the introduction not.
+    // Pause notices may be lost, but not the introduction.
     assert_eq!(notices.next()["X_ANSAR_CONTRACT"], "1");
     assert_eq!(notices.next()["X_ANSAR_ATTEMPT"], "1");
     assert_eq!(notices.next()["X_ANSAR_RETRY_IN"], "0.01");

@@ -1,4 +1,4 @@
-//! Settings and input by hand: where they come from, and how bad ones are met.
+//! Settings and input by hand: their sources, and errors in them.
 
 use serde_json::{Value, json};
 use tests::{Output, Sandbox};
@@ -9,7 +9,7 @@ fn ask(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Output {
     sandbox.component(name).args(arguments).run()
 }
 
-/// The settings of the client with these arguments.
+/// Returns the settings of the client with these arguments.
 fn settings(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     let program = sandbox.component("client").arg("--dump-settings");
     let output = program.args(arguments).run();
@@ -25,7 +25,7 @@ fn each_layer_of_settings_covers_those_before_field_by_field() {
     assert_eq!(settings(&sandbox, &[]), client("127.0.0.1", 65432));
     assert_eq!(settings(&sandbox, &["--port=1"]), client("127.0.0.1", 1));
 
-    // Storing is said by no line and changes nothing but later runs.
+    // Storing prints nothing and affects only later runs.
     let store = ask(
         &sandbox,
         "client",
@@ -80,7 +80,7 @@ fn a_file_that_does_not_fit_is_named_with_line_column_and_field() {
         let file = format!("--settings-file={file}");
         let output = ask(&sandbox, "client", &[&file]);
         output.code(2).stderr_has(error);
-        // A run has a result, whatever becomes of it; a question has none.
+        // A run has a result in any case; a query has none.
         output.returned(super::FAULTED);
         let asked = ask(&sandbox, "client", &[&file, "--dump-settings"]);
         asked.code(2).stdout_is("").stderr_has(error);

@@ -1,4 +1,4 @@
-//! A component keeps its result, whatever is done to its streams.
+//! A component keeps its result when its streams fail.
 
 use tests::Sandbox;
 
@@ -55,8 +55,8 @@ fn a_log_that_nobody_reads_keeps_the_result() {
     for name in ["noop", "prints", "floods"] {
         let (reader, writer) = std::io::pipe().expect("a pipe is made");
         drop(reader);
-        // The log meets the closed pipe first: at this level it has a line for
-        // what comes before the function.
+        // The log meets the closed pipe first: at this level, it has a line
+        // before the function starts.
         let program = sandbox.component(name).arg("--debug-level=TRACE");
         program.stderr(writer).run().success().message();
     }

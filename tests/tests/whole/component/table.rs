@@ -1,4 +1,4 @@
-//! Every fixture does what its row of the table says.
+//! Every fixture behaves as its row of the table declares.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -15,7 +15,7 @@ fn fixture(name: &str) -> &'static Fixture {
     named.unwrap_or_else(|| panic!("no row `{name}`"))
 }
 
-/// Runs a fixture as its row says it ends.
+/// Runs a fixture to the end that its row declares.
 fn holds(name: &str, arguments: &[&str]) -> (Sandbox, Output) {
     let sandbox = Sandbox::new();
     let row = fixture(name);
@@ -37,7 +37,7 @@ fn holds(name: &str, arguments: &[&str]) -> (Sandbox, Output) {
     (sandbox, output)
 }
 
-/// The exit code of a fixture that returns this message, by hand.
+/// Returns the exit code of a fixture that returns this message, by hand.
 fn code_of(row: &Fixture, message: &str) -> i32 {
     match row.ends {
         Ends::Stopped => 128 + Signal::SIGINT as i32,
@@ -68,7 +68,7 @@ fn end(row: &Fixture, sandbox: &Sandbox, arguments: &[&str]) -> Output {
         output
     };
     if row.ends == Ends::Killed {
-        // By hand a second signal ends any component that hears it.
+        // By hand, a second signal ends any component that handles it.
         with(
             Home::new(sandbox)
                 .role(row.name, row.name)
@@ -86,7 +86,7 @@ fn every_fixture_has_a_row() {
     assert_eq!(rows, bins_of("test-fixtures").into_iter().collect());
 }
 
-/// A row that no test of this file holds is a row that nobody holds.
+/// Every row of the table has a test in this file.
 #[test]
 fn every_row_is_held() {
     for row in &FIXTURES {
@@ -146,7 +146,7 @@ fn prints() {
     holds("prints", &[]);
 }
 
-/// The process that a fixture says it left.
+/// Returns the pid of the process that a fixture reports to have left.
 fn left(output: &Output) -> i32 {
     let log = output.log("Left (");
     let pid = log[0]
@@ -172,14 +172,14 @@ fn deserts() {
     let mark = format!("deserter-{}", loopback());
     let (sandbox, output) = holds("deserts", &[&format!("--mark={mark}")]);
     let pid = left(&output);
-    // It hides in a moment of its own.
+    // It hides some time later.
     let hidden = tests::eventually(|| {
         let hidden = ignores(pid, Signal::SIGINT) && has_no_streams(pid);
         (hidden && sandbox.processes().is_empty()).then_some(())
     });
     assert!(hidden.is_some(), "{:?}", sandbox.processes());
     assert!(processes_named(&mark).contains_key(&pid));
-    // A session of its own is a group of its own.
+    // A new session is also a new process group.
     killpg(Pid::from_raw(pid), Signal::SIGKILL).expect("the grandchild is there");
     let gone = tests::eventually(|| processes_named(&mark).is_empty().then_some(()));
     assert_eq!(gone, Some(()));
@@ -194,7 +194,7 @@ fn ignores(pid: i32, signal: Signal) -> bool {
 }
 
 fn has_no_streams(pid: i32) -> bool {
-    // A shell may keep one of its own above them.
+    // A shell may have a file descriptor of its own above them.
     let open = |number: &u8| std::fs::exists(format!("/proc/{pid}/fd/{number}"));
     (0..=2).all(|number| open(&number).is_ok_and(|open| !open))
 }

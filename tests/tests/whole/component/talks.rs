@@ -1,4 +1,4 @@
-//! What a component can say and do, one topic of the fixture `talks` each.
+//! Messages and logs of a component, one topic of the fixture `talks` each.
 
 use serde_json::json;
 use tests::{Output, Program, Sandbox, Signal, repository};
@@ -13,7 +13,7 @@ fn about<'s>(sandbox: &'s Sandbox, topic: &str) -> Program<'s> {
     talks.stdin(&input).arg("--debug-level=DEBUG")
 }
 
-/// The lines of the log without process, time and what the runtime says.
+/// Returns the log lines without process, time and lines of the runtime.
 fn said(output: &Output) -> Vec<&str> {
     let lines = output.stderr.lines();
     let texts = lines.filter_map(|line| line.get("[00438217] 2023-04-06T01:52:17.317 ".len()..));

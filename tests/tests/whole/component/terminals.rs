@@ -9,7 +9,7 @@ use super::{ABORTED, REPORT};
 
 const CLIENT: &str = "test-fixtures/src/bin/client.rs";
 
-/// A server that listens, on an address of its own.
+/// Starts a server on an address of its own.
 fn server(sandbox: &Sandbox) -> (Running<'_>, String) {
     let host = format!("--host={}", loopback());
     let server = sandbox.component("server").arg(&host);
@@ -25,7 +25,8 @@ fn stop(server: Running<'_>) -> Output {
     output
 }
 
-/// Whether that line of a source file of this repository makes a check.
+/// Returns true if that line of a source file of this repository reports a
+/// check.
 fn makes_a_check(source: &str, line: usize) -> bool {
     let text = std::fs::read_to_string(repository().join(source));
     let text = text.unwrap_or_else(|error| panic!("`{source}` is not read: {error}"));

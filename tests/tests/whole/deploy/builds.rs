@@ -1,4 +1,4 @@
-//! What a build changes is what is started again.
+//! Builds restart the roles whose executables they change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::test::{CLIENT_RS, Group, WORDS};
 /// A library of the demonstration's server and client.
 const MESSAGES_RS: &str = "test-fixtures/src/messages.rs";
 
-/// The process of each role that runs, and for how many seconds it has.
+/// Returns the process of each running role, and its age in seconds.
 fn lives(sandbox: &Sandbox) -> BTreeMap<String, (u64, f64)> {
     let status = sandbox.ansar(["status", "-l", "--format=json"]).run();
     let lines = status.success().json_lines().into_iter();
@@ -23,7 +23,7 @@ fn lives(sandbox: &Sandbox) -> BTreeMap<String, (u64, f64)> {
     lines.filter_map(life).collect()
 }
 
-/// Every source below a folder.
+/// Returns every source below a folder.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let all = contents(folder).into_keys();
     all.filter(|path| path.extension().is_some_and(|it| it == "rs"))
@@ -75,8 +75,8 @@ fn a_build_of_touched_sources_restarts_nothing_and_one_of_changed_ones_what_diff
         .stderr_has("Nothing to deploy");
     assert_eq!(pids(&group), first);
 
-    // A comment: whatever the compiler makes of it, those whose bytes differ are
-    // started again, and no others.
+    // A comment: exactly those roles are restarted whose bytes differ, which
+    // depends on the compiler.
     let bin = group.home().join("bin");
     let before = contents(&bin);
     let messages = group.read(MESSAGES_RS);

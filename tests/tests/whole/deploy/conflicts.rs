@@ -1,5 +1,5 @@
-//! What both sides changed is named and left alone, until somebody says which
-//! side wins.
+//! Files that both sides changed are named and left alone, until the user says
+//! which side wins.
 
 use super::home;
 
@@ -20,7 +20,7 @@ fn a_file_that_both_sides_changed() {
         sandbox.write(own, "of the role");
         sandbox.write(there, &format!("before {take}"));
         sandbox.write(there, "of the user");
-        // As often as it is asked for, it is said.
+        // It is reported each time.
         for _ in 0..2 {
             let named = deploy(&[]);
             named

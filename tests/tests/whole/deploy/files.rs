@@ -1,4 +1,4 @@
-//! Files that are not like others: with old dates, with holes, that are links.
+//! Unusual files: with old dates, with holes, or symbolic links.
 
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
@@ -33,7 +33,7 @@ fn what_was_restored_with_an_old_date_or_under_a_wrong_clock_is_seen() {
         again.success().stderr_has("Nothing to deploy");
     };
 
-    // Another file, older than what was deployed.
+    // Another file, older than the deployed one.
     let restored = sandbox.write("restored", "version 2");
     set_modified(&restored, long_ago);
     fs::rename(&restored, &there).expect("one file system");
@@ -42,7 +42,7 @@ fn what_was_restored_with_an_old_date_or_under_a_wrong_clock_is_seen() {
     fs::write(&there, "version 3").expect("it is ours");
     set_modified(&there, long_ago);
     is_deployed("version 3");
-    // As if the clock had been wrong, and then as wrong once more.
+    // A wrong clock, and then a wrong clock again.
     for text in ["version 4", "version 5"] {
         fs::write(&there, text).expect("it is ours");
         set_modified(&there, far_away);
@@ -64,7 +64,7 @@ fn an_executable_that_was_restored_with_an_old_date_is_seen() {
     fs::write(&dist, &bytes).expect("it is ours");
     sandbox.ansar(["deploy", "dist"]).run().success();
     for byte in [1, 2] {
-        // The same file, with a size and a date that it had already.
+        // The same file, with an earlier size and date.
         bytes.pop();
         bytes.push(byte);
         fs::write(&dist, &bytes).expect("it is ours");
@@ -181,11 +181,11 @@ fn a_large_file_is_deployed_where_it_differs_and_known_where_it_does_not() {
     for changed in [SIZE - 1, SIZE / 2, 0] {
         bytes[changed] = b'2';
         deploys(&bytes, "Deploying model/noop-0");
-        // What was written anew with the same bytes is what was placed.
+        // A file rewritten with the same bytes counts as deployed.
         deploys(&bytes, "Nothing to deploy");
         deploys(&bytes, "Nothing to deploy");
     }
-    // The home's is no longer what was deployed: both have changed.
+    // The home's file differs from the deployed one: both sides have changed.
     fs::write(&own, "own").expect("it is ours");
     bytes.push(b'3');
     fs::write(&path, &bytes).expect("there is room");

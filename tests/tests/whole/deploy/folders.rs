@@ -1,4 +1,4 @@
-//! Folders that are named, and what can be wrong with them.
+//! Folders named on the command line, and errors in them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -31,7 +31,7 @@ fn a_storage_path_alone_is_materials_alone() {
     ];
     let planned = sandbox.ansar(plan).run();
     let mut lines = planned.success().json_lines();
-    // Beside what happened, which is told as everywhere.
+    // Besides the events, which are reported as usual.
     lines.retain(|line| line.get("step").is_some());
     let what: Vec<&str> = lines
         .iter()
@@ -91,7 +91,7 @@ fn what_is_missing_or_cannot_be_written_is_one_error() {
         let mode = fs::Permissions::from_mode(mode);
         fs::set_permissions(path, mode).expect("it is ours");
     };
-    // Whoever is root writes everywhere, except where nobody can.
+    // Root may write to any folder, but not below a file.
     fs::remove_dir(&model).expect("it is empty");
     fs::write(&model, "in the way").expect("it is written");
     let before = contents(&sandbox.path().join(".ansar-home/bin"));

@@ -19,7 +19,7 @@ fn fill(sandbox: &Sandbox, folder: &str) {
     }
 }
 
-/// Returns the names of files under way in a folder.
+/// Returns the names of files in progress in a folder.
 fn under_way(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -28,22 +28,22 @@ fn under_way(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Waits until files are under way in a folder; those of an interrupted deploy
-/// are cleared first.
+/// Waits until files are in progress in a folder; those of an interrupted
+/// deploy are removed first.
 fn copies(folder: &Path, before: &[String]) {
     let is_new = || under_way(folder).iter().any(|name| !before.contains(name));
     eventually(|| is_new().then_some(())).expect("it copies");
 }
 
-/// Sends a signal once there are files under way in `folder`, and checks that the
-/// command ends with `code`, and that each file there is whole.
+/// Sends a signal once there are files in progress in `folder`, and checks that
+/// the command ends with `code`, and that each file there is whole.
 fn interrupt(program: Program<'_>, folder: &Path, source: &Path, signal: Signal, code: i32) {
     let before = under_way(folder);
     let running = program.start();
     copies(folder, &before);
     running.signal(signal);
     running.wait().code(code);
-    // What is under way is in one folder, which the next one clears.
+    // Files in progress are in one folder, which the next deploy clears.
     assert!(under_way(folder).len() <= 1, "{signal}: more is left");
     let whole = contents(source);
     for (path, bytes) in placed(folder) {
@@ -52,7 +52,7 @@ fn interrupt(program: Program<'_>, folder: &Path, source: &Path, signal: Signal,
     }
 }
 
-/// The files below a folder that are in their places.
+/// Returns the files below a folder that are in place.
 fn placed(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let all = contents(folder).into_iter();
     let below = all.map(|(path, bytes)| {
@@ -111,8 +111,8 @@ fn a_deploy_whose_command_was_killed_does_not_go_on() {
     copies(&own, &[]);
     running.signal(Signal::SIGKILL);
     running.wait();
-    // The next one waits for the home until the killed one has let go of it, and
-    // has something left to do.
+    // The next deploy waits until the killed one has released the lock of the
+    // home, and has work left.
     let next = sandbox.ansar(deploy).run();
     next.success().stderr_has("Deploying model/noop-0");
     assert_eq!(contents(&own).len(), FILES);

@@ -1,5 +1,5 @@
-//! A deploy that is killed right before each of its changes of the file system,
-//! one after the other, and is done again.
+//! A deploy that is killed right before each of its file system changes, one
+//! after the other, and is repeated.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use tests::Sandbox;
 
 use super::contents;
 
-/// What says what its settings are, like a component, and is small.
+/// Writes a small component that prints its settings.
 pub(super) fn component(sandbox: &Sandbox, version: u32) {
     let script = format!(
         "#!/bin/sh\n# ansar-component: 1\necho '{{\"value\": {{\"version\": {version}}}}}'\necho '{{\"value\": null}}'\n"
@@ -31,7 +31,7 @@ pub(super) fn materials(sandbox: &Sandbox, version: u32) {
     sandbox.write(format!("testing/model-by-role/app-1/{old}/only"), &text);
 }
 
-/// What a home holds of what is deployed, by its path there.
+/// Returns the deployed files of a home, by path.
 pub(super) fn deployed(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let areas = ["bin", "entry", "settings", "input", "model", "resource"];
     let all = areas.iter().flat_map(|area| contents(&home.join(area)));

@@ -1,4 +1,4 @@
-//! `deploy`, `snapshot` and `why`, and roles that run meanwhile.
+//! `deploy`, `snapshot` and `why`, also while roles run.
 
 mod builds;
 mod conflicts;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use tests::{Sandbox, executable};
 
-/// The process of each role that runs.
+/// Returns the process of each running role.
 fn pids(sandbox: &Sandbox) -> BTreeMap<String, u64> {
     let status = sandbox.ansar(["status", "--format=json"]).run();
     let lines = status.success().json_lines().into_iter();
@@ -28,7 +28,7 @@ fn pids(sandbox: &Sandbox) -> BTreeMap<String, u64> {
     lines.filter_map(pair).collect()
 }
 
-/// Puts these fixtures into the folder `dist`.
+/// Copies these fixtures into the folder `dist`.
 fn fill(sandbox: &Sandbox, names: &[&str]) {
     let dist = sandbox.path().join("dist");
     fs::create_dir_all(&dist).expect("the folder is made");
@@ -37,7 +37,7 @@ fn fill(sandbox: &Sandbox, names: &[&str]) {
     }
 }
 
-/// A home without a workspace, with these roles, deployed from `dist`.
+/// Creates a home without a workspace, with these roles, deployed from `dist`.
 fn home(roles: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     fill(&sandbox, roles);
@@ -49,7 +49,7 @@ fn home(roles: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// Every file below a folder, with its bytes.
+/// Returns every file below a folder, with its bytes.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];

@@ -1,4 +1,4 @@
-//! Roles that run while something is deployed.
+//! Deploys while roles run.
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +10,8 @@ use tests::Sandbox;
 use super::{contents, fill, home, pids};
 use crate::test::{CLIENT_RS, Group, PASSED, WORDS};
 
-/// The scenes of a working day: nothing changed, one file of a model, one
-/// executable, and the roles beside them are left alone.
+/// Scenes of a working day: nothing changed, one file of a model, one
+/// executable; unrelated roles run on.
 #[test]
 fn only_what_is_affected_is_started_again() {
     let group = Group::demo();
@@ -26,14 +26,14 @@ fn only_what_is_affected_is_started_again() {
         .success()
         .stderr_has("Nothing to deploy")
         .stderr_lacks("Deploying");
-    // Somebody has started them, and they stay.
+    // Started by the user, they stay up.
     let test = group.test([]).run();
     test.success()
         .stdout_is(PASSED)
         .stderr_has("against 2 operational roles");
     assert_eq!(pids(&group), first);
 
-    // A touched source is the same source.
+    // A touched source is unchanged.
     group.write(CLIENT_RS, &group.read(CLIENT_RS));
     let touched = group.ansar(["deploy"]).run();
     touched.success().stderr_has("Nothing to deploy");
@@ -78,7 +78,7 @@ fn only_what_is_affected_is_started_again() {
         .stdout_has("its model: word-map.json");
     group.test([]).run().code(100).stdout_has("\"silly\"");
 
-    // `test` means that what it affects is started again.
+    // `test` implies that affected roles are restarted.
     group.write(&map, &words);
     let restored = group.test([]).run();
     restored
@@ -151,8 +151,8 @@ fn what_a_killed_deploy_left_stopped_is_started_by_the_next() {
     sandbox.ansar(["start"]).run().success();
     sandbox.write("testing/model-by-role/zombie-0/file", "new");
     let deploy = ["-f", "deploy", "--storage-path=testing"];
-    // The note that says whom it stops takes the first changes; somewhere behind
-    // them it has been stopped, and is not back yet.
+    // The note of the roles to stop takes the first changes; some changes
+    // later, the role was stopped and is not restarted yet.
     let is_down = (8..40).any(|nth: usize| {
         let killed = sandbox.ansar(deploy);
         let killed = killed.env("__ANSAR_TEST_KILL_AT", nth.to_string()).run();
@@ -171,7 +171,7 @@ fn what_a_killed_deploy_left_stopped_is_started_by_the_next() {
     sandbox.ansar(["-f", "stop"]).run().success();
 }
 
-/// The arguments of a running role.
+/// Returns the arguments of a running role.
 fn arguments(sandbox: &Sandbox, role: &str) -> String {
     let name = format!("--role-name={role}");
     let mut lines = sandbox.processes().into_values();
@@ -212,7 +212,7 @@ fn the_options_of_a_run_outlive_a_killed_deploy() {
     let start = ["start", "--ready-timeout=90s", "--", "--seconds=601"];
     sandbox.ansar(start).run().success();
     let deploy = ["-f", "deploy", "--storage-path=testing"];
-    // One that finds the note of the one before changes less.
+    // A deploy that finds the note of the previous one makes fewer changes.
     let is_down = (12..40).any(|nth: usize| {
         let content = format!("version {nth}");
         sandbox.write("testing/model-by-role/snooze-0/file", &content);
@@ -237,7 +237,7 @@ fn an_executable_that_runs_is_replaced_and_its_roles_alone_are_started_again() {
     sandbox.ansar(["add", "zombie", "zombie-1"]).run().success();
     sandbox.ansar(["start", "zombie-.*"]).run().success();
     let first = pids(&sandbox);
-    // The same bytes and a longer tail: an ELF file is still the same program.
+    // The same bytes with a longer tail: an ELF file remains the same program.
     let path = sandbox.path().join("dist/zombie");
     let mut bytes = fs::read(&path).expect("it is there");
     bytes.push(0);
@@ -268,7 +268,7 @@ fn told_to_end_in_the_middle_it_starts_again_what_it_stopped() {
     }
     let deploy = ["-f", "deploy", "--storage-path=testing"];
     let deploy = sandbox.ansar(deploy).start();
-    // One of them takes its whole grace time.
+    // One of them takes its whole grace period.
     deploy.wait_for("Stopping stubborn-0, zombie-0");
     deploy.signal(Signal::SIGINT);
     let ended = deploy.wait();

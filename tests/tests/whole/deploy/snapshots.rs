@@ -1,4 +1,4 @@
-//! What `snapshot` copies out, and how it comes back.
+//! `snapshot`, and deploys of the files that it copied out.
 
 use super::{home, pids};
 
@@ -26,14 +26,14 @@ fn everything_is_arranged_as_deploy_wants_it() {
     );
     let settings = sandbox.read("testing/settings-by-role/server-0.json");
     assert!(settings.contains("\"port\": 65432"), "{settings}");
-    // It is what is deployed already.
+    // It is already deployed.
     let deploy = ["deploy", "--storage-path=testing"];
     let nothing = sandbox.ansar(deploy).run();
     nothing.success().stderr_has("Nothing to deploy");
     let again = sandbox.ansar(["snapshot", "testing"]).run();
     again.success().stderr_has("Nothing to copy to");
 
-    // What is edited there goes into the home, and what it removes goes there.
+    // Edits there are deployed to the home, and removals too.
     sandbox.write("testing/model-by-role/server-0/data", "of the user");
     sandbox.ansar(deploy).run().success();
     assert_eq!(
@@ -117,7 +117,7 @@ fn a_dry_run_says_what_would_be_taken_and_takes_nothing() {
         .success()
         .stdout_is("")
         .stderr_has("Nothing to copy to");
-    // Edited here and there, and removed in the home.
+    // Edited on both sides, and removed in the home.
     let there = "testing/model-by-role/server-0/data.json";
     sandbox.write(there, "edited");
     sandbox.write(".ansar-home/model/server-0/data.json", "changed");

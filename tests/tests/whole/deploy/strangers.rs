@@ -1,5 +1,4 @@
-//! What stands in a folder that is deployed and is not deployed from it: each is
-//! named.
+//! Files in a deployed folder that are not deployed: each is named.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -80,7 +79,7 @@ fn links_out_of_a_snapshot_are_named_and_not_followed() {
     ];
     for part in parts {
         let sandbox = home(&["server"]);
-        // Whatever it is taken for, it is there.
+        // They are not deployed under any of these names.
         for folder in ["secret", "secret/server-0", "secret/server"] {
             sandbox.write(format!("{folder}/secret"), "secret");
             sandbox.write(format!("{folder}/server-0.json"), outside);
@@ -246,7 +245,7 @@ fn a_folder_inside_of_the_home_is_neither_deployed_nor_written_to() {
         assert_eq!(pids(&sandbox), first, "{folder}");
     }
     assert!(!sandbox.path().join(".ansar-home/new").exists());
-    // Beside the folders of a snapshot, a home is in nobody's way.
+    // A home does not conflict with the folders of a snapshot.
     sandbox.write("model-by-role/zombie-0/file", "2");
     let around = sandbox.ansar(["-f", "deploy", "--storage-path=."]).run();
     around.success();

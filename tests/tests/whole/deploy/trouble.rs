@@ -1,5 +1,5 @@
-//! What a deploy meets of a world that does not help: full disks, files that
-//! nobody may write, and others that write meanwhile.
+//! Deploys in adverse conditions: full disks, read-only files, and concurrent
+//! writers.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt, chown};
@@ -13,8 +13,8 @@ use super::{contents, home};
 
 const DEPLOY: [&str; 2] = ["deploy", "--storage-path=testing"];
 
-/// A disk of its own for the home, which is deployed to once for every page
-/// that is still free, from none on; what came of it is copied out.
+/// Script that mounts a disk for the home and deploys once for every number of
+/// free pages, from none on; the outputs are copied out.
 const FULL: &str = r#"
 set -e
 mkdir small
@@ -36,7 +36,7 @@ done
 "#;
 
 #[test]
-#[expect(clippy::print_stderr, reason = "whoever reads the result needs it")]
+#[expect(clippy::print_stderr, reason = "a reader of the result needs it")]
 fn a_full_disk_leaves_the_home_as_before_or_as_after() {
     let sandbox = Sandbox::new();
     if !sandbox
@@ -46,7 +46,7 @@ fn a_full_disk_leaves_the_home_as_before_or_as_after() {
         .status
         .success()
     {
-        eprintln!("skipped: nobody may have a disk of their own here");
+        eprintln!("skipped: disks cannot be mounted here");
         return;
     }
     component(&sandbox, 1);
@@ -141,13 +141,13 @@ fn a_source_that_is_written_to_meanwhile_is_one_error_or_deployed_whole() {
     }
 }
 
-/// A user that has no processes and no files.
+/// Returns a user without processes and files.
 fn another_user() -> u32 {
     70_000 + std::process::id() % 50_000
 }
 
-/// `cargo ansar` as a user who may not write everywhere: this one, or where that
-/// is root, another.
+/// `cargo ansar` as a user without write permission everywhere: this one, or
+/// another if this one is root.
 fn as_other_user<'s>(sandbox: &'s Sandbox, arguments: &[&str]) -> Program<'s> {
     let id = sandbox.program("id").arg("-u").run();
     if id.stdout.trim() != "0" {
@@ -170,7 +170,7 @@ fn chmod(sandbox: &Sandbox, mode: &str, path: &str) {
 #[test]
 fn what_nobody_may_write_or_read_is_one_error_and_the_home_as_before() {
     let sandbox = Sandbox::new();
-    // The user has to get there, and owns the folder that the home is made in.
+    // The user needs access to it, and owns the folder of the home.
     for folder in sandbox.path().ancestors().take(2) {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("it is ours");
     }
@@ -218,7 +218,7 @@ fn what_nobody_may_write_or_read_is_one_error_and_the_home_as_before() {
         b"after"
     );
 
-    // What has vanished as a whole is most likely elsewhere.
+    // A folder that has vanished as a whole was most likely moved.
     fs::rename(sandbox.path().join("testing"), sandbox.path().join("moved")).expect("it is ours");
     let gone = ansar(&DEPLOY).run();
     gone.code(2).stderr_has("error: no folder `");

@@ -1,11 +1,10 @@
-//! Every command of the documents is typed, and what is shown of its output is
-//! compared.
+//! Runs every command of the documents and compares its output.
 //!
-//! A block of the language `console` has commands behind `$ ` and, below each,
-//! what it prints. The blocks of a document are one session in a scratch
-//! workspace that describes the demonstration of this repository. A line
-//! `<!-- $ COMMAND -->` is a command that is typed and not shown. `^C` below
-//! the output of a command interrupts it once all before that was printed.
+//! A block of the language `console` has commands after `$ ` and, below each,
+//! its output. The blocks of a document are one session in a scratch workspace
+//! that describes the demonstration of this repository. A line `<!-- $ COMMAND
+//! -->` is a command that is run and not shown. `^C` below the output of a
+//! command interrupts it once all above was printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,9 +17,9 @@ use super::matching::{is_line, is_shown};
 use super::page::{BOOK, Page, code_spans};
 use super::reference::{commands_of_the_tool, options_of};
 
-/// The folder of the workspace, as the documents have it.
+/// Folder of the workspace, as shown in the documents.
 const FOLDER: &str = "/home/me/cargo-ansar";
-/// The address of the demonstration, as the documents have it.
+/// Address of the demonstration, as shown in the documents.
 const HOST: &str = "127.0.0.1";
 
 /// A command of a document, and the output that is shown.
@@ -69,11 +68,11 @@ pub(crate) fn demonstration(host: &str) -> Workspace {
     workspace
 }
 
-/// Types the commands of a document.
+/// Runs the commands of a document.
 #[track_caller]
 fn type_all(path: &str) {
     let page = Page::read(path);
-    // Tests run side by side, and the documents have one address.
+    // Tests run side by side, but the documents have one address.
     let host = loopback().to_string();
     let workspace = demonstration(&host);
     let steps = steps(&page.text.replace(HOST, &host));
@@ -95,7 +94,7 @@ fn type_all(path: &str) {
             while !is_line(&last, &running.wait_for_next_on_stdout("")) {}
             running.signal_group(Signal::SIGINT);
             let output = running.wait();
-            // The end of an interrupted command is no part of the document.
+            // The output after the interrupt is not part of the document.
             step.shows.push("…".to_owned());
             output
         } else {
@@ -109,7 +108,7 @@ fn type_all(path: &str) {
             .map(|line| line.replace(&host, HOST))
             .collect();
         let lines = seen.lines();
-        // Cargo says so where other tests build at the same time.
+        // Cargo prints this if other tests build at the same time.
         let lines = lines.filter(|line| !line.contains("    Blocking waiting for file lock"));
         let lines: Vec<&str> = lines.collect();
         if shows.is_empty() {
@@ -184,7 +183,7 @@ fn steps_are_read_from_console_blocks_and_hidden_lines() {
     assert_eq!(found, [(3, "one", 2), (6, "two", 0), (11, "three", 0)]);
 }
 
-/// The words of `cargo ansar …` in a text that is no session: its command, and
+/// Returns the words of a `cargo ansar …` outside of sessions: its command, and
 /// its options up to a `--` or a pipe.
 fn words(text: &str) -> Option<Vec<&str>> {
     let (_, behind) = text.split_once("cargo ansar ")?;
@@ -205,7 +204,7 @@ fn every_command_that_is_named_exists_with_its_options() {
     let mut named = 0;
     for page in Page::all() {
         if page.path == Path::new("CHANGELOG.md") {
-            // It names what once was, too.
+            // It also names things that no longer exist.
             continue;
         }
         let prose = page.prose().into_iter();
@@ -256,7 +255,7 @@ fn every_command_that_is_named_exists_with_its_options() {
     assert!(named > 20, "the documents of {BOOK} name commands");
 }
 
-/// The flags of an option as the help has it: `-j, --jobs <N>` is `-j` and
+/// Returns the flags of an option in the help: `-j, --jobs <N>` has `-j` and
 /// `--jobs`.
 fn flags(option: &str) -> Vec<String> {
     let words = option.split([' ', ',', '[', '=']);

@@ -1,4 +1,4 @@
-//! Every link leads somewhere, and the book's summary has every chapter.
+//! Every link has a target, and the book's summary has every chapter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -8,7 +8,7 @@ use tests::repository;
 
 use super::page::{BOOK, Page};
 
-/// The anchor of a heading, as GitHub and mdBook make it.
+/// Returns the anchor of a heading, as GitHub and mdBook generate it.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter_map(|letter| match letter {
         ' ' => Some('-'),
@@ -34,7 +34,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// The targets of the links and pictures of a page, each with its line.
+/// Returns the targets of the links and pictures of a page, with their lines.
 fn links(page: &Page) -> Vec<(usize, String)> {
     let link = Regex::new(r#"\]\(([^)\s]+)\)|(?:src|href)="([^"]+)""#).expect("it is a pattern");
     let mut found = Vec::new();

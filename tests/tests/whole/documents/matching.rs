@@ -1,8 +1,8 @@
-//! The comparison of what a document shows with what a command printed.
+//! Comparison of the output shown in a document with the output of a command.
 //!
-//! `…` stands for any text within a line, and alone on a line for any lines.
-//! Times, durations, process ids and sizes may be any: both sides are
-//! normalised before they are compared.
+//! `…` matches any text within a line, and alone on a line any lines. Any time,
+//! duration, process id or size matches: both sides are normalised before they
+//! are compared.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use regex::Regex;
 
 const ANY: &str = "…";
 
-/// Patterns of text that differs from run to run, and what takes their place.
+/// Patterns of text that differs from run to run, and their replacements.
 static NORMAL: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
@@ -30,7 +30,7 @@ static NORMAL: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     .into()
 });
 
-/// Replaces what differs from run to run.
+/// Replaces text that differs from run to run.
 fn normal(line: &str) -> String {
     let line = line.trim_end().to_owned();
     NORMAL.iter().fold(line, |line, (pattern, by)| {
@@ -38,7 +38,7 @@ fn normal(line: &str) -> String {
     })
 }
 
-/// Returns true if `seen` is what `shown` says.
+/// Returns true if the printed lines match the lines that are shown.
 pub(super) fn is_shown(shown: &[String], seen: &[&str]) -> bool {
     let shown: Vec<String> = shown.iter().map(|line| normal(line)).collect();
     let seen: Vec<String> = seen.iter().map(|line| normal(line)).collect();
@@ -57,7 +57,7 @@ fn are_lines(shown: &[String], seen: &[String]) -> bool {
     }
 }
 
-/// Returns true if a line that was printed is the one that is shown.
+/// Returns true if a printed line matches the line that is shown.
 pub(super) fn is_line(shown: &str, seen: &str) -> bool {
     let (shown, seen) = (normal(shown), normal(seen));
     let mut parts = shown.split(ANY);

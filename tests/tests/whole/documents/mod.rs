@@ -1,5 +1,5 @@
-//! The documents: their links, their commands, their tables and their picture
-//! are compared with the tool.
+//! Tests that compare the documents with the tool: their links, commands,
+//! tables and picture.
 
 pub(crate) mod commands;
 mod links;

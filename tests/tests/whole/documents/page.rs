@@ -21,11 +21,11 @@ pub(crate) struct Page {
 
 /// A block of code.
 pub(crate) struct Block<'p> {
-    /// The line of its first line of code, from 1.
+    /// Number of its first line of code, from 1.
     pub(super) line: usize,
-    /// The language behind the opening fence.
+    /// Language after the opening fence.
     pub(crate) language: &'p str,
-    /// Its lines.
+    /// Lines of code.
     pub(crate) lines: Vec<&'p str>,
 }
 

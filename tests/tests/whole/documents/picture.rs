@@ -1,5 +1,5 @@
-//! The picture of a run: the tool's own output of the demonstration with one
-//! word that is wrong, drawn as a terminal shows it.
+//! The picture of a run: output of the demonstration with one wrong word, drawn
+//! as a terminal shows it.
 
 use std::path::Path;
 
@@ -10,12 +10,12 @@ use tests::{Workspace, loopback, repository};
 
 use super::commands::demonstration;
 
-/// The picture, relative to the repository.
+/// Path of the picture, relative to the repository.
 const PICTURE: &str = "docs/src/images/test.svg";
 
-/// Text that differs from run to run, and what the picture has instead.
+/// Patterns of text that differs from run to run, and their replacements.
 const CONSTANT: [(&str, &str); 5] = [
-    // Where other tests build at the same time.
+    // Printed if other tests build at the same time.
     (r".*Blocking.*waiting for file lock.*\n", ""),
     (r"in \d+\.\d\ds", "in 0.08s"),
     (r", \d+\.\d\ds", ", 0.02s"),
@@ -23,11 +23,12 @@ const CONSTANT: [(&str, &str); 5] = [
     (r"Accepted on [0-9.]+:\d+", "Accepted on 127.0.0.1:49848"),
 ];
 
-/// A role that waits from before the failure on: its only line may be too old
-/// to be shown.
+/// A role that waits since before the failure: its only line may be too old for
+/// the log excerpt.
 const WAITS: &str = "[workspace.metadata.ansar.role.zombie-0]\nexecutable = \"zombie\"\n\n";
 
-/// The coloured output of `cargo ansar test`, the same on every machine.
+/// Returns the coloured output of `cargo ansar test`, the same on every
+/// machine.
 fn output(workspace: &Workspace, host: &str) -> String {
     let ended = workspace
         .shell("cargo ansar test --color always 2>&1")

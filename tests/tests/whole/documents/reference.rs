@@ -1,4 +1,4 @@
-//! The tables of the reference have what the tool has: no more, and no less.
+//! The tables of the reference have exactly the entries that the tool has.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ fn names<'n>(names: impl IntoIterator<Item = &'n str>) -> Names {
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// The names of all commands, as the help lists them.
+/// Returns the names of all commands, as the help lists them.
 pub(super) fn commands_of_the_tool(sandbox: &Sandbox) -> Names {
     let help = sandbox.ansar(["--help"]).run();
     let (_, commands) = help
@@ -26,7 +26,8 @@ pub(super) fn commands_of_the_tool(sandbox: &Sandbox) -> Names {
     names(lines.filter_map(|line| line.split_whitespace().next()))
 }
 
-/// The options of a command under headings of its help: `-j, --jobs <N>`.
+/// Returns the options of a command under headings of its help: `-j, --jobs
+/// <N>`.
 fn options_under(sandbox: &Sandbox, command: &str, heading: impl Fn(&str) -> bool) -> Names {
     let help = sandbox.ansar(["help", command]).env("COLUMNS", "200").run();
     let mut is_under = false;
@@ -45,7 +46,7 @@ fn options_under(sandbox: &Sandbox, command: &str, heading: impl Fn(&str) -> boo
     options
 }
 
-/// All options of a command.
+/// Returns all options of a command.
 pub(super) fn options_of(sandbox: &Sandbox, command: &str) -> Names {
     let mut all = options_under(sandbox, command, |_| true);
     all.insert("-h, --help".to_owned());
@@ -97,8 +98,8 @@ fn every_command_and_option_is_in_the_reference() {
     }
 }
 
-/// The keys that a table of the manifest can have, as the tool names them where
-/// one is unknown.
+/// Returns the keys that a table of the manifest can have, from the tool's
+/// error about an unknown key.
 fn keys(workspace: &Workspace, manifest: &str) -> Names {
     workspace.manifest(manifest);
     let refused = workspace.ansar(["list"]).run();
@@ -156,7 +157,7 @@ fn every_property_is_in_the_reference() {
     );
 }
 
-/// The file of the tool's sources that has `text`.
+/// Returns the file of the tool's sources that contains `text`.
 fn source_with(text: &str) -> String {
     let mut folders = vec![PathBuf::from("cargo-ansar/src")];
     while let Some(folder) = folders.pop() {
@@ -186,7 +187,7 @@ fn every_exit_code_is_in_the_reference() {
         .captures_iter(code)
         .map(|it| it[1].to_owned())
         .collect();
-    // As a shell says it of a command that cannot be run.
+    // A shell returns this for a command that cannot be run.
     assert!(source.contains("Self::Command(127)"));
     codes.insert("127".to_owned());
     let page = Page::chapter("reference/exit-codes.md");

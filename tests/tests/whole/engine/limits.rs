@@ -1,4 +1,4 @@
-//! Few descriptors.
+//! Few file descriptors.
 
 use super::{WAITS, ansar, home_of};
 

@@ -1,4 +1,4 @@
-//! The process that runs roles, where the system or a role makes it hard.
+//! Engines in adverse conditions: limits, namespaces, and misbehaving roles.
 
 mod limits;
 mod namespaces;
@@ -14,10 +14,10 @@ use std::{fs, process};
 
 use tests::{Output, Sandbox, children_of, eventually, executable};
 
-/// A role that waits until it is asked to stop.
+/// Script of a role that waits until it is stopped.
 const WAITS: &str = "sleep 600; :";
 
-/// A home with an executable per script, and a role of each: `NAME-0`.
+/// Creates a home with one executable per script, and a role `NAME-0` of each.
 fn home_of(scripts: &[(&str, &str)]) -> Sandbox {
     let sandbox = Sandbox::new();
     for (name, script) in scripts {
@@ -30,7 +30,7 @@ fn home_of(scripts: &[(&str, &str)]) -> Sandbox {
     sandbox
 }
 
-/// Writes a component that is a shell script, without settings.
+/// Writes a component that is a shell script without settings.
 fn component(sandbox: &Sandbox, name: &str, script: &str) {
     let text = format!(
         "#!/bin/sh\n# ansar-component: 1\ncase \"$*\" in *--dump-*) \
@@ -42,7 +42,8 @@ fn component(sandbox: &Sandbox, name: &str, script: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is there");
 }
 
-/// A home with these fixtures where cargo builds them, and a role of each.
+/// Creates a home that uses these fixtures from Cargo's target folder, with a
+/// role of each.
 fn home_with(executables: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     let folder = executable("noop").parent().expect("a file is in a folder");
@@ -59,7 +60,7 @@ fn ansar(sandbox: &Sandbox, words: &str) -> Output {
     sandbox.ansar(words.split(' ')).run()
 }
 
-/// The engine in the background.
+/// Returns the engine in the background.
 #[track_caller]
 fn engine(sandbox: &Sandbox) -> u32 {
     let status = ansar(sandbox, "status --format json");
@@ -68,21 +69,21 @@ fn engine(sandbox: &Sandbox) -> u32 {
     u32::try_from(engine.expect("it answers")).expect("it is a process")
 }
 
-/// The engine below a command in the foreground.
+/// Returns the engine below a command in the foreground.
 #[track_caller]
 fn engine_below(command: u32) -> i32 {
     let engine = eventually(|| children_of(command).first().copied());
     engine.expect("the guardian has an engine")
 }
 
-/// Waits until a file is there.
+/// Waits until a file exists.
 #[track_caller]
 fn appears(sandbox: &Sandbox, file: &str) {
     let there = eventually(|| sandbox.path().join(file).exists().then_some(()));
     assert!(there.is_some(), "`{file}` does not appear");
 }
 
-/// The state of a process, as the kernel has it.
+/// Returns the state of a process from `/proc`.
 fn state(pid: i32) -> Option<char> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let state = status
@@ -91,7 +92,7 @@ fn state(pid: i32) -> Option<char> {
     state.trim().chars().next()
 }
 
-/// A number in `/proc/PID/status`.
+/// Returns a number from `/proc/PID/status`.
 fn number(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let value = status.lines().find_map(|line| line.strip_prefix(name));
@@ -99,14 +100,14 @@ fn number(pid: u32, name: &str) -> u64 {
     value.and_then(|value| value.parse().ok()).expect("it runs")
 }
 
-/// Waits until nothing of the sandbox runs.
+/// Waits until no process of the sandbox runs.
 #[track_caller]
 fn is_quiet(sandbox: &Sandbox) {
     let quiet = eventually(|| sandbox.processes().is_empty().then_some(()));
     assert!(quiet.is_some(), "left behind: {:?}", sandbox.processes());
 }
 
-/// Returns true if the tests may become any user.
+/// Returns true if the tests run as root.
 fn is_root() -> bool {
     number(process::id(), "Uid:") == 0
 }

@@ -1,16 +1,16 @@
-//! PID namespaces, where groups, sessions and parents may lie outside.
+//! PID namespaces, where groups, sessions and parents may be outside.
 
 use tests::Sandbox;
 
 use super::home_with;
 
-/// Returns true if namespaces can be made here.
+/// Returns true if this machine allows namespaces.
 fn has_namespaces(sandbox: &Sandbox) -> bool {
     let script = "unshare --pid --fork --mount-proc echo made 2> /dev/null || :";
     sandbox.shell(script).run().stdout == "made\n"
 }
 
-/// `unshare` with these flags around a script.
+/// Runs a script below `unshare` with these flags.
 fn within(sandbox: &Sandbox, flags: &str, script: &str) {
     if !has_namespaces(sandbox) {
         return;

@@ -1,4 +1,4 @@
-//! Orphans that end, and memory that does not grow.
+//! Reaping of orphans, and memory that does not grow.
 
 use tests::{Sandbox, children_of, eventually};
 
@@ -7,11 +7,12 @@ use super::{
 };
 use tests::Signal;
 
-/// Leaves fifty orphans that end at once, some in sessions of their own.
+/// Script that leaves fifty orphans that exit at once, some in sessions of
+/// their own.
 const ORPHANS: &str = "i=0; while [ $i -lt 50 ]; do (sh -c 'exit 0' &); (setsid true &); \
                        i=$((i+1)); done; touch done";
 
-/// Waits until a process has no child but one that lives.
+/// Waits until one child of a process is left, the one that lives.
 #[track_caller]
 fn has_one_child(process: u32) {
     let mut children = Vec::new();
@@ -76,7 +77,7 @@ fn an_orphan_of_a_shell_that_became_the_command_is_reaped_by_the_guardian() {
     is_quiet(&sandbox);
 }
 
-/// How often roles were started again.
+/// Returns the number of restarts of roles.
 fn restarts(sandbox: &Sandbox) -> u64 {
     let status = ansar(sandbox, "status --format json");
     let lines = status.json_lines().into_iter();

@@ -1,4 +1,4 @@
-//! Requests to an engine that are never complete, and replies that nobody reads.
+//! Incomplete requests to an engine, and replies that are not read.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -26,7 +26,7 @@ fn many_long_requests_without_an_end_take_little_memory() {
     let open: Vec<UnixStream> = (0..40)
         .map(|_| {
             let mut stream = connect(&sandbox, engine);
-            // It reads as much as it likes.
+            // It reads as much as it wants.
             let _ = stream
                 .write_all(b"{")
                 .and_then(|()| stream.write_all(&long));
@@ -35,11 +35,11 @@ fn many_long_requests_without_an_end_take_little_memory() {
         .collect();
     let grown = number(engine, "VmRSS:").saturating_sub(before);
     assert!(grown < 100_000, "{grown} kB");
-    // Short ones are answered meanwhile.
+    // Short requests are answered meanwhile.
     ansar(&sandbox, "status").success().stdout_is("zombie-0\n");
     for mut stream in open {
         let mut told = String::new();
-        // It may have hung up on what it did not read.
+        // It may have closed the connection with unread data.
         let _ = stream.read_to_string(&mut told);
         assert!(told.is_empty() || told.contains("refused"), "{told}");
     }

@@ -1,11 +1,11 @@
-//! Signals that the system sends to whoever writes too much.
+//! Signals from the system about excessive writes.
 
 use super::{ansar, component, home_of};
 
 #[test]
 fn lines_beyond_the_limit_of_a_file_are_counted_and_the_role_goes_on() {
     let sandbox = home_of(&[]);
-    // Its own writes are ended as ever: what is ignored here is not there.
+    // The engine ignores these signals, but the role's process does not.
     component(
         &sandbox,
         "floods",

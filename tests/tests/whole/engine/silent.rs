@@ -1,4 +1,4 @@
-//! Engines that are stopped or do not answer.
+//! Engines that are suspended or do not answer.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -15,7 +15,7 @@ use super::{
     WAITS, ansar, appears, component, engine, engine_below, home_of, home_with, is_quiet, state,
 };
 
-/// The processes of roles, by role.
+/// Returns the process of a role.
 fn process_of(sandbox: &Sandbox, role: &str) -> Option<i32> {
     let name = format!(" --role-name={role} ");
     let all = sandbox.processes().into_iter();
@@ -33,7 +33,7 @@ fn one_role_of_a_stopped_engine_is_stopped_and_the_others_run_on() {
     ansar(&sandbox, "stop zombie-0").success();
     assert_eq!(process_of(&sandbox, "zombie-0"), None);
     assert_eq!(process_of(&sandbox, "hangs-0"), Some(other));
-    // Also where it is to come up again.
+    // Also if the role is restarted.
     kill(engine, Signal::SIGSTOP).expect("it runs");
     ansar(&sandbox, "restart hangs-0").success();
     assert_ne!(process_of(&sandbox, "hangs-0"), Some(other));
@@ -64,7 +64,7 @@ fn what_else_a_stuck_engine_runs_is_named_and_stopped_by_force_only() {
     let sandbox = home_with(&["zombie", "hangs"]);
     ansar(&sandbox, "start").success();
     let socket = format!(".ansar-home/engine/{}.sock", engine(&sandbox));
-    // As many as it talks to at one time.
+    // As many connections as it serves at one time.
     let wait = "{\"version\": 1, \"ask\": \"wait\", \"roles\": [\"hangs-0\"], \
                 \"until\": \"stopped\"}\n";
     let talks = (0..128).map(|_| {
@@ -87,7 +87,7 @@ fn what_else_a_stuck_engine_runs_is_named_and_stopped_by_force_only() {
     is_quiet(&sandbox);
 }
 
-/// A command that runs a role, and its engine.
+/// Starts a command that runs a role; returns it with its engine.
 fn running(sandbox: &Sandbox) -> (Running<'_>, Pid) {
     let run = sandbox.ansar(["run"]).start();
     run.wait_for("Running");
@@ -151,7 +151,7 @@ fn an_engine_that_cannot_be_continued_is_killed() {
     let (run, engine) = running(&sandbox);
     let (tell, told) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
-    // Tracing is up to one thread.
+    // Tracing is bound to one thread.
     let tracer = thread::spawn(move || {
         let is_held = ptrace::attach(engine).is_ok() && waitpid(engine, None).is_ok();
         tell.send(is_held).expect("it is waited for");
@@ -159,7 +159,7 @@ fn an_engine_that_cannot_be_continued_is_killed() {
         is_held.then(|| waitpid(engine, None))
     });
     if !told.recv().expect("it tells") {
-        // No process may be traced here.
+        // Tracing is not permitted here.
         run.signal(Signal::SIGINT);
         run.wait().code(130);
         return;
@@ -167,7 +167,7 @@ fn an_engine_that_cannot_be_continued_is_killed() {
     run.signal(Signal::SIGTERM);
     let killing = format!("(process {engine}) cannot be continued: it is traced by process ");
     run.wait_for(&killing);
-    // Nothing is reaped before the tracer has taken note of it.
+    // The process is reaped after the tracer has seen its exit.
     let output = run.wait();
     output
         .code(137)
@@ -178,8 +178,8 @@ fn an_engine_that_cannot_be_continued_is_killed() {
     is_quiet(&sandbox);
 }
 
-/// What is stopped below a subreaper of its session hears of no end by the
-/// kernel, as it is no orphaned group.
+/// The kernel sends no SIGHUP to a suspended process below a subreaper of its
+/// session: its group is not orphaned.
 #[test]
 fn a_stopped_command_that_is_killed_leaves_nothing_below_a_subreaper() {
     for stop in ["kill -TSTP $p", "kill -STOP $(cat engine)"] {

@@ -1,4 +1,4 @@
-//! Roles that go on though they were killed, as they belong to another user.
+//! Roles that survive a kill because they belong to another user.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,12 +10,12 @@ use tests::{Program, Sandbox, Signal, eventually, executable, processes_named};
 
 use super::{component, is_quiet, is_root};
 
-/// A user that is nobody else.
+/// Id of a user that exists for this test only.
 const USER: &str = "64321";
 const USER_ID: u32 = 64_321;
 
-/// A sandbox in which [`USER`] has a home with the roles `other-0`, which
-/// becomes root's, and `waits-0`; none where that cannot be had.
+/// Creates a sandbox in which [`USER`] has a home with the roles `other-0`,
+/// which becomes root's, and `waits-0`; `None` if the tests do not run as root.
 fn sandbox() -> Option<Sandbox> {
     let sandbox = Sandbox::new();
     if !is_root() || !Path::new("/usr/bin/setpriv").exists() {
@@ -26,13 +26,13 @@ fn sandbox() -> Option<Sandbox> {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
     };
     mode(scratch.parent().expect("it has one"), 0o755);
-    // What others can write to is no place for a home.
+    // A home is not used if others can write to its folder.
     std::os::unix::fs::chown(&scratch, Some(USER_ID), Some(USER_ID)).expect("it is ours");
-    // Root's shell, which anybody may become.
+    // A setuid shell of root's.
     let copy = sandbox.program("cp").args(["/bin/bash", "root"]);
     copy.run().success();
     mode(&scratch.join("root"), 0o4755);
-    // By another process: what this one writes to cannot be executed.
+    // In another process: a file open for writing cannot be executed.
     let copy = sandbox.program("cp").arg(executable("cargo-ansar"));
     copy.arg(scratch.join("tool")).run().success();
     let root = scratch.join("root").display().to_string();
@@ -55,11 +55,11 @@ fn as_user<'s>(sandbox: &'s Sandbox, words: &str) -> Program<'s> {
     user.args(words.split(' ')).env("HOME", sandbox.path())
 }
 
-/// The process that became root's.
+/// Returns the process that became root's.
 #[track_caller]
 fn other(sandbox: &Sandbox) -> Pid {
     let line = format!("tail -f {}", sandbox.path().join("root").display());
-    // The shell that becomes it has the same words on its command line.
+    // The shell that starts it has the same words on its command line.
     let found = eventually(|| {
         let mut named = processes_named(&line).into_iter();
         let found = named.find(|(_, command)| command.starts_with(&line))?;
@@ -88,7 +88,7 @@ fn a_role_of_another_user_is_named_by_whoever_stops_it() {
         .stdout_has(&format!("cannot be killed, {why}"))
         .stdout_has("waits-0");
     as_user(&sandbox, "start other-0").run().code(104);
-    // What can be stopped is, and the engine keeps an eye on the other.
+    // The other role is stopped; the engine goes on watching this one.
     as_user(&sandbox, "stop waits-0").run().success();
     let status = as_user(&sandbox, "status").run();
     status.success().stdout_is("other-0\n");
@@ -110,7 +110,7 @@ fn a_command_ends_without_a_role_of_another_user() {
     run.code(130)
         .stderr_has("role `other-0` cannot be killed: process ")
         .stderr_has("operation not permitted");
-    // It may have ended by itself, since nothing reads its output any more.
+    // It may have ended already, since its output is no longer read.
     let _ = kill(other, Signal::SIGKILL);
     is_quiet(&sandbox);
 }

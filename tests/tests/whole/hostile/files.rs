@@ -1,4 +1,4 @@
-//! Every file of a home, damaged or replaced by something that is no file.
+//! Every file of a home, damaged or replaced by a file of another type.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -44,8 +44,8 @@ const COMMANDS: [&str; 27] = [
     "-f snapshot copy",
 ];
 
-/// A home in which roles have run, and a snapshot of it. They stand beside
-/// their pristine copies.
+/// Creates a home in which roles have run, a snapshot of it, and pristine
+/// copies of both.
 fn lived_in() -> Sandbox {
     let sandbox = Sandbox::new();
     let bin = executable("noop").parent().expect("a file is in a folder");
@@ -91,7 +91,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Puts the home and its snapshot back as they were.
+/// Restores the home and its snapshot from the pristine copies.
 fn restore(sandbox: &Sandbox) {
     for (name, pristine) in [(".ansar-home", "home"), ("materials", "materials")] {
         let place = sandbox.path().join(name);
@@ -116,7 +116,7 @@ fn files_of(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Changes a file, or puts something else in its place; the name of the change.
+/// Damages or replaces a file, and returns the name of the change.
 fn damage(rng: &mut Rng, file: &Path) -> &'static str {
     let bytes = fs::read(file).expect("the file is read");
     let replace = |by: &dyn Fn()| {
@@ -176,7 +176,7 @@ fn damaged_files_of_a_home_are_named() {
         let case = format!("case {number}, `{}` {change}", file.display());
         let output = bounded(&sandbox, command, &case);
         well_behaved(&output, &case);
-        // Code 96 says that the home cannot be used: the file says why.
+        // Code 96 means that the home is unusable: the error names the file.
         let name = file.file_name().expect("a file has a name");
         let named = output.stderr.contains(&*name.to_string_lossy());
         let folder = file.parent().expect("a file is in a folder");

@@ -12,7 +12,7 @@ use tests::{Sandbox, executable};
 use super::cases;
 use super::mutation::mutate;
 
-/// One request of each kind, of roles that exist and of one that does not.
+/// One request of each kind, for existing roles and for an unknown one.
 const REQUESTS: [&str; 6] = [
     r#"{"version": 1, "ask": "status"}"#,
     r#"{"version": 1, "ask": "stop", "roles": ["zombie-9"]}"#,
@@ -22,8 +22,8 @@ const REQUESTS: [&str; 6] = [
     r#"{"version": 1, "ask": "start", "roles": [], "environment": [], "ready_limit": 0.5}"#,
 ];
 
-/// One notice of each kind that a component sends, all of the role `sleeper`: the
-/// engine may stop that one, if its notices say that it speaks another contract.
+/// One notice of each kind that a component sends, all of the role `sleeper`,
+/// which the engine may stop if its notices announce another contract.
 const NOTICES: [&str; 6] = [
     "X_ANSAR_ROLE=sleeper\nX_ANSAR_CONTRACT=1\nX_ANSAR_ANNOUNCES=1\n",
     "X_ANSAR_ROLE=sleeper\nREADY=1\n",
@@ -33,11 +33,11 @@ const NOTICES: [&str; 6] = [
     "X_ANSAR_ROLE=nothing\nSTATUS=hello\nWATCHDOG=1\nMAINPID=1\n",
 ];
 
-/// Time that an answer may take.
+/// Deadline of an answer.
 const ANSWER: Duration = Duration::from_secs(20);
 
-/// A home whose role `zombie-0` runs in the background; the folder of its
-/// engine's sockets, by a short path.
+/// Creates a home whose role `zombie-0` runs in the background, with a short
+/// path to the folder of its engine's sockets.
 fn running() -> Sandbox {
     let sandbox = Sandbox::new();
     let bin = executable("noop").parent().expect("a file is in a folder");
@@ -48,7 +48,7 @@ fn running() -> Sandbox {
     sandbox
 }
 
-/// The engine's file with this extension.
+/// Returns the engine's file with this extension.
 fn of_the_engine(sandbox: &Sandbox, extension: &str) -> PathBuf {
     let engines = sandbox.path().join(".ansar-home/engine");
     let files = std::fs::read_dir(engines).expect("a home has engines");
@@ -57,7 +57,7 @@ fn of_the_engine(sandbox: &Sandbox, extension: &str) -> PathBuf {
     found.expect("an engine runs")
 }
 
-/// Checks that the role runs as before, in the same process.
+/// Asserts that the role still runs in the same process.
 #[track_caller]
 fn unchanged(sandbox: &Sandbox, pid: &Value, case: &str) {
     let status = sandbox.ansar(["status", "--format", "json"]).run();
@@ -75,13 +75,13 @@ fn pid(sandbox: &Sandbox) -> Value {
     status.success().json_lines()[0]["pid"].clone()
 }
 
-/// Sends bytes to the socket and reads everything that comes back.
+/// Sends bytes to the socket and returns the whole answer.
 fn answers(socket: &Path, request: &[u8]) -> Vec<u8> {
     let mut stream = UnixStream::connect(socket).expect("the engine listens");
     stream
         .set_read_timeout(Some(ANSWER))
         .expect("a time limit is set");
-    // An engine that has refused already need not read the rest.
+    // An engine that has refused the request may not read the rest.
     let _ = stream.write_all(request);
     let _ = stream.shutdown(Shutdown::Write);
     let mut answers = Vec::new();
@@ -123,7 +123,7 @@ fn damaged_notices_change_no_other_role() {
     for number in 0..count {
         let notice = rng.choice(NOTICES).expect("there are notices");
         let (changed, change) = mutate(&mut rng, notice.as_bytes());
-        // One that is too long for a datagram is refused by the kernel.
+        // The kernel refuses datagrams that are too long.
         let _ = sender.send_to(&changed, &socket);
         if number % 25 == 0 {
             unchanged(

@@ -1,5 +1,5 @@
-//! The build that stands before everything: whose it is, where it goes, and
-//! what becomes of one that fails.
+//! The build before a run: its environment, its target folder, and its
+//! failures.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// A gate before the crate `name`.
+    /// Creates a gate before the crate `name`.
     pub(super) fn before(workspace: &Workspace, name: &str) -> Self {
         let folder = workspace.path().join("gate");
         let script = format!(
@@ -34,19 +34,19 @@ impl Gate {
         Self { folder }
     }
 
-    /// Sets the gate before what `program` builds.
+    /// Puts the gate before the builds of `program`.
     pub(super) fn holds<'s>(&self, program: Program<'s>) -> Program<'s> {
         program.env("RUSTC_WRAPPER", self.folder.join("rustc"))
     }
 
-    /// Waits until a compiler stands before it.
+    /// Waits until a compiler has reached the gate.
     pub(super) fn wait(&self) {
         let reached = self.folder.join("reached");
         let there = eventually(|| reached.exists().then_some(()));
         assert!(there.is_some(), "nothing is compiled");
     }
 
-    /// Lets the compiler that stands before it go on.
+    /// Lets the waiting compiler go on.
     pub(super) fn open(&self) {
         fs::write(self.folder.join("fifo"), "go").expect("the fifo is written");
     }
@@ -58,7 +58,8 @@ fn script_at(path: &Path) {
     fs::set_permissions(path, permissions).expect("a script of ours is ours");
 }
 
-/// Every file of a home with its bytes, less the locks, whose notes change.
+/// Returns every file of a home with its bytes, without locks, whose notes
+/// change.
 fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![home.to_owned()];
@@ -232,8 +233,8 @@ fn a_bin_that_its_features_leave_out_is_a_failed_build() {
         .stdout_is(PASSED);
 }
 
-/// Adds a package with a bin `name` to the workspace, a component that needs
-/// no library and so is built quickly: it reports one check, or two where it is
+/// Adds a package with a bin `name` to the workspace: a component without the
+/// library, which builds quickly. It reports one check, or two if it is
 /// optimized.
 fn plain_component(group: &Group, package: &str, name: &str) {
     const SOURCE: &str = r##"fn main() {

@@ -1,10 +1,10 @@
-//! Which roles are run, how many at once, and when that ends.
+//! Selection of roles, concurrency, and early ends.
 
 use super::{CLIENT, Group, PASSED, SERVER, only_place, roles};
 
 const SNOOZE: &str = r#"test-snooze = { executable = "snooze", settings = { seconds = 600 } }"#;
 
-/// Four clients, `test-client-0` to `test-client-3`.
+/// Returns four clients, `test-client-0` to `test-client-3`.
 fn clients() -> String {
     CLIENT
         .replace("test-client", "\"test-client-{number}\"")
@@ -49,7 +49,11 @@ fn a_list_builds_and_makes_nothing() {
 fn nothing_that_matches_is_said_before_anything_is_built() {
     let group = Group::of(&[SERVER, CLIENT]);
     group.edit(super::CLIENT_RS, "Connected to", "Joined to");
-    for flags in [["nobody"].as_slice(), &["--list", "nobody"], &["server-0"]] {
+    for flags in [
+        ["missing"].as_slice(),
+        &["--list", "missing"],
+        &["server-0"],
+    ] {
         let output = group.test([]).args(flags).run();
         output
             .code(4)

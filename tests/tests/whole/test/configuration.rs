@@ -1,10 +1,10 @@
-//! Cargo's configuration: what it says of environment and colour holds for roles and for
-//! what is printed, too.
+//! Cargo's configuration: its environment and colours also apply to roles and
+//! to the output.
 
 use super::{Group, ZOMBIE};
 use crate::commands::PLAIN_MARKER;
 
-/// A component that passes one check for each variable that is as expected.
+/// A component that passes one check for each variable with the expected value.
 const EXPECTS: &str = r##"
 fn main() {
     if std::env::args().any(|argument| argument.starts_with("--dump-")) {

@@ -1,4 +1,4 @@
-//! The demonstration: what the README's reader sees in the first minutes.
+//! The demonstration: the first minutes of a reader of the README.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -93,7 +93,7 @@ fn a_changed_word_fails_at_its_line_and_deploys_one_executable() {
     );
     assert!(place.source().contains("cx.test("), "{place:?}");
 
-    // Somebody else may have built in between.
+    // Another build may have happened in between.
     group.edit(CLIENT_RS, "async fn client(", "\n\n\nasync fn client(");
     group.cargo_build().run().success();
     let moved = group.test([]).run();

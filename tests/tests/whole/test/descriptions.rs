@@ -1,4 +1,4 @@
-//! What the manifest says reaches the roles, and what is wrong in it is named.
+//! Roles get their values from the manifest, and errors in it are located.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use tests::eventually;
 
 use super::{CLIENT, Group, PASSED, SERVER, ZOMBIE};
 
-/// The environment of the process that plays a role now.
+/// Returns the environment of the process that now runs a role.
 fn environment(group: &Group, role: &str) -> Option<Vec<String>> {
     let flag = format!("--role-name={role} ");
     let processes = group.processes();
@@ -85,7 +85,7 @@ fn changed_settings_reach_their_role_and_nobody_else() {
         .stderr_has("Deploying settings/snooze-0, 1 role affected");
     assert!(group.log("snooze-0").contains("Do nothing for 0.2 seconds"));
 
-    // Without it, the component's own default holds again.
+    // Without it, the component's own default applies again.
     group.describe(&[SERVER, r#"snooze-0 = { executable = "snooze" }"#, CLIENT]);
     group.test([]).run().success();
     assert!(

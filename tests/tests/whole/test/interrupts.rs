@@ -1,5 +1,5 @@
-//! Control-c and SIGTERM, at several moments: a graceful end, with nothing
-//! left, after which the next run works.
+//! Control-c and SIGTERM at several moments: a graceful end without remains,
+//! after which the next run works.
 
 use tests::{Output, Running, Signal};
 
@@ -12,22 +12,23 @@ const KILLED: &str = "role `stubborn-0` did not stop in time and was killed";
 
 const SNOOZE: &str = r#"test-snooze = { executable = "snooze", settings = { seconds = 600 } }"#;
 
-/// The ways to ask for an end, and the exit codes that answer.
+/// The signals that request an end, and their exit codes.
 const ENDS: [(Signal, i32); 3] = [
     (Signal::SIGINT, 130),
     (Signal::SIGQUIT, 131),
     (Signal::SIGTERM, 143),
 ];
 
-/// The waiting is told after 1 s, 2 s and 4 s: one that is over within the
-/// grace time of 5 s is told no more often.
+/// Asserts the notes of a wait, after 1 s, 2 s and 4 s: within the grace period
+/// of 5 s there are no more.
 #[track_caller]
 fn ended_within_grace(output: &Output) {
     let told = output.log("Waiting for").len();
     output.check(told <= 3, || format!("told {told} times to wait"));
 }
 
-/// Nothing runs, and the next run, without the misbehaving roles, passes.
+/// Asserts that no role runs, and that the next run passes without the
+/// misbehaving roles.
 #[track_caller]
 fn all_is_well_after(group: &Group) {
     group.is_still();
@@ -79,7 +80,7 @@ fn at_every_line_of_the_narrative() {
         running.wait_for(line);
         running.signal(signal);
         let output = running.wait();
-        // Where the verdict was there before the signal, it holds.
+        // A verdict that was reached before the signal remains.
         let ended = output.status.code();
         output.check(ended == Some(code) || ended == Some(0), || {
             format!("expected exit code {code} after `{line}`")
@@ -107,7 +108,7 @@ fn right_after_testing_began() {
 #[test]
 fn while_a_test_hangs_beside_a_stubborn_role() {
     let groups = ENDS.map(|_| Group::of(&[SERVER, STUBBORN, CLIENT, HANGS]));
-    // Side by side, since each takes the whole grace time.
+    // In parallel, since each takes the whole grace period.
     let running = groups.each_ref().map(|group| {
         let running = group.test(["--debug-level=CONSOLE"]).start();
         running.wait_for("Hanging");
@@ -119,14 +120,14 @@ fn while_a_test_hangs_beside_a_stubborn_role() {
     }
     for (running, (_, code)) in running.into_iter().zip(ENDS) {
         let output = running.wait();
-        // What was found before is reported.
+        // Results from before the interrupt are reported.
         output.code(code).stdout_has(PASSED).stderr_has(KILLED);
         ended_within_grace(&output);
     }
     groups.iter().for_each(all_is_well_after);
 }
 
-/// A run whose test has passed, and whose stubborn role is waited for.
+/// Starts a run whose test has passed, and which waits for a stubborn role.
 fn stopping(group: &Group) -> Running<'_> {
     let running = group.test([]).start();
     running.wait_for("Waiting for stubborn-0 to stop");
@@ -159,13 +160,13 @@ fn a_second_one_is_immediate() {
     let mut running = stopping(&group);
     running.signal_group(Signal::SIGINT);
     assert!(running.outlives_its_signals());
-    // Two signals at once are one.
+    // Two signals at once count as one.
     running.wait_for_next("Waiting for stubborn-0 to stop");
     running.wait_for_next("Waiting for stubborn-0 to stop");
     running.signal_group(Signal::SIGINT);
     let output = running.wait();
     output.code(130);
-    // The next time to tell would have come before the end of the grace time.
+    // The next note would have come before the end of the grace period.
     assert_eq!(output.log("Waiting for").len(), 2);
     all_is_well_after(&group);
 }

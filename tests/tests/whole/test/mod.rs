@@ -1,4 +1,4 @@
-//! `cargo ansar test`, the whole loop, on real processes.
+//! `cargo ansar test` on real processes.
 
 mod builds;
 mod choices;
@@ -29,14 +29,14 @@ pub(crate) const ZOMBIE: &str = r#"zombie-0 = { executable = "zombie" }"#;
 pub(crate) const CLIENT: &str =
     r#"test-client = { executable = "client", settings = { host = "HOST", port = 65432 } }"#;
 
-/// What `test-client` has to say where all is well.
+/// Line of `test-client` when its checks pass.
 pub(crate) const PASSED: &str = "role \"test-client\" (pass/fail): 3/0\n";
 
 pub(crate) const CLIENT_RS: &str = "test-fixtures/src/bin/client.rs";
 pub(crate) const SERVER_RS: &str = "test-fixtures/src/bin/server.rs";
 pub(crate) const WORDS: &str = "test-fixtures/testing/model-by-role/server-0";
 
-/// A workspace that describes roles, with an address that no other has.
+/// A workspace that describes roles, with an address of its own.
 pub(crate) struct Group {
     workspace: Workspace,
     address: Ipv4Addr,
@@ -51,8 +51,8 @@ impl Deref for Group {
 }
 
 impl Group {
-    /// A workspace that describes `roles`, each a line of TOML in which `HOST`
-    /// stands for the address.
+    /// Creates a workspace that describes `roles`, each a line of TOML in which
+    /// `HOST` stands for the address.
     pub(crate) fn of(roles: &[&str]) -> Self {
         let group = Self {
             workspace: Workspace::new(),
@@ -62,12 +62,12 @@ impl Group {
         group
     }
 
-    /// A server, somebody beside it, and a test of the server.
+    /// A server, an independent role, and a test of the server.
     pub(crate) fn demo() -> Self {
         Self::of(&[SERVER, ZOMBIE, CLIENT])
     }
 
-    /// Describes these roles, and no others.
+    /// Describes exactly these roles.
     pub(crate) fn describe(&self, roles: &[&str]) {
         self.manifest(&self.description(roles));
     }
@@ -90,12 +90,12 @@ impl Group {
         self.path().join(".ansar-home")
     }
 
-    /// The stored log of a role.
+    /// Returns the stored log of a role.
     fn log(&self, role: &str) -> String {
         log(&self.home(), role)
     }
 
-    /// The line of the manifest that holds `text`, from 1.
+    /// Returns the number of the manifest's line that contains `text`, from 1.
     fn manifest_line(&self, text: &str) -> usize {
         let manifest = self.read("Cargo.toml");
         let line = manifest.lines().position(|line| line.contains(text));
@@ -103,7 +103,7 @@ impl Group {
     }
 }
 
-/// The stored log of a role of the home at `home`.
+/// Returns the stored log of a role of the home at `home`.
 fn log(home: &Path, role: &str) -> String {
     let folder = home.join("logs").join(role);
     let segments = fs::read_dir(&folder).expect("the role has a log");
@@ -122,7 +122,7 @@ struct Place {
 }
 
 impl Place {
-    /// The line of the file that it names.
+    /// Returns the line of the file that it names.
     #[track_caller]
     fn source(&self) -> String {
         let text = fs::read_to_string(&self.file).expect("the file that is named exists");
@@ -131,8 +131,8 @@ impl Place {
     }
 }
 
-/// The navigation lines of a run, which stand behind all role lines; every
-/// file and line that they name exists.
+/// Returns the navigation lines of a run, which follow all role lines; asserts
+/// that the files and lines they name exist.
 #[track_caller]
 fn places(output: &Output) -> Vec<Place> {
     let is_role = |line: &&str| line.starts_with("role \"");
@@ -155,7 +155,7 @@ fn places(output: &Output) -> Vec<Place> {
     places
 }
 
-/// The one navigation line of a run.
+/// Returns the only navigation line of a run.
 #[track_caller]
 fn only_place(output: &Output) -> Place {
     let mut places = places(output);
@@ -165,7 +165,7 @@ fn only_place(output: &Output) -> Place {
     places.remove(0)
 }
 
-/// The roles that have a role line, in its order.
+/// Returns the roles that have a role line, in order.
 fn roles(output: &Output) -> Vec<&str> {
     let lines = output.stdout.lines();
     let names = lines.filter_map(|line| line.strip_prefix("role \"")?.split('"').next());

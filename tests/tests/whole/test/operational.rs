@@ -74,7 +74,7 @@ fn one_that_nobody_has_ends_the_run_before_any_test() {
     assert!(place.source().starts_with("db-0 = "), "{place:?}");
 }
 
-/// The `nth` line of the narrative that holds `text`.
+/// Returns the position of the first progress line that begins with `text`.
 #[track_caller]
 fn at(output: &tests::Output, text: &str) -> usize {
     let mut lines = output.stderr.lines();
@@ -116,7 +116,7 @@ fn after_orders_the_start_and_the_stop() {
     let lines: Vec<usize> = order.iter().map(|text| at(&output, text)).collect();
     assert!(lines.is_sorted(), "{}", output.stderr);
 
-    // The stored logs say the same.
+    // The stored logs agree.
     let logs = ["server-0", "a-0", "c-0", "b-0", "test-client"].map(|role| group.log(role));
     let stamps: Vec<&str> = logs
         .iter()

@@ -1,4 +1,4 @@
-//! It works from anywhere, and with a home anywhere.
+//! Runs from any folder, and with a home in any folder.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -100,7 +100,7 @@ fn with_a_home_that_the_description_names() {
     assert!(!group.home().exists());
 }
 
-/// A socket's address holds 108 bytes.
+/// The address of a socket has 108 bytes.
 #[test]
 fn with_a_home_deeper_than_a_socket_can_be() {
     let group = Group::demo();

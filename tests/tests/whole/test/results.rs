@@ -1,4 +1,4 @@
-//! What a run found, where people and programs look for it.
+//! Results of a run for people and programs: records, messages and files.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use tests::Sandbox;
 
 use super::{CLIENT, CLIENT_RS, Group, SERVER};
 
-/// The events of the last run, as the home keeps them.
+/// Returns the events of the last run, as stored in the home.
 pub(super) fn record(group: &Group) -> Vec<Value> {
     events(&group.read(".ansar-home/last/run.jsonl"))
 }
@@ -27,7 +27,7 @@ fn names(events: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// A run with one failed check.
+/// Runs a test with one failed check.
 fn failed_run(arguments: &[&str]) -> (Group, tests::Output) {
     let group = Group::of(&[SERVER, CLIENT]);
     group.edit(CLIENT_RS, "b\"eager\"", "b\"keen\"");
@@ -61,7 +61,7 @@ fn the_last_run_is_kept_with_what_came_of_it() {
     assert!(output.stdout.contains(&place), "{place}");
     assert!(verdict["roles"][0]["elapsed"].as_f64().unwrap() > 0.0);
 
-    // A build that fails is no run, and what was found stays.
+    // A failed build is not a run, and the last results remain.
     group.edit(CLIENT_RS, "b\"keen\"", "b\"eager");
     group.test([]).run().code(101);
     assert_eq!(record(&group).last(), Some(verdict));
@@ -120,7 +120,7 @@ fn programs_read_the_events_and_the_verdict() {
     assert!(lines.is_sorted_by_key(|line| line["at"].as_str().unwrap().to_owned()));
 }
 
-/// The messages of Cargo in an output.
+/// Returns the messages of Cargo in an output.
 pub(super) fn messages(output: &tests::Output) -> Vec<Message> {
     let lines = output.stdout.lines();
     lines
@@ -128,8 +128,8 @@ pub(super) fn messages(output: &tests::Output) -> Vec<Message> {
         .collect()
 }
 
-/// The one error among messages, which is the failed check, and whether all is
-/// well.
+/// Returns the only error among messages, the failed check, and whether the
+/// build succeeded.
 #[track_caller]
 fn only_error(messages: &[Message]) -> (CompilerMessage, bool) {
     let errors = messages.iter().filter_map(|message| match message {
@@ -274,7 +274,7 @@ fn what_failed_the_last_time_runs_first_or_alone_until_it_passes() {
     assert_eq!(order(&["--failed"]), ["test-a", "test-z"]);
 }
 
-/// What the first version wrote of a run in which a check failed.
+/// Record that the first version wrote of a run with a failed check.
 const VERDICT: &str = r#"{"version":1,"at":"2026-11-22T10:00:02Z","event":"verdict","command":"test","exit":100,"elapsed":0.3,"passed":2,"failed":1,"roles":[{"role":"test-a","passed":2,"failed":1,"standing":"failed"}],"failures":[{"role":"test-a","executable":"alone","file":"HERE/src/main.rs","line":2,"text":"expected <x>\n- x\n+ y","at":"2026-11-22T10:00:01.5Z"}]}
 "#;
 

@@ -1,5 +1,5 @@
-//! Whatever is done to its streams, a run ends with its own verdict, or says
-//! that nobody will have read it.
+//! A run whose streams fail still ends with its verdict, or with a write error
+//! if the output was lost.
 
 use super::{Group, PASSED};
 
@@ -29,7 +29,7 @@ fn a_reader_that_has_left_is_no_failure() {
     let output = group.test([]).stdout(writer).run();
     output.success().stderr_has("Passed").stderr_lacks("error");
 
-    // The verdict stays what it is.
+    // The verdict does not change.
     group.remove(super::WORDS);
     let (reader, writer) = std::io::pipe().expect("a pipe is made");
     drop(reader);

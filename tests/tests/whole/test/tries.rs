@@ -1,4 +1,4 @@
-//! Test roles that are run again when they fail, and those that take long.
+//! Retries of failed test roles, and slow ones.
 
 use cargo_metadata::Message;
 use serde_json::Value;
@@ -11,7 +11,7 @@ const FLAKY: &str = r#"test-flaky = { executable = "talks", input = "flaky" }"#;
 const STEADY: &str = r#"test-steady = { executable = "prints" }"#;
 const FAILS: &str = r#"test-fails = { executable = "talks", input = "difference" }"#;
 
-/// The events of the last run.
+/// Returns the events of the last run.
 fn record(group: &Group) -> Vec<Value> {
     let lines = group.read(".ansar-home/last/run.jsonl");
     let lines = lines.lines();
@@ -20,7 +20,7 @@ fn record(group: &Group) -> Vec<Value> {
         .collect()
 }
 
-/// What happened to roles, as `EVENT ROLE`, in its order.
+/// Returns the events of roles as `EVENT ROLE`, in order.
 fn lives(events: &[Value]) -> Vec<String> {
     let told = events.iter().filter_map(|event| {
         let (name, role) = (event["event"].as_str()?, event["role"].as_str()?);
@@ -81,7 +81,7 @@ fn a_role_that_passes_when_it_is_tried_again_is_flaky_and_has_passed() {
     assert_eq!((file.tests, file.failures, file.errors), (2, 0, 0));
     assert_eq!(file.count("flakyFailure"), 1);
 
-    // What failed once is remembered as a pass.
+    // A failure followed by a pass is remembered as a pass.
     group
         .ansar(["report"])
         .run()

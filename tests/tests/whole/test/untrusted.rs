@@ -1,4 +1,4 @@
-//! Checks and logs that hold text which acts on terminals and on runners.
+//! Checks and logs with text that controls terminals or test runners.
 
 use tests::Output;
 
@@ -6,7 +6,7 @@ use super::Group;
 
 const HOSTILE: &str = r#"test-talks = { executable = "talks", input = "hostile" }"#;
 
-/// Checks that no character acts on a terminal, other than a colour of ours.
+/// Asserts that no character controls the terminal, except for our colours.
 #[track_caller]
 fn is_safe(output: &Output) {
     for text in [&output.stdout, &output.stderr] {
@@ -16,7 +16,7 @@ fn is_safe(output: &Output) {
         let text = own
             .iter()
             .fold(text.clone(), |text, own| text.replace(own, ""));
-        // A terminal ends lines so.
+        // Line ends of a terminal.
         let text = text.replace("\r\n", "\n");
         let acts = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
         output.check(!text.contains(acts), || format!("expected no {text:?}"));

@@ -1,4 +1,4 @@
-//! A role that does not do what it is for fails the run, and says where.
+//! A role that does not do its work fails the run, with its location.
 
 use super::{CLIENT, Group, PASSED, SERVER, ZOMBIE, only_place, places, roles};
 
@@ -6,12 +6,12 @@ const PANICS: &str = r#"test-panics = { executable = "panics" }"#;
 const HANGS: &str = r#"test-hangs = { executable = "hangs" }"#;
 const SILENT: &str = r#"test-silent = { executable = "silent" }"#;
 const NOOP: &str = r#"test-noop = { executable = "noop" }"#;
-const NOBODY: &str = r#"test-nobody = { executable = "nobody" }"#;
+const MISSING: &str = r#"test-missing = { executable = "missing" }"#;
 const TALKS: &str = r#"test-talks = { executable = "talks", input = "difference" }"#;
 
 #[test]
 fn everything_that_can_go_wrong_has_its_line_and_the_others_still_run() {
-    let group = Group::of(&[SERVER, CLIENT, PANICS, HANGS, SILENT, NOOP, NOBODY, TALKS]);
+    let group = Group::of(&[SERVER, CLIENT, PANICS, HANGS, SILENT, NOOP, MISSING, TALKS]);
     let output = group.test(["--timeout", "2s"]).run();
     output.code(100).stdout_has(PASSED);
     assert_eq!(
@@ -19,7 +19,7 @@ fn everything_that_can_go_wrong_has_its_line_and_the_others_still_run() {
         [
             "test-client",
             "test-hangs",
-            "test-nobody",
+            "test-missing",
             "test-noop",
             "test-panics",
             "test-silent",
@@ -30,7 +30,7 @@ fn everything_that_can_go_wrong_has_its_line_and_the_others_still_run() {
     assert_eq!(places.len(), 6, "{places:?}");
     let in_manifest = [
         ("test-hangs", "timed out after 2s"),
-        ("test-nobody", "no executable `nobody`"),
+        ("test-missing", "no executable `missing`"),
         (
             "test-noop",
             "returned `ansar.create.lifecycle.Ack`, expected a `TestReport`",

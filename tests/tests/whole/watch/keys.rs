@@ -1,4 +1,4 @@
-//! `cargo ansar watch` in a terminal: its keys, and what becomes of the terminal.
+//! `cargo ansar watch` in a terminal: its keys, and the terminal's modes.
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,9 +15,9 @@ use crate::watch::process;
 const WATCHING: &str = "    Watching ";
 const KEYS: &str = "        Keys enter re-runs";
 
-/// A script of a shell with job control, in a terminal of its own: what is
-/// written to it is typed, what the terminal shows is on stdout. `$WATCH` is the
-/// command, and `modes` prints how the terminal is.
+/// A script of a shell with job control, in a terminal of its own: text written
+/// to it is typed, and stdout has the terminal's output. `$WATCH` is the
+/// command, and `modes` prints the modes of the terminal.
 fn in_a_terminal<'g>(group: &'g Group, script: &str) -> Program<'g> {
     let modes = r#"modes() { echo "$1 $(stty -g)."; }"#;
     group.write("script.sh", &format!("set -m\n{modes}\n{script}\n"));
@@ -29,7 +29,7 @@ fn in_a_terminal<'g>(group: &'g Group, script: &str) -> Program<'g> {
     terminal.env("WATCH", watch).open_stdin()
 }
 
-/// `watch` in the foreground of a terminal, waiting.
+/// Starts `watch` in the foreground of a terminal, and waits until it watches.
 fn watching(group: &Group) -> Running<'_> {
     let script = "modes before\n$WATCH; echo \"code $?\"\nmodes after";
     let mut terminal = in_a_terminal(group, script).start();
@@ -39,8 +39,8 @@ fn watching(group: &Group) -> Running<'_> {
     terminal
 }
 
-/// Waits for the end of the script, in which the command ended with `code`, and
-/// the terminal is what it was.
+/// Waits for the end of the script; asserts that the command exited with `code`
+/// and restored the terminal.
 #[track_caller]
 fn ended(mut terminal: Running<'_>, code: u8) -> tests::Output {
     terminal.wait_for_next_on_stdout(&format!("code {code}"));
@@ -60,7 +60,7 @@ fn ended(mut terminal: Running<'_>, code: u8) -> tests::Output {
     output
 }
 
-/// The guardian of `watch`.
+/// Returns the guardian of `watch`.
 #[track_caller]
 fn guardian(group: &Group) -> Pid {
     let command = format!("{} ansar watch", executable("cargo-ansar").display());
@@ -72,7 +72,7 @@ fn guardian(group: &Group) -> Pid {
     Pid::from_raw(found.expect("it runs"))
 }
 
-/// The engine of `watch`.
+/// Returns the engine of `watch`.
 #[track_caller]
 fn engine(group: &Group) -> Pid {
     let guardian = guardian(group).as_raw();
@@ -80,7 +80,8 @@ fn engine(group: &Group) -> Pid {
     Pid::from_raw(engine.expect("it runs"))
 }
 
-/// Whether the terminal of a process gives keys one by one, and hides them.
+/// Returns true if the terminal of a process delivers keys singly, without
+/// echo.
 fn gives_keys(process: Pid) -> bool {
     let path = format!("/proc/{process}/fd/0");
     let terminal = File::options().read(true).custom_flags(O_NOCTTY).open(path);
@@ -90,7 +91,7 @@ fn gives_keys(process: Pid) -> bool {
         .intersects(LocalFlags::ICANON | LocalFlags::ECHO)
 }
 
-/// The state of a process, as the kernel has it.
+/// Returns the state of a process from `/proc`.
 fn state(process: Pid) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
@@ -118,7 +119,7 @@ fn every_key_does_what_it_is_said_to() {
     terminal.write("\x1b[Ax");
     terminal.wait_for_next_on_stdout(KEYS);
 
-    // Only what failed, until that passes, and then all.
+    // Only the failed tests until they pass, and then all.
     group.edit(CLIENT_RS, "b\"eager\")", "b\"keen\")");
     terminal.wait_for_next_on_stdout("      Failed 1 of 4 checks");
     terminal.wait_for_next_on_stdout(WATCHING);
@@ -265,7 +266,7 @@ fn in_the_background_it_leaves_the_terminal_alone_until_it_is_brought_to_the_fro
     terminal.wait_for_next_on_stdout(WATCHING);
     assert_ne!(state(guardian), Some('T'));
     group.write("go", "");
-    // What was typed before is read with the line that is typed now.
+    // Text typed before is read together with the line typed now.
     let front = eventually(|| {
         let stat = std::fs::read_to_string(format!("/proc/{guardian}/stat")).ok()?;
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();

@@ -1,4 +1,4 @@
-//! `cargo ansar watch`: the loop at every save.
+//! `cargo ansar watch`: test runs at every save.
 
 mod keys;
 pub(crate) mod probe;
@@ -20,7 +20,7 @@ fn watching(group: &Group) -> Running<'_> {
     watch
 }
 
-/// Ends it as a person does, and says what it printed.
+/// Interrupts it as a user does, and returns its output.
 fn ended(watch: Running<'_>) -> tests::Output {
     watch.signal(Signal::SIGINT);
     let output = watch.wait();
@@ -57,7 +57,7 @@ fn every_save_has_its_verdict() {
     ));
 }
 
-/// The process of a role that runs, by what `status` says.
+/// Returns the pid of a running role from `status`.
 pub(super) fn process(group: &Group, role: &str) -> String {
     let status = group.ansar(["status", "-l", role]).run();
     let line = status.success().stdout.clone();
@@ -133,7 +133,7 @@ fn another_terminal_works_with_what_is_kept_up_and_deploys_to_it() {
     test.success().stdout_is(PASSED);
     assert_eq!(process(&group, "server-0"), before, "it is left alone");
 
-    // Materials that `watch` does not see.
+    // Files that `watch` does not watch.
     let words = group.read(format!("{WORDS}/word-map.json"));
     group.write("other/model-by-role/server-0/more.json", &words);
     let deploy = ["deploy", "--storage-path", "other"];
@@ -150,7 +150,7 @@ fn another_terminal_works_with_what_is_kept_up_and_deploys_to_it() {
     other.wait_for_next(WATCHING);
     let after = process(&group, "server-0");
     ended(watch);
-    // What was kept up there is kept up here from the next loop on.
+    // A role kept up there is kept up here from the next run on.
     group.edit(CLIENT_RS, "b\"droll\"", "b\"merry\"");
     other.wait_for_next("      Failed 1 of 3 checks");
     other.wait_for_next(WATCHING);

@@ -1,19 +1,20 @@
-//! A workspace with one small test role of its own, for tests of what `watch`
-//! sees and of what it takes for a save.
+//! A workspace with one small test role, for tests of the files that `watch`
+//! watches and of the changes it reacts to.
 
 use tests::{Output, Running, Signal};
 
 use crate::test::Group;
 
-/// The source of the role's executable.
+/// Source of the role's executable.
 pub(super) const MAIN_RS: &str = "probe/src/main.rs";
 pub(super) const WATCHING: &str = "    Watching ";
 pub(super) const CHANGED: &str = "     Changed ";
 pub(super) const PASSED_1: &str = "      Passed 1 check";
 pub(super) const FAILED_1: &str = "      Failed 1 of 1 check";
 
-/// A workspace whose only role, `test-probe`, runs the package `probe`. `items`
-/// stand before its code, and `is_right` is what it checks, an expression.
+/// Creates a workspace whose only role, `test-probe`, runs the package `probe`.
+/// `items` are placed before its code, and its check is the expression
+/// `is_right`.
 pub(super) fn probe(items: &str, is_right: &str) -> Group {
     let group = Group::of(&[r#"test-probe = { executable = "probe" }"#]);
     group.edit(
@@ -30,7 +31,7 @@ pub(super) fn probe(items: &str, is_right: &str) -> Group {
 const MANIFEST: &str = "[package]\nname = \"probe\"\nedition = \"2024\"\n\n\
                         [dependencies]\nansar-runtime.workspace = true\n";
 
-/// The source of an executable that checks `is_right`.
+/// Returns the source of an executable that checks `is_right`.
 pub(super) fn main_rs(items: &str, is_right: &str) -> String {
     format!(
         "use ansar_runtime::{{Context, TestReport}};\n{items}\n\n\
@@ -40,7 +41,7 @@ pub(super) fn main_rs(items: &str, is_right: &str) -> String {
     )
 }
 
-/// Starts `watch`, and waits for the first verdict: that the check passed.
+/// Starts `watch`, and waits until its first run has passed.
 pub(super) fn watching(group: &Group) -> Running<'_> {
     let mut watch = group.ansar(["watch"]).start();
     watch.wait_for_next(PASSED_1);
@@ -48,7 +49,8 @@ pub(super) fn watching(group: &Group) -> Running<'_> {
     watch
 }
 
-/// Ends it, having begun at most so many loops after the first.
+/// Interrupts it, and asserts that it made at most so many runs after the
+/// first.
 #[track_caller]
 pub(super) fn ended(watch: Running<'_>, most: usize) -> Output {
     watch.signal(Signal::SIGINT);

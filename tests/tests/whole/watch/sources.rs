@@ -1,5 +1,5 @@
-//! `cargo ansar watch` sees every save that Cargo would compile, wherever the
-//! file is and however it is found.
+//! `cargo ansar watch` reacts to a save of any file that Cargo would compile,
+//! at any path and however it is included.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ use crate::watch::probe::{
 const RIGHT: &str = "pub const RIGHT: bool = true;\n";
 const WRONG: &str = "pub const RIGHT: bool = false;\n";
 
-/// Waits for a verdict, and for the end of its loop.
+/// Waits for a verdict and the end of its run.
 #[track_caller]
 fn judged(watch: &mut Running<'_>, verdict: &str) {
     watch.wait_for_next(verdict);
@@ -34,7 +34,7 @@ fn a_source_that_is_a_symlink_is_watched_and_so_is_its_target() {
     group.write("../shared/right.rs", RIGHT);
     judged(&mut watch, PASSED_1);
     let wrong = group.write("../shared/deep/wrong.rs", WRONG);
-    // It leads elsewhere now, over another link, by an absolute path.
+    // The link now has another target, over a second link, by an absolute path.
     let middle = group.path().join("../shared/middle.rs");
     symlink("deep/wrong.rs", &middle).unwrap();
     fs::remove_file(&link).unwrap();
@@ -51,18 +51,18 @@ fn a_folder_of_sources_that_is_a_symlink_is_watched() {
     group.write("../shared/mod.rs", "pub mod n;\n");
     group.write("../shared/n.rs", RIGHT);
     symlink("../../../shared", group.path().join("probe/src/shared")).unwrap();
-    // Neither the way up nor a circle has an end.
+    // Following the parent or the circle would never end.
     symlink("..", group.path().join("probe/src/up")).unwrap();
     let mut watch = watching(&group);
     group.write("../shared/n.rs", WRONG);
     judged(&mut watch, FAILED_1);
-    // A module that a build missed.
+    // A module that was missing in a build.
     group.write("../shared/mod.rs", "pub mod n;\npub mod m;\n");
     judged(&mut watch, "       Stale failed");
     group.write("../shared/m.rs", "");
     watch.wait_for_next(CHANGED);
     watch.wait_for_next(WATCHING);
-    // The link leads elsewhere now.
+    // The link now has another target.
     group.write("../other/mod.rs", "pub mod n;\n");
     group.write("../other/n.rs", RIGHT);
     let link = group.path().join("probe/src/shared");
@@ -76,8 +76,8 @@ fn a_folder_of_sources_that_is_a_symlink_is_watched() {
 
 #[test]
 fn sources_that_are_named_relative_to_a_folder_are_watched() {
-    // They are named relative to the folder above `.cargo`, and the executable is
-    // outside of it.
+    // Their paths are relative to the folder above `.cargo`, and the executable
+    // is outside of it.
     let group = probe("mod n;", "n::RIGHT");
     group.write("probe/src/n.rs", RIGHT);
     group.write("probe/.gitignore", "n.rs\n");
@@ -102,7 +102,7 @@ fn configuration_above_the_workspace_is_watched_also_where_it_is_made() {
     group.write("../.cargo/config.toml", "");
     judged(&mut watch, PASSED_1);
     fs::remove_dir_all(group.path().join("../.cargo")).unwrap();
-    // As older ones name it, and what it includes.
+    // The older name of the configuration file, and a file that it includes.
     group.write(".cargo/config", set);
     judged(&mut watch, FAILED_1);
     watch.signal(Signal::SIGINT);
@@ -111,7 +111,7 @@ fn configuration_above_the_workspace_is_watched_also_where_it_is_made() {
 
 #[test]
 fn configuration_of_the_user_is_watched() {
-    // Nothing is built: dependencies are compiled for another folder of Cargo's.
+    // Nothing is built: dependencies are compiled for another target folder.
     let group = probe("", "true");
     group.write("probe/Cargo.toml", "garbage");
     let home = group.path().join("../cargo-home");
@@ -161,7 +161,7 @@ fn modules_that_a_failed_build_missed_are_watched_though_they_are_ignored() {
     judged(&mut watch, "error: the build failed");
     group.write("probe/src/n/deep.rs", RIGHT);
     judged(&mut watch, PASSED_1);
-    // And one that is missed later, and includes a file.
+    // A module that becomes missing later, and includes a file.
     group.write(MAIN_RS, &main_rs("mod n;\nmod m;", "m::TEXT == \"right\""));
     judged(&mut watch, "       Stale ");
     group.write(
@@ -195,7 +195,7 @@ fn a_verdict_about_a_source_with_an_older_date_is_called_stale() {
     watch.wait_for_next(&warning);
     let hint = watch.wait_for_next("hint: `touch ");
     judged(&mut watch, "       Stale passed: 1 check");
-    // It is stale for as long as it is so.
+    // The next build compiles it.
     group.write(
         MAIN_RS,
         &format!("{}// The end.\n", main_rs("mod n;", "n::RIGHT")),

@@ -1,5 +1,5 @@
-//! `cargo ansar watch` where much changes at once, or what is watched is taken
-//! away: at most two loops, and then the verdict that a fresh `test` has.
+//! `cargo ansar watch` under many changes at once, or when watched files
+//! disappear: at most two runs, and the verdict of a fresh `test`.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::test::{CLIENT_RS, Group, PASSED};
 const WATCHING: &str = "    Watching ";
 const CHANGED: &str = "     Changed ";
 
-/// The change that makes one check of the client fail.
+/// An edit that makes one check of the client fail.
 const EAGER: &str = "(b\"fervent\", b\"eager\")";
 const KEEN: &str = "(b\"fervent\", b\"keen\")";
 
@@ -20,7 +20,7 @@ fn watching(program: Program<'_>) -> Running<'_> {
     watch
 }
 
-/// Ends it as a person does, and says what it printed.
+/// Interrupts it as a user does, and returns its output.
 #[track_caller]
 fn ended(watch: Running<'_>) -> Output {
     watch.signal(Signal::SIGINT);
@@ -29,13 +29,13 @@ fn ended(watch: Running<'_>) -> Output {
     output
 }
 
-/// How many loops a change has begun.
+/// Returns the number of runs that changes have begun.
 fn loops(output: &Output) -> usize {
     output.stderr.matches(CHANGED).count()
 }
 
-/// Ends it, having begun that many loops at most after the first, with the last
-/// verdict that a fresh `test` has.
+/// Interrupts it; asserts that it made at most that many runs after the first,
+/// and that its last verdict is that of a fresh `test`.
 #[track_caller]
 fn settled(group: &Group, watch: Running<'_>, most: usize) -> Output {
     let output = ended(watch);
@@ -61,7 +61,7 @@ fn ten_thousand_events_are_two_loops_at_most() {
     let folder = group.path().join("test-fixtures/src/many");
     fs::create_dir(&folder).unwrap();
     for number in 0..2_500 {
-        // Made, written, written again, and renamed.
+        // Created, written, written again, and renamed.
         let path = folder.join(format!("{number}.txt"));
         fs::write(&path, "one").unwrap();
         fs::write(&path, "two").unwrap();
@@ -112,7 +112,8 @@ fn a_save_beside_and_a_rename_is_one_loop() {
     let group = Group::demo();
     let mut watch = watching(group.ansar(["watch"]));
     let text = group.read(CLIENT_RS);
-    // As vim does it: try, keep the old one, write the new one, remove the old.
+    // As vim saves: probe, rename the old file, write the new one, remove the
+    // old.
     let folder = group.path().join("test-fixtures/src/bin");
     let (file, old) = (folder.join("client.rs"), folder.join("client.rs~"));
     fs::write(folder.join("4913"), "").unwrap();
@@ -122,7 +123,7 @@ fn a_save_beside_and_a_rename_is_one_loop() {
     fs::remove_file(&old).unwrap();
     watch.wait_for_next("      Failed 1 of 3 checks");
     watch.wait_for_next(WATCHING);
-    // As others do it: a file beside, and over the old one.
+    // As other editors save: write a second file, and rename it over the first.
     fs::write(folder.join(".client.rs.swp"), &text).unwrap();
     fs::rename(folder.join(".client.rs.swp"), &file).unwrap();
     watch.wait_for_next("      Passed 3 checks");
@@ -133,7 +134,7 @@ fn a_save_beside_and_a_rename_is_one_loop() {
 #[test]
 fn a_save_during_a_build_is_one_more_loop_on_the_newest_state() {
     let group = Group::demo();
-    // A build that waits until it is told to go on.
+    // A build that waits for a signal to go on.
     group.write(
         "test-fixtures/build.rs",
         "fn main() {\n    println!(\"cargo::rerun-if-changed=src/bin/client.rs\");\n    \
@@ -237,7 +238,7 @@ fn a_dependency_outside_of_the_workspace_is_watched_while_it_does_not_build() {
         &manifest.replace(dependencies, &outer),
     );
     group.edit(CLIENT_RS, EAGER, "(b\"fervent\", outside::WORD)");
-    // With its lock file, which a build makes otherwise.
+    // With its lock file, which the build would otherwise create.
     group.cargo(["generate-lockfile"]).run().success();
     let mut watch = watching(group.ansar(["watch"]));
     group.write(outside, "pub const WORD");
@@ -263,11 +264,11 @@ fn whoever_ends_a_loop_that_begins_anew_ends_it_all() {
     });
 }
 
-/// `cargo ansar watch` where the kernel has no more than this; none where this
-/// machine has no such worlds.
+/// Runs `cargo ansar watch` under a limit of the kernel; `None` if this machine
+/// has no user namespaces.
 #[expect(
     clippy::print_stderr,
-    reason = "whoever reads of a pass is told what was not tried"
+    reason = "a pass without the test must be visible"
 )]
 fn limited<'g>(group: &'g Group, limit: &str, number: u32) -> Option<Program<'g>> {
     let file = format!("/proc/sys/user/max_inotify_{limit}");
@@ -319,7 +320,7 @@ fn what_a_loop_writes_begins_no_loop() {
         "--junit",
         report,
     ];
-    // Where somebody else has made the target folder, it has no mark.
+    // A target folder that cargo did not create has no marker file.
     let out = group.path().join("test-fixtures/out");
     fs::rename(group.path().join("target"), &out).unwrap();
     fs::remove_file(out.join("CACHEDIR.TAG")).unwrap();
@@ -377,7 +378,7 @@ fn roles_are_kept_up_again_where_their_engine_was_killed() {
         .iter()
         .filter(|(_, command)| command.contains(" --attached"));
     let pids: Vec<String> = engines.map(|(pid, _)| pid.to_string()).collect();
-    assert!(!pids.is_empty(), "nobody keeps roles up");
+    assert!(!pids.is_empty(), "no process keeps roles up");
     let kill = format!("kill -9 {}", pids.join(" "));
     group.shell(&kill).run().success();
     for (from, to, found) in [

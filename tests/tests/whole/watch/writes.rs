@@ -1,18 +1,18 @@
-//! `cargo ansar watch` where builds and roles write into the workspace: it ends
-//! with a verdict, names what is written each time, and still sees what a person
-//! saves.
+//! `cargo ansar watch` while builds and roles write into the workspace: it
+//! reaches a verdict, names the written files each time, and still reacts to
+//! saves of the user.
 
 use tests::{Output, Running};
 
 use crate::test::Group;
 use crate::watch::probe::{CHANGED, FAILED_1, MAIN_RS, PASSED_1, WATCHING, ended, main_rs, probe};
 
-/// An expression of text that is different at each call.
+/// An expression for a text that differs at each call.
 const NOW: &str =
     "std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()";
 
-/// A build script that runs `statements`, in which `now` is a number that is
-/// different each time. Cargo runs it at each build after a save in its package.
+/// Adds a build script with `statements`, in which `now` is a number that
+/// differs each time. Cargo runs it at each build after a save in its package.
 fn script(group: &Group, statements: &str) {
     group.write(
         "probe/build.rs",
@@ -30,8 +30,8 @@ fn saves_count(group: &Group, watch: &mut Running<'_>, right: (&str, &str)) {
     }
 }
 
-/// Waits for a loop that a role begins, the next verdict, and this warning, which
-/// may be told before or after it.
+/// Waits for a run that a role's write has begun, for the next verdict, and for
+/// this warning, which may come before or after it.
 #[track_caller]
 fn named_after_one_loop(watch: &mut Running<'_>, warning: &str) {
     watch.wait_for_next(CHANGED);
@@ -132,7 +132,7 @@ fn a_build_script_that_makes_a_file_of_a_new_name_each_time_ends_with_a_verdict(
 fn a_build_script_that_formats_sources_is_not_ended_in_the_middle() {
     let group = probe("mod word;", "word::RIGHT");
     group.write("probe/src/word.rs", "pub const RIGHT: bool = true;\n");
-    // It waits between two writes for as long as a change takes to be seen.
+    // Its writes are so far apart that each is seen as a change.
     script(
         &group,
         "let text = std::fs::read_to_string(\"src/word.rs\").unwrap();\n    \
@@ -232,7 +232,7 @@ fn the_lock_file_of_the_first_build_is_no_change() {
     ended(watch, 2).stderr_lacks("writes");
 }
 
-/// Statements of a role that write `text` to a file of its package.
+/// Returns statements of a role that write `text` to a file of its package.
 fn writes(file: &str, text: &str) -> String {
     format!(
         "std::fs::write(format!(\"{{}}/{file}\", env!(\"CARGO_MANIFEST_DIR\")), {text}).unwrap();"
@@ -300,7 +300,7 @@ fn every_change_that_is_told_runs_the_tests() {
         watch.wait_for_next(verdict);
         watch.wait_for_next(WATCHING);
     }
-    // While it does not build, such a change is not forgotten.
+    // Such a change is remembered while it does not build.
     group.write(MAIN_RS, "garbage");
     watch.wait_for_next("       Stale passed: 1 check");
     watch.wait_for_next(WATCHING);
@@ -310,7 +310,7 @@ fn every_change_that_is_told_runs_the_tests() {
     group.write(MAIN_RS, &main_rs("", &read));
     watch.wait_for_next(FAILED_1);
     watch.wait_for_next(WATCHING);
-    // What only changes a comment does not.
+    // A change of a comment alone has no effect.
     group.write(MAIN_RS, &format!("{}// The end.\n", main_rs("", &read)));
     watch.wait_for_next("   Unchanged failed: ");
     ended(watch, 6);

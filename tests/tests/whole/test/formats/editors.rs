@@ -1,5 +1,5 @@
-//! Editors: the settings in the book's guide to editors, and the matchers of the
-//! compiler's errors that editors come with.
+//! Editors: the settings in the book's guide, and the editors' own matchers of
+//! compiler errors.
 
 use regex::Regex;
 use serde_json::Value;
@@ -8,11 +8,11 @@ use tests::Signal;
 use crate::documents::page::Page;
 use crate::test::{CLIENT, CLIENT_RS, Group, SERVER};
 
-/// The matcher of errors that VS Code has for the compiler: a line that says
-/// what, and the one behind it that says where.
+/// VS Code's problem matcher for the compiler: a line with the message, and the
+/// next one with the location.
 const WHAT: &str = r"^(warning|warn|error)(?:\[(.*?)\])?: (.*)$";
 const WHERE: &str = r"^[\s\->=]*(.*?):([1-9]\d*):([1-9]\d*)\s*$";
-/// What tells it that a run begins, and that it has ended.
+/// Patterns that mark the begin and the end of a run.
 const BEGINS: &str = r"^\[Running\b";
 const ENDS: &str = r"^\[Finished running\b";
 
@@ -20,7 +20,7 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("it is a pattern")
 }
 
-/// The blocks of JSON in the guide to editors.
+/// Returns the blocks of JSON in the guide to editors.
 fn settings() -> Vec<Value> {
     let guide = Page::chapter("guides/editors.md");
     let blocks = guide.blocks().into_iter();
@@ -33,7 +33,7 @@ fn settings() -> Vec<Value> {
         .collect()
 }
 
-/// The words behind `cargo ansar`, wherever settings hold such.
+/// Collects the words after `cargo ansar` in settings, at any depth.
 fn commands(value: &Value, found: &mut Vec<Vec<String>>) {
     match value {
         Value::Array(items) => {
@@ -66,7 +66,7 @@ fn the_settings_of_the_guide_are_what_the_tool_takes() {
     assert!(found.len() >= 4, "{found:?}");
     let group = Group::of(&[SERVER, CLIENT]);
     for words in found {
-        // Understood, and not done.
+        // The options are accepted, and nothing is run.
         let output = group.ansar(&words).arg("--help").run();
         output.success();
         let [command, flags @ ..] = words.as_slice() else {
@@ -127,7 +127,8 @@ fn the_matcher_of_the_guide_finds_what_a_terminal_shows() {
     );
 }
 
-/// What the matcher of the compiler's errors finds: how bad, what, and where.
+/// Returns the matches of the problem matcher: severity, message, file and
+/// line.
 fn found(lines: &str) -> Vec<[String; 4]> {
     let (what, place) = (regex(WHAT), regex(WHERE));
     let lines: Vec<&str> = lines.lines().collect();

@@ -1,11 +1,11 @@
-//! Files of `JUnit`, held to their schema, and to what they say of themselves.
+//! JUnit files: they follow their schema, and their counts are right.
 
 use super::schema::{Element, Schema};
 use crate::test::{CLIENT, CLIENT_RS, Group, SERVER};
 
 const SCHEMA: &str = include_str!("junit.xsd");
 
-/// A file, and the counts that it states, which are true.
+/// A file whose stated counts were checked.
 pub(crate) struct File {
     root: Element,
     pub(crate) tests: usize,
@@ -14,7 +14,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// How many elements of this name there are, at any depth.
+    /// Returns the number of elements with this name, at any depth.
     pub(crate) fn count(&self, name: &str) -> usize {
         count(&self.root, name)
     }
@@ -25,7 +25,7 @@ fn count(element: &Element, name: &str) -> usize {
     below.sum::<usize>() + usize::from(element.name == name)
 }
 
-/// Reads a file that follows the schema and counts right.
+/// Reads a file that follows the schema and has correct counts.
 #[track_caller]
 pub(crate) fn checked(text: &str) -> File {
     let root = Element::read(text);
@@ -84,7 +84,7 @@ fn a_file_follows_its_schema_whatever_came_of_the_run() {
         "{text}"
     );
 
-    // A machine that has another reader of schemas lets that one judge, too.
+    // Also validated by `xmllint`, if installed.
     let found = group.shell("command -v xmllint").run();
     if found.status.success() {
         group.write("junit.xsd", SCHEMA);
@@ -94,7 +94,7 @@ fn a_file_follows_its_schema_whatever_came_of_the_run() {
         judged.success();
     }
 
-    // Nothing was run, and whoever reads the file is told so.
+    // Nothing was run, and the file has an error that says why.
     group.describe(&[
         r#"broken-0 = { executable = "panics" }"#,
         r#"test-flaky = { executable = "talks", input = "flaky" }"#,

@@ -1,4 +1,4 @@
-//! What programs make of results: schemas, matchers, editors, browsers.
+//! Results for other programs: schemas, problem matchers, editors, browsers.
 
 mod editors;
 pub(super) mod junit;

@@ -1,4 +1,4 @@
-//! The page of a run, as a browser has it.
+//! The HTML page of a run, as a browser renders it.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use tests::repository;
 use crate::test::results::record;
 use crate::test::{CLIENT, CLIENT_RS, Group, SERVER};
 
-/// A run with every kind of result.
+/// Runs tests with every kind of result.
 fn run() -> Group {
     let group = Group::of(&[
         SERVER,
@@ -76,16 +76,16 @@ fn the_last_run_is_a_page_that_needs_nothing_else() {
     assert_eq!(seen.timeline(), told(&events));
 }
 
-/// A text as a browser writes the content of an element.
+/// Escapes a text as a browser does in the content of an element.
 fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;");
     text.replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// What a browser has of a page.
+/// The document that a browser has built from a page.
 struct Page<'p>(&'p str);
 
-/// A part of a line: whose, what, and from when to when, in milliseconds.
+/// A segment of a timeline: role, state, and its begin and end in milliseconds.
 type Part = (String, String, i64, i64);
 
 impl Page<'_> {
@@ -94,7 +94,7 @@ impl Page<'_> {
         assert!(self.0.contains(text), "`{text}` in {}", self.0);
     }
 
-    /// Every part of every line.
+    /// Returns every segment of every line.
     fn timeline(&self) -> BTreeSet<Part> {
         let (_, timeline) = self
             .0
@@ -127,7 +127,7 @@ fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
     rest.split_once(after).expect("it ends").0
 }
 
-/// The timeline as the events tell it.
+/// Returns the timeline that the events describe.
 fn told(events: &[Value]) -> BTreeSet<Part> {
     let at = |event: &Value| -> i64 {
         let at: jiff::Timestamp = event["at"].as_str().unwrap().parse().unwrap();
@@ -166,7 +166,7 @@ fn told(events: &[Value]) -> BTreeSet<Part> {
                 _ => continue,
             };
             let now = at(event) - begun;
-            // What ends in the moment in which it is to stop has not stopped.
+            // A role that exits at the moment of its stop was not stopping.
             if let Some((what, since)) =
                 doing.filter(|(what, since)| now > *since || *what != "stop")
             {
@@ -178,11 +178,11 @@ fn told(events: &[Value]) -> BTreeSet<Part> {
     parts
 }
 
-/// A page as a browser has it; none where there is no browser, and none can be
-/// installed, of which whoever reads the output of the tests is told.
+/// Returns a page as a browser renders it; `None`, with a note on stderr, if
+/// there is no browser and none can be installed.
 fn dom(group: &Group, page: &Path) -> Option<String> {
     let browser = browser(group)?;
-    // It makes a socket there, whose path may not be long.
+    // The browser creates a socket there, whose path must be short.
     let short = tempfile::tempdir().expect("there is a folder for temporary files");
     let output = group
         .program(browser)
@@ -200,16 +200,17 @@ fn dom(group: &Group, page: &Path) -> Option<String> {
 
 fn browser(group: &Group) -> Option<PathBuf> {
     let install = repository().join("tests/browser/install");
-    // What it installs is for all tests to come, and not in this one's folder.
+    // The installation serves later tests too, so it is not in this test's
+    // folder.
     let cache = repository().join("target/browser");
-    // A network that is slow is no fault of the page's either.
+    // A slow network is not a fault of the page.
     let installed = group.program("timeout").arg("50").arg(install);
     let installed = installed.env("XDG_CACHE_HOME", cache).run();
     if installed.status.success() {
         let path = installed.stdout.lines().next().expect("it names a browser");
         return Some(path.into());
     }
-    // Past what a test that passes keeps to itself.
+    // Written directly, since a passing test's output is captured.
     let _ = writeln!(
         std::io::stderr(),
         "warning: the page was not opened in a browser: {}",

@@ -1,5 +1,5 @@
-//! XML, and the part of XML Schema that the tests' own schemas are written in.
-//! What a schema says that is not known here fails the test that reads it.
+//! XML, and the part of XML Schema that the tests' schemas use. An unknown part
+//! of a schema fails the test that reads it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-/// An element, with everything in it.
+/// An element with its content.
 #[derive(Debug, Default)]
 pub(crate) struct Element {
     pub(crate) name: String,
@@ -17,7 +17,7 @@ pub(crate) struct Element {
 }
 
 impl Element {
-    /// Reads a document, which is well-formed.
+    /// Parses a document, which must be well-formed.
     #[track_caller]
     pub(crate) fn read(text: &str) -> Self {
         let mut reader = Reader::from_str(text);
@@ -78,11 +78,11 @@ impl Element {
 /// A schema.
 pub(crate) struct Schema(Element);
 
-/// What an element may be.
+/// The type of an element.
 enum Type<'s> {
-    /// A text of a known kind.
+    /// Text of a built-in type.
     Simple(&'s str),
-    /// Attributes, and what stands in it.
+    /// Attributes and content.
     Complex(&'s Element),
 }
 
@@ -93,7 +93,7 @@ impl Schema {
         Self(schema)
     }
 
-    /// What is wrong with a document.
+    /// Returns the errors of a document.
     pub(crate) fn wrong(&self, root: &Element) -> Vec<String> {
         let mut wrong = Vec::new();
         match self.named("xs:element", &root.name) {
@@ -108,7 +108,7 @@ impl Schema {
         all.find(|it| it.attribute("name") == Some(name))
     }
 
-    /// What a declaration, or a reference to one, declares.
+    /// Resolves a declaration, or a reference to one.
     fn declared<'s>(&'s self, element: &'s Element) -> &'s Element {
         match element.attribute("ref") {
             None => element,
@@ -155,8 +155,8 @@ impl Schema {
         }
     }
 
-    /// Takes what a particle allows from the front, as often as it may; what
-    /// is left.
+    /// Consumes the elements that a particle allows, as often as it may occur;
+    /// returns the rest.
     fn particle<'e>(
         &self,
         particle: &Element,
@@ -197,7 +197,7 @@ impl Schema {
         rest
     }
 
-    /// Whether the next element is one that a particle can begin with.
+    /// Returns true if a particle can begin with the next element.
     fn begins(&self, particle: &Element, rest: &[Element]) -> bool {
         let Some(next) = rest.first() else {
             return false;
@@ -231,7 +231,7 @@ fn attributes(complex: &Element, element: &Element, wrong: &mut Vec<String>) {
     }
 }
 
-/// Whether a text is of this kind.
+/// Returns true if a text is of this built-in type.
 fn is(kind: &str, text: &str) -> bool {
     match kind {
         "xs:string" => true,

@@ -1,4 +1,4 @@
-//! Results where people and programs look, of every loop of a watch.
+//! Results for people and programs after every run of a watch.
 
 use serde_json::Value;
 use tests::{Output, Running, Signal};
@@ -6,7 +6,7 @@ use tests::{Output, Running, Signal};
 use super::junit;
 use crate::test::{CLIENT, CLIENT_RS, Group, SERVER};
 
-/// A watch of two loops, the first of which passes and the second fails.
+/// Runs a watch of two test runs: the first passes, the second fails.
 fn watched(group: &Group, arguments: &[&str]) -> Output {
     let watch = group.ansar(["watch"]).args(arguments);
     let mut watch: Running<'_> = watch
