@@ -1,6 +1,7 @@
 //! Tests that compare the documents with the tool: their links, commands,
 //! tables and picture.
 
+mod code;
 pub(crate) mod commands;
 mod links;
 mod matching;

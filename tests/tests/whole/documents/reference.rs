@@ -157,6 +157,24 @@ fn every_property_is_in_the_reference() {
     );
 }
 
+#[test]
+fn every_level_is_in_the_chapter_about_logs() {
+    let sandbox = Sandbox::new();
+    let help = sandbox
+        .ansar(["list", "--help"])
+        .env("COLUMNS", "200")
+        .run();
+    let mut lines = help.stdout.lines();
+    let line = lines.find(|line| line.contains("--debug-level"));
+    let level = Regex::new(r"\b[A-Z]{4,}\b").expect("it is a pattern");
+    let levels = level
+        .find_iter(line.expect("there is such an option"))
+        .map(|found| found.as_str());
+    let levels = names(levels.filter(|&word| word != "LEVEL"));
+    let page = Page::chapter("concepts/supervision.md");
+    assert_eq!(names(first_column(&page.sections()["Logs"])), levels);
+}
+
 /// Returns the file of the tool's sources that contains `text`.
 fn source_with(text: &str) -> String {
     let mut folders = vec![PathBuf::from("cargo-ansar/src")];

@@ -17,7 +17,7 @@ use tests::{Output, Sandbox};
 /// Number of cases in each test unless `ANSAR_MUTATIONS` says otherwise.
 const USUAL_CASES: u64 = 150;
 
-/// Every exit code that the README documents, except for those of `with`.
+/// Every exit code that the book documents, except for those of `with`.
 const EXIT_CODES: [i32; 12] = [0, 1, 2, 4, 96, 100, 101, 102, 103, 104, 105, 106];
 
 /// The source of the changes, and the number of cases.
