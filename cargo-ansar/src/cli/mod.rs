@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
         Some(Ok(ForkRole::Engine(guardian))) => Some(guardian),
         Some(Ok(ForkRole::Guardian(end))) => {
             fd_store::finish();
-            return conclude(&end);
+            return record_run(&end);
         }
         Some(Err(error)) => {
             let error = failed("start the guardian process")(error);
@@ -100,7 +100,7 @@ pub fn main() -> ExitCode {
 
 /// Returns the guardian's exit code, which is that of its engine. Reports
 /// processes that cannot be killed if the engine has not.
-fn conclude(end: &guardian::End) -> ExitCode {
+fn record_run(end: &guardian::End) -> ExitCode {
     if end.left.is_empty() || (end.code != 0 && !end.is_killed) {
         return ExitCode::from(end.code);
     }
@@ -450,7 +450,7 @@ impl Session<'_> {
             None if !ran.verdict.passed() => Exit::TestsFailed,
             None => Exit::of_analysis(ran.analysis.as_ref()),
         };
-        let run = testing::record::conclude("test", *ran, exit.code(), &events);
+        let run = testing::record::record_run("test", *ran, exit.code(), &events);
         self.results(&args.results, run, stream)?;
         Ok(exit)
     }

@@ -45,7 +45,7 @@ impl Session<'_> {
                     None => Exit::of_analysis(ran.analysis.as_ref()),
                 };
                 (ended, judged) = (Some(exit), exit);
-                let run = testing::record::conclude("watch", *ran, exit.code(), &events);
+                let run = testing::record::record_run("watch", *ran, exit.code(), &events);
                 last = Some(run.clone());
                 // A file that cannot be written does not end the loop.
                 if let Err(error) = self.results(&args.results, run, stream.clone()) {

@@ -10,7 +10,7 @@ use crate::commands::input_file;
 use crate::deploy;
 use crate::deploy::ask_component::{Answers, Proposal};
 use crate::deploy::plan::Sources;
-use crate::deploy::prepare::how_to_deploy;
+use crate::deploy::prepare::deploy_method;
 use crate::deploy::resolve_settings;
 use crate::deploy::restart_affected::Running;
 use crate::deploy::settings_resolver::SettingsResolver;
@@ -193,7 +193,7 @@ async fn deploy_missing(
         description: None,
         artifacts: &built.artifacts,
         compiled: &built.compiled,
-        how: description.map_or(TransferMethod::Link, how_to_deploy),
+        how: description.map_or(TransferMethod::Link, deploy_method),
         materials: None,
         layer: None,
         named: None,

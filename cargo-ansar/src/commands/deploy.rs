@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::deploy::apply::{Done, act};
+use crate::deploy::apply::{DeployOutcome, apply_plan};
 use crate::deploy::executables::{Executables, Needed};
 use crate::deploy::plan::{Plan, Sources};
-use crate::deploy::prepare::{how_to_deploy, open, remember};
+use crate::deploy::prepare::{deploy_method, open, remember};
 use crate::deploy::preview::{Line, lines};
 use crate::deploy::resolve_settings::layer;
 use crate::deploy::restart_affected::Running;
@@ -54,7 +54,7 @@ pub struct Outcome {
     /// The plan, if it was requested.
     pub lines: Vec<Line>,
     /// Changes that were applied; unset for a dry run.
-    pub done: Option<Done>,
+    pub done: Option<DeployOutcome>,
 }
 
 /// Deploys. If running roles are affected, fails without any change and names
@@ -136,7 +136,7 @@ pub async fn deploy(
     }
     let running = Running::asked(options.force);
     let how = sources.how;
-    let done = act(
+    let done = apply_plan(
         &home,
         &plan,
         &mut deploy_state,
@@ -186,6 +186,6 @@ async fn cargo(
     Ok(Executables {
         artifacts: built.artifacts,
         compiled: built.compiled,
-        how: description.map_or(TransferMethod::Link, how_to_deploy),
+        how: description.map_or(TransferMethod::Link, deploy_method),
     })
 }

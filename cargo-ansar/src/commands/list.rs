@@ -13,7 +13,7 @@ use crate::host::fs::Kind;
 use crate::model::name::ExecutableName;
 use crate::model::role_search::RoleSearch;
 use crate::supervisor::called::called as running;
-use crate::workspace::roles::{every_term, no_roles, searched, wanted};
+use crate::workspace::roles::{check_terms, no_roles, searched, wanted};
 use crate::workspace::{Places, Workspace};
 
 /// Options of `list`.
@@ -108,7 +108,7 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
         }
         let called = called.iter();
         let called = called.map(|(name, _, of_parent)| (name.as_str(), of_parent));
-        every_term("role", search, &searched(&entries).chain(called))?;
+        check_terms("role", search, &searched(&entries).chain(called))?;
     }
     let mut roles = Vec::new();
     for (role, entry) in entries {
@@ -162,7 +162,7 @@ fn described_only(
     let names = roles
         .clone()
         .map(|(role, executable)| (role.as_str(), executable));
-    every_term("role", &options.search, &names)?;
+    check_terms("role", &options.search, &names)?;
     let roles = roles.filter(|(role, executable)| options.search.matches(role, executable));
     let roles = roles.map(|(role, executable)| Listed {
         role: role.to_string(),

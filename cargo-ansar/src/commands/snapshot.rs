@@ -13,7 +13,7 @@ use ansar_contract::envelope::Envelope;
 use ansar_contract::layout::Area;
 use serde_json::Value;
 
-use crate::deploy::preview::{Compared, Line, Step, Way, conflict_why, restarts, value_diff};
+use crate::deploy::preview::{Compared, Direction, Line, Step, conflict_why, restarts, value_diff};
 use crate::deploy::restart_affected::{Restored, Running, RunningRoles, restart_affected};
 use crate::deploy::snapshot_layout::{
     INPUTS, MODELS, RESOURCES, SETTINGS, check_place, is_near, is_one_place, refusal,
@@ -241,20 +241,20 @@ impl<'a> Copying<'a> {
         if !plan.is_empty() {
             self.changed.push(to.to_owned());
         }
-        let way = Way::Out;
+        let direction = Direction::Out;
         if self.is_planned {
             self.conflicts += plan.conflicts.len();
             let folder = Compared {
                 name: to,
                 source: from,
                 target: &target,
-                way,
+                direction,
             };
             self.lines.extend(folder.lines(&plan));
             return Ok(());
         }
         for conflict in &plan.conflicts {
-            let why = conflict_why(conflict.why, way);
+            let why = conflict_why(conflict.why, direction);
             self.conflict(conflict.path.under(&target), why);
         }
         let kept = self.home.kept().join("snapshot").join(to);

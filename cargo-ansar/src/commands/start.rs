@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ansar_contract::line::Tag;
 
-use crate::deploy::prepare::{Filled, filled};
+use crate::deploy::prepare::{FilledHome, open_filled};
 use crate::deploy::resolve_settings::check_settings;
 use crate::error::Error;
 use crate::events::{Events, Kind};
@@ -75,7 +75,7 @@ pub async fn start(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let filled = filled(
+    let filled = open_filled(
         &options.places,
         &options.build,
         &options.search,
@@ -100,7 +100,7 @@ pub async fn restart(
     events: &Events,
 ) -> Result<Outcome, Error> {
     let (home, workspace) = options.places.open()?;
-    let there = Filled {
+    let there = FilledHome {
         workspace,
         home,
         lock: None,
@@ -156,11 +156,11 @@ struct Selection {
 impl Selection {
     async fn open(
         options: &Options,
-        filled: Filled,
+        filled: FilledHome,
         interrupts: &mut Interrupts,
         events: &Events,
     ) -> Result<Self, Error> {
-        let Filled {
+        let FilledHome {
             workspace,
             home,
             lock,

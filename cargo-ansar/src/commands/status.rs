@@ -19,7 +19,7 @@ use crate::model::role_search::RoleSearch;
 use crate::protocol::{Host, RequestKind, State};
 use crate::supervisor::called::{Called, called};
 use crate::supervisor::client::{Answer, Engines, Next, Progress, ask, find_engines};
-use crate::workspace::roles::{every_term, searched, wanted};
+use crate::workspace::roles::{check_terms, searched, wanted};
 use crate::workspace::{Places, Workspace};
 
 /// Options of `status`.
@@ -177,7 +177,7 @@ pub async fn status(
 fn without_home(options: &Options, workspace: Option<&Workspace>) -> Result<Vec<Status>, Error> {
     let none = BTreeMap::new();
     let roles = wanted(workspace, &none);
-    every_term(
+    check_terms(
         "role",
         &options.search,
         &roles
@@ -216,7 +216,7 @@ fn check(
         Some((called.role.as_str(), &entry.executable))
     });
     let all = searched(entries).chain(running).chain(of_parents);
-    every_term("role", &options.search, &all)
+    check_terms("role", &options.search, &all)
 }
 
 /// Returns the status of a process that a role called. `running` holds the

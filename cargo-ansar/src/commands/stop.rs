@@ -11,7 +11,7 @@ use crate::model::name::RoleName;
 use crate::model::role_search::RoleSearch;
 use crate::supervisor::client::{find_engines, running, stop as stop_all};
 use crate::workspace::Places;
-use crate::workspace::roles::{every_term, searched};
+use crate::workspace::roles::{check_terms, searched};
 
 /// Options of `stop`.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub async fn stop(
     let statuses = engines.roles();
     let also = statuses.iter();
     let also = also.map(|(role, status)| (role.as_str(), &status.executable));
-    every_term("role", &options.search, &searched(&entries).chain(also))?;
+    check_terms("role", &options.search, &searched(&entries).chain(also))?;
     if all {
         retain_operational(&mut entries, workspace.as_ref())?;
     }

@@ -35,7 +35,7 @@ use crate::testing::run::Runner;
 use crate::testing::tests as pattern_of_tests;
 use crate::testing::verdict::Verdict;
 use crate::workspace::build;
-use crate::workspace::roles::{every_term, or_retired, wanted};
+use crate::workspace::roles::{check_terms, or_retired, wanted};
 use crate::workspace::{Places, Workspace};
 
 /// Options of `with`.
@@ -76,7 +76,7 @@ fn check_any(
     let pattern = pattern_of_tests(workspace)?;
     let roles = wanted(workspace, entries).filter(|(role, _)| !pattern.matches(role));
     let roles = roles.map(|(role, executable)| (role.as_str(), executable));
-    every_term("operational role", search, &roles).map_err(|error| or_retired(error, entries))
+    check_terms("operational role", search, &roles).map_err(|error| or_retired(error, entries))
 }
 
 /// Starts the operational roles, runs the command in the foreground once they
@@ -104,7 +104,7 @@ pub async fn with(
     )
     .await?;
     // The command may run Cargo, which would wait for the lock of this one.
-    build::gone_afterwards(leaving, interrupts).await?;
+    build::wait_exit_after_use(leaving, interrupts).await?;
     let pattern = pattern_of_tests(workspace.as_ref())?;
     chosen.retain(|role, entry| {
         entry.origin != Origin::Retired
@@ -155,15 +155,15 @@ pub async fn with(
             reason: fault.explanation,
         });
     }
-    let mut participants = runner.participants(&roles, |_| false);
+    let mut role_runs = runner.role_runs(&roles, |_| false);
     let exit = commands.iter().find_map(|ended| ended.exit);
     let has_failed = exit != Some(Exit::Code(0));
     let failed = background.failed_since(&home, has_failed).await?;
-    participants.extend(runner.failed_in_background(failed));
+    role_runs.extend(runner.failed_in_background(failed));
     let mut sources = runner.sources(Vec::new(), artifacts.into_values().collect());
     Ok(Outcome {
         exit,
-        verdict: Verdict::of(&participants, &mut sources),
+        verdict: Verdict::of(&role_runs, &mut sources),
         interrupted: ran.interrupted,
     })
 }

@@ -29,7 +29,7 @@ use ansar_contract::layout::Area;
 
 /// Outcome of a deploy.
 #[derive(Debug, Default)]
-pub struct Done {
+pub struct DeployOutcome {
     /// True if anything changed.
     pub changed: bool,
     /// Affected roles that ran and were restarted.
@@ -40,7 +40,7 @@ pub struct Done {
 const ATTEMPTS: usize = 3;
 
 /// Applies `plan` while the roles that it affects are stopped.
-pub async fn act(
+pub async fn apply_plan(
     home: &Home,
     plan: &Plan,
     deploy_state: &mut DeployState,
@@ -48,24 +48,24 @@ pub async fn act(
     running: Running,
     interrupts: &mut Interrupts,
     events: &Events,
-) -> Result<Done, Error> {
+) -> Result<DeployOutcome, Error> {
     events.phase(Phase::Apply);
     let affected = plan.affected.keys();
     let executables: BTreeSet<ExecutableName> = deploy_state.executables.keys().cloned().collect();
-    let announce = || tell(plan, executables, events);
+    let announce = || announce_plan(plan, executables, events);
     let work = |stopped: &RunningRoles| transfer(home, plan, deploy_state, how, stopped, events);
     let ((), restored) =
         restart_affected(home, affected, running, interrupts, events, announce, work).await?;
-    Ok(Done {
+    Ok(DeployOutcome {
         changed: !plan.is_empty(),
         restored,
     })
 }
 
 /// Emits events for everything that is about to change.
-fn tell(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events: &Events) {
+fn announce_plan(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events: &Events) {
     for step in &plan.folders {
-        tell_conflicts(step, &[], events);
+        report_conflicts(step, &[], events);
     }
     for step in &plan.roles {
         if let RoleStep::Retire(role) = step {
@@ -86,7 +86,7 @@ fn tell(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events: &Events)
 }
 
 /// Emits an event for each conflict in a folder that `told` does not contain.
-fn tell_conflicts(step: &FolderStep, told: &[Conflict], events: &Events) {
+fn report_conflicts(step: &FolderStep, told: &[Conflict], events: &Events) {
     let conflicts = step.plan.conflicts.iter();
     for conflict in conflicts.filter(|conflict| !told.contains(conflict)) {
         events.emit(Kind::Conflict {
@@ -233,7 +233,7 @@ impl Staged {
 /// because the role may have written to it until its exit.
 struct Folders<'p> {
     planned: Vec<&'p FolderStep>,
-    anew: Vec<FolderStep>,
+    replanned: Vec<FolderStep>,
     before: &'p DeployState,
     take: Option<Take>,
 }
@@ -242,7 +242,7 @@ impl<'p> Folders<'p> {
     fn of(plan: &'p Plan, stopped: &RunningRoles, before: &'p DeployState) -> Result<Self, Error> {
         let mut folders = Self {
             planned: Vec::new(),
-            anew: Vec::new(),
+            replanned: Vec::new(),
             before,
             take: plan.take,
         };
@@ -252,7 +252,9 @@ impl<'p> Folders<'p> {
                 Owner::Executable(_) => false,
             };
             if wrote_until_now {
-                folders.anew.extend(step.folder.plan(before, plan.take)?);
+                folders
+                    .replanned
+                    .extend(step.folder.plan(before, plan.take)?);
             } else {
                 folders.planned.push(step);
             }
@@ -261,7 +263,7 @@ impl<'p> Folders<'p> {
     }
 
     fn steps(&self) -> impl Iterator<Item = &FolderStep> {
-        self.planned.iter().copied().chain(&self.anew)
+        self.planned.iter().copied().chain(&self.replanned)
     }
 
     /// Prepares everything that can fail, then calls `first`, then finishes.
@@ -289,14 +291,14 @@ impl<'p> Folders<'p> {
             }
             if let Some(name) = moved {
                 drop(staging);
-                self.look_again(&name)?;
+                self.replan(&name)?;
                 continue;
             }
-            for step in &self.anew {
+            for step in &self.replanned {
                 let mut planned = plan.folders.iter();
                 let planned = planned.find(|planned| planned.folder.name == step.folder.name);
                 let told = planned.map(|planned| &*planned.plan.conflicts);
-                tell_conflicts(step, told.unwrap_or_default(), events);
+                report_conflicts(step, told.unwrap_or_default(), events);
             }
             if let Some(first) = first.take() {
                 first()?;
@@ -311,14 +313,14 @@ impl<'p> Folders<'p> {
         Ok(all)
     }
 
-    fn look_again(&mut self, name: &str) -> Result<(), Error> {
+    fn replan(&mut self, name: &str) -> Result<(), Error> {
         let is_it = |step: &FolderStep| step.folder.name == name;
         let folder = self.steps().find(|step| is_it(step));
         let folder = folder.map(|step| step.folder.clone());
         self.planned.retain(|step| !is_it(step));
-        self.anew.retain(|step| !is_it(step));
+        self.replanned.retain(|step| !is_it(step));
         if let Some(folder) = folder {
-            self.anew.extend(folder.plan(self.before, self.take)?);
+            self.replanned.extend(folder.plan(self.before, self.take)?);
         }
         Ok(())
     }

@@ -98,35 +98,35 @@ impl Executables {
             });
             return Ok(Self::default());
         }
-        let is_cargos = fs::is_folder(&folder.join(FINGERPRINTS));
-        let mut looking = Looking {
+        let is_cargo_folder = fs::is_folder(&folder.join(FINGERPRINTS));
+        let mut scan = FolderScan {
             folder: &folder,
             home,
             needed,
-            is_cargos,
-            is_any: false,
+            is_cargo_folder,
+            found_any: false,
             artifacts: BTreeMap::new(),
         };
         let names: BTreeSet<OsString> = fs::names(&folder)?.into_iter().collect();
         for name in names {
-            if let Some(why) = looking.look(&name)? {
+            if let Some(why) = scan.add(&name)? {
                 let path = folder.join(name);
                 events.emit(Kind::Passed { path, why });
             }
         }
-        if !looking.is_any {
+        if !scan.found_any {
             let is_snapshot = snapshot_layout::is_snapshot(&folder);
             return Err(Error::NoExecutables {
                 folder,
                 is_snapshot,
             });
         }
-        looking.missing(events);
+        scan.report_missing(events);
         Ok(Self {
-            artifacts: looking.artifacts,
+            artifacts: scan.artifacts,
             compiled: BTreeSet::new(),
             // Other programs may write into a file in place; Cargo does not.
-            how: if is_cargos {
+            how: if is_cargo_folder {
                 TransferMethod::Link
             } else {
                 TransferMethod::Copy
@@ -135,37 +135,37 @@ impl Executables {
     }
 }
 
-struct Looking<'a> {
+struct FolderScan<'a> {
     folder: &'a Path,
     home: &'a Home,
     needed: &'a Needed,
-    is_cargos: bool,
+    is_cargo_folder: bool,
     /// True if the folder has any executable.
-    is_any: bool,
+    found_any: bool,
     artifacts: BTreeMap<ExecutableName, PathBuf>,
 }
 
-impl Looking<'_> {
+impl FolderScan<'_> {
     /// Collects a file that is to be deployed. Returns the reason for skipping
     /// it, if that is worth reporting.
-    fn look(&mut self, name: &OsString) -> Result<Option<String>, Error> {
+    fn add(&mut self, name: &OsString) -> Result<Option<String>, Error> {
         let path = self.folder.join(name);
         let is_executable = fs::is_executable(&path);
         let parsed = match name.to_str().map(str::parse::<ExecutableName>) {
             Some(Ok(name)) => name,
             // Cargo's folders also hold libraries and other files.
-            _ if self.is_cargos || !is_executable => return Ok(None),
+            _ if self.is_cargo_folder || !is_executable => return Ok(None),
             Some(Err(error)) => return Ok(Some(error.to_string())),
             None => return Ok(Some("no name of an executable: not UTF-8".to_owned())),
         };
         let is_needed = self.needed.names.contains(&parsed);
         if !is_executable {
-            let is_meant = is_needed || (!self.is_cargos && fs::is_program(&path));
+            let is_meant = is_needed || (!self.is_cargo_folder && fs::is_program(&path));
             let why = "it is not a file that may be executed".to_owned();
             return Ok(is_meant.then_some(why));
         }
-        self.is_any = true;
-        if is_needed || !self.is_cargos {
+        self.found_any = true;
+        if is_needed || !self.is_cargo_folder {
             // Skip a file that is another link to the home's own.
             if !executable::is_one_place(&path, &self.home.executable(&parsed))? {
                 self.artifacts.insert(parsed, path);
@@ -175,7 +175,7 @@ impl Looking<'_> {
     }
 
     /// Reports executables that roles run and the folder lacks.
-    fn missing(&self, events: &Events) {
+    fn report_missing(&self, events: &Events) {
         for (name, users) in &self.needed.users {
             let path = self.folder.join(name.as_str());
             // A file that exists and was skipped is already reported.

@@ -33,7 +33,7 @@ use crate::home::role::Entry;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 
-use crate::deploy::apply::{Done, act};
+use crate::deploy::apply::{DeployOutcome, apply_plan};
 use crate::deploy::plan::{Plan, Sources};
 
 /// Deploys `sources` to `home`, whose lock the caller holds.
@@ -47,9 +47,9 @@ pub async fn deploy(
     running: Running,
     interrupts: &mut Interrupts,
     events: &Events,
-) -> Result<Done, Error> {
+) -> Result<DeployOutcome, Error> {
     let plan = decide(home, entries, deploy_state, sources, interrupts, events).await?;
-    let done = act(
+    let done = apply_plan(
         home,
         &plan,
         deploy_state,

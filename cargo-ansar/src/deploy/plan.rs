@@ -16,7 +16,7 @@ use crate::deploy::resolve_settings::{FileChange, ResolvedSettings};
 use crate::deploy::roles::{RoleStep, plan_roles};
 use crate::deploy::settings_resolver::{NewExecutable, SettingsResolver};
 use crate::deploy::snapshot_layout;
-use crate::deploy::snapshot_layout::{MODELS, RESOURCES, check_place, passed_over};
+use crate::deploy::snapshot_layout::{MODELS, RESOURCES, check_place, unused_paths};
 use crate::deploy::source::{Folder, FolderStep, Owner};
 use crate::error::Error;
 use crate::events::{Events, Kind};
@@ -161,7 +161,7 @@ pub async fn plan(
         && is_there(snapshot, events)
     {
         check_place(snapshot, home)?;
-        for (path, why) in passed_over(snapshot, &plan.entries)? {
+        for (path, why) in unused_paths(snapshot, &plan.entries)? {
             events.emit(Kind::Passed { path, why });
         }
         plan.folders(home, deploy_state, snapshot, events)?;

@@ -23,7 +23,7 @@ use crate::supervisor::lock_roles::lock_home;
 use crate::workspace::build;
 use crate::workspace::build::{Bins, Built, wanted};
 use crate::workspace::roles;
-use crate::workspace::roles::every_term;
+use crate::workspace::roles::check_terms;
 use crate::workspace::{Places, Workspace};
 
 /// A home that is built and deployed.
@@ -78,7 +78,7 @@ pub async fn prepare(
         Some(workspace) => {
             events.phase(Phase::Build);
             events.emit(Kind::Building {});
-            let built = build::ahead(
+            let built = build::build_ahead(
                 workspace,
                 &wanted,
                 &deploy_state.bins,
@@ -114,7 +114,7 @@ pub async fn prepare(
         description,
         artifacts: &artifacts,
         compiled: &compiled,
-        how: description.map_or(TransferMethod::Link, how_to_deploy),
+        how: description.map_or(TransferMethod::Link, deploy_method),
         materials: snapshot.as_deref(),
         layer: layer.as_deref(),
         named: None,
@@ -144,7 +144,7 @@ pub async fn prepare(
 
 /// A home with roles, about to be run.
 #[derive(Debug)]
-pub(crate) struct Filled {
+pub(crate) struct FilledHome {
     /// The workspace, if there is one.
     pub workspace: Option<Workspace>,
     pub home: Home,
@@ -154,13 +154,13 @@ pub(crate) struct Filled {
 
 /// Opens a home. A home that is missing or has no roles is first deployed as
 /// the workspace describes; `search` must match some of its roles.
-pub(crate) async fn filled(
+pub(crate) async fn open_filled(
     places: &Places,
     how: &build::Options,
     search: &RoleSearch,
     interrupts: &mut Interrupts,
     events: &Events,
-) -> Result<Filled, Error> {
+) -> Result<FilledHome, Error> {
     let workspace = places.workspace()?;
     let is_empty = match Home::open(&places.home(workspace.as_ref())) {
         Ok(home) => home.role_names()?.is_empty(),
@@ -169,7 +169,7 @@ pub(crate) async fn filled(
     };
     if !is_empty || !workspace.is_some_and(|workspace| workspace.describes_roles()) {
         let (home, workspace) = places.open()?;
-        return Ok(Filled {
+        return Ok(FilledHome {
             workspace,
             home,
             lock: None,
@@ -178,12 +178,12 @@ pub(crate) async fn filled(
     let check = |workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>| {
         let roles = roles::wanted(workspace, entries);
         let roles = roles.map(|(role, executable)| (role.as_str(), executable));
-        every_term("role", search, &roles)
+        check_terms("role", search, &roles)
     };
     let running = Running::Restore;
     let prepared = prepare(places, how, running, check, interrupts, events).await?;
-    build::gone_afterwards(prepared.leaving, interrupts).await?;
-    Ok(Filled {
+    build::wait_exit_after_use(prepared.leaving, interrupts).await?;
+    Ok(FilledHome {
         workspace: prepared.workspace,
         home: prepared.home,
         lock: Some(prepared.lock),
@@ -191,7 +191,7 @@ pub(crate) async fn filled(
 }
 
 /// Returns the method that a manifest chooses for deploying executables.
-pub(crate) fn how_to_deploy(description: &Description) -> TransferMethod {
+pub(crate) fn deploy_method(description: &Description) -> TransferMethod {
     match description.deploy {
         DeployMode::Link => TransferMethod::Link,
         DeployMode::Copy => TransferMethod::Copy,

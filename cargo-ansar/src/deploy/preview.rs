@@ -80,7 +80,7 @@ pub fn lines(plan: &Plan, running: &[(RoleName, String)]) -> Vec<Line> {
             name,
             source,
             target,
-            way: Way::In,
+            direction: Direction::In,
         };
         lines.extend(folder.lines(&step.plan));
     }
@@ -133,7 +133,7 @@ pub fn value_diff(before: Option<&Value>, after: Option<&Value>) -> String {
 
 /// Direction of a transfer of materials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// From a snapshot into the home.
     In,
     /// From the home into a snapshot.
@@ -150,7 +150,7 @@ pub struct Compared<'a> {
     /// Folder that files go to.
     pub target: &'a Path,
     /// Direction of the transfer.
-    pub way: Way,
+    pub direction: Direction,
 }
 
 impl Compared<'_> {
@@ -175,23 +175,23 @@ impl Compared<'_> {
                 Action::Remove { .. } => json_diff(Some(&from), None),
                 _ => None,
             };
-            let why = reason(one.reason, self.way);
+            let why = reason(one.reason, self.direction);
             lines.push(line(Step::Material, &one.path, why, diff));
         }
         let left = plan.conflicts.iter().map(|one| (Step::Conflict, one));
         let settled = plan.settled.iter().map(|one| (Step::Settled, one));
         for (step, conflict) in left.chain(settled) {
-            let why = conflict_why(conflict.why, self.way);
+            let why = conflict_why(conflict.why, self.direction);
             lines.push(line(step, &conflict.path, why, None));
         }
         lines
     }
 }
 
-fn reason(reason: Reason, way: Way) -> String {
-    let (here, there) = match way {
-        Way::In => ("snapshot", "home"),
-        Way::Out => ("home", "snapshot"),
+fn reason(reason: Reason, direction: Direction) -> String {
+    let (here, there) = match direction {
+        Direction::In => ("snapshot", "home"),
+        Direction::Out => ("home", "snapshot"),
     };
     match reason {
         Reason::New => format!("new in the {here}"),
@@ -208,15 +208,15 @@ fn reason(reason: Reason, way: Way) -> String {
 }
 
 /// Describes how both sides changed a path.
-pub fn conflict_why(why: Why, way: Way) -> String {
-    match (why, way) {
-        (Why::RemovedFromSnapshot, Way::Out) => {
+pub fn conflict_why(why: Why, direction: Direction) -> String {
+    match (why, direction) {
+        (Why::RemovedFromSnapshot, Direction::Out) => {
             "removed from the home and changed in the snapshot".to_owned()
         }
-        (Why::FolderReplaced, Way::Out) => {
+        (Why::FolderReplaced, Direction::Out) => {
             "a folder in the home, replaced in the snapshot".to_owned()
         }
-        (Why::FolderHoldsOwn, Way::Out) => {
+        (Why::FolderHoldsOwn, Direction::Out) => {
             "a folder in the snapshot with files of its own, replaced in the home".to_owned()
         }
         _ => why.to_string(),

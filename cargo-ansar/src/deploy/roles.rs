@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_longer_described_is_retired_and_comes_back() {
+    fn roles_are_retired_and_described_again() {
         let mut entries = BTreeMap::new();
         let steps = plan_roles(&entries, &description(TWO));
         apply_steps(&mut entries, steps);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_by_hand_stays() {
+    fn values_set_by_hand_stay() {
         let mut entries = BTreeMap::new();
         let steps = plan_roles(&entries, &description(TWO));
         apply_steps(&mut entries, steps);

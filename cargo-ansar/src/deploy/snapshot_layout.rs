@@ -36,7 +36,7 @@ const FOLDERS: [&str; 5] = [MODELS, RESOURCES, SETTINGS, INPUTS, VALUES];
 /// Suffix of settings and input files.
 const JSON: &str = ".json";
 
-/// Maximum number of suggestions. Looking for one takes time proportional to
+/// Maximum number of suggestions. SnapshotCheck for one takes time proportional to
 /// the number of roles.
 const SUGGESTIONS: usize = 20;
 
@@ -141,11 +141,11 @@ pub(crate) fn is_one_place(source: &Path, target: &Path) -> Result<bool, Error> 
 ///
 /// Names that begin with a dot are ignored: they belong to other programs, such
 /// as version control.
-pub(crate) fn passed_over(
+pub(crate) fn unused_paths(
     snapshot: &Path,
     entries: &BTreeMap<RoleName, Entry>,
 ) -> Result<Vec<(PathBuf, String)>, Error> {
-    let mut looking = Looking {
+    let mut check = SnapshotCheck {
         snapshot,
         known: Known::of(entries),
         suggestions: SUGGESTIONS,
@@ -154,14 +154,14 @@ pub(crate) fn passed_over(
     for name in visible(snapshot)? {
         match FOLDERS.into_iter().find(|folder| *folder == name) {
             Some(folder) => {
-                if !looking.refused(&[&name], Kind::Folder)? {
-                    looking.folder(folder)?;
+                if !check.refused(&[&name], Kind::Folder)? {
+                    check.folder(folder)?;
                 }
             }
-            None => looking.stranger(&name),
+            None => check.unknown_folder(&name),
         }
     }
-    Ok(looking.found)
+    Ok(check.found)
 }
 
 /// Returns the names in a folder that do not begin with a dot, sorted.
@@ -197,7 +197,7 @@ impl<'a> Known<'a> {
     }
 }
 
-struct Looking<'a> {
+struct SnapshotCheck<'a> {
     snapshot: &'a Path,
     known: Known<'a>,
     /// Number of suggestions that may still be made.
@@ -205,7 +205,7 @@ struct Looking<'a> {
     found: Vec<(PathBuf, String)>,
 }
 
-impl Looking<'_> {
+impl SnapshotCheck<'_> {
     /// Records the reason for not using a path. Returns true if it is not used.
     fn refused(&mut self, parts: &[&OsStr], expected: Kind) -> Result<bool, Error> {
         let why = refusal(self.snapshot, parts, expected)?;
@@ -226,7 +226,7 @@ impl Looking<'_> {
     }
 
     /// Records a name at the top level that is not a folder of a snapshot.
-    fn stranger(&mut self, name: &OsStr) {
+    fn unknown_folder(&mut self, name: &OsStr) {
         let name_text = name.to_string_lossy();
         // `models` suggests `model-by-role`, too.
         let first = |folder: &'static str| folder.split("-by-").next().unwrap_or(folder);
@@ -289,7 +289,8 @@ impl Looking<'_> {
         if self.known.retired.contains(text) {
             return Some(format!("role `{text}` is retired"));
         }
-        let why = wrong::<RoleName>(text).unwrap_or_else(|| "no role of this name".to_owned());
+        let why =
+            invalid_name::<RoleName>(text).unwrap_or_else(|| "no role of this name".to_owned());
         let meant = self.suggestion(text, |known| &known.roles);
         let meant = meant.map(|role| format!("{role}{ending}"));
         Some(with_suggestion(why, meant.as_deref()))
@@ -302,7 +303,7 @@ impl Looking<'_> {
         if self.known.executables.contains(text) {
             return None;
         }
-        let why = wrong::<ExecutableName>(text)
+        let why = invalid_name::<ExecutableName>(text)
             .unwrap_or_else(|| "no executable of this name that a role runs".to_owned());
         let meant = self.suggestion(text, |known| &known.executables);
         Some(with_suggestion(why, meant.as_deref()))
@@ -336,7 +337,7 @@ impl Looking<'_> {
 }
 
 /// Returns the reason why a text is not a valid name.
-fn wrong<N: std::str::FromStr<Err = NameError>>(text: &str) -> Option<String> {
+fn invalid_name<N: std::str::FromStr<Err = NameError>>(text: &str) -> Option<String> {
     text.parse::<N>().err().map(|error| error.to_string())
 }
 

@@ -113,18 +113,18 @@ impl<'a> Node<'a> {
     }
 
     /// Returns an error about this value.
-    pub(crate) fn wrong(&self, problem: &Problem) -> DescriptionError {
+    pub(crate) fn value_error(&self, problem: &Problem) -> DescriptionError {
         self.source.error(self.value_at, &self.key, problem)
     }
 
     /// Returns an error about this key.
-    pub(crate) fn wrong_key(&self, problem: &Problem) -> DescriptionError {
+    pub(crate) fn key_error(&self, problem: &Problem) -> DescriptionError {
         self.source.error(self.key_at, &self.key, problem)
     }
 
     /// Returns the error for a value of another type.
-    pub(crate) fn wrong_type(&self, expected: &'static str) -> DescriptionError {
-        self.wrong(&Problem::WrongType {
+    pub(crate) fn type_error(&self, expected: &'static str) -> DescriptionError {
+        self.value_error(&Problem::WrongType {
             found: self.type_name(),
             expected,
         })
@@ -132,7 +132,7 @@ impl<'a> Node<'a> {
 
     /// Returns the error for a string or number that is not allowed.
     pub(crate) fn wrong_value(&self, found: &str, expected: &'static str) -> DescriptionError {
-        self.wrong(&Problem::WrongValue {
+        self.value_error(&Problem::WrongValue {
             found: found.to_owned(),
             expected,
             similar: None,
@@ -140,8 +140,8 @@ impl<'a> Node<'a> {
     }
 
     /// Returns the error for an unknown key.
-    pub(crate) fn unknown(&self, expected: &'static [&'static str]) -> DescriptionError {
-        self.wrong_key(&Problem::UnknownKey {
+    pub(crate) fn unknown_key(&self, expected: &'static [&'static str]) -> DescriptionError {
+        self.key_error(&Problem::UnknownKey {
             expected,
             similar: did_you_mean(self.name, expected.iter().copied()),
         })
@@ -151,7 +151,7 @@ impl<'a> Node<'a> {
     /// occur.
     pub(crate) fn entries(&self, expected: &'static str) -> Result<Vec<Self>, DescriptionError> {
         let Shape::Table(table) = self.shape else {
-            return Err(self.wrong_type(expected));
+            return Err(self.type_error(expected));
         };
         Ok(table
             .iter()
@@ -173,14 +173,14 @@ impl<'a> Node<'a> {
                 .enumerate()
                 .map(|(nth, table)| self.element(nth, table.span(), Shape::Table(table)))
                 .collect()),
-            _ => Err(self.wrong_type(expected)),
+            _ => Err(self.type_error(expected)),
         }
     }
 
     pub(crate) fn string(&self, expected: &'static str) -> Result<&'a str, DescriptionError> {
         match self.shape {
             Shape::Value(Value::String(text)) => Ok(text.value()),
-            _ => Err(self.wrong_type(expected)),
+            _ => Err(self.type_error(expected)),
         }
     }
 
@@ -193,7 +193,7 @@ impl<'a> Node<'a> {
         let found = self.string(expected)?;
         let known = words.iter().find(|(word, _)| *word == found);
         known.map(|(_, value)| *value).ok_or_else(|| {
-            self.wrong(&Problem::WrongValue {
+            self.value_error(&Problem::WrongValue {
                 found: found.to_owned(),
                 expected,
                 similar: did_you_mean(found, words.iter().map(|(word, _)| *word)),
@@ -209,7 +209,7 @@ impl<'a> Node<'a> {
         match self.shape {
             Shape::Value(Value::Integer(number)) => T::try_from(*number.value())
                 .map_err(|_| self.wrong_value(&number.value().to_string(), expected)),
-            _ => Err(self.wrong_type(expected)),
+            _ => Err(self.type_error(expected)),
         }
     }
 
@@ -222,7 +222,7 @@ impl<'a> Node<'a> {
                 reason = "a duration of 2^53 seconds may lose a second"
             )]
             Shape::Value(Value::Integer(number)) => Ok(*number.value() as f64),
-            _ => Err(self.wrong_type(expected)),
+            _ => Err(self.type_error(expected)),
         }
     }
 
@@ -242,7 +242,7 @@ impl<'a> Node<'a> {
     fn json_at(&self, depth: usize) -> Result<Json, DescriptionError> {
         const ANYTHING: &str = "any value";
         if depth > DEEPEST {
-            return Err(self.wrong(&Problem::Deep(DEEPEST)));
+            return Err(self.value_error(&Problem::Deep(DEEPEST)));
         }
         Ok(match self.shape {
             Shape::Table(_) => Json::Object(Self::members(self.entries(ANYTHING)?, depth)?),
@@ -256,12 +256,12 @@ impl<'a> Node<'a> {
             Shape::Value(Value::Integer(number)) => Json::from(*number.value()),
             Shape::Value(Value::Float(number)) => Json::Number(
                 Number::from_f64(*number.value())
-                    .ok_or_else(|| self.wrong(&Problem::NotFinite(*number.value())))?,
+                    .ok_or_else(|| self.value_error(&Problem::NotFinite(*number.value())))?,
             ),
             Shape::Value(Value::Boolean(flag)) => Json::Bool(*flag.value()),
             Shape::Value(Value::Datetime(time)) => Json::String(time.value().to_string()),
             Shape::Value(Value::InlineTable(_)) | Shape::Nothing => {
-                return Err(self.wrong_type(ANYTHING));
+                return Err(self.type_error(ANYTHING));
             }
         })
     }

@@ -132,13 +132,13 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
                     declare(source, &role, &mut declared)?;
                 }
             }
-            _ => return Err(node.unknown(KEYS)),
+            _ => return Err(node.unknown_key(KEYS)),
         }
     }
     let tests = match tests {
         Some(tests) => tests,
         None => RolePattern::parse(DEFAULT_TESTS)
-            .map_err(|error| ansar.wrong(&Problem::Pattern(error)))?,
+            .map_err(|error| ansar.value_error(&Problem::Pattern(error)))?,
     };
     Ok(Description {
         roles: checked(source, declared, &tests)?,
@@ -197,13 +197,13 @@ fn declare(
                 }
                 in_series.push((field, value));
             }
-            _ => return Err(field.unknown(ROLE_KEYS)),
+            _ => return Err(field.unknown_key(ROLE_KEYS)),
         }
     }
-    let executable = executable.ok_or_else(|| node.wrong_key(&Problem::NoExecutable))?;
+    let executable = executable.ok_or_else(|| node.key_error(&Problem::NoExecutable))?;
     let names = names(node, &executable, series, &in_series)?;
     if declared.roles.len() + names.len() > usize::try_from(MOST_ROLES).unwrap_or(usize::MAX) {
-        return Err(node.wrong_key(&Problem::TooMany));
+        return Err(node.key_error(&Problem::TooMany));
     }
     let line = source.line(node.key_at);
     let nth = declared.declarations.len();
@@ -247,22 +247,22 @@ fn names(
         let name: RoleName = node
             .name
             .parse()
-            .map_err(|error| node.wrong_key(&Problem::Name(error)))?;
+            .map_err(|error| node.key_error(&Problem::Name(error)))?;
         return Ok(vec![name]);
     }
     let template: RoleTemplate = node
         .name
         .parse()
-        .map_err(|error| node.wrong_key(&Problem::Template(error)))?;
+        .map_err(|error| node.key_error(&Problem::Template(error)))?;
     if template.uses(Variable::Uuid) {
-        return Err(node.wrong_key(&Problem::Uuid));
+        return Err(node.key_error(&Problem::Uuid));
     }
     if !template.uses(Variable::Number) {
         no_series(series, in_series)?;
     }
     template
         .expand_all(executable, series, String::new)
-        .map_err(|error| node.wrong_key(&Problem::Template(error)))
+        .map_err(|error| node.key_error(&Problem::Template(error)))
 }
 
 /// Checks that a role without a number has no series; it may spell out the
@@ -279,7 +279,7 @@ fn no_series(series: Series, in_series: &[(Node<'_>, u64)]) -> Result<(), Descri
             _ => step,
         };
         if *value != default {
-            return Err(field.wrong(&Problem::Numberless { value: *value }));
+            return Err(field.value_error(&Problem::Numberless { value: *value }));
         }
     }
     Ok(())
@@ -287,7 +287,7 @@ fn no_series(series: Series, in_series: &[(Node<'_>, u64)]) -> Result<(), Descri
 
 fn pattern(node: &Node<'_>) -> Result<RolePattern, DescriptionError> {
     let text = node.string("a regular expression over role names")?;
-    RolePattern::parse(text).map_err(|error| node.wrong(&Problem::Pattern(error)))
+    RolePattern::parse(text).map_err(|error| node.value_error(&Problem::Pattern(error)))
 }
 
 fn folder(node: &Node<'_>) -> Result<PathBuf, DescriptionError> {
@@ -302,7 +302,7 @@ fn folder(node: &Node<'_>) -> Result<PathBuf, DescriptionError> {
 fn executable_name(node: &Node<'_>) -> Result<ExecutableName, DescriptionError> {
     let text = node.string("the name of a bin target")?;
     text.parse()
-        .map_err(|error| node.wrong(&Problem::Name(error)))
+        .map_err(|error| node.value_error(&Problem::Name(error)))
 }
 
 fn package_name(node: &Node<'_>) -> Result<String, DescriptionError> {
@@ -320,14 +320,14 @@ fn environment(node: &Node<'_>) -> Result<BTreeMap<String, String>, DescriptionE
     for variable in node.entries("a table of environment variables")? {
         let name = variable.name;
         if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(variable.wrong_key(&Problem::WrongValue {
+            return Err(variable.key_error(&Problem::WrongValue {
                 found: name.to_owned(),
                 expected: "the name of a variable, not empty and without `=` and NUL",
                 similar: None,
             }));
         }
         if name.starts_with("ANSAR_") || name == "NOTIFY_SOCKET" {
-            return Err(variable.wrong_key(&Problem::OwnVariable(name.to_owned())));
+            return Err(variable.key_error(&Problem::OwnVariable(name.to_owned())));
         }
         let value = variable.string("a string")?;
         if value.contains('\0') {
@@ -365,7 +365,7 @@ fn roles(node: &Node<'_>) -> Result<Vec<After>, DescriptionError> {
         let text = element.string("the name of a role")?;
         let role: RoleName = text
             .parse()
-            .map_err(|error| element.wrong(&Problem::Name(error)))?;
+            .map_err(|error| element.value_error(&Problem::Name(error)))?;
         if roles.iter().all(|after| after.role != role) {
             roles.push(After {
                 role,
@@ -393,13 +393,13 @@ fn retry(node: &Node<'_>) -> Result<Retry, DescriptionError> {
             }
             "randomized" => retry.randomized = Some(field.number(SECONDS)?),
             "truncated" => retry.truncated = Some(field.number("a number from 0 to 1")?),
-            _ => return Err(field.unknown(RETRY_KEYS)),
+            _ => return Err(field.unknown_key(RETRY_KEYS)),
         }
         // Checked after each field, so that the error has the position of its
         // cause.
         retry
             .check()
-            .map_err(|reason| field.wrong(&Problem::Retry(reason)))?;
+            .map_err(|reason| field.value_error(&Problem::Retry(reason)))?;
     }
     Ok(retry)
 }

@@ -33,7 +33,7 @@ fn an_error_has_its_parts() {
 }
 
 #[test]
-fn text_that_is_no_toml_is_refused_at_its_place() {
+fn invalid_toml_is_refused_at_its_position() {
     refused(
         "tests = \n",
         "2:9: invalid TOML: string values must be quoted, expected literal string",
@@ -50,7 +50,7 @@ fn text_that_is_no_toml_is_refused_at_its_place() {
 }
 
 #[test]
-fn nesting_that_the_parser_allows_does_no_harm() {
+fn deep_nesting_is_refused() {
     // Each level of braces may contain a dotted path of the greatest length.
     let path = ["x"; 79].join(".");
     let mut text = format!(
@@ -180,7 +180,7 @@ fn wrong_types_are_refused() {
 }
 
 #[test]
-fn wrong_values_of_what_is_kept_are_refused() {
+fn wrong_restart_and_storage_are_refused() {
     for (text, expected) in [
         (
             "role.a.restart = 'allways'",
@@ -302,7 +302,7 @@ fn wrong_values_are_refused() {
 }
 
 #[test]
-fn variables_that_are_none_or_the_tools_own_are_refused() {
+fn invalid_and_reserved_variables_are_refused() {
     for (text, expected) in [
         (
             "role.a.env.'' = ''",
@@ -418,7 +418,7 @@ fn impossible_orders_are_refused() {
 }
 
 #[test]
-fn how_tests_are_run_is_a_number_and_a_duration() {
+fn wrong_retries_and_slow_timeouts_are_refused() {
     for (text, expected) in [
         (
             "retries = -1",
@@ -434,7 +434,7 @@ fn how_tests_are_run_is_a_number_and_a_duration() {
 }
 
 #[test]
-fn a_mistake_for_which_the_parser_gives_no_place_has_one() {
+fn every_syntax_error_has_a_position() {
     let deep = ["a"; 500].join(".");
     let nested = format!("{}1{}", "[".repeat(500), "]".repeat(500));
     for text in [

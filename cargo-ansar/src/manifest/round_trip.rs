@@ -351,7 +351,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read_again(
+    fn written_descriptions_are_read_back(
         expected in description(),
         styles in prop::collection::vec(style(), 6),
     ) {

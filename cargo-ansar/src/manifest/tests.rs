@@ -109,7 +109,7 @@ storage = 1048576
 }
 
 #[test]
-fn a_role_is_the_same_however_it_is_written() {
+fn a_role_may_be_written_in_any_style() {
     let lines = |text: &str| {
         let mut description = described(text);
         let lines: Vec<u32> = description.roles.iter().map(|role| role.line).collect();

@@ -64,7 +64,7 @@ fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<LogRecord> {
     let mut nth = 0;
     // On an error, records read before it are still shown.
     let _ = between(home, roles, range, Level::Console, |role, head, text| {
-        let said = LogRecord {
+        let record = LogRecord {
             role: role.clone(),
             text: String::from_utf8_lossy(text).trim_end().to_owned(),
         };
@@ -73,10 +73,10 @@ fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<LogRecord> {
             if before.len() == PER_ROLE {
                 before.pop_front();
             }
-            before.push_back((nth, said));
+            before.push_back((nth, record));
             nth += 1;
         } else if after.iter().filter(|other| other.role == *role).count() < PER_ROLE {
-            after.push(said);
+            after.push(record);
         }
         after.len() < AFTER
     });
@@ -84,7 +84,7 @@ fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<LogRecord> {
     let mut before: Vec<(usize, LogRecord)> = before.into_values().flatten().collect();
     before.sort_by_key(|(nth, _)| *nth);
     before.drain(..before.len().saturating_sub(BEFORE));
-    let before = before.into_iter().map(|(_, said)| said);
+    let before = before.into_iter().map(|(_, record)| record);
     before.chain(after).collect()
 }
 
@@ -114,7 +114,7 @@ mod tests {
     use crate::host::fs;
 
     #[test]
-    fn a_flood_of_one_role_leaves_room_for_the_others() {
+    fn a_flood_leaves_room_for_other_roles() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("home");
         let home = Home::create(&root, None, &BTreeMap::new(), "id".to_owned()).unwrap();
@@ -131,10 +131,10 @@ mod tests {
         log(&roles[1], 1);
         for failed in ["2023-04-06T01:52:17.3Z", "2023-04-06T01:52:17.2Z"] {
             let found = around(&home, &roles, failed.parse().unwrap());
-            let of = |role: &RoleName| found.iter().filter(|said| said.role == *role).count();
+            let of = |role: &RoleName| found.iter().filter(|record| record.role == *role).count();
             assert_eq!((of(&roles[0]), of(&roles[1])), (PER_ROLE, 1), "{failed}");
         }
         let found = around(&home, &roles, "2023-04-06T01:52:17.3Z".parse().unwrap());
-        assert!(found.iter().any(|said| said.text.ends_with("line 999")));
+        assert!(found.iter().any(|record| record.text.ends_with("line 999")));
     }
 }

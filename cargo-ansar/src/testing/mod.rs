@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::supervisor::background::{BackgroundRoles, wait_ready};
 use crate::testing::analyzer::Analysis;
 use crate::workspace::build;
-use crate::workspace::roles::{every_term, or_retired, wanted};
+use crate::workspace::roles::{check_terms, or_retired, wanted};
 
 use crate::deploy::prepare::{Prepared, prepare};
 use crate::deploy::resolve_settings::check_settings;
@@ -179,7 +179,7 @@ pub async fn test(
     .await?;
     let leaving = prepared.leaving.take();
     if !options.run.holds(prepared.changed) {
-        build::gone_afterwards(leaving, interrupts).await?;
+        build::wait_exit_after_use(leaving, interrupts).await?;
         return Ok(Outcome::Prepared(Box::new(prepared)));
     }
     let Prepared {
@@ -229,13 +229,13 @@ pub async fn test(
         .run(&launched, kind_of, None, interrupts, events)
         .await?;
     // An interrupt while waiting for Cargo's exit must not hide the results.
-    let impatient = interruption(build::gone_afterwards(leaving, interrupts).await)?;
+    let impatient = interruption(build::wait_exit_after_use(leaving, interrupts).await)?;
     ran.interrupted = ran.interrupted.or(impatient);
     drop(lock);
-    let participants = runner.participants(&ran.ended, is_test);
+    let role_runs = runner.role_runs(&ran.ended, is_test);
     let artifacts: Vec<PathBuf> = artifacts.into_values().collect();
     let mut sources = runner.sources(Vec::new(), artifacts.clone());
-    let mut verdict = judge(&runner, participants, &background, &mut sources).await?;
+    let mut verdict = judge(&runner, role_runs, &background, &mut sources).await?;
     attach_context(&home, chosen.keys(), &mut verdict);
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
@@ -314,19 +314,19 @@ fn policy(options: &Options, workspace: Option<&Workspace>) -> Policy {
 /// Judges the roles that ran, including background roles that failed meanwhile.
 async fn judge(
     runner: &Runner<'_>,
-    mut participants: Vec<RoleRun>,
+    mut role_runs: Vec<RoleRun>,
     background: &BackgroundRoles,
     sources: &mut Sources,
 ) -> Result<Verdict, Error> {
-    let verdict = Verdict::of(&participants, sources);
+    let verdict = Verdict::of(&role_runs, sources);
     let failed = background
         .failed_since(runner.home, !verdict.passed())
         .await?;
     if failed.is_empty() {
         return Ok(verdict);
     }
-    participants.extend(runner.failed_in_background(failed));
-    Ok(Verdict::of(&participants, sources))
+    role_runs.extend(runner.failed_in_background(failed));
+    Ok(Verdict::of(&role_runs, sources))
 }
 
 /// Returns the roles to run: all operational roles, and the tests that match.
@@ -408,7 +408,7 @@ fn check_any_test(
             Err(or_retired(none(&unmatched), entries))
         }
         Some(_) => {
-            every_term("test role", search, &roles).map_err(|error| or_retired(error, entries))
+            check_terms("test role", search, &roles).map_err(|error| or_retired(error, entries))
         }
         None if roles
             .clone()

@@ -13,7 +13,7 @@ use crate::testing::verdict::Verdict;
 ///
 /// A record that cannot be written is reported as an event, and does not fail
 /// the run.
-pub fn conclude(command: &str, ran: Ran, exit: u8, events: &Events) -> RunReport {
+pub fn record_run(command: &str, ran: Ran, exit: u8, events: &Events) -> RunReport {
     let Ran {
         verdict,
         analysis,

@@ -14,7 +14,7 @@ use ansar_contract::run::Run;
 use ansar_contract::test::{TestReport, TestSuite};
 use jiff::Timestamp;
 
-use crate::deploy::prepare::{Filled, filled};
+use crate::deploy::prepare::{FilledHome, open_filled};
 use crate::deploy::resolve_settings::check_settings;
 use crate::error::Error;
 use crate::events::{Events, Kind};
@@ -101,14 +101,14 @@ pub async fn run(
     if let Some(folder) = code.as_ref().filter(|folder| !fs::is_folder(folder)) {
         return Err(Error::NoFolder(folder.clone()));
     }
-    let filled = filled(
+    let filled = open_filled(
         &options.places,
         &options.build,
         &options.search,
         interrupts,
         events,
     );
-    let Filled {
+    let FilledHome {
         home, workspace, ..
     } = filled.await?;
     let entries = startable(&home, workspace.as_ref(), &options.search, home.entries()?)?;
@@ -164,8 +164,8 @@ pub async fn run(
         Some(description) => description.tests.clone(),
         None => RolePattern::parse(DEFAULT_TESTS)?,
     };
-    let participants = runner.participants(&ran.ended, |role| tests.matches(role));
-    let verdict = Verdict::of(&participants, &mut sources);
+    let role_runs = runner.role_runs(&ran.ended, |role| tests.matches(role));
+    let verdict = Verdict::of(&role_runs, &mut sources);
     // Reports of stopped roles are analyzed as well, unless the run was aborted
     // at once.
     let analysis = match &options.analyzer {
@@ -356,11 +356,7 @@ impl Runner<'_> {
     }
 
     /// Returns the runs of roles for a verdict.
-    pub fn participants(
-        &self,
-        ended: &[Ended],
-        is_test: impl Fn(&RoleName) -> bool,
-    ) -> Vec<RoleRun> {
+    pub fn role_runs(&self, ended: &[Ended], is_test: impl Fn(&RoleName) -> bool) -> Vec<RoleRun> {
         let ended = ended.iter();
         ended
             .map(|ended| RoleRun {

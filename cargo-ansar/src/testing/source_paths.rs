@@ -35,13 +35,13 @@ impl Sources {
             return found.clone();
         }
         let found = self
-            .look(name)
+            .find(name)
             .map_or_else(|| name.to_owned(), |path| path.display().to_string());
         self.found.insert(name.to_owned(), found.clone());
         found
     }
 
-    fn look(&self, name: &str) -> Option<PathBuf> {
+    fn find(&self, name: &str) -> Option<PathBuf> {
         let name = Path::new(name);
         if name.is_absolute() {
             return fs::is_file(name).then(|| name.to_owned());
@@ -52,19 +52,19 @@ impl Sources {
             .into_iter()
             .find(|path| fs::is_file(path))
             .map(|path| fs::resolve(&path).unwrap_or(path))
-            .or_else(|| self.only_ending(name))
+            .or_else(|| self.unique_suffix(name))
     }
 
-    fn only_ending(&self, name: &Path) -> Option<PathBuf> {
-        let mut endings = self
+    fn unique_suffix(&self, name: &Path) -> Option<PathBuf> {
+        let mut matches = self
             .artifacts
             .iter()
             .flat_map(|artifact| dependencies(artifact).unwrap_or_default())
             .filter(|path| path.ends_with(name))
             .collect::<Vec<_>>();
-        endings.sort();
-        endings.dedup();
-        match endings.as_slice() {
+        matches.sort();
+        matches.dedup();
+        match matches.as_slice() {
             [only] => Some(only.clone()),
             _ => None,
         }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_named_folder_comes_before_the_workspace_and_both_before_dep_info() {
+    fn folders_are_searched_in_order() {
         let scratch = tempfile::tempdir().unwrap();
         let place = |name: &str| scratch.path().join(name);
         for folder in ["named", "workspace", "elsewhere/src"] {

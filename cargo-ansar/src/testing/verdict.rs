@@ -45,12 +45,12 @@ pub struct Verdict {
 
 impl Verdict {
     /// Judges the runs of roles.
-    pub fn of(participants: &[RoleRun], sources: &mut Sources) -> Self {
-        let mut sorted: Vec<&RoleRun> = participants.iter().collect();
+    pub fn of(role_runs: &[RoleRun], sources: &mut Sources) -> Self {
+        let mut sorted: Vec<&RoleRun> = role_runs.iter().collect();
         sorted.sort_by(|one, other| one.role.cmp(&other.role));
         let mut verdict = Self::default();
-        for participant in sorted {
-            verdict.add(participant, sources);
+        for role_run in sorted {
+            verdict.add(role_run, sources);
         }
         verdict.suite.navigation = verdict.failures.iter().map(Failure::navigation).collect();
         verdict
@@ -72,12 +72,12 @@ impl Verdict {
         rows.filter(|row| row.standing == standing).count()
     }
 
-    fn add(&mut self, participant: &RoleRun, sources: &mut Sources) {
-        let role = &participant.role;
+    fn add(&mut self, role_run: &RoleRun, sources: &mut Sources) {
+        let role = &role_run.role;
         let mut nth = 0;
-        for (outcome, at) in &participant.before {
+        for (outcome, at) in &role_run.before {
             nth += 1;
-            let found = TryReport::of(participant, outcome, *at, sources);
+            let found = TryReport::of(role_run, outcome, *at, sources);
             self.tries.push(Try {
                 role: role.clone(),
                 nth,
@@ -85,10 +85,10 @@ impl Verdict {
                 failures: found.failures,
             });
         }
-        let found = TryReport::of(participant, &participant.outcome, participant.at, sources);
+        let found = TryReport::of(role_run, &role_run.outcome, role_run.at, sources);
         let counts = found.report.as_ref().map(|it| (it.passed, it.failed));
         let (passed, failed) = counts.unwrap_or_default();
-        if participant.is_test || found.report.is_some() {
+        if role_run.is_test || found.report.is_some() {
             let listed = if found.report.is_some() {
                 found.failures.len() as u64
             } else {
@@ -122,14 +122,9 @@ struct TryReport {
 }
 
 impl TryReport {
-    fn of(
-        participant: &RoleRun,
-        outcome: &RoleOutcome,
-        at: Timestamp,
-        sources: &mut Sources,
-    ) -> Self {
+    fn of(role_run: &RoleRun, outcome: &RoleOutcome, at: Timestamp, sources: &mut Sources) -> Self {
         let failure = |source, line, column, text, at| Failure {
-            role: participant.role.clone(),
+            role: role_run.role.clone(),
             executable: None,
             source,
             line,
@@ -158,11 +153,11 @@ impl TryReport {
             };
         }
         let skipped = outcome.cause == Cause::NeverStarted && outcome.fault().is_none();
-        let complaint = complaint(participant, outcome).map(|(fault, text)| {
+        let failure_text = failure_text(role_run, outcome).map(|(fault, text)| {
             let (source, line) = match (&fault.source, fault.line) {
                 (Some(source), Some(line)) => (sources.resolve(source), line),
                 _ => {
-                    let (manifest, line) = &participant.described;
+                    let (manifest, line) = &role_run.described;
                     (manifest.display().to_string(), *line)
                 }
             };
@@ -175,15 +170,15 @@ impl TryReport {
             } else {
                 Standing::Unreported
             },
-            failures: complaint.into_iter().collect(),
+            failures: failure_text.into_iter().collect(),
         }
     }
 }
 
 /// Returns the fault and the message of a role that exited without a report, or
 /// `None` if its exit is not a failure.
-fn complaint(participant: &RoleRun, outcome: &RoleOutcome) -> Option<(Faulted, String)> {
-    let role = &participant.role;
+fn failure_text(role_run: &RoleRun, outcome: &RoleOutcome) -> Option<(Faulted, String)> {
+    let role = &role_run.role;
     if let Some(fault) = outcome.fault() {
         let text = format!("{role}: {fault}");
         return Some((fault, text));
@@ -200,7 +195,7 @@ fn complaint(participant: &RoleRun, outcome: &RoleOutcome) -> Option<(Faulted, S
         // elsewhere.
         Cause::Stopped | Cause::Killed | Cause::NeverStarted => return None,
         _ if outcome.result.is::<Aborted>() => format!("{role}: stopped by another program"),
-        _ if participant.is_test => format!(
+        _ if role_run.is_test => format!(
             "{role}: returned `{}`, expected a `TestReport`",
             outcome.result.name
         ),
@@ -225,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    fn participant(role: &str, outcome: RoleOutcome) -> RoleRun {
+    fn role_run(role: &str, outcome: RoleOutcome) -> RoleRun {
         RoleRun {
             role: role.parse().unwrap(),
             is_test: role.starts_with("test-"),
@@ -254,8 +249,8 @@ mod tests {
         RoleOutcome::of(&report, Cause::Returned)
     }
 
-    fn verdict(participants: &[RoleRun]) -> Verdict {
-        Verdict::of(participants, &mut Sources::default())
+    fn verdict(role_runs: &[RoleRun]) -> Verdict {
+        Verdict::of(role_runs, &mut Sources::default())
     }
 
     #[test]
@@ -281,18 +276,18 @@ mod tests {
         ] {
             let mut outcome = report(0, &[]);
             outcome.result.body = body;
-            let verdict = verdict(&[participant("test-a", outcome)]);
+            let verdict = verdict(&[role_run("test-a", outcome)]);
             assert_eq!(verdict.failures.len(), 1);
             assert_eq!(verdict.failures[0].text, expected);
         }
     }
 
     #[test]
-    fn a_run_passes_when_every_test_reported_and_every_check_passed() {
+    fn a_run_passes_if_all_reports_pass() {
         let verdict = verdict(&[
-            participant("test-b", report(3, &[])),
-            participant("test-a", report(1, &[])),
-            participant("server-0", RoleOutcome::of(&Aborted {}, Cause::Stopped)),
+            role_run("test-b", report(3, &[])),
+            role_run("test-a", report(1, &[])),
+            role_run("server-0", RoleOutcome::of(&Aborted {}, Cause::Stopped)),
         ]);
         assert!(verdict.passed());
         assert_eq!(verdict.suite.passed, 4);
@@ -301,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_failed_check_has_its_navigation_line() {
-        let verdict = verdict(&[participant("test-a", report(1, &["expected x\n- x\n+ y"]))]);
+        let verdict = verdict(&[role_run("test-a", report(1, &["expected x\n- x\n+ y"]))]);
         assert!(!verdict.passed());
         assert_eq!(verdict.suite.navigation, ["src/client.rs:51 - expected x"]);
         assert_eq!(verdict.failures[0].details().count(), 2);
@@ -312,14 +307,14 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_passes_in_the_end_has_passed_and_what_failed_before_is_known() {
+    fn a_flaky_test_passes_and_keeps_its_tries() {
         let crash = RoleOutcome::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11));
         let flaky = RoleRun {
             before: vec![
                 (report(2, &["expected x"]), Timestamp::UNIX_EPOCH),
                 (crash, Timestamp::UNIX_EPOCH),
             ],
-            ..participant("test-a", report(3, &[]))
+            ..role_run("test-a", report(3, &[]))
         };
         let verdict = verdict(&[flaky]);
         assert!(verdict.passed());
@@ -349,10 +344,10 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_fails_each_time_has_the_failures_of_the_last() {
+    fn a_failed_test_has_its_last_failures() {
         let failing = RoleRun {
             before: vec![(report(0, &["first"]), Timestamp::UNIX_EPOCH)],
-            ..participant("test-a", report(0, &["last"]))
+            ..role_run("test-a", report(0, &["last"]))
         };
         let verdict = verdict(&[failing]);
         assert!(!verdict.passed());
@@ -361,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_of_a_test_is_a_failure_at_its_description() {
+    fn a_test_without_a_report_fails() {
         for (outcome, text) in [
             (
                 RoleOutcome::of(&Faulted::new("killed by SIGSEGV", ""), Cause::Signal(11)),
@@ -380,7 +375,7 @@ mod tests {
                 "test-a: stopped by another program",
             ),
         ] {
-            let verdict = verdict(&[participant("test-a", outcome)]);
+            let verdict = verdict(&[role_run("test-a", outcome)]);
             assert!(!verdict.passed());
             assert_eq!(
                 verdict.suite.navigation,
@@ -391,12 +386,9 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_a_failure_at_its_own_line() {
+    fn a_panic_fails_at_its_own_line() {
         let fault = Faulted::new("component panicked", "boom").at("src/x.rs", 9);
-        let verdict = verdict(&[participant(
-            "test-a",
-            RoleOutcome::of(&fault, Cause::Returned),
-        )]);
+        let verdict = verdict(&[role_run("test-a", RoleOutcome::of(&fault, Cause::Returned))]);
         assert_eq!(
             verdict.suite.navigation,
             ["src/x.rs:9 - test-a: component panicked, boom"]
@@ -404,20 +396,20 @@ mod tests {
     }
 
     #[test]
-    fn an_operational_role_that_breaks_fails_the_run_and_one_that_is_done_does_not() {
-        let done = participant("noop-0", RoleOutcome::of(&Ack {}, Cause::Returned));
-        let tested = participant("test-a", report(1, &[]));
+    fn an_operational_role_that_crashes_fails_the_run() {
+        let done = role_run("noop-0", RoleOutcome::of(&Ack {}, Cause::Returned));
+        let tested = role_run("test-a", report(1, &[]));
         assert!(verdict(&[done, tested.clone()]).passed());
         let broken = RoleOutcome::of(&Faulted::new("killed by SIGKILL", ""), Cause::Signal(9));
-        let verdict = verdict(&[participant("server-0", broken), tested]);
+        let verdict = verdict(&[role_run("server-0", broken), tested]);
         assert!(!verdict.passed());
         assert_eq!(verdict.roles.len(), 1, "only tests have a row");
     }
 
     #[test]
-    fn a_test_that_was_not_run_is_no_success_and_needs_no_line() {
+    fn a_skipped_test_fails_without_a_line() {
         let skipped = RoleOutcome::of(&Aborted {}, Cause::NeverStarted);
-        let verdict = verdict(&[participant("test-a", skipped)]);
+        let verdict = verdict(&[role_run("test-a", skipped)]);
         assert!(!verdict.passed());
         assert!(verdict.failures.is_empty());
         assert_eq!(verdict.count(Standing::NotRun), 1);

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_was_taken_lately_says_so() {
+    fn a_recent_lock_means_git_is_running() {
         let root = tempfile::tempdir().unwrap();
         let (work, other) = (root.path().join("main"), root.path().join("other"));
         let folder = work.join("src");

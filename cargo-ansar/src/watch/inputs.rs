@@ -225,7 +225,7 @@ impl Inputs {
     /// Reads the state of all input files. Only files that may have changed
     /// since `before` are read; files that vanish meanwhile are treated as
     /// missing.
-    pub fn look(roots: &Roots, before: &Self) -> Self {
+    pub fn read(roots: &Roots, before: &Self) -> Self {
         let mut inputs = Self {
             begun: fs::now_ns(),
             ..Self::default()
@@ -243,13 +243,13 @@ impl Inputs {
         for path in &roots.files {
             let folder = path.parent();
             if !folder.is_some_and(|it| inputs.watched.folders.contains(it)) {
-                inputs.await_at(path);
+                inputs.watch_path(path);
             }
             if fs::is_folder(path) && !roots.folders.iter().any(|it| it.starts_with(path)) {
                 // A folder that a build script asked Cargo to track.
                 inputs.walk(path, Selection::Sources, roots, before);
             } else {
-                inputs.see(path.clone(), before);
+                inputs.read_file(path.clone(), before);
             }
         }
         inputs
@@ -261,7 +261,7 @@ impl Inputs {
         let mut entered = BTreeSet::new();
         while let Some(root) = ahead.pop() {
             let Ok(real) = fs::resolve(&root) else {
-                self.await_at(&root);
+                self.watch_path(&root);
                 continue;
             };
             if !entered.insert(real.clone()) {
@@ -280,13 +280,13 @@ impl Inputs {
             });
             self.watched.folders.extend(below);
             for path in listing.files {
-                self.see(path, before);
+                self.read_file(path, before);
             }
             for path in listing.links {
                 if !fs::is_folder(&path) {
-                    self.see(path, before);
+                    self.read_file(path, before);
                 } else if which != Selection::Here && roots.follows(&path) {
-                    self.await_at(&path);
+                    self.watch_path(&path);
                     // A symlink to a folder above it would never end.
                     let is_above = fs::resolve(&path).is_ok_and(|to| real.starts_with(to));
                     ahead.extend((!is_above).then_some(path));
@@ -297,7 +297,7 @@ impl Inputs {
 
     /// Watches a path, and the symlinks on the way to it. Its folder may not be
     /// watched as a whole.
-    fn await_at(&mut self, path: &Path) {
+    fn watch_path(&mut self, path: &Path) {
         let Some(followed) = fs::follow(path) else {
             return;
         };
@@ -316,7 +316,7 @@ impl Inputs {
     /// are read now, except those written since.
     #[must_use]
     pub fn within(&self, roots: &Roots) -> Self {
-        let mut inputs = Self::look(roots, self);
+        let mut inputs = Self::read(roots, self);
         inputs.begun = self.begun;
         let since = self.begun.saturating_sub(COARSE_NS);
         inputs.files.retain(|path, seen| {
@@ -332,7 +332,7 @@ impl Inputs {
         inputs
     }
 
-    fn see(&mut self, path: PathBuf, before: &Self) {
+    fn read_file(&mut self, path: PathBuf, before: &Self) {
         if self.files.contains_key(&path) {
             return;
         }
@@ -340,7 +340,7 @@ impl Inputs {
         let Ok(stat) = fs::stat(&path) else {
             return;
         };
-        let Some((real, stat, at_ns)) = self.behind(&path, stat) else {
+        let Some((real, stat, at_ns)) = self.follow_link(&path, stat) else {
             return;
         };
         let known = before.files.get(&path);
@@ -360,11 +360,11 @@ impl Inputs {
 
     /// Returns the target if the path is a symlink, its metadata, and the time
     /// of the last change of either.
-    fn behind(&mut self, path: &Path, stat: Stat) -> Option<(Option<PathBuf>, Stat, i64)> {
+    fn follow_link(&mut self, path: &Path, stat: Stat) -> Option<(Option<PathBuf>, Stat, i64)> {
         if stat.kind != Kind::Link {
             return Some((None, stat, stat.ctime_ns));
         }
-        self.await_at(path);
+        self.watch_path(path);
         let real = fs::follow(path)?.path;
         let target = fs::stat(&real).ok()?;
         Some((Some(real), target, target.ctime_ns.max(stat.ctime_ns)))
@@ -407,7 +407,7 @@ impl Inputs {
 
     /// Returns true if `later` looks like the middle of a save: a file is
     /// missing or has become empty.
-    pub fn is_halfway(&self, later: &Self) -> bool {
+    pub fn is_mid_save(&self, later: &Self) -> bool {
         let mut files = self.files.iter();
         files.any(|(path, before)| match later.files.get(path) {
             None => true,
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn the_packages_that_artifacts_were_built_from_count_and_no_others() {
+    fn only_packages_of_artifacts_count() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let (used, unused) = (package(root, "used"), package(root, "unused"));
@@ -479,7 +479,7 @@ mod tests {
         assert!(roots.files.contains(&root.join("Cargo.lock")));
         assert!(roots.files.contains(&ignored) && !roots.files.contains(&made));
         assert!(!roots.files.contains(&elsewhere));
-        let seen = Inputs::look(&roots, &Inputs::default());
+        let seen = Inputs::read(&roots, &Inputs::default());
         assert!(seen.files.contains_key(&ignored));
         let unknown = Roots::unknown(place, None, vec![home]);
         assert!(unknown.folders.contains(root));
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_what_holds_other_bytes() {
+    fn files_with_other_bytes_have_changed() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         package(root, "a");
@@ -497,19 +497,19 @@ mod tests {
             folders: BTreeSet::from([root.to_owned()]),
             ..Roots::default()
         };
-        let first = Inputs::look(&roots, &Inputs::default());
+        let first = Inputs::read(&roots, &Inputs::default());
         std::fs::write(root.join("a/src/main.rs"), "two").unwrap();
         std::fs::write(root.join("b/src/main.rs"), "one").unwrap();
         std::fs::write(root.join("b/src/new.rs"), "").unwrap();
         std::fs::remove_file(root.join("b/Cargo.toml")).unwrap();
-        let second = Inputs::look(&roots, &first);
+        let second = Inputs::read(&roots, &first);
         assert_eq!(
             names(root, &first.changes(&second)),
             ["a/src/main.rs", "b/Cargo.toml", "b/src/new.rs"]
         );
         assert_eq!(names(root, &first.rewritten(&second)), ["b/src/main.rs"]);
-        assert!(second.changes(&Inputs::look(&roots, &second)).is_empty());
-        assert!(first.is_halfway(&second) && !second.is_halfway(&second));
+        assert!(second.changes(&Inputs::read(&roots, &second)).is_empty());
+        assert!(first.is_mid_save(&second) && !second.is_mid_save(&second));
         // State of one folder is completed with older files of the other.
         let only = |name| Roots {
             folders: BTreeSet::from([root.join(name)]),
@@ -525,14 +525,14 @@ mod tests {
         };
         let before = written(&moved);
         while written(&moved) <= before + COARSE_NS {}
-        let third = Inputs::look(&only("a"), &second);
+        let third = Inputs::read(&only("a"), &second);
         std::fs::rename(&moved, root.join("b/src/newer.rs")).unwrap();
         let both = third.within(&roots);
         assert_eq!(both.count(), second.count());
-        let now = Inputs::look(&roots, &both);
+        let now = Inputs::read(&roots, &both);
         assert_eq!(names(root, &both.changes(&now)), ["b/src/newer.rs"]);
-        assert!(!both.is_halfway(&now));
+        assert!(!both.is_mid_save(&now));
         std::fs::write(root.join("a/src/main.rs"), "").unwrap();
-        assert!(now.is_halfway(&Inputs::look(&roots, &now)));
+        assert!(now.is_mid_save(&Inputs::read(&roots, &now)));
     }
 }

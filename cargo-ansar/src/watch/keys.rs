@@ -88,7 +88,7 @@ pub(crate) fn logs(home: &Home) -> Vec<LogRecord> {
     all.sort_by(|(one, _), (other, _)| one.cmp(other));
     let older = all.len().saturating_sub(LAST);
     all.drain(..older);
-    all.into_iter().map(|(_, said)| said).collect()
+    all.into_iter().map(|(_, record)| record).collect()
 }
 
 /// Returns the last lines of a role, each with its time.
@@ -116,7 +116,7 @@ mod tests_of_keys {
     use super::*;
 
     #[test]
-    fn enter_and_five_letters_do_something() {
+    fn enter_and_five_letters_have_actions() {
         let doing: String = (' '..='~')
             .filter(|key| KeyAction::of(*key).is_some())
             .collect();

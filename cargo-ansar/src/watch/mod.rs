@@ -97,7 +97,7 @@ pub async fn watch(
     let (home, _) = open(&places, |_| Ok(()), events)?;
     let engine = attach(&home).await?;
     let sources = Sources::new(&places, &workspace.root, written, poll, events);
-    let mut watching = Watching {
+    let mut watching = WatchLoop {
         home,
         engine,
         sources,
@@ -106,7 +106,7 @@ pub async fn watch(
         events,
         notify,
     };
-    let end = watching.loops(options).await;
+    let end = watching.run_loops(options).await;
     watching.engine.stop(PATIENCE).await;
     end
 }
@@ -129,7 +129,7 @@ async fn attach(home: &Home) -> Result<Process, Error> {
 }
 
 /// State of a `watch` command.
-struct Watching<'a, T> {
+struct WatchLoop<'a, T> {
     home: Home,
     engine: Process,
     sources: Sources<'a>,
@@ -146,38 +146,38 @@ enum WatchEvent {
     Interrupted(Interrupt),
 }
 
-impl<T: FnMut(Notice)> Watching<'_, T> {
+impl<T: FnMut(Notice)> WatchLoop<'_, T> {
     /// Runs loops until the command ends.
-    async fn loops(&mut self, mut options: testing::Options) -> Result<End, Error> {
+    async fn run_loops(&mut self, mut options: testing::Options) -> Result<End, Error> {
         // True if the last verdict is valid for the deployed files.
-        let mut settled = false;
+        let mut has_verdict = false;
         let wanted = options.run;
         let mut only_failed = options.failed;
         // True if the failed roles have passed and all roles run next.
         let mut widened = false;
         loop {
-            self.attach_again(&options).await?;
+            self.ensure_engine(&options).await?;
             self.sources.begin();
             options.failed = only_failed && !widened;
             options.run = match wanted {
                 When::Never => When::Never,
-                _ if settled && !self.sources.is_unjudged() => When::Changed,
+                _ if has_verdict && !self.sources.is_unjudged() => When::Changed,
                 _ => When::Always,
             };
-            let (done, mut woken) = self.cycle(&options).await;
+            let (done, mut cut_short_by) = self.run_once(&options).await;
             self.sources.end();
             self.interrupts.forget();
             match done {
                 Ok(Outcome::Ran(ran)) => {
                     let interrupted = ran.interrupted;
                     widened = interrupted.is_none() && ran.narrowed && ran.verdict.passed();
-                    settled = interrupted.is_none() && !widened;
-                    self.ran(ran, settled);
+                    has_verdict = interrupted.is_none() && !widened;
+                    self.record_run(ran, has_verdict);
                     match interrupted {
                         None | Some(Interrupt::Superseded) => {}
                         Some(interrupt) => return Ok(End::Interrupted(interrupt)),
                     }
-                    if widened && woken.is_none() {
+                    if widened && cut_short_by.is_none() {
                         (self.notify)(Notice::Begun);
                         continue;
                     }
@@ -194,30 +194,30 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
                     (self.notify)(Notice::Prepared { is_stale });
                 }
                 Err(Error::Interrupted(Interrupt::Superseded)) => {
-                    settled = false;
+                    has_verdict = false;
                     self.sources.superseded();
                 }
                 Err(Error::Interrupted(interrupt)) => return Ok(End::Interrupted(interrupt)),
                 Err(error) => {
-                    settled &= is_before_deploy(&error);
+                    has_verdict &= is_before_deploy(&error);
                     self.sources.failed();
                     (self.notify)(Notice::Failed(Box::new(error)));
                 }
             }
-            if let Some(WatchEvent::Changed) = woken {
+            if let Some(WatchEvent::Changed) = cut_short_by {
                 // More changes may follow the first.
                 tokio::select! {
-                    () = self.sources.settle() => {}
+                    () = self.sources.wait_quiet() => {}
                     interrupt = self.interrupts.next() => return Ok(End::Interrupted(interrupt)),
                 }
             }
-            let in_the_middle = woken.is_some();
+            let in_the_middle = cut_short_by.is_some();
             loop {
-                let wake = match woken.take() {
-                    Some(wake) => wake,
+                let event = match cut_short_by.take() {
+                    Some(event) => event,
                     None => self.wait().await,
                 };
-                match wake {
+                match event {
                     WatchEvent::Changed => {}
                     WatchEvent::Interrupted(interrupt) => return Ok(End::Interrupted(interrupt)),
                     WatchEvent::Key(KeyAction::Quit) if in_the_middle => {
@@ -240,7 +240,7 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
                             _ => only_failed,
                         };
                         widened &= action != KeyAction::Failed;
-                        settled = false;
+                        has_verdict = false;
                         (self.notify)(Notice::Begun);
                     }
                 }
@@ -249,12 +249,12 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
         }
     }
 
-    /// Records a run and reports it. `settled` is true if its verdict covers
+    /// Records a run and reports it. `has_verdict` is true if its verdict covers
     /// everything that is deployed.
-    fn ran(&mut self, ran: Box<Ran>, settled: bool) {
+    fn record_run(&mut self, ran: Box<Ran>, has_verdict: bool) {
         let artifacts = ran.artifacts.iter().map(PathBuf::as_path);
         self.sources.built(artifacts, &ran.compiled);
-        if settled {
+        if has_verdict {
             self.sources.judged();
         }
         if ran.interrupted != Some(Interrupt::Superseded) {
@@ -267,7 +267,7 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
 
     /// Starts another engine if the current one has exited, or the home was
     /// removed.
-    async fn attach_again(&mut self, options: &testing::Options) -> Result<(), Error> {
+    async fn ensure_engine(&mut self, options: &testing::Options) -> Result<(), Error> {
         let gone = self.engine.has_ended().unwrap_or(false);
         if gone || !self.home.is_there() {
             // A broken manifest is reported by the loop.
@@ -285,23 +285,23 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
     }
 
     /// Runs one loop. Returns its outcome, and the event that interrupted it.
-    async fn cycle(
+    async fn run_once(
         &mut self,
         options: &testing::Options,
     ) -> (Result<Outcome, Error>, Option<WatchEvent>) {
         let superseder = self.interrupts.superseder();
         let events = self.sources.reading(self.events);
         let mut cycle = Box::pin(test(options, self.interrupts, &events));
-        let attention = attend(&mut self.sources, self.keys, &self.home, &mut self.notify);
+        let attention = next_event(&mut self.sources, self.keys, &self.home, &mut self.notify);
         tokio::select! {
             done = &mut cycle => (done, None),
-            wake = attention => {
+            event = attention => {
                 // The loop stops its roles; then the next one begins.
-                match wake {
+                match event {
                     WatchEvent::Key(KeyAction::Quit) => superseder.interrupt(),
                     _ => superseder.supersede(),
                 }
-                (cycle.await, Some(wake))
+                (cycle.await, Some(event))
             }
         }
     }
@@ -314,9 +314,9 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
         if self.keys.are_received() {
             (self.notify)(Notice::Keys);
         }
-        let attention = attend(&mut self.sources, self.keys, &self.home, &mut self.notify);
+        let attention = next_event(&mut self.sources, self.keys, &self.home, &mut self.notify);
         tokio::select! {
-            wake = attention => wake,
+            event = attention => event,
             interrupt = self.interrupts.next() => WatchEvent::Interrupted(interrupt),
         }
     }
@@ -344,7 +344,7 @@ impl<T: FnMut(Notice)> Watching<'_, T> {
 
 /// Waits for a change, or a key that affects the loop. Other keys are handled
 /// at once.
-async fn attend(
+async fn next_event(
     sources: &mut Sources<'_>,
     keys: &mut Keys,
     home: &Home,

@@ -167,7 +167,7 @@ impl Origins {
             }
         }
         if suspicious {
-            self.suspect();
+            self.suspect_build();
         }
         decision
     }
@@ -185,7 +185,7 @@ impl Origins {
 
     /// Attributes other files that began loops in this row to the build: a
     /// build script may write different files in turn.
-    fn suspect(&mut self) {
+    fn suspect_build(&mut self) {
         let row = self.row.iter();
         let by_build = row.filter(|(_, (_, author))| *author == Author::Build);
         let files = by_build.filter(|(key, _)| match key {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     /// Summarises a decision about one change.
-    fn said(decision: &Decision) -> &'static str {
+    fn summary(decision: &Decision) -> &'static str {
         match decision {
             it if !it.named.is_empty() => "named",
             it if !it.counted.is_empty() => "counted",
@@ -277,46 +277,46 @@ mod tests {
     }
 
     #[test]
-    fn what_a_build_writes_is_judged_after_it_and_named_the_second_time() {
+    fn files_of_a_build_are_named_the_second_time() {
         let mut origins = Origins::default();
         for expected in ["held", "counted", "named", "forgotten", "forgotten"] {
             let spans = if expected == "counted" { BUILT } else { LOOP };
             let decision = origins.next(&by_build("made.rs"), spans, true);
-            assert_eq!(said(&decision), expected);
+            assert_eq!(summary(&decision), expected);
         }
         // A save counts, and the build overwrites it again.
-        let mut told = Vec::new();
+        let mut decisions = Vec::new();
         for _ in 0..3 {
             let decision = origins.next(&[change("made.rs", 9 * SECOND)], ENDED, true);
-            assert_eq!(said(&decision), "counted");
-            told.push(said(&origins.next(&by_build("made.rs"), BUILT, true)));
-            told.push(said(&origins.next(&by_build("made.rs"), BUILT, true)));
+            assert_eq!(summary(&decision), "counted");
+            decisions.push(summary(&origins.next(&by_build("made.rs"), BUILT, true)));
+            decisions.push(summary(&origins.next(&by_build("made.rs"), BUILT, true)));
         }
-        assert_eq!(told, ["counted", "named"].repeat(3));
+        assert_eq!(decisions, ["counted", "named"].repeat(3));
     }
 
     #[test]
-    fn what_a_person_saves_supersedes_a_build_that_runs_no_code() {
+    fn saves_supersede_a_build_without_code() {
         let mut origins = Origins::default();
         for expected in ["counted", "counted", "counted", "named"] {
             let decision = origins.next(&by_build("a.rs"), LOOP, false);
-            assert_eq!(said(&decision), expected);
+            assert_eq!(summary(&decision), expected);
         }
         // A file that was saved before is announced if the build runs code.
         let saved = origins.next(&[change("b.rs", 9 * SECOND)], ENDED, true);
-        assert_eq!(said(&saved), "counted");
+        assert_eq!(summary(&saved), "counted");
         assert_eq!(
-            said(&origins.next(&by_build("b.rs"), LOOP, true)),
+            summary(&origins.next(&by_build("b.rs"), LOOP, true)),
             "announced"
         );
         assert_eq!(
-            said(&origins.next(&by_build("b.rs"), BUILT, true)),
+            summary(&origins.next(&by_build("b.rs"), BUILT, true)),
             "counted"
         );
     }
 
     #[test]
-    fn files_that_a_build_writes_in_turn_are_named_together() {
+    fn alternating_files_of_a_build_are_named() {
         let mut origins = Origins::default();
         for (path, expected) in [
             ("a.rs", "counted"),
@@ -325,7 +325,7 @@ mod tests {
             ("b.rs", "forgotten"),
         ] {
             let decision = origins.next(&by_build(path), BUILT, true);
-            assert_eq!(said(&decision), expected, "{path}");
+            assert_eq!(summary(&decision), expected, "{path}");
         }
     }
 
@@ -334,22 +334,22 @@ mod tests {
         let mut origins = Origins::default();
         for expected in ["counted", "named", "forgotten"] {
             let decision = origins.next(&by_roles("out.txt"), BUILT, false);
-            assert_eq!(said(&decision), expected);
+            assert_eq!(summary(&decision), expected);
         }
         let decision = origins.next(&by_roles("other.txt"), ENDED, false);
         assert_eq!(decision.counted, paths(&["other.txt"]));
     }
 
     #[test]
-    fn files_with_a_new_name_each_time_are_known_by_their_folder() {
+    fn temporary_files_are_known_by_their_folder() {
         let mut origins = Origins::default();
         for (number, expected) in ["counted", "named", "forgotten"].into_iter().enumerate() {
             let mut made = change(&format!("out/{number}.txt"), 2 * SECOND + 1);
             made.comes_or_goes = true;
-            assert_eq!(said(&origins.next(&[made], BUILT, true)), expected);
+            assert_eq!(summary(&origins.next(&[made], BUILT, true)), expected);
         }
         let decision = origins.next(&by_roles("out/old.txt"), BUILT, true);
-        assert_eq!(said(&decision), "counted", "it was there before");
+        assert_eq!(summary(&decision), "counted", "it was there before");
     }
 
     #[test]
@@ -357,10 +357,10 @@ mod tests {
         let mut origins = Origins::default();
         for runs_at_build in [true, false] {
             let decision = origins.next(&by_build("w/Cargo.lock"), LOOP, runs_at_build);
-            assert_eq!(said(&decision), "forgotten");
+            assert_eq!(summary(&decision), "forgotten");
         }
         let decision = origins.next(&by_roles("w/Cargo.lock"), BUILT, true);
-        assert_eq!(said(&decision), "counted", "a person updated it");
+        assert_eq!(summary(&decision), "counted", "a person updated it");
     }
 
     proptest! {

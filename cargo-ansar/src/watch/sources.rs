@@ -40,7 +40,7 @@ pub(crate) struct Sources<'a> {
     /// Changes that were reported, and begin a loop after the build.
     announced: BTreeSet<PathBuf>,
     /// True if changes wait for the end of the build.
-    is_holding: bool,
+    has_pending: bool,
     /// Phases of the current or last loop.
     spans: Arc<watch::Sender<Spans>>,
     news: watch::Receiver<Spans>,
@@ -72,14 +72,14 @@ impl<'a> Sources<'a> {
             missed: Vec::new(),
             origins: Origins::default(),
             announced: BTreeSet::new(),
-            is_holding: false,
+            has_pending: false,
             spans: Arc::new(spans),
             news,
             events,
         };
-        sources.limited(limit);
+        sources.report_limit(limit);
         let roots = sources.unknown();
-        sources.turn_to(roots);
+        sources.set_roots(roots);
         sources
     }
 
@@ -101,7 +101,7 @@ impl<'a> Sources<'a> {
     pub(crate) fn begin(&mut self) {
         self.spans.send_replace(Spans::default());
         self.announced.clear();
-        self.is_holding = false;
+        self.has_pending = false;
         self.seen = self.now();
         self.begun = self.seen.clone();
     }
@@ -119,10 +119,10 @@ impl<'a> Sources<'a> {
         artifacts: impl IntoIterator<Item = &'p Path>,
         packages: &BTreeSet<PathBuf>,
     ) {
-        let (place, snapshot, passed_over) = self.around();
+        let (place, snapshot, passed_over) = self.locations();
         let roots = Roots::of(place, artifacts, snapshot, passed_over);
         self.missed = self.compiled.built(&roots, &self.begun, packages);
-        self.turn_to(roots);
+        self.set_roots(roots);
         if !self.missed.is_empty() {
             let files = self.missed.clone();
             self.events.emit(Kind::Uncompiled { files });
@@ -140,7 +140,7 @@ impl<'a> Sources<'a> {
     pub(crate) fn failed(&mut self) {
         let roots = self.unknown().and(self.roots.clone()).with_sources();
         self.compiled.interrupted(&self.begun);
-        self.turn_to(roots);
+        self.set_roots(roots);
     }
 
     /// Records that the loop was interrupted; it may have compiled anything.
@@ -169,7 +169,7 @@ impl<'a> Sources<'a> {
 
     /// Watches other roots. Changes there since the last read, including those
     /// before the watch begins, are reported as usual.
-    fn turn_to(&mut self, roots: Roots) {
+    fn set_roots(&mut self, roots: Roots) {
         if roots != self.roots {
             self.seen = self.seen.within(&roots);
             self.begun = self.begun.within(&roots);
@@ -181,12 +181,12 @@ impl<'a> Sources<'a> {
 
     /// Returns the roots of a workspace of which no build is known.
     fn unknown(&self) -> Roots {
-        let (place, snapshot, passed_over) = self.around();
+        let (place, snapshot, passed_over) = self.locations();
         Roots::unknown(place, snapshot, passed_over)
     }
 
     /// Returns the place of Cargo, the snapshot, and paths that never count.
-    fn around(&self) -> (Place<'_>, Option<PathBuf>, Vec<PathBuf>) {
+    fn locations(&self) -> (Place<'_>, Option<PathBuf>, Vec<PathBuf>) {
         let workspace = self.places.workspace().ok().flatten();
         let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
         let home = resolved(&self.places.home(workspace.as_ref()));
@@ -210,20 +210,20 @@ impl<'a> Sources<'a> {
     /// Reads the current state, after making sure that later changes are
     /// reported.
     fn now(&mut self) -> Inputs {
-        let mut now = Inputs::look(&self.roots, &self.seen);
+        let mut now = Inputs::read(&self.roots, &self.seen);
         loop {
             if !self.follow(&now.watched) {
                 return now;
             }
             // Changes before a folder was watched were not reported.
-            now = Inputs::look(&self.roots, &now);
+            now = Inputs::read(&self.roots, &now);
         }
     }
 
     /// Watches exactly these paths. Returns true if any of them is new.
     fn follow(&mut self, watched: &Watched) -> bool {
         let (new, limit) = self.watcher.follow(watched);
-        self.limited(limit);
+        self.report_limit(limit);
         if new && let Some(untold) = self.watcher.poll_unreported(watched) {
             self.events.emit(Kind::Untold {
                 folder: untold.folder,
@@ -243,19 +243,19 @@ impl<'a> Sources<'a> {
             tokio::select! {
                 () = self.watcher.next() => {}
                 // Changes that waited for the end of a build count now.
-                _ = self.news.changed(), if self.is_holding => {}
+                _ = self.news.changed(), if self.has_pending => {}
             }
             let mut now = self.now();
             let mut changed = self.seen.changes(&now);
             let is_more_to_come = changed.len() > FEW
-                || self.seen.is_halfway(&now)
+                || self.seen.is_mid_save(&now)
                 || (!changed.is_empty() && git::is_under_way(&self.root));
             if is_more_to_come {
-                now = self.calm(now).await;
+                now = self.wait_unchanged(now).await;
                 changed = self.seen.changes(&now);
             }
             let touched = self.seen.rewritten(&now);
-            if self.counts(changed, now) || self.counts_touched(touched) {
+            if self.decide(changed, now) || self.decide_rewritten(touched) {
                 return;
             }
         }
@@ -263,7 +263,7 @@ impl<'a> Sources<'a> {
 
     /// Decides about changed files. Returns true if a loop begins. Otherwise,
     /// the new state is recorded except for changes that wait.
-    fn counts(&mut self, changed: Vec<PathBuf>, mut now: Inputs) -> bool {
+    fn decide(&mut self, changed: Vec<PathBuf>, mut now: Inputs) -> bool {
         let spans = *self.news.borrow_and_update();
         let described = |path: &PathBuf| Change {
             at_ns: now.changed_at(path).unwrap_or(i64::MAX),
@@ -286,11 +286,11 @@ impl<'a> Sources<'a> {
             self.events.emit(Kind::Written { files, by });
         }
         let begins = !counted.is_empty();
-        let told = counted.into_iter().chain(announced);
-        let told: Vec<PathBuf> = told.filter(|it| !self.announced.contains(it)).collect();
-        self.announced.extend(told.iter().cloned());
-        if !told.is_empty() {
-            let files = self.relative(told);
+        let reported = counted.into_iter().chain(announced);
+        let reported: Vec<PathBuf> = reported.filter(|it| !self.announced.contains(it)).collect();
+        self.announced.extend(reported.iter().cloned());
+        if !reported.is_empty() {
+            let files = self.relative(reported);
             self.events.emit(Kind::Changed { files });
         }
         if !begins {
@@ -298,7 +298,7 @@ impl<'a> Sources<'a> {
                 .into_iter()
                 .filter(|path| !forgotten.contains(path))
                 .collect();
-            self.is_holding = !held.is_empty();
+            self.has_pending = !held.is_empty();
             now.take(&held, &self.seen);
             self.seen = now;
         }
@@ -308,7 +308,7 @@ impl<'a> Sources<'a> {
     /// Decides about files that were rewritten with the same contents. Returns
     /// true if a loop begins: Cargo now compiles a change that it missed
     /// before.
-    fn counts_touched(&mut self, mut touched: Vec<PathBuf>) -> bool {
+    fn decide_rewritten(&mut self, mut touched: Vec<PathBuf>) -> bool {
         let spans = *self.news.borrow();
         touched.retain(|path| {
             let at_ns = self.seen.changed_at(path).unwrap_or(i64::MAX);
@@ -328,13 +328,13 @@ impl<'a> Sources<'a> {
     }
 
     /// Waits until nothing changes any more, with a limit. Cancel safe.
-    pub(crate) async fn settle(&mut self) {
+    pub(crate) async fn wait_quiet(&mut self) {
         let now = self.now();
-        self.calm(now).await;
+        self.wait_unchanged(now).await;
     }
 
     /// Returns the state once nothing has changed since `now`.
-    async fn calm(&mut self, mut now: Inputs) -> Inputs {
+    async fn wait_unchanged(&mut self, mut now: Inputs) -> Inputs {
         for _ in 0..ROUNDS {
             self.watcher.wait_until_calm().await;
             let later = self.now();
@@ -347,7 +347,7 @@ impl<'a> Sources<'a> {
         now
     }
 
-    fn limited(&self, limit: Option<Limit>) {
+    fn report_limit(&self, limit: Option<Limit>) {
         if let Some(Limit(limit)) = limit {
             self.events.emit(Kind::Polling {
                 limit: limit.to_owned(),

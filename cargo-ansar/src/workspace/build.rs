@@ -59,7 +59,10 @@ pub struct Built {
 }
 
 /// Waits for Cargo's exit, which releases its locks.
-pub async fn gone(leaving: Option<ExitingCargo>, interrupts: &mut Interrupts) -> Result<(), Error> {
+pub async fn wait_exit(
+    leaving: Option<ExitingCargo>,
+    interrupts: &mut Interrupts,
+) -> Result<(), Error> {
     let Some(leaving) = leaving else {
         return Ok(());
     };
@@ -70,11 +73,11 @@ pub async fn gone(leaving: Option<ExitingCargo>, interrupts: &mut Interrupts) ->
 }
 
 /// Waits for Cargo's exit after its output was used.
-pub async fn gone_afterwards(
+pub async fn wait_exit_after_use(
     leaving: Option<ExitingCargo>,
     interrupts: &mut Interrupts,
 ) -> Result<(), Error> {
-    let gone = gone(leaving, interrupts).await;
+    let gone = wait_exit(leaving, interrupts).await;
     gone.map_err(|error| match error {
         Error::Cargo(error) => Error::CargoAfterwards(error),
         other => other,
@@ -180,13 +183,13 @@ pub async fn build(
     folder: &Path,
     interrupts: &mut Interrupts,
 ) -> Result<Built, Error> {
-    let mut built = ahead(workspace, wanted, remembered, options, folder, interrupts).await?;
-    gone(built.leaving.take(), interrupts).await?;
+    let mut built = build_ahead(workspace, wanted, remembered, options, folder, interrupts).await?;
+    wait_exit(built.leaving.take(), interrupts).await?;
     Ok(built)
 }
 
 /// Builds like [`build`], but does not wait for Cargo's exit.
-pub async fn ahead(
+pub async fn build_ahead(
     workspace: &Workspace,
     wanted: &Wanted,
     remembered: &Bins,
@@ -221,8 +224,8 @@ async fn build_uninterrupted(
         // A build of the whole workspace shows the packages of its binaries.
         Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
             let built = cargo::build(&invocations(&plan, options), folder, messages).await;
-            let told = built.as_ref().ok();
-            if let Some(artifacts) = told.and_then(|(made, _)| answer(made, &plan, workspace)) {
+            let done = built.as_ref().ok();
+            if let Some(artifacts) = done.and_then(|(made, _)| confirmed(made, &plan, workspace)) {
                 let (made, leaving) = built?;
                 return Ok(Built {
                     artifacts,
@@ -273,7 +276,7 @@ async fn build_uninterrupted(
 
 /// Returns the executables if the build alone confirms the plan: every binary
 /// exists once and belongs to this workspace.
-fn answer(
+fn confirmed(
     built: &Artifacts,
     plan: &Plan,
     workspace: &Workspace,
@@ -298,14 +301,14 @@ struct Plan {
 /// Decides which binaries are built from which package.
 fn plan(wanted: &Wanted, bins: &Bins, packages: &[String]) -> Result<Plan, Error> {
     let mut plan = Plan::default();
-    for (name, said) in wanted {
+    for (name, named) in wanted {
         let none = Vec::new();
         let all = bins.get(name).unwrap_or(&none);
         let looked_at: Vec<&String> = all
             .iter()
             .filter(|package| packages.is_empty() || packages.contains(package))
             .collect();
-        let package = match said {
+        let package = match named {
             Some(package) if !all.is_empty() && !all.contains(package) => {
                 return Err(Error::NotInPackage {
                     executable: name.clone(),
@@ -455,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_two_packages_have_is_built_in_the_one_that_is_said() {
+    fn an_ambiguous_binary_is_built_in_its_package() {
         let there: &[(&str, &[&str])] = &[("server", &["a", "b"])];
         assert_eq!(
             planned(&[("server", Some("b"))], there, &[]),
@@ -477,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bin_is_not_asked_for() {
+    fn names_that_are_no_binary_are_not_built() {
         let there: &[(&str, &[&str])] = &[("gone", &[])];
         assert_eq!(planned(&[("gone", None)], there, &[]), Ok(Vec::new()));
         assert_eq!(planned(&[("gone", Some("a"))], there, &[]), Ok(Vec::new()));

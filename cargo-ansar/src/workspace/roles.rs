@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 
 /// Checks that every term of a search matches one of `roles`, which the error
 /// calls `what`.
-pub(crate) fn every_term<'r, R>(
+pub(crate) fn check_terms<'r, R>(
     what: &'static str,
     search: &RoleSearch,
     roles: &R,
@@ -53,7 +53,7 @@ pub(crate) fn chosen(
     if entries.is_empty() {
         return Err(no_roles(home.root(), workspace));
     }
-    if let Err(error) = every_term("role", search, &searched(&entries)) {
+    if let Err(error) = check_terms("role", search, &searched(&entries)) {
         return Err(undeployed(error, workspace, &entries));
     }
     entries.retain(|role, entry| search.matches(role, &entry.executable));
@@ -82,7 +82,7 @@ pub(crate) fn startable(
         return Err(Error::Retired(retired.into_keys().collect()));
     }
     if entries.is_empty() && !retired.is_empty() {
-        every_term("role", search, &searched(&entries))
+        check_terms("role", search, &searched(&entries))
             .map_err(|error| or_retired(error, &retired))?;
     }
     chosen(home, workspace, search, entries).map_err(|error| or_retired(error, &retired))

@@ -158,7 +158,7 @@ fn bins_without_a_proper_name_are_left_out() {
 }
 
 #[test]
-fn an_existing_description_is_never_touched() {
+fn an_existing_description_is_never_changed() {
     let bins = [component("a", "server")];
     for (manifest, line) in [
         ("[workspace]\n\n[workspace.metadata.ansar]\n", 3),
@@ -174,7 +174,7 @@ fn an_existing_description_is_never_touched() {
 }
 
 #[test]
-fn what_can_not_be_added_to_is_refused() {
+fn manifests_without_room_are_refused() {
     let bins = [component("a", "server")];
     for (manifest, message, hint) in [
         (
@@ -217,7 +217,7 @@ fn a_workspace_without_components_is_told_how_to_get_one() {
 }
 
 #[test]
-fn bins_that_are_not_components_are_named_where_their_package_uses_the_library() {
+fn binaries_that_are_no_components_are_named() {
     let of = |name: &str, kind| Bin {
         kind,
         ..component("a", name)
@@ -293,7 +293,7 @@ fn manifest() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn what_is_proposed_is_always_accepted(
+    fn proposals_are_always_accepted(
         text in prop_oneof![manifest(), any::<String>()], bins in bins(),
     ) {
         if propose(&text, &bins).is_ok() {

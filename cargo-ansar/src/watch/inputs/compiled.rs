@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_with_an_older_date_is_missed_until_it_is_compiled() {
+    fn a_source_with_an_older_date_is_missed() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
         let (manifest, source) = (root.join(MANIFEST), root.join("n.rs"));
@@ -111,7 +111,7 @@ mod tests {
             compiled: [source.clone()].into(),
             ..Roots::default()
         };
-        let look = || Inputs::look(&roots, &Inputs::default());
+        let look = || Inputs::read(&roots, &Inputs::default());
         let (none, own) = (BTreeSet::new(), BTreeSet::from([manifest]));
         let mut compiled = Compiled::default();
         let old = Some(SystemTime::UNIX_EPOCH);
