@@ -21,7 +21,7 @@ use crate::host::process::{daemonize, fd_store, orphans};
 use crate::host::terminal::keys;
 use crate::host::terminal::keys::Keyboard;
 
-/// The process in which [`fork_guardian`] returned.
+/// The process in which [`split`] returned.
 #[derive(Debug)]
 pub enum ForkRole {
     /// The engine, which runs the command.

@@ -55,7 +55,7 @@ static PENDING: OnceLock<Pending> = OnceLock::new();
 #[derive(Debug)]
 struct Pending {
     guardian: Option<Guardian>,
-    /// In the order of [`HEARD`].
+    /// In the order of [`HANDLED`].
     flags: [Arc<AtomicBool>; HANDLED.len()],
     suspend: Arc<AtomicBool>,
 }

@@ -220,7 +220,7 @@ pub fn own_session() -> u32 {
     getsid(None).map_or(0, |session| session.as_raw().unsigned_abs())
 }
 
-/// The outcome of [`end_marked`].
+/// The outcome of [`kill_marked`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KillReport {
     /// Number of processes that were killed.
