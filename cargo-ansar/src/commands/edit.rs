@@ -11,7 +11,7 @@ use ansar_contract::envelope::Envelope;
 use crate::commands::set;
 use crate::error::Error;
 use crate::events::Events;
-use crate::home::role_properties::{Change, Property};
+use crate::home::properties::{Change, Property};
 use crate::home::{Home, write_json};
 use crate::host::fs;
 use crate::host::process::Exit;

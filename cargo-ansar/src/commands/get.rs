@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::home::role_properties::Property;
+use crate::home::properties::Property;
 use crate::model::name::RoleName;
 use crate::workspace::Places;
 use crate::workspace::roles::known;

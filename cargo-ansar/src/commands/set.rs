@@ -8,8 +8,8 @@ use crate::deploy::commit::commit;
 use crate::error::{Error, in_input_file};
 use crate::events::Events;
 use crate::home::Home;
+use crate::home::properties::{Change, Property};
 use crate::home::role::Entry;
-use crate::home::role_properties::{Change, Property};
 use crate::model::name::RoleName;
 use crate::model::role_search::RoleSearch;
 use crate::supervisor::lock_roles;
@@ -79,9 +79,13 @@ fn check_order(
     changed: &BTreeMap<RoleName, Entry>,
 ) -> Result<(), Error> {
     for (role, entry) in changed {
-        let was = all.get(role).map(|entry| &entry.after);
-        let unknown = entry.after.iter().find(|after| !all.contains_key(*after));
-        if let Some(after) = unknown.filter(|_| was != Some(&entry.after)) {
+        let was = all.get(role).map(|entry| &entry.properties.after);
+        let unknown = entry
+            .properties
+            .after
+            .iter()
+            .find(|after| !all.contains_key(*after));
+        if let Some(after) = unknown.filter(|_| was != Some(&entry.properties.after)) {
             return Err(Error::StartOrder {
                 role: role.clone(),
                 after: after.clone(),

@@ -22,6 +22,7 @@ use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::host::process::{Exit, Program};
 use crate::model::name::RoleName;
 use crate::model::name_template::TemplateError;
+use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RoleSearch;
 use crate::protocol::RunOptions;
 use crate::supervisor::background::wait_ready;
@@ -113,7 +114,7 @@ pub async fn with(
     });
     for entry in chosen.values_mut() {
         // Operational roles run as long as the command.
-        entry.timeout = None;
+        entry.properties.timeout = None;
     }
     // The command may itself run `cargo ansar` in this home.
     drop(lock);
@@ -197,14 +198,12 @@ fn command(
         executable: COMMAND.parse().map_err(TemplateError::Name)?,
         prepare: Box::new(move || Ok(program.clone())),
         kind: RoleKind::Test,
-        after: Vec::new(),
-        timeout: None,
+        properties: RoleProperties::default(),
         ready_limit: READY_LIMIT,
         options: RunOptions::default(),
         restarting: Restarting::default(),
         lock: None,
         log: PathBuf::new(),
-        storage: 0,
         history: None,
         foreground: true,
     })

@@ -107,7 +107,7 @@ impl Answers {
     ) -> Result<Accepted, Error> {
         let known = self.known.iter().find(|answer| {
             answer.executable == entry.executable
-                && answer.env == entry.env
+                && answer.env == entry.properties.env
                 && answer.proposal == proposal
         });
         if let Some(answer) = known {
@@ -120,7 +120,7 @@ impl Answers {
         let accepted = ask(resolver, role, entry, &proposal, shared).await?;
         self.known.push(Answer {
             executable: entry.executable.clone(),
-            env: entry.env.clone(),
+            env: entry.properties.env.clone(),
             proposal,
             accepted: accepted.clone(),
         });

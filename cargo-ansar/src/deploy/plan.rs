@@ -213,7 +213,7 @@ impl Plan {
                             before: was.executable.clone(),
                         });
                     }
-                    if was.env != now.env {
+                    if was.properties.env != now.properties.env {
                         causes.push(ChangeCause::Environment);
                     }
                 }

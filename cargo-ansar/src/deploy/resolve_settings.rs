@@ -286,8 +286,8 @@ impl SettingsResolver<'_> {
         } = fingerprint;
         let executable = [device, inode, size, mtime_ns.cast_unsigned()];
         let mut all = serde_json::json!([executable, proposal.settings, proposal.input]);
-        if let (Some(all), false) = (all.as_array_mut(), entry.env.is_empty()) {
-            all.push(serde_json::json!(entry.env));
+        if let (Some(all), false) = (all.as_array_mut(), entry.properties.env.is_empty()) {
+            all.push(serde_json::json!(entry.properties.env));
         }
         Ok(Hash::of(all.to_string().as_bytes()).to_string())
     }

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::home::properties;
 use crate::home::role::{Entry, Origin};
-use crate::home::role_properties;
 use crate::host::{clock, environment};
 use crate::manifest::{Description, RoleSpec};
 use crate::model::name::RoleName;
@@ -68,12 +68,7 @@ pub(crate) fn plan_roles(
 fn described(spec: &RoleSpec, was: Option<&Entry>) -> Entry {
     let id = was.and_then(|entry| entry.id.clone());
     let mut entry = Entry {
-        retry: spec.retry.clone(),
-        timeout: spec.timeout.map(|timeout| timeout.as_secs_f64()),
-        after: spec.after.clone(),
-        env: spec.env.clone(),
-        restart: spec.restart,
-        storage: spec.storage,
+        properties: spec.properties.clone(),
         by_hand: was.map(|entry| entry.by_hand.clone()).unwrap_or_default(),
         ..Entry::new(
             id.unwrap_or_else(environment::unique),
@@ -83,7 +78,7 @@ fn described(spec: &RoleSpec, was: Option<&Entry>) -> Entry {
         )
     };
     if let Some(was) = was {
-        role_properties::keep_by_hand(was, &mut entry);
+        properties::keep_by_hand(was, &mut entry);
     }
     entry
 }
@@ -143,7 +138,7 @@ mod tests {
             properties: ["retry".to_owned()].into(),
             ..ByHand::default()
         };
-        entry.retry = Some(ansar_contract::retry::Retry::default());
+        entry.properties.retry = Some(ansar_contract::retry::Retry::default());
         assert_eq!(plan_roles(&entries, &description(TWO)), []);
     }
 }

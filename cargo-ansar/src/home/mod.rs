@@ -2,7 +2,7 @@
 //!
 //! The modules hold the areas ([`area`]), the detection of moved and copied
 //! homes ([`place`]), engine marks ([`engine_marks`]), roles ([`role`]) and
-//! their properties ([`role_properties`]), starts and exits ([`history`]),
+//! their properties ([`properties`]), starts and exits ([`history`]),
 //! atomic changes of several files ([`pending`]), the deploy state
 //! ([`deploy_state`]), the reasons for restarts ([`restart_reason`]), and the
 //! last run ([`last_run`]). Nothing here deploys or runs roles.
@@ -14,9 +14,9 @@ pub mod history;
 pub mod last_run;
 pub mod pending;
 pub mod place;
+pub mod properties;
 pub mod restart_reason;
 pub mod role;
-pub mod role_properties;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,7 +1,6 @@
 //! The entry of a role: its properties, stored in a file of the area `entry`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use ansar_contract::envelope::Envelope;
 use ansar_contract::layout::Area;
@@ -12,17 +11,16 @@ use serde_json::{Map, Value};
 
 use crate::home::{Home, HomeError, read_json};
 use crate::host::fs;
-use crate::logs::store::STORAGE;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::restart_policy::Restart;
+use crate::model::role_properties::RoleProperties;
 
-/// The properties of a role, as they are stored.
+/// A role of a home.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "StoredEntry", into = "StoredEntry")]
 pub struct Entry {
     /// Unique id; distinguishes the role from other roles of the same name that
     /// were deleted or will be added.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Time when the role was added.
     pub created: Timestamp,
@@ -30,27 +28,74 @@ pub struct Entry {
     pub executable: ExecutableName,
     /// The origin of the role.
     pub origin: Origin,
-    /// Backoff between attempts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Retry>,
-    /// Largest size of the stored log, in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storage: Option<u64>,
-    /// Longest time of a run, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<f64>,
-    /// Roles that must be ready before this one starts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub after: Vec<RoleName>,
-    /// Additional environment variables.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, String>,
-    /// The restart policy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restart: Option<Restart>,
+    /// The properties that decide how it runs.
+    pub properties: RoleProperties,
     /// Values that were set by a command; they have precedence.
-    #[serde(default, skip_serializing_if = "ByHand::is_empty")]
     pub by_hand: ByHand,
+}
+
+/// The stored form of an [`Entry`]: one flat object.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredEntry {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    created: Timestamp,
+    executable: ExecutableName,
+    origin: Origin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry: Option<Retry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    storage: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timeout: Option<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    after: Vec<RoleName>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    env: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    restart: Option<Restart>,
+    #[serde(default, skip_serializing_if = "ByHand::is_empty")]
+    by_hand: ByHand,
+}
+
+impl From<StoredEntry> for Entry {
+    fn from(stored: StoredEntry) -> Self {
+        Self {
+            id: stored.id,
+            created: stored.created,
+            executable: stored.executable,
+            origin: stored.origin,
+            properties: RoleProperties {
+                retry: stored.retry,
+                restart: stored.restart,
+                timeout: stored.timeout,
+                after: stored.after,
+                env: stored.env,
+                storage: stored.storage,
+            },
+            by_hand: stored.by_hand,
+        }
+    }
+}
+
+impl From<Entry> for StoredEntry {
+    fn from(entry: Entry) -> Self {
+        let properties = entry.properties;
+        Self {
+            id: entry.id,
+            created: entry.created,
+            executable: entry.executable,
+            origin: entry.origin,
+            retry: properties.retry,
+            storage: properties.storage,
+            timeout: properties.timeout,
+            after: properties.after,
+            env: properties.env,
+            restart: properties.restart,
+            by_hand: entry.by_hand,
+        }
+    }
 }
 
 /// The origin of a role.
@@ -116,32 +161,16 @@ impl ByHand {
 }
 
 impl Entry {
-    /// Creates an entry without optional properties.
+    /// Creates a role without properties.
     pub fn new(id: String, created: Timestamp, executable: ExecutableName, origin: Origin) -> Self {
         Self {
             id: Some(id),
             created,
             executable,
             origin,
-            retry: None,
-            storage: None,
-            timeout: None,
-            after: Vec::new(),
-            env: BTreeMap::new(),
-            restart: None,
+            properties: RoleProperties::default(),
             by_hand: ByHand::default(),
         }
-    }
-
-    /// Longest time of a run.
-    pub fn timeout(&self) -> Option<Duration> {
-        self.timeout
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-    }
-
-    /// Largest size of the stored log, in bytes.
-    pub fn storage(&self) -> u64 {
-        self.storage.unwrap_or(STORAGE)
     }
 }
 

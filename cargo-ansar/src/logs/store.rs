@@ -16,14 +16,13 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use crate::host::fs;
 use crate::host::fs::{Appender, Error, Reading};
 use crate::logs::header::Head;
-use crate::manifest::LEAST_STORAGE;
 
 /// Size at which the next segment begins, in bytes.
 pub const SEGMENT: u64 = 1 << 20;
 /// Default storage of a role, in bytes.
 pub const STORAGE: u64 = 16 * SEGMENT;
 /// Minimum storage of a role, in bytes.
-pub const LEAST: u64 = LEAST_STORAGE;
+pub const LEAST_STORAGE: u64 = 64 << 10;
 /// Minimum number of segments that the storage is divided into.
 const PARTS: u64 = 16;
 
@@ -357,7 +356,7 @@ mod tests {
 
     #[test]
     fn the_store_is_bounded_and_the_newest_lines_stay() {
-        for storage in [STORAGE, 10 * LEAST, LEAST] {
+        for storage in [STORAGE, 10 * LEAST_STORAGE, LEAST_STORAGE] {
             let folder = tempfile::tempdir().unwrap();
             let mut log = Writer::new(folder.path().to_owned(), storage);
             let block = "x".repeat(usize::try_from(storage / PARTS / 4).unwrap()) + "\n";
@@ -382,7 +381,7 @@ mod tests {
     #[test]
     fn the_bound_holds_for_large_appends() {
         for (storage, at_once, length) in [
-            (LEAST, 65_536, 50),
+            (LEAST_STORAGE, 65_536, 50),
             (80_000, 65_536, 4_000),
             (80_000, 9_000, 700),
         ] {
@@ -454,14 +453,17 @@ mod tests {
     fn lowered_bound_applies_from_next_segment() {
         let folder = tempfile::tempdir().unwrap();
         let line = "x".repeat(4000) + "\n";
-        for (storage, first) in [(STORAGE, 0), (LEAST, 1000)] {
+        for (storage, first) in [(STORAGE, 0), (LEAST_STORAGE, 1000)] {
             let mut log = Writer::new(folder.path().to_owned(), storage);
             for second in first..first + 300 {
                 log.append(line.as_bytes(), at(second)).unwrap();
             }
         }
         let stored: usize = all(folder.path()).iter().map(|line| line.len() + 1).sum();
-        assert!(stored <= usize::try_from(LEAST).unwrap() + 4096, "{stored}");
+        assert!(
+            stored <= usize::try_from(LEAST_STORAGE).unwrap() + 4096,
+            "{stored}"
+        );
     }
 
     #[test]

@@ -17,25 +17,20 @@ mod round_trip;
 mod tests;
 pub mod validate;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ansar_contract::retry::Retry;
 use serde_json::{Map, Value};
 use toml_edit::Document;
 
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::restart_policy::Restart;
+use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RolePattern;
 
 pub use crate::manifest::error::DescriptionError;
 
 /// Default pattern of test roles.
 pub const DEFAULT_TESTS: &str = "test-.*";
-
-/// Smallest limit for the stored log of a role, in bytes.
-pub const LEAST_STORAGE: u64 = 64 << 10;
 
 /// Contents of `[workspace.metadata.ansar]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,21 +89,10 @@ pub struct RoleSpec {
     pub settings: Map<String, Value>,
     /// Input, if it differs from the component's default.
     pub input: Option<Value>,
-    /// Additional environment variables, none of them reserved by the tool.
-    pub env: BTreeMap<String, String>,
-    /// Time limit of a run, including all attempts; more than zero and at most
-    /// a year.
-    pub timeout: Option<Duration>,
-    /// Described roles that must be ready before this one starts, without
-    /// duplicates, in the order of the manifest. The order has no cycles, and
-    /// operational roles never wait for test roles.
-    pub after: Vec<RoleName>,
-    /// Retry policy, which passes [`Retry::check`].
-    pub retry: Option<Retry>,
-    /// Restart policy in the background.
-    pub restart: Option<Restart>,
-    /// Limit for its stored log, in bytes; at least [`LEAST_STORAGE`].
-    pub storage: Option<u64>,
+    /// The properties that decide how it runs. The roles in `after` are described
+    /// too, without duplicates and cycles, and no operational role waits for a
+    /// test role.
+    pub properties: RoleProperties,
     /// Line of the role's key in the manifest, from 1.
     pub line: u32,
 }

@@ -11,13 +11,15 @@ use ansar_contract::retry::Retry;
 use jiff::fmt::friendly::SpanParser;
 use toml_edit::Document;
 
+use crate::logs::store::LEAST_STORAGE;
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::{Node, Source};
 use crate::manifest::validate::{After, Declaration, Declared, checked};
-use crate::manifest::{DEFAULT_TESTS, DeployMode, Description, LEAST_STORAGE, RoleSpec};
+use crate::manifest::{DEFAULT_TESTS, DeployMode, Description, RoleSpec};
 use crate::model::name::{ExecutableName, RoleName, is_package_name};
 use crate::model::name_template::{MOST_ROLES, RoleTemplate, Series, Variable};
 use crate::model::restart_policy::Restart;
+use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RolePattern;
 
 const KEYS: &[&str] = &[
@@ -163,12 +165,8 @@ fn declare(
     let mut package = None;
     let mut settings = serde_json::Map::new();
     let mut input = None;
-    let mut env = BTreeMap::new();
-    let mut timeout = None;
+    let mut properties = RoleProperties::default();
     let mut after = Vec::new();
-    let mut policy = None;
-    let mut restart = None;
-    let mut storage = None;
     let mut series = Series::default();
     let mut in_series = Vec::new();
     for field in node.entries("a table that describes a role")? {
@@ -180,14 +178,15 @@ fn declare(
             }
             "settings" => settings = field.object("a table of settings")?,
             "input" => input = Some(field.json()?),
-            "env" => env = environment(&field)?,
-            "timeout" => timeout = Some(duration(&field)?),
+            "env" => properties.env = environment(&field)?,
+            "timeout" => properties.timeout = Some(duration(&field)?.as_secs_f64()),
             "after" => after = roles(&field)?,
-            "retry" => policy = Some(retry(&field)?),
+            "retry" => properties.retry = Some(retry(&field)?),
             "restart" => {
-                restart = Some(field.word(&RESTARTS, "`never`, `on-failure` or `always`")?);
+                let restart = field.word(&RESTARTS, "`never`, `on-failure` or `always`")?;
+                properties.restart = Some(restart);
             }
-            "storage" => storage = Some(bytes(&field)?),
+            "storage" => properties.storage = Some(bytes(&field)?),
             "start" | "count" | "step" => {
                 let value = field.count("an integer from 0")?;
                 match field.name {
@@ -207,7 +206,7 @@ fn declare(
     }
     let line = source.line(node.key_at);
     let nth = declared.declarations.len();
-    let after_names: Vec<RoleName> = after.iter().map(|after| after.role.clone()).collect();
+    properties.after = after.iter().map(|after| after.role.clone()).collect();
     for name in names {
         let spec = RoleSpec {
             name,
@@ -215,12 +214,7 @@ fn declare(
             package: package.clone(),
             settings: settings.clone(),
             input: input.clone(),
-            env: env.clone(),
-            timeout,
-            after: after_names.clone(),
-            retry: policy.clone(),
-            restart,
-            storage,
+            properties: properties.clone(),
             line,
         };
         declared.roles.push((nth, spec));

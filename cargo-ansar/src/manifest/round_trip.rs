@@ -1,10 +1,15 @@
 //! Property tests: no text makes the parser panic, and a written description is
 //! read back, in any style.
 
+use std::collections::BTreeMap;
+
+use ansar_contract::retry::Retry;
 use proptest::prelude::*;
 
+use crate::logs::store::LEAST_STORAGE;
 use crate::manifest::tests::try_read;
 use crate::manifest::*;
+use crate::model::restart_policy::Restart;
 
 /// Style of writing a role.
 #[derive(Debug, Clone, Copy)]
@@ -95,12 +100,14 @@ fn role() -> impl Strategy<Value = (RoleSpec, u8)> {
                 package,
                 settings,
                 input,
-                env,
-                timeout: timeout.map(Duration::from_millis),
-                after: Vec::new(),
-                retry,
-                restart: kept.0,
-                storage: kept.1,
+                properties: RoleProperties {
+                    env,
+                    timeout: timeout.map(|millis| Duration::from_millis(millis).as_secs_f64()),
+                    after: Vec::new(),
+                    retry,
+                    restart: kept.0,
+                    storage: kept.1,
+                },
                 line: 0,
             };
             (spec, after)
@@ -145,7 +152,7 @@ fn consistent(roles: Vec<(RoleSpec, u8)>, tests: &RolePattern) -> Vec<RoleSpec> 
         let package = packages.entry(spec.executable.clone());
         spec.package = package.or_insert(spec.package).clone();
         let test = tests.matches(&spec.name);
-        spec.after = done
+        spec.properties.after = done
             .iter()
             .enumerate()
             .filter(|(nth, other)| after >> nth & 1 == 1 && (test || !tests.matches(&other.name)))
@@ -232,24 +239,31 @@ fn fields(role: &RoleSpec) -> Vec<(&'static str, String)> {
     field("package", role.package.clone().map(Value::from));
     field("settings", Some(role.settings.clone().into()));
     field("input", role.input.clone());
-    field("env", Some(serde_json::to_value(&role.env).unwrap()));
-    let timeout = role.timeout.map(|timeout| timeout.as_millis());
+    field(
+        "env",
+        Some(serde_json::to_value(&role.properties.env).unwrap()),
+    );
+    let timeout = role.properties.timeout();
+    let timeout = timeout.map(|timeout| timeout.as_millis());
     field(
         "timeout",
         timeout.map(|timeout| format!("{timeout}ms").into()),
     );
-    field("after", Some(serde_json::to_value(&role.after).unwrap()));
-    let retry = role.retry.as_ref();
+    field(
+        "after",
+        Some(serde_json::to_value(&role.properties.after).unwrap()),
+    );
+    let retry = role.properties.retry.as_ref();
     field(
         "retry",
         retry.map(|retry| serde_json::to_value(retry).unwrap()),
     );
-    let restart = role.restart;
+    let restart = role.properties.restart;
     field(
         "restart",
         restart.map(|restart| serde_json::to_value(restart).unwrap()),
     );
-    field("storage", role.storage.map(Value::from));
+    field("storage", role.properties.storage.map(Value::from));
     fields
 }
 

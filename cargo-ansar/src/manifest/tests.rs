@@ -1,8 +1,12 @@
 //! Tests of descriptions, key by key.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use ansar_contract::retry::Retry;
+
 use crate::manifest::*;
+use crate::model::restart_policy::Restart;
 
 pub(crate) fn try_read(text: &str) -> Result<Option<Description>, DescriptionError> {
     let manifest = Path::new("/ws/Cargo.toml");
@@ -91,18 +95,20 @@ storage = 1048576
         package: Some("servers".to_owned()),
         settings,
         input: Some(serde_json::json!([1, "two"])),
-        env: BTreeMap::from([("RUST_LOG".to_owned(), "debug".to_owned())]),
-        timeout: Some(Duration::from_secs(90)),
-        after: vec!["db".parse().unwrap()],
-        retry: Some(Retry {
-            first_steps: vec![1.0, 2.5],
-            regular_steps: Some(3.0),
-            step_limit: Some(4),
-            randomized: Some(0.25),
-            truncated: Some(0.5),
-        }),
-        restart: Some(Restart::OnFailure),
-        storage: Some(1 << 20),
+        properties: RoleProperties {
+            env: BTreeMap::from([("RUST_LOG".to_owned(), "debug".to_owned())]),
+            timeout: Some(90.0),
+            after: vec!["db".parse().unwrap()],
+            retry: Some(Retry {
+                first_steps: vec![1.0, 2.5],
+                regular_steps: Some(3.0),
+                step_limit: Some(4),
+                randomized: Some(0.25),
+                truncated: Some(0.5),
+            }),
+            restart: Some(Restart::OnFailure),
+            storage: Some(1 << 20),
+        },
         line: 14,
     };
     assert_eq!(description.roles[1], server);
@@ -161,7 +167,10 @@ role.a = { executable = "x", start = 0, count = 1, step = 1 }
     );
     assert_eq!(names(&description), ["a", "w-10", "w-8", "w-9", "x"]);
     assert!(description.roles[1..4].iter().all(|role| role.line == 2));
-    assert_eq!(description.roles[1].after, ["a".parse().unwrap()]);
+    assert_eq!(
+        description.roles[1].properties.after,
+        ["a".parse().unwrap()]
+    );
 }
 
 #[test]

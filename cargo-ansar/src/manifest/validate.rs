@@ -154,8 +154,8 @@ impl Order<'_> {
         let mut waits: HashMap<&RoleName, usize> = HashMap::new();
         let mut waiting: HashMap<&RoleName, Vec<&RoleName>> = HashMap::new();
         for (role, (_, spec)) in self.roles {
-            waits.insert(role, spec.after.len());
-            for after in &spec.after {
+            waits.insert(role, spec.properties.after.len());
+            for after in &spec.properties.after {
                 waiting.entry(after).or_default().push(role);
             }
         }
@@ -189,7 +189,12 @@ impl Order<'_> {
             let next = way
                 .last()
                 .and_then(|role| self.roles.get(role))
-                .and_then(|(_, spec)| spec.after.iter().find(|after| stuck.contains(after)));
+                .and_then(|(_, spec)| {
+                    spec.properties
+                        .after
+                        .iter()
+                        .find(|after| stuck.contains(after))
+                });
             // Every stuck role waits for another stuck one.
             let Some(next) = next else { break way };
             if let Some(start) = seen.insert(next, way.len()) {

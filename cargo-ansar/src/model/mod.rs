@@ -9,6 +9,7 @@ pub mod name_template;
 pub mod outcome;
 pub mod quoted;
 pub mod restart_policy;
+pub mod role_properties;
 pub mod role_search;
 pub mod run_report;
 pub mod start_order;

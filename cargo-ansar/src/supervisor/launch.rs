@@ -7,6 +7,7 @@ use crate::home::history::Journal;
 use crate::host::fs::lock::Lock;
 use crate::host::process::Program;
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::role_properties::RoleProperties;
 use crate::protocol::RunOptions;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::scheduler::RoleKind;
@@ -25,11 +26,9 @@ pub struct Launch {
     pub prepare: Prepare,
     /// The kind of role.
     pub kind: RoleKind,
-    /// Roles that must be ready or done before this one starts. Roles that are
-    /// not among the launches are ignored.
-    pub after: Vec<RoleName>,
-    /// Maximum run time.
-    pub timeout: Option<Duration>,
+    /// The properties of the role. Roles in `after` that are not among the
+    /// launches are ignored.
+    pub properties: RoleProperties,
     /// Time that the role gets to become ready.
     pub ready_limit: Duration,
     /// Options of this run, kept when a deploy restarts the role.
@@ -40,8 +39,6 @@ pub struct Launch {
     pub lock: Option<Lock>,
     /// The folder of the log.
     pub log: PathBuf,
-    /// Maximum size of the log, in bytes.
-    pub storage: u64,
     /// The journal of starts and exits; unset if this is not a role.
     pub history: Option<Journal>,
     /// True if the process inherits the streams and the terminal of this

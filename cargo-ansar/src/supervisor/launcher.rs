@@ -123,8 +123,8 @@ impl LaunchContext {
         // failure.
         let restarting = if self.kind == Kind::Start {
             Restarting {
-                restart: entry.restart.unwrap_or_default(),
-                steps: entry.retry.clone(),
+                restart: entry.properties.restart.unwrap_or_default(),
+                steps: entry.properties.retry.clone(),
             }
         } else {
             Restarting::default()
@@ -134,8 +134,7 @@ impl LaunchContext {
             executable: entry.executable.clone(),
             prepare: Box::new(prepare),
             kind,
-            after: entry.after.clone(),
-            timeout: entry.timeout(),
+            properties: entry.properties.clone(),
             ready_limit: self.ready_limit,
             options: RunOptions {
                 settings: self.settings.clone(),
@@ -145,7 +144,6 @@ impl LaunchContext {
             restarting,
             lock: Some(lock),
             log: self.home.folder(Area::Logs, role),
-            storage: entry.storage(),
             history: Some(
                 self.home
                     .journal(role, &entry.executable, self.kind, self.writer),

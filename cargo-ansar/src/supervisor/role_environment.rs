@@ -41,7 +41,7 @@ pub(crate) fn configured(mut shared: Variables, env: &BTreeMap<String, Variable>
 
 /// Adds the variables of one role, which take precedence.
 pub(crate) fn with_own(mut shared: Variables, entry: &Entry) -> Variables {
-    let own = entry.env.iter();
+    let own = entry.properties.env.iter();
     shared.extend(own.map(|(name, value)| (name.into(), value.into())));
     shared
 }

@@ -343,11 +343,11 @@ fn choose(
     });
     let narrowed = options.failed && narrow(&mut entries, &is_test, failed);
     for (role, entry) in &mut entries {
-        if is_test(role) && entry.timeout.is_none() {
-            entry.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
+        if is_test(role) && entry.properties.timeout.is_none() {
+            entry.properties.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
         } else if !is_test(role) {
             // Operational roles run as long as the tests need them.
-            entry.timeout = None;
+            entry.properties.timeout = None;
         }
     }
     (entries, narrowed)

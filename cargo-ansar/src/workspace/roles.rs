@@ -187,7 +187,7 @@ pub(crate) fn or_retired(error: Error, entries: &BTreeMap<RoleName, Entry>) -> E
 /// Checks that the dependency order of the roles has no cycle.
 pub(crate) fn check_start_order(entries: &BTreeMap<RoleName, Entry>) -> Result<(), Error> {
     let after = entries.iter();
-    let after = after.map(|(role, entry)| (role.clone(), entry.after.clone()));
+    let after = after.map(|(role, entry)| (role.clone(), entry.properties.after.clone()));
     let Some(cycle) = start_order::cycle(&after.collect()) else {
         return Ok(());
     };

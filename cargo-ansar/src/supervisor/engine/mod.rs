@@ -265,7 +265,7 @@ impl Engine<'_> {
         self.batches += 1;
         let mut members = Vec::with_capacity(launches.len());
         for (&place, launch) in places.iter().zip(launches) {
-            let after = launch.after.iter();
+            let after = launch.properties.after.iter();
             let after = after.filter_map(|role| self.by_name.get(role).copied());
             let member = Member {
                 kind: launch.kind,
@@ -273,7 +273,7 @@ impl Engine<'_> {
                 after: after
                     .filter(|needed| places.contains(needed) || self.runs(*needed))
                     .collect(),
-                timeout: launch.timeout,
+                timeout: launch.properties.timeout(),
                 ready_limit: launch.ready_limit,
             };
             members.push((place, member));

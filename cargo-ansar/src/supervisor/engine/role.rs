@@ -11,6 +11,7 @@ use crate::home::history::Journal;
 use crate::host::clock;
 use crate::host::fs::lock::Lock;
 use crate::host::process::Exit;
+use crate::logs::store::STORAGE;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::RoleOutcome;
 use crate::protocol::RunOptions;
@@ -73,13 +74,13 @@ impl Role {
             executable: launch.executable,
             prepare: launch.prepare,
             kind: launch.kind,
-            timeout: launch.timeout,
+            timeout: launch.properties.timeout(),
             ready_limit: launch.ready_limit,
             options: launch.options,
             restarting: launch.restarting,
             lock: launch.lock,
             log: launch.log,
-            storage: launch.storage,
+            storage: launch.properties.storage.unwrap_or(STORAGE),
             lost: Rc::default(),
             foreground: launch.foreground,
             group: None,

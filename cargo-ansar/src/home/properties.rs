@@ -1,6 +1,6 @@
 //! The table of role properties, with their checks.
 //!
-//! To add a property, add a field to [`Entry`] and a row here.
+//! To add a property, see [`RoleProperties`](crate::model::role_properties).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,7 +40,7 @@ pub struct Change {
 }
 
 /// Declares a property that can be set: `FIELD: TYPE, about, example, check`.
-/// The field is one of [`Entry`]; the check returns an error for an invalid
+/// The field is one of `RoleProperties`; the check returns an error for an invalid
 /// value.
 macro_rules! settable {
     ($field:ident: $type:ty, $about:literal, $example:literal, $check:expr) => {{
@@ -64,13 +64,13 @@ macro_rules! settable {
                 example: $example,
                 write: |entry, path, bytes| {
                     let Checked(value) = from_json::<Envelope<Checked>>(path, bytes)?.value;
-                    entry.$field = value;
+                    entry.properties.$field = value;
                     Ok(())
                 },
-                unset: |entry| entry.$field = Default::default(),
-                copy: |from, to| to.$field.clone_from(&from.$field),
+                unset: |entry| entry.properties.$field = Default::default(),
+                copy: |from, to| to.properties.$field.clone_from(&from.properties.$field),
             }),
-            read: |entry| json(&entry.$field),
+            read: |entry| json(&entry.properties.$field),
         }
     }};
 }
@@ -157,12 +157,12 @@ fn timeout(seconds: f64) -> Result<(), String> {
 }
 
 fn storage(bytes: u64) -> Result<(), String> {
-    if bytes >= store::LEAST {
+    if bytes >= store::LEAST_STORAGE {
         Ok(())
     } else {
         Err(format!(
             "`{bytes}`, expected {} bytes at least",
-            store::LEAST
+            store::LEAST_STORAGE
         ))
     }
 }
@@ -259,12 +259,15 @@ mod tests {
     #[test]
     fn only_properties_set_by_hand_are_copied() {
         let mut was = entry();
-        was.storage = Some(1 << 20);
-        was.timeout = Some(1.0);
+        was.properties.storage = Some(1 << 20);
+        was.properties.timeout = Some(1.0);
         was.by_hand.properties = ["storage".to_owned()].into();
         let mut now = entry();
         keep_by_hand(&was, &mut now);
-        assert_eq!((now.storage, now.timeout), (Some(1 << 20), None));
+        assert_eq!(
+            (now.properties.storage, now.properties.timeout),
+            (Some(1 << 20), None)
+        );
     }
 
     proptest! {
