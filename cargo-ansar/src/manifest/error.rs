@@ -113,7 +113,7 @@ impl Problem {
                 format!("`{key}` has no `executable`, expected the name of a bin target")
             }
             Self::NotFinite(value) => format!(
-                "`{key}` is {}, expected a number that JSON can hold",
+                "`{key}` is {}, expected a finite number",
                 if value.is_nan() { "nan" } else { "infinite" }
             ),
             Self::Deep(most) => {
@@ -123,9 +123,9 @@ impl Problem {
             Self::Template(error) => format!("invalid `{key}`: {error}"),
             Self::Pattern(error) => format!("invalid `{key}`: {error}"),
             Self::Retry(reason) => format!("invalid `{key}`: {reason}"),
-            Self::Uuid => format!(
-                "`{key}` has `{{uuid}}` in it, expected a name that is the same at every reading"
-            ),
+            Self::Uuid => {
+                format!("`{key}` contains `{{uuid}}`, expected a name that stays the same")
+            }
             Self::Numberless { value } => format!(
                 "`{key}` is {value}, expected no series for a role without `{{number}}` in its name"
             ),

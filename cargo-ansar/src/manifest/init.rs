@@ -86,7 +86,7 @@ pub enum ProposalError {
     },
     /// `workspace` or `workspace.metadata` is written in a form to which no
     /// table can be appended.
-    #[error("`{key}` in line {line} is no table with a header of its own, expected `[{key}]`")]
+    #[error("`{key}` in line {line} is not a table with its own header, expected `[{key}]`")]
     NoHeader {
         /// The key.
         key: &'static str,
@@ -266,7 +266,7 @@ fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
         if let Some(other) = taken.get(bin.name.as_str()) {
             if *other != bin.package {
                 skip(format!(
-                    "the bin of that name in package `{other}` is taken"
+                    "package `{other}` has a binary of that name, which is used"
                 ));
             }
             continue;
@@ -275,7 +275,7 @@ fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
             .get(bin.name.as_str())
             .is_some_and(|all| all.len() > 1);
         if shared && !is_package_name(&bin.package) {
-            skip("its name is not unique, and that of its package is none".to_owned());
+            skip("its name is not unique, and its package name is invalid".to_owned());
             continue;
         }
         let test = looks_like_a_test(&bin.name);

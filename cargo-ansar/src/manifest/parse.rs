@@ -339,7 +339,7 @@ fn duration(node: &Node<'_>) -> Result<Duration, DescriptionError> {
         .parse_unsigned_duration(text)
         .map_err(|_| node.wrong_value(text, EXPECTED))?;
     if duration.is_zero() || duration > LONGEST {
-        return Err(node.wrong_value(text, "a duration of more than nothing and at most a year"));
+        return Err(node.wrong_value(text, "a duration of more than zero and at most a year"));
     }
     Ok(duration)
 }

@@ -236,11 +236,11 @@ fn wrong_values_are_refused() {
         ),
         (
             "role.a.settings.x = [1.0, nan]",
-            "2:27: `@.role.a.settings.x[1]` is nan, expected a number that JSON can hold",
+            "2:27: `@.role.a.settings.x[1]` is nan, expected a finite number",
         ),
         (
             "role.a.input = -inf",
-            "2:16: `@.role.a.input` is infinite, expected a number that JSON can hold",
+            "2:16: `@.role.a.input` is infinite, expected a finite number",
         ),
         (
             "role.a.timeout = '30'",
@@ -252,11 +252,11 @@ fn wrong_values_are_refused() {
         ),
         (
             "role.a.timeout = '0s'",
-            "2:18: `@.role.a.timeout` is `0s`, expected a duration of more than nothing and at most a year",
+            "2:18: `@.role.a.timeout` is `0s`, expected a duration of more than zero and at most a year",
         ),
         (
             "role.a.timeout = '99999h'",
-            "2:18: `@.role.a.timeout` is `99999h`, expected a duration of more than nothing and at most a year",
+            "2:18: `@.role.a.timeout` is `99999h`, expected a duration of more than zero and at most a year",
         ),
         (
             "role.a.after = ['b c']",
@@ -350,7 +350,7 @@ fn wrong_names_and_series_are_refused() {
         ),
         (
             "role.'a-{uuid}'.executable = 'a'",
-            "2:6: `@.role.\"a-{uuid}\"` has `{uuid}` in it, expected a name that is the same at every reading\nhint: use `{number}`",
+            "2:6: `@.role.\"a-{uuid}\"` contains `{uuid}`, expected a name that stays the same\nhint: use `{number}`",
         ),
         (
             "role.a = { executable = 'a', start = 5 }",

@@ -118,7 +118,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// with this command.
 async fn attach(home: &Home) -> Result<Process, Error> {
     let failed = |source| Error::System {
-        what: "start an engine that keeps roles up",
+        what: "start an engine for operational roles",
         source,
     };
     let program = background_start::engine(home, &["--attached"]).map_err(failed)?;

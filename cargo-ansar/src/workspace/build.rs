@@ -252,7 +252,7 @@ async fn build_uninterrupted(
         return Err(Error::Manifest {
             manifest: workspace.manifest.clone(),
             reason: format!(
-                "Cargo takes `{}` for the workspace",
+                "Cargo finds workspace `{}` instead",
                 metadata.workspace_root
             ),
         });

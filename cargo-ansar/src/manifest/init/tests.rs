@@ -134,7 +134,7 @@ fn a_bin_of_two_packages_names_its_own() {
         [Skipped {
             package: "c".to_owned(),
             name: "server".to_owned(),
-            reason: "the bin of that name in package `b` is taken".to_owned(),
+            reason: "package `b` has a binary of that name, which is used".to_owned(),
         }]
     );
 }
@@ -179,12 +179,12 @@ fn manifests_without_room_are_refused() {
     for (manifest, message, hint) in [
         (
             "\nworkspace = { members = [] }",
-            "`workspace` in line 2 is no table with a header of its own, expected `[workspace]`",
+            "`workspace` in line 2 is not a table with its own header, expected `[workspace]`",
             "write it as a table that begins with `[workspace]`",
         ),
         (
             "[workspace]\nmetadata = { other = 1 }",
-            "`workspace.metadata` in line 2 is no table with a header of its own, expected `[workspace.metadata]`",
+            "`workspace.metadata` in line 2 is not a table with its own header, expected `[workspace.metadata]`",
             "write it as a table that begins with `[workspace.metadata]`",
         ),
     ] {
