@@ -19,7 +19,7 @@ fn left_by(work: impl FnOnce(&Sandbox)) -> Option<String> {
 }
 
 #[test]
-fn a_process_that_is_left_behind_fails_its_test_and_is_killed() {
+fn a_remaining_process_fails_its_test() {
     let mut pid = String::new();
     let failure = left_by(|sandbox| {
         let script = "setsid sleep 600 >/dev/null 2>&1 & echo $!";
@@ -34,7 +34,7 @@ fn a_process_that_is_left_behind_fails_its_test_and_is_killed() {
 }
 
 #[test]
-fn a_temporary_file_that_is_left_behind_fails_its_test() {
+fn a_remaining_temporary_file_fails_its_test() {
     let failure = left_by(|sandbox| {
         sandbox.program("mktemp").run().success();
     });
@@ -42,7 +42,7 @@ fn a_temporary_file_that_is_left_behind_fails_its_test() {
 }
 
 #[test]
-fn a_program_that_is_dropped_is_gone_with_its_group() {
+fn dropping_a_program_kills_its_group() {
     assert_eq!(
         left_by(|sandbox| {
             let script = "sleep 600 & echo started >&2; wait";
@@ -94,7 +94,7 @@ fn loopback_addresses_are_distinct_and_can_be_bound() {
 }
 
 #[test]
-fn a_workspace_is_fresh_and_an_edit_stays_in_it() {
+fn workspaces_are_fresh_and_separate() {
     let edited = Workspace::new();
     let other = Workspace::new();
     for workspace in [&edited, &other] {
@@ -123,7 +123,7 @@ fn a_workspace_is_fresh_and_an_edit_stays_in_it() {
 }
 
 #[test]
-fn the_manifest_of_a_workspace_can_be_set_again_and_again() {
+fn a_manifest_can_be_set_repeatedly() {
     let workspace = Workspace::new();
     workspace.manifest("[workspace.metadata.ansar]\ntests = \"a\"");
     workspace.manifest("[workspace.metadata.ansar]\ntests = \"b\"");

@@ -48,7 +48,7 @@ fn the_server_answers() {
 
 /// `test::demo` runs the demonstration.
 #[test]
-fn its_first_commands_run_the_demonstration_and_all_tests() {
+fn the_first_commands_run_the_demonstration() {
     assert_eq!(commands("cargo run "), ["cargo run -p cargo-ansar -- test"]);
     assert_eq!(commands("cargo test"), ["cargo test"]);
     assert_eq!(bins_of("cargo-ansar"), ["cargo-ansar"]);

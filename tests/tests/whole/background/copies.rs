@@ -50,7 +50,7 @@ fn folder_of(pid: i32) -> PathBuf {
 }
 
 #[test]
-fn a_workspace_that_was_moved_works_in_its_new_place() {
+fn a_moved_workspace_works() {
     let sandbox = with_workspace(&["--redirect-logs=../logs"]);
     let at = |name: &str| sandbox.path().join(name);
     let before = home(&sandbox, "w");
@@ -80,7 +80,7 @@ fn a_workspace_that_was_moved_works_in_its_new_place() {
 }
 
 #[test]
-fn a_copy_of_a_workspace_is_on_its_own() {
+fn a_copied_workspace_is_independent() {
     let sandbox = with_workspace(&[]);
     let at = |name: &str| sandbox.path().join(name);
     in_folder(&sandbox, "w", &["start", "zombie-0"]).success();
@@ -124,7 +124,7 @@ fn a_copy_of_a_workspace_is_on_its_own() {
 }
 
 #[test]
-fn a_copy_does_not_share_areas_with_the_original() {
+fn a_copy_shares_no_areas_with_the_original() {
     let sandbox = with_workspace(&["--redirect-model=../models"]);
     copy(&sandbox, "copy");
     for words in [&["run", "noop-0"][..], &["delete"], &["destroy"]] {

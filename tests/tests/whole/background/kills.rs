@@ -51,7 +51,7 @@ const COMMANDS: [&str; 5] = [
 
 #[test]
 #[expect(clippy::print_stderr, reason = "the seed repeats the run")]
-fn status_is_right_and_nothing_is_left_whatever_is_killed_whenever() {
+fn random_kills_leave_nothing_and_status_stays_right() {
     let rounds = variable(ROUNDS).unwrap_or(USUAL_ROUNDS);
     let seed = variable(SEED).unwrap_or_else(|| fastrand::u64(..));
     eprintln!("{SEED}={seed} {ROUNDS}={rounds}");
@@ -185,7 +185,7 @@ fn pause(time: Duration) {
 }
 
 #[test]
-fn a_number_that_means_somebody_else_by_now_is_nobodys_business() {
+fn a_reused_pid_is_not_signalled() {
     let sandbox = home_with(&["zombie"]);
     let bystander = sandbox.program("sleep").arg("600").start();
     let pid = bystander.pid();

@@ -12,7 +12,7 @@ fn limited(sandbox: &Sandbox, words: &str) -> Output {
 }
 
 #[test]
-fn too_few_descriptors_are_one_error_and_nothing_is_half_started() {
+fn too_few_descriptors_are_one_error() {
     let sandbox = home_with(&[]);
     ansar(&sandbox, "add noop --count=500").success();
     let output = limited(&sandbox, "start");
@@ -29,7 +29,7 @@ fn too_few_descriptors_are_one_error_and_nothing_is_half_started() {
 }
 
 #[test]
-fn roles_that_come_later_do_not_take_the_place_of_those_that_run() {
+fn later_roles_need_spare_descriptors() {
     let sandbox = home_with(&[]);
     ansar(&sandbox, "add zombie first-{number} --count=30").success();
     ansar(&sandbox, "add zombie then-{number} --count=30").success();

@@ -17,7 +17,7 @@ fn descriptors(pid: i32) -> Vec<String> {
 }
 
 #[test]
-fn nobody_holds_what_start_was_given() {
+fn start_leaves_no_descriptors_open() {
     let sandbox = home_with(&["zombie"]);
     let given = sandbox.write("given", "");
     // `cat` ends when the pipe is closed; `run` waits for that.
@@ -37,7 +37,7 @@ fn nobody_holds_what_start_was_given() {
 }
 
 #[test]
-fn a_home_may_lie_deep() {
+fn a_home_with_a_long_path() {
     let sandbox = Sandbox::new();
     let folder = executable("noop").parent().expect("a file is in a folder");
     let in_place = format!("--redirect-bin={}", folder.display());
@@ -59,7 +59,7 @@ fn a_home_may_lie_deep() {
 }
 
 #[test]
-fn a_home_is_its_users_alone() {
+fn a_home_is_private() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "start").success();
     let home = sandbox.path().join(".ansar-home");
@@ -83,7 +83,7 @@ fn a_home_is_its_users_alone() {
 }
 
 #[test]
-fn homes_side_by_side_do_not_see_each_other() {
+fn two_homes_are_independent() {
     let sandbox = home_with(&["zombie"]);
     let folder = executable("noop").parent().expect("a file is in a folder");
     let in_place = format!("--redirect-bin={}", folder.display());
@@ -107,7 +107,7 @@ fn homes_side_by_side_do_not_see_each_other() {
 }
 
 #[test]
-fn what_a_command_of_with_starts_in_the_background_outlives_it() {
+fn background_roles_outlive_the_command_of_with() {
     let workspace = Workspace::new();
     let host = tests::loopback();
     workspace.manifest(&format!(
@@ -143,7 +143,7 @@ fn an_engine_needs_no_workspace() {
 }
 
 #[test]
-fn with_its_home_an_engine_and_its_roles_are_gone_and_nothing_is_made_again() {
+fn an_engine_ends_when_its_home_is_removed() {
     for away in ["rm -r .ansar-home", "mv .ansar-home elsewhere"] {
         let sandbox = home_with(&["zombie", "snooze"]);
         sandbox.ansar(["start", "zombie-0"]).run().success();

@@ -13,7 +13,7 @@ fn starts(sandbox: &Sandbox, role: &str) -> usize {
 }
 
 #[test]
-fn a_role_that_fails_is_started_again_as_often_as_its_policy_says() {
+fn a_failed_role_is_restarted_by_its_policy() {
     let sandbox = home_with(&[]);
     sandbox
         .ansar(["add", "server", "--host=nowhere"])
@@ -40,7 +40,7 @@ fn a_role_that_fails_is_started_again_as_often_as_its_policy_says() {
 }
 
 #[test]
-fn between_two_starts_a_role_is_restarting_and_can_be_stopped() {
+fn a_restarting_role_can_be_stopped() {
     let sandbox = home_with(&["panics"]);
     set(&sandbox, "restart", "panics-0", r#""on-failure""#);
     set(&sandbox, "retry", "panics-0", r#"{"regular_steps": 600.0}"#);
@@ -60,7 +60,7 @@ fn between_two_starts_a_role_is_restarting_and_can_be_stopped() {
 }
 
 #[test]
-fn start_does_not_wait_for_ever_for_a_role_that_always_crashes() {
+fn start_gives_up_on_a_crashing_role() {
     let sandbox = home_with(&["silent"]);
     set(&sandbox, "restart", "silent-0", r#""always""#);
     set(&sandbox, "retry", "silent-0", r#"{"regular_steps": 0.05}"#);
@@ -79,7 +79,7 @@ fn start_does_not_wait_for_ever_for_a_role_that_always_crashes() {
 }
 
 #[test]
-fn a_role_that_is_killed_comes_back_and_one_that_is_stopped_does_not() {
+fn killed_roles_restart_and_stopped_ones_do_not() {
     let sandbox = home_with(&["zombie", "noop"]);
     for (role, restart) in [("zombie-0", r#""on-failure""#), ("noop-0", r#""always""#)] {
         set(&sandbox, "restart", role, restart);
@@ -107,7 +107,7 @@ fn a_role_that_is_killed_comes_back_and_one_that_is_stopped_does_not() {
 }
 
 #[test]
-fn a_role_that_is_never_ready_has_failed_and_is_started_again() {
+fn a_role_that_is_never_ready_is_restarted() {
     let sandbox = home_with(&[]);
     sandbox
         .ansar(["add", "snooze", "--seconds=600"])
@@ -124,7 +124,7 @@ fn a_role_that_is_never_ready_has_failed_and_is_started_again() {
 }
 
 #[test]
-fn the_manifest_says_it_as_well() {
+fn restart_in_the_manifest() {
     let workspace = Workspace::new();
     workspace.manifest(
         "[workspace.metadata.ansar.role.panics-0]\nexecutable = \"panics\"\n\

@@ -3,7 +3,7 @@
 use super::{ABORTED, ansar, comes_to, down, engine, home_with, named, processes};
 
 #[test]
-fn the_guides_session_goes_as_it_is_told_there() {
+fn the_session_of_the_guide() {
     let sandbox = home_with(&["noop", "zombie"]);
     sandbox
         .ansar(["add", "snooze", "--seconds=600"])

@@ -34,7 +34,7 @@ fn refusal(sandbox: &Sandbox, sent: &str) -> String {
 }
 
 #[test]
-fn what_is_not_understood_is_refused_and_the_engine_lives_on() {
+fn an_engine_refuses_malformed_requests_and_goes_on() {
     let sandbox = home_with(&["zombie", "noop"]);
     ansar(&sandbox, "start zombie-0").success();
     for (sent, reason) in [
@@ -101,7 +101,7 @@ fn a_request_without_an_end_is_refused() {
 }
 
 #[test]
-fn whoever_says_nothing_or_does_not_read_stalls_nobody() {
+fn silent_clients_do_not_block_others() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "start").success();
     let silent = connect(&sandbox);
@@ -123,7 +123,7 @@ fn whoever_says_nothing_or_does_not_read_stalls_nobody() {
 }
 
 #[test]
-fn whoever_leaves_is_forgotten() {
+fn a_client_that_disconnects_is_forgotten() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "start").success();
     let (_, engine) = engine(&sandbox).expect("it runs");
@@ -143,7 +143,7 @@ fn whoever_leaves_is_forgotten() {
 }
 
 #[test]
-fn whoever_has_said_everything_is_answered() {
+fn a_half_closed_connection_is_answered() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "start").success();
     let mut stream = connect(&sandbox);

@@ -34,7 +34,7 @@ fn late() -> Sandbox {
 }
 
 #[test]
-fn a_role_that_is_ready_late_is_waited_for() {
+fn start_waits_for_a_slow_role() {
     let sandbox = late();
     let start = sandbox.ansar(["start", "late-0", "zombie-0"]).start();
     start.wait_for("Waiting for late-0 to be ready");
@@ -50,7 +50,7 @@ fn a_role_that_is_ready_late_is_waited_for() {
 }
 
 #[test]
-fn a_role_that_is_never_ready_is_given_up_and_the_others_go_on() {
+fn a_role_that_is_never_ready() {
     let sandbox = late();
     let words = "start --ready-timeout 300ms late-0 zombie-0 noop-0 panics-0";
     let start = ansar(&sandbox, words);
@@ -65,7 +65,7 @@ fn a_role_that_is_never_ready_is_given_up_and_the_others_go_on() {
 }
 
 #[test]
-fn nobody_waits_with_no_wait() {
+fn no_wait_returns_at_once() {
     let sandbox = late();
     ansar(&sandbox, "start --no-wait late-0")
         .success()
@@ -95,7 +95,7 @@ fn an_engine_ends_with_its_last_role() {
 }
 
 #[test]
-fn a_role_that_crashes_in_its_first_moments_is_not_started() {
+fn a_crash_during_the_settle_time() {
     let sandbox = home_with(&["panics", "zombie", "noop"]);
     ansar(&sandbox, "add snooze --seconds=0.05").success();
     for words in ["start", "start -f"] {
@@ -120,7 +120,7 @@ fn a_role_that_crashes_in_its_first_moments_is_not_started() {
 }
 
 #[test]
-fn the_first_moments_are_as_long_as_asked() {
+fn the_settle_time_can_be_set() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "add snooze --seconds=0.5").success();
     // It exits successfully during the settle time.
@@ -138,7 +138,7 @@ fn the_first_moments_are_as_long_as_asked() {
 }
 
 #[test]
-fn a_role_that_announces_itself_is_not_waited_for_longer() {
+fn a_ready_role_has_no_settle_time() {
     let sandbox = home_with(&[]);
     let host = format!("add server --host={}", tests::loopback());
     ansar(&sandbox, &host).success();
@@ -172,7 +172,7 @@ fn settings_for_a_run_are_behind_the_dashes() {
 }
 
 #[test]
-fn a_second_start_hands_its_roles_to_the_same_engine() {
+fn a_second_start_uses_the_same_engine() {
     let sandbox = home_with(&["zombie", "hangs"]);
     ansar(&sandbox, "start zombie-0").success();
     let first = engine(&sandbox);
@@ -189,7 +189,7 @@ fn a_second_start_hands_its_roles_to_the_same_engine() {
 }
 
 #[test]
-fn two_starts_at_once_are_one_engine_and_both_succeed() {
+fn two_concurrent_starts_share_an_engine() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "add zombie zombie-{number} --start=1 --count=5").success();
     let starts: Vec<_> = (0..6)
@@ -210,7 +210,7 @@ fn two_starts_at_once_are_one_engine_and_both_succeed() {
 }
 
 #[test]
-fn what_runs_is_replaced_by_force() {
+fn force_replaces_running_roles() {
     let sandbox = home_with(&["zombie", "hangs"]);
     ansar(&sandbox, "start").success();
     let first = processes(&sandbox);
@@ -222,7 +222,7 @@ fn what_runs_is_replaced_by_force() {
 }
 
 #[test]
-fn roles_have_the_environment_of_the_command_that_starts_them() {
+fn roles_have_the_environment_of_their_start() {
     let sandbox = home_with(&["zombie", "hangs"]);
     for (role, value) in [("zombie-0", "one"), ("hangs-0", "other")] {
         let start = sandbox.ansar(["start", role]).env("WHOSE", value);
@@ -241,7 +241,7 @@ fn roles_have_the_environment_of_the_command_that_starts_them() {
 }
 
 #[test]
-fn roles_that_are_missing_something_are_found_before_anything_is_stopped() {
+fn incomplete_roles_are_refused_before_anything_stops() {
     let sandbox = late();
     ansar(&sandbox, "start zombie-0").success();
     let first = processes(&sandbox);
@@ -254,7 +254,7 @@ fn roles_that_are_missing_something_are_found_before_anything_is_stopped() {
 }
 
 #[test]
-fn a_start_that_is_interrupted_leaves_the_roles_to_the_engine() {
+fn an_interrupted_start_leaves_roles_to_the_engine() {
     let sandbox = late();
     let start = sandbox.ansar(["start", "late-0"]).start();
     start.wait_for("Waiting for late-0 to be ready");

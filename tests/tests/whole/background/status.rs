@@ -3,7 +3,7 @@
 use super::{ansar, comes_to, down, engine, home_with, processes, set, statuses};
 
 #[test]
-fn everything_is_told_for_people_and_for_programs() {
+fn every_field_as_text_and_as_json() {
     let sandbox = home_with(&["zombie", "noop"]);
     ansar(&sandbox, "start zombie-0").success();
     let pid = processes(&sandbox)["zombie-0"];
@@ -72,7 +72,7 @@ fn a_role_that_makes_another_attempt_is_retrying() {
 }
 
 #[test]
-fn a_role_that_waits_for_another_says_so() {
+fn a_role_that_waits_for_another() {
     let sandbox = home_with(&["zombie"]);
     let host = format!("--host={}", tests::loopback());
     sandbox.ansar(["add", "client", &host]).run().success();
@@ -87,7 +87,7 @@ fn a_role_that_waits_for_another_says_so() {
 }
 
 #[test]
-fn an_engine_that_does_not_answer_is_told_of_as_far_as_locks_tell() {
+fn a_silent_engine_is_shown_from_its_locks() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "start").success();
     let pid = processes(&sandbox)["zombie-0"];
@@ -104,7 +104,7 @@ fn an_engine_that_does_not_answer_is_told_of_as_far_as_locks_tell() {
 }
 
 #[test]
-fn lines_that_find_no_room_are_counted_and_the_role_goes_on() {
+fn lost_log_lines_are_counted() {
     let sandbox = home_with(&["floods"]);
     let logs = sandbox.path().join(".ansar-home/logs/floods-0");
     std::fs::create_dir_all(&logs).expect("the home is there");
@@ -130,7 +130,7 @@ fn lines_that_find_no_room_are_counted_and_the_role_goes_on() {
 }
 
 #[test]
-fn what_roles_called_is_shown_where_it_is_asked_for() {
+fn called_processes_are_shown_on_request() {
     let sandbox = home_with(&["zombie"]);
     let duties = r#"{"value": {"duties": ["zombie"], "management_levels": 2, "managers": 1}}"#;
     let input = sandbox.write("input", duties).display().to_string();

@@ -5,7 +5,7 @@ use tests::{Running, Sandbox, Signal};
 use super::{ABORTED, ansar, comes_to, down, engine, home_with, is_quiet, named, processes};
 
 #[test]
-fn a_role_that_ignores_everything_is_named_and_killed_after_its_grace() {
+fn a_stubborn_role_is_named_and_killed() {
     let sandbox = home_with(&["stubborn", "zombie"]);
     ansar(&sandbox, "start").success();
     // The role announces readiness before it ignores signals.
@@ -30,7 +30,7 @@ fn a_role_that_ignores_everything_is_named_and_killed_after_its_grace() {
 }
 
 #[test]
-fn nothing_to_stop_is_said() {
+fn nothing_to_stop() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "stop").code(105).stderr_has("`zombie-0`");
     ansar(&sandbox, "stop -f")
@@ -51,7 +51,7 @@ fn foreground(sandbox: &Sandbox) -> Running<'_> {
 }
 
 #[test]
-fn roles_of_a_command_in_the_foreground_are_seen_and_stopped() {
+fn foreground_roles_are_shown_and_stopped() {
     let sandbox = home_with(&["zombie", "hangs"]);
     let run = foreground(&sandbox);
     ansar(&sandbox, "status")
@@ -92,7 +92,7 @@ fn roles_move_from_the_foreground_by_force() {
 }
 
 #[test]
-fn an_engine_that_is_asked_to_end_stops_its_roles() {
+fn a_signalled_engine_stops_its_roles() {
     let sandbox = home_with(&["zombie", "hangs"]);
     ansar(&sandbox, "start").success();
     let (guardian, _) = engine(&sandbox).expect("it runs");

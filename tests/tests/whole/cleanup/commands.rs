@@ -23,7 +23,7 @@ fn text(output: &Output) -> Vec<&str> {
 }
 
 #[test]
-fn a_command_finds_the_roles_by_its_environment_and_they_end_with_it() {
+fn roles_end_with_the_command() {
     let workspace = workspace("");
     let script = r#"echo "$ANSAR_SERVER_0_PORT"; echo "$ANSAR_HOME_PATH"; pgrep -f "$ANSAR_HOME_PATH/bin" | wc -l"#;
     let output = with(&workspace, script).run();
@@ -44,7 +44,7 @@ fn its_exit_code_is_that_of_the_command() {
 }
 
 #[test]
-fn a_command_is_not_run_where_a_role_fails() {
+fn a_failed_role_prevents_the_command() {
     let workspace = workspace(
         r#"
 [workspace.metadata.ansar.role.server-1]
@@ -80,7 +80,7 @@ fn an_interrupt_reaches_the_command_and_the_roles() {
 }
 
 #[test]
-fn what_a_command_leaves_ends_with_it() {
+fn orphans_of_the_command_are_killed() {
     let workspace = workspace("");
     let script = "setsid sleep 600 >/dev/null 2>&1 & echo gone";
     let output = with(&workspace, script).run();
@@ -89,7 +89,7 @@ fn what_a_command_leaves_ends_with_it() {
 }
 
 #[test]
-fn what_a_command_leaves_in_its_group_may_end_by_itself() {
+fn orphans_in_the_commands_group_may_finish() {
     let workspace = workspace("");
     let script = "sleep 0.3 >/dev/null 2>&1 & echo gone";
     let output = with(&workspace, script).run();

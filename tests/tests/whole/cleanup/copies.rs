@@ -20,7 +20,7 @@ fn run(workspace: &Workspace, home: &str, role: &str) -> tests::Output {
 }
 
 #[test]
-fn a_home_that_was_moved_works_where_it_is() {
+fn a_moved_home_works() {
     let workspace = prepared();
     let (from, to) = (workspace.path().join(".ansar-home"), "elsewhere/moved");
     std::fs::create_dir(workspace.path().join("elsewhere")).expect("the folder is new");
@@ -38,7 +38,7 @@ fn a_home_that_was_moved_works_where_it_is() {
 }
 
 #[test]
-fn a_home_that_is_copied_while_it_runs_leaves_the_original_alone() {
+fn a_copied_home_does_not_affect_the_original() {
     let workspace = prepared();
     let command = workspace.ansar(["run", "--debug-level=CONSOLE", "zombie-0", "strays-0"]);
     let command = command.start();

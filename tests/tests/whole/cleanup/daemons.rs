@@ -16,7 +16,7 @@ exec "$@"
 "#;
 
 #[test]
-fn a_daemon_of_the_build_outlives_the_command_and_a_roles_does_not() {
+fn only_daemons_of_the_build_outlive_the_command() {
     let workspace = workspace("");
     let wrapper = workspace.write("wrapper", WRAPPER);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);

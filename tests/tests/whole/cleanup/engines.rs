@@ -56,7 +56,7 @@ fn is_quiet(workspace: &Workspace) {
 }
 
 #[test]
-fn a_stray_that_comes_to_light_after_the_last_signal_is_ended_with_its_role() {
+fn an_orphan_found_late_is_killed() {
     let workspace = with_leader();
     let command = running(&workspace, &["leader-0"], &["deserts"]);
     command.signal(Signal::SIGKILL);
@@ -65,7 +65,7 @@ fn a_stray_that_comes_to_light_after_the_last_signal_is_ended_with_its_role() {
 }
 
 #[test]
-fn after_guardian_and_engine_were_killed_in_one_instant_the_next_command_sweeps_once() {
+fn the_next_command_cleans_up_once() {
     let workspace = with_leader();
     let roles = ["server-0", "zombie-0", "leader-0", "strays-0"];
     let command = running(&workspace, &roles, &["zombie", "deserts", "strays"]);

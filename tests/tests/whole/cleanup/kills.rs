@@ -38,17 +38,14 @@ executable = "stubborn"
 const CLIENT: &str = "test-fixtures/src/bin/client.rs";
 
 #[test]
-fn nothing_is_left_whatever_is_killed_whenever() {
+fn random_kills_leave_no_process() {
     let rounds = variable(ROUNDS).unwrap_or(USUAL_ROUNDS);
     if variable(INNER).is_some() {
         let seed = variable(SEED).expect("the outer process gives a seed");
         return kill_again_and_again(seed, rounds);
     }
     let (_, module) = module_path!().split_once("::").unwrap_or_default();
-    run_inner(
-        &format!("{module}::nothing_is_left_whatever_is_killed_whenever"),
-        rounds,
-    );
+    run_inner(&format!("{module}::random_kills_leave_no_process"), rounds);
 }
 
 #[expect(

@@ -28,7 +28,7 @@ fn limited<'s>(workspace: &'s Workspace, limits: &str) -> Program<'s> {
 }
 
 #[test]
-fn too_few_descriptors_are_one_error_and_nothing_is_half_started() {
+fn too_few_descriptors_are_one_error() {
     let workspace = workspace();
     let output = limited(&workspace, "ulimit -n 256").run();
     output.code(96).stdout_is("");
@@ -49,7 +49,7 @@ fn too_few_descriptors_are_one_error_and_nothing_is_half_started() {
 }
 
 #[test]
-fn a_soft_limit_is_raised_for_the_command_and_not_for_its_roles() {
+fn the_soft_limit_is_raised_except_for_roles() {
     let workspace = workspace();
     let input = workspace.write("input.json", r#"{"value": "descriptors"}"#);
     let add = ["add", "talks", "limited", "--input-file"];

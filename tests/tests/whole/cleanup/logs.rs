@@ -52,7 +52,7 @@ fn a_flood_is_stored_line_by_line() {
 }
 
 #[test]
-fn an_engine_that_is_killed_in_a_flood_loses_no_line() {
+fn a_killed_engine_loses_no_line() {
     let sandbox = with_flood();
     let run = sandbox.ansar(["run"]).start();
     let logs = sandbox.path().join(".ansar-home/logs/floods-0");
@@ -85,7 +85,7 @@ done
 "#;
 
 #[test]
-fn what_was_written_before_its_engine_was_killed_is_stored() {
+fn lines_written_before_a_kill_are_stored() {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create"]).run().success();
     let home = sandbox.path().join(".ansar-home");
@@ -141,7 +141,7 @@ fn what_was_written_before_its_engine_was_killed_is_stored() {
 }
 
 #[test]
-fn a_full_disk_costs_the_lines_that_it_has_no_room_for_and_they_are_counted() {
+fn a_full_disk_loses_counted_lines() {
     let sandbox = with_flood();
     let logs = sandbox.path().join(".ansar-home/logs/floods-0");
     fs::create_dir_all(&logs).expect("the home is there");
@@ -186,7 +186,7 @@ fn texts(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn a_line_without_an_end_is_stored_after_a_pause_and_swallows_nothing() {
+fn an_incomplete_line_is_stored_after_a_pause() {
     let sandbox = with_script(
         "printf 'waiting for the lock...' >&2\n\
          while ! [ -e go ]; do sleep 0.01; done\n\
@@ -227,7 +227,7 @@ fn a_line_without_an_end_is_stored_after_a_pause_and_swallows_nothing() {
 }
 
 #[test]
-fn a_log_that_is_removed_is_made_again() {
+fn a_removed_log_is_created_again() {
     let sandbox = with_script(
         "number=0\n\
          while ! [ -e stop ]; do echo \"tick $number\" >&2; number=$((number + 1)); sleep 0.01; done\n",
@@ -264,7 +264,7 @@ fn a_log_that_is_removed_is_made_again() {
 }
 
 #[test]
-fn a_small_bound_holds_however_long_the_lines_are() {
+fn a_small_limit_holds_for_long_lines() {
     let sandbox = with_script(
         "yes \"a line as long as most, and not longer\" | head -n 20000 >&2\n\
          head -c 300000 /dev/zero | tr '\\0' x >&2; echo >&2\n\

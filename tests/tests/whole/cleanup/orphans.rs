@@ -146,7 +146,7 @@ fn orphans_are_ended_before_their_home_is_removed() {
 }
 
 #[test]
-fn orphans_of_an_engine_that_is_killed_while_it_stops_roles_are_ended() {
+fn orphans_of_an_engine_killed_during_a_stop() {
     for command in ["destroy", "delete"] {
         let (sandbox, mark) = home();
         let roles = ["start", "deserts-0", "stubborn-0"];

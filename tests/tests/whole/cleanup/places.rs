@@ -63,7 +63,7 @@ fn aborted(output: &Output) {
 }
 
 #[test]
-fn roles_hear_an_interrupt_though_a_script_started_the_command_in_its_background() {
+fn an_interrupt_reaches_roles_of_a_background_command() {
     let workspace = prepared();
     // SIGINT is ignored in the background of a script.
     let script = "$ANSAR ansar run --debug-level=CONSOLE $ROLES & wait $!; echo \"code $?\"";
@@ -98,7 +98,7 @@ fn a_hang_up_that_nohup_ignores_ends_nothing() {
 }
 
 #[test]
-fn timeout_ends_it_as_it_says() {
+fn the_timeout_command_ends_it() {
     let workspace = prepared();
     for (options, code) in [("-s INT 1", 124), ("1", 124)] {
         let script = format!("exec timeout {options} $ANSAR ansar run $ROLES");
@@ -108,7 +108,7 @@ fn timeout_ends_it_as_it_says() {
 }
 
 #[test]
-fn streams_that_are_closed_end_nothing_and_keep_nothing() {
+fn closed_streams_end_nothing() {
     let workspace = prepared();
     for (redirection, code) in [("<&-", 0), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0)] {
         let output = workspace.ansar(["run", "noop-0"]).redirected(redirection);
@@ -118,7 +118,7 @@ fn streams_that_are_closed_end_nothing_and_keep_nothing() {
 }
 
 #[test]
-fn a_reader_of_stderr_that_reads_nothing_stalls_no_role() {
+fn an_unread_stderr_blocks_no_role() {
     let workspace = flooding();
     let (reader, writer) = std::io::pipe().expect("there are pipes");
     let command = workspace.ansar(["run", "--debug-level=CONSOLE", "floods-0"]);
@@ -139,7 +139,7 @@ fn a_reader_of_stderr_that_reads_nothing_stalls_no_role() {
 }
 
 #[test]
-fn a_command_that_is_interrupted_does_not_wait_for_a_reader_that_reads_nothing() {
+fn an_interrupted_command_with_unread_output() {
     let workspace = flooding();
     let (reader, writer) = std::io::pipe().expect("there are pipes");
     let command = workspace.ansar(["run", "--debug-level=CONSOLE", "floods-0", "zombie-0"]);
@@ -155,7 +155,7 @@ fn a_command_that_is_interrupted_does_not_wait_for_a_reader_that_reads_nothing()
 }
 
 #[test]
-fn a_command_that_has_done_its_work_ends_though_its_reader_reads_nothing() {
+fn a_finished_command_with_unread_output() {
     let workspace = flooding();
     let (reader, writer) = std::io::pipe().expect("there are pipes");
     let command = workspace.ansar(["run", "--format=json", "--debug-level=DEBUG", "floods-0"]);

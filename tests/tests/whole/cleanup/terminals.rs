@@ -39,7 +39,7 @@ fn states(workspace: &Workspace) -> String {
 }
 
 #[test]
-fn in_the_background_of_a_terminal_that_stops_writers_it_goes_on() {
+fn a_background_job_ignores_tostop() {
     let workspace = prepared();
     let script = r#"stty tostop; $ANSAR ansar run noop-0 & wait $!; echo "code $?""#;
     let output = in_a_terminal(&workspace, script).run();
@@ -48,7 +48,7 @@ fn in_the_background_of_a_terminal_that_stops_writers_it_goes_on() {
 }
 
 #[test]
-fn what_is_suspended_stops_with_all_roles_and_goes_on_in_the_foreground() {
+fn a_suspended_command_suspends_its_roles() {
     let workspace = prepared();
     let script = r#"$ANSAR ansar run zombie-0 server-0; echo "stopped"
 until [ -e go ]; do sleep 0.05; done
@@ -82,7 +82,7 @@ fg; echo "code $?""#;
 }
 
 #[test]
-fn a_terminal_that_is_closed_ends_everything_in_it() {
+fn a_closed_terminal_ends_everything() {
     let workspace = prepared();
     let script = "$ANSAR ansar run zombie-0 deserts-0 server-0";
     let mut terminal = in_a_terminal(&workspace, script).start();

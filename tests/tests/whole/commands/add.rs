@@ -14,7 +14,7 @@ fn kept(sandbox: &Sandbox, area: &str, role: &str) -> Value {
 }
 
 #[test]
-fn a_role_is_named_after_its_executable_unless_it_is_said() {
+fn the_default_name_comes_from_the_executable() {
     let sandbox = with_home();
     let add = sandbox.ansar(["add", "noop"]).run();
     add.success()
@@ -60,7 +60,7 @@ fn a_role_is_named_after_its_executable_unless_it_is_said() {
 }
 
 #[test]
-fn the_home_is_named_by_a_word_or_a_flag() {
+fn the_home_as_argument_or_flag() {
     let sandbox = Sandbox::new();
     let bin = super::in_place();
     sandbox.ansar(["create", "toy-robot", &bin]).run().success();
@@ -94,7 +94,7 @@ fn the_component_states_its_settings_and_input() {
 }
 
 #[test]
-fn settings_are_given_in_a_file_and_by_name_and_the_name_wins() {
+fn named_settings_override_those_of_a_file() {
     let sandbox = with_home();
     sandbox.write("s.json", r#"{"value": {"host": "h", "port": 1}}"#);
     sandbox.write("i.json", r#"{"value": "many"}"#);
@@ -146,7 +146,7 @@ fn settings_are_given_in_a_file_and_by_name_and_the_name_wins() {
 }
 
 #[test]
-fn settings_have_the_types_that_the_component_gives_them() {
+fn settings_have_the_types_of_the_component() {
     let workspace = Workspace::new();
     workspace.edit(
         "test-fixtures/src/bin/snooze.rs",
@@ -184,7 +184,7 @@ fn settings_have_the_types_that_the_component_gives_them() {
 }
 
 #[test]
-fn what_the_component_refuses_is_named_and_changes_nothing() {
+fn a_setting_that_the_component_refuses() {
     let sandbox = with_roles(&["noop"]);
     sandbox.write("type.json", "{\"value\": {\n  \"seconds\": \"long\"\n}}");
     sandbox.write("field.json", "{\"value\": {\n  \"secs\": 1}}");
@@ -268,7 +268,7 @@ fn what_the_component_refuses_is_named_and_changes_nothing() {
 }
 
 #[test]
-fn a_series_is_added_as_a_whole_or_not_at_all() {
+fn a_series_is_added_entirely_or_not() {
     let sandbox = with_roles(&["noop"]);
     sandbox.ansar(["add", "noop", "many-39"]).run().success();
     let before = tree(&sandbox, ".ansar-home");
@@ -355,7 +355,7 @@ fn an_executable_that_does_not_build_adds_nothing() {
 }
 
 #[test]
-fn an_executable_that_nobody_has_is_refused() {
+fn an_unknown_executable_is_refused() {
     let sandbox = with_roles(&["noop"]);
     let missing = sandbox.ansar(["add", "missing"]).run();
     missing.code(2).stderr_has("error: no executable `missing`");
@@ -363,7 +363,7 @@ fn an_executable_that_nobody_has_is_refused() {
 }
 
 #[test]
-fn the_path_of_an_executable_is_refused_with_what_to_do() {
+fn a_path_in_place_of_an_executable() {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create"]).run().success();
     for path in ["/bin/true", "../scratch/dist/script"] {
@@ -392,7 +392,7 @@ fn the_path_of_an_executable_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_component_that_does_not_print_its_settings_is_refused() {
+fn a_component_that_prints_no_settings() {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create"]).run().success();
     for (name, script) in [
@@ -418,7 +418,7 @@ fn a_component_that_does_not_print_its_settings_is_refused() {
 }
 
 #[test]
-fn names_and_templates_that_are_none_say_why() {
+fn invalid_names_and_templates() {
     let sandbox = with_home();
     let long = "x".repeat(101);
     for (line, expected) in [

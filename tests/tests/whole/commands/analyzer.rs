@@ -27,7 +27,7 @@ fn strict(sandbox: &Sandbox) {
 }
 
 #[test]
-fn the_result_of_the_analyzer_is_the_result_of_the_run() {
+fn the_analyzers_result_is_the_runs_result() {
     let sandbox = with_reports();
     let run = ["run", "--test-analyzer=analyzer", "--debug-level=CONSOLE"];
     let output = sandbox.ansar(run).run();
@@ -50,7 +50,7 @@ fn the_result_of_the_analyzer_is_the_result_of_the_run() {
 }
 
 #[test]
-fn the_fault_of_the_analyzer_is_the_exit_code() {
+fn the_analyzers_fault_sets_the_exit_code() {
     let sandbox = with_reports();
     strict(&sandbox);
     let run = ["run", "test-.*", "--test-analyzer=analyzer"];
@@ -64,7 +64,7 @@ fn the_fault_of_the_analyzer_is_the_exit_code() {
 }
 
 #[test]
-fn an_analyzer_that_is_not_there_is_refused_before_anything_runs() {
+fn an_unknown_analyzer_is_refused_first() {
     let sandbox = with_reports();
     let run = ["run", "--test-analyzer=analyser", "--debug-level=CONSOLE"];
     let output = sandbox.ansar(run).run();
@@ -131,7 +131,7 @@ fn after_control_c_what_was_collected_is_analyzed() {
 }
 
 #[test]
-fn the_loop_builds_its_analyzer_and_failed_checks_still_decide() {
+fn failed_checks_decide_despite_the_analyzer() {
     let workspace = Workspace::new();
     let roles = |analyzer: &str, fail_every: u32| {
         workspace.manifest(&format!(
@@ -167,7 +167,7 @@ fn the_loop_builds_its_analyzer_and_failed_checks_still_decide() {
 }
 
 #[test]
-fn a_suite_that_no_pipe_holds_is_given_whole() {
+fn results_larger_than_a_pipe() {
     let sandbox = with_home();
     let add = sandbox.ansar(["add", "checks", "test-{number}", "--count=10"]);
     let add = add.args(["--checks=255", "--fail_every=1"]);

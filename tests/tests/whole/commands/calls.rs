@@ -58,7 +58,7 @@ fn log_of(sandbox: &Sandbox, role: &str) -> String {
 }
 
 #[test]
-fn the_factorial_of_7_is_5040_by_eight_processes() {
+fn the_factorial_of_7_uses_eight_processes() {
     let sandbox = with_input("factorial", &json!(7));
     let run = sandbox.ansar(["run", "--debug-level=CONSOLE"]).run();
     let all = completed(run.success());
@@ -76,7 +76,7 @@ fn the_factorial_of_7_is_5040_by_eight_processes() {
 }
 
 #[test]
-fn a_factorial_that_is_too_great_is_not_begun() {
+fn a_factorial_beyond_the_limit() {
     let sandbox = with_input("factorial", &json!(21));
     let run = sandbox.ansar(["run"]).run();
     let all = completed(run.code(1));
@@ -90,7 +90,7 @@ fn a_factorial_that_is_too_great_is_not_begun() {
 }
 
 #[test]
-fn of_thirteen_processes_the_death_of_the_sixth_faults_the_first() {
+fn a_killed_process_faults_the_root() {
     let sandbox = with_input("factorial", &json!(12));
     let sub_role = |depth: usize| format!("factorial-0{}", ".factorial".repeat(depth));
     // The last one is slow, so that there is time to observe.
@@ -140,7 +140,7 @@ fn processes(job: &Job) -> u64 {
 }
 
 #[test]
-fn the_tree_of_the_guide_has_484_processes_and_1089_run_with_few_descriptors() {
+fn large_trees_run_with_few_descriptors() {
     let job = job(&["noop", "snooze", "factorial"], 5, 3);
     let sandbox = with_input("busy", &json!(job));
     let script = "ulimit -n 256; exec \"$@\"";
@@ -155,7 +155,7 @@ fn the_tree_of_the_guide_has_484_processes_and_1089_run_with_few_descriptors() {
 }
 
 #[test]
-fn any_tree_returns_its_closed_form_and_as_many_processes_are_seen() {
+fn random_trees_return_their_closed_form() {
     let sandbox = with_input("busy", &json!(job(&[], 1, 0)));
     for _ in 0..8 {
         let mut duties = Vec::new();
@@ -173,7 +173,7 @@ fn any_tree_returns_its_closed_form_and_as_many_processes_are_seen() {
 }
 
 #[test]
-fn control_c_in_the_middle_of_the_tree_leaves_no_process() {
+fn control_c_leaves_no_process_of_a_tree() {
     let sandbox = with_input("busy", &json!(job(&["noop", "snooze", "factorial"], 4, 3)));
     // A different moment each time: after so many processes have started.
     for moment in [1, 2, 5, 10, 20, 40, 80, 120, 160, 200] {
@@ -189,7 +189,7 @@ fn control_c_in_the_middle_of_the_tree_leaves_no_process() {
 }
 
 #[test]
-fn killing_the_command_in_the_middle_of_the_tree_leaves_no_process() {
+fn a_killed_command_leaves_no_process() {
     let sandbox = with_input("busy", &json!(job(&["snooze", "factorial"], 3, 3)));
     let mut run = sandbox.ansar(["run", "--debug-level=OBJECT"]).start();
     for _ in 0..20 {
@@ -202,7 +202,7 @@ fn killing_the_command_in_the_middle_of_the_tree_leaves_no_process() {
 }
 
 #[test]
-fn a_duty_that_nobody_has_faults_the_tree() {
+fn an_unknown_duty_faults_the_tree() {
     let sandbox = with_input("busy", &json!(job(&["missing", "zombie"], 2, 2)));
     let run = sandbox.ansar(["run"]).run();
     let all = completed(run.code(1));

@@ -12,7 +12,7 @@ const ELSEWHERE: [&str; 8] = [
 ];
 
 #[test]
-fn a_home_is_made_at_the_root_of_the_workspace_or_where_it_is_said() {
+fn the_default_and_the_given_place() {
     let workspace = Workspace::new();
     let create = workspace.ansar(["create"]).in_dir("test-fixtures").run();
     create
@@ -45,7 +45,7 @@ fn a_home_is_made_at_the_root_of_the_workspace_or_where_it_is_said() {
 }
 
 #[test]
-fn a_home_is_not_made_twice_and_the_hint_works() {
+fn a_home_that_exists_is_refused() {
     let sandbox = Sandbox::new();
     for path in [".ansar-home", "other"] {
         sandbox.ansar(["create", path]).run().success();
@@ -59,7 +59,7 @@ fn a_home_is_not_made_twice_and_the_hint_works() {
 }
 
 #[test]
-fn what_is_no_home_is_left_alone() {
+fn a_folder_without_a_home_is_left_alone() {
     let sandbox = Sandbox::new();
     sandbox.write("full/precious", "1");
     sandbox.write("file", "1");
@@ -77,7 +77,7 @@ fn what_is_no_home_is_left_alone() {
 }
 
 #[test]
-fn nothing_is_left_of_a_home_that_cannot_be_made() {
+fn a_failed_create_leaves_nothing() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "1");
     std::fs::create_dir(sandbox.path().join("empty")).unwrap();
@@ -114,7 +114,7 @@ fn a_redirected_bin_is_used_in_place() {
 }
 
 #[test]
-fn an_executable_that_is_missing_in_a_redirected_bin_is_built_there() {
+fn a_redirected_bin_receives_missing_executables() {
     let workspace = Workspace::new();
     let create = ["create", "--redirect-bin=../target/debug"];
     workspace
@@ -130,7 +130,7 @@ fn an_executable_that_is_missing_in_a_redirected_bin_is_built_there() {
 }
 
 #[test]
-fn every_other_area_has_a_folder_of_its_own_in_the_one_it_is_redirected_to() {
+fn redirected_areas_have_folders_of_their_own() {
     let sandbox = Sandbox::new();
     sandbox.write("elsewhere/precious", "1");
     let bin = in_place();

@@ -5,7 +5,7 @@ use tests::{Signal, Workspace};
 use super::{ABORTED, ends, listed, names_who_runs, pairs, tree, with_roles};
 
 #[test]
-fn a_role_goes_with_all_its_areas_and_what_it_called() {
+fn a_role_is_deleted_with_all_areas() {
     let sandbox = with_roles(&["noop", "talks"]);
     let before = tree(&sandbox, ".ansar-home");
     sandbox.ansar(["add", "talks", "gone"]).run().success();
@@ -34,7 +34,7 @@ fn a_role_goes_with_all_its_areas_and_what_it_called() {
 }
 
 #[test]
-fn roles_are_searched_for() {
+fn roles_are_found_by_search() {
     let sandbox = with_roles(&["noop", "snooze"]);
     let many = ["add", "noop", "many-{number}", "--count=5"];
     sandbox.ansar(many).run().success();
@@ -49,7 +49,7 @@ fn roles_are_searched_for() {
 }
 
 #[test]
-fn what_runs_is_not_deleted_unless_it_is_to_be_stopped() {
+fn a_running_role_needs_force() {
     let sandbox = with_roles(&["noop", "zombie"]);
     let run = sandbox
         .ansar(["run", "zombie-0", "--debug-level=CONSOLE"])
@@ -73,7 +73,7 @@ fn what_runs_is_not_deleted_unless_it_is_to_be_stopped() {
 }
 
 #[test]
-fn a_role_that_is_described_comes_back_as_new_and_that_is_said() {
+fn a_described_role_is_deployed_again() {
     let workspace = Workspace::new();
     workspace.write("testing/model-by-role/test-prints/words", "one");
     workspace.manifest(

@@ -5,7 +5,7 @@ use tests::{Sandbox, Signal};
 use super::{ABORTED, ends, hinted, listed, names_who_runs, pairs, with_roles};
 
 #[test]
-fn a_home_is_not_removed_while_its_roles_run() {
+fn a_home_with_running_roles_is_kept() {
     let sandbox = with_roles(&["noop", "zombie"]);
     let run = sandbox
         .ansar(["run", "zombie-0", "--debug-level=CONSOLE"])
@@ -26,7 +26,7 @@ fn a_home_is_not_removed_while_its_roles_run() {
 }
 
 #[test]
-fn force_stops_what_runs_first() {
+fn force_stops_running_roles_first() {
     let sandbox = with_roles(&["noop", "zombie"]);
     let again = ["add", "zombie", "zombie-1"];
     sandbox.ansar(again).run().success();
@@ -46,7 +46,7 @@ fn force_stops_what_runs_first() {
 }
 
 #[test]
-fn a_home_that_is_not_there_cannot_be_removed() {
+fn a_missing_home_cannot_be_destroyed() {
     let sandbox = Sandbox::new();
     for arguments in [
         &["destroy"][..],

@@ -8,7 +8,7 @@ use super::update::settings;
 use super::{completed, with_home, with_roles};
 
 #[test]
-fn what_is_printed_can_be_given_back() {
+fn printed_values_are_accepted_again() {
     let sandbox = with_home();
     let add = ["add", "client", "--port=7", "--host=h"];
     sandbox.ansar(add).run().success();
@@ -53,7 +53,7 @@ fn a_whole_encoding_replaces_what_was_set_before() {
 }
 
 #[test]
-fn the_input_of_a_role_is_what_it_works_on() {
+fn a_role_uses_its_input() {
     let sandbox = with_roles(&["talks"]);
     let input = sandbox.ansar(["input", "talks-0"]).run();
     input
@@ -83,7 +83,7 @@ fn known(sandbox: &Sandbox, role: &str) -> [Option<String>; 3] {
 }
 
 #[test]
-fn a_wrong_encoding_changes_nothing_and_is_named_with_its_place() {
+fn a_wrong_encoding_is_located() {
     let sandbox = with_roles(&["client", "talks", "noop"]);
     for (words, text, code, expected) in [
         (
@@ -156,7 +156,7 @@ fn a_wrong_encoding_changes_nothing_and_is_named_with_its_place() {
 }
 
 #[test]
-fn what_was_never_settled_says_what_to_do() {
+fn settings_that_were_never_resolved() {
     let workspace = Workspace::new();
     workspace.manifest("[workspace.metadata.ansar.role.test-prints]\nexecutable = \"prints\"\n");
     workspace.ansar(["test", "--no-run"]).run().success();
@@ -186,7 +186,7 @@ fn typed<'s>(sandbox: &'s Sandbox, script: &str) -> tests::Program<'s> {
 }
 
 #[test]
-fn an_encoding_may_come_from_a_pipe_which_is_read_once() {
+fn an_encoding_from_a_pipe() {
     let sandbox = with_roles(&["snooze", "talks", "noop"]);
     for script in [
         r#""$0" add snooze s --settings-file <(echo '{"value": {"seconds": 7.5}}')"#,

@@ -52,7 +52,7 @@ fn refused(sandbox: &Sandbox, why: &str) {
 }
 
 #[test]
-fn an_area_that_no_home_made_is_left_alone() {
+fn a_foreign_area_is_left_alone() {
     let sandbox = with_a_precious_folder();
     let home = sandbox.read(HOME);
     std::fs::create_dir(sandbox.path().join("materials")).expect("it is new");
@@ -79,7 +79,7 @@ fn an_area_that_no_home_made_is_left_alone() {
 }
 
 #[test]
-fn an_area_of_another_home_or_of_another_area_is_left_alone() {
+fn an_area_of_another_home_or_kind() {
     let sandbox = with_a_precious_folder();
     let elsewhere = ["--redirect-tmp=there", "--redirect-model=there"];
     let create = sandbox.ansar(["create", "other", &in_place()]);
@@ -104,7 +104,7 @@ fn an_area_of_another_home_or_of_another_area_is_left_alone() {
 }
 
 #[test]
-fn a_folder_that_is_a_symlink_is_not_followed() {
+fn a_symlinked_folder_is_not_followed() {
     let sandbox = with_a_precious_folder();
     std::fs::create_dir(sandbox.path().join("materials")).expect("it is new");
     for folder in [
@@ -136,7 +136,7 @@ fn a_folder_that_is_a_symlink_is_not_followed() {
 }
 
 #[test]
-fn a_home_of_the_version_before_keeps_its_areas() {
+fn a_home_of_the_previous_version() {
     let sandbox = Sandbox::new();
     let elsewhere = ["--redirect-tmp=there", "--redirect-logs=there"];
     let create = sandbox.ansar(["create", &in_place()]);
@@ -174,7 +174,7 @@ fn a_home_of_the_version_before_keeps_its_areas() {
 }
 
 #[test]
-fn a_home_that_others_can_use_is_closed_or_refused() {
+fn a_home_with_open_permissions() {
     let sandbox = with_roles(&["noop"]);
     let home = sandbox.path().join(".ansar-home");
     let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
@@ -233,7 +233,7 @@ fn nothing_is_run_that_others_can_replace() {
 /// A root-owned folder may have any permissions; a program that others can
 /// write is not run, even if root owns it.
 #[test]
-fn an_executable_of_root_that_all_can_write_is_not_run() {
+fn a_writable_executable_of_root_is_not_run() {
     let sandbox = Sandbox::new();
     let scratch = sandbox.path();
     let is_root = scratch.metadata().expect("it is there").uid() == 0;
@@ -284,7 +284,7 @@ fn only_one_home_can_be_named() {
 }
 
 #[test]
-fn a_current_directory_that_is_gone_is_named() {
+fn a_removed_working_folder_is_named() {
     let sandbox = Sandbox::new();
     let script = "mkdir gone && cd gone && rmdir ../gone && cargo-ansar ansar list";
     let list = sandbox.shell(script).run();
@@ -294,7 +294,7 @@ fn a_current_directory_that_is_gone_is_named() {
 }
 
 #[test]
-fn a_removal_that_was_begun_spares_what_is_not_the_homes() {
+fn an_unfinished_removal_spares_foreign_files() {
     let sandbox = with_a_precious_folder();
     redirect(&sandbox, "tmp", &sandbox.path().join("precious"));
     sandbox.write(".ansar-home/pending.json", r#"{"destroy": true}"#);

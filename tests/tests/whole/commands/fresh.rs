@@ -14,7 +14,7 @@ fn fresh() -> Workspace {
 }
 
 #[test]
-fn start_deploys_what_is_described() {
+fn start_deploys_described_roles() {
     let workspace = fresh();
     for (words, code) in [
         (&["start", "zombi-0"][..], 2),
@@ -40,7 +40,7 @@ fn start_deploys_what_is_described() {
 }
 
 #[test]
-fn run_deploys_what_is_described() {
+fn run_deploys_described_roles() {
     let workspace = fresh();
     let run = workspace.ansar(["run", "test-prints"]).run();
     run.success().stderr_has("Running 1 role");
@@ -57,7 +57,7 @@ fn an_empty_home_is_filled() {
 }
 
 #[test]
-fn status_and_list_show_what_is_described() {
+fn status_and_list_show_described_roles() {
     let workspace = fresh();
     for words in [
         &["status"][..],

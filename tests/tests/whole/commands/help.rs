@@ -42,7 +42,7 @@ pub(super) const COMMANDS: [&str; 33] = [
 ];
 
 #[test]
-fn help_shows_every_command_and_each_has_its_own() {
+fn every_command_has_help() {
     let sandbox = Sandbox::new();
     let all = sandbox.ansar(["--help"]).run();
     all.success()
@@ -83,7 +83,7 @@ fn the_version_is_printed() {
 }
 
 #[test]
-fn what_is_mistyped_is_answered_with_the_nearest() {
+fn a_mistyped_word_gets_a_suggestion() {
     let sandbox = Sandbox::new();
     for (line, tip) in [
         (&["tset"][..], "'test'"),
@@ -152,7 +152,7 @@ fn general_flags_stand_before_and_after_the_command() {
 }
 
 #[test]
-fn quiet_tells_only_warnings_and_errors_and_colour_is_asked_for() {
+fn quiet_and_colour() {
     let sandbox = with_roles(&["noop"]);
     let quiet = sandbox.ansar(["run", "-q"]).run();
     quiet

@@ -22,7 +22,7 @@ fn refused(sandbox: &Sandbox, place: &str) {
 }
 
 #[test]
-fn a_home_file_that_cannot_be_read_is_named_with_line_and_column() {
+fn a_damaged_home_file_is_located() {
     let sandbox = with_roles(&["noop"]);
     let whole = sandbox.read(".ansar-home/home.json");
     let cut = &whole[..whole.len() / 2];
@@ -55,7 +55,7 @@ fn a_home_file_that_cannot_be_read_is_named_with_line_and_column() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_read_is_named_and_the_home_can_still_be_removed() {
+fn a_damaged_entry_does_not_block_destroy() {
     let sandbox = with_roles(&["noop"]);
     let whole = sandbox.read(".ansar-home/entry/noop-0.json");
     for (text, place) in [
@@ -78,7 +78,7 @@ fn an_entry_that_cannot_be_read_is_named_and_the_home_can_still_be_removed() {
 }
 
 #[test]
-fn what_is_no_entry_is_passed_over() {
+fn other_files_among_entries_are_ignored() {
     let sandbox = with_roles(&["noop"]);
     for name in ["noop-0.json~", ".noop-0.json.swp", "a b.json", "README"] {
         sandbox.write(format!(".ansar-home/entry/{name}"), "garbage");
@@ -92,7 +92,7 @@ fn what_is_no_entry_is_passed_over() {
 }
 
 #[test]
-fn a_deploy_file_that_cannot_be_read_is_named_and_can_be_removed() {
+fn a_damaged_deploy_file_can_be_removed() {
     let sandbox = with_roles(&["noop"]);
     sandbox.write(".ansar-home/deploy.json", "[");
     sandbox.write("materials/model-by-role/noop-0/words", "one");
@@ -111,7 +111,7 @@ fn a_deploy_file_that_cannot_be_read_is_named_and_can_be_removed() {
 }
 
 #[test]
-fn a_home_that_is_a_file_is_none() {
+fn a_file_is_not_a_home() {
     let sandbox = Sandbox::new();
     sandbox.write(".ansar-home", "");
     for command in COMMANDS {
@@ -129,7 +129,7 @@ fn a_home_that_is_a_file_is_none() {
 }
 
 #[test]
-fn a_folder_where_a_file_belongs_is_named() {
+fn a_folder_in_place_of_a_file() {
     let sandbox = with_roles(&["noop"]);
     let area = |path: &str| sandbox.path().join(".ansar-home").join(path);
     std::fs::create_dir(area("settings/other.json")).unwrap();
@@ -148,7 +148,7 @@ fn a_folder_where_a_file_belongs_is_named() {
 }
 
 #[test]
-fn a_home_without_roles_says_how_to_add_one() {
+fn a_home_without_roles() {
     let sandbox = with_roles(&[]);
     let list = sandbox.ansar(["list"]).run();
     list.success()

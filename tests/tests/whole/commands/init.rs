@@ -5,7 +5,7 @@ use tests::{Sandbox, Workspace};
 use super::PLAIN_MARKER;
 
 #[test]
-fn init_describes_the_component_bins_and_nothing_else_changes() {
+fn init_describes_the_component_bins() {
     let workspace = Workspace::new();
     let before = workspace.read("Cargo.toml");
     let init = workspace.ansar(["init"]).run();
@@ -79,7 +79,7 @@ fn init_needs_a_workspace() {
 }
 
 #[test]
-fn a_package_outside_of_any_workspace_is_described_too() {
+fn init_describes_a_package_without_a_workspace() {
     let sandbox = Sandbox::new();
     let manifest = "[package]\r\nname = \"alone\"\r\nedition = \"2024\"\r\n\r\n\
                     [dependencies]\r\nansar-runtime = { path = \"runtime\" }\r\n";

@@ -58,7 +58,7 @@ fn place(sandbox: &Sandbox, path: &str, kind: &str) {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_at_once() {
+fn irregular_files_are_refused_at_once() {
     for (path, command) in FILES {
         let sandbox = with_roles(&["noop"]);
         sandbox.write("precious", "not ours");
@@ -82,7 +82,7 @@ fn what_is_no_regular_file_is_refused_at_once() {
 }
 
 #[test]
-fn a_log_with_holes_is_read_without_its_holes() {
+fn holes_in_a_log_are_skipped() {
     let sandbox = with_roles(&["noop"]);
     sandbox.ansar(["run"]).run().success();
     place(&sandbox, "logs/noop-0/20990101T000000.000000.log", "huge");
@@ -91,7 +91,7 @@ fn a_log_with_holes_is_read_without_its_holes() {
 }
 
 #[test]
-fn a_socket_and_a_device_are_no_files_either() {
+fn sockets_and_devices_are_refused() {
     let sandbox = with_roles(&["noop"]);
     let path = sandbox.path().join(".ansar-home/home.json");
     std::fs::remove_file(&path).expect("it is there");
@@ -104,7 +104,7 @@ fn a_socket_and_a_device_are_no_files_either() {
 }
 
 #[test]
-fn a_file_that_is_named_may_be_a_link_or_a_pipe() {
+fn files_named_by_the_user_may_be_irregular() {
     let sandbox = with_roles(&[]);
     sandbox.write("settings.json", r#"{"value": {"seconds": 0.25}}"#);
     symlink("settings.json", sandbox.path().join("link.json")).expect("nothing is there");

@@ -158,7 +158,7 @@ fn roles_are_added_all_or_none() {
 }
 
 #[test]
-fn a_role_inherits_nothing_of_one_whose_delete_was_killed() {
+fn a_role_added_after_a_killed_delete() {
     let sandbox = home();
     copy(&sandbox, ".ansar-home", "before");
     let kills = killed_everywhere(&sandbox, "delete snooze-.*", "", |kills| {
@@ -188,7 +188,7 @@ fn a_role_inherits_nothing_of_one_whose_delete_was_killed() {
 }
 
 #[test]
-fn what_is_left_of_a_home_is_accepted_by_create_and_destroy() {
+fn create_and_destroy_accept_an_incomplete_home() {
     let sandbox = with_roles(&[]);
     sandbox.ansar(["destroy"]).run().success();
     let create = ["create", "--redirect-model=models", "--redirect-logs=logs"];
@@ -232,7 +232,7 @@ fn what_is_left_of_a_home_is_accepted_by_create_and_destroy() {
 }
 
 #[test]
-fn a_destroy_that_was_killed_is_done_by_the_next_one() {
+fn the_next_destroy_completes_a_killed_one() {
     let sandbox = with_roles(&["noop"]);
     copy(&sandbox, ".ansar-home", "before");
     killed_everywhere(&sandbox, "destroy", "", |kills| {

@@ -12,7 +12,7 @@ fn crowd() -> Sandbox {
 }
 
 #[test]
-fn roles_are_listed_bytewise_and_searched_by_their_whole_names() {
+fn order_and_search() {
     let sandbox = crowd();
     assert_eq!(
         listed(&sandbox),
@@ -69,7 +69,7 @@ fn the_long_listing_has_executables_and_sizes() {
 }
 
 #[test]
-fn what_roles_called_is_listed_where_it_is_asked_for() {
+fn called_roles_are_listed_on_request() {
     let sandbox = crowd();
     sandbox.write(".ansar-home/model/snooze-0.nap/data", "123");
     sandbox.write(".ansar-home/tmp/snooze-0.nap-1/data", "1");
@@ -92,7 +92,7 @@ fn what_roles_called_is_listed_where_it_is_asked_for() {
 }
 
 #[test]
-fn a_role_that_left_the_description_is_listed_as_retired_and_not_run() {
+fn a_retired_role_is_not_run() {
     let workspace = Workspace::new();
     let described = |role: &str| {
         format!(
@@ -116,7 +116,7 @@ fn a_role_that_left_the_description_is_listed_as_retired_and_not_run() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_failure_and_a_full_disk_is() {
+fn a_closed_pipe_and_a_full_disk() {
     let sandbox = with_home();
     // More than a pipe holds.
     let long = format!("{}-{{number}}", "r".repeat(90));

@@ -3,7 +3,7 @@
 use super::{ABORTED, ACK, FAULTED, ends, hinted, pairs, with_roles};
 
 #[test]
-fn the_others_are_stopped_when_the_main_role_has_ended() {
+fn the_main_role_ends_the_run() {
     let sandbox = with_roles(&["noop", "zombie", "panics"]);
     let long = ["add", "snooze", "main", "--seconds=0.2"];
     sandbox.ansar(long).run().success();
@@ -21,7 +21,7 @@ fn the_others_are_stopped_when_the_main_role_has_ended() {
 }
 
 #[test]
-fn a_main_role_that_does_not_run_is_refused() {
+fn an_unselected_main_role_is_refused() {
     let sandbox = with_roles(&["noop", "snooze"]);
     let run = sandbox
         .ansar(["run", "noop-0", "--main-role=snooze-0"])

@@ -31,7 +31,7 @@ fn editor(sandbox: &Sandbox, name: &str, commands: &str) -> String {
 }
 
 #[test]
-fn every_property_is_printed_and_what_can_be_set_is_given_back() {
+fn printed_properties_can_be_set() {
     let sandbox = with_roles(&["client", "noop"]);
     for (property, body) in [
         ("retry", r#"{"first_steps": [1.0, 2.0, 4.0]}"#),
@@ -81,7 +81,7 @@ fn every_property_is_printed_and_what_can_be_set_is_given_back() {
 }
 
 #[test]
-fn what_cannot_be_set_is_said() {
+fn read_only_properties_are_refused() {
     let sandbox = with_roles(&["client"]);
     for property in ["id", "created", "executable", "origin"] {
         for words in [
@@ -105,7 +105,7 @@ fn what_cannot_be_set_is_said() {
 }
 
 #[test]
-fn a_wrong_value_changes_nothing_and_shows_a_right_one() {
+fn a_wrong_value_is_refused_with_an_example() {
     let sandbox = with_roles(&["client", "noop"]);
     let entry = sandbox.read(".ansar-home/entry/client-0.json");
     for (property, body, expected, example) in [
@@ -168,7 +168,7 @@ fn a_wrong_value_changes_nothing_and_shows_a_right_one() {
 }
 
 #[test]
-fn what_a_role_has_set_is_what_it_runs_with() {
+fn roles_run_with_their_properties() {
     let sandbox = with_roles(&["talks", "noop", "stubborn"]);
     set(&sandbox, &["after", "noop-0"], "[\"talks-0\"]");
     let run = sandbox.ansar(["run", "-v", "noop-0", "talks-0"]).run();
@@ -197,7 +197,7 @@ fn what_a_role_has_set_is_what_it_runs_with() {
 }
 
 #[test]
-fn what_was_set_by_hand_lasts_over_the_description() {
+fn properties_set_by_hand_outlast_a_deploy() {
     let workspace = Workspace::new();
     workspace.manifest(
         "[workspace.metadata.ansar.role.test-prints]\nexecutable = \"prints\"\n\
@@ -228,7 +228,7 @@ fn an_entry_of_the_first_form_is_understood() {
 }
 
 #[test]
-fn a_property_is_edited_and_checked_before_it_is_stored() {
+fn an_edited_property_is_checked_first() {
     let sandbox = with_roles(&["client"]);
     let change = editor(&sandbox, "change", "sed -i 's/1.0/8.5/' \"$1\"");
     let edit = || sandbox.ansar(["edit", "retry", "client-0"]);
@@ -261,7 +261,7 @@ fn a_property_is_edited_and_checked_before_it_is_stored() {
 }
 
 #[test]
-fn a_mistake_in_the_editor_is_named_and_the_text_is_kept() {
+fn a_mistake_in_the_editor_keeps_the_text() {
     let sandbox = with_roles(&["client"]);
     let entry = sandbox.read(".ansar-home/entry/client-0.json");
     let mistake = editor(&sandbox, "mistake", "sed -i 's/1.0/\"x\"/' \"$1\"");

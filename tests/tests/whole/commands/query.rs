@@ -45,7 +45,7 @@ fn up(sandbox: &Sandbox) -> Running<'_> {
 }
 
 #[test]
-fn a_role_is_known_by_its_starts_and_what_it_returned() {
+fn history_has_starts_and_results() {
     let sandbox = with_roles(&["noop", "silent"]);
     let never = sandbox.ansar(["history", "noop-0"]).run();
     never.success().stdout_is("");
@@ -80,7 +80,7 @@ fn a_role_is_known_by_its_starts_and_what_it_returned() {
 }
 
 #[test]
-fn what_is_not_returned_yet_is_waited_for() {
+fn returned_waits_for_a_running_role() {
     let sandbox = with_roles(&["zombie"]);
     let run = up(&sandbox);
     let history = sandbox.ansar(["history", "zombie-0"]).run();
@@ -97,7 +97,7 @@ fn what_is_not_returned_yet_is_waited_for() {
 }
 
 #[test]
-fn whoever_waits_for_a_role_hears_that_its_engine_was_killed() {
+fn returned_reports_a_killed_engine() {
     let sandbox = with_roles(&["zombie"]);
     let run = up(&sandbox);
     let returned = sandbox.ansar(["returned", "zombie-0"]).start();
@@ -125,7 +125,7 @@ fn whoever_waits_for_a_role_hears_that_its_engine_was_killed() {
 }
 
 #[test]
-fn a_damaged_history_is_read_as_far_as_it_is_whole() {
+fn a_damaged_history() {
     let sandbox = with_roles(&["noop"]);
     for _ in 0..2 {
         sandbox.ansar(["run"]).run().success();
@@ -214,7 +214,7 @@ fn a_log_is_queried_by_time() {
 }
 
 #[test]
-fn a_log_of_a_search_names_the_role_of_each_line() {
+fn a_log_of_several_roles_names_them() {
     let sandbox = with_home();
     for role in ["web", "worker", "other"] {
         sandbox.ansar(["add", "noop", role]).run().success();
@@ -314,7 +314,7 @@ fn a_query_has_one_beginning_and_one_end() {
 }
 
 #[test]
-fn a_log_begins_where_a_start_was() {
+fn a_log_since_a_start() {
     let sandbox = with_roles(&["noop"]);
     for _ in 0..3 {
         sandbox.ansar(["run"]).run().success();
@@ -333,7 +333,7 @@ fn a_log_begins_where_a_start_was() {
 }
 
 #[test]
-fn a_torn_line_is_passed_over_and_said_once() {
+fn an_incomplete_line_is_reported_once() {
     let sandbox = with_roles(&["noop"]);
     stored(&sandbox, "noop-0", 0..3);
     let file = ".ansar-home/logs/noop-0/2023-04-06T01-00-17.400000.log";
@@ -346,7 +346,7 @@ fn a_torn_line_is_passed_over_and_said_once() {
 }
 
 #[test]
-fn a_log_is_followed_from_before_there_is_one() {
+fn following_a_log_that_does_not_exist_yet() {
     let sandbox = with_roles(&["noop", "snooze"]);
     let mut follow = sandbox
         .ansar(["log", "noop-0", "snooze-0", "--follow", "--level=CONSOLE"])

@@ -36,7 +36,7 @@ fn with_foreign() -> (Sandbox, PathBuf) {
 }
 
 #[test]
-fn a_foreign_executable_is_refused_by_every_command_and_never_run() {
+fn a_foreign_executable_is_never_run() {
     let (sandbox, ran) = with_foreign();
     let settings = sandbox.write("given", r#"{"value": {"port": 2}}"#);
     let settings = settings.display().to_string();
@@ -69,7 +69,7 @@ fn a_foreign_executable_is_refused_by_every_command_and_never_run() {
 }
 
 #[test]
-fn a_foreign_bin_of_the_workspace_is_refused_at_its_line_and_never_run() {
+fn a_foreign_bin_is_refused_at_its_line() {
     let workspace = Workspace::new();
     let ran = workspace.path().join("ran");
     let foreign =
@@ -96,7 +96,7 @@ fn a_foreign_bin_of_the_workspace_is_refused_at_its_line_and_never_run() {
 }
 
 #[test]
-fn a_component_of_another_contract_is_refused_by_name() {
+fn a_component_of_another_contract() {
     let (sandbox, ran) = with_foreign();
     let text = format!("#!/bin/sh\n# ansar-component: 7\n: > '{}'\n", ran.display());
     script(&sandbox, "later", &text);
@@ -108,7 +108,7 @@ fn a_component_of_another_contract_is_refused_by_name() {
 }
 
 #[test]
-fn a_component_is_known_by_its_file_wherever_that_is_and_without_symbols() {
+fn a_stripped_component_is_recognized() {
     let (sandbox, _) = with_foreign();
     let bin = sandbox.path().join(".ansar-home/bin");
     std::os::unix::fs::symlink(executable("noop"), bin.join("linked")).expect("it is new");
@@ -130,7 +130,7 @@ fn a_component_is_known_by_its_file_wherever_that_is_and_without_symbols() {
 }
 
 #[test]
-fn a_component_is_asked_in_the_environment_of_its_role() {
+fn a_component_is_queried_in_its_roles_environment() {
     let (sandbox, _) = with_foreign();
     let text = "#!/bin/sh\n# ansar-component: 1\n\
                 echo \"{\\\"value\\\": {\\\"seen\\\": \\\"$SEEN\\\"}} {\\\"value\\\": null}\"\n";
@@ -146,7 +146,7 @@ fn a_component_is_asked_in_the_environment_of_its_role() {
 }
 
 #[test]
-fn an_executable_that_is_no_component_is_not_called() {
+fn only_components_are_called() {
     let (sandbox, ran) = with_foreign();
     let bin = sandbox.path().join(".ansar-home/bin");
     std::os::unix::fs::symlink(executable("calls"), bin.join("calls")).expect("it is new");

@@ -168,7 +168,7 @@ fn one_term_of_several_that_matches_nothing() {
 }
 
 #[test]
-fn one_term_of_several_that_matches_no_test_or_no_operational_role() {
+fn a_term_that_matches_the_wrong_kind() {
     let workspace = Workspace::new();
     workspace.manifest(
         "[workspace.metadata.ansar.role.zombie-0]\nexecutable = \"zombie\"\n\
@@ -311,7 +311,7 @@ fn an_unknown_executable() {
 }
 
 #[test]
-fn a_home_that_is_not_there() {
+fn a_missing_home() {
     let sandbox = Sandbox::new();
     for words in SEARCHING.iter().chain(&NAMING).chain(&WHOLE) {
         let words = with(words, "noop-0");
@@ -378,7 +378,7 @@ fn a_name_that_is_taken() {
 }
 
 #[test]
-fn a_role_that_runs_and_must_not() {
+fn a_running_role() {
     let sandbox = with_roles(&["zombie"]);
     let begin = || {
         let run = sandbox.ansar(["run", "--debug-level=CONSOLE"]).start();

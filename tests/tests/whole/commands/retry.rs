@@ -13,7 +13,7 @@ fn retry_of(sandbox: &Sandbox, role: &str) -> Value {
 }
 
 #[test]
-fn a_policy_is_set_from_a_file_or_stdin_and_unset() {
+fn setting_and_unsetting_a_policy() {
     let sandbox = with_roles(&["client", "noop"]);
     let more = ["add", "client", "test-{number}", "--count=2"];
     sandbox.ansar(more).run().success();
@@ -114,7 +114,7 @@ fn a_wrong_encoding_changes_nothing_and_is_named() {
 }
 
 #[test]
-fn an_unknown_property_and_a_role_that_is_not_there_are_refused() {
+fn unknown_properties_and_roles() {
     let sandbox = with_roles(&["client"]);
     let property = sandbox.ansar(["set", "created", "client-0"]).run();
     property

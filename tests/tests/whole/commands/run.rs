@@ -28,7 +28,7 @@ fn retry(sandbox: &Sandbox, policy: &str) {
 }
 
 #[test]
-fn the_results_are_printed_and_the_log_only_where_it_is_asked_for() {
+fn results_and_log_in_the_output() {
     let sandbox = with_roles(&["noop"]);
     let run = sandbox.ansar(["run"]).run();
     let message = run.success().returned(RUN);
@@ -81,7 +81,7 @@ fn results_are_sorted_bytewise_and_a_search_narrows() {
 }
 
 #[test]
-fn a_role_that_faults_is_a_failure_and_the_others_still_complete() {
+fn a_faulted_role_fails_the_run() {
     let sandbox = with_roles(&["noop", "panics", "silent"]);
     let run = sandbox.ansar(["run"]).run();
     let all = completed(run.code(1));
@@ -98,7 +98,7 @@ fn a_role_that_faults_is_a_failure_and_the_others_still_complete() {
 }
 
 #[test]
-fn an_executable_that_is_gone_faults_its_roles_only() {
+fn a_missing_executable_faults_its_roles() {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create"]).run().success();
     let bin = sandbox.path().join(".ansar-home/bin");
@@ -186,7 +186,7 @@ fn settings_for_a_run_are_behind_the_dashes() {
 }
 
 #[test]
-fn control_c_stops_everything_and_the_results_are_still_printed() {
+fn control_c_still_prints_the_results() {
     let sandbox = with_roles(&["noop", "snooze", "zombie"]);
     let long = ["add", "snooze", "snooze-long", "--seconds=600"];
     sandbox.ansar(long).run().success();
@@ -216,7 +216,7 @@ fn control_c_stops_everything_and_the_results_are_still_printed() {
 }
 
 #[test]
-fn control_c_kills_what_does_not_stop_in_its_grace_time() {
+fn control_c_kills_after_the_grace_period() {
     let sandbox = with_roles(&["stubborn", "zombie"]);
     let run = sandbox.ansar(["run", "--debug-level=CONSOLE"]).start();
     run.wait_for("Ignoring every signal");
@@ -244,7 +244,7 @@ fn control_c_twice_kills_at_once() {
 }
 
 #[test]
-fn a_client_without_a_server_gives_up_and_with_retries_is_exhausted() {
+fn a_client_without_a_server() {
     let sandbox = with_server_and_client();
     let alone = sandbox.ansar(["run", "client-0"]).run();
     assert_eq!(ends(alone.code(1)), pairs(&[("client-0", MAYBE)]));
@@ -268,7 +268,7 @@ fn a_client_without_a_server_gives_up_and_with_retries_is_exhausted() {
 }
 
 #[test]
-fn a_client_that_retries_finds_the_server_of_the_same_run() {
+fn a_client_retries_until_its_server_starts() {
     let sandbox = with_server_and_client();
     retry(&sandbox, "{\"regular_steps\": 0.02}");
     let run = sandbox.ansar(["run", "-v"]).start();
@@ -289,7 +289,7 @@ fn a_client_that_retries_finds_the_server_of_the_same_run() {
 }
 
 #[test]
-fn a_test_run_prints_role_lines_and_navigation_lines() {
+fn a_test_run_prints_role_and_navigation_lines() {
     let sandbox = with_server_and_client();
     sandbox.ansar(["add", "noop"]).run().success();
     let server = sandbox.ansar(["run", "server-0", "-v"]).start();
@@ -323,7 +323,7 @@ fn a_test_run_prints_role_lines_and_navigation_lines() {
 }
 
 #[test]
-fn a_test_role_without_a_report_fails_a_test_run() {
+fn a_test_role_without_a_report() {
     let sandbox = with_home();
     for (executable, role) in [
         ("prints", "test-a"),
@@ -375,7 +375,7 @@ fn sources_in_the_results_are_absolute() {
 }
 
 #[test]
-fn a_role_runs_once_at_a_time_and_others_beside_it() {
+fn a_role_cannot_run_twice_at_once() {
     let sandbox = with_roles(&["noop", "zombie"]);
     let zombie = sandbox
         .ansar(["run", "zombie-0", "--debug-level=CONSOLE"])
@@ -429,7 +429,7 @@ fn log_lines_have_the_colour_of_their_role() {
 }
 
 #[test]
-fn of_many_failures_those_that_are_not_listed_are_counted() {
+fn unlisted_failures_are_counted() {
     let sandbox = with_home();
     let add = ["add", "checks", "test-many", "--checks=1000000"];
     let add = sandbox.ansar(add).arg("--fail-every=1000");

@@ -25,7 +25,7 @@ fn logged(lines: &[&str]) -> tests::Sandbox {
 }
 
 #[test]
-fn a_log_is_printed_without_what_acts_on_terminals() {
+fn a_log_has_no_control_characters() {
     let lines = [
         "title \x1b]0;mine\x07",
         "progress 10%\r20%\r",
@@ -79,7 +79,7 @@ fn a_log_is_printed_without_what_acts_on_terminals() {
 }
 
 #[test]
-fn settings_and_results_are_printed_as_json_that_means_the_same() {
+fn printed_json_keeps_its_meaning() {
     let sandbox = with_roles(&["noop"]);
     let value = "a\u{7f}\u{9b}2J\u{2028}\u{202e}";
     let env = serde_json::json!({"value": {"TEXT": value}}).to_string();
@@ -95,7 +95,7 @@ fn settings_and_results_are_printed_as_json_that_means_the_same() {
 }
 
 #[test]
-fn an_error_repeats_nothing_that_acts_on_terminals() {
+fn an_error_has_no_control_characters() {
     let sandbox = with_home();
     for words in [
         &["list", "--home-path=no\x1b[2Jhome\r"][..],

@@ -13,7 +13,7 @@ pub(super) fn settings(sandbox: &Sandbox, role: &str) -> Value {
 }
 
 #[test]
-fn what_is_given_changes_and_the_rest_stays() {
+fn only_given_settings_change() {
     let sandbox = with_home();
     let add = ["add", "client", "test-{number}", "--count=3", "--port=7"];
     sandbox.ansar(add).run().success();
@@ -46,7 +46,7 @@ fn what_is_given_changes_and_the_rest_stays() {
 }
 
 #[test]
-fn what_a_component_refuses_changes_no_role() {
+fn a_refused_setting_changes_no_role() {
     let sandbox = with_roles(&["client", "snooze"]);
     let before = settings(&sandbox, "client-0");
     for (line, code, expected) in [
@@ -77,7 +77,7 @@ fn what_a_component_refuses_changes_no_role() {
 }
 
 #[test]
-fn nothing_changes_where_one_of_them_cannot_be_stored() {
+fn a_failed_write_changes_nothing() {
     let sandbox = with_roles(&["client"]);
     let add = ["add", "client", "test-{number}", "--count=3"];
     sandbox.ansar(add).run().success();
@@ -96,7 +96,7 @@ fn nothing_changes_where_one_of_them_cannot_be_stored() {
 }
 
 #[test]
-fn what_was_updated_lasts_over_the_description() {
+fn an_update_outlasts_a_deploy() {
     let workspace = Workspace::new();
     let host = loopback().to_string();
     let described = |port: u16| {

@@ -49,7 +49,7 @@ fn condition(output: &Output) -> String {
 }
 
 #[test]
-fn many_at_once_are_sub_roles_with_a_number() {
+fn concurrent_calls_have_numbered_sub_roles() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let output = calls(&home, "noop", 3, "await").run();
@@ -67,7 +67,7 @@ fn many_at_once_are_sub_roles_with_a_number() {
 }
 
 #[test]
-fn an_input_is_given_and_the_level_of_the_log_too() {
+fn input_and_log_level_are_passed_on() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     home.write("input/calls-0.json", r#"{"value": 3}"#);
@@ -92,7 +92,7 @@ fn settings_of_a_sub_role_are_its_own() {
 }
 
 #[test]
-fn folders_of_a_sub_role_are_made_when_they_are_used_and_tmp_is_emptied() {
+fn folders_of_a_sub_role() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     calls(&home, "noop", 1, "await").run().success();
@@ -109,7 +109,7 @@ fn folders_of_a_sub_role_are_made_when_they_are_used_and_tmp_is_emptied() {
 }
 
 #[test]
-fn an_executable_that_is_not_there_is_a_fault_that_says_where_it_was_looked_for() {
+fn a_missing_executable_is_a_fault() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let output = calls(&home, "missing", 1, "await").run();
@@ -131,7 +131,7 @@ fn an_executable_that_is_not_there_is_a_fault_that_says_where_it_was_looked_for(
 }
 
 #[test]
-fn a_process_that_dies_is_a_fault_that_names_it() {
+fn a_killed_process_is_a_fault() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let silent = condition(calls(&home, "silent", 1, "await").run().code(1));
@@ -155,7 +155,7 @@ fn a_process_that_dies_is_a_fault_that_names_it() {
 }
 
 #[test]
-fn a_fault_of_what_is_called_is_the_callers() {
+fn a_fault_of_the_callee_faults_the_caller() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let output = calls(&home, "panics", 1, "await").run();
@@ -225,7 +225,7 @@ fn by_hand_control_c_stops_the_tree() {
 }
 
 #[test]
-fn a_call_is_stopped_by_its_stopper_and_by_being_dropped() {
+fn a_call_is_stopped_or_dropped() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     home.write("input/calls-0.json", r#"{"value": null}"#);
@@ -273,7 +273,7 @@ fn a_tree_dies_with_its_root() {
 }
 
 #[test]
-fn a_sub_role_does_not_speak_for_its_parent() {
+fn a_sub_role_sends_no_notices() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let notices = Notices::listen(&sandbox);
@@ -302,7 +302,7 @@ fn limited<'s>(sandbox: &'s Sandbox, limits: &str, name: &str) -> Program<'s> {
 }
 
 #[test]
-fn a_tree_needs_few_descriptors_and_too_few_are_a_fault() {
+fn too_few_descriptors_fault_a_tree() {
     let sandbox = Sandbox::new();
     let input =
         json!({"value": {"duties": ["noop", "factorial"], "management_levels": 3, "managers": 3}});
@@ -328,7 +328,7 @@ fn a_tree_needs_few_descriptors_and_too_few_are_a_fault() {
 }
 
 #[test]
-fn a_component_and_the_tool_say_that_they_need_more_descriptors() {
+fn too_few_descriptors_to_start() {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create"]).run().success();
     for most in 4..=15 {
@@ -370,7 +370,7 @@ fn with_processes(sandbox: &Sandbox, most: u32, name: &str) -> Output {
 }
 
 #[test]
-fn too_few_processes_are_a_fault_and_no_hang() {
+fn too_few_processes_are_a_fault() {
     let sandbox = Sandbox::new();
     // Each call needs a process and a thread.
     let output = with_processes(&sandbox, 8, "factorial");

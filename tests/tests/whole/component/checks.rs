@@ -36,7 +36,7 @@ fn counts(output: &Output) -> [u64; 4] {
 }
 
 #[test]
-fn a_thousand_checks_are_counted_and_what_was_cut_is_said() {
+fn a_thousand_checks_are_counted_and_shortened() {
     let sandbox = Sandbox::new();
     let all_pass = make(&sandbox, 1000, 0);
     assert_eq!(counts(&all_pass), [1000, 0, 255, 0]);

@@ -39,7 +39,7 @@ fn every_signal_that_asks_to_stop_is_heard() {
 }
 
 #[test]
-fn a_sleep_ends_when_the_component_is_asked_to_stop() {
+fn a_stop_request_ends_a_sleep() {
     let sandbox = Sandbox::new();
     let snooze = sandbox.component("snooze").arg("--seconds=600").start();
     snooze.wait_for("Do nothing for");
@@ -48,7 +48,7 @@ fn a_sleep_ends_when_the_component_is_asked_to_stop() {
 }
 
 #[test]
-fn by_hand_a_second_signal_ends_a_component_that_hangs() {
+fn a_second_signal_ends_a_hanging_component() {
     let sandbox = Sandbox::new();
     let hangs = sandbox.component("hangs").start();
     hangs.wait_for("Hanging");
@@ -60,7 +60,7 @@ fn by_hand_a_second_signal_ends_a_component_that_hangs() {
 }
 
 #[test]
-fn in_a_home_any_number_of_signals_is_one_request() {
+fn repeated_signals_in_a_home() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let notices = Notices::listen(&sandbox);
@@ -93,7 +93,7 @@ fn a_component_stops_when_its_parent_dies() {
 }
 
 #[test]
-fn a_component_that_hangs_ends_when_its_parent_dies() {
+fn a_hanging_component_dies_with_its_parent() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let mut parent = below_a_shell(&sandbox, &home, "hangs").start();
@@ -104,7 +104,7 @@ fn a_component_that_hangs_ends_when_its_parent_dies() {
 }
 
 #[test]
-fn a_component_whose_parent_is_dead_already_does_not_begin() {
+fn a_component_with_a_dead_parent() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let late = home.role("zombie", "late").env("ANSAR_PARENT", "1");
@@ -116,7 +116,7 @@ fn a_component_whose_parent_is_dead_already_does_not_begin() {
 }
 
 #[test]
-fn by_hand_nobody_is_the_parent() {
+fn by_hand_there_is_no_parent() {
     let sandbox = Sandbox::new();
     let output = sandbox.component("noop").env("ANSAR_PARENT", "1").run();
     output.success().returned(ACK);
@@ -136,7 +136,7 @@ fn a_panic_is_a_fault_at_its_place() {
 }
 
 #[test]
-fn a_setting_that_makes_no_sense_is_no_case_for_another_attempt() {
+fn a_wrong_setting_is_not_retried() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     home.write(

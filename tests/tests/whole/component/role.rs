@@ -6,7 +6,7 @@ use tests::{Notices, Sandbox, Signal, loopback};
 use super::{ABORTED, FAULTED, Home, MAYBE, REPORT, this_parent};
 
 #[test]
-fn a_role_has_the_settings_and_the_model_that_its_home_keeps() {
+fn a_role_has_its_settings_and_model() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let host = loopback().to_string();
@@ -30,7 +30,7 @@ fn a_role_has_the_settings_and_the_model_that_its_home_keeps() {
 }
 
 #[test]
-fn an_area_that_is_redirected_is_read_where_it_is() {
+fn a_redirected_area_is_read() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let elsewhere = sandbox.path().join("elsewhere");
@@ -43,7 +43,7 @@ fn an_area_that_is_redirected_is_read_where_it_is() {
 }
 
 #[test]
-fn a_component_runs_in_a_home_and_in_a_role_that_exist() {
+fn the_home_and_the_role_must_exist() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let in_role = |home: &std::path::Path, role: &str| {
@@ -91,7 +91,7 @@ fn a_role_is_one_process() {
 }
 
 #[test]
-fn a_role_that_an_engine_or_a_person_runs_is_not_run_by_the_other() {
+fn a_role_runs_once_at_a_time() {
     let sandbox = Sandbox::new();
     sandbox.ansar(["create"]).run().success();
     let home = sandbox.path().join(".ansar-home");
@@ -131,7 +131,7 @@ fn a_role_that_an_engine_or_a_person_runs_is_not_run_by_the_other() {
 }
 
 #[test]
-fn a_role_that_is_asked_states_its_defaults_and_not_what_is_kept() {
+fn a_query_prints_defaults() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     home.write("settings/client-0.json", r#"{"value": {"port": 7}}"#);
@@ -160,7 +160,7 @@ fn a_role_without_an_output_signature_prints_nothing() {
 }
 
 #[test]
-fn files_of_a_home_that_do_not_fit_are_named() {
+fn invalid_files_of_a_home_are_named() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     home.write("settings/client-0.json", "{\"value\": {\n\"port\": -1}}");
@@ -185,7 +185,7 @@ fn files_of_a_home_that_do_not_fit_are_named() {
 }
 
 #[test]
-fn attempts_that_find_nobody_are_exhausted() {
+fn attempts_without_a_server_are_exhausted() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     home.write(
@@ -208,7 +208,7 @@ fn attempts_that_find_nobody_are_exhausted() {
 
 /// The sequences of the guide, a hundred times faster.
 #[test]
-fn there_is_one_attempt_more_than_there_are_delays() {
+fn one_more_attempt_than_delays() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
     let host = format!("--host={}", loopback());
@@ -321,7 +321,7 @@ fn a_component_tells_its_engine_what_it_does() {
 }
 
 #[test]
-fn a_component_run_by_hand_tells_nobody() {
+fn a_component_run_by_hand_sends_no_notices() {
     let sandbox = Sandbox::new();
     let notices = Notices::listen(&sandbox);
     let by_hand = sandbox.component("noop");

@@ -17,7 +17,7 @@ fn settings(sandbox: &Sandbox, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn each_layer_of_settings_covers_those_before_field_by_field() {
+fn later_layers_of_settings_override_fields() {
     let sandbox = Sandbox::new();
     let file = sandbox.write("some.json", r#"{"value": {"port": 3}}"#);
     let file = format!("--settings-file={}", file.display());
@@ -50,7 +50,7 @@ fn settings_reach_the_function() {
 }
 
 #[test]
-fn what_is_dumped_can_be_given() {
+fn dumped_settings_are_accepted() {
     let sandbox = Sandbox::new();
     let dump = ask(&sandbox, "client", &["--dump-settings"]);
     sandbox.write("same.json", &dump.success().stdout);
@@ -63,7 +63,7 @@ fn what_is_dumped_can_be_given() {
 }
 
 #[test]
-fn a_file_that_does_not_fit_is_named_with_line_column_and_field() {
+fn an_invalid_settings_file_is_located() {
     let sandbox = Sandbox::new();
     sandbox.write("bad.json", "{\"value\": {\n  \"port\": \"x\"}}");
     sandbox.write("unknown.json", r#"{"value": {"prt": 7}}"#);
@@ -91,7 +91,7 @@ fn a_file_that_does_not_fit_is_named_with_line_column_and_field() {
 }
 
 #[test]
-fn a_setting_that_does_not_fit_is_wrong_usage() {
+fn an_invalid_setting_is_wrong_usage() {
     let sandbox = Sandbox::new();
     let output = ask(&sandbox, "client", &["--port=70000"]);
     output.code(2).stderr_has("`port` cannot be `70000`");
@@ -113,7 +113,7 @@ fn help_shows_the_settings_and_their_defaults() {
 }
 
 #[test]
-fn input_is_the_default_or_a_file_or_stdin() {
+fn input_from_default_file_or_stdin() {
     let sandbox = Sandbox::new();
     let dump = ask(&sandbox, "talks", &["--dump-input"]);
     assert_eq!(dump.success().json(), json!({"value": "children"}));
@@ -134,7 +134,7 @@ fn input_is_the_default_or_a_file_or_stdin() {
 }
 
 #[test]
-fn an_input_that_does_not_fit_is_named_with_line_and_column() {
+fn an_invalid_input_is_located() {
     let sandbox = Sandbox::new();
     sandbox.write("input.json", "{\"value\":\n \"weather\"}");
     let from_file = ask(&sandbox, "talks", &["--input-file=input.json"]);

@@ -5,7 +5,7 @@ use tests::Sandbox;
 use super::{ACK, REPORT};
 
 #[test]
-fn a_stray_print_lands_in_the_log_and_not_in_the_result() {
+fn a_print_goes_to_the_log() {
     let sandbox = Sandbox::new();
     let output = sandbox.component("prints").run();
     let report = output.success().returned(REPORT);
@@ -25,7 +25,7 @@ fn a_closed_stdout_is_no_failure() {
 }
 
 #[test]
-fn a_full_disk_under_the_result_is_a_failure_that_says_so() {
+fn a_full_disk_under_the_result() {
     let sandbox = Sandbox::new();
     let output = sandbox.component("noop").redirected(">/dev/full").run();
     output
@@ -50,7 +50,7 @@ fn a_closed_stderr_keeps_the_result() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_keeps_the_result() {
+fn a_broken_log_pipe_keeps_the_result() {
     let sandbox = Sandbox::new();
     for name in ["noop", "prints", "floods"] {
         let (reader, writer) = std::io::pipe().expect("a pipe is made");
@@ -63,7 +63,7 @@ fn a_log_that_nobody_reads_keeps_the_result() {
 }
 
 #[test]
-fn a_result_that_nobody_reads_is_no_failure() {
+fn a_broken_result_pipe_is_no_failure() {
     let sandbox = Sandbox::new();
     let (reader, writer) = std::io::pipe().expect("a pipe is made");
     drop(reader);
@@ -72,14 +72,14 @@ fn a_result_that_nobody_reads_is_no_failure() {
 }
 
 #[test]
-fn closed_standard_streams_all_at_once_are_no_failure() {
+fn all_standard_streams_closed() {
     let sandbox = Sandbox::new();
     let program = sandbox.component("noop").redirected("<&- >&- 2>&-");
     program.run().success();
 }
 
 #[test]
-fn the_result_goes_to_a_file_that_is_named() {
+fn the_result_in_a_file() {
     let sandbox = Sandbox::new();
     let output = sandbox
         .component("noop")

@@ -22,7 +22,7 @@ fn said(output: &Output) -> Vec<&str> {
 }
 
 #[test]
-fn children_have_numbers_states_and_ends_of_their_own() {
+fn children_have_their_own_state() {
     let sandbox = Sandbox::new();
     let output = about(&sandbox, "children").run();
     output.success().returned(REPORT);
@@ -42,7 +42,7 @@ fn children_have_numbers_states_and_ends_of_their_own() {
 }
 
 #[test]
-fn events_of_any_library_are_lines_of_the_log() {
+fn tracing_events_are_log_lines() {
     let sandbox = Sandbox::new();
     let output = about(&sandbox, "events").run();
     output.success();
@@ -60,7 +60,7 @@ fn events_of_any_library_are_lines_of_the_log() {
 }
 
 #[test]
-fn events_are_narrowed_by_the_level_and_by_rust_log() {
+fn log_level_and_rust_log_filter_events() {
     let sandbox = Sandbox::new();
     let quiet = about(&sandbox, "events").arg("--debug-level=WARNING").run();
     quiet
@@ -79,7 +79,7 @@ fn events_are_narrowed_by_the_level_and_by_rust_log() {
 }
 
 #[test]
-fn a_panic_in_a_task_is_logged_and_is_not_the_components() {
+fn a_panic_in_a_task_is_logged() {
     let sandbox = Sandbox::new();
     let output = about(&sandbox, "task").run();
     let report = output.success().returned(REPORT);
@@ -116,7 +116,7 @@ fn texts_that_differ_are_shown_as_a_difference() {
 }
 
 #[test]
-fn of_many_checks_the_counts_are_exact_and_failures_are_kept() {
+fn many_checks_keep_counts_and_failures() {
     let sandbox = Sandbox::new();
     let output = about(&sandbox, "many").run();
     let report = output.success().returned(REPORT);
@@ -131,7 +131,7 @@ fn of_many_checks_the_counts_are_exact_and_failures_are_kept() {
 }
 
 #[test]
-fn an_error_is_a_fault_at_the_line_of_its_question_mark() {
+fn an_error_faults_at_its_question_mark() {
     let sandbox = Sandbox::new();
     let output = about(&sandbox, "error").run();
     let fault = output.code(1).returned(FAULTED);

@@ -35,7 +35,7 @@ fn makes_a_check(source: &str, line: usize) -> bool {
 }
 
 #[test]
-fn a_client_reports_what_a_server_without_words_answers() {
+fn a_client_of_a_server_without_words() {
     let sandbox = Sandbox::new();
     let (running, host) = server(&sandbox);
     let output = sandbox.component("client").arg(&host).run();
@@ -88,7 +88,7 @@ fn a_client_reports_what_a_server_without_words_answers() {
 }
 
 #[test]
-fn a_server_with_words_in_its_model_satisfies_the_client() {
+fn a_client_of_a_server_with_words() {
     let sandbox = Sandbox::new();
     let words = repository().join("test-fixtures/testing/model-by-role/server-0/word-map.json");
     let words = std::fs::read_to_string(words).expect("the demonstration has words");
@@ -107,7 +107,7 @@ fn a_server_with_words_in_its_model_satisfies_the_client() {
 }
 
 #[test]
-fn a_second_server_at_one_address_faults_at_its_line() {
+fn a_second_server_at_one_address() {
     let sandbox = Sandbox::new();
     let (running, host) = server(&sandbox);
     let output = sandbox.component("server").arg(&host).run();
@@ -127,7 +127,7 @@ fn a_second_server_at_one_address_faults_at_its_line() {
 }
 
 #[test]
-fn a_log_line_has_the_form_of_the_guide() {
+fn a_log_line_as_in_the_guide() {
     let sandbox = Sandbox::new();
     let running = sandbox.component("noop").start();
     let pid = running.pid();

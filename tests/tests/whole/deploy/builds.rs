@@ -31,7 +31,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_changed_word_map_restarts_the_server_and_the_zombie_lives_on() {
+fn a_changed_word_map_restarts_the_server() {
     let group = Group::demo();
     group.test(["--no-run"]).run().success();
     group.ansar(["start"]).run().success();
@@ -54,7 +54,7 @@ fn a_changed_word_map_restarts_the_server_and_the_zombie_lives_on() {
 }
 
 #[test]
-fn a_build_of_touched_sources_restarts_nothing_and_one_of_changed_ones_what_differs() {
+fn touched_and_changed_sources() {
     let group = Group::demo();
     group.test(["--no-run"]).run().success();
     group.ansar(["start"]).run().success();
@@ -95,7 +95,7 @@ fn a_build_of_touched_sources_restarts_nothing_and_one_of_changed_ones_what_diff
 }
 
 #[test]
-fn why_goes_from_a_source_of_a_library_to_the_role() {
+fn why_explains_a_changed_library() {
     let group = Group::demo();
     group.test(["--no-run"]).run().success();
     group.ansar(["start"]).run().success();

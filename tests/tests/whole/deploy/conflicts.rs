@@ -44,7 +44,7 @@ fn a_file_that_both_sides_changed() {
 }
 
 #[test]
-fn what_a_role_wrote_itself_is_never_removed() {
+fn files_written_by_a_role_are_kept() {
     let sandbox = home(&["noop"]);
     sandbox.write(".ansar-home/model/noop-0/own", "of the role");
     sandbox.write("testing/model-by-role/noop-0/file", "1");

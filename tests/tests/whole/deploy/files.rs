@@ -18,7 +18,7 @@ fn set_modified(path: &Path, at: SystemTime) {
 }
 
 #[test]
-fn what_was_restored_with_an_old_date_or_under_a_wrong_clock_is_seen() {
+fn a_changed_file_with_a_wrong_date() {
     let sandbox = home(&["noop"]);
     let there = sandbox.write("testing/model-by-role/noop-0/file", "version 1");
     let own = ".ansar-home/model/noop-0/file";
@@ -54,7 +54,7 @@ fn what_was_restored_with_an_old_date_or_under_a_wrong_clock_is_seen() {
 }
 
 #[test]
-fn an_executable_that_was_restored_with_an_old_date_is_seen() {
+fn a_changed_executable_with_an_old_date() {
     let sandbox = home(&["noop"]);
     let dist = sandbox.path().join("dist/noop");
     let date = fs::metadata(&dist).and_then(|metadata| metadata.modified());
@@ -79,7 +79,7 @@ fn an_executable_that_was_restored_with_an_old_date_is_seen() {
 }
 
 #[test]
-fn a_file_with_holes_is_as_small_in_the_home_and_in_a_backup() {
+fn a_sparse_file_stays_sparse() {
     const SIZE: u64 = 64 << 20;
     let sandbox = home(&["noop"]);
     let path = sandbox.write("testing/model-by-role/noop-0/sparse", "");
@@ -111,7 +111,7 @@ fn a_file_with_holes_is_as_small_in_the_home_and_in_a_backup() {
 }
 
 #[test]
-fn a_link_is_a_link_inside_and_refused_where_it_leads_out() {
+fn links_inside_and_out_of_the_folder() {
     let sandbox = home(&["noop"]);
     sandbox.write("testing/model-by-role/noop-0/folder/file", "1");
     let at = |path: &str| {
@@ -140,7 +140,7 @@ fn a_link_is_a_link_inside_and_refused_where_it_leads_out() {
 }
 
 #[test]
-fn executables_are_links_or_copies_as_the_manifest_says() {
+fn executables_are_linked_or_copied() {
     let group = Group::demo();
     group.test(["--no-run"]).run().success();
     let inode = |path: &str| {
@@ -165,7 +165,7 @@ fn executables_are_links_or_copies_as_the_manifest_says() {
 }
 
 #[test]
-fn a_large_file_is_deployed_where_it_differs_and_known_where_it_does_not() {
+fn a_large_file() {
     const SIZE: usize = 20 << 20;
     let sandbox = home(&["noop"]);
     let path = sandbox.write("testing/model-by-role/noop-0/large", "");

@@ -60,7 +60,7 @@ fn a_storage_path_alone_is_materials_alone() {
 }
 
 #[test]
-fn settings_of_a_folder_that_was_named_stay() {
+fn settings_of_a_named_folder_stay() {
     let sandbox = home(&["server"]);
     let settings = "testing/settings-by-role/server-0.json";
     sandbox.write(settings, "{\"value\": {\"port\": 7}}");
@@ -77,7 +77,7 @@ fn settings_of_a_folder_that_was_named_stay() {
 }
 
 #[test]
-fn what_is_missing_or_cannot_be_written_is_one_error() {
+fn missing_or_read_only_folders() {
     let sandbox = home(&["noop"]);
     let none = sandbox.ansar(["deploy", "gone"]).run();
     none.code(2)
@@ -129,7 +129,7 @@ fn two_at_once_wait_for_each_other() {
 }
 
 #[test]
-fn the_phases_of_the_tool_are_shown_where_its_trace_is_asked_for() {
+fn the_trace_shows_phases() {
     let sandbox = home(&["noop"]);
     let phases = |words: &[&str]| {
         let output = sandbox.ansar(words).run();

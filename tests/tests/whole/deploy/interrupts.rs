@@ -65,7 +65,7 @@ fn placed(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn a_deploy_that_copies_ends_and_can_be_repeated() {
+fn an_interrupted_deploy_can_be_repeated() {
     let sandbox = home(&["noop"]);
     let (source, own) = (
         sandbox.path().join("testing/model-by-role/noop-0"),
@@ -88,7 +88,7 @@ fn a_deploy_that_copies_ends_and_can_be_repeated() {
 }
 
 #[test]
-fn a_snapshot_that_copies_ends_and_can_be_repeated() {
+fn an_interrupted_snapshot_can_be_repeated() {
     let sandbox = home(&["noop"]);
     let (own, there) = (
         sandbox.path().join(".ansar-home/model/noop-0"),
@@ -102,7 +102,7 @@ fn a_snapshot_that_copies_ends_and_can_be_repeated() {
 }
 
 #[test]
-fn a_deploy_whose_command_was_killed_does_not_go_on() {
+fn a_deploy_stops_when_its_command_is_killed() {
     let sandbox = home(&["noop"]);
     let own = sandbox.path().join(".ansar-home/model/noop-0");
     fill(&sandbox, "testing/model-by-role/noop-0");
@@ -119,7 +119,7 @@ fn a_deploy_whose_command_was_killed_does_not_go_on() {
 }
 
 #[test]
-fn roles_that_were_stopped_run_again_after_an_interrupt() {
+fn an_interrupted_deploy_restarts_stopped_roles() {
     let sandbox = home(&["zombie"]);
     sandbox.ansar(["start"]).run().success();
     let first = super::pids(&sandbox);
@@ -147,7 +147,7 @@ fn crowd(sandbox: &Sandbox) -> PathBuf {
 }
 
 #[test]
-fn delete_ends_on_a_signal_and_the_next_command_completes_it() {
+fn the_next_command_completes_an_interrupted_delete() {
     let sandbox = home(&["noop"]);
     let models = crowd(&sandbox);
     let delete = sandbox.ansar(["delete", "noop-0"]).start();
@@ -161,7 +161,7 @@ fn delete_ends_on_a_signal_and_the_next_command_completes_it() {
 }
 
 #[test]
-fn destroy_ends_on_a_signal_and_the_next_command_completes_it() {
+fn the_next_command_completes_an_interrupted_destroy() {
     let sandbox = home(&["noop"]);
     let models = crowd(&sandbox);
     let destroy = sandbox.ansar(["destroy"]).start();

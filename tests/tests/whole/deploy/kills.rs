@@ -50,7 +50,7 @@ fn copy(sandbox: &Sandbox, from: &str, to: &str) {
 
 #[test]
 #[expect(clippy::print_stderr, reason = "how often it was killed is part of it")]
-fn killed_before_any_change_it_leaves_old_or_new_and_ends_the_same() {
+fn a_deploy_killed_before_each_change() {
     let sandbox = Sandbox::new();
     let deploy = ["deploy", "dist", "testing"];
     component(&sandbox, 1);

@@ -106,7 +106,7 @@ fn only_what_is_affected_is_started_again() {
 }
 
 #[test]
-fn a_role_that_falls_while_tests_run_against_it_fails_the_run() {
+fn a_role_that_dies_fails_the_run() {
     let group = Group::demo();
     group.edit(
         "test-fixtures/src/bin/server.rs",
@@ -124,7 +124,7 @@ fn a_role_that_falls_while_tests_run_against_it_fails_the_run() {
 }
 
 #[test]
-fn what_a_component_refuses_stops_nothing() {
+fn a_refused_setting_stops_no_role() {
     let sandbox = home(&["server", "zombie"]);
     sandbox.ansar(["start", "zombie-0"]).run().success();
     let first = pids(&sandbox);
@@ -146,7 +146,7 @@ fn what_a_component_refuses_stops_nothing() {
 }
 
 #[test]
-fn what_a_killed_deploy_left_stopped_is_started_by_the_next() {
+fn the_next_deploy_restarts_stopped_roles() {
     let sandbox = home(&["zombie"]);
     sandbox.ansar(["start"]).run().success();
     sandbox.write("testing/model-by-role/zombie-0/file", "new");
@@ -180,7 +180,7 @@ fn arguments(sandbox: &Sandbox, role: &str) -> String {
 }
 
 #[test]
-fn a_restarted_role_keeps_the_options_of_its_run() {
+fn a_restarted_role_keeps_its_options() {
     let sandbox = home(&["snooze", "zombie"]);
     sandbox.ansar(["start", "zombie-0"]).run().success();
     let start = ["start", "snooze-0", "--ready-timeout=90s", "--"];
@@ -207,7 +207,7 @@ fn a_restarted_role_keeps_the_options_of_its_run() {
 const OPTIONS: &str = ".ansar-home/restore-options.json";
 
 #[test]
-fn the_options_of_a_run_outlive_a_killed_deploy() {
+fn options_survive_a_killed_deploy() {
     let sandbox = home(&["snooze"]);
     let start = ["start", "--ready-timeout=90s", "--", "--seconds=601"];
     sandbox.ansar(start).run().success();
@@ -232,7 +232,7 @@ fn the_options_of_a_run_outlive_a_killed_deploy() {
 }
 
 #[test]
-fn an_executable_that_runs_is_replaced_and_its_roles_alone_are_started_again() {
+fn a_replaced_executable_restarts_its_roles() {
     let sandbox = home(&["zombie", "snooze"]);
     sandbox.ansar(["add", "zombie", "zombie-1"]).run().success();
     sandbox.ansar(["start", "zombie-.*"]).run().success();
@@ -259,7 +259,7 @@ fn an_executable_that_runs_is_replaced_and_its_roles_alone_are_started_again() {
 }
 
 #[test]
-fn told_to_end_in_the_middle_it_starts_again_what_it_stopped() {
+fn an_interrupted_deploy_restarts_stopped_roles() {
     let sandbox = home(&["stubborn", "zombie"]);
     sandbox.ansar(["start"]).run().success();
     let first = pids(&sandbox);
@@ -282,7 +282,7 @@ fn told_to_end_in_the_middle_it_starts_again_what_it_stopped() {
 }
 
 #[test]
-fn what_was_changed_of_a_role_is_forgotten_with_it() {
+fn changes_are_forgotten_with_a_deleted_role() {
     let group = Group::demo();
     group.test([]).run().success();
     group.edit(CLIENT_RS, "Connected to", "Joined to");

@@ -3,7 +3,7 @@
 use super::{home, pids};
 
 #[test]
-fn everything_is_arranged_as_deploy_wants_it() {
+fn a_snapshot_can_be_deployed() {
     let sandbox = home(&["server", "zombie"]);
     sandbox.write(".ansar-home/model/server-0/data", "of the role");
     let taken = sandbox.ansar(["snapshot", "testing"]).run();
@@ -84,7 +84,7 @@ fn an_edit_in_the_folder_is_not_undone() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_taken_and_takes_nothing() {
+fn a_dry_run_copies_nothing() {
     let sandbox = home(&["server", "zombie"]);
     sandbox.write(".ansar-home/model/server-0/data.json", "{\"one\": 1}\n");
     sandbox.ansar(["start", "zombie-0"]).run().success();
@@ -137,7 +137,7 @@ fn a_dry_run_says_what_would_be_taken_and_takes_nothing() {
 }
 
 #[test]
-fn a_backup_does_not_make_a_roles_files_anybody_elses() {
+fn a_backup_does_not_claim_a_roles_files() {
     let sandbox = home(&["noop"]);
     sandbox.write("testing/model-by-role/noop-0/file", "1");
     let deploy = ["deploy", "--storage-path=testing"];

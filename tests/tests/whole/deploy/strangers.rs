@@ -15,7 +15,7 @@ fn deploy(sandbox: &Sandbox) -> Output {
 }
 
 #[test]
-fn everything_in_a_snapshot_that_has_no_meaning_is_named() {
+fn unknown_files_in_a_snapshot_are_named() {
     let sandbox = home(&["server", "noop"]);
     for (path, text) in [
         ("notes.txt", ""),
@@ -66,7 +66,7 @@ fn everything_in_a_snapshot_that_has_no_meaning_is_named() {
 }
 
 #[test]
-fn links_out_of_a_snapshot_are_named_and_not_followed() {
+fn links_out_of_a_snapshot_are_not_followed() {
     let outside = "{\"value\": {\"port\": 4242}}";
     let parts = [
         "model-by-role",
@@ -127,7 +127,7 @@ fn links_out_of_a_snapshot_are_named_and_not_followed() {
 }
 
 #[test]
-fn links_inside_of_a_snapshot_are_followed_and_pipes_are_not_opened() {
+fn links_and_pipes_inside_of_a_snapshot() {
     let sandbox = home(&["server", "noop"]);
     let settings = sandbox.path().join("testing/settings-by-role");
     sandbox.write("testing/shared.json", "{\"value\": {\"port\": 77}}");
@@ -182,7 +182,7 @@ fn a_folder_without_executables_is_an_error() {
 }
 
 #[test]
-fn what_is_passed_over_among_executables_is_named() {
+fn skipped_files_among_executables_are_named() {
     let sandbox = home(&["noop", "zombie"]);
     sandbox.ansar(["add", "noop", "noop-1"]).run().success();
     let dist = sandbox.path().join("dist");
@@ -202,7 +202,7 @@ fn what_is_passed_over_among_executables_is_named() {
 }
 
 #[test]
-fn a_home_that_is_deployed_onto_itself_stays_as_it_is() {
+fn deploying_a_home_onto_itself() {
     let sandbox = Sandbox::new();
     fill(&sandbox, &["zombie"]);
     let create = ["create", "--redirect-bin=dist"];
@@ -228,7 +228,7 @@ fn a_home_that_is_deployed_onto_itself_stays_as_it_is() {
 }
 
 #[test]
-fn a_folder_inside_of_the_home_is_neither_deployed_nor_written_to() {
+fn a_folder_inside_of_the_home_is_refused() {
     let sandbox = home(&["zombie"]);
     sandbox.ansar(["start"]).run().success();
     let first = pids(&sandbox);

@@ -37,7 +37,7 @@ done
 
 #[test]
 #[expect(clippy::print_stderr, reason = "a reader of the result needs it")]
-fn a_full_disk_leaves_the_home_as_before_or_as_after() {
+fn a_full_disk_leaves_old_or_new() {
     let sandbox = Sandbox::new();
     if !sandbox
         .program("unshare")
@@ -98,7 +98,7 @@ fn a_full_disk_leaves_the_home_as_before_or_as_after() {
 }
 
 #[test]
-fn a_source_that_is_written_to_meanwhile_is_one_error_or_deployed_whole() {
+fn a_source_that_changes_during_a_deploy() {
     const SIZE: u64 = 64 << 20;
     let sandbox = home(&["noop"]);
     let busy = sandbox.write("testing/model-by-role/noop-0/busy", "before");
@@ -168,7 +168,7 @@ fn chmod(sandbox: &Sandbox, mode: &str, path: &str) {
 }
 
 #[test]
-fn what_nobody_may_write_or_read_is_one_error_and_the_home_as_before() {
+fn files_without_permission_change_nothing() {
     let sandbox = Sandbox::new();
     // The user needs access to it, and owns the folder of the home.
     for folder in sandbox.path().ancestors().take(2) {

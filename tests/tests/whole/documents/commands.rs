@@ -161,7 +161,7 @@ documents! {
 }
 
 #[test]
-fn every_document_with_commands_is_typed() {
+fn every_document_with_commands_is_tested() {
     let with_commands: BTreeSet<String> = Page::all()
         .into_iter()
         .filter(|page| !steps(&page.text).is_empty())
@@ -172,7 +172,7 @@ fn every_document_with_commands_is_typed() {
 }
 
 #[test]
-fn steps_are_read_from_console_blocks_and_hidden_lines() {
+fn steps_from_console_blocks_and_hidden_lines() {
     let text =
         "$ no\n```console\n$ one\n  a\n…\n$ two\n```\n```text\n$ no\n```\n<!-- $ three -->\n";
     let found = steps(text);
@@ -195,7 +195,7 @@ fn words(text: &str) -> Option<Vec<&str>> {
 }
 
 #[test]
-fn every_command_that_is_named_exists_with_its_options() {
+fn every_named_command_and_option_exists() {
     let sandbox = Sandbox::new();
     let commands = commands_of_the_tool(&sandbox);
     let mut options: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

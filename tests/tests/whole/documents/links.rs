@@ -61,7 +61,7 @@ fn an_anchor_is_made_of_its_heading() {
 }
 
 #[test]
-fn every_link_leads_to_a_file_and_a_heading() {
+fn every_link_has_a_file_and_heading() {
     let pages = Page::all();
     let anchors: BTreeMap<&Path, BTreeSet<String>> = pages
         .iter()

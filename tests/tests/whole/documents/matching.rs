@@ -79,7 +79,7 @@ pub(super) fn is_line(shown: &str, seen: &str) -> bool {
 }
 
 #[test]
-fn lines_are_compared_but_for_what_differs_each_time() {
+fn variable_parts_of_lines_are_ignored() {
     let shown = |lines: &[&str], seen: &[&str]| {
         let lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
         is_shown(&lines, seen)

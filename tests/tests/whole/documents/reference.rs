@@ -112,7 +112,7 @@ fn keys(workspace: &Workspace, manifest: &str) -> Names {
 }
 
 #[test]
-fn every_key_of_the_manifest_is_in_the_reference() {
+fn every_manifest_key_is_in_the_reference() {
     let workspace = Workspace::new();
     let page = Page::chapter("reference/manifest.md");
     let sections = page.sections();
@@ -214,7 +214,7 @@ fn every_exit_code_is_in_the_reference() {
 }
 
 #[test]
-fn every_area_of_a_home_is_in_the_reference() {
+fn every_home_area_is_in_the_reference() {
     let sandbox = Sandbox::new();
     let redirects = options_under(&sandbox, "create", |_| true);
     let areas = redirects.iter().filter_map(|option| {

@@ -3,7 +3,7 @@
 use super::{WAITS, ansar, home_of};
 
 #[test]
-fn too_few_descriptors_are_an_error_that_names_the_limit() {
+fn too_few_descriptors_name_the_limit() {
     let sandbox = home_of(&[("ends", "acknowledge")]);
     for limit in (4..14).chain([20]) {
         for words in [
@@ -27,7 +27,7 @@ fn too_few_descriptors_are_an_error_that_names_the_limit() {
 }
 
 #[test]
-fn descriptors_that_were_inherited_do_not_count_where_the_limit_can_be_raised() {
+fn inherited_descriptors_do_not_count() {
     let sandbox = home_of(&[("waits", WAITS)]);
     let script = "ulimit -S -n 12; exec 3<.; exec 4<.; exec 5<.; exec 6<.; exec 7<.; \
                   exec cargo-ansar ansar start --no-wait";
@@ -38,7 +38,7 @@ fn descriptors_that_were_inherited_do_not_count_where_the_limit_can_be_raised() 
 }
 
 #[test]
-fn a_role_that_cannot_be_started_names_what_was_in_the_way() {
+fn a_role_that_cannot_start_has_a_reason() {
     let sandbox = home_of(&[("ends", "acknowledge"), ("waits", WAITS)]);
     sandbox.write("bin/ends", "#!/no/such/interpreter\n# ansar-component: 1\n");
     let run = ansar(&sandbox, "run ends-0");

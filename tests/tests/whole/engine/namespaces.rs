@@ -24,26 +24,26 @@ const ALL: &str = "sh -ec 'cargo-ansar ansar start zombie-0; cargo-ansar ansar s
                    cargo-ansar ansar restart zombie-0; cargo-ansar ansar stop -f; cargo-ansar ansar run noop-0'";
 
 #[test]
-fn roles_run_in_a_namespace_with_processes_of_its_own() {
+fn roles_run_in_a_pid_namespace() {
     let sandbox = home_with(&["zombie", "noop"]);
     within(&sandbox, "--mount-proc", ALL);
 }
 
 #[test]
-fn roles_run_in_a_namespace_that_sees_the_processes_around_it() {
+fn roles_run_with_the_outer_proc() {
     let sandbox = home_with(&["zombie", "noop"]);
     within(&sandbox, "", ALL);
 }
 
 #[test]
-fn roles_run_where_no_processes_can_be_seen() {
+fn roles_run_without_proc() {
     let sandbox = home_with(&["zombie", "noop"]);
     let script = "mount -t tmpfs none /proc; exec cargo-ansar ansar run noop-0";
     within(&sandbox, "--mount", &format!("sh -ec '{script}'"));
 }
 
 #[test]
-fn a_command_may_be_the_first_process_of_a_namespace() {
+fn a_command_runs_as_pid_1() {
     let sandbox = home_with(&["zombie", "noop"]);
     within(&sandbox, "--mount-proc", "cargo-ansar ansar run noop-0");
     within(&sandbox, "", "cargo-ansar ansar run noop-0");

@@ -24,7 +24,7 @@ fn has_one_child(process: u32) {
 }
 
 #[test]
-fn orphans_that_have_ended_are_reaped_in_the_background() {
+fn exited_orphans_are_reaped_in_the_background() {
     let sandbox = home_of(&[("leaves", &format!("{ORPHANS}; {WAITS}"))]);
     ansar(&sandbox, "start --no-wait").success();
     appears(&sandbox, "done");
@@ -34,7 +34,7 @@ fn orphans_that_have_ended_are_reaped_in_the_background() {
 }
 
 #[test]
-fn orphans_that_have_ended_are_reaped_in_the_foreground() {
+fn exited_orphans_are_reaped_in_the_foreground() {
     let sandbox = home_of(&[("leaves", &format!("{ORPHANS}; {WAITS}"))]);
     let run = sandbox.ansar(["run"]).start();
     appears(&sandbox, "done");
@@ -45,7 +45,7 @@ fn orphans_that_have_ended_are_reaped_in_the_foreground() {
 }
 
 #[test]
-fn reaping_orphans_takes_no_exit_code_from_a_role() {
+fn reaping_orphans_keeps_exit_codes_of_roles() {
     let sandbox = home_of(&[]);
     component(&sandbox, "leaves", &format!("{ORPHANS}; exit 3"));
     ansar(&sandbox, "add leaves --count=12").success();
@@ -62,7 +62,7 @@ fn reaping_orphans_takes_no_exit_code_from_a_role() {
 }
 
 #[test]
-fn an_orphan_of_a_shell_that_became_the_command_is_reaped_by_the_guardian() {
+fn the_guardian_reaps_inherited_orphans() {
     let sandbox = home_of(&[("waits", WAITS)]);
     let script = "(sh -c 'until [ -e go ]; do sleep 0.05; done' & sleep 0.1); \
                   sh -c 'until [ -e go ]; do sleep 0.05; done' & exec cargo-ansar ansar run";
@@ -85,7 +85,7 @@ fn restarts(sandbox: &Sandbox) -> u64 {
 }
 
 #[test]
-fn memory_does_not_grow_with_the_number_of_restarts() {
+fn memory_does_not_grow_with_restarts() {
     let sandbox = home_of(&[]);
     component(&sandbox, "crashes", "exit 3");
     ansar(&sandbox, "add crashes --count=8").success();

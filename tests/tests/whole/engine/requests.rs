@@ -17,7 +17,7 @@ fn connect(sandbox: &Sandbox, engine: u32) -> UnixStream {
 }
 
 #[test]
-fn many_long_requests_without_an_end_take_little_memory() {
+fn incomplete_long_requests_use_little_memory() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "start").success();
     let engine = engine(&sandbox);
@@ -65,7 +65,7 @@ fn a_long_request_is_answered() {
 }
 
 #[test]
-fn more_connections_than_are_served_at_once_hold_up_nobody_for_long() {
+fn too_many_connections_do_not_block_others() {
     let sandbox = home_with(&["zombie"]);
     ansar(&sandbox, "start").success();
     let engine = engine(&sandbox);

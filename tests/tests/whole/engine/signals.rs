@@ -3,7 +3,7 @@
 use super::{ansar, component, home_of};
 
 #[test]
-fn lines_beyond_the_limit_of_a_file_are_counted_and_the_role_goes_on() {
+fn log_lines_beyond_the_file_size_limit() {
     let sandbox = home_of(&[]);
     // The engine ignores these signals, but the role's process does not.
     component(
@@ -23,7 +23,7 @@ fn lines_beyond_the_limit_of_a_file_are_counted_and_the_role_goes_on() {
 }
 
 #[test]
-fn a_result_beyond_the_limit_of_a_file_is_a_write_error() {
+fn a_result_beyond_the_file_size_limit() {
     let sandbox = home_of(&[("ends", "acknowledge")]);
     let run = sandbox.shell("ulimit -f 0; exec cargo-ansar ansar list > names");
     run.run().code(110).stderr_has("File too large");

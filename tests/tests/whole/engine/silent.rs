@@ -24,7 +24,7 @@ fn process_of(sandbox: &Sandbox, role: &str) -> Option<i32> {
 }
 
 #[test]
-fn one_role_of_a_stopped_engine_is_stopped_and_the_others_run_on() {
+fn stopping_one_role_of_a_suspended_engine() {
     let sandbox = home_with(&["zombie", "hangs"]);
     ansar(&sandbox, "start").success();
     let other = process_of(&sandbox, "hangs-0").expect("it runs");
@@ -42,7 +42,7 @@ fn one_role_of_a_stopped_engine_is_stopped_and_the_others_run_on() {
 }
 
 #[test]
-fn one_role_of_a_suspended_command_is_stopped() {
+fn stopping_one_role_of_a_suspended_command() {
     let sandbox = home_with(&["zombie", "hangs"]);
     let run = sandbox.ansar(["run", "-v"]).start();
     run.wait_for("Ready zombie-0");
@@ -60,7 +60,7 @@ fn one_role_of_a_suspended_command_is_stopped() {
 }
 
 #[test]
-fn what_else_a_stuck_engine_runs_is_named_and_stopped_by_force_only() {
+fn other_roles_of_a_stuck_engine_need_force() {
     let sandbox = home_with(&["zombie", "hangs"]);
     ansar(&sandbox, "start").success();
     let socket = format!(".ansar-home/engine/{}.sock", engine(&sandbox));
@@ -98,7 +98,7 @@ fn running(sandbox: &Sandbox) -> (Running<'_>, Pid) {
 }
 
 #[test]
-fn signals_reach_a_stopped_engine() {
+fn signals_reach_a_suspended_engine() {
     let all = [
         (Signal::SIGINT, 130),
         (Signal::SIGQUIT, 131),
@@ -120,7 +120,7 @@ fn signals_reach_a_stopped_engine() {
 }
 
 #[test]
-fn a_stopped_engine_may_go_on_by_itself() {
+fn a_suspended_engine_may_continue_by_itself() {
     let sandbox = home_of(&[("waits", WAITS)]);
     let (run, engine) = running(&sandbox);
     kill(engine, Signal::SIGSTOP).expect("it runs");
@@ -131,7 +131,7 @@ fn a_stopped_engine_may_go_on_by_itself() {
 }
 
 #[test]
-fn a_stopped_engine_is_suspended_with_its_command() {
+fn an_engine_is_suspended_with_its_command() {
     let sandbox = home_of(&[("waits", WAITS)]);
     let (run, engine) = running(&sandbox);
     kill(engine, Signal::SIGSTOP).expect("it runs");
@@ -181,7 +181,7 @@ fn an_engine_that_cannot_be_continued_is_killed() {
 /// The kernel sends no SIGHUP to a suspended process below a subreaper of its
 /// session: its group is not orphaned.
 #[test]
-fn a_stopped_command_that_is_killed_leaves_nothing_below_a_subreaper() {
+fn a_killed_suspended_command_below_a_subreaper() {
     for stop in ["kill -TSTP $p", "kill -STOP $(cat engine)"] {
         let sandbox = home_of(&[("waits", WAITS)]);
         let state = "until grep -q 'State:.T' /proc/$(cat engine)/status; do sleep 0.05; done";

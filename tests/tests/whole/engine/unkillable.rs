@@ -69,7 +69,7 @@ fn other(sandbox: &Sandbox) -> Pid {
 }
 
 #[test]
-fn a_role_of_another_user_is_named_by_whoever_stops_it() {
+fn stop_names_a_role_of_another_user() {
     let Some(sandbox) = sandbox() else { return };
     as_user(&sandbox, "start --no-wait").run().success();
     let other = other(&sandbox);
@@ -99,7 +99,7 @@ fn a_role_of_another_user_is_named_by_whoever_stops_it() {
 }
 
 #[test]
-fn a_command_ends_without_a_role_of_another_user() {
+fn a_command_ends_despite_an_unkillable_role() {
     let Some(sandbox) = sandbox() else { return };
     let run = as_user(&sandbox, "run").start();
     let other = other(&sandbox);

@@ -46,7 +46,7 @@ fn wrong_in_home(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_name_of_a_higher_floor_is_found_however_it_is_written() {
+fn every_form_of_a_climbing_import_is_found() {
     for text in [
         "use crate::ops;",
         "use crate::ops::start;",
@@ -72,7 +72,7 @@ fn a_name_of_a_higher_floor_is_found_however_it_is_written() {
 }
 
 #[test]
-fn what_is_no_code_and_what_is_for_tests_is_passed_over() {
+fn comments_literals_and_tests_are_ignored() {
     for text in [
         "// use crate::ops;",
         "/* use crate::ops; */",
@@ -100,7 +100,7 @@ fn what_is_no_code_and_what_is_for_tests_is_passed_over() {
 }
 
 #[test]
-fn what_follows_something_for_tests_is_not_passed_over() {
+fn code_after_a_test_item_is_checked() {
     for text in [
         "#[cfg(test)] use crate::model::{a, b}; use crate::ops;",
         "#[cfg(test)] const X: u8 = { 1 }; use crate::ops;",
@@ -113,7 +113,7 @@ fn what_follows_something_for_tests_is_not_passed_over() {
 }
 
 #[test]
-fn the_world_is_found_outside_the_door_only() {
+fn system_access_is_found_outside_host() {
     for (text, name) in [
         ("use std::fs;", "std::fs"),
         ("use std::{fs::File};", "std::fs"),
@@ -147,7 +147,7 @@ fn the_world_is_found_outside_the_door_only() {
 }
 
 #[test]
-fn printing_is_found_outside_the_voice_only() {
+fn printing_is_found_outside_report() {
     for text in [
         "fn f() { println!(\"x\") }",
         "fn f() { vec![dbg!(1)] }",
@@ -167,7 +167,7 @@ fn printing_is_found_outside_the_voice_only() {
 }
 
 #[test]
-fn cycles_are_told_edge_by_edge() {
+fn every_edge_of_a_cycle_is_reported() {
     let found = wrong(
         &HOUSE,
         &[
@@ -207,7 +207,7 @@ fn cycles_are_told_edge_by_edge() {
 }
 
 #[test]
-fn the_root_is_above_all_but_lends_its_names() {
+fn the_crate_root_may_only_re_export() {
     let root = (
         "lib.rs",
         "pub use model::role::Role; pub mod ops; fn own() {}",
@@ -228,7 +228,7 @@ fn the_root_is_above_all_but_lends_its_names() {
 }
 
 #[test]
-fn a_module_without_a_floor_is_named() {
+fn a_module_without_a_layer_is_named() {
     let found = wrong(&HOUSE, &[("utils.rs", "use crate::model;")]);
     assert_eq!(found, ["utils.rs:1 - module `utils` has no floor"]);
 }
@@ -248,7 +248,7 @@ fn one_file_may_end_the_process() {
 }
 
 #[test]
-fn an_exception_holds_for_its_file_and_name_and_is_told_when_stale() {
+fn unused_exceptions_are_reported() {
     let house = House {
         allowed: &[Allowed {
             file: "home/x.rs",

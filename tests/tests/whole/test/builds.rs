@@ -81,7 +81,7 @@ fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn a_compile_error_is_cargos_to_tell_and_changes_nothing() {
+fn a_compile_error_changes_nothing() {
     let group = Group::demo();
     group.test([]).run().success();
     let before = contents(&group.home());
@@ -100,7 +100,7 @@ fn a_compile_error_is_cargos_to_tell_and_changes_nothing() {
 }
 
 #[test]
-fn a_workspace_that_cargo_cannot_read_is_cargos_to_tell() {
+fn a_workspace_that_cargo_cannot_read() {
     let group = Group::demo();
     group.edit(
         "test-fixtures/Cargo.toml",
@@ -116,7 +116,7 @@ fn a_workspace_that_cargo_cannot_read_is_cargos_to_tell() {
 }
 
 #[test]
-fn what_tools_print_beside_cargos_messages_is_harmless() {
+fn other_output_among_cargos_messages_is_ignored() {
     let group = Group::of(&[SERVER, CLIENT]);
     let script = "#!/bin/sh\n\
          case \" $* \" in *\" --crate-name client \"*)\n\
@@ -132,7 +132,7 @@ fn what_tools_print_beside_cargos_messages_is_harmless() {
 }
 
 #[test]
-fn what_a_build_script_prints_is_harmless() {
+fn output_of_a_build_script_is_ignored() {
     let group = Group::of(&[SERVER, CLIENT]);
     let script = "//! Prints.\nfn main() { println!(\"{{\\n{{\\\"reason\\\":\\\"no\"); }\n";
     group.write("test-fixtures/build.rs", script);
@@ -141,7 +141,7 @@ fn what_a_build_script_prints_is_harmless() {
 }
 
 #[test]
-fn the_target_folder_is_where_cargo_is_told_to_build() {
+fn the_target_folder_follows_cargos_configuration() {
     let group = Group::of(&[SERVER, CLIENT]);
     let elsewhere = group.path().join("elsewhere");
     fs::rename(group.path().join("target"), &elsewhere).expect("it moves");
@@ -154,7 +154,7 @@ fn the_target_folder_is_where_cargo_is_told_to_build() {
 }
 
 #[test]
-fn a_profile_is_built_where_cargo_puts_it() {
+fn a_profile_has_its_own_target_folder() {
     let group = Group::of(&[]);
     let role = r#"test-plain = { executable = "plain" }"#;
     let quick = "[profile.quick]\ninherits = \"release\"\n\n";
@@ -217,7 +217,7 @@ fn features_reach_cargo() {
 }
 
 #[test]
-fn a_bin_that_its_features_leave_out_is_a_failed_build() {
+fn a_bin_that_needs_missing_features() {
     let group = Group::of(&[SERVER, CLIENT]);
     group.edit(
         "test-fixtures/Cargo.toml",
@@ -256,7 +256,7 @@ fn plain_component(group: &Group, package: &str, name: &str) {
 }
 
 #[test]
-fn a_bin_of_two_packages_needs_the_name_of_one() {
+fn a_bin_name_in_two_packages_is_ambiguous() {
     let group = Group::of(&[]);
     let describe = |role: &str| {
         group.describe(&[role]);
@@ -289,7 +289,7 @@ fn a_bin_of_two_packages_needs_the_name_of_one() {
 }
 
 #[test]
-fn a_bin_that_moved_to_another_package_is_found_again() {
+fn a_bin_that_moved_to_another_package() {
     let group = Group::of(&[r#"test-noop = { executable = "noop" }"#]);
     group.test([]).run().code(100);
     plain_component(&group, "other", "noop");

@@ -46,7 +46,7 @@ fn a_list_builds_and_makes_nothing() {
 }
 
 #[test]
-fn nothing_that_matches_is_said_before_anything_is_built() {
+fn a_search_without_matches_builds_nothing() {
     let group = Group::of(&[SERVER, CLIENT]);
     group.edit(super::CLIENT_RS, "Connected to", "Joined to");
     for flags in [
@@ -98,7 +98,7 @@ fn one_at_a_time() {
 }
 
 #[test]
-fn the_first_failure_ends_it_all_where_asked_for() {
+fn fail_fast_ends_at_the_first_failure() {
     let group = Group::of(&[SERVER, r#"test-panics = { executable = "panics" }"#, SNOOZE]);
     let output = group.test(["--fail-fast"]).run();
     output.code(100).stderr_has("after the first failure");
@@ -108,7 +108,7 @@ fn the_first_failure_ends_it_all_where_asked_for() {
 }
 
 #[test]
-fn a_timeout_that_is_none_is_wrong_usage() {
+fn an_invalid_timeout_is_wrong_usage() {
     let group = Group::of(&[SERVER, CLIENT]);
     for time in ["0", "-1", "soon", "0s"] {
         let flag = format!("--timeout={time}");
@@ -117,7 +117,7 @@ fn a_timeout_that_is_none_is_wrong_usage() {
 }
 
 #[test]
-fn where_no_role_is_a_test_that_is_said() {
+fn a_workspace_without_test_roles() {
     let group = Group::of(&[r#"noop-0 = { executable = "noop" }"#]);
     for words in [&["test"][..], &["test", "--list"]] {
         let output = group.ansar(words).run();

@@ -82,7 +82,7 @@ fn a_change_of_the_configured_environment_restarts_roles() {
 }
 
 #[test]
-fn the_colour_that_cargo_is_told_holds_for_this_command_too() {
+fn cargos_colour_setting_applies() {
     let group = Group::of(&[ZOMBIE]);
     let colored = |words: &[&str], environment: &[(&str, &str)]| {
         let list = group.ansar(["run", "absent"]).args(words);

@@ -41,7 +41,7 @@ fn a_second_run_deploys_nothing() {
 }
 
 #[test]
-fn a_touched_source_that_yields_the_same_bytes_deploys_nothing() {
+fn a_touched_source_deploys_nothing() {
     let group = Group::demo();
     group.test([]).run().success();
     let text = group.read(CLIENT_RS);
@@ -74,7 +74,7 @@ fn a_home_is_private_and_never_committed() {
 }
 
 #[test]
-fn a_changed_word_fails_at_its_line_and_deploys_one_executable() {
+fn a_changed_word_fails_at_its_line() {
     let group = Group::demo();
     group.test([]).run().success();
 
@@ -117,7 +117,7 @@ fn a_changed_word_fails_at_its_line_and_deploys_one_executable() {
 }
 
 #[test]
-fn what_a_build_by_hand_made_is_deployed() {
+fn executables_built_by_hand_are_deployed() {
     let group = Group::demo();
     group.test([]).run().success();
     group.edit(CLIENT_RS, "b\"eager\"", "b\"keen\"");
@@ -131,7 +131,7 @@ fn what_a_build_by_hand_made_is_deployed() {
 }
 
 #[test]
-fn words_leave_and_come_back_with_the_snapshot_and_the_servers_own_stay() {
+fn words_are_removed_and_restored_by_the_snapshot() {
     let group = Group::demo();
     group.test([]).run().success();
     let words = format!("{WORDS}/word-map.json");
@@ -152,7 +152,7 @@ fn words_leave_and_come_back_with_the_snapshot_and_the_servers_own_stay() {
 }
 
 #[test]
-fn words_that_the_server_changed_are_left_alone_and_that_is_said() {
+fn words_changed_by_the_server_are_kept() {
     let group = Group::demo();
     group.test([]).run().success();
     let own = "{\"value\": [[\"fervent\", \"keen\"]]}";

@@ -24,7 +24,7 @@ fn environment(group: &Group, role: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn env_reaches_its_role_and_nothing_of_rustups_does() {
+fn env_reaches_its_role_without_rustup() {
     let zombie = ZOMBIE.replace(" }", ", env = { WORD = \"wörd = x\", PATH = \"/own\" } }");
     let hangs = r#"test-hangs = { executable = "hangs" }"#;
     let group = Group::of(&[&zombie, hangs]);
@@ -70,7 +70,7 @@ fn a_role_works_in_the_workspace_root() {
 }
 
 #[test]
-fn changed_settings_reach_their_role_and_nobody_else() {
+fn changed_settings_restart_only_their_role() {
     let snooze = |seconds: &str| {
         format!("snooze-0 = {{ executable = \"snooze\", settings = {{ seconds = {seconds} }} }}")
     };
@@ -96,7 +96,7 @@ fn changed_settings_reach_their_role_and_nobody_else() {
 }
 
 #[test]
-fn a_setting_that_the_component_does_not_know_is_refused_at_its_role() {
+fn an_unknown_setting_is_located() {
     let group = Group::demo();
     group.test([]).run().success();
     let wrong = SERVER.replace("port", "prot");
@@ -125,7 +125,7 @@ fn a_setting_that_the_component_does_not_know_is_refused_at_its_role() {
 }
 
 #[test]
-fn an_input_that_the_component_does_not_take_is_refused_at_its_role() {
+fn an_unexpected_input_is_located() {
     let group = Group::of(&[r#"test-talks = { executable = "talks", input = "weather" }"#]);
     let refused = group.test([]).run();
     refused
@@ -136,7 +136,7 @@ fn an_input_that_the_component_does_not_take_is_refused_at_its_role() {
 }
 
 #[test]
-fn an_unknown_key_is_named_with_its_place_and_the_one_that_was_meant() {
+fn an_unknown_key_gets_a_suggestion() {
     let group = Group::of(&[SERVER, &CLIENT.replace("executable", "executible")]);
     let line = group.manifest_line("executible");
     let place = format!("Cargo.toml:{line}:17: ");
@@ -153,7 +153,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_one_that_was_meant() {
 }
 
 #[test]
-fn a_workspace_without_a_description_is_told_how_to_get_one() {
+fn a_workspace_without_a_description() {
     let group = Group::of(&[]);
     group.manifest("");
     let failed = group.test([]).run();
@@ -166,7 +166,7 @@ fn a_workspace_without_a_description_is_told_how_to_get_one() {
 }
 
 #[test]
-fn a_role_that_is_no_longer_described_is_retired_and_comes_back() {
+fn a_retired_role_can_be_restored() {
     let group = Group::of(&[
         SERVER,
         ZOMBIE,
@@ -195,7 +195,7 @@ fn a_role_that_is_no_longer_described_is_retired_and_comes_back() {
 }
 
 #[test]
-fn a_snapshot_folder_that_nobody_uses_is_said() {
+fn an_unused_snapshot_folder_is_reported() {
     let group = Group::demo();
     group.write("test-fixtures/testing/model-by-role/sever-0/x", "x");
     let output = group.test([]).run();

@@ -54,7 +54,7 @@ fn while_cargo_builds() {
 }
 
 #[test]
-fn at_every_line_of_the_narrative() {
+fn at_every_progress_line() {
     let group = Group::demo();
     for (nth, line) in [
         "Created home",
@@ -146,7 +146,7 @@ fn during_the_stop() {
 }
 
 #[test]
-fn a_stubborn_role_is_killed_after_the_grace_time_and_fails_nothing() {
+fn a_killed_stubborn_role_fails_nothing() {
     let group = Group::of(&[SERVER, STUBBORN, CLIENT]);
     let output = group.test([]).run();
     output.success().stdout_is(PASSED).stderr_has(KILLED);
@@ -155,7 +155,7 @@ fn a_stubborn_role_is_killed_after_the_grace_time_and_fails_nothing() {
 }
 
 #[test]
-fn a_second_one_is_immediate() {
+fn a_second_interrupt_is_immediate() {
     let group = Group::of(&[SERVER, STUBBORN, CLIENT]);
     let mut running = stopping(&group);
     running.signal_group(Signal::SIGINT);

@@ -3,7 +3,7 @@
 use super::{CLIENT, Group, PASSED, SERVER, SERVER_RS, ZOMBIE, only_place, places};
 
 #[test]
-fn one_that_panics_before_it_is_ready_ends_the_run_before_any_test() {
+fn a_panic_before_ready_ends_the_run() {
     let group = Group::demo();
     group.edit(
         SERVER_RS,
@@ -30,7 +30,7 @@ fn one_that_panics_before_it_is_ready_ends_the_run_before_any_test() {
 }
 
 #[test]
-fn one_that_fails_before_it_is_ready_says_why() {
+fn a_failure_before_ready_has_its_reason() {
     let second = SERVER.replace("server-0", "server-1");
     let group = Group::of(&[SERVER, &second, CLIENT]);
     let output = group.test([]).run();
@@ -41,7 +41,7 @@ fn one_that_fails_before_it_is_ready_says_why() {
 }
 
 #[test]
-fn one_that_dies_while_tests_run_fails_the_run() {
+fn a_death_during_tests_fails_the_run() {
     let group = Group::demo();
     group.edit(
         SERVER_RS,
@@ -65,7 +65,7 @@ fn one_that_dies_while_tests_run_fails_the_run() {
 }
 
 #[test]
-fn one_that_nobody_has_ends_the_run_before_any_test() {
+fn an_unknown_executable_ends_the_run() {
     let group = Group::of(&[SERVER, CLIENT, r#"db-0 = { executable = "database" }"#]);
     let output = group.test([]).run();
     output.code(100).stderr_has("1 role not run");
@@ -126,7 +126,7 @@ fn after_orders_the_start_and_the_stop() {
 }
 
 #[test]
-fn one_that_does_its_work_and_ends_is_no_failure() {
+fn a_role_may_finish_early() {
     let noop = r#"prepare-0 = { executable = "noop" }"#;
     let server = SERVER.replace("settings", "after = [\"prepare-0\"], settings");
     let group = Group::of(&[noop, &server, CLIENT]);
@@ -134,7 +134,7 @@ fn one_that_does_its_work_and_ends_is_no_failure() {
 }
 
 #[test]
-fn what_one_leaves_behind_in_its_group_is_gone_too() {
+fn orphans_in_a_roles_group_are_killed() {
     let group = Group::of(&[SERVER, CLIENT, r#"noop-0 = { executable = "noop" }"#]);
     group.edit(
         "test-fixtures/src/bin/noop.rs",

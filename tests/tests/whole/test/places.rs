@@ -102,7 +102,7 @@ fn with_a_home_that_the_description_names() {
 
 /// The address of a socket has 108 bytes.
 #[test]
-fn with_a_home_deeper_than_a_socket_can_be() {
+fn with_a_home_beyond_the_socket_length() {
     let group = Group::demo();
     let deep = ["a-folder-of-some-length"; 8].join("/");
     for _ in 0..2 {
@@ -118,7 +118,7 @@ fn with_a_home_deeper_than_a_socket_can_be() {
 }
 
 #[test]
-fn a_home_whose_making_was_killed_is_finished() {
+fn an_incomplete_home_is_completed() {
     let group = Group::of(&[SERVER, CLIENT]);
     for folder in ["bin", "entry", "engine"] {
         fs::create_dir_all(group.home().join(folder)).expect("it is new");
@@ -128,7 +128,7 @@ fn a_home_whose_making_was_killed_is_finished() {
 }
 
 #[test]
-fn a_folder_that_is_no_home_is_not_made_one() {
+fn a_folder_that_is_no_home() {
     let group = Group::of(&[SERVER, CLIENT]);
     let failed = group.test(["--home-path", "test-fixtures"]).run();
     failed
@@ -148,7 +148,7 @@ fn a_folder_that_is_no_home_is_not_made_one() {
 }
 
 #[test]
-fn a_manifest_that_is_no_toml_is_told_with_its_line() {
+fn a_syntax_error_in_the_manifest_is_located() {
     let group = Group::demo();
     let manifest = group.read("Cargo.toml");
     let lines = manifest.lines().count();

@@ -37,7 +37,7 @@ fn failed_run(arguments: &[&str]) -> (Group, tests::Output) {
 }
 
 #[test]
-fn the_last_run_is_kept_with_what_came_of_it() {
+fn the_last_run_is_recorded() {
     let (group, output) = failed_run(&[]);
     let events = record(&group);
     let names = names(&events);
@@ -145,7 +145,7 @@ fn only_error(messages: &[Message]) -> (CompilerMessage, bool) {
 }
 
 #[test]
-fn an_editor_is_shown_a_failed_check_like_an_error_of_the_compiler() {
+fn editors_show_failed_checks_as_errors() {
     let (group, output) = failed_run(&["--message-format", "json"]);
     let line = group.read(CLIENT_RS);
     let line = line.lines().position(|line| line.contains("cx.test("));
@@ -210,7 +210,7 @@ fn other_tools_find_a_file_and_annotations() {
 }
 
 #[test]
-fn the_last_run_is_reported_again_and_in_context() {
+fn the_last_run_can_be_reported_again() {
     let group = Group::of(&[SERVER, CLIENT]);
     let early = group.ansar(["report"]).run();
     early.code(96).stderr_has("no home at");
@@ -245,7 +245,7 @@ fn the_last_run_is_reported_again_and_in_context() {
 }
 
 #[test]
-fn what_failed_the_last_time_runs_first_or_alone_until_it_passes() {
+fn failed_roles_run_first_or_alone() {
     let passes = r#"test-a = { executable = "prints" }"#;
     let fails = r#"test-z = { executable = "talks", input = "difference" }"#;
     let group = Group::of(&[passes, fails]);
@@ -279,7 +279,7 @@ const VERDICT: &str = r#"{"version":1,"at":"2026-11-22T10:00:02Z","event":"verdi
 "#;
 
 #[test]
-fn a_check_by_cargo_shows_what_the_last_run_found() {
+fn cargo_check_shows_the_last_failures() {
     let sandbox = Sandbox::new();
     let here = sandbox.path().display().to_string();
     sandbox.write(

@@ -11,7 +11,7 @@ fn a_closed_stdout_is_no_failure() {
 }
 
 #[test]
-fn a_full_disk_under_stdout_is_said_and_has_a_code_of_its_own() {
+fn a_full_disk_under_stdout() {
     let group = Group::demo();
     let output = group.test([]).redirected(">/dev/full").run();
     output
@@ -21,7 +21,7 @@ fn a_full_disk_under_stdout_is_said_and_has_a_code_of_its_own() {
 }
 
 #[test]
-fn a_reader_that_has_left_is_no_failure() {
+fn a_closed_pipe_is_no_failure() {
     let group = Group::demo();
     group.test([]).run().success();
     let (reader, writer) = std::io::pipe().expect("a pipe is made");
@@ -45,13 +45,13 @@ fn a_closed_stderr_keeps_the_verdict() {
 }
 
 #[test]
-fn closed_standard_streams_all_at_once_are_no_failure() {
+fn all_standard_streams_closed() {
     let group = Group::demo();
     group.test([]).redirected("<&- >&- 2>&-").run().success();
 }
 
 #[test]
-fn log_lines_are_shown_where_asked_for_and_quiet_is_quiet() {
+fn log_lines_and_quiet() {
     let group = Group::demo();
     let output = group.test(["--debug-level=CONSOLE"]).run();
     output

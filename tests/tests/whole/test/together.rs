@@ -4,7 +4,7 @@ use super::builds::Gate;
 use super::{CLIENT_RS, Group, PASSED, SERVER_RS, only_place};
 
 #[test]
-fn several_at_once_make_one_home_and_all_pass() {
+fn concurrent_runs_share_a_home() {
     let group = Group::demo();
     let running: Vec<_> = (0..3).map(|_| group.test([]).start()).collect();
     for running in running {
@@ -14,7 +14,7 @@ fn several_at_once_make_one_home_and_all_pass() {
 }
 
 #[test]
-fn the_second_waits_and_judges_what_was_saved_in_the_meantime() {
+fn the_second_run_tests_the_newest_sources() {
     let group = Group::demo();
     group.test([]).run().success();
     group.edit(SERVER_RS, "Accepted on", "Taken on");

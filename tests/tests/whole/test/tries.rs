@@ -32,7 +32,7 @@ fn lives(events: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn a_role_that_passes_when_it_is_tried_again_is_flaky_and_has_passed() {
+fn a_role_that_passes_on_retry_is_flaky() {
     let group = Group::of(&[FLAKY, STEADY]);
     let output = group
         .test(["--retries", "2", "--junit", "made/junit.xml"])
@@ -91,7 +91,7 @@ fn a_role_that_passes_when_it_is_tried_again_is_flaky_and_has_passed() {
 }
 
 #[test]
-fn a_role_that_fails_each_time_has_failed_once() {
+fn a_role_that_always_fails_counts_once() {
     let group = Group::of(&[FAILS]);
     let output = group
         .test(["--retries=1", "--junit", "made/junit.xml"])
@@ -111,7 +111,7 @@ fn a_role_that_fails_each_time_has_failed_once() {
 }
 
 #[test]
-fn one_that_has_had_its_time_is_not_tried_again() {
+fn a_timed_out_role_is_not_retried() {
     let group = Group::of(&[
         r#"test-nap = { executable = "snooze", settings = { seconds = 600.0 }, timeout = "100ms" }"#,
     ]);
@@ -122,7 +122,7 @@ fn one_that_has_had_its_time_is_not_tried_again() {
 }
 
 #[test]
-fn the_manifest_says_how_often_and_the_command_line_says_more() {
+fn the_command_line_overrides_the_manifests_retries() {
     let group = Group::of(&[]);
     let describe = |table: &str| {
         let roles = group.description(&[FLAKY]);
@@ -149,7 +149,7 @@ fn the_manifest_says_how_often_and_the_command_line_says_more() {
 }
 
 #[test]
-fn an_editor_is_warned_of_what_is_flaky() {
+fn editors_show_flaky_roles_as_warnings() {
     let group = Group::of(&[FLAKY]);
     let output = group.test(["--retries=1", "--message-format=json"]).run();
     output.success();
@@ -178,7 +178,7 @@ fn an_editor_is_warned_of_what_is_flaky() {
 }
 
 #[test]
-fn a_role_that_takes_long_is_told_of_each_time_it_does() {
+fn a_slow_role_is_reported_repeatedly() {
     let nap = r#"test-nap = { executable = "snooze", settings = { seconds = 600.0 } }"#;
     let group = Group::of(&[]);
     let roles = group.description(&[nap]);

@@ -24,7 +24,7 @@ fn is_safe(output: &Output) {
 }
 
 #[test]
-fn a_failed_check_acts_on_nothing_that_shows_it() {
+fn a_failed_check_has_no_control_characters() {
     let group = Group::of(&[HOSTILE]);
     let test = group.test(["--debug-level=CONSOLE"]).run();
     is_safe(test.code(100));
@@ -54,7 +54,7 @@ fn a_failed_check_acts_on_nothing_that_shows_it() {
 }
 
 #[test]
-fn a_runner_finds_no_command_in_what_roles_say() {
+fn output_of_roles_has_no_runner_commands() {
     let group = Group::of(&[HOSTILE]);
     let github = |words: &[&str]| group.ansar(words).env("GITHUB_ACTIONS", "true").run();
     let commands = |output: &Output| {

@@ -10,7 +10,7 @@ const MISSING: &str = r#"test-missing = { executable = "missing" }"#;
 const TALKS: &str = r#"test-talks = { executable = "talks", input = "difference" }"#;
 
 #[test]
-fn everything_that_can_go_wrong_has_its_line_and_the_others_still_run() {
+fn every_kind_of_failure_has_its_line() {
     let group = Group::of(&[SERVER, CLIENT, PANICS, HANGS, SILENT, NOOP, MISSING, TALKS]);
     let output = group.test(["--timeout", "2s"]).run();
     output.code(100).stdout_has(PASSED);
@@ -77,7 +77,7 @@ fn everything_that_can_go_wrong_has_its_line_and_the_others_still_run() {
 }
 
 #[test]
-fn a_failed_check_shows_what_the_server_said_around_it() {
+fn a_failed_check_shows_the_servers_log() {
     let group = Group::of(&[SERVER, CLIENT]);
     group.remove(super::WORDS);
     let output = group.test([]).run();
@@ -89,7 +89,7 @@ fn a_failed_check_shows_what_the_server_said_around_it() {
 }
 
 #[test]
-fn many_failures_are_counted_whole_and_listed_up_to_a_bound() {
+fn many_failures_are_listed_up_to_a_limit() {
     let group = Group::of(&[r#"test-talks = { executable = "talks", input = "many" }"#]);
     let output = group.test([]).run();
     output
@@ -100,7 +100,7 @@ fn many_failures_are_counted_whole_and_listed_up_to_a_bound() {
 }
 
 #[test]
-fn a_stray_print_is_in_the_log_and_the_result_is_a_result() {
+fn a_print_goes_to_the_log() {
     let group = Group::of(&[r#"test-prints = { executable = "prints" }"#]);
     let output = group.test([]).run();
     output
@@ -110,7 +110,7 @@ fn a_stray_print_is_in_the_log_and_the_result_is_a_result() {
 }
 
 #[test]
-fn a_flood_of_log_lines_is_stored_and_stalls_nobody() {
+fn a_flood_of_log_lines_is_stored() {
     let group = Group::of(&[
         r#"floods-0 = { executable = "floods", settings = { lines = 5000 } }"#,
         SERVER,
@@ -123,7 +123,7 @@ fn a_flood_of_log_lines_is_stored_and_stalls_nobody() {
 }
 
 #[test]
-fn a_timeout_in_the_description_holds_for_its_role_alone() {
+fn a_timeout_in_the_manifest() {
     let hangs = r#"test-hangs = { executable = "hangs", timeout = "200ms" }"#;
     let group = Group::of(&[SERVER, ZOMBIE, CLIENT, hangs]);
     let output = group.test(["--timeout", "50s"]).run();
@@ -132,7 +132,7 @@ fn a_timeout_in_the_description_holds_for_its_role_alone() {
 }
 
 #[test]
-fn retries_that_are_exhausted_are_a_failure_that_says_so() {
+fn exhausted_retries_are_a_failure() {
     let client = CLIENT.replace(
         "settings",
         "retry = { first_steps = [0.01, 0.01] }, settings",

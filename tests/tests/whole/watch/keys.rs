@@ -107,7 +107,7 @@ const SECOND: &str = r#"test-second = { executable = "noop" }"#;
 const PASSES: &str = r#"test-passes = { executable = "prints" }"#;
 
 #[test]
-fn every_key_does_what_it_is_said_to() {
+fn every_key_has_its_documented_effect() {
     let group = Group::of(&[SERVER, ZOMBIE, CLIENT, PASSES]);
     let mut terminal = watching(&group);
     assert!(gives_keys(guardian(&group)));
@@ -160,7 +160,7 @@ fn every_key_does_what_it_is_said_to() {
 }
 
 #[test]
-fn who_quits_ends_with_the_code_of_the_last_loop() {
+fn quitting_exits_with_the_last_verdict() {
     let group = Group::of(&[SECOND]);
     let mut terminal = in_a_terminal(
         &group,
@@ -174,7 +174,7 @@ fn who_quits_ends_with_the_code_of_the_last_loop() {
 }
 
 #[test]
-fn who_quits_in_the_middle_of_a_loop_has_no_verdict() {
+fn quitting_during_a_run_has_no_verdict() {
     let group = Group::of(&[ZOMBIE, r#"test-zombie = { executable = "zombie" }"#]);
     let mut terminal = in_a_terminal(
         &group,
@@ -189,7 +189,7 @@ fn who_quits_in_the_middle_of_a_loop_has_no_verdict() {
 }
 
 #[test]
-fn control_c_leaves_the_terminal_as_it_was() {
+fn control_c_restores_the_terminal() {
     let group = Group::demo();
     let terminal = watching(&group);
     let mut terminal = terminal;
@@ -199,7 +199,7 @@ fn control_c_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn suspended_it_lends_the_terminal_and_takes_it_again() {
+fn suspending_restores_the_terminal() {
     let group = Group::demo();
     let script = "modes before\n$WATCH; modes suspended\n\
                   until [ -e go ]; do sleep 0.05; done\nfg; echo \"code $?\"\nmodes after";
@@ -226,7 +226,7 @@ fn suspended_it_lends_the_terminal_and_takes_it_again() {
 }
 
 #[test]
-fn a_killed_engine_leaves_the_terminal_as_it_was() {
+fn a_killed_engine_restores_the_terminal() {
     let group = Group::demo();
     let terminal = watching(&group);
     kill(engine(&group), Signal::SIGKILL).expect("it runs");
@@ -235,7 +235,7 @@ fn a_killed_engine_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn a_killed_guardian_leaves_the_terminal_as_it_was() {
+fn a_killed_guardian_restores_the_terminal() {
     let group = Group::demo();
     let script = "modes before\n$WATCH; echo \"code $?\"\n\
                   until [ -e go ]; do sleep 0.05; done\nmodes after";
@@ -252,7 +252,7 @@ fn a_killed_guardian_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn in_the_background_it_leaves_the_terminal_alone_until_it_is_brought_to_the_front() {
+fn a_background_watch_leaves_the_terminal_alone() {
     let group = Group::demo();
     let script = "stty tostop; modes before\n$WATCH &\n\
                   until [ -e go ]; do sleep 0.05; done\nfg; echo \"code $?\"\nmodes after";
@@ -279,7 +279,7 @@ fn in_the_background_it_leaves_the_terminal_alone_until_it_is_brought_to_the_fro
 }
 
 #[test]
-fn told_to_end_it_leaves_the_terminal_as_it_was() {
+fn a_signal_restores_the_terminal() {
     let group = Group::demo();
     let terminal = watching(&group);
     kill(guardian(&group), Signal::SIGTERM).expect("it runs");
@@ -288,7 +288,7 @@ fn told_to_end_it_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn a_terminal_that_is_closed_while_it_waits_leaves_nothing() {
+fn a_terminal_closed_while_waiting() {
     let group = Group::demo();
     let terminal = watching(&group);
     terminal.signal(Signal::SIGKILL);
@@ -297,7 +297,7 @@ fn a_terminal_that_is_closed_while_it_waits_leaves_nothing() {
 }
 
 #[test]
-fn a_terminal_that_is_closed_in_the_middle_of_a_loop_leaves_nothing() {
+fn a_terminal_closed_during_a_run() {
     let group = Group::of(&[ZOMBIE, r#"test-zombie = { executable = "zombie" }"#]);
     let mut terminal = in_a_terminal(&group, "$WATCH -v").start();
     terminal.wait_for_next_on_stdout("     Started test-zombie");
@@ -307,7 +307,7 @@ fn a_terminal_that_is_closed_in_the_middle_of_a_loop_leaves_nothing() {
 }
 
 #[test]
-fn who_is_told_elsewhere_has_no_keys() {
+fn redirected_output_disables_keys() {
     let group = Group::demo();
     let script = "modes before\n$WATCH 2>told; echo \"code $?\"\nmodes after";
     let mut terminal = in_a_terminal(&group, script).start();
@@ -321,7 +321,7 @@ fn who_is_told_elsewhere_has_no_keys() {
 }
 
 #[test]
-fn whoever_reads_what_is_printed_has_the_keys() {
+fn piped_output_leaves_the_keys_to_its_reader() {
     let group = Group::demo();
     let script = "modes before\n$WATCH | cat; echo \"code ${PIPESTATUS[0]}\"\nmodes after";
     let mut terminal = in_a_terminal(&group, script).start();

@@ -66,7 +66,7 @@ pub(super) fn process(group: &Group, role: &str) -> String {
 }
 
 #[test]
-fn only_the_roles_that_a_save_affects_are_started_again() {
+fn a_save_restarts_only_affected_roles() {
     let group = Group::demo();
     let mut watch = watching(&group);
     let before = ["server-0", "zombie-0"].map(|role| process(&group, role));
@@ -81,7 +81,7 @@ fn only_the_roles_that_a_save_affects_are_started_again() {
 }
 
 #[test]
-fn a_save_that_changes_no_byte_of_what_is_deployed_runs_nothing() {
+fn a_save_without_effect_runs_nothing() {
     let group = Group::demo();
     let mut watch = watching(&group);
     let text = group.read(CLIENT_RS);
@@ -95,7 +95,7 @@ fn a_save_that_changes_no_byte_of_what_is_deployed_runs_nothing() {
 }
 
 #[test]
-fn a_build_that_fails_leaves_the_last_verdict_which_is_stale() {
+fn a_failed_build_makes_the_verdict_stale() {
     let group = Group::demo();
     let mut watch = watching(&group);
     let text = group.read(CLIENT_RS);
@@ -110,7 +110,7 @@ fn a_build_that_fails_leaves_the_last_verdict_which_is_stale() {
 }
 
 #[test]
-fn a_save_during_a_run_ends_it_and_the_newest_state_is_tested() {
+fn a_save_during_a_run_restarts_it() {
     let nap = |seconds: &str| {
         format!(r#"test-nap = {{ executable = "snooze", settings = {{ seconds = {seconds} }} }}"#)
     };
@@ -125,7 +125,7 @@ fn a_save_during_a_run_ends_it_and_the_newest_state_is_tested() {
 }
 
 #[test]
-fn another_terminal_works_with_what_is_kept_up_and_deploys_to_it() {
+fn another_terminal_uses_the_running_roles() {
     let group = Group::demo();
     let watch = watching(&group);
     let before = process(&group, "server-0");
@@ -171,7 +171,7 @@ fn materials_are_watched_too() {
 }
 
 #[test]
-fn materials_that_version_control_ignores_are_watched_too() {
+fn ignored_materials_are_watched_too() {
     let group = Group::demo();
     group.write(".gitignore", "*.json\ntarget\n");
     let mut watch = watching(&group);
@@ -184,7 +184,7 @@ fn materials_that_version_control_ignores_are_watched_too() {
 }
 
 #[test]
-fn a_folder_that_is_removed_and_made_again_is_watched_again() {
+fn a_recreated_folder_is_watched_again() {
     let group = Group::demo();
     let mut watch = watching(&group);
     let folder = group.path().join("test-fixtures/src");
@@ -204,7 +204,7 @@ fn a_folder_that_is_removed_and_made_again_is_watched_again() {
 }
 
 #[test]
-fn a_broken_manifest_is_told_and_watched_until_it_is_mended() {
+fn a_broken_manifest_is_watched() {
     let group = Group::demo();
     let mut watch = watching(&group);
     let text = group.read("Cargo.toml");
@@ -225,7 +225,7 @@ fn without_a_workspace_there_is_nothing_to_watch() {
 }
 
 #[test]
-fn what_is_killed_leaves_nothing() {
+fn a_kill_leaves_nothing() {
     let group = Group::demo();
     let watch = watching(&group);
     watch.signal(Signal::SIGKILL);

@@ -23,7 +23,7 @@ fn judged(watch: &mut Running<'_>, verdict: &str) {
 }
 
 #[test]
-fn a_source_that_is_a_symlink_is_watched_and_so_is_its_target() {
+fn a_symlinked_source_and_its_target() {
     let group = probe("mod n;", "n::RIGHT");
     let link = group.path().join("probe/src/n.rs");
     group.write("../shared/right.rs", RIGHT);
@@ -46,7 +46,7 @@ fn a_source_that_is_a_symlink_is_watched_and_so_is_its_target() {
 }
 
 #[test]
-fn a_folder_of_sources_that_is_a_symlink_is_watched() {
+fn a_symlinked_folder_of_sources() {
     let group = probe("mod shared;", "shared::n::RIGHT");
     group.write("../shared/mod.rs", "pub mod n;\n");
     group.write("../shared/n.rs", RIGHT);
@@ -75,7 +75,7 @@ fn a_folder_of_sources_that_is_a_symlink_is_watched() {
 }
 
 #[test]
-fn sources_that_are_named_relative_to_a_folder_are_watched() {
+fn sources_with_relative_paths_in_dep_info() {
     // Their paths are relative to the folder above `.cargo`, and the executable
     // is outside of it.
     let group = probe("mod n;", "n::RIGHT");
@@ -93,7 +93,7 @@ fn sources_that_are_named_relative_to_a_folder_are_watched() {
 }
 
 #[test]
-fn configuration_above_the_workspace_is_watched_also_where_it_is_made() {
+fn configuration_above_the_workspace_is_watched() {
     let group = probe("", "option_env!(\"PROBE\").is_none()");
     let set = "[env]\nPROBE = \"set\"\n";
     let mut watch = watching(&group);
@@ -127,7 +127,7 @@ fn configuration_of_the_user_is_watched() {
 }
 
 #[test]
-fn manifests_that_an_outside_dependency_inherits_from_are_watched() {
+fn inherited_manifests_outside_are_watched() {
     let group = probe("", "outside::VERSION == \"1.0.0\"");
     let root = "[workspace]\nmembers = [\"part\"]\n[workspace.package]\nversion = \"1.0.0\"\n";
     group.write("../outside/Cargo.toml", root);
@@ -149,7 +149,7 @@ fn manifests_that_an_outside_dependency_inherits_from_are_watched() {
 }
 
 #[test]
-fn modules_that_a_failed_build_missed_are_watched_though_they_are_ignored() {
+fn missing_modules_are_watched() {
     let group = probe("mod n;", "n::RIGHT && n::deep::RIGHT");
     group.write(".gitignore", "*\n");
     // Nothing was ever built.
@@ -178,7 +178,7 @@ fn modules_that_a_failed_build_missed_are_watched_though_they_are_ignored() {
 }
 
 #[test]
-fn a_verdict_about_a_source_with_an_older_date_is_called_stale() {
+fn a_source_with_an_older_date() {
     let group = probe("mod n;", "n::RIGHT");
     group.write("probe/src/n.rs", RIGHT);
     let old = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 365);
@@ -212,7 +212,7 @@ fn a_verdict_about_a_source_with_an_older_date_is_called_stale() {
 }
 
 #[test]
-fn changes_are_looked_for_where_that_is_asked_for() {
+fn polling_on_request() {
     for poll in [&["--poll"][..], &["--poll", "50ms"], &["--poll=0.05"]] {
         let group: Group = probe("", "true");
         let mut watch = group.ansar(["watch"]).args(poll).start();

@@ -55,7 +55,7 @@ fn settled(group: &Group, watch: Running<'_>, most: usize) -> Output {
 }
 
 #[test]
-fn ten_thousand_events_are_two_loops_at_most() {
+fn ten_thousand_events_are_two_runs_at_most() {
     let group = Group::demo();
     let mut watch = watching(group.ansar(["watch"]));
     let folder = group.path().join("test-fixtures/src/many");
@@ -74,7 +74,7 @@ fn ten_thousand_events_are_two_loops_at_most() {
 }
 
 #[test]
-fn a_checkout_of_a_thousand_files_is_one_loop() {
+fn a_checkout_of_many_files_is_one_run() {
     let group = Group::demo();
     let git = |arguments: &str| {
         let script = format!(
@@ -108,7 +108,7 @@ fn a_checkout_of_a_thousand_files_is_one_loop() {
 }
 
 #[test]
-fn a_save_beside_and_a_rename_is_one_loop() {
+fn a_save_by_rename_is_one_run() {
     let group = Group::demo();
     let mut watch = watching(group.ansar(["watch"]));
     let text = group.read(CLIENT_RS);
@@ -132,7 +132,7 @@ fn a_save_beside_and_a_rename_is_one_loop() {
 }
 
 #[test]
-fn a_save_during_a_build_is_one_more_loop_on_the_newest_state() {
+fn a_save_during_a_build_is_one_run() {
     let group = Group::demo();
     // A build that waits for a signal to go on.
     group.write(
@@ -163,7 +163,7 @@ fn a_save_during_a_build_is_one_more_loop_on_the_newest_state() {
 }
 
 #[test]
-fn a_source_folder_that_is_deleted_and_made_again_is_two_loops_at_most() {
+fn a_recreated_source_folder() {
     let group = Group::demo();
     let mut watch = watching(group.ansar(["watch"]));
     let (folder, saved) = ("test-fixtures/src", "target/saved");
@@ -183,7 +183,7 @@ fn a_source_folder_that_is_deleted_and_made_again_is_two_loops_at_most() {
 }
 
 #[test]
-fn a_crate_that_is_renamed_is_two_loops_at_most() {
+fn a_renamed_crate_is_two_runs_at_most() {
     let group = Group::demo();
     let mut watch = watching(group.ansar(["watch"]));
     let (from, to) = ("test-fixtures", "fixtures");
@@ -208,7 +208,7 @@ fn a_crate_that_is_renamed_is_two_loops_at_most() {
 }
 
 #[test]
-fn a_manifest_that_is_broken_and_mended_is_a_loop_each() {
+fn a_broken_and_repaired_manifest() {
     let group = Group::demo();
     let mut watch = watching(group.ansar(["watch"]));
     let text = group.read("test-fixtures/Cargo.toml");
@@ -222,7 +222,7 @@ fn a_manifest_that_is_broken_and_mended_is_a_loop_each() {
 }
 
 #[test]
-fn a_dependency_outside_of_the_workspace_is_watched_while_it_does_not_build() {
+fn a_broken_outside_dependency_is_watched() {
     let group = Group::demo();
     let outside = "../outside/src/lib.rs";
     group.write(
@@ -251,7 +251,7 @@ fn a_dependency_outside_of_the_workspace_is_watched_while_it_does_not_build() {
 }
 
 #[test]
-fn whoever_ends_a_loop_that_begins_anew_ends_it_all() {
+fn an_interrupt_during_a_restart_ends_everything() {
     let group = Group::of(&[r#"test-stubborn = { executable = "stubborn" }"#]);
     let mut watch = group.ansar(["watch", "-v"]).start();
     watch.wait_for_next("     Started test-stubborn");
@@ -286,7 +286,7 @@ fn limited<'g>(group: &'g Group, limit: &str, number: u32) -> Option<Program<'g>
 }
 
 #[test]
-fn where_the_kernel_has_no_room_changes_are_looked_for() {
+fn polling_when_inotify_is_exhausted() {
     for (limit, number, named) in [
         ("watches", 3, "`sysctl fs.inotify.max_user_watches`"),
         ("instances", 0, "`sysctl fs.inotify.max_user_instances`"),
@@ -310,7 +310,7 @@ fn where_the_kernel_has_no_room_changes_are_looked_for() {
 }
 
 #[test]
-fn what_a_loop_writes_begins_no_loop() {
+fn files_written_by_a_run_are_ignored() {
     let group = Group::demo();
     let report = "test-fixtures/report.xml";
     let arguments = [
@@ -358,7 +358,7 @@ fn roles_that_failed_run_first() {
 }
 
 #[test]
-fn a_home_that_is_removed_is_made_again_with_all_its_roles() {
+fn a_removed_home_is_created_again() {
     let group = Group::demo();
     let mut watch = watching(group.ansar(["watch"]));
     group.remove(".ansar-home");
@@ -370,7 +370,7 @@ fn a_home_that_is_removed_is_made_again_with_all_its_roles() {
 }
 
 #[test]
-fn roles_are_kept_up_again_where_their_engine_was_killed() {
+fn a_killed_engine_of_kept_roles() {
     let group = Group::demo();
     let mut watch = watching(group.ansar(["watch", "-v"]));
     let engines = tests::processes_named(&group.path().display().to_string());

@@ -47,7 +47,7 @@ fn named_once(output: &Output, warning: &str) {
 }
 
 #[test]
-fn a_build_script_that_always_writes_a_source_is_named_once() {
+fn a_script_that_always_writes_a_source() {
     let group = probe("mod made;", "made::MADE > 0");
     script(
         &group,
@@ -72,7 +72,7 @@ fn a_build_script_that_always_writes_a_source_is_named_once() {
 }
 
 #[test]
-fn a_build_script_that_writes_once_has_one_loop_more() {
+fn a_script_that_writes_once() {
     for ignored in ["", "made.rs\n"] {
         let group = probe("mod made;", "made::MADE");
         group.write("probe/.gitignore", ignored);
@@ -89,7 +89,7 @@ fn a_build_script_that_writes_once_has_one_loop_more() {
 }
 
 #[test]
-fn a_build_script_that_writes_two_files_in_turn_ends_with_a_verdict() {
+fn a_script_that_alternates_between_files() {
     let group = probe("mod a;\nmod b;", "a::MADE + b::MADE > 0");
     for name in ["a", "b"] {
         group.write(
@@ -113,7 +113,7 @@ fn a_build_script_that_writes_two_files_in_turn_ends_with_a_verdict() {
 }
 
 #[test]
-fn a_build_script_that_makes_a_file_of_a_new_name_each_time_ends_with_a_verdict() {
+fn a_script_that_writes_new_files() {
     let group = probe("", "true");
     script(
         &group,
@@ -129,7 +129,7 @@ fn a_build_script_that_makes_a_file_of_a_new_name_each_time_ends_with_a_verdict(
 }
 
 #[test]
-fn a_build_script_that_formats_sources_is_not_ended_in_the_middle() {
+fn a_script_that_formats_sources() {
     let group = probe("mod word;", "word::RIGHT");
     group.write("probe/src/word.rs", "pub const RIGHT: bool = true;\n");
     // Its writes are so far apart that each is seen as a change.
@@ -157,7 +157,7 @@ fn a_build_script_that_formats_sources_is_not_ended_in_the_middle() {
 }
 
 #[test]
-fn a_build_script_that_writes_and_fails_is_tried_twice_at_most() {
+fn a_script_that_writes_and_fails() {
     let group = probe("mod made;", "made::MADE > 0");
     group.write("probe/src/made.rs", "pub const MADE: u128 = 0;\n");
     let write = "std::fs::write(\"src/made.rs\", \
@@ -175,7 +175,7 @@ fn a_build_script_that_writes_and_fails_is_tried_twice_at_most() {
 }
 
 #[test]
-fn a_build_script_that_only_touches_is_not_worth_a_word() {
+fn a_script_that_only_touches_files() {
     let group = probe("mod made;", "made::MADE");
     group.write("probe/src/made.rs", "pub const MADE: bool = true;\n");
     script(
@@ -222,7 +222,7 @@ fn a_procedural_macro_that_writes_is_named_once() {
 }
 
 #[test]
-fn the_lock_file_of_the_first_build_is_no_change() {
+fn the_first_lock_file_is_no_change() {
     let group = probe("", "true");
     group.remove("Cargo.lock");
     let mut watch = group.ansar(["watch"]).start();
@@ -240,7 +240,7 @@ fn writes(file: &str, text: &str) -> String {
 }
 
 #[test]
-fn what_a_role_writes_begins_no_loop_twice_in_a_row() {
+fn files_written_by_a_role() {
     let is_right = format!(
         "{{ {} true }}",
         writes("src/out.txt", &format!("{NOW}.to_string()"))
@@ -256,7 +256,7 @@ fn what_a_role_writes_begins_no_loop_twice_in_a_row() {
 }
 
 #[test]
-fn what_roles_write_under_new_names_begins_no_loop_twice_in_a_row() {
+fn new_files_written_by_roles() {
     let file = format!("let file = format!(\"out-{{}}.txt\", {NOW});");
     let write =
         "std::fs::write(std::path::Path::new(env!(\"CARGO_MANIFEST_DIR\")).join(file), \"\")";
@@ -268,7 +268,7 @@ fn what_roles_write_under_new_names_begins_no_loop_twice_in_a_row() {
 }
 
 #[test]
-fn materials_that_a_role_writes_begin_no_loop_twice_in_a_row() {
+fn materials_written_by_a_role() {
     let to = "../test-fixtures/testing/model-by-role/test-probe/seen.txt";
     let is_right = format!("{{ {} true }}", writes(to, &format!("{NOW}.to_string()")));
     let group = probe("", &is_right);
@@ -286,7 +286,7 @@ fn materials_that_a_role_writes_begin_no_loop_twice_in_a_row() {
 }
 
 #[test]
-fn every_change_that_is_told_runs_the_tests() {
+fn every_reported_change_runs_the_tests() {
     let path = "concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/tests/expected.txt\")";
     let read = format!("std::fs::read_to_string({path}).unwrap().contains(\"right\")");
     let group = probe("", &read);

@@ -57,7 +57,7 @@ fn commands(value: &Value, found: &mut Vec<Vec<String>>) {
 }
 
 #[test]
-fn the_settings_of_the_guide_are_what_the_tool_takes() {
+fn the_settings_of_the_guide_are_valid() {
     let settings = settings();
     let mut found = Vec::new();
     for block in &settings {
@@ -82,7 +82,7 @@ fn the_settings_of_the_guide_are_what_the_tool_takes() {
 }
 
 #[test]
-fn the_matcher_of_the_guide_finds_what_a_terminal_shows() {
+fn the_matcher_of_the_guide_finds_failures() {
     let settings = settings();
     let pattern = settings
         .iter()
@@ -143,7 +143,7 @@ fn found(lines: &str) -> Vec<[String; 4]> {
 }
 
 #[test]
-fn an_editor_that_matches_errors_of_the_compiler_follows_a_watch() {
+fn a_compiler_error_matcher_follows_a_watch() {
     let group = Group::of(&[SERVER, CLIENT]);
     let mut watch = group.ansar(["watch", "--message-format=rustc"]).start();
     let (begins, ends) = (
@@ -201,7 +201,7 @@ fn an_editor_that_matches_errors_of_the_compiler_follows_a_watch() {
 }
 
 #[test]
-fn a_run_has_its_failures_as_the_compiler_has_errors() {
+fn failures_look_like_compiler_errors() {
     let group = Group::of(&[SERVER, CLIENT]);
     group.edit(CLIENT_RS, "b\"eager\"", "b\"keen\"");
     let output = group

@@ -57,7 +57,7 @@ pub(crate) fn checked(text: &str) -> File {
 }
 
 #[test]
-fn a_file_follows_its_schema_whatever_came_of_the_run() {
+fn every_outcome_follows_the_schema() {
     let group = Group::of(&[
         SERVER,
         CLIENT,
@@ -106,7 +106,7 @@ fn a_file_follows_its_schema_whatever_came_of_the_run() {
 }
 
 #[test]
-fn what_does_not_follow_the_schema_is_found() {
+fn the_schema_check_finds_errors() {
     let good = "<testsuites name='n' tests='1' skipped='0' failures='0' errors='0' time='0.5'>\
          <testsuite name='n' tests='1' skipped='0' failures='0' errors='0' time='0.5'>\
          <testcase name='a' classname='n' time='0.5'/></testsuite></testsuites>";

@@ -26,7 +26,7 @@ fn run() -> Group {
 }
 
 #[test]
-fn the_last_run_is_a_page_that_needs_nothing_else() {
+fn the_page_is_self_contained() {
     let group = run();
     let written = group.ansar(["report", "--html", "made/page.html"]).run();
     written.success().stdout_is("").stderr_has("Wrote");

@@ -46,7 +46,7 @@ fn programs_read_the_events_of_every_loop() {
 }
 
 #[test]
-fn every_loop_has_its_file_its_annotations_and_its_context() {
+fn every_watched_run_has_its_files() {
     let group = Group::of(&[SERVER, CLIENT]);
     let output = watched(&group, &["--context", "--junit", "made/junit.xml"]);
     output
