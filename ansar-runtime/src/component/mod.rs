@@ -13,6 +13,7 @@ pub(crate) mod call;
 pub(crate) mod context;
 pub(crate) mod declaration;
 pub(crate) mod fault;
+mod marker;
 mod panics;
 pub(crate) mod parameter;
 mod place;
@@ -26,7 +27,6 @@ use ansar_contract::envelope::{Envelope, Typed};
 use ansar_contract::launch::Origin;
 use ansar_contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
 use ansar_contract::line::Level;
-use ansar_contract::marker;
 use ansar_contract::notice::Notice;
 use tokio::task::LocalSet;
 
@@ -34,6 +34,7 @@ use self::arguments::{Arguments, Request};
 use self::attempt::{Attempts, encoded};
 use self::context::{Context, Process, Stop};
 use self::declaration::Declaration;
+use self::marker::mark;
 use self::panics::Panics;
 use self::parameter::{Component, Supply};
 use self::place::Place;
@@ -44,17 +45,6 @@ use crate::host::parent::Parent;
 use crate::host::streams::{self, LogStream, Outlet};
 use crate::host::{environment, files, signals};
 use crate::log::Log;
-
-/// The marker by which the tool recognises a component without running it.
-///
-/// [`main`] refers to it, so that the linker keeps it in every component.
-#[used]
-#[expect(unsafe_code, reason = "a section is chosen by an unsafe attribute")]
-// SAFETY: the section holds nothing but notes of this form, as linkers expect of its name.
-#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".note.ansar"))]
-// SAFETY: no other code uses the section, and its contents are constant data.
-#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__ansar"))]
-static MARKER: [u32; 6] = marker::NOTE;
 
 /// The name of the object that runs a component's function.
 const STARTER: &str = "start_vector";
@@ -86,7 +76,7 @@ const FAULT: u8 = 1;
     reason = "`main(function)` is how a component reads best"
 )]
 pub fn main<P, C: Component<P>>(function: C) -> ExitCode {
-    std::hint::black_box(&MARKER);
+    mark::<P, C>();
     let mut declaration = Declaration::default();
     C::declare(&mut declaration);
     let arguments = match arguments::read(&declaration, environment::arguments()) {

@@ -72,8 +72,29 @@ fn a_foreign_executable_is_never_run() {
 fn a_foreign_bin_is_refused_at_its_line() {
     let workspace = Workspace::new();
     let ran = workspace.path().join("ran");
-    let foreign =
-        format!("//! Foreign.\nfn main() {{ std::fs::write({ran:?}, \"\").unwrap(); }}\n");
+    // A migration: it shares a library with a component, whose `main` it does not call.
+    let foreign = format!(
+        "//! Foreign.\n\
+         use ansar_runtime::{{Context, Settings, TestReport}};\n\
+         fn main() {{\n\
+             std::fs::write({ran:?}, \"\").unwrap();\n\
+             println!(\"{{}}\", serde_json::to_string(&TestReport::default()).unwrap());\n\
+             println!(\"{{}}\", test_fixtures::shared::shared());\n\
+             println!(\"{{:?}}\", (size_of::<Settings<u8>>(), size_of::<Context>()));\n\
+         }}\n"
+    );
+    let library = workspace.read("test-fixtures/src/lib.rs");
+    let library = library + "\npub mod shared;\n";
+    workspace.write("test-fixtures/src/lib.rs", &library);
+    workspace.write(
+        "test-fixtures/src/shared.rs",
+        "//! Shared.\n\
+         /// The server.\n\
+         pub fn server() -> std::process::ExitCode { ansar_runtime::main(serve) }\n\
+         async fn serve() {}\n\
+         /// A part of it.\n\
+         pub fn shared() -> u32 { std::env::args().map(|_| 1).sum() }\n",
+    );
     workspace.write("test-fixtures/src/bin/foreign.rs", &foreign);
     workspace.manifest("[workspace.metadata.ansar.role.test-foreign]\nexecutable = \"foreign\"\n");
     let manifest = workspace.read("Cargo.toml");
