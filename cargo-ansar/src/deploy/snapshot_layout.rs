@@ -36,7 +36,7 @@ const FOLDERS: [&str; 5] = [MODELS, RESOURCES, SETTINGS, INPUTS, VALUES];
 /// Suffix of settings and input files.
 const JSON: &str = ".json";
 
-/// Maximum number of suggestions. SnapshotCheck for one takes time proportional to
+/// Maximum number of suggestions. Looking for one takes time proportional to
 /// the number of roles.
 const SUGGESTIONS: usize = 20;
 
