@@ -248,7 +248,7 @@ fn incomplete_roles_are_refused_before_anything_stops() {
     std::fs::remove_file(sandbox.path().join("bin/noop")).expect("it is there");
     ansar(&sandbox, "start -f zombie-0 noop-0")
         .code(2)
-        .stderr_has("no executable `noop`");
+        .stderr_has("executable `noop` not found");
     assert_eq!(processes(&sandbox), first);
     down(&sandbox);
 }

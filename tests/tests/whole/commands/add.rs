@@ -358,7 +358,9 @@ fn an_executable_that_does_not_build_adds_nothing() {
 fn an_unknown_executable_is_refused() {
     let sandbox = with_roles(&["noop"]);
     let missing = sandbox.ansar(["add", "missing"]).run();
-    missing.code(2).stderr_has("error: no executable `missing`");
+    missing
+        .code(2)
+        .stderr_has("error: executable `missing` not found");
     assert_eq!(listed(&sandbox), ["noop-0"]);
 }
 

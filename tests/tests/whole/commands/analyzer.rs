@@ -71,7 +71,7 @@ fn an_unknown_analyzer_is_refused_first() {
     output
         .code(2)
         .stdout_is("")
-        .stderr_has("error: no executable `analyser`")
+        .stderr_has("error: executable `analyser` not found")
         .stderr_has("hint: did you mean `analyzer`?")
         .stderr_lacks("Made ");
 }
@@ -158,7 +158,7 @@ fn failed_checks_decide_despite_the_analyzer() {
 
     roles("analyzer = 'missing'", 0);
     let missing = workspace.ansar(["test"]).run();
-    missing.code(2).stderr_has("no executable `missing`");
+    missing.code(2).stderr_has("executable `missing` not found");
     let instead = workspace.ansar(["test", "--test-analyzer=panics"]).run();
     instead
         .code(1)

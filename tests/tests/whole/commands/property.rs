@@ -301,7 +301,7 @@ fn an_editor_that_fails_sets_nothing() {
         let edit = sandbox.ansar(edit).env("EDITOR", editor).run();
         edit.code(96)
             .stderr_has(expected)
-            .stderr_has("hint: name another");
+            .stderr_has("hint: choose another");
         assert_eq!(sandbox.read(".ansar-home/entry/client-0.json"), entry);
     }
     let missing = ["edit", "retry", "missing"];

@@ -305,7 +305,7 @@ fn an_unknown_executable() {
         hinted(&sandbox, &output).run().success();
     }
     let add = ["add", "missing"].map(str::to_owned);
-    let output = refused(&sandbox, &add, 2, "error: no executable `missing`");
+    let output = refused(&sandbox, &add, 2, "error: executable `missing` not found");
     let listed = hinted(&sandbox, &output).run();
     listed.success().stdout_has("snooze-0  snooze");
 }

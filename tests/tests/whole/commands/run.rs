@@ -112,7 +112,7 @@ fn a_missing_executable_faults_its_roles() {
     assert_eq!(ends(&run), pairs(&[("noop-0", ACK), ("zombie-0", FAULTED)]));
     assert_eq!(all[1].2["condition"], "could not be started");
     let why = all[1].2["explanation"].as_str().unwrap_or_default();
-    assert!(why.contains("no executable `zombie`"), "{why}");
+    assert!(why.contains("executable `zombie` not found"), "{why}");
 }
 
 #[test]

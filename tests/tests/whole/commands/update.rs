@@ -60,7 +60,7 @@ fn a_refused_setting_changes_no_role() {
         (
             &["client-0", "--port", "1"],
             2,
-            "a setting is given as `--port=VALUE`",
+            "write a setting as `--port=VALUE`",
         ),
         (&["client-0"], 2, "error: no setting to change"),
         (&["client-0", "--", "1"], 2, "`1` is not a setting"),

@@ -70,7 +70,10 @@ fn an_unknown_executable_ends_the_run() {
     let output = group.test([]).run();
     output.code(100).stderr_has("1 role not run");
     let place = only_place(&output);
-    assert!(place.text.contains("no executable `database`"), "{place:?}");
+    assert!(
+        place.text.contains("executable `database` not found"),
+        "{place:?}"
+    );
     assert!(place.source().starts_with("db-0 = "), "{place:?}");
 }
 

@@ -30,7 +30,7 @@ fn every_kind_of_failure_has_its_line() {
     assert_eq!(places.len(), 6, "{places:?}");
     let in_manifest = [
         ("test-hangs", "timed out after 2s"),
-        ("test-missing", "no executable `missing`"),
+        ("test-missing", "executable `missing` not found"),
         (
             "test-noop",
             "returned `ansar.create.lifecycle.Ack`, expected a `TestReport`",
