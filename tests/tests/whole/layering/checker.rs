@@ -1,23 +1,24 @@
-//! The rules find what breaks them, wherever it hides, and nothing else.
+//! Tests of the rules: each finds its violations in every form, and nothing
+//! else.
 
-use super::rules::{Allowed, House, violations};
+use super::rules::{Allowed, Layout, violations};
 use super::source::{Module, Source, less_tests};
 
-const HOUSE: House = House {
-    floors: &[
+const LAYOUT: Layout = Layout {
+    layers: &[
         &["model"],
         &["host"],
         &["home", "delta"],
         &["ops"],
         &["report"],
     ],
-    door: "host",
-    voice: Some("report"),
+    system: "host",
+    printer: Some("report"),
     allowed: &[],
 };
 
-/// What is wrong with these files of a crate, each with its text.
-fn wrong(house: &House, files: &[(&str, &str)]) -> Vec<String> {
+/// Returns the violations in these files of a crate, each with its text.
+fn wrong(layout: &Layout, files: &[(&str, &str)]) -> Vec<String> {
     let module = |file: &str| -> Module {
         let path = file.trim_end_matches(".rs");
         let path = path.trim_end_matches("/mod").trim_end_matches("lib");
@@ -26,7 +27,7 @@ fn wrong(house: &House, files: &[(&str, &str)]) -> Vec<String> {
             .map(str::to_owned)
             .collect()
     };
-    // Every module that the floors name is there.
+    // Adds an empty file for every module in the layers.
     let others = ["model", "host", "home", "delta", "ops", "report"];
     let others = others.iter().map(|name| (format!("{name}/mod.rs"), ""));
     let given = files.iter().map(|(file, text)| ((*file).to_owned(), *text));
@@ -36,13 +37,13 @@ fn wrong(house: &House, files: &[(&str, &str)]) -> Vec<String> {
             sources.push(Source::parse(&file, module(&file), text));
         }
     }
-    let found = violations(house, &less_tests(sources));
+    let found = violations(layout, &less_tests(sources));
     found.iter().map(ToString::to_string).collect()
 }
 
-/// What is wrong with one text in the file `home/x.rs`.
+/// Returns the violations of one text in the file `home/x.rs`.
 fn wrong_in_home(text: &str) -> Vec<String> {
-    wrong(&HOUSE, &[("home/x.rs", text)])
+    wrong(&LAYOUT, &[("home/x.rs", text)])
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn comments_literals_and_tests_are_ignored() {
         assert_eq!(wrong_in_home(text), [""; 0], "{text}");
     }
     let test_file = wrong(
-        &HOUSE,
+        &LAYOUT,
         &[
             ("home/x.rs", "#[cfg(test)]\nmod tests;"),
             ("home/x/tests.rs", "use crate::ops;"),
@@ -142,7 +143,7 @@ fn system_access_is_found_outside_host() {
         let found = wrong_in_home(text);
         let expected = format!("home/x.rs:1 - uses `{name}` outside `host`");
         assert!(found.contains(&expected), "{text}: {found:?}");
-        assert_eq!(wrong(&HOUSE, &[("host/x.rs", text)]), [""; 0], "{text}");
+        assert_eq!(wrong(&LAYOUT, &[("host/x.rs", text)]), [""; 0], "{text}");
     }
 }
 
@@ -157,10 +158,10 @@ fn printing_is_found_outside_report() {
     ] {
         assert!(!wrong_in_home(text).is_empty(), "{text}");
         let elsewhere = [("report/human.rs", text)];
-        assert_eq!(wrong(&HOUSE, &elsewhere), [""; 0], "{text}");
-        let silent = House {
-            voice: None,
-            ..HOUSE
+        assert_eq!(wrong(&LAYOUT, &elsewhere), [""; 0], "{text}");
+        let silent = Layout {
+            printer: None,
+            ..LAYOUT
         };
         assert_eq!(wrong(&silent, &[("home/x.rs", text)]), [""; 0], "{text}");
     }
@@ -169,7 +170,7 @@ fn printing_is_found_outside_report() {
 #[test]
 fn every_edge_of_a_cycle_is_reported() {
     let found = wrong(
-        &HOUSE,
+        &LAYOUT,
         &[
             ("home/a.rs", "\nuse super::b::B;"),
             ("home/b.rs", "use crate::home::c;"),
@@ -189,7 +190,7 @@ fn every_edge_of_a_cycle_is_reported() {
         ]
     );
     let found = wrong(
-        &HOUSE,
+        &LAYOUT,
         &[
             ("home/a.rs", "use crate::delta::x;"),
             ("delta/x.rs", "use crate::home::b;"),
@@ -222,22 +223,22 @@ fn the_crate_root_may_only_re_export() {
         ("use crate::own;", 1),
         ("use crate::*;", 1),
     ] {
-        let found = wrong(&HOUSE, &[root, role, ("home/x.rs", text)]);
+        let found = wrong(&LAYOUT, &[root, role, ("home/x.rs", text)]);
         assert_eq!(found.len(), count, "{text}: {found:?}");
     }
 }
 
 #[test]
 fn a_module_without_a_layer_is_named() {
-    let found = wrong(&HOUSE, &[("utils.rs", "use crate::model;")]);
-    assert_eq!(found, ["utils.rs:1 - module `utils` has no floor"]);
+    let found = wrong(&LAYOUT, &[("utils.rs", "use crate::model;")]);
+    assert_eq!(found, ["utils.rs:1 - module `utils` has no layer"]);
 }
 
 #[test]
 fn one_file_may_end_the_process() {
     let text = "fn f() { std::process::exit(1) }";
-    assert_eq!(wrong(&HOUSE, &[("host/a.rs", text)]), [""; 0]);
-    let found = wrong(&HOUSE, &[("host/a.rs", text), ("host/b.rs", text)]);
+    assert_eq!(wrong(&LAYOUT, &[("host/a.rs", text)]), [""; 0]);
+    let found = wrong(&LAYOUT, &[("host/a.rs", text), ("host/b.rs", text)]);
     assert_eq!(
         found,
         [
@@ -249,22 +250,22 @@ fn one_file_may_end_the_process() {
 
 #[test]
 fn unused_exceptions_are_reported() {
-    let house = House {
+    let layout = Layout {
         allowed: &[Allowed {
             file: "home/x.rs",
             name: "std::fs",
             reason: "because",
         }],
-        ..HOUSE
+        ..LAYOUT
     };
     let text = "use std::fs::File;";
-    assert_eq!(wrong(&house, &[("home/x.rs", text)]), [""; 0]);
+    assert_eq!(wrong(&layout, &[("home/x.rs", text)]), [""; 0]);
     assert_eq!(
-        wrong(&house, &[("home/x.rs", "use std::env; use std::fs;")]).len(),
+        wrong(&layout, &[("home/x.rs", "use std::env; use std::fs;")]).len(),
         1
     );
     assert_eq!(
-        wrong(&house, &[("home/y.rs", text)]),
+        wrong(&layout, &[("home/y.rs", text)]),
         [
             "home/x.rs:1 - does not use `std::fs`, but is allowed to: because",
             "home/y.rs:1 - uses `std::fs` outside `host`",

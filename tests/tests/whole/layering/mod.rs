@@ -1,22 +1,35 @@
-//! The invariants of the house: imports go down only, one door to the world,
-//! one voice.
+//! The walls between modules, checked on the source files of each crate.
 //!
-//! A broken one is told as `file:line - text`. Where a rule cannot be kept, the
-//! exception stands in `allowed` with its reason, and is told too once it is
-//! not needed any more.
+//! - **Imports do not climb.** A lower layer that knows a higher one cannot be
+//!   read, tested or changed without it.
+//! - **Imports form no cycle** within a layer or a module. Modules in a cycle can
+//!   only be understood and changed together.
+//! - **Only `host` accesses the system**: clock, environment, files, processes
+//!   and signals. All other code can be tested with plain data, and safe file and
+//!   process handling stays in one place.
+//! - **One file at most ends the process.** An exit elsewhere would skip cleanup
+//!   and the choice of the exit code.
+//! - **Only `report` prints.** Every output format sees the same events, and
+//!   untrusted text is sanitised in one place.
+//!
+//! A violation is reported as `file:line - text`, with the reason for its rule.
+//! An exception is listed in `allowed` with a reason, and is reported once it is
+//! no longer needed, since it would permit a later violation.
 
 mod checker;
 mod names;
 mod rules;
 mod source;
 
+use std::collections::BTreeSet;
+
 use tests::repository;
 
-use self::rules::{House, violations};
+use self::rules::{Layout, violations};
 use self::source::sources;
 
-const RUNTIME: House = House {
-    floors: &[
+const RUNTIME: Layout = Layout {
+    layers: &[
         &["host"],
         &[
             "message",
@@ -29,24 +42,24 @@ const RUNTIME: House = House {
         ],
         &["component"],
     ],
-    door: "host",
-    voice: None,
+    system: "host",
+    printer: None,
     allowed: &[],
 };
 
-const CONTRACT: House = House {
-    floors: &[
+const CONTRACT: Layout = Layout {
+    layers: &[
         &["envelope", "launch", "layout", "line", "pairs"],
         &["lifecycle", "marker", "notice", "retry", "test"],
         &["run"],
     ],
-    door: "host",
-    voice: None,
+    system: "host",
+    printer: None,
     allowed: &[],
 };
 
-const TOOL: House = House {
-    floors: &[
+const TOOL: Layout = Layout {
+    layers: &[
         &["model", "events", "protocol"],
         &["host"],
         &["manifest", "home", "sync", "logs"],
@@ -58,31 +71,36 @@ const TOOL: House = House {
         &["report"],
         &["cli"],
     ],
-    door: "host",
-    voice: Some("report"),
+    system: "host",
+    printer: Some("report"),
     allowed: &[],
 };
 
-fn holds(house: &House, member: &str) {
+fn check(layout: &Layout, member: &str) {
     let folder = repository().join(member).join("src");
-    let broken: Vec<_> = violations(house, &sources(repository(), &folder))
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    assert!(broken.is_empty(), "broken rules:\n{}", broken.join("\n"));
+    let broken = violations(layout, &sources(repository(), &folder));
+    let reasons: BTreeSet<_> = broken.iter().map(|one| one.rule.reason()).collect();
+    let broken: Vec<_> = broken.iter().map(ToString::to_string).collect();
+    let reasons: Vec<_> = reasons.into_iter().collect();
+    assert!(
+        broken.is_empty(),
+        "broken rules:\n{}\nreasons:\n{}",
+        broken.join("\n"),
+        reasons.join("\n")
+    );
 }
 
 #[test]
 fn the_layers_of_the_runtime_hold() {
-    holds(&RUNTIME, "ansar-runtime");
+    check(&RUNTIME, "ansar-runtime");
 }
 
 #[test]
 fn the_layers_of_the_contract_hold() {
-    holds(&CONTRACT, "ansar-runtime/contract");
+    check(&CONTRACT, "ansar-runtime/contract");
 }
 
 #[test]
 fn the_layers_of_the_tool_hold() {
-    holds(&TOOL, "cargo-ansar");
+    check(&TOOL, "cargo-ansar");
 }

@@ -1,29 +1,29 @@
-//! What the names in a crate stand for: modules of its own, or paths of other
+//! Resolution of the names in a crate: modules of the crate, or paths of other
 //! crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::{Module, Name, Named, Source};
 
-/// What a path stands for.
+/// The target of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// Something in a module of the crate; the crate itself is the empty one.
+    /// An item in a module of the crate; the crate root is the empty path.
     Own(Module),
-    /// Something of another crate, or of no interest.
+    /// An item of another crate, or a local one.
     Foreign(Vec<String>),
 }
 
-/// The modules of a crate, and what it names.
+/// The modules of a crate, and the names its root defines.
 pub(super) struct Names<'c> {
     modules: BTreeSet<&'c [String]>,
-    /// What the crate's root gives other names to.
+    /// Names that the crate root imports.
     root: BTreeMap<&'c str, &'c Named>,
-    /// Where each `macro_rules!` stands.
+    /// Module of each `macro_rules!`.
     macros: BTreeMap<&'c str, &'c [String]>,
 }
 
-/// How many names may stand for names in a row.
+/// Maximal length of a chain of imports.
 const DEPTH: usize = 8;
 
 impl<'c> Names<'c> {
@@ -43,7 +43,7 @@ impl<'c> Names<'c> {
         }
     }
 
-    /// What `named`, a path in `source`, stands for; `None` where it is none.
+    /// Resolves `named`, a path in `source`; `None` if it is not a path.
     pub(super) fn meaning(&self, source: &Source, named: &Named) -> Option<Meaning> {
         let Name::Path { segments, .. } = &named.name else {
             return None;
@@ -55,7 +55,7 @@ impl<'c> Names<'c> {
         })
     }
 
-    /// A path from `crate` or from the name of another crate on.
+    /// Returns the path from `crate` or from the name of another crate on.
     fn absolute(
         &self,
         imports: &BTreeMap<&str, &Named>,
@@ -83,7 +83,7 @@ impl<'c> Names<'c> {
         let child = [at.within.as_slice(), std::slice::from_ref(first)].concat();
         let imported = imports.get(first.as_str()).filter(|_| depth > 0);
         match imported.map(|import| (import, &import.name)) {
-            // An import does not stand for itself.
+            // An import does not refer to itself.
             Some((import, Name::Path { segments: path, .. })) if path.as_slice() != segments => {
                 let mut path = self.absolute(imports, import, path, depth - 1);
                 path.extend_from_slice(rest);
@@ -94,7 +94,7 @@ impl<'c> Names<'c> {
         }
     }
 
-    /// The module that holds the item `path`.
+    /// Returns the module that contains the item `path`.
     fn module(&self, path: &[String]) -> Module {
         let longest = (1..=path.len())
             .rev()
@@ -103,8 +103,8 @@ impl<'c> Names<'c> {
         if let Some(module) = longest {
             return module.to_vec();
         }
-        // The root itself holds nothing but other names for what is below it,
-        // and exported macros, which stand where they are defined.
+        // The root itself contains only re-exports, and exported macros, which
+        // belong to the module that defines them.
         let Some(name) = path.first() else {
             return Module::new();
         };
@@ -127,7 +127,7 @@ impl<'c> Names<'c> {
     }
 }
 
-/// What the imports of a file give names to.
+/// Returns the names that the imports of a file introduce.
 fn imports(source: &Source) -> BTreeMap<&str, &Named> {
     let named = source.named.iter().filter_map(|named| match &named.name {
         Name::Path {

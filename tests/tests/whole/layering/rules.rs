@@ -1,4 +1,4 @@
-//! The rules of the house, held against what files name.
+//! The rules of the module layout, checked against the names in source files.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -6,26 +6,26 @@ use std::fmt;
 use super::names::{Meaning, Names};
 use super::source::{Module, Name, Source};
 
-/// A crate's floors, and what is let pass.
-pub(super) struct House {
-    /// Top-level modules, lowest floor first.
-    pub(super) floors: &'static [&'static [&'static str]],
-    /// The module that may touch the world.
-    pub(super) door: &'static str,
-    /// The module that may print; none where printing is not ruled.
-    pub(super) voice: Option<&'static str>,
+/// The layers of a crate, and the exceptions from the rules.
+pub(super) struct Layout {
+    /// Top-level modules, lowest layer first.
+    pub(super) layers: &'static [&'static [&'static str]],
+    /// Module that may access the operating system.
+    pub(super) system: &'static str,
+    /// Module that may print; `None` if every module may.
+    pub(super) printer: Option<&'static str>,
     pub(super) allowed: &'static [Allowed],
 }
 
-/// A name of the world in a file outside the door.
+/// A restricted name that a file may use.
 pub(super) struct Allowed {
     pub(super) file: &'static str,
     pub(super) name: &'static str,
     pub(super) reason: &'static str,
 }
 
-/// What reaches the clock, the environment, processes, signals and files.
-const WORLD: &[&str] = &[
+/// Names that access the clock, the environment, processes, signals and files.
+const SYSTEM: &[&str] = &[
     "jiff::Timestamp::now",
     "jiff::Zoned::now",
     "nix",
@@ -40,16 +40,60 @@ const WORLD: &[&str] = &[
     "tokio::signal",
 ];
 
-/// What reaches the terminal.
+/// Names that write to the standard streams.
 const OUTPUT: &[&str] = &["anstream", "std::io::stderr", "std::io::stdout"];
 const PRINTS: &[&str] = &["dbg", "eprint", "eprintln", "print", "println"];
 
-/// A broken rule, and where.
+/// The rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rule {
+    Layers,
+    Cycles,
+    System,
+    Exit,
+    Output,
+    Exceptions,
+}
+
+impl Rule {
+    /// Returns the reason for the rule, as one sentence.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Layers => {
+                "imports must not climb: a lower layer that knows a higher one \
+                 cannot be read, tested or changed without it"
+            }
+            Self::Cycles => {
+                "imports form no cycle: modules in a cycle can only be understood \
+                 and changed together"
+            }
+            Self::System => {
+                "only one module accesses the system: all other code can be tested \
+                 with plain data, and safe file and process handling stays in one place"
+            }
+            Self::Exit => {
+                "one file at most ends the process: an exit elsewhere would skip \
+                 cleanup and the choice of the exit code"
+            }
+            Self::Output => {
+                "only one module prints: every output format sees the same events, \
+                 and untrusted text is sanitised in one place"
+            }
+            Self::Exceptions => {
+                "an exception that is not needed is removed: it would permit a \
+                 later violation"
+            }
+        }
+    }
+}
+
+/// A violation of a rule, and its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Violation {
     file: String,
     line: usize,
     text: String,
+    pub(super) rule: Rule,
 }
 
 impl fmt::Display for Violation {
@@ -58,18 +102,18 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Every broken rule in the files of one crate, sorted.
-pub(super) fn violations(house: &House, sources: &[Source]) -> Vec<Violation> {
+/// Returns every violation in the files of one crate, sorted.
+pub(super) fn violations(layout: &Layout, sources: &[Source]) -> Vec<Violation> {
     let mut inspection = Inspection {
-        house,
+        layout,
         sources,
         names: Names::of(sources),
         used: BTreeSet::new(),
         found: BTreeSet::new(),
     };
-    inspection.floors();
+    inspection.layers();
     inspection.cycles();
-    inspection.world();
+    inspection.system();
     inspection.exits();
     inspection.output();
     inspection.stale();
@@ -77,49 +121,50 @@ pub(super) fn violations(house: &House, sources: &[Source]) -> Vec<Violation> {
 }
 
 struct Inspection<'c> {
-    house: &'c House,
+    layout: &'c Layout,
     sources: &'c [Source],
     names: Names<'c>,
-    /// The exceptions that were needed.
+    /// Indices of the exceptions that were needed.
     used: BTreeSet<usize>,
     found: BTreeSet<Violation>,
 }
 
-/// Who names whom, and on which line first.
+/// For each module, the modules it names, each with its first place.
 type Edges = BTreeMap<Module, BTreeMap<Module, (String, usize)>>;
 
 impl<'c> Inspection<'c> {
-    /// The floor of a top-level module; what is on none is above all.
-    fn floor(&self, module: &[String]) -> Option<usize> {
+    /// Returns the layer of a module; `None` if its top-level module has none.
+    fn layer(&self, module: &[String]) -> Option<usize> {
         let top = module.first()?;
-        let mut floors = self.house.floors.iter();
-        floors.position(|floor| floor.iter().any(|name| name == top))
+        let mut layers = self.layout.layers.iter();
+        layers.position(|layer| layer.iter().any(|name| name == top))
     }
 
-    /// Nobody names a higher floor.
-    fn floors(&mut self) {
+    /// Checks that no file names a module of a higher layer.
+    fn layers(&mut self) {
         for (source, line, target) in self.references() {
             if is_root(&source.module) {
                 continue;
             }
-            let Some(own) = self.floor(&source.module) else {
-                let text = format!("module `{}` has no floor", shown(&source.module[..1]));
-                self.violation(source, 1, text);
+            let Some(own) = self.layer(&source.module) else {
+                let text = format!("module `{}` has no layer", shown(&source.module[..1]));
+                self.violation(Rule::Layers, source, 1, text);
                 continue;
             };
-            let text = match self.floor(&target) {
-                Some(floor) if floor <= own => continue,
-                Some(floor) => format!(
-                    "names `{}` of floor {floor} from floor {own}",
+            let text = match self.layer(&target) {
+                Some(layer) if layer <= own => continue,
+                Some(layer) => format!(
+                    "names `{}` of layer {layer} from layer {own}",
                     shown(&target)
                 ),
-                None => format!("names `{}`, which is above all floors", shown(&target)),
+                None => format!("names `{}`, which is above all layers", shown(&target)),
             };
-            self.violation(source, line, text);
+            self.violation(Rule::Layers, source, line, text);
         }
     }
 
-    /// The modules of one floor, and the files of one module, form no cycle.
+    /// Checks that neither the modules of a layer nor the files of a module form a
+    /// cycle.
     fn cycles(&mut self) {
         let mut tops = Edges::new();
         let mut files = Edges::new();
@@ -130,53 +175,59 @@ impl<'c> Inspection<'c> {
             }
             let place = || (source.file.clone(), line);
             if from[0] != to[0] {
-                if self.floor(from) == self.floor(to) {
+                if self.layer(from) == self.layer(to) {
                     let edges = tops.entry(from[..1].to_vec()).or_default();
                     edges.entry(to[..1].to_vec()).or_insert_with(place);
                 }
             } else if !from.starts_with(to) && !to.starts_with(from) {
-                // A parent holds its children together: they may name it.
+                // Children may name the parent that declares them.
                 let edges = files.entry(from.clone()).or_default();
                 edges.entry(to.clone()).or_insert_with(place);
             }
         }
         for edges in [tops, files] {
-            let mut told = BTreeSet::new();
+            let mut reported = BTreeSet::new();
             for start in edges.keys() {
                 let Some(cycle) = cycle_through(&edges, start) else {
                     continue;
                 };
-                if cycle.iter().any(|module| told.contains(module)) {
+                if cycle.iter().any(|module| reported.contains(module)) {
                     continue;
                 }
                 for (from, to) in cycle.iter().zip(cycle.iter().skip(1).chain([start])) {
                     let (file, line) = edges[from][to].clone();
                     let text = format!("names `{}` in a cycle, {}", shown(to), ring(&cycle));
-                    self.found.insert(Violation { file, line, text });
+                    let rule = Rule::Cycles;
+                    self.found.insert(Violation {
+                        file,
+                        line,
+                        text,
+                        rule,
+                    });
                 }
-                told.extend(cycle);
+                reported.extend(cycle);
             }
         }
     }
 
-    /// Nobody but the door touches the world.
-    fn world(&mut self) {
+    /// Checks that only the system module accesses the operating system.
+    fn system(&mut self) {
         for (source, line, path) in self.foreign() {
             if source
                 .module
                 .first()
-                .is_some_and(|top| top == self.house.door)
+                .is_some_and(|top| top == self.layout.system)
             {
                 continue;
             }
-            for name in WORLD.iter().filter(|name| reaches(&path, name)) {
-                let text = format!("uses `{name}` outside `{}`", self.house.door);
-                self.unless_allowed(source, line, name, text);
+            for name in SYSTEM.iter().filter(|name| reaches(&path, name)) {
+                let text = format!("uses `{name}` outside `{}`", self.layout.system);
+                self.unless_allowed(Rule::System, source, line, name, text);
             }
         }
     }
 
-    /// One file at most ends the process.
+    /// Checks that one file at most ends the process.
     fn exits(&mut self) {
         let exits: Vec<_> = self
             .foreign()
@@ -187,29 +238,29 @@ impl<'c> Inspection<'c> {
         if files.len() > 1 {
             let text = format!("ends the process, as {} files do", files.len());
             for (source, line, _) in exits {
-                self.violation(source, line, text.clone());
+                self.violation(Rule::Exit, source, line, text.clone());
             }
         }
     }
 
-    /// Nobody but the voice prints.
+    /// Checks that only the printer and `main` print.
     fn output(&mut self) {
-        let Some(voice) = self.house.voice else {
+        let Some(printer) = self.layout.printer else {
             return;
         };
         let may = |source: &Source| {
             source
                 .module
                 .first()
-                .is_some_and(|top| top == voice || top == "main")
+                .is_some_and(|top| top == printer || top == "main")
         };
         for (source, line, path) in self.foreign() {
             for name in OUTPUT
                 .iter()
                 .filter(|name| !may(source) && reaches(&path, name))
             {
-                let text = format!("uses `{name}` outside `{voice}`");
-                self.unless_allowed(source, line, name, text);
+                let text = format!("uses `{name}` outside `{printer}`");
+                self.unless_allowed(Rule::Output, source, line, name, text);
             }
         }
         for source in self.sources.iter().filter(|source| !may(source)) {
@@ -217,16 +268,16 @@ impl<'c> Inspection<'c> {
                 if let Name::Macro(name) = &named.name
                     && let Some(name) = PRINTS.iter().find(|print| *print == name)
                 {
-                    let text = format!("uses `{name}!` outside `{voice}`");
-                    self.unless_allowed(source, named.line, name, text);
+                    let text = format!("uses `{name}!` outside `{printer}`");
+                    self.unless_allowed(Rule::Output, source, named.line, name, text);
                 }
             }
         }
     }
 
-    /// An exception that nobody needs is none.
+    /// Checks that every exception is needed.
     fn stale(&mut self) {
-        for (index, allowed) in self.house.allowed.iter().enumerate() {
+        for (index, allowed) in self.layout.allowed.iter().enumerate() {
             if !self.used.contains(&index) {
                 self.found.insert(Violation {
                     file: allowed.file.to_owned(),
@@ -235,30 +286,39 @@ impl<'c> Inspection<'c> {
                         "does not use `{}`, but is allowed to: {}",
                         allowed.name, allowed.reason
                     ),
+                    rule: Rule::Exceptions,
                 });
             }
         }
     }
 
-    fn unless_allowed(&mut self, source: &Source, line: usize, name: &str, text: String) {
-        let mut allowed = self.house.allowed.iter();
+    fn unless_allowed(
+        &mut self,
+        rule: Rule,
+        source: &Source,
+        line: usize,
+        name: &str,
+        text: String,
+    ) {
+        let mut allowed = self.layout.allowed.iter();
         match allowed.position(|it| it.file == source.file && it.name == name) {
             Some(index) => {
                 self.used.insert(index);
             }
-            None => self.violation(source, line, text),
+            None => self.violation(rule, source, line, text),
         }
     }
 
-    fn violation(&mut self, source: &Source, line: usize, text: String) {
+    fn violation(&mut self, rule: Rule, source: &Source, line: usize, text: String) {
         self.found.insert(Violation {
             file: source.file.clone(),
             line,
             text,
+            rule,
         });
     }
 
-    /// Which modules of the crate each file names.
+    /// Returns the modules of the crate that each file names.
     fn references(&self) -> Vec<(&'c Source, usize, Module)> {
         self.meanings(|meaning| match meaning {
             Meaning::Own(module) => Some(module),
@@ -266,7 +326,7 @@ impl<'c> Inspection<'c> {
         })
     }
 
-    /// Which paths of other crates each file names.
+    /// Returns the paths of other crates that each file names.
     fn foreign(&self) -> Vec<(&'c Source, usize, Vec<String>)> {
         self.meanings(|meaning| match meaning {
             Meaning::Own(_) => None,
@@ -287,12 +347,14 @@ impl<'c> Inspection<'c> {
     }
 }
 
-/// The crate's root, and the root of its executable: both are above all.
+/// Returns true for the crate root and the root of its executable, which are
+/// above all layers.
 fn is_root(module: &[String]) -> bool {
     module.is_empty() || module == ["main"]
 }
 
-/// Whether `path` names `name` or something in it; a glob names what it could.
+/// Returns true if `path` names `name`, an item in it, or a glob that includes
+/// it.
 fn reaches(path: &[String], name: &str) -> bool {
     let name: Vec<_> = name.split("::").collect();
     let (path, is_glob) = match path.split_last() {
@@ -303,7 +365,7 @@ fn reaches(path: &[String], name: &str) -> bool {
     same && (path.len() >= name.len() || is_glob)
 }
 
-/// The shortest way from `start` back to it.
+/// Finds the shortest cycle through `start`.
 fn cycle_through(edges: &Edges, start: &Module) -> Option<Vec<Module>> {
     let mut before: BTreeMap<&Module, &Module> = BTreeMap::new();
     let mut next = VecDeque::from([start]);

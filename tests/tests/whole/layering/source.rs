@@ -1,21 +1,21 @@
-//! What the source files of a crate name: paths, macros and modules, from their
+//! Names in the source files of a crate: paths, macros and modules, read from
 //! tokens.
 //!
-//! Comments are no tokens, texts are literals, and the body of a macro is a
-//! tree of tokens like any other, so that nothing hides in it and nothing is
-//! found that is not code. What only tests compile is left out.
+//! Comments are not tokens, texts are literals, and the body of a macro is a
+//! tree of tokens: every name in code is found, and nothing else. Code that is
+//! compiled only for tests is skipped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
 
-/// The place of a module below its crate: `["host", "clock"]`.
+/// Path of a module in its crate: `["host", "clock"]`.
 pub(super) type Module = Vec<String>;
 
 /// One source file.
 pub(super) struct Source {
-    /// As violations show it.
+    /// The path shown in violations.
     pub(super) file: String,
     pub(super) module: Module,
     pub(super) named: Vec<Named>,
@@ -23,11 +23,11 @@ pub(super) struct Source {
     test_modules: Vec<Module>,
 }
 
-/// A path or a macro that a file names.
+/// A path or a macro that is named in a file.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
     pub(super) line: usize,
-    /// The module it stands in: the file's, or one inside of it.
+    /// The module around it: the file's, or an inline one.
     pub(super) within: Module,
     pub(super) name: Name,
 }
@@ -46,7 +46,7 @@ pub(super) enum Name {
 }
 
 impl Source {
-    /// Reads a file's text.
+    /// Parses the text of a file.
     pub(super) fn parse(file: &str, module: Module, text: &str) -> Self {
         let tokens: TokenStream = match text.parse() {
             Ok(tokens) => tokens,
@@ -66,8 +66,8 @@ impl Source {
     }
 }
 
-/// Reads every source file of the crate in `folder`, less those of tests.
-/// `root` is what the files are shown relative to.
+/// Reads every source file of the crate in `folder`, except those for tests.
+/// Files are shown relative to `root`.
 pub(super) fn sources(root: &Path, folder: &Path) -> Vec<Source> {
     let mut files = Vec::new();
     collect(folder, &mut files);
@@ -81,7 +81,7 @@ pub(super) fn sources(root: &Path, folder: &Path) -> Vec<Source> {
     less_tests(files.iter().map(read).collect())
 }
 
-/// Leaves out the files of modules that only tests compile.
+/// Removes the files of modules that are compiled only for tests.
 pub(super) fn less_tests(mut sources: Vec<Source>) -> Vec<Source> {
     let of_tests: Vec<_> = sources
         .iter()
@@ -132,7 +132,7 @@ impl Reader {
         }
     }
 
-    /// Reads what stands at `at`; where the next begins.
+    /// Reads the tokens at `at`; returns the position of the next ones.
     fn step(&mut self, tokens: &[TokenTree], at: usize, within: &Module) -> usize {
         if let Some(attribute) = attribute(tokens, at) {
             if is_for_tests(&attribute) {
@@ -165,7 +165,7 @@ impl Reader {
             .iter()
             .position(|token| matches!(token, TokenTree::Punct(p) if p.as_char() == ';'))
             .map_or(tokens.len(), |length| at + length);
-        // `use<'a>` in a type is no import.
+        // `use<'a>` in a type is not an import.
         if is_punct(tokens, at + 1, '<') {
             return at + 1;
         }
@@ -173,7 +173,7 @@ impl Reader {
         end
     }
 
-    /// One tree of an import, below `prefix`.
+    /// Reads one tree of an import, below `prefix`.
     fn tree(&mut self, tokens: &[TokenTree], prefix: &[String], within: &Module) {
         let mut segments = prefix.to_vec();
         let mut imported_as = None;
@@ -215,7 +215,8 @@ impl Reader {
         }
     }
 
-    /// `mod name { … }`, whose tokens are within it; `mod name;` names nothing.
+    /// Reads `mod name { … }`, whose tokens are within it; `mod name;` names
+    /// nothing.
     fn module(&mut self, tokens: &[TokenTree], at: usize, within: &Module) -> usize {
         let (Some(TokenTree::Ident(name)), Some(TokenTree::Group(body))) =
             (tokens.get(at + 1), tokens.get(at + 2))
@@ -233,7 +234,7 @@ impl Reader {
         at + 3
     }
 
-    /// A path, or a macro by its name.
+    /// Reads a path, or the name of a macro.
     fn path(&mut self, tokens: &[TokenTree], start: usize, within: &Module) -> usize {
         let mut segments = Vec::new();
         let mut at = start;
@@ -253,7 +254,7 @@ impl Reader {
         let place = tokens[start].span();
         let is_macro =
             is_punct(tokens, at, '!') && matches!(tokens.get(at + 1), Some(TokenTree::Group(_)));
-        // A field or a method: what it belongs to is not known here.
+        // A field or a method: its type is unknown here.
         let is_member = start > 0 && is_punct(tokens, start - 1, '.') && !is_range(tokens, start)
             || start > 1 && is_separator(tokens, start - 2);
         if let (true, [name]) = (is_macro, segments.as_slice()) {
@@ -275,7 +276,7 @@ impl Reader {
         at.max(start + 1)
     }
 
-    /// Behind an item that only tests compile, its attributes included.
+    /// Skips an item that is compiled only for tests, with its attributes.
     fn skip_item(&mut self, tokens: &[TokenTree], mut at: usize, within: &Module) -> usize {
         while attribute(tokens, at).is_some() {
             at += 2;
@@ -329,7 +330,7 @@ fn below(module: &Module, name: &str) -> Module {
     below
 }
 
-/// The attribute that begins at `at`, an outer one.
+/// Returns the outer attribute that begins at `at`.
 fn attribute(tokens: &[TokenTree], at: usize) -> Option<Group> {
     match (tokens.get(at), tokens.get(at + 1)) {
         (Some(TokenTree::Punct(hash)), Some(TokenTree::Group(group)))
@@ -341,7 +342,7 @@ fn attribute(tokens: &[TokenTree], at: usize) -> Option<Group> {
     }
 }
 
-/// Whether an attribute keeps its item to tests: `test`, `cfg(test)`,
+/// Returns true if an attribute limits its item to tests: `test`, `cfg(test)`,
 /// `cfg(all(test, …))`.
 fn is_for_tests(attribute: &Group) -> bool {
     let tokens: Vec<_> = attribute.stream().into_iter().collect();
@@ -377,8 +378,8 @@ fn is_separator(tokens: &[TokenTree], at: usize) -> bool {
         && is_punct(tokens, at + 1, ':')
 }
 
-/// Whether a separator at `at` goes on with what stands before it, so that no
-/// path begins with it: `Vec<T>::new`, `<T as U>::name`.
+/// Returns true if the separator at `at` continues a path, as in `Vec<T>::new`
+/// and `<T as U>::name`.
 fn is_path_part(tokens: &[TokenTree], at: usize) -> bool {
     at > 0
         && match &tokens[at - 1] {
@@ -388,12 +389,13 @@ fn is_path_part(tokens: &[TokenTree], at: usize) -> bool {
         }
 }
 
-/// Whether this is the `crate` of `pub(crate)`, or a bare `self`.
+/// Returns true for the `crate` of `pub(crate)`, and for a bare `self` or
+/// `super`.
 fn is_keyword(segments: &[String]) -> bool {
     matches!(segments, [word] if ["crate", "self", "super"].contains(&word.as_str()))
 }
 
-/// Whether the dot before `at` is one of a range's.
+/// Returns true if the dot before `at` belongs to a range.
 fn is_range(tokens: &[TokenTree], at: usize) -> bool {
     at > 1 && is_punct(tokens, at - 2, '.')
 }
