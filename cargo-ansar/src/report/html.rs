@@ -1,5 +1,7 @@
-//! The last run as one self-contained HTML page without scripts. Every text of
-//! a run is untrusted and must be escaped.
+//! The last run as one self-contained HTML page without scripts.
+//!
+//! `page.html` is the template. Every text of a run is untrusted; the template
+//! escapes all values with [`text::Visible`].
 
 #[cfg(test)]
 mod tests;
@@ -7,47 +9,116 @@ pub mod text;
 pub mod timeline;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+
+use ansar_contract::test::TestReport;
+use askama::Template;
 
 use crate::events::Kind;
 use crate::home::last_run::LastRun;
+use crate::model::name::RoleName;
 use crate::model::run_report::{Failure, LogRecord, RunReport, Standing, Which};
-use crate::report::html::text::escaped;
-use crate::report::html::timeline::Timeline;
+use crate::report::html::timeline::{Drawing, Timeline};
 use crate::report::human::{count, short, summary};
 
-const STYLE: &str = include_str!("html/page.css");
 /// Maximum number of log lines on a page.
 const MOST_LINES: usize = 5000;
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'r> {
+    command: &'r str,
+    at: String,
+    class: &'static str,
+    verb: &'static str,
+    summary: String,
+    numbers: [Number; 6],
+    failures: Vec<Card<'r>>,
+    flaky: Vec<Card<'r>>,
+    roles: Vec<Row<'r>>,
+    timeline: Drawing,
+    checks: Vec<Checks<'r>>,
+    excerpts: Vec<Excerpt<'r>>,
+    log: LogLines,
+}
+
+/// A number of the overview.
+struct Number {
+    name: &'static str,
+    value: String,
+    class: &'static str,
+}
+
+/// A failure. Its context is collapsed if the failure before has the same.
+struct Card<'r> {
+    failure: &'r Failure,
+    role: String,
+    details: Vec<Detail<'r>>,
+    context: LogLines,
+    is_repeated: bool,
+}
+
+/// A line of a failure's text after the first.
+struct Detail<'r> {
+    class: &'static str,
+    text: &'r str,
+}
+
+/// Log lines of several roles, with the width of the longest role name.
+struct LogLines {
+    width: usize,
+    lines: Vec<LogLine>,
+}
+
+struct LogLine {
+    role: RoleName,
+    text: String,
+}
+
+/// A test role in the table of roles.
+struct Row<'r> {
+    role: &'r RoleName,
+    class: &'static str,
+    standing: String,
+    passed: u64,
+    failed: u64,
+    elapsed: String,
+}
+
+/// The stored checks of one try of a role.
+struct Checks<'r> {
+    role: &'r RoleName,
+    title: String,
+    report: TestReport,
+}
+
+/// The last lines of a log, or those around the failures.
+struct Excerpt<'r> {
+    role: &'r RoleName,
+    title: &'static str,
+    lines: Vec<String>,
+}
 
 /// Returns the page of a run.
 pub fn page(last: &LastRun) -> String {
     let run = &last.report;
     let (class, verb) = verdict(run);
-    let title = format!("{verb}: cargo ansar {}", run.command);
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" \
-         content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n\
-         <p class=\"role\">cargo ansar {}, {} UTC</p>\n\
-         <h1><span class=\"badge {class}\">{verb}</span> <span>{}</span></h1>\n",
-        escaped(&title),
-        escaped(&run.command),
-        last.at.strftime("%Y-%m-%d %H:%M:%S"),
-        escaped(&summary(run)),
-    );
-    numbers(&mut page, run);
-    page.push_str("</header>\n<main>\n");
-    failures(&mut page, run);
-    flaky(&mut page, run);
-    roles(&mut page, run);
-    Timeline::of(last).draw(&mut page);
-    checks(&mut page, last);
-    logs(&mut page, last);
-    page.push_str("</main>\n</body>\n</html>\n");
-    page
+    let page = Page {
+        command: &run.command,
+        at: last.at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        class,
+        verb,
+        summary: summary(run),
+        numbers: numbers(run),
+        failures: cards(run.failures.iter().map(|it| (it, it.role.to_string()))),
+        flaky: cards(flaky(run)),
+        roles: run.roles.iter().map(row).collect(),
+        timeline: Timeline::of(last).draw(),
+        checks: checks(last),
+        excerpts: excerpts(run),
+        log: log(last),
+    };
+    // Rendering into a string fails only if a value cannot be displayed.
+    page.render().unwrap_or_default()
 }
 
 fn verdict(run: &RunReport) -> (&'static str, &'static str) {
@@ -60,143 +131,87 @@ fn verdict(run: &RunReport) -> (&'static str, &'static str) {
     }
 }
 
-/// Appends an overview of counts.
-fn numbers(page: &mut String, run: &RunReport) {
-    let elapsed = format!("{:.2}s", run.elapsed);
+fn numbers(run: &RunReport) -> [Number; 6] {
     let silent = run.count(Standing::Unreported) + run.count(Standing::NotRun);
-    page.push_str("<dl class=\"numbers\">");
-    for (what, number, class) in [
+    [
         ("roles", run.roles.len().to_string(), ""),
         ("checks passed", run.passed.to_string(), "passed"),
         ("checks failed", run.failed.to_string(), "failed"),
         ("without a report", silent.to_string(), "unreported"),
         ("flaky", run.flaky().count().to_string(), "flaky"),
-        ("took", elapsed, ""),
-    ] {
+        ("took", format!("{:.2}s", run.elapsed), ""),
+    ]
+    .map(|(name, value, class)| Number {
         // A zero is not highlighted.
-        let class = if number == "0" { "role" } else { class };
-        let _ = write!(
-            page,
-            "<div><dd class=\"{class}\">{number}</dd><dt>{what}</dt></div>"
-        );
-    }
-    page.push_str("</dl>\n");
+        class: if value == "0" { "role" } else { class },
+        name,
+        value,
+    })
 }
 
-fn failures(page: &mut String, run: &RunReport) {
-    if run.failures.is_empty() {
-        return;
-    }
-    page.push_str("<section id=\"failures\">\n<h2>Failures</h2>\n");
+/// Returns the failed tries of flaky roles.
+fn flaky(run: &RunReport) -> impl Iterator<Item = (&Failure, String)> {
+    run.flaky().flat_map(|row| {
+        run.failed_tries(&row.role).flat_map(|it| {
+            let title = format!("{}, try {} of {}", row.role, it.nth, row.tries);
+            it.failures.iter().map(move |it| (it, title.clone()))
+        })
+    })
+}
+
+fn cards<'r>(failures: impl Iterator<Item = (&'r Failure, String)>) -> Vec<Card<'r>> {
     let mut shown: &[LogRecord] = &[];
-    for failure in &run.failures {
-        let again = shown == failure.context;
-        self::failure(page, "failure", failure, failure.role.as_str(), again);
-        shown = &failure.context;
-    }
-    page.push_str("</section>\n");
+    failures
+        .map(|(failure, role)| Card {
+            failure,
+            role,
+            details: failure.details().map(detail).collect(),
+            context: log_lines(failure.context.iter()),
+            is_repeated: std::mem::replace(&mut shown, &failure.context) == failure.context,
+        })
+        .collect()
 }
 
-/// Appends failed tries of flaky roles.
-fn flaky(page: &mut String, run: &RunReport) {
-    let mut rows = run.flaky().peekable();
-    if rows.peek().is_none() {
-        return;
-    }
-    page.push_str("<section id=\"flaky\">\n<h2>Flaky</h2>\n");
-    let mut shown: &[LogRecord] = &[];
-    for row in rows {
-        for it in run.failed_tries(&row.role) {
-            let which = format!("{}, try {} of {}", row.role, it.nth, row.tries);
-            for failure in &it.failures {
-                let again = shown == failure.context;
-                self::failure(page, "flake", failure, &which, again);
-                shown = &failure.context;
-            }
-        }
-    }
-    page.push_str("</section>\n");
+fn detail(text: &str) -> Detail<'_> {
+    let class = match text.as_bytes().first() {
+        Some(b'-') => "minus",
+        Some(b'+') => "plus",
+        _ => "same",
+    };
+    Detail { class, text }
 }
 
-/// Appends a failure. Its context is collapsed if the previous failure has the
-/// same (`again`).
-fn failure(page: &mut String, class: &str, failure: &Failure, role: &str, again: bool) {
-    let _ = write!(
-        page,
-        "<article class=\"card {class}\">\n<h3>{}</h3>\n\
-         <div><code class=\"place\">{}</code> <span class=\"role\">{}</span></div>\n",
-        escaped(failure.headline()),
-        escaped(&failure.place()),
-        escaped(role),
-    );
-    let mut details = failure.details().peekable();
-    if details.peek().is_some() {
-        page.push_str("<pre class=\"details\">");
-        for line in details {
-            let class = match line.as_bytes().first() {
-                Some(b'-') => "minus",
-                Some(b'+') => "plus",
-                _ => "same",
-            };
-            let _ = writeln!(page, "<span class=\"{class}\">{}</span>", escaped(line));
-        }
-        page.push_str("</pre>\n");
+fn log_lines<'l>(records: impl Iterator<Item = &'l LogRecord>) -> LogLines {
+    let lines: Vec<LogLine> = records
+        .flat_map(|record| {
+            record.text.lines().map(|line| LogLine {
+                role: record.role.clone(),
+                text: short(line),
+            })
+        })
+        .collect();
+    let width = lines.iter().map(|line| line.role.as_str().len()).max();
+    LogLines {
+        width: width.unwrap_or_default() + 2,
+        lines,
     }
-    if !failure.context.is_empty() {
-        let open = if again { "" } else { " open" };
-        let _ = writeln!(
-            page,
-            "<details{open}>\n<summary>Log lines of all roles around it</summary>"
-        );
-        said(page, &failure.context);
-        page.push_str("</details>\n");
-    }
-    page.push_str("</article>\n");
 }
 
-/// Appends log lines of several roles, each with its role.
-fn said(page: &mut String, said: &[LogRecord]) {
-    let width = said.iter().map(|said| said.role.as_str().len()).max();
-    let width = width.unwrap_or_default() + 2;
-    let _ = write!(
-        page,
-        "<pre class=\"said context\" style=\"--names: {width}ch\">"
-    );
-    for said in said {
-        for line in said.text.lines() {
-            let (role, line) = (escaped(said.role.as_str()), short(line));
-            let _ = writeln!(page, "<b>{role}</b>{}", escaped(&line));
-        }
+fn row(row: &crate::model::run_report::Row) -> Row<'_> {
+    let class = if row.is_flaky() {
+        "flaky"
+    } else {
+        class(row.standing)
+    };
+    let elapsed = row.elapsed.map(|elapsed| format!("{elapsed:.2}s"));
+    Row {
+        role: &row.role,
+        class,
+        standing: class.replace('-', " "),
+        passed: row.passed,
+        failed: row.failed,
+        elapsed: elapsed.unwrap_or_default(),
     }
-    page.push_str("</pre>\n");
-}
-
-fn roles(page: &mut String, run: &RunReport) {
-    page.push_str(
-        "<section id=\"roles\">\n<h2>Test roles</h2>\n<div class=\"card scroll\"><table>\n\
-         <tr><th>Role</th><th></th><th class=\"number\">Passed</th>\
-         <th class=\"number\">Failed</th><th class=\"number\">Time</th></tr>\n",
-    );
-    for row in &run.roles {
-        let class = if row.is_flaky() {
-            "flaky"
-        } else {
-            class(row.standing)
-        };
-        let standing = class.replace('-', " ");
-        let elapsed = row.elapsed.map(|elapsed| format!("{elapsed:.2}s"));
-        let _ = writeln!(
-            page,
-            "<tr><td class=\"mono\">{}</td><td><span class=\"badge {class}\">{standing}</span></td>\
-             <td class=\"number\">{}</td><td class=\"number\">{}</td>\
-             <td class=\"number\">{}</td></tr>",
-            escaped(row.role.as_str()),
-            row.passed,
-            row.failed,
-            elapsed.unwrap_or_default(),
-        );
-    }
-    page.push_str("</table></div>\n</section>\n");
 }
 
 fn class(standing: Standing) -> &'static str {
@@ -208,8 +223,8 @@ fn class(standing: Standing) -> &'static str {
     }
 }
 
-/// Appends every stored check, by role.
-fn checks(page: &mut String, last: &LastRun) {
+/// Returns every stored check, by role.
+fn checks(last: &LastRun) -> Vec<Checks<'_>> {
     let mut tries = BTreeMap::new();
     let mut reports = Vec::new();
     for event in &last.events {
@@ -220,84 +235,52 @@ fn checks(page: &mut String, last: &LastRun) {
             reports.extend(report.map(|report| (role, *nth, report)));
         }
     }
-    if reports.is_empty() {
-        return;
-    }
     reports.sort_by_key(|(role, nth, _)| (*role, *nth));
-    page.push_str("<section id=\"checks\">\n<h2>Checks</h2>\n");
-    for (role, nth, report) in reports {
-        let which = if tries.get(role).is_some_and(|tries| *tries > 1) {
-            format!("try {nth}: ")
-        } else {
-            String::new()
-        };
-        let _ = write!(
-            page,
-            "<details class=\"card\"{}>\n<summary><span class=\"mono\">{}</span> \
-             <span class=\"role\">{which}{}, {} failed</span></summary>\n\
-             <div class=\"scroll\"><table>\n",
-            if report.failed > 0 { " open" } else { "" },
-            escaped(role.as_str()),
-            count(report.passed + report.failed, "check"),
-            report.failed,
-        );
-        for check in &report.tested {
-            let class = if check.condition { "passed" } else { "failed" };
-            let _ = writeln!(
-                page,
-                "<tr><td class=\"{class}\">{class}</td><td class=\"mono\">{}:{}{}</td><td>{}</td></tr>",
-                escaped(&check.source),
-                check.line,
-                check.column.map(|it| format!(":{it}")).unwrap_or_default(),
-                escaped(&check.text),
-            );
+    let reports = reports.into_iter().map(|(role, nth, report)| {
+        let all = count(report.passed + report.failed, "check");
+        let title = format!("{all}, {} failed", report.failed);
+        let has_tries = tries.get(role).is_some_and(|tries| *tries > 1);
+        Checks {
+            role,
+            title: if has_tries {
+                format!("try {nth}: {title}")
+            } else {
+                title
+            },
+            report,
         }
-        if report.cut() > 0 {
-            let more = count(report.cut(), "more check");
-            let _ = writeln!(page, "<tr><td></td><td></td><td>{more} not kept</td></tr>");
-        }
-        page.push_str("</table></div>\n</details>\n");
-    }
-    page.push_str("</section>\n");
+    });
+    reports.collect()
 }
 
-/// Appends the stored log lines.
-fn logs(page: &mut String, last: &LastRun) {
-    let lines = last.events.iter().filter_map(|event| match &event.kind {
+impl Checks<'_> {
+    /// Returns the number of checks without details, in words.
+    fn more(&self) -> String {
+        count(self.report.cut(), "more check")
+    }
+}
+
+fn excerpts(run: &RunReport) -> Vec<Excerpt<'_>> {
+    let excerpts = run.excerpts.iter().map(|excerpt| Excerpt {
+        role: &excerpt.role,
+        title: match excerpt.which {
+            Which::Last => "its last lines",
+            Which::Around => "around the failures",
+        },
+        lines: excerpt.lines.iter().map(|line| short(line)).collect(),
+    });
+    excerpts.collect()
+}
+
+/// Returns the log lines that the run showed.
+fn log(last: &LastRun) -> LogLines {
+    let records = last.events.iter().filter_map(|event| match &event.kind {
         Kind::Line { role, text, .. } => Some(LogRecord {
             role: role.clone(),
             text: text.clone(),
         }),
         _ => None,
     });
-    let lines: Vec<LogRecord> = lines.take(MOST_LINES).collect();
-    let excerpts = &last.report.excerpts;
-    if lines.is_empty() && excerpts.is_empty() {
-        return;
-    }
-    page.push_str("<section id=\"logs\">\n<h2>Logs</h2>\n");
-    for excerpt in excerpts {
-        let which = match excerpt.which {
-            Which::Last => "its last lines",
-            Which::Around => "around the failures",
-        };
-        let _ = write!(
-            page,
-            "<details class=\"card\">\n<summary><span class=\"mono\">{}</span> \
-             <span class=\"role\">{which}</span></summary>\n<pre>",
-            escaped(excerpt.role.as_str()),
-        );
-        for line in &excerpt.lines {
-            let _ = writeln!(page, "{}", escaped(&short(line)));
-        }
-        page.push_str("</pre>\n</details>\n");
-    }
-    if !lines.is_empty() {
-        page.push_str(
-            "<details class=\"card\">\n<summary>Shown log lines of all roles</summary>\n",
-        );
-        said(page, &lines);
-        page.push_str("</details>\n");
-    }
-    page.push_str("</section>\n");
+    let records: Vec<LogRecord> = records.take(MOST_LINES).collect();
+    log_lines(records.iter())
 }

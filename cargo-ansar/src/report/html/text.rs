@@ -2,30 +2,28 @@
 
 use std::fmt;
 
+use askama::filters::Escaper;
+
 use crate::model::quoted::is_unseen;
 
-/// Text that displays as HTML: markup is escaped, and invisible or reordering
-/// characters are shown as numbers.
-pub(super) struct Escaped<'t>(&'t str);
+/// The escaper of the template: markup is escaped, and invisible or reordering
+/// characters are shown as numbers. For the content of elements, and for
+/// attributes in double quotes.
+#[derive(Debug, Clone, Copy)]
+pub struct Visible;
 
-/// Escapes text for the content of an element or for an attribute in double
-/// quotes.
-pub(super) fn escaped(text: &str) -> Escaped<'_> {
-    Escaped(text)
-}
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
+impl Escaper for Visible {
+    fn write_escaped_str<W: fmt::Write>(&self, mut dest: W, text: &str) -> fmt::Result {
+        for c in text.chars() {
             match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                '\n' | '\t' => write!(f, "{c}")?,
-                c if is_unseen(c) || is_shapeless(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
-                c => write!(f, "{c}")?,
+                '&' => dest.write_str("&amp;")?,
+                '<' => dest.write_str("&lt;")?,
+                '>' => dest.write_str("&gt;")?,
+                '"' => dest.write_str("&quot;")?,
+                '\'' => dest.write_str("&#39;")?,
+                '\n' | '\t' => dest.write_char(c)?,
+                c if is_unseen(c) || is_shapeless(c) => write!(dest, "\\u{{{:x}}}", u32::from(c))?,
+                c => dest.write_char(c)?,
             }
         }
         Ok(())
@@ -43,10 +41,16 @@ mod tests {
 
     use super::*;
 
+    fn escaped(text: &str) -> String {
+        let mut escaped = String::new();
+        Visible.write_escaped_str(&mut escaped, text).unwrap();
+        escaped
+    }
+
     #[test]
     fn markup_and_what_is_unseen_are_shown() {
         assert_eq!(
-            escaped("</script a='b' c=\"d\"> & \u{1b}[31m \u{202e}x\n").to_string(),
+            escaped("</script a='b' c=\"d\"> & \u{1b}[31m \u{202e}x\n"),
             "&lt;/script a=&#39;b&#39; c=&quot;d&quot;&gt; &amp; \\u{1b}[31m \\u{202e}x\n"
         );
     }
@@ -54,7 +58,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_that_is_escaped_is_markup(text: String) {
-            let escaped = escaped(&text).to_string();
+            let escaped = escaped(&text);
             prop_assert!(!escaped.contains(['<', '>', '"', '\'']));
             let ends = escaped.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "");
             let ends = ends.replace("&quot;", "").replace("&#39;", "");

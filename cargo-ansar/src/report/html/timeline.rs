@@ -1,14 +1,12 @@
 //! Timeline of a run as SVG: a line per phase and per role.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
 use crate::events::Kind;
 use crate::home::last_run::LastRun;
 use crate::model::name::RoleName;
-use crate::report::html::text::escaped;
 
 /// Width of a line in SVG units.
 const WIDTH: f64 = 1000.0;
@@ -123,40 +121,67 @@ impl Timeline {
 
     /// Draws the lines. If the roles start in the second half of the run,
     /// usually after a long build, they get a scale of their own.
-    pub(super) fn draw(&self, page: &mut String) {
-        let whole = Window {
+    pub(super) fn draw(&self) -> Drawing {
+        let mut window = Window {
             from: 0,
             to: self.length,
         };
-        let mut window = whole;
-        page.push_str("<section id=\"timeline\">\n<h2>Timeline</h2>\n<div class=\"card\">\n");
-        window.scale(page);
-        for part in &self.phases {
-            window.line(page, "phase", part.what, &[*part]);
-        }
+        let scale = window.scale();
+        let phases = self.phases.iter();
+        let phases = phases.map(|part| window.line("phase", part.what, &[*part]));
+        let phases = phases.collect();
         let starts = self.roles.iter().flat_map(|(_, parts)| parts);
         let first = starts.map(|part| part.from).min().unwrap_or(0);
-        if 2 * first > self.length {
+        let role_scale = (2 * first > self.length).then(|| {
             window.from = first.min(self.length - 1);
-            window.scale(page);
+            window.scale()
+        });
+        let roles = self.roles.iter().take(MOST);
+        let roles = roles.map(|(role, parts)| window.line("mono", role.as_str(), parts));
+        Drawing {
+            scale,
+            phases,
+            role_scale,
+            roles: roles.collect(),
+            more_roles: self.roles.len().saturating_sub(MOST),
         }
-        for (role, parts) in self.roles.iter().take(MOST) {
-            window.line(page, "mono", role.as_str(), parts);
-        }
-        if self.roles.len() > MOST {
-            let more = self.roles.len() - MOST;
-            let _ = writeln!(page, "<p class=\"role\">and {more} more roles</p>");
-        }
-        page.push_str("<div class=\"key\">");
-        for (class, text) in [("start", "starts"), ("run", "is ready"), ("stop", "stops")] {
-            let _ = write!(
-                page,
-                "<span><svg viewBox=\"0 0 1 1\" aria-hidden=\"true\">\
-                 <rect class=\"{class}\" width=\"1\" height=\"1\"/></svg>{text}</span>"
-            );
-        }
-        page.push_str("</div>\n</div>\n</section>\n");
     }
+}
+
+/// A timeline in the units of its SVG, for the template.
+pub(super) struct Drawing {
+    pub(super) scale: Vec<Mark>,
+    pub(super) phases: Vec<Line>,
+    /// The scale of the roles, if it differs from that of the phases.
+    pub(super) role_scale: Option<Vec<Mark>>,
+    pub(super) roles: Vec<Line>,
+    /// Number of roles without a line.
+    pub(super) more_roles: usize,
+}
+
+/// A mark of a scale.
+pub(super) struct Mark {
+    pub(super) percent: String,
+    pub(super) text: String,
+}
+
+/// A line of a phase or a role.
+pub(super) struct Line {
+    pub(super) class: &'static str,
+    pub(super) name: String,
+    pub(super) ticks: Vec<String>,
+    pub(super) bars: Vec<Bar>,
+    pub(super) time: String,
+}
+
+/// A part of a line.
+pub(super) struct Bar {
+    pub(super) class: &'static str,
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) x: String,
+    pub(super) width: String,
+    pub(super) time: String,
 }
 
 /// Range of time that is drawn, in milliseconds from the beginning of the run.
@@ -177,55 +202,44 @@ impl Window {
         (0..=self.length() / step).map(move |nth| nth * step)
     }
 
-    /// The times that the lines are drawn to.
-    fn scale(self, page: &mut String) {
-        page.push_str("<div class=\"scale\" aria-hidden=\"true\"><div>");
+    /// Returns the marks with their texts.
+    fn scale(self) -> Vec<Mark> {
         let step = step(self.length());
-        for after in self.marks() {
-            let place = 100.0 * self.place(self.from + after) / WIDTH;
-            let text = match after {
+        let marks = self.marks().map(|after| Mark {
+            percent: format!("{:.2}", 100.0 * self.place(self.from + after) / WIDTH),
+            text: match after {
                 0 if self.from > 0 => span(self.from),
                 _ if self.from > 0 => format!("+{}", tick(after, step)),
                 _ => tick(after, step),
-            };
-            let _ = write!(page, "<span style=\"left:{place:.2}%\">{text}</span>");
-        }
-        page.push_str("</div></div>\n");
+            },
+        });
+        marks.collect()
     }
 
-    fn line(self, page: &mut String, class: &str, name: &str, parts: &[Part]) {
-        let name = escaped(name);
-        let _ = write!(
-            page,
-            "<div class=\"row\"><span class=\"{class}\" title=\"{name}\">{name}</span>\
-             <svg viewBox=\"0 0 {WIDTH} 10\" preserveAspectRatio=\"none\" role=\"img\" \
-             aria-label=\"{name}\">"
-        );
-        for after in self.marks().skip(1) {
-            let x = self.place(self.from + after);
-            let _ = write!(
-                page,
-                "<line class=\"tick\" x1=\"{x:.1}\" x2=\"{x:.1}\" y2=\"10\"/>"
-            );
+    fn line(self, class: &'static str, name: &str, parts: &[Part]) -> Line {
+        let ticks = self.marks().skip(1);
+        let ticks = ticks.map(|after| format!("{:.1}", self.place(self.from + after)));
+        Line {
+            class,
+            name: name.to_owned(),
+            ticks: ticks.collect(),
+            bars: parts.iter().map(|part| self.bar(*part)).collect(),
+            time: span(parts.iter().map(|part| part.to - part.from).sum()),
         }
-        for Part { what, from, to } in parts {
-            let (x, end) = (self.place(*from), self.place(*to));
-            // Short parts get a visible minimum width.
-            let width = (end - x).max(2.0);
-            let x = x.min(WIDTH - width);
-            let _ = write!(
-                page,
-                "<rect class=\"{what}\" data-from=\"{from}\" data-to=\"{to}\" x=\"{x:.1}\" \
-                 width=\"{width:.1}\" height=\"10\"><title>{name}: {what}, {}</title></rect>",
-                span(to - from),
-            );
+    }
+
+    fn bar(self, Part { what, from, to }: Part) -> Bar {
+        let (x, end) = (self.place(from), self.place(to));
+        // Short parts get a visible minimum width.
+        let width = (end - x).max(2.0);
+        Bar {
+            class: what,
+            from,
+            to,
+            x: format!("{:.1}", x.min(WIDTH - width)),
+            width: format!("{width:.1}"),
+            time: span(to - from),
         }
-        let spent: i64 = parts.iter().map(|part| part.to - part.from).sum();
-        let _ = writeln!(
-            page,
-            "</svg><span class=\"number role\">{}</span></div>",
-            span(spent)
-        );
     }
 
     #[expect(
@@ -328,22 +342,21 @@ mod tests {
                 phases: vec![part("build", 0, from)],
                 roles: vec![(role.clone(), vec![part("run", from, 1000)])],
             };
-            let mut page = String::new();
-            timeline.draw(&mut page);
-            let x = page.rsplit_once(" x=\"").unwrap().1;
-            let x = x.split_once('"').unwrap().0.to_owned();
-            (page.matches("class=\"scale\"").count(), x, page)
+            timeline.draw()
         };
-        let (scales, x, _) = draw(500);
-        assert_eq!((scales, &*x), (1, "500.0"));
-        let (scales, x, page) = draw(990);
-        assert_eq!((scales, &*x), (2, "0.0"));
-        assert!(
-            page.contains(">0.990s</span><span style=\"left:20.00%\">+2 ms<"),
-            "{page}"
-        );
+        let drawing = draw(500);
+        assert!(drawing.role_scale.is_none());
+        assert_eq!(drawing.roles[0].bars[0].x, "500.0");
+        let drawing = draw(990);
+        assert_eq!(drawing.roles[0].bars[0].x, "0.0");
+        let marks = drawing.role_scale.unwrap().into_iter();
+        let marks: Vec<_> = marks.map(|mark| (mark.percent, mark.text)).collect();
+        assert_eq!(marks[0].1, "0.990s");
+        assert_eq!(marks[1], ("20.00".to_owned(), "+2 ms".to_owned()));
         // A part without length is drawn, too.
-        assert_eq!(draw(1000).0, 2);
+        let drawing = draw(1000);
+        assert!(drawing.role_scale.is_some());
+        assert_eq!(drawing.roles[0].bars.len(), 1);
     }
 
     #[test]
