@@ -9,6 +9,7 @@ mod documents;
 mod engine;
 mod harness;
 mod hostile;
+mod language;
 mod layering;
 mod readme;
 mod test;
