@@ -320,12 +320,7 @@ impl Home {
         };
         if let Err(error) = home.create_contents() {
             // The first error matters more than one of the removal.
-            for path in home.new_folders() {
-                let _ = fs::remove_tree(path);
-            }
-            if was_there {
-                let _ = fs::make_private_folders(root);
-            }
+            let _ = home.undo(was_there);
             return Err(error);
         }
         Ok(home)
@@ -335,7 +330,7 @@ impl Home {
     /// existed. Waits for commands that create or remove the same home, and
     /// completes the removal that a killed `destroy` began.
     fn create_root(root: &Path) -> Result<(bool, Lock), HomeError> {
-        loop {
+        for _ in 0..ROUNDS {
             Self::finish_removal(root)?;
             let was_there = fs::is_folder(root);
             fs::make_private_folders(root)?;
@@ -351,6 +346,10 @@ impl Home {
                 }
             }
         }
+        Err(HomeError::Lock {
+            path: root.to_owned(),
+            source: io::Error::other("it is removed again and again"),
+        })
     }
 
     fn create_contents(&self) -> Result<(), HomeError> {
@@ -598,8 +597,9 @@ impl Home {
     }
 
     /// Removes the home with everything in it and its redirected areas, except
-    /// a redirected `bin`, which other programs fill. If the command is killed
-    /// meanwhile, the next command completes the removal.
+    /// a redirected `bin`, which other programs fill. A symlink that leads to
+    /// the home is removed with it. If the command is killed meanwhile, the next
+    /// command completes the removal.
     pub fn remove(self) -> Result<(), HomeError> {
         for area in Area::ALL {
             self.owned(area)?;
@@ -611,18 +611,27 @@ impl Home {
         })?;
         self.begin_removal()?;
         Self::remove_rest(root)?;
-        Ok(fs::remove_tree(root)?)
+        Self::remove_root(root)
     }
 
-    /// Folders that `create` makes, the root last.
-    fn new_folders(&self) -> impl Iterator<Item = &Path> {
+    /// Removes what a failed `create` has made, except a root that existed.
+    fn undo(&self, was_there: bool) -> Result<(), HomeError> {
         let redirects = self.file.redirect.iter();
-        redirects
-            .filter(|(name, _)| *name != Area::Bin.name())
-            .map(|(_, path)| path.as_path())
-            .chain([self.root.as_path()])
+        for (_, path) in redirects.filter(|(name, _)| *name != Area::Bin.name()) {
+            let _ = fs::remove_tree(path);
+        }
+        for name in fs::names(&self.root)? {
+            let _ = fs::remove_tree(&self.root.join(name));
+        }
+        match was_there {
+            true => Ok(()),
+            false => Ok(fs::remove_tree(&self.root)?),
+        }
     }
 }
+
+/// Limit of attempts to create a root that other commands remove.
+const ROUNDS: usize = 1000;
 
 /// Time that the kernel gets to release the lock of an exited process.
 const DYING: Duration = Duration::from_secs(1);

@@ -380,18 +380,33 @@ impl Home {
         };
         if Self::is_removed(root)? {
             Self::remove_rest(root)?;
-            fs::remove_tree(root)?;
+            Self::remove_root(root)?;
         }
         Ok(true)
+    }
+
+    /// Removes the empty root of a home. Where `root` is a symlink, the link is
+    /// removed first, and then the folder that it leads to; one that cannot be
+    /// removed there, such as a mount point, stays empty.
+    pub(super) fn remove_root(root: &Path) -> Result<(), HomeError> {
+        if fs::stat(root)?.kind != fs::Kind::Link {
+            return Ok(fs::remove_tree(root)?);
+        }
+        let folder = fs::resolve(root)?;
+        fs::remove_file(root)?;
+        let _ = fs::remove_empty_folder(&folder);
+        Ok(())
     }
 
     /// Removes the empty folder that a `destroy` leaves which is killed before its
     /// last step; returns true if there was one.
     pub fn remove_empty(root: &Path) -> Result<bool, HomeError> {
-        let is_empty = || -> Result<bool, HomeError> {
-            let is_folder = fs::stat(root).is_ok_and(|stat| stat.kind == fs::Kind::Folder);
-            Ok(is_folder && fs::access(root)?.is_private() && fs::names(root)?.is_empty())
-        };
+        let is_empty =
+            || -> Result<bool, HomeError> {
+                Ok(fs::is_folder(root)
+                    && fs::access(root)?.is_private()
+                    && fs::names(root)?.is_empty())
+            };
         if !is_empty()? {
             return Ok(false);
         }
@@ -399,7 +414,7 @@ impl Home {
         let lock = lock::lock_folder(root);
         let is_left = lock.is_ok() && is_empty()?;
         if is_left {
-            fs::remove_tree(root)?;
+            Self::remove_root(root)?;
         }
         Ok(is_left)
     }

@@ -84,7 +84,8 @@ impl Places {
         }
     }
 
-    /// Returns the path of the home, which may not exist yet.
+    /// Returns the path of the home, which may not exist yet. It has no trailing
+    /// slash, which would name the target of a symlink instead of the symlink.
     pub fn home(&self, workspace: Option<&Workspace>) -> PathBuf {
         let described = || {
             let workspace = workspace?;
@@ -92,10 +93,11 @@ impl Places {
             let home = home.unwrap_or_else(|| DEFAULT_NAME.into());
             Some(workspace.root.join(home))
         };
-        match &self.home_path {
+        let path = match &self.home_path {
             Some(path) => self.folder.join(path),
             None => described().unwrap_or_else(|| self.folder.join(DEFAULT_NAME)),
-        }
+        };
+        path.components().collect()
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::host::fs::open;
+use crate::host::process::interrupts::checkpoint;
 
 /// An acquired lock; dropping it releases the lock.
 #[derive(Debug)]
@@ -35,7 +36,8 @@ pub enum Attempt {
 /// Acquires a lock if it is free, and writes `note` into the file for others to
 /// read. If the file was removed in the meantime, locks the new one.
 pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
-    loop {
+    for round in 0..ROUNDS {
+        check(round)?;
         let file = open_or_create(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -56,6 +58,7 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
             return Ok(Attempt::Held(Lock { file }));
         }
     }
+    Err(replaced_again_and_again())
 }
 
 /// Waits up to `limit` until a lock is free.
@@ -96,7 +99,8 @@ pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
 
 /// Acquires a lock, waiting while another process holds it.
 pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
-    loop {
+    for round in 0..ROUNDS {
+        check(round)?;
         let file = open_or_create(path)?;
         file.lock()?;
         if let Some(length) = length_at(&file, path)? {
@@ -104,18 +108,40 @@ pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
             return Ok(Lock { file });
         }
     }
+    Err(replaced_again_and_again())
 }
 
 /// Acquires a lock on a folder, waiting while another process holds it. Writes
-/// nothing. The error is `NotFound` if the folder was removed in the meantime.
+/// nothing. Follows symlinks: the lock is the same by every path of the folder.
+/// The error is `NotFound` if the folder was removed in the meantime.
 pub fn lock_folder(path: &Path) -> io::Result<Lock> {
-    loop {
+    for round in 0..ROUNDS {
+        check(round)?;
         let folder = File::open(path)?;
         folder.lock()?;
-        if length_at(&folder, path)?.is_some() {
+        let held = folder.metadata()?;
+        let there = fs::metadata(path)?;
+        if (held.dev(), held.ino()) == (there.dev(), there.ino()) {
             return Ok(Lock { file: folder });
         }
     }
+    Err(replaced_again_and_again())
+}
+
+/// Returns an error if this command is to end; not in the first round.
+fn check(round: usize) -> io::Result<()> {
+    match round {
+        0 => Ok(()),
+        _ => checkpoint(),
+    }
+}
+
+/// Limit of attempts to lock a file that is removed meanwhile, or whose lock other
+/// commands share for a moment.
+const ROUNDS: usize = 100_000;
+
+fn replaced_again_and_again() -> io::Error {
+    io::Error::other("it is replaced again and again")
 }
 
 fn open_or_create(path: &Path) -> io::Result<File> {
@@ -155,6 +181,20 @@ fn length_at(file: &File, path: &Path) -> io::Result<Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folder_is_one_lock_by_every_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        let held = lock_folder(&link).unwrap();
+        assert!(File::open(&real).unwrap().try_lock().is_err());
+        drop(held);
+        fs::remove_dir(&real).unwrap();
+        let error = lock_folder(&link).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn busy_lock_returns_the_last_note() {

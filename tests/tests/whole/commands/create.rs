@@ -191,3 +191,47 @@ fn each_area_can_be_redirected_by_itself() {
         assert_eq!(tree(&sandbox, "."), ["./there"], "{area}");
     }
 }
+
+#[test]
+fn home_behind_a_symlink_is_used_and_destroyed_with_the_link() {
+    for path in ["link", "link/", "via/../link"] {
+        let sandbox = Sandbox::new();
+        let link = sandbox.path().join("link");
+        std::fs::create_dir(sandbox.path().join("disk")).unwrap();
+        std::fs::create_dir(sandbox.path().join("via")).unwrap();
+        std::os::unix::fs::symlink("disk", &link).unwrap();
+        let home = format!("--home-path={path}");
+        let bin = in_place();
+        sandbox.ansar(["create", path, &bin]).run().success();
+        assert!(link.is_symlink());
+        sandbox.read("disk/home.json");
+        for command in [
+            &["add", "noop"][..],
+            &["run"],
+            &["add", "zombie"],
+            &["start", "zombie-0"],
+        ] {
+            let command = sandbox.ansar(command).arg(&home).run();
+            command.success();
+        }
+        let destroy = sandbox.ansar(["destroy", "-f", path]).run();
+        destroy.success();
+        assert!(!link.is_symlink(), "the link is left");
+        assert!(!sandbox.path().join("disk").exists());
+        sandbox.ansar(["create", path]).run().success();
+    }
+}
+
+#[test]
+fn failed_create_behind_a_symlink_keeps_the_link_and_its_folder() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path().join("disk")).unwrap();
+    std::os::unix::fs::symlink("disk", sandbox.path().join("link")).unwrap();
+    sandbox.write("file", "1");
+    let create = ["create", "link", "--redirect-logs=file/below"];
+    let create = sandbox.ansar(create).run();
+    create.check(create.status.code() != Some(0), || "an error".to_owned());
+    assert!(sandbox.path().join("link").is_symlink());
+    assert!(tree(&sandbox, "disk").is_empty());
+    sandbox.ansar(["create", "link"]).run().success();
+}
