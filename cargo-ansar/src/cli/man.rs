@@ -55,7 +55,7 @@ impl Session<'_> {
         let folder = self.places.folder.join(&args.dir);
         fs::make_public_folders(&folder)?;
         for (name, text) in &pages {
-            fs::replace(&folder.join(name), text, 0o644)?;
+            fs::write_argument(&folder.join(name), text)?;
         }
         let text = format!("{} manual pages to `{}`", pages.len(), folder.display());
         self.show_status("Wrote", text);

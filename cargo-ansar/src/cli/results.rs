@@ -220,5 +220,5 @@ fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
     if let Some(folder) = file.parent() {
         fs::make_public_folders(folder)?;
     }
-    Ok(fs::replace(file, bytes, 0o644)?)
+    Ok(fs::write_argument(file, bytes)?)
 }

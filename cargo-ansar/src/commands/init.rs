@@ -47,8 +47,7 @@ pub async fn init(
         interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
     };
     let proposal = propose(&workspace.text, &bins).map_err(failed)?;
-    let mode = fs::stat(&workspace.manifest)?.mode;
-    fs::replace(&workspace.manifest, proposal.manifest.as_bytes(), mode)?;
+    fs::write_argument(&workspace.manifest, proposal.manifest.as_bytes())?;
     Ok(Outcome {
         manifest: workspace.manifest,
         roles: proposal.roles,

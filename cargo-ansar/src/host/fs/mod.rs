@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod append;
+pub mod argument;
 pub mod changes;
 pub mod compare;
 pub mod copy;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 pub use crate::host::fs::access::{Access, access, replaceable_above};
 pub use crate::host::fs::append::Appender;
+pub use crate::host::fs::argument::{read_argument, write_argument};
 pub use crate::host::fs::compare::equal;
 pub use crate::host::fs::fingerprint::{Fingerprint, Hash, Kind, Stamp, Stat, hash, now_ns, stat};
 pub use crate::host::fs::flush::sync_each;
@@ -174,16 +176,6 @@ pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 /// Reads a whole regular file outside of a home. Symlinks are followed.
 pub fn read_followed(path: &Path) -> Result<Vec<u8>, Error> {
     whole(path, open::followed(path), LARGEST)
-}
-
-/// Reads a whole file that the user names on the command line. It may be a
-/// pipe, which is read until its writer closes it.
-pub fn read_argument(path: &Path) -> Result<Vec<u8>, Error> {
-    let opened = File::open(path).and_then(|file| {
-        let metadata = file.metadata()?;
-        Ok((file, metadata))
-    });
-    whole(path, opened, LARGEST)
 }
 
 fn whole(

@@ -113,3 +113,20 @@ fn files_named_by_the_user_may_be_irregular() {
     let get = sandbox.ansar(["settings", "linked"]).run();
     get.success().stdout_has("0.25");
 }
+
+#[test]
+fn outputs_follow_symlinks_and_replace_no_fifo() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path().join("man")).unwrap();
+    let at = |name: &str| sandbox.path().join("man").join(name);
+    symlink("../file", at("cargo-ansar.1")).unwrap();
+    let fifo = at("cargo-ansar-test.1");
+    sandbox.program("mkfifo").arg(&fifo).run().success();
+    let reader = sandbox.program("cat").arg(&fifo).start();
+    sandbox.ansar(["man", "man"]).run().success();
+    reader.wait().success().stdout_has(".TH");
+    assert!(at("cargo-ansar.1").is_symlink());
+    assert!(sandbox.read("file").contains(".TH"));
+    let is_fifo = sandbox.program("test").arg("-p").arg(&fifo).run();
+    is_fifo.success();
+}
