@@ -178,8 +178,11 @@ impl Filter {
 }
 
 /// Returns true if every byte is printable ASCII, a tab or a line end.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a branch, the compiler vectorises the loop over a block"
+)]
 fn is_clean(text: &[u8]) -> bool {
-    // Without a branch, the compiler vectorises the loop over a block.
     text.chunks(BLOCK).all(|block| {
         block.iter().fold(true, |is_clean, byte| {
             let is_printable = byte.wrapping_sub(b' ') <= b'~' - b' ';

@@ -85,9 +85,10 @@ pub fn replaceable_above(path: &Path, trusted: Option<&Path>) -> Result<Option<P
             break;
         }
         let access = access(folder)?;
-        let is_trusted = match access.is_own() {
-            true => access.mode & STICKY != 0,
-            false => access.user == 0,
+        let is_trusted = if access.is_own() {
+            access.mode & STICKY != 0
+        } else {
+            access.user == 0
         };
         if access.others_can_write() && !is_trusted {
             return Ok(Some(folder.to_owned()));

@@ -6,9 +6,9 @@
 //!
 //! - source and home are equal: nothing is done;
 //! - the source is as it was deployed: the home keeps what it has, changed,
-//! removed or new;
+//!   removed or new;
 //! - the home is as it was deployed, or has nothing there: the source's entry
-//! is placed, or removed if the source no longer has it;
+//!   is placed, or removed if the source no longer has it;
 //! - both changed: a conflict, and nothing at or below the path is changed.
 //!
 //! A folder is removed once nothing remains in it, and its record is kept until
