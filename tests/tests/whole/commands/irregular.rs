@@ -123,7 +123,7 @@ fn outputs_follow_symlinks_and_replace_no_fifo() {
     let fifo = at("cargo-ansar-test.1");
     sandbox.program("mkfifo").arg(&fifo).run().success();
     let reader = sandbox.program("cat").arg(&fifo).start();
-    sandbox.ansar(["man", "man"]).run().success();
+    sandbox.ansar(["man", "--dir=man"]).run().success();
     reader.wait().success().stdout_has(".TH");
     assert!(at("cargo-ansar.1").is_symlink());
     assert!(sandbox.read("file").contains(".TH"));
