@@ -13,7 +13,7 @@ use crate::deploy::plan::Sources;
 use crate::deploy::prepare::deploy_method;
 use crate::deploy::resolve_settings;
 use crate::deploy::restart_affected::Running;
-use crate::deploy::settings_resolver::SettingsResolver;
+use crate::deploy::settings_context::SettingsResolver;
 use crate::error::{Error, decode_input_file};
 use crate::events::Events;
 use crate::home::pending::Transaction;

@@ -11,7 +11,7 @@ use crate::commands::input_file::InputFile;
 use crate::deploy::ask_component::{Answers, Proposal};
 use crate::deploy::commit::commit;
 use crate::deploy::resolve_settings::{SnapshotFiles, layer};
-use crate::deploy::settings_resolver::SettingsResolver;
+use crate::deploy::settings_context::SettingsResolver;
 use crate::error::{Error, decode_input_file};
 use crate::events::Events;
 use crate::home::read_json;

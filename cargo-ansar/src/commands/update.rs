@@ -6,7 +6,7 @@ use crate::deploy::ask_component::Answers;
 use crate::deploy::commit::commit;
 use crate::deploy::resolve_settings;
 use crate::deploy::resolve_settings::SnapshotFiles;
-use crate::deploy::settings_resolver::SettingsResolver;
+use crate::deploy::settings_context::SettingsResolver;
 use crate::error::Error;
 use crate::events::Events;
 use crate::model::name::RoleName;

@@ -11,7 +11,7 @@ use ansar_contract::layout::Area;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::deploy::settings_resolver::SettingsResolver;
+use crate::deploy::settings_context::SettingsResolver;
 use crate::error::Error;
 use crate::home::Home;
 use crate::home::role::Entry;

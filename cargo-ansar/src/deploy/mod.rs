@@ -18,7 +18,7 @@ pub mod preview;
 pub mod resolve_settings;
 pub mod restart_affected;
 pub mod roles;
-pub mod settings_resolver;
+pub mod settings_context;
 pub mod snapshot_layout;
 pub mod source;
 

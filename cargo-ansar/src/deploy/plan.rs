@@ -14,7 +14,7 @@ use crate::deploy::origin::newer_sources;
 use crate::deploy::resolve_settings;
 use crate::deploy::resolve_settings::{FileChange, ResolvedSettings};
 use crate::deploy::roles::{RoleStep, plan_roles};
-use crate::deploy::settings_resolver::{NewExecutable, SettingsResolver};
+use crate::deploy::settings_context::{NewExecutable, SettingsResolver};
 use crate::deploy::snapshot_layout;
 use crate::deploy::snapshot_layout::{MODELS, RESOURCES, check_place, unused_paths};
 use crate::deploy::source::{Folder, FolderStep, Owner};

@@ -14,7 +14,7 @@ use ansar_contract::layout::Area;
 use serde_json::{Map, Value};
 
 use crate::deploy::ask_component::{Accepted, Answers, Proposal};
-use crate::deploy::settings_resolver::SettingsResolver;
+use crate::deploy::settings_context::SettingsResolver;
 use crate::deploy::snapshot_layout::{INPUTS, SETTINGS, VALUES, refusal};
 use crate::error::Error;
 use crate::events::{Events, Kind};

@@ -1,3 +1,5 @@
+//! Tests of the journal of a role: starts, exits, and damaged records.
+
 use ansar_contract::lifecycle::{Ack, Faulted};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tests of time ranges, at a fixed time.
+
 use jiff::SignedDuration;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tests of the reader on logs of several segments, damaged ones included.
+
 use proptest::prelude::*;
 
 use crate::host::fs;

@@ -1,3 +1,5 @@
+//! Tests of texts that try to act on a terminal or on the runner of a CI.
+
 use proptest::prelude::*;
 
 use crate::report::untrusted::*;

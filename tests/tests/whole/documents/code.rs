@@ -37,7 +37,7 @@ fn rust_in_the_book_is_compiled_elsewhere() {
             }
         }
     }
-    assert!(seen > 3, "the book has code");
+    assert!(seen > 2, "the book has code");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! A block of the language `console` has commands after `$ ` and, below each,
 //! its output. The blocks of a document are one session in a scratch workspace
 //! that describes the demonstration of this repository. A line `<!-- $ COMMAND
-//! -->` is a command that is run and not shown. `^C` below the output of a
-//! command interrupts it once all above was printed.
+//! -->` is a command that is run and not shown. `<!-- > FILE -->` writes the
+//! next block to a file, and `<!-- >> FILE -->` appends it. `^C` below the
+//! output of a command interrupts it once all above was printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -34,6 +35,8 @@ struct Step {
 fn steps(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut language = None;
+    // Redirection of the next block, and the lines of a redirected block.
+    let (mut redirection, mut written) = (None, None::<Vec<&str>>);
     let step = |line, command: &str| Step {
         line,
         command: command.to_owned(),
@@ -42,10 +45,28 @@ fn steps(text: &str) -> Vec<Step> {
     for (line, text) in (1..).zip(text.lines()) {
         if let Some(opened) = text.strip_prefix("```") {
             language = language.is_none().then_some(opened);
+            match (redirection, written.take()) {
+                (Some(to), Some(lines)) => {
+                    let script = format!("cat {to} <<'END'\n{}\nEND", lines.join("\n"));
+                    steps.push(step(line, &script));
+                    redirection = None;
+                }
+                (Some(_), None) => written = Some(Vec::new()),
+                (None, _) => {}
+            }
+        } else if let Some(lines) = &mut written {
+            lines.push(text);
         } else if language.is_none() {
-            let hidden = text.strip_prefix("<!-- $ ");
+            let hidden = text.strip_prefix("<!-- ");
             let hidden = hidden.and_then(|text| text.strip_suffix(" -->"));
-            steps.extend(hidden.map(|command| step(line, command)));
+            match hidden {
+                Some(to) if to.starts_with('>') => redirection = Some(to),
+                Some(text) => {
+                    let command = text.strip_prefix("$ ");
+                    steps.extend(command.map(|command| step(line, command)));
+                }
+                None => {}
+            }
         } else if language == Some("console") {
             match (text.strip_prefix("$ "), steps.last_mut()) {
                 (Some(command), _) => steps.push(step(line, command)),
@@ -78,13 +99,23 @@ fn type_all(path: &str) {
     let steps = steps(&page.text.replace(HOST, &host));
     assert!(!steps.is_empty(), "`{path}` has commands");
     let folder = workspace.path().display().to_string();
+    let mut current = workspace.path();
     for mut step in steps {
+        if let Some(folder) = step.command.strip_prefix("cd ") {
+            current.push(folder);
+            assert!(current.is_dir(), "{path}:{} - no such folder", step.line);
+            continue;
+        }
         let is_interrupted = step.shows.last().is_some_and(|line| line == "^C");
-        let script = format!("exec 2>&1; {}", step.command);
+        let script = format!("cd '{}' && exec 2>&1; {}", current.display(), step.command);
         let output = if is_interrupted {
             step.shows.pop();
             let mut running = workspace
-                .shell(&format!("exec 2>&1; exec {}", step.command))
+                .shell(&format!(
+                    "cd '{}' && exec 2>&1; exec {}",
+                    current.display(),
+                    step.command
+                ))
                 .start();
             let last = step
                 .shows
@@ -173,14 +204,21 @@ fn every_document_with_commands_is_tested() {
 
 #[test]
 fn steps_from_console_blocks_and_hidden_lines() {
-    let text =
-        "$ no\n```console\n$ one\n  a\n…\n$ two\n```\n```text\n$ no\n```\n<!-- $ three -->\n";
+    let text = "$ no\n```console\n$ one\n  a\n…\n$ two\n```\n```text\n$ no\n```\n\
+                <!-- $ three -->\n<!-- > file -->\n\n```text\n$ no\n```\n";
     let found = steps(text);
     let found: Vec<_> = found
         .iter()
         .map(|step| (step.line, &*step.command, step.shows.len()))
         .collect();
-    assert_eq!(found, [(3, "one", 2), (6, "two", 0), (11, "three", 0)]);
+    let write = "cat > file <<'END'\n$ no\nEND";
+    let expected = [
+        (3, "one", 2),
+        (6, "two", 0),
+        (11, "three", 0),
+        (16, write, 0),
+    ];
+    assert_eq!(found, expected);
 }
 
 /// Returns the words of a `cargo ansar …` outside of sessions: its command, and
