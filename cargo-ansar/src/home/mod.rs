@@ -623,9 +623,10 @@ impl Home {
         for name in fs::names(&self.root)? {
             let _ = fs::remove_tree(&self.root.join(name));
         }
-        match was_there {
-            true => Ok(()),
-            false => Ok(fs::remove_tree(&self.root)?),
+        if was_there {
+            Ok(())
+        } else {
+            Ok(fs::remove_tree(&self.root)?)
         }
     }
 }
