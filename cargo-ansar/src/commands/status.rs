@@ -17,6 +17,7 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::Success;
 use crate::model::role_search::RoleSearch;
 use crate::protocol::{Host, RequestKind, State};
+use crate::supervisor::by_hand::{ByHand, started_by_hand};
 use crate::supervisor::called::{Called, called};
 use crate::supervisor::client::{Answer, Engines, Next, Progress, ask, find_engines};
 use crate::workspace::roles::{check_terms, searched, wanted};
@@ -46,6 +47,8 @@ pub struct Status {
     pub role: String,
     /// True for a process that a role called.
     pub called: bool,
+    /// True for a component that was started by hand, without an engine.
+    pub by_hand: bool,
     /// Executable; unset if it is unknown because the engine does not answer.
     pub executable: Option<ExecutableName>,
     /// Process id; unset between two attempts.
@@ -139,6 +142,7 @@ pub async fn status(
         statuses.extend(own.map(|status| Status {
             role: status.role.to_string(),
             called: false,
+            by_hand: false,
             executable: Some(status.executable.clone()),
             pid: status.pid,
             uptime: since(status.since, now),
@@ -151,15 +155,21 @@ pub async fn status(
             usage: status.pid.and_then(|pid| groups.get(&pid).copied()),
         }));
     }
+    let by_hand = started_by_hand(&home, &engines.roles(), &engines.unresponsive, meant.keys())?;
     if !engines.unresponsive.is_empty() {
         statuses.extend(unresponsive(
             &home,
             &meant,
-            &engines.roles().into_keys().collect(),
+            &by_hand
+                .iter()
+                .map(|it| &it.role)
+                .chain(engines.roles().into_keys())
+                .collect(),
             now,
             &groups,
         )?);
     }
+    statuses.extend(by_hand.into_iter().map(|it| of_hand(it, &meant, &groups)));
     if options.all {
         let called = called(home.root()).into_iter();
         let called = called.filter(|called| {
@@ -226,6 +236,7 @@ fn of_called(called: Called, running: &[Status]) -> Status {
     Status {
         role: called.role,
         called: true,
+        by_hand: false,
         executable: called.executable,
         pid: Some(called.pid),
         uptime: called.uptime,
@@ -236,6 +247,29 @@ fn of_called(called: Called, running: &[Status]) -> Status {
         unkillable: None,
         engine: parent.and_then(|parent| parent.engine),
         usage: None,
+    }
+}
+
+/// Returns the status of a role that was started by hand.
+fn of_hand(
+    by_hand: ByHand,
+    meant: &BTreeMap<RoleName, Option<ExecutableName>>,
+    groups: &BTreeMap<u32, Usage>,
+) -> Status {
+    Status {
+        executable: meant.get(&by_hand.role).cloned().flatten(),
+        role: by_hand.role.to_string(),
+        called: false,
+        by_hand: true,
+        pid: Some(by_hand.pid),
+        uptime: by_hand.uptime,
+        state: None,
+        attempt: 1,
+        restarts: 0,
+        lost: 0,
+        unkillable: None,
+        engine: None,
+        usage: groups.get(&by_hand.pid).copied(),
     }
 }
 
@@ -263,6 +297,7 @@ fn unresponsive(
         silent.push(Status {
             role: role.to_string(),
             called: false,
+            by_hand: false,
             executable: executable.clone(),
             pid,
             uptime: since(at, now),

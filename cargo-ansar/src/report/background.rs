@@ -110,6 +110,7 @@ fn state(status: &Status) -> String {
     match status.state {
         Some(state) => state.to_string(),
         None if status.called => "called".to_owned(),
+        None if status.by_hand => "by hand".to_owned(),
         None => "no answer".to_owned(),
     }
 }
@@ -167,6 +168,9 @@ struct Line<'a> {
     lost: u64,
     /// True if a role called the process.
     called: bool,
+    /// True if the component was started by hand, without an engine.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    by_hand: bool,
     engine: Option<u32>,
     host: Option<Host>,
     /// In seconds of processor time.
@@ -190,6 +194,7 @@ pub fn status_as_json(shell: &mut Shell, status: &[Status]) {
             restarts: role.restarts,
             lost: role.lost,
             called: role.called,
+            by_hand: role.by_hand,
             engine: role.engine.map(|(pid, _)| pid),
             host: role.engine.map(|(_, host)| host),
             cpu: role.usage.map(|usage| usage.cpu.as_secs_f64()),

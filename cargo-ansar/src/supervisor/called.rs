@@ -1,4 +1,5 @@
-//! Finds running processes that were called by roles of a home.
+//! Finds the running components of a home, among them the processes that roles
+//! called.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -28,8 +29,21 @@ pub(crate) struct Called {
     pub(crate) uptime: Duration,
 }
 
-/// Returns the running processes called by roles of the home at `root`.
-pub(crate) fn called(root: &Path) -> Vec<Called> {
+/// A running component of a home: a role, or a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Component {
+    /// The role, or the name of the call.
+    pub(crate) role: String,
+    /// The executable, if known.
+    executable: Option<ExecutableName>,
+    /// The process ID.
+    pub(crate) pid: u32,
+    /// Time since the process started.
+    pub(crate) uptime: Duration,
+}
+
+/// Returns the running components of the home at `root`, by their command lines.
+pub(crate) fn components(root: &Path) -> Vec<Component> {
     // The contract defines the command line of a call.
     let commands = command_lines::with_flag(&format!("--{}=", launch::ROLE_NAME));
     let is_of_home = |command: &Command| {
@@ -41,8 +55,7 @@ pub(crate) fn called(root: &Path) -> Vec<Called> {
         let role = value(&command, launch::ROLE_NAME)?.to_str()?.to_owned();
         let executable = Path::new(command.arguments.first()?).file_name();
         let executable = executable.and_then(OsStr::to_str);
-        Some(Called {
-            parent: parent(&role)?,
+        Some(Component {
             role,
             executable: executable.and_then(|name| name.parse().ok()),
             pid: command.pid,
@@ -50,6 +63,22 @@ pub(crate) fn called(root: &Path) -> Vec<Called> {
         })
     })
     .collect()
+}
+
+/// Returns the running processes called by roles of the home at `root`.
+pub(crate) fn called(root: &Path) -> Vec<Called> {
+    let components = components(root).into_iter();
+    components
+        .filter_map(|it| {
+            Some(Called {
+                parent: parent(&it.role)?,
+                role: it.role,
+                executable: it.executable,
+                pid: it.pid,
+                uptime: it.uptime,
+            })
+        })
+        .collect()
 }
 
 /// Returns the value of a flag.

@@ -9,11 +9,12 @@ use crate::error::Error;
 use crate::events::{Event, Events, Kind};
 use crate::home::Home;
 use crate::host::process;
-use crate::host::process::wait::gone;
+use crate::host::process::wait::all_gone;
 use crate::host::process::{orphans, signal};
 use crate::host::socket::Connection;
 use crate::model::name::RoleName;
 use crate::protocol::{Engine, Host, Reply, Request, RequestKind, RoleStatus, VERSION};
+use crate::supervisor::by_hand::{started_by_hand, stop_by_hand};
 use crate::supervisor::cleanup::clean;
 
 /// A running engine and its roles.
@@ -48,20 +49,6 @@ impl Running {
     pub fn is_kept(&self) -> bool {
         self.engine.host != Host::Foreground
     }
-}
-
-/// Waits until these processes, given by process ID and start time, have
-/// exited, for at most `limit`. Returns true if they have. Processes without a
-/// start time had exited before and are ignored.
-async fn all_gone(processes: &[(u32, Option<u64>)], limit: Duration) -> bool {
-    let all = async {
-        for &(pid, started) in processes {
-            if started.is_some() {
-                gone(pid, started).await;
-            }
-        }
-    };
-    tokio::time::timeout(limit, all).await.is_ok()
 }
 
 /// The running engines of a home.
@@ -237,7 +224,7 @@ pub enum Progress {
 /// Time that an engine gets to exit after its last role.
 const EXIT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Stops those of `roles` that run, in all engines, and waits until they have
+/// Stops those of `roles` that run, in all engines or by hand, and waits until they have
 /// ended; a background engine whose last role is stopped exits too. Returns the
 /// stopped roles.
 ///
@@ -283,6 +270,9 @@ pub async fn stop<'r>(
         return Err(Error::Unkillable(unkillable));
     }
     stopped.extend(unresponsive.end().await?);
+    let left = roles.into_iter().filter(|role| !stopped.contains(*role));
+    let by_hand = started_by_hand(home, &engines.roles(), &engines.unresponsive, left)?;
+    stopped.extend(stop_by_hand(by_hand).await?);
     Ok(stopped)
 }
 

@@ -15,6 +15,7 @@
 
 pub mod background;
 pub mod background_start;
+pub mod by_hand;
 pub mod called;
 pub mod capture;
 pub mod cleanup;

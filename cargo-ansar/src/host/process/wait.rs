@@ -1,6 +1,7 @@
 //! Waiting for the exit of a process that is not a child.
 
 use crate::host::process::orphans::is_alive;
+use std::time::Duration;
 
 /// Waits until the process `pid` that was started at `started` has exited;
 /// returns at once if it already has. Cancel safe.
@@ -40,4 +41,18 @@ async fn poll(pid: u32, started: Option<u64>) {
     while is_alive(pid, started) {
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+/// Waits until these processes, given by process ID and start time, have
+/// exited, for at most `limit`. Returns true if they have. Processes without a
+/// start time had exited before and are ignored.
+pub async fn all_gone(processes: &[(u32, Option<u64>)], limit: Duration) -> bool {
+    let all = async {
+        for &(pid, started) in processes {
+            if started.is_some() {
+                gone(pid, started).await;
+            }
+        }
+    };
+    tokio::time::timeout(limit, all).await.is_ok()
 }

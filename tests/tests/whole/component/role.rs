@@ -131,6 +131,55 @@ fn a_role_runs_once_at_a_time() {
 }
 
 #[test]
+fn a_role_started_by_hand_is_shown_and_stopped() {
+    let sandbox = Sandbox::new();
+    sandbox.ansar(["create"]).run().success();
+    let home = sandbox.path().join(".ansar-home");
+    for name in ["zombie", "stubborn"] {
+        let executable = tests::executable(name);
+        std::os::unix::fs::symlink(executable, home.join("bin").join(name)).expect("it is new");
+        sandbox.ansar(["add", name]).run().success();
+    }
+    let by_hand = |name: &str| {
+        let role = format!("--role-name={name}-0");
+        let home = format!("--home-path={}", home.display());
+        let words = ["--call-signature=o", "--point-of-origin=1", &role, &home];
+        sandbox.component(name).args(words).start()
+    };
+    let zombie = by_hand("zombie");
+    zombie.wait_for("Do nothing until interrupted");
+    let pid = zombie.pid().to_string();
+    let status = sandbox.ansar(["status", "-l"]).run();
+    let words: Vec<_> = status.stdout.split_whitespace().collect();
+    assert_eq!(words[..2], ["zombie-0", &format!("<{pid}>")]);
+    assert_eq!(words[3..5], ["by", "hand"]);
+    let json = sandbox.ansar(["status", "--format=json"]).run();
+    let json = json.success().json();
+    assert_eq!((&json["by_hand"], &json["state"]), (&true.into(), &().into()));
+    sandbox
+        .ansar(["stop", "zombie-0"])
+        .run()
+        .success()
+        .stderr_has("Stopped `zombie-0`");
+    zombie.wait().success();
+    sandbox
+        .ansar(["stop", "zombie-0"])
+        .run()
+        .code(105)
+        .stdout_is("");
+    // One that ignores signals is killed, and `-f` of other commands stops it.
+    let stubborn = by_hand("stubborn");
+    stubborn.wait_for("Ignoring every signal");
+    let deleted = sandbox.ansar(["delete", "stubborn-0"]).run();
+    deleted.code(104).stderr_has("already running: `stubborn-0`");
+    sandbox
+        .ansar(["delete", "-f", "stubborn-0"])
+        .run()
+        .success();
+    stubborn.wait().killed_by(Signal::SIGKILL);
+}
+
+#[test]
 fn a_query_prints_defaults() {
     let sandbox = Sandbox::new();
     let home = Home::new(&sandbox);
