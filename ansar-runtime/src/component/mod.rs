@@ -105,7 +105,7 @@ pub fn main<P, C: Component<P>>(function: C) -> ExitCode {
         }
         Request::StoreSettings => place
             .settings(&declaration, &arguments)
-            .and_then(|value| Ok(files::replace(&place.settings_file(), &encode(&value))?))
+            .and_then(|value| Ok(place.store_settings(&encode(&value))?))
             .map_or_else(|error| refuse(&error), |()| ExitCode::SUCCESS),
         Request::FactoryReset => files::remove(&place.settings_file())
             .map_or_else(|error| refuse(&error.into()), |()| ExitCode::SUCCESS),
@@ -307,7 +307,7 @@ fn introduce(starter: &Context, name: &str) {
 /// Writes the result, and returns the exit code for it.
 fn conclude(returned: &Typed, arguments: &Arguments, outlet: &Outlet) -> Prepared<ExitCode> {
     if let Some(path) = &arguments.output_file {
-        files::replace(path, &encode(returned))?;
+        files::write_named(path, &encode(returned))?;
     } else if arguments.signature.is_none_or(|signature| signature.output) {
         outlet
             .write(&encode(returned))

@@ -175,6 +175,17 @@ impl Place {
         )
     }
 
+    /// Stores settings. By hand, the file belongs to the user, who may have linked
+    /// it elsewhere.
+    pub(crate) fn store_settings(&self, text: &str) -> Result<(), FileError> {
+        let path = self.settings_file();
+        if self.is_component() {
+            files::replace(&path, text)
+        } else {
+            files::write_named(&path, text)
+        }
+    }
+
     /// Returns the file of the stored settings.
     pub(crate) fn settings_file(&self) -> PathBuf {
         self.file(Area::Settings)

@@ -216,6 +216,26 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
     })
 }
 
+/// Writes a file that the user named. Symlinks are followed, a regular file is
+/// replaced atomically, and a pipe or a device is written to.
+pub(crate) fn write_named(path: &Path, text: &str) -> Result<(), FileError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {
+            let target = path.canonicalize();
+            replace(target.as_deref().unwrap_or(path), text)
+        }
+        Ok(_) => {
+            let opened = OpenOptions::new().append(true).open(path);
+            let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
+            written.map_err(|source| FileError::Write {
+                path: path.to_owned(),
+                source,
+            })
+        }
+        Err(_) => replace(path, text),
+    }
+}
+
 /// Removes a file, if it exists.
 pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {

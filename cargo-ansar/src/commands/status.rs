@@ -19,7 +19,7 @@ use crate::model::role_search::RoleSearch;
 use crate::protocol::{Host, RequestKind, State};
 use crate::supervisor::by_hand::{ByHand, started_by_hand};
 use crate::supervisor::called::{Called, called};
-use crate::supervisor::client::{Answer, Engines, Next, Progress, ask, find_engines};
+use crate::supervisor::client::{Answer, Engines, Next, Progress, Running, ask, find_engines};
 use crate::workspace::roles::{check_terms, searched, wanted};
 use crate::workspace::{Places, Workspace};
 
@@ -135,25 +135,7 @@ pub async fn status(
     };
     let mut statuses = Vec::new();
     for running in &engines.answering {
-        let own = running
-            .roles
-            .iter()
-            .filter(|status| meant.contains_key(&status.role));
-        statuses.extend(own.map(|status| Status {
-            role: status.role.to_string(),
-            called: false,
-            by_hand: false,
-            executable: Some(status.executable.clone()),
-            pid: status.pid,
-            uptime: since(status.since, now),
-            state: Some(status.state),
-            attempt: status.attempt,
-            restarts: status.restarts,
-            lost: status.lost,
-            unkillable: status.unkillable.clone(),
-            engine: Some((running.engine.pid, running.engine.host)),
-            usage: status.pid.and_then(|pid| groups.get(&pid).copied()),
-        }));
+        statuses.extend(of_engine(running, &meant, now, &groups));
     }
     let by_hand = started_by_hand(&home, &engines.roles(), &engines.unresponsive, meant.keys())?;
     if !engines.unresponsive.is_empty() {
@@ -169,7 +151,7 @@ pub async fn status(
             &groups,
         )?);
     }
-    statuses.extend(by_hand.into_iter().map(|it| of_hand(it, &meant, &groups)));
+    statuses.extend(by_hand.iter().map(|it| of_hand(it, &meant, &groups)));
     if options.all {
         let called = called(home.root()).into_iter();
         let called = called.filter(|called| {
@@ -250,9 +232,35 @@ fn of_called(called: Called, running: &[Status]) -> Status {
     }
 }
 
+/// Returns the status of the selected roles of an engine.
+fn of_engine<'a>(
+    running: &'a Running,
+    meant: &'a BTreeMap<RoleName, Option<ExecutableName>>,
+    now: Timestamp,
+    groups: &'a BTreeMap<u32, Usage>,
+) -> impl Iterator<Item = Status> + 'a {
+    let roles = running.roles.iter();
+    let own = roles.filter(|status| meant.contains_key(&status.role));
+    own.map(move |status| Status {
+        role: status.role.to_string(),
+        called: false,
+        by_hand: false,
+        executable: Some(status.executable.clone()),
+        pid: status.pid,
+        uptime: since(status.since, now),
+        state: Some(status.state),
+        attempt: status.attempt,
+        restarts: status.restarts,
+        lost: status.lost,
+        unkillable: status.unkillable.clone(),
+        engine: Some((running.engine.pid, running.engine.host)),
+        usage: status.pid.and_then(|pid| groups.get(&pid).copied()),
+    })
+}
+
 /// Returns the status of a role that was started by hand.
 fn of_hand(
-    by_hand: ByHand,
+    by_hand: &ByHand,
     meant: &BTreeMap<RoleName, Option<ExecutableName>>,
     groups: &BTreeMap<u32, Usage>,
 ) -> Status {

@@ -155,7 +155,10 @@ fn a_role_started_by_hand_is_shown_and_stopped() {
     assert_eq!(words[3..5], ["by", "hand"]);
     let json = sandbox.ansar(["status", "--format=json"]).run();
     let json = json.success().json();
-    assert_eq!((&json["by_hand"], &json["state"]), (&true.into(), &().into()));
+    assert_eq!(
+        (&json["by_hand"], &json["state"]),
+        (&true.into(), &().into())
+    );
     sandbox
         .ansar(["stop", "zombie-0"])
         .run()
@@ -171,7 +174,9 @@ fn a_role_started_by_hand_is_shown_and_stopped() {
     let stubborn = by_hand("stubborn");
     stubborn.wait_for("Ignoring every signal");
     let deleted = sandbox.ansar(["delete", "stubborn-0"]).run();
-    deleted.code(104).stderr_has("already running: `stubborn-0`");
+    deleted
+        .code(104)
+        .stderr_has("already running: `stubborn-0`");
     sandbox
         .ansar(["delete", "-f", "stubborn-0"])
         .run()

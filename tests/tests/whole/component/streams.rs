@@ -89,6 +89,17 @@ fn the_result_in_a_file() {
     let result: serde_json::Value =
         serde_json::from_str(&sandbox.read("result.json")).expect("the file holds JSON");
     assert_eq!(result["value"][0], ACK);
+    // A symlink is followed, and a device is written to: neither is replaced.
+    std::os::unix::fs::symlink("result.json", sandbox.path().join("link")).expect("it is new");
+    std::os::unix::fs::symlink("/dev/null", sandbox.path().join("null")).expect("it is new");
+    sandbox.write("result.json", "old");
+    for name in ["link", "null"] {
+        let noop = sandbox.component("noop");
+        noop.arg(format!("--output-file={name}")).run().success();
+        let path = sandbox.path().join(name);
+        assert!(path.symlink_metadata().expect("it exists").is_symlink());
+    }
+    assert!(sandbox.read("result.json").contains(ACK));
     let nowhere = sandbox
         .component("noop")
         .arg("--output-file=/proc/no/file")
