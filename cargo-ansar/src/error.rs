@@ -10,6 +10,7 @@ use std::time::Duration;
 use ansar_contract::envelope::Envelope;
 use serde::de::DeserializeOwned;
 
+use crate::home::history::LARGEST_RESULT;
 use crate::home::{HomeError, from_json, word};
 use crate::host::cargo::CargoError;
 use crate::host::fs::Error as FilesError;
@@ -74,7 +75,7 @@ pub enum Error {
     #[error("cargo failed after it had built everything: {0}")]
     CargoAfterwards(CargoError),
     /// A binary exists in several packages.
-    #[error("executable `{executable}` is a bin of {}", packages.join(" and of "))]
+    #[error("executable `{executable}` is a binary of {}", packages.join(" and of "))]
     Ambiguous {
         /// The executable.
         executable: ExecutableName,
@@ -82,7 +83,7 @@ pub enum Error {
         packages: Vec<String>,
     },
     /// The manifest names an executable that its package does not have.
-    #[error("package `{package}` has no bin `{executable}`")]
+    #[error("package `{package}` has no binary `{executable}`")]
     NotInPackage {
         /// The executable.
         executable: ExecutableName,
@@ -172,8 +173,8 @@ pub enum Error {
     ExecutablePath(PathBuf),
     /// An executable uses another version of the contract.
     #[error(
-        "{subject}executable `{executable}` speaks contract version {version}, \
-         and this `cargo ansar` speaks {}",
+        "{subject}executable `{executable}` was built for contract version {version}; \
+         this `cargo ansar` supports {}",
         ansar_contract::VERSION
     )]
     OtherContract {
@@ -275,10 +276,10 @@ pub enum Error {
         is_described: bool,
     },
     /// Roles that the workspace describes are not deployed yet.
-    #[error("not deployed yet: {}", names(.0))]
+    #[error("{} not deployed yet", roles_are(.0))]
     NotDeployed(Vec<RoleName>),
     /// Roles are no longer described, and are not started.
-    #[error("retired, no longer described in `Cargo.toml`: {}", names(.0))]
+    #[error("{} retired: no longer described in `Cargo.toml`", roles_are(.0))]
     Retired(Vec<RoleName>),
     /// The main role is not among the selected roles.
     #[error("main role `{0}` is not among the selected roles")]
@@ -297,10 +298,12 @@ pub enum Error {
         last: usize,
     },
     /// A role ended after its engine, so its returned value is lost.
-    #[error("role `{0}` was lost with its engine, and returned nothing")]
+    #[error("role `{0}` returned nothing: its engine was killed")]
     NothingReturned(RoleName),
     /// A returned value was too large to store.
-    #[error("result of role `{role}` was not stored: {size} bytes are too much")]
+    #[error(
+        "result of role `{role}` was not stored: {size} bytes exceed the limit of {LARGEST_RESULT}"
+    )]
     TooLarge {
         /// The role.
         role: RoleName,
@@ -350,17 +353,17 @@ pub enum Error {
         reason: String,
     },
     /// Roles that must run do not run.
-    #[error("not running: {}", names(.0))]
+    #[error("{} not running", roles_are(.0))]
     NotRunning(Vec<RoleName>),
     /// Some of the roles to stop do not run. `-f` skips them.
-    #[error("not running: {}", names(.0))]
+    #[error("{} not running", roles_are(.0))]
     NotAllRunning(Vec<RoleName>),
     /// Roles run in a foreground command, so they cannot be restarted in the
     /// background.
-    #[error("running in the foreground: {}", processes(.0))]
+    #[error("cannot restart {}", in_foreground(.0))]
     InForeground(Vec<(RoleName, String)>),
     /// Roles continue to run although they were killed.
-    #[error("cannot be killed: {}", reasons(.0))]
+    #[error("cannot kill {}", reasons(.0))]
     Unkillable(Vec<(RoleName, String)>),
     /// An engine does not answer, and killing it would stop other roles.
     #[error(
@@ -377,7 +380,7 @@ pub enum Error {
         others: Vec<RoleName>,
     },
     /// An engine could not be killed.
-    #[error("the engine of {} (process {engine}) does not end", names(roles))]
+    #[error("cannot kill the engine of {} (process {engine})", names(roles))]
     EngineUnkillable {
         /// Process id of the engine.
         engine: u32,
@@ -385,10 +388,16 @@ pub enum Error {
         roles: Vec<RoleName>,
     },
     /// A wait timed out.
-    #[error("not {what} after {}", ShortDuration(*limit))]
+    #[error(
+        "timed out after {} waiting for roles to {what}{}",
+        ShortDuration(*limit),
+        after_colon(roles)
+    )]
     TimedOut {
-        /// State that was waited for.
+        /// State that was waited for, as a verb.
         what: &'static str,
+        /// Roles that have not reached it.
+        roles: Vec<RoleName>,
         /// Time limit.
         limit: Duration,
     },
@@ -461,16 +470,36 @@ fn pids(pids: &[u32]) -> String {
     texts.join(", ")
 }
 
+/// Returns roles as the subject of a sentence, with its verb.
+fn roles_are(roles: &[RoleName]) -> String {
+    let (noun, verb) = match roles {
+        [_] => ("role", "is"),
+        _ => ("roles", "are"),
+    };
+    format!("{noun} {} {verb}", names(roles))
+}
+
+fn after_colon(roles: &[RoleName]) -> String {
+    if roles.is_empty() {
+        return String::new();
+    }
+    format!(": {}", names(roles))
+}
+
 fn reasons(roles: &[(RoleName, String)]) -> String {
     let each = roles.iter();
-    let each = each.map(|(role, why)| format!("role `{role}`, {why}"));
+    let each = each.map(|(role, why)| format!("role `{role}`: {why}"));
     each.collect::<Vec<_>>().join("; ")
 }
 
-fn processes(roles: &[(RoleName, String)]) -> String {
+fn in_foreground(roles: &[(RoleName, String)]) -> String {
+    if let [(role, pid)] = roles {
+        return format!("role `{role}`: it runs in the foreground (process {pid})");
+    }
     let each = roles.iter();
     let each = each.map(|(role, pid)| format!("`{role}` (process {pid})"));
-    each.collect::<Vec<_>>().join(", ")
+    let each: Vec<_> = each.collect();
+    format!("roles {}: they run in the foreground", each.join(", "))
 }
 
 /// Returns the texts of an error and its causes in one line.
@@ -515,7 +544,7 @@ fn words<'r>(roles: impl IntoIterator<Item = &'r RoleName>) -> String {
 /// Returns a hint that suggests names, and the command that lists all.
 fn suggest(meant: &[String], command: &str) -> String {
     if meant.is_empty() {
-        return format!("see them with `cargo ansar {command}`");
+        return format!("list the roles with `cargo ansar {command}`");
     }
     let meant: Vec<_> = meant.iter().map(|name| format!("`{name}`")).collect();
     let meant = meant.join(", ");
@@ -546,13 +575,10 @@ impl Error {
         }
     }
 
-    /// Returns the error of a checkpoint.
-    pub(crate) fn stopped(source: std::io::Error) -> Self {
-        Self::System {
-            what: "continue",
-            source,
-        }
-        .or_interrupted()
+    /// Returns a function that makes the error of a checkpoint. `what` is the
+    /// operation that failed.
+    pub(crate) fn stopped(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::System { what, source }.or_interrupted()
     }
 
     /// Returns [`Error::Interrupted`] if an interrupt is among the causes, else
@@ -567,7 +593,7 @@ impl Error {
             Self::NoWorkspace(_) => {
                 Some("go to the workspace, or name it with `--manifest-path`".to_owned())
             }
-            Self::NotDescribed(_) => Some("describe them with `cargo ansar init`".to_owned()),
+            Self::NotDescribed(_) => Some("describe roles with `cargo ansar init`".to_owned()),
             Self::Proposal { error, .. } => error.hint(),
             Self::NoExecutable { meant, .. } => Some(match meant {
                 Some(name) => format!("did you mean `{name}`?"),
@@ -580,7 +606,7 @@ impl Error {
             Self::Nested { .. } => Some("name a folder outside of the home".to_owned()),
             Self::Rejected { tip, .. } => tip.clone(),
             Self::Orphans(left) => Some(format!(
-                "end them with `sudo kill -9 {}`",
+                "kill the processes with `sudo kill -9 {}`",
                 pids(left).replace(',', "")
             )),
             Self::NotAComponent { is_script, .. } => {
@@ -604,7 +630,7 @@ impl Error {
             },
             Self::Ambiguous { packages, .. } => packages.first().map(|package| {
                 format!(
-                    "choose one with `package = \"{}\"`",
+                    "choose one with `package = \"{}\"` beside `executable` in `Cargo.toml`",
                     package.trim_matches('`')
                 )
             }),
@@ -622,7 +648,7 @@ impl Error {
             }
             Self::Name(error) => Some(match (error.kind(), error.similar()) {
                 (Kind::Executable, _) => LIST_EXECUTABLES.to_owned(),
-                (Kind::Role, None) => "see them with `cargo ansar list`".to_owned(),
+                (Kind::Role, None) => "list the roles with `cargo ansar list`".to_owned(),
                 (Kind::Role, Some(meant)) => {
                     format!("did you mean `{meant}`? see all with `cargo ansar list`")
                 }
@@ -639,7 +665,7 @@ impl Error {
             Self::NoValue(property) => Some(format!(
                 "name a file with `--encoding-file`, or type it with `cargo ansar edit {property} ROLE`"
             )),
-            Self::StartOrder { .. } => Some("see all roles with `cargo ansar list`".to_owned()),
+            Self::StartOrder { .. } => Some("list the roles with `cargo ansar list`".to_owned()),
             Self::Edited { property, role, .. } => Some(format!(
                 "the text is saved: correct it with `cargo ansar edit {property} {role}`"
             )),
@@ -653,7 +679,7 @@ impl Error {
             Self::Refused(refusal) => refusal.hint.clone(),
             Self::NeverRan(role) => Some(format!("run it with `cargo ansar run {role}`")),
             Self::NoStart { role, .. } => {
-                Some(format!("see them with `cargo ansar history {role}`"))
+                Some(format!("list its starts with `cargo ansar history {role}`"))
             }
             Self::NothingReturned(role) => Some(format!(
                 "see its last lines with `cargo ansar log {role} --last=DAY`"
@@ -666,7 +692,7 @@ impl Error {
     fn hint_about_roles(&self) -> Option<String> {
         match self {
             Self::NoRoles { is_described, .. } => Some(if *is_described {
-                "build and deploy those of `Cargo.toml` with `cargo ansar deploy`".to_owned()
+                "build and deploy the roles of `Cargo.toml` with `cargo ansar deploy`".to_owned()
             } else {
                 "add one with `cargo ansar add EXECUTABLE`".to_owned()
             }),
@@ -682,7 +708,7 @@ impl Error {
             )),
             Self::NoSuchRole { meant, .. } => Some(match meant {
                 Some(role) => format!("did you mean `{role}`? see all with `cargo ansar list`"),
-                None => "see them with `cargo ansar list`".to_owned(),
+                None => "list the roles with `cargo ansar list`".to_owned(),
             }),
             Self::NoRole { meant, .. } => Some(suggest(meant, "list")),
             Self::NoTestRole { meant, .. } => Some(suggest(meant, "test --list")),
@@ -691,11 +717,12 @@ impl Error {
                 pronoun(roles),
                 words(roles)
             )),
-            Self::NotAllRunning(_) => {
-                Some("skip them with `-f`, or see what runs with `cargo ansar status`".to_owned())
-            }
+            Self::NotAllRunning(roles) => Some(format!(
+                "skip {} with `-f`, or see what runs with `cargo ansar status`",
+                pronoun(roles)
+            )),
             Self::InForeground(roles) => Some(format!(
-                "end that command, or stop them with `cargo ansar stop {}`",
+                "end the command in the foreground, or stop its roles with `cargo ansar stop {}`",
                 words(roles.iter().map(|(role, _)| role))
             )),
             Self::NoTests { .. } => Some(
@@ -703,9 +730,11 @@ impl Error {
                  `[workspace.metadata.ansar]`"
                     .to_owned(),
             ),
-            Self::NoMainRole(_) => Some("see them with `cargo ansar list`".to_owned()),
+            Self::NoMainRole(role) => Some(format!(
+                "select role `{role}` as well, or list the roles with `cargo ansar list`"
+            )),
             Self::EngineSilent { .. } => {
-                Some("wait until it answers, or stop them all with `-f`".to_owned())
+                Some("wait until the engine answers, or stop all of its roles with `-f`".to_owned())
             }
             Self::Unkillable(_) | Self::EngineUnkillable { .. } | Self::TimedOut { .. } => {
                 Some("see what runs with `cargo ansar status -l`".to_owned())

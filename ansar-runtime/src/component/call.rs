@@ -185,7 +185,7 @@ fn find(cx: &Context, name: &str) -> Result<PathBuf, Fault> {
             .map(|folder| format!("`{}`", folder.display()))
             .collect();
         Fault::new(
-            format!("no executable `{name}` to call"),
+            format!("executable `{name}` not found"),
             format!("it is not in {}", folders.join(" or ")),
         )
     })
@@ -201,8 +201,8 @@ fn recognize(name: &str, path: &Path) -> Result<(), Fault> {
     match kind {
         marker::Kind::Component(ansar_contract::VERSION) => Ok(()),
         marker::Kind::Component(version) => Err(Fault::new(
-            format!("`{name}` speaks contract version {version}"),
-            format!("this component speaks {}", ansar_contract::VERSION),
+            format!("executable `{name}` was built for contract version {version}"),
+            format!("this component supports {}", ansar_contract::VERSION),
         )),
         marker::Kind::Script | marker::Kind::Other => Err(Fault::new(
             format!("`{name}` does not link ansar-runtime"),

@@ -146,7 +146,7 @@ pub async fn add(
     for role in &roles {
         let mut entry = new(environment::unique());
         entry.by_hand = by_hand.clone();
-        checkpoint().map_err(Error::stopped)?;
+        checkpoint().map_err(Error::stopped("add a role"))?;
         transaction.add(role);
         transaction.set_entry(role, &entry)?;
         resolve_settings::store(&home, role, &accepted, &mut transaction)?;

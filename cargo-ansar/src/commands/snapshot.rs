@@ -192,7 +192,7 @@ impl<'a> Copying<'a> {
         let used: BTreeSet<&ExecutableName> =
             entries.values().map(|entry| &entry.executable).collect();
         for role in entries.keys() {
-            checkpoint().map_err(Error::stopped)?;
+            checkpoint().map_err(Error::stopped("copy the settings to the snapshot"))?;
             self.file(SETTINGS, Area::Settings, role)?;
             self.file(INPUTS, Area::Input, role)?;
         }

@@ -61,7 +61,7 @@ pub struct Outcome {
     pub done: Vec<RoleName>,
     /// Roles that did not become ready or crashed early, with reasons.
     pub failed: Vec<(RoleName, String)>,
-    /// Last log lines of the first failed roles.
+    /// Last log lines of failed roles; of the first ones if many failed.
     pub excerpts: Vec<Excerpt>,
     /// True if the command did not wait for readiness.
     pub is_unknown: bool,
@@ -307,7 +307,7 @@ impl RoleEvents {
                 None if self.ready.contains(&role) || !waited => outcome.up.push(role),
                 None => outcome
                     .failed
-                    .push((role, "lost with its engine".to_owned())),
+                    .push((role, "its engine was killed".to_owned())),
             }
         }
         outcome

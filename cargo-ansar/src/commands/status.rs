@@ -120,7 +120,18 @@ pub async fn status(
         tokio::select! {
             waited = tokio::time::timeout(limit, waiting) => match waited {
                 Ok(waited) => waited?,
-                Err(_) => return Err(Error::TimedOut { what: until_what(until), limit }),
+                Err(_) => {
+                    let engines = find_engines(&home, events).await?;
+                    let running = engines.roles().into_iter();
+                    let late = running.filter(|(role, status)| {
+                        meant.contains_key(*role) && !is_reached(until, status.state)
+                    });
+                    return Err(Error::TimedOut {
+                        what: until_what(until),
+                        roles: late.map(|(role, _)| role.clone()).collect(),
+                        limit,
+                    });
+                }
             },
             interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
         }
@@ -323,8 +334,16 @@ fn unresponsive(
 
 fn until_what(until: Until) -> &'static str {
     match until {
-        Until::Ready => "ready",
-        Until::Stopped => "stopped",
+        Until::Ready => "be ready",
+        Until::Stopped => "stop",
+    }
+}
+
+/// Returns true if a running role in this state has reached `until`.
+fn is_reached(until: Until, state: State) -> bool {
+    match until {
+        Until::Ready => state == State::Ready,
+        Until::Stopped => false,
     }
 }
 

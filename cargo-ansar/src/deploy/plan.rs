@@ -54,7 +54,7 @@ pub struct Sources<'a> {
     pub layer: Option<&'a Path>,
     /// Snapshot that was named on the command line.
     pub named: Option<&'a Path>,
-    /// Side that wins where both changed a file.
+    /// Side whose file is used if the snapshot and the home both changed it.
     pub take: Option<Take>,
 }
 
@@ -73,7 +73,7 @@ pub struct Plan {
     pub affected: BTreeMap<RoleName, Vec<ChangeCause>>,
     /// Roles as they will be after the deploy.
     pub entries: BTreeMap<RoleName, Entry>,
-    /// Side that wins where both changed a file.
+    /// Side whose file is used if the snapshot and the home both changed it.
     pub take: Option<Take>,
     /// Records of executables whose bytes are those last deployed.
     pub(crate) same: Vec<(ExecutableName, Deployed)>,
@@ -347,7 +347,7 @@ impl Plan {
     }
 }
 
-/// Returns the cause that a change of settings or input is for its role.
+/// Returns the reason to restart a role whose settings or input changed.
 fn cause(change: &FileChange) -> ChangeCause {
     if change.area == Area::Input {
         return ChangeCause::Input;

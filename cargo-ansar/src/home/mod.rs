@@ -85,7 +85,7 @@ pub enum HomeError {
     Occupied(PathBuf),
     /// The home was created by a newer version of this tool.
     #[error(
-        "`{path}` has format version {found}, and this `cargo ansar` understands {VERSION}",
+        "`{path}` has format version {found}; this `cargo ansar` supports {VERSION}",
         path = path.display()
     )]
     Newer {

@@ -29,7 +29,7 @@ pub enum CargoError {
         exit: Exit,
     },
     /// Cargo succeeded without building a requested bin.
-    #[error("cargo did not build bin `{bin}`: the features that it requires are not enabled")]
+    #[error("cargo did not build binary `{bin}`: the features that it requires are not enabled")]
     NotBuilt {
         /// The bin.
         bin: String,

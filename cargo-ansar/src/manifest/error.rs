@@ -110,7 +110,7 @@ impl Problem {
                 found, expected, ..
             } => format!("`{key}` is `{}`, expected {expected}", escaped(found)),
             Self::NoExecutable => {
-                format!("`{key}` has no `executable`, expected the name of a bin target")
+                format!("`{key}` has no `executable`, expected the name of a binary")
             }
             Self::NotFinite(value) => format!(
                 "`{key}` is {}, expected a finite number",

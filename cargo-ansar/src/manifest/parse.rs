@@ -294,7 +294,7 @@ fn folder(node: &Node<'_>) -> Result<PathBuf, DescriptionError> {
 }
 
 fn executable_name(node: &Node<'_>) -> Result<ExecutableName, DescriptionError> {
-    let text = node.string("the name of a bin target")?;
+    let text = node.string("the name of a binary")?;
     text.parse()
         .map_err(|error| node.value_error(&Problem::Name(error)))
 }

@@ -119,7 +119,7 @@ fn wrong_types_are_refused() {
         ),
         (
             "role.a.executable = {}",
-            "2:8: `@.role.a.executable` is a table, expected the name of a bin target",
+            "2:8: `@.role.a.executable` is a table, expected the name of a binary",
         ),
         (
             "role.a.package = 1",
@@ -216,7 +216,7 @@ fn wrong_values_are_refused() {
         ),
         (
             "analyzer = ['a']",
-            "2:12: `@.analyzer` is an array, expected the name of a bin target",
+            "2:12: `@.analyzer` is an array, expected the name of a binary",
         ),
         (
             "deploy = 'copi'",
@@ -224,7 +224,7 @@ fn wrong_values_are_refused() {
         ),
         (
             "role.a = {}",
-            "2:6: `@.role.a` has no `executable`, expected the name of a bin target",
+            "2:6: `@.role.a` has no `executable`, expected the name of a binary",
         ),
         (
             "role.a.executable = 'a.exe'",

@@ -572,7 +572,7 @@ pub fn roles(names: &[RoleName]) -> String {
 pub fn described(shell: &mut Shell, outcome: &init::Outcome) {
     for skipped in &outcome.skipped {
         shell.warn(&format!(
-            "skipped bin `{}` of package `{}`: {}",
+            "skipped binary `{}` of package `{}`: {}",
             skipped.name, skipped.package, skipped.reason
         ));
     }

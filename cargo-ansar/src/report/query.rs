@@ -93,7 +93,7 @@ pub fn folder(shell: &mut Shell, path: &Path) {
 fn short_end(run: &Run, state: State) -> String {
     match (&run.end, state) {
         (Some(end), _) => format!("{} ({})", elapsed(run.start.at, end.at), kind(end)),
-        (None, State::Lost) => "(lost with its engine)".to_owned(),
+        (None, State::Lost) => "(engine killed)".to_owned(),
         (None, _) => "running".to_owned(),
     }
 }
@@ -116,7 +116,7 @@ fn long_line(run: &Run, state: State) -> String {
                 kind(end)
             )
         }
-        (None, State::Lost) => format!("{begin} ... <{pid}>  lost with its engine"),
+        (None, State::Lost) => format!("{begin} ... <{pid}>  engine killed"),
         (None, _) => format!("{begin} ... <{pid}>  running"),
     }
 }

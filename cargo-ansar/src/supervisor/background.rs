@@ -15,7 +15,7 @@ use crate::host::clock;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::model::outcome::{RoleOutcome, Success};
-use crate::protocol::RequestKind;
+use crate::protocol::{RequestKind, State};
 use crate::supervisor::background_start::{EngineTarget, StartOptions, start_roles};
 use crate::supervisor::client;
 use crate::supervisor::client::{Engines, Next, Progress, ask, find_engines};
@@ -74,7 +74,18 @@ pub(crate) async fn wait_ready<'r>(
                 roles: kept.into_iter().flat_map(|(_, roles)| roles).collect(),
                 since,
             }),
-            Err(_) => Err(Error::TimedOut { what: "ready", limit: READY_LIMIT }),
+            Err(_) => {
+                let engines = find_engines(home, events).await?;
+                let running = engines.roles().into_iter();
+                let late = running.filter(|(role, status)| {
+                    roles.contains(role) && status.state != State::Ready
+                });
+                Err(Error::TimedOut {
+                    what: "be ready",
+                    roles: late.map(|(role, _)| role.clone()).collect(),
+                    limit: READY_LIMIT,
+                })
+            }
         },
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
     }

@@ -17,7 +17,7 @@ pub struct Member {
     pub kind: RoleKind,
     /// Members that must be ready or done before this one starts.
     pub after: Vec<usize>,
-    /// Maximum run time, in total over all tries.
+    /// Maximum run time of the member, retries included; unlimited if unset.
     pub timeout: Option<Duration>,
     /// Time that the member gets to become ready.
     pub ready_limit: Duration,
@@ -39,13 +39,13 @@ pub struct Policy {
     pub jobs: Option<usize>,
     /// True if the first failed test stops everything.
     pub fail_fast: bool,
-    /// Number of retries of a failed test. Retries start once no test with
-    /// fewer tries is left.
+    /// Maximum number of retries of a failed test. A retry starts when every
+    /// test with fewer retries has ended.
     pub retries: u32,
     /// Run time after which a test is reported as slow, repeatedly; never if
     /// unset.
     pub slow: Option<Duration>,
-    /// The member whose exit, with any outcome, stops everything.
+    /// Member whose exit stops all others, also if it was successful.
     pub main: Option<usize>,
     /// Time that members get to stop before they are killed.
     pub grace: Duration,
@@ -156,7 +156,7 @@ pub enum StopCause {
     Asked,
     /// A test failed in a fail-fast run.
     FailFast,
-    /// A member that tests need has failed.
+    /// An operational member that tests wait for failed before it was ready.
     Broken,
 }
 
@@ -246,8 +246,8 @@ impl Default for Status {
 #[derive(Debug)]
 pub struct Scheduler {
     members: Vec<Member>,
-    /// For each member, those that start after it: as declared, and tests after
-    /// all operational members.
+    /// For each member, the members that start after it: those that declare so
+    /// and, for an operational member, all tests.
     dependents: Vec<Vec<usize>>,
     status: Vec<Status>,
     policy: Policy,
@@ -607,7 +607,8 @@ impl Scheduler {
         // Computed once: per test it would be quadratic.
         let operational_ready = (0..self.members.len())
             .all(|member| self.members[member].kind == RoleKind::Test || self.is_satisfied(member));
-        // Tests with fewer tries start first, and must end first.
+        // Tests with fewer retries start first. The others start when these have
+        // ended.
         let mut order: Vec<usize> = (0..self.members.len()).collect();
         if self.policy.retries > 0 {
             order.sort_by_key(|&member| self.status[member].reruns);

@@ -465,9 +465,9 @@ mod tests {
             Ok(vec!["-p b --bin server".to_owned()])
         );
         let error = planned(&[("server", None)], there, &[]).unwrap_err();
-        assert_eq!(error, "executable `server` is a bin of `a` and of `b`");
+        assert_eq!(error, "executable `server` is a binary of `a` and of `b`");
         let error = planned(&[("server", Some("c"))], there, &[]).unwrap_err();
-        assert_eq!(error, "package `c` has no bin `server`");
+        assert_eq!(error, "package `c` has no binary `server`");
     }
 
     #[test]

@@ -191,12 +191,12 @@ pub(crate) fn check_start_order(entries: &BTreeMap<RoleName, Entry>) -> Result<(
     let Some(cycle) = start_order::cycle(&after.collect()) else {
         return Ok(());
     };
-    let names: Vec<_> = cycle.iter().map(|role| format!("`{role}`")).collect();
+    let links: Vec<_> = cycle.iter().map(|role| format!("`{role}`")).collect();
     match cycle.as_slice() {
         [role, after, ..] => Err(Error::StartOrder {
             role: role.clone(),
             after: after.clone(),
-            reason: format!("each would wait for the next of {}", names.join(", ")),
+            reason: format!("the start order has a cycle: {}", links.join(" waits for ")),
         }),
         _ => Ok(()),
     }

@@ -519,7 +519,8 @@ impl Engine<'_> {
             .filter(|&version| version != ansar_contract::VERSION)
         {
             role.refused = Some(format!(
-                "`{}` speaks contract version {version}, and this `cargo ansar` speaks {}",
+                "executable `{}` was built for contract version {version}; \
+                 this `cargo ansar` supports {}",
                 role.executable,
                 ansar_contract::VERSION
             ));

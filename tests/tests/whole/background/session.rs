@@ -25,7 +25,7 @@ fn the_session_of_the_guide() {
     let refused = ansar(&sandbox, "stop");
     refused
         .code(105)
-        .stderr_has("error: not running: `noop-0`\n");
+        .stderr_has("error: role `noop-0` is not running\n");
     assert_eq!(processes(&sandbox), first, "nothing has changed");
 
     ansar(&sandbox, "stop snooze-0 zombie-0")
@@ -36,7 +36,7 @@ fn the_session_of_the_guide() {
 
     ansar(&sandbox, "restart zombie-0")
         .code(105)
-        .stderr_has("error: not running: `zombie-0`\n");
+        .stderr_has("error: role `zombie-0` is not running\n");
     ansar(&sandbox, "start zombie-0").success();
     let second = processes(&sandbox);
     ansar(&sandbox, "restart zombie-0").success();

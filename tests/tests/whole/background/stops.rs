@@ -66,7 +66,7 @@ fn foreground_roles_are_shown_and_stopped() {
     assert_eq!(named(&refused, "zombie-0"), processes(&sandbox)["zombie-0"]);
     ansar(&sandbox, "restart zombie-0")
         .code(104)
-        .stderr_has("running in the foreground: `zombie-0`");
+        .stderr_has("cannot restart role `zombie-0`: it runs in the foreground (process ");
     ansar(&sandbox, "stop zombie-0").success();
     assert_eq!(processes(&sandbox).len(), 1);
     // A role stopped there can run elsewhere.
@@ -116,7 +116,7 @@ fn status_waits_for_an_end() {
         .stdout_is("zombie-0\n");
     ansar(&sandbox, "status --wait stopped --timeout 50ms")
         .code(106)
-        .stderr_has("not stopped after 50ms");
+        .stderr_has("timed out after 50ms waiting for roles to stop: `zombie-0`\n");
     let waiting = sandbox.ansar(["status", "--wait", "stopped"]).start();
     down_while(&sandbox);
     waiting.wait().success().stdout_is("");

@@ -208,7 +208,7 @@ fn an_unknown_duty_faults_the_tree() {
     let all = completed(run.code(1));
     let condition = all[0].2["condition"].as_str().unwrap_or_default();
     assert!(
-        condition.contains("no executable `missing` to call"),
+        condition.contains("executable `missing` not found"),
         "{condition}"
     );
     sandbox.is_still();

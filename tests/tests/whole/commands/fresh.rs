@@ -68,7 +68,7 @@ fn status_and_list_show_described_roles() {
     }
     let ready = ["status", "--wait=ready", "zombie-0"];
     let ready = workspace.ansar(ready).run();
-    ready.code(105).stderr_has("not running: `zombie-0`");
+    ready.code(105).stderr_has("role `zombie-0` is not running");
     let list = workspace.ansar(["list"]).run();
     list.success().stdout_is("test-prints\nzombie-0\n");
     let list = workspace.ansar(["list", "-l", "zombie-0"]).run();

@@ -37,7 +37,7 @@ fn a_damaged_home_file_is_located() {
         ),
         (
             "{\n\"version\": 2, \"more\": true}",
-            "home.json` has format version 2, and this `cargo ansar` understands 1",
+            "home.json` has format version 2; this `cargo ansar` supports 1",
         ),
     ] {
         sandbox.write(".ansar-home/home.json", text);

@@ -103,7 +103,7 @@ fn init_describes_a_package_without_a_workspace() {
         .success()
         .stderr_has("Described role `alone-0`, which runs `alone`")
         .stderr_has("Described role `test-alone-test`, which runs `alone-test`")
-        .stderr_has("skipped bin `tool` of package `alone`: it does not call")
+        .stderr_has("skipped binary `tool` of package `alone`: it does not call")
         .stderr_lacks("role `tool");
     assert!(!ran.exists(), "it was run to find out what it is");
     let after = sandbox.read("Cargo.toml");

@@ -112,7 +112,7 @@ fn a_retired_role_is_not_run() {
     );
     let run = workspace.ansar(["run", "leaves"]).run();
     run.code(2)
-        .stderr_has("retired, no longer described in `Cargo.toml`: `leaves`");
+        .stderr_has("role `leaves` is retired: no longer described in `Cargo.toml`");
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn a_wrong_value_is_refused_with_an_example() {
         ),
         (
             "[\"client-0\"]",
-            "each would wait for the next of `client-0`, `client-0`",
+            "the start order has a cycle: `client-0` waits for `client-0`",
         ),
     ] {
         let text = format!("{{\"value\": {body}}}");
@@ -164,7 +164,9 @@ fn a_wrong_value_is_refused_with_an_example() {
     set(&sandbox, &["after", "client-0"], "[\"noop-0\"]");
     let cycle = sandbox.ansar(["set", "after", "noop-0"]);
     let cycle = cycle.stdin("{\"value\": [\"client-0\"]}").run();
-    cycle.code(2).stderr_has("`client-0`, `noop-0`, `client-0`");
+    cycle
+        .code(2)
+        .stderr_has("`client-0` waits for `noop-0` waits for `client-0`");
 }
 
 #[test]

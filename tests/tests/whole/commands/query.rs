@@ -105,19 +105,17 @@ fn returned_reports_a_killed_engine() {
     kill(Pid::from_raw(engine), Signal::SIGKILL).expect("the engine runs");
     let lost = returned.wait();
     lost.code(1)
-        .stderr_has("role `zombie-0` was lost with its engine");
+        .stderr_has("role `zombie-0` returned nothing: its engine was killed");
     run.wait();
     super::hinted(&sandbox, &lost).run().success();
     let history = sandbox.ansar(["history", "zombie-0"]).run();
-    history
-        .success()
-        .stdout_has(" ago ... (lost with its engine)\n");
+    history.success().stdout_has(" ago ... (engine killed)\n");
     // Later runs do not change a lost result.
     let run = up(&sandbox);
     let history = sandbox.ansar(["history", "zombie-0"]).run();
     let lines: Vec<_> = history.success().stdout.lines().collect();
     assert!(
-        lines[0].ends_with("(lost with its engine)") && lines[1].ends_with("running"),
+        lines[0].ends_with("(engine killed)") && lines[1].ends_with("running"),
         "{lines:?}"
     );
     run.signal(Signal::SIGINT);

@@ -123,7 +123,7 @@ fn a_component_of_another_contract() {
     script(&sandbox, "later", &text);
     let refused = sandbox.ansar(["add", "later"]).run();
     refused.code(103).stderr_has(
-        "executable `later` speaks contract version 7, and this `cargo ansar` speaks 1",
+        "executable `later` was built for contract version 7; this `cargo ansar` supports 1",
     );
     assert!(!ran.exists());
 }

@@ -241,7 +241,7 @@ fn a_role_that_is_retired() {
     workspace.ansar(["deploy"]).run().success();
     workspace.manifest(server);
     workspace.ansar(["deploy"]).run().success();
-    let retired = "error: retired, no longer described in `Cargo.toml`: ";
+    let retired = " is retired: no longer described in `Cargo.toml`\n";
     for words in [
         &["start", "server-1"][..],
         &["run", "server-0", "server-1"],
@@ -256,7 +256,7 @@ fn a_role_that_is_retired() {
     }
     let stop = workspace.ansar(["stop", "server-1"]).run();
     stop.code(105)
-        .stderr_has("error: not running: `server-1`\n");
+        .stderr_has("error: role `server-1` is not running\n");
     // Retired roles do not count as described ones.
     workspace.ansar(["start", "server-.*"]).run().success();
     workspace.ansar(["stop", "server-.*"]).run().success();
@@ -288,7 +288,7 @@ fn a_role_that_is_described_and_not_deployed() {
         let output = workspace.ansar(words).run();
         output
             .code(2)
-            .stderr_has("error: not deployed yet: `zombie-1`\n");
+            .stderr_has("error: role `zombie-1` is not deployed yet\n");
         assert!(output.log("hint: ")[0].contains("`cargo ansar deploy`"));
     }
     workspace.ansar(["deploy"]).run().success();

@@ -114,7 +114,7 @@ fn a_missing_executable_is_a_fault() {
     let home = Home::new(&sandbox);
     let output = calls(&home, "missing", 1, "await").run();
     let fault = output.code(1).returned(FAULTED);
-    assert_eq!(fault["condition"], "no executable `missing` to call");
+    assert_eq!(fault["condition"], "executable `missing` not found");
     let bin = home.path().join("bin").display().to_string();
     let why = fault["explanation"].as_str().unwrap_or_default();
     assert!(why.contains(&format!("`{bin}` or `")), "{why}");

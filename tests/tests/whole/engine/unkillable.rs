@@ -78,7 +78,7 @@ fn stop_names_a_role_of_another_user() {
         as_user(&sandbox, words)
             .run()
             .code(104)
-            .stderr_has("cannot be killed: role `other-0`, ")
+            .stderr_has("cannot kill role `other-0`: process ")
             .stderr_has(&why);
     }
     let status = as_user(&sandbox, "status -l").run();

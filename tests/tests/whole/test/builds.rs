@@ -267,7 +267,7 @@ fn a_bin_name_in_two_packages_is_ambiguous() {
     ambiguous
         .code(96)
         .stdout_is("")
-        .stderr_has("executable `noop` is a bin of `")
+        .stderr_has("executable `noop` is a binary of `")
         .stderr_has("hint: choose one with `package = \"");
 
     describe(r#"test-noop = { executable = "noop", package = "other" }"#);
@@ -282,7 +282,7 @@ fn a_bin_name_in_two_packages_is_ambiguous() {
     let unknown = group.test([]).run();
     unknown
         .code(96)
-        .stderr_has("package `oter` has no bin `noop`");
+        .stderr_has("package `oter` has no binary `noop`");
 
     describe(r#"test-noop = { executable = "noop" }"#);
     group.test(["-p", "other"]).run().success();

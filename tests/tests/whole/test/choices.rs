@@ -59,7 +59,7 @@ fn a_search_without_matches_builds_nothing() {
             .code(4)
             .stdout_is("")
             .stderr_has("no test role matches `")
-            .stderr_has("hint: see them with `cargo ansar test --list`")
+            .stderr_has("hint: list the roles with `cargo ansar test --list`")
             .stderr_lacks("Compiling");
     }
     let wrong = group.test(["test-("]).run();

@@ -161,7 +161,7 @@ fn a_workspace_without_a_description() {
         .code(96)
         .stdout_is("")
         .stderr_has("describes no roles")
-        .stderr_has("hint: describe them with `cargo ansar init`");
+        .stderr_has("hint: describe roles with `cargo ansar init`");
     assert!(!group.home().exists());
 }
 
