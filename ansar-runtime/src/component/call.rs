@@ -172,7 +172,7 @@ fn find(cx: &Context, name: &str) -> Result<PathBuf, Fault> {
     let plain = |c: char| c.is_alphanumeric() || "-_".contains(c);
     if name.is_empty() || !name.chars().all(plain) {
         return Err(Fault::new(
-            format!("`{name}` is no name of an executable"),
+            format!("`{name}` is not a name of an executable"),
             "expected letters, digits, `-` and `_`",
         ));
     }

@@ -120,7 +120,7 @@ fn a_missing_executable_is_a_fault() {
     assert!(why.contains(&format!("`{bin}` or `")), "{why}");
     for name in ["../noop", "", "a b"] {
         let output = calls(&home, name, 1, "await").run();
-        let expected = format!("`{name}` is no name of an executable");
+        let expected = format!("`{name}` is not a name of an executable");
         assert_eq!(condition(output.code(1)), expected);
     }
     // An executable of the home takes precedence.
