@@ -100,7 +100,7 @@ pub struct LogArgs {
     /// Read and print times in local time
     #[arg(long)]
     clock: bool,
-    /// Print new lines as they are logged, until control-c
+    /// Print new lines as they are logged, until Control-C
     #[arg(long)]
     follow: bool,
     /// Print lines from this level on: FAULT, WARNING, CONSOLE, OBJECT, TRACE,

@@ -216,7 +216,7 @@ fn watching(shell: &mut Shell, kind: &Kind) {
         Kind::Watching { files } => {
             shell.status(
                 "Watching",
-                &format!("{}, until control-c", count(*files, "file")),
+                &format!("{}, until Control-C", count(*files, "file")),
             );
         }
         Kind::Polling { limit } => shell.warn(&format!(
