@@ -178,8 +178,8 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
     // Freeing its many small allocations takes time; the process exits anyway.
     std::mem::forget(command);
     let matches = matches.map_err(|error| match taking {
-        Some((taking, Place::Anywhere)) => settings::explain(error, taking),
-        _ => error,
+        Some((taking, place)) => settings::explain(error, taking, place),
+        None => error,
     })?;
     let mut parsed = Cargo::from_arg_matches(&matches)?;
     let general = General::from_both(&matches)?;

@@ -76,9 +76,9 @@ fn setting(argument: &OsString) -> Option<(String, String)> {
     (!name.is_empty()).then(|| (name.to_owned(), value.to_owned()))
 }
 
-/// Explains the form of a setting if an unknown flag looks like a setting
-/// without `=`. Returns any other error unchanged.
-pub fn explain(error: clap::Error, mut command: clap::Command) -> clap::Error {
+/// Explains the form of a setting if an unknown flag may be meant as one.
+/// Returns any other error unchanged.
+pub fn explain(error: clap::Error, mut command: clap::Command, place: Place) -> clap::Error {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
@@ -89,9 +89,13 @@ pub fn explain(error: clap::Error, mut command: clap::Command) -> clap::Error {
         Some(ContextValue::String(meant)) => format!("; did you mean `{meant}`?"),
         _ => String::new(),
     };
+    let setting = match place {
+        Place::Anywhere => format!("`{flag}=VALUE`"),
+        Place::AfterDashes => format!("`-- {flag}=VALUE`, after the other arguments"),
+    };
     command.error(
         ErrorKind::UnknownArgument,
-        format!("`{flag}` is not a flag; write a setting as `{flag}=VALUE`{meant}"),
+        format!("`{flag}` is not a flag; write a setting as {setting}{meant}"),
     )
 }
 
