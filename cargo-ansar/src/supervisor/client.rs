@@ -34,6 +34,8 @@ impl Running {
     pub async fn gone(&self) {
         let [engine, guardian] = self.started;
         let pids = [self.engine.pid, self.engine.guardian];
+        // A suspended guardian would never exit.
+        pids.into_iter().for_each(signal::wake);
         all_gone(&[(pids[0], engine), (pids[1], guardian)], EXIT_LIMIT).await;
     }
 }

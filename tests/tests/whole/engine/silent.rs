@@ -42,6 +42,23 @@ fn stopping_one_role_of_a_suspended_engine() {
 }
 
 #[test]
+fn a_suspended_guardian_ends_with_its_engine() {
+    for words in ["stop", "destroy -f"] {
+        let sandbox = home_with(&["zombie"]);
+        ansar(&sandbox, "start").success();
+        let engine = engine(&sandbox);
+        let status = std::fs::read_to_string(format!("/proc/{engine}/status"));
+        let status = status.expect("the engine runs");
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+        let guardian = parent.and_then(|pid| pid.trim().parse().ok());
+        let guardian = Pid::from_raw(guardian.expect("it has a parent"));
+        kill(guardian, Signal::SIGSTOP).expect("it runs");
+        ansar(&sandbox, words).success();
+        sandbox.is_still();
+    }
+}
+
+#[test]
 fn stopping_one_role_of_a_suspended_command() {
     let sandbox = home_with(&["zombie", "hangs"]);
     let run = sandbox.ansar(["run", "-v"]).start();
