@@ -120,8 +120,14 @@ impl Typed {
         self.name == M::NAME
     }
 
-    /// Decodes the body if it is an `M` by name, and returns `None` otherwise.
+    /// Decodes the body if it is an `M` by name, and returns `None` otherwise. An
+    /// array of its fields is an error.
     pub fn decode<M: BuiltIn>(&self) -> Option<Result<M, serde_json::Error>> {
+        // Derived implementations would accept the array.
+        if self.is::<M>() && self.body.is_array() {
+            let found = de::Unexpected::Seq;
+            return Some(Err(de::Error::invalid_type(found, &"an object")));
+        }
         self.decode_as(M::NAME)
     }
 
@@ -224,6 +230,14 @@ mod tests {
         let typed = typed.unwrap();
         assert!(typed.decode::<Ack>().is_none());
         assert_eq!(typed.decode::<Maybe>().unwrap().unwrap().reason, "x");
+    }
+
+    #[test]
+    fn fields_without_names_are_refused() {
+        let typed = read(r#"{"value": ["ansar.create.lifecycle.Maybe", ["x"], []]}"#);
+        let error = typed.unwrap().decode::<Maybe>().unwrap().unwrap_err();
+        let expected = "invalid type: sequence, expected an object";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]
