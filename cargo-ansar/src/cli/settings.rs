@@ -85,7 +85,11 @@ pub fn explain(error: clap::Error, mut command: clap::Command, place: Place) -> 
     if error.kind() != ErrorKind::UnknownArgument || !flag.starts_with("--") {
         return error;
     }
-    let meant = match error.get(ContextKind::SuggestedArg) {
+    let suggestion = error.get(ContextKind::SuggestedArg);
+    if place == Place::AfterDashes && suggestion.is_some() {
+        return error;
+    }
+    let meant = match suggestion {
         Some(ContextValue::String(meant)) => format!("; did you mean `{meant}`?"),
         _ => String::new(),
     };

@@ -100,6 +100,11 @@ fn a_mistyped_word_gets_a_suggestion() {
             .stderr_has("tip: ")
             .stderr_has(tip);
     }
+    let setting = sandbox.ansar(["run", "--seconds=1"]).run();
+    setting.code(2).stderr_has(
+        "error: `--seconds` is not a flag; write a setting as `-- --seconds=VALUE`, \
+         after the other arguments\n",
+    );
     let level = sandbox.ansar(["list", "--debug-level=LOUD"]).run();
     level.code(2).stderr_has("LOUD").stderr_has("CONSOLE");
 }
