@@ -77,7 +77,7 @@ fn the_settings_of_the_guide_are_valid() {
             .args(flags)
             .arg("--no-such-flag")
             .run();
-        refused.code(2).stderr_has("'--no-such-flag'");
+        refused.code(2).stderr_has("--no-such-flag");
     }
 }
 
