@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 
 use crate::host::environment;
@@ -78,7 +79,6 @@ pub struct Shell {
     verbosity: Verbosity,
     form: Form,
     data: io::BufWriter<anstream::Stdout>,
-    narrative: anstream::Stderr,
     /// Filter for stdout.
     on_data: Filter,
     /// Filter for stderr.
@@ -100,7 +100,6 @@ impl Shell {
             verbosity,
             form,
             data: io::BufWriter::new(anstream::stdout()),
-            narrative: anstream::stderr(),
             on_data: filter(&io::stdout()),
             on_narrative: filter(&io::stderr()),
             palette: Palette::default(),
@@ -256,9 +255,16 @@ impl Shell {
         self.narrate(&line);
     }
 
-    /// Writes a filtered message line. Ignores errors.
+    /// Writes a filtered message line in one write, so that lines of several
+    /// processes on one terminal stay whole. Ignores errors.
     fn narrate(&mut self, line: &str) {
-        let _ = writeln!(self.narrative, "{line}");
+        let mut line = if self.on_narrative.colors {
+            line.to_owned()
+        } else {
+            strip_str(line).to_string()
+        };
+        line.push('\n');
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 
     /// Flushes data. Returns the error of the first failed write to stdout,
