@@ -65,6 +65,22 @@ struct HomeFile {
     redirect: BTreeMap<String, PathBuf>,
 }
 
+/// The longest path that the system accepts, in bytes.
+const MAX_PATH: usize = 4095;
+
+impl HomeFile {
+    /// Returns the key of a path that is longer than any path can be.
+    fn too_long(&self) -> Option<&str> {
+        let root = self.root.iter().map(|path| ("root", path));
+        let workspace = self.workspace.iter().map(|path| ("workspace", path));
+        let redirect = self.redirect.iter();
+        let redirect = redirect.map(|(name, path)| (name.as_str(), path));
+        let mut all = root.chain(workspace).chain(redirect);
+        let found = all.find(|(_, path)| path.as_os_str().len() > MAX_PATH);
+        found.map(|(key, _)| key)
+    }
+}
+
 /// The fields that `home.json` has in every format version.
 #[derive(Deserialize)]
 struct Versioned {
@@ -405,9 +421,14 @@ impl Home {
                 found: found.version,
             });
         }
+        let file: HomeFile = from_json(&path, &bytes)?;
+        if let Some(key) = file.too_long() {
+            let reason = format!(" field `{key}`: longer than {MAX_PATH} bytes, expected a path");
+            return Err(HomeError::Content { path, reason });
+        }
         Ok(Self {
             root: root.to_owned(),
-            file: from_json(&path, &bytes)?,
+            file,
         })
     }
 

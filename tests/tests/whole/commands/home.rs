@@ -44,6 +44,13 @@ fn a_damaged_home_file_is_located() {
         refused(&sandbox, place);
         sandbox.ansar(["destroy", "-f"]).run().code(96);
     }
+    let mut long: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    long["workspace"] = format!("/{}", "a".repeat(1 << 20)).into();
+    sandbox.write(".ansar-home/home.json", &long.to_string());
+    let list = sandbox.ansar(["list"]).run();
+    list.code(96)
+        .stderr_has("home.json: field `workspace`: longer than 4095 bytes, expected a path");
+    assert!(list.stderr.len() < 1000);
     std::fs::write(sandbox.path().join(".ansar-home/home.json"), b"\xff\xfe{").unwrap();
     refused(&sandbox, "home.json:1:1: ");
     sandbox.write(".ansar-home/home.json", &whole);
