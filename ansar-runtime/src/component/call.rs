@@ -100,11 +100,11 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// When this component is asked to stop, the components that it calls are
-    /// asked too: the call returns [`Fault::Aborted`], or the result if there is
-    /// one. A call that is made after that is aborted at once. A process that
-    /// dies is a [`Fault::Faulted`] that names its role, its process id, and the
-    /// signal or exit code.
+    /// A request to stop this component also reaches the components that it
+    /// calls: the call returns [`Fault::Aborted`], or the result if there is one. A
+    /// call that is made after that is aborted at once. A process that dies is a
+    /// [`Fault::Faulted`] that names its role, its process id, and the signal or
+    /// exit code.
     ///
     /// # Threads
     ///

@@ -99,8 +99,8 @@ const READ_SIZE: usize = 64 * 1024;
 /// last role, or if no request arrives for some time. The first interrupt stops
 /// all roles gracefully, the second kills them.
 ///
-/// When this returns, no process of the roles is left in their groups. When it
-/// is dropped earlier, the roles are killed.
+/// On return, no process of the roles is left in their groups, except for roles
+/// that could not be killed. Dropping the future earlier kills the roles.
 pub async fn run(
     launches: Vec<Launch>,
     options: &Options,

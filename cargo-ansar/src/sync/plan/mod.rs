@@ -216,8 +216,8 @@ impl Plan {
 /// [`Take`] and after an [`Action::Keep`]. If a deploy is killed after any
 /// step, a new plan leads to the same result.
 ///
-/// Where the source has an entry that cannot be deployed
-/// ([`Manifest::refused`]), the home is left alone.
+/// The home keeps what it has at the path of a source entry that cannot be
+/// deployed ([`Manifest::refused`]).
 pub fn plan(source: &Manifest, home: &Manifest, last: &Manifest, take: Option<Take>) -> Plan {
     let nodes = decide::decide(source, home, last, take);
     order::order(&nodes)
