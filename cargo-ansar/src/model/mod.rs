@@ -8,6 +8,7 @@ pub mod name;
 pub mod name_template;
 pub mod outcome;
 pub mod quoted;
+pub mod readiness;
 pub mod restart_policy;
 pub mod role_properties;
 pub mod role_search;
