@@ -1,5 +1,5 @@
 //! Access to the operating system: files, the clock, the environment,
-//! processes, the terminal.
+//! processes, sockets, the terminal.
 //!
 //! No other module accesses them. This one knows the platform and not the
 //! domain: it contains no roles, homes or deploys.
@@ -9,6 +9,7 @@ pub mod cargo_config;
 pub mod clock;
 pub mod environment;
 pub mod fs;
+pub mod net;
 pub mod process;
 pub mod socket;
 pub mod terminal;

@@ -24,18 +24,23 @@ pub(super) struct Allowed {
     pub(super) reason: &'static str,
 }
 
-/// Names that access the clock, the environment, processes, signals and files.
+/// Names that access the clock, the environment, processes, signals, files and
+/// the network.
 const SYSTEM: &[&str] = &[
     "jiff::Timestamp::now",
     "jiff::Zoned::now",
     "nix",
     "std::env",
     "std::fs",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
     "std::process::Command",
     "std::process::exit",
     "std::time::Instant::now",
     "std::time::SystemTime",
     "tokio::fs",
+    "tokio::net",
     "tokio::process",
     "tokio::signal",
 ];
