@@ -622,7 +622,7 @@ impl Error {
                         .to_owned(),
                 ),
                 Some(false) => Some(format!(
-                    "describe roles with `cargo ansar init`, or make an empty home with \
+                    "describe roles in `Cargo.toml`, as `cargo ansar init` does, or make an empty home with \
                      `cargo ansar create {}`",
                     word(home)
                 )),

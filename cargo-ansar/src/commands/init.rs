@@ -22,6 +22,8 @@ pub struct Outcome {
     pub manifest: PathBuf,
     /// Described roles with their executables.
     pub roles: Vec<(RoleName, ExecutableName)>,
+    /// Roles that are commented out, with their executables.
+    pub programs: Vec<(RoleName, ExecutableName)>,
     /// Skipped binaries.
     pub skipped: Vec<Skipped>,
 }
@@ -30,7 +32,8 @@ pub struct Outcome {
 /// The rest of the manifest stays unchanged, byte for byte.
 ///
 /// Builds the binaries of packages that use the library, and recognizes
-/// components among them without running them.
+/// components among them without running them. Other binaries are neither built
+/// nor run; their roles are commented out.
 pub async fn init(
     places: &Places,
     shared: &[OsString],
@@ -51,6 +54,7 @@ pub async fn init(
     Ok(Outcome {
         manifest: workspace.manifest,
         roles: proposal.roles,
+        programs: proposal.programs,
         skipped: proposal.skipped,
     })
 }

@@ -1,4 +1,5 @@
-//! The description that `init` proposes for a workspace without one.
+//! The description that `init` proposes for a workspace without one: a role for
+//! each component, and comments for the other binaries.
 //!
 //! The existing text of the manifest stays unchanged, byte for byte. Finding
 //! the manifest and the binaries is left to the caller.
@@ -49,8 +50,10 @@ pub struct Proposal {
     pub manifest: String,
     /// Roles of the description, operational ones first.
     pub roles: Vec<(RoleName, ExecutableName)>,
-    /// Binaries that are left out though their package depends on
-    /// `ansar-runtime`.
+    /// Roles that are commented out, operational ones first. Their binaries are
+    /// not components, so that only the user knows how to run them.
+    pub programs: Vec<(RoleName, ExecutableName)>,
+    /// Binaries that are left out.
     pub skipped: Vec<Skipped>,
 }
 
@@ -93,21 +96,13 @@ pub enum ProposalError {
         /// Line, from 1.
         line: u32,
     },
-    /// No package depends on `ansar-runtime`.
-    #[error(
-        "no package of the workspace that has a binary depends on `ansar-runtime`, expected one that does"
-    )]
-    NoComponents,
-    /// No binary is a component, though packages depend on `ansar-runtime`.
-    #[error("no binary of the workspace is a component: {}", reasons(skipped))]
-    NoneLinks {
-        /// All binaries of these packages.
-        skipped: Vec<Skipped>,
-    },
-    /// There are components, but all were left out.
-    #[error("no component can be described: {}", reasons(skipped))]
+    /// The workspace has no binary.
+    #[error("no package of the workspace has a binary, expected one to run as a role")]
+    NoBinaries,
+    /// There are binaries, but all were left out.
+    #[error("no binary can be described: {}", reasons(skipped))]
     AllSkipped {
-        /// All components.
+        /// All binaries.
         skipped: Vec<Skipped>,
     },
 }
@@ -116,17 +111,13 @@ impl ProposalError {
     /// Returns the remedy, if one is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoComponents => Some("cargo add ansar-runtime".to_owned()),
             Self::NoHeader { key, .. } => {
                 Some(format!("write it as a table that begins with `[{key}]`"))
             }
             Self::Exists { .. } => Some(
                 "edit it there, and see what it says with `cargo ansar test --list`".to_owned(),
             ),
-            Self::NoneLinks { .. } => {
-                Some("call `ansar_runtime::main` in the `main` of a component".to_owned())
-            }
-            Self::Syntax { .. } | Self::AllSkipped { .. } => None,
+            Self::Syntax { .. } | Self::NoBinaries | Self::AllSkipped { .. } => None,
         }
     }
 }
@@ -140,46 +131,36 @@ fn reasons(skipped: &[Skipped]) -> String {
 }
 
 /// Proposes a role for every component, in a manifest that
-/// [`parse`](crate::manifest::parse()) accepts.
+/// [`parse`](crate::manifest::parse()) accepts, and one that is commented out
+/// for every other binary.
 ///
 /// A binary that looks like a test becomes the test role `test-NAME`, any other
 /// the operational role `NAME-0`. An existing description is never changed.
 pub fn propose(manifest_text: &str, bins: &[Bin]) -> Result<Proposal, ProposalError> {
     let newline = check_manifest(manifest_text)?;
     let bins: BTreeSet<&Bin> = bins.iter().collect();
-    if bins.iter().all(|bin| bin.kind == BinKind::Foreign) {
-        return Err(ProposalError::NoComponents);
+    if bins.is_empty() {
+        return Err(ProposalError::NoBinaries);
     }
-    let (choices, mut skipped) = choices(&bins);
-    skipped.extend(bins.iter().filter_map(|bin| left_out(bin)));
-    if !bins.iter().any(|bin| bin.kind == BinKind::Component) {
-        return Err(ProposalError::NoneLinks { skipped });
-    }
+    let (choices, skipped) = choices(&bins);
     if choices.is_empty() {
         return Err(ProposalError::AllSkipped { skipped });
     }
-    Ok(Proposal {
-        manifest: appended(manifest_text, newline, &section(&choices)),
-        roles: choices
-            .into_iter()
+    let is_component = |choice: &Choice<'_>| choice.kind == BinKind::Component;
+    let (components, programs): (Vec<_>, Vec<_>) = choices.into_iter().partition(is_component);
+    let mut section = section(&components);
+    section.push_str(&commented(&programs));
+    let names = |choices: Vec<Choice<'_>>| {
+        let names = choices.into_iter();
+        names
             .map(|choice| (choice.role, choice.executable))
-            .collect(),
-        skipped,
-    })
-}
-
-/// Returns the reason for leaving out a binary whose package uses
-/// `ansar-runtime`.
-fn left_out(bin: &Bin) -> Option<Skipped> {
-    let reason = match bin.kind {
-        BinKind::Component | BinKind::Foreign => return None,
-        BinKind::Other => "it does not call `ansar_runtime::main`",
-        BinKind::NotBuilt => "the features that it requires are not enabled",
+            .collect()
     };
-    Some(Skipped {
-        package: bin.package.clone(),
-        name: bin.name.clone(),
-        reason: reason.to_owned(),
+    Ok(Proposal {
+        manifest: appended(manifest_text, newline, &section),
+        roles: names(components),
+        programs: names(programs),
+        skipped,
     })
 }
 
@@ -240,6 +221,8 @@ struct Choice<'a> {
     executable: ExecutableName,
     /// Set if another package has a binary of that name.
     package: Option<&'a str>,
+    kind: BinKind,
+    is_test: bool,
 }
 
 fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
@@ -249,12 +232,13 @@ fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
     }
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     let mut roles = BTreeSet::new();
-    let (mut operational, mut tests, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-    // Binaries whose names are role names keep them, and come first.
-    let components = bins.iter().filter(|bin| bin.kind == BinKind::Component);
-    let mut components: Vec<&&Bin> = components.collect();
-    components.sort_by_key(|bin| !bin.name.starts_with("test-"));
-    for bin in components {
+    let (mut choices, mut skipped) = (Vec::new(), Vec::new());
+    // Components come first, and among them binaries whose names are role
+    // names, which keep them.
+    let mut bins: Vec<&&Bin> = bins.iter().collect();
+    let is_program = |bin: &Bin| bin.kind != BinKind::Component;
+    bins.sort_by_key(|bin| (is_program(bin), !bin.name.starts_with("test-")));
+    for bin in bins {
         let mut skip = |reason: String| {
             skipped.push(Skipped {
                 package: bin.package.clone(),
@@ -283,20 +267,19 @@ fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
             Ok((role, executable)) => {
                 taken.insert(&bin.name, &bin.package);
                 roles.insert(role.clone());
-                let choice = Choice {
+                choices.push(Choice {
                     role,
                     executable,
                     package: shared.then_some(bin.package.as_str()),
-                };
-                if test { &mut tests } else { &mut operational }.push(choice);
+                    kind: bin.kind,
+                    is_test: test,
+                });
             }
             Err(error) => skip(error.to_string()),
         }
     }
-    operational.sort_by(|one, other| one.role.cmp(&other.role));
-    tests.sort_by(|one, other| one.role.cmp(&other.role));
-    operational.append(&mut tests);
-    (operational, skipped)
+    choices.sort_by(|one, other| (one.is_test, &one.role).cmp(&(other.is_test, &other.role)));
+    (choices, skipped)
 }
 
 /// Returns true if a word of the name suggests that the binary tests others.
@@ -331,20 +314,61 @@ fn named(
 /// Returns the description, with lines that end in `\n`.
 fn section(choices: &[Choice<'_>]) -> String {
     let mut text = format!("[workspace.metadata.ansar]\ntests = \"{DEFAULT_TESTS}\"\n");
-    for Choice {
-        role,
-        executable,
-        package,
-    } in choices
-    {
-        // These names need no quotes in TOML, and writing to a string does not
-        // fail.
-        let _ = write!(
-            text,
-            "\n[workspace.metadata.ansar.role.{role}]\nexecutable = \"{executable}\"\n"
-        );
-        if let Some(package) = package {
-            let _ = writeln!(text, "package = {}", toml_edit::Value::from(*package));
+    for choice in choices {
+        text.push_str(&table(choice));
+    }
+    text
+}
+
+/// Returns the table of a role, after an empty line.
+fn table(choice: &Choice<'_>) -> String {
+    let Choice {
+        role, executable, ..
+    } = choice;
+    // These names need no quotes in TOML.
+    let mut text =
+        format!("\n[workspace.metadata.ansar.role.{role}]\nexecutable = \"{executable}\"\n");
+    if let Some(package) = choice.package {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "package = {}", toml_edit::Value::from(package));
+    }
+    text
+}
+
+/// Explains the keys of a program.
+const PROGRAMS: &str = "
+# Other binaries. To make one a role, remove `# ` in front of its lines and fill in:
+#   args    its arguments, such as [\"--port\", \"{port}\"]
+#   env     its variables, such as { PORT = \"{port}\" }
+#   ready   \"started\", \"listen\", \"done\" or { http = \"http://{address}/health\" }
+#   after   roles that must be ready before it starts
+";
+
+/// Returns the roles of programs, commented out. They are valid once the
+/// comment signs are removed.
+fn commented(programs: &[Choice<'_>]) -> String {
+    if programs.is_empty() {
+        return String::new();
+    }
+    let mut text = PROGRAMS.to_owned();
+    for choice in programs {
+        let mut lines = table(choice);
+        lines.push_str("args = []\nenv = {}\n");
+        // The exit code of a test is its verdict.
+        if !choice.is_test {
+            lines.push_str("ready = \"started\"\n");
+        }
+        lines.push_str("after = []\n");
+        for line in lines.lines() {
+            match line {
+                "" => text.push('\n'),
+                line => {
+                    let _ = writeln!(text, "# {line}");
+                }
+            }
+        }
+        if choice.kind == BinKind::NotBuilt {
+            text.push_str("# It was not built: the features that it requires are not enabled.\n");
         }
     }
     text

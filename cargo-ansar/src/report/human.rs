@@ -582,6 +582,12 @@ pub fn described(shell: &mut Shell, outcome: &init::Outcome) {
             &format!("role `{role}`, which runs `{executable}`"),
         );
     }
+    for (role, executable) in &outcome.programs {
+        shell.status(
+            "Proposed",
+            &format!("role `{role}` in a comment, which runs `{executable}`"),
+        );
+    }
     let manifest = outcome.manifest.display();
     shell.status(
         "Wrote",

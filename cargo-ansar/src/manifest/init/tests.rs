@@ -24,6 +24,10 @@ fn proposed(manifest: &str, bins: &[Bin]) -> Proposal {
     let document = manifest::parse(manifest, &proposal.manifest).unwrap();
     let read = manifest::read(manifest, &document);
     let read = read.unwrap().unwrap();
+    assert!(
+        proposal.skipped.iter().all(|bin| !bin.reason.is_empty()),
+        "{proposal:?}"
+    );
     let mut described: Vec<_> = proposal.roles.clone();
     described.sort();
     let found = read.roles.into_iter();
@@ -67,6 +71,19 @@ executable = "server"
 
 [workspace.metadata.ansar.role.test-client]
 executable = "client"
+
+# Other binaries. To make one a role, remove `# ` in front of its lines and fill in:
+#   args    its arguments, such as ["--port", "{port}"]
+#   env     its variables, such as { PORT = "{port}" }
+#   ready   "started", "listen", "done" or { http = "http://{address}/health" }
+#   after   roles that must be ready before it starts
+
+# [workspace.metadata.ansar.role.tool-0]
+# executable = "tool"
+# args = []
+# env = {}
+# ready = "started"
+# after = []
 "#
     );
 }
@@ -153,7 +170,7 @@ fn bins_without_a_proper_name_are_left_out() {
     let error = propose("", &bins[..1]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no component can be described: `sérver`: executable name `sérver` holds `é`, expected ASCII letters, digits, `-` and `_` only"
+        "no binary can be described: `sérver`: executable name `sérver` holds `é`, expected ASCII letters, digits, `-` and `_` only"
     );
 }
 
@@ -201,23 +218,16 @@ fn manifests_without_room_are_refused() {
 }
 
 #[test]
-fn a_workspace_without_components_is_told_how_to_get_one() {
-    let tool = Bin {
-        kind: BinKind::Foreign,
-        ..component("a", "tool")
-    };
-    for bins in [&[] as &[Bin], &[tool]] {
-        let error = propose("", bins).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no package of the workspace that has a binary depends on `ansar-runtime`, expected one that does"
-        );
-        assert_eq!(error.hint().as_deref(), Some("cargo add ansar-runtime"));
-    }
+fn a_workspace_without_binaries_is_refused() {
+    let error = propose("", &[]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no package of the workspace has a binary, expected one to run as a role"
+    );
 }
 
 #[test]
-fn binaries_that_are_no_components_are_named() {
+fn binaries_that_are_no_components_are_commented_out() {
     let of = |name: &str, kind| Bin {
         kind,
         ..component("a", name)
@@ -226,26 +236,50 @@ fn binaries_that_are_no_components_are_named() {
         component("a", "server"),
         of("cli", BinKind::Other),
         of("keen", BinKind::NotBuilt),
-        of("tool", BinKind::Foreign),
+        of("smoke-test", BinKind::Foreign),
+        Bin {
+            package: "b".to_owned(),
+            ..of("server", BinKind::Foreign)
+        },
     ];
-    let skipped = proposed("", &bins).skipped.into_iter();
-    let skipped: Vec<_> = skipped.map(|bin| (bin.name, bin.reason)).collect();
-    let own = |name: &str, reason: &str| (name.to_owned(), reason.to_owned());
+    let proposal = proposed("", &bins);
+    let programs = proposal.programs.iter();
+    let programs: Vec<_> = programs.map(|(role, _)| role.as_str()).collect();
+    assert_eq!(programs, ["cli-0", "keen-0", "test-smoke-test"]);
+    let (_, comments) = proposal.manifest.split_once("it starts\n").unwrap();
+    assert_eq!(
+        comments,
+        r#"
+# [workspace.metadata.ansar.role.cli-0]
+# executable = "cli"
+# args = []
+# env = {}
+# ready = "started"
+# after = []
+
+# [workspace.metadata.ansar.role.keen-0]
+# executable = "keen"
+# args = []
+# env = {}
+# ready = "started"
+# after = []
+# It was not built: the features that it requires are not enabled.
+
+# [workspace.metadata.ansar.role.test-smoke-test]
+# executable = "smoke-test"
+# args = []
+# env = {}
+# after = []
+"#
+    );
+    let skipped: Vec<_> = proposal.skipped.iter().map(|bin| &bin.reason).collect();
     assert_eq!(
         skipped,
-        [
-            own("cli", "it does not call `ansar_runtime::main`"),
-            own("keen", "the features that it requires are not enabled"),
-        ]
+        ["package `a` has a binary of that name, which is used"]
     );
-    let error = propose("", &bins[1..]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "no binary of the workspace is a component: \
-         `cli`: it does not call `ansar_runtime::main`; \
-         `keen`: the features that it requires are not enabled"
-    );
-    assert!(error.hint().unwrap().contains("ansar_runtime::main"));
+    let proposal = proposed("", &bins[1..2]);
+    assert!(proposal.roles.is_empty());
+    assert!(proposal.manifest.starts_with("[workspace.metadata.ansar]"));
 }
 
 fn bins() -> impl Strategy<Value = Vec<Bin>> {

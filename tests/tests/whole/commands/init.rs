@@ -52,15 +52,39 @@ fn init_does_not_overwrite_a_description() {
 }
 
 #[test]
-fn init_needs_a_component() {
+fn init_proposes_programs_in_comments() {
     let sandbox = Sandbox::new();
-    sandbox.write("src/main.rs", "fn main() {}");
+    let manifest = "[package]\nname = \"plain\"\nedition = \"2024\"\n\n[workspace]\n";
+    sandbox.write("Cargo.toml", manifest);
+    // It is not built, and so not compiled either.
+    sandbox.write("src/main.rs", "fn main() { does not compile }");
+    let init = sandbox.ansar(["init"]).run();
+    init.success()
+        .stderr_has("Proposed role `plain-0` in a comment, which runs `plain`")
+        .stderr_has("Wrote `[workspace.metadata.ansar]` in `");
+    let after = sandbox.read("Cargo.toml");
+    let added = after
+        .strip_prefix(manifest)
+        .expect("the manifest's own text stays");
+    assert!(
+        added.contains("\n# [workspace.metadata.ansar.role.plain-0]\n# executable = \"plain\"\n"),
+        "{added}"
+    );
+    // The hint does not lead back to `init` alone, which has described all that it can.
+    let list = sandbox.ansar(["list"]).run();
+    list.code(96)
+        .stderr_has("hint: describe roles in `Cargo.toml`, as `cargo ansar init` does, or make");
+}
+
+#[test]
+fn init_needs_a_binary() {
+    let sandbox = Sandbox::new();
+    sandbox.write("src/lib.rs", "");
     let manifest = "[package]\nname = \"plain\"\nedition = \"2024\"\n\n[workspace]\n";
     sandbox.write("Cargo.toml", manifest);
     let init = sandbox.ansar(["init"]).run();
     init.code(96)
-        .stderr_has("no package of the workspace that has a binary depends on `ansar-runtime`")
-        .stderr_has("hint: cargo add ansar-runtime");
+        .stderr_has("no package of the workspace has a binary");
     assert_eq!(sandbox.read("Cargo.toml"), manifest);
     sandbox
         .ansar(["build"])
@@ -103,8 +127,7 @@ fn init_describes_a_package_without_a_workspace() {
         .success()
         .stderr_has("Described role `alone-0`, which runs `alone`")
         .stderr_has("Described role `test-alone-test`, which runs `alone-test`")
-        .stderr_has("skipped binary `tool` of package `alone`: it does not call")
-        .stderr_lacks("role `tool");
+        .stderr_has("Proposed role `tool-0` in a comment, which runs `tool`");
     assert!(!ran.exists(), "it was run to find out what it is");
     let after = sandbox.read("Cargo.toml");
     let added = after
@@ -114,6 +137,8 @@ fn init_describes_a_package_without_a_workspace() {
         added.contains("[workspace.metadata.ansar.role.alone-0]\r\n"),
         "{added:?}"
     );
+    let commented = "\r\n# [workspace.metadata.ansar.role.tool-0]\r\n";
+    assert!(added.contains(commented), "{added:?}");
     let list = sandbox.ansar(["test", "--list"]).in_dir("src").run();
     list.success().stdout_is("test-alone-test\n");
 }
