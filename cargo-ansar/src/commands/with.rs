@@ -27,11 +27,11 @@ use crate::model::role_search::RoleSearch;
 use crate::protocol::RunOptions;
 use crate::supervisor::background::wait_ready;
 use crate::supervisor::engine::Ended;
-use crate::supervisor::launch::Launch;
+use crate::supervisor::launch::{Conduct, Launch, Start};
 use crate::supervisor::lock_roles::stop_running;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::{configured, of_cargo};
-use crate::supervisor::scheduler::{Policy, READY_LIMIT, RoleKind};
+use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::testing::run::Runner;
 use crate::testing::tests as pattern_of_tests;
 use crate::testing::verdict::Verdict;
@@ -196,15 +196,18 @@ fn command(
     Ok(Launch {
         role: COMMAND.parse().map_err(TemplateError::Name)?,
         executable: COMMAND.parse().map_err(TemplateError::Name)?,
-        prepare: Box::new(move || Ok(program.clone())),
+        prepare: Box::new(move || Ok(Start::of(program.clone()))),
         kind: RoleKind::Test,
+        conduct: Conduct::default(),
         properties: RoleProperties::default(),
-        ready_limit: READY_LIMIT,
+        ready_limit: None,
+        notices: None,
         options: RunOptions::default(),
         restarting: Restarting::default(),
         lock: None,
         log: PathBuf::new(),
         history: None,
+        described: None,
         foreground: true,
     })
 }

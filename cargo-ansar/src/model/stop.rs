@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,44 @@ pub struct Stop {
     /// at most a year.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<f64>,
+}
+
+/// Time that a role gets to stop before it is killed, unless it sets another.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// The signals that stop a role, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopSequence {
+    /// The only signal before SIGKILL. SIGINT, followed by SIGTERM after half
+    /// of the grace, if unset.
+    pub signal: Option<StopSignal>,
+    /// Time from the first signal to SIGKILL.
+    pub grace: Duration,
+}
+
+impl Default for StopSequence {
+    fn default() -> Self {
+        Self {
+            signal: None,
+            grace: GRACE,
+        }
+    }
+}
+
+impl From<Stop> for StopSequence {
+    fn from(Stop { signal, grace }: Stop) -> Self {
+        if signal == Some(StopSignal::KILL) {
+            return Self {
+                signal: None,
+                grace: Duration::ZERO,
+            };
+        }
+        let grace = grace.and_then(|grace| Duration::try_from_secs_f64(grace).ok());
+        Self {
+            signal,
+            grace: grace.unwrap_or(GRACE),
+        }
+    }
 }
 
 /// A signal that may ask a role to stop: an index in [`NAMES`].
@@ -45,6 +84,17 @@ impl SignalError {
 }
 
 impl StopSignal {
+    /// SIGINT.
+    pub const INTERRUPT: Self = Self(0);
+    /// SIGTERM.
+    pub const TERMINATE: Self = Self(1);
+    const KILL: Self = Self(9);
+
+    /// Returns all signals.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..NAMES.len()).map(Self)
+    }
+
     /// Returns the name, such as `SIGTERM`.
     pub fn name(self) -> &'static str {
         NAMES[self.0]
@@ -103,6 +153,24 @@ mod tests {
                 .starts_with("`SIGTREM` is no signal to stop with")
         );
         assert_eq!(error.similar(), Some("SIGTERM"));
+    }
+
+    #[test]
+    fn a_role_stops_with_sigint_within_five_seconds_by_default() {
+        let default = StopSequence::default();
+        assert_eq!(StopSequence::from(Stop::default()), default);
+        let stop = |signal: &str, grace| Stop {
+            signal: signal.parse().ok(),
+            grace,
+        };
+        let slow = StopSequence::from(stop("SIGTERM", Some(7.5)));
+        assert_eq!(slow.signal, Some(StopSignal::TERMINATE));
+        assert_eq!(slow.grace, Duration::from_millis(7500));
+        let at_once = StopSequence::from(stop("SIGKILL", Some(7.5)));
+        assert_eq!((at_once.signal, at_once.grace), (None, Duration::ZERO));
+        assert_eq!(StopSignal::INTERRUPT.name(), "SIGINT");
+        assert_eq!(StopSignal::TERMINATE.name(), "SIGTERM");
+        assert_eq!(StopSignal::KILL.name(), "SIGKILL");
     }
 
     #[test]

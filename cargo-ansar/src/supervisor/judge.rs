@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::host::process::Exit;
 use crate::host::process::signal;
 use crate::model::duration::ShortDuration;
-use crate::model::outcome::{Cause, RoleOutcome};
+use crate::model::name::RoleName;
+use crate::model::outcome::{Cause, RoleOutcome, Success};
 use ansar_contract::envelope::{Envelope, Typed};
 use ansar_contract::lifecycle::{Aborted, Faulted};
 
@@ -104,6 +105,22 @@ pub fn unkillable(reason: &str) -> RoleOutcome {
     RoleOutcome::of(&Faulted::new("cannot be killed", reason), Cause::TimedOut)
 }
 
+/// Returns the outcome of a role that starts after `needed`, which has ended
+/// with `outcome`; `None` if that is not a failure. Without an outcome, it could
+/// not be killed.
+pub fn skipped_after(needed: &RoleName, outcome: Option<&RoleOutcome>) -> Option<RoleOutcome> {
+    let has = match outcome {
+        Some(outcome) if outcome.success() != Success::No => return None,
+        Some(outcome) if outcome.cause == Cause::NeverStarted => "did not start",
+        _ => "failed",
+    };
+    let fault = Faulted::new(
+        format!("not started: `{needed}`, which it starts after, {has}"),
+        "",
+    );
+    Some(RoleOutcome::of(&fault, Cause::NeverStarted))
+}
+
 /// Returns the outcome of a role that was skipped.
 pub fn skipped() -> RoleOutcome {
     RoleOutcome::of(&Aborted {}, Cause::NeverStarted)
@@ -114,7 +131,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::outcome::Success;
 
     const ACK: &[u8] = br#"{"value": ["ansar.create.lifecycle.Ack", {}, []]}"#;
 

@@ -1,20 +1,113 @@
 //! The roles to run, as passed to an engine.
+//!
+//! The kind of an executable is data here: a [`Conduct`], and the [`Start`] that
+//! [`Prepare`] returns. The engine has no branch on it.
 
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::home::history::Journal;
 use crate::host::fs::lock::Lock;
 use crate::host::process::Program;
+use crate::host::process::sd_notify::Notices;
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::readiness::{Health, Probe};
 use crate::model::role_properties::RoleProperties;
+use crate::model::stop::StopSequence;
 use crate::protocol::RunOptions;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::scheduler::RoleKind;
 
-/// Prepares a start and returns the program, or the reason why it cannot be
-/// started.
-pub type Prepare = Box<dyn Fn() -> Result<Program, String>>;
+/// Prepares a start, or returns the reason why the role cannot be started.
+pub type Prepare = Box<dyn Fn() -> Result<Start, String>>;
+
+/// One start of a role.
+pub struct Start {
+    /// The commands that set the role up first; unset if that is done.
+    pub setup: Option<Setup>,
+    /// The program.
+    pub program: Program,
+    /// The probes that decide when the role is ready, all of them; empty if the
+    /// role announces it.
+    pub probes: Vec<Probe<String>>,
+    /// The probe that is repeated after the role became ready.
+    pub health: Option<Health<String>>,
+    /// The address on which the role is expected to listen.
+    pub port: Option<SocketAddrV4>,
+}
+
+/// The commands that set a role up, before its first start.
+pub struct Setup {
+    /// The commands, which run one after the other; not empty.
+    pub commands: Vec<Program>,
+    /// Records that the first command is about to run.
+    pub begun: Box<dyn Fn() -> Result<(), String>>,
+    /// Records that all commands have succeeded.
+    pub done: Box<dyn Fn() -> Result<(), String>>,
+}
+
+impl Start {
+    /// Returns a start of a program that announces its readiness, or need not.
+    pub fn of(program: Program) -> Self {
+        Self {
+            setup: None,
+            program,
+            probes: Vec::new(),
+            health: None,
+            port: None,
+        }
+    }
+}
+
+/// The consequences of the kind of an executable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conduct {
+    /// The use of stdout and stderr.
+    pub output: Output,
+    /// The source of the outcome.
+    pub judge: Judge,
+    /// The signals that stop the role.
+    pub stop: StopSequence,
+    /// True if the role is ready for others once it has succeeded.
+    pub is_one_shot: bool,
+}
+
+/// The use of stdout and stderr of a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Stdout is the result, and stderr the log.
+    Message,
+    /// Both are one pipe into the log, in the order of their writes.
+    Log,
+}
+
+/// The source of the outcome of a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judge {
+    /// The message that it wrote to stdout.
+    Message,
+    /// The exit status of a program that runs until it is stopped: an exit
+    /// with 0 is a stop.
+    Service,
+    /// The exit status of a program that ends by itself: an exit with 0 is an
+    /// `Ack`.
+    Task,
+    /// The exit status of a test: a `TestReport` with one check.
+    Check,
+}
+
+impl Default for Conduct {
+    /// Returns the conduct of a component.
+    fn default() -> Self {
+        Self {
+            output: Output::Message,
+            judge: Judge::Message,
+            stop: StopSequence::default(),
+            is_one_shot: false,
+        }
+    }
+}
 
 /// A role to run.
 pub struct Launch {
@@ -26,11 +119,16 @@ pub struct Launch {
     pub prepare: Prepare,
     /// The kind of role.
     pub kind: RoleKind,
+    /// The consequences of the kind of its executable.
+    pub conduct: Conduct,
     /// The properties of the role. Roles in `after` that are not among the
     /// launches are ignored.
     pub properties: RoleProperties,
-    /// Time that the role gets to become ready.
-    pub ready_limit: Duration,
+    /// Time that the role, and each command of its setup, gets to become ready;
+    /// unlimited if unset.
+    pub ready_limit: Option<Duration>,
+    /// The socket in `NOTIFY_SOCKET`, if it belongs to this role alone.
+    pub notices: Option<Notices>,
     /// Options of this run, kept when a deploy restarts the role.
     pub options: RunOptions,
     /// The restart policy.
@@ -41,6 +139,9 @@ pub struct Launch {
     pub log: PathBuf,
     /// The journal of starts and exits; unset if this is not a role.
     pub history: Option<Journal>,
+    /// The file and line that describe the role, for a failed check without a
+    /// place.
+    pub described: Option<(PathBuf, u32)>,
     /// True if the process inherits the streams and the terminal of this
     /// command instead of having a log and a result.
     pub foreground: bool,

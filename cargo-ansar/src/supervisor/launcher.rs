@@ -21,7 +21,7 @@ use crate::host::{environment, fs};
 use crate::model::name::RoleName;
 use crate::protocol::RunOptions;
 use crate::supervisor::component_check::recognize;
-use crate::supervisor::launch::Launch;
+use crate::supervisor::launch::{Conduct, Launch, Start};
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::with_own;
 use crate::supervisor::scheduler::{READY_LIMIT, RoleKind};
@@ -116,7 +116,7 @@ impl LaunchContext {
                     prepared.map_err(|error| error.to_string())?;
                 }
                 let program = shared.program(&role, &entry);
-                program.map_err(|error| error.to_string())
+                program.map(Start::of).map_err(|error| error.to_string())
             }
         };
         // Roles in the foreground are not restarted, so that the user sees the
@@ -134,8 +134,10 @@ impl LaunchContext {
             executable: entry.executable.clone(),
             prepare: Box::new(prepare),
             kind,
+            conduct: Conduct::default(),
             properties: entry.properties.clone(),
-            ready_limit: self.ready_limit,
+            ready_limit: Some(self.ready_limit),
+            notices: None,
             options: RunOptions {
                 settings: self.settings.clone(),
                 ready_limit: (self.ready_limit != READY_LIMIT)
@@ -148,6 +150,7 @@ impl LaunchContext {
                 self.home
                     .journal(role, &entry.executable, self.kind, self.writer),
             ),
+            described: None,
             foreground: false,
         })
     }

@@ -10,6 +10,8 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use crate::model::stop::StopSequence;
+
 /// The properties of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -19,8 +21,13 @@ pub struct Member {
     pub after: Vec<usize>,
     /// Maximum run time of the member, retries included; unlimited if unset.
     pub timeout: Option<Duration>,
-    /// Time that the member gets to become ready.
-    pub ready_limit: Duration,
+    /// Time that the member, and each step of its setup, gets to become ready;
+    /// unlimited if unset.
+    pub ready_limit: Option<Duration>,
+    /// The signals that stop the member.
+    pub stop: StopSequence,
+    /// True if the member is ready for others once it has succeeded.
+    pub is_one_shot: bool,
 }
 
 /// The kind of a role.
@@ -47,8 +54,6 @@ pub struct Policy {
     pub slow: Option<Duration>,
     /// Member whose exit stops all others, also if it was successful.
     pub main: Option<usize>,
-    /// Time that members get to stop before they are killed.
-    pub grace: Duration,
     /// Time before members that are waited for are reported.
     pub report_after: Duration,
 }
@@ -67,7 +72,6 @@ impl Default for Policy {
             retries: 0,
             slow: None,
             main: None,
-            grace: Duration::from_secs(5),
             report_after: Duration::from_secs(1),
         }
     }
@@ -93,6 +97,11 @@ pub enum Input {
     /// The main process of a member has exited by itself; its remaining
     /// processes are to be stopped.
     MainExited(usize),
+    /// All processes of a step of a member's setup have ended, and the next
+    /// step, or the member itself, is about to start.
+    Step(usize),
+    /// A member has become unhealthy, and is to be restarted.
+    Unhealthy(usize),
     /// Stops these members gracefully; the others keep running.
     StopSome(Vec<usize>),
     /// Stops all members gracefully.
@@ -113,13 +122,14 @@ pub enum Action {
     /// Report that a test has been running for this long.
     Slow(usize, Duration),
     /// Send a signal to all processes of a member.
-    Signal(usize, StopSignal),
+    Signal(usize, StopStep),
     /// A member has reached its timeout; its exit counts as timed out.
     TimedOut(usize),
     /// A member was not ready in time; its exit counts as timed out.
     NeverReady(usize),
-    /// A member will not be started, or not restarted.
-    Skip(usize),
+    /// A member will not be started, or not restarted: because of a member that
+    /// it starts after, if one is named.
+    Skip(usize, Option<usize>),
     /// All running members are being stopped.
     Stopping(StopCause),
     /// Report that a member was killed and has not ended. It counts as ended.
@@ -162,31 +172,82 @@ pub enum StopCause {
 
 /// The signals of the stop sequence, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StopSignal {
-    /// SIGINT.
-    Interrupt,
-    /// SIGTERM: a shell's background jobs ignore SIGINT.
+pub enum StopStep {
+    /// The member's own signal; SIGINT by default.
+    Ask,
+    /// SIGTERM, unless the member has a signal of its own: a shell's background
+    /// jobs ignore SIGINT.
     Terminate,
     /// SIGKILL.
     Kill,
 }
 
-impl StopSignal {
-    /// Returns the time after the first signal at which this one is sent.
-    fn after(self, grace: Duration) -> Duration {
-        match self {
-            Self::Interrupt => Duration::ZERO,
-            Self::Terminate => grace / 2,
-            Self::Kill => grace,
+/// The stop of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stop {
+    since: Instant,
+    /// The last signal sent.
+    sent: Option<StopStep>,
+    /// Time of the kill.
+    ends: Instant,
+    /// True if it only ends processes that a main process has left behind.
+    is_cleanup: bool,
+}
+
+impl Stop {
+    fn new(sequence: StopSequence, is_cleanup: bool, now: Instant) -> Self {
+        Self {
+            since: now,
+            sent: None,
+            ends: now + sequence.grace,
+            is_cleanup,
         }
     }
 
-    fn next(self) -> Option<Self> {
-        match self {
-            Self::Interrupt => Some(Self::Terminate),
-            Self::Terminate => Some(Self::Kill),
-            Self::Kill => None,
+    /// Returns the time of a signal, whether or not dependents have ended.
+    fn forced_at(&self, sequence: StopSequence) -> Instant {
+        let forced_at = self.ends.checked_sub(sequence.grace / 2);
+        forced_at.unwrap_or(self.ends)
+    }
+
+    /// Returns the last signal that is due. The first one waits for dependents
+    /// that are stopping (`is_needed`); the others do not.
+    fn due(&self, sequence: StopSequence, is_needed: bool, now: Instant) -> Option<StopStep> {
+        let is_forced = now >= self.forced_at(sequence);
+        if now >= self.ends {
+            Some(StopStep::Kill)
+        } else if is_forced && sequence.signal.is_none() {
+            Some(StopStep::Terminate)
+        } else {
+            (is_forced || !is_needed).then_some(StopStep::Ask)
         }
+    }
+
+    /// Returns the time of the next signal that does not wait for dependents.
+    fn next_at(&self, sequence: StopSequence) -> Option<Instant> {
+        match self.sent {
+            Some(StopStep::Kill) => None,
+            Some(StopStep::Ask) if sequence.signal.is_some() => Some(self.ends),
+            None | Some(StopStep::Ask) => Some(self.forced_at(sequence)),
+            Some(StopStep::Terminate) => Some(self.ends),
+        }
+    }
+
+    /// Gives a member that waits for dependents with a longer grace at least
+    /// half of its own after theirs. Returns true if that changes its end.
+    fn prolong(&mut self, sequence: StopSequence, dependents_end: Instant) -> bool {
+        let ends = dependents_end + sequence.grace / 2;
+        let is_longer = dependents_end > self.since + sequence.grace && ends > self.ends;
+        if is_longer {
+            self.ends = ends;
+        }
+        is_longer
+    }
+
+    /// Ends the waiting for dependents: from now on, the member's own grace
+    /// counts.
+    fn waits_no_longer(&mut self, sequence: StopSequence, now: Instant) {
+        self.ends = self.ends.min(now.max(self.since) + sequence.grace);
     }
 }
 
@@ -216,8 +277,7 @@ struct Status {
     left: Option<Duration>,
     /// Start time of a test, and the number of times it was reported as slow.
     slow: Option<(Instant, u32)>,
-    /// The stop sequence: when it began, and the last signal sent.
-    stop: Option<(Instant, Option<StopSignal>)>,
+    stop: Option<Stop>,
     /// True if a stop of this member was requested.
     asked: bool,
     /// Time of the kill.
@@ -320,7 +380,6 @@ impl Scheduler {
     /// Returns the latest time at which to call [`next`](Self::next) with
     /// [`Input::Tick`].
     pub fn wake_at(&self) -> Option<Instant> {
-        let policy = &self.policy;
         let alive = self.each().filter(|(_, status)| status.is_alive());
         let backing_off = self.status.iter().filter_map(|status| match status.state {
             State::BackingOff { until } => Some(until),
@@ -328,14 +387,10 @@ impl Scheduler {
         });
         alive
             .flat_map(|(member, status)| {
-                let signal = status.stop.and_then(|(since, sent)| {
-                    // The first signal waits for dependents and has no time.
-                    let next = sent.unwrap_or(StopSignal::Interrupt).next()?;
-                    Some(since + next.after(policy.grace))
-                });
+                let signal = status.stop.and_then(|stop| stop.next_at(member.stop));
                 let ready = match status.state {
                     State::Starting { since } if status.stop.is_none() => {
-                        Some(since + member.ready_limit)
+                        member.ready_limit.map(|limit| since + limit)
                     }
                     _ => None,
                 };
@@ -358,7 +413,9 @@ impl Scheduler {
         match input {
             Input::Begin | Input::Tick => {}
             Input::Ready(member) => {
-                if let State::Starting { .. } = self.status[member].state {
+                if let State::Starting { .. } = self.status[member].state
+                    && !self.members[member].is_one_shot
+                {
                     self.status[member].state = State::Ready;
                 }
             }
@@ -368,9 +425,16 @@ impl Scheduler {
                 restart_after,
             } => self.ended(member, success, restart_after, now, &mut actions),
             Input::MainExited(member) => {
-                let status = &mut self.status[member];
-                if status.is_alive() {
-                    status.stop.get_or_insert((now, None));
+                let (status, sequence) = (&mut self.status[member], self.members[member].stop);
+                if status.is_alive() && status.stop.is_none() {
+                    status.stop = Some(Stop::new(sequence, true, now));
+                }
+            }
+            Input::Step(member) => self.step(member, now),
+            Input::Unhealthy(member) => {
+                let sequence = self.members[member].stop;
+                if self.status[member].is_alive() {
+                    self.status[member].begin_stop(sequence, now);
                 }
             }
             Input::StopSome(members) => self.stop_some(&members, now, &mut actions),
@@ -378,9 +442,10 @@ impl Scheduler {
             Input::Kill => {
                 self.stop_all(StopCause::Asked, now, &mut actions);
                 for (member, status) in self.status.iter_mut().enumerate() {
-                    if status.is_alive() && status.last_signal() < Some(StopSignal::Kill) {
-                        status.escalate(now, StopSignal::Kill, now);
-                        actions.push(Action::Signal(member, StopSignal::Kill));
+                    if status.is_alive() && status.last_signal() < Some(StopStep::Kill) {
+                        status.begin_stop(self.members[member].stop, now);
+                        status.sent(StopStep::Kill, now);
+                        actions.push(Action::Signal(member, StopStep::Kill));
                     }
                 }
             }
@@ -393,6 +458,19 @@ impl Scheduler {
         self.escalate(now, &mut actions);
         self.report_waiting(now, &mut actions);
         actions
+    }
+
+    /// Begins the next step of a member. A stop that was only to end what the
+    /// previous step had left behind is over.
+    fn step(&mut self, member: usize, now: Instant) {
+        let status = &mut self.status[member];
+        status.stop = status.stop.filter(|stop| !stop.is_cleanup);
+        if let State::Starting { since } = &mut status.state
+            && status.stop.is_none()
+        {
+            *since = now;
+            status.killed = None;
+        }
     }
 
     fn ended(
@@ -460,6 +538,7 @@ impl Scheduler {
         } else if kind == RoleKind::Test && self.policy.fail_fast {
             self.stop_all(StopCause::FailFast, now, actions);
         } else if kind == RoleKind::Operational && was != State::Ready && self.has_tests() {
+            self.skip_dependents(member, actions);
             self.stop_all(StopCause::Broken, now, actions);
         } else {
             self.skip_dependents(member, actions);
@@ -497,7 +576,8 @@ impl Scheduler {
                 let state = &mut self.status[dependent].state;
                 if *state == State::Waiting {
                     *state = State::Ended { success: false };
-                    actions.push(Action::Skip(dependent));
+                    let is_named = self.members[dependent].after.contains(&member);
+                    actions.push(Action::Skip(dependent, is_named.then_some(member)));
                     lost.push(dependent);
                 }
             }
@@ -527,13 +607,14 @@ impl Scheduler {
             let never_ready = match status.state {
                 State::Starting { since } => {
                     let asked = &self.members[member];
-                    asked.kind == RoleKind::Operational && now >= since + asked.ready_limit
+                    let is_late = asked.ready_limit.is_some_and(|limit| now >= since + limit);
+                    asked.kind == RoleKind::Operational && is_late
                 }
                 _ => false,
             };
             let late = status.deadline.is_some_and(|deadline| now >= deadline);
             if late || never_ready {
-                status.stop = Some((now, None));
+                status.begin_stop(self.members[member].stop, now);
                 actions.push(if late {
                     Action::TimedOut(member)
                 } else {
@@ -660,23 +741,24 @@ impl Scheduler {
 
     fn stop_some(&mut self, members: &[usize], now: Instant, actions: &mut Vec<Action>) {
         for &member in members {
-            let status = &mut self.status[member];
+            let (status, sequence) = (&mut self.status[member], self.members[member].stop);
             match status.state {
                 State::Waiting | State::BackingOff { .. } => {
                     status.state = State::Ended { success: false };
-                    actions.push(Action::Skip(member));
+                    actions.push(Action::Skip(member, None));
                     self.skip_dependents(member, actions);
                 }
                 State::Starting { .. } | State::Ready => {
                     status.asked = true;
-                    status.stop.get_or_insert((now, None));
+                    status.begin_stop(sequence, now);
                 }
                 State::Ended { .. } if status.unkillable => {
                     status.unkillable = false;
                     status.asked = true;
                     status.state = State::Ready;
-                    status.escalate(now, StopSignal::Kill, now);
-                    actions.push(Action::Signal(member, StopSignal::Kill));
+                    status.begin_stop(sequence, now);
+                    status.sent(StopStep::Kill, now);
+                    actions.push(Action::Signal(member, StopStep::Kill));
                 }
                 State::Ended { .. } => {}
             }
@@ -692,10 +774,10 @@ impl Scheduler {
             match status.state {
                 State::Waiting | State::BackingOff { .. } => {
                     status.state = State::Ended { success: false };
-                    actions.push(Action::Skip(member));
+                    actions.push(Action::Skip(member, None));
                 }
                 State::Starting { .. } | State::Ready => {
-                    status.stop.get_or_insert((now, None));
+                    status.begin_stop(self.members[member].stop, now);
                 }
                 State::Ended { .. } => {}
             }
@@ -706,30 +788,62 @@ impl Scheduler {
     /// Sends the signals that are due. The first one waits until all dependents
     /// have ended; the others do not.
     fn escalate(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.prolong();
         for member in 0..self.members.len() {
             let status = &self.status[member];
-            let Some((since, sent)) = status.stop.filter(|_| status.is_alive()) else {
+            let Some(mut stop) = status.stop.filter(|_| status.is_alive()) else {
                 continue;
             };
-            let due = [StopSignal::Kill, StopSignal::Terminate]
-                .into_iter()
-                .find(|signal| now >= since + signal.after(self.policy.grace))
-                .or_else(|| (!self.is_needed(member)).then_some(StopSignal::Interrupt));
-            if due > sent
+            let sequence = self.members[member].stop;
+            let is_needed = self.dependents_end(member).is_some();
+            if !is_needed && stop.sent.is_none() {
+                stop.waits_no_longer(sequence, now);
+            }
+            let due = stop.due(sequence, is_needed, now);
+            if due > stop.sent
                 && let Some(signal) = due
             {
-                self.status[member].escalate(since, signal, now);
+                let status = &mut self.status[member];
+                status.stop = Some(stop);
+                status.sent(signal, now);
                 actions.push(Action::Signal(member, signal));
             }
         }
     }
 
-    /// Returns true if a dependent of this member is still being stopped.
-    fn is_needed(&self, member: usize) -> bool {
-        self.dependents[member].iter().any(|&dependent| {
+    /// Prolongs the stop of members that wait for dependents with a longer
+    /// grace, directly or indirectly.
+    fn prolong(&mut self) {
+        // Each round reaches one level further.
+        for _ in 0..self.members.len() {
+            let mut is_prolonged = false;
+            for member in 0..self.members.len() {
+                let stop = self.status[member].stop;
+                if stop.is_none_or(|stop| stop.sent.is_some()) {
+                    continue;
+                }
+                let (Some(theirs), Some(stop)) =
+                    (self.dependents_end(member), &mut self.status[member].stop)
+                else {
+                    continue;
+                };
+                is_prolonged |= stop.prolong(self.members[member].stop, theirs);
+            }
+            if !is_prolonged {
+                return;
+            }
+        }
+    }
+
+    /// Returns the latest end of the dependents that are being stopped, or
+    /// `None` if none is.
+    fn dependents_end(&self, member: usize) -> Option<Instant> {
+        let dependents = self.dependents[member].iter();
+        let stopping = dependents.filter_map(|&dependent| {
             let status = &self.status[dependent];
-            status.is_alive() && status.stop.is_some()
-        })
+            status.stop.filter(|_| status.is_alive())
+        });
+        stopping.map(|stop| stop.ends).max()
     }
 
     /// Reports members that are waited for, first after
@@ -755,7 +869,7 @@ impl Scheduler {
             .status
             .iter()
             .filter_map(|status| match (status.stop, status.state) {
-                (Some((since, _)), _) | (None, State::Starting { since }) => Some(since),
+                (Some(Stop { since, .. }), _) | (None, State::Starting { since }) => Some(since),
                 _ => None,
             })
             .min()
@@ -800,13 +914,21 @@ impl Status {
         matches!(self.state, State::Starting { .. } | State::Ready)
     }
 
-    /// Records that a signal of the stop sequence begun at `since` is sent now.
-    fn escalate(&mut self, since: Instant, signal: StopSignal, now: Instant) {
-        self.stop = Some((since, Some(signal)));
-        self.killed = (signal == StopSignal::Kill).then_some(now);
+    /// Begins a stop, or makes a cleanup one; a stop that has begun continues.
+    fn begin_stop(&mut self, sequence: StopSequence, now: Instant) {
+        let new = Stop::new(sequence, false, now);
+        self.stop.get_or_insert(new).is_cleanup = false;
     }
 
-    fn last_signal(&self) -> Option<StopSignal> {
-        self.stop.and_then(|(_, signal)| signal)
+    /// Records that a signal of the stop sequence is sent now.
+    fn sent(&mut self, signal: StopStep, now: Instant) {
+        if let Some(stop) = &mut self.stop {
+            stop.sent = Some(signal);
+        }
+        self.killed = (signal == StopStep::Kill).then_some(now);
+    }
+
+    fn last_signal(&self) -> Option<StopStep> {
+        self.stop.and_then(|stop| stop.sent)
     }
 }

@@ -42,6 +42,7 @@ use ansar_contract::launch;
 pub use crate::host::process::pipe::Pipe;
 use crate::host::process::signal::Signal;
 use crate::host::{clock, terminal};
+use crate::model::stop::StopSignal;
 
 /// A program to start.
 #[derive(Debug, Clone)]
@@ -223,7 +224,7 @@ impl Process {
     /// Sends it SIGINT and waits for its exit; kills it after `patience`.
     pub async fn stop(mut self, patience: Duration) {
         // A process that is gone has stopped.
-        let _ = signal::send_to_group(self.pid(), Signal::Interrupt);
+        let _ = signal::send_to_group(self.pid(), Signal::Stop(StopSignal::INTERRUPT));
         let _ = tokio::time::timeout(patience, self.end.wait()).await;
     }
 }

@@ -8,14 +8,13 @@ use nix::sys::signal::{Signal as NixSignal, killpg};
 use nix::unistd::Pid;
 
 use crate::host::terminal;
+use crate::model::stop::StopSignal;
 
 /// A signal that this command sends to roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGINT, a request to stop.
-    Interrupt,
-    /// SIGTERM, an order to stop.
-    Terminate,
+    /// A request to stop.
+    Stop(StopSignal),
     /// SIGKILL.
     Kill,
 }
@@ -23,11 +22,20 @@ pub enum Signal {
 impl Signal {
     pub(crate) fn number(self) -> NixSignal {
         match self {
-            Self::Interrupt => NixSignal::SIGINT,
-            Self::Terminate => NixSignal::SIGTERM,
+            Self::Stop(signal) => number(signal),
             Self::Kill => NixSignal::SIGKILL,
         }
     }
+}
+
+fn number(signal: StopSignal) -> NixSignal {
+    // Every name is one of nix.
+    signal.name().parse().unwrap_or(NixSignal::SIGINT)
+}
+
+/// Returns true if the signal `number`, of which a process died, is `signal`.
+pub fn is_same(number: i32, signal: StopSignal) -> bool {
+    self::number(signal) as i32 == number
 }
 
 /// Sends a signal to every process of a group, and continues stopped ones so
@@ -161,4 +169,16 @@ pub fn name(number: i32) -> String {
         |_| format!("signal {number}"),
         |signal| signal.as_str().to_owned(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stop_signal_has_a_number() {
+        for signal in StopSignal::all() {
+            assert_eq!(number(signal).as_str(), signal.name());
+        }
+    }
 }

@@ -34,6 +34,7 @@ use crate::host::process::{Exit, Foreground, Process, Program, StderrMode};
 use crate::logs::store::Writer;
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
+use crate::model::stop::StopSignal;
 use crate::protocol::Host;
 use crate::supervisor::capture::Capture;
 use crate::supervisor::engine::child::{ChildEvent, ChildTask, RECHECK};
@@ -45,7 +46,7 @@ use crate::supervisor::launch::Launch;
 use crate::supervisor::orphans::Orphans;
 use crate::supervisor::restart::STABLE;
 use crate::supervisor::scheduler::{
-    Action, Input, Member, Phase, Policy, RoleKind, Scheduler, StopCause, StopSignal,
+    Action, Input, Member, Phase, Policy, RoleKind, Scheduler, StopCause, StopStep,
 };
 use crate::supervisor::server::{Conversations, Launcher, Service};
 
@@ -275,6 +276,8 @@ impl Engine<'_> {
                     .collect(),
                 timeout: launch.properties.timeout(),
                 ready_limit: launch.ready_limit,
+                stop: launch.conduct.stop,
+                is_one_shot: launch.conduct.is_one_shot,
             };
             members.push((place, member));
             let role = Role::new(launch, self.batches);
@@ -340,9 +343,9 @@ impl Engine<'_> {
                 }
                 Action::NeverReady(member) => {
                     let role = &mut self.roles[member];
-                    role.treatment.never_ready = Some(role.ready_limit);
+                    role.treatment.never_ready = role.ready_limit;
                 }
-                Action::Skip(member) => self.skip(member),
+                Action::Skip(member, needed) => self.skip(member, needed),
                 Action::Stopping(why) => self.events.emit(Kind::Stopping {
                     roles: self
                         .roles
@@ -385,7 +388,7 @@ impl Engine<'_> {
             self.rerun(member);
         }
         let program = match (self.roles[member].prepare)() {
-            Ok(program) => program,
+            Ok(start) => start.program,
             Err(reason) => return self.end(member, judge::not_started(&reason)),
         };
         let started = if self.roles[member].foreground {
@@ -524,7 +527,7 @@ impl Engine<'_> {
                 role.executable,
                 ansar_contract::VERSION
             ));
-            self.signal(member, StopSignal::Kill);
+            self.signal(member, StopStep::Kill);
             return;
         }
         let name = role.name.clone();
@@ -536,9 +539,13 @@ impl Engine<'_> {
             let role = name.clone();
             self.emit(member, Kind::Retrying { role, delay });
         }
-        if notice.announces == Some(false) {
+        if notice.announces == Some(false) && !self.roles[member].conduct.is_one_shot {
             let unannounced = &self.roles[member].unannounced;
             unannounced.set(unannounced.get().or(Some(clock::instant())));
+        }
+        if self.roles[member].conduct.is_one_shot {
+            // It is ready when it has succeeded.
+            return;
         }
         if notice.ready || notice.announces == Some(false) {
             self.emit(member, Kind::Ready { role: name });
@@ -660,11 +667,21 @@ impl Engine<'_> {
         self.emit(member, rerun);
     }
 
-    /// Records that a role will not be started or restarted.
-    fn skip(&mut self, member: usize) {
+    /// Records that a role will not be started or restarted: because of the
+    /// role `needed`, if that has failed.
+    fn skip(&mut self, member: usize, needed: Option<usize>) {
         // The outcome before a cancelled restart has been emitted already.
         if self.roles[member].ended.is_none() {
-            self.record_exit(member, judge::skipped());
+            // A test that was not run is reported as such.
+            let is_test = self.roles[member].kind == RoleKind::Test;
+            let needed = needed
+                .filter(|_| !is_test)
+                .map(|needed| &self.roles[needed]);
+            let outcome = needed.and_then(|needed| {
+                let outcome = needed.ended.as_ref().map(|(outcome, _)| outcome);
+                judge::skipped_after(&needed.name, outcome)
+            });
+            self.record_exit(member, outcome.unwrap_or_else(judge::skipped));
         }
         self.release(member);
     }
@@ -697,22 +714,22 @@ impl Engine<'_> {
         }
     }
 
-    fn signal(&mut self, member: usize, stop_signal: StopSignal) {
+    fn signal(&mut self, member: usize, stop_signal: StopStep) {
         let role = &mut self.roles[member];
         // Signals to remaining processes do not affect the outcome of the main
         // process.
         role.treatment.asked |= !role.main_exited;
+        let asks = role.conduct.stop.signal;
         let signal = match stop_signal {
-            StopSignal::Interrupt => Signal::Interrupt,
-            StopSignal::Terminate => Signal::Terminate,
-            StopSignal::Kill => Signal::Kill,
+            StopStep::Ask => Signal::Stop(asks.unwrap_or(StopSignal::INTERRUPT)),
+            StopStep::Terminate => Signal::Stop(StopSignal::TERMINATE),
+            StopStep::Kill => Signal::Kill,
         };
         if let Some(group) = role.group {
             // The group may have ended; if it may not be signalled, the role is
             // reported later as unkillable.
             let is_sent = signal::send_to_group(group, signal).is_ok();
-            role.treatment.killed |=
-                is_sent && !role.main_exited && stop_signal == StopSignal::Kill;
+            role.treatment.killed |= is_sent && !role.main_exited && stop_signal == StopStep::Kill;
             self.orphans.borrow_mut().signal(member, signal);
         }
     }

@@ -16,7 +16,7 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::RoleOutcome;
 use crate::protocol::RunOptions;
 use crate::supervisor::judge::Treatment;
-use crate::supervisor::launch::{Launch, Prepare};
+use crate::supervisor::launch::{Conduct, Launch, Prepare};
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::scheduler::RoleKind;
 
@@ -29,7 +29,8 @@ pub(crate) struct Role {
     pub(crate) prepare: Prepare,
     pub(crate) kind: RoleKind,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) ready_limit: Duration,
+    pub(crate) conduct: Conduct,
+    pub(crate) ready_limit: Option<Duration>,
     pub(crate) options: RunOptions,
     pub(crate) restarting: Restarting,
     pub(crate) lock: Option<Lock>,
@@ -75,6 +76,7 @@ impl Role {
             prepare: launch.prepare,
             kind: launch.kind,
             timeout: launch.properties.timeout(),
+            conduct: launch.conduct,
             ready_limit: launch.ready_limit,
             options: launch.options,
             restarting: launch.restarting,

@@ -2,16 +2,23 @@
 
 use proptest::prelude::*;
 
+use crate::model::stop::StopSignal;
 use crate::supervisor::scheduler::*;
 
 const GRACE: Duration = Duration::from_secs(4);
+const STOP: StopSequence = StopSequence {
+    signal: None,
+    grace: GRACE,
+};
 
 fn member(kind: RoleKind, after: &[usize]) -> Member {
     Member {
         kind,
         after: after.to_vec(),
         timeout: None,
-        ready_limit: READY_LIMIT,
+        ready_limit: Some(READY_LIMIT),
+        stop: STOP,
+        is_one_shot: false,
     }
 }
 
@@ -32,13 +39,7 @@ struct Scene {
 impl Scene {
     fn new(members: Vec<Member>, policy: Policy) -> Self {
         Self {
-            scheduler: Scheduler::new(
-                members,
-                Policy {
-                    grace: GRACE,
-                    ..policy
-                },
-            ),
+            scheduler: Scheduler::new(members, policy),
             #[expect(
                 clippy::disallowed_methods,
                 reason = "any instant will do as the first"
@@ -94,8 +95,8 @@ fn tests_start_when_operational_roles_are_ready() {
         scene.failed(3),
         [
             Stopping(StopCause::Finished),
-            Signal(0, StopSignal::Interrupt),
-            Signal(1, StopSignal::Interrupt)
+            Signal(0, StopStep::Ask),
+            Signal(1, StopStep::Ask)
         ]
     );
     assert_eq!(scene.ended(0), []);
@@ -115,7 +116,7 @@ fn success_satisfies_dependents_without_readiness() {
 fn failure_skips_all_dependents() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[0]), operational(&[1])]);
     scene.next(Input::Begin);
-    assert_eq!(scene.failed(0), [Skip(1), Skip(2)]);
+    assert_eq!(scene.failed(0), [Skip(1, Some(0)), Skip(2, Some(1))]);
     assert!(scene.scheduler.is_done());
 }
 
@@ -126,9 +127,9 @@ fn a_failure_before_readiness_ends_a_test_run() {
     assert_eq!(
         scene.failed(0),
         [
-            Skip(2),
+            Skip(2, None),
             Stopping(StopCause::Broken),
-            Signal(1, StopSignal::Interrupt)
+            Signal(1, StopStep::Ask)
         ]
     );
 }
@@ -142,7 +143,7 @@ fn a_failure_after_readiness_lets_running_tests_finish() {
     let mut scene = Scene::new(vec![operational(&[]), test(), test()], policy);
     scene.next(Input::Begin);
     assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
-    assert_eq!(scene.failed(0), [Skip(2)]);
+    assert_eq!(scene.failed(0), [Skip(2, None)]);
     scene.ended(1);
     assert!(scene.scheduler.is_done());
 }
@@ -171,9 +172,9 @@ fn fail_fast_stops_at_the_first_failure() {
     assert_eq!(
         scene.failed(0),
         [
-            Skip(2),
+            Skip(2, None),
             Stopping(StopCause::FailFast),
-            Signal(1, StopSignal::Interrupt)
+            Signal(1, StopStep::Ask)
         ]
     );
 }
@@ -199,10 +200,7 @@ fn a_failed_test_is_run_again_after_the_others() {
     assert_eq!(scene.ended(2), [Start(1)]);
     assert_eq!(
         scene.failed(1),
-        [
-            Stopping(StopCause::Finished),
-            Signal(0, StopSignal::Interrupt)
-        ],
+        [Stopping(StopCause::Finished), Signal(0, StopStep::Ask)],
         "twice again, and no more"
     );
     scene.ended(0);
@@ -223,7 +221,7 @@ fn dependents_of_a_test_wait_for_its_retries() {
     let mut scene = Scene::new(vec![test(), after], with_retries(1));
     scene.next(Input::Begin);
     scene.failed(0);
-    assert_eq!(scene.failed(0), [Skip(1)]);
+    assert_eq!(scene.failed(0), [Skip(1, Some(0))]);
     assert!(scene.scheduler.is_done());
 }
 
@@ -245,7 +243,7 @@ fn retries_share_timeout_and_jobs() {
     assert_eq!(scene.ended(1), [Start(0)]);
     assert_eq!(scene.wait(Duration::from_secs(1)), []);
     let late = scene.wait(Duration::from_secs(1));
-    assert_eq!(late, [TimedOut(0), Signal(0, StopSignal::Interrupt)]);
+    assert_eq!(late, [TimedOut(0), Signal(0, StopStep::Ask)]);
     scene.failed(0);
     assert!(scene.scheduler.is_done(), "it has had its time");
 }
@@ -281,7 +279,7 @@ fn no_retry_after_a_stop() {
     scene.next(Input::Begin);
     assert_eq!(scene.failed(0), [Rerun(0)]);
     let stopped = scene.next(Input::Stop);
-    assert!(stopped.contains(&Skip(0)), "{stopped:?}");
+    assert!(stopped.contains(&Skip(0, None)), "{stopped:?}");
     scene.failed(1);
     assert!(scene.scheduler.is_done());
 }
@@ -296,10 +294,7 @@ fn fail_fast_waits_for_retries() {
     scene.next(Input::Begin);
     assert_eq!(scene.failed(0), [Rerun(0)]);
     assert_eq!(scene.failed(1), [Rerun(1), Start(0), Start(1)]);
-    let end = [
-        Stopping(StopCause::FailFast),
-        Signal(1, StopSignal::Interrupt),
-    ];
+    let end = [Stopping(StopCause::FailFast), Signal(1, StopStep::Ask)];
     assert_eq!(scene.failed(0), end);
 }
 
@@ -335,13 +330,13 @@ fn stop_signals_escalate_over_the_grace_time() {
     scene.next(Input::Ready(0));
     assert_eq!(
         scene.next(Input::Stop),
-        [Stopping(StopCause::Asked), Signal(0, StopSignal::Interrupt)]
+        [Stopping(StopCause::Asked), Signal(0, StopStep::Ask)]
     );
     assert_eq!(scene.next(Input::Stop), []);
     assert_eq!(scene.wait(GRACE / 4), []);
-    assert_eq!(scene.wait(GRACE / 4), [Signal(0, StopSignal::Terminate)]);
+    assert_eq!(scene.wait(GRACE / 4), [Signal(0, StopStep::Terminate)]);
     assert_eq!(scene.wait(GRACE / 4), []);
-    assert_eq!(scene.wait(GRACE / 4), [Signal(0, StopSignal::Kill)]);
+    assert_eq!(scene.wait(GRACE / 4), [Signal(0, StopStep::Kill)]);
     assert_eq!(scene.wait(KILLED_IN / 2), []);
     scene.ended(0);
     assert!(scene.scheduler.is_done());
@@ -370,11 +365,11 @@ fn another_stop_kills_an_unkillable_member_again() {
     scene.next(Input::Begin);
     scene.next(Input::StopSome(vec![0]));
     scene.wait(GRACE / 2);
-    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopSignal::Kill)]);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopStep::Kill)]);
     assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
     assert!(!scene.scheduler.is_done());
     let again = scene.next(Input::StopSome(vec![0]));
-    assert_eq!(again, [Signal(0, StopSignal::Kill)]);
+    assert_eq!(again, [Signal(0, StopStep::Kill)]);
     assert_eq!(scene.wait(KILLED_IN), [Unkillable(0)]);
 }
 
@@ -390,7 +385,7 @@ fn unkillable_test_does_not_block_others() {
     assert_eq!(scene.next(Input::Begin), [Start(0)]);
     scene.wait(GRACE);
     scene.wait(GRACE / 2);
-    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopSignal::Kill)]);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopStep::Kill)]);
     assert_eq!(scene.wait(KILLED_IN), [Unkillable(0), Start(1)]);
     scene.ended(1);
     assert!(scene.scheduler.is_done());
@@ -403,9 +398,9 @@ fn dependents_are_stopped_first() {
     scene.next(Input::Ready(0));
     assert_eq!(
         scene.next(Input::Stop),
-        [Stopping(StopCause::Asked), Signal(1, StopSignal::Interrupt)]
+        [Stopping(StopCause::Asked), Signal(1, StopStep::Ask)]
     );
-    assert_eq!(scene.ended(1), [Signal(0, StopSignal::Interrupt)]);
+    assert_eq!(scene.ended(1), [Signal(0, StopStep::Ask)]);
 }
 
 #[test]
@@ -417,14 +412,165 @@ fn a_stubborn_dependent_does_not_prolong_the_grace_time() {
     assert_eq!(
         scene.wait(GRACE / 2),
         [
-            Signal(0, StopSignal::Terminate),
-            Signal(1, StopSignal::Terminate)
+            Signal(0, StopStep::Terminate),
+            Signal(1, StopStep::Terminate)
         ]
     );
     assert_eq!(
         scene.wait(GRACE / 2),
-        [Signal(0, StopSignal::Kill), Signal(1, StopSignal::Kill)]
+        [Signal(0, StopStep::Kill), Signal(1, StopStep::Kill)]
     );
+}
+
+/// An operational member with this grace.
+fn graceful(after: &[usize], grace: Duration) -> Member {
+    Member {
+        stop: StopSequence {
+            signal: None,
+            grace,
+        },
+        ..operational(after)
+    }
+}
+
+#[test]
+fn own_signal_is_the_only_one_before_the_kill() {
+    let mut member = operational(&[]);
+    member.stop.signal = "SIGQUIT".parse().ok();
+    let mut scene = Scene::of(vec![member]);
+    scene.next(Input::Begin);
+    let stopping = scene.next(Input::StopSome(vec![0]));
+    assert_eq!(stopping, [Signal(0, StopStep::Ask)]);
+    assert_eq!(scene.wait(GRACE / 2), []);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopStep::Kill)]);
+}
+
+#[test]
+fn each_member_has_its_own_grace() {
+    let mut scene = Scene::of(vec![graceful(&[], 3 * GRACE), operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Stop);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(1, StopStep::Terminate)]);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(1, StopStep::Kill)]);
+    scene.ended(1);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopStep::Terminate)]);
+    assert_eq!(scene.wait(GRACE), []);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopStep::Kill)]);
+}
+
+#[test]
+fn a_grace_of_zero_kills_at_once() {
+    let mut scene = Scene::of(vec![graceful(&[], Duration::ZERO)]);
+    scene.next(Input::Begin);
+    let stopping = scene.next(Input::StopSome(vec![0]));
+    assert_eq!(stopping, [Signal(0, StopStep::Kill)]);
+}
+
+#[test]
+fn a_longer_grace_of_a_dependent_is_not_cut_short() {
+    let members = vec![
+        operational(&[]),
+        operational(&[0]),
+        graceful(&[1], 3 * GRACE),
+    ];
+    let mut scene = Scene::of(members);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    scene.next(Input::Ready(1));
+    let stopping = [Stopping(StopCause::Asked), Signal(2, StopStep::Ask)];
+    assert_eq!(scene.next(Input::Stop), stopping);
+    assert_eq!(scene.wait(GRACE), []);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(2, StopStep::Terminate)]);
+    // From now on, the own grace of the next one counts.
+    assert_eq!(scene.ended(2), [Signal(1, StopStep::Ask)]);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(1, StopStep::Terminate)]);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(1, StopStep::Kill)]);
+    assert_eq!(scene.ended(1), [Signal(0, StopStep::Ask)]);
+}
+
+#[test]
+fn members_below_a_stubborn_one_with_a_longer_grace_follow_it() {
+    let mut scene = Scene::of(vec![operational(&[]), graceful(&[0], 3 * GRACE)]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    scene.next(Input::Stop);
+    scene.wait(3 * GRACE / 2);
+    assert_eq!(
+        scene.wait(3 * GRACE / 2),
+        [Signal(0, StopStep::Terminate), Signal(1, StopStep::Kill)]
+    );
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopStep::Kill)]);
+}
+
+#[test]
+fn one_shot_member_satisfies_dependents_by_its_success() {
+    let one_shot = Member {
+        is_one_shot: true,
+        ready_limit: None,
+        ..operational(&[])
+    };
+    let mut scene = Scene::of(vec![one_shot, operational(&[0]), test()]);
+    assert_eq!(scene.next(Input::Begin), [Start(0)]);
+    assert_eq!(scene.next(Input::Ready(0)), []);
+    assert_eq!(scene.scheduler.phase(0), Phase::Starting);
+    assert_eq!(scene.wait(2 * READY_LIMIT), []);
+    assert_eq!(scene.ended(0), [Start(1)]);
+    assert_eq!(scene.next(Input::Ready(1)), [Start(2)]);
+}
+
+#[test]
+fn failed_one_shot_member_skips_those_that_start_after_it() {
+    let one_shot = Member {
+        is_one_shot: true,
+        ..operational(&[])
+    };
+    let mut scene = Scene::of(vec![one_shot, operational(&[0]), test()]);
+    scene.next(Input::Begin);
+    let skipped = [Skip(1, Some(0)), Skip(2, None), Stopping(StopCause::Broken)];
+    assert_eq!(scene.failed(0), skipped);
+}
+
+#[test]
+fn unhealthy_member_is_stopped_and_restarted() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(scene.next(Input::Unhealthy(0)), [Signal(0, StopStep::Ask)]);
+    assert_eq!(scene.next(Input::Unhealthy(0)), []);
+    let ended = Input::Ended {
+        member: 0,
+        success: false,
+        restart_after: Some(Duration::ZERO),
+    };
+    assert_eq!(scene.next(ended), [Start(0)]);
+}
+
+#[test]
+fn each_step_of_a_setup_has_the_whole_ready_limit() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    scene.wait(READY_LIMIT / 2);
+    scene.next(Input::Step(0));
+    assert_eq!(scene.wait(READY_LIMIT / 2), []);
+    let late = [Action::NeverReady(0), Signal(0, StopStep::Ask)];
+    assert_eq!(scene.wait(READY_LIMIT / 2), late);
+    // A step that ends afterwards does not undo it.
+    scene.next(Input::Step(0));
+    assert_eq!(scene.scheduler.phase(0), Phase::Stopping);
+}
+
+#[test]
+fn a_step_ends_what_the_previous_one_left_behind() {
+    let mut scene = Scene::of(vec![operational(&[])]);
+    scene.next(Input::Begin);
+    assert_eq!(scene.next(Input::MainExited(0)), [Signal(0, StopStep::Ask)]);
+    scene.next(Input::Step(0));
+    assert_eq!(scene.scheduler.phase(0), Phase::Starting);
+    assert_eq!(scene.wait(GRACE), []);
+    scene.next(Input::MainExited(0));
+    scene.next(Input::StopSome(vec![0]));
+    scene.next(Input::Step(0));
+    assert_eq!(scene.scheduler.phase(0), Phase::Stopping);
 }
 
 #[test]
@@ -432,7 +578,7 @@ fn kill_skips_the_stop_sequence() {
     let mut scene = Scene::of(vec![operational(&[])]);
     scene.next(Input::Begin);
     scene.next(Input::Stop);
-    assert_eq!(scene.next(Input::Kill), [Signal(0, StopSignal::Kill)]);
+    assert_eq!(scene.next(Input::Kill), [Signal(0, StopStep::Kill)]);
     assert_eq!(scene.next(Input::Kill), []);
 }
 
@@ -450,9 +596,9 @@ fn timeout_stops_one_member() {
     );
     assert_eq!(
         scene.wait(Duration::from_secs(2)),
-        [TimedOut(0), Signal(0, StopSignal::Interrupt)]
+        [TimedOut(0), Signal(0, StopStep::Ask)]
     );
-    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopSignal::Terminate)]);
+    assert_eq!(scene.wait(GRACE / 2), [Signal(0, StopStep::Terminate)]);
     scene.failed(0);
     assert!(!scene.scheduler.is_done());
 }
@@ -463,9 +609,12 @@ fn readiness_has_a_limit() {
     scene.next(Input::Begin);
     assert_eq!(
         scene.wait(READY_LIMIT),
-        [Action::NeverReady(0), Signal(0, StopSignal::Interrupt)]
+        [Action::NeverReady(0), Signal(0, StopStep::Ask)]
     );
-    assert_eq!(scene.failed(0), [Skip(1), Stopping(StopCause::Broken)]);
+    assert_eq!(
+        scene.failed(0),
+        [Skip(1, None), Stopping(StopCause::Broken)]
+    );
     assert!(scene.scheduler.is_done());
 }
 
@@ -488,9 +637,9 @@ fn some_members_stop_in_order() {
     scene.next(Input::Ready(0));
     assert_eq!(
         scene.next(Input::StopSome(vec![0, 1])),
-        [Signal(1, StopSignal::Interrupt)]
+        [Signal(1, StopStep::Ask)]
     );
-    assert_eq!(scene.ended(1), [Signal(0, StopSignal::Interrupt)]);
+    assert_eq!(scene.ended(1), [Signal(0, StopStep::Ask)]);
     assert_eq!(scene.ended(0), []);
     assert_eq!(scene.scheduler.phase(2), Phase::Starting);
     assert!(!scene.scheduler.is_done());
@@ -503,7 +652,7 @@ fn stop_does_not_wait_for_running_dependents() {
     scene.next(Input::Ready(0));
     assert_eq!(
         scene.next(Input::StopSome(vec![0])),
-        [Signal(0, StopSignal::Interrupt)]
+        [Signal(0, StopStep::Ask)]
     );
 }
 
@@ -512,7 +661,7 @@ fn stop_skips_waiting_dependents() {
     let mut scene = Scene::of(vec![operational(&[]), operational(&[0])]);
     scene.next(Input::Begin);
     scene.next(Input::StopSome(vec![0]));
-    assert_eq!(scene.ended(0), [Skip(1)]);
+    assert_eq!(scene.ended(0), [Skip(1, Some(0))]);
     assert!(scene.scheduler.is_done());
 }
 
@@ -534,7 +683,7 @@ fn exited_member_restarts_after_its_delay() {
     assert_eq!(scene.wait(delay / 2), [Start(0)]);
     // While it waits for its restart, there is no process to signal.
     scene.next(crash.clone());
-    assert_eq!(scene.next(Input::StopSome(vec![0])), [Skip(0)]);
+    assert_eq!(scene.next(Input::StopSome(vec![0])), [Skip(0, None)]);
     assert!(scene.scheduler.is_done());
 }
 
@@ -576,7 +725,13 @@ enum Move {
 }
 
 fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, bool, Vec<Move>)> {
-    let member = (any::<bool>(), any::<bool>(), any::<bool>());
+    let member = (
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        0..9u64,
+        any::<[bool; 2]>(),
+    );
     let moves = prop_oneof![
         6 => (0usize..12).prop_map(Move::Ready),
         6 => (0usize..12, any::<bool>(), any::<bool>())
@@ -596,25 +751,41 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
             let members: Vec<Member> = members
                 .into_iter()
                 .enumerate()
-                .map(|(number, (is_test, follows, limited))| Member {
-                    kind: if is_test {
-                        RoleKind::Test
-                    } else {
-                        RoleKind::Operational
+                .map(
+                    |(number, (is_test, follows, limited, grace, [has_signal, is_one_shot]))| {
+                        Member {
+                            kind: if is_test {
+                                RoleKind::Test
+                            } else {
+                                RoleKind::Operational
+                            },
+                            // Only an earlier member of the same kind, so that there is
+                            // no cycle.
+                            after: if follows && number > 0 && !is_test {
+                                vec![number - 1]
+                            } else {
+                                Vec::new()
+                            },
+                            timeout: limited.then_some(Duration::from_secs(9)),
+                            ready_limit: Some(READY_LIMIT),
+                            stop: StopSequence {
+                                signal: has_signal.then_some(StopSignal::TERMINATE),
+                                grace: Duration::from_secs(grace),
+                            },
+                            is_one_shot,
+                        }
                     },
-                    // Only an earlier member of the same kind, so that there is
-                    // no cycle.
-                    after: if follows && number > 0 && !is_test {
-                        vec![number - 1]
-                    } else {
-                        Vec::new()
-                    },
-                    timeout: limited.then_some(Duration::from_secs(9)),
-                    ready_limit: READY_LIMIT,
-                })
+                )
                 .collect();
             (members, jobs, fail_fast, moves)
         })
+}
+
+/// The stop of a member, as seen from outside.
+#[derive(Debug, Clone, Default)]
+struct Ladder {
+    since: Option<Instant>,
+    sent: Option<StopStep>,
 }
 
 proptest! {
@@ -637,7 +808,8 @@ proptest! {
         let mut scene = Scene::new(members.clone(), policy);
         let mut alive = vec![false; count];
         let mut done = vec![false; count];
-        let end = std::iter::repeat_n(Move::Wait, 40);
+        let mut ladders = vec![Ladder::default(); count];
+        let end = std::iter::repeat_n(Move::Wait, 200);
         let moves = std::iter::once(Move::Wait).chain(moves).chain([Move::Stop]).chain(end);
         for next in moves {
             let mut inputs = vec![match next {
@@ -663,6 +835,7 @@ proptest! {
                 if let Some(member) = ended {
                     alive[member] = false;
                 }
+                let is_kill = input == Input::Kill;
                 let actions = scene.next(input);
                 if let Some(member) = ended {
                     done[member] = scene.scheduler.phase(member) == Phase::Ended;
@@ -672,22 +845,38 @@ proptest! {
                         Start(member) => {
                             prop_assert!(!alive[member] && !done[member], "started twice");
                             alive[member] = true;
+                            ladders[member] = Ladder::default();
                             let tests = (0..count)
                                 .filter(|&other| alive[other] && members[other].kind == RoleKind::Test);
                             prop_assert!(tests.count() <= jobs.unwrap_or(usize::MAX));
                         }
-                        Skip(member) => {
+                        Skip(member, _) => {
                             prop_assert!(!alive[member] && !done[member], "skipped after a start");
                             done[member] = true;
                         }
                         Signal(member, signal) => {
                             prop_assert!(alive[member], "signalled what does not run");
+                            let ladder = &mut ladders[member];
+                            prop_assert!(ladder.sent < Some(signal), "an earlier signal");
+                            ladder.sent = Some(signal);
+                            let stop = members[member].stop;
+                            let has_term = signal == StopStep::Terminate;
+                            prop_assert!(!has_term || stop.signal.is_none());
+                            if signal == StopStep::Kill && !is_kill {
+                                let since = ladder.since.unwrap_or(scene.now);
+                                prop_assert!(scene.now >= since + stop.grace, "no grace");
+                            }
                             // Killed members end.
-                            if signal == StopSignal::Kill {
+                            if signal == StopStep::Kill {
                                 inputs.push(Input::Ended { member, success: true, restart_after: None });
                             }
                         }
                         _ => {}
+                    }
+                }
+                for (member, ladder) in ladders.iter_mut().enumerate() {
+                    if scene.scheduler.phase(member) == Phase::Stopping {
+                        ladder.since.get_or_insert(scene.now);
                     }
                 }
             }
@@ -714,10 +903,7 @@ fn exit_of_main_member_stops_all() {
                 success,
                 restart_after: None
             }),
-            [
-                Stopping(StopCause::Finished),
-                Signal(2, StopSignal::Interrupt)
-            ]
+            [Stopping(StopCause::Finished), Signal(2, StopStep::Ask)]
         );
         assert_eq!(scene.ended(2), []);
         assert!(scene.scheduler.is_done());
@@ -736,9 +922,9 @@ fn skipped_main_member_stops_all() {
     assert_eq!(
         scene.failed(0),
         [
-            Skip(1),
+            Skip(1, Some(0)),
             Stopping(StopCause::Finished),
-            Signal(2, StopSignal::Interrupt)
+            Signal(2, StopStep::Ask)
         ]
     );
 }
