@@ -11,6 +11,7 @@ use ansar_contract::envelope::Envelope;
 use serde::de::DeserializeOwned;
 
 use crate::home::history::LARGEST_RESULT;
+use crate::home::program::ProgramError;
 use crate::home::{HomeError, from_json, word};
 use crate::host::cargo::CargoError;
 use crate::host::fs::Error as FilesError;
@@ -185,6 +186,9 @@ pub enum Error {
         /// Version that the executable uses.
         version: u32,
     },
+    /// A program cannot be run as its role describes.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
     /// A template of role names is invalid.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -616,6 +620,7 @@ impl Error {
                 Some("build it with this version of ansar-runtime".to_owned())
             }
             Self::Home(error) => error.hint(),
+            Self::Program(error) => error.hint(),
             Self::NoHome { home, is_described } => match is_described {
                 Some(true) => Some(
                     "build and deploy the roles of `Cargo.toml` with `cargo ansar deploy`"

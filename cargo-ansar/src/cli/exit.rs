@@ -127,6 +127,7 @@ impl Exit {
             Error::Deploy { .. }
             | Error::Snapshot { .. }
             | Error::Rejected { .. }
+            | Error::Program(_)
             | Error::NotAComponent { .. }
             | Error::OtherContract { .. } => Self::DeployFailed,
             Error::NoExecutable { .. }

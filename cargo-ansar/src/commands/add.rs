@@ -115,11 +115,13 @@ pub async fn add(
     let Some(first) = roles.first() else {
         return Ok(roles);
     };
+    let ports = home.ports()?;
     let resolver = SettingsResolver {
         home: &home,
         workspace: None,
         snapshot: None,
         new: None,
+        ports: &ports,
         events,
     };
     let created = clock::now();

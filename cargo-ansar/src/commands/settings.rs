@@ -66,11 +66,13 @@ pub async fn replace(
     let _lock = lock_home_blocking(&home, events)?;
     let mut entry = known(&home, workspace.as_ref(), role)?;
     let snapshot = layer(workspace.as_ref(), &home.deploy_state()?);
+    let ports = home.ports()?;
     let resolver = SettingsResolver {
         home: &home,
         workspace: workspace.as_ref(),
         snapshot: snapshot.as_deref(),
         new: None,
+        ports: &ports,
         events,
     };
     if !resolver.has_executable(&entry.executable) {

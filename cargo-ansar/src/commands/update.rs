@@ -36,11 +36,13 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
         return Err(Error::NoSetting(first.clone()));
     }
     let snapshot = resolve_settings::layer(workspace.as_ref(), &home.deploy_state()?);
+    let ports = home.ports()?;
     let resolver = SettingsResolver {
         home: &home,
         workspace: workspace.as_ref(),
         snapshot: snapshot.as_deref(),
         new: None,
+        ports: &ports,
         events,
     };
     let files = SnapshotFiles::of(resolver.snapshot)?;

@@ -21,7 +21,7 @@ use crate::host::process::{Exit, Program, StderrMode};
 use crate::model::duration::ShortDuration;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::supervisor::component_check::recognize;
-use crate::supervisor::role_environment::{Variables, of_roles, with_own};
+use crate::supervisor::role_environment::{Variables, of_roles, own, with_own};
 
 /// Time a component gets to print its settings.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -105,9 +105,10 @@ impl Answers {
         entry: &Entry,
         proposal: Proposal,
     ) -> Result<Accepted, Error> {
+        let env = own(entry, &resolver.values(role, entry))?;
         let known = self.known.iter().find(|answer| {
             answer.executable == entry.executable
-                && answer.env == entry.properties.env
+                && answer.env == env
                 && answer.proposal == proposal
         });
         if let Some(answer) = known {
@@ -120,7 +121,7 @@ impl Answers {
         let accepted = ask(resolver, role, entry, &proposal, shared).await?;
         self.known.push(Answer {
             executable: entry.executable.clone(),
-            env: entry.properties.env.clone(),
+            env,
             proposal,
             accepted: accepted.clone(),
         });
@@ -137,12 +138,7 @@ async fn ask(
     shared: &[(OsString, OsString)],
 ) -> Result<Accepted, Error> {
     let executable = &entry.executable;
-    let place = match (resolver.workspace, resolver.spec(role)) {
-        (Some(workspace), Some(spec)) => {
-            format!(" ({}:{})", workspace.manifest.display(), spec.line)
-        }
-        _ => String::new(),
-    };
+    let place = resolver.place(role);
     let path = match resolver.new_executable(executable) {
         Some(new) => new.path.clone(),
         None => resolver.home.runnable(executable)?,
@@ -158,7 +154,11 @@ async fn ask(
     let program = Program {
         path,
         arguments: files.arguments(resolver.home, role, proposal),
-        environment: Some(with_own(shared.to_vec(), entry)),
+        environment: Some(with_own(
+            shared.to_vec(),
+            entry,
+            &resolver.values(role, entry),
+        )?),
         folder: Some(resolver.home.working_folder()),
         stdin: None,
     };

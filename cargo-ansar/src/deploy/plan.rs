@@ -177,11 +177,13 @@ pub async fn plan(
         (name.clone(), NewExecutable { path, fingerprint })
     });
     let new: BTreeMap<ExecutableName, NewExecutable> = new.chain(same).collect();
+    let ports = home.ports()?;
     let resolver = SettingsResolver {
         home,
         workspace: sources.workspace,
         snapshot: sources.layer,
         new: Some(&new),
+        ports: &ports,
         events,
     };
     plan.settings =

@@ -334,11 +334,13 @@ pub(crate) async fn check_settings<'r>(
     if settings.is_empty() {
         return Ok(());
     }
+    let ports = home.ports()?;
     let resolver = SettingsResolver {
         home,
         workspace,
         snapshot: None,
         new: None,
+        ports: &ports,
         events,
     };
     let mut answers = Answers::default();

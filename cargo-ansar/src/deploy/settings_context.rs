@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::events::Events;
 use crate::home::Home;
+use crate::home::ports::Ports;
+use crate::home::role::Entry;
+use crate::home::role_values::RoleValues;
 use crate::host::fs;
 use crate::host::fs::Fingerprint;
 use crate::manifest::RoleSpec;
@@ -23,6 +26,8 @@ pub struct SettingsResolver<'a> {
     /// Executables about to be put in place. They are asked instead of those in
     /// the home.
     pub new: Option<&'a BTreeMap<ExecutableName, NewExecutable>>,
+    /// Ports of the home's roles.
+    pub ports: &'a Ports,
     /// Stream of events.
     pub events: &'a Events,
 }
@@ -43,6 +48,27 @@ impl SettingsResolver<'_> {
 
     pub(crate) fn new_executable(&self, name: &ExecutableName) -> Option<&NewExecutable> {
         self.new?.get(name)
+    }
+
+    /// Returns the values of placeholders for a role.
+    pub(crate) fn values<'v>(&'v self, role: &'v RoleName, entry: &'v Entry) -> RoleValues<'v> {
+        RoleValues {
+            home: self.home,
+            role,
+            executable: &entry.executable,
+            ports: self.ports,
+        }
+    }
+
+    /// Returns the position of a role's description, as ` (FILE:LINE)`; empty
+    /// if it has none.
+    pub(crate) fn place(&self, role: &RoleName) -> String {
+        match (self.workspace, self.spec(role)) {
+            (Some(workspace), Some(spec)) => {
+                format!(" ({}:{})", workspace.manifest.display(), spec.line)
+            }
+            _ => String::new(),
+        }
     }
 
     pub(crate) fn spec(&self, role: &RoleName) -> Option<&RoleSpec> {

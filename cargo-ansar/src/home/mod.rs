@@ -14,9 +14,12 @@ pub mod history;
 pub mod last_run;
 pub mod pending;
 pub mod place;
+pub mod ports;
+pub mod program;
 pub mod properties;
 pub mod restart_reason;
 pub mod role;
+pub mod role_values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -2,7 +2,7 @@
 //!
 //! To add a property, see [`RoleProperties`](crate::model::role_properties).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ansar_contract::envelope::Envelope;
@@ -14,8 +14,13 @@ use serde_json::Value;
 use crate::home::role::Entry;
 use crate::home::{HomeError, from_json};
 use crate::logs::store;
-use crate::model::name::RoleName;
+use crate::model::name::{RoleName, is_tag};
+use crate::model::placeholder::{Template, is_port_name};
+use crate::model::quoted::escaped;
+use crate::model::readiness::{Health, Probe, Readiness};
 use crate::model::restart_policy::Restart;
+use crate::model::role_properties::EnvFile;
+use crate::model::stop::Stop;
 
 /// A property of a role.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +44,11 @@ pub struct Change {
     copy: fn(&Entry, &mut Entry),
 }
 
-/// Declares a property that can be set: `FIELD: TYPE, about, example, check`.
-/// The field is one of `RoleProperties`; the check returns an error for an invalid
-/// value.
+/// Declares a property that can be set: `NAME, FIELD: TYPE, about, example,
+/// check`. The field is one of `RoleProperties`; the check returns an error for
+/// an invalid value.
 macro_rules! settable {
-    ($field:ident: $type:ty, $about:literal, $example:literal, $check:expr) => {{
+    ($name:literal, $field:ident: $type:ty, $about:literal, $example:literal, $check:expr) => {{
         /// A valid value. The check runs during deserialization, so that its
         /// error has a position.
         struct Checked($type);
@@ -58,7 +63,7 @@ macro_rules! settable {
         }
 
         Property {
-            name: stringify!($field),
+            name: $name,
             about: $about,
             change: Some(Change {
                 example: $example,
@@ -90,24 +95,51 @@ macro_rules! fixed {
 /// All properties, in the order of listings.
 #[rustfmt::skip]
 pub const PROPERTIES: &[Property] = &[
-    settable!(retry: Option<Retry>, "delays between attempts, in seconds", r#"{"first_steps": [1.0, 2.0]}"#,
+    settable!("retry", retry: Option<Retry>, "delays between attempts, in seconds", r#"{"first_steps": [1.0, 2.0]}"#,
         |retry| retry.as_ref().map_or(Ok(()), Retry::check)),
-    settable!(restart: Option<Restart>, "restart policy: never, on-failure, or always", r#""on-failure""#, |_| Ok(())),
-    settable!(timeout: Option<f64>, "how long it may run, in seconds", "30.0",
+    settable!("restart", restart: Option<Restart>, "restart policy: never, on-failure, or always", r#""on-failure""#, |_| Ok(())),
+    settable!("timeout", timeout: Option<f64>, "how long it may run, in seconds", "30.0",
         |seconds| seconds.map_or(Ok(()), timeout)),
-    settable!(after: Vec<RoleName>, "roles that must be ready before it starts", r#"["db-0"]"#, |_| Ok(())),
-    settable!(env: BTreeMap<String, String>, "additions to its environment", r#"{"RUST_LOG": "debug"}"#, env),
-    settable!(storage: Option<u64>, "how much of its log is kept, in bytes", "16777216",
+    settable!("after", after: Vec<RoleName>, "roles that must be ready before it starts", r#"["db-0"]"#, |_| Ok(())),
+    settable!("ready", ready: Readiness, "probes that must succeed before it is ready", r#"{"log": "listening"}"#, readiness),
+    settable!("ready-timeout", ready_timeout: Option<f64>, "how long it may take to become ready, in seconds", "60.0",
+        |seconds| seconds.map_or(Ok(()), timeout)),
+    settable!("health", health: Option<Health<Template>>, "probe that is repeated while it runs",
+        r#"{"http": "http://{address}/health", "every": 5.0, "failures": 3}"#,
+        |health| health.iter().flat_map(|health| health.probe.texts()).try_for_each(template)),
+    settable!("stop", stop: Stop, "signal and grace period, in seconds, with which it is stopped", r#"{"signal": "SIGTERM", "grace": 10.0}"#,
+        |stop| stop.grace.map_or(Ok(()), timeout)),
+    settable!("args", args: Vec<Template>, "its arguments, if it is no component", r#"["--port", "{port}"]"#,
+        |args| args.iter().try_for_each(template)),
+    settable!("cwd", cwd: Option<Template>, "its working directory, from the workspace root", r#""services/api""#,
+        |cwd| cwd.iter().try_for_each(template)),
+    settable!("env", env: BTreeMap<String, Template>, "additions to its environment", r#"{"RUST_LOG": "debug"}"#, env),
+    settable!("env-file", env_file: Vec<EnvFile>, "files with additions to its environment", r#"[{"path": ".env"}]"#, |_| Ok(())),
+    settable!("setup", setup: Vec<Vec<Template>>, "commands that run once, while its model is empty", r#"[["initdb", "-D", "{model}/data"]]"#, setup),
+    settable!("ports", ports: BTreeMap<String, u16>, "ports with a fixed number", r#"{"port": 5432}"#, ports),
+    settable!("hold", hold: Option<bool>, "whether its ports are held for it until it listens", "false", |_| Ok(())),
+    settable!("unprivileged", unprivileged: bool, "whether it runs as an ordinary user under root", "true", |_| Ok(())),
+    settable!("tags", tags: BTreeSet<String>, "groups that it belongs to", r#"["storage"]"#, tags),
+    settable!("watch", watch: Vec<String>, "patterns of files whose change restarts it", r#"["migrations/**/*.sql"]"#, |_| Ok(())),
+    settable!("component", component: Option<bool>, "whether its executable is a component, instead of the marker", "true", |_| Ok(())),
+    settable!("storage", storage: Option<u64>, "how much of its log is kept, in bytes", "16777216",
         |bytes| bytes.map_or(Ok(()), storage)),
     fixed!(id, "unique id of the role"),
     fixed!(created, "when it was added"),
     fixed!(executable, "executable that it runs"),
+    Property {
+        name: "program",
+        about: "program that it runs instead of an executable of the home",
+        change: None,
+        read: |entry| json(&entry.properties.program),
+    },
     fixed!(origin, "origin of the role: manifest, hand, or retired"),
 ];
 
 impl Property {
-    /// Returns the property of this name.
+    /// Returns the property of this name; `_` may stand for `-`.
     pub fn find(name: &str) -> Option<&'static Self> {
+        let name = name.replace('_', "-");
         PROPERTIES.iter().find(|property| property.name == name)
     }
 
@@ -167,11 +199,64 @@ fn storage(bytes: u64) -> Result<(), String> {
     }
 }
 
-fn env(variables: &BTreeMap<String, String>) -> Result<(), String> {
-    for (name, value) in variables {
-        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+/// Checks the placeholders of a text.
+fn template(template: &Template) -> Result<(), String> {
+    match Template::parse(template.text()) {
+        Ok(_) if template.text().contains('\0') => Err("holds NUL".to_owned()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(match error.hint() {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        }),
+    }
+}
+
+fn readiness(readiness: &Readiness) -> Result<(), String> {
+    let mut texts = readiness.0.iter().flat_map(Probe::texts);
+    texts.try_for_each(template)
+}
+
+fn setup(commands: &Vec<Vec<Template>>) -> Result<(), String> {
+    for command in commands {
+        if command.is_empty() {
+            return Err("an empty command, expected a program and its arguments".to_owned());
+        }
+        command.iter().try_for_each(template)?;
+    }
+    Ok(())
+}
+
+fn ports(ports: &BTreeMap<String, u16>) -> Result<(), String> {
+    for (name, port) in ports {
+        if !is_port_name(name) {
             return Err(format!(
-                "`{}`, expected the name of a variable without `=` and NUL, and a value without NUL",
+                "`{}`, expected the name of a port: lower-case letters, digits, `-` and `_`",
+                escaped(name)
+            ));
+        }
+        if *port == 0 {
+            return Err("`0`, expected a port from 1 to 65535".to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn tags(tags: &BTreeSet<String>) -> Result<(), String> {
+    match tags.iter().find(|tag| !is_tag(tag)) {
+        None => Ok(()),
+        Some(tag) => Err(format!(
+            "`{}`, expected a tag of letters, digits, `-` and `_`",
+            escaped(tag)
+        )),
+    }
+}
+
+fn env(variables: &BTreeMap<String, Template>) -> Result<(), String> {
+    for (name, value) in variables {
+        template(value)?;
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(format!(
+                "`{}`, expected the name of a variable without `=` and NUL",
                 name.escape_default()
             ));
         }

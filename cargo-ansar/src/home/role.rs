@@ -12,8 +12,11 @@ use serde_json::{Map, Value};
 use crate::home::{Home, HomeError, read_json};
 use crate::host::fs;
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::placeholder::Template;
+use crate::model::readiness::{Health, Readiness};
 use crate::model::restart_policy::Restart;
-use crate::model::role_properties::RoleProperties;
+use crate::model::role_properties::{EnvFile, RoleProperties};
+use crate::model::stop::Stop;
 
 /// A role of a home.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,7 +27,8 @@ pub struct Entry {
     pub id: Option<String>,
     /// Time when the role was added.
     pub created: Timestamp,
-    /// The executable that it runs.
+    /// The executable that it runs; for a program, a name made of its file
+    /// name.
     pub executable: ExecutableName,
     /// The origin of the role.
     pub origin: Origin,
@@ -52,11 +56,45 @@ struct StoredEntry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     after: Vec<RoleName>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, Template>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     restart: Option<Restart>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    program: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    component: Option<bool>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    args: Vec<Template>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cwd: Option<Template>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    env_file: Vec<EnvFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    setup: Vec<Vec<Template>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    ready: Readiness,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ready_timeout: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    health: Option<Health<Template>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    stop: Stop,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    ports: BTreeMap<String, u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<bool>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    unprivileged: bool,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    tags: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    watch: Vec<String>,
     #[serde(default, skip_serializing_if = "ByHand::is_empty")]
     by_hand: ByHand,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl From<StoredEntry> for Entry {
@@ -73,6 +111,21 @@ impl From<StoredEntry> for Entry {
                 after: stored.after,
                 env: stored.env,
                 storage: stored.storage,
+                program: stored.program,
+                component: stored.component,
+                args: stored.args,
+                cwd: stored.cwd,
+                env_file: stored.env_file,
+                setup: stored.setup,
+                ready: stored.ready,
+                ready_timeout: stored.ready_timeout,
+                health: stored.health,
+                stop: stored.stop,
+                ports: stored.ports,
+                hold: stored.hold,
+                unprivileged: stored.unprivileged,
+                tags: stored.tags,
+                watch: stored.watch,
             },
             by_hand: stored.by_hand,
         }
@@ -93,6 +146,21 @@ impl From<Entry> for StoredEntry {
             after: properties.after,
             env: properties.env,
             restart: properties.restart,
+            program: properties.program,
+            component: properties.component,
+            args: properties.args,
+            cwd: properties.cwd,
+            env_file: properties.env_file,
+            setup: properties.setup,
+            ready: properties.ready,
+            ready_timeout: properties.ready_timeout,
+            health: properties.health,
+            stop: properties.stop,
+            ports: properties.ports,
+            hold: properties.hold,
+            unprivileged: properties.unprivileged,
+            tags: properties.tags,
+            watch: properties.watch,
             by_hand: entry.by_hand,
         }
     }
@@ -171,6 +239,11 @@ impl Entry {
             properties: RoleProperties::default(),
             by_hand: ByHand::default(),
         }
+    }
+
+    /// Returns the executable of the home that the role runs, if it runs one.
+    pub fn deployed(&self) -> Option<&ExecutableName> {
+        (!self.properties.is_program()).then_some(&self.executable)
     }
 }
 

@@ -146,6 +146,18 @@ fn without_rustup(name: &OsStr, value: OsString, toolchain: Option<&Path>) -> Op
     env::join_paths(kept).ok()
 }
 
+/// Returns the folders in the value of `PATH`.
+pub fn split_paths(paths: &OsStr) -> impl Iterator<Item = PathBuf> {
+    env::split_paths(paths).filter(|folder| !folder.as_os_str().is_empty())
+}
+
+/// Parses the text of a `.env` file: names and values.
+pub fn parse_env_file(bytes: &[u8]) -> Result<Vec<(String, String)>, String> {
+    dotenvy::Iter::new(bytes)
+        .map(|variable| variable.map_err(|error| error.to_string()))
+        .collect()
+}
+
 /// Returns the files that stdout and stderr are redirected to.
 pub fn output_files() -> Vec<PathBuf> {
     let streams = ["/dev/fd/1", "/dev/fd/2"].into_iter();

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use crate::model::name::{NameError, RoleName};
 use crate::model::name_template::{MOST_ROLES, TemplateError};
+use crate::model::placeholder::PlaceholderError;
 use crate::model::quoted::{escaped, quoted_list};
 use crate::model::role_search::SearchError;
+use crate::model::stop::SignalError;
 
 /// A manifest that is not valid TOML or has an invalid description.
 ///
@@ -56,6 +58,23 @@ pub(crate) enum Problem {
         similar: Option<&'static str>,
     },
     NoExecutable,
+    TwoKinds,
+    ComponentOnly {
+        role: String,
+    },
+    ProgramOnly,
+    Placeholder(PlaceholderError),
+    NoNumber(RoleName),
+    AddressUnknown {
+        role: RoleName,
+        similar: Option<String>,
+    },
+    NoPort,
+    Signal {
+        error: SignalError,
+        similar: Option<&'static str>,
+    },
+    Reason(String),
     NotFinite(f64),
     Deep(usize),
     Name(NameError),
@@ -110,8 +129,26 @@ impl Problem {
                 found, expected, ..
             } => format!("`{key}` is `{}`, expected {expected}", escaped(found)),
             Self::NoExecutable => {
-                format!("`{key}` has no `executable`, expected the name of a binary")
+                format!("`{key}` has neither `executable` nor `program`, expected one of them")
             }
+            Self::TwoKinds => {
+                format!("`{key}` has both `executable` and `program`, expected one of them")
+            }
+            Self::ComponentOnly { role } => {
+                format!("`{key}` is for components, and `{role}` runs a program")
+            }
+            Self::ProgramOnly => format!("`{key}` is not for roles with `component = true`"),
+            Self::Placeholder(error) => format!("{error} in `{key}`"),
+            Self::NoNumber(role) => format!(
+                "`{key}` contains `{{number}}`, expected a role with a number in its name, not `{role}`"
+            ),
+            Self::AddressUnknown { role, .. } => {
+                format!("`{key}` refers to role `{role}`, expected a role that is described here")
+            }
+            Self::NoPort => format!(
+                "`{key}` is `listen`, expected a role with a port: use `{{port}}` in its texts, or set `ports`"
+            ),
+            Self::Signal { error, .. } => format!("invalid `{key}`: {error}"),
             Self::NotFinite(value) => format!(
                 "`{key}` is {}, expected a finite number",
                 if value.is_nan() { "nan" } else { "infinite" }
@@ -122,7 +159,7 @@ impl Problem {
             Self::Name(error) => format!("invalid `{key}`: {error}"),
             Self::Template(error) => format!("invalid `{key}`: {error}"),
             Self::Pattern(error) => format!("invalid `{key}`: {error}"),
-            Self::Retry(reason) => format!("invalid `{key}`: {reason}"),
+            Self::Retry(reason) | Self::Reason(reason) => format!("invalid `{key}`: {reason}"),
             Self::Uuid => {
                 format!("`{key}` contains `{{uuid}}`, expected a name that stays the same")
             }
@@ -177,9 +214,15 @@ impl Problem {
             Self::UnknownKey { similar, .. } | Self::WrongValue { similar, .. } => {
                 similar.map(|similar| format!("did you mean `{similar}`?"))
             }
-            Self::AfterUnknown { similar, .. } => similar
+            Self::AfterUnknown { similar, .. } | Self::AddressUnknown { similar, .. } => similar
                 .as_ref()
                 .map(|similar| format!("did you mean `{similar}`?")),
+            Self::Signal { similar, .. } => {
+                similar.map(|similar| format!("did you mean `{similar}`?"))
+            }
+            Self::Placeholder(error) => error.hint(),
+            Self::ComponentOnly { .. } => Some("use `args` and `env`".to_owned()),
+            Self::ProgramOnly => Some("use `settings` and `env`".to_owned()),
             Self::Template(error) => error.hint(),
             Self::Uuid => Some("use `{number}`".to_owned()),
             Self::Numberless { .. } => {

@@ -16,7 +16,9 @@ mod round_trip;
 #[cfg(test)]
 mod tests;
 pub mod validate;
+mod values;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +26,8 @@ use serde_json::{Map, Value};
 use toml_edit::Document;
 
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::role_properties::RoleProperties;
+use crate::model::placeholder::Template;
+use crate::model::role_properties::{EnvFile, RoleProperties};
 use crate::model::role_search::RolePattern;
 
 pub use crate::manifest::error::DescriptionError;
@@ -53,6 +56,10 @@ pub struct Description {
     /// Time after which a test role is reported as slow; more than zero and at
     /// most a year.
     pub slow_timeout: Option<Duration>,
+    /// Environment variables of every role, and of `with`.
+    pub env: BTreeMap<String, Template>,
+    /// Files with environment variables of every role, and of `with`.
+    pub env_file: Vec<EnvFile>,
     /// Roles with expanded templates, sorted by name; names are unique.
     pub roles: Vec<RoleSpec>,
 }
@@ -80,7 +87,7 @@ pub enum DeployMode {
 pub struct RoleSpec {
     /// Its name.
     pub name: RoleName,
-    /// Binary that it runs.
+    /// Binary that it runs; for a program, a name made of its file name.
     pub executable: ExecutableName,
     /// Package of that binary. It is the same for all roles of an executable,
     /// even if only one names it.

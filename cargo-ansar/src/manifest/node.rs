@@ -36,6 +36,13 @@ impl<'a> Source<'a> {
         self.lines.place(at).0
     }
 
+    /// Returns the first position of a text from `at` on; `at` itself if
+    /// there is none.
+    fn find(&self, at: usize, part: &str) -> usize {
+        let rest = self.lines.text().get(at..).unwrap_or_default();
+        rest.find(part).map_or(at, |found| at + found)
+    }
+
     /// Returns the error for a problem of `key` at a byte offset.
     pub(crate) fn error(&self, at: usize, key: &str, problem: &Problem) -> DescriptionError {
         let (line, column) = self.lines.place(at);
@@ -180,6 +187,58 @@ impl<'a> Node<'a> {
     pub(crate) fn string(&self, expected: &'static str) -> Result<&'a str, DescriptionError> {
         match self.shape {
             Shape::Value(Value::String(text)) => Ok(text.value()),
+            _ => Err(self.type_error(expected)),
+        }
+    }
+
+    /// Returns true for an array.
+    pub(crate) fn is_array(&self) -> bool {
+        matches!(self.shape, Shape::Tables(_) | Shape::Value(Value::Array(_)))
+    }
+
+    /// Returns true for a table.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.shape, Shape::Table(_))
+    }
+
+    /// Returns all strings in this value, at any depth.
+    pub(crate) fn strings(&self) -> Vec<Self> {
+        let children = match self.shape {
+            Shape::Table(_) => self.entries("a table"),
+            Shape::Tables(_) | Shape::Value(Value::Array(_)) => self.elements("an array"),
+            Shape::Value(Value::String(_)) => {
+                return vec![Self {
+                    source: self.source,
+                    key: self.key.clone(),
+                    ..*self
+                }];
+            }
+            _ => return Vec::new(),
+        };
+        let children = children.unwrap_or_default();
+        children.iter().flat_map(Self::strings).collect()
+    }
+
+    /// Returns the position of a part of this text: of the value if escapes
+    /// hide it.
+    pub(crate) fn at_text(&self, part: &str) -> usize {
+        self.source.find(self.value_at, part)
+    }
+
+    /// Returns an error about a part of this text.
+    pub(crate) fn error_in_text(&self, part: &str, problem: &Problem) -> DescriptionError {
+        self.error_at(self.at_text(part), &self.key, problem)
+    }
+
+    /// Returns an error about `key` at a byte offset of the same manifest.
+    pub(crate) fn error_at(&self, at: usize, key: &str, problem: &Problem) -> DescriptionError {
+        self.source.error(at, key, problem)
+    }
+
+    /// Reads a boolean.
+    pub(crate) fn flag(&self, expected: &'static str) -> Result<bool, DescriptionError> {
+        match self.shape {
+            Shape::Value(Value::Boolean(flag)) => Ok(*flag.value()),
             _ => Err(self.type_error(expected)),
         }
     }

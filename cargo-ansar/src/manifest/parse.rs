@@ -15,9 +15,13 @@ use crate::logs::store::LEAST_STORAGE;
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::{Node, Source};
 use crate::manifest::validate::{After, Declaration, Declared, checked};
+use crate::manifest::values;
+use crate::manifest::values::Texts;
 use crate::manifest::{DEFAULT_TESTS, DeployMode, Description, RoleSpec};
 use crate::model::name::{ExecutableName, RoleName, is_package_name};
 use crate::model::name_template::{MOST_ROLES, RoleTemplate, Series, Variable};
+use crate::model::placeholder::Placeholder;
+use crate::model::readiness::Probe;
 use crate::model::restart_policy::Restart;
 use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RolePattern;
@@ -30,19 +34,36 @@ const KEYS: &[&str] = &[
     "analyzer",
     "retries",
     "slow-timeout",
+    "env",
+    "env-file",
     "role",
 ];
 
 const ROLE_KEYS: &[&str] = &[
     "executable",
+    "program",
     "package",
+    "component",
     "settings",
     "input",
+    "args",
+    "cwd",
     "env",
+    "env-file",
+    "setup",
+    "ready",
+    "ready-timeout",
+    "health",
+    "stop",
     "timeout",
     "after",
     "retry",
     "restart",
+    "ports",
+    "hold",
+    "unprivileged",
+    "tags",
+    "watch",
     "storage",
     "start",
     "count",
@@ -116,6 +137,9 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
     let mut analyzer = None;
     let mut retries = None;
     let mut slow_timeout = None;
+    let mut in_env = Texts::default();
+    let mut env = BTreeMap::new();
+    let mut env_file = Vec::new();
     let mut declared = Declared::default();
     for node in ansar.entries("a table of `tests`, `role` and others")? {
         match node.name {
@@ -129,6 +153,8 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
             "analyzer" => analyzer = Some(executable_name(&node)?),
             "retries" => retries = Some(node.count("an integer from 0 to 4294967295")?),
             "slow-timeout" => slow_timeout = Some(duration(&node)?),
+            "env" => env = in_env.environment(&node)?,
+            "env-file" => env_file = values::env_files(&node)?,
             "role" => {
                 for role in node.entries("a table of roles by name")? {
                     declare(source, &role, &mut declared)?;
@@ -142,8 +168,16 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
         None => RolePattern::parse(DEFAULT_TESTS)
             .map_err(|error| ansar.value_error(&Problem::Pattern(error)))?,
     };
+    declared.references = in_env.references;
+    let mut roles = checked(source, declared, &tests)?;
+    for spec in &mut roles {
+        let own = std::mem::take(&mut spec.properties.env);
+        spec.properties.env = env.clone();
+        spec.properties.env.extend(own);
+        let own = std::mem::take(&mut spec.properties.env_file);
+        spec.properties.env_file = env_file.iter().cloned().chain(own).collect();
+    }
     Ok(Description {
-        roles: checked(source, declared, &tests)?,
         tests,
         snapshot,
         home,
@@ -151,7 +185,30 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
         analyzer,
         retries,
         slow_timeout,
+        env,
+        env_file,
+        roles,
     })
+}
+
+/// The keys of one table of roles.
+struct Fields<'a> {
+    executable: Option<ExecutableName>,
+    program: Vec<String>,
+    package: Option<String>,
+    package_at: usize,
+    settings: serde_json::Map<String, serde_json::Value>,
+    input: Option<serde_json::Value>,
+    properties: RoleProperties,
+    after: Vec<After>,
+    texts: Texts,
+    series: Series,
+    in_series: Vec<(Node<'a>, u64)>,
+    /// The first key that only components have, and that only programs have.
+    of_component: Option<(String, usize)>,
+    of_program: Option<(String, usize)>,
+    /// Position of a probe that waits for the role's own port.
+    listens_at: Option<(String, usize)>,
 }
 
 /// Reads one table of roles, which is one role or the series of a template.
@@ -160,61 +217,58 @@ fn declare(
     node: &Node<'_>,
     declared: &mut Declared,
 ) -> Result<(), DescriptionError> {
-    let mut executable = None;
-    let mut package_at = node.key_at;
-    let mut package = None;
-    let mut settings = serde_json::Map::new();
-    let mut input = None;
-    let mut properties = RoleProperties::default();
-    let mut after = Vec::new();
-    let mut series = Series::default();
-    let mut in_series = Vec::new();
+    let mut fields = Fields {
+        executable: None,
+        program: Vec::new(),
+        package: None,
+        package_at: node.key_at,
+        settings: serde_json::Map::new(),
+        input: None,
+        properties: RoleProperties::default(),
+        after: Vec::new(),
+        texts: Texts::default(),
+        series: Series::default(),
+        in_series: Vec::new(),
+        of_component: None,
+        of_program: None,
+        listens_at: None,
+    };
+    let mut label = None;
     for field in node.entries("a table that describes a role")? {
         match field.name {
-            "executable" => executable = Some(executable_name(&field)?),
-            "package" => {
-                package = Some(package_name(&field)?);
-                package_at = field.value_at;
+            "executable" => fields.executable = Some(executable_name(&field)?),
+            "program" => {
+                let (program, name) = values::program(&field)?;
+                fields.program = program;
+                label = Some(name);
             }
-            "settings" => settings = field.object("a table of settings")?,
-            "input" => input = Some(field.json()?),
-            "env" => properties.env = environment(&field)?,
-            "timeout" => properties.timeout = Some(duration(&field)?.as_secs_f64()),
-            "after" => after = roles(&field)?,
-            "retry" => properties.retry = Some(retry(&field)?),
-            "restart" => {
-                let restart = field.word(&RESTARTS, "`never`, `on-failure` or `always`")?;
-                properties.restart = Some(restart);
-            }
-            "storage" => properties.storage = Some(bytes(&field)?),
-            "start" | "count" | "step" => {
-                let value = field.count("an integer from 0")?;
-                match field.name {
-                    "start" => series.start = value,
-                    "count" => series.count = value,
-                    _ => series.step = value,
-                }
-                in_series.push((field, value));
-            }
-            _ => return Err(field.unknown_key(ROLE_KEYS)),
+            _ => fields.read(field)?,
         }
     }
-    let executable = executable.ok_or_else(|| node.key_error(&Problem::NoExecutable))?;
-    let names = names(node, &executable, series, &in_series)?;
+    let executable = match (fields.executable.take(), label) {
+        (Some(executable), None) | (None, Some(executable)) => executable,
+        (None, None) => return Err(node.key_error(&Problem::NoExecutable)),
+        (Some(_), Some(_)) => return Err(node.key_error(&Problem::TwoKinds)),
+    };
+    fields.check(source, node)?;
+    let names = names(node, &executable, fields.series, &fields.in_series)?;
     if declared.roles.len() + names.len() > usize::try_from(MOST_ROLES).unwrap_or(usize::MAX) {
         return Err(node.key_error(&Problem::TooMany));
     }
+    fields.texts.check_numbers(node, &names)?;
     let line = source.line(node.key_at);
     let nth = declared.declarations.len();
-    properties.after = after.iter().map(|after| after.role.clone()).collect();
+    let after = fields.after.iter().map(|after| after.role.clone());
+    fields.properties.after = after.collect();
+    fields.properties.program = fields.program;
     for name in names {
         let spec = RoleSpec {
             name,
             executable: executable.clone(),
-            package: package.clone(),
-            settings: settings.clone(),
-            input: input.clone(),
-            properties: properties.clone(),
+            package: fields.package.clone(),
+            settings: fields.settings.clone(),
+            input: fields.input.clone(),
+            properties: fields.properties.clone(),
             line,
         };
         declared.roles.push((nth, spec));
@@ -222,10 +276,105 @@ fn declare(
     declared.declarations.push(Declaration {
         key: node.key.clone(),
         at: node.key_at,
-        package_at,
-        after,
+        package_at: fields.package_at,
+        after: fields.after,
+        references: fields.texts.references,
     });
     Ok(())
+}
+
+impl<'a> Fields<'a> {
+    /// Reads one key.
+    fn read(&mut self, field: Node<'a>) -> Result<(), DescriptionError> {
+        const FLAG: &str = "`true` or `false`";
+        let texts = &mut self.texts;
+        let properties = &mut self.properties;
+        match field.name {
+            "settings" | "input" | "retry" => {
+                self.of_component
+                    .get_or_insert((field.key.clone(), field.key_at));
+            }
+            "args" | "setup" | "unprivileged" => {
+                self.of_program
+                    .get_or_insert((field.key.clone(), field.key_at));
+            }
+            _ => {}
+        }
+        match field.name {
+            "package" => {
+                self.package = Some(package_name(&field)?);
+                self.package_at = field.value_at;
+            }
+            "component" => properties.component = Some(field.flag(FLAG)?),
+            "settings" => {
+                self.settings = field.object("a table of settings")?;
+                texts.note_settings(&field);
+            }
+            "input" => self.input = Some(field.json()?),
+            "args" => properties.args = texts.templates(&field, "an array of arguments")?,
+            "cwd" => properties.cwd = Some(texts.template(&field, "the path of a folder")?),
+            "env" => properties.env = texts.environment(&field)?,
+            "env-file" => properties.env_file = values::env_files(&field)?,
+            "setup" => properties.setup = texts.commands(&field)?,
+            "ready" => {
+                properties.ready = texts.readiness(&field)?;
+                if properties.ready.0.contains(&Probe::Listen(None)) {
+                    self.listens_at = Some((field.key.clone(), field.value_at));
+                }
+            }
+            "ready-timeout" => properties.ready_timeout = Some(duration(&field)?.as_secs_f64()),
+            "health" => properties.health = Some(texts.health(&field)?),
+            "stop" => properties.stop = values::stop(&field)?,
+            "timeout" => properties.timeout = Some(duration(&field)?.as_secs_f64()),
+            "after" => self.after = roles(&field)?,
+            "retry" => properties.retry = Some(retry(&field)?),
+            "restart" => {
+                let restart = field.word(&RESTARTS, "`never`, `on-failure` or `always`")?;
+                properties.restart = Some(restart);
+            }
+            "ports" => properties.ports = values::ports(&field)?,
+            "hold" => properties.hold = Some(field.flag(FLAG)?),
+            "unprivileged" => properties.unprivileged = field.flag(FLAG)?,
+            "tags" => properties.tags = values::tags(&field)?,
+            "watch" => properties.watch = values::watch(&field)?,
+            "storage" => properties.storage = Some(bytes(&field)?),
+            "start" | "count" | "step" => {
+                let value = field.count("an integer from 0")?;
+                match field.name {
+                    "start" => self.series.start = value,
+                    "count" => self.series.count = value,
+                    _ => self.series.step = value,
+                }
+                self.in_series.push((field, value));
+            }
+            _ => return Err(field.unknown_key(ROLE_KEYS)),
+        }
+        Ok(())
+    }
+
+    /// Checks keys against the kind of the role.
+    fn check(&self, source: &Source<'_>, node: &Node<'_>) -> Result<(), DescriptionError> {
+        let is_foreign = !self.program.is_empty() || self.properties.component == Some(false);
+        if let Some((key, at)) = self.of_component.as_ref().filter(|_| is_foreign) {
+            let role = node.name.to_owned();
+            return Err(source.error(*at, key, &Problem::ComponentOnly { role }));
+        }
+        let is_component = self.properties.component == Some(true);
+        if let Some((key, at)) = self.of_program.as_ref().filter(|_| is_component) {
+            return Err(source.error(*at, key, &Problem::ProgramOnly));
+        }
+        let has_port = !self.properties.ports.is_empty()
+            || self.properties.placeholders().any(|placeholder| {
+                matches!(
+                    placeholder,
+                    Placeholder::Port(_) | Placeholder::Address { role: None, .. }
+                )
+            });
+        match &self.listens_at {
+            Some((key, at)) if !has_port => Err(source.error(*at, key, &Problem::NoPort)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Returns the role names that a key stands for.
@@ -309,30 +458,7 @@ fn package_name(node: &Node<'_>) -> Result<String, DescriptionError> {
     }
 }
 
-fn environment(node: &Node<'_>) -> Result<BTreeMap<String, String>, DescriptionError> {
-    let mut variables = BTreeMap::new();
-    for variable in node.entries("a table of environment variables")? {
-        let name = variable.name;
-        if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(variable.key_error(&Problem::WrongValue {
-                found: name.to_owned(),
-                expected: "the name of a variable, not empty and without `=` and NUL",
-                similar: None,
-            }));
-        }
-        if name.starts_with("ANSAR_") || name == "NOTIFY_SOCKET" {
-            return Err(variable.key_error(&Problem::OwnVariable(name.to_owned())));
-        }
-        let value = variable.string("a string")?;
-        if value.contains('\0') {
-            return Err(variable.wrong_value(value, "a string without NUL"));
-        }
-        variables.insert(name.to_owned(), value.to_owned());
-    }
-    Ok(variables)
-}
-
-fn duration(node: &Node<'_>) -> Result<Duration, DescriptionError> {
+pub(crate) fn duration(node: &Node<'_>) -> Result<Duration, DescriptionError> {
     const EXPECTED: &str = "a duration such as `30s`, `1m30s` or `500ms`";
     let text = node.string(EXPECTED)?;
     let duration = SpanParser::new()

@@ -14,6 +14,11 @@ impl<'a> Lines<'a> {
         Self { text, starts }
     }
 
+    /// Returns the whole text.
+    pub(crate) fn text(&self) -> &str {
+        self.text
+    }
+
     /// Returns the line and column of a byte offset, both from 1. A column
     /// counts characters, as editors do, without a byte order mark. An offset
     /// beyond the text is treated as its end.

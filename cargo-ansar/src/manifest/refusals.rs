@@ -65,10 +65,10 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn unknown_keys_are_refused() {
-    const OF_ROLE: &str = "expected one of `executable`, `package`, `settings`, `input`, `env`, `timeout`, `after`, `retry`, `restart`, `storage`, `start`, `count`, `step`";
+    const OF_ROLE: &str = "expected one of `executable`, `program`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `storage`, `start`, `count`, `step`";
     refused(
         "roles.a = 1",
-        "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `role`\nhint: did you mean `role`?",
+        "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `env`, `env-file`, `role`\nhint: did you mean `role`?",
     );
     refused(
         "role.server-0.executable = 'a'\nrole.server-0.setings = {}",
@@ -224,7 +224,7 @@ fn wrong_values_are_refused() {
         ),
         (
             "role.a = {}",
-            "2:6: `@.role.a` has no `executable`, expected the name of a binary",
+            "2:6: `@.role.a` has neither `executable` nor `program`, expected one of them",
         ),
         (
             "role.a.executable = 'a.exe'",
@@ -452,4 +452,101 @@ fn every_syntax_error_has_a_position() {
         error.to_string(),
         "/ws/Cargo.toml:2:6: invalid TOML: not UTF-8"
     );
+}
+
+#[test]
+fn mistakes_about_programs_are_refused() {
+    for (text, expected) in [
+        (
+            "role.a = { executable = 'a', program = 'b' }",
+            "2:6: `@.role.a` has both `executable` and `program`, expected one of them",
+        ),
+        (
+            "role.a = { program = [] }",
+            "2:22: `@.role.a.program` is `[]`, expected the name or path of a program, or an array of candidates",
+        ),
+        (
+            "role.a = { program = 'x', settings = { a = 1 } }",
+            "2:27: `@.role.a.settings` is for components, and `a` runs a program\nhint: use `args` and `env`",
+        ),
+        (
+            "role.a = { executable = 'x', component = true, args = [] }",
+            "2:48: `@.role.a.args` is not for roles with `component = true`\nhint: use `settings` and `env`",
+        ),
+        (
+            "role.a = { program = 'x', env = { URL = 'x://{adress:a}/' } }",
+            "2:46: unknown placeholder `{adress:a}` in `@.role.a.env.URL`\nhint: did you mean `{address:a}`?",
+        ),
+        (
+            "role.a = { program = 'x', args = ['-p', '{port'] }",
+            "2:42: unbalanced `{`, expected `{NAME}`, or `{{` for a brace in `@.role.a.args[1]`\nhint: write `{{` for a brace",
+        ),
+        (
+            "role.db-0 = { program = 'x' }\nrole.a = { program = 'x', args = ['{address:db-1}'] }",
+            "3:36: `@.role.a.args[0]` refers to role `db-1`, expected a role that is described here\nhint: did you mean `db-0`?",
+        ),
+        (
+            "role.a = { program = 'x', args = ['{number}'] }",
+            "2:36: `@.role.a.args[0]` contains `{number}`, expected a role with a number in its name, not `a`",
+        ),
+        (
+            "role.a = { program = 'x', ports = { port = 70000 } }",
+            "2:44: `@.role.a.ports.port` is `70000`, expected a port from 1 to 65535",
+        ),
+        (
+            "role.a = { program = 'x', ports = { Port = 1 } }",
+            "2:37: `@.role.a.ports.Port` is `Port`, expected the name of a port: lower-case letters, digits, `-` and `_`",
+        ),
+        (
+            "role.a = { program = 'x', ready = 'dnoe' }",
+            "2:35: `@.role.a.ready` is `dnoe`, expected `listen`, `notify`, `done`, `started`, or a table such as `{ log = \"ready\" }` or `{ http = \"http://{address}/health\" }`\nhint: did you mean `done`?",
+        ),
+        (
+            "role.a = { program = 'x', ready = 'listen' }",
+            "2:35: `@.role.a.ready` is `listen`, expected a role with a port: use `{port}` in its texts, or set `ports`",
+        ),
+        (
+            "role.a = { program = 'x', ready = { log = '(' } }",
+            "2:43: invalid `@.role.a.ready.log`: `(` is no regular expression: error: unclosed group",
+        ),
+        (
+            "role.a = { program = 'x', ready = { http = 'https://x' } }",
+            "2:44: `@.role.a.ready.http` is `https://x`, expected a URL such as `http://{address}/health`",
+        ),
+        (
+            "role.a = { program = 'x', ready = { tcp = 'x', status = [200] } }",
+            "2:27: invalid `@.role.a.ready`: `status` belongs to `http`",
+        ),
+        (
+            "role.a = { program = 'x', ready = { http = 'http://x', status = [20] } }",
+            "2:66: `@.role.a.ready.status[0]` is `20`, expected an array of status codes from 100 to 599",
+        ),
+        (
+            "role.a = { program = 'x', health = { log = 'x' } }",
+            "2:27: invalid `@.role.a.health`: expected a probe that can be repeated: `listen`, `tcp`, `http`, `command` or `file`",
+        ),
+        (
+            "role.a = { program = 'x', stop = { signal = 'SIGTREM' } }",
+            "2:45: invalid `@.role.a.stop.signal`: `SIGTREM` is no signal to stop with, expected one of `SIGINT`, `SIGTERM`, `SIGQUIT`, `SIGHUP`, `SIGUSR1`, `SIGUSR2`, `SIGABRT`, `SIGALRM`, `SIGWINCH`, `SIGKILL`\nhint: did you mean `SIGTERM`?",
+        ),
+        (
+            "role.a = { program = 'x', setup = [[]] }",
+            "2:36: `@.role.a.setup[0]` is `[]`, expected an array of a program and its arguments",
+        ),
+        (
+            "role.a = { program = 'x', tags = ['a b'] }",
+            "2:35: `@.role.a.tags[0]` is `a b`, expected a tag of letters, digits, `-` and `_`",
+        ),
+        (
+            "role.a = { program = 'x', watch = ['a***'] }",
+            "2:36: invalid `@.role.a.watch[0]`: `a***` is no pattern: wildcards are either regular `*` or recursive `**`",
+        ),
+        (
+            "role.a = { program = 'x', env-file = {} }",
+            "2:27: `@.role.a.env-file` is a table, expected the path of a file, or `{ path = \".env\", optional = true }`",
+        ),
+    ] {
+        let expected = expected.replace('@', "workspace.metadata.ansar");
+        refused(text, &expected);
+    }
 }

@@ -77,6 +77,17 @@ fn restart_and_storage() -> impl Strategy<Value = (Option<Restart>, Option<u64>)
     )
 }
 
+/// A text with and without placeholders.
+fn template() -> impl Strategy<Value = Template> {
+    let literal = "[^\0]{0,8}".prop_map(|text| text.replace('{', "{{").replace('}', "}}"));
+    let texts = prop_oneof![
+        literal,
+        Just("{bind}:{port}".to_owned()),
+        Just("{model}/x".to_owned())
+    ];
+    texts.prop_map(|text| Template::parse(&text).unwrap())
+}
+
 /// A role without its line. Bits select the earlier roles that it starts after.
 fn role() -> impl Strategy<Value = (RoleSpec, u8)> {
     let names = (
@@ -86,7 +97,7 @@ fn role() -> impl Strategy<Value = (RoleSpec, u8)> {
     );
     let materials = (object(json()), prop::option::of(json()));
     let rest = (
-        prop::collection::btree_map("[B-Z][A-Z_]{0,5}", "[^\0]{0,8}", 0..3),
+        prop::collection::btree_map("[B-Z][A-Z_]{0,5}", template(), 0..3),
         prop::option::of(1..100_000_000_u64),
         prop::option::of(retry()),
         restart_and_storage(),
@@ -107,6 +118,7 @@ fn role() -> impl Strategy<Value = (RoleSpec, u8)> {
                     retry,
                     restart: kept.0,
                     storage: kept.1,
+                    ..RoleProperties::default()
                 },
                 line: 0,
             };
@@ -136,6 +148,8 @@ fn description() -> impl Strategy<Value = Description> {
                 analyzer: analyzer.map(|name| name.parse().unwrap()),
                 retries: tries.0,
                 slow_timeout: tries.1.map(Duration::from_millis),
+                env: BTreeMap::new(),
+                env_file: Vec::new(),
             }
         })
 }

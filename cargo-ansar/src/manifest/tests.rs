@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use ansar_contract::retry::Retry;
 
 use crate::manifest::*;
+use crate::model::readiness::Probe;
 use crate::model::restart_policy::Restart;
 
 pub(crate) fn try_read(text: &str) -> Result<Option<Description>, DescriptionError> {
@@ -96,7 +97,7 @@ storage = 1048576
         settings,
         input: Some(serde_json::json!([1, "two"])),
         properties: RoleProperties {
-            env: BTreeMap::from([("RUST_LOG".to_owned(), "debug".to_owned())]),
+            env: BTreeMap::from([("RUST_LOG".to_owned(), Template::literal("debug"))]),
             timeout: Some(90.0),
             after: vec!["db".parse().unwrap()],
             retry: Some(Retry {
@@ -108,10 +109,96 @@ storage = 1048576
             }),
             restart: Some(Restart::OnFailure),
             storage: Some(1 << 20),
+            ..RoleProperties::default()
         },
         line: 14,
     };
     assert_eq!(description.roles[1], server);
+}
+
+#[test]
+fn programs_are_described() {
+    let description = described(
+        r#"
+[workspace.metadata.ansar]
+env = { RUST_LOG = "info" }
+env-file = { path = ".env", optional = true }
+
+[workspace.metadata.ansar.role.db-0]
+program = ["postgres", "/usr/lib/postgresql/*/bin/postgres"]
+args = ["-D", "{model}/data", "-p", "{port}"]
+setup = [["initdb", "-D", "{model}/data"]]
+ready = { log = "ready to accept connections" }
+unprivileged = true
+env-file = "db.env"
+
+[workspace.metadata.ansar.role.cache-0]
+program = "/opt/cache/redis.server"
+ready = [{ command = ["redis-cli", "-p", "{port}", "ping"], says = "PONG" }, "listen"]
+health = { tcp = "{address}", every = "1s", failures = 2 }
+tags = ["storage"]
+ports = { admin = 9000 }
+hold = false
+
+[workspace.metadata.ansar.role.api-0]
+executable = "api"
+args = ["--verbose"]
+env = { PORT = "{port}", RUST_LOG = "debug", DATABASE = "postgres://{address:db-0}/app" }
+ready = { http = "http://{address}/health", status = [200, 404] }
+ready-timeout = "10s"
+stop = { signal = "term", grace = "10s" }
+cwd = "services/api"
+watch = ["migrations/**/*.sql"]
+component = false
+"#,
+    );
+    let properties = |role: &str| {
+        let spec = description.role(&role.parse().unwrap()).unwrap();
+        let properties = spec.properties.clone();
+        (spec.executable.to_string(), properties)
+    };
+    let template = |text: &str| Template::parse(text).unwrap();
+    let env_file = |path: &str, optional| EnvFile {
+        path: path.to_owned(),
+        optional,
+    };
+    let all = ("RUST_LOG".to_owned(), Template::literal("info"));
+    let (executable, db) = properties("db-0");
+    assert_eq!(executable, "postgres");
+    assert_eq!(
+        db.program,
+        ["postgres", "/usr/lib/postgresql/*/bin/postgres"]
+    );
+    assert_eq!(db.args[3], template("{port}"));
+    assert_eq!(db.setup[0][2], template("{model}/data"));
+    assert_eq!(
+        db.ready.0,
+        [Probe::Log("ready to accept connections".to_owned())]
+    );
+    assert!(db.unprivileged);
+    assert_eq!(db.env, BTreeMap::from([all]));
+    assert_eq!(
+        db.env_file,
+        [env_file(".env", true), env_file("db.env", false)]
+    );
+    let (executable, cache) = properties("cache-0");
+    assert_eq!(executable, "redis-server");
+    assert_eq!(cache.ready.0[1], Probe::Listen(None));
+    let health = cache.health.unwrap();
+    assert_eq!((health.every, health.failures), (Duration::from_secs(1), 2));
+    assert_eq!(health.probe, Probe::Tcp(template("{address}")));
+    assert_eq!(cache.tags, ["storage".to_owned()].into());
+    assert_eq!(cache.ports, [("admin".to_owned(), 9000)].into());
+    assert_eq!(cache.hold, Some(false));
+    let (executable, api) = properties("api-0");
+    assert_eq!(executable, "api");
+    assert_eq!(api.env["RUST_LOG"], Template::literal("debug"));
+    assert_eq!(api.ready_timeout, Some(10.0));
+    assert_eq!(api.stop.signal.unwrap().name(), "SIGTERM");
+    assert_eq!(api.stop.grace, Some(10.0));
+    assert_eq!(api.cwd, Some(template("services/api")));
+    assert_eq!(api.watch, ["migrations/**/*.sql"]);
+    assert_eq!(api.component, Some(false));
 }
 
 #[test]

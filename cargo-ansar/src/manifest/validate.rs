@@ -18,6 +18,8 @@ pub(crate) struct Declared {
     pub(crate) declarations: Vec<Declaration>,
     /// Each with the index of its declaration.
     pub(crate) roles: Vec<(usize, RoleSpec)>,
+    /// Roles that the environment of all roles refers to.
+    pub(crate) references: Vec<After>,
 }
 
 /// A role that another one starts after, with its position.
@@ -33,6 +35,8 @@ pub(crate) struct Declaration {
     pub(crate) at: usize,
     pub(crate) package_at: usize,
     pub(crate) after: Vec<After>,
+    /// Roles that its texts refer to.
+    pub(crate) references: Vec<After>,
 }
 
 /// Returns the roles sorted by name, if they are consistent.
@@ -44,6 +48,7 @@ pub(crate) fn checked(
     let Declared {
         declarations,
         mut roles,
+        references,
     } = declared;
     // In the order of the text, so that errors name the later role.
     roles.sort_by_key(|(nth, _)| declarations[*nth].at);
@@ -68,6 +73,10 @@ pub(crate) fn checked(
         for after in &declarations[*nth].after {
             order.check(spec, after, tests)?;
         }
+    }
+    let of_roles = declarations.iter().flat_map(|it| &it.references);
+    for reference in references.iter().chain(of_roles) {
+        order.check_reference(reference)?;
     }
     order.check_cycles()?;
     let packages = packages(source, &declarations, &roles)?;
@@ -146,6 +155,19 @@ impl Order<'_> {
             return Ok(());
         };
         Err(self.source.error(after.at, &after.key, &problem))
+    }
+
+    /// Checks that the role of an address exists.
+    fn check_reference(&self, reference: &After) -> Result<(), DescriptionError> {
+        if self.roles.contains_key(&reference.role) {
+            return Ok(());
+        }
+        let names = self.roles.keys().map(|role| role.as_str());
+        let problem = Problem::AddressUnknown {
+            role: reference.role.clone(),
+            similar: did_you_mean(reference.role.as_str(), names).map(str::to_owned),
+        };
+        Err(self.source.error(reference.at, &reference.key, &problem))
     }
 
     /// Removes roles that no longer wait for others until only cycles remain.

@@ -96,6 +96,11 @@ impl fmt::Display for Kind {
     }
 }
 
+/// Returns true if a text may be a tag of roles.
+pub fn is_tag(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST && text.chars().all(is_allowed)
+}
+
 /// Declares a name type. Values are created by `TryFrom`, `FromStr` and
 /// `Deserialize`, which all check the name.
 macro_rules! names {

@@ -1,12 +1,16 @@
 //! The properties of a role that decide how it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ansar_contract::retry::Retry;
+use serde::{Deserialize, Serialize};
 
 use crate::model::name::RoleName;
+use crate::model::placeholder::{Placeholder, Template};
+use crate::model::readiness::{Health, Probe, Readiness};
 use crate::model::restart_policy::Restart;
+use crate::model::stop::Stop;
 
 /// The properties of a role, from the manifest or a command, through the home,
 /// to its launch.
@@ -25,15 +29,95 @@ pub struct RoleProperties {
     /// Roles that must be ready before this one starts.
     pub after: Vec<RoleName>,
     /// Additional environment variables, none of them reserved by the tool.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, Template>,
     /// Limit for the stored log, in bytes.
     pub storage: Option<u64>,
+    /// Candidates for the program: names to find on `PATH`, or paths from the
+    /// workspace root, which may contain `*`. The first that exists is run. If
+    /// empty, the role runs an executable of the home.
+    pub program: Vec<String>,
+    /// Tells components from other executables, instead of the marker.
+    pub component: Option<bool>,
+    /// Arguments, of roles that are no components.
+    pub args: Vec<Template>,
+    /// Working directory, from the workspace root.
+    pub cwd: Option<Template>,
+    /// Files with environment variables, which `env` overrides.
+    pub env_file: Vec<EnvFile>,
+    /// Commands that run once, while the model is empty.
+    pub setup: Vec<Vec<Template>>,
+    /// Probes that must succeed before the role is ready.
+    pub ready: Readiness,
+    /// Time to become ready, in seconds; more than zero and at most a year.
+    pub ready_timeout: Option<f64>,
+    /// Probe that is repeated while the role runs.
+    pub health: Option<Health<Template>>,
+    /// The way it is asked to stop.
+    pub stop: Stop,
+    /// Ports with a fixed number, by name. All other ports are allocated.
+    pub ports: BTreeMap<String, u16>,
+    /// False if ports are not held for the role until it listens.
+    pub hold: Option<bool>,
+    /// True if it runs as an ordinary user where the tool runs as root.
+    pub unprivileged: bool,
+    /// Names of the groups that it belongs to.
+    pub tags: BTreeSet<String>,
+    /// Patterns of files whose change restarts it, from the workspace root.
+    pub watch: Vec<String>,
+}
+
+/// A file with environment variables, in the form `NAME=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvFile {
+    /// Path, from the workspace root.
+    pub path: String,
+    /// True if the file may be missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 impl RoleProperties {
     /// Returns the time limit of a run.
     pub fn timeout(&self) -> Option<Duration> {
-        self.timeout
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        self.timeout.and_then(seconds)
     }
+
+    /// Returns the time to become ready.
+    pub fn ready_timeout(&self) -> Option<Duration> {
+        self.ready_timeout.and_then(seconds)
+    }
+
+    /// Returns the time to exit before the role is killed.
+    pub fn grace(&self) -> Option<Duration> {
+        self.stop.grace.and_then(seconds)
+    }
+
+    /// Returns true if the role runs a program that the home does not hold.
+    pub fn is_program(&self) -> bool {
+        !self.program.is_empty()
+    }
+
+    /// Returns all texts in which placeholders are replaced when the role is
+    /// started.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        let probes = self.ready.0.iter().flat_map(Probe::texts);
+        let health = self.health.iter().flat_map(|health| health.probe.texts());
+        self.args
+            .iter()
+            .chain(&self.cwd)
+            .chain(self.env.values())
+            .chain(self.setup.iter().flatten())
+            .chain(probes)
+            .chain(health)
+    }
+
+    /// Returns the placeholders in these texts.
+    pub fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+        self.templates().flat_map(Template::uses)
+    }
+}
+
+fn seconds(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
 }

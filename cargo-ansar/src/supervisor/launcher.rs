@@ -14,6 +14,7 @@ use crate::home::Home;
 use crate::home::history;
 use crate::home::history::Kind;
 use crate::home::role::Entry;
+use crate::home::role_values::RoleValues;
 use crate::host::fs::lock::Lock;
 use crate::host::process::Program;
 use crate::host::process::rlimit;
@@ -177,7 +178,14 @@ impl LaunchContext {
         let input = self.input.as_ref();
         let stdin = input.map(|input| fs::unnamed(&self.home.engines(), input));
         recognize(String::new(), &entry.executable, &path)?;
-        let mut environment = with_own(self.environment.clone(), entry);
+        let ports = self.home.ports()?;
+        let values = RoleValues {
+            home: &self.home,
+            role,
+            executable: &entry.executable,
+            ports: &ports,
+        };
+        let mut environment = with_own(self.environment.clone(), entry, &values)?;
         environment.push((launch::ROLE.into(), role.as_str().into()));
         let settings = self.settings.iter();
         let settings = settings.map(|(name, value)| format!("--{name}={value}").into());

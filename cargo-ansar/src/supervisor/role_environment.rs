@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use crate::home::Home;
+use crate::home::program::{ProgramError, base};
 use crate::home::role::Entry;
+use crate::home::role_values::RoleValues;
 use crate::host::cargo_config;
 use crate::host::cargo_config::Variable;
-use crate::host::environment;
+use crate::host::{environment, fs};
+use crate::model::role_properties::EnvFile;
+use crate::supervisor::with_causes;
 
 /// Names and values of variables.
 pub(crate) type Variables = Vec<(OsString, OsString)>;
@@ -39,9 +44,57 @@ pub(crate) fn configured(mut shared: Variables, env: &BTreeMap<String, Variable>
     shared
 }
 
-/// Adds the variables of one role, which take precedence.
-pub(crate) fn with_own(mut shared: Variables, entry: &Entry) -> Variables {
-    let own = entry.properties.env.iter();
-    shared.extend(own.map(|(name, value)| (name.into(), value.into())));
-    shared
+/// Adds the variables of one role, which take precedence: those of its files,
+/// then those that are named.
+pub(crate) fn with_own(
+    mut shared: Variables,
+    entry: &Entry,
+    values: &RoleValues<'_>,
+) -> Result<Variables, ProgramError> {
+    for (name, value) in own(entry, values)? {
+        shared.retain(|(set, _)| *set != *name);
+        shared.push((name.into(), value.into()));
+    }
+    Ok(shared)
+}
+
+/// Returns the variables of one role.
+pub(crate) fn own(
+    entry: &Entry,
+    values: &RoleValues<'_>,
+) -> Result<BTreeMap<String, String>, ProgramError> {
+    let files = &entry.properties.env_file;
+    let mut variables =
+        of_files(base(values.home), files).map_err(|(path, reason)| ProgramError::EnvFile {
+            role: values.role.clone(),
+            path,
+            reason,
+        })?;
+    for (name, value) in &entry.properties.env {
+        let value = value.resolve(&|placeholder| values.get(placeholder))?;
+        variables.insert(name.clone(), value);
+    }
+    Ok(variables)
+}
+
+/// Reads files with variables. Returns the path of a file that cannot be used,
+/// and the reason.
+pub(crate) fn of_files(
+    base: &Path,
+    files: &[EnvFile],
+) -> Result<BTreeMap<String, String>, (PathBuf, String)> {
+    let mut variables = BTreeMap::new();
+    for file in files {
+        let path = base.join(&file.path);
+        let bytes = match fs::read_followed(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if file.optional && error.is_not_found() => continue,
+            Err(error) => return Err((path, with_causes(&error))),
+        };
+        match environment::parse_env_file(&bytes) {
+            Ok(own) => variables.extend(own),
+            Err(reason) => return Err((path, reason)),
+        }
+    }
+    Ok(variables)
 }

@@ -211,6 +211,19 @@ pub fn is_executable(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
+/// Returns the paths below `base` that match a pattern, sorted. An invalid
+/// pattern and folders that cannot be read match nothing.
+pub fn matching(base: &Path, pattern: &str) -> Vec<PathBuf> {
+    let base = glob::Pattern::escape(&base.to_string_lossy());
+    let pattern = if pattern.starts_with('/') {
+        pattern.to_owned()
+    } else {
+        format!("{base}/{pattern}")
+    };
+    let paths = glob::glob(&pattern).into_iter().flatten();
+    paths.filter_map(Result::ok).collect()
+}
+
 /// Returns true if `path` is a regular file that begins with `#!`, or like an
 /// ELF or Mach-O file. Symlinks are followed.
 pub fn is_program(path: &Path) -> bool {

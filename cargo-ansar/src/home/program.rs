@@ -1,0 +1,180 @@
+//! Programs that are no components: finding them, and errors about them.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::home::Home;
+use crate::home::role::Entry;
+use crate::home::role_values::NoValue;
+use crate::host::{environment, fs};
+use crate::model::name::RoleName;
+use crate::model::quoted::{escaped, quoted_list};
+
+/// An error about the program of a role, or about properties that do not fit
+/// it. `place` is the position of the role's description, as ` (FILE:LINE)`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProgramError {
+    /// None of the candidates exists.
+    #[error("role `{role}`{place}: program {} not found", or(candidates))]
+    NotFound {
+        /// The role.
+        role: RoleName,
+        /// Position of its description.
+        place: String,
+        /// The candidates.
+        candidates: Vec<String>,
+    },
+    /// A command that the role needs does not exist.
+    #[error(
+        "role `{role}`{place}: program `{}` not found, needed by its {user}",
+        escaped(program)
+    )]
+    CommandNotFound {
+        /// The role.
+        role: RoleName,
+        /// Position of its description.
+        place: String,
+        /// The command.
+        program: String,
+        /// The property that names it: `setup`, `ready` or `health`.
+        user: &'static str,
+        /// The program of the role, beside which commands are found.
+        beside: Option<PathBuf>,
+    },
+    /// A property of components belongs to a role that is none.
+    #[error(
+        "role `{role}`{place}: `{property}` is for components, and `{executable}` does not link ansar-runtime"
+    )]
+    ComponentOnly {
+        /// The role.
+        role: RoleName,
+        /// Position of its description.
+        place: String,
+        /// The property.
+        property: &'static str,
+        /// The executable of the role.
+        executable: String,
+    },
+    /// A property of programs belongs to a component.
+    #[error("role `{role}`{place}: `{property}` is not for components, and `{executable}` is one")]
+    ProgramOnly {
+        /// The role.
+        role: RoleName,
+        /// Position of its description.
+        place: String,
+        /// The property.
+        property: &'static str,
+        /// The executable of the role.
+        executable: String,
+    },
+    /// A file with environment variables cannot be used.
+    #[error("role `{role}`: environment file `{}`: {reason}", path.display())]
+    EnvFile {
+        /// The role.
+        role: RoleName,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        reason: String,
+    },
+    /// A placeholder has no value.
+    #[error(transparent)]
+    NoValue(#[from] NoValue),
+}
+
+impl ProgramError {
+    /// Returns the error with the position of the role's description.
+    #[must_use]
+    pub fn at(mut self, described: &str) -> Self {
+        match &mut self {
+            Self::NotFound { place, .. }
+            | Self::CommandNotFound { place, .. }
+            | Self::ComponentOnly { place, .. }
+            | Self::ProgramOnly { place, .. } => described.clone_into(place),
+            Self::EnvFile { .. } | Self::NoValue(_) => {}
+        }
+        self
+    }
+
+    /// Returns the step that resolves the error.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotFound { .. } => {
+                "install it, add it to PATH, or name its path from the workspace root".to_owned()
+            }
+            Self::CommandNotFound { beside, .. } => match beside {
+                Some(program) => format!(
+                    "install it or add it to PATH (looked beside {} and on PATH)",
+                    program.display()
+                ),
+                None => "install it or add it to PATH".to_owned(),
+            },
+            Self::ComponentOnly { .. } => "use `args` and `env`".to_owned(),
+            Self::ProgramOnly { .. } => "use `settings` and `env`".to_owned(),
+            Self::EnvFile { .. } => {
+                "create it, or write `{ path = \"…\", optional = true }`".to_owned()
+            }
+            Self::NoValue(_) => "allocate ports with `cargo ansar deploy`".to_owned(),
+        })
+    }
+}
+
+fn or(candidates: &[String]) -> String {
+    quoted_list(candidates).replace(", ", " or ")
+}
+
+/// Returns the folder that relative paths of a role's properties begin at: the
+/// root of the workspace, or the home without one.
+pub fn base(home: &Home) -> &Path {
+    home.workspace().unwrap_or_else(|| home.root())
+}
+
+/// The places in which programs are found.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// The folder that paths begin at.
+    pub base: &'a Path,
+    /// The environment of roles, with `PATH`.
+    pub environment: &'a [(OsString, OsString)],
+}
+
+impl Places<'_> {
+    /// Finds the program of a role: the first candidate that is an executable
+    /// file. A name without `/` is looked for on `PATH`, a path from the
+    /// workspace root.
+    pub fn program(&self, role: &RoleName, entry: &Entry) -> Result<PathBuf, ProgramError> {
+        let candidates = &entry.properties.program;
+        let found = candidates.iter().find_map(|name| self.locate(name));
+        found.ok_or_else(|| ProgramError::NotFound {
+            role: role.clone(),
+            place: String::new(),
+            candidates: candidates.clone(),
+        })
+    }
+
+    /// Finds a command that a role needs: beside its program, with links
+    /// resolved, then as [`program`](Self::program) does.
+    pub fn command(&self, program: Option<&Path>, name: &str) -> Option<PathBuf> {
+        let beside = program
+            .filter(|_| !name.contains('/'))
+            .and_then(|program| fs::resolve(program).ok())
+            .and_then(|program| Some(program.parent()?.join(name)))
+            .filter(|path| fs::is_executable(path));
+        beside.or_else(|| self.locate(name))
+    }
+
+    /// Finds a program on `PATH`, or below the base if its name has a `/`,
+    /// where `*` matches any part of a name and the last match counts.
+    fn locate(&self, name: &str) -> Option<PathBuf> {
+        if name.contains('/') {
+            let mut matches = fs::matching(self.base, name);
+            matches.retain(|path| fs::is_executable(path));
+            return matches.pop();
+        }
+        let mut variables = self.environment.iter();
+        let (_, folders) = variables.find(|(variable, _)| variable == "PATH")?;
+        environment::split_paths(folders)
+            .map(|folder| self.base.join(folder).join(name))
+            .find(|path| fs::is_executable(path))
+    }
+}

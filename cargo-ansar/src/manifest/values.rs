@@ -1,0 +1,464 @@
+//! Reading the values of role properties that may have placeholders, and those
+//! of programs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::manifest::error::{DescriptionError, Problem};
+use crate::manifest::node::Node;
+use crate::manifest::parse::duration;
+use crate::manifest::validate::After;
+use crate::model::did_you_mean::did_you_mean;
+use crate::model::name::{ExecutableName, RoleName, is_tag};
+use crate::model::placeholder::{Placeholder, PlaceholderError, Template, is_port_name, number};
+use crate::model::readiness::{
+    HEALTH_FAILURES, HEALTH_INTERVAL, Health, NOT_REPEATABLE, PROBE_WORDS, Probe, Readiness,
+    check_pattern,
+};
+use crate::model::role_properties::EnvFile;
+use crate::model::stop::{Stop, StopSignal};
+
+const PROBE_KEYS: &[&str] = &[
+    "listen", "tcp", "http", "status", "log", "command", "says", "file",
+];
+
+const HEALTH_KEYS: &[&str] = &[
+    "listen", "tcp", "http", "status", "command", "says", "file", "probe", "every", "failures",
+];
+
+const STOP_KEYS: &[&str] = &["signal", "grace"];
+
+const ENV_FILE_KEYS: &[&str] = &["path", "optional"];
+
+/// The texts of one declaration, with the positions of their placeholders.
+#[derive(Default)]
+pub(crate) struct Texts {
+    /// Roles that `{address:ROLE}` refers to.
+    pub(crate) references: Vec<After>,
+    /// Key and position of each `{number}`.
+    numbers: Vec<(String, usize)>,
+}
+
+impl Texts {
+    /// Reads a text in which every brace belongs to a placeholder.
+    pub(crate) fn template(
+        &mut self,
+        node: &Node<'_>,
+        expected: &'static str,
+    ) -> Result<Template, DescriptionError> {
+        let text = node.string(expected)?;
+        if text.contains('\0') {
+            return Err(node.wrong_value(text, "a string without NUL"));
+        }
+        let template = Template::parse(text).map_err(|error| {
+            let found = match &error {
+                PlaceholderError::Unknown { found, .. } => format!("{{{found}}}"),
+                PlaceholderError::Unbalanced { at } => text[*at..].to_owned(),
+            };
+            node.error_in_text(&found, &Problem::Placeholder(error))
+        })?;
+        self.note(node, &template);
+        Ok(template)
+    }
+
+    /// Notes the placeholders of a text.
+    fn note(&mut self, node: &Node<'_>, template: &Template) {
+        for placeholder in template.uses() {
+            match placeholder {
+                Placeholder::Address {
+                    role: Some(role), ..
+                } => self.references.push(After {
+                    role: role.clone(),
+                    key: node.key.clone(),
+                    at: node.at_text(&placeholder.to_string()),
+                }),
+                Placeholder::Number => {
+                    let at = node.at_text(&placeholder.to_string());
+                    self.numbers.push((node.key.clone(), at));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Notes the addresses in the settings, in which other braces are text.
+    pub(crate) fn note_settings(&mut self, node: &Node<'_>) {
+        let mut own = Self::default();
+        for text in node.strings() {
+            if let Ok(value) = text.string("a string") {
+                own.note(&text, &Template::lenient(value));
+            }
+        }
+        self.references.append(&mut own.references);
+    }
+
+    /// Checks that every role has a number if a text refers to it.
+    pub(crate) fn check_numbers(
+        &self,
+        node: &Node<'_>,
+        roles: &[RoleName],
+    ) -> Result<(), DescriptionError> {
+        let without = roles.iter().find(|role| number(role).is_none());
+        match (self.numbers.first(), without) {
+            (Some((key, at)), Some(role)) => {
+                Err(node.error_at(*at, key, &Problem::NoNumber(role.clone())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn templates(
+        &mut self,
+        node: &Node<'_>,
+        expected: &'static str,
+    ) -> Result<Vec<Template>, DescriptionError> {
+        let elements = node.elements(expected)?;
+        elements
+            .iter()
+            .map(|element| self.template(element, "a string"))
+            .collect()
+    }
+
+    /// Reads a program and its arguments.
+    fn command(&mut self, node: &Node<'_>) -> Result<Vec<Template>, DescriptionError> {
+        const EXPECTED: &str = "an array of a program and its arguments";
+        let command = self.templates(node, EXPECTED)?;
+        if command.is_empty() {
+            return Err(node.wrong_value("[]", EXPECTED));
+        }
+        Ok(command)
+    }
+
+    pub(crate) fn commands(
+        &mut self,
+        node: &Node<'_>,
+    ) -> Result<Vec<Vec<Template>>, DescriptionError> {
+        let elements = node.elements("an array of commands, each an array of words")?;
+        elements
+            .iter()
+            .map(|element| self.command(element))
+            .collect()
+    }
+
+    pub(crate) fn environment(
+        &mut self,
+        node: &Node<'_>,
+    ) -> Result<BTreeMap<String, Template>, DescriptionError> {
+        let mut variables = BTreeMap::new();
+        for variable in node.entries("a table of environment variables")? {
+            let name = variable.name;
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(variable.key_error(&Problem::WrongValue {
+                    found: name.to_owned(),
+                    expected: "the name of a variable, not empty and without `=` and NUL",
+                    similar: None,
+                }));
+            }
+            if name.starts_with("ANSAR_") || name == "NOTIFY_SOCKET" {
+                return Err(variable.key_error(&Problem::OwnVariable(name.to_owned())));
+            }
+            variables.insert(name.to_owned(), self.template(&variable, "a string")?);
+        }
+        Ok(variables)
+    }
+
+    pub(crate) fn readiness(&mut self, node: &Node<'_>) -> Result<Readiness, DescriptionError> {
+        if !node.is_array() {
+            return Ok(Readiness(vec![self.probe(node)?]));
+        }
+        let elements = node.elements("an array of probes")?;
+        let probes = elements.iter().map(|element| self.probe(element));
+        Ok(Readiness(probes.collect::<Result<_, _>>()?))
+    }
+
+    fn probe(&mut self, node: &Node<'_>) -> Result<Probe<Template>, DescriptionError> {
+        const EXPECTED: &str = "`listen`, `notify`, `done`, `started`, or a table such as \
+                                `{ log = \"ready\" }` or `{ http = \"http://{address}/health\" }`";
+        if !node.is_table() {
+            return probe_word(node, EXPECTED);
+        }
+        let mut parts = ProbeParts::default();
+        for field in node.entries(EXPECTED)? {
+            if !self.probe_field(&field, &mut parts)? {
+                return Err(field.unknown_key(PROBE_KEYS));
+            }
+        }
+        parts.probe(node)
+    }
+
+    /// Reads one key of a probe. Returns false for a key of another kind.
+    fn probe_field(
+        &mut self,
+        field: &Node<'_>,
+        parts: &mut ProbeParts,
+    ) -> Result<bool, DescriptionError> {
+        const ADDRESS: &str = "an address such as `{address}` or `127.0.0.1:80`";
+        const CODES: &str = "an array of status codes from 100 to 599";
+        let probe = match field.name {
+            "listen" => Probe::Listen(Some(self.template(field, "a port such as `{port:admin}`")?)),
+            "tcp" => Probe::Tcp(self.template(field, ADDRESS)?),
+            "http" => {
+                const URL: &str = "a URL such as `http://{address}/health`";
+                let url = self.template(field, URL)?;
+                if !url.text().starts_with("http://") {
+                    return Err(field.wrong_value(url.text(), URL));
+                }
+                let status = Vec::new();
+                Probe::Http { url, status }
+            }
+            "log" => {
+                let pattern = field.string("a regular expression for a line of the output")?;
+                check_pattern(pattern)
+                    .map_err(|reason| field.value_error(&Problem::Reason(reason)))?;
+                Probe::Log(pattern.to_owned())
+            }
+            "command" => Probe::Command {
+                command: self.command(field)?,
+                says: None,
+            },
+            "file" => Probe::File(self.template(field, "the path of a file")?),
+            "status" => {
+                for code in field.elements(CODES)? {
+                    let number: u16 = code.count(CODES)?;
+                    if !(100..600).contains(&number) {
+                        return Err(code.wrong_value(&number.to_string(), CODES));
+                    }
+                    parts.status.push(number);
+                }
+                parts.status_of = Some(field.value_at);
+                return Ok(true);
+            }
+            "says" => {
+                parts.says = Some(self.template(field, "a text that the output contains")?);
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        parts.probes.push(probe);
+        Ok(true)
+    }
+
+    pub(crate) fn health(&mut self, node: &Node<'_>) -> Result<Health<Template>, DescriptionError> {
+        const EXPECTED: &str = "a table such as `{ http = \"http://{address}/health\" }`";
+        let mut parts = ProbeParts::default();
+        let mut every = HEALTH_INTERVAL;
+        let mut failures = HEALTH_FAILURES;
+        for field in node.entries(EXPECTED)? {
+            match field.name {
+                "every" => every = duration(&field)?,
+                "failures" => {
+                    const COUNT: &str = "a number of failures, 1 at least";
+                    failures = field.count(COUNT)?;
+                    if failures == 0 {
+                        return Err(field.wrong_value("0", COUNT));
+                    }
+                }
+                "probe" => {
+                    let probe = probe_word(&field, NOT_REPEATABLE)?;
+                    parts.probes.push(probe);
+                }
+                _ => {
+                    if !self.probe_field(&field, &mut parts)? {
+                        return Err(field.unknown_key(HEALTH_KEYS));
+                    }
+                }
+            }
+        }
+        let probe = parts.probe(node)?;
+        if !probe.is_repeatable() {
+            return Err(node.value_error(&Problem::Reason(NOT_REPEATABLE.to_owned())));
+        }
+        Ok(Health {
+            probe,
+            every,
+            failures,
+        })
+    }
+}
+
+fn probe_word(
+    node: &Node<'_>,
+    expected: &'static str,
+) -> Result<Probe<Template>, DescriptionError> {
+    let word = node.string(expected)?;
+    Probe::of_word(word).ok_or_else(|| {
+        node.value_error(&Problem::WrongValue {
+            found: word.to_owned(),
+            expected,
+            similar: did_you_mean(word, PROBE_WORDS),
+        })
+    })
+}
+
+/// The keys of a probe that were read.
+#[derive(Default)]
+struct ProbeParts {
+    probes: Vec<Probe<Template>>,
+    status: Vec<u16>,
+    status_of: Option<usize>,
+    says: Option<Template>,
+}
+
+impl ProbeParts {
+    fn probe(mut self, node: &Node<'_>) -> Result<Probe<Template>, DescriptionError> {
+        let reason = |reason: &str| node.value_error(&Problem::Reason(reason.to_owned()));
+        let (Some(mut probe), None) = (self.probes.pop(), self.probes.pop()) else {
+            return Err(reason(
+                "expected one of `listen`, `tcp`, `http`, `log`, `command` and `file`",
+            ));
+        };
+        match (&mut probe, self.status_of, self.says) {
+            (Probe::Http { status, .. }, Some(_), None) => *status = self.status,
+            (Probe::Command { says, .. }, None, Some(text)) => *says = Some(text),
+            (_, None, None) => {}
+            (_, Some(_), _) => return Err(reason("`status` belongs to `http`")),
+            (_, None, Some(_)) => return Err(reason("`says` belongs to `command`")),
+        }
+        Ok(probe)
+    }
+}
+
+pub(crate) fn stop(node: &Node<'_>) -> Result<Stop, DescriptionError> {
+    let mut stop = Stop::default();
+    for field in node.entries("a table such as `{ signal = \"SIGTERM\", grace = \"10s\" }`")? {
+        match field.name {
+            "signal" => {
+                let text = field.string("the name of a signal such as `SIGTERM`")?;
+                let signal: Result<StopSignal, _> = text.parse();
+                let signal = signal.map_err(|error| {
+                    field.value_error(&Problem::Signal {
+                        similar: error.similar(),
+                        error,
+                    })
+                })?;
+                stop.signal = Some(signal);
+            }
+            "grace" => stop.grace = Some(duration(&field)?.as_secs_f64()),
+            _ => return Err(field.unknown_key(STOP_KEYS)),
+        }
+    }
+    Ok(stop)
+}
+
+/// Reads the candidates for a program, and the name that stands for it.
+pub(crate) fn program(node: &Node<'_>) -> Result<(Vec<String>, ExecutableName), DescriptionError> {
+    const EXPECTED: &str = "the name or path of a program, or an array of candidates";
+    let one = |node: &Node<'_>| {
+        let text = node.string(EXPECTED)?;
+        if text.is_empty() || text.ends_with('/') || text.contains('\0') {
+            return Err(node.wrong_value(text, EXPECTED));
+        }
+        Ok(text.to_owned())
+    };
+    let candidates = if node.is_array() {
+        let elements = node.elements(EXPECTED)?;
+        elements.iter().map(one).collect::<Result<_, _>>()?
+    } else {
+        vec![one(node)?]
+    };
+    let Some(first) = candidates.first() else {
+        return Err(node.wrong_value("[]", EXPECTED));
+    };
+    let label = label(first);
+    Ok((
+        candidates,
+        label.map_err(|error| node.value_error(&Problem::Name(error)))?,
+    ))
+}
+
+/// Returns the name that stands for a program: its file name, with other
+/// characters replaced.
+fn label(program: &str) -> Result<ExecutableName, crate::model::name::NameError> {
+    let file = program.rsplit('/').next().unwrap_or(program);
+    let name: Result<ExecutableName, _> = file.parse();
+    name.or_else(|error| match error.similar() {
+        Some(similar) => similar.parse(),
+        None => Err(error),
+    })
+}
+
+pub(crate) fn env_files(node: &Node<'_>) -> Result<Vec<EnvFile>, DescriptionError> {
+    if !node.is_array() {
+        return Ok(vec![env_file(node)?]);
+    }
+    let elements = node.elements("an array of paths")?;
+    elements.iter().map(env_file).collect()
+}
+
+fn env_file(node: &Node<'_>) -> Result<EnvFile, DescriptionError> {
+    const EXPECTED: &str = "the path of a file, or `{ path = \".env\", optional = true }`";
+    let path = |node: &Node<'_>| {
+        let path = node.string(EXPECTED)?;
+        if path.is_empty() || path.contains('\0') {
+            return Err(node.wrong_value(path, EXPECTED));
+        }
+        Ok(path.to_owned())
+    };
+    if !node.is_table() {
+        return Ok(EnvFile {
+            path: path(node)?,
+            optional: false,
+        });
+    }
+    let mut file = EnvFile {
+        path: String::new(),
+        optional: false,
+    };
+    for field in node.entries(EXPECTED)? {
+        match field.name {
+            "path" => file.path = path(&field)?,
+            "optional" => file.optional = field.flag("`true` or `false`")?,
+            _ => return Err(field.unknown_key(ENV_FILE_KEYS)),
+        }
+    }
+    if file.path.is_empty() {
+        return Err(node.type_error(EXPECTED));
+    }
+    Ok(file)
+}
+
+pub(crate) fn ports(node: &Node<'_>) -> Result<BTreeMap<String, u16>, DescriptionError> {
+    const EXPECTED: &str = "a port from 1 to 65535";
+    let mut ports = BTreeMap::new();
+    for field in node.entries("a table of ports by name, such as `{ port = 5432 }`")? {
+        if !is_port_name(field.name) {
+            return Err(field.key_error(&Problem::WrongValue {
+                found: field.name.to_owned(),
+                expected: "the name of a port: lower-case letters, digits, `-` and `_`",
+                similar: None,
+            }));
+        }
+        let port: u16 = field.count(EXPECTED)?;
+        if port == 0 {
+            return Err(field.wrong_value("0", EXPECTED));
+        }
+        ports.insert(field.name.to_owned(), port);
+    }
+    Ok(ports)
+}
+
+pub(crate) fn tags(node: &Node<'_>) -> Result<BTreeSet<String>, DescriptionError> {
+    let mut tags = BTreeSet::new();
+    for element in node.elements("an array of tags")? {
+        let tag = element.string("a tag")?;
+        if !is_tag(tag) {
+            return Err(element.wrong_value(tag, "a tag of letters, digits, `-` and `_`"));
+        }
+        tags.insert(tag.to_owned());
+    }
+    Ok(tags)
+}
+
+pub(crate) fn watch(node: &Node<'_>) -> Result<Vec<String>, DescriptionError> {
+    let mut patterns = Vec::new();
+    for element in node.elements("an array of patterns such as `migrations/**/*.sql`")? {
+        let text = element.string("a pattern such as `migrations/**/*.sql`")?;
+        if let Err(error) = glob::Pattern::new(text) {
+            return Err(element.value_error(&Problem::Reason(format!(
+                "`{text}` is no pattern: {}",
+                error.msg
+            ))));
+        }
+        patterns.push(text.to_owned());
+    }
+    Ok(patterns)
+}
