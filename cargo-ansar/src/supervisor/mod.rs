@@ -29,6 +29,7 @@ pub mod launch;
 pub mod launcher;
 pub mod lock_roles;
 pub mod orphans;
+pub mod readiness;
 pub mod restart;
 pub mod role_environment;
 pub mod scheduler;

@@ -199,6 +199,11 @@ pub fn if_exists<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
+/// Returns true if there is anything at `path`. Symlinks are followed.
+pub fn exists(path: &Path) -> bool {
+    path.exists()
+}
+
 /// Returns true if `path` is a regular file. Symlinks are followed.
 pub fn is_file(path: &Path) -> bool {
     path.is_file()
