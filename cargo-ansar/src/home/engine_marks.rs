@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,16 @@ impl Home {
     pub fn listen_notify(&self) -> Result<Notices, HomeError> {
         fs::make_private_folders(&self.engines())?;
         let path = self.engine_file(environment::pid(), "notify");
+        Notices::listen(&path).map_err(|source| HomeError::Socket { path, source })
+    }
+
+    /// Listens for `sd_notify` datagrams of one role, which need not name it.
+    pub fn listen_notify_of_role(&self) -> Result<Notices, HomeError> {
+        // The name of a role may be too long for the address of a socket.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        fs::make_private_folders(&self.engines())?;
+        let path = self.engine_file(environment::pid(), &format!("{number}.notify"));
         Notices::listen(&path).map_err(|source| HomeError::Socket { path, source })
     }
 

@@ -148,6 +148,11 @@ impl Head {
             shown: digits + 3,
         })
     }
+
+    /// Returns the offset of the text in the line.
+    pub fn text_at(&self) -> usize {
+        self.shown + STAMP + 3
+    }
 }
 
 /// Parses the heads of consecutive lines.

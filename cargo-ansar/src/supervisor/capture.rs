@@ -18,6 +18,7 @@ use crate::host::process::Pipe;
 use crate::logs::header::Head;
 use crate::logs::store::Writer;
 use crate::model::name::RoleName;
+use crate::supervisor::last_output::LastOutput;
 
 /// Longest line that is kept whole, in bytes, if the log has room for it.
 const LONGEST: usize = 64 * 1024;
@@ -40,6 +41,8 @@ pub struct Capture {
     /// The number of lines lost, and the reason, while lines cannot be stored.
     failing: Option<(u64, String)>,
     lost: Rc<Cell<u64>>,
+    /// The end of the output, if it is to explain the exit.
+    last: Option<LastOutput>,
 }
 
 impl Capture {
@@ -57,6 +60,7 @@ impl Capture {
             tag: Tag::Console,
             failing: None,
             lost: Rc::default(),
+            last: None,
         }
     }
 
@@ -68,6 +72,16 @@ impl Capture {
     /// Counts lines that cannot be stored in `lost` from now on.
     pub fn count(&mut self, lost: Rc<Cell<u64>>) {
         self.lost = lost;
+    }
+
+    /// Keeps the end of the output from now on.
+    pub fn keep_last(&mut self) {
+        self.last = Some(LastOutput::default());
+    }
+
+    /// Returns the end of the output.
+    pub fn into_last(self) -> LastOutput {
+        self.last.unwrap_or_default()
     }
 
     /// Consumes whole lines of `bytes`, which were peeked at the front of
@@ -127,7 +141,7 @@ impl Capture {
             let Some(head) = Head::of(line).filter(|_| line.len() <= self.longest) else {
                 break;
             };
-            self.show(head.tag, line, events);
+            self.show(head.tag, line, head.text_at(), events);
             length = end + 1;
         }
         length
@@ -211,8 +225,8 @@ impl Capture {
 
     fn put(&mut self, lines: &mut Vec<u8>, now: Timestamp, events: &Events) {
         let start = lines.len();
-        let tag = match Head::of(&self.partial) {
-            Some(head) => head.tag,
+        let (tag, text_at) = match Head::of(&self.partial) {
+            Some(head) => (head.tag, head.text_at()),
             None => {
                 let tag = if self.cut {
                     Tag::Continued
@@ -222,16 +236,20 @@ impl Capture {
                 let stamp = now.strftime(STAMP_FORMAT);
                 let head = format!("[{:08}] {stamp} {} ", self.pid, tag.symbol());
                 lines.extend_from_slice(head.as_bytes());
-                tag
+                (tag, head.len())
             }
         };
         lines.append(&mut self.partial);
-        self.show(tag, &lines[start..], events);
+        self.show(tag, &lines[start..], text_at, events);
         lines.push(b'\n');
     }
 
-    /// Emits a line if its level is shown.
-    fn show(&mut self, tag: Tag, line: &[u8], events: &Events) {
+    /// Emits a line whose text begins at `text_at` if its level is shown. Every
+    /// line of a start passes here.
+    fn show(&mut self, tag: Tag, line: &[u8], text_at: usize, events: &Events) {
+        if let Some(last) = &mut self.last {
+            last.line(line.get(text_at..).unwrap_or_default());
+        }
         if tag != Tag::Continued {
             self.tag = tag;
         }

@@ -1,6 +1,7 @@
-//! Determines the outcome of a role from its exit status, its output on stdout,
-//! and the actions of the engine.
+//! Determines the outcome of a role from its exit status, its output, and the
+//! actions of the engine.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::host::process::Exit;
@@ -9,13 +10,19 @@ use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
 use ansar_contract::envelope::{Envelope, Typed};
-use ansar_contract::lifecycle::{Aborted, Faulted};
+use ansar_contract::lifecycle::{Aborted, Ack, Faulted};
+use ansar_contract::test::{Check, TestReport};
+use jiff::Timestamp;
+
+use crate::model::stop::StopSignal;
+use crate::supervisor::last_output::LastOutput;
+use crate::supervisor::launch::Judge;
 
 /// Largest result, in bytes.
 pub(crate) const LARGEST_RESULT: usize = 64 << 20;
 
 /// Actions of the engine on a role before it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Treatment {
     /// The role was asked to stop.
     pub asked: bool,
@@ -25,20 +32,186 @@ pub struct Treatment {
     pub timed_out: Option<Duration>,
     /// The role was stopped because it was not ready after this time.
     pub never_ready: Option<Duration>,
+    /// The role was stopped because it was unhealthy, for this reason.
+    pub unhealthy: Option<String>,
 }
 
-/// Returns the outcome of a role with this exit status and output on stdout.
-pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> RoleOutcome {
-    if let Some(limit) = treatment.timed_out {
-        let faulted = Faulted::new(format!("timed out after {}", ShortDuration(limit)), "");
-        return RoleOutcome::of(&faulted, Cause::TimedOut);
+/// The end of all processes of a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The exit of the main process.
+    pub exit: Exit,
+    /// The output on stdout, unless that is part of the log.
+    pub stdout: Vec<u8>,
+    /// The end of the output in the log, if it is kept.
+    pub last: LastOutput,
+}
+
+/// A finished start, to be judged.
+#[derive(Debug)]
+pub struct FinishedStart<'a> {
+    /// The role.
+    pub role: &'a RoleName,
+    /// The source of its outcome.
+    pub judge: Judge,
+    /// The signal that asks it to stop; SIGINT if unset.
+    pub stop_signal: Option<StopSignal>,
+    /// The file and line that describe it.
+    pub described: Option<&'a (PathBuf, u32)>,
+    /// The end.
+    pub finished: &'a Finished,
+    /// The actions of the engine.
+    pub treatment: &'a Treatment,
+    /// True if it had become ready.
+    pub was_ready: bool,
+    /// Time of the end.
+    pub at: Timestamp,
+}
+
+impl FinishedStart<'_> {
+    /// Returns the outcome of the role.
+    pub fn outcome(&self) -> RoleOutcome {
+        if let Some(outcome) = overdue(self.treatment) {
+            return outcome;
+        }
+        let Finished { exit, stdout, .. } = self.finished;
+        match self.judge {
+            Judge::Message => of_message(*exit, stdout, self.treatment),
+            Judge::Service | Judge::Task | Judge::Check => self.of_exit(),
+        }
     }
-    if let Some(limit) = treatment.never_ready {
-        let faulted = Faulted::new(format!("not ready after {}", ShortDuration(limit)), "");
-        return RoleOutcome::of(&faulted, Cause::TimedOut);
+
+    /// Returns the outcome of a role that is judged by its exit status.
+    fn of_exit(&self) -> RoleOutcome {
+        let exit = self.finished.exit;
+        if self.treatment.asked && self.has_stopped() {
+            let is_killed = self.treatment.killed;
+            let cause = if is_killed {
+                Cause::Killed
+            } else {
+                Cause::Stopped
+            };
+            return RoleOutcome::of(&Aborted {}, cause);
+        }
+        match (exit, self.judge) {
+            (Exit::Code(0), Judge::Task) => RoleOutcome::of(&Ack {}, Cause::Returned),
+            (Exit::Code(0), Judge::Check) => {
+                RoleOutcome::of(&self.report(true, "exited with 0"), Cause::Returned)
+            }
+            (Exit::Code(0), _) if self.was_ready => RoleOutcome::of(&Aborted {}, Cause::Exited(0)),
+            (Exit::Signal(number), _) if signal::means_stop(number) => {
+                RoleOutcome::of(&Aborted {}, Cause::Signal(number))
+            }
+            _ => self.failure(),
+        }
     }
-    let unreadable = match serde_json::from_slice::<Envelope<Typed>>(stdout) {
-        Ok(Envelope { value: result }) => {
+
+    /// Returns true if the exit of a role that was asked to stop is no failure.
+    /// Many programs exit with another code than 0 then; a panic or a crash is
+    /// one all the same.
+    fn has_stopped(&self) -> bool {
+        match self.finished.exit {
+            Exit::Code(0) => true,
+            Exit::Code(_) => self.finished.last.panic().is_none(),
+            Exit::Signal(number) => {
+                let own = self.stop_signal;
+                self.treatment.killed
+                    || signal::means_stop(number)
+                    || own.is_some_and(|own| signal::is_same(number, own))
+            }
+        }
+    }
+
+    /// Returns the outcome of a failed role: at the place of its panic, if there
+    /// was one.
+    fn failure(&self) -> RoleOutcome {
+        let Finished { exit, last, .. } = self.finished;
+        let is_early = self.judge == Judge::Service && !self.was_ready;
+        let text = exit_text(*exit, is_early, &last.last_line());
+        let cause = cause_of(*exit);
+        if self.judge == Judge::Check && (last.panic().is_some() || self.described.is_some()) {
+            return RoleOutcome::of(&self.report(false, &text), cause);
+        }
+        let fault = match last.panic() {
+            Some(panic) => Faulted::new(&panic.message, "").at(&panic.source, panic.line),
+            None => Faulted::new(text, ""),
+        };
+        RoleOutcome::of(&fault, cause)
+    }
+
+    /// Returns a report of one check, at the place of a panic or else of the
+    /// role.
+    fn report(&self, passed: bool, text: &str) -> TestReport {
+        let panic = self.finished.last.panic().filter(|_| !passed);
+        let of_panic = panic.map(|panic| (panic.source.clone(), panic.line, Some(panic.column)));
+        let of_role = || {
+            let (path, line) = self.described?;
+            Some((path.display().to_string(), *line, None))
+        };
+        let check = of_panic
+            .or_else(of_role)
+            .map(|(source, line, column)| Check {
+                condition: passed,
+                line,
+                column,
+                name: self.role.to_string(),
+                source,
+                stamp: self.at.strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
+                text: panic.map_or_else(|| text.to_owned(), |panic| panic.message.clone()),
+            });
+        TestReport {
+            passed: u64::from(passed),
+            failed: u64::from(!passed),
+            tested: check.into_iter().collect(),
+        }
+    }
+}
+
+/// Returns the outcome of a role that the engine has stopped for a failure.
+fn overdue(treatment: &Treatment) -> Option<RoleOutcome> {
+    let (condition, cause) = if let Some(limit) = treatment.timed_out {
+        let condition = format!("timed out after {}", ShortDuration(limit));
+        (condition, Cause::TimedOut)
+    } else if let Some(limit) = treatment.never_ready {
+        let condition = format!("not ready after {}", ShortDuration(limit));
+        (condition, Cause::TimedOut)
+    } else if let Some(why) = &treatment.unhealthy {
+        (format!("unhealthy: {why}"), Cause::Stopped)
+    } else {
+        return None;
+    };
+    Some(RoleOutcome::of(&Faulted::new(condition, ""), cause))
+}
+
+/// Returns a text such as `exited with 1 before it was ready: LAST LINE`.
+fn exit_text(exit: Exit, is_early: bool, last_line: &str) -> String {
+    let exited = match exit {
+        Exit::Code(code) => format!("exited with {code}"),
+        Exit::Signal(number) => format!("killed by {}", signal::name(number)),
+    };
+    let early = if is_early { " before it was ready" } else { "" };
+    match exit {
+        Exit::Code(_) if !last_line.is_empty() => format!("{exited}{early}: {last_line}"),
+        _ => format!("{exited}{early}"),
+    }
+}
+
+fn cause_of(exit: Exit) -> Cause {
+    match exit {
+        Exit::Code(code) => Cause::Exited(code),
+        Exit::Signal(number) => Cause::Signal(number),
+    }
+}
+
+/// Parses the result that a role wrote to stdout.
+pub fn message(stdout: &[u8]) -> serde_json::Result<Typed> {
+    serde_json::from_slice::<Envelope<Typed>>(stdout).map(|envelope| envelope.value)
+}
+
+/// Returns the outcome of a role that returns a message on stdout.
+fn of_message(exit: Exit, stdout: &[u8], treatment: &Treatment) -> RoleOutcome {
+    let unreadable = match message(stdout) {
+        Ok(result) => {
             let cause = if treatment.asked {
                 Cause::Stopped
             } else {
@@ -58,11 +231,7 @@ pub fn judge(exit: Exit, stdout: &[u8], treatment: Treatment) -> RoleOutcome {
             "returned a result that is too large",
             format!("it has more than {most} MiB, the most that a result may have"),
         );
-        let cause = match exit {
-            Exit::Code(code) => Cause::Exited(code),
-            Exit::Signal(number) => Cause::Signal(number),
-        };
-        return RoleOutcome::of(&faulted, cause);
+        return RoleOutcome::of(&faulted, cause_of(exit));
     }
     let fault = |condition: String, cause| {
         let why = unreadable
@@ -128,11 +297,54 @@ pub fn skipped() -> RoleOutcome {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
 
     const ACK: &[u8] = br#"{"value": ["ansar.create.lifecycle.Ack", {}, []]}"#;
+
+    /// Returns the outcome of a component.
+    fn judge(exit: Exit, stdout: &[u8], treatment: &Treatment) -> RoleOutcome {
+        let finished = Finished {
+            exit,
+            stdout: stdout.to_owned(),
+            last: LastOutput::default(),
+        };
+        start(Judge::Message, &finished, treatment).outcome()
+    }
+
+    fn start<'a>(
+        judge: Judge,
+        finished: &'a Finished,
+        treatment: &'a Treatment,
+    ) -> FinishedStart<'a> {
+        static ROLE: LazyLock<RoleName> = LazyLock::new(|| "a-0".parse().unwrap());
+        static DESCRIBED: LazyLock<(PathBuf, u32)> =
+            LazyLock::new(|| (PathBuf::from("/ws/Cargo.toml"), 7));
+        FinishedStart {
+            role: &ROLE,
+            judge,
+            stop_signal: None,
+            described: Some(&DESCRIBED),
+            finished,
+            treatment,
+            was_ready: true,
+            at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// Returns the end of a program with this output.
+    fn finished(exit: Exit, output: &str) -> Finished {
+        let mut last = LastOutput::default();
+        output.lines().for_each(|line| last.line(line.as_bytes()));
+        Finished {
+            exit,
+            stdout: Vec::new(),
+            last,
+        }
+    }
 
     fn condition(outcome: &RoleOutcome) -> String {
         outcome
@@ -142,7 +354,7 @@ mod tests {
 
     #[test]
     fn result_counts_for_any_exit() {
-        let outcome = judge(Exit::Code(7), ACK, Treatment::default());
+        let outcome = judge(Exit::Code(7), ACK, &Treatment::default());
         assert_eq!(outcome.success(), Success::Yes);
         assert_eq!(outcome.cause, Cause::Returned);
     }
@@ -153,7 +365,7 @@ mod tests {
             timed_out: Some(Duration::from_secs(2)),
             ..Treatment::default()
         };
-        let outcome = judge(Exit::Code(0), ACK, treatment);
+        let outcome = judge(Exit::Code(0), ACK, &treatment);
         assert_eq!(condition(&outcome), "timed out after 2s");
     }
 
@@ -165,13 +377,13 @@ mod tests {
             (Exit::Signal(11), "", "killed by SIGSEGV"),
             (Exit::Signal(9), "", "killed by SIGKILL"),
         ] {
-            let outcome = judge(exit, stdout.as_bytes(), Treatment::default());
+            let outcome = judge(exit, stdout.as_bytes(), &Treatment::default());
             assert_eq!(condition(&outcome), expected);
         }
-        let garbage = judge(Exit::Code(0), b"hello", Treatment::default());
+        let garbage = judge(Exit::Code(0), b"hello", &Treatment::default());
         assert!(condition(&garbage).contains("is not a message"));
         let large = vec![b'x'; LARGEST_RESULT + 1];
-        let large = judge(Exit::Code(0), &large, Treatment::default());
+        let large = judge(Exit::Code(0), &large, &Treatment::default());
         assert_eq!(
             condition(&large),
             "returned a result that is too large, \
@@ -182,7 +394,7 @@ mod tests {
     #[test]
     fn stop_signals_are_no_fault() {
         for signal in [1, 2, 3, 15] {
-            let outcome = judge(Exit::Signal(signal), b"", Treatment::default());
+            let outcome = judge(Exit::Signal(signal), b"", &Treatment::default());
             assert_eq!(outcome.success(), Success::Stopped);
         }
     }
@@ -194,16 +406,134 @@ mod tests {
             killed: true,
             ..Treatment::default()
         };
-        let outcome = judge(Exit::Signal(9), b"", treatment);
+        let outcome = judge(Exit::Signal(9), b"", &treatment);
         assert_eq!(outcome.cause, Cause::Killed);
         assert_eq!(outcome.success(), Success::Stopped);
+    }
+
+    const PANIC: &str = "thread 'main' (7) panicked at src/main.rs:7:5:\nno table\nnote: x";
+
+    #[test]
+    fn failure_of_a_program_names_its_exit_and_its_last_line() {
+        for (exit, output, expected) in [
+            (
+                Exit::Code(1),
+                "one\nFATAL: no\n",
+                "exited with 1: FATAL: no",
+            ),
+            (Exit::Code(3), "", "exited with 3"),
+            (Exit::Signal(11), "hello", "killed by SIGSEGV"),
+            (Exit::Code(101), PANIC, "no table"),
+        ] {
+            let finished = finished(exit, output);
+            let treatment = Treatment::default();
+            for judge in [Judge::Service, Judge::Task] {
+                let outcome = start(judge, &finished, &treatment).outcome();
+                assert_eq!(condition(&outcome), expected);
+                assert_eq!(outcome.success(), Success::No);
+                let source = outcome.fault().unwrap().source;
+                assert_eq!(
+                    source.as_deref(),
+                    (output == PANIC).then_some("src/main.rs")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_service_that_ends_before_it_is_ready_has_failed() {
+        for (exit, expected) in [
+            (Exit::Code(0), "exited with 0 before it was ready: bye"),
+            (Exit::Code(1), "exited with 1 before it was ready: bye"),
+            (Exit::Signal(6), "killed by SIGABRT before it was ready"),
+        ] {
+            let (finished, treatment) = (finished(exit, "bye"), Treatment::default());
+            let start = FinishedStart {
+                was_ready: false,
+                ..start(Judge::Service, &finished, &treatment)
+            };
+            assert_eq!(condition(&start.outcome()), expected);
+        }
+    }
+
+    #[test]
+    fn exit_with_0_is_what_the_program_is_for() {
+        let (finished, treatment) = (finished(Exit::Code(0), "hello"), Treatment::default());
+        let outcome = |judge| start(judge, &finished, &treatment).outcome();
+        assert_eq!(outcome(Judge::Service).success(), Success::Stopped);
+        assert_eq!(outcome(Judge::Service).cause, Cause::Exited(0));
+        assert!(outcome(Judge::Task).result.is::<Ack>());
+        let report = outcome(Judge::Check).report().unwrap();
+        assert_eq!((report.passed, report.failed), (1, 0));
+    }
+
+    #[test]
+    fn failed_check_is_at_its_panic_or_at_the_role() {
+        for (output, place, text) in [
+            (PANIC, ("src/main.rs", 7, Some(5)), "no table"),
+            ("hello", ("/ws/Cargo.toml", 7, None), "exited with 1: hello"),
+        ] {
+            let (finished, treatment) = (finished(Exit::Code(1), output), Treatment::default());
+            let outcome = start(Judge::Check, &finished, &treatment).outcome();
+            let report = outcome.report().unwrap();
+            assert_eq!((report.passed, report.failed), (0, 1));
+            let check = &report.tested[0];
+            assert_eq!((&*check.source, check.line, check.column), place);
+            assert_eq!((&*check.text, &*check.name), (text, "a-0"));
+            assert_eq!(check.stamp, "1970-01-01T00:00:00.000000");
+        }
+    }
+
+    #[test]
+    fn program_that_was_asked_to_stop_has_stopped() {
+        let asked = Treatment {
+            asked: true,
+            ..Treatment::default()
+        };
+        for (exit, output, expected) in [
+            (Exit::Code(0), "", Success::Stopped),
+            (Exit::Code(1), "http: Server closed", Success::Stopped),
+            (Exit::Code(143), "", Success::Stopped),
+            (Exit::Signal(2), "", Success::Stopped),
+            (Exit::Signal(10), "", Success::Stopped),
+            (Exit::Signal(11), "", Success::No),
+            (Exit::Code(101), PANIC, Success::No),
+        ] {
+            let finished = finished(exit, output);
+            let start = FinishedStart {
+                stop_signal: "USR1".parse().ok(),
+                ..start(Judge::Service, &finished, &asked)
+            };
+            assert_eq!(start.outcome().success(), expected, "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn dependents_of_a_failed_role_name_it() {
+        let role: RoleName = "migrate-0".parse().unwrap();
+        let failed = RoleOutcome::of(&Faulted::new("x", ""), Cause::Exited(1));
+        let unstarted = RoleOutcome::of(&Faulted::new("x", ""), Cause::NeverStarted);
+        for (outcome, expected) in [
+            (
+                &failed,
+                "not started: `migrate-0`, which it starts after, failed",
+            ),
+            (
+                &unstarted,
+                "not started: `migrate-0`, which it starts after, did not start",
+            ),
+        ] {
+            let skipped = skipped_after(&role, Some(outcome)).unwrap();
+            assert_eq!(condition(&skipped), expected);
+        }
+        assert_eq!(skipped_after(&role, Some(&skipped())), None);
     }
 
     proptest! {
         #[test]
         fn any_exit_and_output_has_an_outcome(code: i32, stdout: Vec<u8>, asked: bool, killed: bool) {
             let treatment = Treatment { asked, killed, ..Treatment::default() };
-            let outcome = judge(Exit::Code(code), &stdout, treatment);
+            let outcome = judge(Exit::Code(code), &stdout, &treatment);
             prop_assert!(outcome.success() != Success::Yes || !stdout.is_empty());
         }
     }

@@ -18,8 +18,10 @@ use crate::home::role_values::RoleValues;
 use crate::host::fs::lock::Lock;
 use crate::host::process::Program;
 use crate::host::process::rlimit;
+use crate::host::process::sd_notify::Notices;
 use crate::host::{environment, fs};
 use crate::model::name::RoleName;
+use crate::model::readiness::Probe;
 use crate::protocol::RunOptions;
 use crate::supervisor::component_check::recognize;
 use crate::supervisor::launch::{Conduct, Launch, Start};
@@ -108,6 +110,10 @@ impl LaunchContext {
     ) -> Result<Launch, Error> {
         self.home.runnable(&entry.executable)?;
         self.home.prepare(role)?;
+        let notices = self.own_notices(entry)?;
+        let address = notices
+            .as_ref()
+            .map(|own| own.address().as_os_str().to_owned());
         let first = Cell::new(true);
         let prepare = {
             let (shared, role, entry) = (self.clone(), role.clone(), entry.clone());
@@ -117,7 +123,12 @@ impl LaunchContext {
                     prepared.map_err(|error| error.to_string())?;
                 }
                 let program = shared.program(&role, &entry);
-                program.map(Start::of).map_err(|error| error.to_string())
+                let mut program = program.map_err(|error| error.to_string())?;
+                if let (Some(environment), Some(own)) = (&mut program.environment, &address) {
+                    environment.retain(|(name, _)| name != launch::NOTIFY_SOCKET);
+                    environment.push((launch::NOTIFY_SOCKET.into(), own.clone()));
+                }
+                Ok(Start::of(program))
             }
         };
         // Roles in the foreground are not restarted, so that the user sees the
@@ -130,15 +141,20 @@ impl LaunchContext {
         } else {
             Restarting::default()
         };
+        let is_one_shot = entry.properties.ready.0.contains(&Probe::Done);
         Ok(Launch {
             role: role.clone(),
             executable: entry.executable.clone(),
             prepare: Box::new(prepare),
             kind,
-            conduct: Conduct::default(),
+            conduct: Conduct {
+                stop: entry.properties.stop.into(),
+                is_one_shot,
+                ..Conduct::default()
+            },
             properties: entry.properties.clone(),
-            ready_limit: Some(self.ready_limit),
-            notices: None,
+            ready_limit: self.ready_limit_of(entry, is_one_shot),
+            notices,
             options: RunOptions {
                 settings: self.settings.clone(),
                 ready_limit: (self.ready_limit != READY_LIMIT)
@@ -154,6 +170,26 @@ impl LaunchContext {
             described: None,
             foreground: false,
         })
+    }
+
+    /// Returns the time that a role gets to become ready: that of the command,
+    /// or else its own. Without either, a role that is ready when it has ended
+    /// takes the time that it needs.
+    fn ready_limit_of(&self, entry: &Entry, is_one_shot: bool) -> Option<Duration> {
+        if self.ready_limit != READY_LIMIT {
+            return Some(self.ready_limit);
+        }
+        let default = (!is_one_shot).then_some(READY_LIMIT);
+        entry.properties.ready_timeout().or(default)
+    }
+
+    /// Returns a notification socket for this role alone, if its datagrams may
+    /// not name it: those of a script, and of other libraries.
+    fn own_notices(&self, entry: &Entry) -> Result<Option<Notices>, Error> {
+        let path = self.home.executable(&entry.executable);
+        let is_own = fs::is_script(&path) || entry.properties.ready.0.contains(&Probe::Notify);
+        let notices = is_own.then(|| self.home.listen_notify_of_role());
+        Ok(notices.transpose()?)
     }
 
     /// Returns the program of a role.
@@ -207,8 +243,9 @@ impl LaunchContext {
     }
 }
 
-/// Descriptors per role: a lock, a log, two pipes, and one for its exit.
-const DESCRIPTORS: u64 = 5;
+/// Descriptors per role: a lock, a log, two pipes, one for its exit, and two for
+/// a notification socket of its own.
+const DESCRIPTORS: u64 = 7;
 /// Descriptors of the command itself.
 const OWN_DESCRIPTORS: u64 = 64;
 

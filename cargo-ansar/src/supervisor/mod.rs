@@ -4,7 +4,8 @@
 //! actions, such as to start a role or to send a signal. [`engine`] acts: it
 //! starts processes, reads their pipes and notifications, and feeds the
 //! scheduler. [`capture`] turns output into whole lines, stored and shown;
-//! [`judge`] determines the outcome of a role.
+//! [`judge`] determines the outcome of a role, with the end of its output
+//! ([`last_output`]).
 //!
 //! A role has stopped when its process has exited, no process of its group and
 //! no [orphan](orphans) of it remains, and its pipes are drained.
@@ -25,6 +26,7 @@ pub mod daemon;
 pub mod engine;
 pub mod fd_store;
 pub mod judge;
+pub mod last_output;
 pub mod launch;
 pub mod launcher;
 pub mod lock_roles;

@@ -360,6 +360,11 @@ impl Scheduler {
         }
     }
 
+    /// Returns true if a member has become ready and has not ended.
+    pub fn has_become_ready(&self, member: usize) -> bool {
+        self.status[member].state == State::Ready
+    }
+
     /// Returns true if a member survived being killed.
     pub fn is_unkillable(&self, member: usize) -> bool {
         self.status[member].unkillable

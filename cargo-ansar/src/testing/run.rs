@@ -280,7 +280,9 @@ impl Runner<'_> {
                 let kind = kind_of(role);
                 let is_told = self.kind != history::Kind::Test || kind == RoleKind::Test;
                 let launching = if is_told { &told } else { &launching };
-                launching.launch(role, entry, kind, lock)
+                let mut launch = launching.launch(role, entry, kind, lock)?;
+                launch.described = Some(self.described(role));
+                Ok(launch)
             })
             .collect::<Result<_, Error>>()?;
         if let Some(first) = self.first {

@@ -194,6 +194,8 @@ fn failure_text(role_run: &RoleRun, outcome: &RoleOutcome) -> Option<(Faulted, S
         // For roles that were stopped or never started, the reason is reported
         // elsewhere.
         Cause::Stopped | Cause::Killed | Cause::NeverStarted => return None,
+        // A program that has ended on its own, with success.
+        Cause::Exited(0) if outcome.result.is::<Aborted>() => return None,
         _ if outcome.result.is::<Aborted>() => format!("{role}: stopped by another program"),
         _ if role_run.is_test => format!(
             "{role}: returned `{}`, expected a `TestReport`",

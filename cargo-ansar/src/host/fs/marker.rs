@@ -37,6 +37,18 @@ pub fn marker(path: &Path) -> Result<Kind, Error> {
     })
 }
 
+/// Returns true if an executable is a script. Symlinks are followed. A file that
+/// cannot be read is none.
+pub fn is_script(path: &Path) -> bool {
+    let begins = || {
+        let (file, _) = open::followed(path)?;
+        let mut bytes = [0; 2];
+        file.read_exact_at(&mut bytes, 0)?;
+        io::Result::Ok(bytes == *b"#!")
+    };
+    begins().unwrap_or(false)
+}
+
 fn read(path: &Path) -> io::Result<Kind> {
     let (file, metadata) = open::followed(path)?;
     find(&mut |offset, length| {

@@ -40,7 +40,7 @@ pub use crate::host::fs::fingerprint::{Fingerprint, Hash, Kind, Stamp, Stat, has
 pub use crate::host::fs::flush::sync_each;
 pub use crate::host::fs::links::{Followed, follow};
 pub use crate::host::fs::list::{Listing, Selection, is_cache, list};
-pub use crate::host::fs::marker::marker;
+pub use crate::host::fs::marker::{is_script, marker};
 pub use crate::host::fs::open::LARGEST;
 pub use crate::host::fs::read::Reading;
 use crate::host::fs::remove::remove_folder;

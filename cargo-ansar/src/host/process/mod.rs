@@ -67,7 +67,8 @@ pub struct Program {
 pub struct Process {
     /// Its stdout.
     pub stdout: Pipe,
-    /// Its stderr; `None` if it is inherited from this command.
+    /// Its stderr; `None` if it is inherited from this command, or joined with
+    /// stdout.
     pub stderr: Option<Pipe>,
     /// Its exit.
     pub end: End,
@@ -100,6 +101,8 @@ pub enum StderrMode {
     Inherited,
     /// A pipe.
     Piped,
+    /// The same pipe as stdout, so that the order of writes is kept.
+    Joined,
 }
 
 /// Time that a killed process gets to exit.
@@ -164,10 +167,14 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(match stderr_mode {
                 StderrMode::Inherited => Stdio::inherit(),
-                StderrMode::Piped => Stdio::piped(),
+                StderrMode::Piped | StderrMode::Joined => Stdio::piped(),
             });
+        let joined = match stderr_mode {
+            StderrMode::Joined => Some(joined(&mut command)?),
+            StderrMode::Inherited | StderrMode::Piped => None,
+        };
         let mut child = match stderr_mode {
-            StderrMode::Piped => rlimit::spawn(&mut command, program.tag()),
+            StderrMode::Piped | StderrMode::Joined => rlimit::spawn(&mut command, program.tag()),
             StderrMode::Inherited => {
                 signal::ignoring_sigttou(|| rlimit::spawn(&mut command, program.tag()))
             }
@@ -175,9 +182,10 @@ impl Process {
         .map_err(|error| program.with_its_folder(error))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let end = End::of(child)?;
+        let stdout = stdout.map(OwnedFd::from).or(joined);
         let stdout = stdout.ok_or_else(|| io::Error::other("no pipe for stdout"))?;
         Ok(Self {
-            stdout: Pipe::new(stdout.into())?,
+            stdout: Pipe::new(stdout)?,
             stderr: stderr.map(|stderr| Pipe::new(stderr.into())).transpose()?,
             end,
         })
@@ -185,7 +193,7 @@ impl Process {
 
     /// Returns the process id, which is also the id of its group.
     pub fn pid(&self) -> u32 {
-        self.end.child.id()
+        self.end.pid()
     }
 
     /// Waits until every process that holds its stdout has closed it.
@@ -227,6 +235,13 @@ impl Process {
         let _ = signal::send_to_group(self.pid(), Signal::Stop(StopSignal::INTERRUPT));
         let _ = tokio::time::timeout(patience, self.end.wait()).await;
     }
+}
+
+/// Makes stdout and stderr of a command the same pipe, and returns its read end.
+fn joined(command: &mut Command) -> io::Result<OwnedFd> {
+    let (reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    Ok(reader.into())
 }
 
 /// A program with the streams and the terminal of this command.
@@ -384,6 +399,11 @@ impl End {
         };
         end.watch = Watch::over(&end.child)?;
         Ok(end)
+    }
+
+    /// Returns the process id, which is also the id of its group.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for the exit. Cancel safe; can be called again.

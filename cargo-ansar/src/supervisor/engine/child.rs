@@ -5,6 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use ansar_contract::notice::Notice;
 use tokio::sync::mpsc;
 
 use crate::events::Events;
@@ -12,9 +13,10 @@ use crate::host::clock;
 use crate::host::process::fd_store::StoredPipe;
 use crate::host::process::pipe::Peeking;
 use crate::host::process::signal;
-use crate::host::process::{Exit, Pipe, Process};
+use crate::host::process::{End, Exit, Pipe};
 use crate::supervisor::capture::Capture;
-use crate::supervisor::judge::LARGEST_RESULT;
+use crate::supervisor::judge;
+use crate::supervisor::judge::{Finished, LARGEST_RESULT};
 use crate::supervisor::orphans::Orphans;
 
 /// Maximum number of reads per pipe after all processes of a role have ended.
@@ -25,6 +27,9 @@ const RECHECK_LATER: Duration = Duration::from_millis(200);
 /// Number of checks at the first interval.
 const FIRST_CHECKS: u32 = 1_000;
 
+/// Maximum number of bytes of stdout that are logged if they are no message.
+const LOGGED_STDOUT: usize = 64 * 1024;
+
 /// Time without output after which an incomplete line is shown.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Maximum time before an incomplete line is shown.
@@ -34,14 +39,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) enum ChildEvent {
     /// The main process has exited; others of its group or orphans remain.
     MainExited(usize),
+    /// A notification has arrived at the role's own socket.
+    Noticed(usize, Notice),
     /// All processes have ended.
-    Ended(usize, io::Result<(Exit, Vec<u8>)>),
+    Ended(usize, io::Result<Finished>),
 }
 
 /// Reads the pipes of a process until all processes of the role have ended.
 pub(crate) struct ChildTask {
     pub(crate) member: usize,
-    pub(crate) process: Process,
+    /// The pipe into the log.
+    pub(crate) log: Pipe,
+    /// The pipe of the result, if there is one.
+    pub(crate) result: Option<Pipe>,
+    pub(crate) end: End,
     pub(crate) capture: Capture,
     pub(crate) events: Events,
     /// Shared by all tasks: it is filled and emptied between two awaits.
@@ -60,22 +71,21 @@ pub(crate) struct ChildTask {
 impl ChildTask {
     /// Runs until all processes have ended, then sends [`ChildEvent::Ended`].
     pub(crate) async fn run(mut self) {
-        let mut result = Vec::new();
-        let ended = self.read(&mut result).await;
+        let mut stdout = Vec::new();
+        let exit = self.read(&mut stdout).await;
         self.capture.finish(clock::now(), &self.events);
+        self.log_stdout(&stdout);
+        let last = self.capture.into_last();
+        let ended = exit.map(|exit| Finished { exit, stdout, last });
         // The engine may have ended.
-        let ended = ended.map(|exit| (exit, result));
         let _ = self
             .child_events
             .send(ChildEvent::Ended(self.member, ended));
     }
 
     async fn read(&mut self, result: &mut Vec<u8>) -> io::Result<Exit> {
-        let (mut log, mut out) = (true, true);
+        let (mut log, mut out) = (true, self.result.is_some());
         let (mut exit, mut checks) = (None, 0_u32);
-        let Some(stderr) = self.process.stderr.take() else {
-            return Err(io::Error::other("no pipe to read the log from"));
-        };
         loop {
             let alive = exit.is_none();
             let pause = self.incomplete;
@@ -86,16 +96,16 @@ impl ChildTask {
                 }
             };
             tokio::select! {
-                more = stderr.wait(), if log => {
+                more = self.log.wait(), if log => {
                     more?;
-                    log = self.pull_log(&stderr, false)? != Some(0);
+                    log = self.pull_log(false)? != Some(0);
                 }
-                more = self.process.stdout.wait(), if out => {
+                more = readable(self.result.as_ref()), if out => {
                     more?;
                     out = self.pull_result(Pipe::read, result)? != Some(0);
                 }
-                ended = self.process.end.wait(), if alive => exit = Some(ended?),
-                () = pause, if log => self.show_incomplete(&stderr)?,
+                ended = self.end.wait(), if alive => exit = Some(ended?),
+                () = pause, if log => self.show_incomplete()?,
                 () = tokio::time::sleep(recheck(checks)), if !alive => {}
             }
             let Some(exit) = exit else {
@@ -110,7 +120,7 @@ impl ChildTask {
             // Scan for orphans first: this reaps adopted processes of the group
             // that have exited, which count as alive until then.
             let remains = self.orphans.borrow_mut().has_any(self.member, since)
-                || signal::group_is_alive(self.process.pid());
+                || signal::group_is_alive(self.end.pid());
             if remains && alive {
                 let _ = self.child_events.send(ChildEvent::MainExited(self.member));
             }
@@ -118,7 +128,7 @@ impl ChildTask {
                 // No process of the role writes any more: the pipes hold all
                 // remaining output, even if other processes keep them open.
                 for _ in 0..LAST_READS {
-                    if self.pull_log(&stderr, true)?.unwrap_or(0) == 0 {
+                    if self.pull_log(true)?.unwrap_or(0) == 0 {
                         break;
                     }
                 }
@@ -134,19 +144,19 @@ impl ChildTask {
 
     /// Reads the log pipe. Returns the number of bytes, or `None` if the pipe
     /// is empty but open.
-    fn pull_log(&mut self, stderr: &Pipe, is_last: bool) -> io::Result<Option<usize>> {
+    fn pull_log(&mut self, is_last: bool) -> io::Result<Option<usize>> {
         let mut buffer = self.buffer.borrow_mut();
-        let length = self.peeking.peek(stderr, &mut buffer)?;
+        let length = self.peeking.peek(&self.log, &mut buffer)?;
         let bytes = &buffer[..length.unwrap_or(0)];
         // Woken without new bytes: all writers have closed the pipe.
         let all = is_last || (bytes.len() == self.seen && !bytes.is_empty());
         let now = clock::now();
         let taken = self
             .capture
-            .take_from(stderr, bytes, all, now, &self.events)?;
+            .take_from(&self.log, bytes, all, now, &self.events)?;
         self.seen = bytes.len() - taken;
         if length.is_none() || self.seen > 0 {
-            stderr.wait_for_more();
+            self.log.wait_for_more();
         }
         self.incomplete = if self.seen > 0 || self.capture.is_partial() {
             let now = clock::instant();
@@ -162,20 +172,48 @@ impl ChildTask {
     }
 
     /// Consumes an incomplete line to show it.
-    fn show_incomplete(&mut self, stderr: &Pipe) -> io::Result<()> {
-        self.pull_log(stderr, true)?;
+    fn show_incomplete(&mut self) -> io::Result<()> {
+        self.pull_log(true)?;
         self.capture.pause(clock::now(), &self.events);
         self.incomplete = None;
         Ok(())
     }
 
+    /// Writes the output on stdout to the log if it is no message, so that it
+    /// is not lost.
+    fn log_stdout(&mut self, stdout: &[u8]) {
+        if stdout.is_empty() || judge::message(stdout).is_ok() {
+            return;
+        }
+        let (now, logged) = (clock::now(), &stdout[..stdout.len().min(LOGGED_STDOUT)]);
+        self.capture.take(logged, now, &self.events);
+        self.capture.finish(now, &self.events);
+        if logged.len() < stdout.len() {
+            let more = stdout.len() - logged.len();
+            let note = format!("({more} more bytes on stdout)");
+            self.capture.take(note.as_bytes(), now, &self.events);
+            self.capture.finish(now, &self.events);
+        }
+    }
+
     fn pull_result(&mut self, read: Read, result: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        let Some(pipe) = &self.result else {
+            return Ok(Some(0));
+        };
         let mut buffer = self.buffer.borrow_mut();
-        let length = read(&self.process.stdout, &mut buffer)?;
+        let length = read(pipe, &mut buffer)?;
         // Keep one byte more, to detect a result that is too large.
         let room = (LARGEST_RESULT + 1).saturating_sub(result.len());
         result.extend_from_slice(&buffer[..length.unwrap_or(0).min(room)]);
         Ok(length)
+    }
+}
+
+/// Waits until a pipe is readable; forever without one.
+async fn readable(pipe: Option<&Pipe>) -> io::Result<()> {
+    match pipe {
+        Some(pipe) => pipe.wait().await,
+        None => std::future::pending().await,
     }
 }
 

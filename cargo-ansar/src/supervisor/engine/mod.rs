@@ -41,8 +41,9 @@ use crate::supervisor::engine::child::{ChildEvent, ChildTask, RECHECK};
 use crate::supervisor::engine::role::Role;
 use crate::supervisor::fd_store;
 use crate::supervisor::judge;
-use crate::supervisor::judge::Treatment;
-use crate::supervisor::launch::Launch;
+use crate::supervisor::judge::{Finished, FinishedStart, Treatment};
+use crate::supervisor::last_output::LastOutput;
+use crate::supervisor::launch::{Launch, Output};
 use crate::supervisor::orphans::Orphans;
 use crate::supervisor::restart::STABLE;
 use crate::supervisor::scheduler::{
@@ -287,6 +288,7 @@ impl Engine<'_> {
             }
         }
         self.scheduler.admit(members);
+        self.listen(&places);
         places
     }
 
@@ -421,19 +423,35 @@ impl Engine<'_> {
     async fn start_role(&mut self, member: usize, program: &Program) -> io::Result<()> {
         let at = clock::now();
         let peeking = self.peeking()?;
-        let process = Process::start(program, StderrMode::Piped).await?;
-        self.started(member, process.pid(), at);
+        let mode = match self.roles[member].conduct.output {
+            Output::Message => StderrMode::Piped,
+            Output::Log => StderrMode::Joined,
+        };
+        let Process {
+            stdout,
+            stderr,
+            end,
+        } = Process::start(program, mode).await?;
+        let (log, result) = match stderr {
+            Some(stderr) => (stderr, Some(stdout)),
+            None => (stdout, None),
+        };
+        let pid = end.pid();
+        self.started(member, pid, at);
         let role = &self.roles[member];
         let store = Writer::new(role.log.clone(), role.storage);
         let mut capture = Capture::new(role.name.clone(), store, self.shown);
-        capture.follow(process.pid());
+        capture.follow(pid);
         capture.count(role.lost.clone());
-        let stderr = process.stderr.as_ref();
-        let loan =
-            stderr.and_then(|pipe| fd_store::lend(pipe, &role.name, process.pid(), &role.log));
+        if result.is_none() {
+            capture.keep_last();
+        }
+        let loan = fd_store::lend(&log, &role.name, pid, &role.log);
         let task = ChildTask {
             member,
-            process,
+            log,
+            result,
+            end,
             capture,
             events: self.events.clone(),
             buffer: self.buffer.clone(),
@@ -477,10 +495,12 @@ impl Engine<'_> {
                 }
                 tokio::time::sleep(RECHECK).await;
             }
-            let _ = child_events.send(ChildEvent::Ended(
-                member,
-                exit.map(|exit| (exit, Vec::new())),
-            ));
+            let ended = exit.map(|exit| Finished {
+                exit,
+                stdout: Vec::new(),
+                last: LastOutput::default(),
+            });
+            let _ = child_events.send(ChildEvent::Ended(member, ended));
         });
         Ok(())
     }
@@ -508,14 +528,58 @@ impl Engine<'_> {
         self.emit(member, started);
     }
 
+    /// Waits for the notifications at the own sockets of these roles.
+    fn listen(&mut self, members: &[usize]) {
+        for &member in members {
+            let Some(own) = &mut self.roles[member].notices else {
+                continue;
+            };
+            let (socket, child_events) = (own.socket.clone(), self.child_events.clone());
+            own.task = Some(self.tasks.spawn_local(async move {
+                loop {
+                    // An error of our own bound socket cannot be handled.
+                    if let Ok(notice) = socket.next().await {
+                        let _ = child_events.send(ChildEvent::Noticed(member, notice));
+                    }
+                    // A role that floods its socket does not block the others.
+                    tokio::task::yield_now().await;
+                }
+            }));
+        }
+    }
+
+    /// Handles the notifications that a role sent before its exit.
+    fn handle_last_notices(&mut self, member: usize) {
+        let Some(own) = &self.roles[member].notices else {
+            return;
+        };
+        let socket = own.socket.clone();
+        for notice in std::iter::from_fn(|| socket.try_next()).take(NOTICES_IN_A_ROW) {
+            self.handle_own_notice(member, &notice);
+        }
+    }
+
+    /// Handles a notification at the shared socket, which names its role.
     fn handle_notice(&mut self, notice: &Notice) {
         let named = notice
             .role
             .as_deref()
             .and_then(|role| self.by_name.get(role));
-        let Some(&member) = named else {
-            return;
-        };
+        if let Some(&member) = named {
+            self.noticed(member, notice);
+        }
+    }
+
+    /// Handles a notification at the own socket of a role. It need not name the
+    /// role, and must not name another.
+    fn handle_own_notice(&mut self, member: usize, notice: &Notice) {
+        let own = self.roles[member].name.as_str();
+        if notice.role.as_deref().is_none_or(|role| role == own) {
+            self.noticed(member, notice);
+        }
+    }
+
+    fn noticed(&mut self, member: usize, notice: &Notice) {
         let role = &mut self.roles[member];
         if let Some(version) = notice
             .contract
@@ -555,21 +619,34 @@ impl Engine<'_> {
 
     fn handle_child_event(&mut self, event: ChildEvent) {
         match event {
+            ChildEvent::Noticed(member, notice) => self.handle_own_notice(member, &notice),
             ChildEvent::MainExited(member) => {
+                self.handle_last_notices(member);
                 self.roles[member].main_exited = true;
                 self.feed(Input::MainExited(member));
             }
             ChildEvent::Ended(member, ended) => {
+                self.handle_last_notices(member);
                 let role = &mut self.roles[member];
                 role.group = None;
                 role.unkillable = None;
                 role.retry_at = None;
-                role.exit = ended.as_ref().ok().map(|(exit, _)| *exit);
+                role.exit = ended.as_ref().ok().map(|finished| finished.exit);
                 let outcome = match (ended, role.refused.take()) {
                     (_, Some(refused)) => {
                         RoleOutcome::of(&Faulted::new(refused, ""), Cause::NeverStarted)
                     }
-                    (Ok((exit, stdout)), None) => judge::judge(exit, &stdout, role.treatment),
+                    (Ok(finished), None) => FinishedStart {
+                        role: &role.name,
+                        judge: role.conduct.judge,
+                        stop_signal: role.conduct.stop.signal,
+                        described: role.described.as_ref(),
+                        finished: &finished,
+                        treatment: &role.treatment,
+                        was_ready: self.scheduler.has_become_ready(member),
+                        at: clock::now(),
+                    }
+                    .outcome(),
                     (Err(error), None) => {
                         let lost = Faulted::new("lost track of its process", error.to_string());
                         RoleOutcome::of(&lost, Cause::Exited(0))
@@ -699,9 +776,10 @@ impl Engine<'_> {
         self.emit(member, Kind::Ended { role, outcome });
     }
 
-    /// Releases the lock of a role that will not run again.
+    /// Releases the lock and the socket of a role that will not run again.
     fn release(&mut self, member: usize) {
         self.roles[member].lock = None;
+        self.roles[member].notices = None;
     }
 
     /// Reports a failure to write the history. The role keeps running.

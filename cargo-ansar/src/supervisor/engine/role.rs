@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio::task::AbortHandle;
 
 use crate::home::history::Journal;
 use crate::host::clock;
 use crate::host::fs::lock::Lock;
 use crate::host::process::Exit;
+use crate::host::process::sd_notify::Notices;
 use crate::logs::store::STORAGE;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::RoleOutcome;
@@ -19,6 +21,30 @@ use crate::supervisor::judge::Treatment;
 use crate::supervisor::launch::{Conduct, Launch, Prepare};
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::scheduler::RoleKind;
+
+/// The notification socket of one role, while it may run.
+pub(crate) struct OwnNotices {
+    pub(crate) socket: Rc<Notices>,
+    /// The task that waits for its datagrams, once it was started.
+    pub(crate) task: Option<AbortHandle>,
+}
+
+impl OwnNotices {
+    fn new(socket: Notices) -> Self {
+        Self {
+            socket: Rc::new(socket),
+            task: None,
+        }
+    }
+}
+
+impl Drop for OwnNotices {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
 
 /// A role and its current run.
 pub(crate) struct Role {
@@ -30,7 +56,11 @@ pub(crate) struct Role {
     pub(crate) kind: RoleKind,
     pub(crate) timeout: Option<Duration>,
     pub(crate) conduct: Conduct,
+    /// The notification socket of this role alone.
+    pub(crate) notices: Option<OwnNotices>,
     pub(crate) ready_limit: Option<Duration>,
+    /// The file and line that describe the role.
+    pub(crate) described: Option<(PathBuf, u32)>,
     pub(crate) options: RunOptions,
     pub(crate) restarting: Restarting,
     pub(crate) lock: Option<Lock>,
@@ -77,7 +107,9 @@ impl Role {
             kind: launch.kind,
             timeout: launch.properties.timeout(),
             conduct: launch.conduct,
+            notices: launch.notices.map(OwnNotices::new),
             ready_limit: launch.ready_limit,
+            described: launch.described,
             options: launch.options,
             restarting: launch.restarting,
             lock: launch.lock,

@@ -1,5 +1,6 @@
 //! Engines in adverse conditions: limits, namespaces, and misbehaving roles.
 
+mod conduct;
 mod limits;
 mod namespaces;
 mod reaping;
