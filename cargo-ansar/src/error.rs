@@ -18,6 +18,7 @@ use crate::host::fs::Error as FilesError;
 use crate::host::process::interrupts::{Interrupt, Interrupted};
 use crate::logs::query::QueryError;
 use crate::manifest::DescriptionError;
+use crate::manifest::import::ImportError;
 use crate::manifest::init::ProposalError;
 use crate::model::duration::ShortDuration;
 use crate::model::name::{ExecutableName, Kind, NameError, RoleName};
@@ -53,6 +54,14 @@ pub enum Error {
         manifest: PathBuf,
         /// Reason.
         error: ProposalError,
+    },
+    /// `init --from` cannot translate a file.
+    #[error("{file}:{line}: {reason}", file = file.display(), line = error.line, reason = error.reason)]
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Line and reason.
+        error: ImportError,
     },
     /// The home, or a file in it, is invalid.
     #[error(transparent)]

@@ -61,7 +61,7 @@ impl Cargo {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Describe the workspace's roles in its `Cargo.toml`
-    Init(Deferred<SharedArgs>),
+    Init(Deferred<InitArgs>),
     /// Build the executables of the roles, without deploying them
     Build(Deferred<BuildArgs>),
     /// Build, deploy what changed, and run the tests
@@ -207,6 +207,16 @@ impl Command {
             _ => None,
         }
     }
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Translate a compose file, a Procfile or a file of process-compose
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) shared: SharedArgs,
 }
 
 /// Flags of Cargo that do not change what is built.

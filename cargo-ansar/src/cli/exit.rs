@@ -102,6 +102,7 @@ impl Exit {
             | Error::Description(_)
             | Error::Manifest { .. }
             | Error::Proposal { .. }
+            | Error::Import { .. }
             | Error::Files(_)
             | Error::Ambiguous { .. }
             | Error::NotInPackage { .. }

@@ -330,14 +330,7 @@ impl Session<'_> {
     async fn perform(&self, command: &Command) -> Result<Exit, Error> {
         let places = &self.places;
         match command {
-            Command::Init(args) => {
-                let shared = args.shared(self.general);
-                let described =
-                    commands::init::init(places, &shared, &mut self.interrupts()?).await?;
-                self.printer
-                    .show(move |shell| human::described(shell, &described));
-                Ok(Exit::Success)
-            }
+            Command::Init(args) => self.init(args).await,
             Command::Build(args) => {
                 let options = args.options(self.general);
                 workspace::build::command(places, &options, &mut self.interrupts()?).await?;
@@ -422,6 +415,27 @@ impl Session<'_> {
             settings: args.settings.clone(),
             shown: self.general.level(),
         })
+    }
+
+    async fn init(&self, args: &args::InitArgs) -> Result<Exit, Error> {
+        let shared = args.shared.shared(self.general);
+        let mut interrupts = self.interrupts()?;
+        match &args.from {
+            Some(file) => {
+                let places = &self.places;
+                let imported =
+                    commands::init::import(places, &shared, file, &mut interrupts).await?;
+                self.printer
+                    .show(move |shell| human::imported(shell, &imported));
+            }
+            None => {
+                let described =
+                    commands::init::init(&self.places, &shared, &mut interrupts).await?;
+                self.printer
+                    .show(move |shell| human::described(shell, &described));
+            }
+        }
+        Ok(Exit::Success)
     }
 
     async fn test(&self, args: &TestArgs) -> Result<Exit, Error> {

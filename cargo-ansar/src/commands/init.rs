@@ -1,8 +1,9 @@
-//! `cargo ansar init`: propose a description of a workspace's roles.
+//! `cargo ansar init`: propose a description of a workspace's roles, or translate
+//! one of another tool.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ansar_contract::marker::Kind;
 use cargo_metadata::{Metadata, Package, TargetKind};
@@ -10,10 +11,13 @@ use cargo_metadata::{Metadata, Package, TargetKind};
 use crate::error::Error;
 use crate::host::process::interrupts::Interrupts;
 use crate::host::{cargo, fs};
+use crate::manifest::DEFAULT_TESTS;
+use crate::manifest::import::{Binary, Described, FILES, ImportError, Input, add, translate};
 use crate::manifest::init::{Bin, BinKind, Skipped, check, propose};
 use crate::model::name::{ExecutableName, RoleName};
-use crate::workspace::Places;
+use crate::model::role_search::RolePattern;
 use crate::workspace::build::using_runtime;
+use crate::workspace::{Places, Workspace};
 
 /// The outcome of `init`.
 #[derive(Debug)]
@@ -26,6 +30,22 @@ pub struct Outcome {
     pub programs: Vec<(RoleName, ExecutableName)>,
     /// Skipped binaries.
     pub skipped: Vec<Skipped>,
+    /// Files of other tools at the workspace root, relative to the working
+    /// directory where possible.
+    pub importable: Vec<PathBuf>,
+}
+
+/// The outcome of `init --from`.
+#[derive(Debug)]
+pub struct Imported {
+    /// The manifest.
+    pub manifest: PathBuf,
+    /// The translated file.
+    pub file: PathBuf,
+    /// Described roles.
+    pub roles: Vec<Described>,
+    /// Number of comments about parts without a counterpart.
+    pub remarks: usize,
 }
 
 /// Writes a description into the workspace's manifest, which must have none.
@@ -52,11 +72,85 @@ pub async fn init(
     let proposal = propose(&workspace.text, &bins).map_err(failed)?;
     fs::write_argument(&workspace.manifest, proposal.manifest.as_bytes())?;
     Ok(Outcome {
+        importable: importable(places, &workspace),
         manifest: workspace.manifest,
         roles: proposal.roles,
         programs: proposal.programs,
         skipped: proposal.skipped,
     })
+}
+
+fn importable(places: &Places, workspace: &Workspace) -> Vec<PathBuf> {
+    let files = FILES.iter().map(|name| workspace.root.join(name));
+    let files = files.filter(|file| fs::is_file(file));
+    files
+        .map(|file| match file.strip_prefix(&places.folder) {
+            Ok(relative) => relative.to_owned(),
+            Err(_) => file,
+        })
+        .collect()
+}
+
+/// Adds the roles of another tool's file to the workspace's manifest. Existing
+/// roles and everything else in it stay unchanged, byte for byte.
+pub async fn import(
+    places: &Places,
+    shared: &[OsString],
+    file: &Path,
+    interrupts: &mut Interrupts,
+) -> Result<Imported, Error> {
+    let workspace = places.needed_workspace()?;
+    let path = places.folder.join(file);
+    let failed = |error| Error::Import {
+        file: file.to_owned(),
+        error,
+    };
+    let text = String::from_utf8(fs::read_argument(&path)?);
+    let text = text.map_err(|error| failed(ImportError::not_text(&error)))?;
+    let metadata = tokio::select! {
+        metadata = cargo::metadata(shared, &places.folder) => metadata?,
+        interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
+    };
+    let description = workspace.description.as_ref();
+    let default = RolePattern::parse(DEFAULT_TESTS)?;
+    let translation = translate(&Input {
+        file: &file.display().to_string(),
+        text: &text,
+        bins: &binaries(&metadata, &workspace.root),
+        tests: description.map_or(&default, |description| &description.tests),
+        has_dot_env: fs::is_file(&workspace.root.join(".env")),
+    });
+    let translation = translation.map_err(failed)?;
+    let roles = description.iter().flat_map(|it| &it.roles);
+    let existing: Vec<(RoleName, u32)> = roles.map(|role| (role.name.clone(), role.line)).collect();
+    let added = add(&workspace.text, &translation, &existing);
+    let added = added.map_err(|error| Error::Proposal {
+        manifest: workspace.manifest.clone(),
+        error,
+    })?;
+    fs::write_argument(&workspace.manifest, added.as_bytes())?;
+    Ok(Imported {
+        manifest: workspace.manifest,
+        file: file.to_owned(),
+        roles: translation.roles,
+        remarks: translation.remarks,
+    })
+}
+
+/// Returns the binaries of the workspace with the folders of their packages.
+fn binaries(metadata: &Metadata, root: &Path) -> Vec<Binary> {
+    let packages = metadata.workspace_packages().into_iter();
+    let bins = packages.flat_map(|package| {
+        let folder = package.manifest_path.parent();
+        let folder = folder.and_then(|folder| folder.as_std_path().strip_prefix(root).ok());
+        let folder = folder.map(Path::to_owned).unwrap_or_default();
+        bin_names(package).map(move |name| Binary {
+            name: name.to_owned(),
+            package: package.name.to_string(),
+            folder: folder.clone(),
+        })
+    });
+    bins.collect()
 }
 
 /// Returns the binaries of the workspace with their kinds.

@@ -96,6 +96,14 @@ pub enum ProposalError {
         /// Line, from 1.
         line: u32,
     },
+    /// The manifest describes a role of the same name.
+    #[error("role `{role}` exists in line {line}")]
+    RoleExists {
+        /// The role.
+        role: RoleName,
+        /// Line, from 1.
+        line: u32,
+    },
     /// The workspace has no binary.
     #[error("no package of the workspace has a binary, expected one to run as a role")]
     NoBinaries,
@@ -117,7 +125,24 @@ impl ProposalError {
             Self::Exists { .. } => Some(
                 "edit it there, and see what it says with `cargo ansar test --list`".to_owned(),
             ),
+            Self::RoleExists { .. } => {
+                Some("rename or remove it, then translate the file again".to_owned())
+            }
             Self::Syntax { .. } | Self::NoBinaries | Self::AllSkipped { .. } => None,
+        }
+    }
+}
+
+impl ProposalError {
+    /// Returns the error for an existing description to which no table can be
+    /// appended.
+    pub(crate) fn without_header(self) -> Self {
+        match self {
+            Self::Exists { line } => Self::NoHeader {
+                key: "workspace.metadata.ansar",
+                line,
+            },
+            other => other,
         }
     }
 }
@@ -137,7 +162,7 @@ fn reasons(skipped: &[Skipped]) -> String {
 /// A binary that looks like a test becomes the test role `test-NAME`, any other
 /// the operational role `NAME-0`. An existing description is never changed.
 pub fn propose(manifest_text: &str, bins: &[Bin]) -> Result<Proposal, ProposalError> {
-    let newline = check_manifest(manifest_text)?;
+    let newline = newline(manifest_text)?;
     let bins: BTreeSet<&Bin> = bins.iter().collect();
     if bins.is_empty() {
         return Err(ProposalError::NoBinaries);
@@ -166,11 +191,12 @@ pub fn propose(manifest_text: &str, bins: &[Bin]) -> Result<Proposal, ProposalEr
 
 /// Checks that a description can be appended to a manifest.
 pub fn check(manifest_text: &str) -> Result<(), ProposalError> {
-    check_manifest(manifest_text).map(drop)
+    newline(manifest_text).map(drop)
 }
 
-/// Checks a manifest and returns its line ending.
-fn check_manifest(text: &str) -> Result<&'static str, ProposalError> {
+/// Checks that a description can be appended to a manifest, and returns its
+/// line ending.
+pub(crate) fn newline(text: &str) -> Result<&'static str, ProposalError> {
     let lines = Lines::new(text);
     let document = Document::parse(text).map_err(|error| {
         let (line, column) = lines.place(error.span().map_or(0, |span| span.start));
@@ -376,7 +402,7 @@ fn commented(programs: &[Choice<'_>]) -> String {
 
 /// Appends a section to a manifest after an empty line. Edits the text, because
 /// writing a parsed document would change its line endings.
-fn appended(manifest: &str, newline: &str, section: &str) -> String {
+pub(crate) fn appended(manifest: &str, newline: &str, section: &str) -> String {
     let mut text = manifest.to_owned();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push_str(newline);

@@ -5,6 +5,7 @@
 //! a home.
 
 pub mod error;
+pub mod import;
 pub mod init;
 pub mod node;
 pub mod parse;

@@ -2,7 +2,7 @@
 //! may change.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ansar_contract::envelope::{Envelope, Typed};
 use ansar_contract::line::Line;
@@ -11,9 +11,11 @@ use serde::Serialize;
 use crate::commands::init;
 use crate::events::{Author, Event, Kind, Phase, StopReason, Until};
 use crate::home::word;
+use crate::manifest::import::Described;
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
+use crate::model::quoted::escaped;
 use crate::model::run_report::{Excerpt, Failure, LogRecord, Row, RunReport, Standing, Which};
 use crate::report::diagnostics;
 use crate::report::json;
@@ -588,7 +590,37 @@ pub fn described(shell: &mut Shell, outcome: &init::Outcome) {
             &format!("role `{role}` in a comment, which runs `{executable}`"),
         );
     }
-    let manifest = outcome.manifest.display();
+    wrote(shell, &outcome.manifest);
+    for file in &outcome.importable {
+        let file = word(file);
+        shell.status("Found", &format!("`{file}`, which describes processes too"));
+        shell.hint(&format!(
+            "translate it with `cargo ansar init --from {file}`"
+        ));
+    }
+}
+
+/// Shows the outcome of `init --from`.
+pub fn imported(shell: &mut Shell, outcome: &init::Imported) {
+    for Described { role, runs } in &outcome.roles {
+        shell.status(
+            "Described",
+            &format!("role `{role}`, which runs `{}`", escaped(runs)),
+        );
+    }
+    wrote(shell, &outcome.manifest);
+    if outcome.remarks > 0 {
+        let parts = count(outcome.remarks, "part");
+        let are = if outcome.remarks == 1 { "is" } else { "are" };
+        let file = outcome.file.display();
+        shell.warn(&format!(
+            "{parts} of `{file}` {are} not translated; comments say why"
+        ));
+    }
+}
+
+fn wrote(shell: &mut Shell, manifest: &Path) {
+    let manifest = manifest.display();
     shell.status(
         "Wrote",
         &format!("`[workspace.metadata.ansar]` in `{manifest}`"),

@@ -142,3 +142,101 @@ fn init_describes_a_package_without_a_workspace() {
     let list = sandbox.ansar(["test", "--list"]).in_dir("src").run();
     list.success().stdout_is("test-alone-test\n");
 }
+
+/// A workspace with the binaries `api` and `migrate`, and a description.
+fn described() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"api\"\nedition = \"2024\"\n\n[workspace.metadata.ansar] # mine\n",
+    );
+    sandbox.write("src/main.rs", "fn main() { does not compile }");
+    sandbox.write("src/bin/migrate.rs", "fn main() {}");
+    sandbox
+}
+
+#[test]
+fn init_translates_a_compose_file() {
+    let sandbox = described();
+    let before = sandbox.read("Cargo.toml");
+    sandbox.write(
+        "compose.yaml",
+        "services:\n  cache: { image: redis }\n  migrate: { build: ., tty: true }\n  api:\n    \
+         build: .\n    environment: { REDIS_URL: 'redis://cache:6379' }\n    \
+         depends_on: { cache: { condition: service_healthy } }\n",
+    );
+    let init = sandbox.ansar(["init", "--from", "compose.yaml"]).run();
+    init.success()
+        .stdout_is("")
+        .stderr_has("Described role `cache-0`, which runs `redis-server`")
+        .stderr_has("Described role `api-0`, which runs `api`")
+        .stderr_has("Wrote `[workspace.metadata.ansar]` in `")
+        .stderr_has("warning: 1 part of `compose.yaml` is not translated; comments say why");
+    let after = sandbox.read("Cargo.toml");
+    let added = after
+        .strip_prefix(&before)
+        .expect("the manifest's own text stays");
+    assert!(
+        added.contains("env = { REDIS_URL = \"redis://{address:cache-0}\" }\n"),
+        "{added}"
+    );
+}
+
+#[test]
+fn init_keeps_existing_roles() {
+    let sandbox = described();
+    sandbox.write("Procfile", "migrate: target/debug/migrate\n");
+    sandbox
+        .ansar(["init", "--from", "Procfile"])
+        .run()
+        .success()
+        .stderr_has("Described role `migrate-0`, which runs `migrate`");
+    let after = sandbox.read("Cargo.toml");
+    let line = after
+        .lines()
+        .position(|line| line == "[workspace.metadata.ansar.role.migrate-0]")
+        .expect("the role is described");
+    let again = sandbox.ansar(["init", "--from", "Procfile"]).run();
+    again.code(96).stderr_has(&format!(
+        "Cargo.toml: role `migrate-0` exists in line {}\nhint: ",
+        line + 1
+    ));
+    assert_eq!(sandbox.read("Cargo.toml"), after);
+}
+
+#[test]
+fn init_names_the_line_that_it_cannot_translate() {
+    let sandbox = described();
+    let before = sandbox.read("Cargo.toml");
+    sandbox.write("Procfile", "web: api\nno process\n");
+    sandbox
+        .ansar(["init", "--from", "Procfile"])
+        .run()
+        .code(96)
+        .stderr_has("error: Procfile:2: expected `NAME: COMMAND`");
+    sandbox
+        .ansar(["init", "--from", "no-such"])
+        .run()
+        .code(96)
+        .stderr_has("no-such");
+    assert_eq!(sandbox.read("Cargo.toml"), before);
+}
+
+#[test]
+fn init_finds_files_of_other_tools() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"api\"\nedition = \"2024\"\n",
+    );
+    sandbox.write("src/main.rs", "fn main() {}");
+    sandbox.write("Procfile", "web: api\n");
+    sandbox.write("docker-compose.yml", "");
+    sandbox
+        .ansar(["init"])
+        .run()
+        .success()
+        .stderr_has("Found `docker-compose.yml`, which describes processes too")
+        .stderr_has("hint: translate it with `cargo ansar init --from docker-compose.yml`")
+        .stderr_has("hint: translate it with `cargo ansar init --from Procfile`");
+}

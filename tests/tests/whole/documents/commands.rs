@@ -183,6 +183,7 @@ documents! {
     the_guide_of_watching: "docs/src/guides/watching.md",
     the_guide_of_the_background: "docs/src/guides/background.md",
     the_guide_of_deploys: "docs/src/guides/deploying.md",
+    the_guide_of_other_tools: "docs/src/guides/other-tools.md",
     the_guide_of_ci: "docs/src/guides/ci.md",
     the_concept_of_a_home: "docs/src/concepts/home.md",
     the_concept_of_a_verdict: "docs/src/concepts/verdict.md",
