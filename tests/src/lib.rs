@@ -22,6 +22,7 @@ mod output;
 mod program;
 mod running;
 mod sandbox;
+mod servers;
 mod stream;
 mod workspace;
 
@@ -33,4 +34,5 @@ pub use output::Output;
 pub use program::Program;
 pub use running::Running;
 pub use sandbox::{Sandbox, children_of, loopback, processes_named};
+pub use servers::server;
 pub use workspace::Workspace;

@@ -303,6 +303,6 @@ fn temporary_files() -> PathBuf {
     clippy::disallowed_methods,
     reason = "a sandbox picks what it keeps of the environment"
 )]
-fn variable(name: &str) -> Option<OsString> {
+pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }

@@ -5,7 +5,8 @@
 //! sources of `ansar-runtime` and `test-fixtures`, and a target folder in which
 //! they are built. It is updated once per test process: the first time, this
 //! compiles the dependencies; later, it costs a `cargo build` without work. A
-//! [`Workspace`] is a copy of it that cargo considers fresh.
+//! [`Workspace`] is a copy of it that cargo considers fresh. `examples/orders`
+//! has a template as well.
 //!
 //! Libraries and executables are hard-linked, since every tool that writes one
 //! creates a new file. All else is copied: cargo rewrites fingerprints in
@@ -30,9 +31,9 @@ use crate::sandbox::{Sandbox, toolchain};
 /// Members of a scratch workspace.
 const MEMBERS: [&str; 2] = ["ansar-runtime", "test-fixtures"];
 
-/// A sandbox whose working folder is a Cargo workspace with the members
-/// `ansar-runtime` and `test-fixtures`, both built. Changes are not visible to
-/// other tests.
+/// A sandbox whose working folder is a Cargo workspace that is built: either one
+/// with the members `ansar-runtime` and `test-fixtures`, or `examples/orders`.
+/// Changes are not visible to other tests.
 pub struct Workspace(Sandbox);
 
 impl Deref for Workspace {
@@ -50,11 +51,20 @@ impl Default for Workspace {
 }
 
 impl Workspace {
-    /// Creates a copy of the template.
+    /// Creates a workspace with the members `ansar-runtime` and `test-fixtures`.
     pub fn new() -> Self {
+        Self::copy_of(&TEMPLATE)
+    }
+
+    /// Creates a copy of `examples/orders`, whose tests are built as well.
+    pub fn orders() -> Self {
+        Self::copy_of(&ORDERS)
+    }
+
+    fn copy_of(template: &Path) -> Self {
         // Hard links need one file system.
         let sandbox = Sandbox::among(folder());
-        copy(&TEMPLATE, &sandbox.path()).expect("the template is copied");
+        copy(template, &sandbox.path()).expect("the template is copied");
         Self(sandbox)
     }
 
@@ -106,16 +116,24 @@ impl Workspace {
     }
 }
 
-/// The updated template.
-static TEMPLATE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let template = folder().join("template");
+/// The updated template of the members.
+static TEMPLATE: LazyLock<PathBuf> =
+    LazyLock::new(|| updated("template", bring_members_up_to_date));
+
+/// The updated template of `examples/orders`.
+static ORDERS: LazyLock<PathBuf> = LazyLock::new(|| updated("orders", bring_orders_up_to_date));
+
+/// Returns the template `name`, which `update` brings up to date.
+fn updated(name: &str, update: fn(&Path) -> io::Result<()>) -> PathBuf {
+    let template = folder().join(name);
     fs::create_dir_all(&template).expect("the target folder can be written");
     // Two concurrent `cargo test` share it.
-    let lock = File::create(folder().join("template.lock")).expect("the lock is made");
+    let lock = folder().join(format!("{name}.lock"));
+    let lock = File::create(lock).expect("the lock is made");
     lock.lock().expect("the lock is taken");
-    bring_up_to_date(&template).expect("the template is brought up to date");
+    update(&template).expect("the template is brought up to date");
     template
-});
+}
 
 /// Folder of the template and the scratch workspaces, on the file system of the
 /// target folder.
@@ -134,7 +152,7 @@ fn folder() -> &'static Path {
     &FOLDER
 }
 
-fn bring_up_to_date(template: &Path) -> io::Result<()> {
+fn bring_members_up_to_date(template: &Path) -> io::Result<()> {
     for member in MEMBERS {
         mirror(&repository().join(member), &template.join(member))?;
     }
@@ -150,23 +168,39 @@ fn bring_up_to_date(template: &Path) -> io::Result<()> {
         fs::write(template.join("Cargo.lock"), &lock)?;
         fs::write(template.join("Cargo.lock.whole"), &lock)?;
     }
-    build(template);
+    let mut arguments = vec!["build", "--quiet", "--workspace", "--bins"];
+    if !cfg!(debug_assertions) {
+        arguments.push("--release");
+    }
+    build(template, &arguments, true);
+    Ok(())
+}
+
+fn bring_orders_up_to_date(template: &Path) -> io::Result<()> {
+    let example = repository().join("examples/orders");
+    for entry in fs::read_dir(&example)? {
+        let name = entry?.file_name();
+        // A developer's own build and home stay where they are.
+        if name != "target" && name != ".ansar-home" {
+            mirror(&example.join(&name), &template.join(&name))?;
+        }
+    }
+    // The first build downloads its dependencies.
+    let arguments = ["test", "--quiet", "--workspace", "--locked", "--no-run"];
+    build(template, &arguments, false);
     Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests start real processes")]
-fn build(template: &Path) {
-    let mut command = Command::new(cargo());
-    command.args(["build", "--quiet", "--workspace", "--bins"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    let status = command
+fn build(template: &Path, arguments: &[&str], is_offline: bool) {
+    let status = Command::new(cargo())
+        .args(arguments)
         .current_dir(template)
         // Other variables than a sandbox has would change fingerprints.
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME"))
         .envs(toolchain())
+        .env("CARGO_NET_OFFLINE", is_offline.to_string())
         .stdin(Stdio::null())
         .status()
         .expect("cargo starts");
@@ -194,9 +228,18 @@ fn scratch_manifest(text: &str) -> String {
     scratch.join("\n")
 }
 
-/// Makes `to` equal to `from`, file times included; equal files are not
-/// touched.
+/// Makes the folder or file `to` equal to `from`, file times included; equal
+/// files are not touched.
 fn mirror(from: &Path, to: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(from)?;
+    if !metadata.is_dir() {
+        let is_there = fs::metadata(to).is_ok_and(|there| is_same(&there, &metadata));
+        return if is_there {
+            Ok(())
+        } else {
+            copy_file(from, to, &metadata)
+        };
+    }
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(to)? {
         let path = entry?.path();
@@ -208,14 +251,8 @@ fn mirror(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (original, path) = (entry.path(), to.join(entry.file_name()));
-        let metadata = entry.metadata()?;
-        if metadata.is_dir() {
-            mirror(&original, &path)?;
-        } else if !fs::metadata(&path).is_ok_and(|there| is_same(&there, &metadata)) {
-            copy_file(&original, &path, &metadata)?;
-        }
+        let name = entry?.file_name();
+        mirror(&from.join(&name), &to.join(&name))?;
     }
     Ok(())
 }
@@ -231,7 +268,9 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         let entry = entry?;
         let (original, path) = (entry.path(), to.join(entry.file_name()));
         let metadata = entry.metadata()?;
-        if metadata.is_dir() {
+        if entry.file_name() == "incremental" {
+            // Large, and the compiler does without it.
+        } else if metadata.is_dir() {
             copy(&original, &path)?;
         } else if entry.file_name() == "Cargo.lock.whole" || entry.file_name() == ".cargo-lock" {
             // Neither belongs to the workspace.

@@ -1,18 +1,18 @@
 //! The HTTP interface of the shop. Its port and the addresses of PostgreSQL and
-//! Redis are environment variables.
+//! Redis are options or environment variables.
 
 mod failure;
 mod items;
 mod orders;
 mod shop;
 
-use std::env;
 use std::error::Error;
 use std::net::Ipv4Addr;
 
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
+use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -20,12 +20,26 @@ use tracing::info;
 use crate::failure::Failure;
 use crate::shop::Shop;
 
+/// Serves items and orders over HTTP.
+#[derive(Parser)]
+struct Options {
+    /// Port to listen on
+    #[arg(long, env)]
+    port: u16,
+    /// Address of PostgreSQL: postgres://USER@HOST:PORT/DATABASE
+    #[arg(long, env)]
+    database_url: String,
+    /// Address of Redis: redis://HOST:PORT
+    #[arg(long, env)]
+    redis_url: String,
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt::init();
-    let shop = Shop::new(&variable("DATABASE_URL")?, &variable("REDIS_URL")?)?;
-    let port: u16 = variable("PORT")?.parse()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let options = Options::parse();
+    let shop = Shop::new(&options.database_url, &options.redis_url)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
     info!("listening on {}", listener.local_addr()?);
     let mut terminate = signal(SignalKind::terminate())?;
     let stop = async move {
@@ -39,10 +53,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     server.with_graceful_shutdown(stop).await?;
     info!("stopped");
     Ok(())
-}
-
-fn variable(name: &str) -> Result<String, String> {
-    env::var(name).map_err(|_| format!("{name} is not set"))
 }
 
 fn router(shop: Shop) -> Router {
