@@ -185,9 +185,11 @@ fn bring_orders_up_to_date(template: &Path) -> io::Result<()> {
             mirror(&example.join(&name), &template.join(&name))?;
         }
     }
-    // The first build downloads its dependencies.
-    let arguments = ["test", "--quiet", "--workspace", "--locked", "--no-run"];
-    build(template, &arguments, false);
+    // The first build downloads the dependencies.
+    build(template, &["build", "--quiet", "--locked"], false);
+    // It leaves out tests, and this one leaves out bins of packages without.
+    let tests = ["test", "--quiet", "--workspace", "--locked", "--no-run"];
+    build(template, &tests, true);
     Ok(())
 }
 

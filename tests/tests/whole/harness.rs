@@ -123,6 +123,21 @@ fn workspaces_are_fresh_and_separate() {
 }
 
 #[test]
+fn copies_of_the_example_are_fresh() {
+    let orders = Workspace::orders();
+    let all = ["build", "--workspace", "--tests", "--locked"];
+    let output = orders.cargo(all).run();
+    output.success().stderr_lacks("Compiling");
+    orders.edit("worker/src/main.rs", "\"not pending\"", "\"done before\"");
+    let built = orders.cargo(["build", "--locked"]).run();
+    let built = built.success().log("Compiling");
+    assert!(
+        matches!(built.as_slice(), [one] if one.contains("worker")),
+        "{built:?}"
+    );
+}
+
+#[test]
 fn a_manifest_can_be_set_repeatedly() {
     let workspace = Workspace::new();
     workspace.manifest("[workspace.metadata.ansar]\ntests = \"a\"");
