@@ -11,6 +11,7 @@ use cargo_metadata::{Metadata, Package, TargetKind};
 use crate::error::Error;
 use crate::host::process::interrupts::Interrupts;
 use crate::host::{cargo, fs};
+use crate::manifest;
 use crate::manifest::DEFAULT_TESTS;
 use crate::manifest::import::{Binary, Described, FILES, ImportError, Input, add, translate};
 use crate::manifest::init::{Bin, BinKind, Skipped, check, propose};
@@ -128,6 +129,10 @@ pub async fn import(
         manifest: workspace.manifest.clone(),
         error,
     })?;
+    manifest::read(
+        &workspace.manifest,
+        &manifest::parse(&workspace.manifest, &added)?,
+    )?;
     fs::write_argument(&workspace.manifest, added.as_bytes())?;
     Ok(Imported {
         manifest: workspace.manifest,

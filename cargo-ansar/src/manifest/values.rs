@@ -344,7 +344,7 @@ pub(crate) fn program(node: &Node<'_>) -> Result<(Vec<String>, ExecutableName), 
     const EXPECTED: &str = "the name or path of a program, or an array of candidates";
     let one = |node: &Node<'_>| {
         let text = node.string(EXPECTED)?;
-        if text.is_empty() || text.ends_with('/') || text.contains('\0') {
+        if !is_program(text) {
             return Err(node.wrong_value(text, EXPECTED));
         }
         Ok(text.to_owned())
@@ -363,6 +363,15 @@ pub(crate) fn program(node: &Node<'_>) -> Result<(Vec<String>, ExecutableName), 
         candidates,
         label.map_err(|error| node.value_error(&Problem::Name(error)))?,
     ))
+}
+
+fn is_program(text: &str) -> bool {
+    !text.is_empty() && !text.ends_with('/') && !text.contains('\0')
+}
+
+/// Returns true if a description can name this program.
+pub(crate) fn is_valid_program(text: &str) -> bool {
+    is_program(text) && label(text).is_ok()
 }
 
 /// Returns the name that stands for a program: its file name, with other

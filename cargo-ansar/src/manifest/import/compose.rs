@@ -16,6 +16,7 @@ use crate::manifest::import::yaml::{Entry, Value, Yaml};
 use crate::manifest::import::{ImportError, Input, MOST_SERVICES};
 use crate::model::name::RoleName;
 use crate::model::readiness::Probe;
+use crate::model::role_properties::EnvFile;
 
 /// Deepest default in a default of a variable.
 const DEEPEST: u32 = 8;
@@ -619,11 +620,9 @@ fn env_file(service: &Service<'_>, draft: &mut Draft) {
         let path = element.text().or_else(|| element.text_of("path"));
         let optional = element.text_of("required") == Some("false");
         match path.map(interpolated) {
-            Some(Ok(path)) if draft.env_file.is_none() && is_path(&path) => {
-                draft.env_file = Some((path, optional));
-            }
+            Some(Ok(path)) if is_path(&path) => draft.env_files.push(EnvFile { path, optional }),
             Some(Err(variable)) => draft.remark("`env_file`", element.line, &unset(&variable)),
-            Some(Ok(_)) => draft.remark("`env_file`", element.line, "a role has one file"),
+            Some(Ok(_)) => draft.remark("`env_file`", element.line, "it is not a path"),
             None => draft.remark("`env_file`", element.line, "it has no path"),
         }
     }

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::manifest::import::{Binary, Described};
-use crate::model::name::{ExecutableName, RoleName, is_package_name};
+use crate::manifest::values::is_valid_program;
+use crate::model::name::{ExecutableName, RoleName, is_package_name, is_tag};
 use crate::model::quoted::escaped;
-use crate::model::readiness::{Health, Probe};
+use crate::model::readiness::{Health, Probe, check_pattern};
+use crate::model::role_properties::EnvFile;
 use crate::model::role_search::RolePattern;
 use crate::model::stop::StopSignal;
 
@@ -27,8 +29,7 @@ pub(super) struct Draft {
     pub(super) args: Vec<String>,
     pub(super) cwd: Option<String>,
     pub(super) env: Vec<(String, String)>,
-    /// The path, and true if the file may be missing.
-    pub(super) env_file: Option<(String, bool)>,
+    pub(super) env_files: Vec<EnvFile>,
     pub(super) setup: Vec<Vec<String>>,
     pub(super) ready: Option<Probe<String>>,
     pub(super) health: Option<Health<String>>,
@@ -76,7 +77,7 @@ impl Draft {
             args: Vec::new(),
             cwd: None,
             env: Vec::new(),
-            env_file: None,
+            env_files: Vec::new(),
             setup: Vec::new(),
             ready: None,
             health: None,
@@ -127,14 +128,13 @@ impl Draft {
         match folder.trim_start_matches("./") {
             "" | "." => {}
             _ if folder.contains('\0') => self.remark(key, line, "it contains NUL"),
-            folder => self.cwd = Some(folder.to_owned()),
+            folder => self.cwd = Some(literal(folder)),
         }
     }
 
     /// Adds a tag, or says in a comment why it is not added.
     pub(super) fn tag(&mut self, key: &str, tag: &str, line: u32) {
-        let is_tag = tag.parse::<RoleName>().is_ok();
-        if is_tag {
+        if is_tag(tag) {
             self.tags.insert(tag.to_owned());
         } else {
             self.remark(key, line, "a tag has ASCII letters, digits, `-` and `_`");
@@ -201,6 +201,31 @@ impl Draft {
         if self.ready.is_none() {
             self.ready = Some(Probe::Listen(None));
         }
+    }
+
+    /// Returns the reason for which a manifest could not have this program and
+    /// its texts.
+    fn refusal(&self) -> Option<String> {
+        if let Runs::Program(programs) = &self.runs
+            && let Some(program) = programs.iter().find(|program| !is_valid_program(program))
+        {
+            return Some(format!("`{program}` is not the name or path of a program"));
+        }
+        if let Some(Probe::Log(pattern)) = &self.ready
+            && let Err(reason) = check_pattern(pattern)
+        {
+            return Some(reason);
+        }
+        let probes = [
+            self.ready.as_ref(),
+            self.health.as_ref().map(|it| &it.probe),
+        ];
+        let probes = probes.into_iter().flatten().flat_map(Probe::texts);
+        let texts = self.args.iter().chain(&self.cwd).chain(probes);
+        let has_nul = texts
+            .chain(self.setup.iter().flatten())
+            .any(|text| text.contains('\0'));
+        has_nul.then(|| "it contains NUL".to_owned())
     }
 
     fn described(&self) -> Option<Described> {
@@ -351,6 +376,11 @@ pub(super) fn render(mut drafts: Vec<Draft>, tests: &RolePattern) -> Rendered {
 }
 
 fn consistent(drafts: &mut [Draft], tests: &RolePattern) {
+    for draft in drafts.iter_mut() {
+        if let Some(reason) = draft.refusal() {
+            draft.runs = Runs::Nothing(reason);
+        }
+    }
     let mut packages: BTreeMap<ExecutableName, String> = BTreeMap::new();
     for draft in drafts.iter_mut() {
         let Runs::Executable {
@@ -543,13 +573,18 @@ fn table(draft: &Draft) -> String {
     if let Some(folder) = &draft.cwd {
         add("cwd", quoted(folder));
     }
-    match &draft.env_file {
-        Some((path, false)) => add("env-file", quoted(path)),
-        Some((path, true)) => add(
-            "env-file",
-            format!("{{ path = {}, optional = true }}", quoted(path)),
-        ),
-        None => {}
+    let files = draft.env_files.iter().map(|file| {
+        let path = quoted(&file.path);
+        if file.optional {
+            format!("{{ path = {path}, optional = true }}")
+        } else {
+            path
+        }
+    });
+    match files.collect::<Vec<_>>().as_slice() {
+        [] => {}
+        [file] => add("env-file", file.clone()),
+        files => add("env-file", format!("[{}]", files.join(", "))),
     }
     let env = draft.env.iter();
     let env: Vec<String> = env

@@ -9,6 +9,7 @@ use crate::manifest::import::yaml::{Entry, Value, Yaml};
 use crate::manifest::import::{ImportError, Input};
 use crate::model::name_template::MOST_ROLES;
 use crate::model::readiness::{Health, Probe};
+use crate::model::role_properties::EnvFile;
 
 /// Translates a file of process-compose.
 ///
@@ -101,7 +102,10 @@ fn process_key(entry: &Entry, names: &Names, draft: &mut Draft) {
         "command" | "entrypoint" | "environment" | "replicas" => {}
         "description" => draft.comment(text),
         "working_dir" => draft.folder(&what, text, line),
-        "env_file" if is_path(text) => draft.env_file = Some((text.to_owned(), false)),
+        "env_file" if is_path(text) => draft.env_files.push(EnvFile {
+            path: text.to_owned(),
+            optional: false,
+        }),
         "namespace" => draft.tag(&what, text, line),
         "disabled" => draft.disabled = text == "true",
         "depends_on" => {

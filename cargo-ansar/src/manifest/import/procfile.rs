@@ -3,6 +3,7 @@
 use crate::manifest::import::command::{Line, run};
 use crate::manifest::import::draft::{Draft, Names, Rendered, render};
 use crate::manifest::import::{ImportError, Input, MOST_SERVICES};
+use crate::model::role_properties::EnvFile;
 
 /// A line of a Procfile.
 struct Process<'a> {
@@ -77,7 +78,10 @@ fn draft(process: &Process<'_>, mut draft: Draft, input: &Input<'_>) -> Draft {
     }
     run(&mut draft, line, "sh", input, process.line);
     if input.has_dot_env {
-        draft.env_file = Some((".env".to_owned(), true));
+        draft.env_files.push(EnvFile {
+            path: ".env".to_owned(),
+            optional: true,
+        });
     }
     draft
 }

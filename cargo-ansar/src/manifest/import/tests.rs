@@ -1,9 +1,11 @@
 //! Tests of the translations.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use proptest::prelude::*;
 
+use crate::manifest;
 use crate::manifest::import::*;
 
 fn bins() -> Vec<Binary> {
@@ -39,17 +41,25 @@ fn translated(file: &str, text: &str) -> Result<Translation, ImportError> {
 #[track_caller]
 fn accepted(translation: &Translation) {
     let added = add("[workspace]\n", translation, &[]).unwrap();
-    let document = toml_edit::Document::parse(added.clone());
-    let document = document.unwrap_or_else(|error| panic!("{error}\n{added}"));
-    let roles = document["workspace"]["metadata"]["ansar"].get("role");
-    let described = translation.roles.iter();
-    for Described { role, .. } in described {
-        let roles = roles.expect("there are roles");
-        let series = format!("{}{{number}}", role.as_str().trim_end_matches('0'));
-        assert!(
-            roles.get(role.as_str()).is_some() || roles.get(series).is_some(),
-            "{role}\n{added}"
-        );
+    let path = Path::new("Cargo.toml");
+    let read = manifest::parse(path, &added).and_then(|it| manifest::read(path, &it));
+    let read = read.unwrap_or_else(|error| panic!("{error}\n{added}"));
+    let described = read.expect("there is a description").roles;
+    let mut described: Vec<&str> = described.iter().map(|role| role.name.as_str()).collect();
+    // A series has more roles than the first.
+    described.retain(|role| role.ends_with("-0") || translation.names(role));
+    let mut translated: Vec<&str> = translation
+        .roles
+        .iter()
+        .map(|it| it.role.as_str())
+        .collect();
+    translated.sort_unstable();
+    assert_eq!(described, translated, "{added}");
+}
+
+impl Translation {
+    fn names(&self, role: &str) -> bool {
+        self.roles.iter().any(|it| it.role.as_str() == role)
     }
 }
 
@@ -142,6 +152,28 @@ fn what_is_not_translated_is_said() {
         "# not translated: image `x/kafka:7` is not known, name a `program` of this machine\n\
          # [workspace.metadata.ansar.role.api-0]\n# program = \"api\"\n"
     );
+}
+
+#[test]
+fn programs_that_cannot_be_named_are_commented_out() {
+    for (file, text) in [
+        ("Procfile", "a: ''"),
+        ("Procfile", "a: bin/"),
+        ("Procfile", "a: b c\0"),
+        ("x.yml", "processes: { a: { entrypoint: '' } }"),
+        ("x.yml", "processes: { a: { command: \"b 'c\\0'\" } }"),
+        (
+            "x.yml",
+            "processes: { a: { command: b, readiness_probe: { exec: { command: \"c \\0\" } } } }",
+        ),
+    ] {
+        let translation = translated(file, text).unwrap();
+        accepted(&translation);
+        let is_comment = translation
+            .text
+            .contains("# [workspace.metadata.ansar.role.a-0]");
+        assert_eq!(translation.roles.is_empty(), is_comment, "{text}");
+    }
 }
 
 #[test]
