@@ -23,6 +23,10 @@ pub struct HeldPort {
     address: SocketAddrV4,
     #[cfg(target_os = "linux")]
     _socket: OwnedFd,
+    /// A second claim, which other holders respect even where connections that
+    /// have ended keep the port busy.
+    #[cfg(target_os = "linux")]
+    _claim: OwnedFd,
 }
 
 /// The reason why a port is not held.
@@ -39,13 +43,22 @@ pub enum HoldError {
 impl HeldPort {
     /// Holds a port; `port` 0 holds any free one.
     pub fn hold(address: SocketAddrV4) -> Result<Self, HoldError> {
-        let socket = bound(address).map_err(|error| match error {
-            rustix::io::Errno::ADDRINUSE => HoldError::InUse,
-            other => HoldError::System(other.into()),
-        })?;
         let system = |error: rustix::io::Errno| HoldError::System(error.into());
+        let in_use = |error| match error {
+            rustix::io::Errno::ADDRINUSE => HoldError::InUse,
+            other => system(other),
+        };
+        // Connections that a server closed keep its port busy for a minute.
+        // With `SO_REUSEADDR` they do not matter, but neither do other holders;
+        // those are kept out by the claim.
+        let socket = match bound(address, false) {
+            Err(rustix::io::Errno::ADDRINUSE) => bound(address, true).map_err(in_use)?,
+            other => other.map_err(system)?,
+        };
         let own = rustix::net::getsockname(&socket).map_err(system)?;
         let address = SocketAddrV4::try_from(own).map_err(system)?;
+        #[cfg(target_os = "linux")]
+        let claim = claim(address).map_err(in_use)?;
         // Set after `bind`, so that this socket shares the port only with
         // sockets that are bound later and have it set too.
         sockopt::set_socket_reuseaddr(&socket, true).map_err(system)?;
@@ -53,6 +66,8 @@ impl HeldPort {
             address,
             #[cfg(target_os = "linux")]
             _socket: socket,
+            #[cfg(target_os = "linux")]
+            _claim: claim,
         })
     }
 
@@ -62,9 +77,25 @@ impl HeldPort {
     }
 }
 
-/// Returns a socket that is bound to an address without `SO_REUSEADDR`, and
-/// that no child inherits.
-fn bound(address: SocketAddrV4) -> rustix::io::Result<std::os::fd::OwnedFd> {
+/// Returns a socket with an abstract name that only one holder of an address
+/// can have. It ends with its process.
+#[cfg(target_os = "linux")]
+fn claim(address: SocketAddrV4) -> rustix::io::Result<OwnedFd> {
+    let name = format!("cargo-ansar/port/{address}");
+    let name = rustix::net::SocketAddrUnix::new_abstract_name(name.as_bytes())?;
+    let claim = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::DGRAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?;
+    bind(&claim, &name)?;
+    Ok(claim)
+}
+
+/// Returns a socket that is bound to an address and that no child inherits.
+/// With `reuse`, ended connections of the port do not matter.
+fn bound(address: SocketAddrV4, reuse: bool) -> rustix::io::Result<std::os::fd::OwnedFd> {
     #[cfg(target_os = "linux")]
     let socket = rustix::net::socket_with(
         AddressFamily::INET,
@@ -74,6 +105,7 @@ fn bound(address: SocketAddrV4) -> rustix::io::Result<std::os::fd::OwnedFd> {
     )?;
     #[cfg(not(target_os = "linux"))]
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    sockopt::set_socket_reuseaddr(&socket, reuse)?;
     bind(&socket, &address)?;
     Ok(socket)
 }
@@ -123,6 +155,25 @@ mod tests {
         }
         let second = HeldPort::hold(held.address());
         assert!(matches!(second, Err(HoldError::InUse)), "{second:?}");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn port_with_ended_connections_is_held() {
+        let address = {
+            let held = any_port([127, 41, 1, 3]);
+            let listener = TcpListener::bind(held.address()).unwrap();
+            let mut client = std::net::TcpStream::connect(held.address()).unwrap();
+            // The server closes first, so its side of the connection stays.
+            drop(listener.accept().unwrap());
+            assert_eq!(std::io::Read::read(&mut client, &mut [0]).unwrap(), 0);
+            drop(client);
+            held.address()
+        };
+        let held = HeldPort::hold(address).unwrap();
+        let second = HeldPort::hold(held.address());
+        assert!(matches!(second, Err(HoldError::InUse)), "{second:?}");
+        TcpListener::bind(held.address()).unwrap();
     }
 
     #[test]
