@@ -47,7 +47,7 @@ use crate::events::Kind;
 use crate::host::process::guardian;
 use crate::host::process::guardian::{ForkRole, Guardian};
 use crate::host::process::interrupts::Interrupts;
-use crate::host::process::{orphans, rlimit, signal};
+use crate::host::process::{orphans, rlimit, signal, unprivileged};
 use crate::host::{clock, environment};
 use crate::report::human;
 use crate::report::printer::Printer;
@@ -58,6 +58,9 @@ use crate::testing::record::run_report;
 
 /// Runs the command line. `main` of the program calls only this.
 pub fn main() -> ExitCode {
+    if let Some(error) = unprivileged::run_if_asked(environment::arguments().into_iter()) {
+        return fail(&error, Exit::Setup);
+    }
     signal::outlive_file_size_limit();
     let parsed = match parse(environment::arguments()) {
         Ok(parsed) => parsed,

@@ -25,7 +25,7 @@ use crate::host::process::interrupts::{Interrupts, checkpoint};
 use crate::host::{clock, environment};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::{RoleTemplate, Series};
-use crate::supervisor::component_check::recognize;
+use crate::supervisor::executable_kind::recognize;
 use crate::supervisor::lock_roles::lock_home;
 use crate::workspace::build;
 use crate::workspace::build::Wanted;

@@ -75,7 +75,10 @@ pub async fn replace(
         ports: &ports,
         events,
     };
-    if !resolver.has_executable(&entry.executable) {
+    if entry
+        .deployed()
+        .is_none_or(|name| !resolver.has_executable(name))
+    {
         return Err(Error::NoSettings(role.clone()));
     }
     // Validates the text alone first, so that the component reports positions

@@ -23,8 +23,9 @@ use crate::protocol::Host;
 pub use crate::supervisor::background_start::SETTLE_TIME;
 use crate::supervisor::background_start::{EngineTarget, StartOptions, start_roles};
 use crate::supervisor::client::{Engines, Next, Progress, find_engines, running, stop};
-use crate::supervisor::component_check::recognize_all;
+use crate::supervisor::executable_kind::check_all;
 use crate::supervisor::lock_roles::lock_home;
+use crate::supervisor::role_environment::of_roles;
 use crate::testing::{LAST, MOST_ROLES, said, stamp, tests};
 use crate::workspace::build;
 use crate::workspace::roles::startable;
@@ -175,7 +176,7 @@ impl Selection {
             retain_operational(&mut roles, workspace.as_ref())?;
         }
         // Finds missing executables before any role is stopped.
-        for entry in roles.values() {
+        for entry in roles.values().filter(|it| !it.properties.is_program()) {
             if !fs::is_file(&home.executable(&entry.executable)) {
                 return Err(Error::NoExecutable {
                     name: entry.executable.clone(),
@@ -183,7 +184,10 @@ impl Selection {
                 });
             }
         }
-        recognize_all(&home, &roles)?;
+        check_all(&home, &roles, &of_roles(&home), |role| {
+            let workspace = workspace.as_ref();
+            workspace.map_or_else(String::new, |workspace| workspace.place(role))
+        })?;
         Ok(Self {
             home,
             workspace,

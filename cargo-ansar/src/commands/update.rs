@@ -49,7 +49,10 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
     let mut answers = Answers::default();
     let mut accepted = BTreeMap::new();
     for (role, entry) in &mut now {
-        if !resolver.has_executable(&entry.executable) {
+        if entry
+            .deployed()
+            .is_none_or(|name| !resolver.has_executable(name))
+        {
             return Err(Error::NoSettings(role.clone()));
         }
         let mut proposal = resolver.proposal(role, entry, &files)?;

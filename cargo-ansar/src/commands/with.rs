@@ -202,6 +202,7 @@ fn command(
         properties: RoleProperties::default(),
         ready_limit: None,
         notices: None,
+        ports: Vec::new(),
         options: RunOptions::default(),
         restarting: Restarting::default(),
         lock: None,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::deploy::failed;
 use crate::deploy::plan::{ExecutableStep, Plan};
+use crate::deploy::ports;
 use crate::deploy::resolve_settings;
 use crate::deploy::restart_affected::{Restored, Running, RunningRoles, restart_affected};
 use crate::deploy::roles::RoleStep;
@@ -64,6 +65,7 @@ pub async fn apply_plan(
 
 /// Emits events for everything that is about to change.
 fn announce_plan(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events: &Events) {
+    ports::report(&plan.moved, events);
     for step in &plan.folders {
         report_conflicts(step, &[], events);
     }
@@ -143,6 +145,9 @@ fn transfer(
             materials.push((name.clone(), material));
         }
     }
+    if plan.ports != home.ports()? {
+        home.set_ports(&plan.ports)?;
+    }
     let mut transaction = Transaction::default();
     for role in plan.roles.iter().map(RoleStep::role) {
         if let Some(entry) = plan.entries.get(role) {
@@ -162,6 +167,7 @@ fn transfer(
     home.commit(transaction)?;
     let is_news = plan.snapshot != deploy_state.snapshot
         || plan.env != deploy_state.env
+        || plan.launches != deploy_state.launches
         || !plan.affected.is_empty()
         || !(plan.same.is_empty() && plan.settings.is_empty())
         || !(records.is_empty() && materials.is_empty() && agreed.is_empty());
@@ -179,6 +185,7 @@ fn transfer(
     }
     deploy_state.snapshot.clone_from(&plan.snapshot);
     deploy_state.env.clone_from(&plan.env);
+    deploy_state.launches.clone_from(&plan.launches);
     let at = clock::now();
     for (role, causes) in &plan.affected {
         let change = Change {

@@ -14,13 +14,16 @@ use serde_json::{Map, Value};
 use crate::deploy::settings_context::SettingsResolver;
 use crate::error::Error;
 use crate::home::Home;
+use crate::home::program::ProgramError;
 use crate::home::role::Entry;
+use crate::home::role_values::RoleValues;
 use crate::host::environment;
 use crate::host::fs;
 use crate::host::process::{Exit, Program, StderrMode};
 use crate::model::duration::ShortDuration;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::supervisor::component_check::recognize;
+use crate::model::placeholder::{Placeholder, Template};
+use crate::supervisor::executable_kind::recognize;
 use crate::supervisor::role_environment::{Variables, of_roles, own, with_own};
 
 /// Time a component gets to print its settings.
@@ -41,6 +44,55 @@ pub struct Proposal {
     pub settings_text: Option<Text>,
     /// The input as the user wrote it.
     pub input_text: Option<Text>,
+}
+
+impl Proposal {
+    /// Returns the proposal with the values of the placeholders in its
+    /// settings. A setting that is nothing but a port or a number becomes a
+    /// number.
+    pub(crate) fn resolved(&self, values: &RoleValues<'_>) -> Result<Self, ProgramError> {
+        let mut proposal = self.clone();
+        for value in proposal.settings.values_mut() {
+            resolve(value, values)?;
+        }
+        for (_, text) in &mut proposal.texts {
+            *text = resolved_text(text, values)?;
+        }
+        if proposal.settings != self.settings {
+            // The text as written has placeholders.
+            proposal.settings_text = None;
+        }
+        Ok(proposal)
+    }
+}
+
+fn resolve(value: &mut Value, values: &RoleValues<'_>) -> Result<(), ProgramError> {
+    match value {
+        Value::String(text) => {
+            let only = Template::lenient(text).only().cloned();
+            let resolved = resolved_text(text, values)?;
+            let is_number = matches!(only, Some(Placeholder::Port(_) | Placeholder::Number));
+            *value = match resolved.parse::<u64>() {
+                Ok(number) if is_number => number.into(),
+                _ => Value::String(resolved),
+            };
+            Ok(())
+        }
+        Value::Array(elements) => elements.iter_mut().try_for_each(|it| resolve(it, values)),
+        Value::Object(fields) => fields.values_mut().try_for_each(|it| resolve(it, values)),
+        _ => Ok(()),
+    }
+}
+
+/// Returns a setting with the values of its placeholders. A number that the
+/// role does not have stays as it is written.
+fn resolved_text(text: &str, values: &RoleValues<'_>) -> Result<String, ProgramError> {
+    Template::lenient(text).resolve(
+        &|placeholder| match (placeholder, values.get(placeholder)) {
+            (Placeholder::Number, Err(_)) => Ok(placeholder.to_string()),
+            (_, value) => Ok(value?),
+        },
+    )
 }
 
 /// A text from the user. It is read once, because it may come from a pipe.
@@ -105,7 +157,9 @@ impl Answers {
         entry: &Entry,
         proposal: Proposal,
     ) -> Result<Accepted, Error> {
-        let env = own(entry, &resolver.values(role, entry))?;
+        let values = resolver.values(role, entry);
+        let env = own(entry, &values)?;
+        let proposal = proposal.resolved(&values)?;
         let known = self.known.iter().find(|answer| {
             answer.executable == entry.executable
                 && answer.env == env

@@ -55,7 +55,9 @@ impl Needed {
         let mut users: BTreeMap<_, Vec<RoleName>> = BTreeMap::new();
         let active = entries.iter();
         for (role, entry) in active.filter(|(_, entry)| entry.origin != Origin::Retired) {
-            let executable = entry.executable.clone();
+            let Some(executable) = entry.deployed().cloned() else {
+                continue;
+            };
             users.entry(executable).or_default().push(role.clone());
         }
         let names = wanted

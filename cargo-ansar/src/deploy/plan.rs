@@ -9,8 +9,12 @@ use std::path::{Path, PathBuf};
 use ansar_contract::layout::Area;
 use serde_json::Value;
 
+use crate::deploy::ask_component::Proposal;
 use crate::deploy::failed;
+use crate::deploy::launch_state;
+use crate::deploy::launch_state::launch_state;
 use crate::deploy::origin::newer_sources;
+use crate::deploy::ports;
 use crate::deploy::resolve_settings;
 use crate::deploy::resolve_settings::{FileChange, ResolvedSettings};
 use crate::deploy::roles::{RoleStep, plan_roles};
@@ -21,7 +25,8 @@ use crate::deploy::source::{Folder, FolderStep, Owner};
 use crate::error::Error;
 use crate::events::{Events, Kind};
 use crate::home::Home;
-use crate::home::deploy_state::DeployState;
+use crate::home::deploy_state::{DeployState, LaunchState};
+use crate::home::ports::{Moved, Ports};
 use crate::home::restart_reason::ChangeCause;
 use crate::home::role::{Entry, Origin};
 use crate::host::cargo_config::Variable;
@@ -29,7 +34,7 @@ use crate::host::fs;
 use crate::host::fs::{Fingerprint, TransferMethod};
 use crate::manifest::Description;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::supervisor::role_environment::of_cargo;
+use crate::supervisor::role_environment::{of_cargo, of_roles};
 use crate::sync::executable;
 use crate::sync::executable::{Deployed, Difference, Verdict};
 use crate::sync::plan::Take;
@@ -75,6 +80,12 @@ pub struct Plan {
     pub entries: BTreeMap<RoleName, Entry>,
     /// Side whose file is used if the snapshot and the home both changed it.
     pub take: Option<Take>,
+    /// Ports of the roles.
+    pub(crate) ports: Ports,
+    /// Ports that were replaced.
+    pub(crate) moved: Vec<Moved>,
+    /// Launch states of the roles.
+    pub(crate) launches: BTreeMap<RoleName, LaunchState>,
     /// Records of executables whose bytes are those last deployed.
     pub(crate) same: Vec<(ExecutableName, Deployed)>,
     /// `[env]` of Cargo's configuration.
@@ -144,6 +155,9 @@ pub async fn plan(
         affected: BTreeMap::new(),
         entries: entries.clone(),
         take: sources.take,
+        ports: Ports::default(),
+        moved: Vec::new(),
+        launches: BTreeMap::new(),
         same: Vec::new(),
         env: of_cargo(home),
         snapshot: match sources.materials {
@@ -177,17 +191,25 @@ pub async fn plan(
         (name.clone(), NewExecutable { path, fingerprint })
     });
     let new: BTreeMap<ExecutableName, NewExecutable> = new.chain(same).collect();
-    let ports = home.ports()?;
+    let none = Ports::default();
     let resolver = SettingsResolver {
         home,
         workspace: sources.workspace,
         snapshot: sources.layer,
         new: Some(&new),
-        ports: &ports,
+        ports: &none,
         events,
     };
+    let proposals = resolve_settings::proposals(&resolver, &plan.entries)?;
+    plan.ports(home, &proposals)?;
+    plan.launches(home, entries, deploy_state)?;
+    let resolver = SettingsResolver {
+        ports: &plan.ports,
+        ..resolver
+    };
     plan.settings =
-        resolve_settings::resolve_settings(&resolver, &plan.entries, deploy_state).await?;
+        resolve_settings::resolve_settings(&resolver, &plan.entries, proposals, deploy_state)
+            .await?;
     for resolved in &plan.settings {
         let causes = resolved.changes.iter().map(cause);
         if resolved.changes() {
@@ -215,9 +237,6 @@ impl Plan {
                             before: was.executable.clone(),
                         });
                     }
-                    if was.properties.env != now.properties.env {
-                        causes.push(ChangeCause::Environment);
-                    }
                 }
             }
             // For a new role, its resolved settings count as the change.
@@ -225,6 +244,54 @@ impl Plan {
                 self.affected.insert(role.clone(), causes);
             }
         }
+    }
+
+    /// Allocates the ports of all roles.
+    fn ports(
+        &mut self,
+        home: &Home,
+        proposals: &BTreeMap<RoleName, Proposal>,
+    ) -> Result<(), Error> {
+        let settings = proposals.iter();
+        let settings = settings.map(|(role, it)| (role.clone(), it.settings.clone()));
+        (self.ports, self.moved) = ports::allocate(home, &self.entries, &settings.collect())?;
+        Ok(())
+    }
+
+    /// Finds roles that would be started in another way than at the last
+    /// deploy.
+    fn launches(
+        &mut self,
+        home: &Home,
+        before: &BTreeMap<RoleName, Entry>,
+        deploy_state: &DeployState,
+    ) -> Result<(), Error> {
+        let environment = of_roles(home);
+        let mut affected = Vec::new();
+        for (role, entry) in self.active() {
+            let known = deploy_state.launches.get(role);
+            let now = launch_state(home, role, entry, &self.ports, &environment, known);
+            affected.push((role.clone(), now?));
+        }
+        for (role, now) in affected {
+            // A role without a state that exists was deployed without one.
+            let known = deploy_state.launches.get(&role).cloned();
+            let is_old = before.contains_key(&role);
+            let causes = match known.or_else(|| is_old.then(LaunchState::default)) {
+                Some(known) => launch_state::changes(&known, &now),
+                None => Vec::new(),
+            };
+            if !causes.is_empty() {
+                self.affected
+                    .entry(role.clone())
+                    .or_default()
+                    .extend(causes);
+            }
+            if now != LaunchState::default() {
+                self.launches.insert(role, now);
+            }
+        }
+        Ok(())
     }
 
     fn active(&self) -> impl Iterator<Item = (&RoleName, &Entry)> {
@@ -235,7 +302,7 @@ impl Plan {
     fn users(&self, executable: &ExecutableName) -> Vec<RoleName> {
         let users = self
             .active()
-            .filter(|(_, entry)| entry.executable == *executable);
+            .filter(|(_, entry)| entry.deployed() == Some(executable));
         users.map(|(role, _)| role.clone()).collect()
     }
 

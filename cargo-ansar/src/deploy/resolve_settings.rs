@@ -20,11 +20,15 @@ use crate::error::Error;
 use crate::events::{Events, Kind};
 use crate::home::deploy_state::DeployState;
 use crate::home::pending::Transaction;
+use crate::home::program::ProgramError;
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, read_json};
 use crate::host::fs;
 use crate::host::fs::{Fingerprint, Hash, Kind as FileKind};
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::placeholder::Template;
+use crate::supervisor::executable_kind::{ExecutableKind, kind_of};
+use crate::supervisor::role_environment::own;
 use crate::workspace::Workspace;
 
 /// Returns the snapshot whose settings override the manifest's: the configured
@@ -110,26 +114,19 @@ pub struct FileChange {
 ///
 /// Returns an error for the first role whose component does not accept its
 /// settings or input.
-pub async fn resolve_settings(
+pub(crate) async fn resolve_settings(
     resolver: &SettingsResolver<'_>,
     entries: &BTreeMap<RoleName, Entry>,
+    mut proposals: BTreeMap<RoleName, Proposal>,
     deploy_state: &DeployState,
 ) -> Result<Vec<ResolvedSettings>, Error> {
     let mut answers = Answers::default();
-    let files = SnapshotFiles::of(resolver.snapshot)?;
-    let executables = entries.values().map(|entry| &entry.executable);
-    let there: BTreeSet<&ExecutableName> = executables.collect();
-    let there: BTreeSet<&ExecutableName> = there
-        .into_iter()
-        .filter(|name| resolver.has_executable(name))
-        .collect();
     let mut all = Vec::new();
     for (role, entry) in entries {
-        if entry.origin == Origin::Retired || !there.contains(&entry.executable) {
+        let Some(proposal) = proposals.remove(role) else {
             continue;
-        }
-        let proposal = resolver.proposal(role, entry, &files)?;
-        let key = resolver.key(entry, &proposal, deploy_state)?;
+        };
+        let key = resolver.key(role, entry, &proposal, deploy_state)?;
         let stored = fs::is_file(&resolver.home.file(Area::Settings, role));
         if stored && deploy_state.settings_keys.get(role) == Some(&key) {
             continue;
@@ -144,6 +141,40 @@ pub async fn resolve_settings(
         });
     }
     Ok(all)
+}
+
+/// Returns everything that overrides the defaults of each component. Skips
+/// roles that run no component, and those without an executable.
+///
+/// # Errors
+///
+/// Returns an error for a role that is no component and has properties of one.
+pub(crate) fn proposals(
+    resolver: &SettingsResolver<'_>,
+    entries: &BTreeMap<RoleName, Entry>,
+) -> Result<BTreeMap<RoleName, Proposal>, Error> {
+    let files = SnapshotFiles::of(resolver.snapshot)?;
+    let executables = entries.values().map(|entry| &entry.executable);
+    let there: BTreeSet<&ExecutableName> = executables.collect();
+    let there: BTreeSet<&ExecutableName> = there
+        .into_iter()
+        .filter(|name| resolver.has_executable(name))
+        .collect();
+    let mut proposals = BTreeMap::new();
+    for (role, entry) in entries {
+        let is_program = entry.properties.is_program();
+        if entry.origin == Origin::Retired || !(is_program || there.contains(&entry.executable)) {
+            continue;
+        }
+        let proposal = resolver.proposal(role, entry, &files)?;
+        match resolver.kind(role, entry)? {
+            ExecutableKind::Component { .. } => {
+                proposals.insert(role.clone(), proposal);
+            }
+            ExecutableKind::Program => resolver.check_program(role, entry, &proposal)?,
+        }
+    }
+    Ok(proposals)
 }
 
 /// Returns the files that differ from the accepted values.
@@ -173,11 +204,18 @@ pub(crate) fn by_name(
     accepted: &Value,
 ) -> Map<String, Value> {
     let mut settings = base.clone();
-    for (name, _) in texts {
+    for (name, text) in texts {
         let field = name.replace('-', "_");
         for field in [name, &field] {
             if let Some(value) = accepted.get(field) {
-                settings.insert(field.clone(), value.clone());
+                // Placeholders are resolved anew by every deploy.
+                let is_template = Template::lenient(text).uses().next().is_some();
+                let value = if is_template {
+                    Value::String(text.clone())
+                } else {
+                    value.clone()
+                };
+                settings.insert(field.clone(), value);
             }
         }
     }
@@ -265,13 +303,50 @@ impl SettingsResolver<'_> {
         Ok(proposal)
     }
 
+    /// Returns the kind of the executable of a role.
+    pub(crate) fn kind(&self, role: &RoleName, entry: &Entry) -> Result<ExecutableKind, Error> {
+        let path = match self.new_executable(&entry.executable) {
+            Some(new) => new.path.clone(),
+            None => self.home.executable(&entry.executable),
+        };
+        kind_of(format!("role `{role}`{}: ", self.place(role)), entry, &path)
+    }
+
+    /// Checks that a role which runs no component has no property of one.
+    fn check_program(
+        &self,
+        role: &RoleName,
+        entry: &Entry,
+        proposal: &Proposal,
+    ) -> Result<(), Error> {
+        let set = [
+            ("settings", !proposal.settings.is_empty()),
+            ("input", proposal.input.is_some()),
+            ("retry", entry.properties.retry.is_some()),
+        ];
+        match set.into_iter().find(|(_, set)| *set) {
+            None => Ok(()),
+            Some((property, _)) => Err(ProgramError::ComponentOnly {
+                role: role.clone(),
+                place: self.place(role),
+                property,
+                executable: entry.executable.to_string(),
+            }
+            .into()),
+        }
+    }
+
     /// Returns a hash of everything that the stored files are made of.
     fn key(
         &self,
+        role: &RoleName,
         entry: &Entry,
         proposal: &Proposal,
         deploy_state: &DeployState,
     ) -> Result<String, Error> {
+        let values = self.values(role, entry);
+        let proposal = proposal.resolved(&values)?;
+        let env = own(entry, &values)?;
         let known = deploy_state.executables.get(&entry.executable);
         let fingerprint = match (self.new_executable(&entry.executable), known) {
             (Some(new), _) => new.fingerprint,
@@ -286,8 +361,8 @@ impl SettingsResolver<'_> {
         } = fingerprint;
         let executable = [device, inode, size, mtime_ns.cast_unsigned()];
         let mut all = serde_json::json!([executable, proposal.settings, proposal.input]);
-        if let (Some(all), false) = (all.as_array_mut(), entry.properties.env.is_empty()) {
-            all.push(serde_json::json!(entry.properties.env));
+        if let (Some(all), false) = (all.as_array_mut(), env.is_empty()) {
+            all.push(serde_json::json!(env));
         }
         Ok(Hash::of(all.to_string().as_bytes()).to_string())
     }
@@ -346,7 +421,8 @@ pub(crate) async fn check_settings<'r>(
     let mut answers = Answers::default();
     for (role, entry) in roles {
         // A missing executable is reported when its role is started.
-        if !resolver.has_executable(&entry.executable) {
+        let is_there = !entry.properties.is_program() && resolver.has_executable(&entry.executable);
+        if !is_there || resolver.kind(role, entry)? == ExecutableKind::Program {
             continue;
         }
         let told = read_json::<Envelope<Map<String, Value>>>(&home.file(Area::Settings, role))?;

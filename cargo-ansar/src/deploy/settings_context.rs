@@ -63,12 +63,8 @@ impl SettingsResolver<'_> {
     /// Returns the position of a role's description, as ` (FILE:LINE)`; empty
     /// if it has none.
     pub(crate) fn place(&self, role: &RoleName) -> String {
-        match (self.workspace, self.spec(role)) {
-            (Some(workspace), Some(spec)) => {
-                format!(" ({}:{})", workspace.manifest.display(), spec.line)
-            }
-            _ => String::new(),
-        }
+        let workspace = self.workspace;
+        workspace.map_or_else(String::new, |workspace| workspace.place(role))
     }
 
     pub(crate) fn spec(&self, role: &RoleName) -> Option<&RoleSpec> {

@@ -38,6 +38,15 @@ pub enum Kind {
         #[serde(with = "lossy")]
         home: PathBuf,
     },
+    /// Another program took the port of a role, which gets another one.
+    PortMoved {
+        /// The role.
+        role: RoleName,
+        /// The port that it had.
+        before: u16,
+        /// The port that it gets.
+        after: u16,
+    },
     /// A home was created.
     HomeCreated {
         /// The home.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::home::restart_reason::Change;
 use crate::home::{Home, HomeError, read_json_up_to, renew_json};
 use crate::host::cargo_config::Variable;
-use crate::host::fs::Hash;
+use crate::host::fs::{Fingerprint, Hash};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::sync::executable::Deployed;
 use crate::sync::manifest::Manifest;
@@ -45,8 +45,41 @@ pub struct DeployState {
     /// `[env]` of Cargo's configuration, which is passed to roles.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, Variable>,
+    /// The launch states of roles that have one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub launches: BTreeMap<RoleName, LaunchState>,
     /// The packages of each binary, from the last query to Cargo.
     pub bins: BTreeMap<ExecutableName, Vec<String>>,
+}
+
+/// Everything that a role is started with, besides its executable and its
+/// settings.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LaunchState {
+    /// Hash of its own environment variables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Hash>,
+    /// Hash of its arguments and its working directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<Hash>,
+    /// The program, if it is not an executable of the home.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramFile>,
+    /// Hashes of the files whose change restarts it, by path.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub watched: BTreeMap<String, Hash>,
+}
+
+/// The file of a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Fingerprint of the file that the path leads to.
+    pub fingerprint: Fingerprint,
+    /// Hash of its bytes.
+    pub hash: Hash,
 }
 
 /// The common content of a folder and the home after a snapshot to the folder.
@@ -99,6 +132,7 @@ impl DeployState {
         }
         self.materials.remove(&model);
         self.settings_keys.remove(role);
+        self.launches.remove(role);
         self.changes.remove(role);
     }
 }

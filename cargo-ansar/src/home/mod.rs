@@ -20,6 +20,7 @@ pub mod properties;
 pub mod restart_reason;
 pub mod role;
 pub mod role_values;
+pub mod setup;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -291,6 +291,7 @@ impl Home {
         }
         for role in roles {
             attempt(fs::remove_file(&self.history_file(role)).map_err(Into::into));
+            attempt(self.remove_setup_record(role));
         }
         for area in OWN_FOLDERS {
             attempt(self.owned(area).and_then(|owned| match owned {

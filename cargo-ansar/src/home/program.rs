@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::home::Home;
 use crate::home::role::Entry;
 use crate::home::role_values::NoValue;
+use crate::host::net::sockets::Owner;
 use crate::host::{environment, fs};
 use crate::model::name::RoleName;
 use crate::model::quoted::{escaped, quoted_list};
@@ -77,6 +78,35 @@ pub enum ProgramError {
         /// The reason.
         reason: String,
     },
+    /// Another program has the port of a role.
+    #[error("role `{role}`: port {port} is in use{}", by(owner.as_ref()))]
+    PortTaken {
+        /// The role.
+        role: RoleName,
+        /// The port.
+        port: u16,
+        /// The process that listens on it, if it is known.
+        owner: Option<Owner>,
+    },
+    /// The system does not let a role have its port.
+    #[error("role `{role}`: port {port} cannot be used: {reason}")]
+    PortRefused {
+        /// The role.
+        role: RoleName,
+        /// The port.
+        port: u16,
+        /// The reason.
+        reason: String,
+    },
+    /// A component was replaced by another program, or the reverse, while its
+    /// role ran.
+    #[error("role `{role}`: executable `{executable}` was replaced by one of another kind")]
+    OtherKind {
+        /// The role.
+        role: RoleName,
+        /// The executable.
+        executable: String,
+    },
     /// A placeholder has no value.
     #[error(transparent)]
     NoValue(#[from] NoValue),
@@ -91,7 +121,7 @@ impl ProgramError {
             | Self::CommandNotFound { place, .. }
             | Self::ComponentOnly { place, .. }
             | Self::ProgramOnly { place, .. } => described.clone_into(place),
-            Self::EnvFile { .. } | Self::NoValue(_) => {}
+            _ => {}
         }
         self
     }
@@ -114,9 +144,20 @@ impl ProgramError {
             Self::EnvFile { .. } => {
                 "create it, or write `{ path = \"…\", optional = true }`".to_owned()
             }
+            Self::PortTaken { role, .. } => format!(
+                "end that process, or let a deploy choose another port: `cargo ansar deploy` \
+                 and `cargo ansar start {role}`"
+            ),
+            Self::PortRefused { .. } => "choose a port above 1023 in `ports`".to_owned(),
+            Self::OtherKind { role, .. } => format!("run `cargo ansar start {role}` again"),
             Self::NoValue(_) => "allocate ports with `cargo ansar deploy`".to_owned(),
         })
     }
+}
+
+fn by(owner: Option<&Owner>) -> String {
+    let text = owner.map(|owner| format!(" by process {} <{}>", escaped(&owner.name), owner.pid));
+    text.unwrap_or_default()
 }
 
 fn or(candidates: &[String]) -> String {

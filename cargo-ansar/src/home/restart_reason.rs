@@ -56,6 +56,18 @@ pub enum ChangeCause {
     },
     /// Environment variables changed.
     Environment,
+    /// Arguments or the working directory changed.
+    Arguments,
+    /// The program changed.
+    Program {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// Files that the role watches changed.
+    Watched {
+        /// The changed files.
+        paths: Vec<String>,
+    },
     /// Resources of the executable changed.
     Resource {
         /// The changed files.

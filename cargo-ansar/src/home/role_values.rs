@@ -6,8 +6,9 @@ use ansar_contract::layout::Area;
 
 use crate::home::Home;
 use crate::home::ports::{BIND, Ports};
+use crate::home::program::ProgramError;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::placeholder::{Placeholder, number};
+use crate::model::placeholder::{Placeholder, Template, number};
 
 /// A placeholder that has no value for a role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +36,11 @@ pub struct RoleValues<'a> {
 }
 
 impl RoleValues<'_> {
+    /// Returns a text with the values of its placeholders.
+    pub fn resolve(&self, text: &Template) -> Result<String, ProgramError> {
+        Ok(text.resolve(&|placeholder| self.get(placeholder))?)
+    }
+
     /// Returns the value of a placeholder.
     pub fn get(&self, placeholder: &Placeholder) -> Result<String, NoValue> {
         let none = |reason: String| NoValue {

@@ -13,7 +13,7 @@ use crate::events::{Author, Event, Kind, Phase, StopReason, Until};
 use crate::home::word;
 use crate::manifest::import::Described;
 use crate::model::duration::ShortDuration;
-use crate::model::name::RoleName;
+use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::{Cause, RoleOutcome, Success};
 use crate::model::quoted::escaped;
 use crate::model::run_report::{Excerpt, Failure, LogRecord, Row, RunReport, Standing, Which};
@@ -101,6 +101,7 @@ pub fn event(shell: &mut Shell, event: &Event) {
         | Kind::Written { .. }
         | Kind::Uncompiled { .. }
         | Kind::Untold { .. } => watching(shell, &event.kind),
+        Kind::PortMoved { .. } => port_moved(shell, &event.kind),
         Kind::Running { roles } => shell.status("Running", &count(*roles, "role")),
         Kind::Testing { tests, operational } => {
             let against = match operational {
@@ -112,10 +113,7 @@ pub fn event(shell: &mut Shell, event: &Event) {
         Kind::Analyzing {
             reports,
             executable,
-        } => {
-            let reports = count(*reports, "report");
-            shell.status("Analyzing", &format!("{reports} with `{executable}`"));
-        }
+        } => analyzing(shell, *reports, executable),
         Kind::Stopping { roles, why } => stopping(shell, *roles, *why),
         Kind::Waiting { roles, until } => {
             let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
@@ -145,6 +143,24 @@ pub fn event(shell: &mut Shell, event: &Event) {
             format!("log lines of role `{role}` are lost: {why}")
         }),
     }
+}
+
+fn port_moved(shell: &mut Shell, kind: &Kind) {
+    if let Kind::PortMoved {
+        role,
+        before,
+        after,
+    } = kind
+    {
+        shell.warn(&format!(
+            "port {before} of role `{role}` is used by another program; it gets port {after}"
+        ));
+    }
+}
+
+fn analyzing(shell: &mut Shell, reports: usize, executable: &ExecutableName) {
+    let reports = count(reports, "report");
+    shell.status("Analyzing", &format!("{reports} with `{executable}`"));
 }
 
 fn phase_text(phase: Phase) -> &'static str {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::home::history::Journal;
 use crate::host::fs::lock::Lock;
+use crate::host::net::ports::HeldPort;
 use crate::host::process::Program;
 use crate::host::process::sd_notify::Notices;
 use crate::model::name::{ExecutableName, RoleName};
@@ -129,6 +130,8 @@ pub struct Launch {
     pub ready_limit: Option<Duration>,
     /// The socket in `NOTIFY_SOCKET`, if it belongs to this role alone.
     pub notices: Option<Notices>,
+    /// The ports that are held for the role until it has ended.
+    pub ports: Vec<HeldPort>,
     /// Options of this run, kept when a deploy restarts the role.
     pub options: RunOptions,
     /// The restart policy.

@@ -2,31 +2,37 @@
 
 use std::cell::Cell;
 use std::ffi::OsString;
-use std::path::Path;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use ansar_contract::launch::{self, CallSignature, Origin};
 use ansar_contract::layout::Area;
 
-use crate::error::Error;
+use crate::error::{Error, full};
 use crate::home::Home;
 use crate::home::history;
 use crate::home::history::Kind;
+use crate::home::ports::{BIND, Ports};
+use crate::home::program::{Places, ProgramError, base};
 use crate::home::role::Entry;
 use crate::home::role_values::RoleValues;
+use crate::home::setup::SetupState;
 use crate::host::fs::lock::Lock;
+use crate::host::net::ports::{HeldPort, HoldError};
+use crate::host::net::sockets;
 use crate::host::process::Program;
-use crate::host::process::rlimit;
-use crate::host::process::sd_notify::Notices;
+use crate::host::process::{rlimit, unprivileged};
 use crate::host::{environment, fs};
 use crate::model::name::RoleName;
-use crate::model::readiness::Probe;
+use crate::model::placeholder::{DEFAULT_PORT, Template};
+use crate::model::readiness::{Health, Probe};
 use crate::protocol::RunOptions;
-use crate::supervisor::component_check::recognize;
-use crate::supervisor::launch::{Conduct, Launch, Start};
+use crate::supervisor::executable_kind::{ExecutableKind, kind_of, path_of};
+use crate::supervisor::launch::{Conduct, Judge, Launch, Output, Setup, Start};
 use crate::supervisor::restart::Restarting;
-use crate::supervisor::role_environment::with_own;
+use crate::supervisor::role_environment::{Variables, with_own};
 use crate::supervisor::scheduler::{READY_LIMIT, RoleKind};
 
 /// State shared by the launches of one command or request.
@@ -100,7 +106,7 @@ impl LaunchContext {
     }
 
     /// Returns the launch of a role, which keeps `lock` while it runs. Creates
-    /// the folders of the role for the first start.
+    /// the folders of the role for the first start, and holds its ports.
     pub(crate) fn launch(
         self: &Rc<Self>,
         role: &RoleName,
@@ -108,28 +114,37 @@ impl LaunchContext {
         kind: RoleKind,
         lock: Lock,
     ) -> Result<Launch, Error> {
-        self.home.runnable(&entry.executable)?;
+        let path = path_of(&self.home, role, entry, &self.environment)?;
         self.home.prepare(role)?;
-        let notices = self.own_notices(entry)?;
-        let address = notices
-            .as_ref()
-            .map(|own| own.address().as_os_str().to_owned());
+        // A missing executable is reported by the start.
+        let executable = if fs::is_file(&path) {
+            kind_of(format!("role `{role}`: "), entry, &path)?
+        } else {
+            ExecutableKind::Program
+        };
+        // Datagrams of scripts and of other libraries do not name their role.
+        let is_script = executable == ExecutableKind::Component { is_script: true };
+        let has_own = is_script || entry.properties.ready.0.contains(&Probe::Notify);
+        let notices = has_own.then(|| self.home.listen_notify_of_role());
+        let notices = notices.transpose()?;
+        let context = RoleContext {
+            shared: self.clone(),
+            role: role.clone(),
+            entry: entry.clone(),
+            kind,
+            executable,
+            notices: notices.as_ref().map(|it| it.address().to_owned()),
+        };
+        let ports = context.hold_ports()?;
+        let conduct = context.conduct();
+        let ready_limit = context.ready_limit();
         let first = Cell::new(true);
-        let prepare = {
-            let (shared, role, entry) = (self.clone(), role.clone(), entry.clone());
-            move || {
-                if !first.replace(false) {
-                    let prepared = shared.home.prepare(&role);
-                    prepared.map_err(|error| error.to_string())?;
-                }
-                let program = shared.program(&role, &entry);
-                let mut program = program.map_err(|error| error.to_string())?;
-                if let (Some(environment), Some(own)) = (&mut program.environment, &address) {
-                    environment.retain(|(name, _)| name != launch::NOTIFY_SOCKET);
-                    environment.push((launch::NOTIFY_SOCKET.into(), own.clone()));
-                }
-                Ok(Start::of(program))
+        let prepare = move || {
+            if !first.replace(false) {
+                let prepared = context.shared.home.prepare(&context.role);
+                prepared.map_err(|error| error.to_string())?;
             }
+            context.start().map_err(|error| full(&error))
         };
         // Roles in the foreground are not restarted, so that the user sees the
         // failure.
@@ -141,20 +156,16 @@ impl LaunchContext {
         } else {
             Restarting::default()
         };
-        let is_one_shot = entry.properties.ready.0.contains(&Probe::Done);
         Ok(Launch {
             role: role.clone(),
             executable: entry.executable.clone(),
             prepare: Box::new(prepare),
             kind,
-            conduct: Conduct {
-                stop: entry.properties.stop.into(),
-                is_one_shot,
-                ..Conduct::default()
-            },
+            conduct,
             properties: entry.properties.clone(),
-            ready_limit: self.ready_limit_of(entry, is_one_shot),
+            ready_limit,
             notices,
+            ports,
             options: RunOptions {
                 settings: self.settings.clone(),
                 ready_limit: (self.ready_limit != READY_LIMIT)
@@ -171,81 +182,327 @@ impl LaunchContext {
             foreground: false,
         })
     }
+}
 
-    /// Returns the time that a role gets to become ready: that of the command,
-    /// or else its own. Without either, a role that is ready when it has ended
-    /// takes the time that it needs.
-    fn ready_limit_of(&self, entry: &Entry, is_one_shot: bool) -> Option<Duration> {
-        if self.ready_limit != READY_LIMIT {
-            return Some(self.ready_limit);
+/// Everything that the starts of one role are made of.
+struct RoleContext {
+    shared: Rc<LaunchContext>,
+    role: RoleName,
+    entry: Entry,
+    kind: RoleKind,
+    executable: ExecutableKind,
+    /// The notification socket of this role alone.
+    notices: Option<PathBuf>,
+}
+
+impl RoleContext {
+    /// Returns the consequences of the kind of executable.
+    fn conduct(&self) -> Conduct {
+        let properties = &self.entry.properties;
+        let is_one_shot = properties.ready.is_done();
+        let (output, judge) = match (self.executable, self.kind) {
+            (ExecutableKind::Component { .. }, _) => (Output::Message, Judge::Message),
+            (ExecutableKind::Program, RoleKind::Test) => (Output::Log, Judge::Check),
+            (ExecutableKind::Program, RoleKind::Operational)
+                if is_one_shot || self.shared.kind == Kind::Run =>
+            {
+                (Output::Log, Judge::Task)
+            }
+            (ExecutableKind::Program, RoleKind::Operational) => (Output::Log, Judge::Service),
+        };
+        Conduct {
+            output,
+            judge,
+            stop: properties.stop.into(),
+            is_one_shot,
         }
-        let default = (!is_one_shot).then_some(READY_LIMIT);
-        entry.properties.ready_timeout().or(default)
     }
 
-    /// Returns a notification socket for this role alone, if its datagrams may
-    /// not name it: those of a script, and of other libraries.
-    fn own_notices(&self, entry: &Entry) -> Result<Option<Notices>, Error> {
-        let path = self.home.executable(&entry.executable);
-        let is_own = fs::is_script(&path) || entry.properties.ready.0.contains(&Probe::Notify);
-        let notices = is_own.then(|| self.home.listen_notify_of_role());
-        Ok(notices.transpose()?)
+    /// Returns the time to become ready. A one-shot role may run as long as it
+    /// needs.
+    fn ready_limit(&self) -> Option<Duration> {
+        let properties = &self.entry.properties;
+        if self.shared.ready_limit != READY_LIMIT {
+            return Some(self.shared.ready_limit);
+        }
+        match properties.ready_timeout() {
+            None if properties.ready.is_done() => None,
+            limit => Some(limit.unwrap_or(READY_LIMIT)),
+        }
     }
 
-    /// Returns the program of a role.
-    fn program(&self, role: &RoleName, entry: &Entry) -> Result<Program, Error> {
-        let path = self.home.runnable(&entry.executable)?;
+    /// Holds the ports of the role, so that no other program gets them before
+    /// it listens.
+    fn hold_ports(&self) -> Result<Vec<HeldPort>, Error> {
+        if self.entry.properties.hold == Some(false) {
+            return Ok(Vec::new());
+        }
+        let ports = self.shared.home.ports()?;
+        let held = ports.of(&self.role).map(|(_, port)| {
+            let address = SocketAddrV4::new(BIND, port);
+            HeldPort::hold(address).map_err(|error| {
+                let role = self.role.clone();
+                match error {
+                    HoldError::InUse => ProgramError::PortTaken {
+                        role,
+                        port,
+                        owner: sockets::listener_on(address),
+                    },
+                    HoldError::System(source) => ProgramError::PortRefused {
+                        role,
+                        port,
+                        reason: source.to_string(),
+                    },
+                }
+            })
+        });
+        Ok(held.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns everything that one start of the role needs.
+    fn start(&self) -> Result<Start, Error> {
+        let (home, entry) = (&self.shared.home, &self.entry);
+        let path = path_of(home, &self.role, entry, &self.shared.environment)?;
         if !fs::is_file(&path) {
             return Err(Error::NoExecutable {
                 name: entry.executable.clone(),
                 meant: None,
             });
         }
-        let mut home = OsString::from(format!("--{}=", launch::HOME_PATH));
-        home.push(self.home.root());
-        let signature = CallSignature {
-            input: self.input.is_some(),
-            output: true,
-        };
-        let origin = match self.kind {
-            Kind::Start => Origin::Start,
-            Kind::Run | Kind::Test | Kind::With => Origin::Run,
-        };
-        let input = self.input.as_ref();
-        let stdin = input.map(|input| fs::unnamed(&self.home.engines(), input));
-        recognize(String::new(), &entry.executable, &path)?;
-        let ports = self.home.ports()?;
+        let kind = kind_of(String::new(), entry, &path)?;
+        if kind != self.executable {
+            return Err(ProgramError::OtherKind {
+                role: self.role.clone(),
+                executable: entry.executable.to_string(),
+            }
+            .into());
+        }
+        let ports = home.ports()?;
         let values = RoleValues {
-            home: &self.home,
-            role,
+            home,
+            role: &self.role,
             executable: &entry.executable,
             ports: &ports,
         };
-        let mut environment = with_own(self.environment.clone(), entry, &values)?;
-        environment.push((launch::ROLE.into(), role.as_str().into()));
-        let settings = self.settings.iter();
-        let settings = settings.map(|(name, value)| format!("--{name}={value}").into());
+        let port = ports.address(&self.role, DEFAULT_PORT);
+        let environment = self.environment(&values, &ports)?;
+        let program = match kind {
+            ExecutableKind::Component { .. } => {
+                self.component(path.clone(), environment.clone(), &values)?
+            }
+            ExecutableKind::Program => self.program(path.clone(), environment.clone(), &values)?,
+        };
+        let probes = self.probes(port.is_some());
+        let resolve = |text: &Template| values.resolve(text);
+        let probes = probes.iter().map(|probe| {
+            let probe = probe.resolve(resolve)?;
+            Ok(self.with_command_found(probe, &path))
+        });
+        let health = entry.properties.health.as_ref();
+        let health = health.map(|health| -> Result<_, ProgramError> {
+            let health = health.resolve(resolve)?;
+            Ok(Health {
+                probe: self.with_command_found(health.probe, &path),
+                ..health
+            })
+        });
+        Ok(Start {
+            setup: self.setup(&path, &program, &values)?,
+            program,
+            probes: probes.collect::<Result<_, ProgramError>>()?,
+            health: health.transpose()?,
+            port,
+        })
+    }
+
+    /// Returns the probes of the role: its own, or the default of its kind.
+    fn probes(&self, has_port: bool) -> Vec<Probe<Template>> {
+        let own = &self.entry.properties.ready.0;
+        if !own.is_empty() {
+            return own.clone();
+        }
+        match (self.executable, self.kind) {
+            // It announces its readiness.
+            (ExecutableKind::Component { .. }, _) => Vec::new(),
+            (ExecutableKind::Program, RoleKind::Operational) if has_port => {
+                vec![Probe::Listen(None)]
+            }
+            (ExecutableKind::Program, _) => vec![Probe::Started],
+        }
+    }
+
+    /// Returns the probe with the path of its command.
+    fn with_command_found(&self, mut probe: Probe<String>, program: &Path) -> Probe<String> {
+        if let Probe::Command { command, .. } = &mut probe
+            && let Some(name) = command.first_mut()
+            && let Some(path) = self.command(program, name)
+            && let Ok(path) = path.into_os_string().into_string()
+        {
+            *name = path;
+        }
+        probe
+    }
+
+    /// Returns the path of a command that the role needs.
+    fn command(&self, program: &Path, name: &str) -> Option<PathBuf> {
+        let places = Places {
+            base: base(&self.shared.home),
+            environment: &self.shared.environment,
+        };
+        places.command(Some(program), name)
+    }
+
+    fn environment(&self, values: &RoleValues<'_>, ports: &Ports) -> Result<Variables, Error> {
+        let mut environment = self.shared.environment.clone();
+        if self.kind == RoleKind::Test {
+            let ports = ports.variables().into_iter();
+            environment.extend(ports.map(|(name, value)| (name.into(), value.into())));
+        }
+        let mut environment = with_own(environment, &self.entry, values)?;
+        if self.executable == ExecutableKind::Program || self.notices.is_some() {
+            environment.retain(|(name, _)| name != launch::NOTIFY_SOCKET);
+        }
+        if let Some(notices) = &self.notices {
+            environment.push((launch::NOTIFY_SOCKET.into(), notices.into()));
+        }
+        environment.push((launch::ROLE.into(), self.role.as_str().into()));
+        Ok(environment)
+    }
+
+    /// Returns the settings of this run, as arguments.
+    fn settings(&self) -> impl Iterator<Item = OsString> {
+        let settings = self.shared.settings.iter();
+        settings.map(|(name, value)| format!("--{name}={value}").into())
+    }
+
+    /// Returns the program of a component.
+    fn component(
+        &self,
+        path: PathBuf,
+        environment: Variables,
+        values: &RoleValues<'_>,
+    ) -> Result<Program, Error> {
+        let shared = &self.shared;
+        let mut home = OsString::from(format!("--{}=", launch::HOME_PATH));
+        home.push(shared.home.root());
+        let signature = CallSignature {
+            input: shared.input.is_some(),
+            output: true,
+        };
+        let origin = match shared.kind {
+            Kind::Start => Origin::Start,
+            Kind::Run | Kind::Test | Kind::With => Origin::Run,
+        };
+        let input = shared.input.as_ref();
+        let stdin = input.map(|input| fs::unnamed(&shared.home.engines(), input));
+        let folder = match &self.entry.properties.cwd {
+            Some(_) => self.folder(values)?,
+            None => shared.home.working_folder(),
+        };
         Ok(Program {
             path,
             arguments: [
                 format!("--{}={signature}", launch::CALL_SIGNATURE).into(),
                 format!("--{}={origin}", launch::POINT_OF_ORIGIN).into(),
                 home,
-                format!("--{}={role}", launch::ROLE_NAME).into(),
+                format!("--{}={}", launch::ROLE_NAME, self.role).into(),
             ]
             .into_iter()
-            .chain(settings)
+            .chain(self.settings())
             .collect(),
             environment: Some(environment),
-            folder: Some(self.home.working_folder()),
+            folder: Some(folder),
             stdin: stdin.transpose()?,
         })
     }
+
+    /// Returns any other program.
+    fn program(
+        &self,
+        path: PathBuf,
+        environment: Variables,
+        values: &RoleValues<'_>,
+    ) -> Result<Program, Error> {
+        let arguments = self.entry.properties.args.iter();
+        let arguments = arguments.map(|text| values.resolve(text).map(OsString::from));
+        let arguments = arguments.chain(self.settings().map(Ok));
+        self.as_user(Program {
+            path,
+            arguments: arguments.collect::<Result<_, ProgramError>>()?,
+            environment: Some(environment),
+            folder: Some(self.folder(values)?),
+            stdin: None,
+        })
+    }
+
+    /// Returns the working directory of a program.
+    fn folder(&self, values: &RoleValues<'_>) -> Result<PathBuf, Error> {
+        let base = base(&self.shared.home);
+        Ok(match &self.entry.properties.cwd {
+            Some(cwd) => base.join(values.resolve(cwd)?),
+            None => base.to_owned(),
+        })
+    }
+
+    /// Returns the program for the user that the role asks for.
+    fn as_user(&self, program: Program) -> Result<Program, Error> {
+        if !(self.entry.properties.unprivileged && unprivileged::is_root()) {
+            return Ok(program);
+        }
+        unprivileged::wrap(program).map_err(|source| Error::System {
+            what: "find this program",
+            source,
+        })
+    }
+
+    /// Returns the commands that set the role up, if they must run.
+    fn setup(
+        &self,
+        path: &Path,
+        program: &Program,
+        values: &RoleValues<'_>,
+    ) -> Result<Option<Setup>, Error> {
+        let setup = &self.entry.properties.setup;
+        if setup.is_empty() || !self.shared.home.needs_setup(&self.role)? {
+            return Ok(None);
+        }
+        let mut commands = Vec::with_capacity(setup.len());
+        for words in setup {
+            let words = words.iter().map(|text| values.resolve(text));
+            let mut words = words.collect::<Result<Vec<_>, _>>()?.into_iter();
+            let name = words.next().unwrap_or_default();
+            let found = self.command(path, &name);
+            let found = found.ok_or_else(|| ProgramError::CommandNotFound {
+                role: self.role.clone(),
+                place: String::new(),
+                program: name,
+                user: "setup",
+                beside: Some(path.to_owned()),
+            })?;
+            commands.push(self.as_user(Program {
+                path: found,
+                arguments: words.map(OsString::from).collect(),
+                ..program.clone()
+            })?);
+        }
+        let record = |state| {
+            let (home, role) = (self.shared.home.clone(), self.role.clone());
+            Box::new(move || {
+                let recorded = home.record_setup(&role, state);
+                recorded.map_err(|error| error.to_string())
+            })
+        };
+        Ok(Some(Setup {
+            commands,
+            begun: record(SetupState::Running),
+            done: record(SetupState::Done),
+        }))
+    }
 }
 
-/// Descriptors per role: a lock, a log, two pipes, one for its exit, and two for
-/// a notification socket of its own.
-const DESCRIPTORS: u64 = 7;
+/// Descriptors per role: a lock, a log, two pipes, one for its exit, two for a
+/// notification socket of its own, and two that hold its port.
+const DESCRIPTORS: u64 = 9;
 /// Descriptors of the command itself.
 const OWN_DESCRIPTORS: u64 = 64;
 

@@ -16,7 +16,7 @@ use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::TemplateError;
 use crate::model::outcome::{RoleOutcome, Success};
-use crate::supervisor::component_check::recognize;
+use crate::supervisor::executable_kind::recognize;
 
 /// Outcome of an analysis.
 #[derive(Debug, Clone, PartialEq)]

@@ -30,9 +30,9 @@ use crate::model::outcome::{RoleOutcome, Success};
 use crate::model::role_search::{RolePattern, RoleSearch};
 use crate::protocol::Host;
 use crate::supervisor::cleanup::clean_and_mark;
-use crate::supervisor::component_check::recognize_all;
 use crate::supervisor::engine;
 use crate::supervisor::engine::Ended;
+use crate::supervisor::executable_kind::check_all;
 use crate::supervisor::judge;
 use crate::supervisor::launch::Launch;
 use crate::supervisor::launcher::{LaunchContext, ensure_descriptors};
@@ -257,7 +257,11 @@ impl Runner<'_> {
     ) -> Result<engine::RunResult, Error> {
         // The order combines the manifest and values set by hand.
         check_start_order(entries)?;
-        recognize_all(self.home, entries)?;
+        let environment = of_roles(self.home);
+        check_all(self.home, entries, &environment, |role| {
+            let workspace = self.workspace;
+            workspace.map_or_else(String::new, |workspace| workspace.place(role))
+        })?;
         let _mark = clean_and_mark(self.home, events)?;
         ensure_descriptors(entries.len())?;
         let locks = acquire(self.home, entries.keys(), events)?;
@@ -268,7 +272,7 @@ impl Runner<'_> {
         let launching = LaunchContext::new(
             self.home,
             self.kind,
-            of_roles(self.home),
+            environment,
             notices.address(),
             READY_LIMIT,
         )

@@ -153,12 +153,13 @@ pub fn wanted(workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>
         .values()
         .filter(|entry| entry.origin == Origin::Hand);
     let mut wanted: Wanted = by_hand
-        .map(|entry| (entry.executable.clone(), None))
+        .filter_map(|entry| Some((entry.deployed()?.clone(), None)))
         .collect();
     let description = workspace.and_then(|workspace| workspace.description.as_ref());
     for spec in description
         .iter()
         .flat_map(|description| &description.roles)
+        .filter(|spec| !spec.properties.is_program())
     {
         wanted.insert(spec.executable.clone(), spec.package.clone());
     }

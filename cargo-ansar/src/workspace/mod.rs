@@ -12,6 +12,7 @@ use crate::home::{DEFAULT_NAME, Home, HomeError};
 use crate::host::fs;
 use crate::manifest;
 use crate::manifest::Description;
+use crate::model::name::RoleName;
 
 /// A workspace as described by its root manifest.
 #[derive(Debug, Clone)]
@@ -123,6 +124,14 @@ impl Workspace {
         self.description
             .as_ref()
             .ok_or_else(|| Error::NotDescribed(self.manifest.clone()))
+    }
+
+    /// Returns the position of a role's description, as ` (FILE:LINE)`; empty
+    /// if it has none.
+    pub fn place(&self, role: &RoleName) -> String {
+        let spec = self.description.as_ref().and_then(|it| it.role(role));
+        let place = spec.map(|spec| format!(" ({}:{})", self.manifest.display(), spec.line));
+        place.unwrap_or_default()
     }
 
     /// Returns the configured snapshot, if there is one.

@@ -60,7 +60,7 @@ impl fmt::Display for Kind {
 /// file system can tell.
 ///
 /// Creating a hard link to a file does not change its fingerprint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The device number.
     pub device: u64,

@@ -216,6 +216,19 @@ pub fn is_executable(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
+/// Moves a file or folder to a path where nothing is. Where that would be on
+/// another file system, removes it.
+pub fn move_or_remove(from: &Path, to: &Path) -> Result<(), Error> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => remove_tree(from),
+        moved => moved.map_err(|source| Error::Transfer {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            source,
+        }),
+    }
+}
+
 /// Returns the paths below `base` that match a pattern, sorted. An invalid
 /// pattern and folders that cannot be read match nothing.
 pub fn matching(base: &Path, pattern: &str) -> Vec<PathBuf> {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 
 use crate::host::process::orphans;
 
@@ -246,6 +246,14 @@ pub fn owner_of(inode: u64) -> Option<Owner> {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name = name.trim_end_matches('\n').to_owned();
     Some(Owner { pid, name })
+}
+
+/// Returns a process that listens on an address, if it is known.
+pub fn listener_on(address: SocketAddrV4) -> Option<Owner> {
+    let listeners = Sockets::open().ok()?.listeners().ok()?;
+    let address = SocketAddr::from(address);
+    let mut listeners = listeners.iter().filter(|it| it.accepts(address));
+    listeners.find_map(|listener| owner_of(listener.inode))
 }
 
 #[cfg(test)]

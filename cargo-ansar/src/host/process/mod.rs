@@ -17,6 +17,7 @@ pub mod rlimit;
 pub mod sd_notify;
 pub mod signal;
 pub mod tag;
+pub mod unprivileged;
 pub mod usage;
 pub mod wait;
 

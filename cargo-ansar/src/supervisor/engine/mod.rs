@@ -776,8 +776,10 @@ impl Engine<'_> {
         self.emit(member, Kind::Ended { role, outcome });
     }
 
-    /// Releases the lock and the socket of a role that will not run again.
+    /// Releases the lock, the ports and the socket of a role that will not run
+    /// again.
     fn release(&mut self, member: usize) {
+        self.roles[member].ports.clear();
         self.roles[member].lock = None;
         self.roles[member].notices = None;
     }

@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use crate::home::history::Journal;
 use crate::host::clock;
 use crate::host::fs::lock::Lock;
+use crate::host::net::ports::HeldPort;
 use crate::host::process::Exit;
 use crate::host::process::sd_notify::Notices;
 use crate::logs::store::STORAGE;
@@ -64,6 +65,8 @@ pub(crate) struct Role {
     pub(crate) options: RunOptions,
     pub(crate) restarting: Restarting,
     pub(crate) lock: Option<Lock>,
+    /// The ports that are held until it has ended.
+    pub(crate) ports: Vec<HeldPort>,
     pub(crate) log: PathBuf,
     pub(crate) storage: u64,
     /// Number of lost log lines.
@@ -113,6 +116,7 @@ impl Role {
             options: launch.options,
             restarting: launch.restarting,
             lock: launch.lock,
+            ports: launch.ports,
             log: launch.log,
             storage: launch.properties.storage.unwrap_or(STORAGE),
             lost: Rc::default(),

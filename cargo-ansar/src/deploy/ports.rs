@@ -1,0 +1,94 @@
+//! Allocating the ports of roles.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::events::{Events, Kind};
+use crate::home::Home;
+use crate::home::ports;
+use crate::home::ports::{Moved, Ports};
+use crate::home::role::Entry;
+use crate::host::net::ports::{HeldPort, first_ephemeral_port};
+use crate::model::name::RoleName;
+use crate::model::placeholder::{Placeholder, Template};
+
+/// Settings of roles, as written: texts in them may have placeholders.
+pub(crate) type Settings = BTreeMap<RoleName, Map<String, Value>>;
+
+/// Allocates the ports that the roles need. Ports that another program took
+/// while their role did not run are replaced. Writes nothing.
+pub(crate) fn allocate(
+    home: &Home,
+    entries: &BTreeMap<RoleName, Entry>,
+    settings: &Settings,
+) -> Result<(Ports, Vec<Moved>), Error> {
+    let mut ports = home.ports()?;
+    let in_settings = settings.iter().flat_map(|(role, settings)| {
+        let texts = settings.values().flat_map(texts);
+        let uses = texts.flat_map(|text| {
+            let template = Template::lenient(text);
+            template.uses().cloned().collect::<Vec<Placeholder>>()
+        });
+        uses.map(move |placeholder| (role, placeholder))
+    });
+    let needed = ports::needed(entries, in_settings);
+    if needed.is_empty() {
+        return Ok((Ports::default(), Vec::new()));
+    }
+    let range = ports::range(first_ephemeral_port());
+    let start = ports::start(home.id(), &range);
+    let mut failed = None;
+    let mut is_usable = |role: &RoleName, port: u16| {
+        let address = std::net::SocketAddrV4::new(ports::BIND, port);
+        if HeldPort::hold(address).is_ok() {
+            return true;
+        }
+        // The port of a running role is its own.
+        match home.holder(role) {
+            Ok(holder) => holder.is_some() && home_has(home, role, port),
+            Err(error) => {
+                failed.get_or_insert(error);
+                true
+            }
+        }
+    };
+    let moved = ports.allocate(&needed, &range, start, &mut is_usable);
+    match failed {
+        None => Ok((ports, moved)),
+        Some(error) => Err(error.into()),
+    }
+}
+
+/// Returns true if a port is allocated to a role already.
+fn home_has(home: &Home, role: &RoleName, port: u16) -> bool {
+    let ports = home.ports().unwrap_or_default();
+    ports.of(role).any(|(_, own)| own == port)
+}
+
+/// Emits an event for each port that was replaced.
+pub(crate) fn report(moved: &[Moved], events: &Events) {
+    for Moved {
+        role,
+        before,
+        after,
+    } in moved
+    {
+        events.emit(Kind::PortMoved {
+            role: role.clone(),
+            before: *before,
+            after: *after,
+        });
+    }
+}
+
+/// Returns all texts in a value.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}

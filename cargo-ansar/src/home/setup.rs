@@ -1,0 +1,105 @@
+//! Records of the setup of roles, and of one-shot roles that have run:
+//! `setup/ROLE.json`.
+
+use std::path::PathBuf;
+
+use ansar_contract::layout::Area;
+use serde::{Deserialize, Serialize};
+
+use crate::home::{Home, HomeError, read_json, write_json};
+use crate::host::{environment, fs};
+use crate::model::name::RoleName;
+
+/// Folder of the records in a home.
+const FOLDER: &str = "setup";
+
+/// The record of a role.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SetupRecord {
+    /// The state of its setup; unset if it was never set up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<SetupState>,
+    /// A new id for each setup and each run of a one-shot role.
+    pub id: String,
+    /// The key of the last successful run of a one-shot role. Another key means
+    /// that it must run again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<String>,
+}
+
+/// The state of the setup of a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SetupState {
+    /// Its commands run, or were killed.
+    Running,
+    /// All commands have succeeded.
+    Done,
+}
+
+impl Home {
+    /// Reads the record of a role.
+    pub fn setup_record(&self, role: &RoleName) -> Result<SetupRecord, HomeError> {
+        Ok(read_json(&self.setup_file(role))?.unwrap_or_default())
+    }
+
+    /// Records that the setup of a role begins, or has succeeded.
+    pub fn record_setup(&self, role: &RoleName, state: SetupState) -> Result<(), HomeError> {
+        self.write_record(
+            role,
+            &SetupRecord {
+                setup: Some(state),
+                id: environment::unique(),
+                done: None,
+            },
+        )
+    }
+
+    /// Records that a one-shot role has run, with the key of the run.
+    pub fn record_done(&self, role: &RoleName, key: String) -> Result<(), HomeError> {
+        let before = self.setup_record(role)?;
+        self.write_record(
+            role,
+            &SetupRecord {
+                setup: before.setup,
+                id: environment::unique(),
+                done: Some(key),
+            },
+        )
+    }
+
+    /// Returns true if the setup of a role must run: it was killed, or the role
+    /// was never set up and its model is empty. What a killed setup left is
+    /// moved away first, and the folder is made again.
+    pub fn needs_setup(&self, role: &RoleName) -> Result<bool, HomeError> {
+        let model = self.folder(Area::Model, role);
+        match self.setup_record(role)?.setup {
+            Some(SetupState::Done) => Ok(false),
+            Some(SetupState::Running) => {
+                if !fs::names(&model)?.is_empty() {
+                    let kept = self.kept().join("setup").join(role.as_str());
+                    fs::make_private_folders(&kept)?;
+                    fs::move_or_remove(&model, &kept.join(environment::unique()))?;
+                    fs::make_private_folders(&model)?;
+                }
+                Ok(true)
+            }
+            None => Ok(fs::names(&model)?.is_empty()),
+        }
+    }
+
+    /// Removes the record of a deleted role.
+    pub fn remove_setup_record(&self, role: &RoleName) -> Result<(), HomeError> {
+        Ok(fs::remove_file(&self.setup_file(role))?)
+    }
+
+    fn write_record(&self, role: &RoleName, record: &SetupRecord) -> Result<(), HomeError> {
+        fs::make_private_folders(&self.root().join(FOLDER))?;
+        write_json(&self.setup_file(role), record)
+    }
+
+    fn setup_file(&self, role: &RoleName) -> PathBuf {
+        self.root().join(FOLDER).join(format!("{role}.json"))
+    }
+}

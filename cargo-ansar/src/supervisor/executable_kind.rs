@@ -1,0 +1,188 @@
+//! The kind of an executable: a component or any other program. It is read from
+//! the marker of the file, never found out by running it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use ansar_contract::VERSION;
+use ansar_contract::marker::Kind;
+
+use crate::error::Error;
+use crate::home::Home;
+use crate::home::program::{Places, ProgramError, base};
+use crate::home::role::Entry;
+use crate::host::fs;
+use crate::model::name::{ExecutableName, RoleName};
+use crate::model::placeholder::Template;
+use crate::model::readiness::Probe;
+
+/// The kind of an executable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExecutableKind {
+    /// It follows the contract of components.
+    Component {
+        /// True if it is a script, which may know only a part of the contract.
+        is_script: bool,
+    },
+    /// Any other program.
+    Program,
+}
+
+/// Returns an error if the file of an executable is not a component of this
+/// contract version. `subject` begins the message and names the role.
+pub(crate) fn recognize(subject: String, name: &ExecutableName, path: &Path) -> Result<(), Error> {
+    match fs::marker(path)? {
+        Kind::Component(VERSION) => Ok(()),
+        Kind::Component(version) => Err(Error::OtherContract {
+            subject,
+            executable: name.clone(),
+            version,
+        }),
+        kind => Err(Error::NotAComponent {
+            subject,
+            executable: name.to_string(),
+            is_script: kind == Kind::Script,
+        }),
+    }
+}
+
+/// Returns the kind of the executable of a role, whose file is at `path`.
+/// `subject` begins the message of an error and names the role.
+pub(crate) fn kind_of(
+    subject: String,
+    entry: &Entry,
+    path: &Path,
+) -> Result<ExecutableKind, Error> {
+    if entry.properties.is_program() || entry.properties.component == Some(false) {
+        return Ok(ExecutableKind::Program);
+    }
+    let component = || ExecutableKind::Component {
+        is_script: fs::is_script(path),
+    };
+    if entry.properties.component == Some(true) {
+        return Ok(component());
+    }
+    match recognize(subject, &entry.executable, path) {
+        Ok(()) => Ok(component()),
+        Err(Error::NotAComponent { .. }) => Ok(ExecutableKind::Program),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the path of the program of a role, which may not exist if it is an
+/// executable of the home.
+pub(crate) fn path_of(
+    home: &Home,
+    role: &RoleName,
+    entry: &Entry,
+    environment: &[(OsString, OsString)],
+) -> Result<PathBuf, Error> {
+    if entry.properties.is_program() {
+        let places = Places {
+            base: base(home),
+            environment,
+        };
+        return Ok(places.program(role, entry)?);
+    }
+    Ok(home.runnable(&entry.executable)?)
+}
+
+/// Checks, before any of the roles starts, that their programs and the commands
+/// that they need exist, and that their properties fit their kinds. `place`
+/// returns the position of a role's description, as ` (FILE:LINE)`.
+///
+/// Executables that are missing in the home are reported by the launch.
+pub(crate) fn check_all(
+    home: &Home,
+    entries: &BTreeMap<RoleName, Entry>,
+    environment: &[(OsString, OsString)],
+    place: impl Fn(&RoleName) -> String,
+) -> Result<(), Error> {
+    for (role, entry) in entries {
+        let checked = check(home, role, entry, environment, &place);
+        checked.map_err(|error| match error {
+            Error::Program(error) => error.at(&place(role)).into(),
+            other => other,
+        })?;
+    }
+    Ok(())
+}
+
+fn check(
+    home: &Home,
+    role: &RoleName,
+    entry: &Entry,
+    environment: &[(OsString, OsString)],
+    place: &impl Fn(&RoleName) -> String,
+) -> Result<(), Error> {
+    let path = path_of(home, role, entry, environment)?;
+    if !fs::is_file(&path) {
+        return Ok(());
+    }
+    let subject = format!("role `{role}`{}: ", place(role));
+    let kind = kind_of(subject, entry, &path)?;
+    if let ExecutableKind::Component { .. } = kind
+        && let Some(property) = of_programs(entry)
+    {
+        return Err(ProgramError::ProgramOnly {
+            role: role.clone(),
+            place: String::new(),
+            property,
+            executable: entry.executable.to_string(),
+        }
+        .into());
+    }
+    let places = Places {
+        base: base(home),
+        environment,
+    };
+    for (user, name) in commands(entry) {
+        // A placeholder is resolved only at the start.
+        if name.uses().next().is_none() && places.command(Some(&path), name.text()).is_none() {
+            return Err(ProgramError::CommandNotFound {
+                role: role.clone(),
+                place: String::new(),
+                program: name.text().to_owned(),
+                user,
+                beside: entry.properties.is_program().then_some(path),
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// Returns the first property of a role that components do not have.
+fn of_programs(entry: &Entry) -> Option<&'static str> {
+    let properties = &entry.properties;
+    let set = [
+        ("args", !properties.args.is_empty()),
+        ("setup", !properties.setup.is_empty()),
+        ("unprivileged", properties.unprivileged),
+    ];
+    set.into_iter().find_map(|(name, set)| set.then_some(name))
+}
+
+/// Returns the commands of a role, each with the property that names it.
+fn commands(entry: &Entry) -> impl Iterator<Item = (&'static str, &Template)> {
+    let properties = &entry.properties;
+    let setup = properties
+        .setup
+        .iter()
+        .filter_map(|command| command.first());
+    let ready = properties.ready.0.iter().filter_map(command_of);
+    let health = properties.health.iter();
+    let health = health.filter_map(|health| command_of(&health.probe));
+    setup
+        .map(|name| ("setup", name))
+        .chain(ready.map(|name| ("readiness probe", name)))
+        .chain(health.map(|name| ("health probe", name)))
+}
+
+fn command_of(probe: &Probe<Template>) -> Option<&Template> {
+    match probe {
+        Probe::Command { command, .. } => command.first(),
+        _ => None,
+    }
+}
