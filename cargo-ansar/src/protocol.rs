@@ -241,6 +241,13 @@ pub struct RoleStatus {
     /// The reason why it still runs after it was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unkillable: Option<String>,
+    /// The conditions that it still has to meet to be ready, as far as its
+    /// probes say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unready: Option<String>,
+    /// The reason why it is unhealthy though it was ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy: Option<String>,
     /// The options of this run.
     #[serde(default, skip_serializing_if = "RunOptions::is_empty")]
     pub options: RunOptions,

@@ -65,6 +65,10 @@ pub struct Status {
     pub lost: u64,
     /// Reason why it still runs although it was killed.
     pub unkillable: Option<String>,
+    /// Conditions that it still has to meet to be ready.
+    pub unready: Option<String>,
+    /// Reason why it is unhealthy.
+    pub unhealthy: Option<String>,
     /// Process id and host of its engine.
     pub engine: Option<(u32, Host)>,
     /// Resource usage, if requested.
@@ -238,6 +242,8 @@ fn of_called(called: Called, running: &[Status]) -> Status {
         restarts: 0,
         lost: 0,
         unkillable: None,
+        unready: None,
+        unhealthy: None,
         engine: parent.and_then(|parent| parent.engine),
         usage: None,
     }
@@ -264,6 +270,8 @@ fn of_engine<'a>(
         restarts: status.restarts,
         lost: status.lost,
         unkillable: status.unkillable.clone(),
+        unready: status.unready.clone(),
+        unhealthy: status.unhealthy.clone(),
         engine: Some((running.engine.pid, running.engine.host)),
         usage: status.pid.and_then(|pid| groups.get(&pid).copied()),
     })
@@ -287,6 +295,8 @@ fn of_hand(
         restarts: 0,
         lost: 0,
         unkillable: None,
+        unready: None,
+        unhealthy: None,
         engine: None,
         usage: groups.get(&by_hand.pid).copied(),
     }
@@ -325,6 +335,8 @@ fn unresponsive(
             restarts: 0,
             lost: 0,
             unkillable: None,
+            unready: None,
+            unhealthy: None,
             engine: None,
             usage: pid.and_then(|pid| groups.get(&pid).copied()),
         });

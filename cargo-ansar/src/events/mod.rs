@@ -201,6 +201,18 @@ pub enum Kind {
         /// The role.
         role: RoleName,
     },
+    /// A role that was ready is unhealthy.
+    Unhealthy {
+        /// The role.
+        role: RoleName,
+        /// The reason.
+        why: String,
+    },
+    /// A role that was unhealthy is healthy again.
+    Healthy {
+        /// The role.
+        role: RoleName,
+    },
     /// An attempt of a role failed; the role will retry.
     Retrying {
         /// The role.

@@ -135,6 +135,12 @@ fn remarks(status: &Status) -> String {
     if let Some(why) = &status.unkillable {
         remarks.push(format!("cannot be killed, {why}"));
     }
+    if let Some(why) = &status.unready {
+        remarks.push(format!("not ready: {why}"));
+    }
+    if let Some(why) = &status.unhealthy {
+        remarks.push(format!("unhealthy: {why}"));
+    }
     if let Some((_, Host::Foreground | Host::Attached)) = status.engine {
         remarks.push("in the foreground".to_owned());
     }
@@ -179,6 +185,10 @@ struct Line<'a> {
     memory: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unkillable: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unready: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unhealthy: Option<&'a str>,
 }
 
 /// Shows running roles as JSON, one object per role.
@@ -200,6 +210,8 @@ pub fn status_as_json(shell: &mut Shell, status: &[Status]) {
             cpu: role.usage.map(|usage| usage.cpu.as_secs_f64()),
             memory: role.usage.map(|usage| usage.memory),
             unkillable: role.unkillable.as_deref(),
+            unready: role.unready.as_deref(),
+            unhealthy: role.unhealthy.as_deref(),
         };
         json::item(shell, line);
     }

@@ -48,6 +48,8 @@ pub fn event(shell: &mut Shell, event: &Event) {
         Kind::Line { role, text, .. } => shell.line(role, text),
         Kind::Started { .. }
         | Kind::Ready { .. }
+        | Kind::Unhealthy { .. }
+        | Kind::Healthy { .. }
         | Kind::Retrying { .. }
         | Kind::Rerunning { .. }
         | Kind::Slow { .. }
@@ -115,14 +117,7 @@ pub fn event(shell: &mut Shell, event: &Event) {
             executable,
         } => analyzing(shell, *reports, executable),
         Kind::Stopping { roles, why } => stopping(shell, *roles, *why),
-        Kind::Waiting { roles, until } => {
-            let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
-            let until = match until {
-                Until::Stopped => "to stop",
-                Until::Ready => "to be ready",
-            };
-            shell.status("Waiting", &format!("for {} {until}", some_of(&names)));
-        }
+        Kind::Waiting { roles, until } => waiting(shell, roles, *until),
         Kind::Orphans { count: left } => shell.warn(&format!(
             "ended {} that roles had orphaned",
             count(*left, "process")
@@ -163,6 +158,15 @@ fn analyzing(shell: &mut Shell, reports: usize, executable: &ExecutableName) {
     shell.status("Analyzing", &format!("{reports} with `{executable}`"));
 }
 
+fn waiting(shell: &mut Shell, roles: &[RoleName], until: Until) {
+    let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
+    let until = match until {
+        Until::Stopped => "to stop",
+        Until::Ready => "to be ready",
+    };
+    shell.status("Waiting", &format!("for {} {until}", some_of(&names)));
+}
+
 fn phase_text(phase: Phase) -> &'static str {
     match phase {
         Phase::Locked => "the home is locked",
@@ -190,6 +194,10 @@ fn life(shell: &mut Shell, kind: &Kind) {
             pid,
         } => shell.status("Started", &format!("{role} ({executable}, process {pid})")),
         Kind::Ready { role } => shell.status("Ready", role.as_str()),
+        Kind::Unhealthy { role, why } => {
+            shell.warn(&format!("role `{role}` is unhealthy: {why}"));
+        }
+        Kind::Healthy { role } => shell.status("Healthy", role.as_str()),
         Kind::Ended { role, outcome } => ended(shell, role, outcome),
         Kind::Unkillable { role, pid, why } => shell.warn(&format!(
             "role `{role}` cannot be killed: process {pid}: {why}"

@@ -19,6 +19,7 @@ use crate::logs::header::Head;
 use crate::logs::store::Writer;
 use crate::model::name::RoleName;
 use crate::supervisor::last_output::LastOutput;
+use crate::supervisor::readiness::Lines;
 
 /// Longest line that is kept whole, in bytes, if the log has room for it.
 const LONGEST: usize = 64 * 1024;
@@ -41,6 +42,8 @@ pub struct Capture {
     /// The number of lines lost, and the reason, while lines cannot be stored.
     failing: Option<(u64, String)>,
     lost: Rc<Cell<u64>>,
+    /// Log probes that are not met yet.
+    probes: Option<Rc<Lines>>,
     /// The end of the output, if it is to explain the exit.
     last: Option<LastOutput>,
 }
@@ -60,6 +63,7 @@ impl Capture {
             tag: Tag::Console,
             failing: None,
             lost: Rc::default(),
+            probes: None,
             last: None,
         }
     }
@@ -72,6 +76,11 @@ impl Capture {
     /// Counts lines that cannot be stored in `lost` from now on.
     pub fn count(&mut self, lost: Rc<Cell<u64>>) {
         self.lost = lost;
+    }
+
+    /// Passes each line to these log probes from now on, until all are met.
+    pub fn pass_to(&mut self, probes: Option<Rc<Lines>>) {
+        self.probes = probes;
     }
 
     /// Keeps the end of the output from now on.
@@ -247,8 +256,10 @@ impl Capture {
     /// Emits a line whose text begins at `text_at` if its level is shown. Every
     /// line of a start passes here.
     fn show(&mut self, tag: Tag, line: &[u8], text_at: usize, events: &Events) {
+        let words = line.get(text_at..).unwrap_or_default();
+        self.probes.take_if(|probes| !probes.line(words));
         if let Some(last) = &mut self.last {
-            last.line(line.get(text_at..).unwrap_or_default());
+            last.line(words);
         }
         if tag != Tag::Continued {
             self.tag = tag;

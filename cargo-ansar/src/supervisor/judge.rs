@@ -32,6 +32,8 @@ pub struct Treatment {
     pub timed_out: Option<Duration>,
     /// The role was stopped because it was not ready after this time.
     pub never_ready: Option<Duration>,
+    /// The conditions that it had not met then.
+    pub unready: Option<String>,
     /// The role was stopped because it was unhealthy, for this reason.
     pub unhealthy: Option<String>,
 }
@@ -173,7 +175,9 @@ fn overdue(treatment: &Treatment) -> Option<RoleOutcome> {
         let condition = format!("timed out after {}", ShortDuration(limit));
         (condition, Cause::TimedOut)
     } else if let Some(limit) = treatment.never_ready {
-        let condition = format!("not ready after {}", ShortDuration(limit));
+        let why = treatment.unready.iter().map(|why| format!(": {why}"));
+        let why: String = why.collect();
+        let condition = format!("not ready after {}{why}", ShortDuration(limit));
         (condition, Cause::TimedOut)
     } else if let Some(why) = &treatment.unhealthy {
         (format!("unhealthy: {why}"), Cause::Stopped)

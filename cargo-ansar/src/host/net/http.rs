@@ -89,6 +89,17 @@ impl FromStr for Url {
     }
 }
 
+impl Url {
+    /// Returns the `HOST:PORT` to connect to.
+    pub fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -219,6 +230,7 @@ mod tests {
             let url: Url = text.parse().unwrap();
             assert_eq!((&*url.host, url.port, &*url.path), (host, port, path));
             assert_eq!(url.to_string(), text);
+            assert!(url.address().ends_with(&format!(":{port}")));
         }
         for (text, expected) in [
             ("https://localhost/", UrlError::Scheme),

@@ -2,6 +2,7 @@
 //! and reads processes; and handles requests of clients ([`requests`]).
 
 pub mod child;
+pub mod probes;
 pub mod requests;
 pub mod role;
 
@@ -45,6 +46,7 @@ use crate::supervisor::judge::{Finished, FinishedStart, Treatment};
 use crate::supervisor::last_output::LastOutput;
 use crate::supervisor::launch::{Launch, Output};
 use crate::supervisor::orphans::Orphans;
+use crate::supervisor::readiness::{Checks, Readiness};
 use crate::supervisor::restart::STABLE;
 use crate::supervisor::scheduler::{
     Action, Input, Member, Phase, Policy, RoleKind, Scheduler, StopCause, StopStep,
@@ -114,7 +116,8 @@ pub async fn run(
     let (child_events, mut received) = mpsc::unbounded_channel();
     let (order, mut ordered) = mpsc::unbounded_channel();
     let mut conversations = Conversations::default();
-    let mut engine = Engine::new(options, events.clone(), child_events);
+    let (readiness, mut answers) = Readiness::new();
+    let mut engine = Engine::new(options, events.clone(), child_events, readiness);
     if let Some(service) = service {
         engine.host = service.host;
         engine.is_persistent = service.is_persistent;
@@ -161,8 +164,9 @@ pub async fn run(
                 }
                 engine.handle_child_event(event);
             }
+            Some(heard) = answers.recv() => engine.heard(heard),
             Some(order) = ordered.recv() => engine.order(order),
-            () = tick => engine.feed(Input::Tick),
+            () = tick => engine.tick(),
             // Starts come last and one at a time, so that running roles are
             // served in between.
             () = tokio::task::yield_now(), if !engine.starts.is_empty() => engine.start().await,
@@ -207,6 +211,7 @@ struct Engine<'a> {
     at_once: bool,
     exhaustion: Option<String>,
     orphans: Rc<RefCell<Orphans>>,
+    readiness: Readiness,
     tasks: JoinSet<()>,
     child_events: mpsc::UnboundedSender<ChildEvent>,
     buffer: Rc<RefCell<Vec<u8>>>,
@@ -219,6 +224,7 @@ impl Engine<'_> {
         options: &Options,
         events: Events,
         child_events: mpsc::UnboundedSender<ChildEvent>,
+        readiness: Readiness,
     ) -> Self {
         Self {
             scheduler: Scheduler::new(Vec::new(), options.policy),
@@ -239,6 +245,7 @@ impl Engine<'_> {
             at_once: false,
             exhaustion: None,
             orphans: Rc::new(RefCell::new(Orphans::default())),
+            readiness,
             tasks: JoinSet::new(),
             child_events,
             buffer: Rc::new(RefCell::new(vec![0; READ_SIZE])),
@@ -326,7 +333,17 @@ impl Engine<'_> {
             .into_iter()
             .chain(unused)
             .chain(settled)
+            .chain(self.readiness.wake_at())
             .min()
+    }
+
+    /// Does what is due.
+    fn tick(&mut self) {
+        self.look();
+        let now = clock::instant();
+        if self.scheduler.wake_at().is_some_and(|at| at <= now) {
+            self.feed(Input::Tick);
+        }
     }
 
     /// Passes an input to the scheduler and executes its actions.
@@ -344,7 +361,9 @@ impl Engine<'_> {
                     self.roles[member].treatment.timed_out = self.roles[member].timeout;
                 }
                 Action::NeverReady(member) => {
+                    let unready = self.unready(member);
                     let role = &mut self.roles[member];
+                    role.treatment.unready = unready;
                     role.treatment.never_ready = role.ready_limit;
                 }
                 Action::Skip(member, needed) => self.skip(member, needed),
@@ -389,14 +408,16 @@ impl Engine<'_> {
         if self.roles[member].kind == RoleKind::Test {
             self.rerun(member);
         }
-        let program = match (self.roles[member].prepare)() {
-            Ok(start) => start.program,
+        let prepared = (self.roles[member].prepare)()
+            .and_then(|start| Ok((self.check_probes(&start)?, start.program)));
+        let (checks, program) = match prepared {
+            Ok(prepared) => prepared,
             Err(reason) => return self.end(member, judge::not_started(&reason)),
         };
         let started = if self.roles[member].foreground {
-            self.start_foreground(member, &program)
+            self.start_foreground(member, &program, checks)
         } else {
-            self.start_role(member, &program).await
+            self.start_role(member, &program, checks).await
         };
         if let Err(error) = started {
             // Not the fault of this role; the next start would fail too.
@@ -420,7 +441,12 @@ impl Engine<'_> {
         self.feed(Input::StopSome(others.collect()));
     }
 
-    async fn start_role(&mut self, member: usize, program: &Program) -> io::Result<()> {
+    async fn start_role(
+        &mut self,
+        member: usize,
+        program: &Program,
+        checks: Checks,
+    ) -> io::Result<()> {
         let at = clock::now();
         let peeking = self.peeking()?;
         let mode = match self.roles[member].conduct.output {
@@ -438,11 +464,13 @@ impl Engine<'_> {
         };
         let pid = end.pid();
         self.started(member, pid, at);
+        let lines = self.watch_probes(member, pid, checks);
         let role = &self.roles[member];
         let store = Writer::new(role.log.clone(), role.storage);
         let mut capture = Capture::new(role.name.clone(), store, self.shown);
         capture.follow(pid);
         capture.count(role.lost.clone());
+        capture.pass_to(lines);
         if result.is_none() {
             capture.keep_last();
         }
@@ -475,11 +503,18 @@ impl Engine<'_> {
         Ok(peeking)
     }
 
-    fn start_foreground(&mut self, member: usize, program: &Program) -> io::Result<()> {
+    fn start_foreground(
+        &mut self,
+        member: usize,
+        program: &Program,
+        checks: Checks,
+    ) -> io::Result<()> {
         let at = clock::now();
         let mut process = Foreground::start(program)?;
         let pid = process.pid();
         self.started(member, pid, at);
+        // Its output is not captured, so no line can match.
+        self.watch_probes(member, pid, checks);
         let (child_events, orphans) = (self.child_events.clone(), self.orphans.clone());
         self.tasks.spawn_local(async move {
             let exit = process.wait().await;
@@ -512,6 +547,7 @@ impl Engine<'_> {
         role.since = at;
         role.attempts = None;
         role.unannounced.set(None);
+        role.unhealthy = None;
         if let Some(lock) = &role.lock {
             // Only used in messages; errors are ignored.
             let _ = lock.sign(&pid.to_string());
@@ -612,8 +648,7 @@ impl Engine<'_> {
             return;
         }
         if notice.ready || notice.announces == Some(false) {
-            self.emit(member, Kind::Ready { role: name });
-            self.feed(Input::Ready(member));
+            self.announced(member);
         }
     }
 
@@ -659,6 +694,7 @@ impl Engine<'_> {
 
     /// Handles the end of a run of a role.
     fn end(&mut self, member: usize, outcome: RoleOutcome) {
+        self.readiness.forget(member);
         let restart_after = self.restart_delay(member, &outcome);
         let role = &self.roles[member];
         let success = match role.kind {
@@ -695,8 +731,11 @@ impl Engine<'_> {
         let role = &mut self.roles[member];
         // A role stopped for a timeout was not stopped on request: it has
         // failed.
-        let late = role.treatment.timed_out.or(role.treatment.never_ready);
-        if role.treatment.asked && late.is_none() {
+        let treatment = &role.treatment;
+        let has_failed = treatment.timed_out.is_some()
+            || treatment.never_ready.is_some()
+            || treatment.unhealthy.is_some();
+        if treatment.asked && !has_failed {
             return None;
         }
         let ran = clock::now().duration_since(role.since);
@@ -799,6 +838,7 @@ impl Engine<'_> {
         // Signals to remaining processes do not affect the outcome of the main
         // process.
         role.treatment.asked |= !role.main_exited;
+        self.readiness.forget(member);
         let asks = role.conduct.stop.signal;
         let signal = match stop_signal {
             StopStep::Ask => Signal::Stop(asks.unwrap_or(StopSignal::INTERRUPT)),

@@ -212,23 +212,27 @@ impl Engine<'_> {
             .collect()
     }
 
-    fn status(&self) -> Reply {
-        let running = self.by_name.values();
-        let running = running.filter(|&&member| self.runs(member));
+    fn status(&mut self) -> Reply {
+        let running = self.by_name.values().copied();
+        let running: Vec<usize> = running.filter(|&member| self.runs(member)).collect();
+        let roles = running.into_iter().map(|member| {
+            let phase = self.scheduler.phase(member);
+            let unready = (phase == Phase::Starting).then(|| self.unready(member));
+            status(&self.roles[member], phase, unready.flatten())
+        });
+        let roles = roles.collect();
         Reply::Status {
             engine: protocol::Engine {
                 pid: environment::pid(),
                 guardian: self.guardian,
                 host: self.host,
             },
-            roles: running
-                .map(|&member| status(&self.roles[member], self.scheduler.phase(member)))
-                .collect(),
+            roles,
         }
     }
 }
 
-fn status(role: &Role, phase: Phase) -> RoleStatus {
+fn status(role: &Role, phase: Phase, unready: Option<String>) -> RoleStatus {
     let retrying = role.retry_at.is_some_and(|at| clock::now() < at);
     RoleStatus {
         role: role.name.clone(),
@@ -247,6 +251,8 @@ fn status(role: &Role, phase: Phase) -> RoleStatus {
         restarts: role.restarts.0,
         lost: role.lost.get(),
         unkillable: role.unkillable.clone(),
+        unready,
+        unhealthy: role.unhealthy.clone(),
         options: role.options.clone(),
     }
 }

@@ -86,6 +86,8 @@ pub(crate) struct Role {
     pub(crate) retry_at: Option<Timestamp>,
     /// Number of restarts in total, and since the role was last stable.
     pub(crate) restarts: (u32, usize),
+    /// The reason why the role is unhealthy.
+    pub(crate) unhealthy: Option<String>,
     pub(crate) treatment: Treatment,
     /// True if the main process has exited by itself and others of its group
     /// have not.
@@ -128,6 +130,7 @@ impl Role {
             unannounced: Cell::default(),
             retry_at: None,
             restarts: (0, 0),
+            unhealthy: None,
             treatment: Treatment::default(),
             main_exited: false,
             refused: None,

@@ -51,6 +51,17 @@ pub(crate) enum Question {
     },
 }
 
+impl Question {
+    /// Returns the address to connect to; `None` for a command.
+    pub(crate) fn address(&self) -> Option<String> {
+        match self {
+            Self::Tcp(address) => Some(address.clone()),
+            Self::Http { url, .. } => Some(url.address()),
+            Self::Command { .. } => None,
+        }
+    }
+}
+
 impl Check {
     /// Parses a probe of a role that runs `program` and is expected to listen
     /// on `port`. Returns the reason if a text of the probe is not valid.

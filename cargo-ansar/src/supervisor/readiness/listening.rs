@@ -66,14 +66,25 @@ impl Listeners {
     /// Returns the reason why no process of a role listens on an address, as
     /// one line.
     pub(crate) fn explain(&self, address: SocketAddr, processes: &Processes<'_>) -> String {
+        let misplaced = self.misplaced(address, processes);
+        misplaced.unwrap_or_else(|| format!("nothing listens on {address}"))
+    }
+
+    /// Returns one line about another process that listens on an address, or
+    /// about other addresses on which the role listens.
+    pub(crate) fn misplaced(
+        &self,
+        address: SocketAddr,
+        processes: &Processes<'_>,
+    ) -> Option<String> {
         if let Found::Other(inode) = self.find(address, processes) {
-            return match sockets::owner_of(inode) {
+            return Some(match sockets::owner_of(inode) {
                 Some(owner) => format!(
                     "{address} belongs to another process, {} <{}>",
                     owner.name, owner.pid
                 ),
                 None => format!("{address} belongs to a process of another user"),
-            };
+            });
         }
         let mut own: Vec<SocketAddr> = processes
             .all()
@@ -88,11 +99,11 @@ impl Listeners {
             .collect();
         own.sort_unstable();
         own.dedup();
-        if own.is_empty() {
-            return format!("nothing listens on {address}");
+        if own.is_empty() || own.contains(&address) {
+            return None;
         }
         let own: Vec<String> = own.iter().map(ToString::to_string).collect();
-        format!("listens on {}, expected {address}", own.join(", "))
+        Some(format!("listens on {}, expected {address}", own.join(", ")))
     }
 }
 

@@ -16,7 +16,7 @@ mod watched;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -122,7 +122,12 @@ impl Readiness {
         });
         let health: Result<_, String> = health.transpose();
         let health = health.map_err(|why| format!("`health`: {why}"))?;
-        Ok(Checks { probes, health })
+        let port = conditions.port.map(SocketAddr::V4);
+        Ok(Checks {
+            probes,
+            health,
+            port: port.filter(|_| self.sockets().is_some()),
+        })
     }
 
     /// Watches a start of a member with this main process, instead of an
@@ -135,6 +140,10 @@ impl Readiness {
         checks: Checks,
         now: Instant,
     ) -> Option<Rc<Lines>> {
+        if checks.is_empty() {
+            self.forget(member);
+            return None;
+        }
         self.starts += 1;
         let source = Source {
             member,
@@ -146,6 +155,12 @@ impl Readiness {
         self.members.insert(member, watched);
         self.plan();
         lines
+    }
+
+    /// Returns true if probes decide that a member is ready.
+    pub fn has_probes(&self, member: usize) -> bool {
+        let watched = self.members.get(&member);
+        watched.is_some_and(Watched::has_probes)
     }
 
     /// Ends every look at a member.
@@ -235,9 +250,10 @@ impl Readiness {
     /// Returns the reasons why a member is not ready, in one line; `None` if no
     /// probe says so.
     pub fn explain(&mut self, member: usize, others: Others<'_>) -> Option<String> {
-        let listeners = match self.members.get(&member)?.listen_due() {
-            Some(_) => self.listeners().and_then(Result::ok),
-            None => None,
+        let listeners = if self.members.get(&member)?.is_about_sockets() {
+            self.listeners().and_then(Result::ok)
+        } else {
+            None
         };
         let watched = self.members.get(&member)?;
         let others = || others(member);

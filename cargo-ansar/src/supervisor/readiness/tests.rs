@@ -165,11 +165,25 @@ fn other_address_of_the_role_is_named() {
         .spawn()
         .unwrap();
     let address = free("127.42.1.4");
+    let expected = format!("listens on {wrong}, expected {address}");
     let mut fixture = Fixture::of(&[listen(address)], None, child.id());
     assert_eq!(fixture.look(), []);
+    assert_eq!(fixture.explain(), expected);
+    let SocketAddr::V4(port) = address else {
+        panic!("{address}");
+    };
+    let conditions = Conditions {
+        probes: &[http(address)],
+        health: None,
+        port: Some(port),
+        program: &program(),
+    };
+    let checks = fixture.readiness.check(&conditions).unwrap();
+    let now = fixture.now;
+    fixture.readiness.watch(MEMBER, child.id(), checks, now);
     assert_eq!(
         fixture.explain(),
-        format!("listens on {wrong}, expected {address}")
+        format!("GET http://{address}/up: no answer yet; {expected}")
     );
     child.kill().unwrap();
     child.wait().unwrap();

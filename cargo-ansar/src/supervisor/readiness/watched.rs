@@ -62,6 +62,22 @@ impl Source {
 pub struct Checks {
     pub(super) probes: Vec<Check>,
     pub(super) health: Option<HealthCheck>,
+    /// The address on which the role is expected to listen, where sockets can
+    /// be listed.
+    pub(super) port: Option<SocketAddr>,
+}
+
+impl Checks {
+    /// Returns true if there is nothing to look at, ever.
+    pub(super) fn is_empty(&self) -> bool {
+        self.probes.is_empty() && self.health.is_none()
+    }
+
+    /// Returns true if the role is ready once it has started.
+    pub fn need_only_start(&self) -> bool {
+        let mut probes = self.probes.iter();
+        !self.probes.is_empty() && probes.all(|check| matches!(check, Check::Started))
+    }
 }
 
 /// A health probe.
@@ -76,8 +92,11 @@ pub(super) struct HealthCheck {
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) main: u32,
+    port: Option<SocketAddr>,
     source: Source,
     probes: Vec<Probing>,
+    /// True if probes decide that the role is ready.
+    has_probes: bool,
     lines: Option<Rc<Lines>>,
     is_ready: bool,
     health: Option<HealthCheck>,
@@ -115,6 +134,7 @@ pub(super) enum Turned {
 
 impl Watched {
     pub(super) fn new(checks: Checks, main: u32, source: Source, now: Instant) -> Self {
+        let has_probes = !checks.probes.is_empty();
         let mut logs = Vec::new();
         let probing = |(index, check): (usize, Check)| {
             if let Check::Log(pattern) = &check {
@@ -134,7 +154,9 @@ impl Watched {
         });
         Self {
             main,
+            port: checks.port,
             source,
+            has_probes,
             probes,
             lines,
             is_ready: false,
@@ -277,6 +299,11 @@ impl Watched {
         }
     }
 
+    /// Returns true if probes decide that the role is ready.
+    pub(super) fn has_probes(&self) -> bool {
+        self.has_probes
+    }
+
     /// Takes the announcement of the role.
     pub(super) fn announced(&mut self, now: Instant) {
         for probing in &mut self.probes {
@@ -289,7 +316,7 @@ impl Watched {
     /// Returns true if the role has become ready by its probes.
     pub(super) fn becomes_ready(&mut self, now: Instant) -> bool {
         let all_met = self.probes.iter().all(|it| it.attempts.is_ready());
-        let is = !self.is_ready && !self.probes.is_empty() && all_met;
+        let is = self.has_probes && !self.is_ready && all_met;
         if is {
             self.ready(now);
         }
@@ -317,6 +344,12 @@ impl Watched {
         self.checkup = health.map(|it| Checkup::new(it.every, it.failures, now));
     }
 
+    /// Returns true if sockets explain a probe that is not met.
+    pub(super) fn is_about_sockets(&self) -> bool {
+        let mut unmet = self.probes.iter().filter(|it| !it.attempts.is_ready());
+        unmet.any(|it| matches!(it.check, Check::Listen(_) | Check::Ask(_)))
+    }
+
     /// Returns one line about every probe that is not met.
     pub(super) fn explain(
         &self,
@@ -327,6 +360,14 @@ impl Watched {
         let unmet = unmet.map(|probing| {
             let explanation = probing.check.explain(probing.attempts.answers());
             match (&probing.check, listeners, &self.lines) {
+                (Check::Ask(question), Some(listeners), _) => {
+                    let port = self
+                        .port
+                        .filter(|port| question.address() == Some(port.to_string()));
+                    let misplaced = port.and_then(|port| listeners.misplaced(port, processes));
+                    let misplaced = misplaced.iter().map(|it| format!("; {it}"));
+                    explanation + &misplaced.collect::<String>()
+                }
                 (Check::Listen(address), Some(listeners), _) => {
                     listeners.explain(*address, processes)
                 }
