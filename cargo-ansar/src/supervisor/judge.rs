@@ -38,6 +38,13 @@ pub struct Treatment {
     pub unhealthy: Option<String>,
 }
 
+impl Treatment {
+    /// Returns true if the role was stopped because it had failed.
+    pub fn is_failure(&self) -> bool {
+        self.timed_out.is_some() || self.never_ready.is_some() || self.unhealthy.is_some()
+    }
+}
+
 /// The end of all processes of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
@@ -262,6 +269,34 @@ fn of_message(exit: Exit, stdout: &[u8], treatment: &Treatment) -> RoleOutcome {
             Cause::Exited(code),
         ),
     }
+}
+
+/// Returns the outcome of a role if a command of its setup, `text`, has failed
+/// or was stopped.
+pub fn failed_step(text: &str, finished: &Finished, treatment: &Treatment) -> Option<RoleOutcome> {
+    let condition = if let Some(limit) = treatment.timed_out {
+        format!(
+            "timed out after {} in its setup, `{text}`",
+            ShortDuration(limit)
+        )
+    } else if let Some(limit) = treatment.never_ready {
+        format!("setup `{text}` not finished after {}", ShortDuration(limit))
+    } else if treatment.asked {
+        return Some(skipped());
+    } else if finished.exit == Exit::Code(0) {
+        return None;
+    } else {
+        let exited = exit_text(finished.exit, false, &finished.last.last_line());
+        format!("setup `{text}` {exited}")
+    };
+    let fault = Faulted::new(condition, "");
+    Some(RoleOutcome::of(&fault, Cause::NeverStarted))
+}
+
+/// Returns the outcome of a role that was asked to stop before its process was
+/// started.
+pub fn stopped_early(treatment: &Treatment) -> RoleOutcome {
+    overdue(treatment).unwrap_or_else(skipped)
 }
 
 /// Returns the outcome of a role that could not be started.
@@ -509,6 +544,35 @@ mod tests {
                 ..start(Judge::Service, &finished, &asked)
             };
             assert_eq!(start.outcome().success(), expected, "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn failed_step_of_a_setup_has_its_command() {
+        let failed = finished(Exit::Code(1), "initdb: error: no");
+        let treatment = Treatment::default();
+        let step = |finished, treatment| failed_step("initdb -D x", finished, treatment);
+        assert_eq!(
+            condition(&step(&failed, &treatment).unwrap()),
+            "setup `initdb -D x` exited with 1: initdb: error: no"
+        );
+        let succeeded = finished(Exit::Code(0), "");
+        assert_eq!(step(&succeeded, &treatment), None);
+        let late = Treatment {
+            asked: true,
+            never_ready: Some(Duration::from_mins(1)),
+            ..Treatment::default()
+        };
+        assert_eq!(
+            condition(&step(&succeeded, &late).unwrap()),
+            "setup `initdb -D x` not finished after 60s"
+        );
+        let asked = Treatment {
+            asked: true,
+            ..Treatment::default()
+        };
+        for finished in [&failed, &succeeded] {
+            assert_eq!(step(finished, &asked), Some(skipped()));
         }
     }
 

@@ -41,11 +41,32 @@ pub struct Start {
 /// The commands that set a role up, before its first start.
 pub struct Setup {
     /// The commands, which run one after the other; not empty.
-    pub commands: Vec<Program>,
+    pub commands: Vec<SetupCommand>,
     /// Records that the first command is about to run.
     pub begun: Box<dyn Fn() -> Result<(), String>>,
     /// Records that all commands have succeeded.
     pub done: Box<dyn Fn() -> Result<(), String>>,
+}
+
+/// A command of a setup.
+pub struct SetupCommand {
+    /// The command as one line, cut to a readable length.
+    pub text: String,
+    /// The program.
+    pub program: Program,
+}
+
+impl SetupCommand {
+    /// Returns the command that consists of these words.
+    pub fn new(words: &[String], program: Program) -> Self {
+        const LONGEST: usize = 60;
+        let mut text = words.join(" ");
+        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+            text.truncate(end);
+            text.push('…');
+        }
+        Self { text, program }
+    }
 }
 
 impl Start {

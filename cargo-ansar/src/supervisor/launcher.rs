@@ -30,7 +30,7 @@ use crate::model::placeholder::{DEFAULT_PORT, Template};
 use crate::model::readiness::{Health, Probe};
 use crate::protocol::RunOptions;
 use crate::supervisor::executable_kind::{ExecutableKind, kind_of, path_of};
-use crate::supervisor::launch::{Conduct, Judge, Launch, Output, Setup, Start};
+use crate::supervisor::launch::{Conduct, Judge, Launch, Output, Setup, SetupCommand, Start};
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::{Variables, with_own};
 use crate::supervisor::scheduler::{READY_LIMIT, RoleKind};
@@ -469,8 +469,8 @@ impl RoleContext {
         let mut commands = Vec::with_capacity(setup.len());
         for words in setup {
             let words = words.iter().map(|text| values.resolve(text));
-            let mut words = words.collect::<Result<Vec<_>, _>>()?.into_iter();
-            let name = words.next().unwrap_or_default();
+            let words = words.collect::<Result<Vec<_>, _>>()?;
+            let name = words.first().cloned().unwrap_or_default();
             let found = self.command(path, &name);
             let found = found.ok_or_else(|| ProgramError::CommandNotFound {
                 role: self.role.clone(),
@@ -479,11 +479,13 @@ impl RoleContext {
                 user: "setup",
                 beside: Some(path.to_owned()),
             })?;
-            commands.push(self.as_user(Program {
+            let arguments = words.iter().skip(1).map(OsString::from);
+            let command = self.as_user(Program {
                 path: found,
-                arguments: words.map(OsString::from).collect(),
+                arguments: arguments.collect(),
                 ..program.clone()
-            })?);
+            })?;
+            commands.push(SetupCommand::new(&words, command));
         }
         let record = |state| {
             let (home, role) = (self.shared.home.clone(), self.role.clone());

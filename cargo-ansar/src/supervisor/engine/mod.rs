@@ -5,6 +5,7 @@ pub mod child;
 pub mod probes;
 pub mod requests;
 pub mod role;
+pub mod setup;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -393,8 +394,11 @@ impl Engine<'_> {
         };
         // A stop may have arrived after the decision to start.
         if self.roles[member].treatment.asked {
-            if self.roles[member].ended.is_none() {
-                return self.end(member, judge::skipped());
+            let role = &mut self.roles[member];
+            role.setting_up = None;
+            if role.ended.is_none() {
+                let outcome = judge::stopped_early(&role.treatment);
+                return self.end(member, outcome);
             }
             // The outcome of the previous try remains its outcome.
             self.feed(Input::Ended {
@@ -404,20 +408,31 @@ impl Engine<'_> {
             });
             return self.release(member);
         }
+        if self.roles[member].setting_up.is_some() {
+            return self.next_step(member).await;
+        }
         self.roles[member].since = clock::now();
         if self.roles[member].kind == RoleKind::Test {
             self.rerun(member);
         }
         let prepared = (self.roles[member].prepare)()
-            .and_then(|start| Ok((self.check_probes(&start)?, start.program)));
-        let (checks, program) = match prepared {
+            .and_then(|start| Ok((self.check_probes(&start)?, start)));
+        let (checks, mut start) = match prepared {
             Ok(prepared) => prepared,
             Err(reason) => return self.end(member, judge::not_started(&reason)),
         };
+        match start.setup.take() {
+            Some(setup) => self.set_up(member, setup, start.program, checks).await,
+            None => self.launch(member, &start.program, checks).await,
+        }
+    }
+
+    /// Starts the program of a role.
+    async fn launch(&mut self, member: usize, program: &Program, checks: Checks) {
         let started = if self.roles[member].foreground {
-            self.start_foreground(member, &program, checks)
+            self.start_foreground(member, program, checks)
         } else {
-            self.start_role(member, &program, checks).await
+            self.start_role(member, program, checks).await
         };
         if let Err(error) = started {
             // Not the fault of this role; the next start would fail too.
@@ -448,8 +463,25 @@ impl Engine<'_> {
         checks: Checks,
     ) -> io::Result<()> {
         let at = clock::now();
+        let output = self.roles[member].conduct.output;
+        let mut task = self.start_process(member, program, output).await?;
+        let pid = task.end.pid();
+        self.attach(member, pid, at);
+        self.started(member, pid, at);
+        task.capture.pass_to(self.watch_probes(member, pid, checks));
+        self.tasks.spawn_local(task.run());
+        Ok(())
+    }
+
+    /// Starts a process of a role, and returns the task that reads its output.
+    async fn start_process(
+        &mut self,
+        member: usize,
+        program: &Program,
+        output: Output,
+    ) -> io::Result<ChildTask> {
         let peeking = self.peeking()?;
-        let mode = match self.roles[member].conduct.output {
+        let mode = match output {
             Output::Message => StderrMode::Piped,
             Output::Log => StderrMode::Joined,
         };
@@ -463,19 +495,16 @@ impl Engine<'_> {
             None => (stdout, None),
         };
         let pid = end.pid();
-        self.started(member, pid, at);
-        let lines = self.watch_probes(member, pid, checks);
         let role = &self.roles[member];
         let store = Writer::new(role.log.clone(), role.storage);
         let mut capture = Capture::new(role.name.clone(), store, self.shown);
         capture.follow(pid);
         capture.count(role.lost.clone());
-        capture.pass_to(lines);
         if result.is_none() {
             capture.keep_last();
         }
         let loan = fd_store::lend(&log, &role.name, pid, &role.log);
-        let task = ChildTask {
+        Ok(ChildTask {
             member,
             log,
             result,
@@ -489,9 +518,7 @@ impl Engine<'_> {
             seen: 0,
             incomplete: None,
             _loan: loan,
-        };
-        self.tasks.spawn_local(task.run());
-        Ok(())
+        })
     }
 
     fn peeking(&mut self) -> io::Result<Rc<Peeking>> {
@@ -512,6 +539,7 @@ impl Engine<'_> {
         let at = clock::now();
         let mut process = Foreground::start(program)?;
         let pid = process.pid();
+        self.attach(member, pid, at);
         self.started(member, pid, at);
         // Its output is not captured, so no line can match.
         self.watch_probes(member, pid, checks);
@@ -540,7 +568,8 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn started(&mut self, member: usize, pid: u32, at: Timestamp) {
+    /// Registers a new process group of a role.
+    fn attach(&mut self, member: usize, pid: u32, at: Timestamp) {
         self.orphans.borrow_mut().started(member, pid);
         let role = &mut self.roles[member];
         role.group = Some(pid);
@@ -552,7 +581,11 @@ impl Engine<'_> {
             // Only used in messages; errors are ignored.
             let _ = lock.sign(&pid.to_string());
         }
-        let history = role.history.as_mut();
+    }
+
+    /// Records and reports the start of a role's program.
+    fn started(&mut self, member: usize, pid: u32, at: Timestamp) {
+        let history = self.roles[member].history.as_mut();
         let recorded = history.map(|history| history.started(pid, at));
         self.recorded(member, recorded);
         let role = &self.roles[member];
@@ -664,8 +697,13 @@ impl Engine<'_> {
                 self.handle_last_notices(member);
                 let role = &mut self.roles[member];
                 role.group = None;
+                role.unhealthy = None;
                 role.unkillable = None;
                 role.retry_at = None;
+                if let (Ok(finished), Some(_)) = (&ended, &role.setting_up) {
+                    return self.step_ended(member, finished);
+                }
+                role.setting_up = None;
                 role.exit = ended.as_ref().ok().map(|finished| finished.exit);
                 let outcome = match (ended, role.refused.take()) {
                     (_, Some(refused)) => {
@@ -731,11 +769,7 @@ impl Engine<'_> {
         let role = &mut self.roles[member];
         // A role stopped for a timeout was not stopped on request: it has
         // failed.
-        let treatment = &role.treatment;
-        let has_failed = treatment.timed_out.is_some()
-            || treatment.never_ready.is_some()
-            || treatment.unhealthy.is_some();
-        if treatment.asked && !has_failed {
+        if role.treatment.asked && !role.treatment.is_failure() {
             return None;
         }
         let ran = clock::now().duration_since(role.since);
@@ -839,7 +873,9 @@ impl Engine<'_> {
         // process.
         role.treatment.asked |= !role.main_exited;
         self.readiness.forget(member);
+        // The signal is for the program, not for the commands of its setup.
         let asks = role.conduct.stop.signal;
+        let asks = asks.filter(|_| role.setting_up.is_none());
         let signal = match stop_signal {
             StopStep::Ask => Signal::Stop(asks.unwrap_or(StopSignal::INTERRUPT)),
             StopStep::Terminate => Signal::Stop(StopSignal::TERMINATE),

@@ -18,6 +18,7 @@ use crate::logs::store::STORAGE;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::RoleOutcome;
 use crate::protocol::RunOptions;
+use crate::supervisor::engine::setup::SettingUp;
 use crate::supervisor::judge::Treatment;
 use crate::supervisor::launch::{Conduct, Launch, Prepare};
 use crate::supervisor::restart::Restarting;
@@ -64,6 +65,8 @@ pub(crate) struct Role {
     pub(crate) described: Option<(PathBuf, u32)>,
     pub(crate) options: RunOptions,
     pub(crate) restarting: Restarting,
+    /// The setup, while it runs.
+    pub(crate) setting_up: Option<SettingUp>,
     pub(crate) lock: Option<Lock>,
     /// The ports that are held until it has ended.
     pub(crate) ports: Vec<HeldPort>,
@@ -117,6 +120,7 @@ impl Role {
             described: launch.described,
             options: launch.options,
             restarting: launch.restarting,
+            setting_up: None,
             lock: launch.lock,
             ports: launch.ports,
             log: launch.log,
