@@ -63,6 +63,14 @@ pub enum Error {
         /// Line and reason.
         error: ImportError,
     },
+    /// A variable of Cargo refers to a value that does not exist yet.
+    #[error("variable `{variable}` of the build needs `{placeholder}`, which has no value yet")]
+    NoBuildValue {
+        /// The variable.
+        variable: String,
+        /// The placeholder.
+        placeholder: String,
+    },
     /// The home, or a file in it, is invalid.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -710,6 +718,9 @@ impl Error {
             } else {
                 "add one with `cargo ansar add EXECUTABLE`".to_owned()
             }),
+            Self::NoBuildValue { .. } => {
+                Some("deploy the roles first with `cargo ansar deploy`".to_owned())
+            }
             Self::NotDeployed(roles) => Some(format!(
                 "build and deploy {} with `cargo ansar deploy`",
                 pronoun(roles)

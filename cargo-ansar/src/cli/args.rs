@@ -276,27 +276,12 @@ pub struct BuildArgs {
 impl BuildArgs {
     pub(super) fn options(&self, general: &General) -> build::Options {
         let mut flags: Vec<OsString> = Vec::new();
-        if self.release {
-            flags.push("--release".into());
-        }
         let mut valued = |flag: &str, value: Option<OsString>| {
             flags.extend(value.into_iter().flat_map(|value| [flag.into(), value]));
         };
-        valued("--profile", self.profile.as_ref().map(Into::into));
         valued("--target-dir", self.target_dir.as_ref().map(Into::into));
         let jobs = self.build_jobs.map(|jobs| jobs.to_string().into());
         valued("--jobs", jobs);
-        let features = &self.features.features;
-        valued(
-            "--features",
-            (!features.is_empty()).then(|| features.join(",").into()),
-        );
-        if self.features.all_features {
-            flags.push("--all-features".into());
-        }
-        if self.features.no_default_features {
-            flags.push("--no-default-features".into());
-        }
         flags.extend(general.color_flag());
         if general.quiet {
             flags.push("--quiet".into());
@@ -304,9 +289,16 @@ impl BuildArgs {
         build::Options {
             shared: self.shared.shared(general),
             build: flags,
+            features: self.features.features.clone(),
+            all_features: self.features.all_features,
+            no_default_features: self.features.no_default_features,
+            profile: if self.release {
+                Some("release".to_owned())
+            } else {
+                self.profile.clone()
+            },
             packages: self.package.clone(),
-            also: Vec::new(),
-            messages: None,
+            ..build::Options::default()
         }
     }
 }

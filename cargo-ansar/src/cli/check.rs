@@ -10,21 +10,10 @@ use crate::report::diagnostics;
 impl Session<'_> {
     pub(super) async fn check(&self, args: &CheckArgs) -> Result<Exit, Error> {
         let stream = args.messages.stream();
-        let build = args.build.options(self.general);
-        let mut arguments = build.shared;
-        arguments.extend(build.build);
-        if build.packages.is_empty() {
-            arguments.push("--workspace".into());
-        }
-        for package in build.packages {
-            arguments.extend(["-p".into(), package.into()]);
-        }
-        if args.all_targets {
-            arguments.push("--all-targets".into());
-        }
         let options = commands::check::Options {
             places: self.places.clone(),
-            arguments,
+            build: args.build.options(self.general),
+            all_targets: args.all_targets,
             messages: stream.as_ref().map(|stream| self.messages(stream)),
             last: args.last,
         };

@@ -103,6 +103,7 @@ impl Exit {
             | Error::Manifest { .. }
             | Error::Proposal { .. }
             | Error::Import { .. }
+            | Error::NoBuildValue { .. }
             | Error::Files(_)
             | Error::Ambiguous { .. }
             | Error::NotInPackage { .. }

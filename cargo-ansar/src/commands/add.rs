@@ -178,7 +178,7 @@ async fn deploy_missing(
         workspace,
         &wanted,
         &deploy_state.bins,
-        &options.build,
+        &options.build.described(workspace, Some(home))?,
         &options.places.folder,
         interrupts,
     )

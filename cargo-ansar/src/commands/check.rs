@@ -1,23 +1,23 @@
 //! `cargo ansar check`: run `cargo check`, and read the failures of the last
 //! run.
 
-use std::ffi::OsString;
-
 use crate::error::Error;
 use crate::home::{Home, HomeError};
-use crate::host::cargo;
 use crate::host::cargo::{CargoError, Messages};
 use crate::host::process::interrupts::Interrupts;
 use crate::model::run_report::RunReport;
 use crate::workspace::Places;
+use crate::workspace::build;
 
 /// Options of `check`.
 #[derive(Debug)]
 pub struct Options {
     /// Workspace and home.
     pub places: Places,
-    /// Arguments of `cargo check`.
-    pub arguments: Vec<OsString>,
+    /// Options for Cargo.
+    pub build: build::Options,
+    /// True if all targets are checked.
+    pub all_targets: bool,
     /// Handler of Cargo's JSON messages; without it, Cargo prints text to
     /// stderr.
     pub messages: Option<Messages>,
@@ -38,8 +38,17 @@ pub struct Outcome {
 pub async fn check(options: &Options, interrupts: &mut Interrupts) -> Result<Outcome, Error> {
     let places = &options.places;
     let workspace = places.needed_workspace()?;
+    let description = workspace.description.as_ref();
+    let needs_home = options.last || description.is_some_and(|it| !it.build.env.is_empty());
+    let home = match needs_home.then(|| Home::open(&places.home(Some(&workspace)))) {
+        Some(Ok(home)) => Some(home),
+        None | Some(Err(HomeError::NotThere(_))) => None,
+        Some(Err(error)) => return Err(error.into()),
+    };
+    let build = options.build.described(&workspace, home.as_ref())?;
+    let messages = options.messages.as_ref();
     let checked = tokio::select! {
-        checked = cargo::check(&options.arguments, &places.folder, options.messages.as_ref()) => checked,
+        checked = build.check(options.all_targets, &places.folder, messages) => checked,
         interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
     };
     let failed = match checked {
@@ -50,11 +59,7 @@ pub async fn check(options: &Options, interrupts: &mut Interrupts) -> Result<Out
     if !options.last {
         return Ok(Outcome { failed, last: None });
     }
-    let last = match Home::open(&places.home(Some(&workspace))) {
-        Ok(home) => home.last_report()?,
-        // Without a home, no tests have run.
-        Err(HomeError::NotThere(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
+    // Without a home, no tests have run.
+    let last = home.map(|home| home.last_report()).transpose()?.flatten();
     Ok(Outcome { failed, last })
 }

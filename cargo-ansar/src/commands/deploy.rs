@@ -96,7 +96,15 @@ pub async fn deploy(
         built = Executables::of(folder, &home, &needed, events)?;
     } else if is_usual && let Some(workspace) = &workspace {
         events.phase(Phase::Build);
-        built = cargo(options, workspace, &entries, &mut deploy_state, interrupts).await?;
+        built = cargo(
+            options,
+            &home,
+            workspace,
+            &entries,
+            &mut deploy_state,
+            interrupts,
+        )
+        .await?;
     }
     let storage = match &storage {
         Some(folder) => Some(fs::resolve(folder)?),
@@ -166,6 +174,7 @@ async fn preview(home: &Home, plan: &Plan, events: &Events) -> Result<Vec<Line>,
 /// Builds the executables.
 async fn cargo(
     options: &Options,
+    home: &Home,
     workspace: &Workspace,
     entries: &BTreeMap<RoleName, Entry>,
     deploy_state: &mut DeployState,
@@ -176,7 +185,7 @@ async fn cargo(
         workspace,
         &wanted,
         &deploy_state.bins,
-        &options.build,
+        &options.build.described(workspace, Some(home))?,
         &options.places.folder,
         interrupts,
     )

@@ -9,6 +9,7 @@ use ansar_contract::marker::Kind;
 use cargo_metadata::{Metadata, Package, TargetKind};
 
 use crate::error::Error;
+use crate::host::cargo::Surroundings;
 use crate::host::process::interrupts::Interrupts;
 use crate::host::{cargo, fs};
 use crate::manifest;
@@ -109,7 +110,7 @@ pub async fn import(
     let text = String::from_utf8(fs::read_argument(&path)?);
     let text = text.map_err(|error| failed(ImportError::not_text(&error)))?;
     let metadata = tokio::select! {
-        metadata = cargo::metadata(shared, &places.folder) => metadata?,
+        metadata = cargo::metadata(shared, Surroundings::of(&places.folder)) => metadata?,
         interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
     };
     let description = workspace.description.as_ref();
@@ -160,7 +161,7 @@ fn binaries(metadata: &Metadata, root: &Path) -> Vec<Binary> {
 
 /// Returns the binaries of the workspace with their kinds.
 async fn bins(places: &Places, shared: &[OsString]) -> Result<Vec<Bin>, Error> {
-    let metadata = cargo::metadata(shared, &places.folder).await?;
+    let metadata = cargo::metadata(shared, Surroundings::of(&places.folder)).await?;
     let using = using_runtime(&metadata);
     let mut bins = Vec::new();
     for group in groups(&metadata, &using) {
@@ -168,7 +169,8 @@ async fn bins(places: &Places, shared: &[OsString]) -> Result<Vec<Bin>, Error> {
         arguments.push("--bins".into());
         let packages = group.iter();
         arguments.extend(packages.flat_map(|package| ["-p".into(), (&**package.name).into()]));
-        let (built, leaving) = cargo::build(&[arguments], &places.folder, None).await?;
+        let (built, leaving) =
+            cargo::build(&[arguments], Surroundings::of(&places.folder), None).await?;
         if let Some(leaving) = leaving {
             leaving.gone().await?;
         }

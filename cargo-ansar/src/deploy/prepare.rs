@@ -78,11 +78,12 @@ pub async fn prepare(
         Some(workspace) => {
             events.phase(Phase::Build);
             events.emit(Kind::Building {});
+            let how = how.described(workspace, Some(&home))?;
             let built = build::build_ahead(
                 workspace,
                 &wanted,
                 &deploy_state.bins,
-                how,
+                &how,
                 &places.folder,
                 interrupts,
             );

@@ -102,11 +102,31 @@ impl std::fmt::Debug for Messages {
     }
 }
 
+/// Working directory of Cargo, and its environment variables in addition to
+/// those of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The working directory.
+    pub folder: &'a Path,
+    /// The variables.
+    pub variables: &'a [(String, String)],
+}
+
+impl<'a> Surroundings<'a> {
+    /// Returns surroundings without additional variables.
+    pub fn of(folder: &'a Path) -> Self {
+        Self {
+            folder,
+            variables: &[],
+        }
+    }
+}
+
 /// Runs `cargo check`. Diagnostics go to stderr, or to `messages` if given.
 /// Dropping the future ends Cargo and its compilers.
 pub async fn check(
     arguments: &[OsString],
-    folder: &Path,
+    at: Surroundings<'_>,
     messages: Option<&Messages>,
 ) -> Result<(), CargoError> {
     let mut all = vec![OsString::from("check")];
@@ -114,7 +134,7 @@ pub async fn check(
         all.push("--message-format=json".into());
     }
     all.extend_from_slice(arguments);
-    let (exit, output, _) = run(all, folder, StderrMode::Inherited).await?;
+    let (exit, output, _) = run(all, at, StderrMode::Inherited).await?;
     if let Some(messages) = messages {
         messages.tell(&output);
     }
@@ -158,7 +178,7 @@ impl ExitingCargo {
 /// files that it writes beside the executables are unchanged.
 pub async fn build(
     invocations: &[Vec<OsString>],
-    folder: &Path,
+    at: Surroundings<'_>,
     messages: Option<&Messages>,
 ) -> Result<(Artifacts, Option<ExitingCargo>), CargoError> {
     let format = match messages {
@@ -173,7 +193,7 @@ pub async fn build(
         }
         let mut all = vec![OsString::from("build"), format.into()];
         all.extend_from_slice(arguments);
-        let program = program(all, folder);
+        let program = program(all, at);
         let failed = |source| CargoError::Start {
             program: program.path.clone(),
             source,
@@ -290,12 +310,15 @@ fn prerequisites(rule: &str) -> Vec<PathBuf> {
 }
 
 /// Runs `cargo metadata`, without dependencies.
-pub async fn metadata(arguments: &[OsString], folder: &Path) -> Result<Metadata, CargoError> {
+pub async fn metadata(
+    arguments: &[OsString],
+    at: Surroundings<'_>,
+) -> Result<Metadata, CargoError> {
     let mut all: Vec<OsString> = ["metadata", "--no-deps", "--format-version=1"]
         .map(OsString::from)
         .to_vec();
     all.extend_from_slice(arguments);
-    let (exit, output, errors) = run(all, folder, StderrMode::Piped).await?;
+    let (exit, output, errors) = run(all, at, StderrMode::Piped).await?;
     if exit != Exit::Code(0) {
         let explanation = String::from_utf8_lossy(&errors);
         let explanation = explanation.trim();
@@ -314,10 +337,10 @@ pub async fn metadata(arguments: &[OsString], folder: &Path) -> Result<Metadata,
 
 async fn run(
     arguments: Vec<OsString>,
-    folder: &Path,
+    at: Surroundings<'_>,
     stderr: StderrMode,
 ) -> Result<(Exit, Vec<u8>, Vec<u8>), CargoError> {
-    let program = program(arguments, folder);
+    let program = program(arguments, at);
     let ended = program.run(stderr).await;
     ended.map_err(|source| CargoError::Start {
         program: program.path,
@@ -325,12 +348,17 @@ async fn run(
     })
 }
 
-fn program(arguments: Vec<OsString>, folder: &Path) -> Program {
+fn program(arguments: Vec<OsString>, at: Surroundings<'_>) -> Program {
+    let mut environment = environment::for_cargo();
+    for (name, value) in at.variables {
+        environment.retain(|(other, _)| other.to_str() != Some(name));
+        environment.push((name.into(), value.into()));
+    }
     Program {
         path: environment::cargo(),
         arguments,
-        environment: Some(environment::for_cargo()),
-        folder: Some(folder.to_owned()),
+        environment: Some(environment),
+        folder: Some(at.folder.to_owned()),
         stdin: None,
     }
 }

@@ -4,6 +4,7 @@
 //! the file, and does not know the binaries of the workspace or the contents of
 //! a home.
 
+pub mod build;
 pub mod error;
 pub mod import;
 pub mod init;
@@ -31,6 +32,7 @@ use crate::model::placeholder::Template;
 use crate::model::role_properties::{EnvFile, RoleProperties};
 use crate::model::role_search::RolePattern;
 
+pub use crate::manifest::build::BuildOptions;
 pub use crate::manifest::error::DescriptionError;
 
 /// Default pattern of test roles.
@@ -61,6 +63,8 @@ pub struct Description {
     pub env: BTreeMap<String, Template>,
     /// Files with environment variables of every role, and of `with`.
     pub env_file: Vec<EnvFile>,
+    /// Options for Cargo.
+    pub build: BuildOptions,
     /// Roles with expanded templates, sorted by name; names are unique.
     pub roles: Vec<RoleSpec>,
 }

@@ -12,6 +12,7 @@ use jiff::fmt::friendly::SpanParser;
 use toml_edit::Document;
 
 use crate::logs::store::LEAST_STORAGE;
+use crate::manifest::build;
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::{Node, Source};
 use crate::manifest::validate::{After, Declaration, Declared, checked};
@@ -36,6 +37,7 @@ const KEYS: &[&str] = &[
     "slow-timeout",
     "env",
     "env-file",
+    "build",
     "role",
 ];
 
@@ -140,6 +142,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
     let mut in_env = Texts::default();
     let mut env = BTreeMap::new();
     let mut env_file = Vec::new();
+    let mut build = build::Read::default();
     let mut declared = Declared::default();
     for node in ansar.entries("a table of `tests`, `role` and others")? {
         match node.name {
@@ -155,6 +158,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
             "slow-timeout" => slow_timeout = Some(duration(&node)?),
             "env" => env = in_env.environment(&node)?,
             "env-file" => env_file = values::env_files(&node)?,
+            "build" => build = build::read(&node)?,
             "role" => {
                 for role in node.entries("a table of roles by name")? {
                     declare(source, &role, &mut declared)?;
@@ -178,7 +182,6 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
         spec.properties.env_file = env_file.iter().cloned().chain(own).collect();
     }
     Ok(Description {
-        tests,
         snapshot,
         home,
         deploy,
@@ -187,6 +190,8 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
         slow_timeout,
         env,
         env_file,
+        build: build.checked(source, &roles, &tests)?,
+        tests,
         roles,
     })
 }
@@ -448,7 +453,7 @@ fn executable_name(node: &Node<'_>) -> Result<ExecutableName, DescriptionError> 
         .map_err(|error| node.value_error(&Problem::Name(error)))
 }
 
-fn package_name(node: &Node<'_>) -> Result<String, DescriptionError> {
+pub(crate) fn package_name(node: &Node<'_>) -> Result<String, DescriptionError> {
     const EXPECTED: &str = "the name of a package";
     let text = node.string(EXPECTED)?;
     if is_package_name(text) {
@@ -479,7 +484,7 @@ fn bytes(node: &Node<'_>) -> Result<u64, DescriptionError> {
     Ok(bytes)
 }
 
-fn roles(node: &Node<'_>) -> Result<Vec<After>, DescriptionError> {
+pub(crate) fn roles(node: &Node<'_>) -> Result<Vec<After>, DescriptionError> {
     let mut roles: Vec<After> = Vec::new();
     for element in node.elements("an array of role names")? {
         let text = element.string("the name of a role")?;

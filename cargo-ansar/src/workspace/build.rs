@@ -9,12 +9,14 @@ use cargo_metadata::{Metadata, TargetKind};
 
 use crate::error::Error;
 use crate::home::role::{Entry, Origin};
-use crate::home::{Home, HomeError};
+use crate::home::{DEFAULT_NAME, Home, HomeError};
 use crate::host::cargo;
-use crate::host::cargo::{Artifacts, CargoError, ExitingCargo, Messages};
+use crate::host::cargo::{Artifacts, CargoError, ExitingCargo, Messages, Surroundings};
 use crate::host::process::interrupts::Interrupts;
+use crate::manifest::BuildOptions;
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::placeholder::Placeholder;
 use crate::workspace::{Places, Workspace};
 
 /// The library that makes a bin a component.
@@ -25,14 +27,129 @@ const RUNTIME: &str = "ansar-runtime";
 pub struct Options {
     /// Flags of `cargo build` and of `cargo metadata`.
     pub shared: Vec<OsString>,
-    /// Flags of `cargo build` alone.
+    /// Other flags of `cargo build` and `cargo check`.
     pub build: Vec<OsString>,
+    /// Features to activate.
+    pub features: Vec<String>,
+    /// True if all features are activated.
+    pub all_features: bool,
+    /// True if the `default` features are not activated.
+    pub no_default_features: bool,
+    /// The profile; Cargo's default if unset.
+    pub profile: Option<String>,
     /// Packages in which binaries are looked for; all if empty.
     pub packages: Vec<String>,
+    /// Additional environment variables of Cargo.
+    pub variables: Vec<(String, String)>,
     /// Executables to build in addition to those of roles.
     pub also: Vec<ExecutableName>,
     /// Receiver of Cargo's JSON messages.
     pub messages: Option<Messages>,
+}
+
+impl Options {
+    /// Returns the options with those of the workspace's description.
+    ///
+    /// Features add to each other. A profile and packages of the command line
+    /// replace those of the description. Addresses are those of the home, if
+    /// there is one.
+    pub fn described(&self, workspace: &Workspace, home: Option<&Home>) -> Result<Self, Error> {
+        let mut options = self.clone();
+        let Some(description) = &workspace.description else {
+            return Ok(options);
+        };
+        let build = &description.build;
+        options.features.extend(build.features.iter().cloned());
+        options.all_features |= build.all_features;
+        options.no_default_features |= build.no_default_features;
+        options.profile = options.profile.or_else(|| build.profile.clone());
+        if options.packages.is_empty() {
+            options.packages.clone_from(&build.packages);
+        }
+        options.variables = variables(build, workspace, home)?;
+        Ok(options)
+    }
+
+    /// Runs `cargo check` for the whole workspace, or for the chosen packages.
+    pub async fn check(
+        &self,
+        all_targets: bool,
+        folder: &Path,
+        messages: Option<&Messages>,
+    ) -> Result<(), CargoError> {
+        let mut arguments = self.flags();
+        arguments.extend(self.package_flags());
+        if all_targets {
+            arguments.push("--all-targets".into());
+        }
+        cargo::check(&arguments, self.surroundings(folder), messages).await
+    }
+
+    /// Returns the flags that do not say what is built.
+    fn flags(&self) -> Vec<OsString> {
+        let mut flags: Vec<OsString> = self.shared.iter().chain(&self.build).cloned().collect();
+        if let Some(profile) = &self.profile {
+            flags.extend(["--profile".into(), profile.into()]);
+        }
+        if !self.features.is_empty() {
+            flags.extend(["--features".into(), self.features.join(",").into()]);
+        }
+        if self.all_features {
+            flags.push("--all-features".into());
+        }
+        if self.no_default_features {
+            flags.push("--no-default-features".into());
+        }
+        flags
+    }
+
+    fn package_flags(&self) -> Vec<OsString> {
+        if self.packages.is_empty() {
+            return vec!["--workspace".into()];
+        }
+        let packages = self.packages.iter();
+        packages
+            .flat_map(|package| ["-p".into(), package.into()])
+            .collect()
+    }
+
+    fn surroundings<'a>(&'a self, folder: &'a Path) -> Surroundings<'a> {
+        Surroundings {
+            folder,
+            variables: &self.variables,
+        }
+    }
+}
+
+/// Returns the variables of Cargo with the values of their placeholders.
+fn variables(
+    build: &BuildOptions,
+    workspace: &Workspace,
+    home: Option<&Home>,
+) -> Result<Vec<(String, String)>, Error> {
+    if build.env.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ports = home.map(Home::ports).transpose()?.unwrap_or_default();
+    let value = |name: &str, placeholder: &Placeholder| match placeholder {
+        Placeholder::Home => match home {
+            Some(home) => Ok(home.root().display().to_string()),
+            None => Ok(workspace.root.join(DEFAULT_NAME).display().to_string()),
+        },
+        Placeholder::Address {
+            role: Some(role),
+            port,
+        } if let Some(address) = ports.address(role, port) => Ok(address.to_string()),
+        placeholder => Err(Error::NoBuildValue {
+            variable: name.to_owned(),
+            placeholder: placeholder.to_string(),
+        }),
+    };
+    let variables = build.env.iter().map(|(name, template)| {
+        let text = template.resolve(&|placeholder: &Placeholder| value(name, placeholder))?;
+        Ok((name.clone(), text))
+    });
+    variables.collect()
 }
 
 /// Executables to build, with their package where the manifest names one.
@@ -124,21 +241,22 @@ pub async fn command(
     interrupts: &mut Interrupts,
 ) -> Result<(), Error> {
     let workspace = places.needed_workspace()?;
-    let entries = match Home::open(&places.home(Some(&workspace))) {
-        Ok(home) => home.entries()?,
+    let home = match Home::open(&places.home(Some(&workspace))) {
+        Ok(home) => Some(home),
         // Without a home, only the manifest names executables.
         Err(HomeError::NotThere(_)) => {
             workspace.needed_description()?;
-            BTreeMap::new()
+            None
         }
         Err(error) => return Err(error.into()),
     };
-    let wanted = wanted(Some(&workspace), &entries);
+    let entries = home.as_ref().map(Home::entries).transpose()?;
+    let wanted = wanted(Some(&workspace), &entries.unwrap_or_default());
     build(
         &workspace,
         &wanted,
         &Bins::new(),
-        options,
+        &options.described(&workspace, home.as_ref())?,
         &places.folder,
         interrupts,
     )
@@ -212,6 +330,7 @@ async fn build_uninterrupted(
     folder: &Path,
 ) -> Result<Built, Error> {
     let messages = options.messages.as_ref();
+    let at = options.surroundings(folder);
     let remembered: Option<Bins> = wanted
         .keys()
         .map(|name| Some((name.clone(), remembered.get(name)?.clone())))
@@ -221,10 +340,10 @@ async fn build_uninterrupted(
         Some((bins, plan))
     });
     let (metadata, guessed) = match guess {
-        None => (cargo::metadata(&options.shared, folder).await?, None),
+        None => (cargo::metadata(&options.shared, at).await?, None),
         // A build of the whole workspace shows the packages of its binaries.
         Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
-            let built = cargo::build(&invocations(&plan, options), folder, messages).await;
+            let built = cargo::build(&invocations(&plan, options), at, messages).await;
             let done = built.as_ref().ok();
             if let Some(artifacts) = done.and_then(|(made, _)| confirmed(made, &plan, workspace)) {
                 let (made, leaving) = built?;
@@ -237,14 +356,14 @@ async fn build_uninterrupted(
                     leaving,
                 });
             }
-            let metadata = cargo::metadata(&options.shared, folder).await?;
+            let metadata = cargo::metadata(&options.shared, at).await?;
             (metadata, Some((plan, built)))
         }
         Some((_, plan)) => {
             let invocations = invocations(&plan, options);
             let (metadata, built) = tokio::join!(
-                cargo::metadata(&options.shared, folder),
-                cargo::build(&invocations, folder, messages),
+                cargo::metadata(&options.shared, at),
+                cargo::build(&invocations, at, messages),
             );
             (metadata?, Some((plan, built)))
         }
@@ -263,7 +382,7 @@ async fn build_uninterrupted(
     let (made, leaving) = match guessed {
         Some((guess, built)) if guess == plan => built?,
         // The remembered packages were wrong, and so is their build.
-        _ => cargo::build(&invocations(&plan, options), folder, messages).await?,
+        _ => cargo::build(&invocations(&plan, options), at, messages).await?,
     };
     Ok(Built {
         artifacts: choose(&made, &plan)?,
@@ -340,22 +459,16 @@ fn plan(wanted: &Wanted, bins: &Bins, packages: &[String]) -> Result<Plan, Error
 }
 
 fn invocations(plan: &Plan, options: &Options) -> Vec<Vec<OsString>> {
-    let flags = || options.shared.iter().chain(&options.build).cloned();
     let bin = |name: &ExecutableName| [OsString::from("--bin"), name.as_str().into()];
     let mut invocations = Vec::new();
     if !plan.anywhere.is_empty() {
-        let mut arguments: Vec<OsString> = flags().collect();
-        if options.packages.is_empty() {
-            arguments.push("--workspace".into());
-        }
-        for package in &options.packages {
-            arguments.extend(["-p".into(), package.into()]);
-        }
+        let mut arguments = options.flags();
+        arguments.extend(options.package_flags());
         arguments.extend(plan.anywhere.iter().flat_map(bin));
         invocations.push(arguments);
     }
     for (name, package) in &plan.in_package {
-        let mut arguments: Vec<OsString> = flags().collect();
+        let mut arguments = options.flags();
         arguments.extend(["-p".into(), package.into()]);
         arguments.extend(bin(name));
         invocations.push(arguments);
@@ -447,6 +560,46 @@ mod tests {
             words.join(" ")
         });
         Ok(lines.collect())
+    }
+
+    fn described(text: &str, options: &Options) -> Vec<String> {
+        let manifest = Path::new("/w/Cargo.toml");
+        let document = crate::manifest::parse(manifest, text).unwrap();
+        let workspace = Workspace {
+            root: "/w".into(),
+            manifest: manifest.to_owned(),
+            text: text.to_owned(),
+            description: crate::manifest::read(manifest, &document).unwrap(),
+        };
+        let options = options.described(&workspace, None).unwrap();
+        let flags = options.flags().into_iter().chain(options.package_flags());
+        let variables = options.variables.into_iter();
+        let variables = variables.map(|(name, value)| format!("{name}={value}"));
+        flags
+            .map(|flag| flag.into_string().unwrap())
+            .chain(variables)
+            .collect()
+    }
+
+    #[test]
+    fn options_of_the_description_yield_to_flags() {
+        let text = "[workspace.metadata.ansar.build]\nfeatures = ['a']\nprofile = 'p'\n\
+                    packages = ['x']\nno-default-features = true\nenv = { HOME_OF = '{home}' }\n";
+        assert_eq!(
+            described(text, &Options::default()).join(" "),
+            "--profile p --features a --no-default-features -p x HOME_OF=/w/.ansar-home"
+        );
+        let options = Options {
+            features: vec!["b".to_owned()],
+            profile: Some("release".to_owned()),
+            packages: vec!["y".to_owned()],
+            ..Options::default()
+        };
+        assert_eq!(
+            described(text, &options).join(" "),
+            "--profile release --features b,a --no-default-features -p y HOME_OF=/w/.ansar-home"
+        );
+        assert_eq!(described("", &Options::default()), ["--workspace"]);
     }
 
     #[test]

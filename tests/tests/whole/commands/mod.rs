@@ -2,6 +2,7 @@
 
 mod add;
 mod analyzer;
+mod build_options;
 mod calls;
 mod create;
 mod delete;

@@ -120,7 +120,13 @@ fn every_manifest_key_is_in_the_reference() {
     let role = "[workspace.metadata.ansar.role.a]\nno-such = 1\n";
     let retry =
         "[workspace.metadata.ansar.role.a]\nexecutable = \"noop\"\nretry = { no-such = 1 }\n";
-    for (section, manifest) in [("The group", root), ("A role", role), ("Retry", retry)] {
+    let build = "[workspace.metadata.ansar.build]\nno-such = 1\n";
+    for (section, manifest) in [
+        ("The group", root),
+        ("A role", role),
+        ("Build", build),
+        ("Retry", retry),
+    ] {
         let lines = sections.get(section);
         let lines = lines.unwrap_or_else(|| panic!("no section `{section}`"));
         assert_eq!(
