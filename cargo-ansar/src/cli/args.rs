@@ -18,7 +18,7 @@ use crate::cli::general::General;
 use crate::cli::man::ManArgs;
 use crate::cli::materials::{DeployArgs, SnapshotArgs, WhyArgs};
 use crate::cli::property::{EditArgs, GetArgs, SetArgs};
-use crate::cli::query::{FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
+use crate::cli::query::{AddressArgs, FolderArgs, HistoryArgs, LogArgs, ReturnedArgs};
 use crate::cli::results::{MessagesArgs, ReportArgs, ResultsArgs};
 use crate::cli::roles::{DeleteArgs, ListArgs, UpdateArgs};
 use crate::cli::search::SearchArgs;
@@ -120,6 +120,8 @@ pub enum Command {
     Log(Deferred<LogArgs>),
     /// Print the path of a role's folder or file
     Folder(Deferred<FolderArgs>),
+    /// Print the address that a role listens on
+    Address(Deferred<AddressArgs>),
     /// Print a completion script for a shell
     Completions(Deferred<CompletionsArgs>),
     /// Write manual pages
@@ -168,6 +170,7 @@ impl Command {
             | Self::Returned(_)
             | Self::Log(_)
             | Self::Folder(_)
+            | Self::Address(_)
             | Self::Snapshot(_)
             | Self::Why(_)
             | Self::Completions(_)

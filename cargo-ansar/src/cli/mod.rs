@@ -383,6 +383,7 @@ impl Session<'_> {
             Command::Returned(args) => self.returned(args).await,
             Command::Log(args) => self.log(args).await,
             Command::Folder(args) => self.folder(args),
+            Command::Address(args) => self.address(args),
             Command::Edit(args) => self.edit(args).await,
             Command::Run(args) => self.run(args).await,
             Command::Completions(args) => Ok(self.completions(args)),

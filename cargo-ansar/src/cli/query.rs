@@ -12,10 +12,11 @@ use ansar_contract::line::Level;
 use crate::cli::Session;
 use crate::cli::exit::Exit;
 use crate::cli::search::SearchArgs;
-use crate::commands::{folder, log};
+use crate::commands::{address, folder, log};
 use crate::error::Error;
 use crate::logs::query::{Begin, End, Length, Mark, When};
-use crate::model::name::RoleName;
+use crate::model::name::{NameError, RoleName};
+use crate::model::placeholder::DEFAULT_PORT;
 use crate::report::{human, query};
 
 /// Arguments of `history`.
@@ -49,6 +50,33 @@ pub struct FolderArgs {
     name: Name,
     /// Name of the role
     role: RoleName,
+}
+
+/// Arguments of `address`.
+#[derive(Debug, Args)]
+pub struct AddressArgs {
+    /// Name of the role, or ROLE/PORT for a port with a name
+    #[arg(value_name = "ROLE")]
+    of: Port,
+}
+
+/// A port of a role, as `ROLE` or `ROLE/PORT`.
+#[derive(Debug, Clone)]
+struct Port {
+    role: RoleName,
+    name: String,
+}
+
+impl std::str::FromStr for Port {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let (role, name) = text.split_once('/').unwrap_or((text, DEFAULT_PORT));
+        Ok(Self {
+            role: role.parse()?,
+            name: name.to_owned(),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -175,6 +203,14 @@ impl Session<'_> {
         };
         let path = folder::folder(&self.places, part, &args.role)?;
         self.printer.show(move |shell| query::folder(shell, &path));
+        Ok(Exit::Success)
+    }
+
+    pub(super) fn address(&self, args: &AddressArgs) -> Result<Exit, Error> {
+        let Port { role, name } = &args.of;
+        let address = address::address(&self.places, role, name)?;
+        self.printer
+            .show(move |shell| shell.data(&address.to_string()));
         Ok(Exit::Success)
     }
 

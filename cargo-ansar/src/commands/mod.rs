@@ -4,6 +4,7 @@
 //! outcome or an [`Error`](crate::error::Error). It never prints and never exits.
 
 pub mod add;
+pub mod address;
 pub mod check;
 pub mod create;
 pub mod delete;

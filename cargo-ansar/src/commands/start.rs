@@ -25,6 +25,7 @@ use crate::supervisor::background_start::{EngineTarget, StartOptions, start_role
 use crate::supervisor::client::{Engines, Next, Progress, find_engines, running, stop};
 use crate::supervisor::executable_kind::check_all;
 use crate::supervisor::lock_roles::lock_home;
+use crate::supervisor::one_shot;
 use crate::supervisor::role_environment::of_roles;
 use crate::testing::{LAST, MOST_ROLES, said, stamp, tests};
 use crate::workspace::build;
@@ -225,7 +226,13 @@ impl Selection {
         let settings = &options.settings;
         check_settings(&home, workspace.as_ref(), &roles, settings, events).await?;
         stop(&home, engines, roles.keys(), options.force, events).await?;
-        let roles: Vec<RoleName> = roles.into_keys().collect();
+        let finished = if options.force {
+            BTreeSet::new()
+        } else {
+            one_shot::finished(&home, &roles)?
+        };
+        let mut roles: Vec<RoleName> = roles.into_keys().collect();
+        roles.retain(|role| !finished.contains(role));
         let since = stamp(clock::now());
         let mut lock = Some(lock);
         let mut seen = RoleEvents::default();
@@ -254,6 +261,7 @@ impl Selection {
         })
         .await?;
         let mut outcome = seen.outcome(roles, options.wait);
+        outcome.done.extend(finished);
         let failed = outcome.failed.iter().take(MOST_ROLES);
         let excerpts = failed.map(|(role, _)| Excerpt {
             role: role.clone(),

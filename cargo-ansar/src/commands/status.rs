@@ -1,6 +1,7 @@
 //! `cargo ansar status`: show running roles.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use crate::error::Error;
 use crate::events::{Events, Kind, Until};
 use crate::home::Home;
+use crate::home::ports::BIND;
 use crate::home::role::Entry;
 use crate::host::clock;
 use crate::host::process::interrupts::Interrupts;
@@ -73,6 +75,8 @@ pub struct Status {
     pub engine: Option<(u32, Host)>,
     /// Resource usage, if requested.
     pub usage: Option<Usage>,
+    /// Its ports, by name, if requested.
+    pub ports: Vec<(String, SocketAddrV4)>,
 }
 
 /// Returns the matching running roles, sorted by name, after the requested
@@ -177,7 +181,23 @@ pub async fn status(
         statuses.extend(called);
     }
     statuses.sort_by(|one, other| one.role.cmp(&other.role));
+    if options.long {
+        add_ports(&home, &mut statuses)?;
+    }
     Ok(statuses)
+}
+
+/// Adds the ports of roles.
+fn add_ports(home: &Home, statuses: &mut [Status]) -> Result<(), Error> {
+    let ports = home.ports()?;
+    for status in statuses {
+        if let Ok(role) = status.role.parse() {
+            let own = ports.of(&role);
+            let own = own.map(|(name, port)| (name.to_owned(), SocketAddrV4::new(BIND, port)));
+            status.ports = own.collect();
+        }
+    }
+    Ok(())
 }
 
 /// Returns the answer for a workspace that has no home yet: no role runs.
@@ -246,6 +266,7 @@ fn of_called(called: Called, running: &[Status]) -> Status {
         unhealthy: None,
         engine: parent.and_then(|parent| parent.engine),
         usage: None,
+        ports: Vec::new(),
     }
 }
 
@@ -274,6 +295,7 @@ fn of_engine<'a>(
         unhealthy: status.unhealthy.clone(),
         engine: Some((running.engine.pid, running.engine.host)),
         usage: status.pid.and_then(|pid| groups.get(&pid).copied()),
+        ports: Vec::new(),
     })
 }
 
@@ -299,6 +321,7 @@ fn of_hand(
         unhealthy: None,
         engine: None,
         usage: groups.get(&by_hand.pid).copied(),
+        ports: Vec::new(),
     }
 }
 
@@ -339,6 +362,7 @@ fn unresponsive(
             unhealthy: None,
             engine: None,
             usage: pid.and_then(|pid| groups.get(&pid).copied()),
+            ports: Vec::new(),
         });
     }
     Ok(silent)

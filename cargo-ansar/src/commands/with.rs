@@ -29,8 +29,9 @@ use crate::supervisor::background::wait_ready;
 use crate::supervisor::engine::Ended;
 use crate::supervisor::launch::{Conduct, Launch, Start};
 use crate::supervisor::lock_roles::stop_running;
+use crate::supervisor::one_shot;
 use crate::supervisor::restart::Restarting;
-use crate::supervisor::role_environment::{configured, of_cargo};
+use crate::supervisor::role_environment::{configured, of_cargo, of_description};
 use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::testing::run::Runner;
 use crate::testing::tests as pattern_of_tests;
@@ -107,12 +108,15 @@ pub async fn with(
     // The command may run Cargo, which would wait for the lock of this one.
     build::wait_exit_after_use(leaving, interrupts).await?;
     let pattern = pattern_of_tests(workspace.as_ref())?;
+    let finished = one_shot::finished(&home, &chosen)?;
     chosen.retain(|role, entry| {
         entry.origin != Origin::Retired
+            && !finished.contains(role)
             && !pattern.matches(role)
             && options.search.matches(role, &entry.executable)
     });
-    for entry in chosen.values_mut() {
+    let services = chosen.values_mut();
+    for entry in services.filter(|entry| !entry.properties.ready.is_done()) {
         // Operational roles run as long as the command.
         entry.properties.timeout = None;
     }
@@ -129,10 +133,10 @@ pub async fn with(
         first: None,
         begun: None,
     };
-    let background = wait_ready(&home, chosen.keys(), interrupts, events).await?;
-    let command = command(options, &home, &chosen)?;
+    let background = wait_ready(&home, chosen.iter(), interrupts, events).await?;
+    let command = command(options, &home, workspace.as_ref(), &chosen)?;
     let mut launched = chosen;
-    launched.retain(|role, _| !background.roles.contains(role));
+    launched.retain(|role, _| !background.has(role));
     if options.force {
         stop_running(&home, launched.keys(), interrupts, events).await?;
     }
@@ -174,12 +178,24 @@ pub async fn with(
 fn command(
     options: &Options,
     home: &Home,
+    workspace: Option<&Workspace>,
     roles: &BTreeMap<RoleName, Entry>,
 ) -> Result<Launch, Error> {
     let mut words = options.command.iter().cloned();
     let path = PathBuf::from(words.next().unwrap_or_default());
     let mut environment = configured(environment::all(), &of_cargo(home));
     environment.push((HOME.into(), home.root().into()));
+    let ports = home.ports()?;
+    let described = workspace.and_then(|workspace| workspace.description.as_ref());
+    if let Some(description) = described {
+        let own = of_description(home, description, &ports)?;
+        environment.extend(
+            own.into_iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        );
+    }
+    let ports = ports.variables().into_iter();
+    environment.extend(ports.map(|(name, value)| (name.into(), value.into())));
     environment.push((launch::TOKEN.into(), home.token(environment::pid()).into()));
     for role in roles.keys() {
         let settings = read_json::<Envelope<Map<String, Value>>>(&home.file(Area::Settings, role))?;
@@ -203,6 +219,7 @@ fn command(
         ready_limit: None,
         notices: None,
         ports: Vec::new(),
+        succeeded: None,
         options: RunOptions::default(),
         restarting: Restarting::default(),
         lock: None,

@@ -78,6 +78,14 @@ pub enum ProgramError {
         /// The reason.
         reason: String,
     },
+    /// A file with environment variables of all roles cannot be used.
+    #[error("environment file `{}`: {reason}", path.display())]
+    SharedEnvFile {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        reason: String,
+    },
     /// Another program has the port of a role.
     #[error("role `{role}`: port {port} is in use{}", by(owner.as_ref()))]
     PortTaken {
@@ -106,6 +114,16 @@ pub enum ProgramError {
         role: RoleName,
         /// The executable.
         executable: String,
+    },
+    /// A role has no port of this name.
+    #[error("role `{role}` has no port `{port}`")]
+    NoPort {
+        /// The role.
+        role: RoleName,
+        /// The name of the port.
+        port: String,
+        /// The ports that it has.
+        others: Vec<String>,
     },
     /// A placeholder has no value.
     #[error(transparent)]
@@ -141,7 +159,7 @@ impl ProgramError {
             },
             Self::ComponentOnly { .. } => "use `args` and `env`".to_owned(),
             Self::ProgramOnly { .. } => "use `settings` and `env`".to_owned(),
-            Self::EnvFile { .. } => {
+            Self::EnvFile { .. } | Self::SharedEnvFile { .. } => {
                 "create it, or write `{ path = \"…\", optional = true }`".to_owned()
             }
             Self::PortTaken { role, .. } => format!(
@@ -149,6 +167,10 @@ impl ProgramError {
                  and `cargo ansar start {role}`"
             ),
             Self::PortRefused { .. } => "choose a port above 1023 in `ports`".to_owned(),
+            Self::NoPort { role, others, .. } => match others.first() {
+                Some(port) => format!("name one that it has: `cargo ansar address {role}/{port}`"),
+                None => "use `{port}` in its arguments or environment, and deploy".to_owned(),
+            },
             Self::OtherKind { role, .. } => format!("run `cargo ansar start {role}` again"),
             Self::NoValue(_) => "allocate ports with `cargo ansar deploy`".to_owned(),
         })

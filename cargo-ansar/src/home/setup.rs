@@ -70,23 +70,26 @@ impl Home {
     }
 
     /// Returns true if the setup of a role must run: it was killed, or the role
-    /// was never set up and its model is empty. What a killed setup left is
-    /// moved away first, and the folder is made again.
-    pub fn needs_setup(&self, role: &RoleName) -> Result<bool, HomeError> {
+    /// was never set up and its model is empty.
+    pub fn will_set_up(&self, role: &RoleName) -> Result<bool, HomeError> {
+        Ok(match self.setup_record(role)?.setup {
+            Some(SetupState::Done) => false,
+            Some(SetupState::Running) => true,
+            None => fs::names(&self.folder(Area::Model, role))?.is_empty(),
+        })
+    }
+
+    /// Moves away the files that a killed setup made, so that it can run again.
+    pub fn clear_killed_setup(&self, role: &RoleName) -> Result<(), HomeError> {
         let model = self.folder(Area::Model, role);
-        match self.setup_record(role)?.setup {
-            Some(SetupState::Done) => Ok(false),
-            Some(SetupState::Running) => {
-                if !fs::names(&model)?.is_empty() {
-                    let kept = self.kept().join("setup").join(role.as_str());
-                    fs::make_private_folders(&kept)?;
-                    fs::move_or_remove(&model, &kept.join(environment::unique()))?;
-                    fs::make_private_folders(&model)?;
-                }
-                Ok(true)
-            }
-            None => Ok(fs::names(&model)?.is_empty()),
+        let is_killed = self.setup_record(role)?.setup == Some(SetupState::Running);
+        if is_killed && !fs::names(&model)?.is_empty() {
+            let kept = self.kept().join("setup").join(role.as_str());
+            fs::make_private_folders(&kept)?;
+            fs::move_or_remove(&model, &kept.join(environment::unique()))?;
+            fs::make_private_folders(&model)?;
         }
+        Ok(())
     }
 
     /// Removes the record of a deleted role.

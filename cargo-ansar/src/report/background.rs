@@ -1,6 +1,8 @@
 //! Text about roles in the background.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,6 +10,7 @@ use serde::Serialize;
 use crate::commands::start::Outcome;
 use crate::commands::status::Status;
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::placeholder::DEFAULT_PORT;
 use crate::protocol::{Host, State};
 use crate::report::human::{excerpt, roles};
 use crate::report::json;
@@ -123,6 +126,12 @@ fn remarks(status: &Status) -> String {
         let megabytes = usage.memory as f64 / 1e6;
         remarks.push(format!("memory {megabytes:.1} MB"));
     }
+    for (port, address) in &status.ports {
+        remarks.push(match port.as_str() {
+            DEFAULT_PORT => format!("address {address}"),
+            port => format!("{port} {address}"),
+        });
+    }
     if status.attempt > 1 {
         remarks.push(format!("attempt {}", status.attempt));
     }
@@ -183,6 +192,9 @@ struct Line<'a> {
     cpu: Option<f64>,
     /// In bytes.
     memory: Option<u64>,
+    /// Addresses by the name of the port.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    addresses: BTreeMap<&'a str, SocketAddrV4>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unkillable: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,6 +221,11 @@ pub fn status_as_json(shell: &mut Shell, status: &[Status]) {
             host: role.engine.map(|(_, host)| host),
             cpu: role.usage.map(|usage| usage.cpu.as_secs_f64()),
             memory: role.usage.map(|usage| usage.memory),
+            addresses: role
+                .ports
+                .iter()
+                .map(|(name, address)| (name.as_str(), *address))
+                .collect(),
             unkillable: role.unkillable.as_deref(),
             unready: role.unready.as_deref(),
             unhealthy: role.unhealthy.as_deref(),

@@ -11,10 +11,12 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::events::{Events, Kind, Until};
 use crate::home::Home;
+use crate::home::role::Entry;
 use crate::host::clock;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::model::outcome::{RoleOutcome, Success};
+use crate::model::role_properties::RoleProperties;
 use crate::protocol::{RequestKind, State};
 use crate::supervisor::background_start::{EngineTarget, StartOptions, start_roles};
 use crate::supervisor::client;
@@ -26,6 +28,8 @@ use crate::supervisor::scheduler::READY_LIMIT;
 pub(crate) struct BackgroundRoles {
     /// Names of the roles.
     pub roles: BTreeSet<RoleName>,
+    /// Names of roles that were started and have succeeded meanwhile.
+    pub finished: BTreeSet<RoleName>,
     engines: Vec<u32>,
     since: Timestamp,
 }
@@ -38,24 +42,27 @@ pub(crate) struct BackgroundRoles {
 ///
 /// # Errors
 ///
-/// Returns an error after [`READY_LIMIT`], or when interrupted.
+/// Returns an error when the roles have taken longer than they may, or when
+/// interrupted.
 pub(crate) async fn wait_ready<'r>(
     home: &Home,
-    roles: impl IntoIterator<Item = &'r RoleName>,
+    roles: impl Iterator<Item = (&'r RoleName, &'r Entry)> + Clone,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<BackgroundRoles, Error> {
-    let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
+    let limit = limit(roles.clone().map(|(_, entry)| &entry.properties));
+    let roles: BTreeSet<&RoleName> = roles.map(|(role, _)| role).collect();
     let since = clock::now();
     let waiting = async {
+        let mut finished = BTreeSet::new();
         let mut engines = find_engines(home, events).await?;
         if let Some(own) = engines.own() {
-            start_idle(home, own, &engines, &roles, events).await?;
+            finished = start_idle(home, own, &engines, &roles, events).await?;
             engines = find_engines(home, events).await?;
         }
         let waited = kept_roles(&engines, &roles);
         if waited.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), finished));
         }
         for (engine, waited) in waited {
             let order = RequestKind::Wait {
@@ -65,11 +72,15 @@ pub(crate) async fn wait_ready<'r>(
             ask(home, engine, order, |_| Next::Listen).await?;
         }
         // Some roles may have ended meanwhile.
-        Ok(kept_roles(&find_engines(home, events).await?, &roles))
+        Ok((
+            kept_roles(&find_engines(home, events).await?, &roles),
+            finished,
+        ))
     };
     tokio::select! {
-        background = tokio::time::timeout(READY_LIMIT, waiting) => match background {
-            Ok(kept) => kept.map(|kept| BackgroundRoles {
+        background = tokio::time::timeout(limit, waiting) => match background {
+            Ok(kept) => kept.map(|(kept, finished)| BackgroundRoles {
+                finished,
                 engines: kept.iter().map(|(engine, _)| *engine).collect(),
                 roles: kept.into_iter().flat_map(|(_, roles)| roles).collect(),
                 since,
@@ -83,7 +94,7 @@ pub(crate) async fn wait_ready<'r>(
                 Err(Error::TimedOut {
                     what: "be ready",
                     roles: late.map(|(role, _)| role.clone()).collect(),
-                    limit: READY_LIMIT,
+                    limit,
                 })
             }
         },
@@ -92,14 +103,16 @@ pub(crate) async fn wait_ready<'r>(
 }
 
 /// Starts those of `roles` that are not running, in `own`, the engine attached
-/// to this command. They keep running after the command.
+/// to this command. They keep running after the command. Returns those that
+/// have succeeded already.
 async fn start_idle(
     home: &Home,
     own: u32,
     engines: &Engines,
     roles: &BTreeSet<&RoleName>,
     events: &Events,
-) -> Result<(), Error> {
+) -> Result<BTreeSet<RoleName>, Error> {
+    let mut finished = BTreeSet::new();
     let running = client::running(home, engines, roles.iter().copied())?;
     let running: BTreeSet<RoleName> = running.into_iter().map(|(role, _)| role).collect();
     let idle = roles.iter().filter(|role| !running.contains(**role));
@@ -107,11 +120,29 @@ async fn start_idle(
     let options = StartOptions::without_settle_time(EngineTarget::Attached(own));
     start_roles(home, &idle, options, events, |progress| {
         if let Progress::Event(kind) = progress {
+            if let Kind::Ended { role, outcome } = &kind
+                && outcome.success() == Success::Yes
+            {
+                finished.insert(role.clone());
+            }
             events.emit(kind);
         }
         Next::Listen
     })
-    .await
+    .await?;
+    Ok(finished)
+}
+
+/// Returns the longest time in which roles that start one after the other are
+/// ready.
+fn limit<'r>(roles: impl Iterator<Item = &'r RoleProperties>) -> Duration {
+    const YEAR: Duration = Duration::from_hours(366 * 24);
+    let limits = roles.map(|properties| match properties.ready_timeout() {
+        None if properties.ready.is_done() => YEAR,
+        limit => limit.unwrap_or_default(),
+    });
+    let all = limits.fold(Duration::ZERO, Duration::saturating_add);
+    all.clamp(READY_LIMIT, YEAR)
 }
 
 /// Returns the engines that keep running without this command, each with those
@@ -132,6 +163,11 @@ fn kept_roles(engines: &Engines, roles: &BTreeSet<&RoleName>) -> Vec<(u32, BTree
 const EXIT_LIMIT: Duration = Duration::from_millis(250);
 
 impl BackgroundRoles {
+    /// Returns true if a role is ready, or has succeeded.
+    pub(crate) fn has(&self, role: &RoleName) -> bool {
+        self.roles.contains(role) || self.finished.contains(role)
+    }
+
     /// Returns the roles that have failed since they were ready, each with its
     /// first failure. If a test has failed, waits briefly for exits that are in
     /// progress.

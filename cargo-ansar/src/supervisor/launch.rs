@@ -38,14 +38,17 @@ pub struct Start {
     pub port: Option<SocketAddrV4>,
 }
 
+/// Records something about a role, or returns the reason why it cannot.
+pub type Record = Box<dyn Fn() -> Result<(), String>>;
+
 /// The commands that set a role up, before its first start.
 pub struct Setup {
     /// The commands, which run one after the other; not empty.
     pub commands: Vec<SetupCommand>,
     /// Records that the first command is about to run.
-    pub begun: Box<dyn Fn() -> Result<(), String>>,
+    pub begun: Record,
     /// Records that all commands have succeeded.
-    pub done: Box<dyn Fn() -> Result<(), String>>,
+    pub done: Record,
 }
 
 /// A command of a setup.
@@ -153,6 +156,8 @@ pub struct Launch {
     pub notices: Option<Notices>,
     /// The ports that are held for the role until it has ended.
     pub ports: Vec<HeldPort>,
+    /// Records that a one-shot role has succeeded.
+    pub succeeded: Option<Record>,
     /// Options of this run, kept when a deploy restarts the role.
     pub options: RunOptions,
     /// The restart policy.

@@ -30,7 +30,10 @@ use crate::model::placeholder::{DEFAULT_PORT, Template};
 use crate::model::readiness::{Health, Probe};
 use crate::protocol::RunOptions;
 use crate::supervisor::executable_kind::{ExecutableKind, kind_of, path_of};
-use crate::supervisor::launch::{Conduct, Judge, Launch, Output, Setup, SetupCommand, Start};
+use crate::supervisor::launch::{
+    Conduct, Judge, Launch, Output, Record, Setup, SetupCommand, Start,
+};
+use crate::supervisor::one_shot;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::{Variables, with_own};
 use crate::supervisor::scheduler::{READY_LIMIT, RoleKind};
@@ -137,6 +140,14 @@ impl LaunchContext {
         };
         let ports = context.hold_ports()?;
         let conduct = context.conduct();
+        let succeeded = conduct.is_one_shot.then(|| {
+            let (home, role, entry) = (self.home.clone(), role.clone(), entry.clone());
+            let record = move || {
+                let recorded = one_shot::record(&home, &role, &entry);
+                recorded.map_err(|error| full(&error))
+            };
+            Box::new(record) as Record
+        });
         let ready_limit = context.ready_limit();
         let first = Cell::new(true);
         let prepare = move || {
@@ -166,6 +177,7 @@ impl LaunchContext {
             ready_limit,
             notices,
             ports,
+            succeeded,
             options: RunOptions {
                 settings: self.settings.clone(),
                 ready_limit: (self.ready_limit != READY_LIMIT)
@@ -463,9 +475,10 @@ impl RoleContext {
         values: &RoleValues<'_>,
     ) -> Result<Option<Setup>, Error> {
         let setup = &self.entry.properties.setup;
-        if setup.is_empty() || !self.shared.home.needs_setup(&self.role)? {
+        if setup.is_empty() || !self.shared.home.will_set_up(&self.role)? {
             return Ok(None);
         }
+        self.shared.home.clear_killed_setup(&self.role)?;
         let mut commands = Vec::with_capacity(setup.len());
         for words in setup {
             let words = words.iter().map(|text| values.resolve(text));

@@ -30,6 +30,7 @@ pub mod last_output;
 pub mod launch;
 pub mod launcher;
 pub mod lock_roles;
+pub mod one_shot;
 pub mod orphans;
 pub mod readiness;
 pub mod restart;

@@ -5,12 +5,15 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::home::Home;
+use crate::home::ports::{BIND, Ports};
 use crate::home::program::{ProgramError, base};
 use crate::home::role::Entry;
 use crate::home::role_values::RoleValues;
 use crate::host::cargo_config;
 use crate::host::cargo_config::Variable;
 use crate::host::{environment, fs};
+use crate::manifest::Description;
+use crate::model::placeholder::Placeholder;
 use crate::model::role_properties::EnvFile;
 use crate::supervisor::with_causes;
 
@@ -73,6 +76,36 @@ pub(crate) fn own(
     for (name, value) in &entry.properties.env {
         let value = value.resolve(&|placeholder| values.get(placeholder))?;
         variables.insert(name.clone(), value);
+    }
+    Ok(variables)
+}
+
+/// Returns the variables that a description gives to every role, for a command
+/// that is none.
+pub(crate) fn of_description(
+    home: &Home,
+    description: &Description,
+    ports: &Ports,
+) -> Result<BTreeMap<String, String>, ProgramError> {
+    let mut variables = of_files(base(home), &description.env_file)
+        .map_err(|(path, reason)| ProgramError::SharedEnvFile { path, reason })?;
+    for (name, value) in &description.env {
+        let value = value.resolve(&|placeholder| match placeholder {
+            Placeholder::Address {
+                role: Some(role),
+                port,
+            } => {
+                let address = ports.address(role, port);
+                Ok(address.map_or_else(String::new, |address| address.to_string()))
+            }
+            Placeholder::Bind => Ok(BIND.to_string()),
+            Placeholder::Home => Ok(home.root().display().to_string()),
+            // A value that only roles have.
+            _ => Err(()),
+        });
+        if let Ok(value) = value {
+            variables.insert(name.clone(), value);
+        }
     }
     Ok(variables)
 }

@@ -40,6 +40,7 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::{RolePattern, RoleSearch};
 use crate::model::run_report::{Excerpt, RunReport, Which};
 use crate::supervisor::lock_roles::stop_running;
+use crate::supervisor::one_shot;
 use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::testing::run::Runner;
 use crate::testing::source_paths::Sources;
@@ -197,6 +198,7 @@ pub async fn test(
     let pattern = tests(workspace.as_ref())?;
     let is_test = |role: &RoleName| pattern.matches(role);
     let failed = failed_before(&home);
+    let entries = unfinished(&home, entries, is_test)?;
     let (chosen, narrowed) = choose(options, entries, is_test, &failed);
     let count = chosen.keys().filter(|role| is_test(role)).count();
     let tested = chosen.iter().filter(|(role, _)| is_test(role));
@@ -219,9 +221,10 @@ pub async fn test(
     };
     let kind_of = |role: &RoleName| role_kind(is_test(role));
     let operational = chosen.keys().filter(|role| !is_test(role));
-    let background = wait_ready(&home, operational.clone(), interrupts, events).await?;
+    let needed = chosen.iter().filter(|(role, _)| !is_test(role));
+    let background = wait_ready(&home, needed, interrupts, events).await?;
     let mut launched = chosen.clone();
-    launched.retain(|role, _| !background.roles.contains(role));
+    launched.retain(|role, _| !background.has(role));
     if options.force {
         stop_running(&home, launched.keys(), interrupts, events).await?;
     }
@@ -329,6 +332,17 @@ async fn judge(
     Ok(Verdict::of(&role_runs, sources))
 }
 
+/// Returns the roles without those one-shot roles that need not run again.
+fn unfinished(
+    home: &Home,
+    mut entries: BTreeMap<RoleName, Entry>,
+    is_test: impl Fn(&RoleName) -> bool,
+) -> Result<BTreeMap<RoleName, Entry>, Error> {
+    let finished = one_shot::finished(home, &entries)?;
+    entries.retain(|role, _| is_test(role) || !finished.contains(role));
+    Ok(entries)
+}
+
 /// Returns the roles to run: all operational roles, and the tests that match.
 /// The second value is true if these were narrowed to those in `failed`.
 fn choose(
@@ -345,7 +359,7 @@ fn choose(
     for (role, entry) in &mut entries {
         if is_test(role) && entry.properties.timeout.is_none() {
             entry.properties.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
-        } else if !is_test(role) {
+        } else if !is_test(role) && !entry.properties.ready.is_done() {
             // Operational roles run as long as the tests need them.
             entry.properties.timeout = None;
         }

@@ -743,6 +743,14 @@ impl Engine<'_> {
                 Success::No => false,
             },
         };
+        let recorded = match &role.succeeded {
+            Some(record) if outcome.success() == Success::Yes => record(),
+            _ => Ok(()),
+        };
+        if let Err(why) = recorded {
+            let role = role.name.clone();
+            self.emit(member, Kind::Unrecorded { role, why });
+        }
         self.record_exit(member, outcome);
         self.feed(Input::Ended {
             member,

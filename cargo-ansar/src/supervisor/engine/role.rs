@@ -20,7 +20,7 @@ use crate::model::outcome::RoleOutcome;
 use crate::protocol::RunOptions;
 use crate::supervisor::engine::setup::SettingUp;
 use crate::supervisor::judge::Treatment;
-use crate::supervisor::launch::{Conduct, Launch, Prepare};
+use crate::supervisor::launch::{Conduct, Launch, Prepare, Record};
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::scheduler::RoleKind;
 
@@ -68,6 +68,8 @@ pub(crate) struct Role {
     /// The setup, while it runs.
     pub(crate) setting_up: Option<SettingUp>,
     pub(crate) lock: Option<Lock>,
+    /// Records that a one-shot role has succeeded.
+    pub(crate) succeeded: Option<Record>,
     /// The ports that are held until it has ended.
     pub(crate) ports: Vec<HeldPort>,
     pub(crate) log: PathBuf,
@@ -123,6 +125,7 @@ impl Role {
             setting_up: None,
             lock: launch.lock,
             ports: launch.ports,
+            succeeded: launch.succeeded,
             log: launch.log,
             storage: launch.properties.storage.unwrap_or(STORAGE),
             lost: Rc::default(),
