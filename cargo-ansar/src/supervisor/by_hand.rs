@@ -9,6 +9,7 @@ use crate::home::Home;
 use crate::host::process::wait::all_gone;
 use crate::host::process::{orphans, signal};
 use crate::model::name::RoleName;
+use crate::model::stop::StopSequence;
 use crate::protocol::RoleStatus;
 use crate::supervisor::called::components;
 
@@ -23,7 +24,7 @@ pub(crate) struct ByHand {
     pub(crate) uptime: Duration,
 }
 
-/// Time that a process gets to exit after SIGTERM, and again after SIGKILL.
+/// Time that a process gets to exit after SIGKILL.
 const EXIT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Returns those of `roles` that were started by hand: they are not among the
@@ -73,7 +74,10 @@ pub(crate) fn started_by_hand<'r>(
 /// # Errors
 ///
 /// Returns an error that names the roles whose process cannot be ended.
-pub(crate) async fn stop_by_hand(roles: Vec<ByHand>) -> Result<BTreeSet<RoleName>, Error> {
+pub(crate) async fn stop_by_hand(
+    home: &Home,
+    roles: Vec<ByHand>,
+) -> Result<BTreeSet<RoleName>, Error> {
     let mut stopped = BTreeSet::new();
     let mut unkillable = Vec::new();
     for ByHand { role, pid, .. } in roles {
@@ -81,7 +85,9 @@ pub(crate) async fn stop_by_hand(roles: Vec<ByHand>) -> Result<BTreeSet<RoleName
         // An error shows in the wait: the process is gone, or cannot be
         // signalled.
         let _ = signal::terminate(pid);
-        if !all_gone(&process, EXIT_LIMIT).await {
+        let entry = home.entry(&role)?;
+        let stop = entry.map(|entry| StopSequence::from(entry.properties.stop));
+        if !all_gone(&process, stop.unwrap_or_default().grace).await {
             let _ = signal::kill(pid);
             if !all_gone(&process, EXIT_LIMIT).await {
                 unkillable.push((role, format!("process {pid}, which was started by hand")));

@@ -13,6 +13,7 @@ use crate::host::process::wait::all_gone;
 use crate::host::process::{orphans, signal};
 use crate::host::socket::Connection;
 use crate::model::name::RoleName;
+use crate::model::stop::{GRACE, StopSequence};
 use crate::protocol::{Engine, Host, Reply, Request, RequestKind, RoleStatus, VERSION};
 use crate::supervisor::by_hand::{started_by_hand, stop_by_hand};
 use crate::supervisor::cleanup::clean;
@@ -226,6 +227,16 @@ pub enum Progress {
 /// Time that an engine gets to exit after its last role.
 const EXIT_LIMIT: Duration = Duration::from_secs(5);
 
+/// Returns the time within which an engine of a home stops all of its roles and
+/// exits. Roles that wait for dependents with a longer grace stop after these.
+pub(crate) fn stop_limit(home: &Home) -> Duration {
+    let entries = home.entries().unwrap_or_default();
+    let graces = entries.values().map(|entry| entry.properties.stop);
+    let graces = graces.map(|stop| StopSequence::from(stop).grace);
+    let longest = graces.fold(GRACE, Duration::max);
+    longest + longest.saturating_sub(GRACE) + EXIT_LIMIT
+}
+
 /// Stops those of `roles` that run, in all engines or by hand, and waits until they have
 /// ended; a background engine whose last role is stopped exits too. Returns the
 /// stopped roles.
@@ -271,10 +282,10 @@ pub async fn stop<'r>(
     if !unkillable.is_empty() {
         return Err(Error::Unkillable(unkillable));
     }
-    stopped.extend(unresponsive.end().await?);
+    stopped.extend(unresponsive.end(stop_limit(home)).await?);
     let left = roles.into_iter().filter(|role| !stopped.contains(*role));
     let by_hand = started_by_hand(home, &engines.roles(), &engines.unresponsive, left)?;
-    stopped.extend(stop_by_hand(by_hand).await?);
+    stopped.extend(stop_by_hand(home, by_hand).await?);
     Ok(stopped)
 }
 
@@ -377,9 +388,9 @@ impl Unresponsive {
         }
     }
 
-    /// Terminates these engines and waits until their roles have ended; returns
-    /// the roles.
-    async fn end(self) -> Result<BTreeSet<RoleName>, Error> {
+    /// Terminates these engines, which stop their roles within `limit`, and waits
+    /// until their roles have ended; returns the roles.
+    async fn end(self, limit: Duration) -> Result<BTreeSet<RoleName>, Error> {
         let mut ended = BTreeSet::new();
         for (engine, MaybeRunning { mut roles, others }) in self.0 {
             let above = orphans::parent(engine);
@@ -387,7 +398,7 @@ impl Unresponsive {
             let both: Vec<_> = both.map(|pid| (pid, orphans::start_time(pid))).collect();
             // The engine may have exited meanwhile.
             let _ = signal::terminate(engine);
-            if !all_gone(&both[..1], EXIT_LIMIT * 2).await {
+            if !all_gone(&both[..1], limit).await {
                 // The guardian kills the remaining processes; it must not be
                 // suspended.
                 let _ = signal::kill(engine);

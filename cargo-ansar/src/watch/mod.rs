@@ -24,6 +24,7 @@ use crate::host::process::{Process, StderrMode};
 use crate::host::terminal::keys::Keys;
 use crate::model::run_report::LogRecord;
 use crate::supervisor::background_start;
+use crate::supervisor::client::stop_limit;
 use crate::testing;
 use crate::testing::{Outcome, Ran, When, test};
 use crate::watch::keys::KeyAction;
@@ -107,12 +108,10 @@ pub async fn watch(
         notify,
     };
     let end = watching.run_loops(options).await;
-    watching.engine.stop(PATIENCE).await;
+    let limit = stop_limit(&watching.home);
+    watching.engine.stop(limit).await;
     end
 }
-
-/// Time that operational roles get to stop at the end.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts an engine that keeps operational roles running between loops and ends
 /// with this command.
@@ -276,7 +275,7 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
                 let former = std::mem::replace(&mut self.engine, engine);
                 if !gone {
                     // Roles of the old engine would block those started now.
-                    former.stop(PATIENCE).await;
+                    former.stop(stop_limit(&self.home)).await;
                 }
                 self.home = home;
             }
