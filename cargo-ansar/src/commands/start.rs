@@ -113,11 +113,12 @@ pub async fn restart(
         running(&selection.home, &engines, selection.roles.keys())?
             .into_iter()
             .collect();
-    let idle = selection
-        .roles
-        .keys()
-        .filter(|role| !running.contains_key(*role));
-    let idle: Vec<RoleName> = idle.cloned().collect();
+    // A one-shot role that has ended is not missing beside roles that run.
+    let idle = selection.roles.iter().filter(|(role, entry)| {
+        let has_ended = entry.properties.ready.is_done() && !running.is_empty();
+        !running.contains_key(*role) && !has_ended
+    });
+    let idle: Vec<RoleName> = idle.map(|(role, _)| role.clone()).collect();
     if !idle.is_empty() && !options.force {
         return Err(if running.is_empty() {
             Error::NotRunning(idle)

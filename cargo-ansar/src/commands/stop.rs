@@ -64,6 +64,10 @@ pub async fn stop(
         Some(status) => options.search.matches(role, &status.executable),
         None => all,
     });
+    let one_shot = entries
+        .iter()
+        .filter(|(_, it)| it.properties.ready.is_done());
+    let one_shot: BTreeSet<RoleName> = one_shot.map(|(role, _)| role.clone()).collect();
     let meant: BTreeSet<RoleName> = entries.into_keys().chain(also.cloned()).collect();
     if meant.is_empty() && !all {
         return Err(if retired.is_empty() {
@@ -76,7 +80,11 @@ pub async fn stop(
             Error::NotAllRunning(retired)
         });
     }
-    let idle: Vec<RoleName> = meant.difference(&running).cloned().collect();
+    let mut idle: Vec<RoleName> = meant.difference(&running).cloned().collect();
+    if idle.len() < meant.len() {
+        // A one-shot role that has ended is not missing beside roles that run.
+        idle.retain(|role| !one_shot.contains(role));
+    }
     if !idle.is_empty() && !options.force {
         return Err(Error::NotAllRunning(idle));
     }

@@ -166,7 +166,10 @@ impl FinishedStart<'_> {
                 name: self.role.to_string(),
                 source,
                 stamp: self.at.strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
-                text: panic.map_or_else(|| text.to_owned(), |panic| panic.message.clone()),
+                text: panic.map_or_else(
+                    || format!("{}: {text}", self.role),
+                    |panic| panic.message.clone(),
+                ),
             });
         TestReport {
             passed: u64::from(passed),
@@ -510,7 +513,11 @@ mod tests {
     fn failed_check_is_at_its_panic_or_at_the_role() {
         for (output, place, text) in [
             (PANIC, ("src/main.rs", 7, Some(5)), "no table"),
-            ("hello", ("/ws/Cargo.toml", 7, None), "exited with 1: hello"),
+            (
+                "hello",
+                ("/ws/Cargo.toml", 7, None),
+                "a-0: exited with 1: hello",
+            ),
         ] {
             let (finished, treatment) = (finished(Exit::Code(1), output), Treatment::default());
             let outcome = start(Judge::Check, &finished, &treatment).outcome();
