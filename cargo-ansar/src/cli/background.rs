@@ -100,7 +100,7 @@ impl Session<'_> {
         let options = commands::start::Options {
             places: self.places.clone(),
             build: self.default_build(),
-            search: args.search.search()?,
+            search: args.search.search(&self.places)?,
             force: self.force,
             wait: !args.no_wait,
             ready_limit: args.ready_timeout.unwrap_or(READY_LIMIT),
@@ -130,7 +130,7 @@ impl Session<'_> {
     pub(super) async fn stop(&self, args: &StopArgs) -> Result<Exit, Error> {
         let options = commands::stop::Options {
             places: self.places.clone(),
-            search: args.search.search()?,
+            search: args.search.search(&self.places)?,
             force: self.force,
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
@@ -143,7 +143,7 @@ impl Session<'_> {
     pub(super) async fn status(&self, args: &StatusArgs) -> Result<Exit, Error> {
         let options = commands::status::Options {
             places: self.places.clone(),
-            search: args.search.search()?,
+            search: args.search.search(&self.places)?,
             long: args.long_listing || self.general.form() == Form::Json,
             all: args.all_roles,
             wait: args.wait.map(|wait| match wait {

@@ -403,7 +403,7 @@ impl Session<'_> {
             places: self.places.clone(),
             build,
             analyzer: args.test_analyzer.clone(),
-            search: args.search.search()?,
+            search: args.search.search(&self.places)?,
             timeout: args.timeout,
             jobs: args.jobs.map(std::num::NonZero::get),
             force: self.force,
@@ -477,7 +477,7 @@ impl Session<'_> {
         let options = commands::with::Options {
             places: self.places.clone(),
             build: args.build.options(self.general),
-            search: args.search.search()?,
+            search: args.search.search(&self.places)?,
             command: args.command.clone(),
             force: self.force,
             shown: self.general.level(),
@@ -518,7 +518,7 @@ impl Session<'_> {
         let options = testing::run::Options {
             places: self.places.clone(),
             build: self.default_build(),
-            search: args.search.search()?,
+            search: args.search.search(&self.places)?,
             code_path: args.code_path.clone(),
             force: self.force,
             test_run: args.test_run,

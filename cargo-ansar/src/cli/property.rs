@@ -133,7 +133,7 @@ impl Session<'_> {
 
     pub(super) fn set(&self, args: &SetArgs) -> Result<Exit, Error> {
         let Settable { property, change } = args.property;
-        let search = args.search.search()?;
+        let search = args.search.search(&self.places)?;
         let (value, events) = (args.value()?, self.printer.events());
         let roles = commands::set::set(&self.places, &search, property, &change, &value, &events)?;
         let text = format!("`{}` of {}", property.name, human::roles(&roles));

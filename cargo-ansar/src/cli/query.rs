@@ -160,7 +160,7 @@ impl LogArgs {
         };
         Ok(log::Options {
             places: session.places.clone(),
-            search: self.search.search()?,
+            search: self.search.search(&session.places)?,
             begin,
             end,
             clock: self.clock,

@@ -47,7 +47,7 @@ impl Session<'_> {
     pub(super) fn list(&self, args: &ListArgs) -> Result<Exit, Error> {
         let listing = commands::list::list(&commands::list::Options {
             places: self.places.clone(),
-            search: args.search.search()?,
+            search: args.search.search(&self.places)?,
             long: args.long_listing,
             all: args.all_roles,
         })?;
@@ -59,7 +59,7 @@ impl Session<'_> {
     pub(super) async fn update(&self, args: &UpdateArgs) -> Result<Exit, Error> {
         let options = commands::update::Options {
             places: self.places.clone(),
-            search: args.search.search()?,
+            search: args.search.search(&self.places)?,
             settings: args.settings.clone(),
         };
         let roles = commands::update::update(&options, &self.printer.events()).await?;
@@ -70,7 +70,7 @@ impl Session<'_> {
     pub(super) async fn delete(&self, args: &DeleteArgs) -> Result<Exit, Error> {
         let deleted = commands::delete::delete(
             &self.places,
-            &args.search.search()?,
+            &args.search.search(&self.places)?,
             self.force,
             &mut self.interrupts()?,
             &self.printer.events(),

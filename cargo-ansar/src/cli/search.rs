@@ -4,11 +4,14 @@ use clap::Args;
 
 use crate::error::Error;
 use crate::model::role_search::RoleSearch;
+use crate::workspace::Places;
+use crate::workspace::roles::tags;
 
 /// Arguments that select roles.
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// Regular expressions that match whole role names [default: all roles]
+    /// Regular expressions that match whole role names, or @TAG for all roles
+    /// with a tag [default: all roles]
     #[arg(value_name = "SEARCH")]
     patterns: Vec<String>,
     /// Only roles of this executable
@@ -20,13 +23,15 @@ pub struct SearchArgs {
 }
 
 impl SearchArgs {
-    /// Returns the search, or an error if a term is invalid.
-    pub(super) fn search(&self) -> Result<RoleSearch, Error> {
+    /// Returns the search, or an error if a term is invalid. Tags are those of
+    /// the roles that can be found at `places`.
+    pub(super) fn search(&self, places: &Places) -> Result<RoleSearch, Error> {
         let executable = self.executable.as_ref().map(|name| name.parse());
-        Ok(RoleSearch::new(
-            &self.patterns,
-            executable.transpose()?,
-            self.invert_search,
-        )?)
+        let search = RoleSearch::new(&self.patterns, executable.transpose()?, self.invert_search)?;
+        Ok(if search.has_tags() {
+            search.with_tags(&tags(places))
+        } else {
+            search
+        })
     }
 }

@@ -125,7 +125,7 @@ impl Plan {
     /// Returns true if nothing changes. There may still be something to record
     /// in the deploy state.
     pub fn is_empty(&self) -> bool {
-        self.roles.is_empty() && self.changed().is_empty()
+        self.roles.is_empty() && self.changed().is_empty() && self.affected.is_empty()
     }
 }
 

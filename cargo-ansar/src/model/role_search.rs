@@ -1,12 +1,13 @@
 //! Selection of roles by regular expressions over whole role names, by
 //! executable, and by inversion.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::model::did_you_mean::did_you_mean;
-use crate::model::name::{ExecutableName, RoleName};
+use crate::model::name::{ExecutableName, RoleName, is_tag};
 use crate::model::quoted::{escaped, quoted_list};
 
 /// An error about an invalid pattern.
@@ -39,6 +40,8 @@ enum Matcher {
     Name(String),
     Beginning(String),
     Regex(Regex),
+    /// The roles with a tag: none until [`RoleSearch::with_tags`] adds them.
+    Tagged(BTreeSet<String>),
 }
 
 impl Matcher {
@@ -61,6 +64,7 @@ impl Matcher {
             Self::Name(all) => name == all,
             Self::Beginning(beginning) => name.starts_with(beginning),
             Self::Regex(regex) => regex.is_match(name.as_bytes()),
+            Self::Tagged(names) => names.contains(name),
         }
     }
 }
@@ -114,6 +118,14 @@ impl RolePattern {
         self.matcher.is_match(name)
     }
 
+    /// Returns the tag that the pattern stands for.
+    fn tag(&self) -> Option<&str> {
+        match self.matcher {
+            Matcher::Tagged(_) => self.text.strip_prefix('@'),
+            _ => None,
+        }
+    }
+
     /// The text of the pattern.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -164,15 +176,40 @@ impl RoleSearch {
         executable: Option<ExecutableName>,
         invert: bool,
     ) -> Result<Self, SearchError> {
+        let term = |text: &str| match text.strip_prefix('@') {
+            Some(tag) if is_tag(tag) => Ok(RolePattern {
+                text: text.to_owned(),
+                matcher: Matcher::Tagged(BTreeSet::new()),
+            }),
+            _ => RolePattern::parse(text),
+        };
         let patterns = patterns
             .into_iter()
-            .map(|pattern| RolePattern::parse(pattern.as_ref()))
+            .map(|pattern| term(pattern.as_ref()))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             patterns,
             executable,
             invert,
         })
+    }
+
+    /// Returns true if a term is a tag, in the form `@TAG`.
+    pub fn has_tags(&self) -> bool {
+        self.patterns.iter().any(|pattern| pattern.tag().is_some())
+    }
+
+    /// Returns the search for roles with these tags, by tag. No role has any
+    /// other tag.
+    #[must_use]
+    pub fn with_tags(mut self, tags: &BTreeMap<String, BTreeSet<String>>) -> Self {
+        for pattern in &mut self.patterns {
+            if let Some(tag) = pattern.tag() {
+                let names = tags.get(tag).cloned().unwrap_or_default();
+                pattern.matcher = Matcher::Tagged(names);
+            }
+        }
+        self
     }
 
     /// Returns a search that selects every role.
@@ -294,6 +331,26 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
     use proptest::sample::select;
+
+    #[test]
+    fn tags_select_the_roles_that_have_them() {
+        let tags = BTreeMap::from([("storage".to_owned(), BTreeSet::from(["db-0".to_owned()]))]);
+        let executable: ExecutableName = "x".parse().unwrap();
+        let selected = |terms: &[&str], name: &str| {
+            let search = RoleSearch::new(terms, None, false).unwrap();
+            assert!(search.has_tags());
+            search.with_tags(&tags).matches(&role(name), &executable)
+        };
+        assert!(selected(&["@storage"], "db-0"));
+        assert!(!selected(&["@storage"], "api-0"));
+        assert!(selected(&["@storage", "api-.*"], "api-0"));
+        assert!(!selected(&["@storag"], "db-0"));
+        let search = RoleSearch::new(["@storag"], None, false).unwrap();
+        assert_eq!(search.to_string(), "`@storag`");
+        let roles = [("db-0", &executable)];
+        let unmatched = search.with_tags(&tags).unmatched(&roles);
+        assert_eq!(unmatched.unwrap().to_string(), "`@storag`");
+    }
 
     fn role(name: &str) -> RoleName {
         name.parse().unwrap()

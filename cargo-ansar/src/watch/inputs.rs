@@ -16,6 +16,7 @@ use crate::host::cargo_config;
 use crate::host::fs;
 use crate::host::fs::watch::Watched;
 use crate::host::fs::{Hash, Kind, Selection, Stamp, Stat};
+use crate::manifest::Description;
 
 pub use crate::watch::inputs::compiled::Compiled;
 
@@ -35,6 +36,9 @@ pub struct Roots {
     /// Files that Cargo reads and tracks itself. They count even if they do not
     /// exist.
     pub files: BTreeSet<PathBuf>,
+    /// Files that roles name: programs, and files with variables. They count
+    /// even if they do not exist.
+    pub described: BTreeSet<PathBuf>,
     /// Those of `files` that are compiled.
     pub compiled: BTreeSet<PathBuf>,
     /// Folders and files that never count.
@@ -154,6 +158,34 @@ impl Roots {
         self
     }
 
+    /// Adds what roles name: their programs in the workspace, their files with
+    /// variables, and the folders of the files that they watch.
+    #[must_use]
+    pub fn with_described(mut self, workspace: &Path, description: &Description) -> Self {
+        let shared = description.env_file.iter();
+        let roles = description.roles.iter().map(|spec| &spec.properties);
+        let own = roles.clone().flat_map(|properties| &properties.env_file);
+        let files = shared.chain(own).map(|file| &file.path);
+        let programs = roles.clone().flat_map(|properties| &properties.program);
+        let programs = programs.filter(|name| name.contains('/') && !name.contains('*'));
+        let paths = files.chain(programs).map(|path| workspace.join(path));
+        self.described
+            .extend(paths.filter(|path| path.starts_with(workspace)));
+        for pattern in roles.flat_map(|properties| &properties.watch) {
+            let parts = pattern.split('/');
+            let parts: Vec<&str> = parts.collect();
+            let is_pattern = |part: &&str| part.contains(['*', '?', '[']);
+            let plain = parts.iter().position(is_pattern);
+            let path = workspace.join(parts[..plain.unwrap_or(parts.len())].join("/"));
+            if plain.is_some() {
+                self.folders.insert(path);
+            } else {
+                self.described.insert(path);
+            }
+        }
+        self
+    }
+
     /// Returns the union of both.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
@@ -162,6 +194,7 @@ impl Roots {
         self.shallow.extend(other.shallow);
         self.whole.extend(other.whole);
         self.files.extend(other.files);
+        self.described.extend(other.described);
         self.compiled.extend(other.compiled);
         self.runs_at_build |= other.runs_at_build;
         for path in other.passed_over {
@@ -177,6 +210,7 @@ impl Roots {
     pub fn holds(&self, path: &Path) -> bool {
         let deep = [&self.folders, &self.sources, &self.whole];
         self.files.contains(path)
+            || self.described.contains(path)
             || path.parent().is_some_and(|it| self.shallow.contains(it))
             || deep
                 .into_iter()
@@ -240,7 +274,7 @@ impl Inputs {
                 inputs.walk(root, which, roots, before);
             }
         }
-        for path in &roots.files {
+        for path in roots.files.iter().chain(&roots.described) {
             let folder = path.parent();
             if !folder.is_some_and(|it| inputs.watched.folders.contains(it)) {
                 inputs.watch_path(path);

@@ -121,6 +121,7 @@ impl<'a> Sources<'a> {
     ) {
         let (place, snapshot, passed_over) = self.locations();
         let roots = Roots::of(place, artifacts, snapshot, passed_over);
+        let roots = self.described(roots);
         self.missed = self.compiled.built(&roots, &self.begun, packages);
         self.set_roots(roots);
         if !self.missed.is_empty() {
@@ -182,7 +183,16 @@ impl<'a> Sources<'a> {
     /// Returns the roots of a workspace of which no build is known.
     fn unknown(&self) -> Roots {
         let (place, snapshot, passed_over) = self.locations();
-        Roots::unknown(place, snapshot, passed_over)
+        self.described(Roots::unknown(place, snapshot, passed_over))
+    }
+
+    /// Adds what the roles of the workspace name.
+    fn described(&self, roots: Roots) -> Roots {
+        let workspace = self.places.workspace().ok().flatten();
+        match workspace.and_then(|workspace| workspace.description) {
+            Some(description) => roots.with_described(&self.root, &description),
+            None => roots,
+        }
     }
 
     /// Returns the place of Cargo, the snapshot, and paths that never count.

@@ -2,7 +2,7 @@
 //!
 //! This module also chooses the errors for names that match nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::Error;
@@ -10,9 +10,10 @@ use crate::home::Home;
 use crate::home::role::{Entry, Origin};
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RoleSearch;
 use crate::model::start_order;
-use crate::workspace::Workspace;
+use crate::workspace::{Places, Workspace};
 
 /// Checks that every term of a search matches one of `roles`, which the error
 /// calls `what`.
@@ -162,6 +163,30 @@ pub(crate) fn wanted<'a>(
     described
         .map(|spec| (&spec.name, &spec.executable))
         .chain(by_hand.map(|(role, entry)| (role, &entry.executable)))
+}
+
+/// Returns the names of the roles with each tag: those of the manifest, and
+/// those of the home. Errors are left to the command that needs the roles.
+pub(crate) fn tags(places: &Places) -> BTreeMap<String, BTreeSet<String>> {
+    let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut add = |role: &RoleName, properties: &RoleProperties| {
+        for tag in &properties.tags {
+            let roles = tags.entry(tag.clone()).or_default();
+            roles.insert(role.to_string());
+        }
+    };
+    let workspace = places.workspace().ok().flatten();
+    let home = Home::open(&places.home(workspace.as_ref()));
+    for (role, entry) in home.and_then(|home| home.entries()).unwrap_or_default() {
+        if entry.origin != Origin::Manifest {
+            add(&role, &entry.properties);
+        }
+    }
+    let description = workspace.and_then(|workspace| workspace.description);
+    for spec in description.into_iter().flat_map(|it| it.roles) {
+        add(&spec.name, &spec.properties);
+    }
+    tags
 }
 
 /// Replaces `error` if its terms match retired roles.
