@@ -11,6 +11,7 @@ mod harness;
 mod hostile;
 mod language;
 mod layering;
+mod programs;
 mod readme;
 mod test;
 mod watch;

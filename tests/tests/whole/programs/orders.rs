@@ -1,0 +1,126 @@
+//! `examples/orders`, as its users run it.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+
+use tests::{Output, Workspace, server};
+
+use super::{Group, get};
+
+const SERVERS: [&str; 3] = ["db-0", "cache-0", "api-0"];
+
+/// Returns a copy of the example, or `None` if its servers are not installed.
+fn orders() -> Option<Group> {
+    server("postgres")?;
+    server("redis-server")?;
+    server("curl")?;
+    Some(Group(Workspace::orders()))
+}
+
+#[track_caller]
+fn has_passed(output: &Output) {
+    output
+        .success()
+        .stdout_has("role \"test-orders\" (pass/fail): 1/0\n")
+        .stdout_has("role \"test-smoke\" (pass/fail): 1/0\n");
+}
+
+#[test]
+fn the_example_passes_and_migrates_once() {
+    let Some(orders) = orders() else { return };
+    has_passed(&orders.does("test"));
+    orders.is_still();
+    let second = orders.does("test");
+    has_passed(&second);
+    second.stderr_lacks("Compiling");
+    orders.is_still();
+    assert_eq!(orders.ends("migrate-0"), ["returned"]);
+    assert_eq!(orders.ends("api-0"), ["stopped", "stopped"]);
+
+    orders.write(
+        "migrations/0004_notes.sql",
+        "CREATE TABLE notes (note text);\n",
+    );
+    has_passed(&orders.does("test"));
+    assert_eq!(orders.ends("migrate-0"), ["returned", "returned"]);
+    let log = orders.log("migrate-0");
+    let applied: Vec<_> = log.iter().filter(|it| it.starts_with("applied")).collect();
+    assert_eq!(applied.len(), 4, "{log:?}");
+}
+
+#[test]
+fn two_copies_at_once_share_no_port() {
+    let (Some(one), Some(other)) = (orders(), orders()) else {
+        return;
+    };
+    let running = [one.ansar(["test"]).start(), other.ansar(["test"]).start()];
+    for test in running {
+        has_passed(&test.wait());
+    }
+    let ports = [&one, &other].map(|copy| copy.addresses(&SERVERS));
+    let all: BTreeSet<&String> = ports.iter().flat_map(|copy| copy.values()).collect();
+    assert_eq!(all.len(), 2 * SERVERS.len(), "{ports:?}");
+}
+
+#[test]
+fn addresses_survive_restarts() {
+    let Some(orders) = orders() else { return };
+    orders.start();
+    let before = orders.addresses(&SERVERS);
+    orders.does("restart db-0");
+    assert_eq!(orders.addresses(&SERVERS), before);
+    orders.stop_all();
+    assert_eq!(orders.addresses(&SERVERS), before);
+    orders.start();
+    assert_eq!(orders.addresses(&SERVERS), before);
+    assert!(get(&before["api-0"], "/health").ends_with("ok"));
+    orders.stop_all();
+}
+
+#[test]
+fn a_stranger_on_a_port_gets_it() {
+    let Some(orders) = orders() else { return };
+    orders.does("deploy");
+    let before = orders.addresses(&SERVERS);
+    let taken = TcpListener::bind(&before["api-0"]).expect("no role runs");
+    let (_, port) = before["api-0"].split_once(':').expect("it has a port");
+    let output = orders.ansar(["test"]).run();
+    has_passed(&output);
+    output.stderr_has(port);
+    let after = orders.addresses(&SERVERS);
+    assert_ne!(after["api-0"], before["api-0"]);
+    assert_eq!(after["db-0"], before["db-0"]);
+    drop(taken);
+}
+
+#[test]
+fn an_api_reads_its_port_from_an_option() {
+    let group = Group(Workspace::orders());
+    let manifest = group.read("Cargo.toml");
+    let (own, _) = manifest
+        .split_once("[workspace.metadata.ansar]")
+        .expect("it describes roles");
+    let role = r#"
+[workspace.metadata.ansar.role.api-0]
+executable = "api"
+args = ["--port", "{port}", "--database-url", "postgres://postgres@127.0.0.1:9/none", "--redis-url", "redis://127.0.0.1:9"]
+"#;
+    group.write("Cargo.toml", &format!("{own}{role}"));
+    group.start();
+    let health = get(&group.address("api-0"), "/health");
+    assert!(health.starts_with("HTTP/1.0 503"), "{health}");
+    group.stop();
+    let log = group.log("api-0");
+    let at = |text: &str| log.iter().position(|line| line.contains(text));
+    let steps = ["listening on", "stopping", "stopped"].map(at);
+    assert!(steps.is_sorted() && steps[0].is_some(), "{log:?}");
+}
+
+impl Group {
+    /// Stops all roles that run.
+    #[track_caller]
+    fn stop_all(&self) {
+        self.does("stop").stderr_lacks("killed");
+        self.is_still();
+    }
+}
