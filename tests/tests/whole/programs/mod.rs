@@ -1,8 +1,12 @@
 //! Roles of programs that do not link `ansar-runtime`.
 
+mod lifecycle;
 mod one_shot;
 mod orders;
+mod package;
 mod servers;
+mod setup;
+mod stop;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};

@@ -1,0 +1,130 @@
+//! Start, end and verdict of programs.
+
+use super::package::{ansar, is_quiet, line_of, log, script, workspace};
+
+/// A server, a migration after it, and a test of both.
+const ROLES: &str = r#"
+[workspace.metadata.ansar.role.db-0]
+program = "./db"
+ready = { log = "^accepting" }
+
+[workspace.metadata.ansar.role.migrate-0]
+program = "./migrate"
+ready = "done"
+after = ["db-0"]
+
+[workspace.metadata.ansar.role.api-0]
+program = "./api"
+ready = "started"
+after = ["migrate-0"]
+
+[workspace.metadata.ansar.role.test-smoke]
+program = "./smoke"
+"#;
+
+const SERVES: &str = "echo accepting; exec sleep 600";
+
+/// Creates the workspace of [`ROLES`] with these two scripts.
+fn of(migrate: &str, smoke: &str) -> tests::Sandbox {
+    let scripts = [
+        ("db", SERVES),
+        ("migrate", migrate),
+        ("api", SERVES),
+        ("smoke", smoke),
+    ];
+    workspace(ROLES, &scripts)
+}
+
+/// Prints a panic as the standard library does.
+const PANICS: &str = "echo \"thread 'main' (7) panicked at src/lib.rs:3:5:\" >&2; \
+                      echo 'no table' >&2; echo 'note: run with `RUST_BACKTRACE=1`' >&2; exit 101";
+
+#[test]
+fn programs_that_succeed_pass() {
+    let sandbox = of("echo migrating", "echo out; echo err >&2; echo out");
+    let test = ansar(&sandbox, "test");
+    test.success()
+        .stdout_is("role \"test-smoke\" (pass/fail): 1/0\n")
+        .stderr_has("Passed 1 check in 1 role");
+    assert_eq!(log(&sandbox, "test-smoke"), ["out", "err", "out"]);
+    assert_eq!(log(&sandbox, "migrate-0"), ["migrating"]);
+    ansar(&sandbox, "history migrate-0").stdout_has("(Ack)");
+    ansar(&sandbox, "history db-0").stdout_has("(Aborted)");
+}
+
+#[test]
+fn failed_test_program_is_shown_at_its_place() {
+    let sandbox = of("", PANICS);
+    let folder = sandbox.path();
+    let test = ansar(&sandbox, "test");
+    let panic = format!("{}/src/lib.rs:3 - no table\n", folder.display());
+    test.code(100)
+        .stdout_has(&panic)
+        .stderr_has("Failed 1 of 1 check");
+    script(&sandbox, "smoke", "echo 'last words'; exit 3");
+    let described = format!(
+        "{}/Cargo.toml:{} - test-smoke: exited with 3: last words\n",
+        folder.display(),
+        line_of(&sandbox, "test-smoke")
+    );
+    ansar(&sandbox, "test").code(100).stdout_has(&described);
+}
+
+#[test]
+fn failed_migration_is_a_fault_and_starts_nothing_after_it() {
+    let sandbox = of("echo 'no table' >&2; exit 3", "");
+    let folder = sandbox.path();
+    let at = |role| {
+        format!(
+            "{}/Cargo.toml:{}",
+            folder.display(),
+            line_of(&sandbox, role)
+        )
+    };
+    let failed = format!("{} - migrate-0: exited with 3: no table", at("migrate-0"));
+    let skipped = format!(
+        "{} - api-0: not started: `migrate-0`, which it starts after, failed",
+        at("api-0")
+    );
+    let test = ansar(&sandbox, "test");
+    test.code(100).stdout_has(&failed).stdout_has(&skipped);
+    assert_eq!(log(&sandbox, "api-0"), [""; 0]);
+    let start = ansar(&sandbox, "start");
+    start
+        .code(1)
+        .stderr_has("`migrate-0` (exited with 3: no table)")
+        .stderr_has("`api-0` (not started: `migrate-0`, which it starts after, failed)");
+    ansar(&sandbox, "stop db-0").success();
+}
+
+#[test]
+fn panic_of_a_server_is_its_fault() {
+    let sandbox = of("", "touch over; while ! [ -e down ]; do sleep 0.01; done");
+    let waits = "while ! [ -e over ]; do sleep 0.01; done; touch down";
+    script(&sandbox, "api", &format!("{waits}; {PANICS}"));
+    let folder = sandbox.path();
+    let panic = format!("{}/src/lib.rs:3 - api-0: no table", folder.display());
+    ansar(&sandbox, "test").code(100).stdout_has(&panic);
+}
+
+#[test]
+fn server_that_ends_before_it_is_ready_says_so() {
+    let sandbox = of("", "");
+    script(&sandbox, "db", "echo 'FATAL: no data'; exit 1");
+    let start = ansar(&sandbox, "start db-0");
+    start
+        .code(1)
+        .stderr_has("`db-0` (exited with 1 before it was ready: FATAL: no data)");
+    is_quiet(&sandbox);
+}
+
+#[test]
+fn server_that_ends_by_itself_with_success_fails_nothing() {
+    let sandbox = of("", "touch over; sleep 0.1");
+    script(
+        &sandbox,
+        "api",
+        "echo up; while ! [ -e over ]; do sleep 0.01; done",
+    );
+    ansar(&sandbox, "test").success();
+}

@@ -1,0 +1,90 @@
+//! The setup of programs, before their first start.
+
+use tests::{Sandbox, Signal, eventually};
+
+use super::package::{ansar, line_of, log, script, workspace};
+
+const ROLES: &str = r#"
+[workspace.metadata.ansar.role.db-0]
+program = "./db"
+args = ["{model}"]
+setup = [["./init", "{model}"], ["./fill", "{model}"]]
+ready = { log = "^accepting" }
+
+[workspace.metadata.ansar.role.test-smoke]
+program = "./smoke"
+"#;
+
+/// Creates the workspace of [`ROLES`] with this first command of the setup.
+fn of(init: &str) -> Sandbox {
+    let scripts = [
+        ("init", init),
+        (
+            "fill",
+            "echo fill; test -e \"$1/made\" && touch \"$1/filled\"",
+        ),
+        (
+            "db",
+            "test -e \"$1/filled\" || exit 1; echo accepting; exec sleep 600",
+        ),
+        ("smoke", ""),
+    ];
+    workspace(ROLES, &scripts)
+}
+
+const MAKES: &str = "echo init >&2; touch \"$1/made\"";
+
+#[test]
+fn setup_runs_once_before_the_first_start() {
+    let sandbox = of(MAKES);
+    ansar(&sandbox, "test").success();
+    ansar(&sandbox, "test").success();
+    let expected = ["init", "fill", "accepting", "accepting"];
+    assert_eq!(log(&sandbox, "db-0"), expected);
+    // Its commands are no starts of the role.
+    let history = ansar(&sandbox, "history db-0").stdout;
+    assert_eq!(history.lines().count(), 2, "{history}");
+}
+
+#[test]
+fn failed_setup_is_a_fault_and_runs_again() {
+    let sandbox = of("touch \"$1/made\"; echo 'initdb: error: no'; exit 1");
+    let failed = format!(
+        "Cargo.toml:{} - db-0: setup `./init {}/.ansar-home/model/db-0` \
+         exited with 1: initdb: error: no\n",
+        line_of(&sandbox, "db-0"),
+        sandbox.path().display()
+    );
+    ansar(&sandbox, "test").code(100).stdout_has(&failed);
+    script(
+        &sandbox,
+        "init",
+        "test -e \"$1/made\" && exit 9; touch \"$1/made\"",
+    );
+    ansar(&sandbox, "test").success();
+}
+
+#[test]
+fn processes_that_a_setup_leaves_are_stopped_before_the_next_command() {
+    let leaves = "(trap 'echo stopped; exit' INT TERM; while :; do sleep 0.01; done) & \
+                  touch \"$1/made\"; echo init";
+    let sandbox = of(leaves);
+    ansar(&sandbox, "test").success();
+    assert_eq!(
+        log(&sandbox, "db-0"),
+        ["init", "stopped", "fill", "accepting"]
+    );
+}
+
+#[test]
+fn interrupted_setup_runs_again() {
+    let sandbox = of("test -e \"$1/made\" && exit 9; touch \"$1/made\" up; exec sleep 600");
+    let test = sandbox.ansar(["test"]).start();
+    let up = eventually(|| sandbox.path().join("up").exists().then_some(()));
+    assert!(up.is_some(), "the setup does not run");
+    test.signal(Signal::SIGINT);
+    test.wait().code(130);
+    sandbox.is_still();
+    script(&sandbox, "init", MAKES);
+    ansar(&sandbox, "test").success();
+}
