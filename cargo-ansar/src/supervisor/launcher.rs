@@ -167,13 +167,15 @@ impl LaunchContext {
         } else {
             Restarting::default()
         };
+        let mut properties = entry.properties.clone();
+        properties.after = one_shot::needed(&self.home, entry)?;
         Ok(Launch {
             role: role.clone(),
             executable: entry.executable.clone(),
             prepare: Box::new(prepare),
             kind,
             conduct,
-            properties: entry.properties.clone(),
+            properties,
             ready_limit,
             notices,
             ports,

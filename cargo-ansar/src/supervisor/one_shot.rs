@@ -71,6 +71,28 @@ fn is_invalidated(
     Ok(false)
 }
 
+/// Returns the roles that a role starts after, with those that one-shot roles
+/// among them start after. A one-shot role that has ended, or need not run,
+/// separates a role neither from the start nor from the stop of what it needs.
+pub(crate) fn needed(home: &Home, entry: &Entry) -> Result<Vec<RoleName>, Error> {
+    let mut needed = entry.properties.after.clone();
+    let mut at = 0;
+    while let Some(role) = needed.get(at) {
+        at += 1;
+        let Some(entry) = home.entry(role)? else {
+            continue;
+        };
+        if entry.properties.ready.is_done() {
+            for role in entry.properties.after {
+                if !needed.contains(&role) {
+                    needed.push(role);
+                }
+            }
+        }
+    }
+    Ok(needed)
+}
+
 /// Records that a one-shot role has succeeded.
 pub(crate) fn record(home: &Home, role: &RoleName, entry: &Entry) -> Result<(), Error> {
     let deploy_state = home.deploy_state()?;
