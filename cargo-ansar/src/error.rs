@@ -63,6 +63,14 @@ pub enum Error {
         /// Line and reason.
         error: ImportError,
     },
+    /// A role that must run while Cargo does could not be started.
+    #[error("role `{role}`, which the build needs, failed: {reason}")]
+    NeedFailed {
+        /// The role.
+        role: RoleName,
+        /// The reason.
+        reason: String,
+    },
     /// A variable of Cargo refers to a value that does not exist yet.
     #[error("variable `{variable}` of the build needs `{placeholder}`, which has no value yet")]
     NoBuildValue {
@@ -718,6 +726,9 @@ impl Error {
             } else {
                 "add one with `cargo ansar add EXECUTABLE`".to_owned()
             }),
+            Self::NeedFailed { role, .. } => {
+                Some(format!("see what it printed with `cargo ansar log {role}`"))
+            }
             Self::NoBuildValue { .. } => {
                 Some("deploy the roles first with `cargo ansar deploy`".to_owned())
             }

@@ -17,7 +17,8 @@ impl Session<'_> {
             messages: stream.as_ref().map(|stream| self.messages(stream)),
             last: args.last,
         };
-        let outcome = commands::check::check(&options, &mut self.interrupts()?).await?;
+        let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+        let outcome = commands::check::check(&options, &mut interrupts, &events).await?;
         let last = outcome.last.unwrap_or_default();
         let exit = if outcome.failed {
             Exit::BuildFailed

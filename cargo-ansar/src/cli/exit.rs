@@ -168,7 +168,9 @@ impl Exit {
                 Some(RefusalKind::Missing) => Self::Usage,
                 Some(RefusalKind::Ending | RefusalKind::Other) | None => Self::Setup,
             },
-            Error::NotRunning(_) | Error::NotAllRunning(_) => Self::NotRunning,
+            Error::NotRunning(_) | Error::NotAllRunning(_) | Error::NeedFailed { .. } => {
+                Self::NotRunning
+            }
             Error::InForeground(_)
             | Error::Unkillable(_)
             | Error::EngineSilent { .. }

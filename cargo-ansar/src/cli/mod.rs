@@ -336,7 +336,8 @@ impl Session<'_> {
             Command::Init(args) => self.init(args).await,
             Command::Build(args) => {
                 let options = args.options(self.general);
-                workspace::build::command(places, &options, &mut self.interrupts()?).await?;
+                let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
+                commands::build::build(places, &options, &mut interrupts, &events).await?;
                 Ok(Exit::Success)
             }
             Command::Test(args) => self.test(args).await,

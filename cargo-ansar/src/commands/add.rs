@@ -9,6 +9,7 @@ use serde_json::Map;
 use crate::commands::input_file;
 use crate::deploy;
 use crate::deploy::ask_component::{Answers, Proposal};
+use crate::deploy::needs::with_needs;
 use crate::deploy::plan::Sources;
 use crate::deploy::prepare::deploy_method;
 use crate::deploy::resolve_settings;
@@ -174,15 +175,12 @@ async fn deploy_missing(
         return Err(missing(None));
     };
     let wanted = Wanted::from([(options.executable.clone(), None)]);
-    let built = build::build(
-        workspace,
-        &wanted,
-        &deploy_state.bins,
-        &options.build.described(workspace, Some(home))?,
-        &options.places.folder,
-        interrupts,
-    )
-    .await?;
+    let cargo = async |interrupts: &mut Interrupts| {
+        let how = options.build.described(workspace, Some(home))?;
+        let (bins, folder) = (&deploy_state.bins, &options.places.folder);
+        build::build(workspace, &wanted, bins, &how, folder, interrupts).await
+    };
+    let built = with_needs(home, workspace, interrupts, events, cargo).await?;
     if built.artifacts.is_empty() {
         return Err(missing(built.nearest_bin(&options.executable)));
     }

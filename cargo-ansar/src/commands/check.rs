@@ -1,8 +1,10 @@
 //! `cargo ansar check`: run `cargo check`, and read the failures of the last
 //! run.
 
+use crate::commands::build::open_if_exists;
+use crate::deploy::needs::locked_with_needs;
 use crate::error::Error;
-use crate::home::{Home, HomeError};
+use crate::events::Events;
 use crate::host::cargo::{CargoError, Messages};
 use crate::host::process::interrupts::Interrupts;
 use crate::model::run_report::RunReport;
@@ -35,26 +37,35 @@ pub struct Outcome {
 }
 
 /// Runs `cargo check`, and reads the report of the last run if requested.
-pub async fn check(options: &Options, interrupts: &mut Interrupts) -> Result<Outcome, Error> {
+pub async fn check(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
     let places = &options.places;
     let workspace = places.needed_workspace()?;
     let description = workspace.description.as_ref();
     let needs_home = options.last || description.is_some_and(|it| !it.build.env.is_empty());
-    let home = match needs_home.then(|| Home::open(&places.home(Some(&workspace)))) {
-        Some(Ok(home)) => Some(home),
-        None | Some(Err(HomeError::NotThere(_))) => None,
-        Some(Err(error)) => return Err(error.into()),
+    let home = if needs_home || workspace.needs_roles() {
+        open_if_exists(places, &workspace, events)?
+    } else {
+        None
     };
-    let build = options.build.described(&workspace, home.as_ref())?;
-    let messages = options.messages.as_ref();
-    let checked = tokio::select! {
-        checked = build.check(options.all_targets, &places.folder, messages) => checked,
-        interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
+    let cargo = async |interrupts: &mut Interrupts| {
+        let build = options.build.described(&workspace, home.as_ref())?;
+        let messages = options.messages.as_ref();
+        tokio::select! {
+            checked = build.check(options.all_targets, &places.folder, messages) => match checked {
+                Ok(()) => Ok(false),
+                Err(CargoError::Failed { .. }) => Ok(true),
+                Err(error) => Err(error.into()),
+            },
+            interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
+        }
     };
-    let failed = match checked {
-        Ok(()) => false,
-        Err(CargoError::Failed { .. }) => true,
-        Err(error) => return Err(error.into()),
+    let failed = match &home {
+        Some(home) => locked_with_needs(home, &workspace, interrupts, events, cargo).await?,
+        None => cargo(interrupts).await?,
     };
     if !options.last {
         return Ok(Outcome { failed, last: None });

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::deploy::apply::{DeployOutcome, apply_plan};
 use crate::deploy::executables::{Executables, Needed};
+use crate::deploy::needs::with_needs;
 use crate::deploy::plan::{Plan, Sources};
 use crate::deploy::prepare::{deploy_method, open, remember};
 use crate::deploy::preview::{Line, lines};
@@ -96,16 +97,18 @@ pub async fn deploy(
         built = Executables::of(folder, &home, &needed, events)?;
     } else if is_usual && let Some(workspace) = &workspace {
         events.phase(Phase::Build);
-        built = cargo(
-            options,
-            &home,
-            workspace,
-            &entries,
-            &mut deploy_state,
-            interrupts,
-        )
-        .await?;
+        let state = &mut deploy_state;
+        let mut cargo = async |interrupts: &mut Interrupts| {
+            cargo(options, &home, workspace, &entries, state, interrupts).await
+        };
+        built = if options.dry_run {
+            cargo(interrupts).await?
+        } else {
+            with_needs(&home, workspace, interrupts, events, cargo).await?
+        };
     }
+    // Roles that the build needed are deployed already.
+    let entries = home.entries()?;
     let storage = match &storage {
         Some(folder) => Some(fs::resolve(folder)?),
         None => None,

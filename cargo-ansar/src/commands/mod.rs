@@ -5,6 +5,7 @@
 
 pub mod add;
 pub mod address;
+pub mod build;
 pub mod check;
 pub mod create;
 pub mod delete;

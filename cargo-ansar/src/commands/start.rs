@@ -316,7 +316,7 @@ impl RoleEvents {
         for role in roles {
             match self.ended.get(&role) {
                 Some(end) if end.success() == Success::Yes => outcome.done.push(role),
-                Some(end) => outcome.failed.push((role, why(end))),
+                Some(end) => outcome.failed.push((role, end.reason())),
                 None if self.ready.contains(&role) || !waited => outcome.up.push(role),
                 None => outcome
                     .failed
@@ -324,14 +324,5 @@ impl RoleEvents {
             }
         }
         outcome
-    }
-}
-
-/// Returns the reason why a role failed.
-fn why(outcome: &RoleOutcome) -> String {
-    match (outcome.fault(), outcome.gave_up()) {
-        (Some(fault), _) => fault.to_string(),
-        (None, Some(reason)) => reason,
-        (None, None) => "stopped".to_owned(),
     }
 }

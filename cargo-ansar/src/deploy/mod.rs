@@ -12,6 +12,7 @@ pub mod ask_component;
 pub mod commit;
 pub mod executables;
 pub(crate) mod launch_state;
+pub(crate) mod needs;
 pub mod origin;
 pub mod plan;
 pub(crate) mod ports;

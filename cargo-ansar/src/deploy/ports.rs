@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::events::{Events, Kind};
 use crate::home::Home;
 use crate::home::ports;
-use crate::home::ports::{Moved, Ports};
+use crate::home::ports::{Moved, Needed, Ports};
 use crate::home::role::Entry;
 use crate::host::net::ports::{HeldPort, first_ephemeral_port};
 use crate::model::name::RoleName;
@@ -24,7 +24,6 @@ pub(crate) fn allocate(
     entries: &BTreeMap<RoleName, Entry>,
     settings: &Settings,
 ) -> Result<(Ports, Vec<Moved>), Error> {
-    let mut ports = home.ports()?;
     let in_settings = settings.iter().flat_map(|(role, settings)| {
         let texts = settings.values().flat_map(texts);
         let uses = texts.flat_map(|text| {
@@ -33,7 +32,29 @@ pub(crate) fn allocate(
         });
         uses.map(move |placeholder| (role, placeholder))
     });
-    let needed = ports::needed(entries, in_settings);
+    allocate_needed(home, &ports::needed(entries, in_settings))
+}
+
+/// Allocates the ports that the roles and `references` need, and keeps those
+/// that are allocated already. Writes nothing.
+pub(crate) fn allocate_more<'a>(
+    home: &Home,
+    entries: &BTreeMap<RoleName, Entry>,
+    references: impl Iterator<Item = (&'a RoleName, Placeholder)>,
+) -> Result<Ports, Error> {
+    let mut needed = ports::needed(entries, references);
+    let known = home.ports()?;
+    for role in entries.keys() {
+        for (name, _) in known.of(role) {
+            let ports = needed.entry(role.clone()).or_default();
+            ports.entry(name.to_owned()).or_default();
+        }
+    }
+    Ok(allocate_needed(home, &needed)?.0)
+}
+
+fn allocate_needed(home: &Home, needed: &Needed) -> Result<(Ports, Vec<Moved>), Error> {
+    let mut ports = home.ports()?;
     if needed.is_empty() {
         return Ok((Ports::default(), Vec::new()));
     }
@@ -54,7 +75,7 @@ pub(crate) fn allocate(
             }
         }
     };
-    let moved = ports.allocate(&needed, &range, start, &mut is_usable);
+    let moved = ports.allocate(needed, &range, start, &mut is_usable);
     match failed {
         None => Ok((ports, moved)),
         Some(error) => Err(error.into()),

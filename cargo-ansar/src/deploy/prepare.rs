@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::deploy;
+use crate::deploy::needs::with_needs;
 use crate::deploy::plan::Sources;
 use crate::deploy::resolve_settings::layer;
 use crate::deploy::restart_affected::Running;
@@ -66,7 +67,7 @@ pub async fn prepare(
     // the lock, so everything but the location of the home is read again.
     let lock = lock_home(&home, interrupts, events).await?;
     let workspace = places.workspace_again(workspace)?;
-    let mut entries = home.entries()?;
+    let entries = home.entries()?;
     let mut deploy_state = home.deploy_state()?;
     check(workspace.as_ref(), &entries)?;
 
@@ -76,18 +77,14 @@ pub async fn prepare(
     }
     let built = match &workspace {
         Some(workspace) => {
-            events.phase(Phase::Build);
-            events.emit(Kind::Building {});
-            let how = how.described(workspace, Some(&home))?;
-            let built = build::build_ahead(
-                workspace,
-                &wanted,
-                &deploy_state.bins,
-                &how,
-                &places.folder,
-                interrupts,
-            );
-            let built = built.await?;
+            let cargo = async |interrupts: &mut Interrupts| {
+                events.phase(Phase::Build);
+                events.emit(Kind::Building {});
+                let how = how.described(workspace, Some(&home))?;
+                let (bins, folder) = (&deploy_state.bins, &places.folder);
+                build::build_ahead(workspace, &wanted, bins, &how, folder, interrupts).await
+            };
+            let built = with_needs(&home, workspace, interrupts, events, cargo).await?;
             events.emit(Kind::Built {});
             Some(built)
         }
@@ -121,6 +118,8 @@ pub async fn prepare(
         named: None,
         take: None,
     };
+    // Roles that the build needed are deployed already.
+    let mut entries = home.entries()?;
     let done = deploy::deploy(
         &home,
         &mut entries,

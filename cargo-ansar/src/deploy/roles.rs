@@ -65,7 +65,7 @@ pub(crate) fn plan_roles(
 }
 
 /// Returns the entry that the manifest describes, keeping values set by hand.
-fn described(spec: &RoleSpec, was: Option<&Entry>) -> Entry {
+pub(crate) fn described(spec: &RoleSpec, was: Option<&Entry>) -> Entry {
     let id = was.and_then(|entry| entry.id.clone());
     let mut entry = Entry {
         properties: spec.properties.clone(),

@@ -5,10 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ansar_contract::retry::Retry;
-use jiff::fmt::friendly::SpanParser;
 use toml_edit::Document;
 
 use crate::logs::store::LEAST_STORAGE;
@@ -17,9 +15,9 @@ use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::{Node, Source};
 use crate::manifest::validate::{After, Declaration, Declared, checked};
 use crate::manifest::values;
-use crate::manifest::values::Texts;
+use crate::manifest::values::{Texts, duration, package_name, roles};
 use crate::manifest::{DEFAULT_TESTS, DeployMode, Description, RoleSpec};
-use crate::model::name::{ExecutableName, RoleName, is_package_name};
+use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::{MOST_ROLES, RoleTemplate, Series, Variable};
 use crate::model::placeholder::Placeholder;
 use crate::model::readiness::Probe;
@@ -85,9 +83,6 @@ const RESTARTS: [(&str, Restart); 3] = [
     ("on-failure", Restart::OnFailure),
     ("always", Restart::Always),
 ];
-
-/// Longest timeout, as for the steps of a retry.
-const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 pub(crate) fn parse(manifest: &Path, text: &str) -> Result<Document<String>, DescriptionError> {
     Document::parse(text.to_owned()).map_err(|error| {
@@ -453,28 +448,6 @@ fn executable_name(node: &Node<'_>) -> Result<ExecutableName, DescriptionError> 
         .map_err(|error| node.value_error(&Problem::Name(error)))
 }
 
-pub(crate) fn package_name(node: &Node<'_>) -> Result<String, DescriptionError> {
-    const EXPECTED: &str = "the name of a package";
-    let text = node.string(EXPECTED)?;
-    if is_package_name(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(node.wrong_value(text, EXPECTED))
-    }
-}
-
-pub(crate) fn duration(node: &Node<'_>) -> Result<Duration, DescriptionError> {
-    const EXPECTED: &str = "a duration such as `30s`, `1m30s` or `500ms`";
-    let text = node.string(EXPECTED)?;
-    let duration = SpanParser::new()
-        .parse_unsigned_duration(text)
-        .map_err(|_| node.wrong_value(text, EXPECTED))?;
-    if duration.is_zero() || duration > LONGEST {
-        return Err(node.wrong_value(text, "a duration of more than zero and at most a year"));
-    }
-    Ok(duration)
-}
-
 fn bytes(node: &Node<'_>) -> Result<u64, DescriptionError> {
     const EXPECTED: &str = "a number of bytes, 65536 at least";
     let bytes: u64 = node.count(EXPECTED)?;
@@ -482,24 +455,6 @@ fn bytes(node: &Node<'_>) -> Result<u64, DescriptionError> {
         return Err(node.wrong_value(&bytes.to_string(), EXPECTED));
     }
     Ok(bytes)
-}
-
-pub(crate) fn roles(node: &Node<'_>) -> Result<Vec<After>, DescriptionError> {
-    let mut roles: Vec<After> = Vec::new();
-    for element in node.elements("an array of role names")? {
-        let text = element.string("the name of a role")?;
-        let role: RoleName = text
-            .parse()
-            .map_err(|error| element.value_error(&Problem::Name(error)))?;
-        if roles.iter().all(|after| after.role != role) {
-            roles.push(After {
-                role,
-                key: element.key,
-                at: element.value_at,
-            });
-        }
-    }
-    Ok(roles)
 }
 
 fn retry(node: &Node<'_>) -> Result<Retry, DescriptionError> {

@@ -2,13 +2,15 @@
 //! of programs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::fmt::friendly::SpanParser;
 
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::Node;
-use crate::manifest::parse::duration;
 use crate::manifest::validate::After;
 use crate::model::did_you_mean::did_you_mean;
-use crate::model::name::{ExecutableName, RoleName, is_tag};
+use crate::model::name::{ExecutableName, RoleName, is_package_name, is_tag};
 use crate::model::placeholder::{Placeholder, PlaceholderError, Template, is_port_name, number};
 use crate::model::readiness::{
     HEALTH_FAILURES, HEALTH_INTERVAL, Health, NOT_REPEATABLE, PROBE_WORDS, Probe, Readiness,
@@ -28,6 +30,9 @@ const HEALTH_KEYS: &[&str] = &[
 const STOP_KEYS: &[&str] = &["signal", "grace"];
 
 const ENV_FILE_KEYS: &[&str] = &["path", "optional"];
+
+/// Longest timeout, as for the steps of a retry.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// The texts of one declaration, with the positions of their placeholders.
 #[derive(Default)]
@@ -470,4 +475,44 @@ pub(crate) fn watch(node: &Node<'_>) -> Result<Vec<String>, DescriptionError> {
         patterns.push(text.to_owned());
     }
     Ok(patterns)
+}
+
+pub(crate) fn package_name(node: &Node<'_>) -> Result<String, DescriptionError> {
+    const EXPECTED: &str = "the name of a package";
+    let text = node.string(EXPECTED)?;
+    if is_package_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(node.wrong_value(text, EXPECTED))
+    }
+}
+
+pub(crate) fn duration(node: &Node<'_>) -> Result<Duration, DescriptionError> {
+    const EXPECTED: &str = "a duration such as `30s`, `1m30s` or `500ms`";
+    let text = node.string(EXPECTED)?;
+    let duration = SpanParser::new()
+        .parse_unsigned_duration(text)
+        .map_err(|_| node.wrong_value(text, EXPECTED))?;
+    if duration.is_zero() || duration > LONGEST {
+        return Err(node.wrong_value(text, "a duration of more than zero and at most a year"));
+    }
+    Ok(duration)
+}
+
+pub(crate) fn roles(node: &Node<'_>) -> Result<Vec<After>, DescriptionError> {
+    let mut roles: Vec<After> = Vec::new();
+    for element in node.elements("an array of role names")? {
+        let text = element.string("the name of a role")?;
+        let role: RoleName = text
+            .parse()
+            .map_err(|error| element.value_error(&Problem::Name(error)))?;
+        if roles.iter().all(|after| after.role != role) {
+            roles.push(After {
+                role,
+                key: element.key,
+                at: element.value_at,
+            });
+        }
+    }
+    Ok(roles)
 }

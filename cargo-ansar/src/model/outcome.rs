@@ -79,6 +79,15 @@ impl RoleOutcome {
         maybe.or_else(|| cannot.map(|cannot| cannot.map_or_else(|_| String::new(), |c| c.reason)))
     }
 
+    /// Returns the reason of a failure.
+    pub fn reason(&self) -> String {
+        match (self.fault(), self.gave_up()) {
+            (Some(fault), _) => fault.to_string(),
+            (None, Some(reason)) => reason,
+            (None, None) => "stopped".to_owned(),
+        }
+    }
+
     /// Returns the test report, if the result is a valid one.
     pub fn report(&self) -> Option<TestReport> {
         self.result.decode::<TestReport>()?.ok()

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::home::Home;
 use crate::host::environment;
-use crate::host::process::Program;
+use crate::host::process::{Process, Program, StderrMode};
 use crate::model::name::RoleName;
 use crate::protocol::{EnvText, RefusalKind, RequestKind, RunOptions, Start};
 use crate::supervisor::client::{Answer, Next, Progress, ask, find_engines};
@@ -139,9 +139,23 @@ async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
         .ok_or(Error::NoBackgroundEngine)
 }
 
+/// Starts an engine that keeps operational roles running until this command ends
+/// it, or ends itself.
+pub(crate) async fn attach(home: &Home) -> Result<Process, Error> {
+    let failed = |source| Error::System {
+        what: "start an engine for operational roles",
+        source,
+    };
+    let program = engine(home, &["--attached"]).map_err(failed)?;
+    let engine = Process::start(&program, StderrMode::Inherited).await;
+    let mut engine = engine.map_err(failed)?;
+    engine.stdout_closed().await.map_err(failed)?;
+    Ok(engine)
+}
+
 /// Returns the program that runs an engine of `home` in a new process with
 /// these flags.
-pub(crate) fn engine(home: &Home, flags: &[&str]) -> io::Result<Program> {
+fn engine(home: &Home, flags: &[&str]) -> io::Result<Program> {
     let mut home_path = OsString::from("--home-path=");
     home_path.push(home.root());
     let flags = flags.iter().map(OsString::from);

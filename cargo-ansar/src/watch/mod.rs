@@ -19,11 +19,11 @@ use crate::deploy::prepare::{Prepared, open};
 use crate::error::Error;
 use crate::events::{Events, Kind};
 use crate::home::Home;
+use crate::host::process::Process;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
-use crate::host::process::{Process, StderrMode};
 use crate::host::terminal::keys::Keys;
 use crate::model::run_report::LogRecord;
-use crate::supervisor::background_start;
+use crate::supervisor::background_start::attach;
 use crate::supervisor::client::stop_limit;
 use crate::testing;
 use crate::testing::{Outcome, Ran, When, test};
@@ -111,20 +111,6 @@ pub async fn watch(
     let limit = stop_limit(&watching.home);
     watching.engine.stop(limit).await;
     end
-}
-
-/// Starts an engine that keeps operational roles running between loops and ends
-/// with this command.
-async fn attach(home: &Home) -> Result<Process, Error> {
-    let failed = |source| Error::System {
-        what: "start an engine for operational roles",
-        source,
-    };
-    let program = background_start::engine(home, &["--attached"]).map_err(failed)?;
-    let engine = Process::start(&program, StderrMode::Inherited).await;
-    let mut engine = engine.map_err(failed)?;
-    engine.stdout_closed().await.map_err(failed)?;
-    Ok(engine)
 }
 
 /// State of a `watch` command.

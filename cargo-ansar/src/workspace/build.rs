@@ -1,5 +1,4 @@
-//! `cargo ansar build`: builds the binaries that the home needs, and nothing
-//! else.
+//! Builds the binaries that a home needs, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -9,7 +8,7 @@ use cargo_metadata::{Metadata, TargetKind};
 
 use crate::error::Error;
 use crate::home::role::{Entry, Origin};
-use crate::home::{DEFAULT_NAME, Home, HomeError};
+use crate::home::{DEFAULT_NAME, Home};
 use crate::host::cargo;
 use crate::host::cargo::{Artifacts, CargoError, ExitingCargo, Messages, Surroundings};
 use crate::host::process::interrupts::Interrupts;
@@ -17,7 +16,7 @@ use crate::manifest::BuildOptions;
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::placeholder::Placeholder;
-use crate::workspace::{Places, Workspace};
+use crate::workspace::Workspace;
 
 /// The library that makes a bin a component.
 const RUNTIME: &str = "ansar-runtime";
@@ -231,37 +230,6 @@ pub(crate) fn using_runtime(metadata: &Metadata) -> BTreeSet<&str> {
             return using;
         }
     }
-}
-
-/// Builds the executables of the home's roles: those of the manifest and those
-/// added by hand.
-pub async fn command(
-    places: &Places,
-    options: &Options,
-    interrupts: &mut Interrupts,
-) -> Result<(), Error> {
-    let workspace = places.needed_workspace()?;
-    let home = match Home::open(&places.home(Some(&workspace))) {
-        Ok(home) => Some(home),
-        // Without a home, only the manifest names executables.
-        Err(HomeError::NotThere(_)) => {
-            workspace.needed_description()?;
-            None
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let entries = home.as_ref().map(Home::entries).transpose()?;
-    let wanted = wanted(Some(&workspace), &entries.unwrap_or_default());
-    build(
-        &workspace,
-        &wanted,
-        &Bins::new(),
-        &options.described(&workspace, home.as_ref())?,
-        &places.folder,
-        interrupts,
-    )
-    .await?;
-    Ok(())
 }
 
 /// Returns the executables of the home's roles, including those added by hand,

@@ -119,6 +119,12 @@ impl Workspace {
         description.is_some_and(|description| !description.roles.is_empty())
     }
 
+    /// Returns true if roles must run while Cargo does.
+    pub fn needs_roles(&self) -> bool {
+        let description = self.description.as_ref();
+        description.is_some_and(|description| !description.build.needs.is_empty())
+    }
+
     /// Returns the description, or an error if there is none.
     pub fn needed_description(&self) -> Result<&Description, Error> {
         self.description
