@@ -881,11 +881,14 @@ impl Engine<'_> {
         // process.
         role.treatment.asked |= !role.main_exited;
         self.readiness.forget(member);
-        // The signal is for the program, not for the commands of its setup.
-        let asks = role.conduct.stop.signal;
-        let asks = asks.filter(|_| role.setting_up.is_none());
+        // The role's signal is for its program. Commands of a setup, and what a
+        // shell among them has started, stop at SIGTERM.
+        let asks = match role.setting_up {
+            Some(_) => StopSignal::TERMINATE,
+            None => role.conduct.stop.signal.unwrap_or(StopSignal::INTERRUPT),
+        };
         let signal = match stop_signal {
-            StopStep::Ask => Signal::Stop(asks.unwrap_or(StopSignal::INTERRUPT)),
+            StopStep::Ask => Signal::Stop(asks),
             StopStep::Terminate => Signal::Stop(StopSignal::TERMINATE),
             StopStep::Kill => Signal::Kill,
         };

@@ -9,6 +9,7 @@ mod limits;
 mod logs;
 mod orphans;
 mod places;
+mod programs;
 mod random;
 mod terminals;
 
