@@ -1,9 +1,9 @@
 //! `examples/orders`, as its users run it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 
-use tests::{Output, Workspace, server};
+use tests::{Output, Running, Signal, Workspace, server};
 
 use super::{Group, get};
 
@@ -91,6 +91,60 @@ fn a_stranger_on_a_port_gets_it() {
     assert_ne!(after["api-0"], before["api-0"]);
     assert_eq!(after["db-0"], before["db-0"]);
     drop(taken);
+}
+
+/// Waits until a run in `watch` has passed, and returns the processes of roles.
+#[track_caller]
+fn passed(orders: &Group, watch: &mut Running<'_>) -> BTreeMap<String, String> {
+    watch.wait_for_next("      Passed 2 checks");
+    watch.wait_for_next("    Watching ");
+    let status = orders.does("status -l");
+    let lines = status.stdout.lines().map(|line| {
+        let (role, rest) = line.split_once('<').expect("it has a process");
+        let (pid, _) = rest.split_once('>').expect("it has a process");
+        (role.trim().to_owned(), pid.to_owned())
+    });
+    lines.collect()
+}
+
+/// Returns the roles whose process is another one.
+fn restarted<'r>(
+    before: &BTreeMap<String, String>,
+    after: &'r BTreeMap<String, String>,
+) -> Vec<&'r str> {
+    let roles = after.iter();
+    let roles = roles.filter(|(role, pid)| before.get(*role) != Some(pid));
+    roles.map(|(role, _)| role.as_str()).collect()
+}
+
+#[test]
+fn a_save_restarts_what_it_affects() {
+    let Some(orders) = orders() else { return };
+    let mut watch = orders.ansar(["watch"]).start();
+    let before = passed(&orders, &mut watch);
+    assert_eq!(before.len(), 4, "{before:?}");
+
+    orders.edit("api/src/main.rs", "\"stopped\"", "\"has stopped\"");
+    let api = passed(&orders, &mut watch);
+    assert_eq!(restarted(&before, &api), ["api-0"]);
+
+    orders.edit("worker/src/main.rs", "\"not pending\"", "\"done before\"");
+    let worker = passed(&orders, &mut watch);
+    assert_eq!(restarted(&api, &worker), ["worker-0"]);
+    assert_eq!(orders.ends("migrate-0"), ["returned"]);
+
+    orders.write(
+        "migrations/0004_notes.sql",
+        "CREATE TABLE notes (note text);\n",
+    );
+    let migrated = passed(&orders, &mut watch);
+    let restarted = restarted(&worker, &migrated);
+    assert!(!restarted.contains(&"db-0"), "{restarted:?}");
+    assert_eq!(orders.ends("migrate-0"), ["returned", "returned"]);
+
+    watch.signal(Signal::SIGINT);
+    watch.wait().code(130);
+    orders.is_still();
 }
 
 #[test]
