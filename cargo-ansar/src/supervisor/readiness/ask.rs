@@ -25,20 +25,20 @@ pub(crate) async fn ask(question: &Question) -> Answer {
     match question {
         Question::Tcp(address) => match tcp::answers(address, ANSWER_LIMIT).await {
             Ok(()) => Answer::Met,
-            Err(error) => Answer::Unmet(error.to_string()),
+            Err(error) => Answer::Unmet(error.to_string().into()),
         },
         Question::Http { url, status } => match http::status(url, ANSWER_LIMIT).await {
             Ok(code) if accepts(status, code) => Answer::Met,
-            Ok(code) => Answer::Unmet(code.to_string()),
-            Err(error) => Answer::Unmet(error.to_string()),
+            Ok(code) => Answer::Unmet(code.to_string().into()),
+            Err(error) => Answer::Unmet(error.to_string().into()),
         },
         Question::Command { program, says } => {
             match tokio::time::timeout(COMMAND_LIMIT, run(program)).await {
                 Ok(Ok(ran)) => judge(&ran, says.as_deref()),
-                Ok(Err(error)) => Answer::Unmet(format!("cannot be run: {error}")),
+                Ok(Err(error)) => Answer::Unmet(format!("cannot be run: {error}").into()),
                 Err(_) => {
                     let limit = ShortDuration(COMMAND_LIMIT);
-                    Answer::Unmet(format!("did not exit within {limit}"))
+                    Answer::Unmet(format!("did not exit within {limit}").into())
                 }
             }
         }
@@ -104,13 +104,15 @@ fn judge(ran: &Ran, says: Option<&str>) -> Answer {
             let has = memchr::memmem::find(&ran.stdout, says.as_bytes()).is_some();
             match last_line(&ran.stdout) {
                 _ if has => Answer::Met,
-                Some(line) => Answer::Unmet(format!("printed \"{line}\", expected `{says}`")),
-                None => Answer::Unmet(format!("printed nothing, expected `{says}`")),
+                Some(line) => {
+                    Answer::Unmet(format!("printed \"{line}\", expected `{says}`").into())
+                }
+                None => Answer::Unmet(format!("printed nothing, expected `{says}`").into()),
             }
         }
-        (Exit::Code(code), _) => Answer::Unmet(format!("exited with {code}{}", why())),
+        (Exit::Code(code), _) => Answer::Unmet(format!("exited with {code}{}", why()).into()),
         (Exit::Signal(number), _) => {
-            Answer::Unmet(format!("was killed by {}{}", signal::name(number), why()))
+            Answer::Unmet(format!("was killed by {}{}", signal::name(number), why()).into())
         }
     }
 }
@@ -147,7 +149,7 @@ mod tests {
     }
 
     fn unmet(why: &str) -> Answer {
-        Answer::Unmet(why.to_owned())
+        Answer::Unmet(why.to_owned().into())
     }
 
     #[tokio::test]

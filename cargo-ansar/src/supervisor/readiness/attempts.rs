@@ -2,6 +2,7 @@
 //!
 //! Pure: it neither looks nor knows the time.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ pub(crate) enum Answer {
     /// The condition is met.
     Met,
     /// The condition is not met, for this reason.
-    Unmet(String),
+    Unmet(Cow<'static, str>),
 }
 
 /// The next step of a probe.
@@ -144,13 +145,18 @@ impl Attempts {
 /// A count per kind of answer. Shown with the latest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    kinds: VecDeque<(String, u64)>,
+    kinds: VecDeque<(Cow<'static, str>, u64)>,
     /// Number of answers of kinds that are no longer listed.
     others: u64,
 }
 
 impl Tally {
-    fn add(&mut self, answer: String) {
+    fn add(&mut self, answer: Cow<'static, str>) {
+        // Most looks find what the look before found.
+        if let Some((_, count)) = self.kinds.front_mut().filter(|(kind, _)| *kind == answer) {
+            *count += 1;
+            return;
+        }
         let known = self.kinds.iter().position(|(kind, _)| *kind == answer);
         let known = known.and_then(|at| self.kinds.remove(at));
         let (kind, count) = known.unwrap_or((answer, 0));
@@ -162,7 +168,7 @@ impl Tally {
 
     /// Returns the latest answer.
     pub(crate) fn last(&self) -> Option<&str> {
-        self.kinds.front().map(|(kind, _)| kind.as_str())
+        self.kinds.front().map(|(kind, _)| &**kind)
     }
 }
 
@@ -194,13 +200,13 @@ mod tests {
     const LOOKING: [Pace; 3] = [Pace::Cheap, Pace::Connection, Pace::Process];
 
     fn unmet(why: &str) -> Answer {
-        Answer::Unmet(why.to_owned())
+        Answer::Unmet(why.to_owned().into())
     }
 
     fn tally(answers: &[&str]) -> String {
         let mut tally = Tally::default();
         for answer in answers {
-            tally.add((*answer).to_owned());
+            tally.add((*answer).to_owned().into());
         }
         tally.to_string()
     }

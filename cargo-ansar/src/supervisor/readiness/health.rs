@@ -64,7 +64,7 @@ impl Checkup {
                 self.in_a_row = self.in_a_row.saturating_add(1);
                 let turns = !was_unhealthy && self.is_unhealthy();
                 turns.then(|| match self.in_a_row {
-                    1 => Turn::Unhealthy(why),
+                    1 => Turn::Unhealthy(why.into_owned()),
                     times => Turn::Unhealthy(format!("{why}, {times} times in a row")),
                 })
             }
@@ -104,7 +104,7 @@ mod tests {
             let answer = if is_met {
                 Answer::Met
             } else {
-                Answer::Unmet("503".to_owned())
+                Answer::Unmet("503".into())
             };
             assert_eq!(checkup.next(answer, now), expected);
         }
@@ -118,7 +118,7 @@ mod tests {
             let mut is_unhealthy = false;
             for is_met in answers {
                 prop_assert!(checkup.begin(now));
-                let answer = if is_met { Answer::Met } else { Answer::Unmet(String::new()) };
+                let answer = if is_met { Answer::Met } else { Answer::Unmet("".into()) };
                 match checkup.next(answer, now) {
                     Some(Turn::Unhealthy(_)) => {
                         prop_assert!(!is_unhealthy);

@@ -239,7 +239,7 @@ impl Watched {
                 socket.inode = inode;
                 Answer::Met
             } else {
-                Answer::Unmet(format!("no longer listens on {address}"))
+                Answer::Unmet(format!("no longer listens on {address}").into())
             };
             let turn = socket.checkup.next(answer, now);
             if let Some(Turn::Unhealthy(why)) = turn {
@@ -383,7 +383,7 @@ impl Watched {
         let was_unhealthy = self.is_unhealthy();
         let health = self.health.as_ref()?;
         let answer = match answer {
-            Answer::Unmet(why) => Answer::Unmet(health.check.failed(&why)),
+            Answer::Unmet(why) => Answer::Unmet(health.check.failed(&why).into()),
             Answer::Met => Answer::Met,
         };
         let reason = match self.checkup.as_mut()?.next(answer, now) {
@@ -425,22 +425,19 @@ fn listens(
 ) -> (Answer, Option<u64>) {
     let listeners = match listeners {
         Ok(listeners) => listeners,
-        Err(why) => return (Answer::Unmet(why.to_owned()), None),
+        Err(why) => return (Answer::Unmet(why.to_owned().into()), None),
     };
     match listeners.find(address, processes) {
         Found::Own(inode) => (Answer::Met, Some(inode)),
-        Found::Other(_) => {
-            let why = "another process listens there".to_owned();
-            (Answer::Unmet(why), None)
-        }
-        Found::Nothing => (Answer::Unmet("nothing listens there".to_owned()), None),
+        Found::Other(_) => (Answer::Unmet("another process listens there".into()), None),
+        Found::Nothing => (Answer::Unmet("nothing listens there".into()), None),
     }
 }
 
 /// Answers a check that needs neither sockets nor time.
 fn at_once(check: &Check) -> Answer {
     match check {
-        Check::File(path) if !fs::exists(path) => Answer::Unmet("it does not exist".to_owned()),
+        Check::File(path) if !fs::exists(path) => Answer::Unmet("it does not exist".into()),
         _ => Answer::Met,
     }
 }

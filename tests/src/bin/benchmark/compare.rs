@@ -69,7 +69,8 @@ pub(crate) fn judge(ours: &[Duration], yardstick: &[Duration], budget: f64) -> J
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// Returns the median of values.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;

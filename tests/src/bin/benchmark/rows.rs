@@ -3,6 +3,7 @@
 mod background;
 mod deploy;
 mod log;
+mod readiness;
 mod save;
 
 use std::fs;
@@ -47,6 +48,8 @@ pub(crate) const ROWS: &[Row] = &[
     row("stop-500", |world| Some(background::stopped(world))),
     row("start-memory", |world| Some(background::memory(world))),
     row("start-files", |world| Some(background::descriptors(world))),
+    row("listen-cpu", |world| Some(readiness::processor_time(world))),
+    row("listen-latency", |world| Some(readiness::latency(world))),
     row("log", |world| Some(log::row(world))),
     row("deploy-1000", |world| Some(deploy::unchanged(world, 1_000))),
     row("deploy-100000", |world| {

@@ -1,9 +1,13 @@
 //! Roles of programs that do not link `ansar-runtime`.
 
+mod health;
 mod lifecycle;
 mod one_shot;
 mod orders;
 mod package;
+mod ports;
+mod readiness;
+mod scratch;
 mod servers;
 mod setup;
 mod stop;
