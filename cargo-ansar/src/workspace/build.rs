@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::{Metadata, TargetKind};
+use cargo_metadata::{CrateType, Metadata, TargetKind};
 
 use crate::error::Error;
 use crate::home::role::{Entry, Origin};
@@ -154,7 +154,8 @@ fn variables(
 /// Executables to build, with their package where the manifest names one.
 pub type Wanted = BTreeMap<ExecutableName, Option<String>>;
 
-/// Packages that have a binary of each name.
+/// Packages that have a binary of each name; none for a name that is not a
+/// binary.
 pub type Bins = BTreeMap<ExecutableName, Vec<String>>;
 
 /// Result of a build.
@@ -345,8 +346,14 @@ async fn build_uninterrupted(
             ),
         });
     }
-    let bins = locate(&metadata, wanted);
-    let plan = plan(wanted, &bins, &options.packages)?;
+    let Targets { bins, examples } = locate(&metadata, wanted);
+    let targets = bins
+        .iter()
+        .chain(&examples)
+        .filter(|(_, it)| !it.is_empty());
+    let targets = targets.map(|(name, packages)| (name.clone(), packages.clone()));
+    let mut plan = plan(wanted, &targets.collect(), &options.packages)?;
+    plan.examples = examples.into_keys().collect();
     let (made, leaving) = match guessed {
         Some((guess, built)) if guess == plan => built?,
         // The remembered packages were wrong, and so is their build.
@@ -384,6 +391,8 @@ fn confirmed(
 struct Plan {
     anywhere: BTreeSet<ExecutableName>,
     in_package: BTreeMap<ExecutableName, String>,
+    /// Names that are examples and no binaries.
+    examples: BTreeSet<ExecutableName>,
 }
 
 /// Decides which binaries are built from which package.
@@ -427,39 +436,70 @@ fn plan(wanted: &Wanted, bins: &Bins, packages: &[String]) -> Result<Plan, Error
 }
 
 fn invocations(plan: &Plan, options: &Options) -> Vec<Vec<OsString>> {
-    let bin = |name: &ExecutableName| [OsString::from("--bin"), name.as_str().into()];
+    let target = |name: &ExecutableName| {
+        let is_example = plan.examples.contains(name);
+        let flag = if is_example { "--example" } else { "--bin" };
+        [OsString::from(flag), name.as_str().into()]
+    };
     let mut invocations = Vec::new();
     if !plan.anywhere.is_empty() {
         let mut arguments = options.flags();
         arguments.extend(options.package_flags());
-        arguments.extend(plan.anywhere.iter().flat_map(bin));
+        arguments.extend(plan.anywhere.iter().flat_map(target));
         invocations.push(arguments);
     }
     for (name, package) in &plan.in_package {
         let mut arguments = options.flags();
         arguments.extend(["-p".into(), package.into()]);
-        arguments.extend(bin(name));
+        arguments.extend(target(name));
         invocations.push(arguments);
     }
     invocations
 }
 
-/// Returns the packages of the workspace that have the wanted binaries.
-fn locate(metadata: &Metadata, wanted: &Wanted) -> Bins {
-    let mut bins: Bins = wanted
-        .keys()
-        .map(|name| (name.clone(), Vec::new()))
-        .collect();
+/// Wanted targets of the workspace.
+#[derive(Debug, Default)]
+struct Targets {
+    bins: Bins,
+    /// Examples whose names are no binaries, with their packages. They are not
+    /// remembered for the next build.
+    examples: Bins,
+}
+
+/// Returns the packages of the workspace that have the wanted binaries, or the
+/// wanted examples.
+fn locate(metadata: &Metadata, wanted: &Wanted) -> Targets {
+    let mut targets = Targets {
+        bins: wanted
+            .keys()
+            .map(|name| (name.clone(), Vec::new()))
+            .collect(),
+        examples: Bins::new(),
+    };
     for package in metadata.workspace_packages() {
-        let targets = package.targets.iter();
-        for target in targets.filter(|target| target.kind.contains(&TargetKind::Bin)) {
-            let name = target.name.parse::<ExecutableName>();
-            if let Some(packages) = name.ok().and_then(|name| bins.get_mut(&name)) {
+        for target in &package.targets {
+            let Ok(name) = target.name.parse::<ExecutableName>() else {
+                continue;
+            };
+            let Some(bins) = targets.bins.get_mut(&name) else {
+                continue;
+            };
+            // An example may be a library instead of an executable.
+            let is_example = target.kind == [TargetKind::Example]
+                && target.crate_types.contains(&CrateType::Bin);
+            if target.kind.contains(&TargetKind::Bin) {
+                bins.push(package.name.to_string());
+            } else if is_example {
+                let packages = targets.examples.entry(name).or_default();
                 packages.push(package.name.to_string());
             }
         }
     }
-    bins
+    let bins = &targets.bins;
+    targets
+        .examples
+        .retain(|name, _| bins.get(name).is_none_or(Vec::is_empty));
+    targets
 }
 
 /// Returns the planned executables.
@@ -528,6 +568,45 @@ mod tests {
             words.join(" ")
         });
         Ok(lines.collect())
+    }
+
+    #[test]
+    fn examples_are_built_unless_a_binary_has_their_name() {
+        let target = |kind: &str, name: &str| {
+            serde_json::json!({
+                "kind": [kind], "crate_types": ["bin"], "name": name, "src_path": "/w/x.rs",
+                "edition": "2024", "doc": false, "doctest": false, "test": false
+            })
+        };
+        let metadata = serde_json::json!({
+            "packages": [{
+                "name": "a", "version": "0.1.0", "id": "a", "dependencies": [], "features": {},
+                "manifest_path": "/w/Cargo.toml", "source": null, "targets": [
+                    target("bin", "server"), target("example", "server"),
+                    target("example", "demo"), target("lib", "lib"),
+                ]
+            }],
+            "workspace_members": ["a"], "resolve": null, "workspace_root": "/w",
+            "target_directory": "/w/target", "version": 1
+        });
+        let metadata: Metadata = serde_json::from_value(metadata).unwrap();
+        let wanted = wanted(&[("demo", None), ("lib", None), ("server", None)]);
+        let Targets { bins, examples } = locate(&metadata, &wanted);
+        let none = Vec::<String>::new();
+        assert_eq!(
+            bins.values().collect::<Vec<_>>(),
+            [&none, &none, &vec!["a".to_owned()]]
+        );
+        let mut all = bins.clone();
+        all.extend(examples.clone());
+        let mut plan = plan(&wanted, &all, &[]).unwrap();
+        plan.examples = examples.into_keys().collect();
+        let invocations = invocations(&plan, &Options::default());
+        let words: Vec<_> = invocations[0]
+            .iter()
+            .map(|it| it.to_string_lossy())
+            .collect();
+        assert_eq!(words.join(" "), "--workspace --example demo --bin server");
     }
 
     fn described(text: &str, options: &Options) -> Vec<String> {

@@ -139,3 +139,24 @@ fn a_needed_role_that_fails_is_named() {
         .stderr_has("hint: see what it printed with `cargo ansar log db-0`")
         .stderr_lacks("Compiling");
 }
+
+#[test]
+fn an_example_is_an_executable() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"api\"\nedition = \"2024\"\n[workspace]\n\
+         [workspace.metadata.ansar.role.test-demo]\nexecutable = \"demo\"\nargs = [\"x\"]\n",
+    );
+    sandbox.write("src/lib.rs", "");
+    sandbox.write(
+        "examples/demo.rs",
+        "fn main() { assert_eq!(std::env::args().nth(1).as_deref(), Some(\"x\")); }\n",
+    );
+    sandbox.ansar(["test"]).run().success();
+    sandbox
+        .ansar(["test"])
+        .run()
+        .success()
+        .stderr_lacks("Deploying");
+}
