@@ -739,7 +739,9 @@ impl Engine<'_> {
             RoleKind::Test => outcome.report().is_some_and(|report| report.failed == 0),
             RoleKind::Operational => match outcome.success() {
                 Success::Yes => true,
-                Success::Stopped => role.treatment.asked,
+                // A program that has ended by itself, with success, has done its
+                // task.
+                Success::Stopped => role.treatment.asked || outcome.cause == Cause::Exited(0),
                 Success::No => false,
             },
         };

@@ -33,11 +33,15 @@ impl Engine<'_> {
         checks: Checks,
     ) -> Option<Rc<Lines>> {
         let now = clock::instant();
-        if checks.need_only_start() {
+        let need_only_start = checks.need_only_start();
+        let lines = self.readiness.watch(member, pid, checks, now);
+        if need_only_start {
             // It may still crash.
             self.roles[member].unannounced.set(Some(now));
+            // It is ready before its exit can be handled.
+            self.look();
         }
-        self.readiness.watch(member, pid, checks, now)
+        lines
     }
 
     /// Looks at everything that is due.

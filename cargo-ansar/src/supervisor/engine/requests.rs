@@ -99,10 +99,13 @@ impl Engine<'_> {
             RequestKind::Start(start) => match self.start_roles(&start) {
                 Ok(members) => {
                     let _ = replies.try_send(Reply::Accepted);
+                    let own = members.iter();
+                    let own = own.filter_map(|&member| self.roles[member].ready_limit);
+                    let limit = own.fold(start.longest_ready_limit(), Duration::max);
                     self.watches.push(Watch {
                         members,
                         until: Until::Ready,
-                        give_up_at: Some(clock::instant() + start.longest_ready_limit()),
+                        give_up_at: Some(clock::instant() + limit),
                         settle_time: start.settle_time(),
                         replies,
                         missed: Cell::new(false),

@@ -128,3 +128,13 @@ fn server_that_ends_by_itself_with_success_fails_nothing() {
     );
     ansar(&sandbox, "test").success();
 }
+
+#[test]
+fn program_that_ends_before_the_tests_begin_skips_none() {
+    let sandbox = of("sleep 0.2", "");
+    let roles = "[workspace.metadata.ansar.role.seed-0]\nprogram = \"./seed\"\n";
+    let manifest = sandbox.read("Cargo.toml");
+    sandbox.write("Cargo.toml", &format!("{manifest}{roles}"));
+    script(&sandbox, "seed", "");
+    ansar(&sandbox, "test").success();
+}
