@@ -517,15 +517,22 @@ impl RoleContext {
     }
 }
 
-/// Descriptors per role: a lock, a log, two pipes, one for its exit, two for a
-/// notification socket of its own, and two that hold its port.
-const DESCRIPTORS: u64 = 9;
+/// Descriptors per role: a lock, a log, two pipes, and one for its exit.
+const DESCRIPTORS: u64 = 5;
+/// Further descriptors of some roles: two for a notification socket of its own,
+/// and two that hold a port.
+const FURTHER_DESCRIPTORS: u64 = 4;
 /// Descriptors of the command itself.
 const OWN_DESCRIPTORS: u64 = 64;
 
 /// Raises the limit on open descriptors for this number of roles.
 pub(crate) fn ensure_descriptors(roles: usize) -> Result<(), Error> {
-    let needed = roles as u64 * DESCRIPTORS + OWN_DESCRIPTORS;
+    let needed = |each| roles as u64 * each + OWN_DESCRIPTORS;
+    // Few roles need all of them, so a limit below that may do.
+    if rlimit::make_room(needed(DESCRIPTORS + FURTHER_DESCRIPTORS)).is_ok() {
+        return Ok(());
+    }
+    let needed = needed(DESCRIPTORS);
     rlimit::make_room(needed).map_err(|most| Error::Descriptors {
         roles,
         needed,
