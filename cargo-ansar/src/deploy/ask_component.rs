@@ -71,7 +71,7 @@ fn resolve(value: &mut Value, values: &RoleValues<'_>) -> Result<(), ProgramErro
         Value::String(text) => {
             let only = Template::lenient(text).only().cloned();
             let resolved = resolved_text(text, values)?;
-            let is_number = matches!(only, Some(Placeholder::Port(_) | Placeholder::Number));
+            let is_number = matches!(only, Some(Placeholder::Port { .. } | Placeholder::Number));
             *value = match resolved.parse::<u64>() {
                 Ok(number) if is_number => number.into(),
                 _ => Value::String(resolved),

@@ -164,14 +164,9 @@ pub fn needed<'a>(
         let entry = entries.get(role);
         entry.is_some_and(|entry| entry.origin != Origin::Retired)
     };
-    let mut refer = |role: &RoleName, placeholder: &Placeholder| match placeholder {
-        Placeholder::Port(port) | Placeholder::Address { role: None, port } => {
-            add(role, port, None);
-        }
-        Placeholder::Address {
-            role: Some(other),
-            port,
-        } if active(other) => add(other, port, None),
+    let mut refer = |role: &RoleName, placeholder: &Placeholder| match placeholder.port() {
+        Some((None, port)) => add(role, port, None),
+        Some((Some(other), port)) if active(other) => add(other, port, None),
         _ => {}
     };
     for (role, placeholder) in settings {

@@ -58,9 +58,10 @@ impl RoleValues<'_> {
             ))
         };
         match placeholder {
-            Placeholder::Port(port) => {
-                let number = self.ports.get(self.role, port);
-                let number = number.ok_or_else(|| undeployed(self.role, port))?;
+            Placeholder::Port { role, port } => {
+                let role = role.as_ref().unwrap_or(self.role);
+                let number = self.ports.get(role, port);
+                let number = number.ok_or_else(|| undeployed(role, port))?;
                 Ok(number.to_string())
             }
             Placeholder::Address { role, port } => {

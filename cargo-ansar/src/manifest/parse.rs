@@ -19,7 +19,6 @@ use crate::manifest::values::{Texts, duration, package_name, roles};
 use crate::manifest::{DEFAULT_TESTS, DeployMode, Description, RoleSpec};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::{MOST_ROLES, RoleTemplate, Series, Variable};
-use crate::model::placeholder::Placeholder;
 use crate::model::readiness::Probe;
 use crate::model::restart_policy::Restart;
 use crate::model::role_properties::RoleProperties;
@@ -364,12 +363,10 @@ impl<'a> Fields<'a> {
             return Err(source.error(*at, key, &Problem::ProgramOnly));
         }
         let has_port = !self.properties.ports.is_empty()
-            || self.properties.placeholders().any(|placeholder| {
-                matches!(
-                    placeholder,
-                    Placeholder::Port(_) | Placeholder::Address { role: None, .. }
-                )
-            });
+            || self
+                .properties
+                .placeholders()
+                .any(|placeholder| matches!(placeholder.port(), Some((None, _))));
         match &self.listens_at {
             Some((key, at)) if !has_port => Err(source.error(*at, key, &Problem::NoPort)),
             _ => Ok(()),

@@ -68,19 +68,15 @@ impl Texts {
     /// Notes the placeholders of a text.
     fn note(&mut self, node: &Node<'_>, template: &Template) {
         for placeholder in template.uses() {
-            match placeholder {
-                Placeholder::Address {
-                    role: Some(role), ..
-                } => self.references.push(After {
+            let at = || node.at_text(&placeholder.to_string());
+            if let Some(role) = placeholder.other_role() {
+                self.references.push(After {
                     role: role.clone(),
                     key: node.key.clone(),
-                    at: node.at_text(&placeholder.to_string()),
-                }),
-                Placeholder::Number => {
-                    let at = node.at_text(&placeholder.to_string());
-                    self.numbers.push((node.key.clone(), at));
-                }
-                _ => {}
+                    at: at(),
+                });
+            } else if *placeholder == Placeholder::Number {
+                self.numbers.push((node.key.clone(), at()));
             }
         }
     }

@@ -17,8 +17,14 @@ pub const DEFAULT_PORT: &str = "port";
 /// A value that a text refers to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Placeholder {
-    /// `{port}` or `{port:NAME}`: a port of the role.
-    Port(String),
+    /// `{port}`, `{port:NAME}` or `{port:ROLE/NAME}`: a port of the role, or of
+    /// another one.
+    Port {
+        /// The other role; the role itself if unset.
+        role: Option<RoleName>,
+        /// The name of the port.
+        port: String,
+    },
     /// `{bind}`: the IP address that the role listens on.
     Bind,
     /// `{address}`, `{address:ROLE}` or `{address:ROLE/NAME}`: address and port
@@ -236,12 +242,35 @@ impl From<String> for Template {
     }
 }
 
+impl Placeholder {
+    /// Returns the other role that the placeholder refers to.
+    pub fn other_role(&self) -> Option<&RoleName> {
+        match self {
+            Self::Port { role, .. } | Self::Address { role, .. } => role.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns the port that the placeholder refers to, with its role unless
+    /// that is the role itself.
+    pub fn port(&self) -> Option<(Option<&RoleName>, &str)> {
+        match self {
+            Self::Port { role, port } | Self::Address { role, port } => Some((role.as_ref(), port)),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Placeholder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |port: &str| port != DEFAULT_PORT;
         match self {
-            Self::Port(port) if named(port) => write!(f, "{{port:{port}}}"),
-            Self::Port(_) => f.write_str("{port}"),
+            Self::Port {
+                role: Some(role),
+                port,
+            } => write!(f, "{{port:{role}/{port}}}"),
+            Self::Port { role: None, port } if named(port) => write!(f, "{{port:{port}}}"),
+            Self::Port { .. } => f.write_str("{port}"),
             Self::Bind => f.write_str("{bind}"),
             Self::Address { role: None, port } if named(port) => write!(f, "{{address:/{port}}}"),
             Self::Address { role: None, .. } => f.write_str("{address}"),
@@ -285,8 +314,18 @@ fn placeholder(inner: &str) -> Option<Placeholder> {
         None => (inner, None),
     };
     Some(match (word, argument) {
-        ("port", None) => Placeholder::Port(DEFAULT_PORT.to_owned()),
-        ("port", Some(name)) => Placeholder::Port(port_name(name)?),
+        ("port", None) => Placeholder::Port {
+            role: None,
+            port: DEFAULT_PORT.to_owned(),
+        },
+        ("port", Some(argument)) => {
+            let (role, port) = match argument.split_once('/') {
+                Some((role, port)) => (Some(role.parse().ok()?), port),
+                None => (None, argument),
+            };
+            let port = port_name(port)?;
+            Placeholder::Port { role, port }
+        }
         ("address", None) => Placeholder::Address {
             role: None,
             port: DEFAULT_PORT.to_owned(),
@@ -359,6 +398,7 @@ mod tests {
         for (text, expected) in [
             ("-p {port}", "-p <{port}>"),
             ("{port:admin}{bind}", "<{port:admin}><{bind}>"),
+            ("{port:db-0/port}", "<{port:db-0/port}>"),
             ("x://{address:db-0}/app", "x://<{address:db-0}>/app"),
             ("{address:db-0/admin}", "<{address:db-0/admin}>"),
             ("{address:/admin}", "<{address:/admin}>"),

@@ -98,6 +98,13 @@ pub(crate) fn of_description(
                 let address = ports.address(role, port);
                 Ok(address.map_or_else(String::new, |address| address.to_string()))
             }
+            Placeholder::Port {
+                role: Some(role),
+                port,
+            } => {
+                let port = ports.get(role, port);
+                Ok(port.map_or_else(String::new, |port| port.to_string()))
+            }
             Placeholder::Bind => Ok(BIND.to_string()),
             Placeholder::Home => Ok(home.root().display().to_string()),
             // A value that only roles have.
