@@ -228,7 +228,7 @@ fn wrong_values_are_refused() {
         ),
         (
             "role.a.executable = 'a.exe'",
-            "2:21: invalid `@.role.a.executable`: executable name `a.exe` holds `.`, expected ASCII letters, digits, `-` and `_` only",
+            "2:21: invalid `@.role.a.executable`: executable name `a.exe` holds `.`, expected letters, digits, `-` and `_` only",
         ),
         (
             "role.a.package = '-a'",

@@ -25,9 +25,10 @@ pub enum NameError {
     },
     /// The text contains a character that is not allowed.
     #[error(
-        "{kind} name `{}` holds `{}`, expected ASCII letters, digits, `-` and `_` only",
+        "{kind} name `{}` holds `{}`, expected {}letters, digits, `-` and `_` only",
         escaped(name),
-        escaped(&found.to_string())
+        escaped(&found.to_string()),
+        if *kind == Kind::Role { "ASCII " } else { "" }
     )]
     Character {
         /// The kind of name.
@@ -57,12 +58,12 @@ impl NameError {
 
     /// Returns a similar valid name, if there is one.
     pub fn similar(&self) -> Option<String> {
-        let Self::Character { name, .. } = self else {
+        let Self::Character { kind, name, .. } = self else {
             return None;
         };
         let name: String = name
             .chars()
-            .map(|c| if is_allowed(c) { c } else { '-' })
+            .map(|c| if is_allowed(*kind, c) { c } else { '-' })
             .collect();
         let name = name.trim_matches('-');
         let fits = !name.is_empty() && name.len() <= LONGEST;
@@ -98,7 +99,7 @@ impl fmt::Display for Kind {
 
 /// Returns true if a text may be a tag of roles.
 pub fn is_tag(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST && text.chars().all(is_allowed)
+    !text.is_empty() && text.len() <= LONGEST && text.chars().all(|c| is_allowed(Kind::Role, c))
 }
 
 /// Declares a name type. Values are created by `TryFrom`, `FromStr` and
@@ -107,8 +108,8 @@ macro_rules! names {
     ($(#[$doc:meta] $name:ident is a $kind:ident;)*) => {$(
         #[$doc]
         ///
-        /// ASCII letters, digits, `-` and `_`; not empty; at most [`LONGEST`]
-        /// bytes. Ordered bytewise.
+        /// Letters, digits, `-` and `_`, in ASCII only for a role; not empty; at
+        /// most [`LONGEST`] bytes. Ordered bytewise.
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
@@ -183,14 +184,20 @@ pub(crate) fn is_package_name(name: &str) -> bool {
             .all(|c| c.is_alphanumeric() || c == '-' || c == '_')
 }
 
-fn is_allowed(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+/// Returns true if a name may contain this character. An executable may have
+/// every name that Cargo and the compiler accept.
+fn is_allowed(kind: Kind, c: char) -> bool {
+    let is_letter = match kind {
+        Kind::Role => c.is_ascii_alphanumeric(),
+        Kind::Executable => c.is_alphanumeric(),
+    };
+    is_letter || c == '-' || c == '_'
 }
 
 fn check(kind: Kind, name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         Err(NameError::Empty { kind })
-    } else if let Some(found) = name.chars().find(|c| !is_allowed(*c)) {
+    } else if let Some(found) = name.chars().find(|c| !is_allowed(kind, *c)) {
         let name = name.to_owned();
         Err(NameError::Character { kind, name, found })
     } else if name.len() > LONGEST {
@@ -232,6 +239,12 @@ mod tests {
             let error = name.parse::<RoleName>().unwrap_err();
             assert_eq!(error.to_string(), message);
         }
+        assert!("bär-ß_1".parse::<ExecutableName>().is_ok());
+        let error = "a.b".parse::<ExecutableName>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "executable name `a.b` holds `.`, expected letters, digits, `-` and `_` only"
+        );
         let error = ExecutableName::try_from(String::from("../sh")).unwrap_err();
         assert!(error.to_string().starts_with("executable name `../sh`"));
     }

@@ -170,7 +170,7 @@ fn bins_without_a_proper_name_are_left_out() {
     let error = propose("", &bins[..1]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no binary can be described: `sérver`: executable name `sérver` holds `é`, expected ASCII letters, digits, `-` and `_` only"
+        "no binary can be described: `sérver`: role name `sérver-0` holds `é`, expected ASCII letters, digits, `-` and `_` only"
     );
 }
 

@@ -146,11 +146,11 @@ fn an_example_is_an_executable() {
     sandbox.write(
         "Cargo.toml",
         "[package]\nname = \"api\"\nedition = \"2024\"\n[workspace]\n\
-         [workspace.metadata.ansar.role.test-demo]\nexecutable = \"demo\"\nargs = [\"x\"]\n",
+         [workspace.metadata.ansar.role.test-a]\nexecutable = \"prüfung\"\nargs = [\"x\"]\n",
     );
     sandbox.write("src/lib.rs", "");
     sandbox.write(
-        "examples/demo.rs",
+        "examples/prüfung.rs",
         "fn main() { assert_eq!(std::env::args().nth(1).as_deref(), Some(\"x\")); }\n",
     );
     sandbox.ansar(["test"]).run().success();
