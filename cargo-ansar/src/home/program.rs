@@ -93,6 +93,8 @@ pub enum ProgramError {
         role: RoleName,
         /// The port.
         port: u16,
+        /// True if the description of the role asks for this port.
+        is_fixed: bool,
         /// The process that listens on it, if it is known.
         owner: Option<Owner>,
     },
@@ -161,6 +163,9 @@ impl ProgramError {
             Self::ProgramOnly { .. } => "use `settings` and `env`".to_owned(),
             Self::EnvFile { .. } | Self::SharedEnvFile { .. } => {
                 "create it, or write `{ path = \"…\", optional = true }`".to_owned()
+            }
+            Self::PortTaken { is_fixed: true, .. } => {
+                "end that process, or change the port in `ports`".to_owned()
             }
             Self::PortTaken { role, .. } => format!(
                 "end that process, or let a deploy choose another port: `cargo ansar deploy` \

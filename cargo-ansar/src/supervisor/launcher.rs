@@ -260,6 +260,7 @@ impl RoleContext {
                     HoldError::InUse => ProgramError::PortTaken {
                         role,
                         port,
+                        is_fixed: self.entry.properties.ports.values().any(|it| *it == port),
                         owner: sockets::listener_on(address),
                     },
                     HoldError::System(source) => ProgramError::PortRefused {

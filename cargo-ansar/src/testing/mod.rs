@@ -30,6 +30,7 @@ use crate::deploy::restart_affected::Running;
 use crate::events::{Events, Kind};
 use crate::home::history;
 use crate::home::last_run::Recorder;
+use crate::home::program::ProgramError;
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, HomeError};
 use crate::host::clock;
@@ -159,9 +160,32 @@ pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
     Ok(roles.into_iter().collect())
 }
 
+/// Number of deploys that a run makes, if other programs take the ports of
+/// roles between the deploy and the start.
+const DEPLOYS: usize = 3;
+
 /// Builds, deploys and runs the tests once.
 pub async fn test(
     options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let mut when = options.run;
+    for _ in 1..DEPLOYS {
+        match deploy_and_run(options, when, interrupts, events).await {
+            // Nothing has started, and the next deploy chooses another port.
+            Err(Error::Program(ProgramError::PortTaken {
+                is_fixed: false, ..
+            })) => when = When::Always,
+            outcome => return outcome,
+        }
+    }
+    deploy_and_run(options, when, interrupts, events).await
+}
+
+async fn deploy_and_run(
+    options: &Options,
+    when: When,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
@@ -179,7 +203,7 @@ pub async fn test(
     )
     .await?;
     let leaving = prepared.leaving.take();
-    if !options.run.holds(prepared.changed) {
+    if !when.holds(prepared.changed) {
         build::wait_exit_after_use(leaving, interrupts).await?;
         return Ok(Outcome::Prepared(Box::new(prepared)));
     }

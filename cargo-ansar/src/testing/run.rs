@@ -265,9 +265,6 @@ impl Runner<'_> {
         let _mark = clean_and_mark(self.home, events)?;
         ensure_descriptors(entries.len())?;
         let locks = acquire(self.home, entries.keys(), events)?;
-        if let Some(begun) = self.begun {
-            events.emit(begun.clone());
-        }
         let notices = self.home.listen_notify()?;
         let launching = LaunchContext::new(
             self.home,
@@ -289,6 +286,9 @@ impl Runner<'_> {
                 Ok(launch)
             })
             .collect::<Result<_, Error>>()?;
+        if let Some(begun) = self.begun {
+            events.emit(begun.clone());
+        }
         if let Some(first) = self.first {
             launches.sort_by_key(|launch| !first.contains(&launch.role));
         }

@@ -5,6 +5,7 @@ mod lifecycle;
 mod one_shot;
 mod orders;
 mod package;
+mod port_races;
 mod ports;
 mod readiness;
 mod scratch;
