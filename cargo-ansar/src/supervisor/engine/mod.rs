@@ -541,8 +541,7 @@ impl Engine<'_> {
         let pid = process.pid();
         self.attach(member, pid, at);
         self.started(member, pid, at);
-        // Its output is not captured, so no line can match.
-        self.watch_probes(member, pid, checks);
+        self.watch_probes(member, pid, checks.without_lines());
         let (child_events, orphans) = (self.child_events.clone(), self.orphans.clone());
         self.tasks.spawn_local(async move {
             let exit = process.wait().await;

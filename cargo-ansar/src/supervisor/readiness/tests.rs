@@ -278,11 +278,28 @@ fn all_probes_of_a_list_must_be_met() {
 }
 
 #[test]
-fn process_that_need_only_start_is_ready_at_the_first_look() {
+fn process_that_needs_only_start_is_ready_at_the_first_look() {
     let mut fixture = Fixture::new(&[Probe::Started], None);
     assert_eq!(fixture.look(), [Change::Ready(MEMBER)]);
     let fixture = Fixture::new(&[Probe::Done], None);
     assert_eq!(fixture.readiness.wake_at(), None);
+}
+
+#[test]
+fn role_without_captured_output_waits_for_no_line() {
+    let (mut readiness, _received) = Readiness::new();
+    let conditions = Conditions {
+        probes: &[Probe::Log("up".to_owned())],
+        health: None,
+        port: None,
+        program: &program(),
+    };
+    let checks = readiness.check(&conditions).unwrap().without_lines();
+    assert!(checks.need_only_start());
+    let now = clock::instant();
+    assert!(readiness.watch(MEMBER, 1, checks, now).is_none());
+    let changes = readiness.look(readiness.wake_at().unwrap(), &none);
+    assert_eq!(changes, [Change::Ready(MEMBER)]);
 }
 
 #[test]
