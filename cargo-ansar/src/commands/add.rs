@@ -181,6 +181,8 @@ async fn deploy_missing(
         build::build(workspace, &wanted, bins, &how, folder, interrupts).await
     };
     let built = with_needs(home, workspace, interrupts, events, cargo).await?;
+    // Roles that the build needed are deployed already.
+    deploy_state = home.deploy_state()?;
     if built.artifacts.is_empty() {
         return Err(missing(built.nearest_bin(&options.executable)));
     }

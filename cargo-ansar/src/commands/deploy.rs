@@ -183,6 +183,8 @@ async fn cargo(
     deploy_state: &mut DeployState,
     interrupts: &mut Interrupts,
 ) -> Result<Executables, Error> {
+    // Roles that the build needs are deployed already.
+    *deploy_state = home.deploy_state()?;
     let wanted = wanted(Some(workspace), entries);
     let built = build::build(
         workspace,

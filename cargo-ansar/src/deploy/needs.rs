@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::deploy::launch_state::launch_state;
 use crate::deploy::ports;
 use crate::deploy::roles::described;
 use crate::error::Error;
@@ -89,10 +90,7 @@ async fn start(
         wait_ready(home, there.iter(), interrupts, events).await?;
         return Ok(None);
     }
-    let entries = deploy(home, description, &idle)?;
-    check_all(home, &entries, &of_roles(home), |role| {
-        workspace.place(role)
-    })?;
+    let entries = deploy(home, workspace, description, &idle)?;
     let engine = match engines.own() {
         Some(_) => None,
         None => Some(attach(home).await?),
@@ -139,10 +137,11 @@ async fn start_all(
 }
 
 /// Writes the entries of roles that do not run, with the ports that they and
-/// Cargo's variables refer to. The roles' other values are those of the deploy
-/// that follows the build.
+/// Cargo's variables refer to, and how they are launched. All other roles keep
+/// what was deployed before.
 fn deploy(
     home: &Home,
+    workspace: &Workspace,
     description: &Description,
     idle: &BTreeSet<&RoleName>,
 ) -> Result<BTreeMap<RoleName, Entry>, Error> {
@@ -160,6 +159,8 @@ fn deploy(
         }
         all.insert(spec.name.clone(), entry);
     }
+    let environment = of_roles(home);
+    check_all(home, &deployed, &environment, |role| workspace.place(role))?;
     let variables = description.build.env.values().flat_map(Template::uses);
     let references = variables.filter_map(|placeholder| match placeholder {
         Placeholder::Address {
@@ -172,5 +173,12 @@ fn deploy(
         home.set_ports(&allocated)?;
     }
     home.commit(transaction)?;
+    let mut state = home.deploy_state()?;
+    for (role, entry) in &deployed {
+        let known = state.launches.get(role);
+        let now = launch_state(home, role, entry, &allocated, &environment, known)?;
+        state.launches.insert(role.clone(), now);
+    }
+    home.set_deploy_state(&state)?;
     Ok(deployed)
 }

@@ -86,6 +86,8 @@ pub async fn prepare(
             };
             let built = with_needs(&home, workspace, interrupts, events, cargo).await?;
             events.emit(Kind::Built {});
+            // Roles that the build needed are deployed already.
+            deploy_state = home.deploy_state()?;
             Some(built)
         }
         None => None,
@@ -118,7 +120,6 @@ pub async fn prepare(
         named: None,
         take: None,
     };
-    // Roles that the build needed are deployed already.
     let mut entries = home.entries()?;
     let done = deploy::deploy(
         &home,
@@ -163,7 +164,7 @@ pub(crate) async fn open_filled(
 ) -> Result<FilledHome, Error> {
     let workspace = places.workspace()?;
     let is_empty = match Home::open(&places.home(workspace.as_ref())) {
-        Ok(home) => home.role_names()?.is_empty(),
+        Ok(home) => is_empty(&home, workspace.as_ref())?,
         Err(HomeError::NotThere(_)) => true,
         Err(error) => return Err(error.into()),
     };
@@ -187,6 +188,21 @@ pub(crate) async fn open_filled(
         workspace: prepared.workspace,
         home: prepared.home,
         lock: Some(prepared.lock),
+    })
+}
+
+/// Returns true if nothing was deployed, except perhaps roles that a build
+/// needed.
+fn is_empty(home: &Home, workspace: Option<&Workspace>) -> Result<bool, Error> {
+    let description = workspace.and_then(|workspace| workspace.description.as_ref());
+    let names = home.role_names()?;
+    Ok(match description {
+        None => names.is_empty(),
+        Some(description) => {
+            let has_all = description.roles.iter().all(|it| names.contains(&it.name));
+            let needs = &description.build.needs;
+            names.iter().all(|name| needs.contains(name)) && !has_all
+        }
     })
 }
 

@@ -277,6 +277,21 @@ fn binaries_that_are_no_components_are_commented_out() {
         skipped,
         ["package `a` has a binary of that name, which is used"]
     );
+    // The roles are valid once the comment signs are removed.
+    let lines = proposal.manifest.lines().map(|line| {
+        let bare = line.strip_prefix("# ").unwrap_or(line);
+        let is_toml = bare.starts_with('[') || bare.contains(" = ");
+        if is_toml && !line.starts_with("#  ") {
+            bare
+        } else {
+            line
+        }
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let path = Path::new("Cargo.toml");
+    let read = manifest::parse(path, &text).and_then(|it| manifest::read(path, &it));
+    let roles = read.unwrap().unwrap().roles;
+    assert_eq!(roles.len(), 4, "{text}");
     let proposal = proposed("", &bins[1..2]);
     assert!(proposal.roles.is_empty());
     assert!(proposal.manifest.starts_with("[workspace.metadata.ansar]"));

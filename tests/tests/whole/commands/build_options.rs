@@ -100,6 +100,13 @@ fn needed_roles_run_while_cargo_does() {
     let sandbox = needy(SERVER);
     sandbox.ansar(["build"]).run().success();
     sandbox.ansar(["stop", "db-0"]).run().code(105);
+    // The home has roles only for the build, and is still deployed first.
+    let start = sandbox.ansar(["start"]).run();
+    start
+        .success()
+        .stderr_has("1 of 1 executable")
+        .stderr_lacks("Stopping");
+    sandbox.ansar(["stop", "-f"]).run().success();
     // The port stays the same, so that nothing is compiled again.
     sandbox
         .ansar(["test"])
