@@ -38,8 +38,9 @@ impl Engine<'_> {
         if need_only_start {
             // It may still crash.
             self.roles[member].unannounced.set(Some(now));
-            // It is ready before its exit can be handled.
-            self.look();
+            // It is ready at once, before its exit can be handled.
+            self.readiness.ready(member, now);
+            self.is_ready(member);
         }
         lines
     }

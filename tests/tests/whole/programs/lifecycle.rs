@@ -1,5 +1,11 @@
 //! Start, end and verdict of programs.
 
+use std::collections::BTreeSet;
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use tests::{Signal, children_of, eventually};
+
 use super::package::{ansar, is_quiet, line_of, log, script, workspace};
 
 /// A server, a migration after it, and a test of both.
@@ -137,4 +143,31 @@ fn program_that_ends_before_the_tests_begin_skips_none() {
     sandbox.write("Cargo.toml", &format!("{manifest}{roles}"));
     script(&sandbox, "seed", "");
     ansar(&sandbox, "test").success();
+}
+
+#[test]
+fn killed_engine_loses_no_line_of_a_program() {
+    let roles = "[workspace.metadata.ansar.role.a-0]\nprogram = \"./a\"\n";
+    let writes = "i=0; while :; do echo \"out $i\"; echo \"err $i\" >&2; echo $i > count; \
+                  i=$((i + 1)); done";
+    let sandbox = workspace(roles, &[("a", writes)]);
+    let run = sandbox.ansar(["run"]).start();
+    let written = || {
+        let count = std::fs::read_to_string(sandbox.path().join("count")).ok()?;
+        count.trim().parse::<usize>().ok()
+    };
+    let flows = eventually(|| written().filter(|number| *number > 300));
+    assert!(flows.is_some(), "nothing is written");
+    let engine = children_of(run.pid())[0];
+    kill(Pid::from_raw(engine), Signal::SIGKILL).expect("the engine runs");
+    run.wait().code(137);
+    let written = written().unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    let mut lines = log(&sandbox, "a-0");
+    // Lines that were being stored when the engine was killed are stored twice.
+    lines.retain(|line| seen.insert(line.clone()));
+    let expected = (0..=written).flat_map(|i| [format!("out {i}"), format!("err {i}")]);
+    let expected: Vec<String> = expected.collect();
+    assert!(lines.len() >= expected.len(), "{} lines", lines.len());
+    assert_eq!(lines[..expected.len()], expected);
 }
