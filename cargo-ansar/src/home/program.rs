@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::home::Home;
 use crate::home::role::Entry;
-use crate::home::role_values::NoValue;
 use crate::host::net::sockets::Owner;
 use crate::host::{environment, fs};
 use crate::model::name::RoleName;
+use crate::model::placeholder::Placeholder;
 use crate::model::quoted::{escaped, quoted_list};
 
 /// An error about the program of a role, or about properties that do not fit
@@ -130,6 +130,18 @@ pub enum ProgramError {
     /// A placeholder has no value.
     #[error(transparent)]
     NoValue(#[from] NoValue),
+}
+
+/// A placeholder that has no value for a role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("role `{role}`: `{placeholder}` has no value: {reason}")]
+pub struct NoValue {
+    /// The role whose text has the placeholder.
+    pub role: RoleName,
+    /// The placeholder.
+    pub placeholder: Placeholder,
+    /// The reason.
+    pub reason: String,
 }
 
 impl ProgramError {

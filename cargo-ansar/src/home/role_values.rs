@@ -6,21 +6,9 @@ use ansar_contract::layout::Area;
 
 use crate::home::Home;
 use crate::home::ports::{BIND, Ports};
-use crate::home::program::ProgramError;
+use crate::home::program::{NoValue, ProgramError};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::placeholder::{Placeholder, Template, number};
-
-/// A placeholder that has no value for a role.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("role `{role}`: `{placeholder}` has no value: {reason}")]
-pub struct NoValue {
-    /// The role whose text has the placeholder.
-    pub role: RoleName,
-    /// The placeholder.
-    pub placeholder: Placeholder,
-    /// The reason.
-    pub reason: String,
-}
 
 /// Finds the values of placeholders in the texts of one role.
 #[derive(Debug, Clone, Copy)]
