@@ -99,7 +99,7 @@ fn table(shown: fn(&Property) -> bool) -> String {
             let example = example.map_or_else(String::new, |example| {
                 format!(", as in `{{\"value\": {example}}}`")
             });
-            format!("\n  {:<10} {}{example}", property.name, property.about)
+            format!("\n  {:<13} {}{example}", property.name, property.about)
         })
         .collect();
     format!("Properties:{}", lines.concat())

@@ -326,8 +326,12 @@ impl Serialize for Health<Template> {
             Value::Object(object) => object,
             word => Map::from_iter([("probe".to_owned(), word)]),
         };
-        object.insert("every".to_owned(), self.every.as_secs_f64().into());
-        object.insert("failures".to_owned(), self.failures.into());
+        if self.every != HEALTH_INTERVAL {
+            object.insert("every".to_owned(), self.every.as_secs_f64().into());
+        }
+        if self.failures != HEALTH_FAILURES {
+            object.insert("failures".to_owned(), self.failures.into());
+        }
         object.serialize(serializer)
     }
 }
@@ -418,7 +422,7 @@ mod tests {
         let text = r#"{"http":"http://{address}/","every":2.5,"failures":1}"#;
         let health: Health<Template> = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&health).unwrap(), text);
-        let listen = r#"{"probe":"listen","every":5.0,"failures":3}"#;
+        let listen = r#"{"probe":"listen"}"#;
         let health: Health<Template> = serde_json::from_str(r#"{"probe":"listen"}"#).unwrap();
         assert_eq!(serde_json::to_string(&health).unwrap(), listen);
         assert!(serde_json::from_str::<Health<Template>>(r#"{"log":"x"}"#).is_err());

@@ -5,7 +5,7 @@ use tests::Sandbox;
 
 use super::with_roles;
 
-pub(super) const COMMANDS: [&str; 33] = [
+pub(super) const COMMANDS: [&str; 34] = [
     "init",
     "build",
     "test",
@@ -36,6 +36,7 @@ pub(super) const COMMANDS: [&str; 33] = [
     "returned",
     "log",
     "folder",
+    "address",
     "completions",
     "man",
     "help",

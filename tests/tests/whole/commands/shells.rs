@@ -38,7 +38,7 @@ fn bash_completes_commands_and_flags_also_through_cargo() {
             assert!(all.iter().any(|word| word == command), "{command}");
         }
         let properties = line(&["get", "re"]);
-        assert_eq!(properties, ["retry", "restart"]);
+        assert_eq!(properties, ["retry", "restart", "ready", "ready-timeout"]);
         assert_eq!(line(&["completions", "z"]), ["zsh"]);
     }
     let other = completed(&sandbox, &["cargo", "bui"]);
@@ -72,7 +72,7 @@ fn each_command_has_a_manual_page() {
     let man = sandbox.ansar(["man", "--dir", "pages/man1"]).run();
     man.success()
         .stdout_is("")
-        .stderr_has("Wrote 33 manual pages to `");
+        .stderr_has("Wrote 34 manual pages to `");
     let mut expected: Vec<_> = COMMANDS
         .iter()
         .filter(|command| **command != "help")

@@ -19,6 +19,7 @@ static NORMAL: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b(\d+d)?(\d+h)?(\d+m)?\d+(\.\d+)?(s|ms)\b", "DURATION"),
         (r"\b\d+(\.\d+)? ([kKMG]i?)?B\b", "SIZE"),
         (r"\b\d+ bytes\b", "SIZE"),
+        (r#"(127\.0\.0\.1:|"port": )\d{5}\b"#, "${1}PORT"),
         (
             r#""(pid|engine|uptime|cpu|memory|elapsed)": ?[0-9.]+"#,
             r#""$1":N"#,

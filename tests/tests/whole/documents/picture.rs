@@ -14,12 +14,13 @@ use super::commands::demonstration;
 const PICTURE: &str = "docs/src/images/test.svg";
 
 /// Patterns of text that differs from run to run, and their replacements.
-const CONSTANT: [(&str, &str); 5] = [
+const CONSTANT: [(&str, &str); 6] = [
     // Printed if other tests build at the same time.
     (r".*Blocking.*waiting for file lock.*\n", ""),
     (r"in \d+\.\d\ds", "in 0.08s"),
     (r", \d+\.\d\ds", ", 0.02s"),
     (r"\d\d:\d\d:\d\d\.\d\d\d", "10:00:01.400"),
+    (r"Connected to [0-9.]+:\d+", "Connected to 127.0.0.1:20417"),
     (r"Accepted on [0-9.]+:\d+", "Accepted on 127.0.0.1:49848"),
 ];
 
