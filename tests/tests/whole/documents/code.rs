@@ -52,7 +52,8 @@ fn every_description_is_accepted() {
             if block.language == "toml" && text.contains("[workspace.metadata.ansar") {
                 workspace.manifest(&format!("{text}\n{ROLE}"));
                 let mut listed = workspace.ansar(["list"]).run();
-                earlier += &format!("{text}\n");
+                earlier.push_str(&text);
+                earlier.push('\n');
                 if !listed.status.success() {
                     // A page may describe a group role by role.
                     workspace.manifest(&format!("{earlier}\n{ROLE}"));
