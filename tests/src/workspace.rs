@@ -185,11 +185,11 @@ fn bring_orders_up_to_date(template: &Path) -> io::Result<()> {
             mirror(&example.join(&name), &template.join(&name))?;
         }
     }
-    // The first build downloads the dependencies.
+    // Each build downloads the dependencies that it needs, once. The first one
+    // leaves out tests, and the second one bins of packages without.
     build(template, &["build", "--quiet", "--locked"], false);
-    // It leaves out tests, and this one leaves out bins of packages without.
     let tests = ["test", "--quiet", "--workspace", "--locked", "--no-run"];
-    build(template, &tests, true);
+    build(template, &tests, false);
     Ok(())
 }
 
