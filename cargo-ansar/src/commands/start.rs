@@ -30,7 +30,7 @@ use crate::supervisor::role_environment::of_roles;
 use crate::testing::{LAST, MOST_ROLES, said, stamp, tests};
 use crate::workspace::build;
 use crate::workspace::roles::startable;
-use crate::workspace::{Places, Workspace};
+use crate::workspace::{Places, Workspace, place_of};
 
 /// Options of `start` and `restart`.
 #[derive(Debug)]
@@ -187,8 +187,7 @@ impl Selection {
             }
         }
         check_all(&home, &roles, &of_roles(&home), |role| {
-            let workspace = workspace.as_ref();
-            workspace.map_or_else(String::new, |workspace| workspace.place(role))
+            place_of(workspace.as_ref(), role)
         })?;
         Ok(Self {
             home,

@@ -43,12 +43,13 @@ pub(crate) fn launch_state(
     let known = before.and_then(|before| before.program.as_ref());
     let program = if properties.is_program() {
         let path = path_of(home, role, entry, environment)?;
-        let stat = fs::stat(&fs::resolve(&path)?)?;
+        let file = fs::resolve(&path)?;
+        let stat = fs::stat(&file)?;
         let known = known.filter(|it| it.path == path && it.fingerprint == stat.fingerprint);
         Some(match known {
             Some(known) => known.clone(),
             None => ProgramFile {
-                hash: fs::hash(&fs::resolve(&path)?)?.0,
+                hash: fs::hash(&file)?.0,
                 fingerprint: stat.fingerprint,
                 path,
             },

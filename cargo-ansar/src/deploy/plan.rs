@@ -30,11 +30,11 @@ use crate::home::ports::{Moved, Ports};
 use crate::home::restart_reason::ChangeCause;
 use crate::home::role::{Entry, Origin};
 use crate::host::cargo_config::Variable;
-use crate::host::fs;
 use crate::host::fs::{Fingerprint, TransferMethod};
+use crate::host::{environment, fs};
 use crate::manifest::Description;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::supervisor::role_environment::{of_cargo, of_roles};
+use crate::supervisor::role_environment::{configured, of_cargo};
 use crate::sync::executable;
 use crate::sync::executable::{Deployed, Difference, Verdict};
 use crate::sync::plan::Take;
@@ -266,7 +266,7 @@ impl Plan {
         before: &BTreeMap<RoleName, Entry>,
         deploy_state: &DeployState,
     ) -> Result<(), Error> {
-        let environment = of_roles(home);
+        let environment = configured(environment::for_roles(), &self.env);
         let mut affected = Vec::new();
         for (role, entry) in self.active() {
             let known = deploy_state.launches.get(role);

@@ -54,10 +54,11 @@ pub(crate) fn allocate_more<'a>(
 }
 
 fn allocate_needed(home: &Home, needed: &Needed) -> Result<(Ports, Vec<Moved>), Error> {
-    let mut ports = home.ports()?;
     if needed.is_empty() {
         return Ok((Ports::default(), Vec::new()));
     }
+    let before = home.ports()?;
+    let is_own = |role: &RoleName, port| before.of(role).any(|(_, own)| own == port);
     let range = ports::range(first_ephemeral_port());
     let start = ports::start(home.id(), &range);
     let mut failed = None;
@@ -68,24 +69,19 @@ fn allocate_needed(home: &Home, needed: &Needed) -> Result<(Ports, Vec<Moved>), 
         }
         // The port of a running role is its own.
         match home.holder(role) {
-            Ok(holder) => holder.is_some() && home_has(home, role, port),
+            Ok(holder) => holder.is_some() && is_own(role, port),
             Err(error) => {
                 failed.get_or_insert(error);
                 true
             }
         }
     };
+    let mut ports = before.clone();
     let moved = ports.allocate(needed, &range, start, &mut is_usable);
     match failed {
         None => Ok((ports, moved)),
         Some(error) => Err(error.into()),
     }
-}
-
-/// Returns true if a port is allocated to a role already.
-fn home_has(home: &Home, role: &RoleName, port: u16) -> bool {
-    let ports = home.ports().unwrap_or_default();
-    ports.of(role).any(|(_, own)| own == port)
 }
 
 /// Emits an event for each port that was replaced.

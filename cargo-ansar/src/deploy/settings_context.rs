@@ -12,7 +12,7 @@ use crate::host::fs;
 use crate::host::fs::Fingerprint;
 use crate::manifest::RoleSpec;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, place_of};
 
 /// Resolves the settings of roles.
 #[derive(Clone, Copy)]
@@ -63,8 +63,7 @@ impl SettingsResolver<'_> {
     /// Returns the position of a role's description, as ` (FILE:LINE)`; empty
     /// if it has none.
     pub(crate) fn place(&self, role: &RoleName) -> String {
-        let workspace = self.workspace;
-        workspace.map_or_else(String::new, |workspace| workspace.place(role))
+        place_of(self.workspace, role)
     }
 
     pub(crate) fn spec(&self, role: &RoleName) -> Option<&RoleSpec> {

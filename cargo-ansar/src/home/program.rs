@@ -189,7 +189,10 @@ impl ProgramError {
                 None => "use `{port}` in its arguments or environment, and deploy".to_owned(),
             },
             Self::OtherKind { role, .. } => format!("run `cargo ansar start {role}` again"),
-            Self::NoValue(_) => "allocate ports with `cargo ansar deploy`".to_owned(),
+            Self::NoValue(error) => {
+                error.placeholder.port()?;
+                "allocate ports with `cargo ansar deploy`".to_owned()
+            }
         })
     }
 }

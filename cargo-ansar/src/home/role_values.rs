@@ -40,11 +40,8 @@ impl RoleValues<'_> {
             let text = path.to_str().map(str::to_owned);
             text.ok_or_else(|| none(format!("`{}` is not UTF-8", path.display())))
         };
-        let undeployed = |role: &RoleName, port: &str| {
-            none(format!(
-                "role `{role}` has no port `{port}`; a deploy allocates ports"
-            ))
-        };
+        let undeployed =
+            |role: &RoleName, port: &str| none(format!("role `{role}` has no port `{port}`"));
         match placeholder {
             Placeholder::Port { role, port } => {
                 let role = role.as_ref().unwrap_or(self.role);

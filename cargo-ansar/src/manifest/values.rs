@@ -13,8 +13,8 @@ use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName, is_package_name, is_tag};
 use crate::model::placeholder::{Placeholder, PlaceholderError, Template, is_port_name, number};
 use crate::model::readiness::{
-    HEALTH_FAILURES, HEALTH_INTERVAL, Health, NOT_REPEATABLE, PROBE_WORDS, Probe, Readiness,
-    check_pattern,
+    HEALTH_FAILURES, HEALTH_INTERVAL, Health, NOT_REPEATABLE, PROBE_WORDS, Probe, ProbeObject,
+    Readiness, check_pattern,
 };
 use crate::model::role_properties::EnvFile;
 use crate::model::stop::{Stop, StopSignal};
@@ -177,70 +177,65 @@ impl Texts {
         if !node.is_table() {
             return probe_word(node, EXPECTED);
         }
-        let mut parts = ProbeParts::default();
+        let mut keys = ProbeObject::default();
         for field in node.entries(EXPECTED)? {
-            if !self.probe_field(&field, &mut parts)? {
+            if !self.probe_field(&field, &mut keys)? {
                 return Err(field.unknown_key(PROBE_KEYS));
             }
         }
-        parts.probe(node)
+        of_keys(keys, node)
     }
 
     /// Reads one key of a probe. Returns false for a key of another kind.
     fn probe_field(
         &mut self,
         field: &Node<'_>,
-        parts: &mut ProbeParts,
+        keys: &mut ProbeObject<Template>,
     ) -> Result<bool, DescriptionError> {
         const ADDRESS: &str = "an address such as `{address}` or `127.0.0.1:80`";
         const CODES: &str = "an array of status codes from 100 to 599";
-        let probe = match field.name {
-            "listen" => Probe::Listen(Some(self.template(field, "a port such as `{port:admin}`")?)),
-            "tcp" => Probe::Tcp(self.template(field, ADDRESS)?),
+        match field.name {
+            "listen" => {
+                keys.listen = Some(self.template(field, "a port such as `{port:admin}`")?);
+            }
+            "tcp" => keys.tcp = Some(self.template(field, ADDRESS)?),
             "http" => {
                 const URL: &str = "a URL such as `http://{address}/health`";
                 let url = self.template(field, URL)?;
                 if !url.text().starts_with("http://") {
                     return Err(field.wrong_value(url.text(), URL));
                 }
-                let status = Vec::new();
-                Probe::Http { url, status }
+                keys.http = Some(url);
             }
             "log" => {
                 let pattern = field.string("a regular expression for a line of the output")?;
                 check_pattern(pattern)
                     .map_err(|reason| field.value_error(&Problem::Reason(reason)))?;
-                Probe::Log(pattern.to_owned())
+                keys.log = Some(pattern.to_owned());
             }
-            "command" => Probe::Command {
-                command: self.command(field)?,
-                says: None,
-            },
-            "file" => Probe::File(self.template(field, "the path of a file")?),
+            "command" => keys.command = Some(self.command(field)?),
+            "file" => keys.file = Some(self.template(field, "the path of a file")?),
             "status" => {
+                let status = keys.status.get_or_insert_default();
                 for code in field.elements(CODES)? {
                     let number: u16 = code.count(CODES)?;
                     if !(100..600).contains(&number) {
                         return Err(code.wrong_value(&number.to_string(), CODES));
                     }
-                    parts.status.push(number);
+                    status.push(number);
                 }
-                parts.status_of = Some(field.value_at);
-                return Ok(true);
             }
-            "says" => {
-                parts.says = Some(self.template(field, "a text that the output contains")?);
-                return Ok(true);
-            }
+            "says" => keys.says = Some(self.template(field, "a text that the output contains")?),
             _ => return Ok(false),
-        };
-        parts.probes.push(probe);
+        }
         Ok(true)
     }
 
     pub(crate) fn health(&mut self, node: &Node<'_>) -> Result<Health<Template>, DescriptionError> {
         const EXPECTED: &str = "a table such as `{ http = \"http://{address}/health\" }`";
-        let mut parts = ProbeParts::default();
+        let mut keys = ProbeObject::default();
+        let mut has_keys = false;
+        let mut word = None;
         let mut every = HEALTH_INTERVAL;
         let mut failures = HEALTH_FAILURES;
         for field in node.entries(EXPECTED)? {
@@ -253,18 +248,20 @@ impl Texts {
                         return Err(field.wrong_value("0", COUNT));
                     }
                 }
-                "probe" => {
-                    let probe = probe_word(&field, NOT_REPEATABLE)?;
-                    parts.probes.push(probe);
-                }
+                "probe" => word = Some(probe_word(&field, NOT_REPEATABLE)?),
                 _ => {
-                    if !self.probe_field(&field, &mut parts)? {
+                    has_keys = true;
+                    if !self.probe_field(&field, &mut keys)? {
                         return Err(field.unknown_key(HEALTH_KEYS));
                     }
                 }
             }
         }
-        let probe = parts.probe(node)?;
+        let probe = match word {
+            Some(word) if !has_keys => word,
+            Some(_) => return Err(node.value_error(&Problem::Reason(TWO_PROBES.to_owned()))),
+            None => of_keys(keys, node)?,
+        };
         if !probe.is_repeatable() {
             return Err(node.value_error(&Problem::Reason(NOT_REPEATABLE.to_owned())));
         }
@@ -274,6 +271,17 @@ impl Texts {
             failures,
         })
     }
+}
+
+/// Message about a health probe that is a word and has keys.
+const TWO_PROBES: &str = "expected one probe, `probe` or another key";
+
+fn of_keys(
+    keys: ProbeObject<Template>,
+    node: &Node<'_>,
+) -> Result<Probe<Template>, DescriptionError> {
+    let probe = keys.probe();
+    probe.map_err(|reason| node.value_error(&Problem::Reason(reason)))
 }
 
 fn probe_word(
@@ -288,34 +296,6 @@ fn probe_word(
             similar: did_you_mean(word, PROBE_WORDS),
         })
     })
-}
-
-/// The keys of a probe that were read.
-#[derive(Default)]
-struct ProbeParts {
-    probes: Vec<Probe<Template>>,
-    status: Vec<u16>,
-    status_of: Option<usize>,
-    says: Option<Template>,
-}
-
-impl ProbeParts {
-    fn probe(mut self, node: &Node<'_>) -> Result<Probe<Template>, DescriptionError> {
-        let reason = |reason: &str| node.value_error(&Problem::Reason(reason.to_owned()));
-        let (Some(mut probe), None) = (self.probes.pop(), self.probes.pop()) else {
-            return Err(reason(
-                "expected one of `listen`, `tcp`, `http`, `log`, `command` and `file`",
-            ));
-        };
-        match (&mut probe, self.status_of, self.says) {
-            (Probe::Http { status, .. }, Some(_), None) => *status = self.status,
-            (Probe::Command { says, .. }, None, Some(text)) => *says = Some(text),
-            (_, None, None) => {}
-            (_, Some(_), _) => return Err(reason("`status` belongs to `http`")),
-            (_, None, Some(_)) => return Err(reason("`says` belongs to `command`")),
-        }
-        Ok(probe)
-    }
 }
 
 pub(crate) fn stop(node: &Node<'_>) -> Result<Stop, DescriptionError> {

@@ -171,25 +171,26 @@ enum StoredProbe<T> {
     Object(ProbeObject<T>),
 }
 
-#[derive(Serialize, Deserialize)]
+/// The keys of a probe that is no word, as they are written.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ProbeObject<T> {
+pub(crate) struct ProbeObject<T> {
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
-    listen: Option<T>,
+    pub(crate) listen: Option<T>,
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
-    tcp: Option<T>,
+    pub(crate) tcp: Option<T>,
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
-    http: Option<T>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    status: Vec<u16>,
+    pub(crate) http: Option<T>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    log: Option<String>,
+    pub(crate) status: Option<Vec<u16>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<String>,
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
-    command: Option<Vec<T>>,
+    pub(crate) command: Option<Vec<T>>,
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
-    says: Option<T>,
+    pub(crate) says: Option<T>,
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
-    file: Option<T>,
+    pub(crate) file: Option<T>,
 }
 
 /// The default of an optional field, for types without a default.
@@ -203,7 +204,7 @@ impl<T> Default for ProbeObject<T> {
             listen: None,
             tcp: None,
             http: None,
-            status: Vec::new(),
+            status: None,
             log: None,
             command: None,
             says: None,
@@ -212,58 +213,61 @@ impl<T> Default for ProbeObject<T> {
     }
 }
 
-impl<T> TryFrom<StoredProbe<T>> for Probe<T> {
-    type Error = String;
-
-    fn try_from(stored: StoredProbe<T>) -> Result<Self, String> {
+impl<T> ProbeObject<T> {
+    /// Returns the probe that the keys describe, or the reason if they describe
+    /// none.
+    pub(crate) fn probe(self) -> Result<Probe<T>, String> {
         const KINDS: &str = "expected one of `listen`, `tcp`, `http`, `log`, `command` and `file`";
-        let object = match stored {
-            StoredProbe::Word(word) => {
-                return Self::of_word(&word).ok_or_else(|| {
-                    let similar = did_you_mean(&word, PROBE_WORDS);
-                    let similar = similar.map(|it| format!("; did you mean `{it}`?"));
-                    format!(
-                        "`{}`, expected one of {}{}",
-                        escaped(&word),
-                        quoted_list(PROBE_WORDS),
-                        similar.unwrap_or_default()
-                    )
-                });
-            }
-            StoredProbe::Object(object) => object,
-        };
-        let (has_status, has_says) = (!object.status.is_empty(), object.says.is_some());
-        let is_command = object.command.is_some();
-        let is_http = object.http.is_some();
-        let listen = object.listen.map(|port| Self::Listen(Some(port)));
-        let tcp = object.tcp.map(Self::Tcp);
-        let status = object.status;
-        let http = object.http.map(|url| Self::Http { url, status });
-        let log = object.log.map(Self::Log);
-        let says = object.says;
-        let command = object
-            .command
-            .map(|command| Self::Command { command, says });
-        let file = object.file.map(Self::File);
+        let has_status = self.status.is_some();
+        let has_says = self.says.is_some();
+        let listen = self.listen.map(|port| Probe::Listen(Some(port)));
+        let tcp = self.tcp.map(Probe::Tcp);
+        let status = self.status.unwrap_or_default();
+        let http = self.http.map(|url| Probe::Http { url, status });
+        let log = self.log.map(Probe::Log);
+        let says = self.says;
+        let command = self.command.map(|command| Probe::Command { command, says });
+        let file = self.file.map(Probe::File);
         let mut probes = [listen, tcp, http, log, command, file]
             .into_iter()
             .flatten();
         let (Some(probe), None) = (probes.next(), probes.next()) else {
             return Err(KINDS.to_owned());
         };
-        if has_status && !is_http {
+        if has_status && !matches!(probe, Probe::Http { .. }) {
             return Err("`status` belongs to `http`".to_owned());
         }
-        if has_says && !is_command {
+        if has_says && !matches!(probe, Probe::Command { .. }) {
             return Err("`says` belongs to `command`".to_owned());
         }
         match &probe {
-            Self::Command { command, .. } if command.is_empty() => {
+            Probe::Command { command, .. } if command.is_empty() => {
                 Err("`command` is empty, expected a program and its arguments".to_owned())
             }
-            Self::Log(pattern) => check_pattern(pattern).map(|()| probe),
+            Probe::Log(pattern) => check_pattern(pattern).map(|()| probe),
             _ => Ok(probe),
         }
+    }
+}
+
+impl<T> TryFrom<StoredProbe<T>> for Probe<T> {
+    type Error = String;
+
+    fn try_from(stored: StoredProbe<T>) -> Result<Self, String> {
+        let word = match stored {
+            StoredProbe::Word(word) => word,
+            StoredProbe::Object(object) => return object.probe(),
+        };
+        Self::of_word(&word).ok_or_else(|| {
+            let similar = did_you_mean(&word, PROBE_WORDS);
+            let similar = similar.map(|it| format!("; did you mean `{it}`?"));
+            format!(
+                "`{}`, expected one of {}{}",
+                escaped(&word),
+                quoted_list(PROBE_WORDS),
+                similar.unwrap_or_default()
+            )
+        })
     }
 }
 
@@ -279,7 +283,7 @@ impl<T> From<Probe<T>> for StoredProbe<T> {
             Probe::Tcp(address) => object.tcp = Some(address),
             Probe::Http { url, status } => {
                 object.http = Some(url);
-                object.status = status;
+                object.status = (!status.is_empty()).then_some(status);
             }
             Probe::Log(pattern) => object.log = Some(pattern),
             Probe::Command { command, says } => {

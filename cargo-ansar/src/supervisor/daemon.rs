@@ -144,7 +144,7 @@ fn launches(
         environment.collect(),
         notices,
         start.ready_limit(),
-    )
+    )?
     .with_settings(&start.settings);
     start
         .roles

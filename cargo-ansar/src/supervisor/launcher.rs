@@ -55,6 +55,9 @@ pub(crate) struct LaunchContext {
     input: Option<Vec<u8>>,
     /// Settings for this run: names and values.
     settings: Vec<(String, String)>,
+    /// The ports of the home's roles. A deploy that changes them restarts every
+    /// role that refers to them, in a new context.
+    ports: Ports,
 }
 
 impl LaunchContext {
@@ -67,7 +70,7 @@ impl LaunchContext {
         mut environment: Vec<(OsString, OsString)>,
         notices: &Path,
         ready_limit: Duration,
-    ) -> Rc<Self> {
+    ) -> Result<Rc<Self>, Error> {
         let pid = environment::pid();
         let marks: [(&str, OsString); 3] = [
             (launch::PARENT, pid.to_string().into()),
@@ -76,7 +79,7 @@ impl LaunchContext {
         ];
         environment.retain(|(name, _)| !marks.iter().any(|(mark, _)| name == mark));
         environment.extend(marks.map(|(name, value)| (name.into(), value)));
-        Rc::new(Self {
+        Ok(Rc::new(Self {
             home: home.clone(),
             kind,
             writer: history::Engine::this(),
@@ -84,7 +87,8 @@ impl LaunchContext {
             ready_limit,
             input: None,
             settings: Vec::new(),
-        })
+            ports: home.ports()?,
+        }))
     }
 
     /// Returns the same context with an input that replaces that of each role.
@@ -140,14 +144,7 @@ impl LaunchContext {
         };
         let ports = context.hold_ports()?;
         let conduct = context.conduct();
-        let succeeded = conduct.is_one_shot.then(|| {
-            let (home, role, entry) = (self.home.clone(), role.clone(), entry.clone());
-            let record = move || {
-                let recorded = one_shot::record(&home, &role, &entry);
-                recorded.map_err(|error| full(&error))
-            };
-            Box::new(record) as Record
-        });
+        let succeeded = conduct.is_one_shot.then(|| context.record_success());
         let ready_limit = context.ready_limit();
         let first = Cell::new(true);
         let prepare = move || {
@@ -232,6 +229,16 @@ impl RoleContext {
         }
     }
 
+    /// Returns the function that records a successful run of a one-shot role.
+    fn record_success(&self) -> Record {
+        let home = self.shared.home.clone();
+        let (role, entry) = (self.role.clone(), self.entry.clone());
+        Box::new(move || {
+            let recorded = one_shot::record(&home, &role, &entry);
+            recorded.map_err(|error| full(&error))
+        })
+    }
+
     /// Returns the time to become ready. A one-shot role may run as long as it
     /// needs.
     fn ready_limit(&self) -> Option<Duration> {
@@ -251,8 +258,7 @@ impl RoleContext {
         if self.entry.properties.hold == Some(false) {
             return Ok(Vec::new());
         }
-        let ports = self.shared.home.ports()?;
-        let held = ports.of(&self.role).map(|(_, port)| {
+        let held = self.shared.ports.of(&self.role).map(|(_, port)| {
             let address = SocketAddrV4::new(BIND, port);
             HeldPort::hold(address).map_err(|error| {
                 let role = self.role.clone();
@@ -292,20 +298,20 @@ impl RoleContext {
             }
             .into());
         }
-        let ports = home.ports()?;
+        let ports = &self.shared.ports;
         let values = RoleValues {
             home,
             role: &self.role,
             executable: &entry.executable,
-            ports: &ports,
+            ports,
         };
         let port = ports.address(&self.role, DEFAULT_PORT);
-        let environment = self.environment(&values, &ports)?;
+        let environment = self.environment(&values)?;
         let program = match kind {
             ExecutableKind::Component { .. } => {
-                self.component(path.clone(), environment.clone(), &values)?
+                self.component(path.clone(), environment, &values)?
             }
-            ExecutableKind::Program => self.program(path.clone(), environment.clone(), &values)?,
+            ExecutableKind::Program => self.program(path.clone(), environment, &values)?,
         };
         let probes = self.probes(port.is_some());
         let resolve = |text: &Template| values.resolve(text);
@@ -367,10 +373,10 @@ impl RoleContext {
         places.command(Some(program), name)
     }
 
-    fn environment(&self, values: &RoleValues<'_>, ports: &Ports) -> Result<Variables, Error> {
+    fn environment(&self, values: &RoleValues<'_>) -> Result<Variables, Error> {
         let mut environment = self.shared.environment.clone();
         if self.kind == RoleKind::Test {
-            let ports = ports.variables().into_iter();
+            let ports = values.ports.variables().into_iter();
             environment.extend(ports.map(|(name, value)| (name.into(), value.into())));
         }
         let mut environment = with_own(environment, &self.entry, values)?;

@@ -47,7 +47,7 @@ use crate::testing::verdict::{RoleRun, Verdict};
 use crate::workspace::build;
 use crate::workspace::roles::check_start_order;
 use crate::workspace::roles::startable;
-use crate::workspace::{Places, Workspace};
+use crate::workspace::{Places, Workspace, place_of};
 
 /// Options of a run.
 #[derive(Debug)]
@@ -259,8 +259,7 @@ impl Runner<'_> {
         check_start_order(entries)?;
         let environment = of_roles(self.home);
         check_all(self.home, entries, &environment, |role| {
-            let workspace = self.workspace;
-            workspace.map_or_else(String::new, |workspace| workspace.place(role))
+            place_of(self.workspace, role)
         })?;
         let _mark = clean_and_mark(self.home, events)?;
         ensure_descriptors(entries.len())?;
@@ -272,7 +271,7 @@ impl Runner<'_> {
             environment,
             notices.address(),
             READY_LIMIT,
-        )
+        )?
         .with_input(self.given);
         let told = launching.clone().with_settings(self.settings);
         let launches = entries.iter().zip(locks);

@@ -147,6 +147,12 @@ impl Workspace {
     }
 }
 
+/// Returns the position of a role's description, as ` (FILE:LINE)`; empty if it
+/// has none.
+pub(crate) fn place_of(workspace: Option<&Workspace>, role: &RoleName) -> String {
+    workspace.map_or_else(String::new, |workspace| workspace.place(role))
+}
+
 const MANIFEST: &str = "Cargo.toml";
 
 /// A parsed manifest.
