@@ -66,8 +66,10 @@ fn failed_setup_is_a_fault_and_runs_again() {
 
 #[test]
 fn processes_that_a_setup_leaves_are_stopped_before_the_next_command() {
-    let leaves = "(trap 'echo stopped; exit' INT TERM; while :; do sleep 0.01; done) & \
-                  touch \"$1/made\"; echo init";
+    // The process is left only once it can be asked to stop.
+    let leaves = "(trap 'echo stopped; exit' INT TERM; touch \"$1/made\"; \
+                   while :; do sleep 0.01; done) & \
+                  until test -e \"$1/made\"; do sleep 0.01; done; echo init";
     let sandbox = of(leaves);
     ansar(&sandbox, "test").success();
     assert_eq!(
