@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level;
 
 use super::parent::Parent;
 
 /// The time that a component gets to stop after its parent has died.
 const ORPHAN_GRACE: Duration = Duration::from_secs(1);
+
+/// The signals that request a stop.
+const STOPS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
 
 /// The first signal that requested a stop, or 0.
 static FIRST: AtomicI32 = AtomicI32::new(0);
@@ -27,11 +31,13 @@ pub(crate) fn first() -> Option<i32> {
 /// By hand (without a `parent`) the second signal ends the process at once. A
 /// component whose parent is gone is ended a second later.
 pub(crate) fn on_stop(parent: Option<Parent>, stop: impl Fn() + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
+    for signal in STOPS {
+        record(signal)?;
+    }
+    let mut signals = Signals::new(STOPS)?;
     let listen = move || {
         let mut heard = false;
         for signal in signals.forever() {
-            let _ = FIRST.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
             stop();
             match parent {
                 None if heard => end(128 + signal),
@@ -45,6 +51,17 @@ pub(crate) fn on_stop(parent: Option<Parent>, stop: impl Fn() + Send + 'static) 
         .name("signals".to_owned())
         .spawn(listen)?;
     Ok(())
+}
+
+/// Records `signal` in [`FIRST`] as it arrives, not when the thread gets to it: a
+/// component whose callees end by the same control-c may have its result first.
+#[expect(unsafe_code, reason = "a signal handler")]
+fn record(signal: i32) -> io::Result<()> {
+    let action = move || {
+        let _ = FIRST.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
+    };
+    // SAFETY: the action is one atomic instruction, which is async-signal-safe.
+    unsafe { low_level::register(signal, action) }.map(drop)
 }
 
 #[expect(
