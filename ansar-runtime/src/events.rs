@@ -1,26 +1,99 @@
 //! Events of the `tracing` crate, from any library, as log lines.
+//!
+//! The global subscriber belongs to the component: one that sets it, early or late, must
+//! not find it taken. Until the component has announced that it is ready, events are
+//! therefore followed on the threads of its runtime only. Then, if it has set none, the
+//! global subscriber is set here, which also covers threads of its own.
 
+use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 
 use ansar_contract::line::Tag;
+use tracing::dispatcher::{self, DefaultGuard, Dispatch};
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::NoSubscriber;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::log::Log;
 
-/// Sends all events of this process to `log`, in the name of `speaker`, filtered by
-/// `filter` in the form of `RUST_LOG`.
-///
-/// A subscriber that the component has installed before stays.
-pub(crate) fn follow(log: Arc<Log>, speaker: String, filter: Option<&str>) {
-    let events = Events { log, speaker };
-    let everything = || Targets::new().with_default(tracing::Level::TRACE);
-    let filter = filter.and_then(|text| text.parse().ok());
-    let subscriber = tracing_subscriber::registry().with(filter.unwrap_or_else(everything));
-    let _ = tracing::subscriber::set_global_default(subscriber.with(events));
+/// The subscriber of this process.
+static OWN: OnceLock<Dispatch> = OnceLock::new();
+
+thread_local! {
+    /// The guard of this thread, while its events are followed.
+    static FOLLOWED: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
+}
+
+/// The events that are logged.
+#[derive(Debug)]
+pub(crate) enum Shown<'a> {
+    /// Those that the value of `RUST_LOG` selects.
+    Filter(&'a str),
+    /// All that the level of the log shows.
+    All,
+    /// All of this crate; those of libraries from the level INFO.
+    AllOf(&'a str),
+}
+
+/// Sends the events of this process to `log`, in the name of `speaker`.
+pub(crate) fn follow(log: Arc<Log>, speaker: String, shown: &Shown<'_>) {
+    let subscriber = tracing_subscriber::registry().with(shown.targets());
+    let subscriber = subscriber.with(Events { log, speaker });
+    // A process has one component.
+    let _ = OWN.set(Dispatch::new(subscriber));
+    follow_thread();
+}
+
+/// Follows the events of this thread, unless the component has set a subscriber.
+pub(crate) fn follow_thread() {
+    FOLLOWED.with_borrow_mut(|guard| {
+        // Without this thread's own default, the global subscriber is the current one.
+        *guard = None;
+        if let Some(own) = OWN.get()
+            && dispatcher::get_default(Dispatch::is::<NoSubscriber>)
+        {
+            *guard = Some(dispatcher::set_default(own));
+        }
+    });
+}
+
+/// Awaits `work` on a followed thread. As soon as the work has set a subscriber, that one
+/// gets the events.
+pub(crate) async fn followed<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| {
+        let poll = work.as_mut().poll(context);
+        if FOLLOWED.with_borrow(Option::is_some) {
+            follow_thread();
+        }
+        poll
+    })
+    .await
+}
+
+/// Follows the events of all threads, unless the component has set a subscriber.
+pub(crate) fn claim() {
+    if let Some(own) = OWN.get() {
+        let _ = dispatcher::set_global_default(own.clone());
+    }
+}
+
+impl Shown<'_> {
+    fn targets(&self) -> Targets {
+        let all = || Targets::new().with_default(LevelFilter::TRACE);
+        match self {
+            Self::Filter(text) => text.parse().unwrap_or_else(|_| all()),
+            Self::All => all(),
+            Self::AllOf(name) => Targets::new()
+                .with_default(LevelFilter::INFO)
+                .with_target(name.replace('-', "_"), LevelFilter::TRACE),
+        }
+    }
 }
 
 struct Events {

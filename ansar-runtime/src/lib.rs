@@ -91,6 +91,9 @@
 //! (`tokio::task::spawn_blocking`), with a clone of the context or of its
 //! [`Context::stop`], which it polls there.
 //!
+//! A component that has not asked for Stop in any of these ways does not handle it: its
+//! future is dropped, at once if it has no [`Context`], or half a second after the request.
+//!
 //! # Results
 //!
 //! `()` becomes [`Ack`], and every [`Message`] is itself. An error that is or
@@ -100,9 +103,14 @@
 //!
 //! # Log
 //!
-//! The context logs at every level. Events of the `tracing` crate, from any
-//! library, and everything that the process prints on stdout go to the same log:
-//! stdout itself carries the result and nothing else.
+//! The context logs at every level. Events of the `tracing` crate, and everything that
+//! the process prints on stdout, go to the same log: stdout itself carries the result and
+//! nothing else. Of other crates, events from INFO on are logged; `RUST_LOG` or
+//! `--debug-level` ask for more.
+//!
+//! A component that sets a `tracing` subscriber of its own, at any time, keeps it. Until it
+//! has announced that it is [`Ready`], only events on the threads of its runtime are
+//! followed, so that the place of the global subscriber stays free.
 //!
 //! # Calls
 //!

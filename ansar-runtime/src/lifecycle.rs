@@ -17,19 +17,23 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// error, becomes the result of the attempt. Every other error becomes a [`Faulted`]
 /// with its place.
 ///
-/// Like `anyhow::Error`, it does not implement [`std::error::Error`] itself, so that
-/// `?` converts every error.
+/// `?` converts everything that converts to `Box<dyn Error + Send + Sync>`: every error,
+/// such a box itself, `anyhow::Error`, `eyre::Report`, and texts. Like `anyhow::Error`, it
+/// does not implement [`std::error::Error`] itself.
 #[derive(Debug)]
 pub struct Error {
-    error: Box<dyn StdError + 'static>,
+    error: Boxed,
     place: &'static Location<'static>,
 }
 
-impl<E: StdError + 'static> From<E> for Error {
+/// Any error.
+type Boxed = Box<dyn StdError + Send + Sync>;
+
+impl<E: Into<Boxed>> From<E> for Error {
     #[track_caller]
     fn from(error: E) -> Self {
         Self {
-            error: Box::new(error),
+            error: error.into(),
             place: Location::caller(),
         }
     }
@@ -153,6 +157,29 @@ mod tests {
         }
         let aborted: std::result::Result<(), Aborted> = Err(Aborted {});
         assert!(aborted.into_returned().unwrap().is::<Aborted>());
+    }
+
+    #[test]
+    fn boxed_errors_and_texts_convert() {
+        fn boxed() -> Result<()> {
+            let failed: std::result::Result<(), Boxed> = Err(Box::new(Maybe::because("busy")));
+            failed?;
+            Ok(())
+        }
+        fn text() -> Result<()> {
+            Err("it does not work")?;
+            Ok(())
+        }
+        fn is_send<T: Send + Sync>(_: &T) {}
+
+        let failed = boxed().unwrap_err();
+        is_send(&failed);
+        let maybe = failed.into_returned().unwrap();
+        assert_eq!(
+            maybe.decode::<Maybe>().unwrap().unwrap(),
+            Maybe::because("busy")
+        );
+        assert_eq!(text().unwrap_err().to_string(), "it does not work");
     }
 
     #[test]

@@ -45,7 +45,7 @@ const ABORTED: Returns = Returns::Message("ansar.create.lifecycle.Aborted");
 const REPORT: Returns = Returns::Message("ansar.create.test.TestReport");
 
 /// Every fixture. `client` stands for itself without a server.
-pub const FIXTURES: [Fixture; 19] = [
+pub const FIXTURES: [Fixture; 20] = [
     fixture("noop", Ends::Itself, ACK, "Log this and exit"),
     fixture("snooze", Ends::Itself, ACK, "Do nothing for 2.0 seconds"),
     fixture(
@@ -73,6 +73,7 @@ pub const FIXTURES: [Fixture; 19] = [
         Returns::Nothing,
         "Ignoring every signal",
     ),
+    fixture("deaf", Ends::Stopped, ABORTED, "Serving"),
     fixture("hangs", Ends::Killed, Returns::Nothing, "Hanging"),
     fixture(
         "silent",

@@ -1,5 +1,7 @@
 //! Attempts: calling the function, again and again under a retry policy.
 
+use std::time::Duration;
+
 use ansar_contract::envelope::Typed;
 use ansar_contract::lifecycle::{Aborted, Cannot, Faulted, Maybe};
 use ansar_contract::notice::Notice;
@@ -18,6 +20,8 @@ pub(crate) struct Attempts<'a, C> {
     pub(crate) name: &'a str,
     pub(crate) supply: Supply,
     pub(crate) panics: &'a Panics,
+    /// The time in which a component may ask for Stop after the request.
+    pub(crate) patience: Duration,
 }
 
 impl<C> Attempts<'_, C> {
@@ -41,7 +45,7 @@ impl<C> Attempts<'_, C> {
                 returned
             }
         };
-        if starter.stopping() && returned.is::<Maybe>() {
+        if starter.stop().is_made() && returned.is::<Maybe>() {
             return encoded(&Aborted {});
         }
         returned
@@ -59,7 +63,7 @@ impl<C> Attempts<'_, C> {
             });
             let (id, returned) = self.attempt(retry).await;
             retry.received(format_args!("Received Completed from {id}"));
-            if !returned.is::<Maybe>() || retry.stopping() {
+            if !returned.is::<Maybe>() || retry.stop().is_made() {
                 return returned;
             }
             let Some(delay) = delays.next(clock::any_up_to) else {
@@ -74,8 +78,9 @@ impl<C> Attempts<'_, C> {
                 ..Notice::default()
             });
             retry.enter("PAUSING");
-            if let Err(aborted) = retry.sleep(delay).await {
-                return encoded(&aborted);
+            tokio::select! {
+                () = retry.stop().made() => return encoded(&Aborted {}),
+                () = tokio::time::sleep(delay) => {}
             }
         }
         unreachable!("the attempts of a process are fewer than its numbers")
@@ -94,18 +99,37 @@ impl<C> Attempts<'_, C> {
         self.supply.context = parent.clone();
         let returned = match attempt {
             Err(faulted) => encoded(&faulted),
-            Ok(attempt) => match self.panics.catch(attempt).await {
-                Err(faulted) => encoded(&faulted),
-                Ok(result) => result.into_returned().unwrap_or_else(|error| {
-                    encoded(&Faulted::new(
-                        "failed to encode the result",
-                        error.to_string(),
-                    ))
-                }),
-            },
+            Ok(attempt) => self.until_stopped(attempt, parent).await,
         };
         explain(parent, &returned);
         (id, returned)
+    }
+
+    /// Awaits the function. If it does not ask for Stop, its future is dropped when
+    /// the component is asked to stop, as a signal would have ended the process
+    /// without this library.
+    async fn until_stopped(
+        &self,
+        attempt: impl Future<Output: IntoReturned>,
+        parent: &Context,
+    ) -> Typed {
+        let result = tokio::select! {
+            biased;
+            result = self.panics.catch(attempt) => result,
+            () = parent.stop().ignored(self.patience) => {
+                parent.trace("Dropped, as it does not ask for Stop");
+                return encoded(&Aborted {});
+            }
+        };
+        match result {
+            Err(faulted) => encoded(&faulted),
+            Ok(result) => result.into_returned().unwrap_or_else(|error| {
+                encoded(&Faulted::new(
+                    "failed to encode the result",
+                    error.to_string(),
+                ))
+            }),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::panic::Location;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -325,6 +326,8 @@ pub struct Stop(Arc<Request>);
 #[derive(Debug, Default)]
 struct Request {
     made: Mutex<bool>,
+    /// True once the component has asked for it: it ends by itself then.
+    asked: AtomicBool,
     threads: Condvar,
     tasks: Notify,
 }
@@ -340,22 +343,52 @@ impl Stop {
     /// Returns true if the request has been made. For code that polls between
     /// steps of its work.
     pub fn requested(&self) -> bool {
-        *lock(&self.0.made)
+        self.ask();
+        self.is_made()
     }
 
     /// Waits until the request is made.
     pub async fn wait(&self) {
+        self.ask();
+        self.made().await;
+    }
+
+    /// Records that the component asks for the request.
+    fn ask(&self) {
+        self.0.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if the request has been made. Does not count as asking for it.
+    pub(crate) fn is_made(&self) -> bool {
+        *lock(&self.0.made)
+    }
+
+    /// Waits until the request is made. Does not count as asking for it.
+    pub(crate) async fn made(&self) {
         let mut told = std::pin::pin!(self.0.tasks.notified());
         // Registered before the check, so that no request in between is missed.
         told.as_mut().enable();
-        if !self.requested() {
+        if !self.is_made() {
             told.await;
+        }
+    }
+
+    /// Waits until the request has been made, and the component has not asked for it
+    /// until `patience` after that. Never ends for a component that has asked.
+    pub(crate) async fn ignored(&self, patience: Duration) {
+        self.made().await;
+        if !patience.is_zero() {
+            tokio::time::sleep(patience).await;
+        }
+        if self.0.asked.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
         }
     }
 
     /// Blocks the thread until the request is made, for at most `time`. Returns
     /// true if it has been made.
     pub fn wait_blocking(&self, time: Duration) -> bool {
+        self.ask();
         let made = lock(&self.0.made);
         let waited = self
             .0

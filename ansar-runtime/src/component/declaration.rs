@@ -9,4 +9,6 @@ pub struct Declaration {
     pub(crate) settings: Option<Schema>,
     pub(crate) input: Option<Schema>,
     pub(crate) announces: bool,
+    /// True if it takes the context, by which it can ask for Stop.
+    pub(crate) takes_context: bool,
 }

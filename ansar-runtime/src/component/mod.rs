@@ -22,6 +22,7 @@ mod sub_role;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ansar_contract::envelope::{Envelope, Typed};
 use ansar_contract::launch::Origin;
@@ -39,7 +40,7 @@ use self::panics::Panics;
 use self::parameter::{Component, Supply};
 use self::place::Place;
 use self::sub_role::SubRoles;
-use crate::events;
+use crate::events::{self, Shown};
 use crate::host::notify::Notifier;
 use crate::host::parent::Parent;
 use crate::host::streams::{self, LogStream, Outlet};
@@ -53,6 +54,9 @@ const STARTER: &str = "start_vector";
 const USAGE: u8 = 2;
 /// The exit code of a fault without one of its own.
 const FAULT: u8 = 1;
+/// The time in which a component with a context may ask for Stop after the request.
+/// Then its future is dropped.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Runs a component. This is the whole body of its `main`.
 ///
@@ -253,11 +257,13 @@ fn perform<P, C: Component<P>>(
         return Ok(encoded(&Aborted {}));
     }
     let panics = Panics::watch(log.clone(), starter.speaker(), outlet.clone());
-    events::follow(
-        log.clone(),
-        starter.speaker(),
-        environment::rust_log().as_deref(),
-    );
+    let filter = environment::rust_log();
+    let shown = match (&filter, arguments.debug_level) {
+        (Some(filter), _) => Shown::Filter(filter),
+        (None, Some(_)) => Shown::All,
+        (None, None) => Shown::AllOf(&arguments.name),
+    };
+    events::follow(log.clone(), starter.speaker(), &shown);
     introduce(starter, &arguments.name);
 
     let settings = place.settings(declaration, arguments)?;
@@ -266,6 +272,7 @@ fn perform<P, C: Component<P>>(
     place.empty_tmp()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_start(events::follow_thread)
         .build()
         .map_err(|error| Faulted::new("failed to start the runtime", error.to_string()))?;
     notifier.send(Notice {
@@ -283,8 +290,14 @@ fn perform<P, C: Component<P>>(
             notifier,
         },
         panics: &panics,
+        patience: if declaration.takes_context {
+            PATIENCE
+        } else {
+            Duration::ZERO
+        },
     };
-    let returned = LocalSet::new().block_on(&runtime, attempts.run(starter, policy));
+    let attempts = events::followed(attempts.run(starter, policy));
+    let returned = LocalSet::new().block_on(&runtime, attempts);
     // A blocking task that ignores the request to stop does not delay the result.
     runtime.shutdown_background();
     Ok(returned)

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::declaration::Declaration;
+use crate::events;
 use crate::host::notify::Notifier;
 use crate::lifecycle::IntoReturned;
 use crate::settings::{Schema, Tunable};
@@ -35,7 +36,9 @@ pub trait Parameter: Sized {
 }
 
 impl Parameter for Context {
-    fn declare(_: &mut Declaration) {}
+    fn declare(declaration: &mut Declaration) {
+        declaration.takes_context = true;
+    }
 
     fn take(supply: &Supply) -> Result<Self, Faulted> {
         Ok(supply.context.clone())
@@ -93,6 +96,7 @@ impl Ready {
     /// Announces readiness. Waits, a few seconds at most, while the engine is too
     /// busy to receive it. A second call has no effect.
     pub fn announce(&self) {
+        events::claim();
         self.context.trace("Ready");
         self.notifier.send(Notice {
             ready: true,

@@ -15,6 +15,10 @@ enum Topic {
     Children,
     /// Events of the `tracing` crate, of every level.
     Events,
+    /// A `tracing` subscriber of its own, set after the first await.
+    Subscriber,
+    /// A future that never asks for Stop.
+    Deaf,
     /// A panic in a task, which is not the component's.
     Task,
     /// A thread that blocks, and looks at Stop now and then.
@@ -40,6 +44,8 @@ async fn talks(cx: Context, Input(topic): Input<Topic>) -> Result<TestReport> {
     match topic {
         Topic::Children => children(&cx),
         Topic::Events => events(),
+        Topic::Subscriber => subscriber().await?,
+        Topic::Deaf => std::future::pending().await,
         Topic::Task => task(&cx).await?,
         Topic::Thread => thread(&cx).await?,
         Topic::Difference => {
@@ -95,6 +101,44 @@ fn events() {
     tracing::info!("an info");
     tracing::debug!("a debug");
     tracing::trace!(target: "elsewhere", "a trace");
+}
+
+async fn subscriber() -> Result<()> {
+    tracing::info!("before");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    tracing::subscriber::set_global_default(Own)?;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    tracing::info!("after");
+    tokio::task::spawn_blocking(|| tracing::info!("of a thread")).await?;
+    Ok(())
+}
+
+/// A subscriber that prints the targets of events.
+struct Own;
+
+impl tracing::Subscriber for Own {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    #[expect(clippy::print_stderr, reason = "subscribers of applications print")]
+    fn event(&self, event: &tracing::Event<'_>) {
+        if event.metadata().target() == "talks" {
+            eprintln!("own subscriber: {event:?}");
+        }
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 async fn task(cx: &Context) -> Result<()> {

@@ -131,6 +131,12 @@ fn stubborn() {
 }
 
 #[test]
+fn deaf() {
+    let (_sandbox, output) = holds("deaf", &[]);
+    output.stderr_has("Freed what it held");
+}
+
+#[test]
 fn hangs() {
     holds("hangs", &[]);
 }

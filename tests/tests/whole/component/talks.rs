@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::{Output, Program, Sandbox, Signal, repository};
 
-use super::{ABORTED, FAULTED, REPORT};
+use super::{ABORTED, FAULTED, Home, REPORT};
 
 const SOURCE: &str = "test-fixtures/src/bin/talks.rs";
 
@@ -57,6 +57,40 @@ fn tracing_events_are_log_lines() {
         assert_eq!(line.len(), 1, "{text} in {line:?}");
         assert!(line[0].contains(&format!(" {tag} <")), "{}", line[0]);
     }
+}
+
+#[test]
+fn a_subscriber_of_the_component_gets_the_events() {
+    let sandbox = Sandbox::new();
+    let output = about(&sandbox, "subscriber").run();
+    output.success().stderr_has("talks: before");
+    for text in ["after", "of a thread"] {
+        assert_eq!(output.log(&format!("talks: {text}")).len(), 0, "{text}");
+        let own = output.stderr.lines();
+        let own = own.filter(|line| line.starts_with("own subscriber:") && line.contains(text));
+        assert_eq!(own.count(), 1, "{text} in {}", output.stderr);
+    }
+}
+
+#[test]
+fn events_of_libraries_are_logged_from_info() {
+    let sandbox = Sandbox::new();
+    let home = Home::new(&sandbox);
+    let talks = home.role("talks", "talks-0").arg("--call-signature=io");
+    let output = talks.stdin(r#"{"value": "events"}"#).run();
+    output.success().stderr_has("talks: a debug");
+    output.stderr_lacks("elsewhere: a trace");
+}
+
+#[test]
+fn a_component_that_does_not_ask_is_dropped() {
+    let sandbox = Sandbox::new();
+    let talks = about(&sandbox, "deaf").start();
+    talks.wait_for("Talking of Deaf");
+    talks.signal(Signal::SIGINT);
+    let output = talks.wait();
+    output.code(130).returned(ABORTED);
+    output.stderr_has("Dropped, as it does not ask for Stop");
 }
 
 #[test]
