@@ -484,13 +484,17 @@ impl Session<'_> {
             shown: self.general.level(),
         };
         let mut interrupts = self.interrupts()?;
-        let outcome =
-            commands::with::with(&options, &mut interrupts, &self.printer.events()).await?;
+        let events = self.printer.events();
+        let outcome = commands::with::with(&options, &mut interrupts, &events).await?;
         let exit = match (outcome.interrupted, outcome.exit) {
             (Some(interrupt), _) => Exit::Interrupted(interrupt),
             (None, Some(exit)) => Exit::of_command(exit),
             (None, None) => Exit::RoleFailed,
         };
+        if let Some(ran) = outcome.ran {
+            let command = format!("with -- {}", commands::with::text(&options.command));
+            testing::record::record_run(&command, *ran, exit.code(), &events);
+        }
         let verdict = outcome.verdict;
         self.printer
             .show(move |shell| human::broken(shell, &verdict));

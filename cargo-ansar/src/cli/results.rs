@@ -102,6 +102,9 @@ pub struct ReportArgs {
     /// Write an HTML page with all details to FILE instead
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     html: Option<PathBuf>,
+    /// Write the results to FILE as `JUnit` XML instead
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    junit: Option<PathBuf>,
 }
 
 impl MessagesArgs {
@@ -202,10 +205,16 @@ impl Session<'_> {
 
     pub(super) fn report(&self, args: &ReportArgs) -> Result<Exit, Error> {
         let last = commands::report::last(&self.places)?;
-        if let Some(file) = &args.html {
+        let html = args.html.iter();
+        let html = html.map(|file| (file, html::page(&last).into_bytes()));
+        let junit = args.junit.iter();
+        let junit = junit.map(|file| (file, junit::junit(&last.report)));
+        for (file, content) in html.chain(junit) {
             let file = self.places.folder.join(file);
-            write(&file, html::page(&last).as_bytes())?;
+            write(&file, &content)?;
             self.show_status("Wrote", format!("`{}`", file.display()));
+        }
+        if args.html.is_some() || args.junit.is_some() {
             return Ok(Exit::Success);
         }
         let (run, context) = args.show.prepared(last.report, &self.places.folder);

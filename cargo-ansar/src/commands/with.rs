@@ -1,13 +1,18 @@
 //! `cargo ansar with`: run a command while the operational roles run.
+//!
+//! The run is kept as the last one, with the panics in the command's output.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use ansar_contract::envelope::Envelope;
 use ansar_contract::launch;
 use ansar_contract::layout::Area;
+use ansar_contract::lifecycle::Aborted;
 use ansar_contract::line::Level;
+use ansar_contract::test::{Check, TestReport};
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::deploy::prepare::{Prepared, prepare};
@@ -15,27 +20,34 @@ use crate::deploy::restart_affected::Running;
 use crate::error::Error;
 use crate::events::Events;
 use crate::home::history;
+use crate::home::last_run::Recorder;
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, read_json};
-use crate::host::environment;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
-use crate::host::process::{Exit, Program};
+use crate::host::process::relay::Reading;
+use crate::host::process::{Exit, Program, signal};
+use crate::host::{clock, environment};
 use crate::model::name::RoleName;
 use crate::model::name_template::TemplateError;
+use crate::model::outcome::{Cause, RoleOutcome};
 use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RoleSearch;
 use crate::protocol::RunOptions;
 use crate::supervisor::background::wait_ready;
 use crate::supervisor::engine::Ended;
+use crate::supervisor::judge;
+use crate::supervisor::last_output::Panic;
 use crate::supervisor::launch::{Conduct, Launch, Start};
 use crate::supervisor::lock_roles::stop_running;
 use crate::supervisor::one_shot;
+use crate::supervisor::output_panics::OutputPanics;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::{configured, of_cargo, of_description};
 use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::testing::run::Runner;
-use crate::testing::tests as pattern_of_tests;
-use crate::testing::verdict::Verdict;
+use crate::testing::source_paths::Sources;
+use crate::testing::verdict::{RoleRun, Verdict};
+use crate::testing::{Ran, attach_context, excerpts, tests as pattern_of_tests};
 use crate::workspace::build;
 use crate::workspace::roles::{check_terms, or_retired, wanted};
 use crate::workspace::{Places, Workspace};
@@ -64,6 +76,9 @@ pub struct Outcome {
     pub exit: Option<Exit>,
     /// Outcome of the roles.
     pub verdict: Verdict,
+    /// The run to keep, with the command as a role; unset if the command itself
+    /// has left a run.
+    pub ran: Option<Box<Ran>>,
     /// Interrupt that ended it, if one did.
     pub interrupted: Option<Interrupt>,
 }
@@ -88,11 +103,14 @@ pub async fn with(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
+    let recorder = Recorder::default();
+    let events = &recorder.reading(events);
     let Prepared {
         workspace,
         home,
-        entries: mut chosen,
+        entries,
         artifacts,
+        compiled,
         leaving,
         lock,
         ..
@@ -107,70 +125,162 @@ pub async fn with(
     .await?;
     // The command may run Cargo, which would wait for the lock of this one.
     build::wait_exit_after_use(leaving, interrupts).await?;
-    let pattern = pattern_of_tests(workspace.as_ref())?;
-    let finished = one_shot::finished(&home, &chosen)?;
-    chosen.retain(|role, entry| {
+    // The command may itself run `cargo ansar` in this home.
+    drop(lock);
+    let entries = choose(options, &home, workspace.as_ref(), entries)?;
+    let begun = (clock::instant(), clock::now());
+    let before = home.last_run_stat()?;
+    let artifacts: Vec<PathBuf> = artifacts.into_values().collect();
+    let group = Group {
+        home: &home,
+        workspace: workspace.as_ref(),
+        chosen: &entries,
+        artifacts: &artifacts,
+    };
+    let mut done = group.run(options, interrupts, events).await?;
+    let verdict = Verdict::of(&done.roles, &mut done.sources);
+    let has_own_run = home.last_run_stat()? != before;
+    let ran = (!has_own_run).then(|| {
+        done.roles.push(done.command);
+        let mut verdict = Verdict::of(&done.roles, &mut done.sources);
+        attach_context(&home, entries.keys(), &mut verdict);
+        Box::new(Ran {
+            excerpts: excerpts(&home, &verdict, entries.keys(), begun.1),
+            verdict,
+            analysis: None,
+            elapsed: clock::instant() - begun.0,
+            narrowed: false,
+            interrupted: done.interrupted,
+            artifacts,
+            compiled,
+            home,
+            recorder,
+        })
+    });
+    Ok(Outcome {
+        exit: done.exit,
+        verdict,
+        ran,
+        interrupted: done.interrupted,
+    })
+}
+
+/// Returns the roles that run together with the command.
+fn choose(
+    options: &Options,
+    home: &Home,
+    workspace: Option<&Workspace>,
+    mut entries: BTreeMap<RoleName, Entry>,
+) -> Result<BTreeMap<RoleName, Entry>, Error> {
+    let pattern = pattern_of_tests(workspace)?;
+    let finished = one_shot::finished(home, &entries)?;
+    entries.retain(|role, entry| {
         entry.origin != Origin::Retired
             && !finished.contains(role)
             && !pattern.matches(role)
             && options.search.matches(role, &entry.executable)
     });
-    let services = chosen.values_mut();
+    let services = entries.values_mut();
     for entry in services.filter(|entry| !entry.properties.ready.is_done()) {
         // Operational roles run as long as the command.
         entry.properties.timeout = None;
     }
-    // The command may itself run `cargo ansar` in this home.
-    drop(lock);
-    let runner = Runner {
-        home: &home,
-        workspace: workspace.as_ref(),
-        shown: options.shown,
-        kind: history::Kind::With,
-        policy: Policy::default(),
-        given: None,
-        settings: &[],
-        first: None,
-        begun: None,
-    };
-    let background = wait_ready(&home, chosen.iter(), interrupts, events).await?;
-    let command = command(options, &home, workspace.as_ref(), &chosen)?;
-    let mut launched = chosen;
-    launched.retain(|role, _| !background.has(role));
-    if options.force {
-        stop_running(&home, launched.keys(), interrupts, events).await?;
+    Ok(entries)
+}
+
+/// The roles that a command needs.
+struct Group<'a> {
+    home: &'a Home,
+    workspace: Option<&'a Workspace>,
+    chosen: &'a BTreeMap<RoleName, Entry>,
+    artifacts: &'a [PathBuf],
+}
+
+/// The run of a command, with its roles.
+struct Done {
+    /// The operational roles that ran.
+    roles: Vec<RoleRun>,
+    /// The command.
+    command: RoleRun,
+    /// Exit of the command; unset if it was not run.
+    exit: Option<Exit>,
+    interrupted: Option<Interrupt>,
+    sources: Sources,
+}
+
+impl Group<'_> {
+    /// Runs the roles that do not run yet, and the command.
+    async fn run(
+        &self,
+        options: &Options,
+        interrupts: &mut Interrupts,
+        events: &Events,
+    ) -> Result<Done, Error> {
+        let &Self {
+            home,
+            workspace,
+            chosen,
+            artifacts,
+        } = self;
+        let runner = Runner {
+            home,
+            workspace,
+            shown: options.shown,
+            kind: history::Kind::With,
+            policy: Policy::default(),
+            given: None,
+            settings: &[],
+            first: None,
+            begun: None,
+        };
+        let background = wait_ready(home, chosen.iter(), interrupts, events).await?;
+        let panics = OutputPanics::default();
+        let reading = Reading {
+            reader: panics.reader(),
+            on_terminals: is_cargo(&options.command),
+        };
+        let command = command(options, home, workspace, chosen, reading)?;
+        let role = command.role.clone();
+        let mut launched = chosen.clone();
+        launched.retain(|role, _| !background.has(role));
+        if options.force {
+            stop_running(home, launched.keys(), interrupts, events).await?;
+        }
+        let kind_of = |_: &RoleName| RoleKind::Operational;
+        let ran = runner
+            .run(&launched, kind_of, Some(command), interrupts, events)
+            .await?;
+        let ended = ran.ended.into_iter();
+        let (commands, roles): (Vec<Ended>, Vec<Ended>) =
+            ended.partition(|ended| ended.kind == RoleKind::Test);
+        let refused = commands.iter().find(|ended| ended.exit.is_none());
+        if let Some(fault) = refused.and_then(|ended| ended.outcome.fault()) {
+            return Err(Error::Command {
+                command: options.command.first().cloned().unwrap_or_default(),
+                reason: fault.explanation,
+            });
+        }
+        let mut roles = runner.role_runs(&roles, |_| false);
+        let exit = commands.iter().find_map(|ended| ended.exit);
+        let has_failed = exit != Some(Exit::Code(0));
+        let failed = background.failed_since(home, has_failed).await?;
+        roles.extend(runner.failed_in_background(failed));
+        let manifest = workspace.map(|workspace| &*workspace.manifest);
+        Ok(Done {
+            roles,
+            command: RoleRun {
+                role,
+                is_test: true,
+                outcome: of_command(&text(&options.command), exit, panics.take(), manifest),
+                at: clock::now(),
+                before: Vec::new(),
+                described: (PathBuf::new(), 1),
+            },
+            exit,
+            interrupted: ran.interrupted,
+            sources: runner.sources(vec![options.places.folder.clone()], artifacts.to_vec()),
+        })
     }
-    let ran = runner
-        .run(
-            &launched,
-            |_| RoleKind::Operational,
-            Some(command),
-            interrupts,
-            events,
-        )
-        .await?;
-    let (commands, roles): (Vec<Ended>, Vec<Ended>) = ran
-        .ended
-        .into_iter()
-        .partition(|ended| ended.kind == RoleKind::Test);
-    let refused = commands.iter().find(|ended| ended.exit.is_none());
-    if let Some(fault) = refused.and_then(|ended| ended.outcome.fault()) {
-        return Err(Error::Command {
-            command: options.command.first().cloned().unwrap_or_default(),
-            reason: fault.explanation,
-        });
-    }
-    let mut role_runs = runner.role_runs(&roles, |_| false);
-    let exit = commands.iter().find_map(|ended| ended.exit);
-    let has_failed = exit != Some(Exit::Code(0));
-    let failed = background.failed_since(&home, has_failed).await?;
-    role_runs.extend(runner.failed_in_background(failed));
-    let mut sources = runner.sources(Vec::new(), artifacts.into_values().collect());
-    Ok(Outcome {
-        exit,
-        verdict: Verdict::of(&role_runs, &mut sources),
-        interrupted: ran.interrupted,
-    })
 }
 
 /// Returns the launch of the command, which starts like a test: once all
@@ -180,6 +290,7 @@ fn command(
     home: &Home,
     workspace: Option<&Workspace>,
     roles: &BTreeMap<RoleName, Entry>,
+    reading: Reading,
 ) -> Result<Launch, Error> {
     let mut words = options.command.iter().cloned();
     let path = PathBuf::from(words.next().unwrap_or_default());
@@ -227,7 +338,76 @@ fn command(
         history: None,
         described: None,
         foreground: true,
+        reading: Some(reading),
     })
+}
+
+/// Returns true if a command is Cargo, or a program for it. These change no
+/// terminal, so their output can be read on the way to one.
+fn is_cargo(command: &[OsString]) -> bool {
+    let name = command.first().map(Path::new).and_then(Path::file_name);
+    let name = name.and_then(OsStr::to_str).unwrap_or_default();
+    name == "cargo" || name.starts_with("cargo-")
+}
+
+/// Returns a command as one line.
+pub fn text(command: &[OsString]) -> String {
+    let words = command.iter().map(|word| word.to_string_lossy());
+    shell_words::join(words)
+}
+
+/// Returns the outcome of the command `text`: one passed check if it exited with
+/// 0, and else a failed check for each panic. Without a panic, the check fails
+/// in the manifest.
+fn of_command(
+    text: &str,
+    exit: Option<Exit>,
+    (panics, last_line): (Vec<(Panic, Timestamp)>, String),
+    manifest: Option<&Path>,
+) -> RoleOutcome {
+    let now = clock::now();
+    let tested: Vec<Check> = match exit {
+        None => return judge::skipped(),
+        Some(Exit::Code(0)) => Vec::new(),
+        Some(_) if !panics.is_empty() => panics.iter().map(check_of_panic).collect(),
+        Some(Exit::Signal(number)) if signal::means_stop(number) => {
+            return RoleOutcome::of(&Aborted {}, Cause::Stopped);
+        }
+        Some(exit) => {
+            let exited = judge::exit_text(exit, false, &last_line);
+            let manifest = manifest.into_iter();
+            let check = |manifest: &Path| Check {
+                condition: false,
+                line: 1,
+                column: None,
+                name: COMMAND.to_owned(),
+                source: manifest.display().to_string(),
+                stamp: judge::stamp(now),
+                text: format!("`{text}` {exited}"),
+            };
+            manifest.map(check).collect()
+        }
+    };
+    let passed = exit == Some(Exit::Code(0));
+    let failed = if passed { 0 } else { tested.len().max(1) };
+    let report = TestReport {
+        passed: u64::from(passed),
+        failed: failed as u64,
+        tested,
+    };
+    RoleOutcome::of(&report, Cause::Returned)
+}
+
+fn check_of_panic((panic, at): &(Panic, Timestamp)) -> Check {
+    Check {
+        condition: false,
+        line: panic.line,
+        column: Some(panic.column),
+        name: panic.thread.clone(),
+        source: panic.source.clone(),
+        stamp: judge::stamp(*at),
+        text: format!("{}: {}", panic.thread, panic.message),
+    }
 }
 
 /// Role name of the command in events.

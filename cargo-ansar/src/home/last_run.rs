@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::events::{Event, Events, Kind, json};
 use crate::home::{Home, HomeError};
 use crate::host::fs;
+use crate::host::fs::fingerprint::{Stat, stat};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::run_report::RunReport;
 
@@ -214,6 +215,15 @@ impl Home {
                     reason: " no run that this version can read".to_owned(),
                 }),
             },
+        }
+    }
+
+    /// Returns the metadata of the file with the last run, which changes with
+    /// every run; `None` if there was no run.
+    pub fn last_run_stat(&self) -> Result<Option<Stat>, HomeError> {
+        match stat(&self.last_run_file()) {
+            Err(error) if error.is_not_found() => Ok(None),
+            found => Ok(Some(found?)),
         }
     }
 

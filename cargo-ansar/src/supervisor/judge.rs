@@ -165,7 +165,7 @@ impl FinishedStart<'_> {
                 column,
                 name: self.role.to_string(),
                 source,
-                stamp: self.at.strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
+                stamp: stamp(self.at),
                 text: panic.map_or_else(
                     || format!("{}: {text}", self.role),
                     |panic| panic.message.clone(),
@@ -197,8 +197,13 @@ fn overdue(treatment: &Treatment) -> Option<RoleOutcome> {
     Some(RoleOutcome::of(&Faulted::new(condition, ""), cause))
 }
 
+/// Formats the time of a check.
+pub fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string()
+}
+
 /// Returns a text such as `exited with 1 before it was ready: LAST LINE`.
-fn exit_text(exit: Exit, is_early: bool, last_line: &str) -> String {
+pub fn exit_text(exit: Exit, is_early: bool, last_line: &str) -> String {
     let exited = match exit {
         Exit::Code(code) => format!("exited with {code}"),
         Exit::Signal(number) => format!("killed by {}", signal::name(number)),

@@ -20,6 +20,8 @@ pub struct LastOutput {
 /// A Rust panic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panic {
+    /// The name of the thread; for a test, that of the test.
+    pub thread: String,
     /// The source file, as the compiler names it.
     pub source: String,
     /// The line, from 1.
@@ -67,6 +69,12 @@ impl LastOutput {
         String::from_utf8_lossy(&self.last).into_owned()
     }
 
+    /// Removes the last panic, and returns it.
+    pub fn take_panic(&mut self) -> Option<Panic> {
+        self.message_lines = 0;
+        self.panic.take()
+    }
+
     /// Returns the last panic.
     pub fn panic(&self) -> Option<&Panic> {
         self.panic.as_ref()
@@ -77,12 +85,12 @@ impl Panic {
     /// Parses the first line of a panic:
     /// `thread 'NAME' (TID) panicked at FILE:LINE:COLUMN:`, also without the
     /// thread id.
-    fn begins(line: &[u8]) -> Option<Self> {
+    pub fn begins(line: &[u8]) -> Option<Self> {
         // Checked first: almost every line is another one.
         let rest = line.strip_prefix(b"thread '")?;
         let rest = std::str::from_utf8(rest).ok()?;
         let (thread, place) = rest.split_once(" panicked at ")?;
-        let (_, id) = thread.rsplit_once('\'')?;
+        let (name, id) = thread.rsplit_once('\'')?;
         let is_id = |id: &str| id.bytes().all(|byte| byte.is_ascii_digit());
         if !id.is_empty() && !is_id(id.strip_prefix(" (")?.strip_suffix(')')?) {
             return None;
@@ -91,6 +99,7 @@ impl Panic {
         let (place, column) = place.rsplit_once(':')?;
         let (source, line) = place.rsplit_once(':')?;
         Some(Self {
+            thread: name.to_owned(),
             source: source.to_owned(),
             line: line.parse().ok()?,
             column: column.parse().ok()?,

@@ -11,6 +11,7 @@ use crate::home::history::Journal;
 use crate::host::fs::lock::Lock;
 use crate::host::net::ports::HeldPort;
 use crate::host::process::Program;
+use crate::host::process::relay::Reading;
 use crate::host::process::sd_notify::Notices;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::readiness::{Health, Probe};
@@ -174,4 +175,6 @@ pub struct Launch {
     /// True if the process inherits the streams and the terminal of this
     /// command instead of having a log and a result.
     pub foreground: bool,
+    /// The reading of its output, if it is in the foreground.
+    pub reading: Option<Reading>,
 }

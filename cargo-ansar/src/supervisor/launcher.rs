@@ -191,6 +191,7 @@ impl LaunchContext {
             ),
             described: None,
             foreground: false,
+            reading: None,
         })
     }
 }

@@ -32,6 +32,7 @@ pub mod launcher;
 pub mod lock_roles;
 pub mod one_shot;
 pub mod orphans;
+pub mod output_panics;
 pub mod readiness;
 pub mod restart;
 pub mod role_environment;

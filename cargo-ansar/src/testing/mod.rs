@@ -299,7 +299,7 @@ fn role_kind(is_test: bool) -> RoleKind {
 }
 
 /// Attaches log records to each failure of a verdict.
-fn attach_context<'r>(
+pub(crate) fn attach_context<'r>(
     home: &Home,
     roles: impl Iterator<Item = &'r RoleName>,
     verdict: &'r mut Verdict,
@@ -488,7 +488,7 @@ pub(crate) fn said(
 
 /// Returns console lines that may explain failures: the last lines of each
 /// failed role, and those of operational roles in the second around a failure.
-fn excerpts<'r>(
+pub(crate) fn excerpts<'r>(
     home: &Home,
     verdict: &Verdict,
     operational: impl Iterator<Item = &'r RoleName>,

@@ -13,6 +13,7 @@ pub mod interrupts;
 pub mod orphans;
 pub mod pipe;
 pub mod procfs;
+pub mod relay;
 pub mod rlimit;
 pub mod sd_notify;
 pub mod signal;
@@ -41,6 +42,7 @@ use tokio::signal::unix::{SignalKind, signal as signal_stream};
 use ansar_contract::launch;
 
 pub use crate::host::process::pipe::Pipe;
+use crate::host::process::relay::{Reading, Relays};
 use crate::host::process::signal::Signal;
 use crate::host::{clock, terminal};
 use crate::model::stop::StopSignal;
@@ -251,23 +253,38 @@ fn joined(command: &mut Command) -> io::Result<OwnedFd> {
 #[derive(Debug)]
 pub struct Foreground {
     end: End,
+    relays: Relays,
     stops: tokio::signal::unix::Signal,
 }
 
 impl Foreground {
     /// Starts a program in its own group and gives it the terminal's
-    /// foreground.
-    pub fn start(program: &Program) -> io::Result<Self> {
+    /// foreground. With `reading`, its output is read on its way.
+    pub fn start(program: &Program, reading: Option<&Reading>) -> io::Result<Self> {
         // Listen before the child can stop.
         let stops = signal_stream(SignalKind::child())?;
         let mut command = program.command();
         command.process_group(0);
+        let planned = reading.map(|reading| relay::plan(&mut command, reading));
+        let planned = planned.transpose()?;
         let child = rlimit::spawn(&mut command, program.tag());
+        // Its ends of the streams are closed here.
+        drop(command);
         let end = End::of(child.map_err(|error| program.with_its_folder(error))?)?;
         terminal::lend(end.child.id());
         // It may have stopped because it asked for the terminal too early.
         signal::wake_group(end.child.id());
-        Ok(Self { end, stops })
+        let relays = match (planned, reading) {
+            (Some(planned), Some(reading)) => Relays::begin(planned, &reading.reader)?,
+            _ => Relays::default(),
+        };
+        Ok(Self { end, relays, stops })
+    }
+
+    /// Waits until all of its output was passed on. Must be called after all of
+    /// its processes have ended.
+    pub async fn finish_output(&mut self) {
+        self.relays.finish().await;
     }
 
     /// Returns the process id, which is also the id of its group.

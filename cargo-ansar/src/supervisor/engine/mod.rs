@@ -537,7 +537,8 @@ impl Engine<'_> {
         checks: Checks,
     ) -> io::Result<()> {
         let at = clock::now();
-        let mut process = Foreground::start(program)?;
+        let reading = self.roles[member].reading.as_ref();
+        let mut process = Foreground::start(program, reading)?;
         let pid = process.pid();
         self.attach(member, pid, at);
         self.started(member, pid, at);
@@ -557,6 +558,7 @@ impl Engine<'_> {
                 }
                 tokio::time::sleep(RECHECK).await;
             }
+            process.finish_output().await;
             let ended = exit.map(|exit| Finished {
                 exit,
                 stdout: Vec::new(),

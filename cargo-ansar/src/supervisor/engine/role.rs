@@ -13,6 +13,7 @@ use crate::host::clock;
 use crate::host::fs::lock::Lock;
 use crate::host::net::ports::HeldPort;
 use crate::host::process::Exit;
+use crate::host::process::relay::Reading;
 use crate::host::process::sd_notify::Notices;
 use crate::logs::store::STORAGE;
 use crate::model::name::{ExecutableName, RoleName};
@@ -80,6 +81,7 @@ pub(crate) struct Role {
     /// Number of attempts that the component reported.
     pub(crate) attempts: Option<u32>,
     pub(crate) foreground: bool,
+    pub(crate) reading: Option<Reading>,
     /// The process group, while it exists.
     pub(crate) group: Option<u32>,
     /// Time of the last start or exit.
@@ -130,6 +132,7 @@ impl Role {
             storage: launch.properties.storage.unwrap_or(STORAGE),
             lost: Rc::default(),
             foreground: launch.foreground,
+            reading: launch.reading,
             group: None,
             since: clock::now(),
             history: launch.history,

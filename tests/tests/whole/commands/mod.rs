@@ -26,6 +26,7 @@ mod run;
 mod shells;
 mod untrusted;
 mod update;
+mod with;
 
 use serde_json::Value;
 use tests::{Output, Program, Sandbox, executable};
