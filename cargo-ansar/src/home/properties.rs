@@ -121,6 +121,7 @@ pub const PROPERTIES: &[Property] = &[
     settable!("unprivileged", unprivileged: bool, "whether it runs as an ordinary user under root", "true", |_| Ok(())),
     settable!("tags", tags: BTreeSet<String>, "groups that it belongs to", r#"["storage"]"#, tags),
     settable!("watch", watch: Vec<String>, "patterns of files whose change restarts it", r#"["**/*.sql"]"#, |_| Ok(())),
+    settable!("exclusive", exclusive: BTreeSet<String>, "words that no two roles share while they run", r#"["db"]"#, tags),
     settable!("component", component: Option<bool>, "whether its executable is a component", "true", |_| Ok(())),
     settable!("storage", storage: Option<u64>, "how much of its log is kept, in bytes", "16777216",
         |bytes| bytes.map_or(Ok(()), storage)),

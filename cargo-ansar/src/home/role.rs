@@ -89,6 +89,8 @@ struct StoredEntry {
     tags: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     watch: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    exclusive: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "ByHand::is_empty")]
     by_hand: ByHand,
 }
@@ -126,6 +128,7 @@ impl From<StoredEntry> for Entry {
                 unprivileged: stored.unprivileged,
                 tags: stored.tags,
                 watch: stored.watch,
+                exclusive: stored.exclusive,
             },
             by_hand: stored.by_hand,
         }
@@ -161,6 +164,7 @@ impl From<Entry> for StoredEntry {
             unprivileged: properties.unprivileged,
             tags: properties.tags,
             watch: properties.watch,
+            exclusive: properties.exclusive,
             by_hand: entry.by_hand,
         }
     }

@@ -63,6 +63,9 @@ pub(crate) enum Problem {
         role: String,
     },
     ProgramOnly,
+    NeverEnds {
+        role: RoleName,
+    },
     Placeholder(PlaceholderError),
     NoNumber(RoleName),
     AddressUnknown {
@@ -138,6 +141,11 @@ impl Problem {
                 format!("`{key}` is for components, and `{role}` runs a program")
             }
             Self::ProgramOnly => format!("`{key}` is not for roles with `component = true`"),
+            Self::NeverEnds { role } => {
+                format!(
+                    "`{key}` is for roles that end by themselves, and `{role}` runs until it is stopped"
+                )
+            }
             Self::Placeholder(error) => format!("{error} in `{key}`"),
             Self::NoNumber(role) => format!(
                 "`{key}` contains `{{number}}`, expected a role with a number in its name, not `{role}`"
@@ -222,6 +230,9 @@ impl Problem {
             }
             Self::Placeholder(error) => error.hint(),
             Self::ComponentOnly { .. } => Some("use `args` and `env`".to_owned()),
+            Self::NeverEnds { .. } => {
+                Some("set it for test roles, or for roles with `ready = \"done\"`".to_owned())
+            }
             Self::ProgramOnly => Some("use `settings` and `env`".to_owned()),
             Self::Template(error) => error.hint(),
             Self::Uuid => Some("use `{number}`".to_owned()),

@@ -63,6 +63,7 @@ const ROLE_KEYS: &[&str] = &[
     "unprivileged",
     "tags",
     "watch",
+    "exclusive",
     "storage",
     "start",
     "count",
@@ -208,6 +209,8 @@ struct Fields<'a> {
     of_program: Option<(String, usize)>,
     /// Position of a probe that waits for the role's own port.
     listens_at: Option<(String, usize)>,
+    /// Position of a key that only roles have which end by themselves.
+    for_ends: Option<(String, usize)>,
 }
 
 /// Reads one table of roles, which is one role or the series of a template.
@@ -231,6 +234,7 @@ fn declare(
         of_component: None,
         of_program: None,
         listens_at: None,
+        for_ends: None,
     };
     let mut label = None;
     for field in node.entries("a table that describes a role")? {
@@ -277,6 +281,7 @@ fn declare(
         at: node.key_at,
         package_at: fields.package_at,
         after: fields.after,
+        for_ends: fields.for_ends,
         references: fields.texts.references,
     });
     Ok(())
@@ -336,6 +341,10 @@ impl<'a> Fields<'a> {
             "unprivileged" => properties.unprivileged = field.flag(FLAG)?,
             "tags" => properties.tags = values::tags(&field)?,
             "watch" => properties.watch = values::watch(&field)?,
+            "exclusive" => {
+                properties.exclusive = values::tags(&field)?;
+                self.for_ends = Some((field.key.clone(), field.key_at));
+            }
             "storage" => properties.storage = Some(bytes(&field)?),
             "start" | "count" | "step" => {
                 let value = field.count("an integer from 0")?;

@@ -65,7 +65,7 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn unknown_keys_are_refused() {
-    const OF_ROLE: &str = "expected one of `executable`, `program`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `storage`, `start`, `count`, `step`";
+    const OF_ROLE: &str = "expected one of `executable`, `program`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `exclusive`, `storage`, `start`, `count`, `step`";
     refused(
         "roles.a = 1",
         "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `env`, `env-file`, `build`, `role`\nhint: did you mean `role`?",
@@ -544,6 +544,23 @@ fn mistakes_about_programs_are_refused() {
         (
             "role.a = { program = 'x', env-file = {} }",
             "2:27: `@.role.a.env-file` is a table, expected the path of a file, or `{ path = \".env\", optional = true }`",
+        ),
+    ] {
+        let expected = expected.replace('@', "workspace.metadata.ansar");
+        refused(text, &expected);
+    }
+}
+
+#[test]
+fn mistakes_about_test_roles_are_refused() {
+    for (text, expected) in [
+        (
+            "role.a = { program = 'x', exclusive = ['db'] }",
+            "2:27: `@.role.a.exclusive` is for roles that end by themselves, and `a` runs until it is stopped\nhint: set it for test roles, or for roles with `ready = \"done\"`",
+        ),
+        (
+            "role.test-a = { program = 'x', exclusive = ['d b'] }",
+            "2:45: `@.role.test-a.exclusive[0]` is `d b`, expected a tag of letters, digits, `-` and `_`",
         ),
     ] {
         let expected = expected.replace('@', "workspace.metadata.ansar");

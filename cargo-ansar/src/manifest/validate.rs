@@ -35,6 +35,8 @@ pub(crate) struct Declaration {
     pub(crate) at: usize,
     pub(crate) package_at: usize,
     pub(crate) after: Vec<After>,
+    /// Position of a key that only roles have which end by themselves.
+    pub(crate) for_ends: Option<(String, usize)>,
     /// Roles that its texts refer to.
     pub(crate) references: Vec<After>,
 }
@@ -70,6 +72,11 @@ pub(crate) fn checked(
         roles: &by_name,
     };
     for (nth, spec) in &roles {
+        let ends = tests.matches(&spec.name) || spec.properties.ready.is_done();
+        if let Some((key, at)) = declarations[*nth].for_ends.as_ref().filter(|_| !ends) {
+            let role = spec.name.clone();
+            return Err(source.error(*at, key, &Problem::NeverEnds { role }));
+        }
         for after in &declarations[*nth].after {
             order.check(spec, after, tests)?;
         }

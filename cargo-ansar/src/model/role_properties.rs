@@ -64,6 +64,9 @@ pub struct RoleProperties {
     pub tags: BTreeSet<String>,
     /// Patterns of files whose change restarts it, from the workspace root.
     pub watch: Vec<String>,
+    /// Words of a role that ends by itself. Roles that share a word never run at
+    /// the same time.
+    pub exclusive: BTreeSet<String>,
 }
 
 /// A file with environment variables, in the form `NAME=VALUE`.

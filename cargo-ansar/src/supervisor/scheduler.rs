@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::model::stop::StopSequence;
@@ -28,6 +29,9 @@ pub struct Member {
     pub stop: StopSequence,
     /// True if the member is ready for others once it has succeeded.
     pub is_one_shot: bool,
+    /// Words of a member that ends by itself. Members that share a word never
+    /// run at the same time.
+    pub exclusive: BTreeSet<String>,
 }
 
 /// The kind of a role.
@@ -707,6 +711,7 @@ impl Scheduler {
             alive.map(|(_, status)| status.reruns).min()
         };
         let mut least = least(self).unwrap_or(u32::MAX);
+        let mut held = self.held();
         for member in order {
             match self.status[member].state {
                 State::Waiting => {}
@@ -722,6 +727,13 @@ impl Scheduler {
             if !named.all(|&needed| self.is_satisfied(needed)) {
                 continue;
             }
+            let words = &self.members[member].exclusive;
+            if !held.is_disjoint(words) {
+                // Its turn comes before that of tests with more retries.
+                least = if is_test { least.min(reruns) } else { least };
+                continue;
+            }
+            held.extend(words.iter().cloned());
             let status = &mut self.status[member];
             if is_test {
                 room -= 1;
@@ -733,6 +745,13 @@ impl Scheduler {
             status.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
             actions.push(Action::Start(member));
         }
+    }
+
+    /// Returns the words of the members that run.
+    fn held(&self) -> BTreeSet<String> {
+        let running = self.each().filter(|(_, status)| status.is_alive());
+        let words = running.flat_map(|(member, _)| &member.exclusive);
+        words.cloned().collect()
     }
 
     /// Returns true if dependents of a member may start: it is ready or has

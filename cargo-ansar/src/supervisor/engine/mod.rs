@@ -8,7 +8,7 @@ pub mod role;
 pub mod setup;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -287,6 +287,12 @@ impl Engine<'_> {
                 ready_limit: launch.ready_limit,
                 stop: launch.conduct.stop,
                 is_one_shot: launch.conduct.is_one_shot,
+                exclusive: if launch.kind == RoleKind::Test || launch.conduct.is_one_shot {
+                    launch.properties.exclusive.clone()
+                } else {
+                    // It may run as long as the others wait.
+                    BTreeSet::new()
+                },
             };
             members.push((place, member));
             let role = Role::new(launch, self.batches);

@@ -19,6 +19,7 @@ fn member(kind: RoleKind, after: &[usize]) -> Member {
         ready_limit: Some(READY_LIMIT),
         stop: STOP,
         is_one_shot: false,
+        exclusive: BTreeSet::new(),
     }
 }
 
@@ -714,6 +715,84 @@ fn added_members_reuse_indices() {
     assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
 }
 
+fn exclusive_test(words: &[&str]) -> Member {
+    Member {
+        exclusive: words.iter().map(|word| (*word).to_owned()).collect(),
+        ..test()
+    }
+}
+
+#[test]
+fn members_that_share_a_word_take_turns() {
+    let members = vec![
+        exclusive_test(&["db"]),
+        exclusive_test(&["db", "cache"]),
+        exclusive_test(&["cache"]),
+        test(),
+    ];
+    let mut scene = Scene::of(members);
+    assert_eq!(scene.next(Input::Begin), [Start(0), Start(2), Start(3)]);
+    assert_eq!(scene.ended(2), []);
+    assert_eq!(scene.failed(0), [Start(1)]);
+    assert_eq!(scene.ended(3), []);
+    scene.ended(1);
+    assert!(scene.scheduler.is_done());
+}
+
+#[test]
+fn retry_waits_for_an_exclusive_test() {
+    let members = vec![exclusive_test(&["db"]), exclusive_test(&["db"]), test()];
+    let policy = Policy {
+        retries: 1,
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(members, policy);
+    assert_eq!(scene.next(Input::Begin), [Start(0), Start(2)]);
+    assert_eq!(scene.failed(2), [Rerun(2)]);
+    assert_eq!(scene.failed(0), [Rerun(0), Start(1)]);
+    assert_eq!(scene.ended(1), [Start(0), Start(2)]);
+}
+
+proptest! {
+    #[test]
+    fn exclusive_members_all_run(
+        words in proptest::collection::vec(proptest::collection::btree_set(0..4u8, 0..4), 1..12),
+        jobs in proptest::option::of(1usize..4),
+        retries in 0..2u32,
+        mut seed: u64,
+    ) {
+        let members = words.iter().map(|words| Member {
+            exclusive: words.iter().map(u8::to_string).collect(),
+            ..test()
+        });
+        let policy = Policy { jobs, retries, ..Policy::default() };
+        let mut scene = Scene::new(members.collect(), policy);
+        let mut ran = vec![0; words.len()];
+        let mut alive: Vec<usize> = Vec::new();
+        let mut actions = scene.next(Input::Begin);
+        loop {
+            let started = actions.iter().filter_map(|action| match action {
+                Start(member) => Some(*member),
+                _ => None,
+            });
+            for member in started {
+                let shared = alive.iter().any(|&other| !words[other].is_disjoint(&words[member]));
+                prop_assert!(!shared);
+                ran[member] += 1;
+                alive.push(member);
+            }
+            if alive.is_empty() {
+                break;
+            }
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let member = alive.swap_remove(usize::try_from(seed >> 33).unwrap_or(0) % alive.len());
+            actions = if seed & (1 << 40) == 0 { scene.ended(member) } else { scene.failed(member) };
+        }
+        prop_assert!(scene.scheduler.is_done());
+        prop_assert!(ran.iter().all(|runs| *runs > 0));
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Move {
     Ready(usize),
@@ -731,6 +810,7 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
         any::<bool>(),
         0..9u64,
         any::<[bool; 2]>(),
+        proptest::collection::btree_set(0..3u8, 0..3),
     );
     let moves = prop_oneof![
         6 => (0usize..12).prop_map(Move::Ready),
@@ -752,7 +832,10 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
                 .into_iter()
                 .enumerate()
                 .map(
-                    |(number, (is_test, follows, limited, grace, [has_signal, is_one_shot]))| {
+                    |(
+                        number,
+                        (is_test, follows, limited, grace, [has_signal, is_one_shot], words),
+                    )| {
                         Member {
                             kind: if is_test {
                                 RoleKind::Test
@@ -773,6 +856,11 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
                                 grace: Duration::from_secs(grace),
                             },
                             is_one_shot,
+                            exclusive: if is_test || is_one_shot {
+                                words.iter().map(u8::to_string).collect()
+                            } else {
+                                BTreeSet::new()
+                            },
                         }
                     },
                 )
@@ -849,6 +937,9 @@ proptest! {
                             let tests = (0..count)
                                 .filter(|&other| alive[other] && members[other].kind == RoleKind::Test);
                             prop_assert!(tests.count() <= jobs.unwrap_or(usize::MAX));
+                            let words = &members[member].exclusive;
+                            let mut others = (0..count).filter(|&other| other != member && alive[other]);
+                            prop_assert!(others.all(|other| members[other].exclusive.is_disjoint(words)));
                         }
                         Skip(member, _) => {
                             prop_assert!(!alive[member] && !done[member], "skipped after a start");

@@ -1,5 +1,6 @@
 //! Roles of programs that do not link `ansar-runtime`.
 
+mod exclusive;
 mod health;
 mod lifecycle;
 mod one_shot;
