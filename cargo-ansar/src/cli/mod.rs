@@ -47,7 +47,7 @@ use crate::events::Kind;
 use crate::host::process::guardian;
 use crate::host::process::guardian::{ForkRole, Guardian};
 use crate::host::process::interrupts::Interrupts;
-use crate::host::process::{orphans, rlimit, signal, unprivileged};
+use crate::host::process::{copy_folder, orphans, rlimit, signal, unprivileged};
 use crate::host::{clock, environment};
 use crate::report::human;
 use crate::report::printer::Printer;
@@ -60,6 +60,11 @@ use crate::testing::record::run_report;
 pub fn main() -> ExitCode {
     if let Some(error) = unprivileged::run_if_asked(environment::arguments().into_iter()) {
         return fail(&error, Exit::Setup);
+    }
+    match copy_folder::run_if_asked(environment::arguments().into_iter()) {
+        None => {}
+        Some(Ok(())) => return ExitCode::SUCCESS,
+        Some(Err(error)) => return fail(&error, Exit::Setup),
     }
     signal::outlive_file_size_limit();
     let parsed = match parse(environment::arguments()) {

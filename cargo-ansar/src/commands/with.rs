@@ -330,6 +330,7 @@ fn command(
         ready_limit: None,
         notices: None,
         ports: Vec::new(),
+        setup: None,
         succeeded: None,
         options: RunOptions::default(),
         restarting: Restarting::default(),

@@ -1,6 +1,7 @@
 //! Records of the setup of roles, and of one-shot roles that have run:
-//! `setup/ROLE.json`.
+//! `setup/ROLE.json`. Also the results of setups, `setup/results/KEY`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use ansar_contract::layout::Area;
@@ -12,6 +13,8 @@ use crate::model::name::RoleName;
 
 /// Folder of the records in a home.
 const FOLDER: &str = "setup";
+/// Folder of results that are copied, in it.
+const RESULTS: &str = "results";
 
 /// The record of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -88,6 +91,25 @@ impl Home {
             fs::make_private_folders(&kept)?;
             fs::move_or_remove(&model, &kept.join(environment::unique()))?;
             fs::make_private_folders(&model)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the folder with the result of the setups that have this key.
+    pub fn setup_result(&self, key: &str) -> PathBuf {
+        self.root().join(FOLDER).join(RESULTS).join(key)
+    }
+
+    /// Removes the results of all other setups.
+    pub fn retain_setup_results(&self, keys: &BTreeSet<String>) -> Result<(), HomeError> {
+        let folder = self.root().join(FOLDER).join(RESULTS);
+        fs::make_private_folders(&folder)?;
+        for name in fs::names(&folder)? {
+            let name_text = name.to_string_lossy();
+            let key = name_text.split('.').next().unwrap_or_default();
+            if !keys.contains(key) {
+                fs::remove_tree(&folder.join(&name))?;
+            }
         }
         Ok(())
     }

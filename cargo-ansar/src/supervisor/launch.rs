@@ -157,6 +157,8 @@ pub struct Launch {
     pub notices: Option<Notices>,
     /// The ports that are held for the role until it has ended.
     pub ports: Vec<HeldPort>,
+    /// The key of the setup that the role begins with, if it does.
+    pub setup: Option<String>,
     /// Records that a one-shot role has succeeded.
     pub succeeded: Option<Record>,
     /// Options of this run, kept when a deploy restarts the role.

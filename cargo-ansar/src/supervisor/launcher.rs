@@ -23,7 +23,8 @@ use crate::host::fs::lock::Lock;
 use crate::host::net::ports::{HeldPort, HoldError};
 use crate::host::net::sockets;
 use crate::host::process::Program;
-use crate::host::process::{rlimit, unprivileged};
+use crate::host::process::copy_folder::Target;
+use crate::host::process::{copy_folder, rlimit, unprivileged};
 use crate::host::{environment, fs};
 use crate::model::name::RoleName;
 use crate::model::placeholder::{DEFAULT_PORT, Template};
@@ -37,6 +38,7 @@ use crate::supervisor::one_shot;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::{Variables, with_own};
 use crate::supervisor::scheduler::{READY_LIMIT, RoleKind};
+use crate::supervisor::setup_result::SetupKeys;
 
 /// State shared by the launches of one command or request.
 #[derive(Debug, Clone)]
@@ -143,6 +145,11 @@ impl LaunchContext {
             notices: notices.as_ref().map(|it| it.address().to_owned()),
         };
         let ports = context.hold_ports()?;
+        let setup = if context.will_set_up()? {
+            Some(context.setup_keys().of(role, entry)?)
+        } else {
+            None
+        };
         let conduct = context.conduct();
         let succeeded = conduct.is_one_shot.then(|| context.record_success());
         let ready_limit = context.ready_limit();
@@ -176,6 +183,7 @@ impl LaunchContext {
             ready_limit,
             notices,
             ports,
+            setup,
             succeeded,
             options: RunOptions {
                 settings: self.settings.clone(),
@@ -484,11 +492,74 @@ impl RoleContext {
         program: &Program,
         values: &RoleValues<'_>,
     ) -> Result<Option<Setup>, Error> {
-        let setup = &self.entry.properties.setup;
-        if setup.is_empty() || !self.shared.home.will_set_up(&self.role)? {
+        if !self.will_set_up()? {
             return Ok(None);
         }
-        self.shared.home.clear_killed_setup(&self.role)?;
+        let home = &self.shared.home;
+        home.clear_killed_setup(&self.role)?;
+        let model = home.folder(Area::Model, &self.role);
+        let key = self.setup_keys().of(&self.role, &self.entry)?;
+        let result = home.setup_result(&key);
+        let copy = |text: &str, from: &Path, target| {
+            let program = copy_folder::program(from, target, program);
+            let program = program.map_err(|source| Error::System {
+                what: "find this program",
+                source,
+            })?;
+            Ok::<_, Error>(SetupCommand {
+                text: text.to_owned(),
+                program,
+            })
+        };
+        let commands = if fs::is_folder(&result) {
+            vec![copy(
+                "copy of a finished setup",
+                &result,
+                Target::Into(&model),
+            )?]
+        } else {
+            let mut commands = self.setup_commands(path, program, values)?;
+            if self.setup_keys().is_awaited(&self.role, &key)? {
+                commands.push(copy("copy for other roles", &model, Target::As(&result))?);
+            }
+            commands
+        };
+        let record = |state| {
+            let (home, role) = (self.shared.home.clone(), self.role.clone());
+            Box::new(move || {
+                let recorded = home.record_setup(&role, state);
+                recorded.map_err(|error| error.to_string())
+            })
+        };
+        Ok(Some(Setup {
+            commands,
+            begun: record(SetupState::Running),
+            done: record(SetupState::Done),
+        }))
+    }
+
+    /// Returns true if the role begins with its setup.
+    fn will_set_up(&self) -> Result<bool, Error> {
+        let has_setup = !self.entry.properties.setup.is_empty();
+        Ok(has_setup && self.shared.home.will_set_up(&self.role)?)
+    }
+
+    fn setup_keys(&self) -> SetupKeys<'_> {
+        SetupKeys {
+            home: &self.shared.home,
+            ports: &self.shared.ports,
+            environment: &self.shared.environment,
+        }
+    }
+
+    /// Returns the commands of the setup.
+    fn setup_commands(
+        &self,
+        path: &Path,
+        program: &Program,
+        values: &RoleValues<'_>,
+    ) -> Result<Vec<SetupCommand>, Error> {
+        let setup = &self.entry.properties.setup;
         let mut commands = Vec::with_capacity(setup.len());
         for words in setup {
             let words = words.iter().map(|text| values.resolve(text));
@@ -510,18 +581,7 @@ impl RoleContext {
             })?;
             commands.push(SetupCommand::new(&words, command));
         }
-        let record = |state| {
-            let (home, role) = (self.shared.home.clone(), self.role.clone());
-            Box::new(move || {
-                let recorded = home.record_setup(&role, state);
-                recorded.map_err(|error| error.to_string())
-            })
-        };
-        Ok(Some(Setup {
-            commands,
-            begun: record(SetupState::Running),
-            done: record(SetupState::Done),
-        }))
+        Ok(commands)
     }
 }
 

@@ -38,6 +38,7 @@ pub mod restart;
 pub mod role_environment;
 pub mod scheduler;
 pub mod server;
+pub mod setup_result;
 
 /// Formats an error and its causes in one line.
 fn with_causes(error: &dyn std::error::Error) -> String {

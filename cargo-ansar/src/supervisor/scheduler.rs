@@ -29,6 +29,10 @@ pub struct Member {
     pub stop: StopSequence,
     /// True if the member is ready for others once it has succeeded.
     pub is_one_shot: bool,
+    /// The setup that the member begins with. Members with the same setup start
+    /// one after the other, each once the one before it is ready or has ended,
+    /// since its result can be copied then.
+    pub setup: Option<String>,
     /// Words of a member that ends by itself. Members that share a word never
     /// run at the same time.
     pub exclusive: BTreeSet<String>,
@@ -711,7 +715,7 @@ impl Scheduler {
             alive.map(|(_, status)| status.reruns).min()
         };
         let mut least = least(self).unwrap_or(u32::MAX);
-        let mut held = self.held();
+        let (mut held, mut setups) = (self.held(), self.setups());
         for member in order {
             match self.status[member].state {
                 State::Waiting => {}
@@ -733,6 +737,11 @@ impl Scheduler {
                 least = if is_test { least.min(reruns) } else { least };
                 continue;
             }
+            if let Some(setup) = &self.members[member].setup
+                && !setups.insert(setup.clone())
+            {
+                continue;
+            }
             held.extend(words.iter().cloned());
             let status = &mut self.status[member];
             if is_test {
@@ -752,6 +761,15 @@ impl Scheduler {
         let running = self.each().filter(|(_, status)| status.is_alive());
         let words = running.flat_map(|(member, _)| &member.exclusive);
         words.cloned().collect()
+    }
+
+    /// Returns the setups of the members that are not ready yet.
+    fn setups(&self) -> BTreeSet<String> {
+        let starting = self
+            .each()
+            .filter(|(_, status)| matches!(status.state, State::Starting { .. }));
+        let setups = starting.filter_map(|(member, _)| member.setup.clone());
+        setups.collect()
     }
 
     /// Returns true if dependents of a member may start: it is ready or has

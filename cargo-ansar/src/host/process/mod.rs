@@ -6,6 +6,7 @@
 //! group is registered for as long as it may exist.
 
 pub mod command_lines;
+pub mod copy_folder;
 pub mod daemonize;
 pub mod fd_store;
 pub mod guardian;

@@ -287,6 +287,7 @@ impl Engine<'_> {
                 ready_limit: launch.ready_limit,
                 stop: launch.conduct.stop,
                 is_one_shot: launch.conduct.is_one_shot,
+                setup: launch.setup.clone(),
                 exclusive: if launch.kind == RoleKind::Test || launch.conduct.is_one_shot {
                     launch.properties.exclusive.clone()
                 } else {

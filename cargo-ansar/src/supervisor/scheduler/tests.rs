@@ -19,6 +19,7 @@ fn member(kind: RoleKind, after: &[usize]) -> Member {
         ready_limit: Some(READY_LIMIT),
         stop: STOP,
         is_one_shot: false,
+        setup: None,
         exclusive: BTreeSet::new(),
     }
 }
@@ -740,6 +741,20 @@ fn members_that_share_a_word_take_turns() {
 }
 
 #[test]
+fn members_with_the_same_setup_start_one_after_the_other() {
+    let set_up = || Member {
+        setup: Some("initdb".to_owned()),
+        ..operational(&[])
+    };
+    let members = vec![set_up(), set_up(), set_up(), operational(&[])];
+    let mut scene = Scene::of(members);
+    assert_eq!(scene.next(Input::Begin), [Start(0), Start(3)]);
+    assert_eq!(scene.next(Input::Ready(3)), []);
+    assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
+    assert_eq!(scene.failed(1), [Start(2)]);
+}
+
+#[test]
 fn retry_waits_for_an_exclusive_test() {
     let members = vec![exclusive_test(&["db"]), exclusive_test(&["db"]), test()];
     let policy = Policy {
@@ -856,6 +871,7 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
                                 grace: Duration::from_secs(grace),
                             },
                             is_one_shot,
+                            setup: (grace % 2 == 0).then(|| "same".to_owned()),
                             exclusive: if is_test || is_one_shot {
                                 words.iter().map(u8::to_string).collect()
                             } else {

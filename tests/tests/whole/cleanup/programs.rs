@@ -28,6 +28,13 @@ setup = [["./init", "{model}"], ["./fill", "{model}"]]
 ready = { log = "^accepting" }
 stop = { signal = "SIGTERM", grace = "10s" }
 
+[workspace.metadata.ansar.role.db-1]
+program = "./db"
+args = ["{model}", "{port}"]
+setup = [["./init", "{model}"], ["./fill", "{model}"]]
+ready = { log = "^accepting" }
+stop = { signal = "SIGTERM", grace = "10s" }
+
 [workspace.metadata.ansar.role.migrate-0]
 program = "./migrate"
 ready = "done"

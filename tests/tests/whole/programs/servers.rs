@@ -221,6 +221,27 @@ fn postgres_is_set_up_once_and_stops_cleanly() {
 }
 
 #[test]
+fn second_postgres_gets_a_copy_of_the_first() {
+    if server("postgres").is_none() {
+        return;
+    }
+    let second = POSTGRES.replace("db-0", "db-1");
+    let group = Group::of(&format!("{POSTGRES}{second}"));
+    group.start();
+    group.query("CREATE TABLE words (word text)");
+    group.stop();
+    for (role, count) in [("db-0", 1), ("db-1", 0)] {
+        let log = group.log(role);
+        assert_eq!(
+            with(&log, "creating subdirectories").len(),
+            count,
+            "{log:?}"
+        );
+        assert!(with(&log, "not properly shut down").is_empty(), "{log:?}");
+    }
+}
+
+#[test]
 fn postgres_is_ready_after_its_recovery() {
     if server("postgres").is_none() {
         return;

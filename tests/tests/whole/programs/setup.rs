@@ -2,7 +2,7 @@
 
 use tests::{Sandbox, Signal, eventually};
 
-use super::package::{ansar, line_of, log, script, workspace};
+use super::package::{ansar, is_quiet, line_of, log, script, workspace};
 
 const ROLES: &str = r#"
 [workspace.metadata.ansar.role.db-0]
@@ -89,4 +89,70 @@ fn interrupted_setup_runs_again() {
     sandbox.is_still();
     script(&sandbox, "init", MAKES);
     ansar(&sandbox, "test").success();
+}
+
+const SHARED: &str = r#"
+[workspace.metadata.ansar.role."db-{number}"]
+program = "./db"
+args = ["{model}"]
+setup = [["./init", "{model}"]]
+ready = { log = "^accepting" }
+count = 3
+
+[workspace.metadata.ansar.role.other-0]
+program = "./db"
+args = ["{model}"]
+setup = [["./init", "{model}", "{role}"]]
+ready = { log = "^accepting" }
+
+[workspace.metadata.ansar.role.test-smoke]
+program = "./smoke"
+"#;
+
+#[test]
+fn result_is_copied_for_roles_with_the_same_setup() {
+    let scripts = [
+        (
+            "init",
+            "mkdir -m 500 \"$1/data\"; ln -s data \"$1/link\"; \
+             echo \"$2\" > \"$1/made\"; echo init",
+        ),
+        (
+            "db",
+            "test -d \"$1/link\" && test -e \"$1/made\" || exit 1; touch \"$1/used\"\n\
+             echo accepting; exec sleep 600",
+        ),
+        ("smoke", ""),
+    ];
+    let sandbox = workspace(SHARED, &scripts);
+    for expected in [
+        ["init", "accepting"].as_slice(),
+        &["init", "accepting", "accepting"],
+    ] {
+        ansar(&sandbox, "test").success();
+        assert_eq!(log(&sandbox, "db-0"), expected);
+        assert_eq!(log(&sandbox, "db-1"), expected[1..]);
+        assert_eq!(log(&sandbox, "other-0"), expected);
+    }
+    let made = |role: &str| sandbox.read(format!(".ansar-home/model/{role}/made"));
+    assert_eq!(
+        (made("db-2"), made("other-0")),
+        ("\n".to_owned(), "other-0\n".to_owned())
+    );
+    // What the first role wrote later is no part of the result.
+    ansar(&sandbox, "delete db-2").success();
+    ansar(&sandbox, "test").success();
+    assert_eq!(log(&sandbox, "db-2"), ["accepting"]);
+    // Other bytes are another setup.
+    script(
+        &sandbox,
+        "init",
+        "mkdir \"$1/data\"; ln -s data \"$1/link\"; touch \"$1/made\"",
+    );
+    ansar(&sandbox, "delete db-2").success();
+    ansar(&sandbox, "test").success();
+    assert_eq!(made("db-2"), "");
+    is_quiet(&sandbox);
+    ansar(&sandbox, "destroy -f").success();
+    assert!(!sandbox.path().join(".ansar-home").exists());
 }
