@@ -537,6 +537,10 @@ pub struct RunArgs {
     /// Stop all other roles when this role has ended
     #[arg(long, value_name = "ROLE")]
     pub(super) main_role: Option<RoleName>,
+    /// Give this role the terminal and stdin, instead of a log; without a
+    /// search, run it alone. It is the main role by default
+    #[arg(long, value_name = "ROLE", conflicts_with_all = ["invert_search", "executable"])]
+    pub(super) interactive: Option<RoleName>,
     #[arg(skip)]
     pub(super) settings: Vec<(String, String)>,
 }

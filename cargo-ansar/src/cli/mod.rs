@@ -528,12 +528,15 @@ impl Session<'_> {
         let options = testing::run::Options {
             places: self.places.clone(),
             build: self.default_build(),
-            search: args.search.search(&self.places)?,
+            search: args
+                .search
+                .search_with(args.interactive.as_ref(), &self.places)?,
             code_path: args.code_path.clone(),
             force: self.force,
             test_run: args.test_run,
             analyzer: args.test_analyzer.clone(),
-            main_role: args.main_role.clone(),
+            main_role: args.main_role.clone().or(args.interactive.clone()),
+            interactive: args.interactive.clone(),
             settings: args.settings.clone(),
             shown: self.general.level(),
         };
@@ -551,8 +554,9 @@ impl Session<'_> {
         };
         let message = match (&outcome.analysis, &outcome.verdict) {
             (Some(analysis), _) => Some(analysis.result.clone()),
-            (None, None) => Some(encode(&outcome.run)),
-            (None, Some(_)) => None,
+            // The role at the terminal has written its own result to stdout.
+            (None, None) if args.interactive.is_none() => Some(encode(&outcome.run)),
+            (None, _) => None,
         };
         if self.general.form() == Form::Json {
             if let Some(message) = message {

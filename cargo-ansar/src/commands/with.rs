@@ -43,7 +43,7 @@ use crate::supervisor::one_shot;
 use crate::supervisor::output_panics::OutputPanics;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::{configured, of_cargo, of_description};
-use crate::supervisor::scheduler::{Policy, RoleKind};
+use crate::supervisor::scheduler::RoleKind;
 use crate::testing::run::Runner;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{RoleRun, Verdict};
@@ -223,15 +223,8 @@ impl Group<'_> {
             artifacts,
         } = self;
         let runner = Runner {
-            home,
-            workspace,
             shown: options.shown,
-            kind: history::Kind::With,
-            policy: Policy::default(),
-            given: None,
-            settings: &[],
-            first: None,
-            begun: None,
+            ..Runner::new(home, workspace, history::Kind::With)
         };
         let background = wait_ready(home, chosen.iter(), interrupts, events).await?;
         let panics = OutputPanics::default();

@@ -55,6 +55,8 @@ pub(crate) struct LaunchContext {
     ready_limit: Duration,
     /// Input passed on stdin, replacing the input of each role.
     input: Option<Vec<u8>>,
+    /// Role that gets the terminal of this command.
+    at_terminal: Option<RoleName>,
     /// Settings for this run: names and values.
     settings: Vec<(String, String)>,
     /// The ports of the home's roles. A deploy that changes them restarts every
@@ -88,6 +90,7 @@ impl LaunchContext {
             environment,
             ready_limit,
             input: None,
+            at_terminal: None,
             settings: Vec::new(),
             ports: home.ports()?,
         }))
@@ -97,6 +100,13 @@ impl LaunchContext {
     pub(crate) fn with_input(self: Rc<Self>, input: Option<&[u8]>) -> Rc<Self> {
         let mut launching = Rc::unwrap_or_clone(self);
         launching.input = input.map(<[u8]>::to_vec);
+        Rc::new(launching)
+    }
+
+    /// Returns the same context with a role that gets the terminal.
+    pub(crate) fn with_terminal(self: Rc<Self>, role: Option<&RoleName>) -> Rc<Self> {
+        let mut launching = Rc::unwrap_or_clone(self);
+        launching.at_terminal = role.cloned();
         Rc::new(launching)
     }
 
@@ -144,6 +154,7 @@ impl LaunchContext {
             executable,
             notices: notices.as_ref().map(|it| it.address().to_owned()),
         };
+        let is_at_terminal = context.is_at_terminal();
         let ports = context.hold_ports()?;
         let setup = if context.will_set_up()? {
             Some(context.setup_keys().of(role, entry)?)
@@ -198,7 +209,7 @@ impl LaunchContext {
                     .journal(role, &entry.executable, self.kind, self.writer),
             ),
             described: None,
-            foreground: false,
+            foreground: is_at_terminal,
             reading: None,
         })
     }
@@ -216,11 +227,18 @@ struct RoleContext {
 }
 
 impl RoleContext {
+    /// Returns true if the role gets the terminal of this command.
+    fn is_at_terminal(&self) -> bool {
+        self.shared.at_terminal.as_ref() == Some(&self.role)
+    }
+
     /// Returns the consequences of the kind of executable.
     fn conduct(&self) -> Conduct {
         let properties = &self.entry.properties;
         let is_one_shot = properties.ready.is_done();
         let (output, judge) = match (self.executable, self.kind) {
+            // Its output goes to the terminal.
+            _ if self.is_at_terminal() => (Output::Log, Judge::Task),
             (ExecutableKind::Component { .. }, _) => (Output::Message, Judge::Message),
             (ExecutableKind::Program, RoleKind::Test) => (Output::Log, Judge::Check),
             (ExecutableKind::Program, RoleKind::Operational)
@@ -417,7 +435,7 @@ impl RoleContext {
         home.push(shared.home.root());
         let signature = CallSignature {
             input: shared.input.is_some(),
-            output: true,
+            output: !self.is_at_terminal(),
         };
         let origin = match shared.kind {
             Kind::Start => Origin::Start,

@@ -233,15 +233,12 @@ async fn deploy_and_run(
         operational: chosen.len() - count,
     };
     let runner = Runner {
-        home: &home,
-        workspace: workspace.as_ref(),
-        shown: options.shown,
-        kind: history::Kind::Test,
         policy: policy(options, workspace.as_ref()),
-        given: None,
         settings: &options.settings,
         first: Some(&failed),
         begun: Some(&testing),
+        shown: options.shown,
+        ..Runner::new(&home, workspace.as_ref(), history::Kind::Test)
     };
     let kind_of = |role: &RoleName| role_kind(is_test(role));
     let operational = chosen.keys().filter(|role| !is_test(role));

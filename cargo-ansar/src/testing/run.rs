@@ -68,6 +68,8 @@ pub struct Options {
     pub analyzer: Option<ExecutableName>,
     /// Role whose exit stops all others.
     pub main_role: Option<RoleName>,
+    /// Role that gets the terminal.
+    pub interactive: Option<RoleName>,
     /// Settings for this run, by name, passed to all roles.
     pub settings: Vec<(String, String)>,
     /// Minimum level of log lines that become events.
@@ -135,18 +137,15 @@ pub async fn run(
         roles: entries.len(),
     };
     let runner = Runner {
-        home: &home,
-        workspace: workspace.as_ref(),
-        shown: options.shown,
-        kind: history::Kind::Run,
         policy: Policy {
             main,
             ..Policy::default()
         },
-        given: None,
         settings: &options.settings,
-        first: None,
+        interactive: options.interactive.as_ref(),
         begun: Some(&begun),
+        shown: options.shown,
+        ..Runner::new(&home, workspace.as_ref(), history::Kind::Run)
     };
     // Roles of any name may report, and none waits for others as tests do.
     let ran = runner
@@ -236,11 +235,30 @@ pub struct Runner<'a> {
     pub settings: &'a [(String, String)],
     /// Roles that start first where the dependency order allows it.
     pub first: Option<&'a BTreeSet<RoleName>>,
+    /// Role that gets the terminal and stdin of this command.
+    pub interactive: Option<&'a RoleName>,
     /// Event that is emitted once the roles are about to start.
     pub begun: Option<&'a Kind>,
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
+    /// Returns a runner with the default policy, which shows no log lines and
+    /// passes nothing to the roles.
+    pub fn new(home: &'a Home, workspace: Option<&'a Workspace>, kind: history::Kind) -> Self {
+        Self {
+            home,
+            workspace,
+            shown: Level::None,
+            kind,
+            policy: Policy::default(),
+            given: None,
+            settings: &[],
+            first: None,
+            interactive: None,
+            begun: None,
+        }
+    }
+
     /// Runs roles until all of them have exited, together with `errand`, which
     /// is not a role.
     ///
@@ -272,7 +290,8 @@ impl Runner<'_> {
             notices.address(),
             READY_LIMIT,
         )?
-        .with_input(self.given);
+        .with_input(self.given)
+        .with_terminal(self.interactive);
         let told = launching.clone().with_settings(self.settings);
         let launches = entries.iter().zip(locks);
         let mut launches: Vec<_> = launches
@@ -337,10 +356,8 @@ impl Runner<'_> {
         let given = serde_json::to_vec(&Envelope::of(suite)).unwrap_or_default();
         let runner = Runner {
             given: Some(&given),
-            settings: &[],
-            begun: None,
-            policy: Policy::default(),
-            ..*self
+            shown: self.shown,
+            ..Runner::new(self.home, self.workspace, self.kind)
         };
         let (role, entry) = analyzer::role_of(self.home, executable)?;
         let roles = BTreeMap::from([(role, entry)]);

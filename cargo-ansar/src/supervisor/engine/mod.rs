@@ -260,13 +260,13 @@ impl Engine<'_> {
         let mut places = Vec::with_capacity(launches.len());
         let mut next = self.roles.len();
         for launch in &launches {
-            // A foreground command is not a role and has no name to register.
+            // A command that is not a role has no lock, and no name to register.
             let known = self.by_name.get(&launch.role).copied();
             let place = known.unwrap_or_else(|| {
                 next += 1;
                 next - 1
             });
-            if !launch.foreground {
+            if launch.lock.is_some() {
                 self.by_name.insert(launch.role.clone(), place);
                 self.orphans.borrow_mut().register(&launch.role, place);
             }

@@ -36,7 +36,7 @@ const SOCKETS_EVERY: Duration = Duration::from_secs(1);
 /// Time between two looks at sockets for each role that waits for one, so that
 /// many roles cause fewer looks; and the most for all of them.
 const SHARE: Duration = Duration::from_micros(20);
-const LARGEST_SHARE: Duration = Duration::from_millis(5);
+const LARGEST_SHARE: Duration = Duration::from_millis(8);
 
 /// The conditions of one start of a role.
 #[derive(Debug)]

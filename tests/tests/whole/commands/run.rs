@@ -440,3 +440,12 @@ fn unlisted_failures_are_counted() {
         .stderr_has("745 more failed checks of role `test-many` not listed");
     assert_eq!(run.stdout.lines().count(), 1 + 255);
 }
+
+#[test]
+fn a_component_at_the_terminal_returns_nothing() {
+    let sandbox = with_roles(&["noop"]);
+    let run = sandbox.ansar(["run", "--interactive=noop-0"]).run();
+    run.success().stdout_is("");
+    let history = sandbox.ansar(["history", "noop-0"]).run();
+    history.success().stdout_has("(Ack)");
+}

@@ -2,6 +2,7 @@
 
 mod exclusive;
 mod health;
+mod interactive;
 mod lifecycle;
 mod one_shot;
 mod orders;
