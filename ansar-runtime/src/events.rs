@@ -42,11 +42,16 @@ pub(crate) enum Shown<'a> {
 
 /// Sends the events of this process to `log`, in the name of `speaker`.
 pub(crate) fn follow(log: Arc<Log>, speaker: String, shown: &Shown<'_>) {
+    offer(log, speaker, shown);
+    follow_thread();
+}
+
+/// Does the same, but only from [`claim`] on.
+pub(crate) fn offer(log: Arc<Log>, speaker: String, shown: &Shown<'_>) {
     let subscriber = tracing_subscriber::registry().with(shown.targets());
     let subscriber = subscriber.with(Events { log, speaker });
     // A process has one component.
     let _ = OWN.set(Dispatch::new(subscriber));
-    follow_thread();
 }
 
 /// Follows the events of this thread, unless the component has set a subscriber.

@@ -63,11 +63,32 @@
 //! `cargo ansar test` builds and runs them, and prints the failed checks as
 //! `FILE:LINE - TEXT`.
 //!
+//! An application that has a `main` already becomes a component by [`wrap`]:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     ansar_runtime::wrap(real_main)
+//! }
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn real_main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:65432").await?;
+//!     ansar_runtime::ready();
+//!     loop {
+//!         tokio::select! {
+//!             accepted = listener.accept() => drop(accepted?),
+//!             () = ansar_runtime::stopped() => return Ok(()),
+//!         }
+//!     }
+//! }
+//! ```
+//!
 //! # Which of these do I need?
 //!
 //! | to | use |
 //! | --- | --- |
 //! | run a function as a component | [`main`] |
+//! | make a component of an application that has a `main` | [`wrap`], [`ready`], [`stopped`], [`context`] |
 //! | read settings of the role or the command line | a parameter [`Settings<T>`](Settings) |
 //! | take the input of the role or of a caller | a parameter [`Input<T>`](Input) |
 //! | say that a server can be used now | a parameter [`Ready`], and [`Ready::announce`] |
@@ -142,8 +163,10 @@ pub use component::call::{Call, Stopper};
 pub use component::context::{Context, Folder, Stop};
 pub use component::declaration::Declaration;
 pub use component::fault::{Fault, FromReturned};
+pub use component::free::{context, ready, stopped};
 pub use component::main;
 pub use component::parameter::{Component, Input, Parameter, Ready, Settings, Supply};
+pub use component::wrap::{MainResult, wrap};
 pub use host::files::FileError;
 pub use lifecycle::{Error, IntoReturned, Result};
 pub use message::Message;

@@ -57,18 +57,26 @@ impl Error {
             } else if let Some(aborted) = error.downcast_ref::<Aborted>() {
                 Some(Typed::encode(aborted))
             } else {
-                let mut faulted = error.downcast_ref::<Faulted>()?.clone();
-                if faulted.source.is_none() {
-                    faulted = self.locate(faulted);
-                }
-                Some(Typed::encode(&faulted))
+                error
+                    .is::<Faulted>()
+                    .then(|| Typed::encode(&self.faulted()))
             }
         });
-        found.unwrap_or_else(|| {
-            let causes: Vec<_> = chain().skip(1).map(ToString::to_string).collect();
-            let faulted = Faulted::new(self.error.to_string(), causes.join(": "));
-            Typed::encode(&self.locate(faulted))
-        })
+        found.unwrap_or_else(|| Typed::encode(&self.faulted()))
+    }
+
+    /// Returns the error as a fault with its place.
+    pub(crate) fn faulted(&self) -> Faulted {
+        let chain = || causes(&*self.error);
+        match chain().find_map(|error| error.downcast_ref::<Faulted>()) {
+            Some(faulted) if faulted.source.is_some() => faulted.clone(),
+            Some(faulted) => self.locate(faulted.clone()),
+            None => {
+                let causes: Vec<_> = chain().skip(1).map(ToString::to_string).collect();
+                let faulted = Faulted::new(self.error.to_string(), causes.join(": "));
+                self.locate(faulted)
+            }
+        }
     }
 
     /// Adds the place of the error. An error that was converted without `?` has a
@@ -83,7 +91,7 @@ impl Error {
 }
 
 /// Iterates over an error and its sources.
-fn causes<'e>(
+pub(crate) fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| (**error).source())

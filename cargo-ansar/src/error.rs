@@ -194,6 +194,16 @@ pub enum Error {
         /// True if it is a script.
         is_script: bool,
     },
+    /// An executable wraps its own `main`, and reads no settings.
+    #[error(
+        "{subject}executable `{executable}` wraps its own `main`, and takes no settings or input"
+    )]
+    WrapsItsMain {
+        /// Role that runs it, as `role ROLE: `.
+        subject: String,
+        /// The executable, by its name or its path.
+        executable: String,
+    },
     /// A path was passed, but the name of an executable is expected.
     #[error("expected the name of an executable, found the path `{}`", .0.display())]
     ExecutablePath(PathBuf),
@@ -641,6 +651,7 @@ impl Error {
             Self::NotAComponent { is_script, .. } => {
                 Some(how_to_be_a_component(*is_script).to_owned())
             }
+            Self::WrapsItsMain { .. } => Some("use `args` and `env`".to_owned()),
             Self::OtherContract { .. } => {
                 Some("build it with this version of ansar-runtime".to_owned())
             }

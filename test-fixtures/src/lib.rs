@@ -45,7 +45,7 @@ const ABORTED: Returns = Returns::Message("ansar.create.lifecycle.Aborted");
 const REPORT: Returns = Returns::Message("ansar.create.test.TestReport");
 
 /// Every fixture. `client` stands for itself without a server.
-pub const FIXTURES: [Fixture; 20] = [
+pub const FIXTURES: [Fixture; 21] = [
     fixture("noop", Ends::Itself, ACK, "Log this and exit"),
     fixture("snooze", Ends::Itself, ACK, "Do nothing for 2.0 seconds"),
     fixture(
@@ -82,6 +82,7 @@ pub const FIXTURES: [Fixture; 20] = [
         "Leaving without a word",
     ),
     fixture("prints", Ends::Itself, REPORT, "a stray print"),
+    fixture("wraps", Ends::Itself, Returns::Nothing, "Arguments: ["),
     fixture("strays", Ends::Itself, ACK, "Left ("),
     fixture("deserts", Ends::Stopped, ABORTED, "Left ("),
     fixture("floods", Ends::Itself, ACK, "Line 99999 of 100000"),

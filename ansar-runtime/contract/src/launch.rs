@@ -53,6 +53,12 @@ pub const BUILT_IN_FLAGS: [&str; 13] = [
 pub const PARENT: &str = "ANSAR_PARENT";
 /// The home and the engine that a process belongs to.
 pub const TOKEN: &str = "ANSAR_TOKEN";
+/// The launch of an application that wraps its own `main`, instead of arguments:
+/// the number of the [`Origin`], a colon, and the path of the home.
+///
+/// Processes that the application starts inherit it. It is meant for a process whose
+/// parent is [`PARENT`], in the role [`ROLE`].
+pub const LAUNCH: &str = "ANSAR_LAUNCH";
 /// The role of a process, inherited by the processes that it starts.
 pub const ROLE: &str = "ANSAR_ROLE";
 /// The datagram socket that receives [notifications](crate::notice).

@@ -1,20 +1,18 @@
 //! The marker by which a component is recognised without running it.
 //!
-//! `ansar_runtime::main` links it: an ELF note, or on macOS the same bytes in a section
-//! of their own. A script that implements the contract has the line [`SCRIPT_LINE`].
+//! `ansar_runtime::main` and `ansar_runtime::wrap` link it: an ELF note, or on macOS the
+//! same bytes in a section of their own. A script that implements the contract has the line [`SCRIPT_LINE`].
 //! This module knows the bytes and finds them; it does not open files.
 
 use crate::launch::VERSION;
 
-/// The note: lengths of owner and descriptor, type, owner, and the contract's version.
-pub const NOTE: [u32; 6] = [
-    OWNER_LENGTH,
-    4,
-    TYPE,
-    u32::from_ne_bytes([OWNER[0], OWNER[1], OWNER[2], OWNER[3]]),
-    u32::from_ne_bytes([OWNER[4], OWNER[5], 0, 0]),
-    VERSION,
-];
+/// The note of a component: lengths of owner and descriptor, type, owner, and the
+/// contract's version.
+pub const NOTE: [u32; 6] = note(COMPONENT);
+/// The note of an application that wraps its own `main`.
+pub const WRAPPED_NOTE: [u32; 6] = note(WRAPPED);
+/// A further note of such an application, which announces that it is ready.
+pub const READINESS_NOTE: [u32; 6] = note(READINESS);
 /// The line of a script, among the first [`SCRIPT_LINES`], before the contract's version.
 pub const SCRIPT_LINE: &str = "# ansar-component: ";
 /// Number of lines of a script in which its marker may stand.
@@ -22,7 +20,9 @@ pub const SCRIPT_LINES: usize = 16;
 
 const OWNER_LENGTH: u32 = 6;
 const OWNER: &[u8; OWNER_LENGTH as usize] = b"ansar\0";
-const TYPE: u32 = 1;
+const COMPONENT: u32 = 1;
+const WRAPPED: u32 = 2;
+const READINESS: u32 = 3;
 /// Section of the marker in a Mach-O file, in the segment `__DATA`.
 const MACH_SECTION: (&[u8], &[u8]) = (b"__ansar", b"__DATA");
 
@@ -36,6 +36,14 @@ const MOST: usize = 256 << 10;
 pub enum Kind {
     /// A component of this version of the contract.
     Component(u32),
+    /// An application that wraps its own `main`, which reads no flags of components. It is
+    /// told its role in the environment variable [`LAUNCH`](crate::launch::LAUNCH).
+    Wrapped {
+        /// The version of the contract.
+        version: u32,
+        /// True if it announces that it is ready.
+        announces: bool,
+    },
     /// A script without the marker.
     Script,
     /// Any other file.
@@ -55,12 +63,53 @@ pub fn find<E>(read: &mut Read<'_, E>) -> Result<Kind, E> {
     if head.starts_with(b"#!") {
         return Ok(script(&head).map_or(Kind::Script, Kind::Component));
     }
-    let version = if head.starts_with(b"\x7fELF") {
+    let found = if head.starts_with(b"\x7fELF") {
         elf(&head, read)?
     } else {
         mach(&head, read)?
     };
-    Ok(version.map_or(Kind::Other, Kind::Component))
+    Ok(found.kind())
+}
+
+const fn note(kind: u32) -> [u32; 6] {
+    [
+        OWNER_LENGTH,
+        4,
+        kind,
+        u32::from_ne_bytes([OWNER[0], OWNER[1], OWNER[2], OWNER[3]]),
+        u32::from_ne_bytes([OWNER[4], OWNER[5], 0, 0]),
+        VERSION,
+    ]
+}
+
+/// The notes that were found in a file.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    component: Option<u32>,
+    wrapped: Option<u32>,
+    announces: bool,
+}
+
+impl Found {
+    fn add(&mut self, kind: u32, version: u32) {
+        match kind {
+            COMPONENT => self.component = Some(version),
+            WRAPPED => self.wrapped = Some(version),
+            READINESS => self.announces = true,
+            _ => {}
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match (self.component, self.wrapped) {
+            (Some(version), _) => Kind::Component(version),
+            (None, Some(version)) => Kind::Wrapped {
+                version,
+                announces: self.announces,
+            },
+            (None, None) => Kind::Other,
+        }
+    }
 }
 
 /// The version in the marker line of a script.
@@ -73,9 +122,9 @@ fn script(head: &[u8]) -> Option<u32> {
     versions.next()
 }
 
-/// The version in the notes of an ELF file of 64 bits and of this byte order: in its
-/// segments, and where it has no segment of notes, in its sections.
-fn elf<E>(head: &[u8], read: &mut Read<'_, E>) -> Result<Option<u32>, E> {
+/// The notes of an ELF file of 64 bits and of this byte order: in its segments, and where
+/// these have none, in its sections.
+fn elf<E>(head: &[u8], read: &mut Read<'_, E>) -> Result<Found, E> {
     const CLASS_64: u8 = 2;
     const ORDER: u8 = if cfg!(target_endian = "big") { 2 } else { 1 };
     const EXECUTABLE: [u16; 2] = [2, 3];
@@ -84,8 +133,9 @@ fn elf<E>(head: &[u8], read: &mut Read<'_, E>) -> Result<Option<u32>, E> {
 
     let is_ours = head.get(4..6) == Some(&[CLASS_64, ORDER]);
     if !is_ours || !u16_at(head, 16).is_some_and(|kind| EXECUTABLE.contains(&kind)) {
-        return Ok(None);
+        return Ok(Found::default());
     }
+    let mut found = Found::default();
     // Where the table begins, how large and how many its rows are; then, in a row, its kind,
     // where the notes are, how long, and how they are aligned.
     let segments = ([32, 54, 56], SEGMENT_OF_NOTES, [0, 8, 32, 48]);
@@ -94,7 +144,7 @@ fn elf<E>(head: &[u8], read: &mut Read<'_, E>) -> Result<Option<u32>, E> {
         let (Some(start), Some(size), Some(count)) =
             (u64_at(head, start), u16_at(head, size), u16_at(head, count))
         else {
-            return Ok(None);
+            return Ok(found);
         };
         let (size, count) = (usize::from(size), usize::from(count));
         if size < 56 {
@@ -110,16 +160,17 @@ fn elf<E>(head: &[u8], read: &mut Read<'_, E>) -> Result<Option<u32>, E> {
             };
             let align = if u64_at(row, align) == Some(8) { 8 } else { 4 };
             let length = usize::try_from(length).unwrap_or(MOST).min(MOST);
-            if let Some(version) = in_notes(&read(offset, length)?, align) {
-                return Ok(Some(version));
-            }
+            in_notes(&read(offset, length)?, align, &mut found);
+        }
+        if found.kind() != Kind::Other {
+            break;
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
-/// The version in a block of notes.
-fn in_notes(mut notes: &[u8], align: usize) -> Option<u32> {
+/// Adds the notes of a block to `found`. Stops at one that is malformed.
+fn in_notes(mut notes: &[u8], align: usize, found: &mut Found) -> Option<()> {
     const HEADER: usize = 12;
     while let (Some(owner_length), Some(length), Some(kind)) =
         (u32_at(notes, 0), u32_at(notes, 4), u32_at(notes, 8))
@@ -128,16 +179,16 @@ fn in_notes(mut notes: &[u8], align: usize) -> Option<u32> {
         let owner_end = HEADER.checked_add(owner_length)?;
         let start = owner_end.checked_next_multiple_of(align)?;
         let end = start.checked_add(length)?;
-        if kind == TYPE && length == 4 && notes.get(HEADER..owner_end) == Some(OWNER) {
-            return u32_at(notes, start);
+        if length == 4 && notes.get(HEADER..owner_end) == Some(OWNER) {
+            found.add(kind, u32_at(notes, start)?);
         }
         notes = notes.get(end.checked_next_multiple_of(align)?..)?;
     }
     None
 }
 
-/// The version in a Mach-O file of 64 bits, or in one of those that a universal file holds.
-fn mach<E>(head: &[u8], read: &mut Read<'_, E>) -> Result<Option<u32>, E> {
+/// The notes of a Mach-O file of 64 bits, or of one of those that a universal file holds.
+fn mach<E>(head: &[u8], read: &mut Read<'_, E>) -> Result<Found, E> {
     const UNIVERSAL: [u8; 4] = [0xca, 0xfe, 0xba, 0xbe];
     const MOST_FILES: usize = 16;
     const ROW: usize = 20;
@@ -152,23 +203,25 @@ fn mach<E>(head: &[u8], read: &mut Read<'_, E>) -> Result<Option<u32>, E> {
             break;
         };
         let head = read(u64::from(base), HEAD)?;
-        if let Some(version) = thin(&head, u64::from(base), read)? {
-            return Ok(Some(version));
+        let found = thin(&head, u64::from(base), read)?;
+        if found.kind() != Kind::Other {
+            return Ok(found);
         }
     }
-    Ok(None)
+    Ok(Found::default())
 }
 
-/// The version in a Mach-O file of one architecture, which begins at `base`.
-fn thin<E>(head: &[u8], base: u64, read: &mut Read<'_, E>) -> Result<Option<u32>, E> {
+/// The notes of a Mach-O file of one architecture, which begins at `base`.
+fn thin<E>(head: &[u8], base: u64, read: &mut Read<'_, E>) -> Result<Found, E> {
     const MAGIC: u32 = 0xfeed_facf;
     const HEADER: u64 = 32;
     const SEGMENT: u32 = 0x19;
     const SEGMENT_HEADER: usize = 72;
     const SECTION: usize = 80;
 
+    let mut found = Found::default();
     if u32_at(head, 0) != Some(MAGIC) {
-        return Ok(None);
+        return Ok(found);
     }
     let size = u32_at(head, 20).map_or(0, |size| size as usize).min(MOST);
     let commands = read(base + HEADER, size)?;
@@ -187,12 +240,13 @@ fn thin<E>(head: &[u8], base: u64, read: &mut Read<'_, E>) -> Result<Option<u32>
             if names == MACH_SECTION {
                 let length = usize::try_from(length).unwrap_or(MOST).min(MOST);
                 let notes = read(base + u64::from(offset), length)?;
-                return Ok(in_notes(&notes, 4));
+                in_notes(&notes, 4, &mut found);
+                return Ok(found);
             }
         }
         rest = &rest[size..];
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// A name of up to 16 bytes, padded with zeros.
@@ -305,8 +359,32 @@ mod tests {
     }
 
     #[test]
+    fn an_application_that_wraps_its_main_says_so() {
+        let notes = |notes: &[[u32; 6]]| words(&notes.concat());
+        let wrapped = |announces| Kind::Wrapped {
+            version: VERSION,
+            announces,
+        };
+        for (notes, kind) in [
+            (notes(&[WRAPPED_NOTE]), wrapped(false)),
+            (notes(&[WRAPPED_NOTE, READINESS_NOTE]), wrapped(true)),
+            (notes(&[READINESS_NOTE, WRAPPED_NOTE]), wrapped(true)),
+            (notes(&[READINESS_NOTE]), Kind::Other),
+            (notes(&[WRAPPED_NOTE, NOTE]), Kind::Component(VERSION)),
+        ] {
+            for file in [
+                elf_file(true, &notes),
+                elf_file(false, &notes),
+                mach_file(&notes),
+            ] {
+                assert_eq!(found(&file), kind);
+            }
+        }
+    }
+
+    #[test]
     fn a_note_of_another_owner_kind_or_length_is_not_ours() {
-        for (at, word) in [(0, 5), (1, 8), (2, 2), (3, 0)] {
+        for (at, word) in [(0, 5), (1, 8), (2, 4), (3, 0)] {
             let mut note = NOTE;
             note[at] = word;
             assert_eq!(found(&elf_file(true, &words(&note))), Kind::Other, "{at}");

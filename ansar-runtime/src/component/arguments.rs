@@ -69,13 +69,7 @@ pub(crate) fn read(
     declaration: &Declaration,
     arguments: Vec<OsString>,
 ) -> Result<Arguments, clap::Error> {
-    let name = arguments
-        .first()
-        .and_then(|path| Path::new(path).file_stem())
-        .map_or_else(
-            || "component".to_owned(),
-            |stem| stem.to_string_lossy().into_owned(),
-        );
+    let name = executable_name(&arguments);
     let mut matches = command(&name, declaration).try_get_matches_from(arguments)?;
     let settings = fields(declaration)
         .filter_map(|(field, _)| Some((field.to_owned(), matches.remove_one(field)?)))
@@ -106,6 +100,17 @@ pub(crate) fn read(
         debug_level: matches.remove_one(launch::DEBUG_LEVEL),
         settings,
     })
+}
+
+/// Returns the name of the executable, from the command line.
+pub(crate) fn executable_name(arguments: &[OsString]) -> String {
+    arguments
+        .first()
+        .and_then(|path| Path::new(path).file_stem())
+        .map_or_else(
+            || "component".to_owned(),
+            |stem| stem.to_string_lossy().into_owned(),
+        )
 }
 
 /// Returns the fields that have a flag. A field with the name of a flag of the

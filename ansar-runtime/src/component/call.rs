@@ -204,6 +204,10 @@ fn recognize(name: &str, path: &Path) -> Result<(), Fault> {
             format!("executable `{name}` was built for contract version {version}"),
             format!("this component supports {}", ansar_contract::VERSION),
         )),
+        marker::Kind::Wrapped { .. } => Err(Fault::new(
+            format!("`{name}` wraps a `main` of its own"),
+            "only components that call `ansar_runtime::main` can be called",
+        )),
         marker::Kind::Script | marker::Kind::Other => Err(Fault::new(
             format!("`{name}` does not link ansar-runtime"),
             "only components can be called: call `ansar_runtime::main` in its `main`",

@@ -53,6 +53,21 @@ pub(crate) struct Process {
     pub(crate) sub_roles: SubRoles,
 }
 
+impl Process {
+    /// Returns the data of a process that was started by hand.
+    pub(crate) fn new(log: Arc<Log>, stop: Stop, place: Place) -> Self {
+        Self {
+            log,
+            stop,
+            place,
+            checks: Mutex::default(),
+            origin: None,
+            level: None,
+            sub_roles: SubRoles::default(),
+        }
+    }
+}
+
 impl Context {
     /// Creates the first object of a process.
     pub(crate) fn first(process: Arc<Process>, name: &str) -> Self {
@@ -323,16 +338,36 @@ impl Drop for Object {
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<Request>);
 
-#[derive(Debug, Default)]
+type AtFirst = Box<dyn Fn(&Stop) + Send + Sync>;
+
+#[derive(Default)]
 struct Request {
     made: Mutex<bool>,
     /// True once the component has asked for it: it ends by itself then.
     asked: AtomicBool,
+    /// Called when the component asks for the first time.
+    at_first: Option<AtFirst>,
     threads: Condvar,
     tasks: Notify,
 }
 
+impl Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("made", &*lock(&self.made))
+            .finish_non_exhaustive()
+    }
+}
+
 impl Stop {
+    /// Creates a request that calls `at_first` when it is asked for the first time.
+    pub(crate) fn listening(at_first: impl Fn(&Self) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Request {
+            at_first: Some(Box::new(at_first)),
+            ..Request::default()
+        }))
+    }
+
     /// Makes the request. A second call has no effect.
     pub(crate) fn request(&self) {
         *lock(&self.0.made) = true;
@@ -355,7 +390,11 @@ impl Stop {
 
     /// Records that the component asks for the request.
     fn ask(&self) {
-        self.0.asked.store(true, Ordering::Relaxed);
+        if !self.0.asked.swap(true, Ordering::Relaxed)
+            && let Some(at_first) = &self.0.at_first
+        {
+            at_first(self);
+        }
     }
 
     /// Returns true if the request has been made. Does not count as asking for it.

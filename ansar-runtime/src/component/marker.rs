@@ -7,9 +7,57 @@
 //! that shares a library with a component, but calls no `main` of it, has none. A `static`
 //! would be linked into it: the linker takes whole object files.
 
-/// Marks the executable that calls this function. `P` and `C` are those of `main`.
+use std::marker::PhantomData;
+
+use ansar_contract::marker::{NOTE, READINESS_NOTE, WRAPPED_NOTE};
+
+/// A note that is linked.
+trait Note {
+    const NOTE: [u32; 6];
+}
+
+/// The note of `main`, whose types are `P` and `C`.
+struct OfMain<P, C>(PhantomData<fn(P, C)>);
+
+/// The note of `wrap`, whose types are `F` and `R`.
+struct OfWrap<F, R>(PhantomData<fn(F, R)>);
+
+/// The note of `ready`.
+struct OfReady;
+
+impl<P, C> Note for OfMain<P, C> {
+    const NOTE: [u32; 6] = NOTE;
+}
+
+impl<F, R> Note for OfWrap<F, R> {
+    const NOTE: [u32; 6] = WRAPPED_NOTE;
+}
+
+impl Note for OfReady {
+    const NOTE: [u32; 6] = READINESS_NOTE;
+}
+
+/// Marks the executable that calls this function as a component. `P` and `C` are those of
+/// `main`.
+pub(super) fn mark<P, C>() {
+    link::<OfMain<P, C>>();
+}
+
+/// Marks the executable that calls this function as one that wraps its own `main`. `F` and
+/// `R` are those of `wrap`.
+pub(super) fn mark_wrapped<F, R>() {
+    link::<OfWrap<F, R>>();
+}
+
+/// Marks the executable that calls this function as one that announces its readiness. It is
+/// generated in the crate that calls it, as generic functions are.
+#[inline]
+pub(super) fn mark_announcing() {
+    link::<OfReady>();
+}
+
+/// Links a note to the code that calls this function.
 #[cfg(all(
-    unix,
     not(target_vendor = "apple"),
     any(
         target_arch = "x86_64",
@@ -24,9 +72,7 @@
     unsafe_code,
     reason = "only assembler directives are emitted with their function"
 )]
-pub(super) fn mark<P, C>() {
-    use ansar_contract::marker::NOTE;
-
+fn link<N: Note>() {
     // SAFETY: these are directives. They emit no instruction and touch neither registers nor
     // memory, and `.popsection` returns to the section of the function. The other section holds
     // nothing but notes of this form, as linkers expect of its name.
@@ -36,39 +82,56 @@ pub(super) fn mark<P, C>() {
             ".balign 4",
             ".4byte {0}, {1}, {2}, {3}, {4}, {5}",
             ".popsection",
-            const NOTE[0],
-            const NOTE[1],
-            const NOTE[2],
-            const NOTE[3],
-            const NOTE[4],
-            const NOTE[5],
-            function = sym mark::<P, C>,
+            const N::NOTE[0],
+            const N::NOTE[1],
+            const N::NOTE[2],
+            const N::NOTE[3],
+            const N::NOTE[4],
+            const N::NOTE[5],
+            function = sym link::<N>,
             options(nomem, nostack, preserves_flags),
         );
     }
 }
 
-/// Marks the executable. Here the marker is a static: a program that only uses this crate's
-/// types may have it as well.
-#[cfg(not(all(
-    unix,
-    not(target_vendor = "apple"),
-    any(
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "loongarch64",
-        target_arch = "s390x",
-    ),
-)))]
-pub(super) fn mark<P, C>() {
-    #[used]
-    #[expect(unsafe_code, reason = "a section is chosen by an unsafe attribute")]
-    // SAFETY: the section holds nothing but notes of this form, as linkers expect of its name.
-    #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".note.ansar"))]
-    // SAFETY: no other code uses the section, and its contents are constant data.
-    #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__ansar"))]
-    static MARKER: [u32; 6] = ansar_contract::marker::NOTE;
+/// Links a note to the code that calls this function. The object file of a generic function
+/// is that of the crate that calls it, so the note is linked only where it is called.
+#[cfg(target_vendor = "apple")]
+#[inline(never)]
+#[expect(
+    unsafe_code,
+    reason = "only assembler directives are emitted with their function"
+)]
+fn link<N: Note>() {
+    // SAFETY: these are directives. They emit no instruction and touch neither registers nor
+    // memory, and `.popsection` returns to the section of the function. The other section holds
+    // nothing but notes of this form.
+    unsafe {
+        std::arch::asm!(
+            ".pushsection __DATA,__ansar,regular,no_dead_strip",
+            ".p2align 2",
+            ".long {0}, {1}, {2}, {3}, {4}, {5}",
+            ".popsection",
+            const N::NOTE[0],
+            const N::NOTE[1],
+            const N::NOTE[2],
+            const N::NOTE[3],
+            const N::NOTE[4],
+            const N::NOTE[5],
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+}
 
-    std::hint::black_box(&MARKER);
+/// Links no note: on this platform, the manifest says `component = true`.
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    target_arch = "loongarch64",
+    target_arch = "s390x",
+)))]
+fn link<N: Note>() {
+    let _ = N::NOTE;
 }

@@ -13,15 +13,17 @@ pub(crate) mod call;
 pub(crate) mod context;
 pub(crate) mod declaration;
 pub(crate) mod fault;
+pub(crate) mod free;
 mod marker;
 mod panics;
 pub(crate) mod parameter;
 mod place;
 mod sub_role;
+pub(crate) mod wrap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ansar_contract::envelope::{Envelope, Typed};
@@ -39,7 +41,6 @@ use self::marker::mark;
 use self::panics::Panics;
 use self::parameter::{Component, Supply};
 use self::place::Place;
-use self::sub_role::SubRoles;
 use crate::events::{self, Shown};
 use crate::host::notify::Notifier;
 use crate::host::parent::Parent;
@@ -200,17 +201,14 @@ fn run<P, C: Component<P>>(
     let log = Log::new(std::process::id(), level, LogStream);
     let starter = Context::first(
         Arc::new(Process {
-            log,
-            stop: Stop::default(),
-            place,
-            checks: Mutex::default(),
             origin: arguments.origin,
             level: arguments.debug_level,
-            sub_roles: SubRoles::default(),
+            ..Process::new(log, Stop::default(), place)
         }),
         STARTER,
     );
     let returned = perform(function, declaration, arguments, &starter, &outlet);
+    free::clear();
     let returned = returned.unwrap_or_else(|faulted| {
         starter.fault(&faulted);
         encoded(&faulted)
@@ -238,6 +236,7 @@ fn perform<P, C: Component<P>>(
         Some(role) => Notifier::new(environment::notify_socket(), role),
         None => Notifier::new(None, ""),
     };
+    free::set(starter, &notifier);
     let parent = environment::parent()
         .filter(|_| place.is_component() || arguments.origin.is_some_and(Origin::is_call))
         .map(Parent::follow);

@@ -52,20 +52,30 @@ struct Properties {
 impl Place {
     /// Returns the place that the command line names.
     pub(crate) fn find(arguments: &Arguments) -> Result<Self, Faulted> {
-        let Some((home, role)) = &arguments.role else {
-            let config = environment::config_folder().unwrap_or_else(|| PathBuf::from(".config"));
-            return Ok(Self::Tool {
-                folder: config.join("ansar").join(&arguments.name),
-            });
-        };
+        match &arguments.role {
+            Some((home, role)) => Self::in_home(home, role, &arguments.name),
+            None => Ok(Self::by_hand(&arguments.name)),
+        }
+    }
+
+    /// Returns the place of an executable that is run by hand.
+    pub(crate) fn by_hand(executable: &str) -> Self {
+        let config = environment::config_folder().unwrap_or_else(|| PathBuf::from(".config"));
+        Self::Tool {
+            folder: config.join("ansar").join(executable),
+        }
+    }
+
+    /// Returns the place of a role.
+    pub(crate) fn in_home(home: &Path, role: &str, executable: &str) -> Result<Self, Faulted> {
         let redirects = decode(&home.join(HOME_FILE), Source::Home)?.ok_or_else(|| {
             let home = home.display();
             unusable(format!("home `{home}` not found: it has no `{HOME_FILE}`"))
         })?;
         Ok(Self::Role {
-            home: home.clone(),
-            role: role.clone(),
-            executable: arguments.name.clone(),
+            home: home.to_owned(),
+            role: role.to_owned(),
+            executable: executable.to_owned(),
             redirects,
         })
     }

@@ -6,7 +6,8 @@
 )]
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use ansar_contract::launch;
@@ -19,6 +20,25 @@ pub(crate) fn arguments() -> Vec<OsString> {
 /// Returns the process id of the parent that started this component.
 pub(crate) fn parent() -> Option<u32> {
     env::var(launch::PARENT).ok()?.parse().ok()
+}
+
+/// Returns the launch of this process as an application that wraps its `main`: the number
+/// of its origin, and its home.
+///
+/// `None` outside of a home, and in a process that has only inherited the variable.
+pub(crate) fn launch() -> Option<(String, PathBuf)> {
+    let launch = env::var_os(launch::LAUNCH)?;
+    let launch = launch.as_bytes();
+    let colon = launch.iter().position(|byte| *byte == b':')?;
+    let (origin, home) = (&launch[..colon], &launch[colon + 1..]);
+    let is_meant = parent()? == std::os::unix::process::parent_id();
+    let origin = String::from_utf8(origin.to_vec()).ok()?;
+    is_meant.then(|| (origin, OsStr::from_bytes(home).into()))
+}
+
+/// Returns the role of this process, or of the one that it was started by.
+pub(crate) fn role() -> Option<String> {
+    env::var(launch::ROLE).ok()
 }
 
 /// Returns the socket for notifications.

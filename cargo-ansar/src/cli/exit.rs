@@ -131,6 +131,7 @@ impl Exit {
             | Error::Rejected { .. }
             | Error::Program(_)
             | Error::NotAComponent { .. }
+            | Error::WrapsItsMain { .. }
             | Error::OtherContract { .. } => Self::DeployFailed,
             Error::NoExecutable { .. }
             | Error::NoFolder(_)

@@ -63,7 +63,7 @@ pub fn executable(text: &str, folder: &Path) -> Result<ExecutableName, Error> {
         }
         match fs::marker(&path) {
             Err(error) => error.into(),
-            Ok(Kind::Component(_)) => Error::ExecutablePath(path),
+            Ok(Kind::Component(_) | Kind::Wrapped { .. }) => Error::ExecutablePath(path),
             Ok(kind) => Error::NotAComponent {
                 subject: String::new(),
                 executable: text.to_owned(),

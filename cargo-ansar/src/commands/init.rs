@@ -182,7 +182,7 @@ async fn bins(places: &Places, shared: &[OsString]) -> Result<Vec<Bin>, Error> {
                 let kind = match made.next() {
                     None => BinKind::NotBuilt,
                     Some(made) => match fs::marker(&made.path)? {
-                        Kind::Component(_) => BinKind::Component,
+                        Kind::Component(_) | Kind::Wrapped { .. } => BinKind::Component,
                         Kind::Script | Kind::Other => BinKind::Other,
                     },
                 };

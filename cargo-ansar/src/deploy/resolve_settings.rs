@@ -171,7 +171,7 @@ pub(crate) fn proposals(
             ExecutableKind::Component { .. } => {
                 proposals.insert(role.clone(), proposal);
             }
-            ExecutableKind::Program => resolver.check_program(role, entry, &proposal)?,
+            kind => resolver.check_program(role, entry, kind, &proposal)?,
         }
     }
     Ok(proposals)
@@ -317,6 +317,7 @@ impl SettingsResolver<'_> {
         &self,
         role: &RoleName,
         entry: &Entry,
+        kind: ExecutableKind,
         proposal: &Proposal,
     ) -> Result<(), Error> {
         let set = [
@@ -331,6 +332,7 @@ impl SettingsResolver<'_> {
                 place: self.place(role),
                 property,
                 executable: entry.executable.to_string(),
+                wraps: kind != ExecutableKind::Program,
             }
             .into()),
         }
@@ -422,7 +424,7 @@ pub(crate) async fn check_settings<'r>(
     for (role, entry) in roles {
         // A missing executable is reported when its role is started.
         let is_there = !entry.properties.is_program() && resolver.has_executable(&entry.executable);
-        if !is_there || resolver.kind(role, entry)? == ExecutableKind::Program {
+        if !is_there || !resolver.kind(role, entry)?.is_component() {
             continue;
         }
         let told = read_json::<Envelope<Map<String, Value>>>(&home.file(Area::Settings, role))?;

@@ -44,7 +44,8 @@ pub enum ProgramError {
     },
     /// A property of components belongs to a role that is none.
     #[error(
-        "role `{role}`{place}: `{property}` is for components, and `{executable}` does not link ansar-runtime"
+        "role `{role}`{place}: `{property}` is for components, and `{executable}` {}",
+        if *wraps { "wraps its own `main`" } else { "does not link ansar-runtime" }
     )]
     ComponentOnly {
         /// The role.
@@ -55,6 +56,8 @@ pub enum ProgramError {
         property: &'static str,
         /// The executable of the role.
         executable: String,
+        /// True if it links ansar-runtime only to wrap its own `main`.
+        wraps: bool,
     },
     /// A property of programs belongs to a component.
     #[error("role `{role}`{place}: `{property}` is not for components, and `{executable}` is one")]

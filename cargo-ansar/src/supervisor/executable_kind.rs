@@ -25,8 +25,21 @@ pub(crate) enum ExecutableKind {
         /// True if it is a script, which may know only a part of the contract.
         is_script: bool,
     },
+    /// It wraps its own `main`: a program whose stdout is a part of the log up to
+    /// a message, and which is told its role.
+    Wrapped {
+        /// True if it announces that it is ready.
+        announces: bool,
+    },
     /// Any other program.
     Program,
+}
+
+impl ExecutableKind {
+    /// Returns true if the executable follows the contract of components.
+    pub(crate) fn is_component(self) -> bool {
+        matches!(self, Self::Component { .. })
+    }
 }
 
 /// Returns an error if the file of an executable is not a component of this
@@ -38,6 +51,10 @@ pub(crate) fn recognize(subject: String, name: &ExecutableName, path: &Path) -> 
             subject,
             executable: name.clone(),
             version,
+        }),
+        Kind::Wrapped { .. } => Err(Error::WrapsItsMain {
+            subject,
+            executable: name.to_string(),
         }),
         kind => Err(Error::NotAComponent {
             subject,
@@ -63,10 +80,18 @@ pub(crate) fn kind_of(
     if entry.properties.component == Some(true) {
         return Ok(component());
     }
-    match recognize(subject, &entry.executable, path) {
-        Ok(()) => Ok(component()),
-        Err(Error::NotAComponent { .. }) => Ok(ExecutableKind::Program),
-        Err(error) => Err(error),
+    match fs::marker(path)? {
+        Kind::Component(VERSION) => Ok(component()),
+        Kind::Wrapped {
+            version: VERSION,
+            announces,
+        } => Ok(ExecutableKind::Wrapped { announces }),
+        Kind::Component(version) | Kind::Wrapped { version, .. } => Err(Error::OtherContract {
+            subject,
+            executable: entry.executable.clone(),
+            version,
+        }),
+        Kind::Script | Kind::Other => Ok(ExecutableKind::Program),
     }
 }
 
@@ -122,7 +147,7 @@ fn check(
     }
     let subject = format!("role `{role}`{}: ", place(role));
     let kind = kind_of(subject, entry, &path)?;
-    if let ExecutableKind::Component { .. } = kind
+    if kind.is_component()
         && let Some(property) = of_programs(entry)
     {
         return Err(ProgramError::ProgramOnly {

@@ -102,6 +102,13 @@ impl FinishedStart<'_> {
             };
             return RoleOutcome::of(&Aborted {}, cause);
         }
+        // An application that wraps its `main` writes one if it says more.
+        if let Ok(result) = message(&self.finished.stdout) {
+            return RoleOutcome {
+                result,
+                cause: Cause::Returned,
+            };
+        }
         match (exit, self.judge) {
             (Exit::Code(0), Judge::Task) => RoleOutcome::of(&Ack {}, Cause::Returned),
             (Exit::Code(0), Judge::Check) => {

@@ -106,6 +106,8 @@ pub enum Output {
     Message,
     /// Both are one pipe into the log, in the order of their writes.
     Log,
+    /// Stderr is the log, whose end is kept, and stdout may hold a result.
+    LogAndMessage,
 }
 
 /// The source of the outcome of a role.

@@ -124,6 +124,14 @@ impl LaunchContext {
         Rc::new(launching)
     }
 
+    /// Returns the kind of parent that a role is told.
+    fn origin(&self) -> Origin {
+        match self.kind {
+            Kind::Start => Origin::Start,
+            Kind::Run | Kind::Test | Kind::With => Origin::Run,
+        }
+    }
+
     /// Returns the launch of a role, which keeps `lock` while it runs. Creates
     /// the folders of the role for the first start, and holds its ports.
     pub(crate) fn launch(
@@ -143,7 +151,10 @@ impl LaunchContext {
         };
         // Datagrams of scripts and of other libraries do not name their role.
         let is_script = executable == ExecutableKind::Component { is_script: true };
-        let has_own = is_script || entry.properties.ready.0.contains(&Probe::Notify);
+        let ready = &entry.properties.ready.0;
+        let has_own = is_script
+            || ready.contains(&Probe::Notify)
+            || (ready.is_empty() && executable == ExecutableKind::Wrapped { announces: true });
         let notices = has_own.then(|| self.home.listen_notify_of_role());
         let notices = notices.transpose()?;
         let context = RoleContext {
@@ -236,17 +247,18 @@ impl RoleContext {
     fn conduct(&self) -> Conduct {
         let properties = &self.entry.properties;
         let is_one_shot = properties.ready.is_done();
-        let (output, judge) = match (self.executable, self.kind) {
+        let of_exit = match self.kind {
             // Its output goes to the terminal.
-            _ if self.is_at_terminal() => (Output::Log, Judge::Task),
-            (ExecutableKind::Component { .. }, _) => (Output::Message, Judge::Message),
-            (ExecutableKind::Program, RoleKind::Test) => (Output::Log, Judge::Check),
-            (ExecutableKind::Program, RoleKind::Operational)
-                if is_one_shot || self.shared.kind == Kind::Run =>
-            {
-                (Output::Log, Judge::Task)
-            }
-            (ExecutableKind::Program, RoleKind::Operational) => (Output::Log, Judge::Service),
+            _ if self.is_at_terminal() => Judge::Task,
+            RoleKind::Test => Judge::Check,
+            RoleKind::Operational if is_one_shot || self.shared.kind == Kind::Run => Judge::Task,
+            RoleKind::Operational => Judge::Service,
+        };
+        let (output, judge) = match self.executable {
+            _ if self.is_at_terminal() => (Output::Log, of_exit),
+            ExecutableKind::Component { .. } => (Output::Message, Judge::Message),
+            ExecutableKind::Wrapped { .. } => (Output::LogAndMessage, of_exit),
+            ExecutableKind::Program => (Output::Log, of_exit),
         };
         Conduct {
             output,
@@ -334,11 +346,13 @@ impl RoleContext {
         };
         let port = ports.address(&self.role, DEFAULT_PORT);
         let environment = self.environment(&values)?;
-        let program = match kind {
+        let mut program = match kind {
             ExecutableKind::Component { .. } => {
                 self.component(path.clone(), environment, &values)?
             }
-            ExecutableKind::Program => self.program(path.clone(), environment, &values)?,
+            ExecutableKind::Wrapped { .. } | ExecutableKind::Program => {
+                self.program(path.clone(), environment, &values)?
+            }
         };
         let probes = self.probes(port.is_some());
         let resolve = |text: &Template| values.resolve(text);
@@ -354,8 +368,16 @@ impl RoleContext {
                 ..health
             })
         });
+        let setup = self.setup(&path, &program, &values)?;
+        // At the terminal, it is what it is by hand.
+        if let ExecutableKind::Wrapped { .. } = kind
+            && !self.is_at_terminal()
+        {
+            let environment = program.environment.get_or_insert_default();
+            environment.push((launch::LAUNCH.into(), self.launch_variable()));
+        }
         Ok(Start {
-            setup: self.setup(&path, &program, &values)?,
+            setup,
             program,
             probes: probes.collect::<Result<_, ProgramError>>()?,
             health: health.transpose()?,
@@ -372,10 +394,11 @@ impl RoleContext {
         match (self.executable, self.kind) {
             // It announces its readiness.
             (ExecutableKind::Component { .. }, _) => Vec::new(),
-            (ExecutableKind::Program, RoleKind::Operational) if has_port => {
-                vec![Probe::Listen(None)]
+            (ExecutableKind::Wrapped { announces: true }, _) if !self.is_at_terminal() => {
+                vec![Probe::Notify]
             }
-            (ExecutableKind::Program, _) => vec![Probe::Started],
+            (_, RoleKind::Operational) if has_port => vec![Probe::Listen(None)],
+            (_, _) => vec![Probe::Started],
         }
     }
 
@@ -407,7 +430,7 @@ impl RoleContext {
             environment.extend(ports.map(|(name, value)| (name.into(), value.into())));
         }
         let mut environment = with_own(environment, &self.entry, values)?;
-        if self.executable == ExecutableKind::Program || self.notices.is_some() {
+        if !self.executable.is_component() || self.notices.is_some() {
             environment.retain(|(name, _)| name != launch::NOTIFY_SOCKET);
         }
         if let Some(notices) = &self.notices {
@@ -415,6 +438,14 @@ impl RoleContext {
         }
         environment.push((launch::ROLE.into(), self.role.as_str().into()));
         Ok(environment)
+    }
+
+    /// Returns the variable that tells an application which wraps its `main` its
+    /// role.
+    fn launch_variable(&self) -> OsString {
+        let mut launch = OsString::from(format!("{}:", self.shared.origin()));
+        launch.push(self.shared.home.root());
+        launch
     }
 
     /// Returns the settings of this run, as arguments.
@@ -437,10 +468,7 @@ impl RoleContext {
             input: shared.input.is_some(),
             output: !self.is_at_terminal(),
         };
-        let origin = match shared.kind {
-            Kind::Start => Origin::Start,
-            Kind::Run | Kind::Test | Kind::With => Origin::Run,
-        };
+        let origin = shared.origin();
         let input = shared.input.as_ref();
         let stdin = input.map(|input| fs::unnamed(&shared.home.engines(), input));
         let folder = match &self.entry.properties.cwd {

@@ -489,7 +489,7 @@ impl Engine<'_> {
     ) -> io::Result<ChildTask> {
         let peeking = self.peeking()?;
         let mode = match output {
-            Output::Message => StderrMode::Piped,
+            Output::Message | Output::LogAndMessage => StderrMode::Piped,
             Output::Log => StderrMode::Joined,
         };
         let Process {
@@ -507,7 +507,7 @@ impl Engine<'_> {
         let mut capture = Capture::new(role.name.clone(), store, self.shown);
         capture.follow(pid);
         capture.count(role.lost.clone());
-        if result.is_none() {
+        if output != Output::Message {
             capture.keep_last();
         }
         let loan = fd_store::lend(&log, &role.name, pid, &role.log);

@@ -152,6 +152,11 @@ fn prints() {
     holds("prints", &[]);
 }
 
+#[test]
+fn wraps() {
+    holds("wraps", &[]);
+}
+
 /// Returns the pid of the process that a fixture reports to have left.
 fn left(output: &Output) -> i32 {
     let log = output.log("Left (");

@@ -14,6 +14,7 @@ mod scratch;
 mod servers;
 mod setup;
 mod stop;
+mod wrapped;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
