@@ -116,6 +116,8 @@ pub const PROPERTIES: &[Property] = &[
     settable!("env", env: BTreeMap<String, Template>, "additions to its environment", r#"{"RUST_LOG": "debug"}"#, env),
     settable!("env-file", env_file: Vec<EnvFile>, "files with additions to its environment", r#"[{"path": ".env"}]"#, |_| Ok(())),
     settable!("setup", setup: Vec<Vec<Template>>, "commands that run once, before its first start", r#"[["initdb"]]"#, setup),
+    settable!("before", before: Vec<Vec<Template>>, "commands that run before each start of a test", r#"[["./load"]]"#, setup),
+    settable!("after-all", after_all: Vec<Vec<Template>>, "commands that run after each end of a test", r#"[["./dump"]]"#, setup),
     settable!("ports", ports: BTreeMap<String, u16>, "ports with a fixed number", r#"{"port": 5432}"#, ports),
     settable!("hold", hold: Option<bool>, "whether its ports are held for it until it listens", "false", |_| Ok(())),
     settable!("unprivileged", unprivileged: bool, "whether it runs as an ordinary user under root", "true", |_| Ok(())),

@@ -71,6 +71,10 @@ struct StoredEntry {
     env_file: Vec<EnvFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     setup: Vec<Vec<Template>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<Vec<Template>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    after_all: Vec<Vec<Template>>,
     #[serde(default, skip_serializing_if = "is_default")]
     ready: Readiness,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,6 +123,8 @@ impl From<StoredEntry> for Entry {
                 cwd: stored.cwd,
                 env_file: stored.env_file,
                 setup: stored.setup,
+                before: stored.before,
+                after_all: stored.after_all,
                 ready: stored.ready,
                 ready_timeout: stored.ready_timeout,
                 health: stored.health,
@@ -155,6 +161,8 @@ impl From<Entry> for StoredEntry {
             cwd: properties.cwd,
             env_file: properties.env_file,
             setup: properties.setup,
+            before: properties.before,
+            after_all: properties.after_all,
             ready: properties.ready,
             ready_timeout: properties.ready_timeout,
             health: properties.health,

@@ -66,6 +66,9 @@ pub(crate) enum Problem {
     NeverEnds {
         role: RoleName,
     },
+    TestOnly {
+        role: RoleName,
+    },
     Placeholder(PlaceholderError),
     NoNumber(RoleName),
     AddressUnknown {
@@ -141,6 +144,9 @@ impl Problem {
                 format!("`{key}` is for components, and `{role}` runs a program")
             }
             Self::ProgramOnly => format!("`{key}` is not for roles with `component = true`"),
+            Self::TestOnly { role } => {
+                format!("`{key}` is for test roles, and the name of `{role}` is not that of one")
+            }
             Self::NeverEnds { role } => {
                 format!(
                     "`{key}` is for roles that end by themselves, and `{role}` runs until it is stopped"
@@ -230,6 +236,9 @@ impl Problem {
             }
             Self::Placeholder(error) => error.hint(),
             Self::ComponentOnly { .. } => Some("use `args` and `env`".to_owned()),
+            Self::TestOnly { .. } => {
+                Some("use `setup` for what runs once, or a name that matches `tests`".to_owned())
+            }
             Self::NeverEnds { .. } => {
                 Some("set it for test roles, or for roles with `ready = \"done\"`".to_owned())
             }

@@ -50,6 +50,8 @@ const ROLE_KEYS: &[&str] = &[
     "env",
     "env-file",
     "setup",
+    "before",
+    "after-all",
     "ready",
     "ready-timeout",
     "health",
@@ -211,6 +213,8 @@ struct Fields<'a> {
     listens_at: Option<(String, usize)>,
     /// Position of a key that only roles have which end by themselves.
     for_ends: Option<(String, usize)>,
+    /// Position of the first key that only test roles have.
+    for_tests: Option<(String, usize)>,
 }
 
 /// Reads one table of roles, which is one role or the series of a template.
@@ -235,6 +239,7 @@ fn declare(
         of_program: None,
         listens_at: None,
         for_ends: None,
+        for_tests: None,
     };
     let mut label = None;
     for field in node.entries("a table that describes a role")? {
@@ -282,6 +287,7 @@ fn declare(
         package_at: fields.package_at,
         after: fields.after,
         for_ends: fields.for_ends,
+        for_tests: fields.for_tests,
         references: fields.texts.references,
     });
     Ok(())
@@ -320,6 +326,15 @@ impl<'a> Fields<'a> {
             "env" => properties.env = texts.environment(&field)?,
             "env-file" => properties.env_file = values::env_files(&field)?,
             "setup" => properties.setup = texts.commands(&field)?,
+            "before" | "after-all" => {
+                let commands = texts.commands(&field)?;
+                match field.name {
+                    "before" => properties.before = commands,
+                    _ => properties.after_all = commands,
+                }
+                self.for_tests
+                    .get_or_insert((field.key.clone(), field.key_at));
+            }
             "ready" => {
                 properties.ready = texts.readiness(&field)?;
                 if properties.ready.0.contains(&Probe::Listen(None)) {

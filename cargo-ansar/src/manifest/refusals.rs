@@ -65,7 +65,7 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn unknown_keys_are_refused() {
-    const OF_ROLE: &str = "expected one of `executable`, `program`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `exclusive`, `storage`, `start`, `count`, `step`";
+    const OF_ROLE: &str = "expected one of `executable`, `program`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `before`, `after-all`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `exclusive`, `storage`, `start`, `count`, `step`";
     refused(
         "roles.a = 1",
         "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `env`, `env-file`, `build`, `role`\nhint: did you mean `role`?",
@@ -557,6 +557,18 @@ fn mistakes_about_test_roles_are_refused() {
         (
             "role.a = { program = 'x', exclusive = ['db'] }",
             "2:27: `@.role.a.exclusive` is for roles that end by themselves, and `a` runs until it is stopped\nhint: set it for test roles, or for roles with `ready = \"done\"`",
+        ),
+        (
+            "role.a = { program = 'x', before = [['y']] }",
+            "2:27: `@.role.a.before` is for test roles, and the name of `a` is not that of one\nhint: use `setup` for what runs once, or a name that matches `tests`",
+        ),
+        (
+            "role.test-a = { program = 'x', after-all = [[]] }",
+            "2:45: `@.role.test-a.after-all[0]` is `[]`, expected an array of a program and its arguments",
+        ),
+        (
+            "role.test-a = { program = 'x', before = [['y', '{adress:a}']] }",
+            "2:49: unknown placeholder `{adress:a}` in `@.role.test-a.before[0][1]`\nhint: did you mean `{address:a}`?",
         ),
         (
             "role.test-a = { program = 'x', exclusive = ['d b'] }",

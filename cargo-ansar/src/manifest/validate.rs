@@ -37,6 +37,8 @@ pub(crate) struct Declaration {
     pub(crate) after: Vec<After>,
     /// Position of a key that only roles have which end by themselves.
     pub(crate) for_ends: Option<(String, usize)>,
+    /// Position of the first key that only test roles have.
+    pub(crate) for_tests: Option<(String, usize)>,
     /// Roles that its texts refer to.
     pub(crate) references: Vec<After>,
 }
@@ -72,7 +74,12 @@ pub(crate) fn checked(
         roles: &by_name,
     };
     for (nth, spec) in &roles {
-        let ends = tests.matches(&spec.name) || spec.properties.ready.is_done();
+        let is_test = tests.matches(&spec.name);
+        if let Some((key, at)) = declarations[*nth].for_tests.as_ref().filter(|_| !is_test) {
+            let role = spec.name.clone();
+            return Err(source.error(*at, key, &Problem::TestOnly { role }));
+        }
+        let ends = is_test || spec.properties.ready.is_done();
         if let Some((key, at)) = declarations[*nth].for_ends.as_ref().filter(|_| !ends) {
             let role = spec.name.clone();
             return Err(source.error(*at, key, &Problem::NeverEnds { role }));

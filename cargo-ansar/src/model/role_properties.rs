@@ -46,6 +46,10 @@ pub struct RoleProperties {
     pub env_file: Vec<EnvFile>,
     /// Commands that run once, while the model is empty.
     pub setup: Vec<Vec<Template>>,
+    /// Commands that run before each start of a test role.
+    pub before: Vec<Vec<Template>>,
+    /// Commands that run after each end of a test role.
+    pub after_all: Vec<Vec<Template>>,
     /// Probes that must succeed before the role is ready.
     pub ready: Readiness,
     /// Time to become ready, in seconds; more than zero and at most a year.
@@ -111,6 +115,8 @@ impl RoleProperties {
             .chain(&self.cwd)
             .chain(self.env.values())
             .chain(self.setup.iter().flatten())
+            .chain(self.before.iter().flatten())
+            .chain(self.after_all.iter().flatten())
             .chain(probes)
             .chain(health)
     }

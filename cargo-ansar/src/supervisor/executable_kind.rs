@@ -192,16 +192,19 @@ fn of_programs(entry: &Entry) -> Option<&'static str> {
 /// Returns the commands of a role, each with the property that names it.
 fn commands(entry: &Entry) -> impl Iterator<Item = (&'static str, &Template)> {
     let properties = &entry.properties;
-    let setup = properties
-        .setup
-        .iter()
-        .filter_map(|command| command.first());
+    let own = [
+        ("setup", &properties.setup),
+        ("before", &properties.before),
+        ("after-all", &properties.after_all),
+    ];
+    let own = own.into_iter().flat_map(|(property, commands)| {
+        let names = commands.iter().filter_map(|command| command.first());
+        names.map(move |name| (property, name))
+    });
     let ready = properties.ready.0.iter().filter_map(command_of);
     let health = properties.health.iter();
     let health = health.filter_map(|health| command_of(&health.probe));
-    setup
-        .map(|name| ("setup", name))
-        .chain(ready.map(|name| ("readiness probe", name)))
+    own.chain(ready.map(|name| ("readiness probe", name)))
         .chain(health.map(|name| ("health probe", name)))
 }
 

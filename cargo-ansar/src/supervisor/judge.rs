@@ -286,26 +286,92 @@ fn of_message(exit: Exit, stdout: &[u8], treatment: &Treatment) -> RoleOutcome {
     }
 }
 
-/// Returns the outcome of a role if a command of its setup, `text`, has failed
-/// or was stopped.
-pub fn failed_step(text: &str, finished: &Finished, treatment: &Treatment) -> Option<RoleOutcome> {
+/// Returns the outcome of a role if a command before it, `text` of `property`,
+/// has failed or was stopped.
+pub fn failed_step(
+    (property, text): (&str, &str),
+    finished: &Finished,
+    treatment: &Treatment,
+) -> Option<RoleOutcome> {
     let condition = if let Some(limit) = treatment.timed_out {
-        format!(
-            "timed out after {} in its setup, `{text}`",
-            ShortDuration(limit)
-        )
+        let limit = ShortDuration(limit);
+        format!("timed out after {limit} in its {property}, `{text}`")
     } else if let Some(limit) = treatment.never_ready {
-        format!("setup `{text}` not finished after {}", ShortDuration(limit))
+        let limit = ShortDuration(limit);
+        format!("{property} `{text}` not finished after {limit}")
     } else if treatment.asked {
         return Some(skipped());
     } else if finished.exit == Exit::Code(0) {
         return None;
     } else {
         let exited = exit_text(finished.exit, false, &finished.last.last_line());
-        format!("setup `{text}` {exited}")
+        format!("{property} `{text}` {exited}")
     };
     let fault = Faulted::new(condition, "");
     Some(RoleOutcome::of(&fault, Cause::NeverStarted))
+}
+
+/// Returns the failure of a command after a role, if it has failed. `limit` is
+/// the time after which it was stopped.
+pub fn failed_after(text: &str, finished: &Finished, limit: Option<Duration>) -> Option<String> {
+    match (limit, finished.exit) {
+        (Some(limit), _) => {
+            let limit = ShortDuration(limit);
+            Some(format!("after-all `{text}` not finished after {limit}"))
+        }
+        (None, Exit::Code(0)) => None,
+        (None, exit) => {
+            let exited = exit_text(exit, false, &finished.last.last_line());
+            Some(format!("after-all `{text}` {exited}"))
+        }
+    }
+}
+
+/// Adds failures of commands after a role to its outcome: as failed checks to a
+/// report, and else to the fault.
+pub fn with_failures(
+    mut outcome: RoleOutcome,
+    failures: &[String],
+    (role, described): (&RoleName, Option<&(PathBuf, u32)>),
+    at: Timestamp,
+) -> RoleOutcome {
+    if failures.is_empty() {
+        return outcome;
+    }
+    if let Some(mut report) = outcome.report() {
+        report.failed += failures.len() as u64;
+        let checks = failures.iter().filter_map(|failure| {
+            let (path, line) = described?;
+            Some(Check {
+                condition: false,
+                line: *line,
+                column: None,
+                name: role.to_string(),
+                source: path.display().to_string(),
+                stamp: stamp(at),
+                text: format!("{role}: {failure}"),
+            })
+        });
+        report.tested.extend(checks);
+        return RoleOutcome::of(&report, outcome.cause);
+    }
+    let failures = failures.join("; ");
+    let fault = match outcome.fault() {
+        Some(mut fault) if fault.explanation.is_empty() => {
+            fault.explanation = failures;
+            fault
+        }
+        Some(mut fault) => {
+            fault.explanation = format!("{}; {failures}", fault.explanation);
+            fault
+        }
+        None => {
+            // Its own cause would be that of a stop, which is no failure.
+            outcome.cause = Cause::Returned;
+            Faulted::new(failures, "")
+        }
+    };
+    RoleOutcome::of(&fault, outcome.cause)
 }
 
 /// Returns the outcome of a role that was asked to stop before its process was
@@ -570,7 +636,7 @@ mod tests {
     fn failed_step_of_a_setup_has_its_command() {
         let failed = finished(Exit::Code(1), "initdb: error: no");
         let treatment = Treatment::default();
-        let step = |finished, treatment| failed_step("initdb -D x", finished, treatment);
+        let step = |finished, treatment| failed_step(("setup", "initdb -D x"), finished, treatment);
         assert_eq!(
             condition(&step(&failed, &treatment).unwrap()),
             "setup `initdb -D x` exited with 1: initdb: error: no"

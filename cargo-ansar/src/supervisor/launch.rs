@@ -26,8 +26,10 @@ pub type Prepare = Box<dyn Fn() -> Result<Start, String>>;
 
 /// One start of a role.
 pub struct Start {
-    /// The commands that set the role up first; unset if that is done.
-    pub setup: Option<Setup>,
+    /// The commands that run before the program, in this order.
+    pub steps: Vec<Setup>,
+    /// The commands that run after every end of the program.
+    pub after_all: Vec<SetupCommand>,
     /// The program.
     pub program: Program,
     /// The probes that decide when the role is ready, all of them; empty if the
@@ -42,8 +44,11 @@ pub struct Start {
 /// Records something about a role, or returns the reason why it cannot.
 pub type Record = Box<dyn Fn() -> Result<(), String>>;
 
-/// The commands that set a role up, before its first start.
+/// Commands that run before a role: they set it up, before its first start, or
+/// prepare each start of a test.
 pub struct Setup {
+    /// The property with the commands.
+    pub property: &'static str,
     /// The commands, which run one after the other; not empty.
     pub commands: Vec<SetupCommand>,
     /// Records that the first command is about to run.
@@ -52,7 +57,7 @@ pub struct Setup {
     pub done: Record,
 }
 
-/// A command of a setup.
+/// A command before or after a role.
 pub struct SetupCommand {
     /// The command as one line, cut to a readable length.
     pub text: String,
@@ -77,7 +82,8 @@ impl Start {
     /// Returns a start of a program that announces its readiness, or need not.
     pub fn of(program: Program) -> Self {
         Self {
-            setup: None,
+            steps: Vec::new(),
+            after_all: Vec::new(),
             program,
             probes: Vec::new(),
             health: None,

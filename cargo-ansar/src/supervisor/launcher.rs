@@ -322,6 +322,7 @@ impl RoleContext {
     /// Returns everything that one start of the role needs.
     fn start(&self) -> Result<Start, Error> {
         let (home, entry) = (&self.shared.home, &self.entry);
+        let properties = &entry.properties;
         let path = path_of(home, &self.role, entry, &self.shared.environment)?;
         if !fs::is_file(&path) {
             return Err(Error::NoExecutable {
@@ -360,7 +361,7 @@ impl RoleContext {
             let probe = probe.resolve(resolve)?;
             Ok(self.with_command_found(probe, &path))
         });
-        let health = entry.properties.health.as_ref();
+        let health = properties.health.as_ref();
         let health = health.map(|health| -> Result<_, ProgramError> {
             let health = health.resolve(resolve)?;
             Ok(Health {
@@ -368,7 +369,9 @@ impl RoleContext {
                 ..health
             })
         });
-        let setup = self.setup(&path, &program, &values)?;
+        let steps = self.steps(&path, &program, &values)?;
+        let after_all = ("after-all", &*path);
+        let after_all = self.commands(&properties.after_all, after_all, &program, &values)?;
         // At the terminal, it is what it is by hand.
         if let ExecutableKind::Wrapped { .. } = kind
             && !self.is_at_terminal()
@@ -377,7 +380,8 @@ impl RoleContext {
             environment.push((launch::LAUNCH.into(), self.launch_variable()));
         }
         Ok(Start {
-            setup,
+            steps,
+            after_all,
             program,
             probes: probes.collect::<Result<_, ProgramError>>()?,
             health: health.transpose()?,
@@ -531,6 +535,27 @@ impl RoleContext {
         })
     }
 
+    /// Returns what runs before the program: the setup, if it must run, and the
+    /// commands before each start.
+    fn steps(
+        &self,
+        path: &Path,
+        program: &Program,
+        values: &RoleValues<'_>,
+    ) -> Result<Vec<Setup>, Error> {
+        let mut steps: Vec<Setup> = self.setup(path, program, values)?.into_iter().collect();
+        let before = &self.entry.properties.before;
+        if !before.is_empty() {
+            steps.push(Setup {
+                property: "before",
+                commands: self.commands(before, ("before", path), program, values)?,
+                begun: Box::new(|| Ok(())),
+                done: Box::new(|| Ok(())),
+            });
+        }
+        Ok(steps)
+    }
+
     /// Returns the commands that set the role up, if they must run.
     fn setup(
         &self,
@@ -564,7 +589,8 @@ impl RoleContext {
                 Target::Into(&model),
             )?]
         } else {
-            let mut commands = self.setup_commands(path, program, values)?;
+            let setup = &self.entry.properties.setup;
+            let mut commands = self.commands(setup, ("setup", path), program, values)?;
             if self.setup_keys().is_awaited(&self.role, &key)? {
                 commands.push(copy("copy for other roles", &model, Target::As(&result))?);
             }
@@ -578,6 +604,7 @@ impl RoleContext {
             })
         };
         Ok(Some(Setup {
+            property: "setup",
             commands,
             begun: record(SetupState::Running),
             done: record(SetupState::Done),
@@ -598,16 +625,17 @@ impl RoleContext {
         }
     }
 
-    /// Returns the commands of the setup.
-    fn setup_commands(
+    /// Returns the commands of the property `user`, which run like the role's
+    /// program at `path`.
+    fn commands(
         &self,
-        path: &Path,
+        all: &[Vec<Template>],
+        (user, path): (&'static str, &Path),
         program: &Program,
         values: &RoleValues<'_>,
     ) -> Result<Vec<SetupCommand>, Error> {
-        let setup = &self.entry.properties.setup;
-        let mut commands = Vec::with_capacity(setup.len());
-        for words in setup {
+        let mut commands = Vec::with_capacity(all.len());
+        for words in all {
             let words = words.iter().map(|text| values.resolve(text));
             let words = words.collect::<Result<Vec<_>, _>>()?;
             let name = words.first().cloned().unwrap_or_default();
@@ -616,7 +644,7 @@ impl RoleContext {
                 role: self.role.clone(),
                 place: String::new(),
                 program: name,
-                user: "setup",
+                user,
                 beside: Some(path.to_owned()),
             })?;
             let arguments = words.iter().skip(1).map(OsString::from);

@@ -29,6 +29,9 @@ pub struct Member {
     pub stop: StopSequence,
     /// True if the member is ready for others once it has succeeded.
     pub is_one_shot: bool,
+    /// Time that the member gets for what follows its end; unset if nothing
+    /// does.
+    pub finish: Option<Duration>,
     /// The setup that the member begins with. Members with the same setup start
     /// one after the other, each once the one before it is ready or has ended,
     /// since its result can be copied then.
@@ -108,6 +111,14 @@ pub enum Input {
     /// All processes of a step of a member's setup have ended, and the next
     /// step, or the member itself, is about to start.
     Step(usize),
+    /// A member begins with commands, before its own start: each gets the time
+    /// to become ready.
+    Preparing(usize),
+    /// The commands before a member's own start have ended.
+    Prepared(usize),
+    /// All processes of a member have ended, and a command that follows its end
+    /// is about to start. It gets this time, also while all members are stopped.
+    Finishing(usize, Duration),
     /// A member has become unhealthy, and is to be restarted.
     Unhealthy(usize),
     /// Stops these members gracefully; the others keep running.
@@ -266,6 +277,12 @@ enum State {
         since: Instant,
     },
     Ready,
+    /// Its processes have ended, and a command that follows its end runs.
+    Finishing {
+        since: Instant,
+        /// Remaining run time of the member itself.
+        left: Option<Duration>,
+    },
     /// Exited by itself; restarted at this time.
     BackingOff {
         until: Instant,
@@ -279,6 +296,8 @@ enum State {
 struct Status {
     state: State,
     deadline: Option<Instant>,
+    /// True while the commands before its own start run.
+    is_preparing: bool,
     /// Number of retries.
     reruns: u32,
     /// Remaining run time of a retried test.
@@ -299,6 +318,7 @@ impl Default for Status {
         Self {
             state: State::Waiting,
             deadline: None,
+            is_preparing: false,
             reruns: 0,
             left: None,
             slow: None,
@@ -362,6 +382,7 @@ impl Scheduler {
             State::Ended { .. } if status.unkillable => Phase::Stopping,
             State::Ended { .. } => Phase::Ended,
             State::BackingOff { .. } => Phase::BackingOff,
+            State::Finishing { .. } => Phase::Stopping,
             State::Starting { .. } | State::Ready if status.stop.is_some() => Phase::Stopping,
             State::Starting { .. } => Phase::Starting,
             State::Ready => Phase::Ready,
@@ -444,6 +465,9 @@ impl Scheduler {
                 }
             }
             Input::Step(member) => self.step(member, now),
+            Input::Preparing(member) => self.status[member].is_preparing = true,
+            Input::Prepared(member) => self.status[member].is_preparing = false,
+            Input::Finishing(member, limit) => self.finishing(member, limit, now),
             Input::Unhealthy(member) => {
                 let sequence = self.members[member].stop;
                 if self.status[member].is_alive() {
@@ -486,6 +510,26 @@ impl Scheduler {
         }
     }
 
+    /// Begins a command that follows the end of a member. A stop that was to end
+    /// the member, or the previous command, is over.
+    fn finishing(&mut self, member: usize, limit: Duration, now: Instant) {
+        let status = &mut self.status[member];
+        let left = match status.state {
+            State::Finishing { left, .. } => left,
+            State::Starting { .. } | State::Ready => {
+                let deadline = status.deadline;
+                deadline.map(|deadline| deadline.saturating_duration_since(now))
+            }
+            State::Waiting | State::BackingOff { .. } | State::Ended { .. } => return,
+        };
+        status.state = State::Finishing { since: now, left };
+        status.deadline = now.checked_add(limit);
+        status.is_preparing = false;
+        status.stop = None;
+        status.killed = None;
+        status.slow = None;
+    }
+
     fn ended(
         &mut self,
         member: usize,
@@ -502,7 +546,11 @@ impl Scheduler {
         }
         let asked = status.asked;
         let deadline = status.deadline.take();
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+        let left = match was {
+            State::Finishing { left, .. } => left,
+            _ => deadline.map(|deadline| deadline.saturating_duration_since(now)),
+        };
+        status.is_preparing = false;
         status.stop = None;
         status.killed = None;
         status.slow = None;
@@ -550,7 +598,10 @@ impl Scheduler {
             self.skip_dependents(member, actions);
         } else if kind == RoleKind::Test && self.policy.fail_fast {
             self.stop_all(StopCause::FailFast, now, actions);
-        } else if kind == RoleKind::Operational && was != State::Ready && self.has_tests() {
+        } else if kind == RoleKind::Operational
+            && !matches!(was, State::Ready | State::Finishing { .. })
+            && self.has_tests()
+        {
             self.skip_dependents(member, actions);
             self.stop_all(StopCause::Broken, now, actions);
         } else {
@@ -621,7 +672,7 @@ impl Scheduler {
                 State::Starting { since } => {
                     let asked = &self.members[member];
                     let is_late = asked.ready_limit.is_some_and(|limit| now >= since + limit);
-                    asked.kind == RoleKind::Operational && is_late
+                    (asked.kind == RoleKind::Operational || status.is_preparing) && is_late
                 }
                 _ => false,
             };
@@ -794,6 +845,8 @@ impl Scheduler {
                     status.asked = true;
                     status.begin_stop(sequence, now);
                 }
+                // What follows its end is not stopped.
+                State::Finishing { .. } => status.asked = true,
                 State::Ended { .. } if status.unkillable => {
                     status.unkillable = false;
                     status.asked = true;
@@ -821,7 +874,8 @@ impl Scheduler {
                 State::Starting { .. } | State::Ready => {
                     status.begin_stop(self.members[member].stop, now);
                 }
-                State::Ended { .. } => {}
+                // What follows its end is not stopped.
+                State::Finishing { .. } | State::Ended { .. } => {}
             }
         }
         actions.push(Action::Stopping(why));
@@ -877,15 +931,23 @@ impl Scheduler {
         }
     }
 
-    /// Returns the latest end of the dependents that are being stopped, or
-    /// `None` if none is.
+    /// Returns the latest end of the dependents that are being stopped, and of
+    /// what follows their end, or `None` if there are none.
     fn dependents_end(&self, member: usize) -> Option<Instant> {
         let dependents = self.dependents[member].iter();
-        let stopping = dependents.filter_map(|&dependent| {
+        let ends = dependents.filter_map(|&dependent| {
             let status = &self.status[dependent];
-            status.stop.filter(|_| status.is_alive())
+            let stop = status.stop.filter(|_| status.is_alive());
+            match (status.state, stop) {
+                (State::Finishing { .. }, Some(stop)) => Some(stop.ends),
+                (State::Finishing { .. }, None) => status.deadline,
+                (_, stop) => {
+                    let finish = self.members[dependent].finish.unwrap_or_default();
+                    stop.map(|stop| stop.ends + finish)
+                }
+            }
         });
-        stopping.map(|stop| stop.ends).max()
+        ends.max()
     }
 
     /// Reports members that are waited for, first after
@@ -898,7 +960,10 @@ impl Scheduler {
                 && status.stop.is_none()
                 && member.kind == RoleKind::Operational
         };
-        let stops = |_: &Member, status: &Status| status.is_alive() && status.stop.is_some();
+        let stops = |_: &Member, status: &Status| {
+            let is_finishing = matches!(status.state, State::Finishing { .. });
+            is_finishing || (status.is_alive() && status.stop.is_some())
+        };
         if !self.each().any(|(m, s)| starts(m, s) || stops(m, s)) {
             self.report_at = None;
             return;
@@ -911,7 +976,8 @@ impl Scheduler {
             .status
             .iter()
             .filter_map(|status| match (status.stop, status.state) {
-                (Some(Stop { since, .. }), _) | (None, State::Starting { since }) => Some(since),
+                (Some(Stop { since, .. }), _)
+                | (None, State::Starting { since } | State::Finishing { since, .. }) => Some(since),
                 _ => None,
             })
             .min()
@@ -953,7 +1019,10 @@ fn dependents(members: &[Member]) -> Vec<Vec<usize>> {
 
 impl Status {
     fn is_alive(&self) -> bool {
-        matches!(self.state, State::Starting { .. } | State::Ready)
+        matches!(
+            self.state,
+            State::Starting { .. } | State::Ready | State::Finishing { .. }
+        )
     }
 
     /// Begins a stop, or makes a cleanup one; a stop that has begun continues.

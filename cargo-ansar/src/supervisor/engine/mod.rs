@@ -2,6 +2,7 @@
 //! and reads processes; and handles requests of clients ([`requests`]).
 
 pub mod child;
+pub mod finish;
 pub mod probes;
 pub mod requests;
 pub mod role;
@@ -287,6 +288,7 @@ impl Engine<'_> {
                 ready_limit: launch.ready_limit,
                 stop: launch.conduct.stop,
                 is_one_shot: launch.conduct.is_one_shot,
+                finish: finish::limit(&launch),
                 setup: launch.setup.clone(),
                 exclusive: if launch.kind == RoleKind::Test || launch.conduct.is_one_shot {
                     launch.properties.exclusive.clone()
@@ -366,7 +368,11 @@ impl Engine<'_> {
                 }
                 Action::Signal(member, stop_signal) => self.signal(member, stop_signal),
                 Action::TimedOut(member) => {
-                    self.roles[member].treatment.timed_out = self.roles[member].timeout;
+                    let role = &mut self.roles[member];
+                    match &mut role.finishing {
+                        Some(finishing) => finishing.is_late = true,
+                        None => role.treatment.timed_out = role.timeout,
+                    }
                 }
                 Action::NeverReady(member) => {
                     let unready = self.unready(member);
@@ -399,13 +405,16 @@ impl Engine<'_> {
         let Some(member) = self.starts.pop_front() else {
             return;
         };
+        if self.roles[member].finishing.is_some() {
+            return self.next_after_all(member).await;
+        }
         // A stop may have arrived after the decision to start.
         if self.roles[member].treatment.asked {
             let role = &mut self.roles[member];
             role.setting_up = None;
             if role.ended.is_none() {
                 let outcome = judge::stopped_early(&role.treatment);
-                return self.end(member, outcome);
+                return self.finish(member, outcome);
             }
             // The outcome of the previous try remains its outcome.
             self.feed(Input::Ended {
@@ -424,14 +433,16 @@ impl Engine<'_> {
         }
         let prepared = (self.roles[member].prepare)()
             .and_then(|start| Ok((self.check_probes(&start)?, start)));
-        let (checks, mut start) = match prepared {
+        let (checks, start) = match prepared {
             Ok(prepared) => prepared,
             Err(reason) => return self.end(member, judge::not_started(&reason)),
         };
-        match start.setup.take() {
-            Some(setup) => self.set_up(member, setup, start.program, checks).await,
-            None => self.launch(member, &start.program, checks).await,
+        self.roles[member].after_all = start.after_all;
+        if start.steps.is_empty() {
+            return self.launch(member, &start.program, checks).await;
         }
+        self.set_up(member, start.steps, start.program, checks)
+            .await;
     }
 
     /// Starts the program of a role.
@@ -446,7 +457,7 @@ impl Engine<'_> {
             if process::is_exhaustion(&error) {
                 self.exhausted(member, &error);
             }
-            self.end(member, judge::not_started(&program.refusal(&error)));
+            self.finish(member, judge::not_started(&program.refusal(&error)));
         }
     }
 
@@ -708,6 +719,9 @@ impl Engine<'_> {
                 role.unhealthy = None;
                 role.unkillable = None;
                 role.retry_at = None;
+                if role.finishing.is_some() {
+                    return self.after_all_ended(member, ended);
+                }
                 if let (Ok(finished), Some(_)) = (&ended, &role.setting_up) {
                     return self.step_ended(member, finished);
                 }
@@ -733,7 +747,7 @@ impl Engine<'_> {
                         RoleOutcome::of(&lost, Cause::Exited(0))
                     }
                 };
-                self.end(member, outcome);
+                self.finish(member, outcome);
             }
         }
     }
@@ -891,11 +905,11 @@ impl Engine<'_> {
         // process.
         role.treatment.asked |= !role.main_exited;
         self.readiness.forget(member);
-        // The role's signal is for its program. Commands of a setup, and what a
-        // shell among them has started, stop at SIGTERM.
-        let asks = match role.setting_up {
-            Some(_) => StopSignal::TERMINATE,
-            None => role.conduct.stop.signal.unwrap_or(StopSignal::INTERRUPT),
+        // The role's signal is for its program. Commands before and after it,
+        // and what a shell among them has started, stop at SIGTERM.
+        let asks = match (&role.setting_up, &role.finishing) {
+            (Some(_), _) | (_, Some(_)) => StopSignal::TERMINATE,
+            (None, None) => role.conduct.stop.signal.unwrap_or(StopSignal::INTERRUPT),
         };
         let signal = match stop_signal {
             StopStep::Ask => Signal::Stop(asks),

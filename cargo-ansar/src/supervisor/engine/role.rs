@@ -19,9 +19,10 @@ use crate::logs::store::STORAGE;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::RoleOutcome;
 use crate::protocol::RunOptions;
+use crate::supervisor::engine::finish::Finishing;
 use crate::supervisor::engine::setup::SettingUp;
 use crate::supervisor::judge::Treatment;
-use crate::supervisor::launch::{Conduct, Launch, Prepare, Record};
+use crate::supervisor::launch::{Conduct, Launch, Prepare, Record, SetupCommand};
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::scheduler::RoleKind;
 
@@ -66,8 +67,12 @@ pub(crate) struct Role {
     pub(crate) described: Option<(PathBuf, u32)>,
     pub(crate) options: RunOptions,
     pub(crate) restarting: Restarting,
-    /// The setup, while it runs.
+    /// The commands before its program, while they run.
     pub(crate) setting_up: Option<SettingUp>,
+    /// The commands that run after the end of its program, once any must run.
+    pub(crate) after_all: Vec<SetupCommand>,
+    /// These commands, while they run.
+    pub(crate) finishing: Option<Finishing>,
     pub(crate) lock: Option<Lock>,
     /// Records that a one-shot role has succeeded.
     pub(crate) succeeded: Option<Record>,
@@ -125,6 +130,8 @@ impl Role {
             options: launch.options,
             restarting: launch.restarting,
             setting_up: None,
+            after_all: Vec::new(),
+            finishing: None,
             lock: launch.lock,
             ports: launch.ports,
             succeeded: launch.succeeded,

@@ -19,6 +19,7 @@ fn member(kind: RoleKind, after: &[usize]) -> Member {
         ready_limit: Some(READY_LIMIT),
         stop: STOP,
         is_one_shot: false,
+        finish: None,
         setup: None,
         exclusive: BTreeSet::new(),
     }
@@ -754,6 +755,91 @@ fn members_with_the_same_setup_start_one_after_the_other() {
     assert_eq!(scene.failed(1), [Start(2)]);
 }
 
+fn finished_test() -> Member {
+    Member {
+        finish: Some(Duration::from_secs(30)),
+        timeout: Some(Duration::from_secs(9)),
+        ..test()
+    }
+}
+
+#[test]
+fn commands_after_a_member_run_before_its_end() {
+    let members = vec![operational(&[]), finished_test()];
+    let policy = Policy {
+        retries: 1,
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(members, policy);
+    scene.next(Input::Begin);
+    assert_eq!(scene.next(Input::Ready(0)), [Start(1)]);
+    assert_eq!(
+        scene.wait(Duration::from_secs(9)),
+        [TimedOut(1), Signal(1, StopStep::Ask)]
+    );
+    assert_eq!(scene.next(Input::Finishing(1, Duration::from_secs(30))), []);
+    // The stop of the member is over, and so is its time.
+    assert_eq!(scene.wait(Duration::from_secs(20)), []);
+    assert_eq!(scene.next(Input::Finishing(1, Duration::from_secs(30))), []);
+    assert_eq!(
+        scene.wait(Duration::from_secs(30)),
+        [TimedOut(1), Signal(1, StopStep::Ask)]
+    );
+    assert_eq!(
+        scene.failed(1),
+        [Stopping(StopCause::Finished), Signal(0, StopStep::Ask)]
+    );
+}
+
+#[test]
+fn commands_after_a_member_run_when_all_are_stopped() {
+    let mut scene = Scene::of(vec![operational(&[]), finished_test()]);
+    scene.next(Input::Begin);
+    scene.next(Input::Ready(0));
+    assert_eq!(
+        scene.next(Input::Stop),
+        [Stopping(StopCause::Asked), Signal(1, StopStep::Ask)]
+    );
+    // What it needs is not asked to stop before.
+    assert_eq!(scene.wait(GRACE / 2), [Signal(1, StopStep::Terminate)]);
+    assert_eq!(scene.next(Input::Finishing(1, Duration::from_secs(30))), []);
+    assert_eq!(scene.next(Input::Stop), []);
+    assert_eq!(scene.wait(Duration::from_secs(20)), []);
+    assert_eq!(scene.ended(1), [Signal(0, StopStep::Ask)]);
+    scene.ended(0);
+    assert!(scene.scheduler.is_done());
+}
+
+#[test]
+fn kill_ends_commands_after_a_member() {
+    let mut scene = Scene::of(vec![finished_test()]);
+    scene.next(Input::Begin);
+    scene.next(Input::Finishing(0, Duration::from_secs(30)));
+    assert_eq!(
+        scene.next(Input::Kill),
+        [Stopping(StopCause::Asked), Signal(0, StopStep::Kill)]
+    );
+    scene.ended(0);
+    assert!(scene.scheduler.is_done());
+}
+
+#[test]
+fn each_command_before_a_test_gets_the_time_to_become_ready() {
+    let mut scene = Scene::of(vec![test()]);
+    scene.next(Input::Begin);
+    scene.next(Input::Preparing(0));
+    scene.wait(READY_LIMIT / 2);
+    scene.next(Input::Step(0));
+    assert_eq!(scene.wait(READY_LIMIT / 2), []);
+    let late = scene.wait(READY_LIMIT / 2);
+    assert_eq!(late, [Action::NeverReady(0), Signal(0, StopStep::Ask)]);
+    let mut scene = Scene::of(vec![test()]);
+    scene.next(Input::Begin);
+    scene.next(Input::Preparing(0));
+    scene.next(Input::Prepared(0));
+    assert_eq!(scene.wait(READY_LIMIT), []);
+}
+
 #[test]
 fn retry_waits_for_an_exclusive_test() {
     let members = vec![exclusive_test(&["db"]), exclusive_test(&["db"]), test()];
@@ -824,7 +910,7 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
         any::<bool>(),
         any::<bool>(),
         0..9u64,
-        any::<[bool; 2]>(),
+        any::<[bool; 3]>(),
         proptest::collection::btree_set(0..3u8, 0..3),
     );
     let moves = prop_oneof![
@@ -849,7 +935,14 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
                 .map(
                     |(
                         number,
-                        (is_test, follows, limited, grace, [has_signal, is_one_shot], words),
+                        (
+                            is_test,
+                            follows,
+                            limited,
+                            grace,
+                            [has_signal, is_one_shot, has_finish],
+                            words,
+                        ),
                     )| {
                         Member {
                             kind: if is_test {
@@ -871,6 +964,7 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
                                 grace: Duration::from_secs(grace),
                             },
                             is_one_shot,
+                            finish: has_finish.then_some(Duration::from_secs(3)),
                             setup: (grace % 2 == 0).then(|| "same".to_owned()),
                             exclusive: if is_test || is_one_shot {
                                 words.iter().map(u8::to_string).collect()
@@ -912,6 +1006,7 @@ proptest! {
         let mut scene = Scene::new(members.clone(), policy);
         let mut alive = vec![false; count];
         let mut done = vec![false; count];
+        let mut finishing = vec![false; count];
         let mut ladders = vec![Ladder::default(); count];
         let end = std::iter::repeat_n(Move::Wait, 200);
         let moves = std::iter::once(Move::Wait).chain(moves).chain([Move::Stop]).chain(end);
@@ -932,12 +1027,23 @@ proptest! {
                 }
             }];
             while let Some(input) = inputs.pop() {
+                let input = match input {
+                    Input::Ended { member, .. }
+                        if members[member].finish.is_some() && !finishing[member] =>
+                    {
+                        finishing[member] = true;
+                        ladders[member] = Ladder::default();
+                        Input::Finishing(member, Duration::from_secs(3))
+                    }
+                    input => input,
+                };
                 let ended = match input {
                     Input::Ended { member, .. } => Some(member),
                     _ => None,
                 };
                 if let Some(member) = ended {
                     alive[member] = false;
+                    finishing[member] = false;
                 }
                 let is_kill = input == Input::Kill;
                 let actions = scene.next(input);

@@ -1,5 +1,6 @@
 //! Roles of programs that do not link `ansar-runtime`.
 
+mod around;
 mod exclusive;
 mod health;
 mod interactive;
