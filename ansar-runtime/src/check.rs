@@ -40,6 +40,7 @@ impl Checks {
             failed: self.failed,
             passed: self.passed,
             tested: self.kept.clone(),
+            ..TestReport::default()
         }
     }
 }
@@ -60,6 +61,7 @@ pub(crate) fn detail(
         source: place.file().to_owned(),
         stamp,
         text,
+        elapsed_us: None,
     }
 }
 
@@ -121,6 +123,7 @@ mod tests {
             source: "x.rs".into(),
             stamp: String::new(),
             text: String::new(),
+            elapsed_us: None,
         }
     }
 

@@ -24,6 +24,7 @@ use crate::model::duration::ShortDuration;
 use crate::model::name::{ExecutableName, Kind, NameError, RoleName};
 use crate::model::name_template::TemplateError;
 use crate::model::role_search::{RolePattern, RoleSearch, SearchError};
+use crate::model::test_target::TestTarget;
 use crate::protocol::{Refusal, RefusalKind};
 
 /// Reason why an operation failed. A failed operation changes nothing, unless
@@ -115,6 +116,22 @@ pub enum Error {
         executable: ExecutableName,
         /// The package.
         package: String,
+    },
+    /// The workspace has no such test target.
+    #[error("test target not found: no {test} in this workspace")]
+    NoTestTarget {
+        /// The target.
+        test: TestTarget,
+        /// Similar name, as a suggestion.
+        meant: Option<String>,
+    },
+    /// Several packages have a test target.
+    #[error("{test} is in several packages: {}", packages.join(", "))]
+    AmbiguousTest {
+        /// The target.
+        test: TestTarget,
+        /// The packages.
+        packages: Vec<String>,
     },
     /// An executable is neither built by the workspace nor deployed in the
     /// home.
@@ -737,6 +754,12 @@ impl Error {
             } else {
                 "add one with `cargo ansar add EXECUTABLE`".to_owned()
             }),
+            Self::NoTestTarget { meant, .. } => {
+                meant.as_ref().map(|name| format!("did you mean `{name}`?"))
+            }
+            Self::AmbiguousTest { packages, .. } => packages
+                .first()
+                .map(|package| format!("set `package = \"{package}\"`")),
             Self::NeedFailed { role, .. } => {
                 Some(format!("see what it printed with `cargo ansar log {role}`"))
             }

@@ -11,7 +11,7 @@
 //! | files of a home and a workspace | [`manifest`], [`home`], [`sync`], [`logs`] |
 //! | errors | [`error`] |
 //! | mechanisms | [`workspace`], [`supervisor`] |
-//! | features | [`deploy`], then [`testing`], then [`watch`] and [`commands`] |
+//! | features | [`deploy`] and [`harness`], then [`testing`], then [`watch`] and [`commands`] |
 //! | output | [`report`] |
 //! | arguments | [`cli`] |
 //!
@@ -22,6 +22,7 @@ pub mod commands;
 pub mod deploy;
 pub mod error;
 pub mod events;
+pub mod harness;
 pub mod home;
 pub mod host;
 pub mod logs;

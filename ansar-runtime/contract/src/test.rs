@@ -26,12 +26,16 @@ pub struct Check {
     pub stamp: String,
     /// The expected and the actual value, or the text of the check.
     pub text: String,
+    /// The duration in microseconds, if the check is a whole test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_us: Option<u64>,
 }
 
 /// The checks of one process.
 ///
 /// `tested` holds at most [`DETAILS`] of them, failures before passes;
-/// [`cut`](Self::cut) is the number of the others.
+/// [`cut`](Self::cut) is the number of the others. In the report of a test target,
+/// each test is a check, and `tested` holds all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TestReport {
     /// The number of checks that failed.
@@ -40,6 +44,18 @@ pub struct TestReport {
     pub passed: u64,
     /// The checks whose details were kept, in their order.
     pub tested: Vec<Check>,
+    /// The number of tests that were ignored.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ignored: u64,
+    /// The names of tests that did not run to their end, because the role was
+    /// stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl TestReport {

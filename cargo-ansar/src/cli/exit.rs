@@ -106,6 +106,8 @@ impl Exit {
             | Error::NoBuildValue { .. }
             | Error::Files(_)
             | Error::Ambiguous { .. }
+            | Error::AmbiguousTest { .. }
+            | Error::NoTestTarget { .. }
             | Error::NotInPackage { .. }
             | Error::Descriptors { .. }
             | Error::Processes(_)

@@ -20,10 +20,12 @@ pub mod results;
 pub mod roles;
 pub mod search;
 pub mod settings;
+pub mod test_target;
 pub mod time;
 pub mod watch;
 
 use crate::commands;
+use crate::harness;
 use crate::testing;
 use crate::workspace;
 use std::ffi::OsString;
@@ -67,6 +69,9 @@ pub fn main() -> ExitCode {
         Some(Err(error)) => return fail(&error, Exit::Setup),
     }
     signal::outlive_file_size_limit();
+    if let Some(run) = harness::asked(environment::arguments().into_iter()) {
+        return test_target::main(run);
+    }
     let parsed = match parse(environment::arguments()) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -405,11 +410,13 @@ impl Session<'_> {
     fn test_options(&self, args: &TestArgs) -> Result<testing::Options, Error> {
         let mut build = args.build.options(self.general);
         build.also.extend(args.test_analyzer.clone());
+        let (search, chosen) = args.search.search_tests(&self.places)?;
         Ok(testing::Options {
             places: self.places.clone(),
             build,
             analyzer: args.test_analyzer.clone(),
-            search: args.search.search(&self.places)?,
+            search,
+            chosen,
             timeout: args.timeout,
             jobs: args.jobs.map(std::num::NonZero::get),
             force: self.force,

@@ -174,7 +174,10 @@ async fn deploy_missing(
     let Some(workspace) = workspace else {
         return Err(missing(None));
     };
-    let wanted = Wanted::from([(options.executable.clone(), None)]);
+    let wanted = Wanted {
+        bins: BTreeMap::from([(options.executable.clone(), None)]),
+        ..Wanted::default()
+    };
     let cargo = async |interrupts: &mut Interrupts| {
         let how = options.build.described(workspace, Some(home))?;
         let (bins, folder) = (&deploy_state.bins, &options.places.folder);

@@ -7,7 +7,7 @@ use crate::deploy::apply::{DeployOutcome, apply_plan};
 use crate::deploy::executables::{Executables, Needed};
 use crate::deploy::needs::with_needs;
 use crate::deploy::plan::{Plan, Sources};
-use crate::deploy::prepare::{deploy_method, open, remember};
+use crate::deploy::prepare::{deploy_method, open, remember, remember_tests};
 use crate::deploy::preview::{Line, lines};
 use crate::deploy::resolve_settings::layer;
 use crate::deploy::restart_affected::Running;
@@ -196,6 +196,7 @@ async fn cargo(
     )
     .await?;
     remember(&mut deploy_state.bins, built.bins);
+    remember_tests(deploy_state, built.tests);
     let description = workspace.description.as_ref();
     Ok(Executables {
         artifacts: built.artifacts,

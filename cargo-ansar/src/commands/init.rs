@@ -9,7 +9,7 @@ use ansar_contract::marker::Kind;
 use cargo_metadata::{Metadata, Package, TargetKind};
 
 use crate::error::Error;
-use crate::host::cargo::Surroundings;
+use crate::host::cargo::{Invocation, Surroundings};
 use crate::host::process::interrupts::Interrupts;
 use crate::host::{cargo, fs};
 use crate::manifest;
@@ -169,8 +169,12 @@ async fn bins(places: &Places, shared: &[OsString]) -> Result<Vec<Bin>, Error> {
         arguments.push("--bins".into());
         let packages = group.iter();
         arguments.extend(packages.flat_map(|package| ["-p".into(), (&**package.name).into()]));
+        let invocation = Invocation {
+            is_test: false,
+            arguments,
+        };
         let (built, leaving) =
-            cargo::build(&[arguments], Surroundings::of(&places.folder), None).await?;
+            cargo::build(&[invocation], Surroundings::of(&places.folder), None).await?;
         if let Some(leaving) = leaving {
             leaving.gone().await?;
         }

@@ -264,6 +264,7 @@ impl Group<'_> {
             command: RoleRun {
                 role,
                 is_test: true,
+                is_target: false,
                 outcome: of_command(&text(&options.command), exit, panics.take(), manifest),
                 at: clock::now(),
                 before: Vec::new(),
@@ -378,6 +379,7 @@ fn of_command(
                 source: manifest.display().to_string(),
                 stamp: judge::stamp(now),
                 text: format!("`{text}` {exited}"),
+                elapsed_us: None,
             };
             manifest.map(check).collect()
         }
@@ -388,6 +390,7 @@ fn of_command(
         passed: u64::from(passed),
         failed: failed as u64,
         tested,
+        ..TestReport::default()
     };
     RoleOutcome::of(&report, Cause::Returned)
 }
@@ -401,6 +404,7 @@ fn check_of_panic((panic, at): &(Panic, Timestamp)) -> Check {
         source: panic.source.clone(),
         stamp: judge::stamp(*at),
         text: format!("{}: {}", panic.thread, panic.message),
+        elapsed_us: None,
     }
 }
 

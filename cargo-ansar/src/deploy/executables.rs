@@ -61,7 +61,7 @@ impl Needed {
             users.entry(executable).or_default().push(role.clone());
         }
         let names = wanted
-            .keys()
+            .names()
             .chain(deploy_state.executables.keys())
             .cloned();
         Self {

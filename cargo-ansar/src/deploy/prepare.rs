@@ -10,6 +10,7 @@ use crate::deploy::resolve_settings::layer;
 use crate::deploy::restart_affected::Running;
 use crate::error::Error;
 use crate::events::{Events, Kind, Phase};
+use crate::home::deploy_state::{DeployState, TestFiles};
 use crate::home::role::Entry;
 use crate::home::{Home, HomeError};
 use crate::host::cargo::ExitingCargo;
@@ -22,7 +23,7 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::RoleSearch;
 use crate::supervisor::lock_roles::lock_home;
 use crate::workspace::build;
-use crate::workspace::build::{Bins, Built, wanted};
+use crate::workspace::build::{Bins, Built, BuiltTests, wanted};
 use crate::workspace::roles;
 use crate::workspace::roles::check_terms;
 use crate::workspace::{Places, Workspace};
@@ -73,7 +74,7 @@ pub async fn prepare(
 
     let mut wanted = wanted(workspace.as_ref(), &entries);
     for name in &how.also {
-        wanted.entry(name.clone()).or_insert(None);
+        wanted.bins.entry(name.clone()).or_insert(None);
     }
     let built = match &workspace {
         Some(workspace) => {
@@ -96,12 +97,14 @@ pub async fn prepare(
         Some(Built {
             artifacts,
             bins,
+            tests,
             compiled,
             packages,
             leaving,
             ..
         }) => {
             remember(&mut deploy_state.bins, bins);
+            remember_tests(&mut deploy_state, tests);
             (artifacts, compiled, packages, leaving)
         }
         None => Default::default(),
@@ -223,6 +226,17 @@ pub(crate) fn remember(remembered: &mut Bins, bins: Bins) {
             remembered.insert(name, packages);
         }
     }
+}
+
+/// Remembers the files of test targets.
+pub(crate) fn remember_tests(
+    deploy_state: &mut DeployState,
+    tests: BTreeMap<ExecutableName, BuiltTests>,
+) {
+    let tests = tests
+        .into_iter()
+        .map(|(name, BuiltTests { artifact, package })| (name, TestFiles { artifact, package }));
+    deploy_state.tests.extend(tests);
 }
 
 /// Opens the home, or creates it if a workspace describes its roles. `check`

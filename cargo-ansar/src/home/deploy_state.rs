@@ -50,6 +50,18 @@ pub struct DeployState {
     pub launches: BTreeMap<RoleName, LaunchState>,
     /// The packages of each binary, from the last query to Cargo.
     pub bins: BTreeMap<ExecutableName, Vec<String>>,
+    /// The files of each test target, by the name of its executable.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tests: BTreeMap<ExecutableName, TestFiles>,
+}
+
+/// The files of a test target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestFiles {
+    /// The executable that Cargo built, beside the list of its sources.
+    pub artifact: PathBuf,
+    /// The folder of its package.
+    pub package: PathBuf,
 }
 
 /// Everything that a role is started with, besides its executable and its

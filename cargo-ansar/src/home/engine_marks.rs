@@ -109,6 +109,11 @@ impl Home {
         self.engines().join(format!("{engine}{SUFFIX}"))
     }
 
+    /// Returns the folder with a lock for each test that may run at once.
+    pub fn slots(&self) -> PathBuf {
+        self.engines().join("slots")
+    }
+
     /// Path of the socket of an engine.
     pub fn socket(&self, engine: u32) -> PathBuf {
         self.engine_file(engine, "sock")

@@ -227,6 +227,11 @@ impl Home {
         }
     }
 
+    /// Returns the file with the results of a role's last tests.
+    pub fn test_results(&self, role: &RoleName) -> PathBuf {
+        self.root.join(FOLDER).join(format!("{role}.tests.jsonl"))
+    }
+
     fn last_run_file(&self) -> PathBuf {
         self.root.join(FOLDER).join(FILE)
     }
@@ -258,6 +263,9 @@ mod tests {
                 passed: 0,
                 failed: 1,
                 cut: 0,
+                ignored: 0,
+                unfinished: Vec::new(),
+                tests: Vec::new(),
                 standing: Standing::Failed,
                 tries: 1,
                 elapsed: Some(0.25),
@@ -268,6 +276,7 @@ mod tests {
                 source: "/ws/src/a.rs".to_owned(),
                 line: 7,
                 column: Some(5),
+                test: None,
                 text: text.to_owned(),
                 at: Timestamp::UNIX_EPOCH,
                 context: Vec::new(),

@@ -21,6 +21,7 @@ use crate::model::readiness::{Health, Probe, Readiness};
 use crate::model::restart_policy::Restart;
 use crate::model::role_properties::EnvFile;
 use crate::model::stop::Stop;
+use crate::model::test_target::Ignored;
 
 /// A property of a role.
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +125,12 @@ pub const PROPERTIES: &[Property] = &[
     settable!("tags", tags: BTreeSet<String>, "groups that it belongs to", r#"["storage"]"#, tags),
     settable!("watch", watch: Vec<String>, "patterns of files whose change restarts it", r#"["**/*.sql"]"#, |_| Ok(())),
     settable!("exclusive", exclusive: BTreeSet<String>, "words that no two roles share while they run", r#"["db"]"#, tags),
+    settable!("filter", filter: Vec<String>, "texts of which the name of a test contains one", r#"["orders::"]"#, |_| Ok(())),
+    settable!("exact", exact: bool, "whether its filters are whole names of tests", "true", |_| Ok(())),
+    settable!("ignored", ignored: Ignored, "what becomes of ignored tests: skip, include, or only", r#""include""#, |_| Ok(())),
+    settable!("isolate", isolate: Option<bool>, "whether each test has a process of its own", "false", |_| Ok(())),
+    settable!("test-timeout", test_timeout: Option<f64>, "how long a single test may run, in seconds", "30.0",
+        |seconds| seconds.map_or(Ok(()), timeout)),
     settable!("component", component: Option<bool>, "whether its executable is a component", "true", |_| Ok(())),
     settable!("storage", storage: Option<u64>, "how much of its log is kept, in bytes", "16777216",
         |bytes| bytes.map_or(Ok(()), storage)),
@@ -135,6 +142,12 @@ pub const PROPERTIES: &[Property] = &[
         about: "program that it runs instead of an executable of the home",
         change: None,
         read: |entry| json(&entry.properties.program),
+    },
+    Property {
+        name: "test",
+        about: "test target that it runs",
+        change: None,
+        read: |entry| json(&entry.properties.test),
     },
     fixed!(origin, "origin of the role: manifest, hand, or retired"),
 ];

@@ -17,6 +17,7 @@ use crate::model::readiness::{Health, Readiness};
 use crate::model::restart_policy::Restart;
 use crate::model::role_properties::{EnvFile, RoleProperties};
 use crate::model::stop::Stop;
+use crate::model::test_target::{Ignored, TestTarget};
 
 /// A role of a home.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,6 +96,18 @@ struct StoredEntry {
     watch: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     exclusive: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    test: Option<TestTarget>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    filter: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    exact: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    ignored: Ignored,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    isolate: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    test_timeout: Option<f64>,
     #[serde(default, skip_serializing_if = "ByHand::is_empty")]
     by_hand: ByHand,
 }
@@ -135,6 +148,12 @@ impl From<StoredEntry> for Entry {
                 tags: stored.tags,
                 watch: stored.watch,
                 exclusive: stored.exclusive,
+                test: stored.test,
+                filter: stored.filter,
+                exact: stored.exact,
+                ignored: stored.ignored,
+                isolate: stored.isolate,
+                test_timeout: stored.test_timeout,
             },
             by_hand: stored.by_hand,
         }
@@ -173,6 +192,12 @@ impl From<Entry> for StoredEntry {
             tags: properties.tags,
             watch: properties.watch,
             exclusive: properties.exclusive,
+            test: properties.test,
+            filter: properties.filter,
+            exact: properties.exact,
+            ignored: properties.ignored,
+            isolate: properties.isolate,
+            test_timeout: properties.test_timeout,
             by_hand: entry.by_hand,
         }
     }

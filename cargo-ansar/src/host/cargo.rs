@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cargo_metadata::{Artifact, Message, Metadata};
+use cargo_metadata::{Artifact, Message, Metadata, TargetKind};
 
 use crate::host::process::{Exit, Process, Program, StderrMode};
 use crate::host::{cargo_config, environment, fs};
@@ -62,6 +62,8 @@ fn build_failed(exit: Exit) -> String {
 pub struct Artifacts {
     /// Executables by bin name. Two packages may have bins of one name.
     pub made: BTreeMap<String, Vec<Made>>,
+    /// Executables of test targets.
+    pub tests: Vec<MadeTest>,
     /// Names of the crates that Cargo compiled.
     pub compiled: BTreeSet<String>,
     /// Manifests of the packages of these crates.
@@ -75,6 +77,28 @@ pub struct Made {
     pub path: PathBuf,
     /// The manifest of its package.
     pub manifest: PathBuf,
+}
+
+/// The executable of a test target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeTest {
+    /// The name of the target.
+    pub name: String,
+    /// The kind of code that it tests.
+    pub kind: Vec<TargetKind>,
+    /// The name of its package.
+    pub package: String,
+    /// The executable.
+    pub made: Made,
+}
+
+/// A run of Cargo that builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// True if the tests of libraries and binaries are built instead of these.
+    pub is_test: bool,
+    /// The arguments.
+    pub arguments: Vec<OsString>,
 }
 
 /// A listener for Cargo's messages, each a line of JSON without its line feed.
@@ -170,14 +194,14 @@ impl ExitingCargo {
     }
 }
 
-/// Runs one `cargo build` for each list of arguments, in turn. Diagnostics go
+/// Runs one `cargo build` for each invocation, in turn. Diagnostics go
 /// to stderr, or with all other messages to `messages` if given. Dropping the
 /// future ends Cargo and its compilers.
 ///
 /// If nothing was compiled, the last Cargo may still be running: the dep-info
 /// files that it writes beside the executables are unchanged.
 pub async fn build(
-    invocations: &[Vec<OsString>],
+    invocations: &[Invocation],
     at: Surroundings<'_>,
     messages: Option<&Messages>,
 ) -> Result<(Artifacts, Option<ExitingCargo>), CargoError> {
@@ -187,13 +211,11 @@ pub async fn build(
     };
     let mut artifacts = Artifacts::default();
     let mut last: Option<ExitingCargo> = None;
-    for arguments in invocations {
+    for invocation in invocations {
         if let Some(last) = last.take() {
             last.gone().await?;
         }
-        let mut all = vec![OsString::from("build"), format.into()];
-        all.extend_from_slice(arguments);
-        let program = program(all, at);
+        let program = program(invocation.words(format), at);
         let failed = |source| CargoError::Start {
             program: program.path.clone(),
             source,
@@ -221,19 +243,7 @@ pub async fn build(
                     let manifest = artifact.manifest_path.clone();
                     artifacts.packages.insert(manifest.into_std_path_buf());
                 }
-                if artifact.executable.is_none() {
-                    continue;
-                }
-                let path = artifact.executable.clone().unwrap_or_default();
-                let made = Made {
-                    path: path.into_std_path_buf(),
-                    manifest: artifact.manifest_path.into_std_path_buf(),
-                };
-                artifacts
-                    .made
-                    .entry(artifact.target.name)
-                    .or_default()
-                    .push(made);
+                artifacts.add(artifact);
             }
         }
     }
@@ -243,6 +253,54 @@ pub async fn build(
         last.gone().await?;
     }
     Ok((artifacts, last))
+}
+
+impl Invocation {
+    /// Returns the words after `cargo`.
+    fn words(&self, format: &str) -> Vec<OsString> {
+        let command: &[&str] = if self.is_test {
+            &["test", "--no-run"]
+        } else {
+            &["build"]
+        };
+        let command = command.iter().chain([&format]).map(OsString::from);
+        command.chain(self.arguments.iter().cloned()).collect()
+    }
+}
+
+impl Artifacts {
+    /// Adds an artifact that is an executable.
+    fn add(&mut self, artifact: Artifact) {
+        let Some(path) = artifact.executable else {
+            return;
+        };
+        let made = Made {
+            path: path.into_std_path_buf(),
+            manifest: artifact.manifest_path.into_std_path_buf(),
+        };
+        if artifact.profile.test {
+            self.tests.push(MadeTest {
+                name: artifact.target.name,
+                kind: artifact.target.kind,
+                package: package_name(&artifact.package_id.repr),
+                made,
+            });
+        } else {
+            let same = self.made.entry(artifact.target.name).or_default();
+            same.push(made);
+        }
+    }
+}
+
+/// Returns the name of a package from its id: `path+file:///FOLDER#0.1.0`, or
+/// with `#NAME@0.1.0` if the folder has another name.
+fn package_name(id: &str) -> String {
+    let (url, fragment) = id.rsplit_once('#').unwrap_or((id, ""));
+    let name = match fragment.rsplit_once('@') {
+        Some((name, _)) => name,
+        None => url.rsplit('/').next().unwrap_or(url),
+    };
+    name.to_owned()
 }
 
 /// Returns true if the output ends with Cargo's message that the build
@@ -285,15 +343,29 @@ pub fn dependencies(artifact: &Path) -> Option<Vec<PathBuf>> {
     let account = fs::read_followed(&artifact.with_extension("d")).ok()?;
     let account = String::from_utf8_lossy(&account);
     let mut paths: Vec<PathBuf> = account.lines().flat_map(prerequisites).collect();
-    if paths.iter().any(|path| path.is_relative())
-        && let Ok(folder) = environment::working_folder()
+    if let Some(first) = paths.iter().find(|path| path.is_relative())
+        && let Some(base) = base_of(artifact, first)
     {
-        let basedir = cargo_config::dep_info_basedir(&folder).unwrap_or(folder);
         for path in &mut paths {
-            *path = basedir.join(&*path);
+            *path = base.join(&*path);
         }
     }
     Some(paths)
+}
+
+/// Returns the folder that the relative names in a dep-info file begin at.
+/// `first` is one of these names.
+fn base_of(artifact: &Path, first: &Path) -> Option<PathBuf> {
+    let folder = environment::working_folder().ok()?;
+    let is_of_compiler = artifact.parent().is_some_and(|it| it.ends_with("deps"));
+    if is_of_compiler {
+        // The compiler names files from the workspace root. The target folder
+        // is usually in it, and so is the working folder.
+        let above = artifact.ancestors().skip(1).chain(folder.ancestors());
+        let mut roots = above.filter(|root| fs::is_file(&root.join(first)));
+        return roots.next().map(Path::to_owned);
+    }
+    Some(cargo_config::dep_info_basedir(&folder).unwrap_or(folder))
 }
 
 /// Returns the names after the colon of a `make` rule, where spaces in names
@@ -375,6 +447,17 @@ mod tests {
         );
         for rule in ["# comment", "", "/w/lib.rs:", ":: "] {
             assert_eq!(prerequisites(rule), Vec::<PathBuf>::new(), "{rule}");
+        }
+    }
+
+    #[test]
+    fn packages_are_named_by_their_ids() {
+        for (id, name) in [
+            ("path+file:///w/api#0.1.0", "api"),
+            ("path+file:///w/x#shop-api@0.1.0", "shop-api"),
+            ("odd", "odd"),
+        ] {
+            assert_eq!(package_name(id), name);
         }
     }
 

@@ -53,6 +53,11 @@ pub fn parent() -> u32 {
     nix::unistd::getppid().as_raw().unsigned_abs()
 }
 
+/// Returns the number of processors that this command may use.
+pub fn parallelism() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Returns a new UUID.
 pub fn unique() -> String {
     uuid::Uuid::new_v4().to_string()

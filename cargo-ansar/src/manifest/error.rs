@@ -69,6 +69,12 @@ pub(crate) enum Problem {
     TestOnly {
         role: RoleName,
     },
+    TestsOnly,
+    NotOfTests,
+    NotATest {
+        role: RoleName,
+        tests: String,
+    },
     Placeholder(PlaceholderError),
     NoNumber(RoleName),
     AddressUnknown {
@@ -118,6 +124,31 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
+    /// Returns the error message about a key that does not fit the kind of its
+    /// role.
+    fn about_kind(&self, key: &str) -> String {
+        match self {
+            Self::ComponentOnly { role } => {
+                format!("`{key}` is for components, and `{role}` runs a program")
+            }
+            Self::ProgramOnly => format!("`{key}` is not for roles with `component = true`"),
+            Self::NeverEnds { role } => {
+                format!(
+                    "`{key}` is for roles that end by themselves, and `{role}` runs until it is stopped"
+                )
+            }
+            Self::TestOnly { role } => {
+                format!("`{key}` is for test roles, and the name of `{role}` is not that of one")
+            }
+            Self::NotATest { role, tests } => format!(
+                "`{key}` runs tests, expected a name that matches `{}`, not `{role}`",
+                escaped(tests)
+            ),
+            Self::NotOfTests => format!("`{key}` is not for roles with a `test`"),
+            _ => format!("`{key}` is for roles with a `test`"),
+        }
+    }
+
     /// Returns the error message about `key`, in one line.
     pub(crate) fn message(&self, key: &str) -> String {
         match self {
@@ -135,23 +166,22 @@ impl Problem {
                 found, expected, ..
             } => format!("`{key}` is `{}`, expected {expected}", escaped(found)),
             Self::NoExecutable => {
-                format!("`{key}` has neither `executable` nor `program`, expected one of them")
-            }
-            Self::TwoKinds => {
-                format!("`{key}` has both `executable` and `program`, expected one of them")
-            }
-            Self::ComponentOnly { role } => {
-                format!("`{key}` is for components, and `{role}` runs a program")
-            }
-            Self::ProgramOnly => format!("`{key}` is not for roles with `component = true`"),
-            Self::TestOnly { role } => {
-                format!("`{key}` is for test roles, and the name of `{role}` is not that of one")
-            }
-            Self::NeverEnds { role } => {
                 format!(
-                    "`{key}` is for roles that end by themselves, and `{role}` runs until it is stopped"
+                    "`{key}` has neither `executable` nor `program` nor `test`, expected one of them"
                 )
             }
+            Self::TwoKinds => {
+                format!(
+                    "`{key}` has two of `executable`, `program` and `test`, expected one of them"
+                )
+            }
+            Self::ComponentOnly { .. }
+            | Self::ProgramOnly
+            | Self::NeverEnds { .. }
+            | Self::TestOnly { .. }
+            | Self::TestsOnly
+            | Self::NotOfTests
+            | Self::NotATest { .. } => self.about_kind(key),
             Self::Placeholder(error) => format!("{error} in `{key}`"),
             Self::NoNumber(role) => format!(
                 "`{key}` contains `{{number}}`, expected a role with a number in its name, not `{role}`"

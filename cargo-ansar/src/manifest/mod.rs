@@ -15,6 +15,7 @@ pub mod position;
 mod refusals;
 #[cfg(test)]
 mod round_trip;
+mod test;
 #[cfg(test)]
 mod tests;
 pub mod validate;

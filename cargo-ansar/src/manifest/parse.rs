@@ -13,6 +13,7 @@ use crate::logs::store::LEAST_STORAGE;
 use crate::manifest::build;
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::{Node, Source};
+use crate::manifest::test;
 use crate::manifest::validate::{After, Declaration, Declared, checked};
 use crate::manifest::values;
 use crate::manifest::values::{Texts, duration, package_name, roles};
@@ -23,6 +24,7 @@ use crate::model::readiness::Probe;
 use crate::model::restart_policy::Restart;
 use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RolePattern;
+use crate::model::test_target::TestTarget;
 
 const KEYS: &[&str] = &[
     "tests",
@@ -41,6 +43,7 @@ const KEYS: &[&str] = &[
 const ROLE_KEYS: &[&str] = &[
     "executable",
     "program",
+    "test",
     "package",
     "component",
     "settings",
@@ -66,6 +69,11 @@ const ROLE_KEYS: &[&str] = &[
     "tags",
     "watch",
     "exclusive",
+    "filter",
+    "exact",
+    "ignored",
+    "isolate",
+    "test-timeout",
     "storage",
     "start",
     "count",
@@ -209,6 +217,8 @@ struct Fields<'a> {
     /// The first key that only components have, and that only programs have.
     of_component: Option<(String, usize)>,
     of_program: Option<(String, usize)>,
+    /// The first key that only test targets have.
+    of_tests: Option<(String, usize)>,
     /// Position of a probe that waits for the role's own port.
     listens_at: Option<(String, usize)>,
     /// Position of a key that only roles have which end by themselves.
@@ -237,11 +247,13 @@ fn declare(
         in_series: Vec::new(),
         of_component: None,
         of_program: None,
+        of_tests: None,
         listens_at: None,
         for_ends: None,
         for_tests: None,
     };
     let mut label = None;
+    let mut target = None;
     for field in node.entries("a table that describes a role")? {
         match field.name {
             "executable" => fields.executable = Some(executable_name(&field)?),
@@ -250,13 +262,15 @@ fn declare(
                 fields.program = program;
                 label = Some(name);
             }
+            "test" => target = Some((test::target(&field)?, field)),
             _ => fields.read(field)?,
         }
     }
-    let executable = match (fields.executable.take(), label) {
-        (Some(executable), None) | (None, Some(executable)) => executable,
-        (None, None) => return Err(node.key_error(&Problem::NoExecutable)),
-        (Some(_), Some(_)) => return Err(node.key_error(&Problem::TwoKinds)),
+    let executable = match (fields.executable.take(), label, target) {
+        (Some(executable), None, None) | (None, Some(executable), None) => executable,
+        (None, None, Some((target, field))) => fields.tested(target, &field)?,
+        (None, None, None) => return Err(node.key_error(&Problem::NoExecutable)),
+        _ => return Err(node.key_error(&Problem::TwoKinds)),
     };
     fields.check(source, node)?;
     let names = names(node, &executable, fields.series, &fields.in_series)?;
@@ -294,6 +308,22 @@ fn declare(
 }
 
 impl<'a> Fields<'a> {
+    /// Sets the test target of the role, and returns its executable.
+    fn tested(
+        &mut self,
+        mut target: TestTarget,
+        field: &Node<'_>,
+    ) -> Result<ExecutableName, DescriptionError> {
+        if target.package.is_none() {
+            target.package.clone_from(&self.package);
+        }
+        let executable = target.executable();
+        let executable = executable.map_err(|error| field.value_error(&Problem::Name(error)))?;
+        self.package = None;
+        self.properties.test = Some(target);
+        Ok(executable)
+    }
+
     /// Reads one key.
     fn read(&mut self, field: Node<'a>) -> Result<(), DescriptionError> {
         const FLAG: &str = "`true` or `false`";
@@ -307,6 +337,11 @@ impl<'a> Fields<'a> {
             "args" | "setup" | "unprivileged" => {
                 self.of_program
                     .get_or_insert((field.key.clone(), field.key_at));
+            }
+            name if test::KEYS.contains(&name) => {
+                self.of_tests
+                    .get_or_insert((field.key.clone(), field.key_at));
+                return test::read(&field, properties);
             }
             _ => {}
         }
@@ -377,7 +412,15 @@ impl<'a> Fields<'a> {
 
     /// Checks keys against the kind of the role.
     fn check(&self, source: &Source<'_>, node: &Node<'_>) -> Result<(), DescriptionError> {
-        let is_foreign = !self.program.is_empty() || self.properties.component == Some(false);
+        let is_tests = self.properties.test.is_some();
+        if let Some((key, at)) = self.of_tests.as_ref().filter(|_| !is_tests) {
+            return Err(source.error(*at, key, &Problem::TestsOnly));
+        }
+        if let Some((key, at)) = self.of_program.as_ref().filter(|_| is_tests) {
+            return Err(source.error(*at, key, &Problem::NotOfTests));
+        }
+        let is_foreign =
+            is_tests || !self.program.is_empty() || self.properties.component == Some(false);
         if let Some((key, at)) = self.of_component.as_ref().filter(|_| is_foreign) {
             let role = node.name.to_owned();
             return Err(source.error(*at, key, &Problem::ComponentOnly { role }));

@@ -65,7 +65,7 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn unknown_keys_are_refused() {
-    const OF_ROLE: &str = "expected one of `executable`, `program`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `before`, `after-all`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `exclusive`, `storage`, `start`, `count`, `step`";
+    const OF_ROLE: &str = "expected one of `executable`, `program`, `test`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `before`, `after-all`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `exclusive`, `filter`, `exact`, `ignored`, `isolate`, `test-timeout`, `storage`, `start`, `count`, `step`";
     refused(
         "roles.a = 1",
         "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `env`, `env-file`, `build`, `role`\nhint: did you mean `role`?",
@@ -224,7 +224,7 @@ fn wrong_values_are_refused() {
         ),
         (
             "role.a = {}",
-            "2:6: `@.role.a` has neither `executable` nor `program`, expected one of them",
+            "2:6: `@.role.a` has neither `executable` nor `program` nor `test`, expected one of them",
         ),
         (
             "role.a.executable = 'a.exe'",
@@ -459,7 +459,7 @@ fn mistakes_about_programs_are_refused() {
     for (text, expected) in [
         (
             "role.a = { executable = 'a', program = 'b' }",
-            "2:6: `@.role.a` has both `executable` and `program`, expected one of them",
+            "2:6: `@.role.a` has two of `executable`, `program` and `test`, expected one of them",
         ),
         (
             "role.a = { program = [] }",

@@ -84,6 +84,14 @@ pub(crate) fn checked(
             let role = spec.name.clone();
             return Err(source.error(*at, key, &Problem::NeverEnds { role }));
         }
+        if spec.properties.test.is_some() && !tests.matches(&spec.name) {
+            let this = &declarations[*nth];
+            let problem = Problem::NotATest {
+                role: spec.name.clone(),
+                tests: tests.as_str().to_owned(),
+            };
+            return Err(source.error(this.at, &this.key, &problem));
+        }
         for after in &declarations[*nth].after {
             order.check(spec, after, tests)?;
         }

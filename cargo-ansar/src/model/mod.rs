@@ -16,3 +16,4 @@ pub mod role_search;
 pub mod run_report;
 pub mod start_order;
 pub mod stop;
+pub mod test_target;

@@ -11,6 +11,7 @@ use crate::model::placeholder::{Placeholder, Template};
 use crate::model::readiness::{Health, Probe, Readiness};
 use crate::model::restart_policy::Restart;
 use crate::model::stop::Stop;
+use crate::model::test_target::{Ignored, TestTarget};
 
 /// The properties of a role, from the manifest or a command, through the home,
 /// to its launch.
@@ -71,6 +72,19 @@ pub struct RoleProperties {
     /// Words of a role that ends by itself. Roles that share a word never run at
     /// the same time.
     pub exclusive: BTreeSet<String>,
+    /// The test target that it runs, instead of a program or a binary.
+    pub test: Option<TestTarget>,
+    /// Texts of which the name of a test contains one; all tests if empty.
+    pub filter: Vec<String>,
+    /// True if the filters are whole names of tests.
+    pub exact: bool,
+    /// Treatment of ignored tests.
+    pub ignored: Ignored,
+    /// False if all tests share a process.
+    pub isolate: Option<bool>,
+    /// Time limit of a single test, in seconds; more than zero and at most a
+    /// year.
+    pub test_timeout: Option<f64>,
 }
 
 /// A file with environment variables, in the form `NAME=VALUE`.

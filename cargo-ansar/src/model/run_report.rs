@@ -55,6 +55,15 @@ pub struct Row {
     /// Number of failed checks that are not listed.
     #[serde(default)]
     pub cut: u64,
+    /// Number of ignored tests.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ignored: u64,
+    /// Tests that did not run to their end, because the role was stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<String>,
+    /// The tests that finished, if the role runs a test target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<Tested>,
     /// Standing of the last try.
     pub standing: Standing,
     /// Number of tries.
@@ -63,6 +72,23 @@ pub struct Row {
     /// Time of the last try in seconds, if the role ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elapsed: Option<f64>,
+}
+
+/// A test of a test target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tested {
+    /// Its name.
+    pub name: String,
+    /// True if it passed.
+    pub passed: bool,
+    /// Its time in seconds, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed: Option<f64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A failed try of a test role before the last one.
@@ -118,6 +144,9 @@ pub struct Failure {
     /// The column in it, from 1, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
+    /// The test that failed, if the role runs a test target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
     /// Message of the failure; several lines if it contains a difference.
     pub text: String,
     /// Time of the failure.
@@ -225,6 +254,11 @@ impl Failure {
             Some(column) => format!("{}:{}:{column}", self.source, self.line),
             None => format!("{}:{}", self.source, self.line),
         }
+    }
+
+    /// Returns the name of the test that failed, if it is one of a test target.
+    pub fn test(&self) -> Option<&String> {
+        self.test.as_ref()
     }
 
     /// Returns the navigation line: `SOURCE:LINE - TEXT`.

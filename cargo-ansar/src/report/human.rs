@@ -347,6 +347,7 @@ pub fn tested(shell: &mut Shell, run: &RunReport, context: Context) {
         message(shell, result);
         shell.flush();
     }
+    unfinished(shell, run);
     flaky(shell, run);
     if !run.interrupted {
         reasons(shell, run, context);
@@ -414,6 +415,14 @@ fn rows(shell: &mut Shell, roles: &[Row]) {
             "role \"{}\" (pass/fail): {}/{}",
             row.role, row.passed, row.failed
         ));
+    }
+}
+
+/// Names the tests that did not run to their end.
+fn unfinished(shell: &mut Shell, run: &RunReport) {
+    for row in run.roles.iter().filter(|row| !row.unfinished.is_empty()) {
+        let names = some_of(&row.unfinished);
+        shell.odd_status("Unfinished", &format!("{}: {names}", row.role));
     }
 }
 
@@ -552,6 +561,10 @@ pub(super) fn summary(run: &RunReport) -> String {
         if roles > 0 {
             let _ = write!(text, ", {} {what}", count(roles, "role"));
         }
+    }
+    let ignored: u64 = run.roles.iter().map(|row| row.ignored).sum();
+    if ignored > 0 {
+        let _ = write!(text, ", {ignored} ignored");
     }
     let flaky = run.flaky().count();
     if flaky > 0 {

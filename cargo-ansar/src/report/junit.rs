@@ -1,4 +1,5 @@
-//! A run as a `JUnit` file with a test case per role.
+//! A run as a `JUnit` file with a test case per role, and per test of a test
+//! target.
 
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ pub fn junit(run: &RunReport) -> Vec<u8> {
     let mut suite = TestSuite::new(NAME);
     suite.set_time(elapsed);
     for row in &run.roles {
+        suite.add_test_cases(tests(run, row));
+        if !row.tests.is_empty() && is_told_by_tests(run, row) {
+            continue;
+        }
         let mut case = TestCase::new(row.role.as_str(), status(run, row));
         case.set_classname(NAME)
             .set_assertions(usize::try_from(row.passed + row.failed).unwrap_or(usize::MAX));
@@ -39,6 +44,41 @@ pub fn junit(run: &RunReport) -> Vec<u8> {
     // XML allows.
     let _ = report.serialize(&mut file);
     file
+}
+
+/// Returns a test case for each test of a test target.
+fn tests(run: &RunReport, row: &Row) -> Vec<TestCase> {
+    let cases = row.tests.iter().map(|test| {
+        let failures = run.failures.iter();
+        let failures = failures.filter(|it| it.role == row.role && it.test() == Some(&test.name));
+        let failures: Vec<_> = failures.collect();
+        let status = if test.passed {
+            TestCaseStatus::success()
+        } else {
+            failed(NonSuccessKind::Failure, "test", &failures)
+        };
+        let mut case = TestCase::new(test.name.as_str(), status);
+        case.set_classname(row.role.as_str());
+        if let Some(elapsed) = test.elapsed {
+            case.set_time(seconds(elapsed));
+        }
+        case
+    });
+    let skipped = row.unfinished.iter().map(|name| {
+        let mut case = TestCase::new(name.as_str(), TestCaseStatus::skipped());
+        case.set_classname(row.role.as_str());
+        case
+    });
+    cases.chain(skipped).collect()
+}
+
+/// Returns true if the test cases of a role's tests hold everything about it.
+fn is_told_by_tests(run: &RunReport, row: &Row) -> bool {
+    let of_row = |role: &RoleName| *role == row.role;
+    let mut failures = run.failures.iter().filter(|it| of_row(&it.role));
+    let mut tries = run.tries.iter();
+    let is_test = |name: &String| row.tests.iter().any(|test| test.name == *name);
+    !tries.any(|it| of_row(&it.role)) && failures.all(|it| it.test().is_some_and(is_test))
 }
 
 fn status(run: &RunReport, row: &Row) -> TestCaseStatus {

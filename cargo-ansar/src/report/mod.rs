@@ -5,6 +5,7 @@
 //! the thread that prints.
 
 pub mod background;
+pub mod component;
 pub mod diagnostics;
 pub mod github;
 pub mod html;

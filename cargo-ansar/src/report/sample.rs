@@ -15,6 +15,9 @@ pub(super) fn run() -> RunReport {
         passed,
         failed,
         cut: 0,
+        ignored: 0,
+        unfinished: Vec::new(),
+        tests: Vec::new(),
         standing,
         tries: 1,
         elapsed: Some(0.25),
@@ -26,6 +29,7 @@ pub(super) fn run() -> RunReport {
         source: source.to_owned(),
         line,
         column,
+        test: None,
         text: text.to_owned(),
         at: at(1500),
         context: vec![LogRecord {

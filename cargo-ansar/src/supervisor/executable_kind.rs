@@ -33,6 +33,8 @@ pub(crate) enum ExecutableKind {
     },
     /// Any other program.
     Program,
+    /// A test target, which a process of this tool runs.
+    Tests,
 }
 
 impl ExecutableKind {
@@ -71,6 +73,9 @@ pub(crate) fn kind_of(
     entry: &Entry,
     path: &Path,
 ) -> Result<ExecutableKind, Error> {
+    if entry.properties.test.is_some() {
+        return Ok(ExecutableKind::Tests);
+    }
     if entry.properties.is_program() || entry.properties.component == Some(false) {
         return Ok(ExecutableKind::Program);
     }

@@ -9,6 +9,7 @@ use crate::host::process::signal;
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
+use crate::model::quoted::quoted_list;
 use ansar_contract::envelope::{Envelope, Typed};
 use ansar_contract::lifecycle::{Aborted, Ack, Faulted};
 use ansar_contract::test::{Check, TestReport};
@@ -20,6 +21,9 @@ use crate::supervisor::launch::Judge;
 
 /// Largest result, in bytes.
 pub(crate) const LARGEST_RESULT: usize = 64 << 20;
+
+/// Number of unfinished tests that are named; the rest is counted.
+const NAMES: usize = 5;
 
 /// Actions of the engine on a role before it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,14 +84,39 @@ pub struct FinishedStart<'a> {
 impl FinishedStart<'_> {
     /// Returns the outcome of the role.
     pub fn outcome(&self) -> RoleOutcome {
-        if let Some(outcome) = overdue(self.treatment) {
-            return outcome;
-        }
         let Finished { exit, stdout, .. } = self.finished;
+        if let Some(outcome) = overdue(self.treatment) {
+            let partial = (self.judge == Judge::Report).then(|| self.partial(&outcome));
+            return partial.flatten().unwrap_or(outcome);
+        }
         match self.judge {
-            Judge::Message => of_message(*exit, stdout, self.treatment),
+            Judge::Message | Judge::Report => of_message(*exit, stdout, self.treatment),
             Judge::Service | Judge::Task | Judge::Check => self.of_exit(),
         }
+    }
+
+    /// Returns the report of a role that was stopped for a failure, with that
+    /// failure as a check; `None` without a report.
+    fn partial(&self, failure: &RoleOutcome) -> Option<RoleOutcome> {
+        let outcome = RoleOutcome {
+            result: message(&self.finished.stdout).ok()?,
+            cause: failure.cause,
+        };
+        let unfinished = outcome.report()?.unfinished;
+        let more = match unfinished.len().saturating_sub(NAMES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let unfinished = match unfinished.as_slice() {
+            [] => String::new(),
+            names => format!(
+                ", before the end of {}{more}",
+                quoted_list(names.iter().take(NAMES))
+            ),
+        };
+        let text = format!("{}{unfinished}", failure.fault()?);
+        let place = (self.role, self.described);
+        Some(with_failures(outcome, &[text], place, self.at))
     }
 
     /// Returns the outcome of a role that is judged by its exit status.
@@ -177,11 +206,13 @@ impl FinishedStart<'_> {
                     || format!("{}: {text}", self.role),
                     |panic| panic.message.clone(),
                 ),
+                elapsed_us: None,
             });
         TestReport {
             passed: u64::from(passed),
             failed: u64::from(!passed),
             tested: check.into_iter().collect(),
+            ..TestReport::default()
         }
     }
 }
@@ -350,6 +381,7 @@ pub fn with_failures(
                 source: path.display().to_string(),
                 stamp: stamp(at),
                 text: format!("{role}: {failure}"),
+                elapsed_us: None,
             })
         });
         report.tested.extend(checks);

@@ -12,6 +12,12 @@ const AFTER_MESSAGE: [&[u8]; 3] = [b"note: ", b"stack backtrace:", b"thread '"];
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LastOutput {
     last: Vec<u8>,
+    panic: PanicReader,
+}
+
+/// Finds Rust panics in the lines of an output, and keeps the last one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PanicReader {
     panic: Option<Panic>,
     /// Lines of the panic's message that are still expected.
     message_lines: usize,
@@ -36,16 +42,47 @@ impl LastOutput {
     /// Adds a line, without its line feed.
     pub fn line(&mut self, line: &[u8]) {
         let line = &line[..line.len().min(LONGEST)];
-        if let Some(panic) = Panic::begins(line) {
-            self.panic = Some(panic);
-            self.message_lines = PANIC_LINES;
-        } else if self.message_lines > 0 {
-            self.add_to_message(line);
-        }
+        self.panic.line(line, PANIC_LINES);
         if !line.trim_ascii().is_empty() {
             self.last.clear();
             self.last.extend_from_slice(line.trim_ascii());
         }
+    }
+
+    /// Returns the last line that is not blank, or an empty text.
+    pub fn last_line(&self) -> String {
+        String::from_utf8_lossy(&self.last).into_owned()
+    }
+
+    /// Removes the last panic, and returns it.
+    pub fn take_panic(&mut self) -> Option<Panic> {
+        self.panic.take()
+    }
+
+    /// Returns the last panic.
+    pub fn panic(&self) -> Option<&Panic> {
+        self.panic.last()
+    }
+}
+
+impl PanicReader {
+    /// Adds a line, without its line feed. At most `longest` lines of a message
+    /// are kept. Returns true if a panic begins with it.
+    pub fn line(&mut self, line: &[u8], longest: usize) -> bool {
+        if let Some(panic) = Panic::begins(line) {
+            self.panic = Some(panic);
+            self.message_lines = longest;
+            return true;
+        }
+        if self.message_lines > 0 {
+            self.add_to_message(line);
+        }
+        false
+    }
+
+    /// Returns the last panic.
+    pub fn last(&self) -> Option<&Panic> {
+        self.panic.as_ref()
     }
 
     fn add_to_message(&mut self, line: &[u8]) {
@@ -64,20 +101,10 @@ impl LastOutput {
         panic.message.push_str(&String::from_utf8_lossy(line));
     }
 
-    /// Returns the last line that is not blank, or an empty text.
-    pub fn last_line(&self) -> String {
-        String::from_utf8_lossy(&self.last).into_owned()
-    }
-
     /// Removes the last panic, and returns it.
-    pub fn take_panic(&mut self) -> Option<Panic> {
+    pub fn take(&mut self) -> Option<Panic> {
         self.message_lines = 0;
         self.panic.take()
-    }
-
-    /// Returns the last panic.
-    pub fn panic(&self) -> Option<&Panic> {
-        self.panic.as_ref()
     }
 }
 

@@ -129,6 +129,9 @@ pub enum Judge {
     Task,
     /// The exit status of a test: a `TestReport` with one check.
     Check,
+    /// The message that it wrote to stdout. A `TestReport` counts also if the
+    /// role was stopped for a failure, which becomes one more failed check.
+    Report,
 }
 
 impl Default for Conduct {

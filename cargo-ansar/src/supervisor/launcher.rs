@@ -29,6 +29,7 @@ use crate::host::{environment, fs};
 use crate::model::name::RoleName;
 use crate::model::placeholder::{DEFAULT_PORT, Template};
 use crate::model::readiness::{Health, Probe};
+use crate::model::test_target::TestRun;
 use crate::protocol::RunOptions;
 use crate::supervisor::executable_kind::{ExecutableKind, kind_of, path_of};
 use crate::supervisor::launch::{
@@ -39,6 +40,7 @@ use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::{Variables, with_own};
 use crate::supervisor::scheduler::{READY_LIMIT, RoleKind};
 use crate::supervisor::setup_result::SetupKeys;
+use crate::supervisor::test_options::TestOptions;
 
 /// State shared by the launches of one command or request.
 #[derive(Debug, Clone)]
@@ -59,6 +61,8 @@ pub(crate) struct LaunchContext {
     at_terminal: Option<RoleName>,
     /// Settings for this run: names and values.
     settings: Vec<(String, String)>,
+    /// Options of this run for roles that run tests.
+    tests: TestOptions,
     /// The ports of the home's roles. A deploy that changes them restarts every
     /// role that refers to them, in a new context.
     ports: Ports,
@@ -92,6 +96,7 @@ impl LaunchContext {
             input: None,
             at_terminal: None,
             settings: Vec::new(),
+            tests: TestOptions::default(),
             ports: home.ports()?,
         }))
     }
@@ -114,6 +119,13 @@ impl LaunchContext {
     pub(crate) fn with_settings(self: Rc<Self>, settings: &[(String, String)]) -> Rc<Self> {
         let mut launching = Rc::unwrap_or_clone(self);
         launching.settings = settings.to_vec();
+        Rc::new(launching)
+    }
+
+    /// Returns the same context with options for roles that run tests.
+    pub(crate) fn with_tests(self: Rc<Self>, tests: &TestOptions) -> Rc<Self> {
+        let mut launching = Rc::unwrap_or_clone(self);
+        launching.tests = tests.clone();
         Rc::new(launching)
     }
 
@@ -164,6 +176,7 @@ impl LaunchContext {
             kind,
             executable,
             notices: notices.as_ref().map(|it| it.address().to_owned()),
+            starts: Cell::new(0),
         };
         let is_at_terminal = context.is_at_terminal();
         let ports = context.hold_ports()?;
@@ -175,9 +188,8 @@ impl LaunchContext {
         let conduct = context.conduct();
         let succeeded = conduct.is_one_shot.then(|| context.record_success());
         let ready_limit = context.ready_limit();
-        let first = Cell::new(true);
         let prepare = move || {
-            if !first.replace(false) {
+            if context.starts.replace(context.starts.get() + 1) > 0 {
                 let prepared = context.shared.home.prepare(&context.role);
                 prepared.map_err(|error| error.to_string())?;
             }
@@ -235,6 +247,8 @@ struct RoleContext {
     executable: ExecutableKind,
     /// The notification socket of this role alone.
     notices: Option<PathBuf>,
+    /// Number of starts.
+    starts: Cell<u32>,
 }
 
 impl RoleContext {
@@ -257,6 +271,7 @@ impl RoleContext {
         let (output, judge) = match self.executable {
             _ if self.is_at_terminal() => (Output::Log, of_exit),
             ExecutableKind::Component { .. } => (Output::Message, Judge::Message),
+            ExecutableKind::Tests => (Output::Message, Judge::Report),
             ExecutableKind::Wrapped { .. } => (Output::LogAndMessage, of_exit),
             ExecutableKind::Program => (Output::Log, of_exit),
         };
@@ -354,6 +369,7 @@ impl RoleContext {
             ExecutableKind::Wrapped { .. } | ExecutableKind::Program => {
                 self.program(path.clone(), environment, &values)?
             }
+            ExecutableKind::Tests => self.tests(path.clone(), environment, &values)?,
         };
         let probes = self.probes(port.is_some());
         let resolve = |text: &Template| values.resolve(text);
@@ -511,6 +527,55 @@ impl RoleContext {
             arguments: arguments.collect::<Result<_, ProgramError>>()?,
             environment: Some(environment),
             folder: Some(self.folder(values)?),
+            stdin: None,
+        })
+    }
+
+    /// Returns the program that runs a test target: this one.
+    fn tests(
+        &self,
+        path: PathBuf,
+        mut environment: Variables,
+        values: &RoleValues<'_>,
+    ) -> Result<Program, Error> {
+        let home = &self.shared.home;
+        let deploy_state = home.deploy_state()?;
+        let known = deploy_state.tests.get(&self.entry.executable);
+        let package = known.map_or_else(|| base(home), |files| &files.package);
+        let folder = match &self.entry.properties.cwd {
+            Some(_) => self.folder(values)?,
+            None => package.to_owned(),
+        };
+        let set = [
+            ("CARGO_MANIFEST_DIR", package.to_owned()),
+            ("CARGO_MANIFEST_PATH", package.join("Cargo.toml")),
+        ];
+        for (name, value) in set {
+            environment.retain(|(other, _)| other != name);
+            environment.push((name.into(), value.into()));
+        }
+        let artifact = known.map_or_else(|| path.clone(), |files| files.artifact.clone());
+        let is_retry = self.starts.get() > 1 && self.shared.kind == Kind::Test;
+        let run = self
+            .shared
+            .tests
+            .run(home, &self.role, &self.entry, is_retry);
+        let run = TestRun {
+            executable: path,
+            artifact,
+            ..run
+        };
+        // Texts and numbers can always be written as JSON.
+        let run = serde_json::to_string(&run).unwrap_or_default();
+        let own = environment::own_executable().map_err(|source| Error::System {
+            what: "find this program",
+            source,
+        })?;
+        Ok(Program {
+            path: own,
+            arguments: vec![TestRun::WORD.into(), run.into()],
+            environment: Some(environment),
+            folder: Some(folder),
             stdin: None,
         })
     }

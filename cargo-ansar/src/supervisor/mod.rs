@@ -39,6 +39,7 @@ pub mod role_environment;
 pub mod scheduler;
 pub mod server;
 pub mod setup_result;
+pub mod test_options;
 
 /// Formats an error and its causes in one line.
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -43,6 +43,7 @@ use crate::model::run_report::{Excerpt, RunReport, Which};
 use crate::supervisor::lock_roles::stop_running;
 use crate::supervisor::one_shot;
 use crate::supervisor::scheduler::{Policy, RoleKind};
+use crate::supervisor::test_options::TestOptions;
 use crate::testing::run::Runner;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{Failure, RoleRun, Verdict};
@@ -57,6 +58,9 @@ pub struct Options {
     pub build: build::Options,
     /// Test roles to run.
     pub search: RoleSearch,
+    /// Texts that the names of tests must contain, for the roles that a pattern
+    /// matches.
+    pub chosen: Vec<(RolePattern, String)>,
     /// Time limit of a test role whose description has none.
     pub timeout: Option<Duration>,
     /// Maximum number of test roles that run at once.
@@ -81,6 +85,18 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// Minimum level of log lines that become events.
     pub shown: Level,
+}
+
+impl Options {
+    /// Returns the options for roles that run tests.
+    fn tests(&self, workspace: Option<&Workspace>) -> TestOptions {
+        TestOptions {
+            jobs: self.jobs,
+            slow: policy(self, workspace).slow,
+            failed: self.failed,
+            chosen: self.chosen.clone(),
+        }
+    }
 }
 
 /// Condition for running tests after a deploy.
@@ -226,8 +242,7 @@ async fn deploy_and_run(
     let (chosen, narrowed) = choose(options, entries, is_test, &failed);
     let count = chosen.keys().filter(|role| is_test(role)).count();
     let tested = chosen.iter().filter(|(role, _)| is_test(role));
-    let settings = &options.settings;
-    check_settings(&home, workspace.as_ref(), tested, settings, events).await?;
+    check_settings(&home, workspace.as_ref(), tested, &options.settings, events).await?;
     let testing = Kind::Testing {
         tests: count,
         operational: chosen.len() - count,
@@ -235,6 +250,7 @@ async fn deploy_and_run(
     let runner = Runner {
         policy: policy(options, workspace.as_ref()),
         settings: &options.settings,
+        tests: Some(&options.tests(workspace.as_ref())),
         first: Some(&failed),
         begun: Some(&testing),
         shown: options.shown,

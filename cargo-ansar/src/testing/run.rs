@@ -40,6 +40,7 @@ use crate::supervisor::lock_roles::{acquire, stop_running};
 use crate::supervisor::role_environment::of_roles;
 use crate::supervisor::scheduler::{Policy, READY_LIMIT, RoleKind};
 use crate::supervisor::server::Service;
+use crate::supervisor::test_options::TestOptions;
 use crate::testing::analyzer;
 use crate::testing::analyzer::Analysis;
 use crate::testing::source_paths::Sources;
@@ -233,6 +234,8 @@ pub struct Runner<'a> {
     /// Settings for this run, by name. In a test run only the test roles
     /// receive them.
     pub settings: &'a [(String, String)],
+    /// Options for roles that run tests.
+    pub tests: Option<&'a TestOptions>,
     /// Roles that start first where the dependency order allows it.
     pub first: Option<&'a BTreeSet<RoleName>>,
     /// Role that gets the terminal and stdin of this command.
@@ -253,6 +256,7 @@ impl<'a> Runner<'a> {
             policy: Policy::default(),
             given: None,
             settings: &[],
+            tests: None,
             first: None,
             interactive: None,
             begun: None,
@@ -292,7 +296,9 @@ impl<'a> Runner<'a> {
         )?
         .with_input(self.given)
         .with_terminal(self.interactive);
-        let told = launching.clone().with_settings(self.settings);
+        let tests = self.tests.cloned().unwrap_or_default();
+        let told = launching.clone();
+        let told = told.with_settings(self.settings).with_tests(&tests);
         let launches = entries.iter().zip(locks);
         let mut launches: Vec<_> = launches
             .map(|((role, entry), lock)| {
@@ -384,6 +390,7 @@ impl<'a> Runner<'a> {
             .map(|ended| RoleRun {
                 role: ended.role.clone(),
                 is_test: is_test(&ended.role),
+                is_target: self.is_target(&ended.role),
                 outcome: ended.outcome.clone(),
                 at: ended.at,
                 before: ended.before.clone(),
@@ -399,12 +406,20 @@ impl<'a> Runner<'a> {
     ) -> impl Iterator<Item = RoleRun> {
         failed.into_iter().map(|(role, outcome, at)| RoleRun {
             is_test: false,
+            is_target: false,
             described: self.described(&role),
             role,
             outcome,
             at,
             before: Vec::new(),
         })
+    }
+
+    /// Returns true if a role runs a test target.
+    fn is_target(&self, role: &RoleName) -> bool {
+        let description = self.workspace.and_then(|it| it.description.as_ref());
+        let spec = description.and_then(|description| description.role(role));
+        spec.is_some_and(|spec| spec.properties.test.is_some())
     }
 
     /// Returns the file and line that describe a role: in the manifest, or its

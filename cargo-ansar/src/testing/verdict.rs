@@ -1,6 +1,7 @@
 //! The verdict of a run: the expected roles less those that reported.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ansar_contract::lifecycle::{Aborted, Faulted};
 use ansar_contract::test::{TestReport, TestSuite};
@@ -9,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome};
-pub use crate::model::run_report::{Failure, Row, Standing, Try};
+pub use crate::model::run_report::{Failure, Row, Standing, Tested, Try};
 use crate::testing::source_paths::Sources;
 
 /// The run of a role, to be judged.
@@ -19,6 +20,8 @@ pub struct RoleRun {
     pub role: RoleName,
     /// True if the role was expected to report checks.
     pub is_test: bool,
+    /// True if the role runs a test target, whose tests are its checks.
+    pub is_target: bool,
     /// Its outcome.
     pub outcome: RoleOutcome,
     /// Time of its exit.
@@ -100,6 +103,12 @@ impl Verdict {
                 passed,
                 failed,
                 cut: failed.saturating_sub(listed),
+                ignored: found.report.as_ref().map_or(0, |report| report.ignored),
+                unfinished: found
+                    .report
+                    .as_ref()
+                    .map_or_else(Vec::new, |report| report.unfinished.clone()),
+                tests: tests(role_run, found.report.as_ref()),
                 standing: found.standing,
                 tries: nth + 1,
                 elapsed: None,
@@ -112,6 +121,20 @@ impl Verdict {
         self.suite.report.extend(report);
         self.failures.extend(found.failures);
     }
+}
+
+/// Returns the tests of a role that runs a test target.
+fn tests(role_run: &RoleRun, report: Option<&TestReport>) -> Vec<Tested> {
+    let checks = report.into_iter().flat_map(|report| &report.tested);
+    let checks = checks.filter(|check| role_run.is_target && !check.name.is_empty());
+    let tested = checks.map(|check| Tested {
+        name: check.name.clone(),
+        passed: check.condition,
+        elapsed: check
+            .elapsed_us
+            .map(|us| Duration::from_micros(us).as_secs_f64()),
+    });
+    tested.collect()
 }
 
 /// Result of one try of a role.
@@ -129,25 +152,35 @@ impl TryReport {
             source,
             line,
             column,
+            test: None,
             text,
             at,
             context: Vec::new(),
         };
         if let Some(mut report) = outcome.report() {
-            for check in &mut report.tested {
+            for check in report.tested.iter_mut().filter(|check| !check.condition) {
+                if check.source.is_empty() {
+                    let (manifest, line) = &role_run.described;
+                    (check.source, check.line) = (manifest.display().to_string(), *line);
+                }
+            }
+            for check in report.tested.iter_mut().filter(|it| !it.source.is_empty()) {
                 check.source = sources.resolve(&check.source);
             }
             let failed = report.tested.iter().filter(|check| !check.condition);
             let failures = failed.map(|it| {
                 let (source, text) = (it.source.clone(), it.text.clone());
-                failure(source, it.line, it.column, text, read_stamp(&it.stamp))
+                Failure {
+                    test: role_run.is_target.then(|| it.name.clone()),
+                    ..failure(source, it.line, it.column, text, read_stamp(&it.stamp))
+                }
             });
             return Self {
                 failures: failures.collect(),
-                standing: if report.failed == 0 {
-                    Standing::Passed
-                } else {
-                    Standing::Failed
+                standing: match (report.failed, report.unfinished.is_empty()) {
+                    (0, true) => Standing::Passed,
+                    (0, false) => Standing::NotRun,
+                    _ => Standing::Failed,
                 },
                 report: Some(report),
             };
@@ -226,6 +259,7 @@ mod tests {
         RoleRun {
             role: role.parse().unwrap(),
             is_test: role.starts_with("test-"),
+            is_target: false,
             outcome,
             at: Timestamp::UNIX_EPOCH,
             before: Vec::new(),
@@ -242,11 +276,13 @@ mod tests {
             source: "src/client.rs".into(),
             stamp: "2026-11-22T10:00:00.000001".into(),
             text: (*text).into(),
+            elapsed_us: None,
         };
         let report = TestReport {
             passed,
             failed: failed.len() as u64,
             tested: failed.iter().map(check).collect(),
+            ..TestReport::default()
         };
         RoleOutcome::of(&report, Cause::Returned)
     }

@@ -361,6 +361,8 @@ fn is_before_deploy(error: &Error) -> bool {
             | Error::Retired(_)
             | Error::NoTests { .. }
             | Error::Ambiguous { .. }
+            | Error::AmbiguousTest { .. }
+            | Error::NoTestTarget { .. }
             | Error::NotInPackage { .. }
             | Error::NoExecutable { .. }
     )

@@ -10,12 +10,15 @@ use crate::error::Error;
 use crate::home::role::{Entry, Origin};
 use crate::home::{DEFAULT_NAME, Home};
 use crate::host::cargo;
-use crate::host::cargo::{Artifacts, CargoError, ExitingCargo, Messages, Surroundings};
+use crate::host::cargo::{
+    Artifacts, CargoError, ExitingCargo, Invocation, MadeTest, Messages, Surroundings,
+};
 use crate::host::process::interrupts::Interrupts;
 use crate::manifest::BuildOptions;
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::placeholder::Placeholder;
+use crate::model::test_target::{TestTarget, Tested};
 use crate::workspace::Workspace;
 
 /// The library that makes a bin a component.
@@ -151,8 +154,21 @@ fn variables(
     variables.collect()
 }
 
-/// Executables to build, with their package where the manifest names one.
-pub type Wanted = BTreeMap<ExecutableName, Option<String>>;
+/// Executables to build.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Binaries and examples, with their package where the manifest names one.
+    pub bins: BTreeMap<ExecutableName, Option<String>>,
+    /// Test targets, by the name of their executable.
+    pub tests: BTreeMap<ExecutableName, TestTarget>,
+}
+
+impl Wanted {
+    /// Returns the names of all executables.
+    pub fn names(&self) -> impl Iterator<Item = &ExecutableName> {
+        self.bins.keys().chain(self.tests.keys())
+    }
+}
 
 /// Packages that have a binary of each name; none for a name that is not a
 /// binary.
@@ -169,6 +185,8 @@ pub struct Built {
     pub packages: BTreeSet<PathBuf>,
     /// Packages of the wanted binaries, to be remembered for the next build.
     pub bins: Bins,
+    /// The files of each test target.
+    pub tests: BTreeMap<ExecutableName, BuiltTests>,
     /// Metadata of the workspace, if it was needed.
     pub metadata: Option<Metadata>,
     /// Cargo, if it still runs.
@@ -239,20 +257,27 @@ pub fn wanted(workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>
     let by_hand = entries
         .values()
         .filter(|entry| entry.origin == Origin::Hand);
-    let mut wanted: Wanted = by_hand
-        .filter_map(|entry| Some((entry.deployed()?.clone(), None)))
-        .collect();
+    let by_hand = by_hand.filter(|entry| entry.properties.test.is_none());
+    let bins = by_hand.filter_map(|entry| Some((entry.deployed()?.clone(), None)));
+    let mut wanted = Wanted {
+        bins: bins.collect(),
+        tests: BTreeMap::new(),
+    };
     let description = workspace.and_then(|workspace| workspace.description.as_ref());
     for spec in description
         .iter()
         .flat_map(|description| &description.roles)
         .filter(|spec| !spec.properties.is_program())
     {
-        wanted.insert(spec.executable.clone(), spec.package.clone());
+        let executable = spec.executable.clone();
+        match &spec.properties.test {
+            Some(target) => drop(wanted.tests.insert(executable, target.clone())),
+            None => drop(wanted.bins.insert(executable, spec.package.clone())),
+        }
     }
     let analyzer = description.and_then(|description| description.analyzer.clone());
     if let Some(analyzer) = analyzer {
-        wanted.entry(analyzer).or_insert(None);
+        wanted.bins.entry(analyzer).or_insert(None);
     }
     wanted
 }
@@ -301,6 +326,7 @@ async fn build_uninterrupted(
     let messages = options.messages.as_ref();
     let at = options.surroundings(folder);
     let remembered: Option<Bins> = wanted
+        .bins
         .keys()
         .map(|name| Some((name.clone(), remembered.get(name)?.clone())))
         .collect();
@@ -314,13 +340,16 @@ async fn build_uninterrupted(
         Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
             let built = cargo::build(&invocations(&plan, options), at, messages).await;
             let done = built.as_ref().ok();
-            if let Some(artifacts) = done.and_then(|(made, _)| confirmed(made, &plan, workspace)) {
+            if let Some(artifacts) = done.and_then(|(made, _)| confirmed(made, &plan, workspace))
+                && let Some(tests) = done.and_then(|(made, _)| tests(made, &plan).ok())
+            {
                 let (made, leaving) = built?;
                 return Ok(Built {
-                    artifacts,
+                    artifacts: with_tests(artifacts, &tests),
                     compiled: made.compiled,
                     packages: made.packages,
                     bins,
+                    tests,
                     metadata: None,
                     leaving,
                 });
@@ -346,6 +375,9 @@ async fn build_uninterrupted(
             ),
         });
     }
+    for target in wanted.tests.values() {
+        check_test(&metadata, target)?;
+    }
     let Targets { bins, examples } = locate(&metadata, wanted);
     let targets = bins
         .iter()
@@ -359,11 +391,13 @@ async fn build_uninterrupted(
         // The remembered packages were wrong, and so is their build.
         _ => cargo::build(&invocations(&plan, options), at, messages).await?,
     };
+    let tests = tests(&made, &plan)?;
     Ok(Built {
-        artifacts: choose(&made, &plan)?,
+        artifacts: with_tests(choose(&made, &plan)?, &tests),
         compiled: made.compiled,
         packages: made.packages,
         bins,
+        tests,
         metadata: Some(metadata),
         leaving,
     })
@@ -393,12 +427,17 @@ struct Plan {
     in_package: BTreeMap<ExecutableName, String>,
     /// Names that are examples and no binaries.
     examples: BTreeSet<ExecutableName>,
+    /// Test targets.
+    tests: BTreeMap<ExecutableName, TestTarget>,
 }
 
 /// Decides which binaries are built from which package.
 fn plan(wanted: &Wanted, bins: &Bins, packages: &[String]) -> Result<Plan, Error> {
-    let mut plan = Plan::default();
-    for (name, named) in wanted {
+    let mut plan = Plan {
+        tests: wanted.tests.clone(),
+        ..Plan::default()
+    };
+    for (name, named) in &wanted.bins {
         let none = Vec::new();
         let all = bins.get(name).unwrap_or(&none);
         let looked_at: Vec<&String> = all
@@ -435,26 +474,144 @@ fn plan(wanted: &Wanted, bins: &Bins, packages: &[String]) -> Result<Plan, Error
     Ok(plan)
 }
 
-fn invocations(plan: &Plan, options: &Options) -> Vec<Vec<OsString>> {
+fn invocations(plan: &Plan, options: &Options) -> Vec<Invocation> {
     let target = |name: &ExecutableName| {
         let is_example = plan.examples.contains(name);
         let flag = if is_example { "--example" } else { "--bin" };
         [OsString::from(flag), name.as_str().into()]
     };
     let mut invocations = Vec::new();
-    if !plan.anywhere.is_empty() {
+    let mut add = |is_test, arguments| {
+        invocations.push(Invocation { is_test, arguments });
+    };
+    let integration = plan.tests.values().filter_map(|test| match &test.target {
+        Tested::Test(name) => Some(name),
+        Tested::Bin(_) | Tested::Lib => None,
+    });
+    let integration: BTreeSet<&ExecutableName> = integration.collect();
+    if !plan.anywhere.is_empty() || !integration.is_empty() {
         let mut arguments = options.flags();
         arguments.extend(options.package_flags());
         arguments.extend(plan.anywhere.iter().flat_map(target));
-        invocations.push(arguments);
+        let tests = integration.into_iter();
+        arguments.extend(tests.flat_map(|name| ["--test".into(), name.as_str().into()]));
+        add(false, arguments);
     }
     for (name, package) in &plan.in_package {
         let mut arguments = options.flags();
         arguments.extend(["-p".into(), package.into()]);
         arguments.extend(target(name));
-        invocations.push(arguments);
+        add(false, arguments);
+    }
+    // Cargo builds either a library or its tests.
+    for test in plan.tests.values() {
+        let target = match &test.target {
+            Tested::Test(_) => continue,
+            Tested::Bin(name) => vec!["--bin".into(), name.as_str().into()],
+            Tested::Lib => vec!["--lib".into()],
+        };
+        let mut arguments = options.flags();
+        match &test.package {
+            Some(package) => arguments.extend(["-p".into(), package.into()]),
+            None => arguments.extend(options.package_flags()),
+        }
+        arguments.extend(target);
+        add(true, arguments);
     }
     invocations
+}
+
+/// The files of a test target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltTests {
+    /// The executable that Cargo built.
+    pub artifact: PathBuf,
+    /// The folder of its package.
+    pub package: PathBuf,
+}
+
+/// Returns true if an executable is that of a test target.
+fn is_of(made: &MadeTest, test: &TestTarget) -> bool {
+    let is_package = test.package.as_ref();
+    is_package.is_none_or(|package| *package == made.package)
+        && match &test.target {
+            Tested::Test(name) => {
+                made.kind.contains(&TargetKind::Test) && made.name == name.as_str()
+            }
+            Tested::Bin(name) => made.kind.contains(&TargetKind::Bin) && made.name == name.as_str(),
+            Tested::Lib => made.kind.iter().all(|kind| {
+                let others = [TargetKind::Test, TargetKind::Bin, TargetKind::Example];
+                !others.contains(kind)
+            }),
+        }
+}
+
+/// Returns the files of the planned test targets.
+fn tests(
+    artifacts: &Artifacts,
+    plan: &Plan,
+) -> Result<BTreeMap<ExecutableName, BuiltTests>, Error> {
+    let built = plan.tests.iter().map(|(name, test)| {
+        let made = artifacts.tests.iter().filter(|made| is_of(made, test));
+        match made.collect::<Vec<_>>().as_slice() {
+            [] => Err(CargoError::NotBuilt {
+                bin: test.to_string(),
+            }
+            .into()),
+            [only] => {
+                let manifest = &only.made.manifest;
+                let built = BuiltTests {
+                    artifact: only.made.path.clone(),
+                    package: manifest.parent().unwrap_or(manifest).to_owned(),
+                };
+                Ok((name.clone(), built))
+            }
+            several => Err(Error::AmbiguousTest {
+                test: test.clone(),
+                packages: several.iter().map(|it| it.package.clone()).collect(),
+            }),
+        }
+    });
+    built.collect()
+}
+
+/// Adds the executables of test targets.
+fn with_tests(
+    mut artifacts: BTreeMap<ExecutableName, PathBuf>,
+    tests: &BTreeMap<ExecutableName, BuiltTests>,
+) -> BTreeMap<ExecutableName, PathBuf> {
+    let tests = tests.iter();
+    artifacts.extend(tests.map(|(name, built)| (name.clone(), built.artifact.clone())));
+    artifacts
+}
+
+/// Checks that the workspace has a test target.
+fn check_test(metadata: &Metadata, test: &TestTarget) -> Result<(), Error> {
+    let kind = match &test.target {
+        Tested::Test(_) => TargetKind::Test,
+        Tested::Bin(_) => TargetKind::Bin,
+        // Cargo explains it if there is none.
+        Tested::Lib => return Ok(()),
+    };
+    let packages = metadata.workspace_packages().into_iter();
+    let packages = packages.filter(|package| {
+        let named = test.package.as_ref();
+        named.is_none_or(|named| *named == *package.name.as_str())
+    });
+    let targets = packages.flat_map(|package| &package.targets);
+    let targets = targets.filter(|target| target.kind.contains(&kind));
+    let names: Vec<&str> = targets.map(|target| target.name.as_str()).collect();
+    let name = match &test.target {
+        Tested::Test(name) | Tested::Bin(name) => name.as_str(),
+        Tested::Lib => return Ok(()),
+    };
+    if names.contains(&name) {
+        return Ok(());
+    }
+    Err(Error::NoTestTarget {
+        test: test.clone(),
+        meant: did_you_mean(name, names.iter().copied()).map(str::to_owned),
+    })
 }
 
 /// Wanted targets of the workspace.
@@ -471,6 +628,7 @@ struct Targets {
 fn locate(metadata: &Metadata, wanted: &Wanted) -> Targets {
     let mut targets = Targets {
         bins: wanted
+            .bins
             .keys()
             .map(|name| (name.clone(), Vec::new()))
             .collect(),
@@ -533,9 +691,11 @@ mod tests {
 
     fn wanted(names: &[(&str, Option<&str>)]) -> Wanted {
         let names = names.iter();
-        names
-            .map(|(name, package)| (name.parse().unwrap(), package.map(str::to_owned)))
-            .collect()
+        let bins = names.map(|(name, package)| (name.parse().unwrap(), package.map(str::to_owned)));
+        Wanted {
+            bins: bins.collect(),
+            tests: BTreeMap::new(),
+        }
     }
 
     fn bins(names: &[(&str, &[&str])]) -> Bins {
@@ -560,8 +720,9 @@ mod tests {
             packages,
             ..Options::default()
         };
-        let lines = invocations(&plan, &options).into_iter().map(|arguments| {
-            let words: Vec<_> = arguments
+        let lines = invocations(&plan, &options).into_iter().map(|invocation| {
+            let words: Vec<_> = invocation
+                .arguments
                 .iter()
                 .map(|word| word.to_string_lossy())
                 .collect();
@@ -603,6 +764,7 @@ mod tests {
         plan.examples = examples.into_keys().collect();
         let invocations = invocations(&plan, &Options::default());
         let words: Vec<_> = invocations[0]
+            .arguments
             .iter()
             .map(|it| it.to_string_lossy())
             .collect();
@@ -669,6 +831,42 @@ mod tests {
         assert_eq!(error, "executable `server` is a binary of `a` and of `b`");
         let error = planned(&[("server", Some("c"))], there, &[]).unwrap_err();
         assert_eq!(error, "package `c` has no binary `server`");
+    }
+
+    #[test]
+    fn integration_tests_are_built_with_the_bins() {
+        let name = |text: &str| text.parse::<ExecutableName>().unwrap();
+        let test = |target, package: Option<&str>| TestTarget {
+            target,
+            package: package.map(str::to_owned),
+        };
+        let mut plan = Plan::default();
+        plan.anywhere.insert(name("api"));
+        for test in [
+            test(Tested::Test(name("api")), None),
+            test(Tested::Lib, Some("shop")),
+            test(Tested::Bin(name("api")), None),
+        ] {
+            plan.tests.insert(test.executable().unwrap(), test);
+        }
+        let invocations = invocations(&plan, &Options::default());
+        let words = invocations.iter().map(|it| {
+            let words = it.arguments.iter().map(|word| word.to_str().unwrap());
+            (it.is_test, words.collect::<Vec<_>>().join(" "))
+        });
+        let words: Vec<_> = words.collect();
+        let words: Vec<_> = words
+            .iter()
+            .map(|(test, words)| (*test, &**words))
+            .collect();
+        assert_eq!(
+            words,
+            [
+                (false, "--workspace --bin api --test api"),
+                (true, "--workspace --bin api"),
+                (true, "-p shop --lib"),
+            ]
+        );
     }
 
     #[test]

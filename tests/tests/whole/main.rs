@@ -13,5 +13,6 @@ mod language;
 mod layering;
 mod programs;
 mod readme;
+mod targets;
 mod test;
 mod watch;

@@ -65,7 +65,7 @@ const TOOL: Layout = Layout {
         &["manifest", "home", "sync", "logs"],
         &["error"],
         &["workspace", "supervisor"],
-        &["deploy"],
+        &["deploy", "harness"],
         &["testing"],
         &["watch", "commands"],
         &["report"],

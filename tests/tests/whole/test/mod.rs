@@ -5,7 +5,7 @@ mod choices;
 mod configuration;
 mod demo;
 mod descriptions;
-mod formats;
+pub(crate) mod formats;
 mod interrupts;
 mod operational;
 mod places;

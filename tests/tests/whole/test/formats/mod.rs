@@ -1,7 +1,7 @@
 //! Results for other programs: schemas, problem matchers, editors, browsers.
 
 mod editors;
-pub(super) mod junit;
+pub(crate) mod junit;
 mod page;
 mod schema;
 mod watching;

@@ -1,0 +1,131 @@
+//! The results of the last run of a test target, in a file: one line with the
+//! tests that were chosen, and one for each that has finished.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use ansar_contract::test::Check;
+use serde::{Deserialize, Serialize};
+
+use crate::host::fs;
+use crate::host::fs::Error;
+use crate::host::fs::append::Appender;
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    tests: Vec<String>,
+}
+
+/// The file of a run. Results that cannot be written are missing in the next
+/// run, which then takes the tests for failed ones.
+pub(super) struct Journal(Appender);
+
+impl Journal {
+    /// Replaces the file of the last run. `kept` are results of it that count.
+    pub(super) fn create(path: &Path, tests: &[String], kept: &[Check]) -> Result<Self, Error> {
+        let names = kept.iter().map(|check| &check.name).chain(tests);
+        let head = Head {
+            tests: names.cloned().collect(),
+        };
+        let mut bytes = line(&head);
+        for check in kept {
+            bytes.extend(line(check));
+        }
+        if let Some(folder) = path.parent() {
+            fs::make_private_folders(folder)?;
+        }
+        fs::remove_file(path)?;
+        let mut file = Appender::open(path)?;
+        file.append(&bytes)?;
+        Ok(Self(file))
+    }
+
+    /// Adds the result of a test.
+    pub(super) fn add(&mut self, check: &Check) {
+        let _ = self.0.append(&line(check));
+    }
+}
+
+fn line<T: Serialize>(value: &T) -> Vec<u8> {
+    // Texts and numbers can always be written as JSON.
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// The results of the last run.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct LastResults {
+    /// The tests that were chosen.
+    tests: Vec<String>,
+    /// The results of those that finished.
+    pub(super) checks: Vec<Check>,
+}
+
+impl LastResults {
+    /// Reads the results; they are empty if there are none that can be read.
+    pub(super) fn read(path: &Path) -> Self {
+        let bytes = fs::read_if_exists(path).ok().flatten().unwrap_or_default();
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let head = lines.next().and_then(|it| serde_json::from_slice(it).ok());
+        let Some(Head { tests }) = head else {
+            return Self::default();
+        };
+        let checks = lines.filter_map(|it| serde_json::from_slice(it).ok());
+        Self {
+            tests,
+            checks: checks.collect(),
+        }
+    }
+
+    /// Returns the names of the tests that passed.
+    pub(super) fn passed(&self) -> BTreeSet<String> {
+        let passed = self.checks.iter().filter(|check| check.condition);
+        passed.map(|check| check.name.clone()).collect()
+    }
+
+    /// Returns the names of the tests that failed or did not finish.
+    pub(super) fn failed(&self) -> impl Iterator<Item = &str> {
+        let passed = self.passed();
+        let failed = self.tests.iter();
+        let failed = failed.filter(move |name| !passed.contains(name.as_str()));
+        failed.map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tests.jsonl");
+        assert_eq!(LastResults::read(&path), LastResults::default());
+        let check = |name: &str, condition| Check {
+            condition,
+            line: 1,
+            column: None,
+            name: name.to_owned(),
+            source: String::new(),
+            stamp: String::new(),
+            text: String::new(),
+            elapsed_us: Some(500),
+        };
+        let tests = ["b", "c", "d"].map(str::to_owned);
+        for _ in 0..2 {
+            let kept = [check("a", true)];
+            let mut journal = Journal::create(&path, &tests, &kept).unwrap();
+            journal.add(&check("b", true));
+            journal.add(&check("c", false));
+        }
+        let last = LastResults::read(&path);
+        let passed: Vec<String> = last.passed().into_iter().collect();
+        assert_eq!(passed, ["a", "b"]);
+        assert_eq!(last.failed().collect::<Vec<_>>(), ["c", "d"]);
+        std::fs::write(&path, "{\"tests\":[\"a\"]}\nhalf").unwrap();
+        let last = LastResults::read(&path);
+        assert_eq!(last.failed().collect::<Vec<_>>(), ["a"]);
+    }
+}

@@ -1,0 +1,160 @@
+//! The list of a target's tests, and the choice among them.
+
+use std::collections::BTreeSet;
+
+use crate::host::process::Exit;
+use crate::model::test_target::{Ignored, TestRun};
+
+/// The answer to the question for tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The names of the tests, in their order.
+    Tests(Vec<String>),
+    /// The executable is another harness, which knows no such question.
+    Unknown,
+}
+
+/// Tests to run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Selection {
+    /// Their names.
+    pub(super) tests: Vec<String>,
+    /// Number of tests that match and are ignored.
+    pub(super) ignored: u64,
+}
+
+/// Parses a list in the terse format: one `NAME: test` per line. Benchmarks are
+/// left out.
+pub(super) fn parse(exit: Option<Exit>, lines: &[String]) -> Answer {
+    if exit != Some(Exit::Code(0)) {
+        return Answer::Unknown;
+    }
+    let mut tests = Vec::new();
+    for line in lines {
+        if let Some(name) = line.strip_suffix(": test") {
+            tests.push(name.to_owned());
+        } else if !(line.is_empty() || line.ends_with(": benchmark")) {
+            return Answer::Unknown;
+        }
+    }
+    // Another harness may have run instead, without a word.
+    if lines.is_empty() {
+        return Answer::Unknown;
+    }
+    Answer::Tests(tests)
+}
+
+/// Returns the tests that a run asks for.
+pub(super) fn select(all: &[String], ignored: &[String], run: &TestRun) -> Selection {
+    let ignored: BTreeSet<&String> = ignored.iter().collect();
+    let is_filtered = |name: &String| {
+        let is_match = |filter: &String| {
+            if run.exact {
+                name == filter
+            } else {
+                name.contains(filter.as_str())
+            }
+        };
+        run.filter.is_empty() || run.filter.iter().any(is_match)
+    };
+    let is_chosen = |name: &String| {
+        let chosen = &run.chosen;
+        chosen.is_empty() || chosen.iter().any(|text| name.contains(text.as_str()))
+    };
+    let mut selection = Selection::default();
+    for name in all
+        .iter()
+        .filter(|name| is_filtered(name) && is_chosen(name))
+    {
+        match (ignored.contains(name), run.ignored) {
+            (true, Ignored::Skip) => selection.ignored += 1,
+            (false, Ignored::Only) => {}
+            _ => selection.tests.push(name.clone()),
+        }
+    }
+    selection
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::test_target::Again;
+
+    fn answer(text: &str) -> Answer {
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        parse(Some(Exit::Code(0)), &lines)
+    }
+
+    #[test]
+    fn only_a_list_of_tests_is_an_answer() {
+        let names = |names: &[&str]| {
+            let names = names.iter().map(|&name| name.to_owned());
+            Answer::Tests(names.collect())
+        };
+        assert_eq!(answer("a::b: test\nc: test\n"), names(&["a::b", "c"]));
+        assert_eq!(answer("speed: benchmark\n"), names(&[]));
+        for other in ["", "running\n", "a: test\n1 test\n"] {
+            assert_eq!(answer(other), Answer::Unknown, "{other:?}");
+        }
+        let failed = parse(Some(Exit::Code(1)), &[]);
+        assert_eq!(failed, Answer::Unknown);
+    }
+
+    #[test]
+    fn tests_are_chosen_by_both_filters() {
+        let all = ["items::new", "orders::new", "orders::old", "orders::slow"];
+        let all = all.map(str::to_owned);
+        let slow = ["orders::slow".to_owned()];
+        let chosen = |filter: &[&str], exact, chosen: &[&str], ignored| {
+            let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+            let run = TestRun {
+                filter: texts(filter),
+                exact,
+                chosen: texts(chosen),
+                ignored,
+                ..run()
+            };
+            let selection = select(&all, &slow, &run);
+            (selection.tests.join(" "), selection.ignored)
+        };
+        let (skip, include, only) = (Ignored::Skip, Ignored::Include, Ignored::Only);
+        for (found, expected) in [
+            (
+                chosen(&[], false, &[], skip),
+                ("items::new orders::new orders::old", 1),
+            ),
+            (
+                chosen(&["orders::"], false, &["new"], skip),
+                ("orders::new", 0),
+            ),
+            (chosen(&["new"], true, &[], skip), ("", 0)),
+            (
+                chosen(&["orders::old"], true, &[], skip),
+                ("orders::old", 0),
+            ),
+            (chosen(&["slow"], false, &[], include), ("orders::slow", 0)),
+            (chosen(&[], false, &[], only), ("orders::slow", 0)),
+        ] {
+            assert_eq!(found, (expected.0.to_owned(), expected.1));
+        }
+    }
+
+    fn run() -> TestRun {
+        TestRun {
+            target: "api".to_owned(),
+            executable: "/t/api".into(),
+            artifact: "/t/api".into(),
+            filter: Vec::new(),
+            exact: false,
+            chosen: Vec::new(),
+            ignored: Ignored::Skip,
+            isolate: true,
+            test_timeout: None,
+            slow: None,
+            jobs: 1,
+            slots: "/t".into(),
+            journal: "/t/j".into(),
+            again: Again::All,
+        }
+    }
+}

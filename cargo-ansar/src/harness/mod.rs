@@ -1,0 +1,313 @@
+//! Runs a test target as a role: lists its tests, runs those that are chosen,
+//! and reports each as a check.
+//!
+//! It is a process of its own, which follows the contract of components: the
+//! engine knows nothing of `libtest`.
+
+mod difference;
+mod isolated;
+mod journal;
+mod list;
+mod log;
+mod output;
+mod places;
+mod program;
+mod shared;
+mod verdict;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ansar_contract::launch;
+use ansar_contract::lifecycle::Faulted;
+use ansar_contract::line::Tag;
+use ansar_contract::test::{Check, TestReport};
+
+use crate::harness::journal::{Journal, LastResults};
+use crate::harness::list::{Answer, Selection};
+use crate::harness::log::Log;
+use crate::harness::output::Output;
+use crate::harness::places::Places;
+use crate::harness::program::Limits;
+use crate::harness::verdict::Failure;
+use crate::host::process::Program;
+use crate::host::process::interrupts::Interrupts;
+use crate::host::{clock, environment};
+use crate::model::duration::ShortDuration;
+use crate::model::quoted::quoted_list;
+use crate::model::test_target::{Again, TestRun};
+use crate::supervisor::judge::stamp;
+
+/// Returns the run that the arguments of this process ask for.
+pub fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<TestRun> {
+    if arguments.nth(1)? != TestRun::WORD {
+        return None;
+    }
+    serde_json::from_str(arguments.next()?.to_str()?).ok()
+}
+
+/// Runs a test target. `write` receives the records of its log, which are whole
+/// lines.
+///
+/// An interrupt kills the tests that run; those that did not finish are named in
+/// the report. Must be called within a `LocalSet`.
+pub async fn run(run: TestRun, write: impl Fn(&str) + 'static) -> Result<TestReport, Faulted> {
+    let listening = Interrupts::listen(None);
+    let mut interrupts = listening.map_err(|error| cannot("listen for signals", &error))?;
+    let last = LastResults::read(&run.journal);
+    let session = Rc::new(Session {
+        log: Log::new(write),
+        places: Places::new(&run.artifact),
+        environment: of_tests(environment::all()),
+        state: RefCell::default(),
+        run,
+    });
+    tokio::select! {
+        done = session.clone().run(last) => done?,
+        _ = interrupts.next() => {}
+    }
+    Ok(session.report())
+}
+
+/// Returns the environment of tests: without the address for notifications,
+/// which would be taken for those of the role.
+fn of_tests(mut all: Vec<(OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    all.retain(|(name, _)| name != launch::NOTIFY_SOCKET);
+    all
+}
+
+/// A run of a test target.
+struct Session {
+    run: TestRun,
+    log: Log,
+    places: Places,
+    environment: Vec<(OsString, OsString)>,
+    state: RefCell<State>,
+}
+
+/// The progress of a run.
+#[derive(Default)]
+struct State {
+    /// The tests to run, in this order.
+    selected: Vec<String>,
+    /// Tests that run now.
+    running: BTreeSet<String>,
+    /// The results of finished tests.
+    checks: Vec<Check>,
+    /// Number of ignored tests.
+    ignored: u64,
+    /// The file with the results.
+    journal: Option<Journal>,
+}
+
+impl Session {
+    /// Lists the tests, and runs those that are chosen.
+    async fn run(self: Rc<Self>, last: LastResults) -> Result<(), Faulted> {
+        let (all, ignored) = tokio::join!(self.list(&[]), self.list(&["--ignored"]));
+        let Answer::Tests(all) = all? else {
+            return self.run_as_program().await;
+        };
+        let ignored = match ignored? {
+            Answer::Tests(ignored) => ignored,
+            Answer::Unknown => Vec::new(),
+        };
+        let selection = list::select(&all, &ignored, &self.run);
+        if selection.tests.is_empty() && selection.ignored == 0 && !all.is_empty() {
+            let run = &self.run;
+            let filters = run.filter.iter().chain(&run.chosen);
+            let condition = format!("no test matches {}", quoted_list(filters));
+            return Err(Faulted::new(condition, ""));
+        }
+        let is_whole = selection.tests.len() == all.len();
+        let selection = self.again(selection, last, is_whole);
+        let is_whole = is_whole && selection.tests.len() == all.len();
+        self.begin(selection);
+        if self.run.isolate {
+            isolated::run(&self, ignored.into_iter().collect()).await
+        } else {
+            shared::run(&self, is_whole).await
+        }
+    }
+
+    /// Orders the tests: those that did not pass the last time run first, or
+    /// alone.
+    fn again(&self, mut selection: Selection, last: LastResults, is_whole: bool) -> Selection {
+        let passed = last.passed();
+        let did_pass = |name: &String| passed.contains(name.as_str());
+        let any_failed = selection.tests.iter().any(|name| !did_pass(name));
+        match self.run.again {
+            Again::Retry => {
+                selection.tests.retain(|name| !did_pass(name));
+                let kept = last.checks.into_iter().filter(|check| check.condition);
+                self.state.borrow_mut().checks = kept.collect();
+            }
+            Again::Failed if any_failed => selection.tests.retain(|name| !did_pass(name)),
+            // A process that runs all its tests orders them itself.
+            Again::All | Again::Failed if is_whole && !self.run.isolate => {}
+            Again::All | Again::Failed => {
+                let failed: BTreeSet<String> = last.failed().map(str::to_owned).collect();
+                selection.tests.sort_by_key(|name| !failed.contains(name));
+            }
+        }
+        selection
+    }
+
+    /// Records the tests that are about to run.
+    fn begin(&self, selection: Selection) {
+        let mut state = self.state.borrow_mut();
+        let journal = Journal::create(&self.run.journal, &selection.tests, &state.checks);
+        match journal {
+            Ok(journal) => state.journal = Some(journal),
+            Err(error) => self.log.write(Tag::Warning, &format!("{error}")),
+        }
+        state.selected = selection.tests;
+        state.ignored = selection.ignored;
+    }
+
+    /// Asks the executable for its tests.
+    async fn list(&self, more: &[&str]) -> Result<Answer, Faulted> {
+        let arguments = ["--list", "--format", "terse"].iter().chain(more);
+        let program = self.program(arguments.map(OsString::from).collect());
+        let mut lines = Vec::new();
+        let line = |line: &[u8]| lines.push(String::from_utf8_lossy(line).into_owned());
+        let ended = program::run(&program, self.limits(), line, || {}).await;
+        let ended = ended.map_err(|error| cannot("run the test executable", &error))?;
+        Ok(list::parse(ended.exit, &lines))
+    }
+
+    /// Returns the test executable with these arguments.
+    fn program(&self, arguments: Vec<OsString>) -> Program {
+        Program {
+            path: self.run.executable.clone(),
+            arguments,
+            environment: Some(self.environment.clone()),
+            folder: None,
+            stdin: None,
+        }
+    }
+
+    /// Runs an executable that is no `libtest` harness: its exit code is the
+    /// verdict.
+    async fn run_as_program(&self) -> Result<(), Faulted> {
+        let name = &self.run.target;
+        self.log.write(
+            Tag::Console,
+            &format!("`{name}` does not list its tests, so it runs as a program"),
+        );
+        let mut output = Output::default();
+        let mut is_empty = false;
+        let line = |line: &[u8]| {
+            output.line(line);
+            is_empty |= line == b"running 0 tests";
+            self.log.write(Tag::Console, &String::from_utf8_lossy(line));
+        };
+        let program = self.program(Vec::new());
+        let limits = self.limits();
+        let ended = program::run(&program, limits, line, || {}).await;
+        let ended = ended.map_err(|error| cannot("run the test executable", &error))?;
+        let judged = verdict::of_program(ended, &output, limits.most);
+        if judged.is_err() || !is_empty {
+            self.finished(name, Some(ended.elapsed), judged, None);
+        }
+        Ok(())
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            most: self.run.limit(),
+            ..Limits::default()
+        }
+    }
+
+    /// Records the result of a test: its check, and what it printed if it
+    /// failed.
+    fn finished(
+        &self,
+        name: &str,
+        elapsed: Option<Duration>,
+        judged: Result<(), Failure>,
+        output: Option<&Output>,
+    ) {
+        let after = elapsed.map(|elapsed| format!(" after {}", ShortDuration(elapsed)));
+        let after = after.unwrap_or_default();
+        match &judged {
+            Ok(()) => self.log.write(Tag::Trace, &format!("{name} passed{after}")),
+            Err(failure) => {
+                let printed = output.map(Output::tail).unwrap_or_default();
+                let headline = failure.headline();
+                let text = format!("{name} failed{after}: {headline}\n{printed}");
+                self.log.write(Tag::Check, text.trim_end());
+            }
+        }
+        let check = self.check(name, elapsed, judged);
+        let mut state = self.state.borrow_mut();
+        if let Some(journal) = &mut state.journal {
+            journal.add(&check);
+        }
+        state.running.remove(name);
+        state.checks.push(check);
+    }
+
+    /// Returns the check of a test.
+    fn check(&self, name: &str, elapsed: Option<Duration>, judged: Result<(), Failure>) -> Check {
+        let (condition, place, text) = match judged {
+            Ok(()) => (true, None, "passed".to_owned()),
+            Err(failure) => {
+                let place = failure.place.or_else(|| self.places.of_test(name));
+                (false, place, format!("{name}: {}", failure.text))
+            }
+        };
+        let place = place.unwrap_or_default();
+        Check {
+            condition,
+            line: place.line,
+            column: (place.column > 0).then_some(place.column),
+            name: name.to_owned(),
+            source: place.source,
+            stamp: stamp(clock::now()),
+            text,
+            elapsed_us: elapsed.and_then(|elapsed| elapsed.as_micros().try_into().ok()),
+        }
+    }
+
+    /// Returns the report of everything that has finished.
+    fn report(&self) -> TestReport {
+        let state = self.state.borrow();
+        let mut tested = state.checks.clone();
+        tested.sort_by(|one, other| one.name.cmp(&other.name));
+        let finished: BTreeSet<&str> = tested.iter().map(|check| check.name.as_str()).collect();
+        let unfinished = state.selected.iter();
+        let unfinished = unfinished.filter(|name| !finished.contains(name.as_str()));
+        let mut unfinished: Vec<String> = unfinished.cloned().collect();
+        unfinished.sort_by_key(|name| !state.running.contains(name));
+        let passed = tested.iter().filter(|check| check.condition).count() as u64;
+        TestReport {
+            passed,
+            failed: tested.len() as u64 - passed,
+            tested,
+            ignored: state.ignored,
+            unfinished,
+        }
+    }
+}
+
+fn cannot(what: &str, error: &io::Error) -> Faulted {
+    Faulted::new(format!("failed to {what}"), error.to_string())
+}
+
+impl TestRun {
+    /// Returns the time limit of a test.
+    fn limit(&self) -> Option<Duration> {
+        let seconds = self.test_timeout?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    /// Returns the time after which a test is slow.
+    fn slow(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.slow?).ok()
+    }
+}

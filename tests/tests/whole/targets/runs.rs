@@ -1,0 +1,131 @@
+//! Choosing, building and running tests.
+
+use super::Package;
+
+/// Two targets, and unit tests of a library and of a binary.
+fn targets(more: &str) -> Package {
+    let roles = "[test-api]\ntest = \"api\"\n\n\
+                 [test-lib]\ntest = { lib = true }\n\n\
+                 [test-bin]\ntest = { bin = \"app\" }\n";
+    let package = Package::of(&format!("{roles}{more}"));
+    package.write(
+        "src/lib.rs",
+        "#[test]\nfn of_lib() {}\n#[test]\n#[ignore]\nfn later() {}\n",
+    );
+    package.write("src/main.rs", "fn main() {}\n#[test]\nfn of_bin() {}\n");
+    package.write(
+        "tests/api.rs",
+        "mod orders {\n    #[test]\n    fn cancels() {}\n}\n\
+         mod items {\n    #[test]\n    fn adds() {\n        \
+         assert!(std::path::Path::new(\"Cargo.toml\").exists());\n        \
+         assert!(std::path::Path::new(env!(\"CARGO_BIN_EXE_app\")).exists());\n        \
+         assert_eq!(std::env::var(\"CARGO_MANIFEST_DIR\").unwrap(), env!(\"CARGO_MANIFEST_DIR\"));\n    \
+         }\n}\n",
+    );
+    package
+}
+
+#[test]
+fn targets_of_each_kind_run() {
+    let package = targets("");
+    let run = package.runs("test");
+    run.success().stdout_is(
+        "role \"test-api\" (pass/fail): 2/0\n\
+         role \"test-bin\" (pass/fail): 1/0\n\
+         role \"test-lib\" (pass/fail): 1/0\n",
+    );
+    run.stderr_has("1 ignored");
+    package.is_still();
+}
+
+#[test]
+fn a_command_chooses_roles_and_tests() {
+    let package = targets("");
+    let run = package.runs("test test-api::orders test-lib");
+    run.success()
+        .stdout_is("role \"test-api\" (pass/fail): 1/0\nrole \"test-lib\" (pass/fail): 1/0\n");
+    let run = package.runs("test test-api::order_items");
+    run.code(100);
+    run.stdout_has("test-api: no test matches `order_items`");
+}
+
+#[test]
+fn tests_share_a_process_without_isolation() {
+    let package = Package::of("[test-api]\ntest = \"api\"\nisolate = false\n");
+    package.write(
+        "tests/api.rs",
+        "#[test]\nfn passes() {}\n#[test]\nfn fails() {\n    println!(\"a word before\");\n    \
+         assert_eq!(1, 2);\n}\n#[test]\nfn errs() -> Result<(), u8> {\n    Err(7)\n}\n\
+         #[test]\n#[ignore]\nfn later() {}\n",
+    );
+    let run = package.runs("test --context=always");
+    run.code(100);
+    run.stdout_has("role \"test-api\" (pass/fail): 1/2\n");
+    let failed = package.place("tests/api.rs", "assert_eq!(1, 2)");
+    run.stdout_has(&format!(
+        "{failed} - fails: assertion `left == right` failed, left: 1, right: 2\n"
+    ));
+    let errs = package.place("tests/api.rs", "fn errs()");
+    run.stdout_has(&format!("{errs} - errs: 7\n"));
+    run.stderr_has("a word before").stderr_has("1 ignored");
+}
+
+#[test]
+fn a_crash_names_the_tests_that_did_not_finish() {
+    let package = Package::of("[test-api]\ntest = \"api\"\nisolate = false\n");
+    package.write(
+        "tests/api.rs",
+        "#[test]\nfn aborts() {\n    std::process::abort();\n}\n",
+    );
+    let run = package.runs("test");
+    run.code(100);
+    let place = package.place("tests/api.rs", "fn aborts()");
+    run.stdout_has(&format!(
+        "{place} - aborts: the process of all tests was killed by SIGABRT"
+    ));
+}
+
+#[test]
+fn the_timeout_of_a_role_leaves_the_verdict_of_the_rest() {
+    let package = Package::of("[test-api]\ntest = \"api\"\ntimeout = \"3s\"\n");
+    package.write(
+        "tests/api.rs",
+        "#[test]\nfn passes() {}\n#[test]\nfn waits() {\n    loop {\n        \
+         std::thread::park();\n    }\n}\n",
+    );
+    let run = package.runs("test");
+    run.code(100);
+    run.stdout_has("role \"test-api\" (pass/fail): 1/1\n");
+    run.stdout_has("test-api: timed out after 3s, before the end of `waits`");
+    package.is_still();
+}
+
+#[test]
+fn another_harness_runs_as_a_program() {
+    let package =
+        Package::of("[test-own]\ntest = \"own\"\n\n[[test]]\nname = \"own\"\nharness = false\n");
+    let own = |code: &str| {
+        let text = format!("fn main() {{\n    println!(\"checking\");\n    {code}\n}}\n");
+        package.write("tests/own.rs", &text);
+    };
+    own("");
+    let run = package.runs("test --debug-level CONSOLE");
+    run.success()
+        .stdout_has("role \"test-own\" (pass/fail): 1/0\n");
+    run.stderr_has("does not list its tests, so it runs as a program");
+    own("assert!(std::env::args().len() > 1, \"no arguments\");");
+    let run = package.runs("test");
+    run.code(100);
+    let place = package.place("tests/own.rs", "assert!");
+    run.stdout_has(&format!("{place} - own: no arguments"));
+}
+
+#[test]
+fn a_target_that_does_not_exist_is_named() {
+    let package = Package::of("[test-api]\ntest = \"apo\"\n");
+    package.write("tests/api.rs", "");
+    let run = package.runs("test");
+    run.stderr_has("test target not found: no test `apo` in this workspace");
+    run.stderr_has("hint: did you mean `api`?");
+    assert!(!run.status.success());
+}
