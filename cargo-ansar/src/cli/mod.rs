@@ -46,6 +46,7 @@ use crate::cli::settings::Place;
 use crate::commands::settings::Part;
 use crate::error::Error;
 use crate::events::Kind;
+use crate::host::net::own_network;
 use crate::host::process::guardian;
 use crate::host::process::guardian::{ForkRole, Guardian};
 use crate::host::process::interrupts::Interrupts;
@@ -62,6 +63,11 @@ use crate::testing::record::run_report;
 pub fn main() -> ExitCode {
     if let Some(error) = unprivileged::run_if_asked(environment::arguments().into_iter()) {
         return fail(&error, Exit::Setup);
+    }
+    match own_network::run_if_asked(environment::arguments().into_iter()) {
+        None => {}
+        Some(Ok(())) => return ExitCode::SUCCESS,
+        Some(Err(error)) => return fail(&error, Exit::Setup),
     }
     match copy_folder::run_if_asked(environment::arguments().into_iter()) {
         None => {}

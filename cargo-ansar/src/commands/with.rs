@@ -30,7 +30,7 @@ use crate::host::{clock, environment};
 use crate::model::name::RoleName;
 use crate::model::name_template::TemplateError;
 use crate::model::outcome::{Cause, RoleOutcome};
-use crate::model::role_properties::RoleProperties;
+use crate::model::role_properties::{NetworkKind, RoleProperties};
 use crate::model::role_search::RoleSearch;
 use crate::protocol::RunOptions;
 use crate::supervisor::background::wait_ready;
@@ -314,10 +314,19 @@ fn command(
         folder: Some(options.places.folder.clone()),
         stdin: None,
     };
+    let is_apart = described.is_some_and(|it| it.network == Some(NetworkKind::Own));
+    let network = is_apart.then(|| home.network()).transpose()?;
     Ok(Launch {
         role: COMMAND.parse().map_err(TemplateError::Name)?,
         executable: COMMAND.parse().map_err(TemplateError::Name)?,
-        prepare: Box::new(move || Ok(Start::of(program.clone()))),
+        prepare: Box::new(move || {
+            let program = program.clone();
+            let program = match &network {
+                Some(network) => network.wrap(program),
+                None => Ok(program),
+            };
+            program.map(Start::of).map_err(|error| error.to_string())
+        }),
         kind: RoleKind::Test,
         conduct: Conduct::default(),
         properties: RoleProperties::default(),

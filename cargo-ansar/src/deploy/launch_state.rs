@@ -15,6 +15,7 @@ use crate::home::role_values::RoleValues;
 use crate::host::fs;
 use crate::host::fs::Hash;
 use crate::model::name::RoleName;
+use crate::model::role_properties::NetworkKind;
 use crate::supervisor::executable_kind::path_of;
 use crate::supervisor::role_environment::own;
 
@@ -39,6 +40,9 @@ pub(crate) fn launch_state(
     let mut words = Vec::new();
     for text in properties.args.iter().chain(&properties.cwd) {
         words.push(values.resolve(text)?);
+    }
+    if properties.network == Some(NetworkKind::Own) {
+        words.push("in the network of the home".to_owned());
     }
     let known = before.and_then(|before| before.program.as_ref());
     let program = if properties.is_program() {

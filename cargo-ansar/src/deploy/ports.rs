@@ -13,6 +13,7 @@ use crate::home::role::Entry;
 use crate::host::net::ports::{HeldPort, first_ephemeral_port};
 use crate::model::name::RoleName;
 use crate::model::placeholder::{Placeholder, Template};
+use crate::model::role_properties::NetworkKind;
 
 /// Settings of roles, as written: texts in them may have placeholders.
 pub(crate) type Settings = BTreeMap<RoleName, Map<String, Value>>;
@@ -32,7 +33,7 @@ pub(crate) fn allocate(
         });
         uses.map(move |placeholder| (role, placeholder))
     });
-    allocate_needed(home, &ports::needed(entries, in_settings))
+    allocate_needed(home, entries, &ports::needed(entries, in_settings))
 }
 
 /// Allocates the ports that the roles and `references` need, and keeps those
@@ -50,10 +51,14 @@ pub(crate) fn allocate_more<'a>(
             ports.entry(name.to_owned()).or_default();
         }
     }
-    Ok(allocate_needed(home, &needed)?.0)
+    Ok(allocate_needed(home, entries, &needed)?.0)
 }
 
-fn allocate_needed(home: &Home, needed: &Needed) -> Result<(Ports, Vec<Moved>), Error> {
+fn allocate_needed(
+    home: &Home,
+    entries: &BTreeMap<RoleName, Entry>,
+    needed: &Needed,
+) -> Result<(Ports, Vec<Moved>), Error> {
     if needed.is_empty() {
         return Ok((Ports::default(), Vec::new()));
     }
@@ -64,7 +69,9 @@ fn allocate_needed(home: &Home, needed: &Needed) -> Result<(Ports, Vec<Moved>), 
     let mut failed = None;
     let mut is_usable = |role: &RoleName, port: u16| {
         let address = std::net::SocketAddrV4::new(ports::BIND, port);
-        if HeldPort::hold(address).is_ok() {
+        // No other program is in the network of the home.
+        let is_apart = |entry: &Entry| entry.properties.network == Some(NetworkKind::Own);
+        if entries.get(role).is_some_and(is_apart) || HeldPort::hold(address).is_ok() {
             return true;
         }
         // The port of a running role is its own.

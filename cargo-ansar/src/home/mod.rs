@@ -12,6 +12,7 @@ pub mod deploy_state;
 pub mod engine_marks;
 pub mod history;
 pub mod last_run;
+mod network;
 pub mod pending;
 pub mod place;
 pub mod ports;
@@ -94,6 +95,9 @@ struct Versioned {
 /// An error about a home or one of its files.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
+    /// The system does not let the home have a network.
+    #[error("failed to create the network of the home: {0}")]
+    Network(io::Error),
     /// There is no home at this path.
     #[error("no home at `{path}`", path = .0.display())]
     NotThere(PathBuf),
@@ -232,6 +236,9 @@ impl HomeError {
     /// Returns the command or step that resolves the error, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Network(_) => {
+                Some("change this setting of the system, or remove `network = \"own\"`".to_owned())
+            }
             Self::NotThere(path) => {
                 Some(format!("make one with `cargo ansar create {}`", word(path)))
             }

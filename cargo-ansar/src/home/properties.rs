@@ -19,7 +19,7 @@ use crate::model::placeholder::{Template, is_port_name};
 use crate::model::quoted::escaped;
 use crate::model::readiness::{Health, Probe, Readiness};
 use crate::model::restart_policy::Restart;
-use crate::model::role_properties::EnvFile;
+use crate::model::role_properties::{EnvFile, NetworkKind};
 use crate::model::stop::Stop;
 use crate::model::test_target::Ignored;
 
@@ -131,6 +131,7 @@ pub const PROPERTIES: &[Property] = &[
     settable!("isolate", isolate: Option<bool>, "whether each test has a process of its own", "false", |_| Ok(())),
     settable!("test-timeout", test_timeout: Option<f64>, "how long a single test may run, in seconds", "30.0",
         |seconds| seconds.map_or(Ok(()), timeout)),
+    settable!("network", network: Option<NetworkKind>, "`own` to run it in a network of the home, `host` in that of the system", "\"own\"", |_| Ok(())),
     settable!("component", component: Option<bool>, "whether its executable is a component", "true", |_| Ok(())),
     settable!("storage", storage: Option<u64>, "how much of its log is kept, in bytes", "16777216",
         |bytes| bytes.map_or(Ok(()), storage)),

@@ -15,7 +15,7 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::placeholder::Template;
 use crate::model::readiness::{Health, Readiness};
 use crate::model::restart_policy::Restart;
-use crate::model::role_properties::{EnvFile, RoleProperties};
+use crate::model::role_properties::{EnvFile, NetworkKind, RoleProperties};
 use crate::model::stop::Stop;
 use crate::model::test_target::{Ignored, TestTarget};
 
@@ -108,6 +108,8 @@ struct StoredEntry {
     isolate: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     test_timeout: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkKind>,
     #[serde(default, skip_serializing_if = "ByHand::is_empty")]
     by_hand: ByHand,
 }
@@ -154,6 +156,7 @@ impl From<StoredEntry> for Entry {
                 ignored: stored.ignored,
                 isolate: stored.isolate,
                 test_timeout: stored.test_timeout,
+                network: stored.network,
             },
             by_hand: stored.by_hand,
         }
@@ -198,6 +201,7 @@ impl From<Entry> for StoredEntry {
             ignored: properties.ignored,
             isolate: properties.isolate,
             test_timeout: properties.test_timeout,
+            network: properties.network,
             by_hand: entry.by_hand,
         }
     }

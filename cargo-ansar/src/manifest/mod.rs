@@ -30,7 +30,7 @@ use toml_edit::Document;
 
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::placeholder::Template;
-use crate::model::role_properties::{EnvFile, RoleProperties};
+use crate::model::role_properties::{EnvFile, NetworkKind, RoleProperties};
 use crate::model::role_search::RolePattern;
 
 pub use crate::manifest::build::BuildOptions;
@@ -64,6 +64,8 @@ pub struct Description {
     pub env: BTreeMap<String, Template>,
     /// Files with environment variables of every role, and of `with`.
     pub env_file: Vec<EnvFile>,
+    /// The network of every role that names none, and of `with`.
+    pub network: Option<NetworkKind>,
     /// Options for Cargo.
     pub build: BuildOptions,
     /// Roles with expanded templates, sorted by name; names are unique.

@@ -22,7 +22,7 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::{MOST_ROLES, RoleTemplate, Series, Variable};
 use crate::model::readiness::Probe;
 use crate::model::restart_policy::Restart;
-use crate::model::role_properties::RoleProperties;
+use crate::model::role_properties::{NetworkKind, RoleProperties};
 use crate::model::role_search::RolePattern;
 use crate::model::test_target::TestTarget;
 
@@ -36,6 +36,7 @@ const KEYS: &[&str] = &[
     "slow-timeout",
     "env",
     "env-file",
+    "network",
     "build",
     "role",
 ];
@@ -74,6 +75,7 @@ const ROLE_KEYS: &[&str] = &[
     "ignored",
     "isolate",
     "test-timeout",
+    "network",
     "storage",
     "start",
     "count",
@@ -147,6 +149,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
     let mut in_env = Texts::default();
     let mut env = BTreeMap::new();
     let mut env_file = Vec::new();
+    let mut network = None;
     let mut build = build::Read::default();
     let mut declared = Declared::default();
     for node in ansar.entries("a table of `tests`, `role` and others")? {
@@ -163,6 +166,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
             "slow-timeout" => slow_timeout = Some(duration(&node)?),
             "env" => env = in_env.environment(&node)?,
             "env-file" => env_file = values::env_files(&node)?,
+            "network" => network = Some(self::network(&node)?),
             "build" => build = build::read(&node)?,
             "role" => {
                 for role in node.entries("a table of roles by name")? {
@@ -185,6 +189,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
         spec.properties.env.extend(own);
         let own = std::mem::take(&mut spec.properties.env_file);
         spec.properties.env_file = env_file.iter().cloned().chain(own).collect();
+        spec.properties.network = spec.properties.network.or(network);
     }
     Ok(Description {
         snapshot,
@@ -195,10 +200,16 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
         slow_timeout,
         env,
         env_file,
+        network,
         build: build.checked(source, &roles, &tests)?,
         tests,
         roles,
     })
+}
+
+fn network(node: &Node<'_>) -> Result<NetworkKind, DescriptionError> {
+    let words = [("host", NetworkKind::Host), ("own", NetworkKind::Own)];
+    node.word(&words, "`host` or `own`")
 }
 
 /// The keys of one table of roles.
@@ -395,6 +406,7 @@ impl<'a> Fields<'a> {
                 properties.exclusive = values::tags(&field)?;
                 self.for_ends = Some((field.key.clone(), field.key_at));
             }
+            "network" => properties.network = Some(network(&field)?),
             "storage" => properties.storage = Some(bytes(&field)?),
             "start" | "count" | "step" => {
                 let value = field.count("an integer from 0")?;

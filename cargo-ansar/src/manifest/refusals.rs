@@ -65,10 +65,10 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn unknown_keys_are_refused() {
-    const OF_ROLE: &str = "expected one of `executable`, `program`, `test`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `before`, `after-all`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `exclusive`, `filter`, `exact`, `ignored`, `isolate`, `test-timeout`, `storage`, `start`, `count`, `step`";
+    const OF_ROLE: &str = "expected one of `executable`, `program`, `test`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `before`, `after-all`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `exclusive`, `filter`, `exact`, `ignored`, `isolate`, `test-timeout`, `network`, `storage`, `start`, `count`, `step`";
     refused(
         "roles.a = 1",
-        "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `env`, `env-file`, `build`, `role`\nhint: did you mean `role`?",
+        "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `env`, `env-file`, `network`, `build`, `role`\nhint: did you mean `role`?",
     );
     refused(
         "role.server-0.executable = 'a'\nrole.server-0.setings = {}",

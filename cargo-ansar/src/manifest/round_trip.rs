@@ -150,6 +150,7 @@ fn description() -> impl Strategy<Value = Description> {
                 slow_timeout: tries.1.map(Duration::from_millis),
                 env: BTreeMap::new(),
                 env_file: Vec::new(),
+                network: None,
                 build: BuildOptions::default(),
             }
         })

@@ -85,6 +85,18 @@ pub struct RoleProperties {
     /// Time limit of a single test, in seconds; more than zero and at most a
     /// year.
     pub test_timeout: Option<f64>,
+    /// The network that it runs in; that of the system if unset.
+    pub network: Option<NetworkKind>,
+}
+
+/// A network that a role runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkKind {
+    /// That of the system.
+    Host,
+    /// One that only roles of the same home are in.
+    Own,
 }
 
 /// A file with environment variables, in the form `NAME=VALUE`.

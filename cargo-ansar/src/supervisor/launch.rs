@@ -5,10 +5,12 @@
 
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::home::history::Journal;
 use crate::host::fs::lock::Lock;
+use crate::host::net::own_network::Network;
 use crate::host::net::ports::HeldPort;
 use crate::host::process::Program;
 use crate::host::process::relay::Reading;
@@ -39,6 +41,8 @@ pub struct Start {
     pub health: Option<Health<String>>,
     /// The address on which the role is expected to listen.
     pub port: Option<SocketAddrV4>,
+    /// The network of the role; that of the system if unset.
+    pub network: Option<Rc<Network>>,
 }
 
 /// Records something about a role, or returns the reason why it cannot.
@@ -88,6 +92,7 @@ impl Start {
             probes: Vec::new(),
             health: None,
             port: None,
+            network: None,
         }
     }
 }

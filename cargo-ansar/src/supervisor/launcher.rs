@@ -20,6 +20,7 @@ use crate::home::role::Entry;
 use crate::home::role_values::RoleValues;
 use crate::home::setup::SetupState;
 use crate::host::fs::lock::Lock;
+use crate::host::net::own_network::Network;
 use crate::host::net::ports::{HeldPort, HoldError};
 use crate::host::net::sockets;
 use crate::host::process::Program;
@@ -29,6 +30,7 @@ use crate::host::{environment, fs};
 use crate::model::name::RoleName;
 use crate::model::placeholder::{DEFAULT_PORT, Template};
 use crate::model::readiness::{Health, Probe};
+use crate::model::role_properties::NetworkKind;
 use crate::model::test_target::TestRun;
 use crate::protocol::RunOptions;
 use crate::supervisor::executable_kind::{ExecutableKind, kind_of, path_of};
@@ -169,6 +171,8 @@ impl LaunchContext {
             || (ready.is_empty() && executable == ExecutableKind::Wrapped { announces: true });
         let notices = has_own.then(|| self.home.listen_notify_of_role());
         let notices = notices.transpose()?;
+        let is_apart = entry.properties.network == Some(NetworkKind::Own);
+        let network = is_apart.then(|| self.home.network()).transpose()?;
         let context = RoleContext {
             shared: self.clone(),
             role: role.clone(),
@@ -177,6 +181,7 @@ impl LaunchContext {
             executable,
             notices: notices.as_ref().map(|it| it.address().to_owned()),
             starts: Cell::new(0),
+            network,
         };
         let is_at_terminal = context.is_at_terminal();
         let ports = context.hold_ports()?;
@@ -249,6 +254,8 @@ struct RoleContext {
     notices: Option<PathBuf>,
     /// Number of starts.
     starts: Cell<u32>,
+    /// The network of the role; that of the system if unset.
+    network: Option<Rc<Network>>,
 }
 
 impl RoleContext {
@@ -309,7 +316,7 @@ impl RoleContext {
     /// Holds the ports of the role, so that no other program gets them before
     /// it listens.
     fn hold_ports(&self) -> Result<Vec<HeldPort>, Error> {
-        if self.entry.properties.hold == Some(false) {
+        if self.entry.properties.hold == Some(false) || self.network.is_some() {
             return Ok(Vec::new());
         }
         let held = self.shared.ports.of(&self.role).map(|(_, port)| {
@@ -402,6 +409,7 @@ impl RoleContext {
             probes: probes.collect::<Result<_, ProgramError>>()?,
             health: health.transpose()?,
             port,
+            network: self.network.clone(),
         })
     }
 
@@ -495,7 +503,7 @@ impl RoleContext {
             Some(_) => self.folder(values)?,
             None => shared.home.working_folder(),
         };
-        Ok(Program {
+        self.in_its_namespaces(Program {
             path,
             arguments: [
                 format!("--{}={signature}", launch::CALL_SIGNATURE).into(),
@@ -522,7 +530,7 @@ impl RoleContext {
         let arguments = self.entry.properties.args.iter();
         let arguments = arguments.map(|text| values.resolve(text).map(OsString::from));
         let arguments = arguments.chain(self.settings().map(Ok));
-        self.as_user(Program {
+        self.in_its_namespaces(Program {
             path,
             arguments: arguments.collect::<Result<_, ProgramError>>()?,
             environment: Some(environment),
@@ -589,15 +597,19 @@ impl RoleContext {
         })
     }
 
-    /// Returns the program for the user that the role asks for.
-    fn as_user(&self, program: Program) -> Result<Program, Error> {
-        if !(self.entry.properties.unprivileged && unprivileged::is_root()) {
-            return Ok(program);
-        }
-        unprivileged::wrap(program).map_err(|source| Error::System {
+    /// Returns the program for the user and the network that the role asks for.
+    fn in_its_namespaces(&self, mut program: Program) -> Result<Program, Error> {
+        let unknown = |source| Error::System {
             what: "find this program",
             source,
-        })
+        };
+        if self.entry.properties.unprivileged && unprivileged::is_root() {
+            program = unprivileged::wrap(program).map_err(unknown)?;
+        }
+        match &self.network {
+            Some(network) => network.wrap(program).map_err(unknown),
+            None => Ok(program),
+        }
     }
 
     /// Returns what runs before the program: the setup, if it must run, and the
@@ -713,7 +725,7 @@ impl RoleContext {
                 beside: Some(path.to_owned()),
             })?;
             let arguments = words.iter().skip(1).map(OsString::from);
-            let command = self.as_user(Program {
+            let command = self.in_its_namespaces(Program {
                 path: found,
                 arguments: arguments.collect(),
                 ..program.clone()

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use crate::host::net::tcp::{Unanswered, within};
+use crate::host::net::own_network::Network;
+use crate::host::net::tcp::{Unanswered, connect, within};
 
 /// Maximum length of the head of a response, in bytes.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -106,10 +106,15 @@ impl fmt::Display for Url {
     }
 }
 
-/// Sends a GET request, and returns the status code of the response.
-pub async fn status(url: &Url, limit: Duration) -> Result<u16, Unanswered> {
+/// Sends a GET request in a network, or in that of this process, and returns the
+/// status code of the response.
+pub async fn status(
+    url: &Url,
+    network: Option<&Network>,
+    limit: Duration,
+) -> Result<u16, Unanswered> {
     within(limit, async {
-        let mut stream = TcpStream::connect((url.host.as_str(), url.port)).await?;
+        let mut stream = connect(&url.address(), network).await?;
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: cargo-ansar\r\n\
              Accept: */*\r\nConnection: close\r\n\r\n",
@@ -182,7 +187,7 @@ mod tests {
             let _ = stream.write_all(answer).await;
             String::from_utf8(request).unwrap()
         };
-        tokio::join!(status(&url, LIMIT), serve)
+        tokio::join!(status(&url, None, LIMIT), serve)
     }
 
     #[tokio::test]
@@ -210,7 +215,7 @@ mod tests {
         let server = TcpListener::bind("127.41.3.2:0").await.unwrap();
         let url = format!("http://{}", server.local_addr().unwrap());
         let limit = Duration::from_millis(1);
-        let status = status(&url.parse().unwrap(), limit).await;
+        let status = status(&url.parse().unwrap(), None, limit).await;
         assert_eq!(status, Err(Unanswered::TimedOut(limit)));
     }
 

@@ -61,6 +61,7 @@ mod linux {
     };
 
     use super::Listener;
+    use crate::host::net::own_network::{Kind, Network};
 
     /// Length of an answer's part; the kernel fills at most this much at once.
     const PART: usize = 32 * 1024;
@@ -73,7 +74,7 @@ mod linux {
     }
 
     impl Sockets {
-        /// Opens a connection.
+        /// Opens a connection to the network of this process.
         pub fn open() -> io::Result<Self> {
             let socket = socket_with(
                 AddressFamily::NETLINK,
@@ -81,13 +82,22 @@ mod linux {
                 SocketFlags::CLOEXEC,
                 Some(netlink::SOCK_DIAG),
             )?;
-            Ok(Self {
-                socket,
-                part: vec![0; PART],
-            })
+            Ok(Self::of(socket))
         }
 
-        /// Returns all TCP sockets that listen, in this network namespace.
+        /// Opens a connection to another network.
+        pub fn open_in(network: &Network) -> io::Result<Self> {
+            network.socket(Kind::Diagnosis).map(Self::of)
+        }
+
+        fn of(socket: OwnedFd) -> Self {
+            Self {
+                socket,
+                part: vec![0; PART],
+            }
+        }
+
+        /// Returns all TCP sockets that listen in the network.
         pub fn listeners(&mut self) -> io::Result<Vec<Listener>> {
             let mut listeners = Vec::new();
             self.dump(AF_INET, SocketId::new_v4(), &mut listeners)?;
@@ -164,6 +174,7 @@ mod other {
     use std::io;
 
     use super::Listener;
+    use crate::host::net::own_network::Network;
 
     /// A connection to the kernel that lists listening sockets; this platform
     /// has none.
@@ -173,6 +184,11 @@ mod other {
     impl Sockets {
         /// Returns an error of the kind [`Unsupported`](io::ErrorKind).
         pub fn open() -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        /// Returns an error of the kind [`Unsupported`](io::ErrorKind).
+        pub fn open_in(_: &Network) -> io::Result<Self> {
             Err(io::ErrorKind::Unsupported.into())
         }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpStream;
 
+use crate::host::net::own_network::Network;
+
 /// The reason why an address gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unanswered {
@@ -39,13 +41,26 @@ impl From<io::Error> for Unanswered {
     }
 }
 
-/// Connects to `HOST:PORT`, and closes the connection.
-pub async fn answers(address: &str, limit: Duration) -> Result<(), Unanswered> {
+/// Connects to `HOST:PORT` in a network, or in that of this process, and closes
+/// the connection.
+pub async fn answers(
+    address: &str,
+    network: Option<&Network>,
+    limit: Duration,
+) -> Result<(), Unanswered> {
     within(limit, async {
-        TcpStream::connect(address).await?;
+        connect(address, network).await?;
         Ok(())
     })
     .await
+}
+
+/// Connects to `HOST:PORT`.
+pub(super) async fn connect(address: &str, network: Option<&Network>) -> io::Result<TcpStream> {
+    match network {
+        Some(network) => network.connect(address).await,
+        None => TcpStream::connect(address).await,
+    }
 }
 
 /// Ends an exchange after `limit`.
@@ -69,14 +84,17 @@ mod tests {
     async fn listener_answers_until_it_is_closed() {
         let server = TcpListener::bind("127.41.2.1:0").unwrap();
         let address = server.local_addr().unwrap().to_string();
-        assert_eq!(answers(&address, LIMIT).await, Ok(()));
+        assert_eq!(answers(&address, None, LIMIT).await, Ok(()));
         drop(server);
-        assert_eq!(answers(&address, LIMIT).await, Err(Unanswered::Refused));
+        assert_eq!(
+            answers(&address, None, LIMIT).await,
+            Err(Unanswered::Refused)
+        );
     }
 
     #[tokio::test]
     async fn unknown_address_is_an_error_of_the_system() {
-        let answer = answers("127.0.0.1", LIMIT).await;
+        let answer = answers("127.0.0.1", None, LIMIT).await;
         assert!(matches!(answer, Err(Unanswered::System(_))), "{answer:?}");
     }
 }

@@ -164,10 +164,7 @@ impl Process {
         let mut command = program.command();
         command
             .process_group(0)
-            .stdin(match &program.stdin {
-                Some(file) => Stdio::from(file.try_clone()?),
-                None => Stdio::null(),
-            })
+            .stdin(program.stdin()?)
             .stdout(Stdio::piped())
             .stderr(match stderr_mode {
                 StderrMode::Inherited => Stdio::inherit(),
@@ -335,6 +332,13 @@ impl Program {
         command
     }
 
+    fn stdin(&self) -> io::Result<Stdio> {
+        Ok(match &self.stdin {
+            Some(file) => Stdio::from(file.try_clone()?),
+            None => Stdio::null(),
+        })
+    }
+
     /// Returns the tag for the process and its descendants, if the environment
     /// has an engine's token.
     fn tag(&self) -> Option<u64> {
@@ -407,6 +411,18 @@ impl Program {
 }
 
 impl End {
+    /// Starts a program whose output is discarded. Must be called within the
+    /// runtime.
+    pub fn start_silent(program: &Program) -> io::Result<Self> {
+        let mut command = program.command();
+        command
+            .process_group(0)
+            .stdin(program.stdin()?)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self::of(rlimit::spawn(&mut command, None)?)
+    }
+
     /// Registers a new child first, so that its group is killed if anything
     /// fails from here on.
     fn of(child: Child) -> io::Result<Self> {

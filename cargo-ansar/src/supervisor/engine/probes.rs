@@ -20,6 +20,7 @@ impl Engine<'_> {
             probes: &start.probes,
             health: start.health.as_ref(),
             port: start.port,
+            network: start.network.as_ref(),
             program: &start.program,
         })
     }

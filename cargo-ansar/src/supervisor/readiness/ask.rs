@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::host::net::own_network::Network;
 use crate::host::net::{http, tcp};
 use crate::host::process::signal::{self, Signal};
 use crate::host::process::{Exit, Pipe, Process, Program, StderrMode};
@@ -23,17 +24,28 @@ const SHOWN: usize = 200;
 /// command's process group.
 pub(crate) async fn ask(question: &Question) -> Answer {
     match question {
-        Question::Tcp(address) => match tcp::answers(address, ANSWER_LIMIT).await {
-            Ok(()) => Answer::Met,
-            Err(error) => Answer::Unmet(error.to_string().into()),
-        },
-        Question::Http { url, status } => match http::status(url, ANSWER_LIMIT).await {
+        Question::Tcp { address, network } => {
+            match tcp::answers(address, network.as_deref(), ANSWER_LIMIT).await {
+                Ok(()) => Answer::Met,
+                Err(error) => Answer::Unmet(error.to_string().into()),
+            }
+        }
+        Question::Http {
+            url,
+            status,
+            network,
+        } => match http::status(url, network.as_deref(), ANSWER_LIMIT).await {
             Ok(code) if accepts(status, code) => Answer::Met,
             Ok(code) => Answer::Unmet(code.to_string().into()),
             Err(error) => Answer::Unmet(error.to_string().into()),
         },
-        Question::Command { program, says } => {
-            match tokio::time::timeout(COMMAND_LIMIT, run(program)).await {
+        Question::Command {
+            program,
+            network,
+            says,
+        } => {
+            let run = run(program, network.as_deref());
+            match tokio::time::timeout(COMMAND_LIMIT, run).await {
                 Ok(Ok(ran)) => judge(&ran, says.as_deref()),
                 Ok(Err(error)) => Answer::Unmet(format!("cannot be run: {error}").into()),
                 Err(_) => {
@@ -61,7 +73,10 @@ struct Ran {
 }
 
 /// Runs a command, and kills what remains of its group.
-async fn run(program: &Program) -> io::Result<Ran> {
+async fn run(program: &Program, network: Option<&Network>) -> io::Result<Ran> {
+    let wrapped = network.map(|network| network.wrap(program.clone()));
+    let wrapped = wrapped.transpose()?;
+    let program = wrapped.as_ref().unwrap_or(program);
     let mut process = Process::start(program, StderrMode::Piped).await?;
     let stderr = async {
         match &process.stderr {
@@ -137,6 +152,7 @@ mod tests {
 
     fn shell(script: &str, says: Option<&str>) -> Question {
         Question::Command {
+            network: None,
             program: Program {
                 path: "/bin/sh".into(),
                 arguments: vec!["-c".into(), script.into()],
@@ -178,6 +194,7 @@ mod tests {
             assert_eq!(ask(&shell(script, says)).await, expected, "{script}");
         }
         let missing = Question::Command {
+            network: None,
             program: Program {
                 path: "/missing".into(),
                 arguments: Vec::new(),

@@ -7,8 +7,10 @@ use std::rc::Rc;
 use regex::bytes::Regex;
 
 use crate::host::net::http::Url;
+use crate::host::net::own_network::Network;
 use crate::host::process::Program;
 use crate::model::readiness::Probe;
+use crate::supervisor::readiness::Conditions;
 use crate::supervisor::readiness::attempts::{Pace, Tally};
 
 /// A probe whose texts were parsed.
@@ -34,18 +36,27 @@ pub(crate) enum Check {
 #[derive(Debug)]
 pub(crate) enum Question {
     /// A connection to this `HOST:PORT`.
-    Tcp(String),
+    Tcp {
+        /// The address.
+        address: String,
+        /// The network of the role; that of the system if unset.
+        network: Option<Rc<Network>>,
+    },
     /// A GET request.
     Http {
         /// The URL.
         url: Url,
         /// The accepted status codes; 200 to 299 if empty.
         status: Vec<u16>,
+        /// The network of the role; that of the system if unset.
+        network: Option<Rc<Network>>,
     },
     /// A process.
     Command {
         /// The program.
         program: Program,
+        /// The network of the role; that of the system if unset.
+        network: Option<Rc<Network>>,
         /// The text that its stdout must contain.
         says: Option<String>,
     },
@@ -55,7 +66,7 @@ impl Question {
     /// Returns the address to connect to; `None` for a command.
     pub(crate) fn address(&self) -> Option<String> {
         match self {
-            Self::Tcp(address) => Some(address.clone()),
+            Self::Tcp { address, .. } => Some(address.clone()),
             Self::Http { url, .. } => Some(url.address()),
             Self::Command { .. } => None,
         }
@@ -63,19 +74,20 @@ impl Question {
 }
 
 impl Check {
-    /// Parses a probe of a role that runs `program` and is expected to listen
-    /// on `port`. Returns the reason if a text of the probe is not valid.
-    pub(crate) fn of(
-        probe: &Probe<String>,
-        program: &Program,
-        port: Option<SocketAddrV4>,
-    ) -> Result<Self, String> {
+    /// Parses a probe. Returns the reason if a text of it is not valid.
+    pub(crate) fn of(probe: &Probe<String>, start: &Conditions<'_>) -> Result<Self, String> {
+        let Conditions { program, port, .. } = *start;
+        let network = || start.network.cloned();
         Ok(match probe {
             Probe::Listen(at) => Self::Listen(address(at.as_deref(), port)?),
-            Probe::Tcp(address) => Self::Ask(Rc::new(Question::Tcp(address.clone()))),
+            Probe::Tcp(address) => Self::Ask(Rc::new(Question::Tcp {
+                address: address.clone(),
+                network: network(),
+            })),
             Probe::Http { url, status } => Self::Ask(Rc::new(Question::Http {
                 url: url.parse().map_err(|error| format!("`{url}`: {error}"))?,
                 status: status.clone(),
+                network: network(),
             })),
             Probe::Log(pattern) => {
                 let pattern = Regex::new(pattern);
@@ -91,6 +103,7 @@ impl Check {
                         folder: program.folder.clone(),
                         stdin: None,
                     },
+                    network: network(),
                     says: says.clone(),
                 }))
             }
@@ -109,7 +122,7 @@ impl Check {
         match self {
             Self::Listen(_) | Self::File(_) | Self::Started => Pace::Cheap,
             Self::Ask(question) => match **question {
-                Question::Tcp(_) | Question::Http { .. } => Pace::Connection,
+                Question::Tcp { .. } | Question::Http { .. } => Pace::Connection,
                 Question::Command { .. } => Pace::Process,
             },
             Self::Log(_) | Self::Notify | Self::Done => Pace::Event,
@@ -151,7 +164,7 @@ impl Check {
 impl std::fmt::Display for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Tcp(address) => write!(f, "connection to {address}"),
+            Self::Tcp { address, .. } => write!(f, "connection to {address}"),
             Self::Http { url, .. } => write!(f, "GET {url}"),
             Self::Command { program, .. } => {
                 let name = program.path.file_name().map(Path::new);
@@ -195,9 +208,19 @@ mod tests {
         }
     }
 
+    fn conditions(program: &Program, port: Option<SocketAddrV4>) -> Conditions<'_> {
+        Conditions {
+            probes: &[],
+            health: None,
+            port,
+            network: None,
+            program,
+        }
+    }
+
     fn explained(probe: &Probe<String>) -> String {
         let port = Some("127.0.0.1:20417".parse().unwrap());
-        let check = Check::of(probe, &program(), port).unwrap();
+        let check = Check::of(probe, &conditions(&program(), port)).unwrap();
         check.explain(&Tally::default())
     }
 
@@ -264,9 +287,9 @@ mod tests {
             ),
             (command(&[]), "its command is empty"),
         ] {
-            let refused = Check::of(&probe, &program(), None);
+            let refused = Check::of(&probe, &conditions(&program(), None));
             assert_eq!(refused.unwrap_err(), expected);
         }
-        assert!(Check::of(&Probe::Log("(".into()), &program(), None).is_err());
+        assert!(Check::of(&Probe::Log("(".into()), &conditions(&program(), None)).is_err());
     }
 }

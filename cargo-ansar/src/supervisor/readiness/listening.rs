@@ -5,17 +5,22 @@ use std::net::SocketAddr;
 
 use crate::host::net::sockets::{self, Listener, Sockets};
 
-/// The listening sockets of the system at one time.
+/// The listening sockets of the system, and of the network of the home, at one
+/// time.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     /// Sorted by port.
     by_port: Vec<Listener>,
+    /// Those in the network of the home, in the same order.
+    in_network: Vec<Listener>,
 }
 
 /// The processes of a role, for a look at their sockets.
 pub(crate) struct Processes<'a> {
     /// The main process.
     pub(crate) main: u32,
+    /// True if the role is in the network of the home.
+    pub(crate) in_network: bool,
     /// Returns the processes of the role that are not below the main process.
     pub(crate) others: &'a dyn Fn() -> Vec<u32>,
 }
@@ -33,29 +38,49 @@ pub(crate) enum Found {
 
 impl Listeners {
     /// Looks.
-    pub(crate) fn now(sockets: &mut Sockets) -> io::Result<Self> {
-        let mut by_port = sockets.listeners()?;
-        by_port.sort_unstable_by_key(|listener| listener.address.port());
-        Ok(Self { by_port })
+    pub(crate) fn now(sockets: &mut Sockets, in_network: Option<&mut Sockets>) -> io::Result<Self> {
+        let list = |sockets: &mut Sockets| -> io::Result<_> {
+            let mut listeners = sockets.listeners()?;
+            listeners.sort_unstable_by_key(|listener| listener.address.port());
+            Ok(listeners)
+        };
+        Ok(Self {
+            by_port: list(sockets)?,
+            in_network: in_network.map_or_else(|| Ok(Vec::new()), list)?,
+        })
     }
 
-    fn at(&self, address: SocketAddr) -> impl Iterator<Item = &Listener> {
+    /// Returns the sockets of one of the networks.
+    fn of(&self, in_network: bool) -> &[Listener] {
+        if in_network {
+            &self.in_network
+        } else {
+            &self.by_port
+        }
+    }
+
+    fn at(&self, address: SocketAddr, in_network: bool) -> impl Iterator<Item = &Listener> {
         let port = address.port();
-        let first = self.by_port.partition_point(|it| it.address.port() < port);
-        let same = self.by_port[first..].iter();
+        let all = self.of(in_network);
+        let first = all.partition_point(|it| it.address.port() < port);
+        let same = all[first..].iter();
         let same = same.take_while(move |listener| listener.address.port() == port);
         same.filter(move |listener| listener.accepts(address))
     }
 
     /// Returns true if the socket `inode` listens on an address.
-    pub(crate) fn has(&self, address: SocketAddr, inode: u64) -> bool {
-        self.at(address).any(|listener| listener.inode == inode)
+    pub(crate) fn has(&self, address: SocketAddr, in_network: bool, inode: u64) -> bool {
+        let mut listeners = self.at(address, in_network);
+        listeners.any(|listener| listener.inode == inode)
     }
 
     /// Finds the sockets that listen on an address, and asks if one belongs to
     /// a role.
     pub(crate) fn find(&self, address: SocketAddr, processes: &Processes<'_>) -> Found {
-        let inodes: Vec<u64> = self.at(address).map(|listener| listener.inode).collect();
+        let inodes: Vec<u64> = self
+            .at(address, processes.in_network)
+            .map(|listener| listener.inode)
+            .collect();
         let Some(&first) = inodes.first() else {
             return Found::Nothing;
         };
@@ -91,7 +116,7 @@ impl Listeners {
             .filter_map(|pid| sockets::inodes_of(pid).ok())
             .flat_map(|inodes| {
                 let own = self
-                    .by_port
+                    .of(processes.in_network)
                     .iter()
                     .filter(move |it| inodes.contains(&it.inode));
                 own.map(|listener| listener.address)

@@ -16,12 +16,14 @@ mod watched;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use crate::host::net::own_network::Network;
 use crate::host::net::sockets::Sockets;
 use crate::host::process::Program;
 use crate::model::readiness::{Health, Probe};
@@ -48,6 +50,8 @@ pub struct Conditions<'a> {
     pub health: Option<&'a Health<String>>,
     /// The address on which the role is expected to listen.
     pub port: Option<SocketAddrV4>,
+    /// The network of the role; that of the system if unset.
+    pub network: Option<&'a Rc<Network>>,
     /// The program of the role. Commands get its environment and folder.
     pub program: &'a Program,
 }
@@ -72,6 +76,8 @@ pub struct Readiness {
     members: BTreeMap<usize, Watched>,
     /// Opened at the first use; `None` if the system has no list of sockets.
     sockets: OnceCell<Option<Sockets>>,
+    /// The sockets of the network of the home, if a role is in it.
+    in_network: Option<(Rc<Network>, Sockets)>,
     /// The time of the last look at sockets for readiness.
     looked_at: Option<Instant>,
     /// The time of the next look at the sockets of members that are ready.
@@ -89,6 +95,7 @@ impl Readiness {
         let readiness = Self {
             members: BTreeMap::new(),
             sockets: OnceCell::new(),
+            in_network: None,
             looked_at: None,
             sockets_at: None,
             wake_at: None,
@@ -101,11 +108,17 @@ impl Readiness {
     /// Checks the conditions of a start, before it. Returns the reason if one
     /// is not valid.
     pub fn check(&mut self, conditions: &Conditions<'_>) -> Result<Checks, String> {
+        if let Some(network) = conditions.network {
+            self.list_in(network).map_err(|error| error.to_string())?;
+        }
         let mut check = |probe| {
-            let check = Check::of(probe, conditions.program, conditions.port)?;
+            let check = Check::of(probe, conditions)?;
             Ok(match check {
                 Check::Listen(address) if self.sockets().is_none() => {
-                    Check::Ask(Rc::new(Question::Tcp(address.to_string())))
+                    Check::Ask(Rc::new(Question::Tcp {
+                        address: address.to_string(),
+                        network: conditions.network.cloned(),
+                    }))
                 }
                 check => check,
             })
@@ -127,6 +140,7 @@ impl Readiness {
             probes,
             health,
             port: port.filter(|_| self.sockets().is_some()),
+            in_network: conditions.network.is_some(),
         })
     }
 
@@ -197,6 +211,7 @@ impl Readiness {
             let others = || others(member);
             let processes = Processes {
                 main: watched.main,
+                in_network: watched.in_network,
                 others: &others,
             };
             let mut turned = Vec::new();
@@ -259,6 +274,7 @@ impl Readiness {
         let others = || others(member);
         let processes = Processes {
             main: watched.main,
+            in_network: watched.in_network,
             others: &others,
         };
         watched.explain(listeners.as_ref(), &processes)
@@ -291,8 +307,21 @@ impl Readiness {
         self.sockets.get_mut()?.as_mut()
     }
 
+    /// Lists the sockets of a network from now on.
+    fn list_in(&mut self, network: &Rc<Network>) -> io::Result<()> {
+        let known = self.in_network.as_ref();
+        if known.is_none_or(|(known, _)| !Rc::ptr_eq(known, network)) {
+            let sockets = Sockets::open_in(network)?;
+            self.in_network = Some((network.clone(), sockets));
+        }
+        Ok(())
+    }
+
     fn listeners(&mut self) -> Option<Result<Listeners, String>> {
-        let listeners = Listeners::now(self.sockets()?);
+        self.sockets()?;
+        let own = self.sockets.get_mut()?.as_mut()?;
+        let in_network = self.in_network.as_mut().map(|(_, sockets)| sockets);
+        let listeners = Listeners::now(own, in_network);
         Some(listeners.map_err(|error| error.to_string()))
     }
 

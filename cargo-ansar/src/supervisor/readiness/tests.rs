@@ -46,6 +46,7 @@ impl Fixture {
             probes,
             health,
             port: None,
+            network: None,
             program: &program(),
         };
         let checks = readiness.check(&conditions).unwrap();
@@ -176,6 +177,7 @@ fn other_address_of_the_role_is_named() {
         probes: &[http(address)],
         health: None,
         port: Some(port),
+        network: None,
         program: &program(),
     };
     let checks = fixture.readiness.check(&conditions).unwrap();
@@ -201,6 +203,7 @@ fn many_roles_share_looks() {
             probes: &probes,
             health: None,
             port: None,
+            network: None,
             program: &program(),
         };
         let checks = readiness.check(&conditions).unwrap();
@@ -292,6 +295,7 @@ fn role_without_captured_output_waits_for_no_line() {
         probes: &[Probe::Log("up".to_owned())],
         health: None,
         port: None,
+        network: None,
         program: &program(),
     };
     let checks = readiness.check(&conditions).unwrap().without_lines();
@@ -311,6 +315,7 @@ fn lines_of_an_earlier_start_do_not_count() {
         probes: &probes,
         health: None,
         port: None,
+        network: None,
         program: &program(),
     };
     let checks = fixture.readiness.check(&conditions).unwrap();
@@ -363,6 +368,7 @@ async fn command_gets_the_environment_of_the_role() {
         probes: &[probe],
         health: None,
         port: None,
+        network: None,
         program: &Program {
             environment: Some(vec![("ANSWER".into(), "42".into())]),
             ..program()
@@ -409,6 +415,7 @@ fn invalid_probe_is_refused_before_the_start() {
             probes,
             health,
             port: None,
+            network: None,
             program: &program(),
         };
         readiness.check(&conditions).unwrap_err()

@@ -65,6 +65,8 @@ pub struct Checks {
     /// The address on which the role is expected to listen, where sockets can
     /// be listed.
     pub(super) port: Option<SocketAddr>,
+    /// True if the role is in the network of the home.
+    pub(super) in_network: bool,
 }
 
 impl Checks {
@@ -104,6 +106,8 @@ pub(super) struct HealthCheck {
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) main: u32,
+    /// True if the role is in the network of the home.
+    pub(super) in_network: bool,
     port: Option<SocketAddr>,
     source: Source,
     probes: Vec<Probing>,
@@ -166,6 +170,7 @@ impl Watched {
         });
         Self {
             main,
+            in_network: checks.in_network,
             port: checks.port,
             source,
             has_probes,
@@ -245,7 +250,7 @@ impl Watched {
         let mut reason = None;
         for socket in &mut self.sockets {
             let address = socket.address;
-            let answer = if listeners.has(address, socket.inode) {
+            let answer = if listeners.has(address, self.in_network, socket.inode) {
                 Answer::Met
             } else if let Found::Own(inode) = listeners.find(address, processes) {
                 socket.inode = inode;
