@@ -23,7 +23,7 @@ test -t 0 && echo terminal
 echo Name?
 while ! read -r name; do test -t 0 || exit 4; done
 echo "Hello $name"
-test "$name" != nobody"#;
+test "$name" != none"#;
 
 fn of() -> Sandbox {
     let sandbox = workspace(ROLES, &[("db", DB), ("shell", SHELL)]);
@@ -68,8 +68,8 @@ fn others_run_until_the_role_ends() {
     run.success().stdout_is("Name?\nHello you\n");
     let history = sandbox.ansar(["history", "db-0"]).run();
     history.success().stdout_has("(Aborted)");
-    let failed = sandbox.ansar(words).stdin("nobody\n").run();
-    failed.code(1).stdout_is("Name?\nHello nobody\n");
+    let failed = sandbox.ansar(words).stdin("none\n").run();
+    failed.code(1).stdout_is("Name?\nHello none\n");
     sandbox.is_still();
 }
 
