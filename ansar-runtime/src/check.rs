@@ -4,7 +4,6 @@ use std::fmt::{Debug, Write as _};
 use std::panic::Location;
 
 use ansar_contract::test::{Check, DETAILS, TestReport};
-use similar::{ChangeTag, TextDiff};
 
 /// The checks of one process so far.
 ///
@@ -27,10 +26,11 @@ impl Checks {
         }
         if self.kept.len() < DETAILS {
             self.kept.push(detail());
-        } else if !condition && let Some(pass) = self.kept.iter().rposition(|check| check.condition)
-        {
-            self.kept.remove(pass);
-            self.kept.push(detail());
+        } else if !condition {
+            if let Some(pass) = self.kept.iter().rposition(|check| check.condition) {
+                self.kept.remove(pass);
+                self.kept.push(detail());
+            }
         }
     }
 
@@ -91,8 +91,15 @@ pub(crate) fn both_sides(relation: &str, got: &dyn Debug, expected: &dyn Debug) 
         return format!("expected {relation}{short_expected}, got {short_got}");
     }
     let lines = |side: &dyn Debug| format!("{side:#?}").replace("\\n", "\n");
-    let (got, expected) = (lines(got), lines(expected));
-    let diff = TextDiff::from_lines(expected.as_str(), got.as_str());
+    difference(&lines(got), &lines(expected))
+}
+
+/// Shows two texts as a difference of their lines.
+#[cfg(feature = "diff")]
+fn difference(got: &str, expected: &str) -> String {
+    use similar::{ChangeTag, TextDiff};
+
+    let diff = TextDiff::from_lines(expected, got);
     let mut text = String::from("expected (-) and got (+) differ:");
     for group in diff.grouped_ops(2) {
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
@@ -103,6 +110,18 @@ pub(crate) fn both_sides(relation: &str, got: &dyn Debug, expected: &dyn Debug) 
             };
             let line = change.value();
             let _ = write!(text, "\n{sign} {}", line.strip_suffix('\n').unwrap_or(line));
+        }
+    }
+    text
+}
+
+/// Shows two texts one after the other.
+#[cfg(not(feature = "diff"))]
+fn difference(got: &str, expected: &str) -> String {
+    let mut text = String::from("expected (-) and got (+) differ:");
+    for (sign, side) in [('-', expected), ('+', got)] {
+        for line in side.lines() {
+            let _ = write!(text, "\n{sign} {line}");
         }
     }
     text

@@ -140,6 +140,27 @@
 //! same time, each can be stopped, and a request to stop reaches the whole tree of
 //! them.
 
+//! # Features
+//!
+//! | feature | gives | brings |
+//! | --- | --- | --- |
+//! | `main` | [`main`] with its parameters, calls and retry | `tokio`, `fastrand`, `serde_path_to_error` |
+//! | `cli` | settings as flags and `--help`, when a component is run by hand | `clap` |
+//! | `diff` | failed comparisons of long texts as a difference | `similar` |
+//! | `tracing` | events of the `tracing` crate in the log | `tracing`, `tracing-subscriber` |
+//!
+//! All are on by default. Without them, [`wrap`] and the free functions are left, with a
+//! [`Context`]: that is enough for an application with a `main` of its own, and links
+//! nothing but `serde` and what signals need.
+
+#![cfg_attr(
+    not(feature = "main"),
+    expect(
+        dead_code,
+        reason = "an application that wraps its `main` needs a part"
+    )
+)]
+
 // Layers, lowest first; a module imports only from its own layer and those before:
 // `host`, then `message`, `settings`, `check`, `log`, `events`, `retry` and
 // `lifecycle`, then `component`.
@@ -151,7 +172,9 @@ mod host;
 mod lifecycle;
 mod log;
 mod message;
+#[cfg(feature = "main")]
 mod retry;
+#[cfg(feature = "main")]
 mod settings;
 
 pub use ansar_contract::envelope::Typed;
@@ -159,15 +182,24 @@ pub use ansar_contract::lifecycle::{Aborted, Ack, Cannot, Faulted, Maybe};
 pub use ansar_contract::line::{Level, Tag};
 pub use ansar_contract::pairs;
 pub use ansar_contract::test::{Check, TestReport, TestSuite};
+#[cfg(feature = "main")]
 pub use component::call::{Call, Stopper};
-pub use component::context::{Context, Folder, Stop};
+pub use component::context::{Context, Folder};
+#[cfg(feature = "main")]
 pub use component::declaration::Declaration;
+#[cfg(feature = "main")]
 pub use component::fault::{Fault, FromReturned};
 pub use component::free::{context, ready, stopped};
-pub use component::main;
+#[cfg(feature = "main")]
 pub use component::parameter::{Component, Input, Parameter, Ready, Settings, Supply};
+#[cfg(feature = "main")]
+pub use component::run::main;
+pub use component::stop::Stop;
 pub use component::wrap::{MainResult, wrap};
 pub use host::files::FileError;
-pub use lifecycle::{Error, IntoReturned, Result};
+#[cfg(feature = "main")]
+pub use lifecycle::IntoReturned;
+pub use lifecycle::{Error, Result};
 pub use message::Message;
+#[cfg(feature = "main")]
 pub use settings::Tunable;

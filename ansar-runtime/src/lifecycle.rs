@@ -3,9 +3,14 @@
 use std::error::Error as StdError;
 use std::panic::Location;
 
-use ansar_contract::envelope::Typed;
-use ansar_contract::lifecycle::{Aborted, Ack, Cannot, Faulted, Maybe};
+use ansar_contract::lifecycle::Faulted;
+#[cfg(feature = "main")]
+use ansar_contract::{
+    envelope::Typed,
+    lifecycle::{Aborted, Ack, Cannot, Maybe},
+};
 
+#[cfg(feature = "main")]
 use crate::message::Message;
 
 /// The result of a component's function, and of the functions that it calls.
@@ -47,6 +52,7 @@ impl std::fmt::Display for Error {
 
 impl Error {
     /// Converts the error into the result of the component.
+    #[cfg(feature = "main")]
     fn into_returned(self) -> Encoded {
         let chain = || causes(&*self.error);
         let found = chain().find_map(|error| {
@@ -98,10 +104,12 @@ pub(crate) fn causes<'e>(
 }
 
 /// An encoded result.
+#[cfg(feature = "main")]
 pub(crate) type Encoded = std::result::Result<Typed, serde_json::Error>;
 
 /// A return type of a component's function: `()`, any [`Message`], or a [`Result`] of
 /// these.
+#[cfg(feature = "main")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a result that a component can have",
     label = "neither `()`, nor a message, nor a `Result` of these",
@@ -112,18 +120,21 @@ pub trait IntoReturned {
     fn into_returned(self) -> std::result::Result<Typed, serde_json::Error>;
 }
 
+#[cfg(feature = "main")]
 impl IntoReturned for () {
     fn into_returned(self) -> Encoded {
         Typed::encode(&Ack {})
     }
 }
 
+#[cfg(feature = "main")]
 impl<M: Message> IntoReturned for M {
     fn into_returned(self) -> Encoded {
         Typed::encode_as(M::NAME, &self)
     }
 }
 
+#[cfg(feature = "main")]
 impl<T: IntoReturned, E: Into<Error>> IntoReturned for std::result::Result<T, E> {
     fn into_returned(self) -> Encoded {
         match self {
@@ -133,13 +144,24 @@ impl<T: IntoReturned, E: Into<Error>> IntoReturned for std::result::Result<T, E>
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "main"))]
 mod tests {
     use super::*;
 
-    #[derive(Debug, thiserror::Error)]
-    #[error("session failed")]
-    struct Session(#[source] Maybe);
+    #[derive(Debug)]
+    struct Session(Maybe);
+
+    impl std::fmt::Display for Session {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("session failed")
+        }
+    }
+
+    impl StdError for Session {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
 
     fn fails() -> Result<()> {
         Err(std::fmt::Error)?;

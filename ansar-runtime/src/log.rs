@@ -52,6 +52,7 @@ impl Log {
     }
 
     /// Returns true if a record with this tag would be written.
+    #[cfg(feature = "tracing")]
     pub(crate) fn shows(&self, tag: Tag) -> bool {
         self.level.shows(tag)
     }
@@ -85,12 +86,18 @@ fn batches(head: &str, tag: Tag, speaker: &str, text: &str) -> Vec<String> {
     for line in text.trim_end_matches('\n').split('\n') {
         let mut rest = line.strip_suffix('\r').unwrap_or(line);
         loop {
-            let (piece, more) = rest.split_at(rest.floor_char_boundary(room));
-            let batch = match batches.last_mut() {
-                Some(batch) if batch.len() + overhead + piece.len() <= ATOMIC => batch,
-                _ => batches.push_mut(String::new()),
-            };
-            batch.extend([head, tag.encode_utf8(&mut [0; 4]), speaker, piece, "\n"]);
+            let mut end = room.min(rest.len());
+            while !rest.is_char_boundary(end) {
+                end -= 1;
+            }
+            let (piece, more) = rest.split_at(end);
+            let has_room = |batch: &String| batch.len() + overhead + piece.len() <= ATOMIC;
+            if !batches.last().is_some_and(has_room) {
+                batches.push(String::new());
+            }
+            if let Some(batch) = batches.last_mut() {
+                batch.extend([head, tag.encode_utf8(&mut [0; 4]), speaker, piece, "\n"]);
+            }
             tag = Tag::Continued.symbol();
             rest = more;
             if rest.is_empty() {

@@ -42,10 +42,9 @@ pub(crate) struct Unfit {
 }
 
 /// The error of a setting or of a text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// The text does not encode a value of the type.
-    #[error("{place}{what}{reason}", place = at(*line, *column), what = named(field))]
     Text {
         line: usize,
         column: usize,
@@ -53,7 +52,6 @@ pub(crate) enum Refused {
         reason: String,
     },
     /// The type does not have the field.
-    #[error("{place}unknown setting `{field}`, expected {expected}", place = at(*line, *column))]
     Unknown {
         line: usize,
         column: usize,
@@ -61,12 +59,39 @@ pub(crate) enum Refused {
         expected: String,
     },
     /// The field cannot hold the value.
-    #[error("setting `{field}` cannot be `{value}`: {reason}")]
     Value {
         field: String,
         value: String,
         reason: String,
     },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text {
+                line,
+                column,
+                field,
+                reason,
+            } => write!(f, "{}{}{reason}", at(*line, *column), named(field)),
+            Self::Unknown {
+                line,
+                column,
+                field,
+                expected,
+            } => write!(
+                f,
+                "{}unknown setting `{field}`, expected {expected}",
+                at(*line, *column)
+            ),
+            Self::Value {
+                field,
+                value,
+                reason,
+            } => write!(f, "setting `{field}` cannot be `{value}`: {reason}"),
+        }
+    }
 }
 
 fn at(line: usize, column: usize) -> String {
@@ -140,10 +165,9 @@ impl Schema {
         };
         // Errors in the text have positions. Only a missing field is no error, as
         // `base` has it.
-        if let Err(unfit) = (self.fit_text)(text)
-            && !unfit.reason.starts_with("missing field")
-        {
-            return Err(refuse(unfit));
+        match (self.fit_text)(text) {
+            Err(unfit) if !unfit.reason.starts_with("missing field") => return Err(refuse(unfit)),
+            _ => {}
         }
         let given = serde_json::from_str::<Envelope<Value>>(text)
             .map_err(|error| refuse(Unfit::new("", &error)))?

@@ -116,7 +116,7 @@ impl Found {
 fn script(head: &[u8]) -> Option<u32> {
     let lines = head.split(|byte| *byte == b'\n').take(SCRIPT_LINES);
     let mut versions = lines.filter_map(|line| {
-        let line = str::from_utf8(line).ok()?;
+        let line = std::str::from_utf8(line).ok()?;
         line.strip_prefix(SCRIPT_LINE)?.trim_end().parse().ok()
     });
     versions.next()

@@ -83,16 +83,15 @@ impl Retry {
         if let Some(step) = self.regular_steps {
             seconds("regular_steps", step)?;
         }
-        if let Some(slot) = self.randomized
-            && !(slot.is_finite() && slot > 0.0)
+        if let Some(slot) = self
+            .randomized
+            .filter(|slot| !(slot.is_finite() && *slot > 0.0))
         {
             return Err(format!(
                 "`randomized` is {slot}, expected seconds greater than 0"
             ));
         }
-        if let Some(part) = self.truncated
-            && !(0.0..=1.0).contains(&part)
-        {
+        if let Some(part) = self.truncated.filter(|part| !(0.0..=1.0).contains(part)) {
             return Err(format!("`truncated` is {part}, expected 0 to 1"));
         }
         Ok(())

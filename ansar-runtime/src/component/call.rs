@@ -14,8 +14,9 @@ use ansar_contract::marker;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::context::{Context, Stop};
+use super::context::Context;
 use super::fault::{Fault, FromReturned, judge};
+use super::stop::Stop;
 use crate::host::files;
 use crate::host::process::{Ended, Process, Program};
 

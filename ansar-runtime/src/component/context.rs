@@ -3,20 +3,24 @@
 use std::fmt::{Debug, Display};
 use std::panic::Location;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(feature = "main")]
 use std::time::Duration;
 
 use ansar_contract::envelope::Envelope;
+#[cfg(feature = "main")]
 use ansar_contract::launch::Origin;
 use ansar_contract::layout::Area;
 use ansar_contract::lifecycle::Aborted;
-use ansar_contract::line::{Level, Tag};
+#[cfg(feature = "main")]
+use ansar_contract::line::Level;
+use ansar_contract::line::Tag;
 use ansar_contract::test::TestReport;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::Notify;
 
 use super::place::{Place, decode};
+use super::stop::Stop;
+#[cfg(feature = "main")]
 use super::sub_role::SubRoles;
 use crate::check::{self, Checks};
 use crate::host::clock;
@@ -46,10 +50,13 @@ pub(crate) struct Process {
     pub(crate) place: Place,
     pub(crate) checks: Mutex<Checks>,
     /// The kind of parent; `None` by hand.
+    #[cfg(feature = "main")]
     pub(crate) origin: Option<Origin>,
     /// The log level, if one was given.
+    #[cfg(feature = "main")]
     pub(crate) level: Option<Level>,
     /// The names of its calls.
+    #[cfg(feature = "main")]
     pub(crate) sub_roles: SubRoles,
 }
 
@@ -61,8 +68,11 @@ impl Process {
             stop,
             place,
             checks: Mutex::default(),
+            #[cfg(feature = "main")]
             origin: None,
+            #[cfg(feature = "main")]
             level: None,
+            #[cfg(feature = "main")]
             sub_roles: SubRoles::default(),
         }
     }
@@ -92,6 +102,7 @@ impl Context {
     }
 
     /// Creates a child with an initial state.
+    #[cfg(feature = "main")]
     pub(crate) fn child_in(&self, name: &str, state: &'static str) -> Self {
         Self::create(self.0.process.clone(), name, Some(state), self.0.id)
     }
@@ -102,6 +113,7 @@ impl Context {
     }
 
     /// Returns the data that the objects of this process share.
+    #[cfg(feature = "main")]
     pub(crate) fn process(&self) -> &Process {
         &self.0.process
     }
@@ -112,6 +124,7 @@ impl Context {
     }
 
     /// Returns the number of the object.
+    #[cfg(feature = "main")]
     pub(crate) fn id(&self) -> Id {
         self.0.id
     }
@@ -225,6 +238,7 @@ impl Context {
     ///
     /// A request to stop ends the sleep with [`Aborted`], which `?` makes the
     /// result of the component.
+    #[cfg(feature = "main")]
     pub async fn sleep(&self, time: Duration) -> Result<(), Aborted> {
         self.unless_stopped(tokio::time::sleep(time)).await
     }
@@ -331,113 +345,6 @@ impl Drop for Object {
     }
 }
 
-/// The request to stop gracefully.
-///
-/// Once made, it is never withdrawn. All clones, on all threads, are the same
-/// request.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<Request>);
-
-type AtFirst = Box<dyn Fn(&Stop) + Send + Sync>;
-
-#[derive(Default)]
-struct Request {
-    made: Mutex<bool>,
-    /// True once the component has asked for it: it ends by itself then.
-    asked: AtomicBool,
-    /// Called when the component asks for the first time.
-    at_first: Option<AtFirst>,
-    threads: Condvar,
-    tasks: Notify,
-}
-
-impl Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request")
-            .field("made", &*lock(&self.made))
-            .finish_non_exhaustive()
-    }
-}
-
-impl Stop {
-    /// Creates a request that calls `at_first` when it is asked for the first time.
-    pub(crate) fn listening(at_first: impl Fn(&Self) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Request {
-            at_first: Some(Box::new(at_first)),
-            ..Request::default()
-        }))
-    }
-
-    /// Makes the request. A second call has no effect.
-    pub(crate) fn request(&self) {
-        *lock(&self.0.made) = true;
-        self.0.threads.notify_all();
-        self.0.tasks.notify_waiters();
-    }
-
-    /// Returns true if the request has been made. For code that polls between
-    /// steps of its work.
-    pub fn requested(&self) -> bool {
-        self.ask();
-        self.is_made()
-    }
-
-    /// Waits until the request is made.
-    pub async fn wait(&self) {
-        self.ask();
-        self.made().await;
-    }
-
-    /// Records that the component asks for the request.
-    fn ask(&self) {
-        if !self.0.asked.swap(true, Ordering::Relaxed)
-            && let Some(at_first) = &self.0.at_first
-        {
-            at_first(self);
-        }
-    }
-
-    /// Returns true if the request has been made. Does not count as asking for it.
-    pub(crate) fn is_made(&self) -> bool {
-        *lock(&self.0.made)
-    }
-
-    /// Waits until the request is made. Does not count as asking for it.
-    pub(crate) async fn made(&self) {
-        let mut told = std::pin::pin!(self.0.tasks.notified());
-        // Registered before the check, so that no request in between is missed.
-        told.as_mut().enable();
-        if !self.is_made() {
-            told.await;
-        }
-    }
-
-    /// Waits until the request has been made, and the component has not asked for it
-    /// until `patience` after that. Never ends for a component that has asked.
-    pub(crate) async fn ignored(&self, patience: Duration) {
-        self.made().await;
-        if !patience.is_zero() {
-            tokio::time::sleep(patience).await;
-        }
-        if self.0.asked.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Blocks the thread until the request is made, for at most `time`. Returns
-    /// true if it has been made.
-    pub fn wait_blocking(&self, time: Duration) -> bool {
-        self.ask();
-        let made = lock(&self.0.made);
-        let waited = self
-            .0
-            .threads
-            .wait_timeout_while(made, time, |made| !*made)
-            .unwrap_or_else(PoisonError::into_inner);
-        *waited.0
-    }
-}
-
 /// A folder of the component, and the values stored in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
@@ -492,35 +399,4 @@ impl AsRef<Path> for Folder {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stop_reaches_threads_and_tasks_whether_they_wait_before_or_after() {
-        let stop = Stop::default();
-        let thread = {
-            let stop = stop.clone();
-            std::thread::spawn(move || stop.wait_blocking(Duration::from_mins(1)))
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let mut before = Box::pin(stop.wait());
-            assert!(
-                std::future::poll_fn(|cx| std::task::Poll::Ready(before.as_mut().poll(cx)))
-                    .await
-                    .is_pending()
-            );
-            assert!(!stop.requested());
-            stop.request();
-            before.await;
-            stop.wait().await;
-        });
-        assert!(thread.join().unwrap());
-        assert!(stop.wait_blocking(Duration::ZERO));
-    }
 }

@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use ansar_contract::line::Level;
 use ansar_contract::notice::Notice;
 
-use super::context::{Context, Process, Stop};
+use super::context::{Context, Process};
 use super::marker::mark_announcing;
 use super::place::Place;
+use super::stop::Stop;
 use crate::events;
 use crate::host::notify::Notifier;
 use crate::log::Log;

@@ -1,5 +1,6 @@
 //! Panics: a fault in the log, and the explanation of a [`Faulted`] result.
 
+use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -30,11 +31,10 @@ impl Panics {
         panic::set_hook(Box::new(move |info| {
             let faulted = describe(info);
             log.write(Tag::Fault, &speaker, &account(&faulted));
-            if cfg!(panic = "abort")
-                && let Ok(typed) = Typed::encode(&faulted)
-                && let Ok(text) = serde_json::to_string(&Envelope::of(typed))
-            {
-                let _ = outlet.write(&text);
+            if cfg!(panic = "abort") {
+                let text = Typed::encode(&faulted)
+                    .and_then(|typed| serde_json::to_string(&Envelope::of(typed)));
+                let _ = text.map(|text| outlet.write(&text));
             }
             *latest.latest() = Some(faulted);
         }));
@@ -66,12 +66,18 @@ impl Panics {
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> Faulted {
-    let message = info.payload_as_str().unwrap_or("(no message)");
+    let message = text_of(info.payload()).unwrap_or("(no message)");
     let faulted = Faulted::new("component panicked", message);
     match info.location() {
         Some(place) => faulted.at(place.file(), place.line()),
         None => faulted,
     }
+}
+
+/// Returns the message of a panic.
+fn text_of(payload: &dyn Any) -> Option<&str> {
+    let literal = payload.downcast_ref::<&str>().copied();
+    literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
 fn account(faulted: &Faulted) -> String {

@@ -17,12 +17,12 @@ use ansar_contract::lifecycle::Faulted;
 use ansar_contract::line::Level;
 use ansar_contract::notice::Notice;
 
-use super::arguments::executable_name;
-use super::context::{Context, Process, Stop};
+use super::context::{Context, Process};
 use super::free;
 use super::marker::mark_wrapped;
 use super::place::Place;
-use super::{FAULT, introduce, refuse};
+use super::stop::Stop;
+use super::{FAULT, executable_name, introduce, refuse};
 use crate::Error;
 use crate::events::{self, Shown};
 use crate::host::notify::Notifier;
@@ -168,9 +168,12 @@ impl Wrapped {
         let log = Log::new(std::process::id(), Level::Debug, LogStream);
         let notifier = Notifier::new(environment::notify_socket(), &role);
         let process = Process {
+            #[cfg(feature = "main")]
             origin: origin.parse().ok(),
             ..Process::new(log.clone(), listening(parent, &notifier), place)
         };
+        #[cfg(not(feature = "main"))]
+        let _ = origin;
         let context = Context::first(Arc::new(process), &name);
         introduce(&context, &name);
         let filter = environment::rust_log();

@@ -4,16 +4,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::{fs, process};
+use std::{fmt, fs, process};
 
 use ansar_contract::marker;
-use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+use nix::libc::{ENAMETOOLONG, O_NOFOLLOW, O_NONBLOCK};
 
 /// An operation on a file that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum FileError {
     /// The file exists and cannot be read.
-    #[error("failed to read `{path}`")]
     Read {
         /// The file.
         path: PathBuf,
@@ -21,7 +20,6 @@ pub enum FileError {
         source: io::Error,
     },
     /// The file cannot be replaced.
-    #[error("failed to write `{path}`")]
     Write {
         /// The file.
         path: PathBuf,
@@ -29,7 +27,6 @@ pub enum FileError {
         source: io::Error,
     },
     /// The file cannot be removed.
-    #[error("failed to remove `{path}`")]
     Remove {
         /// The file.
         path: PathBuf,
@@ -37,13 +34,35 @@ pub enum FileError {
         source: io::Error,
     },
     /// The file does not hold a value of the expected type.
-    #[error("{path}:{reason}", path = path.display())]
     Content {
         /// The file.
         path: PathBuf,
         /// Line, column, field and what was expected there.
         reason: String,
     },
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (operation, path) = match self {
+            Self::Read { path, .. } => ("read", path),
+            Self::Write { path, .. } => ("write", path),
+            Self::Remove { path, .. } => ("remove", path),
+            Self::Content { path, reason } => return write!(f, "{}:{reason}", path.display()),
+        };
+        write!(f, "failed to {operation} `{}`", path.display())
+    }
+}
+
+impl std::error::Error for FileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. }
+            | Self::Write { source, .. }
+            | Self::Remove { source, .. } => Some(source),
+            Self::Content { .. } => None,
+        }
+    }
 }
 
 /// The largest file that is read, in bytes, if there is a limit.
@@ -128,9 +147,7 @@ fn text(path: &Path, source: Source) -> io::Result<String> {
 /// Returns true if the error means that the file does not exist. A file whose name
 /// is too long does not exist either.
 fn is_absent(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidFilename, NotFound};
-
-    matches!(error.kind(), NotFound | InvalidFilename)
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ENAMETOOLONG)
 }
 
 /// Checks that a few more files can be opened, which every component needs.

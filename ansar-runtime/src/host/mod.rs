@@ -4,9 +4,11 @@
 pub(crate) mod clock;
 pub(crate) mod environment;
 pub(crate) mod files;
+#[cfg(feature = "main")]
 pub(crate) mod lock;
 pub(crate) mod notify;
 pub(crate) mod parent;
+#[cfg(feature = "main")]
 pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod streams;

@@ -5,6 +5,7 @@
 //! with its parent.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -112,7 +113,7 @@ impl Process {
             pid: Pid::from_raw(pid.ok_or_else(|| io::Error::other("no process id"))?),
             stdin: child.stdin.take(),
             child: Some(child),
-            stdout: Receiver::from_owned_fd(ours)?,
+            stdout: Receiver::from_file(File::from(ours))?,
             input: program.input.take(),
         })
     }

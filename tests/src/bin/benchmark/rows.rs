@@ -1,6 +1,7 @@
 //! The rows, and the measurement of each.
 
 mod background;
+mod compile;
 mod deploy;
 mod log;
 mod readiness;
@@ -55,6 +56,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("deploy-100000", |world| {
         Some(deploy::unchanged(world, 100_000))
     }),
+    row("compile", |world| Some(compile::row(world))),
     row("deploy-exe", |world| Some(deploy::executable(world))),
     row("deploy-model", |world| Some(deploy::model(world))),
 ];
