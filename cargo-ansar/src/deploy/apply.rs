@@ -20,7 +20,7 @@ use crate::host::clock;
 use crate::host::fs;
 use crate::host::fs::{Error as FilesError, TransferMethod};
 use crate::host::process::interrupts::Interrupts;
-use crate::model::name::ExecutableName;
+use crate::model::name::{ExecutableName, RoleName};
 use crate::sync::apply::{Error as ApplyError, Placed, Staging};
 use crate::sync::executable;
 use crate::sync::executable::{Deployed, Ready};
@@ -33,6 +33,8 @@ use ansar_contract::layout::Area;
 pub struct DeployOutcome {
     /// True if anything changed.
     pub changed: bool,
+    /// Affected roles, if nothing but what they run has changed.
+    pub only: Option<BTreeSet<RoleName>>,
     /// Affected roles that ran and were restarted.
     pub restored: Restored,
 }
@@ -59,6 +61,10 @@ pub async fn apply_plan(
         restart_affected(home, affected, running, interrupts, events, announce, work).await?;
     Ok(DeployOutcome {
         changed: !plan.is_empty(),
+        only: plan
+            .roles
+            .is_empty()
+            .then(|| plan.affected.keys().cloned().collect()),
         restored,
     })
 }

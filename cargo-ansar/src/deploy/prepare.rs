@@ -41,8 +41,13 @@ pub struct Prepared {
     pub artifacts: BTreeMap<ExecutableName, PathBuf>,
     /// Manifests of the packages that were compiled.
     pub compiled: BTreeSet<PathBuf>,
+    /// Libraries of the workspace that took part in the build. Their lists of
+    /// sources are beside these paths.
+    pub libraries: Vec<PathBuf>,
     /// True if the deploy changed anything.
     pub changed: bool,
+    /// Affected roles, if nothing but what they run has changed.
+    pub only: Option<BTreeSet<RoleName>>,
     /// Cargo, if it still runs.
     pub leaving: Option<ExitingCargo>,
     /// Lock of the home. No other command changes the home while it is held.
@@ -93,11 +98,12 @@ pub async fn prepare(
         }
         None => None,
     };
-    let (artifacts, compiled, packages, leaving) = match built {
+    let (artifacts, libraries, compiled, packages, leaving) = match built {
         Some(Built {
             artifacts,
             bins,
             tests,
+            libraries,
             compiled,
             packages,
             leaving,
@@ -105,7 +111,7 @@ pub async fn prepare(
         }) => {
             remember(&mut deploy_state.bins, bins);
             remember_tests(&mut deploy_state, tests);
-            (artifacts, compiled, packages, leaving)
+            (artifacts, libraries, compiled, packages, leaving)
         }
         None => Default::default(),
     };
@@ -140,7 +146,9 @@ pub async fn prepare(
         entries,
         artifacts,
         compiled: packages,
+        libraries,
         changed: done.changed,
+        only: done.only,
         leaving,
         lock,
     })

@@ -64,6 +64,9 @@ pub struct Artifacts {
     pub made: BTreeMap<String, Vec<Made>>,
     /// Executables of test targets.
     pub tests: Vec<MadeTest>,
+    /// Libraries of local packages. The path has no extension: beside it is the
+    /// list of the sources.
+    pub libraries: Vec<PathBuf>,
     /// Names of the crates that Cargo compiled.
     pub compiled: BTreeSet<String>,
     /// Manifests of the packages of these crates.
@@ -269,9 +272,14 @@ impl Invocation {
 }
 
 impl Artifacts {
-    /// Adds an artifact that is an executable.
+    /// Adds an artifact that is an executable, or a library of a local package.
     fn add(&mut self, artifact: Artifact) {
         let Some(path) = artifact.executable else {
+            let is_local = artifact.package_id.repr.starts_with(LOCAL);
+            let mut files = artifact.filenames.iter().filter(|_| is_local);
+            let library = files.find(|file| file.extension() == Some("rlib"));
+            self.libraries
+                .extend(library.map(|file| sources_of(file.as_std_path())));
             return;
         };
         let made = Made {
@@ -290,6 +298,26 @@ impl Artifacts {
             same.push(made);
         }
     }
+}
+
+/// Beginning of the ids of local packages.
+const LOCAL: &str = "path+";
+
+/// Returns the path of a library without its extension. In the folder `deps`, the
+/// list of its sources has no prefix.
+fn sources_of(library: &Path) -> PathBuf {
+    let path = library.with_extension("");
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.and_then(|name| name.strip_prefix("lib"));
+    match name.filter(|_| is_in_deps(library)) {
+        Some(name) => path.with_file_name(name),
+        None => path,
+    }
+}
+
+/// Returns true if the compiler put a file into Cargo's folder of dependencies.
+fn is_in_deps(artifact: &Path) -> bool {
+    artifact.parent().is_some_and(|it| it.ends_with("deps"))
 }
 
 /// Returns the name of a package from its id: `path+file:///FOLDER#0.1.0`, or
@@ -312,8 +340,8 @@ fn has_built(output: &[u8]) -> bool {
     output[begin..] == *BUILT
 }
 
-/// Parses a line of output, and returns the artifact if it is an executable or
-/// was just compiled.
+/// Parses a line of output, and returns the artifact if it is an executable,
+/// was just compiled, or belongs to a local package.
 ///
 /// Build scripts and procedural macros may print to stdout too, so only lines
 /// that begin like a message are parsed.
@@ -321,8 +349,9 @@ fn told(line: &[u8]) -> Result<Option<Artifact>, CargoError> {
     const ARTIFACT: &[u8] = br#"{"reason":"compiler-artifact""#;
     const LIBRARY: &[u8] = br#""executable":null"#;
     const FRESH: &[u8] = br#""fresh":true"#;
+    const OF_LOCAL: &[u8] = br#""package_id":"path+"#;
     let holds = |text: &[u8]| memchr::memmem::find(line, text).is_some();
-    if !line.starts_with(ARTIFACT) || (holds(LIBRARY) && holds(FRESH)) {
+    if !line.starts_with(ARTIFACT) || (holds(LIBRARY) && holds(FRESH) && !holds(OF_LOCAL)) {
         return Ok(None);
     }
     let message = serde_json::from_slice(line).map_err(|source| CargoError::Output {
@@ -357,8 +386,7 @@ pub fn dependencies(artifact: &Path) -> Option<Vec<PathBuf>> {
 /// `first` is one of these names.
 fn base_of(artifact: &Path, first: &Path) -> Option<PathBuf> {
     let folder = environment::working_folder().ok()?;
-    let is_of_compiler = artifact.parent().is_some_and(|it| it.ends_with("deps"));
-    if is_of_compiler {
+    if is_in_deps(artifact) {
         // The compiler names files from the workspace root. The target folder
         // is usually in it, and so is the working folder.
         let above = artifact.ancestors().skip(1).chain(folder.ancestors());
@@ -447,6 +475,16 @@ mod tests {
         );
         for rule in ["# comment", "", "/w/lib.rs:", ":: "] {
             assert_eq!(prerequisites(rule), Vec::<PathBuf>::new(), "{rule}");
+        }
+    }
+
+    #[test]
+    fn sources_of_libraries_are_beside_them() {
+        for (library, sources) in [
+            ("/t/debug/deps/libshop-12ab.rlib", "/t/debug/deps/shop-12ab"),
+            ("/t/debug/libshop.rlib", "/t/debug/libshop"),
+        ] {
+            assert_eq!(sources_of(Path::new(library)), Path::new(sources));
         }
     }
 

@@ -228,7 +228,9 @@ async fn deploy_and_run(
         home,
         entries,
         artifacts,
+        libraries,
         compiled,
+        only,
         lock,
         ..
     } = prepared;
@@ -238,7 +240,13 @@ async fn deploy_and_run(
     let pattern = tests(workspace.as_ref())?;
     let is_test = |role: &RoleName| pattern.matches(role);
     let failed = failed_before(&home);
-    let entries = unfinished(&home, entries, is_test)?;
+    let mut entries = unfinished(&home, entries, is_test)?;
+    retain_affected(
+        &mut entries,
+        is_test,
+        only.filter(|_| when == When::Changed),
+        &failed,
+    );
     let (chosen, narrowed) = choose(options, entries, is_test, &failed);
     let count = chosen.keys().filter(|role| is_test(role)).count();
     let tested = chosen.iter().filter(|(role, _)| is_test(role));
@@ -273,20 +281,14 @@ async fn deploy_and_run(
     ran.interrupted = ran.interrupted.or(impatient);
     drop(lock);
     let role_runs = runner.role_runs(&ran.ended, is_test);
-    let artifacts: Vec<PathBuf> = artifacts.into_values().collect();
+    let artifacts: Vec<PathBuf> = artifacts.into_values().chain(libraries).collect();
     let mut sources = runner.sources(Vec::new(), artifacts.clone());
     let mut verdict = judge(&runner, role_runs, &background, &mut sources).await?;
     attach_context(&home, chosen.keys(), &mut verdict);
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
-    let analysis = match analyzer {
-        Some(analyzer) if ran.interrupted.is_none() => Some(
-            runner
-                .analyze(&analyzer, &verdict.suite, interrupts, events)
-                .await?,
-        ),
-        _ => None,
-    };
+    let analyzer = analyzer.filter(|_| ran.interrupted.is_none());
+    let analysis = analysis(&runner, analyzer, &verdict, interrupts, events).await?;
     Ok(Outcome::Ran(Box::new(Ran {
         verdict,
         excerpts,
@@ -301,6 +303,22 @@ async fn deploy_and_run(
         home,
         recorder,
     })))
+}
+
+/// Runs the analyzer of a run, if there is one.
+async fn analysis(
+    runner: &Runner<'_>,
+    analyzer: Option<ExecutableName>,
+    verdict: &Verdict,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Option<Analysis>, Error> {
+    let Some(analyzer) = analyzer else {
+        return Ok(None);
+    };
+    let suite = &verdict.suite;
+    let analysis = runner.analyze(&analyzer, suite, interrupts, events);
+    analysis.await.map(Some)
 }
 
 fn role_kind(is_test: bool) -> RoleKind {
@@ -378,6 +396,26 @@ fn unfinished(
     let finished = one_shot::finished(home, &entries)?;
     entries.retain(|role, _| is_test(role) || !finished.contains(role));
     Ok(entries)
+}
+
+/// Removes test roles that need not run, if all roles in `only` run test targets
+/// and nothing else was affected: those that are not among them, and have passed
+/// in the last run.
+fn retain_affected(
+    entries: &mut BTreeMap<RoleName, Entry>,
+    is_test: impl Fn(&RoleName) -> bool,
+    only: Option<BTreeSet<RoleName>>,
+    failed: &BTreeSet<RoleName>,
+) {
+    let Some(only) = only.filter(|only| !only.is_empty()) else {
+        return;
+    };
+    let is_target = |entry: &Entry| entry.properties.test.is_some();
+    let mut affected = only.iter().map(|role| entries.get(role));
+    if affected.all(|entry| entry.is_some_and(is_target)) {
+        let will_run = |role: &RoleName| only.contains(role) || failed.contains(role);
+        entries.retain(|role, _| !is_test(role) || will_run(role));
+    }
 }
 
 /// Returns the roles to run: all operational roles, and the tests that match.

@@ -170,11 +170,13 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
                 Ok(Outcome::Prepared(prepared)) => {
                     let Prepared {
                         artifacts,
+                        libraries,
                         compiled,
                         ..
                     } = *prepared;
-                    let artifacts = artifacts.values().map(PathBuf::as_path);
-                    self.sources.built(artifacts, &compiled);
+                    let artifacts = artifacts.values().chain(&libraries);
+                    self.sources
+                        .built(artifacts.map(PathBuf::as_path), &compiled);
                     let is_stale = self.sources.is_stale();
                     (self.notify)(Notice::Prepared { is_stale });
                 }

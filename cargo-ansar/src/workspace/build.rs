@@ -179,6 +179,8 @@ pub type Bins = BTreeMap<ExecutableName, Vec<String>>;
 pub struct Built {
     /// Path of each wanted executable that the workspace builds.
     pub artifacts: BTreeMap<ExecutableName, PathBuf>,
+    /// Libraries of the workspace that took part, without the extension.
+    pub libraries: Vec<PathBuf>,
     /// Names of the crates that were compiled.
     pub compiled: BTreeSet<String>,
     /// Manifests of the packages of these crates.
@@ -346,6 +348,7 @@ async fn build_uninterrupted(
                 let (made, leaving) = built?;
                 return Ok(Built {
                     artifacts: with_tests(artifacts, &tests),
+                    libraries: made.libraries,
                     compiled: made.compiled,
                     packages: made.packages,
                     bins,
@@ -394,6 +397,7 @@ async fn build_uninterrupted(
     let tests = tests(&made, &plan)?;
     Ok(Built {
         artifacts: with_tests(choose(&made, &plan)?, &tests),
+        libraries: made.libraries,
         compiled: made.compiled,
         packages: made.packages,
         bins,

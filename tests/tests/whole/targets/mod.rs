@@ -2,6 +2,7 @@
 
 mod kinds;
 mod runs;
+mod watching;
 
 use std::ops::Deref;
 
