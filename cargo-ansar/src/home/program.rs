@@ -111,6 +111,16 @@ pub enum ProgramError {
         /// The reason.
         reason: String,
     },
+    /// A program that refuses to run as root would be started by root.
+    #[error("role `{role}`{place}: `{program}` refuses to run as root")]
+    RefusesRoot {
+        /// The role.
+        role: RoleName,
+        /// Position of its description.
+        place: String,
+        /// The name of the program.
+        program: String,
+    },
     /// A component was replaced by another program, or the reverse, while its
     /// role ran.
     #[error("role `{role}`: executable `{executable}` was replaced by one of another kind")]
@@ -155,7 +165,8 @@ impl ProgramError {
             Self::NotFound { place, .. }
             | Self::CommandNotFound { place, .. }
             | Self::ComponentOnly { place, .. }
-            | Self::ProgramOnly { place, .. } => described.clone_into(place),
+            | Self::ProgramOnly { place, .. }
+            | Self::RefusesRoot { place, .. } => described.clone_into(place),
             _ => {}
         }
         self
@@ -191,6 +202,9 @@ impl ProgramError {
                 Some(port) => format!("name one that it has: `cargo ansar address {role}/{port}`"),
                 None => "use `{port}` in its arguments or environment, and deploy".to_owned(),
             },
+            Self::RefusesRoot { .. } => {
+                "set `unprivileged = true`, or run as another user".to_owned()
+            }
             Self::OtherKind { role, .. } => format!("run `cargo ansar start {role}` again"),
             Self::NoValue(error) => {
                 error.placeholder.port()?;

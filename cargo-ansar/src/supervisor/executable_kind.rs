@@ -13,6 +13,7 @@ use crate::home::Home;
 use crate::home::program::{Places, ProgramError, base};
 use crate::home::role::Entry;
 use crate::host::fs;
+use crate::host::process::unprivileged;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::placeholder::Template;
 use crate::model::readiness::Probe;
@@ -163,6 +164,14 @@ fn check(
         }
         .into());
     }
+    if let Some(program) = refusing_root(entry, &path) {
+        return Err(ProgramError::RefusesRoot {
+            role: role.clone(),
+            place: String::new(),
+            program,
+        }
+        .into());
+    }
     let places = Places {
         base: base(home),
         environment,
@@ -181,6 +190,23 @@ fn check(
         }
     }
     Ok(())
+}
+
+/// Returns the program of a role, at `path`, or of its setup, if it would be
+/// started by root and is known to refuse that.
+fn refusing_root(entry: &Entry, path: &Path) -> Option<String> {
+    const REFUSING: [&str; 3] = ["postgres", "initdb", "pg_ctl"];
+    let properties = &entry.properties;
+    if properties.unprivileged || !properties.is_program() || !unprivileged::is_root() {
+        return None;
+    }
+    let setup = properties.setup.iter().filter_map(|words| words.first());
+    let paths = setup.map(|word| Path::new(word.text()));
+    std::iter::once(path)
+        .chain(paths)
+        .filter_map(|path| path.file_name()?.to_str())
+        .find(|name| REFUSING.contains(name))
+        .map(str::to_owned)
 }
 
 /// Returns the first property of a role that components do not have.

@@ -5,6 +5,7 @@ mod exclusive;
 mod health;
 mod interactive;
 mod lifecycle;
+mod messages;
 mod network;
 mod one_shot;
 mod orders;

@@ -155,12 +155,12 @@ fn redis_is_ready_when_its_keys_are_loaded() {
     group.start();
     let address = group.address("cache-0");
     assert_eq!(says(&address, "PING\r\n", "\n"), "+PONG\r\n");
-    let filled = says(&address, "DEBUG POPULATE 500000\r\n", "\n");
+    let filled = says(&address, "DEBUG POPULATE 1000000\r\n", "\n");
     assert_eq!(filled, "+OK\r\n");
     assert_eq!(says(&address, "SAVE\r\n", "\n"), "+OK\r\n");
     group.does("restart cache-0");
     assert_eq!(group.address("cache-0"), address);
-    assert_eq!(says(&address, "DBSIZE\r\n", "\n"), ":500000\r\n");
+    assert_eq!(says(&address, "DBSIZE\r\n", "\n"), ":1000000\r\n");
     group.stop();
     let log = group.log("cache-0");
     assert_eq!(with(&log, "Redis is now ready to exit").len(), 2, "{log:?}");
