@@ -9,7 +9,9 @@ use regex::bytes::Regex;
 
 use crate::commands::history::start;
 use crate::error::Error;
+use crate::home::instance;
 use crate::host::clock;
+use crate::host::fs;
 use crate::host::fs::Error as FilesError;
 use crate::host::fs::changes::Changes;
 use crate::logs::merge::{Filter, Merged, Record};
@@ -66,7 +68,14 @@ pub fn log(options: &Options) -> Result<Lines, Error> {
     let zone = options.clock.then(clock::zone);
     let now = clock::now().to_zoned(zone.clone().unwrap_or(TimeZone::UTC));
     let (home, workspace) = options.places.open()?;
-    let entries = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
+    let mut entries = home.entries()?;
+    let tests = entries
+        .iter()
+        .filter(|(_, entry)| !entry.properties.fresh.is_empty());
+    let mut instances = instance::instances(tests, &entries).unwrap_or_default();
+    instances.retain(|role, _| fs::is_folder(&home.folder(Area::Logs, role)));
+    entries.extend(instances);
+    let entries = chosen(&home, workspace.as_ref(), &options.search, entries)?;
     let roles: Vec<RoleName> = entries.into_keys().collect();
     let begin = match (&options.begin, roles.as_slice()) {
         (From::Query(begin), _) => begin,

@@ -333,6 +333,7 @@ fn command(
         ready_limit: None,
         notices: None,
         ports: Vec::new(),
+        owner: None,
         setup: None,
         succeeded: None,
         options: RunOptions::default(),

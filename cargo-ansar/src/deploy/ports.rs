@@ -54,6 +54,29 @@ pub(crate) fn allocate_more<'a>(
     Ok(allocate_needed(home, entries, &needed)?.0)
 }
 
+/// Allocates ports for `instances`, each with the names of its role's ports.
+/// Writes nothing: they are held until the end of the run.
+pub(crate) fn allocate_instances(
+    home: &Home,
+    instances: &BTreeMap<RoleName, Entry>,
+) -> Result<Ports, Error> {
+    let known = home.ports()?;
+    let mut entries = home.entries()?;
+    entries.extend(
+        instances
+            .iter()
+            .map(|(role, it)| (role.clone(), it.clone())),
+    );
+    let own = instances.iter().flat_map(|(role, entry)| {
+        let of = entry.instance.as_ref().map(|it| known.of(&it.of));
+        of.into_iter().flatten().map(move |(port, _)| {
+            let port = port.to_owned();
+            (role, Placeholder::Port { role: None, port })
+        })
+    });
+    allocate_more(home, &entries, own)
+}
+
 fn allocate_needed(
     home: &Home,
     entries: &BTreeMap<RoleName, Entry>,

@@ -11,6 +11,7 @@ pub mod area;
 pub mod deploy_state;
 pub mod engine_marks;
 pub mod history;
+pub mod instance;
 pub mod last_run;
 mod network;
 pub mod pending;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, HomeError, read_json, write_json};
+use crate::model::instance::instance_name;
 use crate::model::name::RoleName;
 use crate::model::placeholder::Placeholder;
 
@@ -57,6 +58,21 @@ impl Ports {
     /// Returns the address of a port.
     pub fn address(&self, role: &RoleName, name: &str) -> Option<SocketAddrV4> {
         Some(SocketAddrV4::new(BIND, self.get(role, name)?))
+    }
+
+    /// Returns the ports as a test role and its instances see them: those of its
+    /// instances in place of those of the roles in `fresh`.
+    #[must_use]
+    pub fn seen_from(&self, test: &RoleName, fresh: &[RoleName]) -> Self {
+        let mut seen = self.clone();
+        for role in fresh {
+            let name = instance_name(test, role).ok();
+            if let Some(own) = name.and_then(|name| seen.0.remove(&name).map(|own| (name, own))) {
+                seen.0.insert(role.clone(), own.1.clone());
+                seen.0.insert(own.0, own.1);
+            }
+        }
+        seen
     }
 
     /// Returns the variables that tell other programs the ports: `ANSAR_DB_0_PORT`,

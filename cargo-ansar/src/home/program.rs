@@ -130,6 +130,16 @@ pub enum ProgramError {
         /// The executable.
         executable: String,
     },
+    /// A test role cannot have its own instance of a role.
+    #[error("role `{test}` cannot have its own `{role}`: {reason}")]
+    Fresh {
+        /// The test role.
+        test: RoleName,
+        /// The role.
+        role: RoleName,
+        /// The reason.
+        reason: String,
+    },
     /// A role has no port of this name.
     #[error("role `{role}` has no port `{port}`")]
     NoPort {
@@ -204,6 +214,9 @@ impl ProgramError {
             },
             Self::RefusesRoot { .. } => {
                 "set `unprivileged = true`, or run as another user".to_owned()
+            }
+            Self::Fresh { test, .. } => {
+                format!("change the property with `cargo ansar edit fresh {test}`")
             }
             Self::OtherKind { role, .. } => format!("run `cargo ansar start {role}` again"),
             Self::NoValue(error) => {

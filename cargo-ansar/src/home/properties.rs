@@ -124,6 +124,7 @@ pub const PROPERTIES: &[Property] = &[
     settable!("unprivileged", unprivileged: bool, "whether it runs as an ordinary user under root", "true", |_| Ok(())),
     settable!("tags", tags: BTreeSet<String>, "groups that it belongs to", r#"["storage"]"#, tags),
     settable!("watch", watch: Vec<String>, "patterns of files whose change restarts it", r#"["**/*.sql"]"#, |_| Ok(())),
+    settable!("fresh", fresh: Vec<RoleName>, "roles of which a test has its own instances", r#"["db-0"]"#, |_| Ok(())),
     settable!("exclusive", exclusive: BTreeSet<String>, "words that no two roles share while they run", r#"["db"]"#, tags),
     settable!("filter", filter: Vec<String>, "texts of which the name of a test contains one", r#"["orders::"]"#, |_| Ok(())),
     settable!("exact", exact: bool, "whether its filters are whole names of tests", "true", |_| Ok(())),

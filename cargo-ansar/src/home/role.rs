@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::home::{Home, HomeError, read_json};
 use crate::host::fs;
+use crate::model::instance::Instance;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::placeholder::Template;
 use crate::model::readiness::{Health, Readiness};
@@ -37,6 +38,8 @@ pub struct Entry {
     pub properties: RoleProperties,
     /// Values that were set by a command; they have precedence.
     pub by_hand: ByHand,
+    /// The origin of an instance, which is not stored.
+    pub instance: Option<Instance>,
 }
 
 /// The stored form of an [`Entry`]: one flat object.
@@ -94,6 +97,8 @@ struct StoredEntry {
     tags: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     watch: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    fresh: Vec<RoleName>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     exclusive: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,6 +154,7 @@ impl From<StoredEntry> for Entry {
                 unprivileged: stored.unprivileged,
                 tags: stored.tags,
                 watch: stored.watch,
+                fresh: stored.fresh,
                 exclusive: stored.exclusive,
                 test: stored.test,
                 filter: stored.filter,
@@ -159,6 +165,7 @@ impl From<StoredEntry> for Entry {
                 network: stored.network,
             },
             by_hand: stored.by_hand,
+            instance: None,
         }
     }
 }
@@ -194,6 +201,7 @@ impl From<Entry> for StoredEntry {
             unprivileged: properties.unprivileged,
             tags: properties.tags,
             watch: properties.watch,
+            fresh: properties.fresh,
             exclusive: properties.exclusive,
             test: properties.test,
             filter: properties.filter,
@@ -279,6 +287,7 @@ impl Entry {
             origin,
             properties: RoleProperties::default(),
             by_hand: ByHand::default(),
+            instance: None,
         }
     }
 

@@ -76,6 +76,7 @@ const ROLE_KEYS: &[&str] = &[
     "isolate",
     "test-timeout",
     "network",
+    "fresh",
     "storage",
     "start",
     "count",
@@ -236,6 +237,7 @@ struct Fields<'a> {
     for_ends: Option<(String, usize)>,
     /// Position of the first key that only test roles have.
     for_tests: Option<(String, usize)>,
+    fresh: Vec<After>,
 }
 
 /// Reads one table of roles, which is one role or the series of a template.
@@ -262,6 +264,7 @@ fn declare(
         listens_at: None,
         for_ends: None,
         for_tests: None,
+        fresh: Vec::new(),
     };
     let mut label = None;
     let mut target = None;
@@ -313,6 +316,7 @@ fn declare(
         after: fields.after,
         for_ends: fields.for_ends,
         for_tests: fields.for_tests,
+        fresh: fields.fresh,
         references: fields.texts.references,
     });
     Ok(())
@@ -402,6 +406,12 @@ impl<'a> Fields<'a> {
             "unprivileged" => properties.unprivileged = field.flag(FLAG)?,
             "tags" => properties.tags = values::tags(&field)?,
             "watch" => properties.watch = values::watch(&field)?,
+            "fresh" => {
+                self.fresh = roles(&field)?;
+                properties.fresh = self.fresh.iter().map(|it| it.role.clone()).collect();
+                self.for_tests
+                    .get_or_insert((field.key.clone(), field.key_at));
+            }
             "exclusive" => {
                 properties.exclusive = values::tags(&field)?;
                 self.for_ends = Some((field.key.clone(), field.key_at));

@@ -65,7 +65,7 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn unknown_keys_are_refused() {
-    const OF_ROLE: &str = "expected one of `executable`, `program`, `test`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `before`, `after-all`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `exclusive`, `filter`, `exact`, `ignored`, `isolate`, `test-timeout`, `network`, `storage`, `start`, `count`, `step`";
+    const OF_ROLE: &str = "expected one of `executable`, `program`, `test`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `before`, `after-all`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `exclusive`, `filter`, `exact`, `ignored`, `isolate`, `test-timeout`, `network`, `fresh`, `storage`, `start`, `count`, `step`";
     refused(
         "roles.a = 1",
         "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `env`, `env-file`, `network`, `build`, `role`\nhint: did you mean `role`?",
@@ -569,6 +569,18 @@ fn mistakes_about_test_roles_are_refused() {
         (
             "role.test-a = { program = 'x', before = [['y', '{adress:a}']] }",
             "2:49: unknown placeholder `{adress:a}` in `@.role.test-a.before[0][1]`\nhint: did you mean `{address:a}`?",
+        ),
+        (
+            "role.a = { program = 'x', fresh = ['b'] }",
+            "2:27: `@.role.a.fresh` is for test roles, and the name of `a` is not that of one\nhint: use `setup` for what runs once, or a name that matches `tests`",
+        ),
+        (
+            "role.db-0.program = 'x'\nrole.test-a = { program = 'x', fresh = ['bd-0'] }",
+            "3:41: `@.role.test-a.fresh[0]` refers to role `bd-0`, expected a role that is described here\nhint: did you mean `db-0`?",
+        ),
+        (
+            "role.test-b.program = 'x'\nrole.test-a = { program = 'x', fresh = ['test-b'] }",
+            "3:41: invalid `@.role.test-a.fresh[0]`: `test-b` is a test role",
         ),
         (
             "role.test-a = { program = 'x', exclusive = ['d b'] }",

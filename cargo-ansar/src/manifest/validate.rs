@@ -9,6 +9,7 @@ use crate::manifest::RoleSpec;
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::Source;
 use crate::model::did_you_mean::did_you_mean;
+use crate::model::instance::instance_name;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::RolePattern;
 
@@ -39,6 +40,8 @@ pub(crate) struct Declaration {
     pub(crate) for_ends: Option<(String, usize)>,
     /// Position of the first key that only test roles have.
     pub(crate) for_tests: Option<(String, usize)>,
+    /// Roles of which test roles have their own instances.
+    pub(crate) fresh: Vec<After>,
     /// Roles that its texts refer to.
     pub(crate) references: Vec<After>,
 }
@@ -91,6 +94,10 @@ pub(crate) fn checked(
                 tests: tests.as_str().to_owned(),
             };
             return Err(source.error(this.at, &this.key, &problem));
+        }
+        for fresh in &declarations[*nth].fresh {
+            order.check_reference(fresh)?;
+            order.check_fresh(spec, fresh, tests)?;
         }
         for after in &declarations[*nth].after {
             order.check(spec, after, tests)?;
@@ -190,6 +197,26 @@ impl Order<'_> {
             similar: did_you_mean(reference.role.as_str(), names).map(str::to_owned),
         };
         Err(self.source.error(reference.at, &reference.key, &problem))
+    }
+
+    /// Checks that a test role can have an instance of a role that exists.
+    fn check_fresh(
+        &self,
+        spec: &RoleSpec,
+        fresh: &After,
+        tests: &RolePattern,
+    ) -> Result<(), DescriptionError> {
+        let role = &fresh.role;
+        let reason = match instance_name(&spec.name, role) {
+            _ if tests.matches(role) => format!("`{role}` is a test role"),
+            Err(error) => format!("its own `{role}` would have no valid name: {error}"),
+            Ok(name) if self.roles.contains_key(&name) => {
+                format!("its own `{role}` would be `{name}`, which is the name of another role")
+            }
+            Ok(_) => return Ok(()),
+        };
+        let problem = Problem::Reason(reason);
+        Err(self.source.error(fresh.at, &fresh.key, &problem))
     }
 
     /// Removes roles that no longer wait for others until only cycles remain.

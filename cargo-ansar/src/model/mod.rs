@@ -4,6 +4,7 @@
 
 pub mod did_you_mean;
 pub mod duration;
+pub mod instance;
 pub mod name;
 pub mod name_template;
 pub mod outcome;

@@ -69,6 +69,8 @@ pub struct RoleProperties {
     pub tags: BTreeSet<String>,
     /// Patterns of files whose change restarts it, from the workspace root.
     pub watch: Vec<String>,
+    /// Operational roles of which a test role has its own instances.
+    pub fresh: Vec<RoleName>,
     /// Words of a role that ends by itself. Roles that share a word never run at
     /// the same time.
     pub exclusive: BTreeSet<String>,

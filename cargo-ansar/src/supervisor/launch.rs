@@ -173,6 +173,8 @@ pub struct Launch {
     pub notices: Option<Notices>,
     /// The ports that are held for the role until it has ended.
     pub ports: Vec<HeldPort>,
+    /// The test role that it belongs to, as an instance.
+    pub owner: Option<RoleName>,
     /// The key of the setup that the role begins with, if it does.
     pub setup: Option<String>,
     /// Records that a one-shot role has succeeded.

@@ -103,6 +103,22 @@ impl LaunchContext {
         }))
     }
 
+    /// Returns the same context with these ports.
+    pub(crate) fn with_ports(self: Rc<Self>, ports: Ports) -> Rc<Self> {
+        let mut launching = Rc::unwrap_or_clone(self);
+        launching.ports = ports;
+        Rc::new(launching)
+    }
+
+    /// Returns the ports as a role sees them.
+    fn ports_of(&self, role: &RoleName, entry: &Entry, kind: RoleKind) -> Ports {
+        match &entry.instance {
+            Some(instance) => self.ports.seen_from(&instance.test, &instance.fresh),
+            None if kind == RoleKind::Test => self.ports.seen_from(role, &entry.properties.fresh),
+            None => self.ports.clone(),
+        }
+    }
+
     /// Returns the same context with an input that replaces that of each role.
     pub(crate) fn with_input(self: Rc<Self>, input: Option<&[u8]>) -> Rc<Self> {
         let mut launching = Rc::unwrap_or_clone(self);
@@ -156,6 +172,9 @@ impl LaunchContext {
         lock: Lock,
     ) -> Result<Launch, Error> {
         let path = path_of(&self.home, role, entry, &self.environment)?;
+        if entry.instance.is_some() {
+            self.home.clear_instance(role)?;
+        }
         self.home.prepare(role)?;
         // A missing executable is reported by the start.
         let executable = if fs::is_file(&path) {
@@ -163,6 +182,14 @@ impl LaunchContext {
         } else {
             ExecutableKind::Program
         };
+        if let (Some(instance), ExecutableKind::Component { .. }) = (&entry.instance, executable) {
+            return Err(ProgramError::Fresh {
+                test: instance.test.clone(),
+                role: instance.of.clone(),
+                reason: "it is a component, whose settings are those of one role".to_owned(),
+            }
+            .into());
+        }
         // Datagrams of scripts and of other libraries do not name their role.
         let is_script = executable == ExecutableKind::Component { is_script: true };
         let ready = &entry.properties.ready.0;
@@ -174,6 +201,7 @@ impl LaunchContext {
         let is_apart = entry.properties.network == Some(NetworkKind::Own);
         let network = is_apart.then(|| self.home.network()).transpose()?;
         let context = RoleContext {
+            ports: self.ports_of(role, entry, kind),
             shared: self.clone(),
             role: role.clone(),
             entry: entry.clone(),
@@ -185,16 +213,17 @@ impl LaunchContext {
         };
         let is_at_terminal = context.is_at_terminal();
         let ports = context.hold_ports()?;
-        let setup = if context.will_set_up()? {
-            Some(context.setup_keys().of(role, entry)?)
-        } else {
-            None
-        };
+        let setup = context.awaited_setup()?;
         let conduct = context.conduct();
-        let succeeded = conduct.is_one_shot.then(|| context.record_success());
+        let is_recorded = conduct.is_one_shot && entry.instance.is_none();
+        let succeeded = is_recorded.then(|| context.record_success());
         let ready_limit = context.ready_limit();
         let prepare = move || {
             if context.starts.replace(context.starts.get() + 1) > 0 {
+                if context.entry.instance.is_some() {
+                    let cleared = context.shared.home.clear_instance(&context.role);
+                    cleared.map_err(|error| error.to_string())?;
+                }
                 let prepared = context.shared.home.prepare(&context.role);
                 prepared.map_err(|error| error.to_string())?;
             }
@@ -232,10 +261,11 @@ impl LaunchContext {
             restarting,
             lock: Some(lock),
             log: self.home.folder(Area::Logs, role),
-            history: Some(
-                self.home
-                    .journal(role, &entry.executable, self.kind, self.writer),
-            ),
+            owner: entry.instance.as_ref().map(|it| it.test.clone()),
+            history: entry.instance.is_none().then(|| {
+                let (kind, writer) = (self.kind, self.writer);
+                self.home.journal(role, &entry.executable, kind, writer)
+            }),
             described: None,
             foreground: is_at_terminal,
             reading: None,
@@ -245,6 +275,8 @@ impl LaunchContext {
 
 /// Everything that the starts of one role are made of.
 struct RoleContext {
+    /// The ports of the home, as the role sees them.
+    ports: Ports,
     shared: Rc<LaunchContext>,
     role: RoleName,
     entry: Entry,
@@ -319,7 +351,7 @@ impl RoleContext {
         if self.entry.properties.hold == Some(false) || self.network.is_some() {
             return Ok(Vec::new());
         }
-        let held = self.shared.ports.of(&self.role).map(|(_, port)| {
+        let held = self.ports.of(&self.role).map(|(_, port)| {
             let address = SocketAddrV4::new(BIND, port);
             HeldPort::hold(address).map_err(|error| {
                 let role = self.role.clone();
@@ -360,7 +392,7 @@ impl RoleContext {
             }
             .into());
         }
-        let ports = &self.shared.ports;
+        let ports = &self.ports;
         let values = RoleValues {
             home,
             role: &self.role,
@@ -668,7 +700,8 @@ impl RoleContext {
         } else {
             let setup = &self.entry.properties.setup;
             let mut commands = self.commands(setup, ("setup", path), program, values)?;
-            if self.setup_keys().is_awaited(&self.role, &key)? {
+            let is_awaited = self.setup_keys().is_awaited(&self.role, &key)?;
+            if is_awaited || self.entry.instance.is_some() {
                 commands.push(copy("copy for other roles", &model, Target::As(&result))?);
             }
             commands
@@ -694,10 +727,21 @@ impl RoleContext {
         Ok(has_setup && self.shared.home.will_set_up(&self.role)?)
     }
 
+    /// Returns the key of the setup that the role begins with, unless its result
+    /// is there to be copied.
+    fn awaited_setup(&self) -> Result<Option<String>, Error> {
+        if !self.will_set_up()? {
+            return Ok(None);
+        }
+        let key = self.setup_keys().of(&self.role, &self.entry)?;
+        let is_there = fs::is_folder(&self.shared.home.setup_result(&key));
+        Ok((!is_there).then_some(key))
+    }
+
     fn setup_keys(&self) -> SetupKeys<'_> {
         SetupKeys {
             home: &self.shared.home,
-            ports: &self.shared.ports,
+            ports: &self.ports,
             environment: &self.shared.environment,
         }
     }

@@ -36,6 +36,10 @@ pub struct Member {
     /// one after the other, each once the one before it is ready or has ended,
     /// since its result can be copied then.
     pub setup: Option<String>,
+    /// The test to which an operational member belongs: it starts before the
+    /// test, anew for each try, and is stopped after it. The test is among those
+    /// that start after it.
+    pub owner: Option<usize>,
     /// Words of a member that ends by itself. Members that share a word never
     /// run at the same time.
     pub exclusive: BTreeSet<String>,
@@ -292,6 +296,16 @@ enum State {
     },
 }
 
+/// The turn of a test to which members belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It was not chosen yet, or has started.
+    Later,
+    /// Its members may start, and it waits for them. It counts as a test that
+    /// runs.
+    Next,
+}
+
 #[derive(Debug)]
 struct Status {
     state: State,
@@ -305,6 +319,8 @@ struct Status {
     /// Start time of a test, and the number of times it was reported as slow.
     slow: Option<(Instant, u32)>,
     stop: Option<Stop>,
+    /// The turn of a test to which members belong.
+    turn: Turn,
     /// True if a stop of this member was requested.
     asked: bool,
     /// Time of the kill.
@@ -323,6 +339,7 @@ impl Default for Status {
             left: None,
             slow: None,
             stop: None,
+            turn: Turn::Later,
             asked: false,
             killed: None,
             unkillable: false,
@@ -490,8 +507,10 @@ impl Scheduler {
         self.abandon_unkillable(now, &mut actions);
         self.expire(now, &mut actions);
         self.slow(now, &mut actions);
+        self.leave_skipped(now, &mut actions);
         self.finish(now, &mut actions);
         self.start(now, &mut actions);
+        self.start_owned(now, &mut actions);
         self.escalate(now, &mut actions);
         self.report_waiting(now, &mut actions);
         actions
@@ -561,6 +580,12 @@ impl Scheduler {
             status.state = State::BackingOff { until: now + delay };
             return;
         }
+        if self.begins_anew(member) {
+            self.status[member] = Status::default();
+            actions.push(Action::Rerun(member));
+            return;
+        }
+        let status = &self.status[member];
         let is_retried = self.members[member].kind == RoleKind::Test
             && !success
             && !asked
@@ -574,11 +599,13 @@ impl Scheduler {
             status.left = left;
             status.state = State::Waiting;
             actions.push(Action::Rerun(member));
+            self.leave_owned(member, now, actions);
             return;
         }
         status.state = State::Ended {
             success: success && !asked,
         };
+        self.leave_owned(member, now, actions);
         if self.stopping.is_none() && (asked || !success) {
             self.affect_others(member, was, now, actions);
         }
@@ -596,6 +623,12 @@ impl Scheduler {
         let kind = self.members[member].kind;
         if self.status[member].asked {
             self.skip_dependents(member, actions);
+        } else if self.members[member].owner.is_some() {
+            let is_ready = matches!(was, State::Ready | State::Finishing { .. });
+            self.skip_dependents(member, actions);
+            if !is_ready && self.policy.fail_fast {
+                self.stop_all(StopCause::FailFast, now, actions);
+            }
         } else if kind == RoleKind::Test && self.policy.fail_fast {
             self.stop_all(StopCause::FailFast, now, actions);
         } else if kind == RoleKind::Operational
@@ -606,6 +639,53 @@ impl Scheduler {
             self.stop_all(StopCause::Broken, now, actions);
         } else {
             self.skip_dependents(member, actions);
+        }
+    }
+
+    /// Returns true if a member belongs to a test that will be tried again.
+    fn begins_anew(&self, member: usize) -> bool {
+        let owner = self.members[member].owner.map(|owner| &self.status[owner]);
+        owner.is_some_and(|owner| {
+            owner.state == State::Waiting && owner.reruns > 0 && !owner.is_next()
+        }) && !self.status[member].asked
+            && self.stopping.is_none()
+    }
+
+    /// Stops the members that belong to a test which has ended, or which will be
+    /// tried again. Those that have ended already start anew with it.
+    fn leave_owned(&mut self, test: usize, now: Instant, actions: &mut Vec<Action>) {
+        self.status[test].turn = Turn::Later;
+        let is_over = matches!(self.status[test].state, State::Ended { .. });
+        for member in 0..self.members.len() {
+            if self.members[member].owner != Some(test) {
+                continue;
+            }
+            let sequence = self.members[member].stop;
+            let status = &mut self.status[member];
+            match status.state {
+                State::Starting { .. } | State::Ready => status.begin_stop(sequence, now),
+                State::Waiting | State::BackingOff { .. } if is_over => {
+                    status.state = State::Ended { success: true };
+                    actions.push(Action::Skip(member, None));
+                }
+                State::Ended { success: true } if !is_over && !status.unkillable => {
+                    *status = Status::default();
+                    actions.push(Action::Rerun(member));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Stops the members that belong to tests which were skipped.
+    fn leave_skipped(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let owners: BTreeSet<usize> = self.members.iter().filter_map(|it| it.owner).collect();
+        for owner in owners {
+            if self.status[owner].is_next()
+                && matches!(self.status[owner].state, State::Ended { .. })
+            {
+                self.leave_owned(owner, now, actions);
+            }
         }
     }
 
@@ -741,31 +821,26 @@ impl Scheduler {
         if !self.status.iter().any(waits) {
             return;
         }
-        let running = |this: &Self| {
-            let tests = this
-                .each()
-                .filter(|(member, _)| member.kind == RoleKind::Test);
-            tests.filter(|(_, status)| status.is_alive()).count()
+        let runs = |member: &Member, status: &Status| {
+            member.kind == RoleKind::Test && (status.is_alive() || status.is_next())
         };
         let jobs = self.policy.jobs.unwrap_or(usize::MAX);
-        let mut room = jobs.saturating_sub(running(self));
+        let running = self.each().filter(|(member, status)| runs(member, status));
+        let mut room = jobs.saturating_sub(running.count());
         // Computed once: per test it would be quadratic.
-        let operational_ready = (0..self.members.len())
-            .all(|member| self.members[member].kind == RoleKind::Test || self.is_satisfied(member));
+        let operational_ready = (0..self.members.len()).all(|number| {
+            let member = &self.members[number];
+            member.kind == RoleKind::Test || member.owner.is_some() || self.is_satisfied(number)
+        });
         // Tests with fewer retries start first. The others start when these have
         // ended.
         let mut order: Vec<usize> = (0..self.members.len()).collect();
         if self.policy.retries > 0 {
             order.sort_by_key(|&member| self.status[member].reruns);
         }
-        let least = |this: &Self| {
-            let tests = this
-                .each()
-                .filter(|(member, _)| member.kind == RoleKind::Test);
-            let alive = tests.filter(|(_, status)| status.is_alive());
-            alive.map(|(_, status)| status.reruns).min()
-        };
-        let mut least = least(self).unwrap_or(u32::MAX);
+        let running = self.each().filter(|(member, status)| runs(member, status));
+        let least = running.map(|(_, status)| status.reruns).min();
+        let mut least = least.unwrap_or(u32::MAX);
         let (mut held, mut setups) = (self.held(), self.setups());
         for member in order {
             match self.status[member].state {
@@ -773,13 +848,29 @@ impl Scheduler {
                 State::BackingOff { until } if now >= until => {}
                 _ => continue,
             }
+            if self.members[member].owner.is_some() {
+                continue;
+            }
+            if self.status[member].is_next() {
+                if self.may_follow(member) {
+                    self.begin(member, now, actions);
+                }
+                continue;
+            }
             let is_test = self.members[member].kind == RoleKind::Test;
             let reruns = self.status[member].reruns;
             if is_test && (room == 0 || !operational_ready || reruns > least) {
                 continue;
             }
             let mut named = self.members[member].after.iter();
-            if !named.all(|&needed| self.is_satisfied(needed)) {
+            let own = |needed: usize| self.members[needed].owner == Some(member);
+            if !named.all(|&needed| own(needed) || self.is_satisfied(needed)) {
+                continue;
+            }
+            let has_own = (0..self.members.len()).any(own);
+            if has_own && !self.may_own_begin(member) {
+                // They are being stopped, after an earlier try.
+                least = least.min(reruns);
                 continue;
             }
             let words = &self.members[member].exclusive;
@@ -794,22 +885,75 @@ impl Scheduler {
                 continue;
             }
             held.extend(words.iter().cloned());
-            let status = &mut self.status[member];
             if is_test {
                 room -= 1;
                 least = least.min(reruns);
-                status.slow = Some((now, 0));
             }
-            status.state = State::Starting { since: now };
-            let timeout = status.left.or(self.members[member].timeout);
-            status.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
-            actions.push(Action::Start(member));
+            if has_own {
+                self.status[member].turn = Turn::Next;
+            } else {
+                self.begin(member, now, actions);
+            }
         }
+    }
+
+    /// Starts the members that belong to tests which are next.
+    fn start_owned(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        if self.stopping.is_some() || self.members.iter().all(|it| it.owner.is_none()) {
+            return;
+        }
+        let mut setups = self.setups();
+        for member in 0..self.members.len() {
+            let Some(owner) = self.members[member].owner else {
+                continue;
+            };
+            let may_start = match self.status[member].state {
+                State::Waiting => true,
+                State::BackingOff { until } => now >= until,
+                _ => false,
+            };
+            if !may_start || !self.status[owner].is_next() || !self.may_follow(member) {
+                continue;
+            }
+            if let Some(setup) = &self.members[member].setup
+                && !setups.insert(setup.clone())
+            {
+                continue;
+            }
+            self.begin(member, now, actions);
+        }
+    }
+
+    /// Returns true if everything that a member starts after is there.
+    fn may_follow(&self, member: usize) -> bool {
+        let mut named = self.members[member].after.iter();
+        named.all(|&needed| self.is_satisfied(needed))
+    }
+
+    /// Returns true if no member that belongs to a test runs or has ended.
+    fn may_own_begin(&self, test: usize) -> bool {
+        let mut own = self.each().filter(|(member, _)| member.owner == Some(test));
+        own.all(|(_, status)| status.state == State::Waiting)
+    }
+
+    /// Starts a member.
+    fn begin(&mut self, member: usize, now: Instant, actions: &mut Vec<Action>) {
+        let status = &mut self.status[member];
+        status.turn = Turn::Later;
+        if self.members[member].kind == RoleKind::Test {
+            status.slow = Some((now, 0));
+        }
+        status.state = State::Starting { since: now };
+        let timeout = status.left.or(self.members[member].timeout);
+        status.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+        actions.push(Action::Start(member));
     }
 
     /// Returns the words of the members that run.
     fn held(&self) -> BTreeSet<String> {
-        let running = self.each().filter(|(_, status)| status.is_alive());
+        let running = self
+            .each()
+            .filter(|(_, status)| status.is_alive() || status.is_next());
         let words = running.flat_map(|(member, _)| &member.exclusive);
         words.cloned().collect()
     }
@@ -1008,7 +1152,9 @@ fn dependents(members: &[Member]) -> Vec<Vec<usize>> {
     let mut dependents = vec![Vec::new(); members.len()];
     for (dependent, member) in members.iter().enumerate() {
         for (needed, other) in members.iter().enumerate() {
-            let implied = member.kind == RoleKind::Test && other.kind == RoleKind::Operational;
+            let implied = member.kind == RoleKind::Test
+                && other.kind == RoleKind::Operational
+                && other.owner.is_none_or(|owner| owner == dependent);
             if implied || member.after.contains(&needed) {
                 dependents[needed].push(dependent);
             }
@@ -1018,6 +1164,10 @@ fn dependents(members: &[Member]) -> Vec<Vec<usize>> {
 }
 
 impl Status {
+    fn is_next(&self) -> bool {
+        self.turn == Turn::Next
+    }
+
     fn is_alive(&self) -> bool {
         matches!(
             self.state,

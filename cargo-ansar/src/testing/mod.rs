@@ -29,6 +29,7 @@ use crate::deploy::resolve_settings::check_settings;
 use crate::deploy::restart_affected::Running;
 use crate::events::{Events, Kind};
 use crate::home::history;
+use crate::home::instance;
 use crate::home::last_run::Recorder;
 use crate::home::program::ProgramError;
 use crate::home::role::{Entry, Origin};
@@ -240,13 +241,10 @@ async fn deploy_and_run(
     let pattern = tests(workspace.as_ref())?;
     let is_test = |role: &RoleName| pattern.matches(role);
     let failed = failed_before(&home);
+    let all = entries.clone();
     let mut entries = unfinished(&home, entries, is_test)?;
-    retain_affected(
-        &mut entries,
-        is_test,
-        only.filter(|_| when == When::Changed),
-        &failed,
-    );
+    let only = only.filter(|_| when == When::Changed);
+    retain_affected(&mut entries, is_test, only, &failed);
     let (chosen, narrowed) = choose(options, entries, is_test, &failed);
     let count = chosen.keys().filter(|role| is_test(role)).count();
     let tested = chosen.iter().filter(|(role, _)| is_test(role));
@@ -264,18 +262,21 @@ async fn deploy_and_run(
         shown: options.shown,
         ..Runner::new(&home, workspace.as_ref(), history::Kind::Test)
     };
+    let tested = chosen.iter().filter(|(role, _)| is_test(role));
+    let instances = instance::instances(tested, &all)?;
+    let is_test = |role: &RoleName| is_test(role) && !instances.contains_key(role);
     let kind_of = |role: &RoleName| role_kind(is_test(role));
     let operational = chosen.keys().filter(|role| !is_test(role));
     let needed = chosen.iter().filter(|(role, _)| !is_test(role));
     let background = wait_ready(&home, needed, interrupts, events).await?;
     let mut launched = chosen.clone();
     launched.retain(|role, _| !background.has(role));
+    instance::add(&mut launched, &instances);
     if options.force {
         stop_running(&home, launched.keys(), interrupts, events).await?;
     }
-    let mut ran = runner
-        .run(&launched, kind_of, None, interrupts, events)
-        .await?;
+    let ran = runner.run(&launched, kind_of, None, interrupts, events);
+    let mut ran = ran.await?;
     // An interrupt while waiting for Cargo's exit must not hide the results.
     let impatient = interruption(build::wait_exit_after_use(leaving, interrupts).await)?;
     ran.interrupted = ran.interrupted.or(impatient);
@@ -284,7 +285,8 @@ async fn deploy_and_run(
     let artifacts: Vec<PathBuf> = artifacts.into_values().chain(libraries).collect();
     let mut sources = runner.sources(Vec::new(), artifacts.clone());
     let mut verdict = judge(&runner, role_runs, &background, &mut sources).await?;
-    attach_context(&home, chosen.keys(), &mut verdict);
+    attach_context(&home, chosen.keys().chain(instances.keys()), &mut verdict);
+    let operational = operational.chain(instances.keys());
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
     let analyzer = analyzer.filter(|_| ran.interrupted.is_none());

@@ -14,6 +14,7 @@ use ansar_contract::run::Run;
 use ansar_contract::test::{TestReport, TestSuite};
 use jiff::Timestamp;
 
+use crate::deploy::ports::allocate_instances;
 use crate::deploy::prepare::{FilledHome, open_filled};
 use crate::deploy::resolve_settings::check_settings;
 use crate::error::Error;
@@ -25,6 +26,7 @@ use crate::host::fs;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::host::process::orphans;
 use crate::manifest::DEFAULT_TESTS;
+use crate::model::instance::instance_name;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::{RoleOutcome, Success};
 use crate::model::role_search::{RolePattern, RoleSearch};
@@ -296,6 +298,15 @@ impl<'a> Runner<'a> {
         )?
         .with_input(self.given)
         .with_terminal(self.interactive);
+        let instances = entries.iter().filter(|(_, entry)| entry.instance.is_some());
+        let instances: BTreeMap<RoleName, Entry> = instances
+            .map(|(role, entry)| (role.clone(), entry.clone()))
+            .collect();
+        let launching = if instances.is_empty() {
+            launching
+        } else {
+            launching.with_ports(allocate_instances(self.home, &instances)?)
+        };
         let tests = self.tests.cloned().unwrap_or_default();
         let told = launching.clone();
         let told = told.with_settings(self.settings).with_tests(&tests);
@@ -336,6 +347,10 @@ impl<'a> Runner<'a> {
             events,
         )
         .await;
+        for role in instances.keys() {
+            self.home.clear_instance(role)?;
+            self.home.remove_lock(role)?;
+        }
         let count = orphans::end_orphans().ended;
         if count > 0 {
             events.emit(Kind::Orphans { count });
@@ -427,7 +442,15 @@ impl<'a> Runner<'a> {
     fn described(&self, role: &RoleName) -> (PathBuf, u32) {
         let in_manifest = || {
             let workspace = self.workspace?;
-            let spec = workspace.description.as_ref()?.role(role)?;
+            let description = workspace.description.as_ref()?;
+            let spec = description.role(role).or_else(|| {
+                let mut fresh = description.roles.iter().flat_map(|test| {
+                    let fresh = test.properties.fresh.iter();
+                    fresh.map(|of| (of, instance_name(&test.name, of)))
+                });
+                let (of, _) = fresh.find(|(_, name)| name.as_ref() == Ok(role))?;
+                description.role(of)
+            })?;
             Some((workspace.manifest.clone(), spec.line))
         };
         in_manifest().unwrap_or_else(|| (self.home.file(Area::Entry, role), 1))

@@ -288,6 +288,10 @@ impl Engine<'_> {
                 ready_limit: launch.ready_limit,
                 stop: launch.conduct.stop,
                 is_one_shot: launch.conduct.is_one_shot,
+                owner: launch
+                    .owner
+                    .as_ref()
+                    .and_then(|test| self.by_name.get(test).copied()),
                 finish: finish::limit(&launch),
                 setup: launch.setup.clone(),
                 exclusive: if launch.kind == RoleKind::Test || launch.conduct.is_one_shot {

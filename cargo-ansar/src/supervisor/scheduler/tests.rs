@@ -20,6 +20,7 @@ fn member(kind: RoleKind, after: &[usize]) -> Member {
         stop: STOP,
         is_one_shot: false,
         finish: None,
+        owner: None,
         setup: None,
         exclusive: BTreeSet::new(),
     }
@@ -755,6 +756,171 @@ fn members_with_the_same_setup_start_one_after_the_other() {
     assert_eq!(scene.failed(1), [Start(2)]);
 }
 
+/// A member that belongs to the test with this number.
+fn owned(owner: usize, after: &[usize]) -> Member {
+    Member {
+        owner: Some(owner),
+        ..operational(after)
+    }
+}
+
+#[test]
+fn owned_members_run_around_their_test_alone() {
+    let members = vec![
+        operational(&[]),
+        member(RoleKind::Test, &[2]),
+        owned(1, &[0]),
+        test(),
+    ];
+    let policy = Policy {
+        retries: 1,
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(members, policy);
+    assert_eq!(scene.next(Input::Begin), [Start(0)]);
+    assert_eq!(scene.next(Input::Ready(0)), [Start(3), Start(2)]);
+    assert_eq!(scene.next(Input::Ready(2)), [Start(1)]);
+    assert_eq!(scene.ended(3), []);
+    assert_eq!(scene.failed(1), [Rerun(1), Signal(2, StopStep::Ask)]);
+    assert_eq!(scene.ended(2), [Rerun(2), Start(2)]);
+    assert_eq!(scene.next(Input::Ready(2)), [Start(1)]);
+    assert_eq!(
+        scene.ended(1),
+        [Stopping(StopCause::Finished), Signal(2, StopStep::Ask)]
+    );
+    assert_eq!(scene.ended(2), [Signal(0, StopStep::Ask)]);
+    scene.ended(0);
+    assert!(scene.scheduler.is_done());
+}
+
+#[test]
+fn test_is_skipped_if_an_owned_member_fails() {
+    let members = vec![
+        member(RoleKind::Test, &[1, 2]),
+        owned(0, &[]),
+        owned(0, &[1]),
+        test(),
+    ];
+    let mut scene = Scene::of(members);
+    assert_eq!(scene.next(Input::Begin), [Start(3), Start(1)]);
+    assert_eq!(scene.failed(1), [Skip(0, Some(1)), Skip(2, Some(1))]);
+    assert_eq!(scene.ended(3), []);
+    assert!(scene.scheduler.is_done());
+}
+
+#[test]
+fn tests_that_wait_for_owned_members_are_jobs() {
+    let members = vec![
+        member(RoleKind::Test, &[1]),
+        owned(0, &[]),
+        member(RoleKind::Test, &[3]),
+        owned(2, &[]),
+    ];
+    let policy = Policy {
+        jobs: Some(1),
+        ..Policy::default()
+    };
+    let mut scene = Scene::new(members, policy);
+    assert_eq!(scene.next(Input::Begin), [Start(1)]);
+    assert_eq!(scene.next(Input::Ready(1)), [Start(0)]);
+    assert_eq!(scene.ended(0), [Start(3), Signal(1, StopStep::Ask)]);
+    scene.ended(1);
+    assert_eq!(scene.next(Input::Ready(3)), [Start(2)]);
+    assert_eq!(
+        scene.ended(2),
+        [Stopping(StopCause::Finished), Signal(3, StopStep::Ask)]
+    );
+    scene.ended(3);
+    assert!(scene.scheduler.is_done());
+}
+
+proptest! {
+    #[test]
+    fn owned_members_are_there_for_every_try(
+        counts in proptest::collection::vec(0..3usize, 1..6),
+        shared_words in any::<bool>(),
+        jobs in proptest::option::of(1usize..3),
+        retries in 0..3u32,
+        mut seed: u64,
+    ) {
+        let mut members = vec![operational(&[])];
+        for count in &counts {
+            let test = members.len();
+            let own: Vec<usize> = (test + 1..=test + count).collect();
+            members.push(Member {
+                after: own.clone(),
+                exclusive: shared_words.then(|| "db".to_owned()).into_iter().collect(),
+                ..super::tests::test()
+            });
+            for (nth, number) in own.iter().enumerate() {
+                let after = if nth > 0 { vec![number - 1] } else { vec![0] };
+                members.push(Member { is_one_shot: nth == 1, ..owned(test, &after) });
+            }
+        }
+        let policy = Policy { jobs, retries, ..Policy::default() };
+        let mut scene = Scene::new(members.clone(), policy);
+        let mut alive: Vec<usize> = Vec::new();
+        let mut there: Vec<usize> = Vec::new();
+        let mut stopped: Vec<usize> = Vec::new();
+        let mut actions = scene.next(Input::Begin);
+        let mut tries = vec![0; members.len()];
+        for _ in 0..10_000 {
+            for action in std::mem::take(&mut actions) {
+                match action {
+                    Start(member) => {
+                        prop_assert!(!alive.contains(&member));
+                        let after = members[member].after.iter();
+                        let missing: Vec<_> = after.filter(|needed| !there.contains(needed)).collect();
+                        prop_assert!(missing.is_empty(), "{} starts without {:?}", member, missing);
+                        tries[member] += 1;
+                        alive.push(member);
+                        let tests = alive.iter().filter(|it| members[**it].kind == RoleKind::Test);
+                        prop_assert!(tests.count() <= jobs.unwrap_or(usize::MAX));
+                    }
+                    Rerun(member) => there.retain(|it| *it != member),
+                    Signal(member, _) => stopped.push(member),
+                    _ => {}
+                }
+            }
+            // Services end only when they are stopped.
+            let can_end = |member: &usize| {
+                let it = &members[*member];
+                it.kind == RoleKind::Test || it.is_one_shot || stopped.contains(member)
+            };
+            let mut moves: Vec<(usize, bool)> = alive.iter().filter(|it| can_end(it)).map(|it| (*it, true)).collect();
+            moves.extend(alive.iter().filter(|it| {
+                !there.contains(it) && !members[**it].is_one_shot && members[**it].kind != RoleKind::Test
+                    && !stopped.contains(it)
+            }).map(|it| (*it, false)));
+            if moves.is_empty() {
+                break;
+            }
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (member, ends) = moves[usize::try_from(seed >> 33).unwrap_or(0) % moves.len()];
+            if !ends {
+                there.push(member);
+                actions = scene.next(Input::Ready(member));
+                continue;
+            }
+            alive.retain(|it| *it != member);
+            stopped.retain(|it| *it != member);
+            there.retain(|it| *it != member);
+            let is_test = members[member].kind == RoleKind::Test;
+            if members[member].is_one_shot {
+                there.push(member);
+            }
+            actions = if is_test && seed & (1 << 41) == 0 { scene.failed(member) } else { scene.ended(member) };
+        }
+        prop_assert!(alive.is_empty(), "{:?}", alive);
+        prop_assert!(scene.scheduler.is_done(), "{:?}", scene.scheduler);
+        for (number, member) in members.iter().enumerate() {
+            let own = member.owner.unwrap_or(number);
+            prop_assert!(tries[number] >= 1);
+            prop_assert_eq!(tries[number], tries[own]);
+        }
+    }
+}
+
 fn finished_test() -> Member {
     Member {
         finish: Some(Duration::from_secs(30)),
@@ -964,6 +1130,7 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
                                 grace: Duration::from_secs(grace),
                             },
                             is_one_shot,
+                            owner: None,
                             finish: has_finish.then_some(Duration::from_secs(3)),
                             setup: (grace % 2 == 0).then(|| "same".to_owned()),
                             exclusive: if is_test || is_one_shot {

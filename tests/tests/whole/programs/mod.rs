@@ -2,6 +2,7 @@
 
 mod around;
 mod exclusive;
+mod fresh;
 mod health;
 mod interactive;
 mod lifecycle;

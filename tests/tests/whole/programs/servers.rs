@@ -242,6 +242,40 @@ fn second_postgres_gets_a_copy_of_the_first() {
 }
 
 #[test]
+fn tests_that_destroy_data_have_their_own_postgres() {
+    if server("postgres").is_none() {
+        return;
+    }
+    let psql = server("psql").expect("it is beside the server");
+    let test = |name: &str| {
+        format!(
+            r#"
+[test-{name}]
+program = "{}"
+args = ["postgres://postgres@{{address:db-0}}/postgres", "-c", "CREATE TABLE words (word text)"]
+fresh = ["db-0"]
+"#,
+            psql.display()
+        )
+    };
+    let group = Group::of(&format!("{POSTGRES}{}{}", test("a"), test("b")));
+    for _ in 0..2 {
+        let output = group.does("test");
+        output.stdout_is("role \"test-a\" (pass/fail): 1/0\nrole \"test-b\" (pass/fail): 1/0\n");
+    }
+    for role in ["fresh-test-a-db-0", "fresh-test-b-db-0"] {
+        let log = group.log(role);
+        assert!(with(&log, "creating subdirectories").is_empty(), "{log:?}");
+        assert_eq!(
+            with(&log, "database system is shut down").len(),
+            2,
+            "{log:?}"
+        );
+    }
+    group.is_still();
+}
+
+#[test]
 fn postgres_is_ready_after_its_recovery() {
     if server("postgres").is_none() {
         return;
