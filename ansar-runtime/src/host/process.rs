@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -14,9 +15,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use ansar_contract::launch;
-use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, ChildStdin, Command};
@@ -74,6 +74,25 @@ pub(crate) struct Process {
     input: Option<String>,
 }
 
+/// Creates a pipe whose ends are closed on exec.
+#[cfg(not(target_vendor = "apple"))]
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?)
+}
+
+/// Creates a pipe whose ends are closed on exec. A process that is started by another
+/// thread in between inherits them.
+#[cfg(target_vendor = "apple")]
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+    let ends = nix::unistd::pipe()?;
+    for end in [&ends.0, &ends.1] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
+    Ok(ends)
+}
+
 impl Process {
     /// Starts a process. Must be called in the runtime. An executable that is being
     /// replaced (ETXTBSY) is tried again a few times.
@@ -96,7 +115,7 @@ impl Process {
     fn start_once(program: &mut Program) -> io::Result<Self> {
         // This process owns both ends, so that it can read what is left in the pipe
         // after the exit, even if other processes hold it open.
-        let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
+        let (ours, theirs) = pipe()?;
         let mut child = Command::new(&program.path)
             .args(&program.arguments)
             .env(launch::PARENT, std::process::id().to_string())

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal as NixSignal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getsid};
 
 use ansar_contract::launch;
@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::host::process::procfs;
 use crate::host::process::procfs::Stat;
 use crate::host::process::signal::Signal;
+#[cfg(target_os = "linux")]
 use crate::host::process::tag;
 use crate::host::process::{EXIT_TIMEOUT, reaped_within};
 use crate::host::{clock, process};
@@ -202,9 +203,19 @@ pub(crate) fn reap(is_waited_for: impl Fn(u32) -> bool) {
 }
 
 /// Returns a child that has exited, without reaping it.
+#[cfg(target_os = "linux")]
 fn any_ended() -> Option<Pid> {
+    use nix::sys::wait::{Id, waitid};
+
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     waitid(Id::All, flags).ok()?.pid()
+}
+
+/// Returns no child: without a subreaper, no process is adopted, and each child is
+/// waited for.
+#[cfg(not(target_os = "linux"))]
+fn any_ended() -> Option<Pid> {
+    None
 }
 
 /// Returns true if an adopted process belongs to no role and outlives this
@@ -459,7 +470,7 @@ mod tests {
         };
         let (ended, mut heir) = (start("true"), start("cat"));
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-        waitid(Id::Pid(id(ended.id())), flags).unwrap();
+        nix::sys::wait::waitid(nix::sys::wait::Id::Pid(id(ended.id())), flags).unwrap();
 
         let mut lists = vec![BTreeSet::from([heir.id()]), BTreeSet::from([ended.id()])];
         let found = list_living(|| lists.pop().unwrap());

@@ -88,14 +88,12 @@ pub fn wake_group(leader: u32) {
 
 /// Returns true if a child has stopped since the last call.
 pub fn has_stopped(pid: u32) -> bool {
-    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-    let Ok(pid) = i32::try_from(pid) else {
-        return false;
-    };
-    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
-    let status = waitid(Id::Pid(Pid::from_raw(pid)), flags);
-    matches!(status, Ok(WaitStatus::Stopped(..)))
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+    let status = pid.and_then(|pid| waitid(WaitId::Pid(pid), options).ok()?);
+    status.is_some_and(|status| status.stopped())
 }
 
 /// Asks the guardian to suspend everything.
