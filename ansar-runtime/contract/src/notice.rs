@@ -10,6 +10,7 @@ const CONTRACT: &str = "X_ANSAR_CONTRACT";
 const ANNOUNCES: &str = "X_ANSAR_ANNOUNCES";
 const ATTEMPT: &str = "X_ANSAR_ATTEMPT";
 const RETRY_IN: &str = "X_ANSAR_RETRY_IN";
+const SLOW: &str = "X_ANSAR_SLOW";
 
 /// The longest datagram that is read, in bytes.
 pub const LONGEST: usize = 4096;
@@ -40,6 +41,8 @@ pub struct Notice {
     pub attempt: Option<u32>,
     /// Seconds until the next attempt.
     pub retry_in: Option<f64>,
+    /// A test that is slow: the seconds since its start, and its name.
+    pub slow: Option<(f64, String)>,
 }
 
 impl Notice {
@@ -63,6 +66,9 @@ impl Notice {
         }
         if let Some(seconds) = self.retry_in {
             put(RETRY_IN, &seconds);
+        }
+        if let Some((seconds, name)) = &self.slow {
+            put(SLOW, &format_args!("{seconds} {name}"));
         }
         if self.ready {
             put("READY", &1);
@@ -94,6 +100,13 @@ impl Notice {
                         .ok()
                         .filter(|s: &f64| s.is_finite() && *s >= 0.0);
                 }
+                SLOW => {
+                    notice.slow = value.split_once(' ').and_then(|(seconds, name)| {
+                        let seconds = seconds.parse().ok();
+                        let seconds = seconds.filter(|s: &f64| s.is_finite() && *s >= 0.0)?;
+                        Some((seconds, name.to_owned()))
+                    });
+                }
                 "READY" => notice.ready = value == "1",
                 "STOPPING" => notice.stopping = value == "1",
                 _ => {}
@@ -117,10 +130,13 @@ mod tests {
             announces in proptest::option::of(any::<bool>()),
             attempt in proptest::option::of(any::<u32>()),
             retry_in in proptest::option::of(0.0..1e6f64),
+            slow in proptest::option::of((0.0..1e6f64, "[a-z:]{1,20}")),
             ready: bool,
             stopping: bool,
         ) {
-            let notice = Notice { role, contract, announces, ready, stopping, attempt, retry_in };
+            let notice = Notice {
+                role, contract, announces, ready, stopping, attempt, retry_in, slow,
+            };
             prop_assert_eq!(Notice::decode(notice.encode().as_bytes()), notice);
         }
 

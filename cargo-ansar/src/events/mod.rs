@@ -231,13 +231,16 @@ pub enum Kind {
         /// Largest number of tries.
         of: u32,
     },
-    /// A test role is slow.
+    /// A test role is slow, or a test of its target.
     Slow {
         /// The role.
         role: RoleName,
         /// Time since its start, in seconds.
         #[serde(with = "seconds")]
         elapsed: Duration,
+        /// The test, if the role runs a test target.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<String>,
     },
     /// A role exited and will be restarted.
     Restarting {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use ansar_contract::lifecycle::Faulted;
-use ansar_contract::line::Tag;
+use ansar_contract::notice::Notice;
 use tokio::task::JoinSet;
 
 use crate::harness::output::Output;
@@ -16,7 +16,7 @@ use crate::harness::program::Limits;
 use crate::harness::{Session, cannot, program, verdict};
 use crate::host::fs;
 use crate::host::fs::lock::{Attempt, Lock, lock, try_lock};
-use crate::model::duration::ShortDuration;
+use crate::host::process::sd_notify;
 
 /// Runs the selected tests, several at once. `ignored` are those that run only
 /// when that is asked for.
@@ -78,10 +78,14 @@ async fn run_test(session: &Rc<Session>, name: &str, is_ignored: bool) -> io::Re
 }
 
 impl Session {
+    /// Notifies the engine of a slow test.
     fn tell_slow(&self, name: &str) {
         let slow = self.run.slow().unwrap_or_default();
-        let text = format!("{name} is slow: it has run for {}", ShortDuration(slow));
-        self.log.write(Tag::Warning, &text);
+        sd_notify::send(&Notice {
+            role: self.role.clone(),
+            slow: Some((slow.as_secs_f64(), name.to_owned())),
+            ..Notice::default()
+        });
     }
 }
 

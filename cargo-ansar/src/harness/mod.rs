@@ -64,6 +64,7 @@ pub async fn run(run: TestRun, write: impl Fn(&str) + 'static) -> Result<TestRep
         places: Places::new(&run.artifact),
         environment: of_tests(environment::all()),
         state: RefCell::default(),
+        role: environment::variable(launch::ROLE),
         run,
     });
     tokio::select! {
@@ -83,6 +84,8 @@ fn of_tests(mut all: Vec<(OsString, OsString)>) -> Vec<(OsString, OsString)> {
 /// A run of a test target.
 struct Session {
     run: TestRun,
+    /// The name of the role.
+    role: Option<String>,
     log: Log,
     places: Places,
     environment: Vec<(OsString, OsString)>,

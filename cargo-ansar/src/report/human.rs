@@ -214,8 +214,15 @@ fn life(shell: &mut Shell, kind: &Kind) {
         Kind::Rerunning { role, nth, of } => {
             shell.odd_status("Rerunning", &format!("{role}, try {nth} of {of}"));
         }
-        Kind::Slow { role, elapsed } => {
-            shell.odd_status("Slow", &format!("{role}, {}", ShortDuration(*elapsed)));
+        Kind::Slow {
+            role,
+            elapsed,
+            test,
+        } => {
+            let test = test.as_ref().map(|test| format!("::{test}"));
+            let test = test.unwrap_or_default();
+            let elapsed = ShortDuration(*elapsed);
+            shell.odd_status("Slow", &format!("{role}{test}, {elapsed}"));
         }
         Kind::Unrecorded { role, why } => {
             shell.warn(&format!("the history of role `{role}` has a gap: {why}"));

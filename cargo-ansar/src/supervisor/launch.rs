@@ -108,6 +108,8 @@ pub struct Conduct {
     pub stop: StopSequence,
     /// True if the role is ready for others once it has succeeded.
     pub is_one_shot: bool,
+    /// True if the role reports its slow tests itself.
+    pub tells_slow: bool,
 }
 
 /// The use of stdout and stderr of a role.
@@ -147,6 +149,7 @@ impl Default for Conduct {
             judge: Judge::Message,
             stop: StopSequence::default(),
             is_one_shot: false,
+            tells_slow: false,
         }
     }
 }

@@ -319,6 +319,7 @@ impl RoleContext {
             judge,
             stop: properties.stop.into(),
             is_one_shot,
+            tells_slow: self.executable == ExecutableKind::Tests,
         }
     }
 
@@ -490,7 +491,8 @@ impl RoleContext {
             environment.extend(ports.map(|(name, value)| (name.into(), value.into())));
         }
         let mut environment = with_own(environment, &self.entry, values)?;
-        if !self.executable.is_component() || self.notices.is_some() {
+        let notifies = self.executable.is_component() || self.executable == ExecutableKind::Tests;
+        if !notifies || self.notices.is_some() {
             environment.retain(|(name, _)| name != launch::NOTIFY_SOCKET);
         }
         if let Some(notices) = &self.notices {

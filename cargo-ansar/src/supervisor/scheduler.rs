@@ -29,6 +29,8 @@ pub struct Member {
     pub stop: StopSequence,
     /// True if the member is ready for others once it has succeeded.
     pub is_one_shot: bool,
+    /// True if the member reports itself what is slow in it.
+    pub tells_slow: bool,
     /// Time that the member gets for what follows its end; unset if nothing
     /// does.
     pub finish: Option<Duration>,
@@ -940,7 +942,8 @@ impl Scheduler {
     fn begin(&mut self, member: usize, now: Instant, actions: &mut Vec<Action>) {
         let status = &mut self.status[member];
         status.turn = Turn::Later;
-        if self.members[member].kind == RoleKind::Test {
+        let timed = &self.members[member];
+        if timed.kind == RoleKind::Test && !timed.tells_slow {
             status.slow = Some((now, 0));
         }
         status.state = State::Starting { since: now };

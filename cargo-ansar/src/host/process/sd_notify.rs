@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ansar_contract::launch;
 use ansar_contract::notice::{LONGEST, Notice};
 use tokio::net::UnixDatagram;
 
+use crate::host::environment;
 use crate::host::fs;
 use crate::host::socket::Address;
 
@@ -49,6 +51,18 @@ impl Notices {
         let length = self.socket.try_recv(&mut datagram).ok()?;
         Some(Notice::decode(&datagram[..length]))
     }
+}
+
+/// Sends a notification to the engine that started this process. It may be lost:
+/// the engine may be gone, or its queue full.
+pub fn send(notice: &Notice) {
+    let Some(engine) = environment::variable(launch::NOTIFY_SOCKET) else {
+        return;
+    };
+    let _ = std::os::unix::net::UnixDatagram::unbound().and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        socket.send_to(notice.encode().as_bytes(), engine)
+    });
 }
 
 impl Drop for Notices {

@@ -292,6 +292,7 @@ impl Engine<'_> {
                     .owner
                     .as_ref()
                     .and_then(|test| self.by_name.get(test).copied()),
+                tells_slow: launch.conduct.tells_slow,
                 finish: finish::limit(&launch),
                 setup: launch.setup.clone(),
                 exclusive: if launch.kind == RoleKind::Test || launch.conduct.is_one_shot {
@@ -368,7 +369,13 @@ impl Engine<'_> {
                 Action::Rerun(member) => self.will_rerun(member),
                 Action::Slow(member, elapsed) => {
                     let role = self.roles[member].name.clone();
-                    self.emit(member, Kind::Slow { role, elapsed });
+                    let test = None;
+                    let slow = Kind::Slow {
+                        role,
+                        elapsed,
+                        test,
+                    };
+                    self.emit(member, slow);
                 }
                 Action::Signal(member, stop_signal) => self.signal(member, stop_signal),
                 Action::TimedOut(member) => {
@@ -694,6 +701,18 @@ impl Engine<'_> {
             role.retry_at = clock::now().checked_add(delay).ok();
             let role = name.clone();
             self.emit(member, Kind::Retrying { role, delay });
+        }
+        if let Some((seconds, test)) = &notice.slow
+            && let Ok(elapsed) = Duration::try_from_secs_f64(*seconds)
+        {
+            let test = Some(test.clone());
+            let role = name.clone();
+            let slow = Kind::Slow {
+                role,
+                elapsed,
+                test,
+            };
+            self.emit(member, slow);
         }
         if notice.announces == Some(false) && !self.roles[member].conduct.is_one_shot {
             let unannounced = &self.roles[member].unannounced;

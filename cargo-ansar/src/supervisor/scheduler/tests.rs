@@ -19,6 +19,7 @@ fn member(kind: RoleKind, after: &[usize]) -> Member {
         ready_limit: Some(READY_LIMIT),
         stop: STOP,
         is_one_shot: false,
+        tells_slow: false,
         finish: None,
         owner: None,
         setup: None,
@@ -1131,6 +1132,7 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
                             },
                             is_one_shot,
                             owner: None,
+                            tells_slow: false,
                             finish: has_finish.then_some(Duration::from_secs(3)),
                             setup: (grace % 2 == 0).then(|| "same".to_owned()),
                             exclusive: if is_test || is_one_shot {

@@ -6,6 +6,7 @@ mod deploy;
 mod log;
 mod readiness;
 mod save;
+mod targets;
 
 use std::fs;
 use std::process::{Child, Command};
@@ -32,6 +33,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("save", |world| Some(save::row(world))),
     row("roles-500", |world| Some(roles(world))),
     row("tests-500", one_check_tests),
+    row("isolated-500", |world| {
+        targets::row(world, "test-isolated", 0.5)
+    }),
+    row("shared-500", |world| {
+        targets::row(world, "test-shared", 0.05)
+    }),
     row("tree", |world| Some(tree(world))),
     row("quiet", |world| Some(quiet(world, &["list"]))),
     row("quiet-get", |world| {
@@ -128,10 +135,7 @@ fn roles(world: &World) -> Judged {
 
 /// Test roles with one check each, compared with a runner of ordinary tests.
 fn one_check_tests(world: &World) -> Option<Judged> {
-    let installed = Command::new("cargo-nextest")
-        .args(["nextest", "--version"])
-        .output();
-    installed.ok().filter(|output| output.status.success())?;
+    has_nextest()?;
     let home = world.make_home("tests", &same("prints", MANY));
     let rival = world.root().join("rival");
     fs::create_dir_all(rival.join("src")).expect("the workspace can be written");
@@ -146,6 +150,17 @@ fn one_check_tests(world: &World) -> Option<Judged> {
         timed(|| run(&mut command))
     };
     Some(interleaved(PAIRS, 0.5, ours, nextest))
+}
+
+/// Returns `None` if the runner of ordinary tests is not installed.
+fn has_nextest() -> Option<()> {
+    let installed = Command::new("cargo-nextest")
+        .args(["nextest", "--version"])
+        .output();
+    installed
+        .ok()
+        .filter(|output| output.status.success())
+        .map(drop)
 }
 
 /// A command that neither builds nor waits.

@@ -1,5 +1,9 @@
 //! Choosing, building and running tests.
 
+use std::os::unix::fs::PermissionsExt;
+
+use tests::Signal;
+
 use super::Package;
 
 /// Two targets, and unit tests of a library and of a binary.
@@ -98,6 +102,77 @@ fn the_timeout_of_a_role_leaves_the_verdict_of_the_rest() {
     run.stdout_has("role \"test-api\" (pass/fail): 1/1\n");
     run.stdout_has("test-api: timed out after 3s, before the end of `waits`");
     package.is_still();
+}
+
+/// The first test passes, and the second one never ends.
+const ENDLESS: &str = "#[test]\nfn passes() {}\n#[test]\nfn waits() {\n    loop {\n        \
+                       std::thread::park();\n    }\n}\n";
+
+#[test]
+fn a_slow_test_is_named() {
+    let package = Package::of("[test-api]\ntest = \"api\"\ntest-timeout = \"3s\"\n");
+    package.write("tests/api.rs", ENDLESS);
+    let run = package.runs("test --slow-timeout 500ms");
+    run.code(100);
+    run.stderr_has("        Slow test-api::waits, 500ms\n");
+    run.stderr_lacks("Slow test-api,");
+}
+
+#[test]
+fn an_interrupt_leaves_the_verdict_of_what_ran() {
+    let package = Package::of("[test-api]\ntest = \"api\"\n");
+    package.write("tests/api.rs", ENDLESS);
+    let mut run = package.ansar(["test", "--debug-level", "TRACE"]).start();
+    run.wait_for_next("passes passed");
+    run.signal(Signal::SIGINT);
+    let output = run.wait();
+    output.code(130);
+    output.stdout_has("role \"test-api\" (pass/fail): 1/0\n");
+    output.stderr_has("  Unfinished test-api: waits\n");
+    package.is_still();
+}
+
+#[test]
+fn a_broken_role_leaves_the_verdict_of_what_ran() {
+    let package = Package::of(
+        "[test-api]\ntest = \"api\"\n\n[workspace.metadata.ansar.role.db-0]\n\
+         program = \"./db.sh\"\nready = { log = \"up\" }\n",
+    );
+    let script = package.write(
+        "db.sh",
+        "#!/bin/sh\nmkfifo go\necho $$ > pid\necho up\nread line < go\nexit 3\n",
+    );
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(script, mode).expect("it is ours");
+    package.write(
+        "tests/api.rs",
+        "#[test]\nfn breaks_it() {\n    let pid = std::fs::read_to_string(\"pid\").unwrap();\n    \
+         std::fs::write(\"go\", \"now\\n\").unwrap();\n    \
+         while std::path::Path::new(\"/proc\").join(pid.trim()).exists() {\n        \
+         std::thread::yield_now();\n    }\n}\n",
+    );
+    let run = package.runs("test");
+    run.code(100);
+    let place = package.place("Cargo.toml", "role.db-0]");
+    run.stdout_has("role \"test-api\" (pass/fail): 1/0\n");
+    run.stdout_has(&format!("{place} - db-0: exited with 3: up\n"));
+    package.is_still();
+}
+
+#[test]
+fn targets_share_the_number_of_tests_at_once() {
+    let package = Package::of("[test-one]\ntest = \"one\"\n\n[test-two]\ntest = \"two\"\n");
+    // Each test claims one of two folders.
+    let test = "#[test]\nfn first() {\n    claim();\n}\n#[test]\nfn second() {\n    claim();\n}\n\
+                #[test]\nfn third() {\n    claim();\n}\nfn claim() {\n    \
+                let is_free = |name: &&str| std::fs::create_dir(name).is_ok();\n    \
+                let mine = [\"one\", \"two\"].into_iter().find(is_free);\n    \
+                let mine = mine.expect(\"two run at most\");\n    \
+                std::thread::sleep(std::time::Duration::from_millis(20));\n    \
+                std::fs::remove_dir(mine).unwrap();\n}\n";
+    package.write("tests/one.rs", test);
+    package.write("tests/two.rs", test);
+    package.runs("test -j 2").success();
 }
 
 #[test]
