@@ -40,6 +40,12 @@ program = "./migrate"
 ready = "done"
 after = ["db-0"]
 
+[workspace.metadata.ansar.role.test-own]
+program = "./smoke"
+before = [["./smoke"]]
+after-all = [["./smoke"]]
+fresh = ["db-0", "migrate-0"]
+
 [workspace.metadata.ansar.role.test-smoke]
 program = "./smoke"
 "#;
@@ -190,7 +196,7 @@ fn is_whole(workspace: &Workspace) {
     ansar(workspace, "stop -f");
     ansar(workspace, "test")
         .success()
-        .stdout_is("role \"test-smoke\" (pass/fail): 1/0\n");
+        .stdout_is("role \"test-own\" (pass/fail): 1/0\nrole \"test-smoke\" (pass/fail): 1/0\n");
     let mut left = BTreeMap::new();
     let gone = eventually(|| {
         left = living(workspace, None);
@@ -201,6 +207,10 @@ fn is_whole(workspace: &Workspace) {
     let engines = fs::read_dir(home.join("engine")).expect("the home is there");
     let engines: Vec<_> = engines.flatten().map(|entry| entry.file_name()).collect();
     assert!(engines.is_empty(), "{engines:?}");
+    let models = fs::read_dir(home.join("model")).expect("the home is there");
+    let models = models.flatten().map(|entry| entry.file_name());
+    let instances = models.filter(|name| name.to_string_lossy().starts_with("fresh-"));
+    assert_eq!(instances.count(), 0, "an instance is left");
     for file in ["half", "whole", "full"] {
         let file = home.join("model/db-0").join(file);
         assert!(file.exists(), "{}", file.display());
