@@ -147,6 +147,105 @@ fn a_save_restarts_what_it_affects() {
     orders.is_still();
 }
 
+/// Mistakes in the API: file, correct text, wrong text, and the test that finds
+/// it.
+const MISTAKES: [(&str, &str, &str, &str); 10] = [
+    (
+        ORDERS,
+        "1..=1_000_000",
+        "0..=1_000_000",
+        "an_order_of_nothing_is_refused",
+    ),
+    (
+        ORDERS,
+        "price_cents * $2, $3",
+        "price_cents + $2, $3",
+        "a_new_order_is_pending",
+    ),
+    (
+        ORDERS,
+        "(StatusCode::OK, known",
+        "(StatusCode::CREATED, known",
+        "a_key_makes_one_order_of_two",
+    ),
+    (
+        ORDERS,
+        "ORDER BY id DESC",
+        "ORDER BY id ASC",
+        "orders_are_listed_newest_first",
+    ),
+    (
+        ORDERS,
+        "\"the order is cancelled already\"",
+        "\"cancelled\"",
+        "a_pending_order_is_cancelled",
+    ),
+    (
+        ORDERS,
+        "AND status = 'pending'",
+        "AND status <> 'cancelled'",
+        "a_settled_order_is_not_cancelled",
+    ),
+    (
+        ITEMS,
+        "price_cents < 0 || stock < 0",
+        "stock < 0",
+        "a_negative_price_is_refused",
+    ),
+    (
+        ITEMS,
+        "    let () = shop.redis().del(cache_key(&name)).await?;\n",
+        "",
+        "a_new_price_is_not_hidden_by_the_cache",
+    ),
+    (
+        ITEMS,
+        "CACHED_SECONDS: u64 = 60",
+        "CACHED_SECONDS: u64 = 600",
+        "a_cached_price_expires",
+    ),
+    (
+        ITEMS,
+        "(\"hit\", price_cents)",
+        "(\"miss\", price_cents)",
+        "a_price_is_cached",
+    ),
+];
+const ORDERS: &str = "api/src/orders.rs";
+const ITEMS: &str = "api/src/items.rs";
+
+#[test]
+fn each_mistake_fails_in_its_test() {
+    let Some(orders) = orders() else { return };
+    let tests = orders.read("api/tests/api.rs");
+    for (file, correct, wrong, test) in MISTAKES {
+        let before = orders.read(file);
+        orders.edit(file, correct, wrong);
+        let run = orders.ansar(["test", "test-api"]).run();
+        run.code(100);
+        let failed = run.stdout.lines().filter(|line| line.contains(" - "));
+        let failed: Vec<&str> = failed.collect();
+        let [only] = *failed else {
+            panic!("one test fails for `{wrong}`: {run:?}");
+        };
+        let (place, name) = only.split_once(" - ").expect("it has a place");
+        assert!(name.contains(&format!("::{test}: ")), "{only}");
+        // The line is one of the test's own.
+        let (_, line) = place.rsplit_once(':').expect("it has a line");
+        let line: usize = line.parse().expect("it is a number");
+        let function = format!("fn {test}()");
+        let begin = tests.lines().position(|it| it.contains(&function));
+        let begin = begin.expect("there is such a test") + 1;
+        let length = tests.lines().skip(begin).position(|it| it == "    }");
+        assert!(
+            (begin..=begin + length.unwrap_or(0)).contains(&line),
+            "{only}"
+        );
+        orders.write(file, &before);
+    }
+    orders.is_still();
+}
+
 #[test]
 fn an_api_reads_its_port_from_an_option() {
     let group = Group(Workspace::orders());
