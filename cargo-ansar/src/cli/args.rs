@@ -25,6 +25,7 @@ use crate::cli::search::SearchArgs;
 use crate::host::process::guardian::SpawnMode;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::Series;
+use crate::model::partition::Partition;
 use crate::report::shell::{Form, is_attended, is_piped};
 use crate::workspace::build;
 
@@ -348,6 +349,9 @@ pub struct TestArgs {
     /// Run the roles that did not pass the last time; once they pass, run all
     #[arg(long, conflicts_with = "list")]
     pub(super) failed: bool,
+    /// Run only this part of the test roles, as in `2/4`, for one of several jobs
+    #[arg(long, value_name = "N/COUNT")]
+    pub(super) partition: Option<Partition>,
     /// Pass the reports to this executable, and print its result
     #[arg(long, value_name = "EXECUTABLE")]
     pub(super) test_analyzer: Option<ExecutableName>,

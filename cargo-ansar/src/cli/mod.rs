@@ -427,6 +427,7 @@ impl Session<'_> {
             jobs: args.jobs.map(std::num::NonZero::get),
             force: self.force,
             fail_fast: args.fail_fast,
+            partition: args.partition,
             retries: args.retries,
             slow: args.slow_timeout,
             failed: args.failed,

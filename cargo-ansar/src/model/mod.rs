@@ -8,6 +8,7 @@ pub mod instance;
 pub mod name;
 pub mod name_template;
 pub mod outcome;
+pub mod partition;
 pub mod placeholder;
 pub mod quoted;
 pub mod readiness;

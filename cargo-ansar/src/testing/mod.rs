@@ -39,6 +39,7 @@ use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::logs::store::last_lines;
 use crate::manifest::DEFAULT_TESTS;
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::partition::Partition;
 use crate::model::role_search::{RolePattern, RoleSearch};
 use crate::model::run_report::{Excerpt, RunReport, Which};
 use crate::supervisor::lock_roles::stop_running;
@@ -70,6 +71,8 @@ pub struct Options {
     pub force: bool,
     /// True if the first failure ends the run.
     pub fail_fast: bool,
+    /// Part of the test roles to run, if not all.
+    pub partition: Option<Partition>,
     /// Number of retries of a failed test role, overriding the manifest.
     pub retries: Option<u32>,
     /// Time after which a test role is reported as slow, overriding the
@@ -89,6 +92,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Returns true if a test role is among those to run.
+    fn wants(&self, role: &RoleName, executable: &ExecutableName) -> bool {
+        self.search.matches(role, executable) && self.partition.is_none_or(|part| part.has(role))
+    }
+
     /// Returns the options for roles that run tests.
     fn tests(&self, workspace: Option<&Workspace>) -> TestOptions {
         TestOptions {
@@ -170,9 +178,8 @@ pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
     };
     check_any_test(options, workspace.as_ref(), &entries)?;
     let tests = tests(workspace.as_ref())?;
-    let roles = wanted(workspace.as_ref(), &entries).filter(|(role, executable)| {
-        tests.matches(role) && options.search.matches(role, executable)
-    });
+    let roles = wanted(workspace.as_ref(), &entries)
+        .filter(|(role, executable)| tests.matches(role) && options.wants(role, executable));
     let roles: BTreeSet<RoleName> = roles.map(|(role, _)| role.clone()).collect();
     Ok(roles.into_iter().collect())
 }
@@ -430,7 +437,7 @@ fn choose(
 ) -> (BTreeMap<RoleName, Entry>, bool) {
     entries.retain(|role, entry| {
         entry.origin != Origin::Retired
-            && (!is_test(role) || options.search.matches(role, &entry.executable))
+            && (!is_test(role) || options.wants(role, &entry.executable))
     });
     let narrowed = options.failed && narrow(&mut entries, &is_test, failed);
     for (role, entry) in &mut entries {

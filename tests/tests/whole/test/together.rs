@@ -48,3 +48,26 @@ fn homes_apart_do_not_wait_for_each_other() {
         running.wait().code(100).stderr_lacks("another command");
     }
 }
+
+#[test]
+fn parts_of_the_tests_are_disjoint_and_complete() {
+    let roles: Vec<String> = (0..8)
+        .map(|number| format!("test-part-{number} = {{ executable = \"noop\" }}"))
+        .collect();
+    let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
+    let group = Group::of(&roles);
+    let list = |arguments: &[&str]| -> Vec<String> {
+        let listed = group.test(["--list"]).args(arguments).run();
+        let lines = listed.success().stdout.lines();
+        lines.map(str::to_owned).collect()
+    };
+    let all = list(&[]);
+    let mut parts: Vec<String> = (1..=3)
+        .flat_map(|part| list(&["--partition", &format!("{part}/3")]))
+        .collect();
+    parts.sort();
+    assert_eq!(parts, all);
+    let wrong = group.test(["--partition", "4/3"]).run();
+    wrong.code(2);
+    wrong.stderr_has("expected a part and the number of parts, as in `2/4`");
+}
