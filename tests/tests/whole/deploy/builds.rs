@@ -100,7 +100,7 @@ fn why_explains_a_changed_library() {
     group.test(["--no-run"]).run().success();
     group.ansar(["start"]).run().success();
     let first = pids(&group);
-    let source = "ansar-runtime/src/component/mod.rs";
+    let source = "ansar-runtime/src/component/run.rs";
     group.edit(
         source,
         "failed to keep stdout",
