@@ -114,6 +114,13 @@ impl Pending {
         })
     }
 
+    /// Returns a pending interrupt, which is no longer pending then.
+    fn take_any(&self) -> Option<Interrupt> {
+        let mut interrupts = HANDLED.iter().map(|(_, interrupt)| *interrupt);
+        let taken = interrupts.find(|interrupt| self.take(*interrupt));
+        taken.map(|interrupt| self.seen(interrupt))
+    }
+
     /// Suspends this command if that was requested.
     fn grant(&self) {
         if self.suspend.swap(false, Ordering::Relaxed) {
@@ -242,6 +249,10 @@ impl Interrupts {
     /// Waits for the next interrupt. Cancel safe.
     pub async fn next(&mut self) -> Interrupt {
         loop {
+            // It may have come before this value listened.
+            if let Some(interrupt) = self.pending.take_any() {
+                return interrupt;
+            }
             let interrupt = tokio::select! {
                 _ = self.interrupt.recv() => Interrupt::Interrupt,
                 _ = self.quit.recv() => Interrupt::Quit,
