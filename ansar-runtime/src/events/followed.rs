@@ -24,6 +24,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use super::Shown;
 use crate::log::Log;
 
 /// The subscriber of this process.
@@ -33,18 +34,6 @@ static OWN: OnceLock<Dispatch> = OnceLock::new();
 thread_local! {
     /// The guard of this thread, while its events are followed.
     static FOLLOWED: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
-}
-
-/// The events that are logged.
-#[derive(Debug)]
-pub(crate) enum Shown<'a> {
-    /// Those that the value of `RUST_LOG` selects.
-    Filter(&'a str),
-    /// All that the level of the log shows.
-    #[cfg(feature = "main")]
-    All,
-    /// All of this crate; those of libraries from the level INFO.
-    AllOf(&'a str),
 }
 
 /// Sends the events of this process to `log`, in the name of `speaker`.

@@ -2,20 +2,8 @@
 
 use std::sync::Arc;
 
+use super::Shown;
 use crate::log::Log;
-
-/// The events that are logged.
-#[derive(Debug)]
-#[expect(dead_code, reason = "only the feature `tracing` reads them")]
-pub(crate) enum Shown<'a> {
-    /// Those that the value of `RUST_LOG` selects.
-    Filter(&'a str),
-    /// All that the level of the log shows.
-    #[cfg(feature = "main")]
-    All,
-    /// All of this crate; those of libraries from the level INFO.
-    AllOf(&'a str),
-}
 
 /// Follows no events.
 #[cfg(feature = "main")]

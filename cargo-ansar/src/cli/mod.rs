@@ -61,24 +61,22 @@ use crate::testing::record::run_report;
 
 /// Runs the command line. `main` of the program calls only this.
 pub fn main() -> ExitCode {
-    if let Some(error) = unprivileged::run_if_asked(environment::arguments().into_iter()) {
-        return fail(&error, Exit::Setup);
-    }
-    match own_network::run_if_asked(environment::arguments().into_iter()) {
-        None => {}
-        Some(Ok(())) => return ExitCode::SUCCESS,
-        Some(Err(error)) => return fail(&error, Exit::Setup),
-    }
-    match copy_folder::run_if_asked(environment::arguments().into_iter()) {
+    let arguments = environment::arguments();
+    let all = || arguments.iter().cloned();
+    // This program is its own helper for what must happen in another process.
+    let helped = unprivileged::run_if_asked(all())
+        .or_else(|| own_network::run_if_asked(all()))
+        .or_else(|| copy_folder::run_if_asked(all()));
+    match helped {
         None => {}
         Some(Ok(())) => return ExitCode::SUCCESS,
         Some(Err(error)) => return fail(&error, Exit::Setup),
     }
     signal::outlive_file_size_limit();
-    if let Some(run) = harness::asked(environment::arguments().into_iter()) {
+    if let Some(run) = harness::asked(all()) {
         return test_target::main(run);
     }
-    let parsed = match parse(environment::arguments()) {
+    let parsed = match parse(arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
             // Requested help is data on stdout: a failed write is an error.

@@ -23,6 +23,7 @@ use crate::home::history;
 use crate::home::last_run::Recorder;
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, read_json};
+use crate::host::net::own_network::in_network;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::host::process::relay::Reading;
 use crate::host::process::{Exit, Program, signal};
@@ -320,11 +321,7 @@ fn command(
         role: COMMAND.parse().map_err(TemplateError::Name)?,
         executable: COMMAND.parse().map_err(TemplateError::Name)?,
         prepare: Box::new(move || {
-            let program = program.clone();
-            let program = match &network {
-                Some(network) => network.wrap(program),
-                None => Ok(program),
-            };
+            let program = in_network(program.clone(), network.as_deref());
             program.map(Start::of).map_err(|error| error.to_string())
         }),
         kind: RoleKind::Test,

@@ -43,14 +43,9 @@ impl Home {
             return Ok(used);
         }
         fs::make_private_folders(&self.engines())?;
-        let path = self.engines().join("lock.network");
+        let path = self.engines().join("network.lock");
         let _lock = lock::lock(&path, "").map_err(|source| HomeError::Lock { path, source })?;
-        let network = match self.keeper()? {
-            // Its engine may end at this moment.
-            Some(keeper) => Network::start(Some(keeper)).or_else(|_| Network::start(None)),
-            None => Network::start(None),
-        };
-        let network = Rc::new(network.map_err(HomeError::Network)?);
+        let network = Rc::new(self.join()?);
         let note = Note {
             keeper: network.keeper(),
             started: orphans::start_time(network.keeper()),
@@ -59,6 +54,16 @@ impl Home {
         write_json(&self.engines().join(name), &note)?;
         USED.set((self.root().to_owned(), Rc::downgrade(&network)));
         Ok(network)
+    }
+
+    /// Enters the network of this home, which is a new one if there is none.
+    fn join(&self) -> Result<Network, HomeError> {
+        let keeper = self.keeper()?;
+        match Network::start(keeper) {
+            // Its engine has ended meanwhile.
+            Err(_) if keeper.is_some() && self.keeper()? != keeper => self.join(),
+            joined => joined.map_err(HomeError::Network),
+        }
     }
 
     /// Returns a keeper that runs.

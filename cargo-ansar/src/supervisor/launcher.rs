@@ -20,7 +20,7 @@ use crate::home::role::Entry;
 use crate::home::role_values::RoleValues;
 use crate::home::setup::SetupState;
 use crate::host::fs::lock::Lock;
-use crate::host::net::own_network::Network;
+use crate::host::net::own_network::{Network, in_network};
 use crate::host::net::ports::{HeldPort, HoldError};
 use crate::host::net::sockets;
 use crate::host::process::Program;
@@ -640,10 +640,7 @@ impl RoleContext {
         if self.entry.properties.unprivileged && unprivileged::is_root() {
             program = unprivileged::wrap(program).map_err(unknown)?;
         }
-        match &self.network {
-            Some(network) => network.wrap(program).map_err(unknown),
-            None => Ok(program),
-        }
+        in_network(program, self.network.as_deref()).map_err(unknown)
     }
 
     /// Returns what runs before the program: the setup, if it must run, and the

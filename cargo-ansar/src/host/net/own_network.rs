@@ -46,6 +46,14 @@ fn wrap(keeper: u32, program: Program) -> io::Result<Program> {
     })
 }
 
+/// Returns a program that runs `program` in a network; without one, itself.
+pub fn in_network(program: Program, network: Option<&Network>) -> io::Result<Program> {
+    match network {
+        Some(network) => wrap(network.keeper(), program),
+        None => Ok(program),
+    }
+}
+
 /// If the arguments of this process ask for it, keeps a network, or runs another
 /// program in one. Returns only if neither is asked for, or with the result.
 ///
@@ -143,11 +151,6 @@ mod platform {
         /// Returns the process id of the keeper.
         pub fn keeper(&self) -> u32 {
             self.keeper.pid()
-        }
-
-        /// Returns a program that runs `program` in this network.
-        pub fn wrap(&self, program: Program) -> io::Result<Program> {
-            super::wrap(self.keeper(), program)
         }
 
         /// Connects to `HOST:PORT` in this network.
@@ -392,11 +395,6 @@ mod platform {
 
         /// Returns the process id of the keeper.
         pub fn keeper(&self) -> u32 {
-            match *self {}
-        }
-
-        /// Returns a program that runs `program` in this network.
-        pub fn wrap(&self, _: Program) -> io::Result<Program> {
             match *self {}
         }
 

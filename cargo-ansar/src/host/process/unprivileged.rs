@@ -37,12 +37,12 @@ pub fn wrap(program: Program) -> io::Result<Program> {
 /// place. Returns only if this is not asked for, or with the error.
 ///
 /// Must be called before a second thread exists.
-pub fn run_if_asked(mut arguments: impl Iterator<Item = OsString>) -> Option<io::Error> {
+pub fn run_if_asked(mut arguments: impl Iterator<Item = OsString>) -> Option<io::Result<()>> {
     if arguments.nth(1)? != WORD {
         return None;
     }
     let program = arguments.next()?;
-    Some(replace(&program, arguments))
+    Some(Err(replace(&program, arguments)))
 }
 
 #[cfg(target_os = "linux")]

@@ -1,8 +1,9 @@
 //! Runs the commands after the end of a role's program, one after the other.
 //!
-//! They run after every end: a success, a failure, a timeout, or an interrupt. Each has the process group, the log and the lock of the role, and
-//! the same time; one that fails does not keep the next from running. Only a
-//! second interrupt ends them.
+//! They run after every end: a success, a failure, a timeout, or an interrupt.
+//! Each has the process group, the log and the lock of the role, and the same
+//! time; one that fails does not keep the next from running. Only a second
+//! interrupt ends them.
 
 use std::io;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::model::outcome::{RoleOutcome, Success};
 use crate::supervisor::engine::Engine;
 use crate::supervisor::judge;
 use crate::supervisor::judge::Finished;
-use crate::supervisor::launch::{Launch, Output, SetupCommand};
+use crate::supervisor::launch::{Launch, SetupCommand};
 use crate::supervisor::scheduler::{Input, READY_LIMIT};
 
 /// Environment variable that tells the commands the outcome of their role:
@@ -89,16 +90,9 @@ impl Engine<'_> {
         }
         finishing.running = text;
         finishing.is_late = false;
-        let at = clock::now();
-        match self.start_process(member, &program, Output::Log).await {
-            Ok(task) => {
-                self.attach(member, task.end.pid(), at);
-                self.tasks.spawn_local(task.run());
-            }
-            Err(error) => {
-                let failure = format!("after-all: {}", program.refusal(&error));
-                self.failed_after_all(member, Some(failure));
-            }
+        if let Err(error) = self.start_command(member, &program).await {
+            let failure = format!("after-all: {}", program.refusal(&error));
+            self.failed_after_all(member, Some(failure));
         }
     }
 

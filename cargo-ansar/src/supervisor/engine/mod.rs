@@ -502,6 +502,15 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Starts a command before or after the program of a role.
+    async fn start_command(&mut self, member: usize, program: &Program) -> io::Result<()> {
+        let at = clock::now();
+        let task = self.start_process(member, program, Output::Log).await?;
+        self.attach(member, task.end.pid(), at);
+        self.tasks.spawn_local(task.run());
+        Ok(())
+    }
+
     /// Starts a process of a role, and returns the task that reads its output.
     async fn start_process(
         &mut self,

@@ -6,13 +6,12 @@
 
 use std::vec;
 
-use crate::host::clock;
 use crate::host::process;
 use crate::host::process::Program;
 use crate::supervisor::engine::Engine;
 use crate::supervisor::judge;
 use crate::supervisor::judge::Finished;
-use crate::supervisor::launch::{Output, Setup, SetupCommand};
+use crate::supervisor::launch::{Setup, SetupCommand};
 use crate::supervisor::readiness::Checks;
 use crate::supervisor::scheduler::{Input, Phase};
 
@@ -86,20 +85,13 @@ impl Engine<'_> {
         let property = setting_up.property;
         let SetupCommand { text, program } = command;
         setting_up.running = text;
-        let at = clock::now();
-        match self.start_process(member, &program, Output::Log).await {
-            Ok(task) => {
-                self.attach(member, task.end.pid(), at);
-                self.tasks.spawn_local(task.run());
+        if let Err(error) = self.start_command(member, &program).await {
+            self.roles[member].setting_up = None;
+            if process::is_exhaustion(&error) {
+                self.exhausted(member, &error);
             }
-            Err(error) => {
-                self.roles[member].setting_up = None;
-                if process::is_exhaustion(&error) {
-                    self.exhausted(member, &error);
-                }
-                let reason = format!("{property}: {}", program.refusal(&error));
-                self.finish(member, judge::not_started(&reason));
-            }
+            let reason = format!("{property}: {}", program.refusal(&error));
+            self.finish(member, judge::not_started(&reason));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::host::net::own_network::Network;
+use crate::host::net::own_network::{Network, in_network};
 use crate::host::net::{http, tcp};
 use crate::host::process::signal::{self, Signal};
 use crate::host::process::{Exit, Pipe, Process, Program, StderrMode};
@@ -20,32 +20,21 @@ const KEPT: usize = 64 * 1024;
 /// Number of characters of an output that a message shows.
 const SHOWN: usize = 200;
 
-/// Asks once. Dropping the future closes the connection, or kills the
-/// command's process group.
-pub(crate) async fn ask(question: &Question) -> Answer {
+/// Asks once, in a network or in that of this process. Dropping the future
+/// closes the connection, or kills the command's process group.
+pub(crate) async fn ask(question: &Question, network: Option<&Network>) -> Answer {
     match question {
-        Question::Tcp { address, network } => {
-            match tcp::answers(address, network.as_deref(), ANSWER_LIMIT).await {
-                Ok(()) => Answer::Met,
-                Err(error) => Answer::Unmet(error.to_string().into()),
-            }
-        }
-        Question::Http {
-            url,
-            status,
-            network,
-        } => match http::status(url, network.as_deref(), ANSWER_LIMIT).await {
+        Question::Tcp(address) => match tcp::answers(address, network, ANSWER_LIMIT).await {
+            Ok(()) => Answer::Met,
+            Err(error) => Answer::Unmet(error.to_string().into()),
+        },
+        Question::Http { url, status } => match http::status(url, network, ANSWER_LIMIT).await {
             Ok(code) if accepts(status, code) => Answer::Met,
             Ok(code) => Answer::Unmet(code.to_string().into()),
             Err(error) => Answer::Unmet(error.to_string().into()),
         },
-        Question::Command {
-            program,
-            network,
-            says,
-        } => {
-            let run = run(program, network.as_deref());
-            match tokio::time::timeout(COMMAND_LIMIT, run).await {
+        Question::Command { program, says } => {
+            match tokio::time::timeout(COMMAND_LIMIT, run(program, network)).await {
                 Ok(Ok(ran)) => judge(&ran, says.as_deref()),
                 Ok(Err(error)) => Answer::Unmet(format!("cannot be run: {error}").into()),
                 Err(_) => {
@@ -74,10 +63,8 @@ struct Ran {
 
 /// Runs a command, and kills what remains of its group.
 async fn run(program: &Program, network: Option<&Network>) -> io::Result<Ran> {
-    let wrapped = network.map(|network| network.wrap(program.clone()));
-    let wrapped = wrapped.transpose()?;
-    let program = wrapped.as_ref().unwrap_or(program);
-    let mut process = Process::start(program, StderrMode::Piped).await?;
+    let program = in_network(program.clone(), network)?;
+    let mut process = Process::start(&program, StderrMode::Piped).await?;
     let stderr = async {
         match &process.stderr {
             Some(stderr) => read(stderr).await,
@@ -152,7 +139,6 @@ mod tests {
 
     fn shell(script: &str, says: Option<&str>) -> Question {
         Question::Command {
-            network: None,
             program: Program {
                 path: "/bin/sh".into(),
                 arguments: vec!["-c".into(), script.into()],
@@ -191,10 +177,9 @@ mod tests {
             ("echo no >&2; exit 1", None, unmet("exited with 1: no")),
             ("kill -9 $$", None, unmet("was killed by SIGKILL")),
         ] {
-            assert_eq!(ask(&shell(script, says)).await, expected, "{script}");
+            assert_eq!(ask(&shell(script, says), None).await, expected, "{script}");
         }
         let missing = Question::Command {
-            network: None,
             program: Program {
                 path: "/missing".into(),
                 arguments: Vec::new(),
@@ -204,7 +189,7 @@ mod tests {
             },
             says: None,
         };
-        let answer = ask(&missing).await;
+        let answer = ask(&missing, None).await;
         let Answer::Unmet(why) = &answer else {
             panic!("{answer:?}");
         };
@@ -214,12 +199,12 @@ mod tests {
     #[tokio::test]
     async fn command_that_does_not_exit_is_killed() {
         let expected = unmet("did not exit within 2s");
-        assert_eq!(ask(&shell("exec sleep 1000", None)).await, expected);
+        assert_eq!(ask(&shell("exec sleep 1000", None), None).await, expected);
     }
 
     #[tokio::test]
     async fn endless_output_is_not_kept() {
-        let ended = ask(&shell("head -c 1000000 /dev/zero", Some("x"))).await;
+        let ended = ask(&shell("head -c 1000000 /dev/zero", Some("x")), None).await;
         assert!(matches!(ended, Answer::Unmet(_)));
     }
 

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use regex::bytes::Regex;
 
 use crate::host::net::http::Url;
-use crate::host::net::own_network::Network;
 use crate::host::process::Program;
 use crate::model::readiness::Probe;
 use crate::supervisor::readiness::Conditions;
@@ -36,27 +35,18 @@ pub(crate) enum Check {
 #[derive(Debug)]
 pub(crate) enum Question {
     /// A connection to this `HOST:PORT`.
-    Tcp {
-        /// The address.
-        address: String,
-        /// The network of the role; that of the system if unset.
-        network: Option<Rc<Network>>,
-    },
+    Tcp(String),
     /// A GET request.
     Http {
         /// The URL.
         url: Url,
         /// The accepted status codes; 200 to 299 if empty.
         status: Vec<u16>,
-        /// The network of the role; that of the system if unset.
-        network: Option<Rc<Network>>,
     },
     /// A process.
     Command {
         /// The program.
         program: Program,
-        /// The network of the role; that of the system if unset.
-        network: Option<Rc<Network>>,
         /// The text that its stdout must contain.
         says: Option<String>,
     },
@@ -66,7 +56,7 @@ impl Question {
     /// Returns the address to connect to; `None` for a command.
     pub(crate) fn address(&self) -> Option<String> {
         match self {
-            Self::Tcp { address, .. } => Some(address.clone()),
+            Self::Tcp(address) => Some(address.clone()),
             Self::Http { url, .. } => Some(url.address()),
             Self::Command { .. } => None,
         }
@@ -77,17 +67,12 @@ impl Check {
     /// Parses a probe. Returns the reason if a text of it is not valid.
     pub(crate) fn of(probe: &Probe<String>, start: &Conditions<'_>) -> Result<Self, String> {
         let Conditions { program, port, .. } = *start;
-        let network = || start.network.cloned();
         Ok(match probe {
             Probe::Listen(at) => Self::Listen(address(at.as_deref(), port)?),
-            Probe::Tcp(address) => Self::Ask(Rc::new(Question::Tcp {
-                address: address.clone(),
-                network: network(),
-            })),
+            Probe::Tcp(address) => Self::Ask(Rc::new(Question::Tcp(address.clone()))),
             Probe::Http { url, status } => Self::Ask(Rc::new(Question::Http {
                 url: url.parse().map_err(|error| format!("`{url}`: {error}"))?,
                 status: status.clone(),
-                network: network(),
             })),
             Probe::Log(pattern) => {
                 let pattern = Regex::new(pattern);
@@ -103,7 +88,6 @@ impl Check {
                         folder: program.folder.clone(),
                         stdin: None,
                     },
-                    network: network(),
                     says: says.clone(),
                 }))
             }
@@ -122,7 +106,7 @@ impl Check {
         match self {
             Self::Listen(_) | Self::File(_) | Self::Started => Pace::Cheap,
             Self::Ask(question) => match **question {
-                Question::Tcp { .. } | Question::Http { .. } => Pace::Connection,
+                Question::Tcp(_) | Question::Http { .. } => Pace::Connection,
                 Question::Command { .. } => Pace::Process,
             },
             Self::Log(_) | Self::Notify | Self::Done => Pace::Event,
@@ -164,7 +148,7 @@ impl Check {
 impl std::fmt::Display for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Tcp { address, .. } => write!(f, "connection to {address}"),
+            Self::Tcp(address) => write!(f, "connection to {address}"),
             Self::Http { url, .. } => write!(f, "GET {url}"),
             Self::Command { program, .. } => {
                 let name = program.path.file_name().map(Path::new);

@@ -115,10 +115,7 @@ impl Readiness {
             let check = Check::of(probe, conditions)?;
             Ok(match check {
                 Check::Listen(address) if self.sockets().is_none() => {
-                    Check::Ask(Rc::new(Question::Tcp {
-                        address: address.to_string(),
-                        network: conditions.network.cloned(),
-                    }))
+                    Check::Ask(Rc::new(Question::Tcp(address.to_string())))
                 }
                 check => check,
             })
@@ -140,7 +137,7 @@ impl Readiness {
             probes,
             health,
             port: port.filter(|_| self.sockets().is_some()),
-            in_network: conditions.network.is_some(),
+            network: conditions.network.cloned(),
         })
     }
 
@@ -163,6 +160,7 @@ impl Readiness {
             member,
             start: self.starts,
             heard: self.heard.clone(),
+            network: checks.network.clone(),
         };
         let watched = Watched::new(checks, main, source, now);
         let lines = watched.lines();
@@ -211,7 +209,7 @@ impl Readiness {
             let others = || others(member);
             let processes = Processes {
                 main: watched.main,
-                in_network: watched.in_network,
+                in_network: watched.in_network(),
                 others: &others,
             };
             let mut turned = Vec::new();
@@ -274,7 +272,7 @@ impl Readiness {
         let others = || others(member);
         let processes = Processes {
             main: watched.main,
-            in_network: watched.in_network,
+            in_network: watched.in_network(),
             others: &others,
         };
         watched.explain(listeners.as_ref(), &processes)

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
 use crate::host::fs;
+use crate::host::net::own_network::Network;
 use crate::supervisor::readiness::ask::ask;
 use crate::supervisor::readiness::attempts::{Answer, Attempts, Pace};
 use crate::supervisor::readiness::check::{Check, Question};
@@ -43,6 +44,8 @@ pub(super) struct Source {
     pub(super) member: usize,
     pub(super) start: u64,
     pub(super) heard: UnboundedSender<Heard>,
+    /// The network of the role; that of the system if unset.
+    pub(super) network: Option<Rc<Network>>,
 }
 
 impl Source {
@@ -65,8 +68,8 @@ pub struct Checks {
     /// The address on which the role is expected to listen, where sockets can
     /// be listed.
     pub(super) port: Option<SocketAddr>,
-    /// True if the role is in the network of the home.
-    pub(super) in_network: bool,
+    /// The network of the role; that of the system if unset.
+    pub(super) network: Option<Rc<Network>>,
 }
 
 impl Checks {
@@ -106,8 +109,6 @@ pub(super) struct HealthCheck {
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) main: u32,
-    /// True if the role is in the network of the home.
-    pub(super) in_network: bool,
     port: Option<SocketAddr>,
     source: Source,
     probes: Vec<Probing>,
@@ -170,7 +171,6 @@ impl Watched {
         });
         Self {
             main,
-            in_network: checks.in_network,
             port: checks.port,
             source,
             has_probes,
@@ -182,6 +182,11 @@ impl Watched {
             sockets: Vec::new(),
             asking: JoinSet::new(),
         }
+    }
+
+    /// Returns true if the role is in the network of the home.
+    pub(super) fn in_network(&self) -> bool {
+        self.source.network.is_some()
     }
 
     pub(super) fn start(&self) -> u64 {
@@ -247,10 +252,11 @@ impl Watched {
         now: Instant,
     ) -> Option<Turned> {
         let was_unhealthy = self.is_unhealthy();
+        let in_network = self.in_network();
         let mut reason = None;
         for socket in &mut self.sockets {
             let address = socket.address;
-            let answer = if listeners.has(address, self.in_network, socket.inode) {
+            let answer = if listeners.has(address, in_network, socket.inode) {
                 Answer::Met
             } else if let Found::Own(inode) = listeners.find(address, processes) {
                 socket.inode = inode;
@@ -462,6 +468,7 @@ fn at_once(check: &Check) -> Answer {
 fn spawn(asking: &mut JoinSet<()>, question: &Rc<Question>, source: &Source, slot: Slot) {
     let (question, source) = (question.clone(), source.clone());
     asking.spawn_local(async move {
-        source.send(slot, ask(&question).await);
+        let answer = ask(&question, source.network.as_deref()).await;
+        source.send(slot, answer);
     });
 }
