@@ -5,7 +5,7 @@ use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
 use crate::commands;
 use crate::error::Error;
-use crate::report::diagnostics;
+use crate::report::{diagnostics, human};
 
 impl Session<'_> {
     pub(super) async fn check(&self, args: &CheckArgs) -> Result<Exit, Error> {
@@ -27,12 +27,15 @@ impl Session<'_> {
         } else {
             Exit::TestsFailed
         };
-        self.printer.show(move |shell| match stream {
-            Some(stream) => {
-                stream.failures(shell, &last);
-                stream.finish(shell, exit == Exit::Success);
+        self.printer.show(move |shell| {
+            match stream {
+                Some(stream) => {
+                    stream.failures(shell, &last);
+                    stream.finish(shell, exit == Exit::Success);
+                }
+                None => diagnostics::texts(shell, &last),
             }
-            None => diagnostics::texts(shell, &last),
+            human::killed(shell, &last);
         });
         Ok(exit)
     }

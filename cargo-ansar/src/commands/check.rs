@@ -8,6 +8,7 @@ use crate::events::Events;
 use crate::host::cargo::{CargoError, Messages};
 use crate::host::process::interrupts::Interrupts;
 use crate::model::run_report::RunReport;
+use crate::testing::killed_run::last_report;
 use crate::workspace::Places;
 use crate::workspace::build;
 
@@ -71,6 +72,6 @@ pub async fn check(
         return Ok(Outcome { failed, last: None });
     }
     // Without a home, no tests have run.
-    let last = home.map(|home| home.last_report()).transpose()?.flatten();
+    let last = home.as_ref().map(last_report).transpose()?.flatten();
     Ok(Outcome { failed, last })
 }

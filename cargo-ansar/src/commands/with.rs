@@ -156,6 +156,7 @@ pub async fn with(
             compiled,
             home,
             recorder,
+            note: None,
         })
     });
     Ok(Outcome {

@@ -4,9 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ansar_contract::test::Check;
+use ansar_contract::test::{Check, TestReport};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::harness::list::Selection;
+use crate::host::clock;
 use crate::host::fs;
 use crate::host::fs::Error;
 use crate::host::fs::append::Appender;
@@ -14,7 +17,14 @@ use crate::host::fs::append::Appender;
 /// The first line.
 #[derive(Serialize, Deserialize)]
 struct Head {
+    /// The tests that were chosen.
     tests: Vec<String>,
+    /// Number of tests that were ignored.
+    #[serde(default)]
+    ignored: u64,
+    /// Time at which they began.
+    #[serde(default)]
+    at: Timestamp,
 }
 
 /// The file of a run. Results that cannot be written are missing in the next
@@ -23,10 +33,12 @@ pub(super) struct Journal(Appender);
 
 impl Journal {
     /// Replaces the file of the last run. `kept` are results of it that count.
-    pub(super) fn create(path: &Path, tests: &[String], kept: &[Check]) -> Result<Self, Error> {
-        let names = kept.iter().map(|check| &check.name).chain(tests);
+    pub(super) fn create(path: &Path, chosen: &Selection, kept: &[Check]) -> Result<Self, Error> {
+        let names = kept.iter().map(|check| &check.name).chain(&chosen.tests);
         let head = Head {
             tests: names.cloned().collect(),
+            ignored: chosen.ignored,
+            at: clock::now(),
         };
         let mut bytes = line(&head);
         for check in kept {
@@ -56,27 +68,40 @@ fn line<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// The results of the last run.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct LastResults {
+pub struct LastResults {
     /// The tests that were chosen.
     tests: Vec<String>,
+    /// Number of tests that were ignored.
+    ignored: u64,
+    /// Time at which they began.
+    at: Timestamp,
     /// The results of those that finished.
     pub(super) checks: Vec<Check>,
 }
 
 impl LastResults {
-    /// Reads the results; they are empty if there are none that can be read.
-    pub(super) fn read(path: &Path) -> Self {
+    /// Reads the results; they are empty if there are none that can be read. A
+    /// line that was written in part is left out.
+    pub fn read(path: &Path) -> Self {
         let bytes = fs::read_if_exists(path).ok().flatten().unwrap_or_default();
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let head = lines.next().and_then(|it| serde_json::from_slice(it).ok());
-        let Some(Head { tests }) = head else {
+        let Some(Head { tests, ignored, at }) = head else {
             return Self::default();
         };
         let checks = lines.filter_map(|it| serde_json::from_slice(it).ok());
         Self {
             tests,
+            ignored,
+            at,
             checks: checks.collect(),
         }
+    }
+
+    /// Returns the report of tests that were killed; `None` if they began before
+    /// `begun`.
+    pub fn report_since(self, begun: Timestamp) -> Option<TestReport> {
+        (self.at >= begun).then(|| report(self.checks, self.ignored, self.tests))
     }
 
     /// Returns the names of the tests that passed.
@@ -91,6 +116,22 @@ impl LastResults {
         let failed = self.tests.iter();
         let failed = failed.filter(move |name| !passed.contains(name.as_str()));
         failed.map(String::as_str)
+    }
+}
+
+/// Returns the report of `checks`, of which `selected` are the expected tests.
+pub(super) fn report(mut tested: Vec<Check>, ignored: u64, selected: Vec<String>) -> TestReport {
+    tested.sort_by(|one, other| one.name.cmp(&other.name));
+    let finished: BTreeSet<&str> = tested.iter().map(|check| check.name.as_str()).collect();
+    let mut unfinished = selected;
+    unfinished.retain(|name| !finished.contains(name.as_str()));
+    let passed = tested.iter().filter(|check| check.condition).count() as u64;
+    TestReport {
+        passed,
+        failed: tested.len() as u64 - passed,
+        tested,
+        ignored,
+        unfinished,
     }
 }
 
@@ -113,10 +154,13 @@ mod tests {
             text: String::new(),
             elapsed_us: Some(500),
         };
-        let tests = ["b", "c", "d"].map(str::to_owned);
+        let chosen = Selection {
+            tests: ["b", "c", "d"].map(str::to_owned).to_vec(),
+            ignored: 1,
+        };
         for _ in 0..2 {
             let kept = [check("a", true)];
-            let mut journal = Journal::create(&path, &tests, &kept).unwrap();
+            let mut journal = Journal::create(&path, &chosen, &kept).unwrap();
             journal.add(&check("b", true));
             journal.add(&check("c", false));
         }
@@ -124,6 +168,20 @@ mod tests {
         let passed: Vec<String> = last.passed().into_iter().collect();
         assert_eq!(passed, ["a", "b"]);
         assert_eq!(last.failed().collect::<Vec<_>>(), ["c", "d"]);
+        assert_eq!(LastResults::read(&path).report_since(clock::now()), None);
+        let report = last.report_since(Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!((report.passed, report.failed, report.ignored), (2, 1, 1));
+        assert_eq!(report.unfinished, ["d"]);
+        // A power loss cuts the last line, or leaves zeros in its place.
+        let bytes = std::fs::read(&path).unwrap();
+        let torn = &bytes[..bytes.len() - 9];
+        for torn in [torn.to_vec(), [torn, &[0; 9]].concat()] {
+            std::fs::write(&path, torn).unwrap();
+            let last = LastResults::read(&path);
+            assert_eq!(last.failed().collect::<Vec<_>>(), ["c", "d"]);
+            let report = last.report_since(Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(report.unfinished, ["c", "d"]);
+        }
         std::fs::write(&path, "{\"tests\":[\"a\"]}\nhalf").unwrap();
         let last = LastResults::read(&path);
         assert_eq!(last.failed().collect::<Vec<_>>(), ["a"]);

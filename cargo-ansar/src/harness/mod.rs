@@ -6,7 +6,7 @@
 
 mod difference;
 mod isolated;
-mod journal;
+pub mod journal;
 mod list;
 mod log;
 mod output;
@@ -162,7 +162,7 @@ impl Session {
     /// Records the tests that are about to run.
     fn begin(&self, selection: Selection) {
         let mut state = self.state.borrow_mut();
-        let journal = Journal::create(&self.run.journal, &selection.tests, &state.checks);
+        let journal = Journal::create(&self.run.journal, &selection, &state.checks);
         match journal {
             Ok(journal) => state.journal = Some(journal),
             Err(error) => self.log.write(Tag::Warning, &format!("{error}")),
@@ -280,21 +280,11 @@ impl Session {
     /// Returns the report of everything that has finished.
     fn report(&self) -> TestReport {
         let state = self.state.borrow();
-        let mut tested = state.checks.clone();
-        tested.sort_by(|one, other| one.name.cmp(&other.name));
-        let finished: BTreeSet<&str> = tested.iter().map(|check| check.name.as_str()).collect();
-        let unfinished = state.selected.iter();
-        let unfinished = unfinished.filter(|name| !finished.contains(name.as_str()));
-        let mut unfinished: Vec<String> = unfinished.cloned().collect();
+        let (checks, selected) = (state.checks.clone(), state.selected.clone());
+        let mut report = journal::report(checks, state.ignored, selected);
+        let unfinished = &mut report.unfinished;
         unfinished.sort_by_key(|name| !state.running.contains(name));
-        let passed = tested.iter().filter(|check| check.condition).count() as u64;
-        TestReport {
-            passed,
-            failed: tested.len() as u64 - passed,
-            tested,
-            ignored: state.ignored,
-            unfinished,
-        }
+        report
     }
 }
 

@@ -190,13 +190,23 @@ impl Home {
     /// Reads the report of the last run, without its events. Returns the same
     /// errors as [`Home::last_run`].
     pub fn last_report(&self) -> Result<Option<RunReport>, HomeError> {
+        Ok(self.last_verdict()?.map(|(_, report)| report))
+    }
+
+    /// Returns the time of the last run's verdict. Returns the same errors as
+    /// [`Home::last_run`].
+    pub(super) fn last_run_time(&self) -> Result<Option<Timestamp>, HomeError> {
+        Ok(self.last_verdict()?.map(|(at, _)| at))
+    }
+
+    fn last_verdict(&self) -> Result<Option<(Timestamp, RunReport)>, HomeError> {
         self.last(|bytes| {
             // The verdict is the last line.
             let mut lines = bytes.rsplit(|byte| *byte == b'\n');
             let last = lines.find(|line| !line.is_empty());
             let event = last.and_then(json::read)?;
             match event.kind {
-                Kind::Verdict(run) => Some(*run),
+                Kind::Verdict(run) => Some((event.at, *run)),
                 _ => None,
             }
         })

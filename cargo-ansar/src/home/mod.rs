@@ -8,6 +8,7 @@
 //! last run ([`last_run`]). Nothing here deploys or runs roles.
 
 pub mod area;
+pub mod current_run;
 pub mod deploy_state;
 pub mod engine_marks;
 pub mod history;

@@ -21,6 +21,10 @@ pub struct RunReport {
     /// True if the run was interrupted.
     #[serde(default)]
     pub interrupted: bool,
+    /// True if the command was killed, and later commands found what it had
+    /// recorded.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub killed: bool,
     /// Time of the run without the build, in seconds.
     pub elapsed: f64,
     /// Number of passed checks.
@@ -89,6 +93,11 @@ pub struct Tested {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A failed try of a test role before the last one.
@@ -192,6 +201,13 @@ impl RunReport {
         self.failures.is_empty()
             && self.failed == 0
             && self.count(Standing::Passed) == self.roles.len()
+    }
+
+    /// Returns the roles that did not run, and of which no test did.
+    pub fn not_run(&self) -> impl Iterator<Item = &RoleName> {
+        let rows = self.roles.iter();
+        let rows = rows.filter(|row| row.standing == Standing::NotRun && row.unfinished.is_empty());
+        rows.map(|row| &row.role)
     }
 
     /// Returns the number of roles of this standing.

@@ -122,7 +122,9 @@ pub fn page(last: &LastRun) -> String {
 }
 
 fn verdict(run: &RunReport) -> (&'static str, &'static str) {
-    if run.interrupted {
+    if run.killed {
+        ("not-run", "Killed")
+    } else if run.interrupted {
         ("not-run", "Interrupted")
     } else if run.is_pass() {
         ("passed", "Passed")

@@ -356,12 +356,14 @@ pub fn tested(shell: &mut Shell, run: &RunReport, context: Context) {
     }
     unfinished(shell, run);
     flaky(shell, run);
-    if !run.interrupted {
+    if !run.interrupted || run.killed {
         reasons(shell, run, context);
     }
     slowest(shell, run);
     let text = summary(run);
-    if run.interrupted {
+    if run.killed {
+        shell.bad_status("Killed", &text);
+    } else if run.interrupted {
         shell.bad_status("Interrupted", &text);
     } else if run.is_pass() {
         shell.status("Passed", &text);
@@ -430,6 +432,20 @@ fn unfinished(shell: &mut Shell, run: &RunReport) {
     for row in run.roles.iter().filter(|row| !row.unfinished.is_empty()) {
         let names = some_of(&row.unfinished);
         shell.odd_status("Unfinished", &format!("{}: {names}", row.role));
+    }
+    if run.killed {
+        let names: Vec<String> = run.not_run().map(ToString::to_string).collect();
+        if !names.is_empty() {
+            shell.odd_status("Not run", &some_of(&names));
+        }
+    }
+}
+
+/// Warns that the last run was killed, and names what did not run.
+pub fn killed(shell: &mut Shell, run: &RunReport) {
+    if run.killed {
+        shell.warn("the last run was killed before its end");
+        unfinished(shell, run);
     }
 }
 

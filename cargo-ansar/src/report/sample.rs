@@ -41,6 +41,7 @@ pub(super) fn run() -> RunReport {
         command: "test".to_owned(),
         exit: 100,
         interrupted: false,
+        killed: false,
         elapsed: 2.5,
         passed: 4,
         failed: 2,

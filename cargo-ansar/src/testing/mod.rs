@@ -4,6 +4,7 @@
 //! and stopped after them.
 
 pub mod analyzer;
+pub mod killed_run;
 pub mod log_context;
 pub mod record;
 pub mod run;
@@ -28,6 +29,7 @@ use crate::deploy::prepare::{Prepared, prepare};
 use crate::deploy::resolve_settings::check_settings;
 use crate::deploy::restart_affected::Running;
 use crate::events::{Events, Kind};
+use crate::home::current_run::Note;
 use crate::home::history;
 use crate::home::instance;
 use crate::home::last_run::Recorder;
@@ -46,6 +48,7 @@ use crate::supervisor::lock_roles::stop_running;
 use crate::supervisor::one_shot;
 use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::supervisor::test_options::TestOptions;
+use crate::testing::killed_run::last_report;
 use crate::testing::run::Runner;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{Failure, RoleRun, Verdict};
@@ -164,6 +167,8 @@ pub struct Ran {
     pub home: Home,
     /// Record of the events.
     pub recorder: Recorder,
+    /// Note of the run, until its report is stored.
+    pub note: Option<Note>,
 }
 
 /// Returns the names of the matching test roles, sorted. Builds and runs
@@ -276,20 +281,19 @@ async fn deploy_and_run(
     let operational = chosen.keys().filter(|role| !is_test(role));
     let needed = chosen.iter().filter(|(role, _)| !is_test(role));
     let background = wait_ready(&home, needed, interrupts, events).await?;
-    let mut launched = chosen.clone();
-    launched.retain(|role, _| !background.has(role));
-    instance::add(&mut launched, &instances);
+    let launched = launched(&chosen, &background, &instances);
     if options.force {
         stop_running(&home, launched.keys(), interrupts, events).await?;
     }
-    let ran = runner.run(&launched, kind_of, None, interrupts, events);
-    let mut ran = ran.await?;
+    let artifacts: Vec<PathBuf> = artifacts.into_values().chain(libraries).collect();
+    let note = home.note_run(&runner.current(&launched, is_test, &artifacts, clock::now()))?;
+    let run = runner.run(&launched, kind_of, None, interrupts, events);
+    let mut ran = run.await?;
     // An interrupt while waiting for Cargo's exit must not hide the results.
     let impatient = interruption(build::wait_exit_after_use(leaving, interrupts).await)?;
     ran.interrupted = ran.interrupted.or(impatient);
     drop(lock);
     let role_runs = runner.role_runs(&ran.ended, is_test);
-    let artifacts: Vec<PathBuf> = artifacts.into_values().chain(libraries).collect();
     let mut sources = runner.sources(Vec::new(), artifacts.clone());
     let mut verdict = judge(&runner, role_runs, &background, &mut sources).await?;
     attach_context(&home, chosen.keys().chain(instances.keys()), &mut verdict);
@@ -311,7 +315,21 @@ async fn deploy_and_run(
         compiled,
         home,
         recorder,
+        note,
     })))
+}
+
+/// Returns the roles to start: those that do not run in the background, and the
+/// instances of their own that test roles need.
+fn launched(
+    chosen: &BTreeMap<RoleName, Entry>,
+    background: &BackgroundRoles,
+    instances: &BTreeMap<RoleName, Entry>,
+) -> BTreeMap<RoleName, Entry> {
+    let mut launched = chosen.clone();
+    launched.retain(|role, _| !background.has(role));
+    instance::add(&mut launched, instances);
+    launched
 }
 
 /// Runs the analyzer of a run, if there is one.
@@ -453,7 +471,7 @@ fn choose(
 
 /// Returns the test roles that did not pass in the last run.
 fn failed_before(home: &Home) -> BTreeSet<RoleName> {
-    let last = home.last_report().ok().flatten();
+    let last = last_report(home).ok().flatten();
     let failed = last.iter().flat_map(RunReport::failed_roles);
     failed.cloned().collect()
 }

@@ -22,6 +22,7 @@ pub fn record_run(command: &str, ran: Ran, exit: u8, events: &Events) -> RunRepo
         interrupted,
         home,
         recorder,
+        note,
         ..
     } = ran;
     let mut run = run_report(command, verdict, exit, interrupted.is_some(), elapsed);
@@ -39,6 +40,8 @@ pub fn record_run(command: &str, ran: Ran, exit: u8, events: &Events) -> RunRepo
         let why = full(&error.into());
         events.emit(Kind::Unkept { why });
     }
+    // If this process is killed before, the run is judged from its note.
+    drop(note);
     run
 }
 
@@ -54,6 +57,7 @@ pub fn run_report(
         command: command.to_owned(),
         exit,
         interrupted,
+        killed: false,
         elapsed: elapsed.as_secs_f64(),
         passed: verdict.suite.passed,
         failed: verdict.suite.failed,

@@ -20,6 +20,7 @@ use crate::deploy::resolve_settings::check_settings;
 use crate::error::Error;
 use crate::events::{Events, Kind};
 use crate::home::Home;
+use crate::home::current_run::{CurrentRole, CurrentRun};
 use crate::home::history;
 use crate::home::role::Entry;
 use crate::host::fs;
@@ -412,6 +413,28 @@ impl<'a> Runner<'a> {
                 described: self.described(&ended.role),
             })
             .collect()
+    }
+
+    /// Returns the note of a run of these roles, which begins at `at`.
+    pub(crate) fn current(
+        &self,
+        entries: &BTreeMap<RoleName, Entry>,
+        is_test: impl Fn(&RoleName) -> bool,
+        artifacts: &[PathBuf],
+        at: Timestamp,
+    ) -> CurrentRun {
+        let roles = entries.iter().map(|(role, entry)| CurrentRole {
+            role: role.clone(),
+            executable: entry.executable.clone(),
+            is_test: is_test(role),
+            is_target: self.is_target(role),
+            described: self.described(role),
+        });
+        CurrentRun {
+            at,
+            roles: roles.collect(),
+            artifacts: artifacts.to_vec(),
+        }
     }
 
     /// Returns the runs of background roles that failed, for a verdict.

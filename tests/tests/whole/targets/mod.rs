@@ -1,5 +1,6 @@
 //! Test targets of a workspace as roles.
 
+mod killed;
 mod kinds;
 mod runs;
 mod watching;
