@@ -21,6 +21,7 @@ use crate::manifest::DescriptionError;
 use crate::manifest::import::ImportError;
 use crate::manifest::init::ProposalError;
 use crate::model::duration::ShortDuration;
+use crate::model::merge::MergeError;
 use crate::model::name::{ExecutableName, Kind, NameError, RoleName};
 use crate::model::name_template::TemplateError;
 use crate::model::role_search::{RolePattern, RoleSearch, SearchError};
@@ -386,6 +387,9 @@ pub enum Error {
     /// No run is recorded in the home.
     #[error("no last run in home `{home}`", home = .0.display())]
     NoRun(PathBuf),
+    /// Results of several machines cannot be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// No test role matches any term of a search.
     #[error("no test role matches {search}")]
     NoTestRole {
@@ -692,6 +696,7 @@ impl Error {
                     package.trim_matches('`')
                 )
             }),
+            Self::Merge(error) => error.hint(),
             Self::NoRun(_) => Some("run the tests with `cargo ansar test`".to_owned()),
             Self::Template(error) => error.hint(),
             Self::ExecutablePath(path) => {

@@ -7,6 +7,7 @@ use crate::home::HomeError;
 use crate::host::cargo::CargoError;
 use crate::host::process::Exit as ProcessExit;
 use crate::host::process::interrupts::Interrupt;
+use crate::model::merge::MergeError;
 use crate::protocol::RefusalKind;
 use crate::testing::analyzer::Analysis;
 
@@ -159,9 +160,16 @@ impl Exit {
             | Error::NoRoles { .. }
             | Error::NeverRan(_)
             | Error::NoRun(_)
+            | Error::Merge(
+                MergeError::NoFile(_)
+                | MergeError::NoVerdict(_)
+                | MergeError::OtherDivision { .. }
+                | MergeError::Twice { .. },
+            )
             | Error::NoStart { .. }
             | Error::OneRole { .. }
             | Error::Query(_) => Self::Usage,
+            Error::Merge(MergeError::Missing { .. }) => Self::TestsFailed,
             Error::NothingReturned(_) | Error::TooLarge { .. } => Self::RoleFailed,
             Error::Command { .. } => Self::Command(127),
             // The same codes as when the command detects it before it asks the

@@ -105,6 +105,10 @@ pub struct ReportArgs {
     /// Write the results to FILE as `JUnit` XML instead
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     junit: Option<PathBuf>,
+    /// Merge the results of several machines: homes, their folders `last`, or
+    /// files with the output of `--format json`
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    merge: Vec<PathBuf>,
 }
 
 impl MessagesArgs {
@@ -204,7 +208,17 @@ impl Session<'_> {
     }
 
     pub(super) fn report(&self, args: &ReportArgs) -> Result<Exit, Error> {
-        let last = commands::report::last(&self.places)?;
+        let last = if args.merge.is_empty() {
+            commands::report::last(&self.places)?
+        } else {
+            commands::report::merged(&self.places, &args.merge)?
+        };
+        // A run of this home had an exit code of its own.
+        let exit = if args.merge.is_empty() || last.report.exit == 0 {
+            Exit::Success
+        } else {
+            Exit::TestsFailed
+        };
         let html = args.html.iter();
         let html = html.map(|file| (file, html::page(&last).into_bytes()));
         let junit = args.junit.iter();
@@ -215,12 +229,12 @@ impl Session<'_> {
             self.show_status("Wrote", format!("`{}`", file.display()));
         }
         if args.html.is_some() || args.junit.is_some() {
-            return Ok(Exit::Success);
+            return Ok(exit);
         }
         let (run, context) = args.show.prepared(last.report, &self.places.folder);
         self.printer
             .show(move |shell| human::reported(shell, &run, context));
-        Ok(Exit::Success)
+        Ok(exit)
     }
 }
 

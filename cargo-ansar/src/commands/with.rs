@@ -146,6 +146,7 @@ pub async fn with(
         let mut verdict = Verdict::of(&done.roles, &mut done.sources);
         attach_context(&home, entries.keys(), &mut verdict);
         Box::new(Ran {
+            partition: None,
             excerpts: excerpts(&home, &verdict, entries.keys(), begun.1),
             verdict,
             analysis: None,

@@ -20,9 +20,9 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::run_report::RunReport;
 
 /// Folder of the last run, in the root of a home.
-pub(super) const FOLDER: &str = "last";
+pub(crate) const FOLDER: &str = "last";
 /// File with the events of the last run.
-pub(super) const FILE: &str = "run.jsonl";
+pub(crate) const FILE: &str = "run.jsonl";
 
 /// Most bytes of log lines that are stored.
 const MAX_LOG_LINES_SIZE: usize = 1 << 20;
@@ -165,7 +165,7 @@ pub struct LastRun {
 
 impl LastRun {
     /// Parses the lines of a run; returns `None` without a verdict.
-    fn of(lines: &[u8]) -> Option<Self> {
+    pub fn of(lines: &[u8]) -> Option<Self> {
         let lines = lines.split(|byte| *byte == b'\n');
         let mut run = None;
         let mut events = Vec::new();

@@ -5,6 +5,7 @@
 pub mod did_you_mean;
 pub mod duration;
 pub mod instance;
+pub mod merge;
 pub mod name;
 pub mod name_template;
 pub mod outcome;

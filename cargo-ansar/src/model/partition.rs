@@ -1,28 +1,96 @@
-//! A part of the test roles, for one of several jobs that share a run.
+//! Division of test roles into parts of equal size: for the jobs that share a
+//! run, and for the shards of one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::name::RoleName;
 
 /// One of several parts of the test roles, as in `2/4`.
-///
-/// The part of a role depends on its name alone, so a new role moves no other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Partition {
     /// From 1.
-    number: u64,
-    count: u64,
+    number: usize,
+    count: usize,
 }
 
 impl Partition {
-    /// Returns true if a role belongs to this part.
-    pub fn has(self, role: &RoleName) -> bool {
-        let hash = blake3::hash(role.as_str().as_bytes());
-        let mut first = [0; 8];
-        first.copy_from_slice(&hash.as_bytes()[..8]);
-        u64::from_le_bytes(first) % self.count == self.number - 1
+    /// Returns the roles of this part, out of all that are divided.
+    pub fn of<'r>(self, roles: impl IntoIterator<Item = &'r RoleName>) -> BTreeSet<RoleName> {
+        let parts = divide(roles, self.count).into_iter();
+        let own = parts.filter(|(_, part)| *part == self.number - 1);
+        own.map(|(role, _)| role.clone()).collect()
     }
+
+    /// Returns the number of parts.
+    pub fn count(self) -> usize {
+        self.count
+    }
+
+    /// Returns all parts, if the whole is divided in as many.
+    pub fn all(self) -> impl Iterator<Item = Self> {
+        let count = self.count;
+        (1..=count).map(move |number| Self { number, count })
+    }
+}
+
+/// Divides roles into `count` parts, numbered from 0, whose sizes differ by at
+/// most one.
+///
+/// The name of a role alone decides its part, unless that part has more roles
+/// than its share: then those with the highest hashes move to parts with room.
+/// So a new role moves at most a few others.
+pub fn divide<'r>(
+    roles: impl IntoIterator<Item = &'r RoleName>,
+    count: usize,
+) -> BTreeMap<&'r RoleName, usize> {
+    let count = count.max(1);
+    let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
+    let mut parts: Vec<Vec<(u64, &RoleName)>> = vec![Vec::new(); count];
+    for &role in &roles {
+        let (part, rank) = hashes(role);
+        let part = usize::try_from(part % count as u64).unwrap_or(0);
+        parts[part].push((rank, role));
+    }
+    // The largest parts keep one more than the others, where the number of roles
+    // leaves a remainder.
+    let mut by_size: Vec<usize> = (0..count).collect();
+    by_size.sort_by_key(|&part| std::cmp::Reverse(parts[part].len()));
+    let (share, remainder) = (roles.len() / count, roles.len() % count);
+    let mut moved = Vec::new();
+    let mut room = Vec::new();
+    for (nth, part) in by_size.into_iter().enumerate() {
+        let size = share + usize::from(nth < remainder);
+        parts[part].sort_unstable();
+        let end = size.min(parts[part].len());
+        moved.extend(parts[part].split_off(end));
+        room.extend(std::iter::repeat_n(part, size - end));
+    }
+    moved.sort_unstable();
+    room.sort_unstable();
+    for (part, role) in room.into_iter().zip(moved) {
+        parts[part].push(role);
+    }
+    let parts = parts.into_iter().enumerate();
+    parts
+        .flat_map(|(part, roles)| roles.into_iter().map(move |(_, role)| (role, part)))
+        .collect()
+}
+
+/// Returns two hashes of a name: the first chooses the part, the second the
+/// order in it.
+fn hashes(role: &RoleName) -> (u64, u64) {
+    let hash = blake3::hash(role.as_str().as_bytes());
+    let number = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&hash.as_bytes()[at..at + 8]);
+        u64::from_le_bytes(bytes)
+    };
+    (number(0), number(8))
 }
 
 impl FromStr for Partition {
@@ -30,12 +98,29 @@ impl FromStr for Partition {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let numbers = text.split_once('/').and_then(|(number, count)| {
-            Some((number.parse::<u64>().ok()?, count.parse::<u64>().ok()?))
+            Some((number.parse::<u16>().ok()?, count.parse::<u16>().ok()?))
         });
         match numbers {
-            Some((number, count)) if (1..=count).contains(&number) => Ok(Self { number, count }),
+            Some((number, count)) if (1..=count).contains(&number) => Ok(Self {
+                number: number.into(),
+                count: count.into(),
+            }),
             _ => Err("expected a part and the number of parts, as in `2/4`".to_owned()),
         }
+    }
+}
+
+impl TryFrom<String> for Partition {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Partition> for String {
+    fn from(partition: Partition) -> Self {
+        partition.to_string()
     }
 }
 
@@ -47,33 +132,84 @@ impl fmt::Display for Partition {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn each_role_is_in_one_part() {
-        let mut sizes = [0; 4];
-        for role in 0..400 {
-            let role: RoleName = format!("test-{role}").parse().unwrap();
-            let parts = (1..=4).filter(|part| {
-                let part: Partition = format!("{part}/4").parse().unwrap();
-                part.has(&role)
-            });
-            let parts: Vec<usize> = parts.collect();
-            assert_eq!(parts.len(), 1, "{role}");
-            sizes[parts[0] - 1] += 1;
+    fn names() -> impl Strategy<Value = BTreeSet<RoleName>> {
+        let name = "test-[a-z]{1,6}-[0-9]{1,3}";
+        let name = name.prop_map(|name| name.parse::<RoleName>().unwrap());
+        proptest::collection::btree_set(name, 0..120)
+    }
+
+    /// Returns the part that the name of a role chooses.
+    fn chosen(role: &RoleName, count: usize) -> usize {
+        usize::try_from(hashes(role).0 % count as u64).unwrap()
+    }
+
+    fn many(count: usize) -> BTreeSet<RoleName> {
+        let names = (0..count).map(|number| format!("test-{number}").parse().unwrap());
+        names.collect()
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_even_and_complete(roles in names(), count in 1_usize..9) {
+            let divided = divide(&roles, count);
+            prop_assert!(divided.keys().copied().eq(&roles));
+            let mut sizes = vec![0; count];
+            for part in divided.values() {
+                sizes[*part] += 1;
+            }
+            let (most, least) = (sizes.iter().max().unwrap(), sizes.iter().min().unwrap());
+            prop_assert!(most - least <= 1, "{sizes:?}");
+            let partition = |number: usize| format!("{number}/{count}").parse::<Partition>().unwrap();
+            let parts = (1..=count).flat_map(|number| partition(number).of(&roles));
+            prop_assert_eq!(parts.collect::<BTreeSet<_>>(), roles);
         }
-        assert!(sizes.iter().all(|size| *size > 60), "{sizes:?}");
+
+        /// Only roles that are not where their names put them can move.
+        #[test]
+        fn new_roles_move_few_others(roles in names(), new in names(), count in 1_usize..9) {
+            let all: BTreeSet<RoleName> = roles.union(&new).cloned().collect();
+            let (before, after) = (divide(&roles, count), divide(&all, count));
+            for role in &roles {
+                let is_at_home = |parts: &BTreeMap<&RoleName, usize>| parts[role] == chosen(role, count);
+                if is_at_home(&before) && is_at_home(&after) {
+                    prop_assert_eq!(before[role], after[role]);
+                }
+            }
+            // Those are at most the ones beyond the share of their part.
+            let mut sizes = vec![0; count];
+            for role in &all {
+                sizes[chosen(role, count)] += 1;
+            }
+            let share = all.len() / count;
+            let beyond: usize = sizes.iter().map(|size: &usize| size.saturating_sub(share)).sum();
+            let away = all.iter().filter(|role| after[role] != chosen(role, count)).count();
+            prop_assert!(away <= beyond);
+        }
     }
 
     #[test]
-    fn the_part_of_a_role_never_changes() {
-        let part = |role: &str| {
-            let role: RoleName = role.parse().unwrap();
-            let has = |part: &u64| format!("{part}/3").parse::<Partition>().unwrap().has(&role);
-            (1..=3).find(has)
-        };
-        let parts = ["test-api", "test-client", "test-smoke"].map(part);
-        assert_eq!(parts, [Some(3), Some(1), Some(1)]);
+    fn one_new_role_among_many_moves_hardly_any() {
+        let roles = many(1000);
+        let before = divide(&roles, 4);
+        for new in ["test-api", "test-smoke", "test-client"] {
+            let mut all = roles.clone();
+            all.insert(new.parse().unwrap());
+            let after = divide(&all, 4);
+            let moved = roles.iter().filter(|role| before[role] != after[role]);
+            assert!(moved.count() <= 4, "{new}");
+        }
+    }
+
+    #[test]
+    fn the_part_of_a_role_is_the_same_everywhere() {
+        let roles = ["test-api", "test-client", "test-smoke"];
+        let roles: BTreeSet<RoleName> = roles.iter().map(|role| role.parse().unwrap()).collect();
+        let parts: Vec<usize> = divide(&roles, 3).into_values().collect();
+        assert_eq!(parts, [2, 1, 0]);
     }
 
     #[test]

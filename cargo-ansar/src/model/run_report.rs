@@ -10,12 +10,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::partition::Partition;
 
 /// The report of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RunReport {
     /// Name of the command.
     pub command: String,
+    /// The part of the test roles that were run, if not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
     /// Exit code of the command.
     pub exit: u8,
     /// True if the run was interrupted.

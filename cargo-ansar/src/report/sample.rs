@@ -39,6 +39,7 @@ pub(super) fn run() -> RunReport {
     };
     RunReport {
         command: "test".to_owned(),
+        partition: None,
         exit: 100,
         interrupted: false,
         killed: false,

@@ -95,9 +95,17 @@ pub struct Options {
 }
 
 impl Options {
-    /// Returns true if a test role is among those to run.
+    /// Returns true if a test role matches the search.
     fn wants(&self, role: &RoleName, executable: &ExecutableName) -> bool {
-        self.search.matches(role, executable) && self.partition.is_none_or(|part| part.has(role))
+        self.search.matches(role, executable)
+    }
+
+    /// Returns those of the matching test roles that this part of the run has.
+    fn part<'r>(&self, roles: impl Iterator<Item = &'r RoleName>) -> BTreeSet<RoleName> {
+        match self.partition {
+            Some(partition) => partition.of(roles),
+            None => roles.cloned().collect(),
+        }
     }
 
     /// Returns the options for roles that run tests.
@@ -157,6 +165,8 @@ pub struct Ran {
     pub elapsed: Duration,
     /// True if only roles that had failed before were run.
     pub narrowed: bool,
+    /// Part of the test roles that were run, if not all.
+    pub partition: Option<Partition>,
     /// Interrupt that ended the run, if any.
     pub interrupted: Option<Interrupt>,
     /// Executables that were built.
@@ -185,7 +195,7 @@ pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
     let tests = tests(workspace.as_ref())?;
     let roles = wanted(workspace.as_ref(), &entries)
         .filter(|(role, executable)| tests.matches(role) && options.wants(role, executable));
-    let roles: BTreeSet<RoleName> = roles.map(|(role, _)| role.clone()).collect();
+    let roles = options.part(roles.map(|(role, _)| role));
     Ok(roles.into_iter().collect())
 }
 
@@ -258,13 +268,9 @@ async fn deploy_and_run(
     let only = only.filter(|_| when == When::Changed);
     retain_affected(&mut entries, is_test, only, &failed);
     let (chosen, narrowed) = choose(options, entries, is_test, &failed);
-    let count = chosen.keys().filter(|role| is_test(role)).count();
     let tested = chosen.iter().filter(|(role, _)| is_test(role));
     check_settings(&home, workspace.as_ref(), tested, &options.settings, events).await?;
-    let testing = Kind::Testing {
-        tests: count,
-        operational: chosen.len() - count,
-    };
+    let testing = begin(&chosen, is_test);
     let runner = Runner {
         policy: policy(options, workspace.as_ref()),
         settings: &options.settings,
@@ -307,6 +313,7 @@ async fn deploy_and_run(
         excerpts,
         elapsed,
         narrowed,
+        partition: options.partition,
         interrupted: ran
             .interrupted
             .or(analysis.as_ref().and_then(|a| a.interrupted)),
@@ -317,6 +324,15 @@ async fn deploy_and_run(
         recorder,
         note,
     })))
+}
+
+/// Returns the event that roles are about to run.
+fn begin(chosen: &BTreeMap<RoleName, Entry>, is_test: impl Fn(&RoleName) -> bool) -> Kind {
+    let tests = chosen.keys().filter(|role| is_test(role)).count();
+    Kind::Testing {
+        tests,
+        operational: chosen.len() - tests,
+    }
 }
 
 /// Returns the roles to start: those that do not run in the background, and the
@@ -457,6 +473,8 @@ fn choose(
         entry.origin != Origin::Retired
             && (!is_test(role) || options.wants(role, &entry.executable))
     });
+    let part = options.part(entries.keys().filter(|role| is_test(role)));
+    entries.retain(|role, _| !is_test(role) || part.contains(role));
     let narrowed = options.failed && narrow(&mut entries, &is_test, failed);
     for (role, entry) in &mut entries {
         if is_test(role) && entry.properties.timeout.is_none() {

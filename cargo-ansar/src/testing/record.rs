@@ -23,9 +23,11 @@ pub fn record_run(command: &str, ran: Ran, exit: u8, events: &Events) -> RunRepo
         home,
         recorder,
         note,
+        partition,
         ..
     } = ran;
     let mut run = run_report(command, verdict, exit, interrupted.is_some(), elapsed);
+    run.partition = partition;
     run.excerpts = excerpts;
     run.result = analysis.map(|analysis| analysis.result);
     for row in &mut run.roles {
@@ -55,6 +57,7 @@ pub fn run_report(
 ) -> RunReport {
     RunReport {
         command: command.to_owned(),
+        partition: None,
         exit,
         interrupted,
         killed: false,

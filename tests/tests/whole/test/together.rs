@@ -71,3 +71,45 @@ fn parts_of_the_tests_are_disjoint_and_complete() {
     wrong.code(2);
     wrong.stderr_has("expected a part and the number of parts, as in `2/4`");
 }
+
+#[test]
+fn results_of_all_parts_become_one_verdict() {
+    let group = Group::of(&[
+        r#"test-steady = { executable = "prints" }"#,
+        r#"test-wrong = { executable = "noop" }"#,
+        r#"test-other = { executable = "prints" }"#,
+    ]);
+    let part = |part: &str, home: &str| {
+        let partition = format!("--partition={part}");
+        group
+            .test([&partition, &format!("--home-path={home}")])
+            .run()
+    };
+    let (one, two) = (part("1/2", "one"), part("2/2", "two"));
+    let codes = [one, two].map(|run| run.status.code());
+    assert!(
+        codes.contains(&Some(0)) && codes.contains(&Some(100)),
+        "{codes:?}"
+    );
+    let merge = |paths: &[&str]| group.ansar(["report", "--merge"]).args(paths).run();
+
+    let all = merge(&["one", "two/last"]);
+    all.code(100).stderr_has("Failed");
+    for role in ["test-steady", "test-other"] {
+        all.stdout_has(&format!("role \"{role}\" (pass/fail): "));
+    }
+    let files = ["one", "two", "--junit=all.xml", "--html=all.html"];
+    merge(&files).code(100).stdout_is("");
+    let junit = std::fs::read_to_string(group.path().join("all.xml")).unwrap();
+    for role in ["test-steady", "test-other", "test-wrong"] {
+        assert!(junit.contains(role), "{junit}");
+    }
+
+    let partial = merge(&["one"]);
+    partial.code(100).stderr_has("no results of part `2/2`");
+    let twice = merge(&["one", "one"]);
+    twice
+        .code(2)
+        .stderr_has("part `1/2` is both in `one` and in `one`");
+    merge(&["one/logs"]).code(2).stderr_has("no results in");
+}
