@@ -4,6 +4,7 @@
 
 pub mod did_you_mean;
 pub mod duration;
+pub mod input;
 pub mod instance;
 pub mod merge;
 pub mod name;

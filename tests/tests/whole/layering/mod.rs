@@ -69,6 +69,7 @@ const TOOL: Layout = Layout {
         &["testing"],
         &["watch", "commands"],
         &["report"],
+        &["ui"],
         &["cli"],
     ],
     system: "host",
