@@ -97,6 +97,8 @@ pub enum Command {
     Settings(Deferred<EncodingArgs>),
     /// Print or replace the input of a role
     Input(Deferred<EncodingArgs>),
+    /// Show the options in force, and where they come from
+    Config(Deferred<ConfigArgs>),
     /// Print a property of a role
     Get(Deferred<GetArgs>),
     /// Set a property of roles
@@ -162,6 +164,7 @@ impl Command {
             | Self::List(_)
             | Self::Delete(_)
             | Self::Get(_)
+            | Self::Config(_)
             | Self::Set(_)
             | Self::Stop(_)
             | Self::Restart(_)
@@ -305,6 +308,16 @@ impl BuildArgs {
             ..build::Options::default()
         }
     }
+}
+
+/// Arguments of `config`.
+#[derive(Debug, Args)]
+#[command(after_help = "With build options: shows what they change.")]
+pub struct ConfigArgs {
+    /// Name of a role, to show its settings and properties instead
+    pub(super) role: Option<RoleName>,
+    #[command(flatten)]
+    pub(super) build: BuildArgs,
 }
 
 /// Arguments of `deploy`.

@@ -15,9 +15,9 @@ use crate::commands::start::SETTLE_TIME;
 use crate::error::Error;
 use crate::events::Until;
 use crate::host::process::guardian::SpawnMode;
+use crate::model::role_properties::READY_LIMIT;
 use crate::report::background;
 use crate::report::shell::Form;
-use crate::supervisor::scheduler::READY_LIMIT;
 
 /// Arguments of `start` and `restart`.
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ansar_contract::line::Level;
 use clap::{ArgMatches, Args, Error, FromArgMatches, ValueEnum};
 
+use crate::commands::config::Source;
 use crate::host::{cargo_config, environment};
 use crate::report::shell::{Color, Form, Verbosity};
 use crate::workspace::Places;
@@ -39,7 +40,13 @@ pub struct General {
     /// Print what happens to every role
     #[arg(short, long)]
     verbose: bool,
+    /// Variable that names `home_path`, if it is that of the environment.
+    #[arg(skip)]
+    home_variable: Option<&'static str>,
 }
+
+/// Variable of Cargo for the use of colour.
+const CARGO_TERM_COLOR: &str = "CARGO_TERM_COLOR";
 
 impl General {
     /// Returns the flags that were passed before or after the name of the
@@ -54,8 +61,13 @@ impl General {
 
     /// Falls back to the home that the environment names.
     pub(super) fn or_environment(self) -> Self {
+        if self.home_path.is_some() {
+            return self;
+        }
+        let home_path = environment::home();
         Self {
-            home_path: self.home_path.or_else(environment::home),
+            home_variable: home_path.as_ref().map(|_| environment::HOME),
+            home_path,
             ..self
         }
     }
@@ -71,6 +83,7 @@ impl General {
             format: self.format.or(others.format),
             quiet: self.quiet || others.quiet,
             verbose: self.verbose || others.verbose,
+            home_variable: None,
         }
     }
 
@@ -101,22 +114,42 @@ impl General {
         self.debug_level.unwrap_or(Level::None)
     }
 
-    /// Returns whether to use colour: from the command line, else from Cargo's
-    /// variable or configuration.
+    /// Returns the use of colour.
     pub(super) fn color(&self) -> Color {
+        self.color_from().0
+    }
+
+    /// Returns the use of colour, and its source: the command line, else
+    /// Cargo's variable or configuration.
+    pub(super) fn color_from(&self) -> (Color, Source) {
         if let Some(when) = self.color {
-            return when.color();
+            return (when.color(), Source::CommandLine);
         }
-        let variable = environment::variable("CARGO_TERM_COLOR");
-        let configured = || {
-            let folder = environment::working_folder().ok()?;
-            cargo_config::read(&folder).color
+        let (word, source) = match environment::variable(CARGO_TERM_COLOR) {
+            Some(word) => (Some(word), Source::Variable(CARGO_TERM_COLOR.to_owned())),
+            None => {
+                let folder = environment::working_folder().unwrap_or_default();
+                let configured = cargo_config::read(&folder);
+                let file = configured.color_file.map(Source::File);
+                (configured.color, file.unwrap_or(Source::Default))
+            }
         };
-        match variable.or_else(configured).as_deref() {
-            Some("always") => Color::Always,
-            Some("never") => Color::Never,
-            _ => Color::Auto,
+        match word.as_deref() {
+            Some("always") => (Color::Always, source),
+            Some("never") => (Color::Never, source),
+            Some("auto") => (Color::Auto, source),
+            _ => (Color::Auto, Source::Default),
         }
+    }
+
+    /// Returns the source of the home's path, unless the manifest or the default
+    /// decides.
+    pub(super) fn home_from(&self) -> Option<Source> {
+        self.home_path.as_ref()?;
+        Some(match self.home_variable {
+            Some(name) => Source::Variable(name.to_owned()),
+            None => Source::CommandLine,
+        })
     }
 
     /// Returns the colour flag for Cargo; unset without `--color`, and Cargo

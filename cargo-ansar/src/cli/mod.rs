@@ -7,6 +7,7 @@ pub mod args;
 pub mod background;
 pub mod check;
 pub mod completions;
+pub mod config;
 pub mod deferred;
 pub mod encoding;
 pub mod exit;
@@ -388,6 +389,7 @@ impl Session<'_> {
             Command::Settings(args) => self.encoding(Part::Settings, args).await,
             Command::Input(args) => self.encoding(Part::Input, args).await,
             Command::Get(args) => self.get(args),
+            Command::Config(args) => self.config(args),
             Command::Set(args) => self.set(args),
             Command::Start(args) => self.start(args, false).await,
             Command::Restart(args) => self.start(args, true).await,

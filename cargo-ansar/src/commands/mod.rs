@@ -7,6 +7,7 @@ pub mod add;
 pub mod address;
 pub mod build;
 pub mod check;
+pub mod config;
 pub mod create;
 pub mod delete;
 pub mod deploy;

@@ -257,6 +257,35 @@ pub(crate) fn store(
     Ok(())
 }
 
+/// Returns the file of a snapshot that sets a setting of a role, or its input
+/// where `setting` is unset.
+pub(crate) fn snapshot_file(
+    snapshot: Option<&Path>,
+    role: &RoleName,
+    setting: Option<&str>,
+) -> Result<Option<PathBuf>, Error> {
+    let Some(snapshot) = snapshot else {
+        return Ok(None);
+    };
+    let files = SnapshotFiles::of(Some(snapshot))?;
+    let file = format!("{role}.json");
+    let Some(setting) = setting else {
+        let path = snapshot.join(INPUTS).join(&file);
+        return Ok(files.inputs.contains(OsStr::new(&file)).then_some(path));
+    };
+    if files.values.contains(OsStr::new(role.as_str())) {
+        let name = format!("{setting}.json");
+        let folder = [VALUES.as_ref(), role.as_str().as_ref()];
+        if used(snapshot, &folder, FileKind::File)?.contains(OsStr::new(&name)) {
+            return Ok(Some(snapshot.join(VALUES).join(role.as_str()).join(name)));
+        }
+    }
+    let path = snapshot.join(SETTINGS).join(&file);
+    let has_setting = files.settings.contains(OsStr::new(&file))
+        && read_given::<Map<_, _>>(&path)?.is_some_and(|it| it.contains_key(setting));
+    Ok(has_setting.then_some(path))
+}
+
 impl SettingsResolver<'_> {
     /// Merges everything that overrides the component's defaults.
     pub(crate) fn proposal(

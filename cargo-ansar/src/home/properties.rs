@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use ansar_contract::envelope::Envelope;
 use ansar_contract::retry::Retry;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::home::role::Entry;
 use crate::home::{HomeError, from_json};
@@ -19,8 +20,8 @@ use crate::model::placeholder::{Template, is_port_name};
 use crate::model::quoted::escaped;
 use crate::model::readiness::{Health, Probe, Readiness};
 use crate::model::restart_policy::Restart;
-use crate::model::role_properties::{EnvFile, NetworkKind};
-use crate::model::stop::Stop;
+use crate::model::role_properties::{EnvFile, NetworkKind, READY_LIMIT};
+use crate::model::stop::{GRACE, Stop};
 use crate::model::test_target::Ignored;
 
 /// A property of a role.
@@ -164,6 +165,33 @@ impl Property {
     /// Returns the value of an entry; `null` if it is not set.
     pub fn value(&self, entry: &Entry) -> Value {
         (self.read)(entry)
+    }
+
+    /// Returns the value that is in force for an entry which does not set the
+    /// property; `null` if none is. Of a table, these are the fields that are
+    /// not set.
+    pub fn default(&self, entry: &Entry) -> Value {
+        let properties = &entry.properties;
+        let seconds = |span: Duration| json(&span.as_secs_f64());
+        let has_port = || {
+            let mut uses = properties.placeholders();
+            !properties.ports.is_empty() || uses.any(|it| matches!(it.port(), Some((None, _))))
+        };
+        let runs_tests = properties.test.is_some();
+        match self.name {
+            "restart" => json(&Restart::default()),
+            "ready-timeout" if !properties.ready.is_done() => seconds(READY_LIMIT),
+            "stop" => json!({ "signal": "SIGINT", "grace": GRACE.as_secs_f64() }),
+            "cwd" => json!("."),
+            "hold" if has_port() => json!(true),
+            "unprivileged" if properties.is_program() => json!(false),
+            "network" => json(&NetworkKind::default()),
+            "storage" => json!(store::STORAGE),
+            "exact" if runs_tests => json!(false),
+            "ignored" if runs_tests => json(&Ignored::default()),
+            "isolate" if runs_tests => json!(true),
+            _ => Value::Null,
+        }
     }
 }
 

@@ -21,8 +21,12 @@ pub use crate::host::cargo_config::places::{candidates, dep_info_basedir};
 pub struct Configuration {
     /// `[env]`: variables of the programs that Cargo runs.
     pub env: BTreeMap<String, Variable>,
+    /// The file that sets each of these variables.
+    pub env_files: BTreeMap<String, PathBuf>,
     /// `term.color`.
     pub color: Option<String>,
+    /// The file that sets `term.color`.
+    pub color_file: Option<PathBuf>,
 }
 
 /// A variable of `[env]`.
@@ -65,7 +69,7 @@ pub fn read(folder: &Path) -> Configuration {
 struct Reading {
     seen: BTreeSet<PathBuf>,
     env: BTreeMap<String, Parts>,
-    color: Option<String>,
+    color: Option<(String, PathBuf)>,
 }
 
 impl Reading {
@@ -87,14 +91,12 @@ impl Reading {
     fn document(&mut self, path: &Path, document: &DocumentMut) {
         let color = document.get("term").and_then(|term| term.get("color"));
         if let (None, Some(color)) = (&self.color, color.and_then(Item::as_str)) {
-            self.color = Some(color.to_owned());
+            self.color = Some((color.to_owned(), path.to_owned()));
         }
         let env = document.get("env").and_then(Item::as_table_like);
         for (name, item) in env.into_iter().flat_map(TableLike::iter) {
-            // Relative paths start at the folder that holds `.cargo`.
-            let base = path.parent().and_then(Path::parent).unwrap_or(path);
             let parts = self.env.entry(name.to_owned()).or_default();
-            let own = Parts::of(item, base);
+            let own = Parts::of(item, path);
             parts.value = parts.value.take().or(own.value);
             parts.force = parts.force.or(own.force);
             parts.relative = parts.relative.or(own.relative);
@@ -102,26 +104,33 @@ impl Reading {
     }
 
     fn finish(self) -> Configuration {
-        let variable = |(name, parts): (String, Parts)| {
-            let (value, base) = parts.value?;
-            let value = match parts.relative {
-                Some(true) => base.join(value).to_str()?.to_owned(),
-                _ => value,
+        let mut configuration = Configuration::default();
+        for (name, parts) in self.env {
+            let Some((value, file)) = parts.value else {
+                continue;
             };
-            let force = parts.force.unwrap_or_default();
-            let is_refused = REFUSED.contains(&name.as_str());
-            (!is_refused).then_some((name, Variable { value, force }))
-        };
-        Configuration {
-            env: self.env.into_iter().filter_map(variable).collect(),
-            color: self.color,
+            // Relative paths start at the folder that holds `.cargo`.
+            let base = file.parent().and_then(Path::parent).unwrap_or(&file);
+            let value = match parts.relative {
+                Some(true) => base.join(value).to_str().map(str::to_owned),
+                _ => Some(value),
+            };
+            if let Some(value) = value
+                && !REFUSED.contains(&name.as_str())
+            {
+                let force = parts.force.unwrap_or_default();
+                configuration.env_files.insert(name.clone(), file);
+                configuration.env.insert(name, Variable { value, force });
+            }
         }
+        (configuration.color, configuration.color_file) = self.color.unzip();
+        configuration
     }
 }
 
 impl Parts {
-    fn of(item: &Item, base: &Path) -> Self {
-        let value = |value: &str| Some((value.to_owned(), base.to_owned()));
+    fn of(item: &Item, file: &Path) -> Self {
+        let value = |value: &str| Some((value.to_owned(), file.to_owned()));
         if let Some(text) = item.as_str() {
             return Self {
                 value: value(text),
@@ -180,6 +189,11 @@ mod tests {
             assert_eq!(read.env.get(name).cloned(), expected, "{name}");
         }
         assert_eq!(read.color.as_deref(), Some("always"));
+        let near = folder.path().join("p/.cargo/config.toml");
+        assert_eq!(read.color_file.as_ref(), Some(&near));
+        let other = folder.path().join(".cargo/other.toml");
+        let files = ["A", "C"].map(|name| read.env_files.get(name));
+        assert_eq!(files, [Some(&near), Some(&other)]);
     }
 
     #[test]

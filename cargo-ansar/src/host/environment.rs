@@ -24,9 +24,12 @@ pub fn working_folder() -> io::Result<PathBuf> {
     env::current_dir()
 }
 
+/// Variable that names the home.
+pub const HOME: &str = "ANSAR_HOME";
+
 /// Returns the home that `ANSAR_HOME` names.
 pub fn home() -> Option<PathBuf> {
-    env::var_os("ANSAR_HOME")
+    env::var_os(HOME)
         .filter(|home| !home.is_empty())
         .map(PathBuf::from)
 }

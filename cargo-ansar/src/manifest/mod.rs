@@ -8,6 +8,7 @@ pub mod build;
 pub mod error;
 pub mod import;
 pub mod init;
+pub mod key_lines;
 pub mod node;
 pub mod parse;
 pub mod position;

@@ -91,11 +91,15 @@ pub struct RoleProperties {
     pub network: Option<NetworkKind>,
 }
 
+/// Time that a role gets to become ready, unless it sets another.
+pub const READY_LIMIT: Duration = Duration::from_mins(1);
+
 /// A network that a role runs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkKind {
     /// That of the system.
+    #[default]
     Host,
     /// One that only roles of the same home are in.
     Own,

@@ -6,7 +6,9 @@ use ansar_contract::line::{STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::commands::config;
 use crate::commands::history::{Outcome, State};
 use crate::commands::log::Lines;
 use crate::events::json::VERSION;
@@ -87,6 +89,108 @@ pub fn folder(shell: &mut Shell, path: &Path) {
     match shell.form() {
         Form::Human => shell.data(&path),
         _ => json::item(shell, Line { path }),
+    }
+}
+
+/// Longest value that widens the column of values.
+const WIDEST: usize = 40;
+
+/// Shows the values in force as data: name, value and source in columns.
+pub fn config(shell: &mut Shell, outcome: &config::Outcome) {
+    if shell.form() != Form::Human {
+        for row in &outcome.rows {
+            json::item(shell, config_line(outcome, row));
+        }
+        return;
+    }
+    let values: Vec<String> = outcome.rows.iter().map(|row| text_of(&row.value)).collect();
+    let wide = |width: usize| (width <= WIDEST).then_some(width);
+    let widths = values
+        .iter()
+        .filter_map(|value| wide(value.chars().count()));
+    let value_width = widths.max().unwrap_or(0);
+    let key_width = outcome.rows.iter().map(|row| row.key.len()).max();
+    let key_width = key_width.unwrap_or(0);
+    for (row, value) in outcome.rows.iter().zip(&values) {
+        let sources = row
+            .sources
+            .iter()
+            .map(|source| source_text(outcome, source));
+        let sources = sources.collect::<Vec<_>>().join(", ");
+        let key = &row.key;
+        shell.data(&format!(
+            "{key:key_width$}  {value:value_width$}  {sources}"
+        ));
+    }
+}
+
+/// Returns a value as text: a string as it is, anything else as JSON.
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+fn source_text(outcome: &config::Outcome, source: &config::Source) -> String {
+    match source {
+        config::Source::CommandLine => "command line".to_owned(),
+        config::Source::Variable(name) => format!("environment variable {name}"),
+        config::Source::Manifest(line) => match &outcome.manifest {
+            Some(manifest) => format!("{}:{line}", manifest.display()),
+            None => String::new(),
+        },
+        config::Source::File(path) => path.display().to_string(),
+        config::Source::Hand => "set by hand".to_owned(),
+        config::Source::Allocated => "allocated".to_owned(),
+        config::Source::Default => "default".to_owned(),
+    }
+}
+
+/// A value in force as JSON.
+#[derive(Serialize)]
+struct ConfigLine<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'a RoleName>,
+    key: &'a str,
+    value: &'a Value,
+    from: Vec<ConfigSource<'a>>,
+}
+
+/// The source of a value as JSON.
+#[derive(Serialize)]
+#[serde(tag = "source", rename_all = "kebab-case")]
+enum ConfigSource<'a> {
+    CommandLine,
+    Variable { name: &'a str },
+    Manifest { file: String, line: u32 },
+    File { file: String },
+    Hand,
+    Allocated,
+    Default,
+}
+
+fn config_line<'a>(outcome: &'a config::Outcome, row: &'a config::Row) -> ConfigLine<'a> {
+    let manifest = || outcome.manifest.as_deref().unwrap_or(Path::new(""));
+    let from = row.sources.iter().map(|source| match source {
+        config::Source::CommandLine => ConfigSource::CommandLine,
+        config::Source::Variable(name) => ConfigSource::Variable { name },
+        config::Source::Manifest(line) => ConfigSource::Manifest {
+            file: manifest().display().to_string(),
+            line: *line,
+        },
+        config::Source::File(path) => ConfigSource::File {
+            file: path.display().to_string(),
+        },
+        config::Source::Hand => ConfigSource::Hand,
+        config::Source::Allocated => ConfigSource::Allocated,
+        config::Source::Default => ConfigSource::Default,
+    });
+    ConfigLine {
+        role: outcome.role.as_ref(),
+        key: &row.key,
+        value: &row.value,
+        from: from.collect(),
     }
 }
 

@@ -16,12 +16,12 @@ use crate::host::clock;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::model::outcome::{RoleOutcome, Success};
+use crate::model::role_properties::READY_LIMIT;
 use crate::model::role_properties::RoleProperties;
 use crate::protocol::{RequestKind, State};
 use crate::supervisor::background_start::{EngineTarget, StartOptions, start_roles};
 use crate::supervisor::client;
 use crate::supervisor::client::{Engines, Next, Progress, ask, find_engines};
-use crate::supervisor::scheduler::READY_LIMIT;
 
 /// Roles that run in the background and are ready.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use crate::home::Home;
 use crate::host::environment;
 use crate::host::process::{Process, Program, StderrMode};
 use crate::model::name::RoleName;
+use crate::model::role_properties::READY_LIMIT;
 use crate::protocol::{EnvText, RefusalKind, RequestKind, RunOptions, Start};
 use crate::supervisor::client::{Answer, Next, Progress, ask, find_engines};
 use crate::supervisor::role_environment::of_roles;
-use crate::supervisor::scheduler::READY_LIMIT;
 
 /// The engine in which roles are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,6 +31,7 @@ use crate::model::name::RoleName;
 use crate::model::placeholder::{DEFAULT_PORT, Template};
 use crate::model::readiness::{Health, Probe};
 use crate::model::role_properties::NetworkKind;
+use crate::model::role_properties::READY_LIMIT;
 use crate::model::test_target::TestRun;
 use crate::protocol::RunOptions;
 use crate::supervisor::executable_kind::{ExecutableKind, kind_of, path_of};
@@ -40,7 +41,7 @@ use crate::supervisor::launch::{
 use crate::supervisor::one_shot;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::{Variables, with_own};
-use crate::supervisor::scheduler::{READY_LIMIT, RoleKind};
+use crate::supervisor::scheduler::RoleKind;
 use crate::supervisor::setup_result::SetupKeys;
 use crate::supervisor::test_options::TestOptions;
 

@@ -78,9 +78,6 @@ pub struct Policy {
 /// Time that a killed member gets to end before it counts as unkillable.
 pub const KILLED_IN: Duration = Duration::from_secs(3);
 
-/// Default time that a role gets to become ready.
-pub const READY_LIMIT: Duration = Duration::from_mins(1);
-
 impl Default for Policy {
     fn default() -> Self {
         Self {

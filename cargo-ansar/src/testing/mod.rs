@@ -141,7 +141,7 @@ impl When {
 }
 
 /// Time after which a test role is reported as slow by default.
-const SLOW: Duration = Duration::from_mins(1);
+pub const SLOW: Duration = Duration::from_mins(1);
 
 /// Outcome of a test command.
 #[derive(Debug)]

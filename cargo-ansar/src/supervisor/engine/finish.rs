@@ -11,11 +11,12 @@ use std::vec;
 
 use crate::host::clock;
 use crate::model::outcome::{RoleOutcome, Success};
+use crate::model::role_properties::READY_LIMIT;
 use crate::supervisor::engine::Engine;
 use crate::supervisor::judge;
 use crate::supervisor::judge::Finished;
 use crate::supervisor::launch::{Launch, SetupCommand};
-use crate::supervisor::scheduler::{Input, READY_LIMIT};
+use crate::supervisor::scheduler::Input;
 
 /// Environment variable that tells the commands the outcome of their role:
 /// `passed`, `failed` or `stopped`.

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use crate::model::role_properties::READY_LIMIT;
 use crate::model::stop::StopSignal;
 use crate::supervisor::scheduler::*;
 

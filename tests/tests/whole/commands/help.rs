@@ -5,7 +5,7 @@ use tests::Sandbox;
 
 use super::with_roles;
 
-pub(super) const COMMANDS: [&str; 34] = [
+pub(super) const COMMANDS: [&str; 35] = [
     "init",
     "build",
     "test",
@@ -24,6 +24,7 @@ pub(super) const COMMANDS: [&str; 34] = [
     "delete",
     "settings",
     "input",
+    "config",
     "get",
     "set",
     "edit",

@@ -4,6 +4,7 @@ mod add;
 mod analyzer;
 mod build_options;
 mod calls;
+mod config;
 mod create;
 mod delete;
 mod destroy;
