@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::cli::background::{StartArgs, StatusArgs, StopArgs, SuperviseArgs};
 use crate::cli::completions::CompletionsArgs;
 use crate::cli::deferred::Deferred;
+use crate::cli::doctor::DoctorArgs;
 use crate::cli::encoding::EncodingArgs;
 use crate::cli::general::General;
 use crate::cli::man::ManArgs;
@@ -99,6 +100,8 @@ pub enum Command {
     Input(Deferred<EncodingArgs>),
     /// Show the options in force, and where they come from
     Config(Deferred<ConfigArgs>),
+    /// Check the system, the home and the workspace
+    Doctor(Deferred<DoctorArgs>),
     /// Print a property of a role
     Get(Deferred<GetArgs>),
     /// Set a property of roles
@@ -165,6 +168,7 @@ impl Command {
             | Self::Delete(_)
             | Self::Get(_)
             | Self::Config(_)
+            | Self::Doctor(_)
             | Self::Set(_)
             | Self::Stop(_)
             | Self::Restart(_)

@@ -9,6 +9,7 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod deferred;
+pub mod doctor;
 pub mod encoding;
 pub mod exit;
 pub mod general;
@@ -390,6 +391,7 @@ impl Session<'_> {
             Command::Input(args) => self.encoding(Part::Input, args).await,
             Command::Get(args) => self.get(args),
             Command::Config(args) => self.config(args),
+            Command::Doctor(args) => self.doctor(args).await,
             Command::Set(args) => self.set(args),
             Command::Start(args) => self.start(args, false).await,
             Command::Restart(args) => self.start(args, true).await,

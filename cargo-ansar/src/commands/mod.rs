@@ -12,6 +12,7 @@ pub mod create;
 pub mod delete;
 pub mod deploy;
 pub mod destroy;
+pub mod doctor;
 pub mod edit;
 pub mod folder;
 pub mod get;

@@ -11,6 +11,7 @@ pub mod area;
 pub mod current_run;
 pub mod deploy_state;
 pub mod engine_marks;
+pub mod health;
 pub mod history;
 pub mod instance;
 pub mod last_run;

@@ -9,6 +9,7 @@ pub mod cargo_config;
 pub mod clock;
 pub mod environment;
 pub mod fs;
+pub mod limits;
 pub mod net;
 pub mod process;
 pub mod socket;

@@ -18,6 +18,7 @@ use crate::host::process::signal;
 use crate::logs::header::{Head, STAMP, Stamp};
 use crate::logs::merge::Record;
 use crate::model::duration::HumanDuration;
+use crate::model::finding::{Finding, State as FindingState};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::report::human::count;
 use crate::report::json;
@@ -89,6 +90,31 @@ pub fn folder(shell: &mut Shell, path: &Path) {
     match shell.form() {
         Form::Human => shell.data(&path),
         _ => json::item(shell, Line { path }),
+    }
+}
+
+/// Shows the findings of `doctor` as data: state, check and text in columns,
+/// and the remedy below.
+pub fn findings(shell: &mut Shell, findings: &[Finding]) {
+    if shell.form() != Form::Human {
+        for finding in findings {
+            json::item(shell, finding);
+        }
+        return;
+    }
+    let width = findings.iter().map(|finding| finding.check.len()).max();
+    let width = width.unwrap_or(0);
+    for finding in findings {
+        let state = match finding.state {
+            FindingState::Ok => "ok",
+            FindingState::Warning => "warning",
+            FindingState::Error => "error",
+        };
+        let (check, text) = (finding.check, &finding.text);
+        shell.data(&format!("{state:7}  {check:width$}  {text}"));
+        if let Some(hint) = &finding.hint {
+            shell.data(&format!("{:7}  {:width$}  hint: {hint}", "", ""));
+        }
     }
 }
 

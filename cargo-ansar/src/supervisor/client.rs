@@ -138,6 +138,20 @@ fn is_absence(error: &io::Error) -> bool {
     )
 }
 
+/// Returns those of some engines that run and do not answer.
+pub(crate) async fn silent(home: &Home, engines: &[u32]) -> Vec<u32> {
+    let mut silent = Vec::new();
+    for pid in engines {
+        match tokio::time::timeout(ANSWER_LIMIT, status(home, *pid)).await {
+            Ok(Ok(_)) => {}
+            // It has just started, or has just ended.
+            Ok(Err(error)) if is_absence(&error) => {}
+            Ok(Err(_)) | Err(_) => silent.push(*pid),
+        }
+    }
+    silent
+}
+
 async fn status(home: &Home, pid: u32) -> io::Result<Option<Running>> {
     let mut connection = open(home, pid, RequestKind::Status).await?;
     match connection.receive::<Reply>().await? {

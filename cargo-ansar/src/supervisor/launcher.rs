@@ -788,14 +788,23 @@ const FURTHER_DESCRIPTORS: u64 = 4;
 /// Descriptors of the command itself.
 const OWN_DESCRIPTORS: u64 = 64;
 
+/// Returns the number of descriptors that this number of roles needs at least,
+/// and at most.
+pub(crate) fn needed_descriptors(roles: usize) -> (u64, u64) {
+    let needed = |each| roles as u64 * each + OWN_DESCRIPTORS;
+    (
+        needed(DESCRIPTORS),
+        needed(DESCRIPTORS + FURTHER_DESCRIPTORS),
+    )
+}
+
 /// Raises the limit on open descriptors for this number of roles.
 pub(crate) fn ensure_descriptors(roles: usize) -> Result<(), Error> {
-    let needed = |each| roles as u64 * each + OWN_DESCRIPTORS;
+    let (needed, most) = needed_descriptors(roles);
     // Few roles need all of them, so a limit below that may do.
-    if rlimit::make_room(needed(DESCRIPTORS + FURTHER_DESCRIPTORS)).is_ok() {
+    if rlimit::make_room(most).is_ok() {
         return Ok(());
     }
-    let needed = needed(DESCRIPTORS);
     rlimit::make_room(needed).map_err(|most| Error::Descriptors {
         roles,
         needed,

@@ -34,6 +34,7 @@ pub mod one_shot;
 pub mod orphans;
 pub mod output_panics;
 pub mod readiness;
+pub mod requirements;
 pub mod restart;
 pub mod role_environment;
 pub mod scheduler;

@@ -9,6 +9,7 @@
 pub mod git;
 pub mod inputs;
 pub mod keys;
+pub mod limits;
 pub mod origin;
 pub mod sources;
 

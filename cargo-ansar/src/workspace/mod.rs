@@ -1,6 +1,7 @@
 //! Finding the workspace and home of a command, and running Cargo.
 
 pub mod build;
+pub mod editors;
 pub mod roles;
 
 use std::path::{Path, PathBuf};

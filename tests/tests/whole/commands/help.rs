@@ -5,7 +5,7 @@ use tests::Sandbox;
 
 use super::with_roles;
 
-pub(super) const COMMANDS: [&str; 35] = [
+pub(super) const COMMANDS: [&str; 36] = [
     "init",
     "build",
     "test",
@@ -25,6 +25,7 @@ pub(super) const COMMANDS: [&str; 35] = [
     "settings",
     "input",
     "config",
+    "doctor",
     "get",
     "set",
     "edit",

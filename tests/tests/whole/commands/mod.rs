@@ -8,6 +8,7 @@ mod config;
 mod create;
 mod delete;
 mod destroy;
+mod doctor;
 mod encoding;
 mod foreign;
 mod fresh;
