@@ -11,7 +11,7 @@
 //! | files of a home and a workspace | [`manifest`], [`home`], [`sync`], [`logs`] |
 //! | errors | [`error`] |
 //! | mechanisms | [`workspace`], [`supervisor`] |
-//! | features | [`deploy`] and [`harness`], then [`testing`], then [`watch`] and [`commands`] |
+//! | features | [`deploy`] and [`harness`], then [`remote`], then [`testing`], then [`watch`] and [`commands`] |
 //! | output | [`report`], then [`ui`] |
 //! | arguments | [`cli`] |
 //!
@@ -29,6 +29,7 @@ pub mod logs;
 pub mod manifest;
 pub mod model;
 pub mod protocol;
+pub mod remote;
 pub mod report;
 pub mod supervisor;
 pub mod sync;

@@ -66,6 +66,7 @@ const TOOL: Layout = Layout {
         &["error"],
         &["workspace", "supervisor"],
         &["deploy", "harness"],
+        &["remote"],
         &["testing"],
         &["watch", "commands"],
         &["report"],
