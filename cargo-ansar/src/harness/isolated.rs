@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::harness::output::Output;
 use crate::harness::program::Limits;
 use crate::harness::{Session, cannot, program, verdict};
+use crate::host::clock;
 use crate::host::fs;
 use crate::host::fs::lock::{Attempt, Lock, lock, try_lock};
 use crate::host::process::sd_notify;
@@ -66,11 +67,16 @@ async fn run_test(session: &Rc<Session>, name: &str, is_ignored: bool) -> io::Re
     let mut output = Output::default();
     let limits = Limits {
         most: session.run.limit(),
-        slow: session.run.slow(),
         output_counts: false,
     };
     let program = session.program(arguments);
-    let slow = || session.tell_slow(name);
+    let mut slow_at = session.run.slow().map(|after| clock::instant() + after);
+    let slow = |now| {
+        if slow_at.take_if(|at| *at <= now).is_some() {
+            session.tell_slow(name);
+        }
+        slow_at
+    };
     let ended = program::run(&program, limits, |line| output.line(line), slow).await?;
     let judged = verdict::of_test(name, ended, &output, limits.most);
     session.finished(name, Some(ended.elapsed), judged, Some(&output));
@@ -79,7 +85,7 @@ async fn run_test(session: &Rc<Session>, name: &str, is_ignored: bool) -> io::Re
 
 impl Session {
     /// Notifies the engine of a slow test.
-    fn tell_slow(&self, name: &str) {
+    pub(super) fn tell_slow(&self, name: &str) {
         let slow = self.run.slow().unwrap_or_default();
         sd_notify::send(&Notice {
             role: self.role.clone(),

@@ -1,7 +1,7 @@
 //! The results of the last run of a test target, in a file: one line with the
 //! tests that were chosen, and one for each that has finished.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ansar_contract::test::{Check, TestReport};
@@ -90,11 +90,14 @@ impl LastResults {
             return Self::default();
         };
         let checks = lines.filter_map(|it| serde_json::from_slice(it).ok());
+        // A failure is recorded again once its reason is known.
+        let checks = checks.map(|check: Check| (check.name.clone(), check));
+        let checks: BTreeMap<String, Check> = checks.collect();
         Self {
             tests,
             ignored,
             at,
-            checks: checks.collect(),
+            checks: checks.into_values().collect(),
         }
     }
 

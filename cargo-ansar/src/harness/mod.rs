@@ -12,6 +12,7 @@ mod log;
 mod output;
 mod places;
 mod program;
+mod schedule;
 mod shared;
 mod verdict;
 
@@ -107,6 +108,20 @@ struct State {
     journal: Option<Journal>,
 }
 
+impl State {
+    /// Adds the result of a test. A failure replaces the one that is known.
+    fn add(&mut self, check: Check) {
+        if let Some(journal) = &mut self.journal {
+            journal.add(&check);
+        }
+        self.running.remove(&check.name);
+        if !check.condition {
+            self.checks.retain(|known| known.name != check.name);
+        }
+        self.checks.push(check);
+    }
+}
+
 impl Session {
     /// Lists the tests, and runs those that are chosen.
     async fn run(self: Rc<Self>, last: LastResults) -> Result<(), Faulted> {
@@ -132,7 +147,7 @@ impl Session {
         if self.run.isolate {
             isolated::run(&self, ignored.into_iter().collect()).await
         } else {
-            shared::run(&self, is_whole).await
+            shared::run(&self, all, is_whole).await
         }
     }
 
@@ -177,7 +192,7 @@ impl Session {
         let program = self.program(arguments.map(OsString::from).collect());
         let mut lines = Vec::new();
         let line = |line: &[u8]| lines.push(String::from_utf8_lossy(line).into_owned());
-        let ended = program::run(&program, self.limits(), line, || {}).await;
+        let ended = program::run(&program, self.limits(), line, |_| None).await;
         let ended = ended.map_err(|error| cannot("run the test executable", &error))?;
         Ok(list::parse(ended.exit, &lines))
     }
@@ -210,7 +225,7 @@ impl Session {
         };
         let program = self.program(Vec::new());
         let limits = self.limits();
-        let ended = program::run(&program, limits, line, || {}).await;
+        let ended = program::run(&program, limits, line, |_| None).await;
         let ended = ended.map_err(|error| cannot("run the test executable", &error))?;
         let judged = verdict::of_program(ended, &output, limits.most);
         if judged.is_err() || !is_empty {
@@ -247,12 +262,7 @@ impl Session {
             }
         }
         let check = self.check(name, elapsed, judged);
-        let mut state = self.state.borrow_mut();
-        if let Some(journal) = &mut state.journal {
-            journal.add(&check);
-        }
-        state.running.remove(name);
-        state.checks.push(check);
+        self.state.borrow_mut().add(check);
     }
 
     /// Returns the check of a test.

@@ -187,9 +187,14 @@ pub(super) fn result(line: &str) -> Option<(&str, &str)> {
 
 /// Returns true if a result belongs to this test.
 pub(super) fn is_name(told: &str, name: &str) -> bool {
-    let told = told.strip_suffix(" - should panic").unwrap_or(told);
-    told.strip_suffix(name)
+    without_note(told)
+        .strip_suffix(name)
         .is_some_and(|before| before.ends_with("test "))
+}
+
+/// Removes the note that a test should panic.
+pub(super) fn without_note(told: &str) -> &str {
+    told.strip_suffix(" - should panic").unwrap_or(told)
 }
 
 /// Parses the message about a stack overflow; returns the name of the thread.

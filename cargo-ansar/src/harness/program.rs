@@ -1,7 +1,7 @@
 //! One process of a test executable, with everything that it starts.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::host::clock;
 use crate::host::process::signal;
@@ -30,8 +30,6 @@ pub(super) struct Ended {
 pub(super) struct Limits {
     /// Time after which it is killed.
     pub(super) most: Option<Duration>,
-    /// Time after which `slow` is called, once.
-    pub(super) slow: Option<Duration>,
     /// True if output begins the time anew.
     pub(super) output_counts: bool,
 }
@@ -39,22 +37,23 @@ pub(super) struct Limits {
 /// Runs a program to its end, and passes each line of its output, stdout and
 /// stderr joined, to `line`. Then, everything that is left of its process group
 /// is killed. Dropping the future kills the group, too.
+///
+/// `slow` is passed the time, now and then, and returns the time at which it wants
+/// to be called again at the latest.
 pub(super) async fn run(
     program: &Program,
     limits: Limits,
     mut line: impl FnMut(&[u8]),
-    slow: impl FnOnce(),
+    mut slow: impl FnMut(Instant) -> Option<Instant>,
 ) -> io::Result<Ended> {
     let begun = clock::instant();
     let mut process = Process::start(program, StderrMode::Joined).await?;
     let mut lines = Lines::default();
-    let mut slow = limits.slow.map(|after| (begun + after, slow));
     let mut since = begun;
     let mut buffer = vec![0; READ_SIZE];
     let exit = loop {
         let deadline = limits.most.map(|most| since + most);
-        let wake = deadline.into_iter().chain(slow.as_ref().map(|it| it.0));
-        let wake = wake.min();
+        let wake = deadline.into_iter().chain(slow(clock::instant())).min();
         let timer = async {
             match wake {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -73,11 +72,7 @@ pub(super) async fn run(
             }
             exit = process.end.wait() => break Some(exit?),
             () = timer => {
-                let now = clock::instant();
-                if let Some((_, told)) = slow.take_if(|(at, _)| *at <= now) {
-                    told();
-                }
-                if deadline.is_some_and(|at| at <= now) {
+                if deadline.is_some_and(|at| at <= clock::instant()) {
                     break None;
                 }
             }

@@ -95,19 +95,25 @@ fn a_killed_engine_and_guardian_leave_it_too() {
 #[test]
 fn tests_in_one_process_are_recorded_as_they_end() {
     let package = package("[test-api]\ntest = \"api\"\nisolate = false\n");
-    let mut run = package.ansar(["test", "--debug-level", "TRACE"]).start();
-    run.wait_for_next("d_comes_last passed");
+    let mut run = package
+        .ansar(["test", "-j", "2", "--debug-level", "TRACE"])
+        .start();
+    run.wait_for_next("a_passes passed");
     let waits = package.path().join("waits");
     eventually(|| waits.exists().then_some(())).expect("the third test runs");
     let results = package.path().join(".ansar-home/last/test-api.tests.jsonl");
     let recorded = || {
         let results = std::fs::read_to_string(&results).expect("it is there");
-        (results.lines().count() == 3).then_some(())
+        (results.lines().count() == 4).then_some(())
     };
-    eventually(recorded).expect("two tests have passed");
+    eventually(recorded).expect("three tests have ended");
     kill(engine_of(&run), Signal::SIGKILL).expect("the engine runs");
     run.wait().code(137);
     let report = package.runs("report");
-    report.stdout_is("role \"test-api\" (pass/fail): 2/0\n");
-    report.stderr_has("  Unfinished test-api: b_fails, c_waits\n");
+    let place = package.place("tests/api.rs", "fn b_fails");
+    report.stdout_is(&format!(
+        "role \"test-api\" (pass/fail): 2/1\n\
+         {place} - b_fails: failed; the run ended before the test could tell why\n"
+    ));
+    report.stderr_has("  Unfinished test-api: c_waits\n");
 }

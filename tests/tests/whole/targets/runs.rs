@@ -119,6 +119,53 @@ fn a_slow_test_is_named() {
 }
 
 #[test]
+fn a_slow_test_is_named_without_isolation() {
+    let roles = "[test-api]\ntest = \"api\"\nisolate = false\ntest-timeout = \"3s\"\n";
+    let package = Package::of(roles);
+    package.write("tests/api.rs", ENDLESS);
+    let run = package.runs("test --slow-timeout 500ms");
+    run.code(100);
+    let place = package.place("tests/api.rs", "fn waits()");
+    run.stdout_has(&format!("{place} - waits: no test finished within 3s\n"));
+    run.stderr_has("        Slow test-api::waits, 500ms\n");
+}
+
+#[test]
+fn tests_of_one_process_have_their_times() {
+    let package = Package::of("[test-api]\ntest = \"api\"\nisolate = false\n");
+    let tests = (0..9).map(|number| format!("#[test]\nfn test_{number}() {{}}\n"));
+    package.write("tests/api.rs", &tests.collect::<String>());
+    package.runs("test -j 2 --junit run.xml").success();
+    let junit = package.read("run.xml");
+    let cases = junit.lines().filter(|line| line.contains("<testcase"));
+    let timed = cases.filter(|line| line.contains(" time=\""));
+    assert_eq!(timed.count(), 9, "{junit}");
+}
+
+/// Each test is alone, and a child process prints in the middle of its line.
+const ONE_BY_ONE: &str = "#[test]\nfn first() {\n    alone();\n}\n\
+    #[test]\nfn second() {\n    alone();\n    panic!(\"the second\");\n}\n\
+    #[test]\nfn third() {\n    alone();\n}\n\
+    fn alone() {\n    std::fs::create_dir(\"one\").expect(\"it is alone\");\n    \
+    std::process::Command::new(\"echo\").arg(\"ok\").status().unwrap();\n    \
+    std::fs::remove_dir(\"one\").unwrap();\n}\n";
+
+#[test]
+fn tests_of_one_process_run_one_by_one() {
+    let package = Package::of("[test-api]\ntest = \"api\"\nisolate = false\n");
+    package.write("tests/api.rs", ONE_BY_ONE);
+    let run = package.runs("test -j 1 --junit run.xml");
+    run.code(100);
+    run.stdout_has("role \"test-api\" (pass/fail): 2/1\n");
+    let place = package.place("tests/api.rs", "the second");
+    run.stdout_has(&format!("{place} - second: the second\n"));
+    let junit = package.read("run.xml");
+    let mut cases = junit.lines().filter(|line| line.contains("name=\"third\""));
+    // A time that is not known is left out.
+    assert!(cases.all(|line| !line.contains(" time=")), "{junit}");
+}
+
+#[test]
 fn an_interrupt_leaves_the_verdict_of_what_ran() {
     let package = Package::of("[test-api]\ntest = \"api\"\n");
     package.write("tests/api.rs", ENDLESS);
