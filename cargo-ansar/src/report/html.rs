@@ -9,13 +9,17 @@ pub mod text;
 pub mod timeline;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
 
 use ansar_contract::test::TestReport;
 use askama::Template;
 
 use crate::events::Kind;
 use crate::home::last_run::LastRun;
+use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
+use crate::model::run_report;
 use crate::model::run_report::{Failure, LogRecord, RunReport, Standing, Which};
 use crate::report::html::timeline::{Drawing, Timeline};
 use crate::report::human::{count, short, summary};
@@ -36,6 +40,7 @@ struct Page<'r> {
     flaky: Vec<Card<'r>>,
     roles: Vec<Row<'r>>,
     timeline: Drawing,
+    tests: Vec<Tests<'r>>,
     checks: Vec<Checks<'r>>,
     excerpts: Vec<Excerpt<'r>>,
     log: LogLines,
@@ -84,6 +89,23 @@ struct Row<'r> {
     elapsed: String,
 }
 
+/// The tests of a role's target.
+struct Tests<'r> {
+    role: &'r RoleName,
+    title: String,
+    rows: Vec<TestRow<'r>>,
+}
+
+/// A test of a target. Its place is that of its failure, and its time is empty if
+/// it is not known.
+struct TestRow<'r> {
+    class: &'static str,
+    outcome: &'static str,
+    name: &'r str,
+    place: String,
+    elapsed: String,
+}
+
 /// The stored checks of one try of a role.
 struct Checks<'r> {
     role: &'r RoleName,
@@ -113,6 +135,7 @@ pub fn page(last: &LastRun) -> String {
         flaky: cards(flaky(run)),
         roles: run.roles.iter().map(row).collect(),
         timeline: Timeline::of(last).draw(),
+        tests: run.roles.iter().filter_map(|row| tests(run, row)).collect(),
         checks: checks(last),
         excerpts: excerpts(run),
         log: log(last),
@@ -199,7 +222,7 @@ fn log_lines<'l>(records: impl Iterator<Item = &'l LogRecord>) -> LogLines {
     }
 }
 
-fn row(row: &crate::model::run_report::Row) -> Row<'_> {
+fn row(row: &run_report::Row) -> Row<'_> {
     let class = if row.is_flaky() {
         "flaky"
     } else {
@@ -225,7 +248,57 @@ fn class(standing: Standing) -> &'static str {
     }
 }
 
-/// Returns every stored check, by role.
+/// Returns all tests of a role's target: those that failed, those that did not
+/// finish, then the others; `None` if it has none.
+fn tests<'r>(run: &'r RunReport, row: &'r run_report::Row) -> Option<Tests<'r>> {
+    let failures = run.failures.iter().filter(|it| it.role == row.role);
+    let places = failures.filter_map(|it| Some((it.test()?.as_str(), it.place())));
+    let places: BTreeMap<&str, String> = places.collect();
+    let finished = row.tests.iter().map(|test| TestRow {
+        class: if test.passed { "passed" } else { "failed" },
+        outcome: if test.passed { "passed" } else { "failed" },
+        name: &test.name,
+        place: places.get(test.name.as_str()).cloned().unwrap_or_default(),
+        elapsed: test.elapsed.map(seconds).unwrap_or_default(),
+    });
+    let unfinished = row.unfinished.iter().map(|name| TestRow {
+        class: "not-run",
+        outcome: "unfinished",
+        name,
+        place: String::new(),
+        elapsed: String::new(),
+    });
+    let mut rows: Vec<TestRow<'_>> = finished.chain(unfinished).collect();
+    rows.sort_by_key(|test| ["failed", "not-run", "passed"].map(|it| it != test.class));
+    let failed = row.tests.iter().filter(|test| !test.passed).count();
+    let mut title = format!("{}, {failed} failed", count(rows.len(), "test"));
+    for (number, what) in [
+        (row.unfinished.len() as u64, "unfinished"),
+        (row.ignored, "ignored"),
+    ] {
+        if number > 0 {
+            let _ = write!(title, ", {number} {what}");
+        }
+    }
+    (!rows.is_empty()).then_some(Tests {
+        role: &row.role,
+        title,
+        rows,
+    })
+}
+
+/// Formats the time of a test, which may be short.
+fn seconds(elapsed: f64) -> String {
+    if elapsed < 0.001 {
+        "<1ms".to_owned()
+    } else {
+        Duration::try_from_secs_f64(elapsed)
+            .map(|elapsed| ShortDuration(elapsed).to_string())
+            .unwrap_or_default()
+    }
+}
+
+/// Returns every stored check, by role. Those of test targets are listed as tests.
 fn checks(last: &LastRun) -> Vec<Checks<'_>> {
     let mut tries = BTreeMap::new();
     let mut reports = Vec::new();
@@ -233,6 +306,10 @@ fn checks(last: &LastRun) -> Vec<Checks<'_>> {
         if let Kind::Ended { role, outcome } = &event.kind {
             let nth = tries.entry(role).or_insert(0);
             *nth += 1;
+            let mut rows = last.report.roles.iter();
+            if rows.any(|row| row.role == *role && !row.tests.is_empty()) {
+                continue;
+            }
             let report = outcome.report().filter(|it| !it.tested.is_empty());
             reports.extend(report.map(|report| (role, *nth, report)));
         }

@@ -1,6 +1,7 @@
 //! Tests that read the page as a tree of elements, without a browser: its tags
 //! are balanced, and its texts are those of the run, including hostile ones.
 
+use crate::model::run_report::Tested;
 use crate::report::html::*;
 use crate::report::sample;
 
@@ -57,6 +58,46 @@ fn everything_that_was_found_is_on_the_page() {
             assert!(texts.contains(&short(&said.text)), "{said:?}");
         }
     }
+}
+
+#[test]
+fn tests_of_a_target_are_listed_and_collapsed() {
+    let mut last = sample::last();
+    let row = &mut last.report.roles[0];
+    let tests = (0..5000).map(|number| Tested {
+        name: format!("orders::test_{number}"),
+        passed: number != 7,
+        elapsed: (number != 8).then_some(f64::from(number) / 10_000.0),
+    });
+    row.tests = tests.collect();
+    row.unfinished = vec!["orders::endless".to_owned()];
+    row.ignored = 2;
+    last.report.failures[0].test = Some("orders::test_7".to_owned());
+    let page = page(&last);
+    is_balanced(&page);
+    assert!(page.len() < 1 << 20, "{}", page.len());
+    let (_, tests) = page.split_once("<section id=\"tests\">").unwrap();
+    let (tests, _) = tests.split_once("</section>").unwrap();
+    assert!(
+        tests.contains("<details class=\"card\">"),
+        "it is collapsed"
+    );
+    assert!(tests.contains("5001 tests, 1 failed, 1 unfinished, 2 ignored"));
+    let rows: Vec<String> = tests.split("<tr>").skip(1).map(texts).collect();
+    assert_eq!(rows.len(), 5001);
+    let lines: Vec<&str> = rows.iter().map(|row| row.trim()).collect();
+    assert!(
+        lines[0].starts_with("failedorders::test_7 /ws/src/a.rs:7:5"),
+        "{}",
+        lines[0]
+    );
+    assert_eq!(lines[1], "unfinishedorders::endless");
+    assert_eq!(lines[2], "passedorders::test_0<1ms");
+    assert!(
+        lines.contains(&"passedorders::test_8"),
+        "a time that is not known is empty"
+    );
+    assert!(lines.contains(&"passedorders::test_4000400ms"));
 }
 
 #[test]

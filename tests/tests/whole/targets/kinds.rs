@@ -163,6 +163,8 @@ fn each_failure_has_its_line_and_reason_in_every_form() {
             junit.contains(&format!("name=\"{name}\"")),
             "{name} in {junit}"
         );
+        let row = format!("<td class=\"passed\">passed</td><td class=\"mono\">{name}</td>");
+        assert!(page.contains(&row), "{row} in {page}");
     }
     package.is_still();
 }
