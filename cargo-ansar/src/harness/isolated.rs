@@ -12,7 +12,7 @@ use ansar_contract::notice::Notice;
 use tokio::task::JoinSet;
 
 use crate::harness::output::Output;
-use crate::harness::program::Limits;
+use crate::harness::program::{Limits, UNREAD};
 use crate::harness::{Session, cannot, program, verdict};
 use crate::host::clock;
 use crate::host::fs;
@@ -68,6 +68,7 @@ async fn run_test(session: &Rc<Session>, name: &str, is_ignored: bool) -> io::Re
     let limits = Limits {
         most: session.run.limit(),
         output_counts: false,
+        unread: UNREAD,
     };
     let program = session.program(arguments);
     let mut slow_at = session.run.slow().map(|after| clock::instant() + after);

@@ -29,7 +29,11 @@ struct Head {
 
 /// The file of a run. Results that cannot be written are missing in the next
 /// run, which then takes the tests for failed ones.
-pub(super) struct Journal(Appender);
+pub(super) struct Journal {
+    file: Appender,
+    /// Results that are not written yet.
+    unwritten: Vec<u8>,
+}
 
 impl Journal {
     /// Replaces the file of the last run. `kept` are results of it that count.
@@ -50,12 +54,21 @@ impl Journal {
         fs::remove_file(path)?;
         let mut file = Appender::open(path)?;
         file.append(&bytes)?;
-        Ok(Self(file))
+        let unwritten = Vec::new();
+        Ok(Self { file, unwritten })
     }
 
-    /// Adds the result of a test.
+    /// Adds the result of a test, which is written by [`flush`](Self::flush).
     pub(super) fn add(&mut self, check: &Check) {
-        let _ = self.0.append(&line(check));
+        self.unwritten.extend(line(check));
+    }
+
+    /// Writes the results that are not written yet.
+    pub(super) fn flush(&mut self) {
+        if !self.unwritten.is_empty() {
+            let _ = self.file.append(&self.unwritten);
+            self.unwritten.clear();
+        }
     }
 }
 
@@ -166,6 +179,7 @@ mod tests {
             let mut journal = Journal::create(&path, &chosen, &kept).unwrap();
             journal.add(&check("b", true));
             journal.add(&check("c", false));
+            journal.flush();
         }
         let last = LastResults::read(&path);
         let passed: Vec<String> = last.passed().into_iter().collect();

@@ -1,5 +1,6 @@
 //! The log of the process that runs a test target.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 
 use ansar_contract::line::{STAMP_FORMAT, Tag};
@@ -13,6 +14,8 @@ const LONGEST: usize = 3500;
 pub(super) struct Log {
     pid: u32,
     write: Box<dyn Fn(&str)>,
+    /// Records that are not written yet.
+    unwritten: RefCell<String>,
 }
 
 impl Log {
@@ -20,13 +23,29 @@ impl Log {
         Self {
             pid: environment::pid(),
             write: Box::new(write),
+            unwritten: RefCell::default(),
         }
     }
 
     /// Writes a record, which may have several lines.
     pub(super) fn write(&self, tag: Tag, text: &str) {
+        self.write_later(tag, text);
+        self.flush();
+    }
+
+    /// Adds a record that is written with the next one.
+    pub(super) fn write_later(&self, tag: Tag, text: &str) {
         let stamp = clock::now().strftime(STAMP_FORMAT).to_string();
-        (self.write)(&record(self.pid, &stamp, tag, text));
+        let record = record(self.pid, &stamp, tag, text);
+        self.unwritten.borrow_mut().push_str(&record);
+    }
+
+    /// Writes what is not written yet.
+    pub(super) fn flush(&self) {
+        let unwritten = self.unwritten.take();
+        if !unwritten.is_empty() {
+            (self.write)(&unwritten);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod verdict;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
 use std::rc::Rc;
@@ -27,13 +28,14 @@ use ansar_contract::launch;
 use ansar_contract::lifecycle::Faulted;
 use ansar_contract::line::Tag;
 use ansar_contract::test::{Check, TestReport};
+use tokio::sync::Notify;
 
 use crate::harness::journal::{Journal, LastResults};
 use crate::harness::list::{Answer, Selection};
 use crate::harness::log::Log;
 use crate::harness::output::Output;
 use crate::harness::places::Places;
-use crate::harness::program::Limits;
+use crate::harness::program::{Limits, UNREAD};
 use crate::harness::verdict::Failure;
 use crate::host::process::Program;
 use crate::host::process::interrupts::Interrupts;
@@ -42,6 +44,9 @@ use crate::model::duration::ShortDuration;
 use crate::model::quoted::quoted_list;
 use crate::model::test_target::{Again, TestRun};
 use crate::supervisor::judge::stamp;
+
+/// Time after which results are written at the latest.
+const FLUSH_AFTER: Duration = Duration::from_millis(10);
 
 /// Returns the run that the arguments of this process ask for.
 pub fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<TestRun> {
@@ -65,14 +70,17 @@ pub async fn run(run: TestRun, write: impl Fn(&str) + 'static) -> Result<TestRep
         places: Places::new(&run.artifact),
         environment: of_tests(environment::all()),
         state: RefCell::default(),
+        has_unwritten: Notify::new(),
         role: environment::variable(launch::ROLE),
         run,
     });
-    tokio::select! {
-        done = session.clone().run(last) => done?,
-        _ = interrupts.next() => {}
-    }
-    Ok(session.report())
+    let done = tokio::select! {
+        done = session.clone().run(last) => done,
+        _ = interrupts.next() => Ok(()),
+        never = session.keep_flushing() => match never {},
+    };
+    session.flush();
+    done.map(|()| session.report())
 }
 
 /// Returns the environment of tests: without the address for notifications,
@@ -91,6 +99,8 @@ struct Session {
     places: Places,
     environment: Vec<(OsString, OsString)>,
     state: RefCell<State>,
+    /// Notified when a result is to be written.
+    has_unwritten: Notify,
 }
 
 /// The progress of a run.
@@ -192,7 +202,11 @@ impl Session {
         let program = self.program(arguments.map(OsString::from).collect());
         let mut lines = Vec::new();
         let line = |line: &[u8]| lines.push(String::from_utf8_lossy(line).into_owned());
-        let ended = program::run(&program, self.limits(), line, |_| None).await;
+        let limits = Limits {
+            unread: UNREAD,
+            ..self.limits()
+        };
+        let ended = program::run(&program, limits, line, |_| None).await;
         let ended = ended.map_err(|error| cannot("run the test executable", &error))?;
         Ok(list::parse(ended.exit, &lines))
     }
@@ -253,7 +267,10 @@ impl Session {
         let after = elapsed.map(|elapsed| format!(" after {}", ShortDuration(elapsed)));
         let after = after.unwrap_or_default();
         match &judged {
-            Ok(()) => self.log.write(Tag::Trace, &format!("{name} passed{after}")),
+            Ok(()) => {
+                let text = format!("{name} passed{after}");
+                self.log.write_later(Tag::Trace, &text);
+            }
             Err(failure) => {
                 let printed = output.map(Output::tail).unwrap_or_default();
                 let headline = failure.headline();
@@ -261,8 +278,36 @@ impl Session {
                 self.log.write(Tag::Check, text.trim_end());
             }
         }
-        let check = self.check(name, elapsed, judged);
+        self.add(self.check(name, elapsed, judged));
+    }
+
+    /// Adds the result of a test. A failure is written at once, and other results
+    /// soon: they are written together if there are many.
+    fn add(&self, check: Check) {
+        let has_passed = check.condition;
         self.state.borrow_mut().add(check);
+        if has_passed {
+            self.has_unwritten.notify_one();
+        } else {
+            self.flush();
+        }
+    }
+
+    /// Writes results that wait to be written, now and then.
+    async fn keep_flushing(&self) -> Infallible {
+        loop {
+            self.has_unwritten.notified().await;
+            tokio::time::sleep(FLUSH_AFTER).await;
+            self.flush();
+        }
+    }
+
+    /// Writes everything that is not written yet.
+    fn flush(&self) {
+        self.log.flush();
+        if let Some(journal) = &mut self.state.borrow_mut().journal {
+            journal.flush();
+        }
     }
 
     /// Returns the check of a test.

@@ -16,6 +16,9 @@ const READ_SIZE: usize = 16 << 10;
 /// by a process that left the group.
 const LAST_READS: usize = 64;
 
+/// Time in which most processes of one test end.
+pub(super) const UNREAD: Duration = Duration::from_millis(5);
+
 /// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ended {
@@ -32,6 +35,9 @@ pub(super) struct Limits {
     pub(super) most: Option<Duration>,
     /// True if output begins the time anew.
     pub(super) output_counts: bool,
+    /// Time at the beginning in which the output is not read. Most tests end
+    /// earlier, and their output is then read at once, not in pieces.
+    pub(super) unread: Duration,
 }
 
 /// Runs a program to its end, and passes each line of its output, stdout and
@@ -51,7 +57,15 @@ pub(super) async fn run(
     let mut lines = Lines::default();
     let mut since = begun;
     let mut buffer = vec![0; READ_SIZE];
+    let mut exit = None;
+    if !limits.unread.is_zero() {
+        let ended = tokio::time::timeout(limits.unread, process.end.wait()).await;
+        exit = ended.ok().transpose()?;
+    }
     let exit = loop {
+        if exit.is_some() {
+            break exit;
+        }
         let deadline = limits.most.map(|most| since + most);
         let wake = deadline.into_iter().chain(slow(clock::instant())).min();
         let timer = async {

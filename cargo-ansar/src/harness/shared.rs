@@ -33,6 +33,7 @@ pub(super) async fn run(
     let limits = Limits {
         most: session.run.limit(),
         output_counts: true,
+        unread: Duration::ZERO,
     };
     let program = session.program(arguments(session, is_whole));
     let line = |line: &[u8]| {
@@ -46,7 +47,9 @@ pub(super) async fn run(
     };
     let slow = |now| {
         let (slow, next) = reader.borrow_mut().schedule.slow(now, session.run.slow()?);
-        slow.iter().for_each(|name| session.tell_slow(name));
+        for name in &slow {
+            session.tell_slow(name);
+        }
         next
     };
     let ended = program::run(&program, limits, line, slow).await;
@@ -91,8 +94,7 @@ impl Session {
     /// Records a failed test, whose reason the process tells when all tests have
     /// ended.
     fn failed(&self, name: &str, elapsed: Option<Duration>) {
-        let check = self.check(name, elapsed, Err(without_reason()));
-        self.state.borrow_mut().add(check);
+        self.add(self.check(name, elapsed, Err(without_reason())));
     }
 }
 
@@ -244,13 +246,15 @@ impl Reader {
     /// Returns the reason of a failed test.
     fn failure(&self, name: &str, output: &Output) -> Failure {
         let thread = self.thread.unwrap_or(name);
-        let is_over = self.passed.is_some();
-        verdict::of_output(thread, output, true).unwrap_or_else(|| match is_over {
-            true => Failure {
+        let failure = verdict::of_output(thread, output, true);
+        failure.unwrap_or_else(|| {
+            if self.passed.is_none() {
+                return without_reason();
+            }
+            Failure {
                 text: "returned an exit code other than 0".to_owned(),
                 place: None,
-            },
-            false => without_reason(),
+            }
         })
     }
 
@@ -320,7 +324,7 @@ mod tests {
                     test c ... of a child\nFAILED\n\nfailures:\n\n\nfailures:\n    c\n\n\
                     test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured\n";
         for line in text.lines() {
-            reader.line(line.as_bytes(), Instant::now());
+            reader.line(line.as_bytes(), clock::instant());
         }
         assert_eq!(reader.passed_untold().collect::<Vec<_>>(), ["a"]);
         assert_eq!(reader.failed.keys().collect::<Vec<_>>(), ["c"]);
@@ -337,7 +341,7 @@ mod tests {
         let read = |text: &str| {
             let mut reader = Reader::new(all.to_vec(), all.to_vec(), 1);
             for line in text.lines() {
-                reader.line(line.as_bytes(), Instant::now());
+                reader.line(line.as_bytes(), clock::instant());
             }
             reader
         };
@@ -370,10 +374,12 @@ mod tests {
                     failures:\n    b::c\n";
         let passed: Vec<_> = text
             .lines()
-            .filter_map(|line| match reader.line(line.as_bytes(), Instant::now()) {
-                Some(Told::Passed(name, Some(_))) => Some(name),
-                _ => None,
-            })
+            .filter_map(
+                |line| match reader.line(line.as_bytes(), clock::instant()) {
+                    Some(Told::Passed(name, Some(_))) => Some(name),
+                    _ => None,
+                },
+            )
             .collect();
         assert_eq!(passed, ["a"]);
         assert_eq!(reader.schedule.running().collect::<Vec<_>>(), ["d"]);

@@ -3,41 +3,59 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// The read end of a pipe. Must be used within the runtime.
 #[derive(Debug)]
-pub struct Pipe(AsyncFd<OwnedFd>);
+pub struct Pipe {
+    pipe: Arc<OwnedFd>,
+    /// Its registration with the runtime, since the first wait.
+    watched: OnceLock<AsyncFd<Arc<OwnedFd>>>,
+}
 
 impl Pipe {
     /// Takes over a read end and makes it non-blocking.
     pub fn new(pipe: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&pipe, true)?;
+        Ok(Self {
+            pipe: Arc::new(pipe),
+            watched: OnceLock::new(),
+        })
+    }
+
+    /// Returns the registration, and registers first if needed.
+    fn watched(&self) -> io::Result<&AsyncFd<Arc<OwnedFd>>> {
+        if let Some(watched) = self.watched.get() {
+            return Ok(watched);
+        }
+        let pipe = self.pipe.clone();
         #[expect(unsafe_code, reason = "there is no safe way to watch a descriptor")]
-        // SAFETY: `AsyncFd` owns the descriptor and neither closes nor replaces
+        // SAFETY: `AsyncFd` shares the descriptor, so nothing closes or replaces
         // it while it is registered.
         let watched = unsafe { AsyncFd::register_with_interest(pipe, Interest::READABLE) };
-        Ok(Self(watched.map_err(io::Error::from)?))
+        let watched = watched.map_err(io::Error::from)?;
+        Ok(self.watched.get_or_init(|| watched))
     }
 
     /// Waits until the pipe may be readable or all writers have closed it.
     pub async fn wait(&self) -> io::Result<()> {
-        self.0.readable().await.map(drop)
+        self.watched()?.readable().await.map(drop)
     }
 
     /// Reads available bytes. Returns their number, 0 at the end, or `None` if
     /// the pipe is empty. Call it after [`wait`](Self::wait).
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        empty_is_none(self.0.try_io(Interest::READABLE, |pipe| {
+        empty_is_none(self.watched()?.try_io(Interest::READABLE, |pipe| {
             Ok(nix::unistd::read(pipe, buffer)?)
         }))
     }
 
     /// Like [`read`](Self::read), without asking the runtime for readiness.
     pub fn read_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        empty_is_none(nix::unistd::read(&self.0, buffer).map_err(io::Error::from))
+        empty_is_none(nix::unistd::read(&self.pipe, buffer).map_err(io::Error::from))
     }
 
     /// Reads to the end.
@@ -65,8 +83,10 @@ impl Pipe {
     /// Clears the readiness, so that [`wait`](Self::wait) waits for new bytes
     /// or for the last writer to close.
     pub fn wait_for_more(&self) {
-        let nothing = |_: &OwnedFd| Err::<(), _>(io::ErrorKind::WouldBlock.into());
-        let _ = self.0.try_io(Interest::READABLE, nothing);
+        let nothing = |_: &Arc<OwnedFd>| Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        if let Some(watched) = self.watched.get() {
+            let _ = watched.try_io(Interest::READABLE, nothing);
+        }
     }
 
     /// Consumes `length` bytes that were peeked at.
@@ -75,7 +95,7 @@ impl Pipe {
         let mut away = [0; 4096];
         while length > 0 {
             let most = length.min(away.len());
-            match nix::unistd::read(&self.0, &mut away[..most])? {
+            match nix::unistd::read(&self.pipe, &mut away[..most])? {
                 0 => return Ok(()),
                 read => length -= read,
             }
@@ -92,7 +112,7 @@ impl Pipe {
 
 impl AsFd for Pipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.get_ref().as_fd()
+        self.pipe.as_fd()
     }
 }
 
