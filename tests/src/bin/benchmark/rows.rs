@@ -3,7 +3,9 @@
 mod background;
 mod compile;
 mod deploy;
+mod fresh;
 mod log;
+mod orders;
 mod readiness;
 mod save;
 mod targets;
@@ -39,6 +41,8 @@ pub(crate) const ROWS: &[Row] = &[
     row("shared-500", |world| {
         targets::row(world, "test-shared", 0.05)
     }),
+    row("fresh", fresh::row),
+    row("save-orders", orders::row),
     row("tree", |world| Some(tree(world))),
     row("quiet", |world| Some(quiet(world, &["list"]))),
     row("quiet-get", |world| {

@@ -16,7 +16,7 @@ use crate::world::{World, run};
 const SAVES: usize = 20;
 /// Debounce time: a save that was not followed by another for so long is
 /// complete.
-const DEBOUNCE: Duration = Duration::from_millis(50);
+pub(super) const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// The source that is saved, and the text in it that changes each time.
 const SOURCE: &str = "test-fixtures/src/bin/client.rs";
@@ -49,13 +49,13 @@ impl Source {
 }
 
 /// A program that runs the tests at every save.
-struct Watch {
+pub(super) struct Watch {
     child: Child,
     told: BufReader<ChildStderr>,
 }
 
 impl Watch {
-    fn start(command: &mut Command) -> Self {
+    pub(super) fn start(command: &mut Command) -> Self {
         let command = command.stdout(Stdio::null());
         let mut child = command.spawn().expect("the program starts");
         let told = child.stderr.take().expect("it is a pipe");
@@ -66,7 +66,7 @@ impl Watch {
     }
 
     /// Waits until its output contains `text`.
-    fn wait_for(&mut self, text: &str) {
+    pub(super) fn wait_for(&mut self, text: &str) {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();
