@@ -1,6 +1,7 @@
 //! `cargo ansar with`: run a command while the operational roles run.
 //!
-//! The run is kept as the last one, with the panics in the command's output.
+//! The run is kept as the last one, with the panics and the failed tests in the
+//! command's output.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -19,6 +20,7 @@ use crate::deploy::prepare::{Prepared, prepare};
 use crate::deploy::restart_affected::Running;
 use crate::error::Error;
 use crate::events::Events;
+use crate::harness::foreign::{FailedTest, FailedTests};
 use crate::home::history;
 use crate::home::last_run::Recorder;
 use crate::home::role::{Entry, Origin};
@@ -231,8 +233,10 @@ impl Group<'_> {
         };
         let background = wait_ready(home, chosen.iter(), interrupts, events).await?;
         let panics = OutputPanics::default();
+        let failed_tests = FailedTests::default();
+        let told = failed_tests.clone();
         let reading = Reading {
-            reader: panics.reader(),
+            reader: panics.reader(move |stream, line| told.line(stream, line)),
             on_terminals: is_cargo(&options.command),
         };
         let command = command(options, home, workspace, chosen, reading)?;
@@ -262,13 +266,20 @@ impl Group<'_> {
         let failed = background.failed_since(home, has_failed).await?;
         roles.extend(runner.failed_in_background(failed));
         let manifest = workspace.map(|workspace| &*workspace.manifest);
+        let root = workspace.map_or(&*options.places.folder, |it| &*it.root);
         Ok(Done {
             roles,
             command: RoleRun {
                 role,
                 is_test: true,
                 is_target: false,
-                outcome: of_command(&text(&options.command), exit, panics.take(), manifest),
+                outcome: of_command(
+                    &text(&options.command),
+                    exit,
+                    panics.take(),
+                    &failed_tests.take(root),
+                    manifest,
+                ),
                 at: clock::now(),
                 before: Vec::new(),
                 described: (PathBuf::new(), 1),
@@ -361,19 +372,25 @@ pub fn text(command: &[OsString]) -> String {
 }
 
 /// Returns the outcome of the command `text`: one passed check if it exited with
-/// 0, and else a failed check for each panic. Without a panic, the check fails
-/// in the manifest.
+/// 0, and else a failed check for each panic, and for each test that has failed
+/// without one. If there is none, the check fails in the manifest.
 fn of_command(
     text: &str,
     exit: Option<Exit>,
     (panics, last_line): (Vec<(Panic, Timestamp)>, String),
+    failed: &[FailedTest],
     manifest: Option<&Path>,
 ) -> RoleOutcome {
     let now = clock::now();
     let tested: Vec<Check> = match exit {
         None => return judge::skipped(),
         Some(Exit::Code(0)) => Vec::new(),
-        Some(_) if !panics.is_empty() => panics.iter().map(check_of_panic).collect(),
+        Some(_) if !(panics.is_empty() && failed.is_empty()) => {
+            let has_panicked = |name: &String| panics.iter().any(|(it, _)| it.thread == *name);
+            let failed = failed.iter().filter(|it| !has_panicked(&it.name));
+            let failed = failed.map(|it| check_of_test(it, manifest));
+            panics.iter().map(check_of_panic).chain(failed).collect()
+        }
         Some(Exit::Signal(number)) if signal::means_stop(number) => {
             return RoleOutcome::of(&Aborted {}, Cause::Stopped);
         }
@@ -413,6 +430,23 @@ fn check_of_panic((panic, at): &(Panic, Timestamp)) -> Check {
         source: panic.source.clone(),
         stamp: judge::stamp(*at),
         text: format!("{}: {}", panic.thread, panic.message),
+        elapsed_us: None,
+    }
+}
+
+/// Returns the check of a failed test. Without a place, it fails in the manifest.
+fn check_of_test(test: &FailedTest, manifest: Option<&Path>) -> Check {
+    let in_manifest = || Some((manifest?.display().to_string(), 1, 1));
+    let place = test.place.clone().or_else(in_manifest);
+    let (source, line, column) = place.unwrap_or_default();
+    Check {
+        condition: false,
+        line,
+        column: Some(column).filter(|column| *column > 0),
+        name: test.name.clone(),
+        source,
+        stamp: judge::stamp(test.at),
+        text: format!("{}: {}", test.name, test.text),
         elapsed_us: None,
     }
 }

@@ -5,6 +5,7 @@
 //! engine knows nothing of `libtest`.
 
 mod difference;
+pub mod foreign;
 mod isolated;
 pub mod journal;
 mod list;

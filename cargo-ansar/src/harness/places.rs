@@ -7,30 +7,50 @@ use crate::harness::verdict::Place;
 use crate::host::cargo::dependencies;
 use crate::host::fs;
 
-/// The sources of a test target, read when they are first needed.
+/// The sources of tests, read when they are first needed.
 pub(super) struct Places {
-    artifact: PathBuf,
+    origin: Origin,
     sources: OnceCell<Vec<(PathBuf, String)>>,
 }
 
+/// The origin of sources.
+enum Origin {
+    /// Those that an artifact was built from.
+    Artifact(PathBuf),
+    /// All that are below a folder and under version control.
+    Folder(PathBuf),
+}
+
 impl Places {
+    /// Returns the sources of an artifact.
     pub(super) fn new(artifact: &Path) -> Self {
         Self {
-            artifact: artifact.to_owned(),
+            origin: Origin::Artifact(artifact.to_owned()),
+            sources: OnceCell::new(),
+        }
+    }
+
+    /// Returns the sources below a folder.
+    pub(super) fn below(folder: &Path) -> Self {
+        Self {
+            origin: Origin::Folder(folder.to_owned()),
             sources: OnceCell::new(),
         }
     }
 
     /// Returns the place of the function of a test.
     pub(super) fn of_test(&self, name: &str) -> Option<Place> {
-        let sources = self.sources.get_or_init(|| read(&self.artifact));
+        let sources = self.sources.get_or_init(|| read(&self.origin));
         find(sources, name)
     }
 }
 
-/// Reads the Rust sources of an artifact.
-fn read(artifact: &Path) -> Vec<(PathBuf, String)> {
-    let mut paths = dependencies(artifact).unwrap_or_default();
+/// Reads the Rust sources.
+fn read(origin: &Origin) -> Vec<(PathBuf, String)> {
+    let mut paths = match origin {
+        Origin::Artifact(artifact) => dependencies(artifact).unwrap_or_default(),
+        Origin::Folder(folder) => fs::list(folder, fs::Selection::Work, &[]).files,
+    };
     paths.sort();
     paths.dedup();
     paths.retain(|path| path.extension().is_some_and(|it| it == "rs"));

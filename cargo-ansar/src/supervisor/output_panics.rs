@@ -41,10 +41,14 @@ struct Stream {
 }
 
 impl OutputPanics {
-    /// Returns the function that receives the output.
-    pub fn reader(&self) -> Reader {
+    /// Returns the function that receives the output. Each line goes to `also` as
+    /// well, with its stream and without colours.
+    pub fn reader(&self, also: impl Fn(usize, &[u8]) + Send + Sync + 'static) -> Reader {
         let this = self.clone();
-        Arc::new(move |stream, bytes| this.found().read(stream, bytes, clock::now()))
+        Arc::new(move |stream, bytes| {
+            let mut found = this.found();
+            found.read(stream, bytes, clock::now(), &also);
+        })
     }
 
     /// Returns what was found so far, with the times of the panics, and the last
@@ -52,7 +56,12 @@ impl OutputPanics {
     pub fn take(&self) -> (Vec<(Panic, Timestamp)>, String) {
         let mut found = self.found();
         for stream in 0..found.streams.len() {
-            found.read(stream, b"\n", Timestamp::UNIX_EPOCH);
+            found.read(
+                stream,
+                b"\n",
+                Timestamp::UNIX_EPOCH,
+                &|_: usize, _: &[u8]| {},
+            );
             found.complete(stream);
         }
         let lines = found.streams.iter().rev();
@@ -67,7 +76,7 @@ impl OutputPanics {
 }
 
 impl Found {
-    fn read(&mut self, stream: usize, bytes: &[u8], now: Timestamp) {
+    fn read(&mut self, stream: usize, bytes: &[u8], now: Timestamp, also: &impl Fn(usize, &[u8])) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = piece.strip_suffix(b"\n").unwrap_or(piece);
             let partial = &mut self.streams[stream].partial;
@@ -75,12 +84,12 @@ impl Found {
             partial.extend_from_slice(&text[..text.len().min(room)]);
             if text.len() < piece.len() {
                 let line = std::mem::take(partial);
-                self.line(stream, &line, now);
+                self.line(stream, &line, now, also);
             }
         }
     }
 
-    fn line(&mut self, stream: usize, line: &[u8], now: Timestamp) {
+    fn line(&mut self, stream: usize, line: &[u8], now: Timestamp, also: &impl Fn(usize, &[u8])) {
         let plain;
         let line = if memchr::memchr(b'\x1b', line).is_some() {
             plain = strip_bytes(line).into_vec();
@@ -89,6 +98,7 @@ impl Found {
             line
         };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        also(stream, line);
         let indent = line.len() - line.trim_ascii_start().len();
         if Panic::begins(&line[indent..]).is_some() {
             self.complete(stream);
@@ -121,7 +131,7 @@ mod tests {
     /// Returns the panics in `pieces` of one stream, as navigation lines.
     fn panics(pieces: &[&[u8]]) -> Vec<String> {
         let panics = OutputPanics::default();
-        let reader = panics.reader();
+        let reader = panics.reader(|_: usize, _: &[u8]| {});
         for piece in pieces {
             reader(0, piece);
         }
@@ -170,7 +180,7 @@ mod tests {
     #[test]
     fn last_line_is_not_blank() {
         let panics = OutputPanics::default();
-        let reader = panics.reader();
+        let reader = panics.reader(|_: usize, _: &[u8]| {});
         reader(0, b"one\n\ntwo");
         assert_eq!(panics.take(), (Vec::new(), "two".to_owned()));
         reader(1, b"error: x\n\n");

@@ -4,6 +4,7 @@ mod killed;
 mod kinds;
 mod runs;
 mod watching;
+mod with;
 
 use std::ops::Deref;
 
