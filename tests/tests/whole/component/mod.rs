@@ -2,6 +2,7 @@
 
 mod calls;
 mod checks;
+mod examples;
 mod lifecycle;
 mod role;
 mod settings;
