@@ -98,6 +98,16 @@ impl Running<'_> {
         line
     }
 
+    /// Waits until stdout contains `text`, in a whole line or not, after the
+    /// text that the previous call found.
+    #[track_caller]
+    pub fn wait_for_text_on_stdout(&mut self, text: &str) {
+        let Some(seen) = self.stdout.after(text, self.seen[0]) else {
+            self.fail(&format!("no further text of stdout holds `{text}`"))
+        };
+        self.seen[0] = seen;
+    }
+
     /// Sends a signal to the process alone, as `kill PID` does.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {

@@ -74,6 +74,21 @@ impl Stream {
         found
     }
 
+    /// Waits for `text` from byte `from` on; returns the position after it.
+    /// `None` if the stream ends or the deadline passes first.
+    pub(crate) fn after(&self, text: &str, from: usize) -> Option<usize> {
+        let mut found = None;
+        self.0.wait(|captured| {
+            let bytes = &captured.bytes[from..];
+            let at = bytes
+                .windows(text.len())
+                .position(|it| it == text.as_bytes());
+            found = at.map(|at| from + at + text.len());
+            found.is_some() || captured.closed
+        });
+        found
+    }
+
     /// Waits until every writer has closed the pipe; false if the deadline
     /// passes first.
     pub(crate) fn ended(&self) -> bool {

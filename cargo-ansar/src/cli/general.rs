@@ -8,7 +8,8 @@ use clap::{ArgMatches, Args, Error, FromArgMatches, ValueEnum};
 
 use crate::commands::config::Source;
 use crate::host::{cargo_config, environment};
-use crate::report::shell::{Color, Form, Verbosity};
+use crate::report::meter::Mode;
+use crate::report::shell::{Color, Form, Verbosity, is_attended, is_read_by_a_runner};
 use crate::workspace::Places;
 
 /// Flags of every command, accepted before and after its name.
@@ -34,6 +35,10 @@ pub struct General {
     /// Format of the output on stdout: human, json [default: human]
     #[arg(long, value_name = "FORM", hide_possible_values = true)]
     format: Option<Format>,
+    /// Show the progress on stderr: auto (a bar on a terminal), never, bar,
+    /// plain (a line now and then) [default: auto]
+    #[arg(long, value_name = "FORM", hide_possible_values = true)]
+    progress: Option<Progress>,
     /// Print only warnings and errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(super) quiet: bool,
@@ -81,6 +86,7 @@ impl General {
             debug_level: self.debug_level.or(others.debug_level),
             color: self.color.or(others.color),
             format: self.format.or(others.format),
+            progress: self.progress.or(others.progress),
             quiet: self.quiet || others.quiet,
             verbose: self.verbose || others.verbose,
             home_variable: None,
@@ -152,6 +158,32 @@ impl General {
         })
     }
 
+    /// Returns the form of the progress: from the command line, else from
+    /// Cargo's variable or configuration, else from the terminal.
+    pub(super) fn progress(&self, has_guardian: bool) -> Mode {
+        if self.quiet {
+            return Mode::Never;
+        }
+        let is_terminal = is_attended();
+        let bar = Mode::Bar { has_guardian };
+        let chosen = self.progress.unwrap_or(Progress::Auto);
+        let configured = || {
+            let configured = || cargo_config::read(&environment::working_folder().ok()?).progress;
+            environment::variable("CARGO_TERM_PROGRESS_WHEN").or_else(configured)
+        };
+        match chosen {
+            Progress::Never => Mode::Never,
+            Progress::Bar if is_terminal => bar,
+            Progress::Bar | Progress::Plain => Mode::Plain(Mode::EAGER),
+            Progress::Auto => match configured().as_deref() {
+                Some("never") => Mode::Never,
+                Some("always") if is_terminal => bar,
+                _ if is_terminal && can_draw() => bar,
+                _ => Mode::Plain(Mode::PATIENT),
+            },
+        }
+    }
+
     /// Returns the colour flag for Cargo; unset without `--color`, and Cargo
     /// then decides itself.
     pub(super) fn color_flag(&self) -> Option<OsString> {
@@ -163,6 +195,24 @@ impl General {
         path.flat_map(|path| ["--manifest-path".into(), path.into()])
             .collect()
     }
+}
+
+/// Returns true if the terminal can draw a line anew, and a person looks at it.
+fn can_draw() -> bool {
+    !is_read_by_a_runner() && environment::variable("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Forms of the progress.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Progress {
+    /// A bar on a terminal, else lines.
+    Auto,
+    /// Nothing.
+    Never,
+    /// A bar.
+    Bar,
+    /// Lines.
+    Plain,
 }
 
 /// Formats of the output on stdout.

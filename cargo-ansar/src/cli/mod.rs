@@ -273,6 +273,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
         parsed.general.verbosity(),
         parsed.form(),
         parsed.general.level() >= Level::Trace,
+        parsed.general.progress(guardian.is_some()),
     )
     .map_err(failed("start the printer thread"))?;
     let session = Session {

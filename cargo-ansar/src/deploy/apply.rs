@@ -1,5 +1,6 @@
 //! Applying a plan while the roles that it affects are stopped.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -242,6 +243,50 @@ impl Staged {
     }
 }
 
+/// Number of bytes from which on the progress of copying is reported.
+const LARGE: u64 = 16 << 20;
+/// Number of reports about copying.
+const REPORTS: u64 = 100;
+
+/// Reports the progress of copying files.
+struct Copying<'e> {
+    done: Cell<u64>,
+    /// Number of copied bytes in the last report.
+    reported: Cell<u64>,
+    total: u64,
+    events: &'e Events,
+}
+
+impl<'e> Copying<'e> {
+    fn of(total: u64, events: &'e Events) -> Self {
+        let copying = Self {
+            done: Cell::default(),
+            reported: Cell::default(),
+            total,
+            events,
+        };
+        copying.report();
+        copying
+    }
+
+    fn add(&self, size: u64) {
+        self.done.set(self.done.get() + size);
+        if (self.done.get() - self.reported.get()) * REPORTS >= self.total {
+            self.report();
+        }
+    }
+
+    fn report(&self) {
+        if self.total >= LARGE {
+            self.reported.set(self.done.get());
+            self.events.emit(Kind::Transferring {
+                done: self.done.get(),
+                total: self.total,
+            });
+        }
+    }
+}
+
 /// Folders of a plan. A folder of a role that was stopped is planned again,
 /// because the role may have written to it until its exit.
 struct Folders<'p> {
@@ -290,10 +335,11 @@ impl<'p> Folders<'p> {
         let mut first = Some(first);
         let mut all = BTreeMap::new();
         for attempt in 1.. {
+            let copying = Copying::of(self.steps().map(|step| step.plan.size()).sum(), events);
             let mut staging = Vec::new();
             let mut moved = None;
             for step in self.steps() {
-                match Staging::begin(&step.plan, step.folder.roots()) {
+                match Staging::begin(&step.plan, step.folder.roots(), &|size| copying.add(size)) {
                     Ok(ready) => staging.push((step.folder.name.clone(), ready)),
                     Err(error) if error.is_change() && attempt < ATTEMPTS => {
                         moved = Some(step.folder.name.clone());

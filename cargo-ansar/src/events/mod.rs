@@ -103,6 +103,13 @@ pub enum Kind {
         /// Number of roles that use a changed executable or material.
         affected: usize,
     },
+    /// Files are being copied into the home. Only emitted if they are large.
+    Transferring {
+        /// Number of bytes that were copied.
+        done: u64,
+        /// Number of bytes of all files.
+        total: u64,
+    },
     /// Running roles that a deploy affects are being stopped; they will be
     /// restarted.
     Suspending {
@@ -179,6 +186,9 @@ pub enum Kind {
         tests: usize,
         /// Number of operational roles that they run against.
         operational: usize,
+        /// The test roles.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        roles: Vec<RoleName>,
     },
     /// The test reports are passed to an analyzer.
     Analyzing {
@@ -195,6 +205,19 @@ pub enum Kind {
         executable: ExecutableName,
         /// Process id.
         pid: u32,
+        /// The conditions under which it is ready; unset if nothing waits for
+        /// that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        awaits: Option<String>,
+    },
+    /// The command waits for a role that another engine runs and that is not
+    /// ready.
+    Awaiting {
+        /// The role.
+        role: RoleName,
+        /// The conditions that it does not meet yet, if they are known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// A role is ready.
     Ready {

@@ -27,6 +27,8 @@ pub struct Configuration {
     pub color: Option<String>,
     /// The file that sets `term.color`.
     pub color_file: Option<PathBuf>,
+    /// `term.progress.when`.
+    pub progress: Option<String>,
 }
 
 /// A variable of `[env]`.
@@ -70,6 +72,7 @@ struct Reading {
     seen: BTreeSet<PathBuf>,
     env: BTreeMap<String, Parts>,
     color: Option<(String, PathBuf)>,
+    progress: Option<String>,
 }
 
 impl Reading {
@@ -89,9 +92,14 @@ impl Reading {
     }
 
     fn document(&mut self, path: &Path, document: &DocumentMut) {
-        let color = document.get("term").and_then(|term| term.get("color"));
+        let term = document.get("term");
+        let color = term.and_then(|term| term.get("color"));
         if let (None, Some(color)) = (&self.color, color.and_then(Item::as_str)) {
             self.color = Some((color.to_owned(), path.to_owned()));
+        }
+        let progress = term.and_then(|term| term.get("progress")?.get("when"));
+        if let (None, Some(progress)) = (&self.progress, progress.and_then(Item::as_str)) {
+            self.progress = Some(progress.to_owned());
         }
         let env = document.get("env").and_then(Item::as_table_like);
         for (name, item) in env.into_iter().flat_map(TableLike::iter) {
@@ -124,6 +132,7 @@ impl Reading {
             }
         }
         (configuration.color, configuration.color_file) = self.color.unzip();
+        configuration.progress = self.progress;
         configuration
     }
 }

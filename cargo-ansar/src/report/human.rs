@@ -34,7 +34,12 @@ pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
         Kind::Started { .. } | Kind::Ready { .. } | Kind::Retrying { .. } => {
             verbosity >= Verbosity::Verbose
         }
-        Kind::Building {} | Kind::Built {} | Kind::Result { .. } | Kind::Verdict(_) => false,
+        Kind::Building {}
+        | Kind::Built {}
+        | Kind::Transferring { .. }
+        | Kind::Awaiting { .. }
+        | Kind::Result { .. }
+        | Kind::Verdict(_) => false,
         Kind::Ended { outcome, .. } => {
             verbosity >= Verbosity::Verbose || outcome.cause == Cause::Killed
         }
@@ -57,8 +62,13 @@ pub fn event(shell: &mut Shell, event: &Event) {
         | Kind::Unkillable { .. }
         | Kind::Unrecorded { .. }
         | Kind::Ended { .. } => life(shell, &event.kind),
-        // Shown at the end of the run, or by Cargo itself.
-        Kind::Building {} | Kind::Built {} | Kind::Result { .. } | Kind::Verdict(_) => {}
+        // Shown as progress, at the end of the run, or by Cargo itself.
+        Kind::Building {}
+        | Kind::Built {}
+        | Kind::Transferring { .. }
+        | Kind::Awaiting { .. }
+        | Kind::Result { .. }
+        | Kind::Verdict(_) => {}
         Kind::Phase { phase } => shell.status("Phase", phase_text(*phase)),
         Kind::Unkept { why } => shell.warn(&format!("cannot save the run for `report`: {why}")),
         Kind::Blocked { home } => shell.status(
@@ -105,7 +115,9 @@ pub fn event(shell: &mut Shell, event: &Event) {
         | Kind::Untold { .. } => watching(shell, &event.kind),
         Kind::PortMoved { .. } => port_moved(shell, &event.kind),
         Kind::Running { roles } => shell.status("Running", &count(*roles, "role")),
-        Kind::Testing { tests, operational } => {
+        Kind::Testing {
+            tests, operational, ..
+        } => {
             let against = match operational {
                 0 => String::new(),
                 _ => format!(" against {}", count(*operational, "operational role")),
@@ -192,6 +204,7 @@ fn life(shell: &mut Shell, kind: &Kind) {
             role,
             executable,
             pid,
+            ..
         } => shell.status("Started", &format!("{role} ({executable}, process {pid})")),
         Kind::Ready { role } => shell.status("Ready", role.as_str()),
         Kind::Unhealthy { role, why } => {

@@ -2,7 +2,8 @@
 //!
 //! [`shell`] owns the streams. [`human`] turns events and outcomes into text
 //! for people, and [`listing`] does so for the roles of a home. [`printer`] is
-//! the thread that prints.
+//! the thread that prints. [`progress`] turns events into one line about what
+//! goes on, and [`meter`] decides when it is shown.
 
 pub mod background;
 pub mod component;
@@ -14,8 +15,10 @@ pub mod json;
 pub mod junit;
 pub mod listing;
 pub mod materials;
+pub mod meter;
 pub mod palette;
 pub mod printer;
+pub mod progress;
 pub mod query;
 #[cfg(test)]
 mod sample;

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot::{self, Receiver};
@@ -14,6 +14,7 @@ use tokio::sync::oneshot::{self, Receiver};
 use crate::events::{Event, Events, Kind, json};
 use crate::host::clock;
 use crate::report::human;
+use crate::report::meter::{Meter, Mode, Shared};
 use crate::report::shell::{Form, Shell, Verbosity};
 
 /// Maximum number of queued log lines.
@@ -25,6 +26,7 @@ pub struct Printer {
     verbosity: Verbosity,
     form: Form,
     phases: bool,
+    progress: Option<Shared>,
     queue: Sender<Item>,
     printed: Receiver<io::Result<()>>,
 }
@@ -32,24 +34,22 @@ pub struct Printer {
 enum Item {
     Event(Box<Event>),
     Show(Box<dyn FnOnce(&mut Shell) + Send>),
+    /// The progress has something to show.
+    Progress,
     Finish,
 }
 
 impl Printer {
     /// Starts the printer thread. With `phases`, the events include the phases
     /// of commands.
-    pub fn start(verbosity: Verbosity, form: Form, phases: bool) -> io::Result<Self> {
+    pub fn start(verbosity: Verbosity, form: Form, phases: bool, mode: Mode) -> io::Result<Self> {
         let (queue, items) = mpsc::channel();
         let (report, printed) = oneshot::channel();
+        let progress = Shared::default();
+        let meter = Meter::new(mode, progress.clone());
         let print = move || {
             let mut shell = Shell::new(verbosity, form);
-            for item in items {
-                match item {
-                    Item::Event(event) => tell(&mut shell, &event, verbosity),
-                    Item::Show(show) => show(&mut shell),
-                    Item::Finish => break,
-                }
-            }
+            print(&mut shell, &items, verbosity, meter);
             // The command may have ended meanwhile.
             let _ = report.send(shell.finish());
         };
@@ -60,6 +60,7 @@ impl Printer {
             verbosity,
             form,
             phases,
+            progress: (mode != Mode::Never).then_some(progress),
             queue,
             printed,
         })
@@ -70,7 +71,14 @@ impl Printer {
         let queue = Mutex::new(self.queue.clone());
         let gauge = Arc::new(Gauge::default());
         let (verbosity, form) = (self.verbosity, self.form);
+        let progress = self.progress.clone();
         let events = Events::stamped(clock::now, move |event| {
+            if progress.as_ref().is_some_and(|it| it.read(&event))
+                && let Ok(queue) = queue.lock()
+            {
+                // The printer may have ended.
+                let _ = queue.send(Item::Progress);
+            }
             // An event that is not shown need not wake the thread.
             if form != Form::Json && !human::is_told(&event.kind, verbosity) {
                 return;
@@ -94,7 +102,7 @@ impl Printer {
                     if dropped > 0 {
                         shell.warn(&format!("{dropped} log lines are not shown"));
                     }
-                    tell(shell, &event, verbosity);
+                    tell(shell, &event, verbosity, false);
                 }))),
             };
         });
@@ -149,13 +157,36 @@ impl Printer {
     }
 }
 
-/// Shows an event, as JSON and as text.
-fn tell(shell: &mut Shell, event: &Event, verbosity: Verbosity) {
+/// Prints items until the last, and the progress in between.
+fn print(shell: &mut Shell, items: &mpsc::Receiver<Item>, verbosity: Verbosity, mut meter: Meter) {
+    loop {
+        let item = match meter.wait() {
+            None => items.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(wait) => items.recv_timeout(wait),
+        };
+        if !matches!(item, Ok(Item::Progress) | Err(RecvTimeoutError::Timeout)) {
+            meter.erase();
+        }
+        match item {
+            Ok(Item::Event(event)) => {
+                let is_shown = meter.shows(&event.kind);
+                tell(shell, &event, verbosity, is_shown);
+            }
+            Ok(Item::Show(show)) => show(shell),
+            Ok(Item::Progress) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Item::Finish) | Err(RecvTimeoutError::Disconnected) => break,
+        }
+        meter.show(shell);
+    }
+}
+
+/// Shows an event, as JSON, and as text unless the progress shows it.
+fn tell(shell: &mut Shell, event: &Event, verbosity: Verbosity, is_shown: bool) {
     if shell.form() == Form::Json {
         shell.json(&json::line(event));
         shell.flush();
     }
-    if human::is_told(&event.kind, verbosity) {
+    if !is_shown && human::is_told(&event.kind, verbosity) {
         human::event(shell, event);
     }
 }

@@ -124,6 +124,7 @@ pub(super) fn last() -> LastRun {
             Kind::Testing {
                 tests: 4,
                 operational: 1,
+                roles: Vec::new(),
             },
         ),
     ];
@@ -140,6 +141,7 @@ pub(super) fn last() -> LastRun {
                 role: role.clone(),
                 executable: executable.parse().unwrap(),
                 pid: 4711,
+                awaits: None,
             },
         ));
         events.push(event(begun + 50, Kind::Ready { role: role.clone() }));

@@ -89,7 +89,11 @@ pub struct Shell {
     is_roomy: bool,
 }
 
+/// Number of columns of a verb.
+pub(super) const VERB_COLUMNS: usize = 12;
+
 const VERB: Style = AnsiColor::Green.on_default().bold();
+const PROGRESS_VERB: Style = AnsiColor::Cyan.on_default().bold();
 const BAD_VERB: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
@@ -192,18 +196,18 @@ impl Shell {
     /// Prints a message that begins with a verb.
     pub fn status(&mut self, verb: &'static str, text: &str) {
         if self.tells(Verbosity::Normal) {
-            self.styled(VERB, &format!("{verb:>12}"), " ", text);
+            self.styled(VERB, &format!("{verb:>VERB_COLUMNS$}"), " ", text);
         }
     }
 
     /// Prints a message about a failure, at every verbosity.
     pub fn bad_status(&mut self, verb: &'static str, text: &str) {
-        self.styled(BAD_VERB, &format!("{verb:>12}"), " ", text);
+        self.styled(BAD_VERB, &format!("{verb:>VERB_COLUMNS$}"), " ", text);
     }
 
     /// Prints a warning that begins with a verb, at every verbosity.
     pub fn odd_status(&mut self, verb: &'static str, text: &str) {
-        self.styled(WARNING, &format!("{verb:>12}"), " ", text);
+        self.styled(WARNING, &format!("{verb:>VERB_COLUMNS$}"), " ", text);
     }
 
     /// Prints a warning.
@@ -237,6 +241,23 @@ impl Shell {
     pub fn tell(&mut self, text: &str) {
         let line = self.on_narrative.line(text).into_owned();
         self.narrate(&line);
+    }
+
+    /// Draws a line about progress in place of the one before, which occupies
+    /// the cursor's row and this many `rows` above.
+    pub(super) fn draw(&mut self, verb: &'static str, text: &str, rows: usize) {
+        let text = self.on_narrative.line(text);
+        let style = if self.on_narrative.colors {
+            PROGRESS_VERB
+        } else {
+            Style::new()
+        };
+        let line = format!(
+            "{}{style}{verb:>width$}{style:#} {text}{TO_END}",
+            begin(rows),
+            width = VERB_COLUMNS
+        );
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 
     /// Prints a command for a CI runner. The caller has escaped its texts.
@@ -278,6 +299,23 @@ impl Shell {
     }
 }
 
+/// Erases from the cursor to the end of the terminal.
+const TO_END: &str = "\x1b[J";
+
+/// Erases a line that [`Shell::draw`] has drawn.
+pub(super) fn erase(rows: usize) {
+    let _ = io::stderr().write_all(format!("{}{TO_END}", begin(rows)).as_bytes());
+}
+
+/// Returns what moves the cursor to the beginning of a line, this many `rows`
+/// above.
+fn begin(rows: usize) -> String {
+    match rows {
+        0 => "\r".to_owned(),
+        rows => format!("\r\x1b[{rows}A"),
+    }
+}
+
 /// Writes a line of data, unless an earlier write failed.
 fn put(data: &mut impl Write, failed: &mut Option<io::Error>, line: &str) {
     if failed.is_none() {
@@ -295,7 +333,7 @@ fn filter(stream: &impl anstream::stream::RawStream) -> Filter {
 }
 
 /// Returns true if a CI runner reads the output.
-fn is_read_by_a_runner() -> bool {
+pub fn is_read_by_a_runner() -> bool {
     ["GITHUB_ACTIONS", "CI", "TF_BUILD"].iter().any(|name| {
         let value = environment::variable(name);
         value.is_some_and(|value| !matches!(&*value, "" | "0" | "false"))

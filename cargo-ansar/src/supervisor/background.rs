@@ -64,12 +64,23 @@ pub(crate) async fn wait_ready<'r>(
         if waited.is_empty() {
             return Ok((Vec::new(), finished));
         }
+        let awaited = report_awaited(&engines, &roles, events);
         for (engine, waited) in waited {
             let order = RequestKind::Wait {
                 roles: waited.into_iter().collect(),
                 until: Until::Ready,
             };
-            ask(home, engine, order, |_| Next::Listen).await?;
+            ask(home, engine, order, |progress| {
+                match progress {
+                    Progress::Event(Kind::Ready { role }) if awaited.contains(&role) => {
+                        events.emit(Kind::Ready { role });
+                    }
+                    Progress::Event(kind @ Kind::Waiting { .. }) => events.emit(kind),
+                    _ => {}
+                }
+                Next::Listen
+            })
+            .await?;
         }
         // Some roles may have ended meanwhile.
         Ok((
@@ -100,6 +111,28 @@ pub(crate) async fn wait_ready<'r>(
         },
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
     }
+}
+
+/// Emits an event for each of `roles` that runs and is not ready, and returns
+/// these.
+fn report_awaited(
+    engines: &Engines,
+    roles: &BTreeSet<&RoleName>,
+    events: &Events,
+) -> BTreeSet<RoleName> {
+    let mut awaited = BTreeSet::new();
+    for running in engines.answering.iter().filter(|it| it.is_kept()) {
+        for status in &running.roles {
+            if status.state != State::Ready && roles.contains(&status.role) {
+                awaited.insert(status.role.clone());
+                events.emit(Kind::Awaiting {
+                    role: status.role.clone(),
+                    why: status.unready.clone(),
+                });
+            }
+        }
+    }
+    awaited
 }
 
 /// Starts those of `roles` that are not running, in `own`, the engine attached

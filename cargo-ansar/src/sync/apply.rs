@@ -66,7 +66,7 @@ pub struct Roots<'a> {
 
 /// Applies `plan`: [`Staging::begin`], then [`Staging::finish`].
 pub fn apply(plan: &Plan, roots: Roots<'_>) -> Result<(), Error> {
-    Staging::begin(plan, roots)?.finish().map(drop)
+    Staging::begin(plan, roots, &|_| {})?.finish().map(drop)
 }
 
 /// The files that a plan has placed, in their current state.
@@ -82,13 +82,14 @@ pub struct Staging<'a> {
 
 impl<'a> Staging<'a> {
     /// Stages all files and syncs them to disk, so that a full disk or a
-    /// changed source leaves the target unchanged.
+    /// changed source leaves the target unchanged. `copied` is called with the
+    /// size of each file that was copied.
     ///
     /// The target must be locked against other deploys. Processes that write to
     /// it should have stopped *before* the scan that the plan was made from. A
     /// file that changed since is not overwritten but returned as an error; the
     /// caller then scans and plans again.
-    pub fn begin(plan: &'a Plan, roots: Roots<'a>) -> Result<Self, Error> {
+    pub fn begin(plan: &'a Plan, roots: Roots<'a>, copied: &dyn Fn(u64)) -> Result<Self, Error> {
         let mut applying = Applying {
             roots,
             staged: BTreeMap::new(),
@@ -118,6 +119,7 @@ impl<'a> Staging<'a> {
         }
         for step in rest {
             applying.stage(step)?;
+            copied(step.size());
         }
         let staged = applying.staged.values().map(|(staged, _)| staged.path());
         fs::sync_each(&staged.collect::<Vec<_>>())?;

@@ -172,7 +172,9 @@ fn placed_file_is_known_until_it_is_written() {
         target: &target,
         kept: &kept,
     };
-    let placed = apply::Staging::begin(&plan, roots).unwrap().finish();
+    let placed = apply::Staging::begin(&plan, roots, &|_| {})
+        .unwrap()
+        .finish();
     let [(at, Entry::File(file))] = &placed.unwrap()[..] else {
         panic!("one file was placed");
     };

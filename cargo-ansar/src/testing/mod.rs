@@ -328,10 +328,12 @@ async fn deploy_and_run(
 
 /// Returns the event that roles are about to run.
 fn begin(chosen: &BTreeMap<RoleName, Entry>, is_test: impl Fn(&RoleName) -> bool) -> Kind {
-    let tests = chosen.keys().filter(|role| is_test(role)).count();
+    let tests = chosen.keys().filter(|role| is_test(role));
+    let roles: Vec<RoleName> = tests.cloned().collect();
     Kind::Testing {
-        tests,
-        operational: chosen.len() - tests,
+        tests: roles.len(),
+        operational: chosen.len() - roles.len(),
+        roles,
     }
 }
 

@@ -496,7 +496,7 @@ impl Engine<'_> {
         let mut task = self.start_process(member, program, output).await?;
         let pid = task.end.pid();
         self.attach(member, pid, at);
-        self.started(member, pid, at);
+        self.started(member, pid, at, &checks);
         task.capture.pass_to(self.watch_probes(member, pid, checks));
         self.tasks.spawn_local(task.run());
         Ok(())
@@ -579,7 +579,7 @@ impl Engine<'_> {
         let mut process = Foreground::start(program, reading)?;
         let pid = process.pid();
         self.attach(member, pid, at);
-        self.started(member, pid, at);
+        self.started(member, pid, at, &checks);
         self.watch_probes(member, pid, checks.without_lines());
         let (child_events, orphans) = (self.child_events.clone(), self.orphans.clone());
         self.tasks.spawn_local(async move {
@@ -623,7 +623,7 @@ impl Engine<'_> {
     }
 
     /// Records and reports the start of a role's program.
-    fn started(&mut self, member: usize, pid: u32, at: Timestamp) {
+    fn started(&mut self, member: usize, pid: u32, at: Timestamp, checks: &Checks) {
         let history = self.roles[member].history.as_mut();
         let recorded = history.map(|history| history.started(pid, at));
         self.recorded(member, recorded);
@@ -632,6 +632,8 @@ impl Engine<'_> {
             role: role.name.clone(),
             executable: role.executable.clone(),
             pid,
+            awaits: (role.kind == RoleKind::Operational && !role.foreground)
+                .then(|| checks.describe()),
         };
         self.emit(member, started);
     }

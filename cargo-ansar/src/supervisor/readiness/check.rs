@@ -113,6 +113,19 @@ impl Check {
         }
     }
 
+    /// Describes the condition.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Listen(address) => format!("a listener on {address}"),
+            Self::File(path) => format!("file `{}`", path.display()),
+            Self::Ask(question) => question.to_string(),
+            Self::Log(pattern) => format!("log line `{pattern}`"),
+            Self::Notify => "`READY=1`".to_owned(),
+            Self::Done => "its exit".to_owned(),
+            Self::Started => "its start".to_owned(),
+        }
+    }
+
     /// Returns one line about the answers so far, none of which met the
     /// condition.
     pub(crate) fn explain(&self, answers: &Tally) -> String {

@@ -90,6 +90,15 @@ impl Checks {
         self
     }
 
+    /// Describes the conditions under which the role is ready.
+    pub fn describe(&self) -> String {
+        let texts: Vec<String> = self.probes.iter().map(Check::describe).collect();
+        if texts.is_empty() {
+            return "its announcement".to_owned();
+        }
+        texts.join(" and ")
+    }
+
     /// Returns true if the role is ready once it has started.
     pub fn need_only_start(&self) -> bool {
         let mut probes = self.probes.iter();

@@ -201,7 +201,22 @@ impl fmt::Display for Why {
     }
 }
 
+impl Step {
+    /// Returns the size of the file that it places, in bytes.
+    pub fn size(&self) -> u64 {
+        match &self.action {
+            Action::Place { file, .. } => file.size,
+            _ => 0,
+        }
+    }
+}
+
 impl Plan {
+    /// Returns the size of all files that it places, in bytes.
+    pub fn size(&self) -> u64 {
+        self.steps.iter().map(Step::size).sum()
+    }
+
     /// Returns true if there are no steps; there may still be conflicts.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()

@@ -13,6 +13,7 @@ mod orders;
 mod package;
 mod port_races;
 mod ports;
+mod progress;
 mod readiness;
 mod scratch;
 mod servers;
