@@ -11,6 +11,7 @@ const ANNOUNCES: &str = "X_ANSAR_ANNOUNCES";
 const ATTEMPT: &str = "X_ANSAR_ATTEMPT";
 const RETRY_IN: &str = "X_ANSAR_RETRY_IN";
 const SLOW: &str = "X_ANSAR_SLOW";
+const CHECK: &str = "X_ANSAR_CHECK";
 
 /// The longest datagram that is read, in bytes.
 pub const LONGEST: usize = 4096;
@@ -43,6 +44,9 @@ pub struct Notice {
     pub retry_in: Option<f64>,
     /// A test that is slow: the seconds since its start, and its name.
     pub slow: Option<(f64, String)>,
+    /// A check that was made, as JSON on one line: a
+    /// [`Check`](crate::test::Check).
+    pub check: Option<String>,
 }
 
 impl Notice {
@@ -69,6 +73,9 @@ impl Notice {
         }
         if let Some((seconds, name)) = &self.slow {
             put(SLOW, &format_args!("{seconds} {name}"));
+        }
+        if let Some(check) = &self.check {
+            put(CHECK, check);
         }
         if self.ready {
             put("READY", &1);
@@ -107,6 +114,7 @@ impl Notice {
                         Some((seconds, name.to_owned()))
                     });
                 }
+                CHECK => notice.check = Some(value.to_owned()),
                 "READY" => notice.ready = value == "1",
                 "STOPPING" => notice.stopping = value == "1",
                 _ => {}
@@ -131,11 +139,12 @@ mod tests {
             attempt in proptest::option::of(any::<u32>()),
             retry_in in proptest::option::of(0.0..1e6f64),
             slow in proptest::option::of((0.0..1e6f64, "[a-z:]{1,20}")),
+            check in proptest::option::of("[a-z{}:\", ]{1,20}"),
             ready: bool,
             stopping: bool,
         ) {
             let notice = Notice {
-                role, contract, announces, ready, stopping, attempt, retry_in, slow,
+                role, contract, announces, ready, stopping, attempt, retry_in, slow, check,
             };
             prop_assert_eq!(Notice::decode(notice.encode().as_bytes()), notice);
         }

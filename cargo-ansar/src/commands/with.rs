@@ -247,8 +247,10 @@ impl Group<'_> {
             stop_running(home, launched.keys(), interrupts, events).await?;
         }
         let kind_of = |_: &RoleName| RoleKind::Operational;
+        let names = launched.keys();
+        let telling = runner.telling(events, names, |_| false, artifacts);
         let ran = runner
-            .run(&launched, kind_of, Some(command), interrupts, events)
+            .run(&launched, kind_of, Some(command), interrupts, &telling)
             .await?;
         let ended = ran.ended.into_iter();
         let (commands, roles): (Vec<Ended>, Vec<Ended>) =

@@ -265,6 +265,29 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<String>,
     },
+    /// A check was made, or a role failed otherwise: a test of a test target has
+    /// ended, or a check has failed. Every failed check is in the verdict as well.
+    Check {
+        /// The role.
+        role: RoleName,
+        /// True if it passed.
+        passed: bool,
+        /// The test, if the role runs a test target.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<String>,
+        /// The source file; an absolute path if it was found. Empty if it passed.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        file: String,
+        /// The line in it, from 1; 0 if it passed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        line: u32,
+        /// The column in it, from 1, if it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        column: Option<u32>,
+        /// First line of the message of the failure.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+    },
     /// A role exited and will be restarted.
     Restarting {
         /// The role.
@@ -356,6 +379,11 @@ pub enum Kind {
         /// The cause.
         why: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The author of files that change in every loop.
@@ -495,6 +523,14 @@ impl Events {
             listener(event);
         })
         .with_phases(self.phases)
+    }
+
+    /// Returns a stream whose events are passed to `pass`, with the function
+    /// that emits events to this stream.
+    #[must_use]
+    pub fn through(&self, pass: impl Fn(Event, &dyn Fn(Event)) + Send + Sync + 'static) -> Self {
+        let listener = self.listener.clone();
+        Self::stamped(self.clock, move |event| pass(event, &*listener)).with_phases(self.phases)
     }
 
     /// Emits the beginning of a phase, if the stream has phases.

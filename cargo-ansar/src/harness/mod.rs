@@ -28,6 +28,7 @@ use std::time::Duration;
 use ansar_contract::launch;
 use ansar_contract::lifecycle::Faulted;
 use ansar_contract::line::Tag;
+use ansar_contract::notice::{self, Notice};
 use ansar_contract::test::{Check, TestReport};
 use tokio::sync::Notify;
 
@@ -40,6 +41,7 @@ use crate::harness::program::{Limits, UNREAD};
 use crate::harness::verdict::Failure;
 use crate::host::process::Program;
 use crate::host::process::interrupts::Interrupts;
+use crate::host::process::sd_notify;
 use crate::host::{clock, environment};
 use crate::model::duration::ShortDuration;
 use crate::model::quoted::quoted_list;
@@ -286,6 +288,14 @@ impl Session {
     /// soon: they are written together if there are many.
     fn add(&self, check: Check) {
         let has_passed = check.condition;
+        // Many short tests of one process would flood the engine.
+        if !has_passed || self.run.isolate {
+            sd_notify::send(&Notice {
+                role: self.role.clone(),
+                check: told(&check),
+                ..Notice::default()
+            });
+        }
         self.state.borrow_mut().add(check);
         if has_passed {
             self.has_unwritten.notify_one();
@@ -343,6 +353,20 @@ impl Session {
         report
     }
 }
+
+/// Returns a check as a notification to the engine, without details that are too
+/// long for it.
+fn told(check: &Check) -> Option<String> {
+    let mut told = check.clone();
+    let headline = told.text.lines().next().unwrap_or_default();
+    let end = headline.floor_char_boundary(LONGEST_HEADLINE);
+    told.text = headline[..end].to_owned();
+    let json = serde_json::to_string(&told).ok()?;
+    (json.len() < notice::LONGEST / 2).then_some(json)
+}
+
+/// Longest text of a check in a notification, in bytes.
+const LONGEST_HEADLINE: usize = 500;
 
 fn cannot(what: &str, error: &io::Error) -> Faulted {
     Faulted::new(format!("failed to {what}"), error.to_string())

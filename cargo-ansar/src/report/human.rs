@@ -13,13 +13,13 @@ use crate::events::{Author, Event, Kind, Phase, StopReason, Until};
 use crate::home::word;
 use crate::manifest::import::Described;
 use crate::model::duration::ShortDuration;
-use crate::model::name::{ExecutableName, RoleName};
+use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
 use crate::model::quoted::escaped;
 use crate::model::run_report::{Excerpt, Failure, LogRecord, Row, RunReport, Standing, Which};
 use crate::report::diagnostics;
 use crate::report::json;
-use crate::report::shell::{Form, Shell, Verbosity};
+use crate::report::shell::{Form, Shell, Verbosity, size};
 use crate::testing::verdict::Verdict;
 
 /// Number of names that are listed; the rest is counted.
@@ -40,6 +40,7 @@ pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
         | Kind::Awaiting { .. }
         | Kind::Result { .. }
         | Kind::Verdict(_) => false,
+        Kind::Check { passed, .. } => !passed && verbosity >= Verbosity::Normal,
         Kind::Ended { outcome, .. } => {
             verbosity >= Verbosity::Verbose || outcome.cause == Cause::Killed
         }
@@ -69,6 +70,7 @@ pub fn event(shell: &mut Shell, event: &Event) {
         | Kind::Awaiting { .. }
         | Kind::Result { .. }
         | Kind::Verdict(_) => {}
+        Kind::Check { .. } => failed_check(shell, &event.kind),
         Kind::Phase { phase } => shell.status("Phase", phase_text(*phase)),
         Kind::Unkept { why } => shell.warn(&format!("cannot save the run for `report`: {why}")),
         Kind::Blocked { home } => shell.status(
@@ -124,10 +126,7 @@ pub fn event(shell: &mut Shell, event: &Event) {
             };
             shell.status("Testing", &format!("{}{against}", count(*tests, "role")));
         }
-        Kind::Analyzing {
-            reports,
-            executable,
-        } => analyzing(shell, *reports, executable),
+        Kind::Analyzing { .. } => analyzing(shell, &event.kind),
         Kind::Stopping { roles, why } => stopping(shell, *roles, *why),
         Kind::Waiting { roles, until } => waiting(shell, roles, *until),
         Kind::Orphans { count: left } => shell.warn(&format!(
@@ -152,6 +151,52 @@ pub fn event(shell: &mut Shell, event: &Event) {
     }
 }
 
+fn failed_check(shell: &mut Shell, kind: &Kind) {
+    let Kind::Check {
+        role,
+        file,
+        line,
+        column,
+        text,
+        ..
+    } = kind
+    else {
+        return;
+    };
+    let column = column.map(|column| format!(":{column}"));
+    let place = format!("{file}:{line}{}", column.unwrap_or_default());
+    shell.bad_status("Fail", &failure_text(role, text, &place));
+}
+
+/// Returns one line about a failure: its role, its message and its place.
+fn failure_text(role: &RoleName, text: &str, place: &str) -> String {
+    let name = format!("{role}: ");
+    let text = text.strip_prefix(&name).unwrap_or(text);
+    format!("{name}{text} ({place})")
+}
+
+/// Number of failures that are repeated.
+const REPEATED: usize = 10;
+
+/// Repeats the failures after so many lines that they have left the terminal.
+fn repeated(shell: &mut Shell, run: &RunReport, lines: usize) {
+    let Some((_, rows)) = size().filter(|_| shell.is_terminal()) else {
+        return;
+    };
+    let repeated = run.failures.len().min(REPEATED);
+    if lines + repeated + 2 < rows {
+        return;
+    }
+    for failure in &run.failures[..repeated] {
+        let text = failure_text(&failure.role, failure.headline(), &failure.place());
+        shell.bad_status("Fail", &text);
+    }
+    if run.failures.len() > repeated {
+        let more = count(run.failures.len() - repeated, "more failure");
+        shell.bad_status("Fail", &more);
+    }
+}
+
 fn port_moved(shell: &mut Shell, kind: &Kind) {
     if let Kind::PortMoved {
         role,
@@ -165,9 +210,15 @@ fn port_moved(shell: &mut Shell, kind: &Kind) {
     }
 }
 
-fn analyzing(shell: &mut Shell, reports: usize, executable: &ExecutableName) {
-    let reports = count(reports, "report");
-    shell.status("Analyzing", &format!("{reports} with `{executable}`"));
+fn analyzing(shell: &mut Shell, kind: &Kind) {
+    if let Kind::Analyzing {
+        reports,
+        executable,
+    } = kind
+    {
+        let reports = count(*reports, "report");
+        shell.status("Analyzing", &format!("{reports} with `{executable}`"));
+    }
 }
 
 fn waiting(shell: &mut Shell, roles: &[RoleName], until: Until) {
@@ -362,6 +413,7 @@ pub fn tested(shell: &mut Shell, run: &RunReport, context: Context) {
     } else {
         found(shell, &run.roles, &run.failures);
     }
+    let after_failures = shell.told();
     // For programs, the verdict contains the result.
     if let (Some(result), true) = (&run.result, shell.is_for_people()) {
         message(shell, result);
@@ -373,6 +425,7 @@ pub fn tested(shell: &mut Shell, run: &RunReport, context: Context) {
         reasons(shell, run, context);
     }
     slowest(shell, run);
+    repeated(shell, run, shell.told() - after_failures);
     let text = summary(run);
     if run.killed {
         shell.bad_status("Killed", &text);

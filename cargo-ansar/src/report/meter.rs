@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use unicode_width::UnicodeWidthStr;
 
 use crate::events::{Event, Kind};
-use crate::host::{clock, terminal};
+use crate::host::clock;
 use crate::report::progress::Progress;
-use crate::report::shell::{Shell, VERB_COLUMNS, erase};
+use crate::report::shell::{Shell, VERB_COLUMNS, erase, is_in_foreground, size};
 
 /// Time before a phase is shown, so that a short one is not.
 const DELAY: Duration = Duration::from_millis(500);
@@ -65,8 +66,8 @@ impl Shared {
 pub(super) struct Meter {
     mode: Mode,
     progress: Shared,
-    /// The line on the terminal, and its columns.
-    drawn: Option<(String, usize)>,
+    /// The line on the terminal.
+    drawn: Option<String>,
     /// Beginning of the phase that was shown last.
     phase: Option<Timestamp>,
     /// Number of messages about this phase.
@@ -130,16 +131,17 @@ impl Meter {
             }
             (Mode::Bar { has_guardian }, Some(line)) => {
                 self.next = Some(after(now, REDRAW));
-                if !terminal::is_in_foreground(has_guardian) {
+                if !is_in_foreground(has_guardian) {
                     // Another program has written below the line.
                     self.drawn = None;
                     return;
                 }
-                let (columns, _) = terminal::size().unwrap_or((80, 24));
+                let (columns, _) = size().unwrap_or((80, 24));
                 // The last column stays empty: some terminals wrap there.
                 let rest = columns.saturating_sub(VERB_COLUMNS + 2);
                 let text = line.bar(rest);
-                self.draw(shell, line.verb, &text, columns);
+                let line = format!("{:>VERB_COLUMNS$} {text}", line.verb);
+                self.draw(shell, line, columns);
             }
             (_, None) | (Mode::Never, _) => self.next = Some(after(now, REDRAW)),
         }
@@ -153,15 +155,14 @@ impl Meter {
         }
     }
 
-    fn draw(&mut self, shell: &mut Shell, verb: &'static str, text: &str, columns: usize) {
-        let line = format!("{verb} {text}");
-        if self.drawn.as_ref() == Some(&(line.clone(), columns)) {
+    fn draw(&mut self, shell: &mut Shell, line: String, columns: usize) {
+        // A narrower terminal has wrapped the line before.
+        let rows = self.rows(columns);
+        if rows == 0 && self.drawn.as_ref() == Some(&line) {
             return;
         }
-        // A narrower terminal has wrapped the line.
-        let rows = self.rows(columns);
-        shell.draw(verb, text, rows);
-        self.drawn = Some((line, columns));
+        shell.draw(&line, rows);
+        self.drawn = Some(line);
     }
 
     /// Erases the line, before something else is printed.
@@ -169,8 +170,8 @@ impl Meter {
         let Mode::Bar { has_guardian } = self.mode else {
             return;
         };
-        if self.drawn.is_some() && terminal::is_in_foreground(has_guardian) {
-            let (columns, _) = terminal::size().unwrap_or((80, 24));
+        if self.drawn.is_some() && is_in_foreground(has_guardian) {
+            let (columns, _) = size().unwrap_or((80, 24));
             erase(self.rows(columns));
         }
         self.drawn = None;
@@ -178,10 +179,8 @@ impl Meter {
 
     /// Returns the number of rows above the last one that the line occupies.
     fn rows(&self, columns: usize) -> usize {
-        match self.drawn {
-            Some((_, before)) if columns < before => (before - 1) / columns.max(1),
-            _ => 0,
-        }
+        let width = self.drawn.as_deref().map_or(0, UnicodeWidthStr::width);
+        width.saturating_sub(1) / columns.max(1)
     }
 }
 

@@ -106,6 +106,7 @@ impl Progress {
             Kind::Awaiting { role, why } => {
                 self.started(role, Some(why.clone().unwrap_or_default()), at);
             }
+            Kind::Check { role, passed, .. } => self.check(role, *passed),
             Kind::Ready { role } => self.ready(role),
             Kind::Rerunning { role, .. } => {
                 self.results.remove(role);
@@ -219,6 +220,17 @@ impl Progress {
             self.begin(Phase::Starting, at);
         }
         self.run(role, awaits, at);
+    }
+
+    /// Counts a check before the role has ended; its report has all of them.
+    fn check(&mut self, role: &RoleName, passed: bool) {
+        if self.tests.contains(role) {
+            let results = self.results.entry(role.clone()).or_default();
+            if !results.has_ended {
+                results.passed += u64::from(passed);
+                results.failed += u64::from(!passed);
+            }
+        }
     }
 
     fn ready(&mut self, role: &RoleName) {

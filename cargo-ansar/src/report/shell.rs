@@ -12,6 +12,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::host::environment;
 use crate::host::process::pipe;
+use crate::host::terminal;
 use crate::model::name::RoleName;
 use crate::report::palette::Palette;
 use crate::report::untrusted::Filter;
@@ -74,6 +75,16 @@ pub fn is_attended() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Returns the number of columns and lines of the terminal at stderr.
+pub(super) fn size() -> Option<(usize, usize)> {
+    terminal::size(io::stderr())
+}
+
+/// Returns true if this command is in the foreground of the terminal at stderr.
+pub(super) fn is_in_foreground(has_guardian: bool) -> bool {
+    terminal::is_in_foreground(io::stderr(), has_guardian)
+}
+
 /// The output streams and their settings.
 pub struct Shell {
     verbosity: Verbosity,
@@ -85,6 +96,8 @@ pub struct Shell {
     on_narrative: Filter,
     palette: Palette,
     failed: Option<io::Error>,
+    /// Number of message lines.
+    told: usize,
     /// True if the capacity of a pipe at stdout was raised.
     is_roomy: bool,
 }
@@ -108,6 +121,7 @@ impl Shell {
             on_narrative: filter(&io::stderr()),
             palette: Palette::default(),
             failed: None,
+            told: 0,
             is_roomy: false,
         }
     }
@@ -125,6 +139,11 @@ impl Shell {
     /// Returns true if data is text for people.
     pub fn is_for_people(&self) -> bool {
         matches!(self.form, Form::Human | Form::Rustc)
+    }
+
+    /// Returns the number of message lines that were printed.
+    pub fn told(&self) -> usize {
+        self.told
     }
 
     /// Returns the format of data.
@@ -244,19 +263,16 @@ impl Shell {
     }
 
     /// Draws a line about progress in place of the one before, which occupies
-    /// the cursor's row and this many `rows` above.
-    pub(super) fn draw(&mut self, verb: &'static str, text: &str, rows: usize) {
-        let text = self.on_narrative.line(text);
+    /// the cursor's row and this many `rows` above. The line begins with a verb.
+    pub(super) fn draw(&mut self, line: &str, rows: usize) {
+        let line = self.on_narrative.line(line);
+        let (verb, text) = line.split_at(line.floor_char_boundary(VERB_COLUMNS));
         let style = if self.on_narrative.colors {
             PROGRESS_VERB
         } else {
             Style::new()
         };
-        let line = format!(
-            "{}{style}{verb:>width$}{style:#} {text}{TO_END}",
-            begin(rows),
-            width = VERB_COLUMNS
-        );
+        let line = format!("{}{style}{verb}{style:#}{text}{TO_END}", begin(rows));
         let _ = io::stderr().write_all(line.as_bytes());
     }
 
@@ -285,6 +301,7 @@ impl Shell {
             strip_str(line).to_string()
         };
         line.push('\n');
+        self.told += 1;
         let _ = io::stderr().write_all(line.as_bytes());
     }
 

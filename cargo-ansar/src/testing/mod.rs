@@ -5,6 +5,7 @@
 
 pub mod analyzer;
 pub mod killed_run;
+pub mod live;
 pub mod log_context;
 pub mod record;
 pub mod run;
@@ -293,7 +294,8 @@ async fn deploy_and_run(
     }
     let artifacts: Vec<PathBuf> = artifacts.into_values().chain(libraries).collect();
     let note = home.note_run(&runner.current(&launched, is_test, &artifacts, clock::now()))?;
-    let run = runner.run(&launched, kind_of, None, interrupts, events);
+    let telling = runner.telling(events, launched.keys(), is_test, &artifacts);
+    let run = runner.run(&launched, kind_of, None, interrupts, &telling);
     let mut ran = run.await?;
     // An interrupt while waiting for Cargo's exit must not hide the results.
     let impatient = interruption(build::wait_exit_after_use(leaving, interrupts).await)?;

@@ -47,6 +47,7 @@ use crate::supervisor::server::Service;
 use crate::supervisor::test_options::TestOptions;
 use crate::testing::analyzer;
 use crate::testing::analyzer::Analysis;
+use crate::testing::live;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{RoleRun, Verdict};
 use crate::workspace::build;
@@ -436,6 +437,28 @@ impl<'a> Runner<'a> {
             roles: roles.collect(),
             artifacts: artifacts.to_vec(),
         }
+    }
+
+    /// Returns a stream of `events` with each failure of `roles` as soon as it
+    /// is known. `artifacts` are executables whose sources are searched.
+    pub(crate) fn telling<'r>(
+        &self,
+        events: &Events,
+        roles: impl Iterator<Item = &'r RoleName>,
+        is_test: impl Fn(&RoleName) -> bool,
+        artifacts: &[PathBuf],
+    ) -> Events {
+        let runs = roles.map(|role| RoleRun {
+            role: role.clone(),
+            is_test: is_test(role),
+            is_target: self.is_target(role),
+            outcome: judge::skipped(),
+            at: Timestamp::UNIX_EPOCH,
+            before: Vec::new(),
+            described: self.described(role),
+        });
+        let sources = self.sources(Vec::new(), artifacts.to_vec());
+        live::telling(events, runs.collect(), sources)
     }
 
     /// Returns the runs of background roles that failed, for a verdict.

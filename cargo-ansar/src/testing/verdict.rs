@@ -123,6 +123,15 @@ impl Verdict {
     }
 }
 
+/// Returns the failures of a role with this outcome.
+pub(super) fn failures(
+    role_run: &RoleRun,
+    outcome: &RoleOutcome,
+    sources: &mut Sources,
+) -> Vec<Failure> {
+    TryReport::of(role_run, outcome, role_run.at, sources).failures
+}
+
 /// Returns the tests of a role that runs a test target.
 fn tests(role_run: &RoleRun, report: Option<&TestReport>) -> Vec<Tested> {
     let checks = report.into_iter().flat_map(|report| &report.tested);

@@ -7,27 +7,28 @@ pub mod editor;
 pub mod keys;
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
 use nix::unistd::{Pid, getpgid, getppid, tcgetpgrp, tcsetpgrp};
 
-/// Returns the number of columns and lines of the terminal at stderr; `None` if
-/// it is not a terminal, or has no size.
-pub fn size() -> Option<(usize, usize)> {
-    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
+/// Returns the number of columns and lines of a terminal; `None` if it is not a
+/// terminal, or has no size.
+pub fn size(terminal: impl AsFd) -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then(|| (size.ws_col.into(), size.ws_row.into()))
 }
 
-/// Returns true if this command is in the foreground of the terminal at stderr.
+/// Returns true if this command is in the foreground of a terminal.
 /// `has_guardian` is true in an engine, whose guardian has the foreground.
-pub fn is_in_foreground(has_guardian: bool) -> bool {
+pub fn is_in_foreground(terminal: impl AsFd, has_guardian: bool) -> bool {
     let ours = if has_guardian {
         getpgid(Some(getppid()))
     } else {
         getpgid(None)
     };
     // Another terminal than the one of this session has no job control.
-    tcgetpgrp(std::io::stderr()).map_or(true, |front| ours == Ok(front))
+    tcgetpgrp(terminal).map_or(true, |front| ours == Ok(front))
 }
 
 /// A terminal whose foreground is lent.

@@ -18,6 +18,7 @@ use ansar_contract;
 use ansar_contract::lifecycle::Faulted;
 use ansar_contract::line::Level;
 use ansar_contract::notice::Notice;
+use ansar_contract::test::Check;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -725,6 +726,10 @@ impl Engine<'_> {
             };
             self.emit(member, slow);
         }
+        let check = notice.check.as_deref();
+        if let Some(check) = check.and_then(|check| serde_json::from_str(check).ok()) {
+            self.checked(member, check);
+        }
         if notice.announces == Some(false) && !self.roles[member].conduct.is_one_shot {
             let unannounced = &self.roles[member].unannounced;
             unannounced.set(unannounced.get().or(Some(clock::instant())));
@@ -736,6 +741,23 @@ impl Engine<'_> {
         if notice.ready || notice.announces == Some(false) {
             self.announced(member);
         }
+    }
+
+    /// Reports a check that a role has made.
+    fn checked(&self, member: usize, check: Check) {
+        let role = self.roles[member].name.clone();
+        let passed = check.condition;
+        let failed = |text: String| if passed { String::new() } else { text };
+        let checked = Kind::Check {
+            role,
+            passed,
+            test: Some(check.name),
+            file: failed(check.source),
+            line: if passed { 0 } else { check.line },
+            column: check.column.filter(|_| !passed),
+            text: failed(check.text),
+        };
+        self.emit(member, checked);
     }
 
     fn handle_child_event(&mut self, event: ChildEvent) {

@@ -192,7 +192,7 @@ fn a_narrow_terminal_gets_a_short_line() {
     terminal.wait_for_text_on_stdout("[00:00:01]");
     sandbox.write("shrink", "");
     // The terminal has wrapped the line.
-    terminal.wait_for_text_on_stdout("\x1b[1A\x1b[J");
+    terminal.wait_for_text_on_stdout("\x1b[1A");
     sandbox.write("go", "");
     terminal.wait_for_next_on_stdout("code 0");
     let output = terminal.wait();
@@ -236,4 +236,78 @@ fn a_test_waits_visibly_for_a_role_in_the_background() {
     terminal.wait();
     ansar(&sandbox, "stop").success();
     assert!(eventually(|| sandbox.processes().is_empty().then_some(())).is_some());
+}
+
+/// Tests that fail one after the other, when there are files of their names.
+const FAILING: &str = r#"
+[workspace.metadata.ansar.role.test-a]
+program = "./fails"
+args = ["a"]
+
+[workspace.metadata.ansar.role.test-b]
+program = "./fails"
+args = ["b"]
+"#;
+
+fn failing() -> Sandbox {
+    let script = "until test -e $1; do sleep 0.02; done; echo \"no $1\"; exit 3";
+    workspace(FAILING, &[("fails", script)])
+}
+
+#[test]
+fn a_failure_is_told_at_once_and_sorted_at_the_end() {
+    let sandbox = failing();
+    let mut test = sandbox.ansar(["test", "--retries=1"]).start();
+    let manifest = sandbox.path().join("Cargo.toml").display().to_string();
+    test.wait_for("     Testing 2 roles");
+    // The second one fails while the first one runs.
+    sandbox.write("b", "");
+    let told = test.wait_for_next("        Fail test-b: ");
+    assert!(told.contains("no b") && told.contains(&manifest), "{told}");
+    sandbox.write("a", "");
+    test.wait_for_next("        Fail test-a: ");
+    test.wait_for_next("Rerunning test-");
+    // Each try is told.
+    test.wait_for_next("        Fail test-");
+    let output = test.wait();
+    output.code(100);
+    let failures = output.stdout.lines().skip(2);
+    let roles: Vec<_> = failures.filter_map(|line| line.split_once(" - ")).collect();
+    let roles: Vec<_> = roles.iter().map(|(_, text)| &text[..6]).collect();
+    assert_eq!(roles, ["test-a", "test-b"], "{}", output.stdout);
+
+    let quiet = ansar(&sandbox, "test -q");
+    quiet.code(100).stderr_lacks("Fail ");
+}
+
+#[test]
+fn failures_are_the_last_thing_on_a_full_terminal() {
+    let sandbox = failing();
+    sandbox.write("a", "");
+    sandbox.write("b", "");
+    for (rows, times) in [(500, 2), (8, 4)] {
+        let script = format!("stty rows {rows}\n$ANSAR test; echo \"code $?\"");
+        let mut terminal = in_a_terminal(&sandbox, &[("NO_COLOR", "1")], &script);
+        terminal.wait_for_next_on_stdout("code 100");
+        let output = terminal.wait();
+        let told = output.stdout.matches("        Fail test-").count();
+        output.check(told == times, || format!("{told} times"));
+        let last = output.stdout.lines().rev().nth(2).unwrap_or_default();
+        output.check(last.contains("Fail test-b") == (rows == 8), || {
+            last.to_owned()
+        });
+    }
+}
+
+#[test]
+fn a_role_that_fails_beside_a_command_is_told() {
+    let roles = "\n[workspace.metadata.ansar.role.db-0]\nprogram = \"./db\"\nready = \"started\"\n";
+    let script = "until test -e a; do sleep 0.02; done; echo oh; exit 3";
+    let sandbox = workspace(roles, &[("db", script)]);
+    let wait = "touch a; until test -e b; do sleep 0.02; done";
+    let with = sandbox.ansar(["with", "--", "sh", "-c", wait]).start();
+    with.wait_for("        Fail db-0: ");
+    sandbox.write("b", "");
+    let output = with.wait();
+    output.stderr_has("       Broke ");
 }
