@@ -19,7 +19,7 @@ use crate::home::{Home, HomeError, read_json};
 use crate::host::{cargo_config, environment};
 use crate::manifest::key_lines::KeyLines;
 use crate::manifest::{BuildOptions, DeployMode, Description, RoleSpec};
-use crate::model::did_you_mean::did_you_mean;
+use crate::model::did_you_mean::similar_role;
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
 use crate::testing::{SLOW, tests};
@@ -346,7 +346,7 @@ impl Scope<'_> {
             .unwrap_or_default();
         let described = self.description.iter().flat_map(|it| &it.roles);
         names.extend(described.map(|spec| spec.name.clone()));
-        let meant = did_you_mean(role.as_str(), names.iter().map(RoleName::as_str));
+        let meant = similar_role(role.as_str(), names.iter().map(RoleName::as_str));
         Err(Error::NoSuchRole {
             role: role.clone(),
             meant: meant.and_then(|name| name.parse().ok()),

@@ -81,6 +81,10 @@ pub(crate) enum Problem {
         role: RoleName,
         similar: Option<String>,
     },
+    PortOfRole {
+        role: RoleName,
+        port: String,
+    },
     NoPort,
     Signal {
         error: SignalError,
@@ -149,6 +153,18 @@ impl Problem {
         }
     }
 
+    /// Returns the error message about a port of the role itself.
+    fn about_port(&self, key: &str) -> String {
+        match self {
+            Self::PortOfRole { role, .. } => format!(
+                "`{key}` has an own port `{role}`, expected a name that is not that of a role"
+            ),
+            _ => format!(
+                "`{key}` is `listen`, expected a role with a port: use `{{port}}` in its texts, or set `ports`"
+            ),
+        }
+    }
+
     /// Returns the error message about `key`, in one line.
     pub(crate) fn message(&self, key: &str) -> String {
         match self {
@@ -189,9 +205,7 @@ impl Problem {
             Self::AddressUnknown { role, .. } => {
                 format!("`{key}` refers to role `{role}`, expected a role that is described here")
             }
-            Self::NoPort => format!(
-                "`{key}` is `listen`, expected a role with a port: use `{{port}}` in its texts, or set `ports`"
-            ),
+            Self::PortOfRole { .. } | Self::NoPort => self.about_port(key),
             Self::Signal { error, .. } => format!("invalid `{key}`: {error}"),
             Self::NotFinite(value) => format!(
                 "`{key}` is {}, expected a finite number",
@@ -264,6 +278,9 @@ impl Problem {
             Self::Signal { similar, .. } => {
                 similar.map(|similar| format!("did you mean `{similar}`?"))
             }
+            Self::PortOfRole { role, port } => Some(format!(
+                "the port of role `{role}` is `{{port:{role}/{port}}}`"
+            )),
             Self::Placeholder(error) => error.hint(),
             Self::ComponentOnly { .. } => Some("use `args` and `env`".to_owned()),
             Self::TestOnly { .. } => {

@@ -183,6 +183,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
             .map_err(|error| ansar.value_error(&Problem::Pattern(error)))?,
     };
     declared.references = in_env.references;
+    declared.own_ports = in_env.own_ports;
     let mut roles = checked(source, declared, &tests)?;
     for spec in &mut roles {
         let own = std::mem::take(&mut spec.properties.env);
@@ -318,6 +319,7 @@ fn declare(
         for_tests: fields.for_tests,
         fresh: fields.fresh,
         references: fields.texts.references,
+        own_ports: fields.texts.own_ports,
     });
     Ok(())
 }

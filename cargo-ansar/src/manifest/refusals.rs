@@ -486,6 +486,18 @@ fn mistakes_about_programs_are_refused() {
             "3:36: `@.role.a.args[0]` refers to role `db-1`, expected a role that is described here\nhint: did you mean `db-0`?",
         ),
         (
+            "role.db-0 = { program = 'x', args = ['{port:sql}'] }\nrole.a = { executable = 'x', settings = { db = { port = '{port:db-0}' } } }",
+            "3:58: `@.role.a.settings.db.port` has an own port `db-0`, expected a name that is not that of a role\nhint: the port of role `db-0` is `{port:db-0/sql}`",
+        ),
+        (
+            "env = { DB = '{port:db}' }\nrole.db.program = 'x'",
+            "2:15: `@.env.DB` has an own port `db`, expected a name that is not that of a role\nhint: the port of role `db` is `{port:db/port}`",
+        ),
+        (
+            "role.a = { program = 'x', after = ['api'] }\nrole.api-0.program = 'x'",
+            "2:36: `@.role.a.after[0]` is `api`, expected a role that is described here\nhint: did you mean `api-0`?",
+        ),
+        (
             "role.a = { program = 'x', args = ['{number}'] }",
             "2:36: `@.role.a.args[0]` contains `{number}`, expected a role with a number in its name, not `a`",
         ),
@@ -548,6 +560,16 @@ fn mistakes_about_programs_are_refused() {
     ] {
         let expected = expected.replace('@', "workspace.metadata.ansar");
         refused(text, &expected);
+    }
+}
+
+#[test]
+fn a_port_may_have_the_name_of_a_role_if_it_is_told_apart() {
+    for text in [
+        "role.db.program = 'x'\nrole.a = { program = 'x', ports = { db = 4000 }, args = ['{port:db}'] }",
+        "role.db.program = 'x'\nrole.a = { program = 'x', args = ['{address:/db}'] }",
+    ] {
+        try_read(&format!("[workspace.metadata.ansar]\n{text}")).unwrap();
     }
 }
 

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::manifest::RoleSpec;
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::Source;
-use crate::model::did_you_mean::did_you_mean;
+use crate::model::did_you_mean::similar_role;
 use crate::model::instance::instance_name;
 use crate::model::name::{ExecutableName, RoleName};
+use crate::model::placeholder::DEFAULT_PORT;
 use crate::model::role_search::RolePattern;
 
 /// Roles as they were declared.
@@ -21,6 +22,8 @@ pub(crate) struct Declared {
     pub(crate) roles: Vec<(usize, RoleSpec)>,
     /// Roles that the environment of all roles refers to.
     pub(crate) references: Vec<After>,
+    /// Own ports that it refers to.
+    pub(crate) own_ports: Vec<After>,
 }
 
 /// A role that another one starts after, with its position.
@@ -44,6 +47,8 @@ pub(crate) struct Declaration {
     pub(crate) fresh: Vec<After>,
     /// Roles that its texts refer to.
     pub(crate) references: Vec<After>,
+    /// Own ports that its texts refer to, with the roles of the same names.
+    pub(crate) own_ports: Vec<After>,
 }
 
 /// Returns the roles sorted by name, if they are consistent.
@@ -56,6 +61,7 @@ pub(crate) fn checked(
         declarations,
         mut roles,
         references,
+        own_ports,
     } = declared;
     // In the order of the text, so that errors name the later role.
     roles.sort_by_key(|(nth, _)| declarations[*nth].at);
@@ -106,6 +112,10 @@ pub(crate) fn checked(
     let of_roles = declarations.iter().flat_map(|it| &it.references);
     for reference in references.iter().chain(of_roles) {
         order.check_reference(reference)?;
+    }
+    let of_roles = declarations.iter().flat_map(|it| &it.own_ports);
+    for own_port in own_ports.iter().chain(of_roles) {
+        order.check_own_port(own_port)?;
     }
     order.check_cycles()?;
     let packages = packages(source, &declarations, &roles)?;
@@ -171,7 +181,7 @@ impl Order<'_> {
             let others = self.roles.keys().filter(|role| **role != &spec.name);
             Problem::AfterUnknown {
                 after: after.role.clone(),
-                similar: did_you_mean(after.role.as_str(), others.map(|role| role.as_str()))
+                similar: similar_role(after.role.as_str(), others.map(|role| role.as_str()))
                     .map(str::to_owned),
             }
         } else if tests.matches(&after.role) && !tests.matches(&spec.name) {
@@ -194,9 +204,43 @@ impl Order<'_> {
         let names = self.roles.keys().map(|role| role.as_str());
         let problem = Problem::AddressUnknown {
             role: reference.role.clone(),
-            similar: did_you_mean(reference.role.as_str(), names).map(str::to_owned),
+            similar: similar_role(reference.role.as_str(), names).map(str::to_owned),
         };
         Err(self.source.error(reference.at, &reference.key, &problem))
+    }
+
+    /// Checks that the name of an own port is not that of a role, whose port is
+    /// probably meant, unless `ports` of a role names it.
+    fn check_own_port(&self, own_port: &After) -> Result<(), DescriptionError> {
+        let Some((_, meant)) = self.roles.get(&own_port.role) else {
+            return Ok(());
+        };
+        let name = own_port.role.as_str();
+        let mut specs = self.roles.values().map(|(_, spec)| spec);
+        if specs.any(|spec| spec.properties.ports.contains_key(name)) {
+            return Ok(());
+        }
+        let placeholders = meant.properties.placeholders();
+        let used = placeholders.filter_map(|it| match it.port() {
+            Some((None, port)) => Some(port),
+            _ => None,
+        });
+        let ports: BTreeSet<&str> = meant
+            .properties
+            .ports
+            .keys()
+            .map(String::as_str)
+            .chain(used)
+            .collect();
+        let port = match ports.first() {
+            Some(first) if !ports.contains(DEFAULT_PORT) => first,
+            _ => DEFAULT_PORT,
+        };
+        let problem = Problem::PortOfRole {
+            role: own_port.role.clone(),
+            port: port.to_owned(),
+        };
+        Err(self.source.error(own_port.at, &own_port.key, &problem))
     }
 
     /// Checks that a test role can have an instance of a role that exists.

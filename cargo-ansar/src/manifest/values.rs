@@ -39,6 +39,8 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 pub(crate) struct Texts {
     /// Roles that `{address:ROLE}` refers to.
     pub(crate) references: Vec<After>,
+    /// Own ports whose names may be those of roles.
+    pub(crate) own_ports: Vec<After>,
     /// Key and position of each `{number}`.
     numbers: Vec<(String, usize)>,
 }
@@ -75,6 +77,14 @@ impl Texts {
                     key: node.key.clone(),
                     at: at(),
                 });
+            } else if let Placeholder::Port { port, .. } = placeholder
+                && let Ok(role) = port.parse()
+            {
+                self.own_ports.push(After {
+                    role,
+                    key: node.key.clone(),
+                    at: at(),
+                });
             } else if *placeholder == Placeholder::Number {
                 self.numbers.push((node.key.clone(), at()));
             }
@@ -90,6 +100,7 @@ impl Texts {
             }
         }
         self.references.append(&mut own.references);
+        self.own_ports.append(&mut own.own_ports);
     }
 
     /// Checks that every role has a number if a text refers to it.

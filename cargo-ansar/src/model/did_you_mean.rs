@@ -27,6 +27,26 @@ pub fn did_you_mean<'a>(
         .map(|(_, candidate)| candidate)
 }
 
+/// Returns the role that was probably meant by `word`: a similar name, or else
+/// the shortest name of which the word is a part, as `api` is of `test-api`.
+pub fn similar_role<'a>(
+    word: &str,
+    roles: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let is_part = |role: &&str| {
+        let is_one = |part: &str| part.eq_ignore_ascii_case(word);
+        !word.is_empty()
+            && (is_one(
+                role.trim_end_matches(|c: char| c.is_ascii_digit())
+                    .trim_end_matches('-'),
+            ) || role.split('-').any(is_one))
+    };
+    did_you_mean(word, roles.clone()).or_else(|| {
+        let roles = roles.into_iter().filter(is_part);
+        roles.min_by_key(|role| role.len())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +64,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(did_you_mean(word, words), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn roles_are_found_by_a_part_of_their_names() {
+        let roles = ["api-0", "order-api-12", "test-api", "db-0"];
+        for (word, expected) in [
+            ("api", Some("api-0")),
+            ("order-api", Some("order-api-12")),
+            ("test", Some("test-api")),
+            ("tets-api", Some("test-api")),
+            ("ap", None),
+            ("", None),
+        ] {
+            assert_eq!(similar_role(word, roles), expected, "{word}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::model::did_you_mean::did_you_mean;
+use crate::model::did_you_mean::{did_you_mean, similar_role};
 use crate::model::name::{ExecutableName, RoleName, is_tag};
 use crate::model::quoted::{escaped, quoted_list};
 
@@ -277,7 +277,8 @@ impl RoleSearch {
             let all = roles.clone().into_iter();
             // Compare a prefix pattern like a name.
             let text = pattern.as_str().trim_end_matches(".*");
-            did_you_mean(text, all.map(|(role, _)| role))
+            let all: Vec<&str> = all.map(|(role, _)| role).collect();
+            similar_role(text, all)
         });
         let mut names: Vec<String> = executable
             .into_iter()
@@ -286,6 +287,18 @@ impl RoleSearch {
             .collect();
         names.dedup();
         names
+    }
+
+    /// Returns the only term if it is a word that may be part of the name of a
+    /// test.
+    pub fn only_word(&self) -> Option<&str> {
+        let is_alone = self.executable.is_none() && !self.invert;
+        let [only] = self.patterns.as_slice() else {
+            return None;
+        };
+        let text = only.as_str();
+        let is_word = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        (is_alone && is_word).then_some(text)
     }
 
     /// Returns true if a role with this executable is selected.

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::Error;
 use crate::home::Home;
 use crate::home::role::{Entry, Origin};
-use crate::model::did_you_mean::did_you_mean;
+use crate::model::did_you_mean::similar_role;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RoleSearch;
@@ -106,7 +106,7 @@ pub(crate) fn known(
     if roles.is_empty() {
         return Err(no_roles(home.root(), workspace));
     }
-    let meant = did_you_mean(role.as_str(), roles.iter().map(RoleName::as_str));
+    let meant = similar_role(role.as_str(), roles.iter().map(RoleName::as_str));
     Err(Error::NoSuchRole {
         role: role.clone(),
         meant: meant.and_then(|name| name.parse().ok()),
