@@ -128,7 +128,10 @@ impl Listeners {
             return None;
         }
         let own: Vec<String> = own.iter().map(ToString::to_string).collect();
-        Some(format!("listens on {}, expected {address}", own.join(", ")))
+        Some(format!(
+            "listens on {}, expected {address}; pass the port, for example `env = {{ PORT = \"{{port}}\" }}`",
+            own.join(", ")
+        ))
     }
 }
 

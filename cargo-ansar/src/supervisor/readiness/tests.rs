@@ -166,7 +166,9 @@ fn other_address_of_the_role_is_named() {
         .spawn()
         .unwrap();
     let address = free("127.42.1.4");
-    let expected = format!("listens on {wrong}, expected {address}");
+    let expected = format!(
+        "listens on {wrong}, expected {address}; pass the port, for example `env = {{ PORT = \"{{port}}\" }}`"
+    );
     let mut fixture = Fixture::of(&[listen(address)], None, child.id());
     assert_eq!(fixture.look(), []);
     assert_eq!(fixture.explain(), expected);

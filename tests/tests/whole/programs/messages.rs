@@ -65,7 +65,8 @@ fn each_probe_tells_its_last_answer() {
         ),
         (
             "program = \"serves\"\nargs = [\"{bind}:0\"]\nenv = { PORT = \"{port}\" }",
-            "not ready after 1s: listens on 127.0.0.1:*, expected 127.0.0.1:*",
+            "not ready after 1s: listens on 127.0.0.1:*, expected 127.0.0.1:*; pass the port, \
+             for example `env = { PORT = \"{port}\" }`",
         ),
         (
             "program = \"sleep\"\nargs = [\"600\"]\n\
