@@ -351,7 +351,8 @@ pub struct TestArgs {
     /// Time limit for a test role, retries and attempts included, as in `30s`
     #[arg(long, value_name = "TIME", value_parser = crate::cli::time::time)]
     pub(super) timeout: Option<Duration>,
-    /// Number of test roles that run at once [default: all]
+    /// Number of test roles that run at once [default: all], and of tests of
+    /// all test targets [default: number of processors]
     #[arg(short, long, value_name = "N")]
     pub(super) jobs: Option<NonZero<usize>>,
     /// Stop the run at the first failure

@@ -486,18 +486,6 @@ fn mistakes_about_programs_are_refused() {
             "3:36: `@.role.a.args[0]` refers to role `db-1`, expected a role that is described here\nhint: did you mean `db-0`?",
         ),
         (
-            "role.db-0 = { program = 'x', args = ['{port:sql}'] }\nrole.a = { executable = 'x', settings = { db = { port = '{port:db-0}' } } }",
-            "3:58: `@.role.a.settings.db.port` has an own port `db-0`, expected a name that is not that of a role\nhint: the port of role `db-0` is `{port:db-0/sql}`",
-        ),
-        (
-            "env = { DB = '{port:db}' }\nrole.db.program = 'x'",
-            "2:15: `@.env.DB` has an own port `db`, expected a name that is not that of a role\nhint: the port of role `db` is `{port:db/port}`",
-        ),
-        (
-            "role.a = { program = 'x', after = ['api'] }\nrole.api-0.program = 'x'",
-            "2:36: `@.role.a.after[0]` is `api`, expected a role that is described here\nhint: did you mean `api-0`?",
-        ),
-        (
             "role.a = { program = 'x', args = ['{number}'] }",
             "2:36: `@.role.a.args[0]` contains `{number}`, expected a role with a number in its name, not `a`",
         ),
@@ -556,6 +544,27 @@ fn mistakes_about_programs_are_refused() {
         (
             "role.a = { program = 'x', env-file = {} }",
             "2:27: `@.role.a.env-file` is a table, expected the path of a file, or `{ path = \".env\", optional = true }`",
+        ),
+    ] {
+        let expected = expected.replace('@', "workspace.metadata.ansar");
+        refused(text, &expected);
+    }
+}
+
+#[test]
+fn names_of_roles_are_not_mistaken() {
+    for (text, expected) in [
+        (
+            "role.db-0 = { program = 'x', args = ['{port:sql}'] }\nrole.a = { executable = 'x', settings = { db = { port = '{port:db-0}' } } }",
+            "3:58: `@.role.a.settings.db.port` has an own port `db-0`, expected a name that is not that of a role\nhint: the port of role `db-0` is `{port:db-0/sql}`",
+        ),
+        (
+            "env = { DB = '{port:db}' }\nrole.db.program = 'x'",
+            "2:15: `@.env.DB` has an own port `db`, expected a name that is not that of a role\nhint: the port of role `db` is `{port:db/port}`",
+        ),
+        (
+            "role.a = { program = 'x', after = ['api'] }\nrole.api-0.program = 'x'",
+            "2:36: `@.role.a.after[0]` is `api`, expected a role that is described here\nhint: did you mean `api-0`?",
         ),
     ] {
         let expected = expected.replace('@', "workspace.metadata.ansar");
