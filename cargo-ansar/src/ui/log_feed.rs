@@ -16,7 +16,7 @@ use crate::host::process::rlimit;
 use crate::logs::merge::Filter;
 use crate::logs::window::{Anchor, Page, Window};
 use crate::model::name::RoleName;
-use crate::ui::source::Update;
+use crate::ui::update::Update;
 
 /// Least time between two pages of new lines.
 const PAUSE: Duration = Duration::from_millis(100);

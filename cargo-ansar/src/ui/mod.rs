@@ -12,3 +12,4 @@ pub mod model;
 pub mod role_list;
 pub mod snapshot;
 pub mod source;
+pub mod update;

@@ -21,7 +21,7 @@ use crate::ui::layout::{Layout, Pane};
 use crate::ui::log_feed::LogRequest;
 use crate::ui::role_list::{Group, RoleList, Row};
 use crate::ui::snapshot::{Role, Snapshot};
-use crate::ui::source::{LastRun, Update};
+use crate::ui::update::{LastRun, Update};
 
 /// Lines that the wheel moves by.
 const WHEEL: i64 = 3;

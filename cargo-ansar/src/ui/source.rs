@@ -25,42 +25,19 @@ use crate::host::clock;
 use crate::host::fs::changes::Changes;
 use crate::host::fs::fingerprint::{Stat, stat};
 use crate::host::process::usage;
-use crate::logs::window::Page;
 use crate::model::name::RoleName;
 use crate::model::role_search::RolePattern;
-use crate::model::run_report::RunReport;
 use crate::protocol::RequestKind;
 use crate::supervisor::client::{Next, Running, ask, find_engines};
 use crate::ui::log_feed;
 use crate::ui::log_feed::LogRequest;
 use crate::ui::snapshot::{LastEnd, Parts, Snapshot};
+use crate::ui::update::{LastRun, Update};
 
 /// Interval of samples of resource usage.
 const SAMPLE: Duration = Duration::from_secs(2);
 /// Least time between two snapshots.
 const PAUSE: Duration = Duration::from_millis(150);
-
-/// Something new to show.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Update {
-    /// The roles.
-    Roles(Snapshot),
-    /// The last run, if there was one.
-    LastRun(Option<Box<LastRun>>),
-    /// A page of logs.
-    Page(Page),
-    /// Something cannot be read.
-    Trouble(String),
-}
-
-/// The last run of a home.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LastRun {
-    /// Time of its end.
-    pub at: Timestamp,
-    /// Its report.
-    pub report: RunReport,
-}
 
 /// The source of updates. Dropping it detaches from the engines.
 #[derive(Debug)]
@@ -95,11 +72,6 @@ impl Source {
             Some(update) => update,
             None => std::future::pending().await,
         }
-    }
-
-    /// Returns an update that has arrived already.
-    pub fn take(&mut self) -> Option<Update> {
-        self.updates.try_recv().ok()
     }
 
     /// Requests another part of the logs; an [`Update::Page`] answers.

@@ -1,4 +1,4 @@
-//! Tests of the window: whatever way it moves, it shows the lines of a plain
+//! Tests of the window: all moves show the lines of a plain
 //! list.
 
 use jiff::Timestamp;
