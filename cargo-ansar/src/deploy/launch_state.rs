@@ -1,7 +1,7 @@
 //! Everything that a role is started with, besides its executable and its
 //! settings, in a form that is compared with the last deploy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
 use crate::error::Error;
@@ -15,7 +15,7 @@ use crate::home::role_values::RoleValues;
 use crate::host::fs;
 use crate::host::fs::Hash;
 use crate::model::name::RoleName;
-use crate::model::role_properties::NetworkKind;
+use crate::model::role_properties::{NetworkKind, RoleProperties};
 use crate::supervisor::executable_kind::path_of;
 use crate::supervisor::role_environment::own;
 
@@ -40,9 +40,6 @@ pub(crate) fn launch_state(
     let mut words = Vec::new();
     for text in properties.args.iter().chain(&properties.cwd) {
         words.push(values.resolve(text)?);
-    }
-    if properties.network == Some(NetworkKind::Own) {
-        words.push("in the network of the home".to_owned());
     }
     let known = before.and_then(|before| before.program.as_ref());
     let program = if properties.is_program() {
@@ -77,9 +74,22 @@ pub(crate) fn launch_state(
     Ok(LaunchState {
         environment: (!variables.is_empty()).then(|| hash(&variables)),
         words: (!words.is_empty()).then(|| hash(&words)),
+        properties: process_properties(properties),
         program,
         watched,
     })
+}
+
+/// Returns the properties that make another process of a role. Those that only
+/// its supervision uses (`ready`, `health`, `stop`, `restart`, `retry`) are read at
+/// its next start.
+fn process_properties(properties: &RoleProperties) -> BTreeSet<String> {
+    let all = [
+        ("network", properties.network == Some(NetworkKind::Own)),
+        ("unprivileged", properties.unprivileged),
+    ];
+    let set = all.into_iter().filter(|(_, is_set)| *is_set);
+    set.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Returns the differences to the launch state of the last deploy.
@@ -90,6 +100,14 @@ pub(crate) fn changes(before: &LaunchState, now: &LaunchState) -> Vec<ChangeCaus
     }
     if before.words != now.words {
         causes.push(ChangeCause::Arguments);
+    }
+    let names: Vec<String> = before
+        .properties
+        .symmetric_difference(&now.properties)
+        .cloned()
+        .collect();
+    if !names.is_empty() {
+        causes.push(ChangeCause::Properties { names });
     }
     match (&before.program, &now.program) {
         (was, Some(program))
@@ -142,5 +160,24 @@ mod tests {
             changes(&before, &now),
             [ChangeCause::Arguments, ChangeCause::Watched { paths }]
         );
+    }
+
+    #[test]
+    fn a_property_that_is_set_or_removed_is_a_cause() {
+        let state = |properties: &RoleProperties| LaunchState {
+            properties: process_properties(properties),
+            ..LaunchState::default()
+        };
+        let without = state(&RoleProperties::default());
+        let with = state(&RoleProperties {
+            network: Some(NetworkKind::Own),
+            unprivileged: true,
+            ..RoleProperties::default()
+        });
+        let names = vec!["network".to_owned(), "unprivileged".to_owned()];
+        let causes = [ChangeCause::Properties { names }];
+        assert_eq!(changes(&without, &with), causes);
+        assert_eq!(changes(&with, &without), causes);
+        assert_eq!(changes(&with, &with), []);
     }
 }

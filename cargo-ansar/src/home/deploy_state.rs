@@ -1,7 +1,7 @@
 //! The deploy state: what was last deployed into a home. It is the base of
 //! three-way comparisons between a snapshot and the home.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,9 @@ pub struct LaunchState {
     /// Hash of its arguments and its working directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<Hash>,
+    /// Names of the properties that its process depends on and that are set.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub properties: BTreeSet<String>,
     /// The program, if it is not an executable of the home.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<ProgramFile>,

@@ -58,6 +58,11 @@ pub enum ChangeCause {
     Environment,
     /// Arguments or the working directory changed.
     Arguments,
+    /// Properties that its process depends on were set or removed.
+    Properties {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// The program changed.
     Program {
         /// Its path.

@@ -152,6 +152,7 @@ fn cause(shell: &mut Shell, cause: &ChangeCause) {
         ChangeCause::Runs { before } => format!("what it runs: it was `{before}`"),
         ChangeCause::Environment => "its environment".to_owned(),
         ChangeCause::Arguments => "its arguments".to_owned(),
+        ChangeCause::Properties { names } => format!("its properties: {}", names.join(", ")),
         ChangeCause::Program { path } => format!("its program: {}", path.display()),
         ChangeCause::Watched { paths } => format!("files that it watches: {}", paths.join(", ")),
         ChangeCause::Resource { paths } => format!("its resources: {}", paths.join(", ")),
