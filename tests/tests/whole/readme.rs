@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::{Sandbox, Workspace, bins_of, loopback, repository};
+use tests::{Sandbox, Workspace, bins_of, repository};
 
 use crate::documents::page::Page;
 
@@ -11,14 +11,13 @@ fn readme() -> String {
     readme.expect("there is a README")
 }
 
-/// Returns the first code block of a language in the README.
-#[track_caller]
-fn block(language: &str) -> String {
+/// Returns the code blocks of a language in the README.
+fn blocks(language: &str) -> Vec<String> {
     let readme = readme();
     let fence = format!("\n```{language}\n");
-    let (_, behind) = readme.split_once(&fence).expect("it has such a block");
-    let (code, _) = behind.split_once("\n```").expect("the block ends");
-    format!("{code}\n")
+    let behind = readme.split(&fence).skip(1);
+    let code = behind.map(|text| text.split("\n```").next().expect("split gives one"));
+    code.map(|code| format!("{code}\n")).collect()
 }
 
 /// Returns the commands of the README with this beginning.
@@ -31,18 +30,14 @@ fn commands(beginning: &str) -> Vec<String> {
         .collect()
 }
 
-/// An ordinary test of a project, against a running server.
-const LIVE: &str = r#"
-#[test]
-fn the_server_answers() {
-    use std::io::{Read, Write};
-    let host = std::env::var("ANSAR_SERVER_0_HOST").unwrap();
-    let port: u16 = std::env::var("ANSAR_SERVER_0_PORT").unwrap().parse().unwrap();
-    let mut server = std::net::TcpStream::connect((host.as_str(), port)).unwrap();
-    server.write_all(b"echo").unwrap();
-    let mut answer = [0; 4];
-    server.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"echo");
+/// A server that listens where it is told to.
+const SERVER: &str = r#"
+fn main() {
+    let port = std::env::var("PORT").expect("the port");
+    let listener = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).expect("a listener");
+    for client in listener.incoming() {
+        drop(client);
+    }
 }
 "#;
 
@@ -61,24 +56,19 @@ fn its_code_works_in_a_new_project() {
     let library = Workspace::new();
     let project = Sandbox::new();
     let target = library.path().join("target");
-    let host = loopback().to_string();
-    // Tests run side by side, but the README has one address.
-    let elsewhere = |text: &str, from: &str, to: &str| {
-        assert!(text.contains(from), "`{from}` in\n{text}");
-        text.replace(from, to)
+    let rust = blocks("rust");
+    let [test, client] = rust.as_slice() else {
+        panic!("a test and a client: {rust:?}");
     };
-    let client = elsewhere(&block("rust"), "127.0.0.1", &host);
-    let port = format!("host = \"{host}\", port = 65432");
-    let description = elsewhere(&block("toml"), "port = 65432", &port);
+    let description = blocks("toml").concat();
 
     project.write(
         "Cargo.toml",
         "[package]\nname = \"word-map\"\nedition = \"2024\"\n\n[dependencies]\n",
     );
-    project.write("src/bin/client.rs", &client);
-    let server = fs::read_to_string(repository().join("test-fixtures/src/bin/server.rs"));
-    project.write("src/bin/server.rs", &server.expect("there is a server"));
-    project.write("tests/live.rs", LIVE);
+    project.write("src/bin/client.rs", client);
+    project.write("src/bin/server.rs", SERVER);
+    project.write("tests/api.rs", test);
     let lock = library.read("Cargo.lock");
     project.write("Cargo.lock", &lock);
 
@@ -90,9 +80,6 @@ fn its_code_works_in_a_new_project() {
         let words = words.split_whitespace().skip(1);
         project.cargo(words).run().success();
     }
-    // The demonstration's server, and its dependencies.
-    let tokio = ["add", "tokio", "--features", "net,io-util,macros"];
-    project.cargo(tokio).run().success();
 
     let ansar = |arguments: &[&str]| {
         let ansar = project.ansar(arguments).env("CARGO_TARGET_DIR", &target);
@@ -103,7 +90,7 @@ fn its_code_works_in_a_new_project() {
     };
     assert_eq!(
         commands("cargo ansar "),
-        ["cargo ansar init", "cargo ansar test"]
+        ["cargo ansar init", "cargo ansar test", "cargo ansar watch"]
     );
     let manifest = project.read("Cargo.toml");
     ansar(&["init"]).success();
@@ -111,13 +98,9 @@ fn its_code_works_in_a_new_project() {
     assert!(proposed.starts_with(&manifest) && proposed.contains("[workspace.metadata.ansar]"));
 
     project.write("Cargo.toml", &format!("{manifest}\n{description}"));
-    project.write(
-        "testing/model-by-role/server-0/word-map.json",
-        r#"{"value": []}"#,
-    );
     let tested = ansar(&["test"]);
-    tested.success().stderr_has("Passed 40 checks in 40 roles");
-    let live = ansar(&["with", "--", "cargo", "test", "--test", "live"]);
+    tested.success().stderr_has("Passed 41 checks in 41 roles");
+    let live = ansar(&["with", "--", "cargo", "test", "--test", "api"]);
     live.success().stdout_has("1 passed");
     // nextest is optional; CI has it.
     let nextest = project.cargo(["nextest", "--version"]).run();

@@ -24,6 +24,7 @@ fn rust_in_the_book_is_compiled_elsewhere() {
         source("README.md"),
         documentation.join("\n"),
         source("test-fixtures/src/bin/factorial.rs"),
+        source("test-fixtures/src/bin/server.rs"),
     ];
     let pages = Page::all();
     let mut seen = 0;
