@@ -321,7 +321,7 @@ fn three() -> Vec<Shard> {
 }
 
 proptest! {
-    /// Whatever arrives, in whatever order: a shard is asked for each thing at
+    /// In each order of arrivals, a shard is asked for each thing at
     /// most once and in order, nothing is asked of one that is over, and all
     /// shards are over at last.
     #[test]
