@@ -93,10 +93,6 @@ enum Name {
 /// Arguments of `log`.
 #[derive(Debug, Args)]
 #[command(
-    group = clap::ArgGroup::new("selection")
-        .args(["patterns", "executable"])
-        .multiple(true)
-        .required(true),
     after_help = "Without a beginning: prints the last five minutes. Times are UTC, \
                         or local with `--clock`."
 )]
@@ -122,9 +118,12 @@ pub struct LogArgs {
     /// Print lines up to this long after the first moment
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true, conflicts_with_all = ["count", "follow"])]
     span: Option<Length>,
-    /// Print at most N lines
+    /// Print the first N lines; the last ones with `--tail`
     #[arg(long, value_name = "N")]
     count: Option<u64>,
+    /// Print the last N lines
+    #[arg(long, value_name = "N", conflicts_with = "count")]
+    tail: Option<u64>,
     /// Read and print times in local time
     #[arg(long)]
     clock: bool,
@@ -163,6 +162,7 @@ impl LogArgs {
             search: self.search.search(&session.places)?,
             begin,
             end,
+            tail: self.tail,
             clock: self.clock,
             level: self.level,
             grep: self.grep.clone(),

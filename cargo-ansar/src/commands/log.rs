@@ -33,6 +33,8 @@ pub struct Options {
     pub begin: From,
     /// End of the range.
     pub end: End,
+    /// Number of last records that are included, if not all.
+    pub tail: Option<u64>,
     /// True if times are read and shown as local time.
     pub clock: bool,
     /// Least severe level that is included.
@@ -89,14 +91,18 @@ pub fn log(options: &Options) -> Result<Lines, Error> {
         level: options.level,
         grep: options.grep.clone(),
     };
-    Ok(Lines {
+    let mut lines = Lines {
         merged: Merged::open(&folders, range)?,
         roles,
         folders,
         range,
         filter,
         zone,
-    })
+    };
+    if let Some(most) = options.tail {
+        lines.skip_to_last(most)?;
+    }
+    Ok(lines)
 }
 
 impl Lines {
@@ -113,6 +119,19 @@ impl Lines {
             merged.skip_same_process();
         }
         Ok(false)
+    }
+
+    /// Skips all stored records but the last ones.
+    fn skip_to_last(&mut self, most: u64) -> Result<(), FilesError> {
+        let mut all = Merged::open(&self.folders, self.range)?;
+        let mut stored: u64 = 0;
+        while all.next(&self.roles, &self.filter)?.is_some() {
+            stored += 1;
+        }
+        for _ in most..stored {
+            self.next_record()?;
+        }
+        Ok(())
     }
 
     /// Returns the next record, or `None` if no more is stored yet.

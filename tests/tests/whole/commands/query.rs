@@ -308,7 +308,7 @@ fn a_query_has_one_beginning_and_one_end() {
         .run();
     two.code(2)
         .stderr_has("`--start` requires a search that selects one role");
-    sandbox.ansar(["log"]).run().code(2);
+    sandbox.ansar(["log"]).run().success().stdout_is("");
 }
 
 #[test]
@@ -323,6 +323,17 @@ fn a_log_since_a_start() {
         log.success().stdout.lines().count()
     };
     assert_eq!(count(&[]), 3);
+    assert_eq!(count(&["--tail=2"]), 2);
+    assert_eq!(count(&["--tail=9"]), 3);
+    let shown = |arguments: &[&str]| {
+        let log = sandbox
+            .ansar(["log", "--level=CONSOLE"])
+            .args(arguments)
+            .run();
+        log.success().stdout.clone()
+    };
+    assert!(shown(&[]).ends_with(&shown(&["--tail=1"])));
+    assert_ne!(shown(&["--count=1"]), shown(&["--tail=1"]));
     assert_eq!(
         ["--start=0", "--start=1", "--start=2"].map(|start| count(&[start])),
         [3, 2, 1]
