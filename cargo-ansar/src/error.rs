@@ -118,6 +118,22 @@ pub enum Error {
         /// The package.
         package: String,
     },
+    /// A described role runs an executable that is neither a binary of the
+    /// workspace nor deployed in the home, and is probably misspelt.
+    #[error(
+        "role `{role}`{place}: executable `{executable}` not found: not a binary of this workspace, \
+         and not deployed in this home"
+    )]
+    NoBinary {
+        /// The role.
+        role: RoleName,
+        /// Position of its description, as ` (FILE:LINE)`.
+        place: String,
+        /// The executable.
+        executable: ExecutableName,
+        /// Similar binary of the workspace, as a suggestion.
+        meant: String,
+    },
     /// The workspace has no such test target.
     #[error("test target not found: no {test} in this workspace")]
     NoTestTarget {
@@ -397,12 +413,18 @@ pub enum Error {
         search: RoleSearch,
         /// Similar names, as suggestions.
         meant: Vec<String>,
+        /// Term that chooses tests of test targets instead, as a suggestion.
+        of_tests: Option<String>,
     },
     /// No role is a test.
     #[error("no test roles: no role name matches `{}`", pattern.as_str())]
     NoTests {
         /// Pattern of names of test roles.
         pattern: RolePattern,
+        /// True if the workspace describes roles.
+        is_described: bool,
+        /// Name for the role of a test target of the workspace.
+        proposed: Option<RoleName>,
     },
     /// The command of `with` cannot be run.
     #[error("failed to run `{command}`: {reason}", command = command.display())]
@@ -411,6 +433,14 @@ pub enum Error {
         command: OsString,
         /// Reason.
         reason: String,
+    },
+    /// Some of the roles to start run already.
+    #[error("{running}")]
+    SomeRunning {
+        /// The roles that run.
+        running: HomeError,
+        /// The others.
+        idle: Vec<RoleName>,
     },
     /// Roles that must run do not run.
     #[error("{} not running", roles_are(.0))]
@@ -509,6 +539,11 @@ fn pronoun(roles: &[RoleName]) -> &'static str {
 
 /// Hint for an unknown executable.
 const LIST_EXECUTABLES: &str = "see the executables of the roles with `cargo ansar list -l`";
+
+/// Hint for a workspace that describes no role.
+const DESCRIBE: &str = "describe roles in `Cargo.toml`: remove the `# ` before those that \
+                        `cargo ansar init` proposed in comments, or add \
+                        `[workspace.metadata.ansar.role.NAME]` and below it `executable = \"NAME\"`";
 
 /// Returns a hint that tells what makes an executable a component.
 fn how_to_be_a_component(is_script: bool) -> &'static str {
@@ -684,8 +719,7 @@ impl Error {
                         .to_owned(),
                 ),
                 Some(false) => Some(format!(
-                    "describe roles in `Cargo.toml`, as `cargo ansar init` does, or make an empty home with \
-                     `cargo ansar create {}`",
+                    "{DESCRIBE}, or make an empty home with `cargo ansar create {}`",
                     word(home)
                 )),
                 None => HomeError::NotThere(home.clone()).hint(),
@@ -762,6 +796,7 @@ impl Error {
             Self::NoTestTarget { meant, .. } => {
                 meant.as_ref().map(|name| format!("did you mean `{name}`?"))
             }
+            Self::NoBinary { meant, .. } => Some(format!("did you mean `{meant}`?")),
             Self::AmbiguousTest { packages, .. } => packages
                 .first()
                 .map(|package| format!("set `package = \"{package}\"`")),
@@ -786,7 +821,23 @@ impl Error {
                 None => "list the roles with `cargo ansar list`".to_owned(),
             }),
             Self::NoRole { meant, .. } => Some(suggest(meant, "list")),
+            Self::NoTestRole {
+                meant,
+                of_tests: Some(term),
+                ..
+            } if meant.is_empty() => Some(format!(
+                "choose tests by their names with `cargo ansar test '{term}'`, \
+                 or list the roles with `cargo ansar test --list`"
+            )),
             Self::NoTestRole { meant, .. } => Some(suggest(meant, "test --list")),
+            Self::SomeRunning { idle, .. } => Some(format!(
+                "start only {} with `cargo ansar start {}`, or have the others stopped first with `-f`",
+                match idle.len() {
+                    1 => "the one that is not running",
+                    _ => "those that are not running",
+                },
+                words(idle)
+            )),
             Self::NotRunning(roles) => Some(format!(
                 "start {} with `cargo ansar start {}`, or see what runs with `cargo ansar status`",
                 pronoun(roles),
@@ -800,11 +851,21 @@ impl Error {
                 "end the command in the foreground, or stop its roles with `cargo ansar stop {}`",
                 words(roles.iter().map(|(role, _)| role))
             )),
-            Self::NoTests { .. } => Some(
+            Self::NoTests {
+                proposed: Some(role),
+                ..
+            } => Some(format!(
+                "describe one in `Cargo.toml`: `[workspace.metadata.ansar.role.{role}]`, \
+                 and below it `test = \"{}\"`",
+                role.as_str().strip_prefix("test-").unwrap_or_default()
+            )),
+            Self::NoTests { is_described, .. } => Some(if *is_described {
                 "rename a role, or set the pattern of test names with `tests` in \
                  `[workspace.metadata.ansar]`"
-                    .to_owned(),
-            ),
+                    .to_owned()
+            } else {
+                DESCRIBE.to_owned()
+            }),
             Self::NoMainRole(role) => Some(format!(
                 "select role `{role}` as well, or list the roles with `cargo ansar list`"
             )),

@@ -109,6 +109,7 @@ impl Exit {
             | Error::Ambiguous { .. }
             | Error::AmbiguousTest { .. }
             | Error::NoTestTarget { .. }
+            | Error::NoBinary { .. }
             | Error::NotInPackage { .. }
             | Error::Descriptors { .. }
             | Error::Processes(_)
@@ -182,7 +183,8 @@ impl Exit {
             Error::NotRunning(_) | Error::NotAllRunning(_) | Error::NeedFailed { .. } => {
                 Self::NotRunning
             }
-            Error::InForeground(_)
+            Error::SomeRunning { .. }
+            | Error::InForeground(_)
             | Error::Unkillable(_)
             | Error::EngineSilent { .. }
             | Error::EngineUnkillable { .. } => Self::Running,

@@ -195,6 +195,7 @@ async fn cargo(
         interrupts,
     )
     .await?;
+    build::check_described(&built, home, workspace)?;
     remember(&mut deploy_state.bins, built.bins);
     remember_tests(deploy_state, built.tests);
     let description = workspace.description.as_ref();

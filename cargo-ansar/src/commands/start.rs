@@ -89,7 +89,16 @@ pub async fn start(
     let engines = find_engines(&selection.home, events).await?;
     let running = running(&selection.home, &engines, selection.roles.keys())?;
     if !running.is_empty() && !options.force {
-        return Err(HomeError::Running(running).into());
+        let is_up = |role: &RoleName| running.iter().any(|(other, _)| other == role);
+        let idle = selection.roles.iter();
+        let idle = idle.filter(|(role, entry)| !is_up(role) && !entry.properties.ready.is_done());
+        let idle: Vec<RoleName> = idle.map(|(role, _)| role.clone()).collect();
+        let running = HomeError::Running(running);
+        return Err(if idle.is_empty() {
+            running.into()
+        } else {
+            Error::SomeRunning { running, idle }
+        });
     }
     selection.begin(options, &engines, interrupts, events).await
 }

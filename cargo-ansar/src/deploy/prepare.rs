@@ -92,6 +92,7 @@ pub async fn prepare(
             };
             let built = with_needs(&home, workspace, interrupts, events, cargo).await?;
             events.emit(Kind::Built {});
+            build::check_described(&built, &home, workspace)?;
             // Roles that the build needed are deployed already.
             deploy_state = home.deploy_state()?;
             Some(built)

@@ -532,13 +532,20 @@ fn check_any_test(
     let roles = wanted(workspace, entries).filter(|(role, _)| pattern.matches(role));
     if search.is_all() {
         return match roles.count() {
-            0 => Err(Error::NoTests { pattern }),
+            0 => Err(Error::NoTests {
+                is_described: workspace.is_some_and(Workspace::describes_roles),
+                proposed: workspace
+                    .and_then(Workspace::proposed_test)
+                    .filter(|role| pattern.matches(role)),
+                pattern,
+            }),
             _ => Ok(()),
         };
     }
     let roles = roles.map(|(role, executable)| (role.as_str(), executable));
     let none = |search: &RoleSearch| Error::NoTestRole {
         meant: search.did_you_mean(&roles),
+        of_tests: of_tests(workspace, search),
         search: search.clone(),
     };
     match search.unmatched(&roles) {
@@ -556,6 +563,18 @@ fn check_any_test(
         }
         None => Err(none(search)),
     }
+}
+
+/// Returns a term that chooses tests by the only word of a search.
+fn of_tests(workspace: Option<&Workspace>, search: &RoleSearch) -> Option<String> {
+    let word = search.only_word()?;
+    let roles = &workspace?.description.as_ref()?.roles;
+    let mut targets = roles.iter().filter(|spec| spec.properties.test.is_some());
+    let first = targets.next()?;
+    Some(match targets.next() {
+        None => format!("{}::{word}", first.name),
+        Some(_) => format!(".*::{word}"),
+    })
 }
 
 /// Maximum number of last lines shown of a failed role.

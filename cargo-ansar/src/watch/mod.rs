@@ -366,6 +366,7 @@ fn is_before_deploy(error: &Error) -> bool {
             | Error::Ambiguous { .. }
             | Error::AmbiguousTest { .. }
             | Error::NoTestTarget { .. }
+            | Error::NoBinary { .. }
             | Error::NotInPackage { .. }
             | Error::NoExecutable { .. }
     )

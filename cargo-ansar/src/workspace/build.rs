@@ -13,6 +13,7 @@ use crate::host::cargo;
 use crate::host::cargo::{
     Artifacts, CargoError, ExitingCargo, Invocation, MadeTest, Messages, Surroundings,
 };
+use crate::host::fs;
 use crate::host::process::interrupts::Interrupts;
 use crate::manifest::BuildOptions;
 use crate::model::did_you_mean::did_you_mean;
@@ -233,6 +234,38 @@ impl Built {
         let bins = targets.filter(|target| target.kind.contains(&TargetKind::Bin));
         did_you_mean(name.as_str(), bins.map(|target| target.name.as_str())).map(str::to_owned)
     }
+}
+
+/// Checks that no executable of a described role is the misspelt name of a
+/// binary of the workspace, unless it is deployed in the home. One without a
+/// similar name may be deployed later, and fails where it is needed.
+pub fn check_described(built: &Built, home: &Home, workspace: &Workspace) -> Result<(), Error> {
+    let packages = built.metadata.iter().flat_map(Metadata::workspace_packages);
+    let targets = packages.flat_map(|package| &package.targets);
+    let kinds = [TargetKind::Bin, TargetKind::Example];
+    let runnable = targets.filter(|target| target.kind.iter().any(|kind| kinds.contains(kind)));
+    let names: BTreeSet<&str> = runnable.map(|target| target.name.as_str()).collect();
+    let description = workspace.description.as_ref();
+    let roles = description.iter().flat_map(|it| &it.roles);
+    let roles =
+        roles.filter(|spec| !spec.properties.is_program() && spec.properties.test.is_none());
+    for spec in roles {
+        let name = &spec.executable;
+        // A build of some packages leaves out binaries of others.
+        let is_known = names.contains(name.as_str()) || built.artifacts.contains_key(name);
+        if is_known || fs::is_file(&home.executable(name)) {
+            continue;
+        }
+        if let Some(meant) = did_you_mean(name.as_str(), names.iter().copied()) {
+            return Err(Error::NoBinary {
+                role: spec.name.clone(),
+                place: workspace.place(&spec.name),
+                executable: name.clone(),
+                meant: meant.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Returns the packages of the workspace that depend on `ansar-runtime`,

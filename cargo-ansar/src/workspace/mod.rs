@@ -141,6 +141,26 @@ impl Workspace {
         place.unwrap_or_default()
     }
 
+    /// Returns `test-NAME` for the first integration test NAME in the root or in
+    /// a folder below it, if that is a valid name.
+    pub fn proposed_test(&self) -> Option<RoleName> {
+        let below = |folder: &Path| {
+            let names = fs::names(folder).unwrap_or_default();
+            let mut folders: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+            folders.sort();
+            folders
+        };
+        let packages = std::iter::once(self.root.clone()).chain(below(&self.root));
+        let packages = packages.filter(|folder| fs::is_file(&folder.join(MANIFEST)));
+        let mut sources = packages.flat_map(|package| below(&package.join("tests")));
+        sources.find_map(|source| {
+            let is_source = source.extension().is_some_and(|it| it == "rs");
+            let name = source.file_stem()?.to_str()?;
+            let role = format!("test-{name}").parse().ok()?;
+            is_source.then_some(role)
+        })
+    }
+
     /// Returns the configured snapshot, if there is one.
     pub fn snapshot(&self) -> Option<PathBuf> {
         let snapshot = self.description.as_ref()?.snapshot.as_ref()?;

@@ -60,6 +60,22 @@ fn a_restarting_role_can_be_stopped() {
 }
 
 #[test]
+fn roles_that_do_not_run_yet_can_be_started_alone() {
+    let sandbox = home_with(&["zombie"]);
+    ansar(&sandbox, "add zombie zombie-{number} --start=1").success();
+    ansar(&sandbox, "start zombie-0").success();
+    ansar(&sandbox, "start")
+        .code(104)
+        .stderr_has("error: already running: `zombie-0` (process ")
+        .stderr_has(
+            "hint: start only the one that is not running with `cargo ansar start zombie-1`, \
+             or have the others stopped first with `-f`",
+        );
+    ansar(&sandbox, "start zombie-1").success();
+    ansar(&sandbox, "stop").success();
+}
+
+#[test]
 fn start_gives_up_on_a_crashing_role() {
     let sandbox = home_with(&["silent"]);
     set(&sandbox, "restart", "silent-0", r#""always""#);

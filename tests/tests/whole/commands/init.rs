@@ -73,7 +73,14 @@ fn init_proposes_programs_in_comments() {
     // The hint does not lead back to `init` alone, which has described all that it can.
     let list = sandbox.ansar(["list"]).run();
     list.code(96)
-        .stderr_has("hint: describe roles in `Cargo.toml`, as `cargo ansar init` does, or make");
+        .stderr_has("hint: describe roles in `Cargo.toml`: remove the `# ` before those that `cargo ansar init` proposed");
+    let hint = "hint: describe roles in `Cargo.toml`: remove the `# ` before";
+    sandbox.ansar(["test"]).run().code(4).stderr_has(hint);
+    sandbox.write("tests/api.rs", "");
+    sandbox.ansar(["test"]).run().code(4).stderr_has(
+        "hint: describe one in `Cargo.toml`: `[workspace.metadata.ansar.role.test-api]`, \
+         and below it `test = \"api\"`",
+    );
 }
 
 #[test]

@@ -117,6 +117,43 @@ fn an_invalid_timeout_is_wrong_usage() {
 }
 
 #[test]
+fn a_search_for_the_name_of_a_test() {
+    let group = Group::of(&[r#"test-api = { test = "api" }"#]);
+    for (word, hint) in [
+        (
+            "squares",
+            "hint: choose tests by their names with `cargo ansar test 'test-api::squares'`, \
+             or list the roles with `cargo ansar test --list`",
+        ),
+        (
+            "api",
+            "hint: did you mean `test-api`? see all with `cargo ansar test --list`",
+        ),
+    ] {
+        let output = group.ansar(["test", "--list", word]).run();
+        output
+            .code(4)
+            .stdout_is("")
+            .stderr_has(&format!("error: no test role matches `{word}`\n"))
+            .stderr_has(hint);
+    }
+}
+
+#[test]
+fn a_misspelt_executable_deploys_nothing() {
+    let group = Group::of(&[r#"server-0 = { executable = "servre" }"#, CLIENT]);
+    for words in [&["test"][..], &["deploy"]] {
+        let output = group.ansar(words).run();
+        output
+            .code(96)
+            .stdout_is("")
+            .stderr_has("error: role `server-0` (")
+            .stderr_has("): executable `servre` not found: not a binary of this workspace, and not deployed in this home\n")
+            .stderr_has("hint: did you mean `server`?");
+    }
+}
+
+#[test]
 fn a_workspace_without_test_roles() {
     let group = Group::of(&[r#"noop-0 = { executable = "noop" }"#]);
     for words in [&["test"][..], &["test", "--list"]] {
