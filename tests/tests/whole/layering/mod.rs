@@ -70,7 +70,6 @@ const TOOL: Layout = Layout {
         &["testing"],
         &["watch", "commands"],
         &["report"],
-        &["ui"],
         &["cli"],
     ],
     system: "host",
