@@ -119,7 +119,7 @@ struct Reader {
     all: Output,
 }
 
-/// What a line tells.
+/// A step of the run that a line reports.
 enum Told {
     /// The first tests have begun.
     Begun,

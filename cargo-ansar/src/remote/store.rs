@@ -46,7 +46,7 @@ pub struct Store {
 pub struct Transfer {
     /// The files that are still to arrive, last first.
     missing: Vec<(Hash, u64)>,
-    /// What has arrived of the next one.
+    /// The bytes of the next one that have arrived.
     bytes: Vec<u8>,
 }
 

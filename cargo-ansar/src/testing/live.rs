@@ -52,37 +52,27 @@ enum Told {
 
 impl Live {
     /// Returns the events in place of an event.
-    fn read(&mut self, kind: Kind) -> Vec<Kind> {
+    fn read(&mut self, mut kind: Kind) -> Vec<Kind> {
         match kind {
             Kind::Check {
-                role,
+                ref role,
                 passed: false,
-                test,
-                file,
-                line,
-                column,
-                text,
+                ref test,
+                ref mut file,
+                ref mut line,
+                ..
             } => {
-                let file = match (&*file, self.roles.get(&role)) {
-                    ("", Some(run)) => run.described.0.display().to_string(),
-                    (file, _) => self.sources.resolve(file),
+                let described = self.roles.get(role).map(|run| &run.described);
+                *file = match described {
+                    Some((manifest, _)) if file.is_empty() => manifest.display().to_string(),
+                    _ => self.sources.resolve(file),
                 };
-                let line = match self.roles.get(&role) {
-                    Some(run) if line == 0 => run.described.1,
-                    _ => line,
-                };
+                if let Some((_, described)) = described.filter(|_| *line == 0) {
+                    *line = *described;
+                }
                 let told = Told::Test(test.clone().unwrap_or_default());
-                let is_new = self.is_new(&role, told);
-                let check = Kind::Check {
-                    role,
-                    passed: false,
-                    test,
-                    file,
-                    line,
-                    column,
-                    text,
-                };
-                is_new.then_some(check).into_iter().collect()
+                let is_new = self.is_new(role, told);
+                is_new.then_some(kind).into_iter().collect()
             }
             Kind::Rerunning { ref role, .. } => {
                 self.told.remove(role);
