@@ -400,6 +400,10 @@ pub struct WatchArgs {
         value_parser = crate::cli::time::time
     )]
     pub(super) poll: Option<Duration>,
+    /// Notify when the verdict changes: bell and notification of the terminal,
+    /// notification of the desktop
+    #[arg(long)]
+    pub(super) notify: bool,
     #[command(flatten)]
     pub(super) test: TestArgs,
 }

@@ -219,8 +219,13 @@ impl Session<'_> {
         } else {
             Exit::TestsFailed
         };
+        // The loops of this home say nothing about other machines.
+        let loops = match args.html {
+            Some(_) if args.merge.is_empty() => commands::report::loops(&self.places)?,
+            _ => Vec::new(),
+        };
         let html = args.html.iter();
-        let html = html.map(|file| (file, html::page(&last).into_bytes()));
+        let html = html.map(|file| (file, html::page(&last, &loops).into_bytes()));
         let junit = args.junit.iter();
         let junit = junit.map(|file| (file, junit::junit(&last.report)));
         for (file, content) in html.chain(junit) {

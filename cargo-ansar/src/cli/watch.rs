@@ -1,5 +1,7 @@
 //! `watch`: show the outcome of each loop, and keep the last verdict.
 
+use std::cell::RefCell;
+
 use crate::cli::Session;
 use crate::cli::args::{TestArgs, WatchArgs};
 use crate::cli::exit::Exit;
@@ -9,14 +11,16 @@ use crate::host::environment;
 use crate::host::process::interrupts::Interrupt;
 use crate::host::terminal::keys::Keys;
 use crate::model::run_report::RunReport;
+use crate::report::diagnostics::Stream;
 use crate::report::printer::Printer;
-use crate::report::{diagnostics, human, watch};
+use crate::report::{diagnostics, human, notification, watch};
 use crate::testing;
 use crate::watch::{End, Notice, watch};
 
 impl Session<'_> {
     pub(super) async fn watch(&self, args: &WatchArgs) -> Result<Exit, Error> {
-        let (poll, args): (_, &TestArgs) = (args.poll, &args.test);
+        let (poll, notifies) = (args.poll, args.notify);
+        let args: &TestArgs = &args.test;
         let mut options = self.test_options(args)?;
         let stream = args.results.messages.stream();
         options.build.messages = stream.as_ref().map(|stream| self.messages(stream));
@@ -33,10 +37,11 @@ impl Session<'_> {
             what: "listen for keys",
             source,
         })?;
-        let mut last: Option<RunReport> = None;
+        let last: RefCell<Option<RunReport>> = RefCell::default();
         // Exit of the last loop, and of the last one that ran the tests.
         let (mut ended, mut judged) = (None, Exit::Success);
         let mut introduced = false;
+        let mut passed_before = None;
         let mut show = |came: Notice| match came {
             Notice::Ran(ran) => {
                 let exit = match ran.interrupted {
@@ -46,7 +51,7 @@ impl Session<'_> {
                 };
                 (ended, judged) = (Some(exit), exit);
                 let run = testing::record::record_run("watch", *ran, exit.code(), &events);
-                last = Some(run.clone());
+                last.replace(Some(run.clone()));
                 // A file that cannot be written does not end the loop.
                 if let Err(error) = self.results(&args.results, run, stream.clone()) {
                     self.printer
@@ -56,28 +61,16 @@ impl Session<'_> {
             }
             Notice::Prepared { is_stale } => {
                 ended = Some(judged);
-                self.finish(stream.clone(), true);
-                let last = last.clone();
-                let show = if is_stale {
-                    human::stale
-                } else {
-                    human::unchanged
-                };
-                self.printer.show(move |shell| show(shell, last.as_ref()));
+                self.prepared(stream.clone(), is_stale, last.borrow().clone());
                 Some(judged)
             }
             Notice::Failed(error) => {
                 ended = Some(Exit::of(&error));
-                self.finish(stream.clone(), false);
-                let (hint, last, exit) = (self.hints.of(&error), last.clone(), Exit::of(&error));
-                self.printer.show(move |shell| {
-                    human::error(shell, &*error, hint.as_deref());
-                    human::stale(shell, last.as_ref());
-                });
-                Some(exit)
+                self.failed(stream.clone(), error, last.borrow().clone());
+                ended
             }
             Notice::Stale => {
-                let last = last.clone();
+                let last = last.borrow().clone();
                 self.printer
                     .show(move |shell| human::stale(shell, last.as_ref()));
                 None
@@ -92,6 +85,9 @@ impl Session<'_> {
             let ended = show(came);
             if marks && is_begun {
                 self.printer.show(diagnostics::running);
+            }
+            if let (true, Some(exit)) = (notifies, ended) {
+                self.notify(&mut passed_before, exit, last.borrow().as_ref());
             }
             if let (true, Some(exit)) = (marks, ended) {
                 self.printer
@@ -112,6 +108,44 @@ impl Session<'_> {
             End::Interrupted(interrupt) => Exit::Interrupted(interrupt),
             End::Quit => ended.unwrap_or(Exit::Interrupted(Interrupt::Interrupt)),
         })
+    }
+
+    /// Shows the end of a loop that has run no tests.
+    fn prepared(&self, stream: Option<Stream>, is_stale: bool, last: Option<RunReport>) {
+        self.finish(stream, true);
+        let show = if is_stale {
+            human::stale
+        } else {
+            human::unchanged
+        };
+        self.printer.show(move |shell| show(shell, last.as_ref()));
+    }
+
+    /// Shows the error that has ended a loop.
+    fn failed(&self, stream: Option<Stream>, error: Box<Error>, last: Option<RunReport>) {
+        self.finish(stream, false);
+        let hint = self.hints.of(&error);
+        self.printer.show(move |shell| {
+            human::error(shell, &*error, hint.as_deref());
+            human::stale(shell, last.as_ref());
+        });
+    }
+
+    /// Notifies of the verdict of a loop if it is news.
+    fn notify(&self, before: &mut Option<bool>, exit: Exit, last: Option<&RunReport>) {
+        let passed = match exit {
+            Exit::Interrupted(_) => return,
+            exit => exit.code() == Exit::Success.code(),
+        };
+        let ran = exit == Exit::Success || exit == Exit::TestsFailed;
+        let text = match last.filter(|_| ran) {
+            Some(run) => human::summary(run),
+            None => "the loop ended with an error".to_owned(),
+        };
+        if notification::is_news(before.replace(passed), passed) {
+            self.printer
+                .show(move |shell| notification::notify(shell, passed, &text));
+        }
     }
 
     /// Shows an event that does not end a loop.

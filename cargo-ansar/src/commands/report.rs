@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::home::last_run::{FILE, FOLDER, LastRun};
+use crate::home::loops::Loop;
 use crate::host::fs;
 use crate::model::merge;
 use crate::model::merge::MergeError;
@@ -45,4 +46,10 @@ fn read(path: &Path) -> Result<LastRun, Error> {
     };
     let run = LastRun::of(&fs::read_argument(&file)?);
     Ok(run.ok_or(MergeError::NoVerdict(file))?)
+}
+
+/// Returns the last loops of `watch` in the home.
+pub fn loops(places: &Places) -> Result<Vec<Loop>, Error> {
+    let (home, _) = places.open()?;
+    Ok(home.loops()?)
 }

@@ -15,6 +15,7 @@ pub mod health;
 pub mod history;
 pub mod instance;
 pub mod last_run;
+pub mod loops;
 mod network;
 pub mod pending;
 pub mod place;

@@ -7,6 +7,7 @@
 pub mod cargo;
 pub mod cargo_config;
 pub mod clock;
+pub mod desktop;
 pub mod environment;
 pub mod fs;
 pub mod limits;

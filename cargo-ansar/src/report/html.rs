@@ -7,6 +7,7 @@
 mod tests;
 pub mod text;
 pub mod timeline;
+pub mod trend;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,6 +18,7 @@ use askama::Template;
 
 use crate::events::Kind;
 use crate::home::last_run::LastRun;
+use crate::home::loops::Loop;
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
 use crate::model::run_report;
@@ -39,6 +41,7 @@ struct Page<'r> {
     failures: Vec<Card<'r>>,
     flaky: Vec<Card<'r>>,
     roles: Vec<Row<'r>>,
+    trend: Vec<trend::Bar>,
     timeline: Drawing,
     tests: Vec<Tests<'r>>,
     checks: Vec<Checks<'r>>,
@@ -120,8 +123,8 @@ struct Excerpt<'r> {
     lines: Vec<String>,
 }
 
-/// Returns the page of a run.
-pub fn page(last: &LastRun) -> String {
+/// Returns the page of a run, with the last loops of `watch`.
+pub fn page(last: &LastRun, loops: &[Loop]) -> String {
     let run = &last.report;
     let (class, verb) = verdict(run);
     let page = Page {
@@ -134,6 +137,7 @@ pub fn page(last: &LastRun) -> String {
         failures: cards(run.failures.iter().map(|it| (it, it.role.to_string()))),
         flaky: cards(flaky(run)),
         roles: run.roles.iter().map(row).collect(),
+        trend: trend::bars(loops),
         timeline: Timeline::of(last).draw(),
         tests: run.roles.iter().filter_map(|row| tests(run, row)).collect(),
         checks: checks(last),

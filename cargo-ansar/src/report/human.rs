@@ -628,7 +628,8 @@ pub(super) fn short(line: &str) -> String {
     )
 }
 
-pub(super) fn summary(run: &RunReport) -> String {
+/// Returns the counts of a run in words.
+pub fn summary(run: &RunReport) -> String {
     let roles = run.roles.len();
     let checks = run.passed + run.failed;
     let mut text = if run.is_pass() {

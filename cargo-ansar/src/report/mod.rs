@@ -16,6 +16,7 @@ pub mod junit;
 pub mod listing;
 pub mod materials;
 pub mod meter;
+pub mod notification;
 pub mod palette;
 pub mod printer;
 pub mod progress;

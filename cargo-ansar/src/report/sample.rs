@@ -141,7 +141,7 @@ pub(super) fn last() -> LastRun {
                 role: role.clone(),
                 executable: executable.parse().unwrap(),
                 pid: 4711,
-                awaits: None,
+                awaits: (executable == "server").then(|| "log line `ready`".to_owned()),
             },
         ));
         events.push(event(begun + 50, Kind::Ready { role: role.clone() }));

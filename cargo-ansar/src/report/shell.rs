@@ -276,6 +276,21 @@ impl Shell {
         let _ = io::stderr().write_all(line.as_bytes());
     }
 
+    /// Rings the bell of the terminal at stderr, with a notification in terminals
+    /// that show one.
+    pub(super) fn ring(&mut self, notification: Option<String>) {
+        if !self.is_terminal() {
+            return;
+        }
+        let filter = Filter {
+            colors: false,
+            runner: false,
+        };
+        let notification = notification.map(|text| format!("\x1b]9;{}\x1b\\", filter.line(&text)));
+        let bell = format!("{}\x07", notification.unwrap_or_default());
+        let _ = io::stderr().write_all(bell.as_bytes());
+    }
+
     /// Prints a command for a CI runner. The caller has escaped its texts.
     pub fn command(&mut self, command: &str) {
         let filter = Filter {

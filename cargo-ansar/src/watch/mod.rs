@@ -12,14 +12,17 @@ pub mod keys;
 pub mod limits;
 pub mod origin;
 pub mod sources;
+pub mod timing;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::deploy::prepare::{Prepared, open};
-use crate::error::Error;
+use crate::error::{Error, full};
 use crate::events::{Events, Kind};
 use crate::home::Home;
+use crate::home::loops::LoopVerdict;
+use crate::host::clock;
 use crate::host::process::Process;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::host::terminal::keys::Keys;
@@ -30,6 +33,7 @@ use crate::testing;
 use crate::testing::{Outcome, Ran, When, test};
 use crate::watch::keys::KeyAction;
 use crate::watch::sources::Sources;
+use crate::watch::timing::Timing;
 
 /// Notification of the caller: the outcome of a loop, or an event between two
 /// loops.
@@ -278,10 +282,11 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
         options: &testing::Options,
     ) -> (Result<Outcome, Error>, Option<WatchEvent>) {
         let superseder = self.interrupts.superseder();
-        let events = self.sources.reading(self.events);
+        let timing = Timing::default();
+        let events = timing.reading(&self.sources.reading(self.events));
         let mut cycle = Box::pin(test(options, self.interrupts, &events));
         let attention = next_event(&mut self.sources, self.keys, &self.home, &mut self.notify);
-        tokio::select! {
+        let (done, event) = tokio::select! {
             done = &mut cycle => (done, None),
             event = attention => {
                 // The loop stops its roles; then the next one begins.
@@ -289,8 +294,30 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
                     WatchEvent::Key(KeyAction::Quit) => superseder.interrupt(),
                     _ => superseder.supersede(),
                 }
-                (cycle.await, Some(event))
+                ((&mut cycle).await, Some(event))
             }
+        };
+        drop(cycle);
+        self.keep_times(&timing, &done);
+        (done, event)
+    }
+
+    /// Adds a loop with a verdict to the record of the last loops.
+    fn keep_times(&self, timing: &Timing, done: &Result<Outcome, Error>) {
+        let (verdict, failed) = match done {
+            Ok(Outcome::Ran(ran)) if ran.interrupted.is_some() => return,
+            Ok(Outcome::Ran(ran)) if ran.verdict.passed() => (LoopVerdict::Passed, 0),
+            Ok(Outcome::Ran(ran)) => (LoopVerdict::Failed, ran.verdict.suite.failed),
+            Ok(Outcome::Prepared(_)) | Err(Error::Interrupted(_)) => return,
+            Err(_) => (LoopVerdict::Error, 0),
+        };
+        if !self.home.is_there() {
+            return;
+        }
+        let ended = timing.ended(clock::now(), verdict, failed);
+        if let Err(error) = self.home.add_loop(ended) {
+            let why = full(&error.into());
+            self.events.emit(Kind::Unkept { why });
         }
     }
 

@@ -42,7 +42,7 @@ fn is_balanced(page: &str) {
 #[test]
 fn everything_that_was_found_is_on_the_page() {
     let last = sample::last();
-    let page = page(&last);
+    let page = page(&last, &[]);
     is_balanced(&page);
     let texts = texts(&page);
     for row in &last.report.roles {
@@ -73,7 +73,7 @@ fn tests_of_a_target_are_listed_and_collapsed() {
     row.unfinished = vec!["orders::endless".to_owned()];
     row.ignored = 2;
     last.report.failures[0].test = Some("orders::test_7".to_owned());
-    let page = page(&last);
+    let page = page(&last, &[]);
     is_balanced(&page);
     assert!(page.len() < 1 << 20, "{}", page.len());
     let (_, tests) = page.split_once("<section id=\"tests\">").unwrap();
@@ -102,12 +102,39 @@ fn tests_of_a_target_are_listed_and_collapsed() {
 
 #[test]
 fn the_lines_of_the_timeline_are_drawn_to_scale() {
-    let page = page(&sample::last());
+    let page = page(&sample::last(), &[]);
     for line in [
         r#"<rect class="build" data-from="0" data-to="800" x="0.0" width="347.8""#,
         r#"<rect class="run" data-from="1150" data-to="2100" x="500.0" width="413.0""#,
     ] {
         assert!(page.contains(line), "{line} in {page}");
+    }
+}
+
+#[test]
+fn the_last_loops_are_a_strip() {
+    use crate::home::loops::{Loop, LoopVerdict, VERSION};
+
+    let of = |verdict| Loop {
+        version: VERSION,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        verdict,
+        failed: 2,
+        deployed: 1,
+        build: 1.0,
+        deploy: 0.0,
+        start: 0.0,
+        test: 1.0,
+    };
+    let loops = [LoopVerdict::Passed, LoopVerdict::Failed, LoopVerdict::Error].map(of);
+    let page = page(&sample::last(), &loops);
+    is_balanced(&page);
+    for text in [
+        r#"<span class="passed">2.0s</span>"#,
+        r#"aria-label="00:00:00: 2 failed, 1 deployed; build 1.00s, "#,
+        r#"<rect class="run" y="0.0" width="10" height="50.0"/>"#,
+    ] {
+        assert!(page.contains(text), "{text} in {page}");
     }
 }
 
@@ -121,7 +148,7 @@ fn nothing_of_the_page_is_elsewhere_and_nothing_is_run() {
         failure.context[0].text = hostile.to_owned();
     }
     last.report.command = hostile.to_owned();
-    let page = page(&last);
+    let page = page(&last, &[]);
     is_balanced(&page);
     for (tag, _) in elements(&page) {
         for word in ["script", "img", "link", "iframe", "object"] {

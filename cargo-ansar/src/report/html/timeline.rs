@@ -22,6 +22,8 @@ pub(super) struct Timeline {
     phases: Vec<Part>,
     /// Roles in the order of their starts.
     roles: Vec<(RoleName, Vec<Part>)>,
+    /// The conditions under which roles are ready.
+    awaits: BTreeMap<RoleName, String>,
 }
 
 /// A part of a line.
@@ -67,7 +69,14 @@ impl Timeline {
                         timeline.part(doing, "stop", at);
                     }
                 }
-                Kind::Started { role, .. } => {
+                Kind::Restarting { role, .. } => {
+                    let nth = timeline.line_of(role);
+                    let (what, since) = ("wait", at);
+                    doing.insert(role.clone(), Doing { nth, what, since });
+                }
+                Kind::Started { role, awaits, .. } => {
+                    let awaits = awaits.iter().map(|awaits| (role.clone(), awaits.clone()));
+                    timeline.awaits.extend(awaits);
                     if let Some(mut before) = doing.remove(role) {
                         timeline.part(&mut before, "", at);
                     }
@@ -137,7 +146,14 @@ impl Timeline {
             window.scale()
         });
         let roles = self.roles.iter().take(MOST);
-        let roles = roles.map(|(role, parts)| window.line("mono", role.as_str(), parts));
+        let roles = roles.map(|(role, parts)| {
+            let mut line = window.line("mono", role.as_str(), parts);
+            let starts = line.bars.iter_mut().filter(|bar| bar.class == "start");
+            for (bar, awaits) in starts.zip(self.awaits.get(role).into_iter().cycle()) {
+                bar.note = format!(", waited for {awaits}");
+            }
+            line
+        });
         Drawing {
             scale,
             phases,
@@ -182,6 +198,8 @@ pub(super) struct Bar {
     pub(super) x: String,
     pub(super) width: String,
     pub(super) time: String,
+    /// What is known besides, after a comma.
+    pub(super) note: String,
 }
 
 /// Range of time that is drawn, in milliseconds from the beginning of the run.
@@ -239,6 +257,7 @@ impl Window {
             x: format!("{:.1}", x.min(WIDTH - width)),
             width: format!("{width:.1}"),
             time: span(to - from),
+            note: String::new(),
         }
     }
 
@@ -315,6 +334,35 @@ mod tests {
         // The role ends in the moment in which it is stopped.
         let last = [part("start", 1200, 1250), part("run", 1250, 2200)];
         assert_eq!(timeline.roles[3].1, last);
+        let lines = timeline.draw().roles;
+        assert_eq!(lines[0].bars[0].note, ", waited for log line `ready`");
+        assert_eq!(lines[1].bars[0].note, "");
+    }
+
+    #[test]
+    fn a_restart_has_a_part_before_it() {
+        let mut last = sample::last();
+        let begun = last.events[0].at;
+        let role: RoleName = "server-0".parse().unwrap();
+        let at = |milliseconds: i64| begun + jiff::SignedDuration::from_millis(milliseconds);
+        let delay = std::time::Duration::from_millis(100);
+        let restarting = Kind::Restarting {
+            role: role.clone(),
+            delay,
+        };
+        let started = Kind::Started {
+            role,
+            executable: "server".parse().unwrap(),
+            pid: 4712,
+            awaits: None,
+        };
+        for (milliseconds, kind) in [(2000, restarting), (2100, started)] {
+            let at = at(milliseconds);
+            last.events.push(crate::events::Event { at, kind });
+        }
+        last.events.sort_by_key(|event| event.at);
+        let parts = &Timeline::of(&last).roles[0].1;
+        assert_eq!(parts[2..3], [part("wait", 2000, 2100)], "{parts:?}");
     }
 
     #[test]
@@ -341,6 +389,7 @@ mod tests {
                 length: 1000,
                 phases: vec![part("build", 0, from)],
                 roles: vec![(role.clone(), vec![part("run", from, 1000)])],
+                ..Timeline::default()
             };
             timeline.draw()
         };

@@ -1,6 +1,7 @@
 //! `cargo ansar watch`: test runs at every save.
 
 mod keys;
+mod notifications;
 pub(crate) mod probe;
 mod sources;
 mod storms;
