@@ -92,7 +92,12 @@ const RUNS: usize = 3;
 /// Processor time of the engine for readiness: the difference from programs
 /// that are ready once they have started, pair by pair. The budget limits it.
 pub(crate) fn processor_time(world: &World) -> Judged {
-    let pair = |_| (run(world, "listen").processor, run(world, "started").processor);
+    let pair = |_| {
+        (
+            run(world, "listen").processor,
+            run(world, "started").processor,
+        )
+    };
     let pairs: Vec<(f64, f64)> = (0..PAIRS).map(pair).collect();
     Judged {
         ours: median(pairs.iter().map(|(listen, _)| *listen)),
