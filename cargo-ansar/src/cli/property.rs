@@ -14,7 +14,7 @@ use crate::cli::search::SearchArgs;
 use crate::commands::input_file::InputFile;
 use crate::commands::set::Value;
 use crate::error::Error;
-use crate::home::properties::{Change, PROPERTIES, Property};
+use crate::manifest::properties::{Change, PROPERTIES, Property};
 use crate::report::{human, listing};
 
 /// Arguments of `get`.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::home::properties::Property;
+use crate::manifest::properties::Property;
 use crate::model::name::RoleName;
 use crate::workspace::Places;
 use crate::workspace::roles::known;

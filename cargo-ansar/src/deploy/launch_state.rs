@@ -1,7 +1,7 @@
 //! Everything that a role is started with, besides its executable and its
 //! settings, in a form that is compared with the last deploy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::error::Error;
@@ -14,8 +14,8 @@ use crate::home::role::Entry;
 use crate::home::role_values::RoleValues;
 use crate::host::fs;
 use crate::host::fs::Hash;
+use crate::manifest::properties::of_process;
 use crate::model::name::RoleName;
-use crate::model::role_properties::{NetworkKind, RoleProperties};
 use crate::supervisor::executable_kind::path_of;
 use crate::supervisor::role_environment::own;
 
@@ -74,22 +74,10 @@ pub(crate) fn launch_state(
     Ok(LaunchState {
         environment: (!variables.is_empty()).then(|| hash(&variables)),
         words: (!words.is_empty()).then(|| hash(&words)),
-        properties: process_properties(properties),
+        properties: of_process(entry),
         program,
         watched,
     })
-}
-
-/// Returns the properties that make another process of a role. Those that only
-/// its supervision uses (`ready`, `health`, `stop`, `restart`, `retry`) are read at
-/// its next start.
-fn process_properties(properties: &RoleProperties) -> BTreeSet<String> {
-    let all = [
-        ("network", properties.network == Some(NetworkKind::Own)),
-        ("unprivileged", properties.unprivileged),
-    ];
-    let set = all.into_iter().filter(|(_, is_set)| *is_set);
-    set.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Returns the differences to the launch state of the last deploy.
@@ -164,16 +152,11 @@ mod tests {
 
     #[test]
     fn a_property_that_is_set_or_removed_is_a_cause() {
-        let state = |properties: &RoleProperties| LaunchState {
-            properties: process_properties(properties),
+        let state = |names: &[&str]| LaunchState {
+            properties: names.iter().map(|name| (*name).to_owned()).collect(),
             ..LaunchState::default()
         };
-        let without = state(&RoleProperties::default());
-        let with = state(&RoleProperties {
-            network: Some(NetworkKind::Own),
-            unprivileged: true,
-            ..RoleProperties::default()
-        });
+        let (without, with) = (state(&[]), state(&["network", "unprivileged"]));
         let names = vec!["network".to_owned(), "unprivileged".to_owned()];
         let causes = [ChangeCause::Properties { names }];
         assert_eq!(changes(&without, &with), causes);

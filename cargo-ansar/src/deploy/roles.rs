@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::home::properties;
 use crate::home::role::{Entry, Origin};
 use crate::host::{clock, environment};
+use crate::manifest::properties;
 use crate::manifest::{Description, RoleSpec};
 use crate::model::name::RoleName;
 

@@ -21,7 +21,6 @@ pub mod pending;
 pub mod place;
 pub mod ports;
 pub mod program;
-pub mod properties;
 pub mod restart_reason;
 pub mod role;
 pub mod role_values;

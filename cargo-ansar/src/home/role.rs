@@ -1,31 +1,28 @@
 //! The entry of a role: its properties, stored in a file of the area `entry`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use ansar_contract::envelope::Envelope;
 use ansar_contract::layout::Area;
-use ansar_contract::retry::Retry;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::home::{Home, HomeError, read_json};
 use crate::host::fs;
 use crate::model::instance::Instance;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::placeholder::Template;
-use crate::model::readiness::{Health, Readiness};
-use crate::model::restart_policy::Restart;
-use crate::model::role_properties::{EnvFile, NetworkKind, RoleProperties};
-use crate::model::stop::Stop;
-use crate::model::test_target::{Ignored, TestTarget};
+use crate::model::role_properties::RoleProperties;
 
-/// A role of a home.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "StoredEntry", into = "StoredEntry")]
+/// A role of a home. It is stored as one flat object.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
     /// Unique id; distinguishes the role from other roles of the same name that
     /// were deleted or will be added.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Time when the role was added.
     pub created: Timestamp,
@@ -35,183 +32,111 @@ pub struct Entry {
     /// The origin of the role.
     pub origin: Origin,
     /// The properties that decide how it runs.
+    #[serde(flatten)]
     pub properties: RoleProperties,
     /// Values that were set by a command; they have precedence.
+    #[serde(skip_serializing_if = "ByHand::is_empty")]
     pub by_hand: ByHand,
     /// The origin of an instance, which is not stored.
+    #[serde(skip)]
     pub instance: Option<Instance>,
 }
 
-/// The stored form of an [`Entry`]: one flat object.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoredEntry {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+// Derived with `flatten`, errors about properties would have no position.
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Entry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the properties of a role")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
+                let mut own = OwnFields::default();
+                let properties = Properties { map, own: &mut own };
+                let properties =
+                    RoleProperties::deserialize(MapAccessDeserializer::new(properties))?;
+                let missing = de::Error::missing_field;
+                Ok(Entry {
+                    id: own.id,
+                    created: own.created.ok_or_else(|| missing("created"))?,
+                    executable: own.executable.ok_or_else(|| missing("executable"))?,
+                    origin: own.origin.ok_or_else(|| missing("origin"))?,
+                    properties,
+                    by_hand: own.by_hand.unwrap_or_default(),
+                    instance: None,
+                })
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The fields of an entry that are no properties.
+#[derive(Default)]
+struct OwnFields {
     id: Option<String>,
-    created: Timestamp,
-    executable: ExecutableName,
-    origin: Origin,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    retry: Option<Retry>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    storage: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    timeout: Option<f64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    after: Vec<RoleName>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    env: BTreeMap<String, Template>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    restart: Option<Restart>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    program: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    component: Option<bool>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    args: Vec<Template>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cwd: Option<Template>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    env_file: Vec<EnvFile>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    setup: Vec<Vec<Template>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    before: Vec<Vec<Template>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    after_all: Vec<Vec<Template>>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    ready: Readiness,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ready_timeout: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    health: Option<Health<Template>>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    stop: Stop,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    ports: BTreeMap<String, u16>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    hold: Option<bool>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    unprivileged: bool,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    tags: BTreeSet<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    watch: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    fresh: Vec<RoleName>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    exclusive: BTreeSet<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    test: Option<TestTarget>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    filter: Vec<String>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    exact: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
-    ignored: Ignored,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    isolate: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    test_timeout: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    network: Option<NetworkKind>,
-    #[serde(default, skip_serializing_if = "ByHand::is_empty")]
-    by_hand: ByHand,
+    created: Option<Timestamp>,
+    executable: Option<ExecutableName>,
+    origin: Option<Origin>,
+    by_hand: Option<ByHand>,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
+impl OwnFields {
+    /// Reads the value of a key, if it is one of these fields.
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
+        fn set<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
+            field: &mut Option<T>,
+            name: &'static str,
+            map: &mut A,
+        ) -> Result<bool, A::Error> {
+            if field.replace(map.next_value()?).is_some() {
+                return Err(de::Error::duplicate_field(name));
+            }
+            Ok(true)
+        }
 
-impl From<StoredEntry> for Entry {
-    fn from(stored: StoredEntry) -> Self {
-        Self {
-            id: stored.id,
-            created: stored.created,
-            executable: stored.executable,
-            origin: stored.origin,
-            properties: RoleProperties {
-                retry: stored.retry,
-                restart: stored.restart,
-                timeout: stored.timeout,
-                after: stored.after,
-                env: stored.env,
-                storage: stored.storage,
-                program: stored.program,
-                component: stored.component,
-                args: stored.args,
-                cwd: stored.cwd,
-                env_file: stored.env_file,
-                setup: stored.setup,
-                before: stored.before,
-                after_all: stored.after_all,
-                ready: stored.ready,
-                ready_timeout: stored.ready_timeout,
-                health: stored.health,
-                stop: stored.stop,
-                ports: stored.ports,
-                hold: stored.hold,
-                unprivileged: stored.unprivileged,
-                tags: stored.tags,
-                watch: stored.watch,
-                fresh: stored.fresh,
-                exclusive: stored.exclusive,
-                test: stored.test,
-                filter: stored.filter,
-                exact: stored.exact,
-                ignored: stored.ignored,
-                isolate: stored.isolate,
-                test_timeout: stored.test_timeout,
-                network: stored.network,
+        match key {
+            "id" => match std::mem::replace(&mut self.id, map.next_value()?) {
+                None => Ok(true),
+                Some(_) => Err(de::Error::duplicate_field("id")),
             },
-            by_hand: stored.by_hand,
-            instance: None,
+            "created" => set(&mut self.created, "created", map),
+            "executable" => set(&mut self.executable, "executable", map),
+            "origin" => set(&mut self.origin, "origin", map),
+            "by_hand" => set(&mut self.by_hand, "by_hand", map),
+            _ => Ok(false),
         }
     }
 }
 
-impl From<Entry> for StoredEntry {
-    fn from(entry: Entry) -> Self {
-        let properties = entry.properties;
-        Self {
-            id: entry.id,
-            created: entry.created,
-            executable: entry.executable,
-            origin: entry.origin,
-            retry: properties.retry,
-            storage: properties.storage,
-            timeout: properties.timeout,
-            after: properties.after,
-            env: properties.env,
-            restart: properties.restart,
-            program: properties.program,
-            component: properties.component,
-            args: properties.args,
-            cwd: properties.cwd,
-            env_file: properties.env_file,
-            setup: properties.setup,
-            before: properties.before,
-            after_all: properties.after_all,
-            ready: properties.ready,
-            ready_timeout: properties.ready_timeout,
-            health: properties.health,
-            stop: properties.stop,
-            ports: properties.ports,
-            hold: properties.hold,
-            unprivileged: properties.unprivileged,
-            tags: properties.tags,
-            watch: properties.watch,
-            fresh: properties.fresh,
-            exclusive: properties.exclusive,
-            test: properties.test,
-            filter: properties.filter,
-            exact: properties.exact,
-            ignored: properties.ignored,
-            isolate: properties.isolate,
-            test_timeout: properties.test_timeout,
-            network: properties.network,
-            by_hand: entry.by_hand,
+/// The properties among the fields of an entry.
+struct Properties<'a, A> {
+    map: A,
+    own: &'a mut OwnFields,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Properties<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        while let Some(key) = self.map.next_key::<String>()? {
+            if !self.own.read(&key, &mut self.map)? {
+                return seed.deserialize(key.into_deserializer()).map(Some);
+            }
         }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
     }
 }
 
@@ -357,7 +282,49 @@ pub fn parent(name: &str) -> Option<RoleName> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::home::from_json;
+
+    #[test]
+    fn fields_and_properties_are_one_object() {
+        let text = r#"{"id":"7","created":"2023-04-06T01:52:17Z","executable":"x","origin":"hand","timeout":1.5,"env":{"A":"b"},"ready_timeout":2.0,"network":"own","by_hand":{"properties":["timeout"]}}"#;
+        let entry: Entry = serde_json::from_str(text).unwrap();
+        assert_eq!(entry.properties.timeout, Some(1.5));
+        assert_eq!(serde_json::to_string(&entry).unwrap(), text);
+        // In any order.
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::from_value::<Entry>(value).unwrap(), entry);
+    }
+
+    #[test]
+    fn mistakes_in_an_entry_have_their_position() {
+        const BEGIN: &str = r#"{"created": "2023-04-06T01:52:17Z", "executable": "x""#;
+        for (rest, expected) in [
+            (
+                r#", "origin": "hand", "timeout": "1s"}"#,
+                "x.json:1:88: field `timeout`: invalid type: string \"1s\", expected f64",
+            ),
+            (
+                r#", "origin": "foot"}"#,
+                "x.json:1:71: field `origin`: unknown variant `foot`, expected one of `manifest`, `hand`, `retired`",
+            ),
+            ("}", "x.json:1:54: missing field `origin`"),
+            (
+                r#", "origin": "hand", "colour": 1}"#,
+                "x.json:1:81: unknown field `colour`",
+            ),
+            (
+                r#", "origin": "hand", "created": "2023-04-06T01:52:17Z"}"#,
+                "duplicate field `created`",
+            ),
+        ] {
+            let text = format!("{BEGIN}{rest}");
+            let error = from_json::<Entry>(Path::new("x.json"), text.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
 
     #[test]
     fn first_form_of_by_hand_is_read() {

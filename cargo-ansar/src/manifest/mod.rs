@@ -12,6 +12,7 @@ pub mod key_lines;
 pub mod node;
 pub mod parse;
 pub mod position;
+pub mod properties;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]

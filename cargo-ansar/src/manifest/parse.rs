@@ -1,28 +1,27 @@
 //! Parsing a description from the text of a manifest.
 //!
-//! This module knows the keys and the values that each may have. `validate`
+//! This module knows the keys that are no properties of roles (those are in
+//! `properties`) and the values that each may have. `validate`
 //! checks rules between roles; `node` knows positions and types.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-use ansar_contract::retry::Retry;
 use toml_edit::Document;
 
-use crate::logs::store::LEAST_STORAGE;
 use crate::manifest::build;
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::{Node, Source};
+use crate::manifest::properties::{PROPERTIES, Property, Roles};
 use crate::manifest::test;
-use crate::manifest::validate::{After, Declaration, Declared, checked};
+use crate::manifest::validate::{Declaration, Declared, checked};
 use crate::manifest::values;
-use crate::manifest::values::{Texts, duration, package_name, roles};
+use crate::manifest::values::{Texts, duration, package_name};
 use crate::manifest::{DEFAULT_TESTS, DeployMode, Description, RoleSpec};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::{MOST_ROLES, RoleTemplate, Series, Variable};
-use crate::model::readiness::Probe;
-use crate::model::restart_policy::Restart;
-use crate::model::role_properties::{NetworkKind, RoleProperties};
+use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RolePattern;
 use crate::model::test_target::TestTarget;
 
@@ -41,61 +40,23 @@ const KEYS: &[&str] = &[
     "role",
 ];
 
-const ROLE_KEYS: &[&str] = &[
-    "executable",
-    "program",
-    "test",
-    "package",
-    "component",
-    "settings",
-    "input",
-    "args",
-    "cwd",
-    "env",
-    "env-file",
-    "setup",
-    "before",
-    "after-all",
-    "ready",
-    "ready-timeout",
-    "health",
-    "stop",
-    "timeout",
-    "after",
-    "retry",
-    "restart",
-    "ports",
-    "hold",
-    "unprivileged",
-    "tags",
-    "watch",
-    "exclusive",
-    "filter",
-    "exact",
-    "ignored",
-    "isolate",
-    "test-timeout",
-    "network",
-    "fresh",
-    "storage",
-    "start",
-    "count",
-    "step",
-];
-
-const RETRY_KEYS: &[&str] = &[
-    "first_steps",
-    "regular_steps",
-    "step_limit",
-    "randomized",
-    "truncated",
-];
-
-const RESTARTS: [(&str, Restart); 3] = [
-    ("never", Restart::Never),
-    ("on-failure", Restart::OnFailure),
-    ("always", Restart::Always),
-];
+/// The keys of a role: those below, and the properties that can be set.
+static ROLE_KEYS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let properties = PROPERTIES
+        .iter()
+        .filter(|property| property.change.is_some());
+    let first = [
+        "executable",
+        "program",
+        "test",
+        "package",
+        "settings",
+        "input",
+    ];
+    let names = properties.map(|property| property.name);
+    let series = ["start", "count", "step"];
+    first.into_iter().chain(names).chain(series).collect()
+});
 
 pub(crate) fn parse(manifest: &Path, text: &str) -> Result<Document<String>, DescriptionError> {
     Document::parse(text.to_owned()).map_err(|error| {
@@ -167,7 +128,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
             "slow-timeout" => slow_timeout = Some(duration(&node)?),
             "env" => env = in_env.environment(&node)?,
             "env-file" => env_file = values::env_files(&node)?,
-            "network" => network = Some(self::network(&node)?),
+            "network" => network = Some(values::network(&node)?),
             "build" => build = build::read(&node)?,
             "role" => {
                 for role in node.entries("a table of roles by name")? {
@@ -209,11 +170,6 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
     })
 }
 
-fn network(node: &Node<'_>) -> Result<NetworkKind, DescriptionError> {
-    let words = [("host", NetworkKind::Host), ("own", NetworkKind::Own)];
-    node.word(&words, "`host` or `own`")
-}
-
 /// The keys of one table of roles.
 struct Fields<'a> {
     executable: Option<ExecutableName>,
@@ -223,22 +179,11 @@ struct Fields<'a> {
     settings: serde_json::Map<String, serde_json::Value>,
     input: Option<serde_json::Value>,
     properties: RoleProperties,
-    after: Vec<After>,
     texts: Texts,
     series: Series,
     in_series: Vec<(Node<'a>, u64)>,
-    /// The first key that only components have, and that only programs have.
-    of_component: Option<(String, usize)>,
-    of_program: Option<(String, usize)>,
-    /// The first key that only test targets have.
-    of_tests: Option<(String, usize)>,
-    /// Position of a probe that waits for the role's own port.
-    listens_at: Option<(String, usize)>,
-    /// Position of a key that only roles have which end by themselves.
-    for_ends: Option<(String, usize)>,
-    /// Position of the first key that only test roles have.
-    for_tests: Option<(String, usize)>,
-    fresh: Vec<After>,
+    /// The first key, with its position, that only such roles have.
+    kinds: BTreeMap<Roles, (String, usize)>,
 }
 
 /// Reads one table of roles, which is one role or the series of a template.
@@ -255,17 +200,10 @@ fn declare(
         settings: serde_json::Map::new(),
         input: None,
         properties: RoleProperties::default(),
-        after: Vec::new(),
         texts: Texts::default(),
         series: Series::default(),
         in_series: Vec::new(),
-        of_component: None,
-        of_program: None,
-        of_tests: None,
-        listens_at: None,
-        for_ends: None,
-        for_tests: None,
-        fresh: Vec::new(),
+        kinds: BTreeMap::new(),
     };
     let mut label = None;
     let mut target = None;
@@ -295,8 +233,6 @@ fn declare(
     fields.texts.check_numbers(node, &names)?;
     let line = source.line(node.key_at);
     let nth = declared.declarations.len();
-    let after = fields.after.iter().map(|after| after.role.clone());
-    fields.properties.after = after.collect();
     fields.properties.program = fields.program;
     for name in names {
         let spec = RoleSpec {
@@ -314,10 +250,10 @@ fn declare(
         key: node.key.clone(),
         at: node.key_at,
         package_at: fields.package_at,
-        after: fields.after,
-        for_ends: fields.for_ends,
-        for_tests: fields.for_tests,
-        fresh: fields.fresh,
+        after: fields.texts.after,
+        for_ends: fields.kinds.remove(&Roles::Ending),
+        for_tests: fields.kinds.remove(&Roles::Tests),
+        fresh: fields.texts.fresh,
         references: fields.texts.references,
         own_ports: fields.texts.own_ports,
     });
@@ -343,83 +279,20 @@ impl<'a> Fields<'a> {
 
     /// Reads one key.
     fn read(&mut self, field: Node<'a>) -> Result<(), DescriptionError> {
-        const FLAG: &str = "`true` or `false`";
-        let texts = &mut self.texts;
-        let properties = &mut self.properties;
-        match field.name {
-            "settings" | "input" | "retry" => {
-                self.of_component
-                    .get_or_insert((field.key.clone(), field.key_at));
-            }
-            "args" | "setup" | "unprivileged" => {
-                self.of_program
-                    .get_or_insert((field.key.clone(), field.key_at));
-            }
-            name if test::KEYS.contains(&name) => {
-                self.of_tests
-                    .get_or_insert((field.key.clone(), field.key_at));
-                return test::read(&field, properties);
-            }
-            _ => {}
-        }
         match field.name {
             "package" => {
                 self.package = Some(package_name(&field)?);
                 self.package_at = field.value_at;
             }
-            "component" => properties.component = Some(field.flag(FLAG)?),
             "settings" => {
+                self.note(Roles::Components, &field);
                 self.settings = field.object("a table of settings")?;
-                texts.note_settings(&field);
+                self.texts.note_settings(&field);
             }
-            "input" => self.input = Some(field.json()?),
-            "args" => properties.args = texts.templates(&field, "an array of arguments")?,
-            "cwd" => properties.cwd = Some(texts.template(&field, "the path of a folder")?),
-            "env" => properties.env = texts.environment(&field)?,
-            "env-file" => properties.env_file = values::env_files(&field)?,
-            "setup" => properties.setup = texts.commands(&field)?,
-            "before" | "after-all" => {
-                let commands = texts.commands(&field)?;
-                match field.name {
-                    "before" => properties.before = commands,
-                    _ => properties.after_all = commands,
-                }
-                self.for_tests
-                    .get_or_insert((field.key.clone(), field.key_at));
+            "input" => {
+                self.note(Roles::Components, &field);
+                self.input = Some(field.json()?);
             }
-            "ready" => {
-                properties.ready = texts.readiness(&field)?;
-                if properties.ready.0.contains(&Probe::Listen(None)) {
-                    self.listens_at = Some((field.key.clone(), field.value_at));
-                }
-            }
-            "ready-timeout" => properties.ready_timeout = Some(duration(&field)?.as_secs_f64()),
-            "health" => properties.health = Some(texts.health(&field)?),
-            "stop" => properties.stop = values::stop(&field)?,
-            "timeout" => properties.timeout = Some(duration(&field)?.as_secs_f64()),
-            "after" => self.after = roles(&field)?,
-            "retry" => properties.retry = Some(retry(&field)?),
-            "restart" => {
-                let restart = field.word(&RESTARTS, "`never`, `on-failure` or `always`")?;
-                properties.restart = Some(restart);
-            }
-            "ports" => properties.ports = values::ports(&field)?,
-            "hold" => properties.hold = Some(field.flag(FLAG)?),
-            "unprivileged" => properties.unprivileged = field.flag(FLAG)?,
-            "tags" => properties.tags = values::tags(&field)?,
-            "watch" => properties.watch = values::watch(&field)?,
-            "fresh" => {
-                self.fresh = roles(&field)?;
-                properties.fresh = self.fresh.iter().map(|it| it.role.clone()).collect();
-                self.for_tests
-                    .get_or_insert((field.key.clone(), field.key_at));
-            }
-            "exclusive" => {
-                properties.exclusive = values::tags(&field)?;
-                self.for_ends = Some((field.key.clone(), field.key_at));
-            }
-            "network" => properties.network = Some(network(&field)?),
-            "storage" => properties.storage = Some(bytes(&field)?),
             "start" | "count" | "step" => {
                 let value = field.count("an integer from 0")?;
                 match field.name {
@@ -429,36 +302,52 @@ impl<'a> Fields<'a> {
                 }
                 self.in_series.push((field, value));
             }
-            _ => return Err(field.unknown_key(ROLE_KEYS)),
+            name => {
+                let Some((property, change)) = Property::settable(name) else {
+                    return Err(field.unknown_key(&ROLE_KEYS));
+                };
+                self.note(property.roles, &field);
+                change.describe(&mut self.properties, &field, &mut self.texts)?;
+            }
         }
         Ok(())
+    }
+
+    fn note(&mut self, roles: Roles, field: &Node<'_>) {
+        let key = (field.key.clone(), field.key_at);
+        self.kinds.entry(roles).or_insert(key);
     }
 
     /// Checks keys against the kind of the role.
     fn check(&self, source: &Source<'_>, node: &Node<'_>) -> Result<(), DescriptionError> {
         let is_tests = self.properties.test.is_some();
-        if let Some((key, at)) = self.of_tests.as_ref().filter(|_| !is_tests) {
-            return Err(source.error(*at, key, &Problem::TestsOnly));
-        }
-        if let Some((key, at)) = self.of_program.as_ref().filter(|_| is_tests) {
-            return Err(source.error(*at, key, &Problem::NotOfTests));
-        }
-        let is_foreign =
-            is_tests || !self.program.is_empty() || self.properties.component == Some(false);
-        if let Some((key, at)) = self.of_component.as_ref().filter(|_| is_foreign) {
-            let role = node.name.to_owned();
-            return Err(source.error(*at, key, &Problem::ComponentOnly { role }));
-        }
-        let is_component = self.properties.component == Some(true);
-        if let Some((key, at)) = self.of_program.as_ref().filter(|_| is_component) {
-            return Err(source.error(*at, key, &Problem::ProgramOnly));
+        let component = self.properties.component;
+        let is_foreign = is_tests || !self.program.is_empty() || component == Some(false);
+        let role = node.name.to_owned();
+        for (roles, is_wrong, problem) in [
+            (Roles::TestTargets, !is_tests, Problem::TestsOnly),
+            (Roles::Programs, is_tests, Problem::NotOfTests),
+            (
+                Roles::Components,
+                is_foreign,
+                Problem::ComponentOnly { role },
+            ),
+            (
+                Roles::Programs,
+                component == Some(true),
+                Problem::ProgramOnly,
+            ),
+        ] {
+            if let Some((key, at)) = self.kinds.get(&roles).filter(|_| is_wrong) {
+                return Err(source.error(*at, key, &problem));
+            }
         }
         let has_port = !self.properties.ports.is_empty()
             || self
                 .properties
                 .placeholders()
                 .any(|placeholder| matches!(placeholder.port(), Some((None, _))));
-        match &self.listens_at {
+        match &self.texts.listens_at {
             Some((key, at)) if !has_port => Err(source.error(*at, key, &Problem::NoPort)),
             _ => Ok(()),
         }
@@ -534,40 +423,4 @@ fn executable_name(node: &Node<'_>) -> Result<ExecutableName, DescriptionError> 
     let text = node.string("the name of a binary")?;
     text.parse()
         .map_err(|error| node.value_error(&Problem::Name(error)))
-}
-
-fn bytes(node: &Node<'_>) -> Result<u64, DescriptionError> {
-    const EXPECTED: &str = "a number of bytes, 65536 at least";
-    let bytes: u64 = node.count(EXPECTED)?;
-    if bytes < LEAST_STORAGE {
-        return Err(node.wrong_value(&bytes.to_string(), EXPECTED));
-    }
-    Ok(bytes)
-}
-
-fn retry(node: &Node<'_>) -> Result<Retry, DescriptionError> {
-    const SECONDS: &str = "a number of seconds";
-    let mut retry = Retry::default();
-    for field in node.entries("a table that describes a retry policy")? {
-        match field.name {
-            "first_steps" => {
-                for step in field.elements("an array of numbers of seconds")? {
-                    retry.first_steps.push(step.number(SECONDS)?);
-                }
-            }
-            "regular_steps" => retry.regular_steps = Some(field.number(SECONDS)?),
-            "step_limit" => {
-                retry.step_limit = Some(field.count("an integer from 0 to 4294967295")?);
-            }
-            "randomized" => retry.randomized = Some(field.number(SECONDS)?),
-            "truncated" => retry.truncated = Some(field.number("a number from 0 to 1")?),
-            _ => return Err(field.unknown_key(RETRY_KEYS)),
-        }
-        // Checked after each field, so that the error has the position of its
-        // cause.
-        retry
-            .check()
-            .map_err(|reason| field.value_error(&Problem::Retry(reason)))?;
-    }
-    Ok(retry)
 }

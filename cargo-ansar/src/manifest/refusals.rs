@@ -1,6 +1,7 @@
 //! Tests of every error that a description can have, with its position and
 //! message.
 
+use crate::manifest::properties::PROPERTIES;
 use crate::manifest::tests::try_read;
 use crate::manifest::*;
 
@@ -65,7 +66,14 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn unknown_keys_are_refused() {
-    const OF_ROLE: &str = "expected one of `executable`, `program`, `test`, `package`, `component`, `settings`, `input`, `args`, `cwd`, `env`, `env-file`, `setup`, `before`, `after-all`, `ready`, `ready-timeout`, `health`, `stop`, `timeout`, `after`, `retry`, `restart`, `ports`, `hold`, `unprivileged`, `tags`, `watch`, `exclusive`, `filter`, `exact`, `ignored`, `isolate`, `test-timeout`, `network`, `fresh`, `storage`, `start`, `count`, `step`";
+    let properties = PROPERTIES
+        .iter()
+        .filter(|property| property.change.is_some());
+    let properties: Vec<_> = properties.map(|it| format!("`{}`", it.name)).collect();
+    let of_role = format!(
+        "expected one of `executable`, `program`, `test`, `package`, `settings`, `input`, {}, `start`, `count`, `step`",
+        properties.join(", ")
+    );
     refused(
         "roles.a = 1",
         "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `env`, `env-file`, `network`, `build`, `role`\nhint: did you mean `role`?",
@@ -73,12 +81,12 @@ fn unknown_keys_are_refused() {
     refused(
         "role.server-0.executable = 'a'\nrole.server-0.setings = {}",
         &format!(
-            "3:15: unknown key `workspace.metadata.ansar.role.server-0.setings`, {OF_ROLE}\nhint: did you mean `settings`?"
+            "3:15: unknown key `workspace.metadata.ansar.role.server-0.setings`, {of_role}\nhint: did you mean `settings`?"
         ),
     );
     refused(
         "[workspace.metadata.ansar.role.a]\n  \"wh\\nat\" = 1",
-        &format!(r#"3:3: unknown key `workspace.metadata.ansar.role.a."wh\nat"`, {OF_ROLE}"#),
+        &format!(r#"3:3: unknown key `workspace.metadata.ansar.role.a."wh\nat"`, {of_role}"#),
     );
     refused(
         "role.a = { executable = 'a', retry = { step_limits = 1 } }",

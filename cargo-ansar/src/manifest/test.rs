@@ -1,14 +1,10 @@
-//! The keys of roles that run a test target.
+//! The values of keys of roles that run a test target.
 
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::Node;
-use crate::manifest::values::{duration, package_name};
+use crate::manifest::values::package_name;
 use crate::model::name::ExecutableName;
-use crate::model::role_properties::RoleProperties;
-use crate::model::test_target::{Ignored, TestTarget, Tested};
-
-/// The keys that only such roles have.
-pub(crate) const KEYS: &[&str] = &["filter", "exact", "ignored", "isolate", "test-timeout"];
+use crate::model::test_target::{TestTarget, Tested};
 
 /// The keys of a table that names a target.
 const TABLE: &[&str] = &["test", "bin", "lib", "package"];
@@ -49,30 +45,16 @@ fn name(node: &Node<'_>, expected: &'static str) -> Result<ExecutableName, Descr
     name.map_err(|error| node.value_error(&Problem::Name(error)))
 }
 
-/// Reads one of [`KEYS`].
-pub(crate) fn read(
-    field: &Node<'_>,
-    properties: &mut RoleProperties,
-) -> Result<(), DescriptionError> {
-    match field.name {
-        "filter" => {
-            const FILTER: &str = "a part of the names of tests";
-            let elements = field.elements("an array of parts of the names of tests")?;
-            let filters = elements.iter().map(|element| {
-                let text = element.string(FILTER)?;
-                if text.is_empty() || text.starts_with('-') {
-                    return Err(element.wrong_value(text, FILTER));
-                }
-                Ok(text.to_owned())
-            });
-            properties.filter = filters.collect::<Result<_, _>>()?;
+/// Reads the filters of tests.
+pub(crate) fn filter(node: &Node<'_>) -> Result<Vec<String>, DescriptionError> {
+    const FILTER: &str = "a part of the names of tests";
+    let elements = node.elements("an array of parts of the names of tests")?;
+    let filters = elements.iter().map(|element| {
+        let text = element.string(FILTER)?;
+        if text.is_empty() || text.starts_with('-') {
+            return Err(element.wrong_value(text, FILTER));
         }
-        "exact" => properties.exact = field.flag(FLAG)?,
-        "ignored" => {
-            properties.ignored = field.word(&Ignored::ALL, "`skip`, `include` or `only`")?;
-        }
-        "isolate" => properties.isolate = Some(field.flag(FLAG)?),
-        _ => properties.test_timeout = Some(duration(field)?.as_secs_f64()),
-    }
-    Ok(())
+        Ok(text.to_owned())
+    });
+    filters.collect()
 }

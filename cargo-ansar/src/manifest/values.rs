@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use ansar_contract::retry::Retry;
 use jiff::fmt::friendly::SpanParser;
 
+use crate::logs::store::LEAST_STORAGE;
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::Node;
 use crate::manifest::validate::After;
@@ -16,7 +18,7 @@ use crate::model::readiness::{
     HEALTH_FAILURES, HEALTH_INTERVAL, Health, NOT_REPEATABLE, PROBE_WORDS, Probe, ProbeObject,
     Readiness, check_pattern,
 };
-use crate::model::role_properties::EnvFile;
+use crate::model::role_properties::{EnvFile, NetworkKind};
 use crate::model::stop::{Stop, StopSignal};
 
 const PROBE_KEYS: &[&str] = &[
@@ -31,16 +33,31 @@ const STOP_KEYS: &[&str] = &["signal", "grace"];
 
 const ENV_FILE_KEYS: &[&str] = &["path", "optional"];
 
+const RETRY_KEYS: &[&str] = &[
+    "first_steps",
+    "regular_steps",
+    "step_limit",
+    "randomized",
+    "truncated",
+];
+
 /// Longest timeout, as for the steps of a retry.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
-/// The texts of one declaration, with the positions of their placeholders.
+/// The texts of one declaration, with the positions of placeholders and of roles
+/// that are checked when all roles are known.
 #[derive(Default)]
 pub(crate) struct Texts {
     /// Roles that `{address:ROLE}` refers to.
     pub(crate) references: Vec<After>,
     /// Own ports whose names may be those of roles.
     pub(crate) own_ports: Vec<After>,
+    /// Roles that must be ready first.
+    pub(crate) after: Vec<After>,
+    /// Operational roles of which a test role has its own instances.
+    pub(crate) fresh: Vec<After>,
+    /// Key and position of a probe that waits for the role's own port.
+    pub(crate) listens_at: Option<(String, usize)>,
     /// Key and position of each `{number}`.
     numbers: Vec<(String, usize)>,
 }
@@ -173,13 +190,30 @@ impl Texts {
         Ok(variables)
     }
 
+    /// Reads the roles that must be ready first.
+    pub(crate) fn after(&mut self, node: &Node<'_>) -> Result<Vec<RoleName>, DescriptionError> {
+        self.after = roles(node)?;
+        Ok(self.after.iter().map(|it| it.role.clone()).collect())
+    }
+
+    /// Reads the roles of which a test role has its own instances.
+    pub(crate) fn fresh(&mut self, node: &Node<'_>) -> Result<Vec<RoleName>, DescriptionError> {
+        self.fresh = roles(node)?;
+        Ok(self.fresh.iter().map(|it| it.role.clone()).collect())
+    }
+
     pub(crate) fn readiness(&mut self, node: &Node<'_>) -> Result<Readiness, DescriptionError> {
-        if !node.is_array() {
-            return Ok(Readiness(vec![self.probe(node)?]));
+        let probes = if node.is_array() {
+            let elements = node.elements("an array of probes")?;
+            let probes = elements.iter().map(|element| self.probe(element));
+            probes.collect::<Result<_, _>>()?
+        } else {
+            vec![self.probe(node)?]
+        };
+        if probes.contains(&Probe::Listen(None)) {
+            self.listens_at = Some((node.key.clone(), node.value_at));
         }
-        let elements = node.elements("an array of probes")?;
-        let probes = elements.iter().map(|element| self.probe(element));
-        Ok(Readiness(probes.collect::<Result<_, _>>()?))
+        Ok(Readiness(probes))
     }
 
     fn probe(&mut self, node: &Node<'_>) -> Result<Probe<Template>, DescriptionError> {
@@ -502,4 +536,45 @@ pub(crate) fn roles(node: &Node<'_>) -> Result<Vec<After>, DescriptionError> {
         }
     }
     Ok(roles)
+}
+
+pub(crate) fn bytes(node: &Node<'_>) -> Result<u64, DescriptionError> {
+    const EXPECTED: &str = "a number of bytes, 65536 at least";
+    let bytes: u64 = node.count(EXPECTED)?;
+    if bytes < LEAST_STORAGE {
+        return Err(node.wrong_value(&bytes.to_string(), EXPECTED));
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn retry(node: &Node<'_>) -> Result<Retry, DescriptionError> {
+    const SECONDS: &str = "a number of seconds";
+    let mut retry = Retry::default();
+    for field in node.entries("a table that describes a retry policy")? {
+        match field.name {
+            "first_steps" => {
+                for step in field.elements("an array of numbers of seconds")? {
+                    retry.first_steps.push(step.number(SECONDS)?);
+                }
+            }
+            "regular_steps" => retry.regular_steps = Some(field.number(SECONDS)?),
+            "step_limit" => {
+                retry.step_limit = Some(field.count("an integer from 0 to 4294967295")?);
+            }
+            "randomized" => retry.randomized = Some(field.number(SECONDS)?),
+            "truncated" => retry.truncated = Some(field.number("a number from 0 to 1")?),
+            _ => return Err(field.unknown_key(RETRY_KEYS)),
+        }
+        // Checked after each field, so that the error has the position of its
+        // cause.
+        retry
+            .check()
+            .map_err(|reason| field.value_error(&Problem::Retry(reason)))?;
+    }
+    Ok(retry)
+}
+
+pub(crate) fn network(node: &Node<'_>) -> Result<NetworkKind, DescriptionError> {
+    let words = [("host", NetworkKind::Host), ("own", NetworkKind::Own)];
+    node.word(&words, "`host` or `own`")
 }

@@ -1,4 +1,5 @@
-//! The table of role properties, with their checks.
+//! The table of role properties: for each its name, its description, the roles
+//! that have it, its form in the manifest and in JSON, and its check.
 //!
 //! To add a property, see [`RoleProperties`](crate::model::role_properties).
 
@@ -15,12 +16,17 @@ use serde_json::{Value, json};
 use crate::home::role::Entry;
 use crate::home::{HomeError, from_json};
 use crate::logs::store;
+use crate::manifest::error::DescriptionError;
+use crate::manifest::node::Node;
+use crate::manifest::test;
+use crate::manifest::values;
+use crate::manifest::values::Texts;
 use crate::model::name::{RoleName, is_tag};
 use crate::model::placeholder::{Template, is_port_name};
 use crate::model::quoted::escaped;
 use crate::model::readiness::{Health, Probe, Readiness};
 use crate::model::restart_policy::Restart;
-use crate::model::role_properties::{EnvFile, NetworkKind, READY_LIMIT};
+use crate::model::role_properties::{EnvFile, NetworkKind, READY_LIMIT, RoleProperties};
 use crate::model::stop::{GRACE, Stop};
 use crate::model::test_target::Ignored;
 
@@ -31,9 +37,31 @@ pub struct Property {
     pub name: &'static str,
     /// Short description for help texts.
     pub about: &'static str,
+    /// The roles that have it.
+    pub roles: Roles,
+    /// True if a role with another value is another process. Properties that only
+    /// its supervision uses are read at its next start.
+    pub is_of_process: bool,
     /// Functions that change it; `None` if it is read-only.
     pub change: Option<Change>,
     read: fn(&Entry) -> Value,
+}
+
+/// The roles that have a property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Roles {
+    /// All roles.
+    All,
+    /// Roles that run a component.
+    Components,
+    /// Roles that run a program, or a binary that is no component.
+    Programs,
+    /// Roles that run a test target.
+    TestTargets,
+    /// Test roles.
+    Tests,
+    /// Roles that end by themselves.
+    Ending,
 }
 
 /// Functions that change a property.
@@ -41,16 +69,17 @@ pub struct Property {
 pub struct Change {
     /// A valid value, as JSON.
     pub example: &'static str,
+    describe: fn(&mut RoleProperties, &Node<'_>, &mut Texts) -> Result<(), DescriptionError>,
     write: fn(&mut Entry, &Path, &[u8]) -> Result<(), HomeError>,
     unset: fn(&mut Entry),
     copy: fn(&Entry, &mut Entry),
 }
 
-/// Declares a property that can be set: `NAME, FIELD: TYPE, about, example,
-/// check`. The field is one of `RoleProperties`; the check returns an error for
-/// an invalid value.
+/// Declares a property that can be set: `NAME, FIELD: TYPE, describe, about,
+/// example, check`. The field is one of `RoleProperties`; `describe` reads the
+/// value in a manifest; the check returns an error for an invalid value in JSON.
 macro_rules! settable {
-    ($name:literal, $field:ident: $type:ty, $about:literal, $example:literal, $check:expr) => {{
+    ($name:literal, $field:ident: $type:ty, $describe:expr, $about:literal, $example:literal, $check:expr) => {{
         /// A valid value. The check runs during deserialization, so that its
         /// error has a position.
         struct Checked($type);
@@ -67,8 +96,16 @@ macro_rules! settable {
         Property {
             name: $name,
             about: $about,
+            roles: Roles::All,
+            is_of_process: false,
             change: Some(Change {
                 example: $example,
+                describe: |properties, node, texts| {
+                    let describe: fn(&Node<'_>, &mut Texts) -> Result<_, DescriptionError> =
+                        $describe;
+                    properties.$field = <$type>::from(describe(node, texts)?);
+                    Ok(())
+                },
                 write: |entry, path, bytes| {
                     let Checked(value) = from_json::<Envelope<Checked>>(path, bytes)?.value;
                     entry.properties.$field = value;
@@ -88,6 +125,8 @@ macro_rules! fixed {
         Property {
             name: stringify!($field),
             about: $about,
+            roles: Roles::All,
+            is_of_process: false,
             change: None,
             read: |entry| json(&entry.$field),
         }
@@ -97,45 +136,74 @@ macro_rules! fixed {
 /// All properties, in the order of listings.
 #[rustfmt::skip]
 pub const PROPERTIES: &[Property] = &[
-    settable!("retry", retry: Option<Retry>, "delays between attempts, in seconds", r#"{"first_steps": [1.0, 2.0]}"#,
-        |retry| retry.as_ref().map_or(Ok(()), Retry::check)),
-    settable!("restart", restart: Option<Restart>, "restart policy: never, on-failure, or always", r#""on-failure""#, |_| Ok(())),
-    settable!("timeout", timeout: Option<f64>, "how long it may run, in seconds", "30.0",
+    settable!("retry", retry: Option<Retry>, |node, _| values::retry(node),
+        "delays between attempts, in seconds", r#"{"first_steps": [1.0, 2.0]}"#,
+        |retry| retry.as_ref().map_or(Ok(()), Retry::check)).of(Roles::Components),
+    settable!("restart", restart: Option<Restart>, |node, _| node.word(&RESTARTS, "`never`, `on-failure` or `always`"),
+        "restart policy: never, on-failure, or always", r#""on-failure""#, |_| Ok(())),
+    settable!("timeout", timeout: Option<f64>, seconds,
+        "how long it may run, in seconds", "30.0",
         |seconds| seconds.map_or(Ok(()), timeout)),
-    settable!("after", after: Vec<RoleName>, "roles that must be ready before it starts", r#"["db-0"]"#, |_| Ok(())),
-    settable!("ready", ready: Readiness, "probes that must succeed before it is ready", r#"{"log": "listening"}"#, readiness),
-    settable!("ready-timeout", ready_timeout: Option<f64>, "how long it may take to become ready, in seconds", "60.0",
+    settable!("after", after: Vec<RoleName>, |node, texts| texts.after(node),
+        "roles that must be ready before it starts", r#"["db-0"]"#, |_| Ok(())),
+    settable!("ready", ready: Readiness, |node, texts| texts.readiness(node),
+        "probes that must succeed before it is ready", r#"{"log": "listening"}"#, readiness),
+    settable!("ready-timeout", ready_timeout: Option<f64>, seconds,
+        "how long it may take to become ready, in seconds", "60.0",
         |seconds| seconds.map_or(Ok(()), timeout)),
-    settable!("health", health: Option<Health<Template>>, "probe that is repeated while it runs",
-        r#"{"tcp": "{address}"}"#,
+    settable!("health", health: Option<Health<Template>>, |node, texts| texts.health(node),
+        "probe that is repeated while it runs", r#"{"tcp": "{address}"}"#,
         |health| health.iter().flat_map(|health| health.probe.texts()).try_for_each(template)),
-    settable!("stop", stop: Stop, "how it is stopped: signal, and grace in seconds", r#"{"grace": 10.0}"#,
+    settable!("stop", stop: Stop, |node, _| values::stop(node),
+        "how it is stopped: signal, and grace in seconds", r#"{"grace": 10.0}"#,
         |stop| stop.grace.map_or(Ok(()), timeout)),
-    settable!("args", args: Vec<Template>, "its arguments, if it is no component", r#"["--port", "{port}"]"#,
-        |args| args.iter().try_for_each(template)),
-    settable!("cwd", cwd: Option<Template>, "its working directory, from the workspace root", r#""services/api""#,
+    settable!("args", args: Vec<Template>, |node, texts| texts.templates(node, "an array of arguments"),
+        "its arguments, if it is no component", r#"["--port", "{port}"]"#,
+        |args| args.iter().try_for_each(template)).of(Roles::Programs),
+    settable!("cwd", cwd: Option<Template>, |node, texts| texts.template(node, "the path of a folder"),
+        "its working directory, from the workspace root", r#""services/api""#,
         |cwd| cwd.iter().try_for_each(template)),
-    settable!("env", env: BTreeMap<String, Template>, "additions to its environment", r#"{"RUST_LOG": "debug"}"#, env),
-    settable!("env-file", env_file: Vec<EnvFile>, "files with additions to its environment", r#"[{"path": ".env"}]"#, |_| Ok(())),
-    settable!("setup", setup: Vec<Vec<Template>>, "commands that run once, before its first start", r#"[["initdb"]]"#, setup),
-    settable!("before", before: Vec<Vec<Template>>, "commands that run before each start of a test", r#"[["./load"]]"#, setup),
-    settable!("after-all", after_all: Vec<Vec<Template>>, "commands that run after each end of a test", r#"[["./dump"]]"#, setup),
-    settable!("ports", ports: BTreeMap<String, u16>, "ports with a fixed number", r#"{"port": 5432}"#, ports),
-    settable!("hold", hold: Option<bool>, "whether its ports are held for it until it listens", "false", |_| Ok(())),
-    settable!("unprivileged", unprivileged: bool, "whether it runs as an ordinary user under root", "true", |_| Ok(())),
-    settable!("tags", tags: BTreeSet<String>, "groups that it belongs to", r#"["storage"]"#, tags),
-    settable!("watch", watch: Vec<String>, "patterns of files whose change restarts it", r#"["**/*.sql"]"#, |_| Ok(())),
-    settable!("fresh", fresh: Vec<RoleName>, "roles of which a test has its own instances", r#"["db-0"]"#, |_| Ok(())),
-    settable!("exclusive", exclusive: BTreeSet<String>, "words that no two roles share while they run", r#"["db"]"#, tags),
-    settable!("filter", filter: Vec<String>, "texts of which the name of a test contains one", r#"["orders::"]"#, |_| Ok(())),
-    settable!("exact", exact: bool, "whether its filters are whole names of tests", "true", |_| Ok(())),
-    settable!("ignored", ignored: Ignored, "what becomes of ignored tests: skip, include, or only", r#""include""#, |_| Ok(())),
-    settable!("isolate", isolate: Option<bool>, "whether each test has a process of its own", "false", |_| Ok(())),
-    settable!("test-timeout", test_timeout: Option<f64>, "how long a single test may run, in seconds", "30.0",
-        |seconds| seconds.map_or(Ok(()), timeout)),
-    settable!("network", network: Option<NetworkKind>, "`own` to run it in a network of the home, `host` in that of the system", "\"own\"", |_| Ok(())),
-    settable!("component", component: Option<bool>, "whether its executable is a component", "true", |_| Ok(())),
-    settable!("storage", storage: Option<u64>, "how much of its log is kept, in bytes", "16777216",
+    settable!("env", env: BTreeMap<String, Template>, |node, texts| texts.environment(node),
+        "additions to its environment", r#"{"RUST_LOG": "debug"}"#, env),
+    settable!("env-file", env_file: Vec<EnvFile>, |node, _| values::env_files(node),
+        "files with additions to its environment", r#"[{"path": ".env"}]"#, |_| Ok(())),
+    settable!("setup", setup: Vec<Vec<Template>>, |node, texts| texts.commands(node),
+        "commands that run once, before its first start", r#"[["initdb"]]"#, setup).of(Roles::Programs),
+    settable!("before", before: Vec<Vec<Template>>, |node, texts| texts.commands(node),
+        "commands that run before each start of a test", r#"[["./load"]]"#, setup).of(Roles::Tests),
+    settable!("after-all", after_all: Vec<Vec<Template>>, |node, texts| texts.commands(node),
+        "commands that run after each end of a test", r#"[["./dump"]]"#, setup).of(Roles::Tests),
+    settable!("ports", ports: BTreeMap<String, u16>, |node, _| values::ports(node),
+        "ports with a fixed number", r#"{"port": 5432}"#, ports),
+    settable!("hold", hold: Option<bool>, flag,
+        "whether its ports are held for it until it listens", "false", |_| Ok(())),
+    settable!("unprivileged", unprivileged: bool, flag,
+        "whether it runs as an ordinary user under root", "true", |_| Ok(())).of(Roles::Programs).of_process(),
+    settable!("tags", tags: BTreeSet<String>, |node, _| values::tags(node),
+        "groups that it belongs to", r#"["storage"]"#, tags),
+    settable!("watch", watch: Vec<String>, |node, _| values::watch(node),
+        "patterns of files whose change restarts it", r#"["**/*.sql"]"#, |_| Ok(())),
+    settable!("fresh", fresh: Vec<RoleName>, |node, texts| texts.fresh(node),
+        "roles of which a test has its own instances", r#"["db-0"]"#, |_| Ok(())).of(Roles::Tests),
+    settable!("exclusive", exclusive: BTreeSet<String>, |node, _| values::tags(node),
+        "words that no two roles share while they run", r#"["db"]"#, tags).of(Roles::Ending),
+    settable!("filter", filter: Vec<String>, |node, _| test::filter(node),
+        "texts of which the name of a test contains one", r#"["orders::"]"#, |_| Ok(())).of(Roles::TestTargets),
+    settable!("exact", exact: bool, flag,
+        "whether its filters are whole names of tests", "true", |_| Ok(())).of(Roles::TestTargets),
+    settable!("ignored", ignored: Ignored, |node, _| node.word(&Ignored::ALL, "`skip`, `include` or `only`"),
+        "what becomes of ignored tests: skip, include, or only", r#""include""#, |_| Ok(())).of(Roles::TestTargets),
+    settable!("isolate", isolate: Option<bool>, flag,
+        "whether each test has a process of its own", "false", |_| Ok(())).of(Roles::TestTargets),
+    settable!("test-timeout", test_timeout: Option<f64>, seconds,
+        "how long a single test may run, in seconds", "30.0",
+        |seconds| seconds.map_or(Ok(()), timeout)).of(Roles::TestTargets),
+    settable!("network", network: Option<NetworkKind>, |node, _| values::network(node),
+        "`own` to run it in a network of the home, `host` in that of the system", "\"own\"", |_| Ok(())).of_process(),
+    settable!("component", component: Option<bool>, flag,
+        "whether its executable is a component", "true", |_| Ok(())),
+    settable!("storage", storage: Option<u64>, |node, _| values::bytes(node),
+        "how much of its log is kept, in bytes", "16777216",
         |bytes| bytes.map_or(Ok(()), storage)),
     fixed!(id, "unique id of the role"),
     fixed!(created, "when it was added"),
@@ -143,12 +211,16 @@ pub const PROPERTIES: &[Property] = &[
     Property {
         name: "program",
         about: "program that it runs instead of an executable of the home",
+        roles: Roles::All,
+        is_of_process: false,
         change: None,
         read: |entry| json(&entry.properties.program),
     },
     Property {
         name: "test",
         about: "test target that it runs",
+        roles: Roles::All,
+        is_of_process: false,
         change: None,
         read: |entry| json(&entry.properties.test),
     },
@@ -156,6 +228,23 @@ pub const PROPERTIES: &[Property] = &[
 ];
 
 impl Property {
+    const fn of(self, roles: Roles) -> Self {
+        Self { roles, ..self }
+    }
+
+    const fn of_process(self) -> Self {
+        Self {
+            is_of_process: true,
+            ..self
+        }
+    }
+
+    /// Returns the property that can be set and has exactly this name.
+    pub(crate) fn settable(name: &str) -> Option<(&'static Self, &'static Change)> {
+        let property = PROPERTIES.iter().find(|property| property.name == name)?;
+        Some((property, property.change.as_ref()?))
+    }
+
     /// Returns the property of this name; `_` may stand for `-`.
     pub fn find(name: &str) -> Option<&'static Self> {
         let name = name.replace('_', "-");
@@ -196,6 +285,16 @@ impl Property {
 }
 
 impl Change {
+    /// Sets the property to the value in a manifest.
+    pub(crate) fn describe(
+        &self,
+        properties: &mut RoleProperties,
+        node: &Node<'_>,
+        texts: &mut Texts,
+    ) -> Result<(), DescriptionError> {
+        (self.describe)(properties, node, texts)
+    }
+
     /// Sets the property to the JSON in `bytes`, which were read from `path`.
     pub fn set(&self, entry: &mut Entry, path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
         (self.write)(entry, path, bytes)
@@ -207,6 +306,16 @@ impl Change {
     }
 }
 
+/// Returns the names of the properties that make another process of a role.
+pub fn of_process(entry: &Entry) -> BTreeSet<String> {
+    let set = PROPERTIES.iter().filter(|property| {
+        let value = property.is_of_process.then(|| property.value(entry));
+        let is_unset = |value: &Value| matches!(value, Value::Null | Value::Bool(false));
+        value.is_some_and(|value| !is_unset(&value) && value != property.default(entry))
+    });
+    set.map(|property| property.name.to_owned()).collect()
+}
+
 /// Copies the properties that were set by hand from one entry to another.
 pub fn keep_by_hand(from: &Entry, to: &mut Entry) {
     for property in PROPERTIES {
@@ -216,6 +325,20 @@ pub fn keep_by_hand(from: &Entry, to: &mut Entry) {
             (change.copy)(from, to);
         }
     }
+}
+
+const RESTARTS: [(&str, Restart); 3] = [
+    ("never", Restart::Never),
+    ("on-failure", Restart::OnFailure),
+    ("always", Restart::Always),
+];
+
+fn flag(node: &Node<'_>, _: &mut Texts) -> Result<bool, DescriptionError> {
+    node.flag("`true` or `false`")
+}
+
+fn seconds(node: &Node<'_>, _: &mut Texts) -> Result<f64, DescriptionError> {
+    Ok(values::duration(node)?.as_secs_f64())
 }
 
 /// Converts a field of an entry to JSON; all fields can be converted.
@@ -385,6 +508,18 @@ mod tests {
             let error = set(name, body).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_property_of_the_process_counts_if_it_changes_something() {
+        let mut entry = entry();
+        entry.properties.network = Some(NetworkKind::Host);
+        entry.properties.restart = Some(Restart::Always);
+        assert_eq!(of_process(&entry), BTreeSet::new());
+        entry.properties.network = Some(NetworkKind::Own);
+        entry.properties.unprivileged = true;
+        let names = ["network", "unprivileged"].map(str::to_owned);
+        assert_eq!(of_process(&entry), names.into());
     }
 
     #[test]
