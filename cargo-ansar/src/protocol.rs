@@ -319,7 +319,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::events::Kind;
+    use crate::events::{DeployEvent, Kind, RoleEvent, RunEvent};
 
     /// Lines of the first version must stay readable.
     #[test]
@@ -405,17 +405,17 @@ mod tests {
     fn events_round_trip() {
         let role: RoleName = "a-0".parse().unwrap();
         for kind in [
-            Kind::Waiting {
+            Kind::Run(RunEvent::Waiting {
                 roles: vec![role.clone()],
                 until: Until::Stopped,
-            },
-            Kind::Retrying {
+            }),
+            Kind::Role(RoleEvent::Retrying {
                 role: role.clone(),
                 delay: std::time::Duration::from_millis(1500),
-            },
-            Kind::Blocked {
+            }),
+            Kind::Deploy(DeployEvent::Blocked {
                 home: "/somewhere".into(),
-            },
+            }),
         ] {
             let text = serde_json::to_string(&kind).unwrap();
             assert_eq!(serde_json::from_str::<Kind>(&text).unwrap(), kind);

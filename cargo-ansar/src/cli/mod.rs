@@ -47,7 +47,7 @@ use crate::cli::hint::Hints;
 use crate::cli::settings::Place;
 use crate::commands::settings::Part;
 use crate::error::Error;
-use crate::events::Kind;
+use crate::events::RunEvent;
 use crate::host::net::own_network;
 use crate::host::process::guardian;
 use crate::host::process::guardian::{ForkRole, Guardian};
@@ -577,12 +577,12 @@ impl Session<'_> {
         };
         if self.general.form() == Form::Json {
             if let Some(message) = message {
-                events.emit(Kind::Result { message });
+                events.emit(RunEvent::Result { message });
             }
             if let Some(verdict) = outcome.verdict {
                 let interrupted = outcome.interrupted.is_some();
                 let run = run_report("run", verdict, exit.code(), interrupted, elapsed);
-                events.emit(Kind::Verdict(Box::new(run)));
+                events.emit(RunEvent::Verdict(Box::new(run)));
             }
             return Ok(exit);
         }

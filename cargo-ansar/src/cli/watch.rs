@@ -6,7 +6,7 @@ use crate::cli::Session;
 use crate::cli::args::{TestArgs, WatchArgs};
 use crate::cli::exit::Exit;
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{Events, Kind, SourceEvent};
 use crate::host::environment;
 use crate::host::process::interrupts::Interrupt;
 use crate::host::terminal::keys::Keys;
@@ -179,7 +179,7 @@ fn with_markers(printer: &Printer, events: &Events) -> Events {
     let show = printer.shows(diagnostics::running);
     show();
     events.read_by(move |event| {
-        if let Kind::Changed { .. } = event.kind {
+        if let Kind::Source(SourceEvent::Changed { .. }) = event.kind {
             show();
         }
     })

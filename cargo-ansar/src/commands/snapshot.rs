@@ -19,7 +19,7 @@ use crate::deploy::snapshot_layout::{
     INPUTS, MODELS, RESOURCES, SETTINGS, check_place, is_near, is_one_place, refusal,
 };
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{DeployEvent, Events};
 use crate::home::deploy_state::{DeployState, Taken};
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, read_json, write_json};
@@ -231,7 +231,7 @@ impl<'a> Copying<'a> {
         for (path, why) in source.manifest.refused().filter(|_| !self.is_planned) {
             let path = path.under(from);
             let why = why.to_string();
-            self.events.emit(Kind::Passed { path, why });
+            self.events.emit(DeployEvent::Passed { path, why });
         }
         let take = self.take.map(|take| match take {
             Side::Home => Take::Snapshot,
@@ -361,7 +361,7 @@ impl<'a> Copying<'a> {
         if let (Some(why), false) = (why, self.is_planned) {
             let mut path = self.folder.clone();
             path.extend(parts);
-            self.events.emit(Kind::Passed { path, why });
+            self.events.emit(DeployEvent::Passed { path, why });
         }
         Ok(is_refused)
     }
@@ -391,7 +391,7 @@ impl<'a> Copying<'a> {
 
     fn conflict(&mut self, path: PathBuf, why: String) {
         self.conflicts += 1;
-        self.events.emit(Kind::Conflict { path, why });
+        self.events.emit(DeployEvent::Conflict { path, why });
     }
 
     fn finish(mut self) -> Result<(Vec<String>, usize), Error> {

@@ -8,7 +8,7 @@ use ansar_contract::line::Tag;
 use crate::deploy::prepare::{FilledHome, open_filled};
 use crate::deploy::resolve_settings::check_settings;
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{Events, Kind, RoleEvent};
 use crate::home::role::Entry;
 use crate::home::{Home, HomeError};
 use crate::host::clock;
@@ -303,11 +303,11 @@ struct RoleEvents {
 impl RoleEvents {
     fn record(&mut self, kind: &Kind) {
         match kind {
-            Kind::Ready { role } => {
+            Kind::Role(RoleEvent::Ready { role }) => {
                 self.ended.remove(role);
                 self.ready.insert(role.clone());
             }
-            Kind::Ended { role, outcome } => {
+            Kind::Role(RoleEvent::Ended { role, outcome }) => {
                 self.ended.insert(role.clone(), outcome.clone());
             }
             _ => {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::Error;
-use crate::events::{Events, Kind, Until};
+use crate::events::{Events, Kind, RoleEvent, Until};
 use crate::home::Home;
 use crate::home::ports::BIND;
 use crate::home::role::Entry;
@@ -414,11 +414,13 @@ async fn wait(
             match told {
                 // Without a search, a role that succeeded is no longer waited
                 // for.
-                Progress::Event(Kind::Ended { outcome, .. })
+                Progress::Event(Kind::Role(RoleEvent::Ended { outcome, .. }))
                     if all && outcome.success() == Success::Yes => {}
-                Progress::Event(Kind::Ended { role, .. }) => drop(ended.insert(role)),
+                Progress::Event(Kind::Role(RoleEvent::Ended { role, .. })) => {
+                    drop(ended.insert(role))
+                }
                 // It was restarted.
-                Progress::Event(Kind::Ready { role }) => drop(ended.remove(&role)),
+                Progress::Event(Kind::Role(RoleEvent::Ready { role })) => drop(ended.remove(&role)),
                 _ => {}
             }
             Next::Listen

@@ -12,7 +12,7 @@ use crate::deploy::restart_affected::{Restored, Running, RunningRoles, restart_a
 use crate::deploy::roles::RoleStep;
 use crate::deploy::source::{Folder, FolderStep, Owner};
 use crate::error::Error;
-use crate::events::{Events, Kind, Phase};
+use crate::events::{DeployEvent, Events, Phase};
 use crate::home::Home;
 use crate::home::deploy_state::DeployState;
 use crate::home::pending::Transaction;
@@ -78,7 +78,7 @@ fn announce_plan(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events:
     }
     for step in &plan.roles {
         if let RoleStep::Retire(role) = step {
-            events.emit(Kind::Retired { role: role.clone() });
+            events.emit(DeployEvent::Retired { role: role.clone() });
         }
     }
     let changed = plan.changed();
@@ -86,7 +86,7 @@ fn announce_plan(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events:
         return;
     }
     executables.extend(plan.executables.iter().map(|step| step.name.clone()));
-    events.emit(Kind::Deployed {
+    events.emit(DeployEvent::Deployed {
         changed,
         executables: executables.len(),
         relinked: plan.executables.len(),
@@ -98,7 +98,7 @@ fn announce_plan(plan: &Plan, mut executables: BTreeSet<ExecutableName>, events:
 fn report_conflicts(step: &FolderStep, told: &[Conflict], events: &Events) {
     let conflicts = step.plan.conflicts.iter();
     for conflict in conflicts.filter(|conflict| !told.contains(conflict)) {
-        events.emit(Kind::Conflict {
+        events.emit(DeployEvent::Conflict {
             path: conflict.path.under(&step.folder.target),
             why: conflict.why.to_string(),
         });
@@ -165,7 +165,7 @@ fn transfer(
     for one in &plan.settings {
         match resolve_settings::store_if_unchanged(home, one, &mut transaction)? {
             None => settled.push((one.role.clone(), one.key.clone())),
-            Some(path) => events.emit(Kind::Conflict {
+            Some(path) => events.emit(DeployEvent::Conflict {
                 path,
                 why: "changed in the home while the deploy was under way".to_owned(),
             }),
@@ -279,7 +279,7 @@ impl<'e> Copying<'e> {
     fn report(&self) {
         if self.total >= LARGE {
             self.reported.set(self.done.get());
-            self.events.emit(Kind::Transferring {
+            self.events.emit(DeployEvent::Transferring {
                 done: self.done.get(),
                 total: self.total,
             });

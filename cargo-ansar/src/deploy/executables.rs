@@ -8,7 +8,7 @@ use ansar_contract::layout::Area;
 
 use crate::deploy::snapshot_layout;
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{DeployEvent, Events};
 use crate::home::Home;
 use crate::home::deploy_state::DeployState;
 use crate::home::role::{Entry, Origin};
@@ -94,7 +94,7 @@ impl Executables {
         let folder = fs::resolve(folder)?;
         let bin = home.area(Area::Bin);
         if fs::is_within(&folder, &bin)? && fs::is_within(&bin, &folder)? {
-            events.emit(Kind::Passed {
+            events.emit(DeployEvent::Passed {
                 path: folder,
                 why: "it is the folder that the home runs executables from".to_owned(),
             });
@@ -113,7 +113,7 @@ impl Executables {
         for name in names {
             if let Some(why) = scan.add(&name)? {
                 let path = folder.join(name);
-                events.emit(Kind::Passed { path, why });
+                events.emit(DeployEvent::Passed { path, why });
             }
         }
         if !scan.found_any {
@@ -194,7 +194,7 @@ impl FolderScan<'_> {
             } else {
                 ""
             };
-            events.emit(Kind::Passed {
+            events.emit(DeployEvent::Passed {
                 path,
                 why: format!("no such executable, which role `{first}`{others} runs{deployed}"),
             });

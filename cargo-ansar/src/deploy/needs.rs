@@ -11,7 +11,7 @@ use crate::deploy::launch_state::launch_state;
 use crate::deploy::ports;
 use crate::deploy::roles::described;
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{Events, Kind, RoleEvent};
 use crate::home::Home;
 use crate::home::pending::Transaction;
 use crate::home::role::Entry;
@@ -120,7 +120,7 @@ async fn start_all(
     let how = StartOptions::without_settle_time(target);
     start_roles(home, roles, how, events, |progress| {
         if let Progress::Event(kind) = progress {
-            if let Kind::Ended { role, outcome } = &kind
+            if let Kind::Role(RoleEvent::Ended { role, outcome }) = &kind
                 && outcome.success() == Success::No
             {
                 failed.get_or_insert_with(|| Error::NeedFailed {

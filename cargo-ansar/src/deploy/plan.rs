@@ -23,7 +23,7 @@ use crate::deploy::snapshot_layout;
 use crate::deploy::snapshot_layout::{MODELS, RESOURCES, check_place, unused_paths};
 use crate::deploy::source::{Folder, FolderStep, Owner};
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{DeployEvent, Events};
 use crate::home::Home;
 use crate::home::deploy_state::{DeployState, LaunchState};
 use crate::home::ports::{Moved, Ports};
@@ -176,7 +176,7 @@ pub async fn plan(
     {
         check_place(snapshot, home)?;
         for (path, why) in unused_paths(snapshot, &plan.entries)? {
-            events.emit(Kind::Passed { path, why });
+            events.emit(DeployEvent::Passed { path, why });
         }
         plan.folders(home, deploy_state, snapshot, events)?;
     }
@@ -371,7 +371,7 @@ impl Plan {
                 continue;
             };
             for (path, why) in &step.refused {
-                events.emit(Kind::Passed {
+                events.emit(DeployEvent::Passed {
                     path: path.clone(),
                     why: why.clone(),
                 });
@@ -443,7 +443,7 @@ fn cause(change: &FileChange) -> ChangeCause {
 fn is_there(snapshot: &Path, events: &Events) -> bool {
     let there = fs::stat(snapshot).is_ok();
     if !there {
-        events.emit(Kind::Passed {
+        events.emit(DeployEvent::Passed {
             path: snapshot.to_owned(),
             why: "no such folder".to_owned(),
         });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{DeployEvent, Events};
 use crate::home::Home;
 use crate::home::ports;
 use crate::home::ports::{Moved, Needed, Ports};
@@ -122,7 +122,7 @@ pub(crate) fn report(moved: &[Moved], events: &Events) {
         after,
     } in moved
     {
-        events.emit(Kind::PortMoved {
+        events.emit(DeployEvent::PortMoved {
             role: role.clone(),
             before: *before,
             after: *after,

@@ -9,7 +9,7 @@ use crate::deploy::plan::Sources;
 use crate::deploy::resolve_settings::layer;
 use crate::deploy::restart_affected::Running;
 use crate::error::Error;
-use crate::events::{Events, Kind, Phase};
+use crate::events::{DeployEvent, Events, Phase};
 use crate::home::deploy_state::{DeployState, TestFiles};
 use crate::home::role::Entry;
 use crate::home::{Home, HomeError};
@@ -85,13 +85,13 @@ pub async fn prepare(
         Some(workspace) => {
             let cargo = async |interrupts: &mut Interrupts| {
                 events.phase(Phase::Build);
-                events.emit(Kind::Building {});
+                events.emit(DeployEvent::Building {});
                 let how = how.described(workspace, Some(&home))?;
                 let (bins, folder) = (&deploy_state.bins, &places.folder);
                 build::build_ahead(workspace, &wanted, bins, &how, folder, interrupts).await
             };
             let built = with_needs(&home, workspace, interrupts, events, cargo).await?;
-            events.emit(Kind::Built {});
+            events.emit(DeployEvent::Built {});
             build::check_described(&built, &home, workspace)?;
             // Roles that the build needed are deployed already.
             deploy_state = home.deploy_state()?;
@@ -269,7 +269,7 @@ pub(crate) fn open(
     let id = environment::unique();
     let home = match Home::create(&root, Some(&workspace.root), &BTreeMap::new(), id) {
         Ok(home) => {
-            events.emit(Kind::HomeCreated { home: root });
+            events.emit(DeployEvent::HomeCreated { home: root });
             home
         }
         // Another command created it first.

@@ -17,7 +17,7 @@ use crate::deploy::ask_component::{Accepted, Answers, Proposal};
 use crate::deploy::settings_context::SettingsResolver;
 use crate::deploy::snapshot_layout::{INPUTS, SETTINGS, VALUES, refusal};
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{DeployEvent, Events};
 use crate::home::deploy_state::DeployState;
 use crate::home::pending::Transaction;
 use crate::home::program::ProgramError;
@@ -415,7 +415,7 @@ impl SettingsResolver<'_> {
                 .get(setting)
                 .is_some_and(|hand| hand != value)
             {
-                self.events.emit(Kind::Hidden {
+                self.events.emit(DeployEvent::Hidden {
                     role: role.clone(),
                     setting: setting.clone(),
                 });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{DeployEvent, Events, Kind, RoleEvent};
 use crate::home::restart_reason::Stopped;
 use crate::home::{Home, HomeError};
 use crate::host::process::interrupts::{Interrupt, Interrupts};
@@ -193,7 +193,7 @@ impl RunningRoles {
             return Ok(());
         }
         let roles: Vec<RoleName> = self.all.iter().map(|(role, _)| role.clone()).collect();
-        events.emit(Kind::Suspending {
+        events.emit(DeployEvent::Suspending {
             roles: roles.clone(),
         });
         // Roles of an engine that does not answer are stopped only if `force`
@@ -275,10 +275,12 @@ async fn restore(
     start_roles(home, &roles, how, events, |told| {
         if let Progress::Event(kind) = told {
             match &kind {
-                Kind::Ready { role } => {
+                Kind::Role(RoleEvent::Ready { role }) => {
                     broken.remove(role);
                 }
-                Kind::Ended { role, outcome } if outcome.success() == Success::No => {
+                Kind::Role(RoleEvent::Ended { role, outcome })
+                    if outcome.success() == Success::No =>
+                {
                     broken.insert(role.clone());
                 }
                 _ => {}
@@ -298,11 +300,11 @@ async fn restore(
     };
     if !restored.ready.is_empty() {
         let roles = restored.ready.clone();
-        events.emit(Kind::Restored { roles });
+        events.emit(DeployEvent::Restored { roles });
     }
     if !restored.broken.is_empty() {
         let roles = restored.broken.clone();
-        events.emit(Kind::Unrestored { roles });
+        events.emit(DeployEvent::Unrestored { roles });
     }
     Ok(restored)
 }

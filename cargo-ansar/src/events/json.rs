@@ -36,10 +36,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
+    use serde::de::DeserializeOwned;
     use serde_json::Value;
 
     use super::*;
-    use crate::events::Kind;
+    use crate::events::{DeployEvent, Kind, LogEvent, RoleEvent, RunEvent, SourceEvent};
 
     const CONTRACT: &str = include_str!("../../../docs/src/reference/json.md");
 
@@ -56,13 +57,50 @@ mod tests {
         lines.filter(|line| line.contains("\"event\":")).collect()
     }
 
-    /// Returns the names of all events.
-    fn all() -> BTreeSet<String> {
-        let error = serde_json::from_str::<Kind>(r#"{"event":"?"}"#).unwrap_err();
+    /// Returns the names of the events of a group.
+    fn names<E: DeserializeOwned>() -> Vec<String> {
+        let error = serde_json::from_str::<E>(r#"{"event":"?"}"#).err().unwrap();
         let error = error.to_string();
-        let (_, names) = error.split_once("expected one of ").unwrap();
+        let (_, names) = error.split_once("expected ").unwrap();
         let names = names.split('`').skip(1).step_by(2);
         names.map(str::to_owned).collect()
+    }
+
+    /// Returns the names of all events.
+    fn all() -> Vec<String> {
+        let groups = [
+            names::<DeployEvent>(),
+            names::<LogEvent>(),
+            names::<RoleEvent>(),
+            names::<RunEvent>(),
+            names::<SourceEvent>(),
+        ];
+        groups.concat()
+    }
+
+    /// Returns the name of the event of a line.
+    fn name(line: &str) -> String {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["event"].as_str().unwrap().to_owned()
+    }
+
+    /// A line of every event, with all of its fields, and without those that may
+    /// be missing.
+    const EVERY: &str = include_str!("every.jsonl");
+
+    #[test]
+    fn every_event_keeps_its_bytes() {
+        for expected in EVERY.lines() {
+            let event = read(expected.as_bytes()).unwrap_or_else(|| panic!("{expected}"));
+            assert_eq!(line(&event), expected);
+        }
+        let mut shown = EVERY.lines().map(name).collect::<Vec<_>>();
+        shown.sort();
+        shown.dedup();
+        // A name in two groups would be here twice.
+        let mut all = all();
+        all.sort();
+        assert_eq!(shown, all);
     }
 
     #[test]
@@ -82,13 +120,13 @@ mod tests {
         let read: Vec<_> = FIRST.lines().filter_map(|it| read(it.as_bytes())).collect();
         assert_eq!(read.len(), FIRST.lines().count());
         let verdict = read.iter().find_map(|event| match &event.kind {
-            Kind::Verdict(run) => Some(run),
+            Kind::Run(RunEvent::Verdict(run)) => Some(run),
             _ => None,
         });
         let verdict = verdict.unwrap();
         assert_eq!((verdict.roles[0].tries, verdict.tries.len()), (1, 0));
         let report = read.iter().find_map(|event| match &event.kind {
-            Kind::Ended { outcome, .. } => outcome.report(),
+            Kind::Role(RoleEvent::Ended { outcome, .. }) => outcome.report(),
             _ => None,
         });
         assert_eq!(report.unwrap().passed, 3);
@@ -96,11 +134,8 @@ mod tests {
 
     #[test]
     fn every_event_has_an_example() {
-        let shown = examples().into_iter().map(|example| {
-            let line: Value = serde_json::from_str(example).unwrap();
-            line["event"].as_str().unwrap().to_owned()
-        });
-        assert_eq!(shown.collect::<BTreeSet<_>>(), all());
+        let shown: BTreeSet<_> = examples().into_iter().map(name).collect();
+        assert_eq!(shown, all().into_iter().collect());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::events::{Event, Events, Kind, json};
+use crate::events::{Event, Events, Kind, LogEvent, RoleEvent, RunEvent, json};
 use crate::home::{Home, HomeError};
 use crate::host::fs;
 use crate::host::fs::fingerprint::{Stat, stat};
@@ -93,27 +93,27 @@ impl Recorder {
 impl Recording {
     fn read(&mut self, event: &Event) {
         match &event.kind {
-            Kind::Verdict(run) => {
+            Kind::Run(RunEvent::Verdict(run)) => {
                 let at = event.at;
-                let kind = Kind::Verdict(Box::new(bounded(run)));
+                let kind = Kind::Run(RunEvent::Verdict(Box::new(bounded(run))));
                 self.verdict = Some(json::line(&Event { at, kind }));
                 return;
             }
-            Kind::Started {
+            Kind::Role(RoleEvent::Started {
                 role, executable, ..
-            } => {
+            }) => {
                 let executables = &mut self.executables;
                 executables.insert(role.clone(), executable.clone());
                 self.spans.insert(role.clone(), (event.at, None));
             }
-            Kind::Ended { role, .. } => {
+            Kind::Role(RoleEvent::Ended { role, .. }) => {
                 if let Some((_, ended)) = self.spans.get_mut(role) {
                     *ended = Some(event.at);
                 }
             }
             _ => {}
         }
-        let is_line = matches!(event.kind, Kind::Line { .. });
+        let is_line = matches!(event.kind, Kind::Log(LogEvent::Line { .. }));
         if self.written.len() >= MAX_SIZE || (is_line && self.log_lines_size >= MAX_LOG_LINES_SIZE)
         {
             return;
@@ -171,7 +171,7 @@ impl LastRun {
         let mut events = Vec::new();
         for event in lines.filter_map(json::read) {
             match event.kind {
-                Kind::Verdict(report) => run = Some((event.at, *report)),
+                Kind::Run(RunEvent::Verdict(report)) => run = Some((event.at, *report)),
                 _ => events.push(event),
             }
         }
@@ -206,7 +206,7 @@ impl Home {
             let last = lines.find(|line| !line.is_empty());
             let event = last.and_then(json::read)?;
             match event.kind {
-                Kind::Verdict(run) => Some((event.at, *run)),
+                Kind::Run(RunEvent::Verdict(run)) => Some((event.at, *run)),
                 _ => None,
             }
         })
@@ -252,6 +252,7 @@ mod tests {
     use ansar_contract::line::Tag;
 
     use super::*;
+    use crate::events::DeployEvent;
     use crate::model::run_report::{Failure, Row, Standing};
 
     fn home(folder: &std::path::Path) -> Home {
@@ -296,11 +297,11 @@ mod tests {
     }
 
     fn line(number: usize) -> Kind {
-        Kind::Line {
+        Kind::Log(LogEvent::Line {
             role: role(),
             tag: Tag::Console,
             text: format!("{number} {}", "x".repeat(1000)),
-        }
+        })
     }
 
     #[test]
@@ -311,9 +312,9 @@ mod tests {
         for text in ["first", "second"] {
             let recorder = Recorder::default();
             let events = recorder.reading(&Events::new(|_| {}));
-            events.emit(Kind::Built {});
-            events.emit(Kind::Ready { role: role() });
-            events.emit(Kind::Verdict(Box::new(report(text))));
+            events.emit(DeployEvent::Built {});
+            events.emit(RoleEvent::Ready { role: role() });
+            events.emit(RunEvent::Verdict(Box::new(report(text))));
             recorder.keep(&home).unwrap();
             let last = home.last_run().unwrap().unwrap();
             assert_eq!(last.report, report(text));
@@ -331,15 +332,17 @@ mod tests {
         for number in 0..20_000 {
             events.emit(line(number));
         }
-        events.emit(Kind::Ready { role: role() });
-        events.emit(Kind::Verdict(Box::new(report(&"ü".repeat(MAX_TEXT_SIZE)))));
+        events.emit(RoleEvent::Ready { role: role() });
+        events.emit(RunEvent::Verdict(Box::new(report(
+            &"ü".repeat(MAX_TEXT_SIZE),
+        ))));
         recorder.keep(&home).unwrap();
         let size = std::fs::metadata(home.last_run_file()).unwrap().len();
         assert!(size < 2 << 20, "{size}");
         let last = home.last_run().unwrap().unwrap();
         assert!(matches!(
             last.events.last().unwrap().kind,
-            Kind::Ready { .. }
+            Kind::Role(RoleEvent::Ready { .. })
         ));
         assert!(last.report.failures[0].text.ends_with("ü…"));
     }
@@ -350,7 +353,7 @@ mod tests {
             assert_eq!(LastRun::of(bytes), None);
         }
         let at = Timestamp::UNIX_EPOCH;
-        let kind = Kind::Verdict(Box::new(report("text")));
+        let kind = Kind::Run(RunEvent::Verdict(Box::new(report("text"))));
         let line = json::line(&Event { at, kind });
         let torn = format!("{}\nnoise\n{line}\n{}", &line[..9], &line[..50]);
         assert_eq!(LastRun::of(torn.as_bytes()).unwrap().events, []);

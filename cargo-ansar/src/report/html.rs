@@ -16,7 +16,7 @@ use std::time::Duration;
 use ansar_contract::test::TestReport;
 use askama::Template;
 
-use crate::events::Kind;
+use crate::events::{Kind, LogEvent, RoleEvent};
 use crate::home::last_run::LastRun;
 use crate::home::loops::Loop;
 use crate::model::duration::ShortDuration;
@@ -307,7 +307,7 @@ fn checks(last: &LastRun) -> Vec<Checks<'_>> {
     let mut tries = BTreeMap::new();
     let mut reports = Vec::new();
     for event in &last.events {
-        if let Kind::Ended { role, outcome } = &event.kind {
+        if let Kind::Role(RoleEvent::Ended { role, outcome }) = &event.kind {
             let nth = tries.entry(role).or_insert(0);
             *nth += 1;
             let mut rows = last.report.roles.iter();
@@ -358,7 +358,7 @@ fn excerpts(run: &RunReport) -> Vec<Excerpt<'_>> {
 /// Returns the log lines that the run showed.
 fn log(last: &LastRun) -> LogLines {
     let records = last.events.iter().filter_map(|event| match &event.kind {
-        Kind::Line { role, text, .. } => Some(LogRecord {
+        Kind::Log(LogEvent::Line { role, text, .. }) => Some(LogRecord {
             role: role.clone(),
             text: text.clone(),
         }),

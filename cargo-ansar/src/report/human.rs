@@ -9,7 +9,10 @@ use ansar_contract::line::Line;
 use serde::Serialize;
 
 use crate::commands::init;
-use crate::events::{Author, Event, Kind, Phase, StopReason, Until};
+use crate::events::{
+    Author, DeployEvent, Event, Kind, LogEvent, Phase, RoleEvent, RunEvent, SourceEvent,
+    StopReason, Until,
+};
 use crate::home::word;
 use crate::manifest::import::Described;
 use crate::model::duration::ShortDuration;
@@ -31,113 +34,75 @@ const SLOW: f64 = 1.0;
 /// Returns true if an event is shown at this verbosity.
 pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
     match kind {
-        Kind::Started { .. } | Kind::Ready { .. } | Kind::Retrying { .. } => {
-            verbosity >= Verbosity::Verbose
-        }
-        Kind::Building {}
-        | Kind::Built {}
-        | Kind::Transferring { .. }
-        | Kind::Awaiting { .. }
-        | Kind::Result { .. }
-        | Kind::Verdict(_) => false,
-        Kind::Check { passed, .. } => !passed && verbosity >= Verbosity::Normal,
-        Kind::Ended { outcome, .. } => {
-            verbosity >= Verbosity::Verbose || outcome.cause == Cause::Killed
-        }
-        _ => true,
+        Kind::Role(event) => is_role_told(event, verbosity),
+        Kind::Run(event) => match event {
+            // Shown as progress, or at the end of the run.
+            RunEvent::Awaiting { .. } | RunEvent::Result { .. } | RunEvent::Verdict(_) => false,
+            RunEvent::Running { .. }
+            | RunEvent::Testing { .. }
+            | RunEvent::Analyzing { .. }
+            | RunEvent::Stopping { .. }
+            | RunEvent::Waiting { .. }
+            | RunEvent::Orphans { .. }
+            | RunEvent::CleanedUp { .. }
+            | RunEvent::Unkept { .. } => true,
+        },
+        Kind::Deploy(event) => match event {
+            // Shown as progress, or by Cargo itself.
+            DeployEvent::Building {} | DeployEvent::Built {} | DeployEvent::Transferring { .. } => {
+                false
+            }
+            DeployEvent::Blocked { .. }
+            | DeployEvent::HomeCreated { .. }
+            | DeployEvent::Phase { .. }
+            | DeployEvent::Retired { .. }
+            | DeployEvent::PortMoved { .. }
+            | DeployEvent::Conflict { .. }
+            | DeployEvent::Passed { .. }
+            | DeployEvent::Hidden { .. }
+            | DeployEvent::Deployed { .. }
+            | DeployEvent::Suspending { .. }
+            | DeployEvent::Restored { .. }
+            | DeployEvent::Unrestored { .. } => true,
+        },
+        Kind::Log(_) | Kind::Source(_) => true,
     }
 }
 
-/// Shows an event.
+fn is_role_told(event: &RoleEvent, verbosity: Verbosity) -> bool {
+    match event {
+        RoleEvent::Started { .. } | RoleEvent::Ready { .. } | RoleEvent::Retrying { .. } => {
+            verbosity >= Verbosity::Verbose
+        }
+        RoleEvent::Check { passed, .. } => !passed && verbosity >= Verbosity::Normal,
+        RoleEvent::Ended { outcome, .. } => {
+            verbosity >= Verbosity::Verbose || outcome.cause == Cause::Killed
+        }
+        RoleEvent::Unhealthy { .. }
+        | RoleEvent::Healthy { .. }
+        | RoleEvent::Rerunning { .. }
+        | RoleEvent::Slow { .. }
+        | RoleEvent::Restarting { .. }
+        | RoleEvent::Unkillable { .. }
+        | RoleEvent::Unrecorded { .. } => true,
+    }
+}
+
+/// Shows an event for which [`is_told`] returns true.
 pub fn event(shell: &mut Shell, event: &Event) {
     match &event.kind {
-        Kind::Line { role, text, .. } => shell.line(role, text),
-        Kind::Started { .. }
-        | Kind::Ready { .. }
-        | Kind::Unhealthy { .. }
-        | Kind::Healthy { .. }
-        | Kind::Retrying { .. }
-        | Kind::Rerunning { .. }
-        | Kind::Slow { .. }
-        | Kind::Restarting { .. }
-        | Kind::Unkillable { .. }
-        | Kind::Unrecorded { .. }
-        | Kind::Ended { .. } => life(shell, &event.kind),
-        // Shown as progress, at the end of the run, or by Cargo itself.
-        Kind::Building {}
-        | Kind::Built {}
-        | Kind::Transferring { .. }
-        | Kind::Awaiting { .. }
-        | Kind::Result { .. }
-        | Kind::Verdict(_) => {}
-        Kind::Check { .. } => failed_check(shell, &event.kind),
-        Kind::Phase { phase } => shell.status("Phase", phase_text(*phase)),
-        Kind::Unkept { why } => shell.warn(&format!("cannot save the run for `report`: {why}")),
-        Kind::Blocked { home } => shell.status(
-            "Blocking",
-            &format!("waiting for another command in `{}`", home.display()),
-        ),
-        Kind::HomeCreated { home } => {
-            shell.status("Created", &format!("home `{}`", home.display()));
-        }
-        Kind::Retired { role } => shell.status(
-            "Retired",
-            &format!("role `{role}`, which is no longer described"),
-        ),
-        Kind::Conflict { path, why } => {
-            shell.warn(&format!("`{}` is left alone: {why}", path.display()));
-        }
-        Kind::Passed { path, why } => {
-            shell.warn(&format!("`{}` is not deployed: {why}", path.display()));
-        }
-        Kind::Hidden { role, setting } => hidden(shell, role, setting),
-        Kind::Deployed {
-            changed,
-            executables,
-            relinked,
-            affected,
-        } => {
-            let of = match relinked {
-                0 => String::new(),
-                _ => format!(" ({relinked} of {})", count(*executables, "executable")),
-            };
-            let affected = count(*affected, "role");
-            let text = format!("{}{of}, {affected} affected", some_of(changed));
-            shell.status("Deploying", &text);
-        }
-        Kind::Suspending { roles } | Kind::Restored { roles } | Kind::Unrestored { roles } => {
-            affected(shell, &event.kind, roles);
-        }
-        Kind::Watching { .. }
-        | Kind::Polling { .. }
-        | Kind::Changed { .. }
-        | Kind::Rewritten { .. }
-        | Kind::Written { .. }
-        | Kind::Uncompiled { .. }
-        | Kind::Untold { .. } => watching(shell, &event.kind),
-        Kind::PortMoved { .. } => port_moved(shell, &event.kind),
-        Kind::Running { roles } => shell.status("Running", &count(*roles, "role")),
-        Kind::Testing {
-            tests, operational, ..
-        } => {
-            let against = match operational {
-                0 => String::new(),
-                _ => format!(" against {}", count(*operational, "operational role")),
-            };
-            shell.status("Testing", &format!("{}{against}", count(*tests, "role")));
-        }
-        Kind::Analyzing { .. } => analyzing(shell, &event.kind),
-        Kind::Stopping { roles, why } => stopping(shell, *roles, *why),
-        Kind::Waiting { roles, until } => waiting(shell, roles, *until),
-        Kind::Orphans { count: left } => shell.warn(&format!(
-            "ended {} that roles had orphaned",
-            count(*left, "process")
-        )),
-        Kind::CleanedUp { count: left } => shell.warn(&format!(
-            "an earlier command was killed; ended {} that it had orphaned",
-            count(*left, "process")
-        )),
-        Kind::Lost {
+        Kind::Log(event) => log(shell, event),
+        Kind::Role(event) => life(shell, event),
+        Kind::Run(event) => run(shell, event),
+        Kind::Deploy(event) => deploy(shell, event),
+        Kind::Source(event) => watching(shell, event),
+    }
+}
+
+fn log(shell: &mut Shell, event: &LogEvent) {
+    match event {
+        LogEvent::Line { role, text, .. } => shell.line(role, text),
+        LogEvent::Lost {
             role,
             count: lost,
             is_over,
@@ -151,21 +116,93 @@ pub fn event(shell: &mut Shell, event: &Event) {
     }
 }
 
-fn failed_check(shell: &mut Shell, kind: &Kind) {
-    let Kind::Check {
-        role,
-        file,
-        line,
-        column,
-        text,
-        ..
-    } = kind
-    else {
-        return;
-    };
-    let column = column.map(|column| format!(":{column}"));
-    let place = format!("{file}:{line}{}", column.unwrap_or_default());
-    shell.bad_status("Fail", &failure_text(role, text, &place));
+fn run(shell: &mut Shell, event: &RunEvent) {
+    match event {
+        RunEvent::Running { roles } => shell.status("Running", &count(*roles, "role")),
+        RunEvent::Testing {
+            tests, operational, ..
+        } => {
+            let against = match operational {
+                0 => String::new(),
+                _ => format!(" against {}", count(*operational, "operational role")),
+            };
+            shell.status("Testing", &format!("{}{against}", count(*tests, "role")));
+        }
+        RunEvent::Analyzing {
+            reports,
+            executable,
+        } => {
+            let reports = count(*reports, "report");
+            shell.status("Analyzing", &format!("{reports} with `{executable}`"));
+        }
+        RunEvent::Stopping { roles, why } => stopping(shell, *roles, *why),
+        RunEvent::Waiting { roles, until } => waiting(shell, roles, *until),
+        RunEvent::Orphans { count: left } => shell.warn(&format!(
+            "ended {} that roles had orphaned",
+            count(*left, "process")
+        )),
+        RunEvent::CleanedUp { count: left } => shell.warn(&format!(
+            "an earlier command was killed; ended {} that it had orphaned",
+            count(*left, "process")
+        )),
+        RunEvent::Unkept { why } => {
+            shell.warn(&format!("cannot save the run for `report`: {why}"));
+        }
+        RunEvent::Awaiting { .. } | RunEvent::Result { .. } | RunEvent::Verdict(_) => {}
+    }
+}
+
+fn deploy(shell: &mut Shell, event: &DeployEvent) {
+    match event {
+        DeployEvent::Building {} | DeployEvent::Built {} | DeployEvent::Transferring { .. } => {}
+        DeployEvent::Phase { phase } => shell.status("Phase", phase_text(*phase)),
+        DeployEvent::Blocked { home } => shell.status(
+            "Blocking",
+            &format!("waiting for another command in `{}`", home.display()),
+        ),
+        DeployEvent::HomeCreated { home } => {
+            shell.status("Created", &format!("home `{}`", home.display()));
+        }
+        DeployEvent::Retired { role } => shell.status(
+            "Retired",
+            &format!("role `{role}`, which is no longer described"),
+        ),
+        DeployEvent::PortMoved {
+            role,
+            before,
+            after,
+        } => shell.warn(&format!(
+            "port {before} of role `{role}` is used by another program; it gets port {after}"
+        )),
+        DeployEvent::Conflict { path, why } => {
+            shell.warn(&format!("`{}` is left alone: {why}", path.display()));
+        }
+        DeployEvent::Passed { path, why } => {
+            shell.warn(&format!("`{}` is not deployed: {why}", path.display()));
+        }
+        DeployEvent::Hidden { role, setting } => shell.warn(&format!(
+            "setting `{setting}` of role `{role}` was set by hand, which overrides the manifest"
+        )),
+        DeployEvent::Deployed {
+            changed,
+            executables,
+            relinked,
+            affected,
+        } => {
+            let of = match relinked {
+                0 => String::new(),
+                _ => format!(" ({relinked} of {})", count(*executables, "executable")),
+            };
+            let affected = count(*affected, "role");
+            let text = format!("{}{of}, {affected} affected", some_of(changed));
+            shell.status("Deploying", &text);
+        }
+        DeployEvent::Suspending { roles } => shell.status("Stopping", &some_roles(roles)),
+        DeployEvent::Restored { roles } => shell.status("Restored", &some_roles(roles)),
+        DeployEvent::Unrestored { roles } => {
+            shell.warn(&format!("restarted, but not ready: {}", some_roles(roles)));
+        }
+    }
 }
 
 /// Returns one line about a failure: its role, its message and its place.
@@ -197,37 +234,12 @@ fn repeated(shell: &mut Shell, run: &RunReport, lines: usize) {
     }
 }
 
-fn port_moved(shell: &mut Shell, kind: &Kind) {
-    if let Kind::PortMoved {
-        role,
-        before,
-        after,
-    } = kind
-    {
-        shell.warn(&format!(
-            "port {before} of role `{role}` is used by another program; it gets port {after}"
-        ));
-    }
-}
-
-fn analyzing(shell: &mut Shell, kind: &Kind) {
-    if let Kind::Analyzing {
-        reports,
-        executable,
-    } = kind
-    {
-        let reports = count(*reports, "report");
-        shell.status("Analyzing", &format!("{reports} with `{executable}`"));
-    }
-}
-
 fn waiting(shell: &mut Shell, roles: &[RoleName], until: Until) {
-    let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
     let until = match until {
         Until::Stopped => "to stop",
         Until::Ready => "to be ready",
     };
-    shell.status("Waiting", &format!("for {} {until}", some_of(&names)));
+    shell.status("Waiting", &format!("for {} {until}", some_roles(roles)));
 }
 
 fn phase_text(phase: Phase) -> &'static str {
@@ -239,46 +251,48 @@ fn phase_text(phase: Phase) -> &'static str {
     }
 }
 
-fn affected(shell: &mut Shell, kind: &Kind, roles: &[RoleName]) {
-    let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
-    let names = some_of(&names);
-    match kind {
-        Kind::Suspending { .. } => shell.status("Stopping", &names),
-        Kind::Restored { .. } => shell.status("Restored", &names),
-        _ => shell.warn(&format!("restarted, but not ready: {names}")),
-    }
-}
-
-fn life(shell: &mut Shell, kind: &Kind) {
-    match kind {
-        Kind::Started {
+fn life(shell: &mut Shell, event: &RoleEvent) {
+    match event {
+        RoleEvent::Check {
+            role,
+            file,
+            line,
+            column,
+            text,
+            ..
+        } => {
+            let column = column.map(|column| format!(":{column}"));
+            let place = format!("{file}:{line}{}", column.unwrap_or_default());
+            shell.bad_status("Fail", &failure_text(role, text, &place));
+        }
+        RoleEvent::Started {
             role,
             executable,
             pid,
             ..
         } => shell.status("Started", &format!("{role} ({executable}, process {pid})")),
-        Kind::Ready { role } => shell.status("Ready", role.as_str()),
-        Kind::Unhealthy { role, why } => {
+        RoleEvent::Ready { role } => shell.status("Ready", role.as_str()),
+        RoleEvent::Unhealthy { role, why } => {
             shell.warn(&format!("role `{role}` is unhealthy: {why}"));
         }
-        Kind::Healthy { role } => shell.status("Healthy", role.as_str()),
-        Kind::Ended { role, outcome } => ended(shell, role, outcome),
-        Kind::Unkillable { role, pid, why } => shell.warn(&format!(
+        RoleEvent::Healthy { role } => shell.status("Healthy", role.as_str()),
+        RoleEvent::Ended { role, outcome } => ended(shell, role, outcome),
+        RoleEvent::Unkillable { role, pid, why } => shell.warn(&format!(
             "role `{role}` cannot be killed: process {pid}: {why}"
         )),
-        Kind::Retrying { role, delay } => {
+        RoleEvent::Retrying { role, delay } => {
             shell.status("Retrying", &format!("{role} in {}", ShortDuration(*delay)));
         }
-        Kind::Restarting { role, delay } => {
+        RoleEvent::Restarting { role, delay } => {
             shell.status(
                 "Restarting",
                 &format!("{role} in {}", ShortDuration(*delay)),
             );
         }
-        Kind::Rerunning { role, nth, of } => {
+        RoleEvent::Rerunning { role, nth, of } => {
             shell.odd_status("Rerunning", &format!("{role}, try {nth} of {of}"));
         }
-        Kind::Slow {
+        RoleEvent::Slow {
             role,
             elapsed,
             test,
@@ -288,20 +302,13 @@ fn life(shell: &mut Shell, kind: &Kind) {
             let elapsed = ShortDuration(*elapsed);
             shell.odd_status("Slow", &format!("{role}{test}, {elapsed}"));
         }
-        Kind::Unrecorded { role, why } => {
+        RoleEvent::Unrecorded { role, why } => {
             shell.warn(&format!("the history of role `{role}` has a gap: {why}"));
         }
-        _ => {}
     }
 }
 
-fn hidden(shell: &mut Shell, role: &RoleName, setting: &str) {
-    shell.warn(&format!(
-        "setting `{setting}` of role `{role}` was set by hand, which overrides the manifest"
-    ));
-}
-
-fn watching(shell: &mut Shell, kind: &Kind) {
+fn watching(shell: &mut Shell, event: &SourceEvent) {
     let named = |files: &[PathBuf]| {
         let names: Vec<String> = files
             .iter()
@@ -309,22 +316,22 @@ fn watching(shell: &mut Shell, kind: &Kind) {
             .collect();
         some_of(&names)
     };
-    match kind {
-        Kind::Watching { files } => {
+    match event {
+        SourceEvent::Watching { files } => {
             shell.status(
                 "Watching",
                 &format!("{}, until Control-C", count(*files, "file")),
             );
         }
-        Kind::Polling { limit } => shell.warn(&format!(
+        SourceEvent::Polling { limit } => shell.warn(&format!(
             "inotify limit reached, polling for changes every 500 ms; raise `sysctl {limit}`"
         )),
-        Kind::Changed { files } => shell.status("Changed", &named(files)),
-        Kind::Rewritten { files } => shell.status(
+        SourceEvent::Changed { files } => shell.status("Changed", &named(files)),
+        SourceEvent::Rewritten { files } => shell.status(
             "Unchanged",
             &format!("{}, saved without changes", named(files)),
         ),
-        Kind::Written { files, by } => {
+        SourceEvent::Written { files, by } => {
             let (by, when) = match by {
                 Author::Build => ("every build writes", "while nothing is built"),
                 Author::Roles => ("roles write", "while no role runs"),
@@ -334,7 +341,7 @@ fn watching(shell: &mut Shell, kind: &Kind) {
                 named(files)
             ));
         }
-        Kind::Uncompiled { files } => {
+        SourceEvent::Uncompiled { files } => {
             shell.warn(&format!(
                 "{} changed but was not compiled: its date is older than the last build",
                 named(files)
@@ -342,7 +349,7 @@ fn watching(shell: &mut Shell, kind: &Kind) {
             let words: Vec<String> = files.iter().map(|file| word(file)).collect();
             shell.hint(&format!("`touch {}`", words.join(" ")));
         }
-        Kind::Untold {
+        SourceEvent::Untold {
             folder,
             filesystem,
             interval,
@@ -354,7 +361,6 @@ fn watching(shell: &mut Shell, kind: &Kind) {
                 folder.display()
             ),
         ),
-        _ => {}
     }
 }
 
@@ -775,6 +781,11 @@ pub(super) fn count(number: impl TryInto<u64>, what: &str) -> String {
         _ => "s",
     };
     format!("{number} {what}{plural}")
+}
+
+fn some_roles(roles: &[RoleName]) -> String {
+    let names: Vec<String> = roles.iter().map(ToString::to_string).collect();
+    some_of(&names)
 }
 
 fn some_of(names: &[String]) -> String {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use crate::events::{Event, Kind};
+use crate::events::{Event, Kind, RunEvent};
 use crate::host::clock;
 use crate::report::progress::Progress;
 use crate::report::shell::{Shell, VERB_COLUMNS, erase, is_in_foreground, size};
@@ -90,7 +90,7 @@ impl Meter {
 
     /// Returns true if the line on the terminal says the same as this event.
     pub(super) fn shows(&self, kind: &Kind) -> bool {
-        matches!(self.mode, Mode::Bar { .. }) && matches!(kind, Kind::Waiting { .. })
+        matches!(self.mode, Mode::Bar { .. }) && matches!(kind, Kind::Run(RunEvent::Waiting { .. }))
     }
 
     /// Returns the time until the next look; `None` if there is none.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot::{self, Receiver};
 
-use crate::events::{Event, Events, Kind, json};
+use crate::events::{Event, Events, Kind, LogEvent, json};
 use crate::host::clock;
 use crate::report::human;
 use crate::report::meter::{Meter, Mode, Shared};
@@ -84,7 +84,7 @@ impl Printer {
                 return;
             }
             let waiting = match &event.kind {
-                Kind::Line { .. } => match gauge.admit() {
+                Kind::Log(LogEvent::Line { .. }) => match gauge.admit() {
                     Some(waiting) => Some(waiting),
                     None => return,
                 },

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::events::{Event, Kind, Until};
+use crate::events::{DeployEvent, Event, Kind, RoleEvent, RunEvent, SourceEvent, Until};
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome};
 use crate::report::human::count;
@@ -86,44 +86,85 @@ impl Progress {
         let at = event.at;
         let before = self.since();
         match &event.kind {
-            Kind::Line { .. } | Kind::Lost { .. } => return false,
-            Kind::Building {} => self.begin(Phase::Building, at),
-            Kind::Blocked { home } => self.begin(Phase::Blocked(home.display().to_string()), at),
-            Kind::Transferring { done, total } => {
-                let (done, total) = (*done, *total);
-                let is_over = done >= total;
-                self.begin(Phase::Copying { done, total }, at);
-                self.phase.take_if(|_| is_over);
+            Kind::Log(_) => return false,
+            Kind::Role(event) => self.read_role(event, at),
+            Kind::Run(event) => self.read_run(event, at),
+            Kind::Deploy(event) => self.read_deploy(event, at),
+            Kind::Source(SourceEvent::Watching { .. }) => self.reset(),
+            Kind::Source(_) => self.leave_preparation(),
+        }
+        self.since().is_some() && self.since() != before
+    }
+
+    fn read_role(&mut self, event: &RoleEvent, at: Timestamp) {
+        match event {
+            RoleEvent::Started { role, awaits, .. } => self.started(role, awaits.clone(), at),
+            RoleEvent::Check { role, passed, .. } => self.check(role, *passed),
+            RoleEvent::Ready { role } => self.ready(role),
+            RoleEvent::Rerunning { role, .. } => {
+                self.results.remove(role);
             }
-            Kind::Suspending { roles } => self.suspend(roles, at),
-            Kind::Testing { roles, .. } => {
+            RoleEvent::Ended { role, outcome } => self.ended(role, outcome),
+            RoleEvent::Unhealthy { .. }
+            | RoleEvent::Healthy { .. }
+            | RoleEvent::Retrying { .. }
+            | RoleEvent::Slow { .. }
+            | RoleEvent::Restarting { .. }
+            | RoleEvent::Unkillable { .. }
+            | RoleEvent::Unrecorded { .. } => self.leave_preparation(),
+        }
+    }
+
+    fn read_run(&mut self, event: &RunEvent, at: Timestamp) {
+        match event {
+            RunEvent::Testing { roles, .. } => {
                 self.reset();
                 self.tests = roles.iter().cloned().collect();
                 self.is_before_tests = true;
                 self.begin(Phase::Testing, at);
             }
-            Kind::Started { role, awaits, .. } => self.started(role, awaits.clone(), at),
-            Kind::Awaiting { role, why } => {
+            RunEvent::Awaiting { role, why } => {
                 self.started(role, Some(why.clone().unwrap_or_default()), at);
             }
-            Kind::Check { role, passed, .. } => self.check(role, *passed),
-            Kind::Ready { role } => self.ready(role),
-            Kind::Rerunning { role, .. } => {
-                self.results.remove(role);
-            }
-            Kind::Waiting { roles, until } => self.wait(roles, *until, at),
-            Kind::Analyzing { executable, .. } => {
+            RunEvent::Waiting { roles, until } => self.wait(roles, *until, at),
+            RunEvent::Analyzing { executable, .. } => {
                 self.begin(Phase::Analyzing(executable.to_string()), at);
             }
-            Kind::Stopping { .. } => self.begin(Phase::Stopping, at),
-            Kind::Ended { role, outcome } => self.ended(role, outcome),
-            Kind::Running { .. }
-            | Kind::Verdict(_)
-            | Kind::Result { .. }
-            | Kind::Watching { .. } => self.reset(),
-            _ => self.leave_preparation(),
+            RunEvent::Stopping { .. } => self.begin(Phase::Stopping, at),
+            RunEvent::Running { .. } | RunEvent::Verdict(_) | RunEvent::Result { .. } => {
+                self.reset();
+            }
+            RunEvent::Orphans { .. } | RunEvent::CleanedUp { .. } | RunEvent::Unkept { .. } => {
+                self.leave_preparation();
+            }
         }
-        self.since().is_some() && self.since() != before
+    }
+
+    fn read_deploy(&mut self, event: &DeployEvent, at: Timestamp) {
+        match event {
+            DeployEvent::Building {} => self.begin(Phase::Building, at),
+            DeployEvent::Blocked { home } => {
+                self.begin(Phase::Blocked(home.display().to_string()), at);
+            }
+            DeployEvent::Transferring { done, total } => {
+                let (done, total) = (*done, *total);
+                let is_over = done >= total;
+                self.begin(Phase::Copying { done, total }, at);
+                self.phase.take_if(|_| is_over);
+            }
+            DeployEvent::Suspending { roles } => self.suspend(roles, at),
+            DeployEvent::HomeCreated { .. }
+            | DeployEvent::Phase { .. }
+            | DeployEvent::Built {}
+            | DeployEvent::Retired { .. }
+            | DeployEvent::PortMoved { .. }
+            | DeployEvent::Conflict { .. }
+            | DeployEvent::Passed { .. }
+            | DeployEvent::Hidden { .. }
+            | DeployEvent::Deployed { .. }
+            | DeployEvent::Restored { .. }
+            | DeployEvent::Unrestored { .. } => self.leave_preparation(),
+        }
     }
 
     /// Returns the beginning of the phase that is shown.

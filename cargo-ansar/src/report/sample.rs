@@ -3,7 +3,7 @@
 use ansar_contract::lifecycle::Ack;
 use jiff::{Timestamp, ToSpan};
 
-use crate::events::{Event, Kind, StopReason};
+use crate::events::{DeployEvent, Event, Kind, RoleEvent, RunEvent, StopReason};
 use crate::home::last_run::LastRun;
 use crate::model::outcome::{Cause, RoleOutcome};
 use crate::model::run_report::{Excerpt, Failure, LogRecord, Row, RunReport, Standing, Try, Which};
@@ -108,11 +108,11 @@ pub(super) fn run() -> RunReport {
 /// Returns the sample run with its events.
 pub(super) fn last() -> LastRun {
     let mut events = vec![
-        event(0, Kind::Building {}),
-        event(800, Kind::Built {}),
+        event(0, DeployEvent::Building {}),
+        event(800, DeployEvent::Built {}),
         event(
             900,
-            Kind::Deployed {
+            DeployEvent::Deployed {
                 changed: vec!["client".to_owned()],
                 executables: 2,
                 relinked: 1,
@@ -121,7 +121,7 @@ pub(super) fn last() -> LastRun {
         ),
         event(
             1000,
-            Kind::Testing {
+            RunEvent::Testing {
                 tests: 4,
                 operational: 1,
                 roles: Vec::new(),
@@ -137,19 +137,19 @@ pub(super) fn last() -> LastRun {
         let role: crate::model::name::RoleName = role.parse().unwrap();
         events.push(event(
             begun,
-            Kind::Started {
+            RoleEvent::Started {
                 role: role.clone(),
                 executable: executable.parse().unwrap(),
                 pid: 4711,
                 awaits: (executable == "server").then(|| "log line `ready`".to_owned()),
             },
         ));
-        events.push(event(begun + 50, Kind::Ready { role: role.clone() }));
+        events.push(event(begun + 50, RoleEvent::Ready { role: role.clone() }));
         let outcome = RoleOutcome::of(&Ack {}, Cause::Returned);
-        events.push(event(begun + 1000, Kind::Ended { role, outcome }));
+        events.push(event(begun + 1000, RoleEvent::Ended { role, outcome }));
     }
     let why = StopReason::Finished;
-    events.push(event(2200, Kind::Stopping { roles: 1, why }));
+    events.push(event(2200, RunEvent::Stopping { roles: 1, why }));
     events.sort_by_key(|event| event.at);
     LastRun {
         events,
@@ -158,10 +158,10 @@ pub(super) fn last() -> LastRun {
     }
 }
 
-fn event(milliseconds: i64, kind: Kind) -> Event {
+fn event(milliseconds: i64, kind: impl Into<Kind>) -> Event {
     Event {
         at: at(milliseconds),
-        kind,
+        kind: kind.into(),
     }
 }
 

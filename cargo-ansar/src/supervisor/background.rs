@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::events::{Events, Kind, Until};
+use crate::events::{Events, Kind, RoleEvent, RunEvent, Until};
 use crate::home::Home;
 use crate::home::role::Entry;
 use crate::host::clock;
@@ -72,10 +72,14 @@ pub(crate) async fn wait_ready<'r>(
             };
             ask(home, engine, order, |progress| {
                 match progress {
-                    Progress::Event(Kind::Ready { role }) if awaited.contains(&role) => {
-                        events.emit(Kind::Ready { role });
+                    Progress::Event(Kind::Role(RoleEvent::Ready { role }))
+                        if awaited.contains(&role) =>
+                    {
+                        events.emit(RoleEvent::Ready { role });
                     }
-                    Progress::Event(kind @ Kind::Waiting { .. }) => events.emit(kind),
+                    Progress::Event(kind @ Kind::Run(RunEvent::Waiting { .. })) => {
+                        events.emit(kind);
+                    }
                     _ => {}
                 }
                 Next::Listen
@@ -125,7 +129,7 @@ fn report_awaited(
         for status in &running.roles {
             if status.state != State::Ready && roles.contains(&status.role) {
                 awaited.insert(status.role.clone());
-                events.emit(Kind::Awaiting {
+                events.emit(RunEvent::Awaiting {
                     role: status.role.clone(),
                     why: status.unready.clone(),
                 });
@@ -153,7 +157,7 @@ async fn start_idle(
     let options = StartOptions::without_settle_time(EngineTarget::Attached(own));
     start_roles(home, &idle, options, events, |progress| {
         if let Progress::Event(kind) = progress {
-            if let Kind::Ended { role, outcome } = &kind
+            if let Kind::Role(RoleEvent::Ended { role, outcome }) = &kind
                 && outcome.success() == Success::Yes
             {
                 finished.insert(role.clone());
@@ -216,7 +220,7 @@ impl BackgroundRoles {
                 until: Until::Stopped,
             };
             let answer = ask(home, engine, order, |progress| match progress {
-                Progress::Event(Kind::Ended { role, outcome }) => {
+                Progress::Event(Kind::Role(RoleEvent::Ended { role, outcome })) => {
                     if outcome.success() == Success::No {
                         failed.insert(role, (outcome, clock::now()));
                     }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use ansar_contract::line::{ATOMIC, Level, STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 
-use crate::events::{Events, Kind};
+use crate::events::{Events, LogEvent};
 use crate::host::fs::Error as FilesError;
 use crate::host::process::Pipe;
 use crate::logs::header::Head;
@@ -265,7 +265,7 @@ impl Capture {
             self.tag = tag;
         }
         if self.shown.shows(self.tag) {
-            events.emit(Kind::Line {
+            events.emit(LogEvent::Line {
                 role: self.role.clone(),
                 tag,
                 text: String::from_utf8_lossy(line).into_owned(),
@@ -307,7 +307,7 @@ impl Capture {
     }
 
     fn emit_lost(&self, count: u64, is_over: bool, why: String, events: &Events) {
-        events.emit(Kind::Lost {
+        events.emit(LogEvent::Lost {
             role: self.role.clone(),
             count,
             is_over,
@@ -352,6 +352,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::events::Kind;
     use crate::host::process::pipe::Peeking;
     use crate::logs::store::{STORAGE, last_lines};
 
@@ -364,7 +365,7 @@ mod tests {
         let events = {
             let shown_lines = shown_lines.clone();
             Events::new(move |kind| {
-                if let Kind::Line { text, .. } = kind {
+                if let Kind::Log(LogEvent::Line { text, .. }) = kind {
                     shown_lines.lock().unwrap().push(text);
                 }
             })

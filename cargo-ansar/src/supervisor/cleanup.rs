@@ -5,7 +5,7 @@
 //! while the engine ran.
 
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{Events, RunEvent};
 use crate::home::Home;
 use crate::home::engine_marks::Mark;
 use crate::host::process::orphans;
@@ -47,7 +47,7 @@ pub fn clean(home: &Home, events: &Events) -> Result<Cleaned, Error> {
         stale.forget()?;
     }
     if count > 0 {
-        events.emit(Kind::CleanedUp { count });
+        events.emit(RunEvent::CleanedUp { count });
     }
     Ok(cleaned)
 }

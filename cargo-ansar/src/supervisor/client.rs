@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::events::{Event, Events, Kind};
+use crate::events::{Event, Events, Kind, RoleEvent};
 use crate::home::Home;
 use crate::host::process;
 use crate::host::process::wait::all_gone;
@@ -281,7 +281,7 @@ pub async fn stop<'r>(
         let order = RequestKind::Stop { roles: own };
         let answer = ask(home, pid, order, |progress| {
             if let Progress::Event(kind) = progress {
-                if let Kind::Unkillable { role, pid, why } = &kind {
+                if let Kind::Role(RoleEvent::Unkillable { role, pid, why }) = &kind {
                     unkillable.push((role.clone(), format!("process {pid}: {why}")));
                 }
                 events.emit(kind);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::Error;
-use crate::events::{Events, Kind, Phase};
+use crate::events::{DeployEvent, Events, Phase};
 use crate::home::{Home, HomeError};
 use crate::host::fs::lock::Lock;
 use crate::host::process::interrupts::Interrupts;
@@ -137,7 +137,7 @@ pub(crate) async fn lock_home(
         events.phase(Phase::Locked);
         return Ok(lock);
     }
-    events.emit(Kind::Blocked {
+    events.emit(DeployEvent::Blocked {
         home: home.root().to_owned(),
     });
     let waiting = home.clone();

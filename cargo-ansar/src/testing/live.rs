@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use crate::events::{Event, Events, Kind};
+use crate::events::{Event, Events, Kind, RoleEvent};
 use crate::model::name::RoleName;
 use crate::model::outcome::RoleOutcome;
 use crate::model::run_report::Failure;
@@ -54,14 +54,14 @@ impl Live {
     /// Returns the events in place of an event.
     fn read(&mut self, mut kind: Kind) -> Vec<Kind> {
         match kind {
-            Kind::Check {
+            Kind::Role(RoleEvent::Check {
                 ref role,
                 passed: false,
                 ref test,
                 ref mut file,
                 ref mut line,
                 ..
-            } => {
+            }) => {
                 let described = self.roles.get(role).map(|run| &run.described);
                 *file = match described {
                     Some((manifest, _)) if file.is_empty() => manifest.display().to_string(),
@@ -74,14 +74,14 @@ impl Live {
                 let is_new = self.is_new(role, told);
                 is_new.then_some(kind).into_iter().collect()
             }
-            Kind::Rerunning { ref role, .. } => {
+            Kind::Role(RoleEvent::Rerunning { ref role, .. }) => {
                 self.told.remove(role);
                 vec![kind]
             }
-            Kind::Ended {
+            Kind::Role(RoleEvent::Ended {
                 ref role,
                 ref outcome,
-            } => {
+            }) => {
                 let mut kinds = self.ended(role, outcome);
                 kinds.push(kind);
                 kinds
@@ -117,7 +117,7 @@ impl Live {
 }
 
 fn check(failure: Failure) -> Kind {
-    Kind::Check {
+    Kind::Role(RoleEvent::Check {
         passed: false,
         text: failure.headline().to_owned(),
         role: failure.role,
@@ -125,5 +125,5 @@ fn check(failure: Failure) -> Kind {
         file: failure.source,
         line: failure.line,
         column: failure.column,
-    }
+    })
 }

@@ -29,7 +29,7 @@ use crate::workspace::roles::{check_terms, or_retired, wanted};
 use crate::deploy::prepare::{Prepared, prepare};
 use crate::deploy::resolve_settings::check_settings;
 use crate::deploy::restart_affected::Running;
-use crate::events::{Events, Kind};
+use crate::events::{Events, Kind, RunEvent};
 use crate::home::current_run::Note;
 use crate::home::history;
 use crate::home::instance;
@@ -332,11 +332,11 @@ async fn deploy_and_run(
 fn begin(chosen: &BTreeMap<RoleName, Entry>, is_test: impl Fn(&RoleName) -> bool) -> Kind {
     let tests = chosen.keys().filter(|role| is_test(role));
     let roles: Vec<RoleName> = tests.cloned().collect();
-    Kind::Testing {
+    Kind::Run(RunEvent::Testing {
         tests: roles.len(),
         operational: chosen.len() - roles.len(),
         roles,
-    }
+    })
 }
 
 /// Returns the roles to start: those that do not run in the background, and the

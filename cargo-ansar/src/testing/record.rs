@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::full;
-use crate::events::{Events, Kind};
+use crate::events::{Events, RunEvent};
 use crate::model::run_report::RunReport;
 use crate::testing::Ran;
 use crate::testing::verdict::Verdict;
@@ -37,10 +37,10 @@ pub fn record_run(command: &str, ran: Ran, exit: u8, events: &Events) -> RunRepo
         failure.executable = recorder.executable(&failure.role);
     }
     let told = recorder.reading(events);
-    told.emit(Kind::Verdict(Box::new(run.clone())));
+    told.emit(RunEvent::Verdict(Box::new(run.clone())));
     if let Err(error) = recorder.keep(&home) {
         let why = full(&error.into());
-        events.emit(Kind::Unkept { why });
+        events.emit(RunEvent::Unkept { why });
     }
     // If this process is killed before, the run is judged from its note.
     drop(note);

@@ -18,7 +18,7 @@ use crate::deploy::ports::allocate_instances;
 use crate::deploy::prepare::{FilledHome, open_filled};
 use crate::deploy::resolve_settings::check_settings;
 use crate::error::Error;
-use crate::events::{Events, Kind};
+use crate::events::{Events, Kind, RunEvent};
 use crate::home::Home;
 use crate::home::current_run::{CurrentRole, CurrentRun};
 use crate::home::history;
@@ -139,9 +139,9 @@ pub async fn run(
     if options.force {
         stop_running(&home, entries.keys(), interrupts, events).await?;
     }
-    let begun = Kind::Running {
+    let begun = Kind::Run(RunEvent::Running {
         roles: entries.len(),
-    };
+    });
     let runner = Runner {
         policy: Policy {
             main,
@@ -356,7 +356,7 @@ impl<'a> Runner<'a> {
         }
         let count = orphans::end_orphans().ended;
         if count > 0 {
-            events.emit(Kind::Orphans { count });
+            events.emit(RunEvent::Orphans { count });
         }
         match ran.refused {
             Some(reason) => Err(Error::Processes(reason)),
@@ -372,7 +372,7 @@ impl<'a> Runner<'a> {
         interrupts: &mut Interrupts,
         events: &Events,
     ) -> Result<Analysis, Error> {
-        events.emit(Kind::Analyzing {
+        events.emit(RunEvent::Analyzing {
             reports: suite.report.len(),
             executable: executable.clone(),
         });

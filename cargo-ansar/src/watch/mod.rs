@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::deploy::prepare::{Prepared, open};
 use crate::error::{Error, full};
-use crate::events::{Events, Kind};
+use crate::events::{Events, RunEvent, SourceEvent};
 use crate::home::Home;
 use crate::home::loops::LoopVerdict;
 use crate::host::clock;
@@ -317,13 +317,13 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
         let ended = timing.ended(clock::now(), verdict, failed);
         if let Err(error) = self.home.add_loop(ended) {
             let why = full(&error.into());
-            self.events.emit(Kind::Unkept { why });
+            self.events.emit(RunEvent::Unkept { why });
         }
     }
 
     /// Waits for an event that begins the next loop or ends the command.
     async fn wait(&mut self) -> WatchEvent {
-        self.events.emit(Kind::Watching {
+        self.events.emit(SourceEvent::Watching {
             files: self.sources.count(),
         });
         if self.keys.are_received() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::events::{Events, Kind};
+use crate::events::{DeployEvent, Events, Kind, SourceEvent};
 use crate::host::fs;
 use crate::host::fs::watch::{LOOK_AGAIN, Limit, Watched, Watcher};
 use crate::watch::git;
@@ -90,8 +90,10 @@ impl<'a> Sources<'a> {
         events.read_by(move |event| {
             let now = Some(fs::now_ns());
             match event.kind {
-                Kind::Building {} => spans.send_modify(|spans| spans.building = now),
-                Kind::Built {} => spans.send_modify(|spans| spans.built = now),
+                Kind::Deploy(DeployEvent::Building {}) => {
+                    spans.send_modify(|spans| spans.building = now);
+                }
+                Kind::Deploy(DeployEvent::Built {}) => spans.send_modify(|spans| spans.built = now),
                 _ => {}
             }
         })
@@ -126,7 +128,7 @@ impl<'a> Sources<'a> {
         self.set_roots(roots);
         if !self.missed.is_empty() {
             let files = self.missed.clone();
-            self.events.emit(Kind::Uncompiled { files });
+            self.events.emit(SourceEvent::Uncompiled { files });
         }
     }
 
@@ -235,7 +237,7 @@ impl<'a> Sources<'a> {
         let (new, limit) = self.watcher.follow(watched);
         self.report_limit(limit);
         if new && let Some(untold) = self.watcher.poll_unreported(watched) {
-            self.events.emit(Kind::Untold {
+            self.events.emit(SourceEvent::Untold {
                 folder: untold.folder,
                 filesystem: untold.filesystem.to_owned(),
                 interval: LOOK_AGAIN,
@@ -293,7 +295,7 @@ impl<'a> Sources<'a> {
             .next(&descriptions, spans, self.roots.runs_at_build);
         for (by, files) in named {
             let files = self.relative(files);
-            self.events.emit(Kind::Written { files, by });
+            self.events.emit(SourceEvent::Written { files, by });
         }
         let begins = !counted.is_empty();
         let reported = counted.into_iter().chain(announced);
@@ -301,7 +303,7 @@ impl<'a> Sources<'a> {
         self.announced.extend(reported.iter().cloned());
         if !reported.is_empty() {
             let files = self.relative(reported);
-            self.events.emit(Kind::Changed { files });
+            self.events.emit(SourceEvent::Changed { files });
         }
         if !begins {
             let held: Vec<PathBuf> = changed
@@ -330,9 +332,9 @@ impl<'a> Sources<'a> {
         let begins = touched.iter().any(|path| self.missed.contains(path));
         let files = self.relative(touched);
         self.events.emit(if begins {
-            Kind::Changed { files }
+            Kind::Source(SourceEvent::Changed { files })
         } else {
-            Kind::Rewritten { files }
+            Kind::Source(SourceEvent::Rewritten { files })
         });
         begins
     }
@@ -359,7 +361,7 @@ impl<'a> Sources<'a> {
 
     fn report_limit(&self, limit: Option<Limit>) {
         if let Some(Limit(limit)) = limit {
-            self.events.emit(Kind::Polling {
+            self.events.emit(SourceEvent::Polling {
                 limit: limit.to_owned(),
             });
         }

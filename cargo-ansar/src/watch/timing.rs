@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::events::{Event, Events, Kind};
+use crate::events::{DeployEvent, Event, Events, Kind, RoleEvent, RunEvent};
 use crate::home::loops::{Loop, LoopVerdict, VERSION};
 use crate::model::name::RoleName;
 
@@ -66,14 +66,16 @@ impl Timing {
 impl Times {
     fn read(&mut self, event: &Event) {
         match &event.kind {
-            Kind::Building {} => self.begin(Some(Phase::Build), event.at),
-            Kind::Built {} => self.begin(Some(Phase::Deploy), event.at),
-            Kind::Deployed { changed, .. } => self.deployed += changed.len() as u64,
-            Kind::Testing { roles, .. } => {
+            Kind::Deploy(DeployEvent::Building {}) => self.begin(Some(Phase::Build), event.at),
+            Kind::Deploy(DeployEvent::Built {}) => self.begin(Some(Phase::Deploy), event.at),
+            Kind::Deploy(DeployEvent::Deployed { changed, .. }) => {
+                self.deployed += changed.len() as u64;
+            }
+            Kind::Run(RunEvent::Testing { roles, .. }) => {
                 self.tests = roles.iter().cloned().collect();
                 self.begin(Some(Phase::Start), event.at);
             }
-            Kind::Started { role, .. } => {
+            Kind::Role(RoleEvent::Started { role, .. }) => {
                 let is_starting = matches!(self.phase, Some((Phase::Start, _)));
                 if is_starting && self.tests.contains(role) {
                     self.begin(Some(Phase::Test), event.at);
@@ -108,27 +110,29 @@ mod tests {
     fn each_phase_has_its_time() {
         let at = |second: i64| Timestamp::UNIX_EPOCH.checked_add(second.seconds()).unwrap();
         let role: RoleName = "test-a".parse().unwrap();
-        let started = |name: &str| Kind::Started {
-            role: name.parse().unwrap(),
-            executable: "x".parse().unwrap(),
-            pid: 7,
-            awaits: None,
+        let started = |name: &str| {
+            Kind::Role(RoleEvent::Started {
+                role: name.parse().unwrap(),
+                executable: "x".parse().unwrap(),
+                pid: 7,
+                awaits: None,
+            })
         };
         let timing = Timing::default();
-        let deployed = Kind::Deployed {
+        let deployed = Kind::Deploy(DeployEvent::Deployed {
             changed: vec!["a".to_owned(), "b".to_owned()],
             executables: 2,
             relinked: 2,
             affected: 1,
-        };
-        let testing = Kind::Testing {
+        });
+        let testing = Kind::Run(RunEvent::Testing {
             tests: 1,
             operational: 1,
             roles: vec![role],
-        };
+        });
         for (second, kind) in [
-            (1, Kind::Building {}),
-            (4, Kind::Built {}),
+            (1, Kind::Deploy(DeployEvent::Building {})),
+            (4, Kind::Deploy(DeployEvent::Built {})),
             (5, deployed),
             (6, started("db-0")),
             (7, testing),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::events::Kind;
+use crate::events::{DeployEvent, Kind, RoleEvent, RunEvent};
 use crate::home::last_run::LastRun;
 use crate::model::name::RoleName;
 
@@ -60,41 +60,17 @@ impl Timeline {
                 timeline.phase(before, at);
             };
             match &event.kind {
-                Kind::Building {} => next("build"),
-                Kind::Built {} => next("deploy"),
-                Kind::Testing { .. } => next("tests"),
-                Kind::Stopping { .. } => {
+                Kind::Deploy(DeployEvent::Building {}) => next("build"),
+                Kind::Deploy(DeployEvent::Built {}) => next("deploy"),
+                Kind::Run(RunEvent::Testing { .. }) => next("tests"),
+                Kind::Run(RunEvent::Stopping { .. }) => {
                     next("stop");
                     for doing in doing.values_mut() {
                         timeline.part(doing, "stop", at);
                     }
                 }
-                Kind::Restarting { role, .. } => {
-                    let nth = timeline.line_of(role);
-                    let (what, since) = ("wait", at);
-                    doing.insert(role.clone(), Doing { nth, what, since });
-                }
-                Kind::Started { role, awaits, .. } => {
-                    let awaits = awaits.iter().map(|awaits| (role.clone(), awaits.clone()));
-                    timeline.awaits.extend(awaits);
-                    if let Some(mut before) = doing.remove(role) {
-                        timeline.part(&mut before, "", at);
-                    }
-                    let nth = timeline.line_of(role);
-                    let (what, since) = ("start", at);
-                    doing.insert(role.clone(), Doing { nth, what, since });
-                }
-                Kind::Ready { role } => {
-                    if let Some(doing) = doing.get_mut(role) {
-                        timeline.part(doing, "run", at);
-                    }
-                }
-                Kind::Ended { role, .. } => {
-                    if let Some(mut doing) = doing.remove(role) {
-                        timeline.part(&mut doing, "", at);
-                    }
-                }
-                _ => {}
+                Kind::Role(event) => timeline.life(&mut doing, event, at),
+                Kind::Deploy(_) | Kind::Run(_) | Kind::Log(_) | Kind::Source(_) => {}
             }
         }
         let end = timeline.length;
@@ -103,6 +79,44 @@ impl Timeline {
             timeline.part(&mut doing, "", end);
         }
         timeline
+    }
+
+    fn life(&mut self, doing: &mut BTreeMap<RoleName, Doing>, event: &RoleEvent, at: i64) {
+        match event {
+            RoleEvent::Restarting { role, .. } => {
+                let nth = self.line_of(role);
+                let (what, since) = ("wait", at);
+                doing.insert(role.clone(), Doing { nth, what, since });
+            }
+            RoleEvent::Started { role, awaits, .. } => {
+                let awaits = awaits.iter().map(|awaits| (role.clone(), awaits.clone()));
+                self.awaits.extend(awaits);
+                if let Some(mut before) = doing.remove(role) {
+                    self.part(&mut before, "", at);
+                }
+                let nth = self.line_of(role);
+                let (what, since) = ("start", at);
+                doing.insert(role.clone(), Doing { nth, what, since });
+            }
+            RoleEvent::Ready { role } => {
+                if let Some(doing) = doing.get_mut(role) {
+                    self.part(doing, "run", at);
+                }
+            }
+            RoleEvent::Ended { role, .. } => {
+                if let Some(mut doing) = doing.remove(role) {
+                    self.part(&mut doing, "", at);
+                }
+            }
+            RoleEvent::Unhealthy { .. }
+            | RoleEvent::Healthy { .. }
+            | RoleEvent::Retrying { .. }
+            | RoleEvent::Rerunning { .. }
+            | RoleEvent::Slow { .. }
+            | RoleEvent::Check { .. }
+            | RoleEvent::Unkillable { .. }
+            | RoleEvent::Unrecorded { .. } => {}
+        }
     }
 
     fn phase(&mut self, phase: Option<(&'static str, i64)>, to: i64) {
@@ -346,16 +360,16 @@ mod tests {
         let role: RoleName = "server-0".parse().unwrap();
         let at = |milliseconds: i64| begun + jiff::SignedDuration::from_millis(milliseconds);
         let delay = std::time::Duration::from_millis(100);
-        let restarting = Kind::Restarting {
+        let restarting = Kind::Role(RoleEvent::Restarting {
             role: role.clone(),
             delay,
-        };
-        let started = Kind::Started {
+        });
+        let started = Kind::Role(RoleEvent::Started {
             role,
             executable: "server".parse().unwrap(),
             pid: 4712,
             awaits: None,
-        };
+        });
         for (milliseconds, kind) in [(2000, restarting), (2100, started)] {
             let at = at(milliseconds);
             last.events.push(crate::events::Event { at, kind });

@@ -3,20 +3,20 @@ use ansar_contract::test::TestReport;
 use jiff::ToSpan;
 
 use super::*;
-use crate::events::StopReason;
+use crate::events::{DeployEvent, RoleEvent, RunEvent, StopReason};
 
 /// A command whose events come at chosen seconds.
 #[derive(Default)]
 struct Scene(Progress);
 
 impl Scene {
-    fn at(&mut self, second: i64, kind: Kind) -> bool {
-        let at = time(second);
+    fn at(&mut self, second: i64, kind: impl Into<Kind>) -> bool {
+        let (at, kind) = (time(second), kind.into());
         self.0.read(&Event { at, kind })
     }
 
     fn started(&mut self, second: i64, name: &str, awaits: Option<&str>) -> bool {
-        let kind = Kind::Started {
+        let kind = RoleEvent::Started {
             role: role(name),
             executable: "x".parse().unwrap(),
             pid: 7,
@@ -33,7 +33,7 @@ impl Scene {
         };
         let outcome = RoleOutcome::of(&report, Cause::Returned);
         let role = role(name);
-        self.at(second, Kind::Ended { role, outcome });
+        self.at(second, RoleEvent::Ended { role, outcome });
     }
 
     /// Returns the line that is shown at a second.
@@ -51,8 +51,8 @@ fn role(name: &str) -> RoleName {
     name.parse().unwrap()
 }
 
-fn testing(names: &[&str]) -> Kind {
-    Kind::Testing {
+fn testing(names: &[&str]) -> RunEvent {
+    RunEvent::Testing {
         tests: names.len(),
         operational: 1,
         roles: names.iter().map(|name| role(name)).collect(),
@@ -62,14 +62,14 @@ fn testing(names: &[&str]) -> Kind {
 #[test]
 fn a_run_of_tests_from_beginning_to_end() {
     let mut scene = Scene::default();
-    assert!(!scene.at(0, Kind::Building {}));
+    assert!(!scene.at(0, DeployEvent::Building {}));
     assert_eq!(scene.line(9), None, "Cargo has the terminal");
-    scene.at(10, Kind::Built {});
+    scene.at(10, DeployEvent::Built {});
     assert!(scene.at(10, testing(&["test-a", "test-b", "test-c"])));
     scene.started(10, "db-0", Some("log line `ready`"));
     let waiting = "Waiting [00:00:03] for db-0 (3 s): log line `ready`";
     assert_eq!(scene.line(13).unwrap(), waiting);
-    scene.at(14, Kind::Ready { role: role("db-0") });
+    scene.at(14, RoleEvent::Ready { role: role("db-0") });
     scene.started(14, "test-b", None);
     scene.started(15, "test-a", None);
     let running = "Testing [00:00:07] 0/3 roles: test-b (3 s), test-a (2 s)";
@@ -79,7 +79,7 @@ fn a_run_of_tests_from_beginning_to_end() {
     assert_eq!(scene.line(3610).unwrap(), running);
     scene.ended(3610, "test-a", 1, 0);
     let why = StopReason::Finished;
-    assert!(scene.at(3611, Kind::Stopping { roles: 1, why }));
+    assert!(scene.at(3611, RunEvent::Stopping { roles: 1, why }));
     let stopping = "Stopping [00:00:02] 1 role: db-0 (3603 s)";
     assert_eq!(scene.line(3613).unwrap(), stopping);
     scene.ended(3614, "db-0", 0, 0);
@@ -92,7 +92,7 @@ fn a_role_without_a_report_counts_as_a_failure() {
     scene.at(0, testing(&["test-a", "test-b"]));
     scene.started(0, "test-a", None);
     let fault = RoleOutcome::of(&Faulted::new("it crashed", ""), Cause::Signal(11));
-    let ended = |outcome: &RoleOutcome| Kind::Ended {
+    let ended = |outcome: &RoleOutcome| RoleEvent::Ended {
         role: role("test-a"),
         outcome: outcome.clone(),
     };
@@ -102,7 +102,7 @@ fn a_role_without_a_report_counts_as_a_failure() {
         "Testing [00:00:01] 1/2 roles, 1 failed"
     );
     // The next try begins anew.
-    let rerunning = Kind::Rerunning {
+    let rerunning = RoleEvent::Rerunning {
         role: role("test-a"),
         nth: 2,
         of: 2,
@@ -115,10 +115,10 @@ fn a_role_without_a_report_counts_as_a_failure() {
 fn preparation_ends_with_the_next_event() {
     let mut scene = Scene::default();
     let home = "/h".into();
-    assert!(scene.at(0, Kind::Blocked { home }));
+    assert!(scene.at(0, DeployEvent::Blocked { home }));
     let blocked = "Blocking [00:00:05] waiting for another command in `/h`";
     assert_eq!(scene.line(5).unwrap(), blocked);
-    let copying = |done| Kind::Transferring {
+    let copying = |done| DeployEvent::Transferring {
         done,
         total: 2_500_000_000,
     };
@@ -138,7 +138,7 @@ fn roles_are_awaited_until_all_are_ready() {
     let why = None;
     scene.at(
         1,
-        Kind::Awaiting {
+        RunEvent::Awaiting {
             role: role("c-0"),
             why,
         },
@@ -148,7 +148,7 @@ fn roles_are_awaited_until_all_are_ready() {
     assert_eq!(scene.line(2).unwrap(), both);
     for name in ["a-0", "b-0", "c-0"] {
         assert!(scene.line(2).is_some());
-        scene.at(2, Kind::Ready { role: role(name) });
+        scene.at(2, RoleEvent::Ready { role: role(name) });
     }
     assert_eq!(scene.line(2), None, "a role that runs is no progress");
 }

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::events::{Events, Kind, StopReason, Until};
+use crate::events::{Events, RoleEvent, RunEvent, StopReason, Until};
 use crate::home::HomeError;
 use crate::host::clock;
 use crate::host::environment;
@@ -371,7 +371,7 @@ impl Engine<'_> {
                 Action::Slow(member, elapsed) => {
                     let role = self.roles[member].name.clone();
                     let test = None;
-                    let slow = Kind::Slow {
+                    let slow = RoleEvent::Slow {
                         role,
                         elapsed,
                         test,
@@ -393,7 +393,7 @@ impl Engine<'_> {
                     role.treatment.never_ready = role.ready_limit;
                 }
                 Action::Skip(member, needed) => self.skip(member, needed),
-                Action::Stopping(why) => self.events.emit(Kind::Stopping {
+                Action::Stopping(why) => self.events.emit(RunEvent::Stopping {
                     roles: self
                         .roles
                         .iter()
@@ -629,7 +629,7 @@ impl Engine<'_> {
         let recorded = history.map(|history| history.started(pid, at));
         self.recorded(member, recorded);
         let role = &self.roles[member];
-        let started = Kind::Started {
+        let started = RoleEvent::Started {
             role: role.name.clone(),
             executable: role.executable.clone(),
             pid,
@@ -712,14 +712,14 @@ impl Engine<'_> {
         {
             role.retry_at = clock::now().checked_add(delay).ok();
             let role = name.clone();
-            self.emit(member, Kind::Retrying { role, delay });
+            self.emit(member, RoleEvent::Retrying { role, delay });
         }
         if let Some((seconds, test)) = &notice.slow
             && let Ok(elapsed) = Duration::try_from_secs_f64(*seconds)
         {
             let test = Some(test.clone());
             let role = name.clone();
-            let slow = Kind::Slow {
+            let slow = RoleEvent::Slow {
                 role,
                 elapsed,
                 test,
@@ -748,7 +748,7 @@ impl Engine<'_> {
         let role = self.roles[member].name.clone();
         let passed = check.condition;
         let failed = |text: String| if passed { String::new() } else { text };
-        let checked = Kind::Check {
+        let checked = RoleEvent::Check {
             role,
             passed,
             test: Some(check.name),
@@ -829,7 +829,7 @@ impl Engine<'_> {
         };
         if let Err(why) = recorded {
             let role = role.name.clone();
-            self.emit(member, Kind::Unrecorded { role, why });
+            self.emit(member, RoleEvent::Unrecorded { role, why });
         }
         self.record_exit(member, outcome);
         self.feed(Input::Ended {
@@ -844,7 +844,7 @@ impl Engine<'_> {
                     let _ = lock.sign("");
                 }
                 let role = self.roles[member].name.clone();
-                self.emit(member, Kind::Restarting { role, delay });
+                self.emit(member, RoleEvent::Restarting { role, delay });
             }
             (Phase::Ended, _) => self.release(member),
             _ => {}
@@ -897,7 +897,7 @@ impl Engine<'_> {
         role.before.push(failed);
         let role = &self.roles[member];
         let nth = u32::try_from(role.before.len()).unwrap_or(u32::MAX);
-        let rerun = Kind::Rerunning {
+        let rerun = RoleEvent::Rerunning {
             role: role.name.clone(),
             nth: nth.saturating_add(1),
             of: self.retries.saturating_add(1),
@@ -934,7 +934,7 @@ impl Engine<'_> {
         role.since = clock::now();
         role.ended = Some((outcome.clone(), role.since));
         let role = role.name.clone();
-        self.emit(member, Kind::Ended { role, outcome });
+        self.emit(member, RoleEvent::Ended { role, outcome });
     }
 
     /// Releases the lock, the ports and the socket of a role that will not run
@@ -948,7 +948,7 @@ impl Engine<'_> {
     /// Reports a failure to write the history. The role keeps running.
     fn recorded(&self, member: usize, recorded: Option<Result<(), HomeError>>) {
         if let Some(Err(error)) = recorded {
-            self.events.emit(Kind::Unrecorded {
+            self.events.emit(RoleEvent::Unrecorded {
                 role: self.roles[member].name.clone(),
                 why: crate::supervisor::with_causes(&error),
             });
@@ -998,7 +998,7 @@ impl Engine<'_> {
         });
         role.unkillable = Some(format!("process {pid}: {why}"));
         let role = role.name.clone();
-        self.emit(member, Kind::Unkillable { role, pid, why });
+        self.emit(member, RoleEvent::Unkillable { role, pid, why });
     }
 
     fn interrupted(&mut self, interrupt: Interrupt) {
@@ -1023,14 +1023,14 @@ impl Engine<'_> {
                 .map(|&member| self.roles[member].name.clone())
                 .collect()
         };
-        self.events.emit(Kind::Waiting {
+        self.events.emit(RunEvent::Waiting {
             roles: roles(members),
             until,
         });
         for watch in &self.watches {
             let watched = watch.among(members);
             if !watched.is_empty() {
-                watch.send(Kind::Waiting {
+                watch.send(RunEvent::Waiting {
                     roles: roles(&watched),
                     until,
                 });
@@ -1039,13 +1039,13 @@ impl Engine<'_> {
     }
 
     /// Emits an event of a role, also to the clients that wait for it.
-    fn emit(&self, member: usize, kind: Kind) {
+    fn emit(&self, member: usize, event: RoleEvent) {
         for watch in &self.watches {
             if watch.concerns(member) {
-                watch.send(kind.clone());
+                watch.send(event.clone());
             }
         }
-        self.events.emit(kind);
+        self.events.emit(event);
     }
 
     fn outcome(mut self) -> RunResult {

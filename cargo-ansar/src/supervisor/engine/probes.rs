@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::events::Kind;
+use crate::events::RoleEvent;
 use crate::host::clock;
 use crate::model::restart_policy::Restart;
 use crate::supervisor::engine::Engine;
@@ -88,7 +88,7 @@ impl Engine<'_> {
                     let role = &mut self.roles[member];
                     role.unhealthy = None;
                     let role = role.name.clone();
-                    self.events.emit(Kind::Healthy { role });
+                    self.events.emit(RoleEvent::Healthy { role });
                 }
             }
         }
@@ -96,7 +96,7 @@ impl Engine<'_> {
 
     fn is_ready(&mut self, member: usize) {
         let role = self.roles[member].name.clone();
-        self.emit(member, Kind::Ready { role });
+        self.emit(member, RoleEvent::Ready { role });
         self.feed(Input::Ready(member));
     }
 
@@ -107,7 +107,7 @@ impl Engine<'_> {
         role.unhealthy = Some(why.clone());
         let restarts = role.restarting.restart != Restart::Never;
         let name = role.name.clone();
-        let event = Kind::Unhealthy {
+        let event = RoleEvent::Unhealthy {
             role: name,
             why: why.clone(),
         };

@@ -78,8 +78,8 @@ impl Watch {
         members.filter(|&member| self.concerns(member)).collect()
     }
 
-    pub(crate) fn send(&self, kind: Kind) {
-        let at = clock::now();
+    pub(crate) fn send(&self, event: impl Into<Kind>) {
+        let (at, kind) = (clock::now(), event.into());
         let sent = self.replies.try_send(Reply::Event(Event { at, kind }));
         // A client that has disconnected is ignored.
         if let Err(TrySendError::Full(_)) = sent {
