@@ -22,8 +22,9 @@ use crate::manifest::{BuildOptions, DeployMode, Description, RoleSpec};
 use crate::model::did_you_mean::similar_role;
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
-use crate::testing::{SLOW, tests};
+use crate::testing::SLOW;
 use crate::workspace::build;
+use crate::workspace::roles::test_pattern;
 use crate::workspace::{Places, Workspace};
 
 /// Options of `config`.
@@ -149,7 +150,7 @@ impl Scope<'_> {
         ));
         let (color, from) = &self.options.color;
         rows.push(row("color", json!(color), from.clone()));
-        let pattern = tests(self.workspace)?;
+        let pattern = test_pattern(self.workspace)?;
         rows.push(row(
             "tests",
             json!(pattern.as_str()),

@@ -58,14 +58,8 @@ pub struct Outcome {
     pub done: Option<DeployOutcome>,
 }
 
-/// Deploys. If running roles are affected, fails without any change and names
-/// them, or with `force` stops and restarts them.
-pub async fn deploy(
-    options: &Options,
-    interrupts: &mut Interrupts,
-    events: &Events,
-) -> Result<Outcome, Error> {
-    let is_usual = options.build_path.is_none() && options.storage_path.is_none();
+/// Returns the folders of executables and of materials that a command names.
+fn folders(options: &Options) -> Result<(Option<PathBuf>, Option<PathBuf>), Error> {
     let folder =
         |path: &Option<PathBuf>| path.as_ref().map(|path| options.places.folder.join(path));
     let (executables, storage) = (folder(&options.build_path), folder(&options.storage_path));
@@ -80,6 +74,18 @@ pub async fn deploy(
             why: "no materials are deployed",
         });
     }
+    Ok((executables, storage))
+}
+
+/// Deploys. If running roles are affected, fails without any change and names
+/// them, or with `force` stops and restarts them.
+pub async fn deploy(
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let is_usual = options.build_path.is_none() && options.storage_path.is_none();
+    let (executables, storage) = folders(options)?;
     let (home, workspace) = if is_usual && !options.dry_run {
         open(&options.places, |_| Ok(()), events)?
     } else {

@@ -7,10 +7,10 @@ use ansar_contract::layout::Area;
 
 use crate::error::Error;
 use crate::home::Home;
-use crate::home::role::{Origin, parent};
+use crate::home::role::{Entry, Origin, parent};
 use crate::host::fs;
 use crate::host::fs::Kind;
-use crate::model::name::ExecutableName;
+use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::RoleSearch;
 use crate::supervisor::called::called as running;
 use crate::workspace::roles::{check_terms, no_roles, searched, wanted};
@@ -89,25 +89,17 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
         (Err(error), _) => return Err(error),
     };
     let entries = home.entries()?;
-    let mut called = Vec::new();
-    if options.all {
-        let names = home.sub_roles()?.into_iter().map(|name| (name, None));
-        let mut all: BTreeMap<_, _> = names.collect();
-        // A called process without folders is known while it runs.
-        let running = running(home.root()).into_iter();
-        all.extend(running.map(|it| (it.role, it.executable)));
-        for (name, executable) in all {
-            // The search matches it like the role that called it.
-            let parent = parent(&name).and_then(|parent| entries.get(&parent));
-            called.extend(parent.map(|entry| (name, executable, entry.executable.clone())));
-        }
-    }
+    let called = if options.all {
+        called(&home, &entries)?
+    } else {
+        Vec::new()
+    };
     if !search.is_all() {
         if entries.is_empty() {
             return Err(no_roles(home.root(), workspace.as_ref()));
         }
         let called = called.iter();
-        let called = called.map(|(name, _, of_parent)| (name.as_str(), of_parent));
+        let called = called.map(|it| (it.name.as_str(), &it.of_parent));
         check_terms("role", search, &searched(&entries).chain(called))?;
     }
     let mut roles = Vec::new();
@@ -121,11 +113,11 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
             });
         }
     }
-    for (name, executable, of_parent) in called {
-        if search.matches_name(&name, &of_parent) {
+    for it in called {
+        if search.matches_name(&it.name, &it.of_parent) {
             roles.push(Listed {
-                role: name,
-                executable,
+                role: it.name,
+                executable: it.executable,
                 retired: false,
                 disk: None,
             });
@@ -149,6 +141,34 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
         roles,
         total,
     })
+}
+
+/// A process that a role called.
+struct Called {
+    name: String,
+    /// Its executable, while it runs.
+    executable: Option<ExecutableName>,
+    /// The executable of the role that called it.
+    of_parent: ExecutableName,
+}
+
+/// Returns the processes that roles of a home called.
+fn called(home: &Home, entries: &BTreeMap<RoleName, Entry>) -> Result<Vec<Called>, Error> {
+    let names = home.sub_roles()?.into_iter().map(|name| (name, None));
+    let mut all: BTreeMap<_, _> = names.collect();
+    // A called process without folders is known while it runs.
+    let running = running(home.root()).into_iter();
+    all.extend(running.map(|it| (it.role, it.executable)));
+    let called = all.into_iter().filter_map(|(name, executable)| {
+        // The search matches it like the role that called it.
+        let parent = parent(&name).and_then(|parent| entries.get(&parent));
+        parent.map(|entry| Called {
+            name,
+            executable,
+            of_parent: entry.executable.clone(),
+        })
+    });
+    Ok(called.collect())
 }
 
 /// Lists the roles that a workspace describes while it has no home yet.

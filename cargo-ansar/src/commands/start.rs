@@ -27,9 +27,9 @@ use crate::supervisor::executable_kind::check_all;
 use crate::supervisor::lock_roles::lock_home;
 use crate::supervisor::one_shot;
 use crate::supervisor::role_environment::of_roles;
-use crate::testing::{LAST, MOST_ROLES, said, stamp, tests};
+use crate::testing::{LAST, MOST_ROLES, said, stamp};
 use crate::workspace::build;
-use crate::workspace::roles::startable;
+use crate::workspace::roles::{startable, test_pattern};
 use crate::workspace::{Places, Workspace, place_of};
 
 /// Options of `start` and `restart`.
@@ -288,7 +288,7 @@ pub(crate) fn retain_operational(
     roles: &mut BTreeMap<RoleName, Entry>,
     workspace: Option<&Workspace>,
 ) -> Result<(), Error> {
-    let pattern = tests(workspace)?;
+    let pattern = test_pattern(workspace)?;
     roles.retain(|role, _| !pattern.matches(role));
     Ok(())
 }

@@ -99,78 +99,15 @@ pub async fn status(
         (Err(error), _) => return Err(error),
     };
     let entries = home.entries()?;
-    let names = |engines: &Engines| {
-        let mut names: BTreeMap<RoleName, Option<ExecutableName>> = BTreeMap::new();
-        for (role, entry) in &entries {
-            names.insert(role.clone(), Some(entry.executable.clone()));
-        }
-        for (role, status) in engines.roles() {
-            names.insert(role.clone(), Some(status.executable.clone()));
-        }
-        names.retain(|role, executable| match executable {
-            Some(executable) => options.search.matches(role, executable),
-            None => options.search.is_all(),
-        });
-        names
-    };
     let mut engines = find_engines(&home, events).await?;
-    let mut meant = names(&engines);
     check(&home, &entries, &engines, options)?;
     if let Some(until) = options.wait {
-        let waiting = wait(
-            &home,
-            &engines,
-            meant.keys(),
-            until,
-            options.search.is_all(),
-        );
-        let limit = options.timeout.unwrap_or(Duration::MAX);
-        tokio::select! {
-            waited = tokio::time::timeout(limit, waiting) => match waited {
-                Ok(waited) => waited?,
-                Err(_) => {
-                    let engines = find_engines(&home, events).await?;
-                    let running = engines.roles().into_iter();
-                    let late = running.filter(|(role, status)| {
-                        meant.contains_key(*role) && !is_reached(until, status.state)
-                    });
-                    return Err(Error::TimedOut {
-                        what: until_what(until),
-                        roles: late.map(|(role, _)| role.clone()).collect(),
-                        limit,
-                    });
-                }
-            },
-            interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
-        }
+        let meant = meant(&entries, &engines, &options.search);
+        wait_within(&home, &engines, &meant, until, options, interrupts, events).await?;
         engines = find_engines(&home, events).await?;
-        meant = names(&engines);
     }
-    let now = clock::now();
-    let groups = if options.long {
-        usage::by_group()
-    } else {
-        BTreeMap::new()
-    };
-    let mut statuses = Vec::new();
-    for running in &engines.answering {
-        statuses.extend(of_engine(running, &meant, now, &groups));
-    }
-    let by_hand = started_by_hand(&home, &engines.roles(), &engines.unresponsive, meant.keys())?;
-    if !engines.unresponsive.is_empty() {
-        statuses.extend(unresponsive(
-            &home,
-            &meant,
-            &by_hand
-                .iter()
-                .map(|it| &it.role)
-                .chain(engines.roles().into_keys())
-                .collect(),
-            now,
-            &groups,
-        )?);
-    }
-    statuses.extend(by_hand.iter().map(|it| of_hand(it, &meant, &groups)));
+    let meant = meant(&entries, &engines, &options.search);
+    let mut statuses = running(&home, &engines, &meant, options.long)?;
     if options.all {
         let called = called(home.root()).into_iter();
         let called = called.filter(|called| {
@@ -187,7 +124,53 @@ pub async fn status(
     Ok(statuses)
 }
 
-/// Adds the ports of roles.
+/// Roles with their executables, as far as they are known.
+type Meant = BTreeMap<RoleName, Option<ExecutableName>>;
+
+/// Returns the roles that match a search, those that only engines know included.
+fn meant(entries: &BTreeMap<RoleName, Entry>, engines: &Engines, search: &RoleSearch) -> Meant {
+    let mut meant = Meant::new();
+    for (role, entry) in entries {
+        meant.insert(role.clone(), Some(entry.executable.clone()));
+    }
+    for (role, status) in engines.roles() {
+        meant.insert(role.clone(), Some(status.executable.clone()));
+    }
+    meant.retain(|role, executable| match executable {
+        Some(executable) => search.matches(role, executable),
+        None => search.is_all(),
+    });
+    meant
+}
+
+/// Returns the status of roles that run, in engines or by hand.
+fn running(
+    home: &Home,
+    engines: &Engines,
+    meant: &Meant,
+    long: bool,
+) -> Result<Vec<Status>, Error> {
+    let now = clock::now();
+    let groups = if long {
+        usage::by_group()
+    } else {
+        BTreeMap::new()
+    };
+    let mut statuses = Vec::new();
+    for running in &engines.answering {
+        statuses.extend(of_engine(running, meant, now, &groups));
+    }
+    let known = engines.roles();
+    let by_hand = started_by_hand(home, &known, &engines.unresponsive, meant.keys())?;
+    if !engines.unresponsive.is_empty() {
+        let by_hand = by_hand.iter().map(|it| &it.role);
+        let others = by_hand.chain(known.into_keys()).collect();
+        statuses.extend(unresponsive(home, meant, &others, now, &groups)?);
+    }
+    statuses.extend(by_hand.iter().map(|it| of_hand(it, meant, &groups)));
+    Ok(statuses)
+}
+
 fn add_ports(home: &Home, statuses: &mut [Status]) -> Result<(), Error> {
     let ports = home.ports()?;
     for status in statuses {
@@ -273,7 +256,7 @@ fn of_called(called: Called, running: &[Status]) -> Status {
 /// Returns the status of the selected roles of an engine.
 fn of_engine<'a>(
     running: &'a Running,
-    meant: &'a BTreeMap<RoleName, Option<ExecutableName>>,
+    meant: &'a Meant,
     now: Timestamp,
     groups: &'a BTreeMap<u32, Usage>,
 ) -> impl Iterator<Item = Status> + 'a {
@@ -300,11 +283,7 @@ fn of_engine<'a>(
 }
 
 /// Returns the status of a role that was started by hand.
-fn of_hand(
-    by_hand: &ByHand,
-    meant: &BTreeMap<RoleName, Option<ExecutableName>>,
-    groups: &BTreeMap<u32, Usage>,
-) -> Status {
+fn of_hand(by_hand: &ByHand, meant: &Meant, groups: &BTreeMap<u32, Usage>) -> Status {
     Status {
         executable: meant.get(&by_hand.role).cloned().flatten(),
         role: by_hand.role.to_string(),
@@ -332,7 +311,7 @@ fn since(then: Timestamp, now: Timestamp) -> Duration {
 /// Returns the roles of engines that do not answer, found by their locks.
 fn unresponsive(
     home: &Home,
-    meant: &BTreeMap<RoleName, Option<ExecutableName>>,
+    meant: &Meant,
     known: &BTreeSet<&RoleName>,
     now: Timestamp,
     groups: &BTreeMap<u32, Usage>,
@@ -383,6 +362,40 @@ fn is_reached(until: Until, state: State) -> bool {
     }
 }
 
+/// Waits until the roles have reached a state, at most for the time limit of the
+/// command.
+async fn wait_within(
+    home: &Home,
+    engines: &Engines,
+    meant: &Meant,
+    until: Until,
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<(), Error> {
+    let all = options.search.is_all();
+    let waiting = wait(home, engines, meant.keys(), until, all);
+    let limit = options.timeout.unwrap_or(Duration::MAX);
+    tokio::select! {
+        waited = tokio::time::timeout(limit, waiting) => match waited {
+            Ok(waited) => waited,
+            Err(_) => {
+                let engines = find_engines(home, events).await?;
+                let running = engines.roles().into_iter();
+                let late = running.filter(|(role, status)| {
+                    meant.contains_key(*role) && !is_reached(until, status.state)
+                });
+                Err(Error::TimedOut {
+                    what: until_what(until),
+                    roles: late.map(|(role, _)| role.clone()).collect(),
+                    limit,
+                })
+            }
+        },
+        interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
+    }
+}
+
 /// Waits until all `roles` have reached a state. Roles that do not run count as
 /// stopped; a wait for readiness fails for them, unless `all` roles are
 /// selected, which means the running ones.
@@ -417,10 +430,12 @@ async fn wait(
                 Progress::Event(Kind::Role(RoleEvent::Ended { outcome, .. }))
                     if all && outcome.success() == Success::Yes => {}
                 Progress::Event(Kind::Role(RoleEvent::Ended { role, .. })) => {
-                    drop(ended.insert(role))
+                    ended.insert(role);
                 }
                 // It was restarted.
-                Progress::Event(Kind::Role(RoleEvent::Ready { role })) => drop(ended.remove(&role)),
+                Progress::Event(Kind::Role(RoleEvent::Ready { role })) => {
+                    ended.remove(&role);
+                }
                 _ => {}
             }
             Next::Listen

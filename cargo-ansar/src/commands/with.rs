@@ -50,9 +50,9 @@ use crate::supervisor::scheduler::RoleKind;
 use crate::testing::run::Runner;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{RoleRun, Verdict};
-use crate::testing::{Ran, attach_context, excerpts, tests as pattern_of_tests};
+use crate::testing::{Ran, attach_context, excerpts};
 use crate::workspace::build;
-use crate::workspace::roles::{check_terms, or_retired, wanted};
+use crate::workspace::roles::{check_terms, or_retired, test_pattern, wanted};
 use crate::workspace::{Places, Workspace};
 
 /// Options of `with`.
@@ -93,7 +93,7 @@ fn check_any(
     workspace: Option<&Workspace>,
     entries: &BTreeMap<RoleName, Entry>,
 ) -> Result<(), Error> {
-    let pattern = pattern_of_tests(workspace)?;
+    let pattern = test_pattern(workspace)?;
     let roles = wanted(workspace, entries).filter(|(role, _)| !pattern.matches(role));
     let roles = roles.map(|(role, executable)| (role.as_str(), executable));
     check_terms("operational role", search, &roles).map_err(|error| or_retired(error, entries))
@@ -177,7 +177,7 @@ fn choose(
     workspace: Option<&Workspace>,
     mut entries: BTreeMap<RoleName, Entry>,
 ) -> Result<BTreeMap<RoleName, Entry>, Error> {
-    let pattern = pattern_of_tests(workspace)?;
+    let pattern = test_pattern(workspace)?;
     let finished = one_shot::finished(home, &entries)?;
     entries.retain(|role, entry| {
         entry.origin != Origin::Retired

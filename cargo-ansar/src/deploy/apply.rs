@@ -105,6 +105,36 @@ fn report_conflicts(step: &FolderStep, told: &[Conflict], events: &Events) {
     }
 }
 
+/// Writes the ports, the roles and their settings to the home. Returns the keys
+/// of the settings that were written.
+fn store_roles(
+    home: &Home,
+    plan: &Plan,
+    events: &Events,
+) -> Result<Vec<(RoleName, String)>, Error> {
+    if plan.ports != home.ports()? {
+        home.set_ports(&plan.ports)?;
+    }
+    let mut transaction = Transaction::default();
+    for role in plan.roles.iter().map(RoleStep::role) {
+        if let Some(entry) = plan.entries.get(role) {
+            transaction.set_entry(role, entry)?;
+        }
+    }
+    let mut settled = Vec::new();
+    for one in &plan.settings {
+        match resolve_settings::store_if_unchanged(home, one, &mut transaction)? {
+            None => settled.push((one.role.clone(), one.key.clone())),
+            Some(path) => events.emit(DeployEvent::Conflict {
+                path,
+                why: "changed in the home while the deploy was under way".to_owned(),
+            }),
+        }
+    }
+    home.commit(transaction)?;
+    Ok(settled)
+}
+
 /// Transfers everything into the home and writes the deploy state. A file that
 /// changed in the home after planning is left alone and reported.
 fn transfer(
@@ -152,26 +182,7 @@ fn transfer(
             materials.push((name.clone(), material));
         }
     }
-    if plan.ports != home.ports()? {
-        home.set_ports(&plan.ports)?;
-    }
-    let mut transaction = Transaction::default();
-    for role in plan.roles.iter().map(RoleStep::role) {
-        if let Some(entry) = plan.entries.get(role) {
-            transaction.set_entry(role, entry)?;
-        }
-    }
-    let mut settled = Vec::new();
-    for one in &plan.settings {
-        match resolve_settings::store_if_unchanged(home, one, &mut transaction)? {
-            None => settled.push((one.role.clone(), one.key.clone())),
-            Some(path) => events.emit(DeployEvent::Conflict {
-                path,
-                why: "changed in the home while the deploy was under way".to_owned(),
-            }),
-        }
-    }
-    home.commit(transaction)?;
+    let settled = store_roles(home, plan, events)?;
     let is_news = plan.snapshot != deploy_state.snapshot
         || plan.env != deploy_state.env
         || plan.launches != deploy_state.launches

@@ -112,6 +112,22 @@ pub struct ExecutableStep {
 }
 
 impl Plan {
+    /// Returns the executables that are or will be in the home, where their bytes
+    /// are now.
+    fn built(&self, home: &Home) -> BTreeMap<ExecutableName, NewExecutable> {
+        let new = self.executables.iter().map(|step| {
+            let path = step.artifact.clone();
+            let fingerprint = step.fingerprint;
+            (step.name.clone(), NewExecutable { path, fingerprint })
+        });
+        let same = self.same.iter().map(|(name, record)| {
+            let path = home.executable(name);
+            let fingerprint = record.artifact.fingerprint;
+            (name.clone(), NewExecutable { path, fingerprint })
+        });
+        new.chain(same).collect()
+    }
+
     /// Returns the names of everything that changes.
     pub fn changed(&self) -> Vec<String> {
         let executables = self.executables.iter().map(|step| step.name.to_string());
@@ -180,17 +196,7 @@ pub async fn plan(
         }
         plan.folders(home, deploy_state, snapshot, events)?;
     }
-    let new = plan.executables.iter().map(|step| {
-        let path = step.artifact.clone();
-        let fingerprint = step.fingerprint;
-        (step.name.clone(), NewExecutable { path, fingerprint })
-    });
-    let same = plan.same.iter().map(|(name, record)| {
-        let path = home.executable(name);
-        let fingerprint = record.artifact.fingerprint;
-        (name.clone(), NewExecutable { path, fingerprint })
-    });
-    let new: BTreeMap<ExecutableName, NewExecutable> = new.chain(same).collect();
+    let new = plan.built(home);
     let none = Ports::default();
     let resolver = SettingsResolver {
         home,

@@ -25,6 +25,7 @@ use crate::host::net::ports::{HeldPort, HoldError};
 use crate::host::net::sockets;
 use crate::host::process::Program;
 use crate::host::process::copy_folder::Target;
+use crate::host::process::sd_notify::Notices;
 use crate::host::process::{copy_folder, rlimit, unprivileged};
 use crate::host::{environment, fs};
 use crate::model::name::RoleName;
@@ -177,28 +178,8 @@ impl LaunchContext {
             self.home.clear_instance(role)?;
         }
         self.home.prepare(role)?;
-        // A missing executable is reported by the start.
-        let executable = if fs::is_file(&path) {
-            kind_of(format!("role `{role}`: "), entry, &path)?
-        } else {
-            ExecutableKind::Program
-        };
-        if let (Some(instance), ExecutableKind::Component { .. }) = (&entry.instance, executable) {
-            return Err(ProgramError::Fresh {
-                test: instance.test.clone(),
-                role: instance.of.clone(),
-                reason: "it is a component, whose settings are those of one role".to_owned(),
-            }
-            .into());
-        }
-        // Datagrams of scripts and of other libraries do not name their role.
-        let is_script = executable == ExecutableKind::Component { is_script: true };
-        let ready = &entry.properties.ready.0;
-        let has_own = is_script
-            || ready.contains(&Probe::Notify)
-            || (ready.is_empty() && executable == ExecutableKind::Wrapped { announces: true });
-        let notices = has_own.then(|| self.home.listen_notify_of_role());
-        let notices = notices.transpose()?;
+        let executable = kind_of_role(role, entry, &path)?;
+        let notices = self.own_notices(entry, executable)?;
         let is_apart = entry.properties.network == Some(NetworkKind::Own);
         let network = is_apart.then(|| self.home.network()).transpose()?;
         let context = RoleContext {
@@ -219,33 +200,12 @@ impl LaunchContext {
         let is_recorded = conduct.is_one_shot && entry.instance.is_none();
         let succeeded = is_recorded.then(|| context.record_success());
         let ready_limit = context.ready_limit();
-        let prepare = move || {
-            if context.starts.replace(context.starts.get() + 1) > 0 {
-                if context.entry.instance.is_some() {
-                    let cleared = context.shared.home.clear_instance(&context.role);
-                    cleared.map_err(|error| error.to_string())?;
-                }
-                let prepared = context.shared.home.prepare(&context.role);
-                prepared.map_err(|error| error.to_string())?;
-            }
-            context.start().map_err(|error| full(&error))
-        };
-        // Roles in the foreground are not restarted, so that the user sees the
-        // failure.
-        let restarting = if self.kind == Kind::Start {
-            Restarting {
-                restart: entry.properties.restart.unwrap_or_default(),
-                steps: entry.properties.retry.clone(),
-            }
-        } else {
-            Restarting::default()
-        };
         let mut properties = entry.properties.clone();
         properties.after = one_shot::needed(&self.home, entry)?;
         Ok(Launch {
             role: role.clone(),
             executable: entry.executable.clone(),
-            prepare: Box::new(prepare),
+            prepare: Box::new(move || context.prepare()),
             kind,
             conduct,
             properties,
@@ -259,7 +219,7 @@ impl LaunchContext {
                 ready_limit: (self.ready_limit != READY_LIMIT)
                     .then(|| self.ready_limit.as_secs_f64()),
             },
-            restarting,
+            restarting: self.restarting(entry),
             lock: Some(lock),
             log: self.home.folder(Area::Logs, role),
             owner: entry.instance.as_ref().map(|it| it.test.clone()),
@@ -271,6 +231,51 @@ impl LaunchContext {
             foreground: is_at_terminal,
             reading: None,
         })
+    }
+
+    /// Returns the notification socket of this role alone, if it needs one:
+    /// datagrams of scripts and of other libraries do not name their role.
+    fn own_notices(
+        &self,
+        entry: &Entry,
+        executable: ExecutableKind,
+    ) -> Result<Option<Notices>, Error> {
+        let ready = &entry.properties.ready.0;
+        let has_own = executable == ExecutableKind::Component { is_script: true }
+            || ready.contains(&Probe::Notify)
+            || (ready.is_empty() && executable == ExecutableKind::Wrapped { announces: true });
+        let notices = has_own.then(|| self.home.listen_notify_of_role());
+        Ok(notices.transpose()?)
+    }
+
+    /// Returns the restarts of a role. In the foreground there are none, so that
+    /// the user sees the failure.
+    fn restarting(&self, entry: &Entry) -> Restarting {
+        if self.kind != Kind::Start {
+            return Restarting::default();
+        }
+        Restarting {
+            restart: entry.properties.restart.unwrap_or_default(),
+            steps: entry.properties.retry.clone(),
+        }
+    }
+}
+
+/// Returns the kind of the executable of a role. A missing one counts as a
+/// program, and is reported by the start.
+fn kind_of_role(role: &RoleName, entry: &Entry, path: &Path) -> Result<ExecutableKind, Error> {
+    if !fs::is_file(path) {
+        return Ok(ExecutableKind::Program);
+    }
+    let executable = kind_of(format!("role `{role}`: "), entry, path)?;
+    match (&entry.instance, executable) {
+        (Some(instance), ExecutableKind::Component { .. }) => Err(ProgramError::Fresh {
+            test: instance.test.clone(),
+            role: instance.of.clone(),
+            reason: "it is a component, whose settings are those of one role".to_owned(),
+        }
+        .into()),
+        _ => Ok(executable),
     }
 }
 
@@ -292,6 +297,19 @@ struct RoleContext {
 }
 
 impl RoleContext {
+    /// Prepares the next start. The folders are there for the first one.
+    fn prepare(&self) -> Result<Start, String> {
+        if self.starts.replace(self.starts.get() + 1) > 0 {
+            if self.entry.instance.is_some() {
+                let cleared = self.shared.home.clear_instance(&self.role);
+                cleared.map_err(|error| error.to_string())?;
+            }
+            let prepared = self.shared.home.prepare(&self.role);
+            prepared.map_err(|error| error.to_string())?;
+        }
+        self.start().map_err(|error| full(&error))
+    }
+
     /// Returns true if the role gets the terminal of this command.
     fn is_at_terminal(&self) -> bool {
         self.shared.at_terminal.as_ref() == Some(&self.role)

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::supervisor::background::{BackgroundRoles, wait_ready};
 use crate::testing::analyzer::Analysis;
 use crate::workspace::build;
-use crate::workspace::roles::{check_terms, or_retired, wanted};
+use crate::workspace::roles::{check_terms, or_retired, test_pattern, wanted};
 
 use crate::deploy::prepare::{Prepared, prepare};
 use crate::deploy::resolve_settings::check_settings;
@@ -40,7 +40,6 @@ use crate::home::{Home, HomeError};
 use crate::host::clock;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::logs::store::last_lines;
-use crate::manifest::DEFAULT_TESTS;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::partition::Partition;
 use crate::model::role_search::{RolePattern, RoleSearch};
@@ -193,7 +192,7 @@ pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
         Err(error) => return Err(error.into()),
     };
     check_any_test(options, workspace.as_ref(), &entries)?;
-    let tests = tests(workspace.as_ref())?;
+    let tests = test_pattern(workspace.as_ref())?;
     let roles = wanted(workspace.as_ref(), &entries)
         .filter(|(role, executable)| tests.matches(role) && options.wants(role, executable));
     let roles = options.part(roles.map(|(role, _)| role));
@@ -242,11 +241,23 @@ async fn deploy_and_run(
         events,
     )
     .await?;
-    let leaving = prepared.leaving.take();
     if !when.holds(prepared.changed) {
-        build::wait_exit_after_use(leaving, interrupts).await?;
+        build::wait_exit_after_use(prepared.leaving.take(), interrupts).await?;
         return Ok(Outcome::Prepared(Box::new(prepared)));
     }
+    let ran = run_deployed(options, when, prepared, recorder, interrupts, events).await?;
+    Ok(Outcome::Ran(Box::new(ran)))
+}
+
+/// Runs the tests of a home that is deployed, and judges them.
+async fn run_deployed(
+    options: &Options,
+    when: When,
+    prepared: Prepared,
+    recorder: Recorder,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Ran, Error> {
     let Prepared {
         workspace,
         home,
@@ -255,13 +266,14 @@ async fn deploy_and_run(
         libraries,
         compiled,
         only,
+        leaving,
         lock,
         ..
     } = prepared;
     let analyzer = analyzer(options, workspace.as_ref());
     analyzer::check(&home, analyzer.as_ref())?;
     let begun = (clock::instant(), clock::now());
-    let pattern = tests(workspace.as_ref())?;
+    let pattern = test_pattern(workspace.as_ref())?;
     let is_test = |role: &RoleName| pattern.matches(role);
     let failed = failed_before(&home);
     let all = entries.clone();
@@ -310,7 +322,7 @@ async fn deploy_and_run(
     let elapsed = clock::instant() - begun.0;
     let analyzer = analyzer.filter(|_| ran.interrupted.is_none());
     let analysis = analysis(&runner, analyzer, &verdict, interrupts, events).await?;
-    Ok(Outcome::Ran(Box::new(Ran {
+    Ok(Ran {
         verdict,
         excerpts,
         elapsed,
@@ -325,7 +337,7 @@ async fn deploy_and_run(
         home,
         recorder,
         note,
-    })))
+    })
 }
 
 /// Returns the event that roles are about to run.
@@ -513,21 +525,13 @@ fn narrow(
     chosen.len() < all
 }
 
-/// Returns the pattern of test roles.
-pub fn tests(workspace: Option<&Workspace>) -> Result<RolePattern, Error> {
-    match workspace.and_then(|workspace| workspace.description.as_ref()) {
-        Some(description) => Ok(description.tests.clone()),
-        None => Ok(RolePattern::parse(DEFAULT_TESTS)?),
-    }
-}
-
 /// Checks that every term of the search matches a test role.
 fn check_any_test(
     options: &Options,
     workspace: Option<&Workspace>,
     entries: &BTreeMap<RoleName, Entry>,
 ) -> Result<(), Error> {
-    let pattern = tests(workspace)?;
+    let pattern = test_pattern(workspace)?;
     let search = &options.search;
     let roles = wanted(workspace, entries).filter(|(role, _)| pattern.matches(role));
     if search.is_all() {

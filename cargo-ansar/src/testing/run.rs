@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use ansar_contract::envelope::{Envelope, Typed};
 use ansar_contract::layout::Area;
@@ -24,14 +25,14 @@ use crate::home::current_run::{CurrentRole, CurrentRun};
 use crate::home::history;
 use crate::home::role::Entry;
 use crate::host::fs;
+use crate::host::fs::lock::Lock;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::host::process::orphans;
-use crate::manifest::DEFAULT_TESTS;
 use crate::model::instance::instance_name;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::outcome::{RoleOutcome, Success};
 use crate::model::role_properties::READY_LIMIT;
-use crate::model::role_search::{RolePattern, RoleSearch};
+use crate::model::role_search::RoleSearch;
 use crate::protocol::Host;
 use crate::supervisor::cleanup::clean_and_mark;
 use crate::supervisor::engine;
@@ -51,8 +52,7 @@ use crate::testing::live;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{RoleRun, Verdict};
 use crate::workspace::build;
-use crate::workspace::roles::check_start_order;
-use crate::workspace::roles::startable;
+use crate::workspace::roles::{check_start_order, startable, test_pattern};
 use crate::workspace::{Places, Workspace, place_of};
 
 /// Options of a run.
@@ -121,13 +121,11 @@ pub async fn run(
     } = filled.await?;
     let entries = startable(&home, workspace.as_ref(), &options.search, home.entries()?)?;
     analyzer::check(&home, options.analyzer.as_ref())?;
-    let main = match &options.main_role {
-        None => None,
-        Some(role) => {
-            let nth = entries.keys().position(|other| other == role);
-            Some(nth.ok_or_else(|| Error::NoMainRole(role.clone()))?)
-        }
-    };
+    let main = options.main_role.as_ref().map(|role| {
+        let nth = entries.keys().position(|other| other == role);
+        nth.ok_or_else(|| Error::NoMainRole(role.clone()))
+    });
+    let main = main.transpose()?;
     check_settings(
         &home,
         workspace.as_ref(),
@@ -165,10 +163,7 @@ pub async fn run(
         .await?;
 
     let mut sources = runner.sources(code.into_iter().collect(), Vec::new());
-    let tests = match workspace.as_ref().and_then(|w| w.description.as_ref()) {
-        Some(description) => description.tests.clone(),
-        None => RolePattern::parse(DEFAULT_TESTS)?,
-    };
+    let tests = test_pattern(workspace.as_ref())?;
     let role_runs = runner.role_runs(&ran.ended, |role| tests.matches(role));
     let verdict = Verdict::of(&role_runs, &mut sources);
     // Reports of stopped roles are analyzed as well, unless the run was aborted
@@ -310,25 +305,9 @@ impl<'a> Runner<'a> {
         } else {
             launching.with_ports(allocate_instances(self.home, &instances)?)
         };
-        let tests = self.tests.cloned().unwrap_or_default();
-        let told = launching.clone();
-        let told = told.with_settings(self.settings).with_tests(&tests);
-        let launches = entries.iter().zip(locks);
-        let mut launches: Vec<_> = launches
-            .map(|((role, entry), lock)| {
-                let kind = kind_of(role);
-                let is_told = self.kind != history::Kind::Test || kind == RoleKind::Test;
-                let launching = if is_told { &told } else { &launching };
-                let mut launch = launching.launch(role, entry, kind, lock)?;
-                launch.described = Some(self.described(role));
-                Ok(launch)
-            })
-            .collect::<Result<_, Error>>()?;
+        let mut launches = self.launches(entries.iter().zip(locks), kind_of, &launching)?;
         if let Some(begun) = self.begun {
             events.emit(begun.clone());
-        }
-        if let Some(first) = self.first {
-            launches.sort_by_key(|launch| !first.contains(&launch.role));
         }
         launches.extend(errand);
         let options = engine::Options {
@@ -362,6 +341,31 @@ impl<'a> Runner<'a> {
             Some(reason) => Err(Error::Processes(reason)),
             None => Ok(ran),
         }
+    }
+
+    /// Returns the launches of roles, each with its lock.
+    fn launches<'r>(
+        &self,
+        roles: impl Iterator<Item = ((&'r RoleName, &'r Entry), Lock)>,
+        kind_of: impl Fn(&RoleName) -> RoleKind,
+        launching: &Rc<LaunchContext>,
+    ) -> Result<Vec<Launch>, Error> {
+        let tests = self.tests.cloned().unwrap_or_default();
+        let told = launching.clone();
+        let told = told.with_settings(self.settings).with_tests(&tests);
+        let launches = roles.map(|((role, entry), lock)| {
+            let kind = kind_of(role);
+            let is_told = self.kind != history::Kind::Test || kind == RoleKind::Test;
+            let launching = if is_told { &told } else { launching };
+            let mut launch = launching.launch(role, entry, kind, lock)?;
+            launch.described = Some(self.described(role));
+            Ok(launch)
+        });
+        let mut launches = launches.collect::<Result<Vec<_>, Error>>()?;
+        if let Some(first) = self.first {
+            launches.sort_by_key(|launch| !first.contains(&launch.role));
+        }
+        Ok(launches)
     }
 
     /// Runs an analyzer as a role, with the suite on its stdin.

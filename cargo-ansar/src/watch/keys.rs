@@ -13,8 +13,8 @@ use crate::logs::store::last_lines;
 use crate::model::name::RoleName;
 use crate::model::run_report::LogRecord;
 use crate::supervisor::lock_roles::lock_home;
-use crate::testing::tests;
 use crate::workspace::Places;
+use crate::workspace::roles::test_pattern;
 
 /// Action of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(crate) async fn restart(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<bool, Error> {
-    let pattern = tests(places.workspace()?.as_ref())?;
+    let pattern = test_pattern(places.workspace()?.as_ref())?;
     let _lock = lock_home(home, interrupts, events).await?;
     let mut roles = home.entries()?;
     roles.retain(|role, entry| entry.origin != Origin::Retired && !pattern.matches(role));

@@ -129,6 +129,16 @@ struct WatchLoop<'a, T> {
     notify: T,
 }
 
+/// State of the tests between two loops.
+struct TestsState {
+    /// True if the last verdict is valid for the deployed files.
+    has_verdict: bool,
+    /// True if only roles run that have failed.
+    only_failed: bool,
+    /// True if the failed roles have passed and all roles run next.
+    widened: bool,
+}
+
 /// Event that ends a loop or the wait for one.
 enum WatchEvent {
     Changed,
@@ -139,105 +149,129 @@ enum WatchEvent {
 impl<T: FnMut(Notice)> WatchLoop<'_, T> {
     /// Runs loops until the command ends.
     async fn run_loops(&mut self, mut options: testing::Options) -> Result<End, Error> {
-        // True if the last verdict is valid for the deployed files.
-        let mut has_verdict = false;
         let wanted = options.run;
-        let mut only_failed = options.failed;
-        // True if the failed roles have passed and all roles run next.
-        let mut widened = false;
+        let mut tests = TestsState {
+            has_verdict: false,
+            only_failed: options.failed,
+            widened: false,
+        };
         loop {
             self.ensure_engine(&options).await?;
             self.sources.begin();
-            options.failed = only_failed && !widened;
+            options.failed = tests.only_failed && !tests.widened;
             options.run = match wanted {
                 When::Never => When::Never,
-                _ if has_verdict && !self.sources.is_unjudged() => When::Changed,
+                _ if tests.has_verdict && !self.sources.is_unjudged() => When::Changed,
                 _ => When::Always,
             };
-            let (done, mut cut_short_by) = self.run_once(&options).await;
+            let (done, cut_short_by) = self.run_once(&options).await;
             self.sources.end();
             self.interrupts.forget();
-            match done {
-                Ok(Outcome::Ran(ran)) => {
-                    let interrupted = ran.interrupted;
-                    widened = interrupted.is_none() && ran.narrowed && ran.verdict.passed();
-                    has_verdict = interrupted.is_none() && !widened;
-                    self.record_run(ran, has_verdict);
-                    match interrupted {
-                        None | Some(Interrupt::Superseded) => {}
-                        Some(interrupt) => return Ok(End::Interrupted(interrupt)),
+            match self.finish(done, &mut tests) {
+                Err(interrupt) => return Ok(End::Interrupted(interrupt)),
+                Ok(true) if cut_short_by.is_none() => (self.notify)(Notice::Begun),
+                Ok(_) => {
+                    if let Some(end) = self.next(cut_short_by, &mut tests).await {
+                        return Ok(end);
                     }
-                    if widened && cut_short_by.is_none() {
-                        (self.notify)(Notice::Begun);
+                }
+            }
+        }
+    }
+
+    /// Records the outcome of a loop. Returns true if the next one need not wait
+    /// for a change, and the interrupt that ends the command, if any.
+    fn finish(
+        &mut self,
+        done: Result<Outcome, Error>,
+        tests: &mut TestsState,
+    ) -> Result<bool, Interrupt> {
+        match done {
+            Ok(Outcome::Ran(ran)) => {
+                let interrupted = ran.interrupted;
+                tests.widened = interrupted.is_none() && ran.narrowed && ran.verdict.passed();
+                tests.has_verdict = interrupted.is_none() && !tests.widened;
+                self.record_run(ran, tests.has_verdict);
+                return match interrupted {
+                    None | Some(Interrupt::Superseded) => Ok(tests.widened),
+                    Some(interrupt) => Err(interrupt),
+                };
+            }
+            Ok(Outcome::Prepared(prepared)) => {
+                let Prepared {
+                    artifacts,
+                    libraries,
+                    compiled,
+                    ..
+                } = *prepared;
+                let artifacts = artifacts.values().chain(&libraries);
+                self.sources
+                    .built(artifacts.map(PathBuf::as_path), &compiled);
+                let is_stale = self.sources.is_stale();
+                (self.notify)(Notice::Prepared { is_stale });
+            }
+            Err(Error::Interrupted(Interrupt::Superseded)) => {
+                tests.has_verdict = false;
+                self.sources.superseded();
+            }
+            Err(Error::Interrupted(interrupt)) => return Err(interrupt),
+            Err(error) => {
+                tests.has_verdict &= is_before_deploy(&error);
+                self.sources.failed();
+                (self.notify)(Notice::Failed(Box::new(error)));
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits until the next loop begins. Returns the end of the command instead if
+    /// it ends.
+    async fn next(
+        &mut self,
+        mut cut_short_by: Option<WatchEvent>,
+        tests: &mut TestsState,
+    ) -> Option<End> {
+        if let Some(WatchEvent::Changed) = cut_short_by {
+            // More changes may follow the first.
+            tokio::select! {
+                () = self.sources.wait_quiet() => {}
+                interrupt = self.interrupts.next() => return Some(End::Interrupted(interrupt)),
+            }
+        }
+        let in_the_middle = cut_short_by.is_some();
+        loop {
+            let event = match cut_short_by.take() {
+                Some(event) => event,
+                None => self.wait().await,
+            };
+            match event {
+                WatchEvent::Changed => {}
+                WatchEvent::Interrupted(interrupt) => return Some(End::Interrupted(interrupt)),
+                WatchEvent::Key(KeyAction::Quit) if in_the_middle => {
+                    return Some(End::Interrupted(Interrupt::Interrupt));
+                }
+                WatchEvent::Key(KeyAction::Quit) => return Some(End::Quit),
+                WatchEvent::Key(KeyAction::Restart) => {
+                    if let Some(interrupt) = self.restart().await {
+                        return Some(End::Interrupted(interrupt));
+                    }
+                    if !in_the_middle {
                         continue;
                     }
+                    (self.notify)(Notice::Begun);
                 }
-                Ok(Outcome::Prepared(prepared)) => {
-                    let Prepared {
-                        artifacts,
-                        libraries,
-                        compiled,
-                        ..
-                    } = *prepared;
-                    let artifacts = artifacts.values().chain(&libraries);
-                    self.sources
-                        .built(artifacts.map(PathBuf::as_path), &compiled);
-                    let is_stale = self.sources.is_stale();
-                    (self.notify)(Notice::Prepared { is_stale });
-                }
-                Err(Error::Interrupted(Interrupt::Superseded)) => {
-                    has_verdict = false;
-                    self.sources.superseded();
-                }
-                Err(Error::Interrupted(interrupt)) => return Ok(End::Interrupted(interrupt)),
-                Err(error) => {
-                    has_verdict &= is_before_deploy(&error);
-                    self.sources.failed();
-                    (self.notify)(Notice::Failed(Box::new(error)));
+                WatchEvent::Key(action) => {
+                    tests.only_failed = match action {
+                        KeyAction::Failed => true,
+                        KeyAction::All => false,
+                        _ => tests.only_failed,
+                    };
+                    tests.widened &= action != KeyAction::Failed;
+                    tests.has_verdict = false;
+                    (self.notify)(Notice::Begun);
                 }
             }
-            if let Some(WatchEvent::Changed) = cut_short_by {
-                // More changes may follow the first.
-                tokio::select! {
-                    () = self.sources.wait_quiet() => {}
-                    interrupt = self.interrupts.next() => return Ok(End::Interrupted(interrupt)),
-                }
-            }
-            let in_the_middle = cut_short_by.is_some();
-            loop {
-                let event = match cut_short_by.take() {
-                    Some(event) => event,
-                    None => self.wait().await,
-                };
-                match event {
-                    WatchEvent::Changed => {}
-                    WatchEvent::Interrupted(interrupt) => return Ok(End::Interrupted(interrupt)),
-                    WatchEvent::Key(KeyAction::Quit) if in_the_middle => {
-                        return Ok(End::Interrupted(Interrupt::Interrupt));
-                    }
-                    WatchEvent::Key(KeyAction::Quit) => return Ok(End::Quit),
-                    WatchEvent::Key(KeyAction::Restart) => {
-                        if let Some(interrupt) = self.restart().await {
-                            return Ok(End::Interrupted(interrupt));
-                        }
-                        if !in_the_middle {
-                            continue;
-                        }
-                        (self.notify)(Notice::Begun);
-                    }
-                    WatchEvent::Key(action) => {
-                        only_failed = match action {
-                            KeyAction::Failed => true,
-                            KeyAction::All => false,
-                            _ => only_failed,
-                        };
-                        widened &= action != KeyAction::Failed;
-                        has_verdict = false;
-                        (self.notify)(Notice::Begun);
-                    }
-                }
-                break;
-            }
+            return None;
         }
     }
 

@@ -8,12 +8,21 @@ use std::path::Path;
 use crate::error::Error;
 use crate::home::Home;
 use crate::home::role::{Entry, Origin};
+use crate::manifest::DEFAULT_TESTS;
 use crate::model::did_you_mean::similar_role;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_properties::RoleProperties;
-use crate::model::role_search::RoleSearch;
+use crate::model::role_search::{RolePattern, RoleSearch};
 use crate::model::start_order;
 use crate::workspace::{Places, Workspace};
+
+/// Returns the pattern of test roles.
+pub fn test_pattern(workspace: Option<&Workspace>) -> Result<RolePattern, Error> {
+    match workspace.and_then(|workspace| workspace.description.as_ref()) {
+        Some(description) => Ok(description.tests.clone()),
+        None => Ok(RolePattern::parse(DEFAULT_TESTS)?),
+    }
+}
 
 /// Checks that every term of a search matches one of `roles`, which the error
 /// calls `what`.
