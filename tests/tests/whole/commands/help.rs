@@ -1,9 +1,14 @@
 //! The command line in general: help, suggestions, versions, positions of
 //! flags.
 
-use tests::Sandbox;
+use snapbox::data::DataFormat;
+use snapbox::{Assert, Data};
+use tests::{Sandbox, repository};
 
 use super::with_roles;
+
+/// Folder with the help text of every command, relative to the repository.
+const TEXTS: &str = "tests/tests/whole/commands/help";
 
 pub(super) const COMMANDS: [&str; 36] = [
     "init",
@@ -44,12 +49,22 @@ pub(super) const COMMANDS: [&str; 36] = [
     "help",
 ];
 
+/// Asserts that a help text is that in its file. `SNAPSHOTS=overwrite` writes
+/// the file.
+#[track_caller]
+fn is_whole(command: &str, text: &str) {
+    let file = repository().join(TEXTS).join(format!("{command}.txt"));
+    let expected = Data::read_from(&file, Some(DataFormat::Text));
+    Assert::new().action_env("SNAPSHOTS").eq(text, expected);
+}
+
 #[test]
 fn every_command_has_help() {
     let sandbox = Sandbox::new();
     let all = sandbox.ansar(["--help"]).run();
     all.success()
         .stdout_has("Usage: cargo ansar [OPTIONS] <COMMAND>");
+    is_whole("cargo-ansar", &all.stdout);
     for command in COMMANDS {
         all.stdout_has(&format!("\n  {command} "));
         if command == "help" {
@@ -60,6 +75,7 @@ fn every_command_has_help() {
             .stdout_has(&format!("Usage: cargo ansar {command} "));
         let flag = sandbox.ansar([command, "--help"]).run();
         flag.success().stdout_is(&help.stdout);
+        is_whole(command, &help.stdout);
         // One line each, and the command's own flags before the general ones.
         let (own, general) = help.stdout.split_once("\nGeneral:\n").unwrap_or_default();
         help.check(

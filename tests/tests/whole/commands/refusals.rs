@@ -1,8 +1,61 @@
 //! Refusals: one error each, and a hint that works when it is typed.
 
-use tests::{Output, Sandbox, Signal, Workspace};
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::ops::Deref;
+
+use regex::Regex;
+use snapbox::data::DataFormat;
+use snapbox::{Assert, Data};
+use tests::{Output, Sandbox, Signal, Workspace, repository};
 
 use super::{hinted, in_place, tree, with_roles};
+
+/// Folder with the texts of all refusals, a file for each test, relative to the
+/// repository.
+const TEXTS: &str = "tests/tests/whole/commands/refusals";
+
+/// A sandbox that records refused commands.
+struct Refusing {
+    sandbox: Sandbox,
+    said: RefCell<String>,
+}
+
+impl Deref for Refusing {
+    type Target = Sandbox;
+
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
+    }
+}
+
+impl Refusing {
+    fn new(sandbox: Sandbox) -> Self {
+        let said = RefCell::default();
+        Self { sandbox, said }
+    }
+
+    fn record(&self, words: &[String], output: &Output) {
+        let root = self.sandbox.path().display().to_string();
+        let process = Regex::new(r"process \d+").expect("the pattern is valid");
+        let text = output.stderr.replace(&root, "[ROOT]");
+        let text = process.replace_all(&text, "process [PID]");
+        let command = words.join(" ").replace(&root, "[ROOT]");
+        let command = command.replace(&in_place(), "[IN-PLACE]");
+        let mut said = self.said.borrow_mut();
+        writeln!(said, "$ cargo ansar {command}\n{text}").expect("it is a text");
+    }
+
+    /// Asserts that the recorded refusals are those in a file.
+    /// `SNAPSHOTS=overwrite` writes the file.
+    #[track_caller]
+    fn are_whole(&self, name: &str) {
+        let file = repository().join(TEXTS).join(format!("{name}.txt"));
+        let expected = Data::read_from(&file, Some(DataFormat::Text));
+        let assert = Assert::new().action_env("SNAPSHOTS");
+        assert.eq(self.said.borrow().as_str(), expected);
+    }
+}
 
 /// Commands that search for roles; ROLE stands for the search.
 const SEARCHING: [&[&str]; 9] = [
@@ -37,7 +90,7 @@ fn with(words: &[&str], role: &str) -> Vec<String> {
 
 /// Runs a command, which must fail as expected and change nothing.
 #[track_caller]
-fn refused(sandbox: &Sandbox, words: &[String], code: i32, expected: &str) -> Output {
+fn refused(sandbox: &Refusing, words: &[String], code: i32, expected: &str) -> Output {
     // A role that runs may begin its log meanwhile.
     let tree = || {
         let mut paths = tree(sandbox, ".");
@@ -59,13 +112,14 @@ fn refused(sandbox: &Sandbox, words: &[String], code: i32, expected: &str) -> Ou
             "expected one error and one hint".to_owned()
         });
     assert_eq!(tree(), before, "{words:?}");
+    sandbox.record(words, &output);
     output
 }
 
-fn home() -> Sandbox {
+fn home() -> Refusing {
     let sandbox = with_roles(&["snooze", "noop"]);
     sandbox.write("whole.json", "{\"value\": {}}");
-    sandbox
+    Refusing::new(sandbox)
 }
 
 #[test]
@@ -85,6 +139,7 @@ fn an_unknown_role() {
         let meant = refused(&sandbox, &with(words, "snoze-0"), 2, "no role `snoze-0`");
         meant.stderr_has("hint: did you mean `snooze-0`?");
     }
+    sandbox.are_whole("an_unknown_role");
 }
 
 #[test]
@@ -171,6 +226,7 @@ fn one_term_of_several_that_matches_nothing() {
         2,
         "error: no role matches other than `.*`\n",
     );
+    sandbox.are_whole("one_term_of_several_that_matches_nothing");
 }
 
 #[test]
@@ -314,11 +370,12 @@ fn an_unknown_executable() {
     let output = refused(&sandbox, &add, 2, "error: executable `missing` not found");
     let listed = hinted(&sandbox, &output).run();
     listed.success().stdout_has("snooze-0  snooze");
+    sandbox.are_whole("an_unknown_executable");
 }
 
 #[test]
 fn a_missing_home() {
-    let sandbox = Sandbox::new();
+    let sandbox = Refusing::new(Sandbox::new());
     for words in SEARCHING.iter().chain(&NAMING).chain(&WHOLE) {
         let words = with(words, "noop-0");
         let output = refused(&sandbox, &words, 96, "error: no home at `");
@@ -326,6 +383,7 @@ fn a_missing_home() {
         sandbox.ansar(["list"]).run().success();
         sandbox.ansar(["destroy"]).run().success();
     }
+    sandbox.are_whole("a_missing_home");
 }
 
 #[test]
@@ -341,6 +399,7 @@ fn a_home_of_a_newer_format() {
         let beside = ["destroy", ".ansar-home-v1"];
         sandbox.ansar(beside).run().success();
     }
+    sandbox.are_whole("a_home_of_a_newer_format");
 }
 
 #[test]
@@ -368,6 +427,7 @@ fn a_name_with_a_slash() {
     let output = refused(&sandbox, &add, 2, "role name `a/b` holds `/`");
     output.stderr_has("hint: did you mean `a-b`?");
     sandbox.ansar(["add", "noop", "a-b"]).run().success();
+    sandbox.are_whole("a_name_with_a_slash");
 }
 
 #[test]
@@ -381,11 +441,12 @@ fn a_name_that_is_taken() {
     let output = refused(&sandbox, &create, 96, "is a home already");
     hinted(&sandbox, &output).run().success();
     sandbox.ansar(create).run().success();
+    sandbox.are_whole("a_name_that_is_taken");
 }
 
 #[test]
 fn a_running_role() {
-    let sandbox = with_roles(&["zombie"]);
+    let sandbox = Refusing::new(with_roles(&["zombie"]));
     let begin = || {
         let run = sandbox.ansar(["run", "--debug-level=CONSOLE"]).start();
         run.wait_for("Do nothing until interrupted");
@@ -413,6 +474,7 @@ fn a_running_role() {
             sandbox.ansar(["add", "zombie"]).run().success();
         }
     }
+    sandbox.are_whole("a_running_role");
 }
 
 #[test]
