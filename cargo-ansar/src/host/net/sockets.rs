@@ -47,13 +47,15 @@ mod linux {
     use std::os::fd::OwnedFd;
 
     use netlink_packet_core::{
-        NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+        DecodeError, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
+        NetlinkPayload, NlasIterator, Parseable,
     };
     use netlink_packet_sock_diag::SockDiagMessage;
-    use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP};
-    use netlink_packet_sock_diag::inet::nlas::Nla;
+    use netlink_packet_sock_diag::constants::{
+        AF_INET, AF_INET6, INET_DIAG_SKV6ONLY, IPPROTO_TCP, SOCK_DIAG_BY_FAMILY,
+    };
     use netlink_packet_sock_diag::inet::{
-        ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags,
+        ExtensionFlags, InetRequest, InetResponseBuffer, InetResponseHeader, SocketId, StateFlags,
     };
     use rustix::net::{
         AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
@@ -62,6 +64,8 @@ mod linux {
 
     use super::Listener;
     use crate::host::net::own_network::{Kind, Network};
+
+    type Message = NetlinkMessage<SockDiagMessage>;
 
     /// Length of an answer's part; the kernel fills at most this much at once.
     const PART: usize = 32 * 1024;
@@ -124,7 +128,7 @@ mod linux {
                 states: StateFlags::LISTEN,
                 socket_id,
             });
-            let mut request = NetlinkMessage::new(header, NetlinkPayload::from(request));
+            let mut request = Message::new(header, NetlinkPayload::from(request));
             request.finalize();
             let mut bytes = vec![0; request.buffer_len()];
             request.serialize(&mut bytes);
@@ -142,30 +146,47 @@ mod linux {
     /// last part.
     fn take(mut part: &[u8], listeners: &mut Vec<Listener>) -> io::Result<bool> {
         while !part.is_empty() {
-            let message = NetlinkMessage::<SockDiagMessage>::deserialize(part)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            match message.payload {
-                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                    listeners.push(listener(&response));
+            let message = NetlinkBuffer::new_checked(part).map_err(invalid)?;
+            match message.message_type() {
+                SOCK_DIAG_BY_FAMILY => {
+                    listeners.push(listener(message.payload()).map_err(invalid)?);
                 }
-                NetlinkPayload::Done(_) => return Ok(true),
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                _ => {}
+                _ => match Message::deserialize(part).map_err(invalid)?.payload {
+                    NetlinkPayload::Done(_) => return Ok(true),
+                    NetlinkPayload::Error(error) => return Err(error.to_io()),
+                    _ => {}
+                },
             }
             // Messages begin at multiples of four bytes.
-            let length = (message.header.length as usize).next_multiple_of(4);
+            let length = (message.length() as usize).next_multiple_of(4);
             part = part.get(length.max(4)..).unwrap_or_default();
         }
         Ok(false)
     }
 
-    fn listener(response: &InetResponse) -> Listener {
-        let id = &response.header.socket_id;
-        Listener {
-            address: SocketAddr::new(id.source_address, id.source_port),
-            is_v6_only: response.nlas.contains(&Nla::SkV6Only(true)),
-            inode: response.header.inode.into(),
+    /// Reads what is needed of a response. [`InetResponse`] would allocate
+    /// memory for all its attributes, which is most of the cost of a look at
+    /// many sockets.
+    ///
+    /// [`InetResponse`]: netlink_packet_sock_diag::inet::InetResponse
+    fn listener(response: &[u8]) -> Result<Listener, DecodeError> {
+        let header = InetResponseHeader::parse(response)?;
+        let attributes = response.get(size_of::<InetResponseBuffer>()..);
+        let mut is_v6_only = false;
+        for attribute in NlasIterator::new(attributes.unwrap_or_default()) {
+            let attribute = attribute?;
+            is_v6_only |= attribute.kind() == INET_DIAG_SKV6ONLY && attribute.value() == [1];
         }
+        let id = &header.socket_id;
+        Ok(Listener {
+            address: SocketAddr::new(id.source_address, id.source_port),
+            is_v6_only,
+            inode: header.inode.into(),
+        })
+    }
+
+    fn invalid(error: DecodeError) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, error)
     }
 }
 
@@ -335,6 +356,22 @@ mod tests {
                 drop(server);
                 assert_eq!(listener_at(address), None);
             }
+        }
+
+        #[test]
+        fn a_socket_without_ipv4_is_known() {
+            use rustix::net::{self, AddressFamily, SocketType, sockopt};
+            let socket = net::socket(AddressFamily::INET6, SocketType::STREAM, None);
+            // The system may have no IPv6.
+            let Ok(socket) = socket else { return };
+            sockopt::set_ipv6_v6only(&socket, true).unwrap();
+            let any: SocketAddr = "[::]:0".parse().unwrap();
+            net::bind(&socket, &any).unwrap();
+            net::listen(&socket, 1).unwrap();
+            let server = TcpListener::from(socket);
+            let found = listener_at(server.local_addr().unwrap()).unwrap();
+            let v4 = SocketAddr::from(([127, 41, 4, 1], found.address.port()));
+            assert!(found.is_v6_only && !found.accepts(v4));
         }
 
         #[test]
