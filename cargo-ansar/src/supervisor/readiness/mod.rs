@@ -38,7 +38,7 @@ const SOCKETS_EVERY: Duration = Duration::from_secs(1);
 /// Time between two looks at sockets for each role that waits for one, so that
 /// many roles cause fewer looks; and the most for all of them.
 const SHARE: Duration = Duration::from_micros(20);
-const LARGEST_SHARE: Duration = Duration::from_millis(8);
+const LARGEST_SHARE: Duration = Duration::from_millis(12);
 
 /// The conditions of one start of a role.
 #[derive(Debug)]
