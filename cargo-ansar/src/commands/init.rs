@@ -6,7 +6,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use ansar_contract::marker::Kind;
-use cargo_metadata::{Metadata, Package, TargetKind};
+use cargo_metadata::{Metadata, Package, Target as CargoTarget, TargetKind as Sort};
+use toml_edit::{DocumentMut, Item};
 
 use crate::error::Error;
 use crate::host::cargo::{Invocation, Surroundings};
@@ -15,8 +16,8 @@ use crate::host::{cargo, fs};
 use crate::manifest;
 use crate::manifest::DEFAULT_TESTS;
 use crate::manifest::import::{Binary, Described, FILES, ImportError, Input, add, translate};
-use crate::manifest::init::{Bin, BinKind, Skipped, check, propose};
-use crate::model::name::{ExecutableName, RoleName};
+use crate::manifest::init::{Proposed, Skipped, Target, TargetKind, check, propose};
+use crate::model::name::RoleName;
 use crate::model::role_search::RolePattern;
 use crate::workspace::build::using_runtime;
 use crate::workspace::{Places, Workspace};
@@ -26,11 +27,11 @@ use crate::workspace::{Places, Workspace};
 pub struct Outcome {
     /// The manifest.
     pub manifest: PathBuf,
-    /// Described roles with their executables.
-    pub roles: Vec<(RoleName, ExecutableName)>,
-    /// Roles that are commented out, with their executables.
-    pub programs: Vec<(RoleName, ExecutableName)>,
-    /// Skipped binaries.
+    /// Described roles.
+    pub roles: Vec<Proposed>,
+    /// Roles that are commented out.
+    pub programs: Vec<Proposed>,
+    /// Skipped targets.
     pub skipped: Vec<Skipped>,
     /// Files of other tools at the workspace root, relative to the working
     /// directory where possible.
@@ -54,8 +55,8 @@ pub struct Imported {
 /// The rest of the manifest stays unchanged, byte for byte.
 ///
 /// Builds the binaries of packages that use the library, and recognizes
-/// components among them without running them. Other binaries are neither built
-/// nor run; their roles are commented out.
+/// components among them without running them. Other binaries and integration
+/// tests are neither built nor run; the roles of such binaries are commented out.
 pub async fn init(
     places: &Places,
     shared: &[OsString],
@@ -67,11 +68,11 @@ pub async fn init(
         error,
     };
     check(&workspace.text).map_err(failed)?;
-    let bins = tokio::select! {
-        bins = bins(places, shared) => bins?,
+    let targets = tokio::select! {
+        targets = targets(places, shared) => targets?,
         interrupt = interrupts.next() => return Err(Error::Interrupted(interrupt)),
     };
-    let proposal = propose(&workspace.text, &bins).map_err(failed)?;
+    let proposal = propose(&workspace.text, &targets).map_err(failed)?;
     fs::write_argument(&workspace.manifest, proposal.manifest.as_bytes())?;
     Ok(Outcome {
         importable: importable(places, &workspace),
@@ -159,11 +160,11 @@ fn binaries(metadata: &Metadata, root: &Path) -> Vec<Binary> {
     bins.collect()
 }
 
-/// Returns the binaries of the workspace with their kinds.
-async fn bins(places: &Places, shared: &[OsString]) -> Result<Vec<Bin>, Error> {
+/// Returns the binaries and integration tests of the workspace with their kinds.
+async fn targets(places: &Places, shared: &[OsString]) -> Result<Vec<Target>, Error> {
     let metadata = cargo::metadata(shared, Surroundings::of(&places.folder)).await?;
     let using = using_runtime(&metadata);
-    let mut bins = Vec::new();
+    let mut targets = Vec::new();
     for group in groups(&metadata, &using) {
         let mut arguments = shared.to_vec();
         arguments.push("--bins".into());
@@ -184,27 +185,57 @@ async fn bins(places: &Places, shared: &[OsString]) -> Result<Vec<Bin>, Error> {
                 let made = built.made.get(name).into_iter().flatten();
                 let mut made = made.filter(|made| made.manifest == package.manifest_path);
                 let kind = match made.next() {
-                    None => BinKind::NotBuilt,
+                    None => TargetKind::NotBuilt,
                     Some(made) => match fs::marker(&made.path)? {
-                        Kind::Component(_) | Kind::Wrapped { .. } => BinKind::Component,
-                        Kind::Script | Kind::Other => BinKind::Other,
+                        Kind::Component(_) | Kind::Wrapped { .. } => TargetKind::Component,
+                        Kind::Script | Kind::Other => TargetKind::Other,
                     },
                 };
-                bins.push(bin(package, name, kind));
+                targets.push(target(package, name, kind));
             }
         }
     }
     for package in metadata.workspace_packages() {
         if !using.contains(package.name.as_str()) {
             let names = bin_names(package);
-            bins.extend(names.map(|name| bin(package, name, BinKind::Foreign)));
+            targets.extend(names.map(|name| target(package, name, TargetKind::Foreign)));
         }
+        targets.extend(integration_tests(package)?);
     }
-    Ok(bins)
+    Ok(targets)
 }
 
-fn bin(package: &Package, name: &str, kind: BinKind) -> Bin {
-    Bin {
+/// Returns the integration tests of a package.
+fn integration_tests(package: &Package) -> Result<Vec<Target>, Error> {
+    let mut tests = of_sort(package, &Sort::Test).peekable();
+    if tests.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let manifest = fs::read_argument(package.manifest_path.as_std_path())?;
+    let manifest = String::from_utf8_lossy(&manifest);
+    // Cargo has read it already.
+    let manifest: Option<DocumentMut> = manifest.parse().ok();
+    let tables = manifest.as_ref().and_then(|it| it.get("test"));
+    let tables = tables.and_then(Item::as_array_of_tables);
+    let own_harness: BTreeSet<&str> = (tables.into_iter().flatten())
+        .filter(|table| table.get("harness").and_then(Item::as_bool) == Some(false))
+        .filter_map(|table| table.get("name")?.as_str())
+        .collect();
+    let tests = tests.map(|test| {
+        let kind = if own_harness.contains(test.name.as_str()) {
+            TargetKind::TestWithoutHarness
+        } else if test.required_features.is_empty() {
+            TargetKind::Test
+        } else {
+            TargetKind::TestWithFeatures
+        };
+        target(package, &test.name, kind)
+    });
+    Ok(tests.collect())
+}
+
+fn target(package: &Package, name: &str, kind: TargetKind) -> Target {
+    Target {
         package: package.name.to_string(),
         name: name.to_owned(),
         kind,
@@ -212,9 +243,12 @@ fn bin(package: &Package, name: &str, kind: BinKind) -> Bin {
 }
 
 fn bin_names(package: &Package) -> impl Iterator<Item = &str> {
+    of_sort(package, &Sort::Bin).map(|target| target.name.as_str())
+}
+
+fn of_sort<'p>(package: &'p Package, sort: &Sort) -> impl Iterator<Item = &'p CargoTarget> {
     let targets = package.targets.iter();
-    let bins = targets.filter(|target| target.kind.contains(&TargetKind::Bin));
-    bins.map(|target| target.name.as_str())
+    targets.filter(move |target| target.kind.contains(sort))
 }
 
 /// Returns the packages to build, in groups that can be built together. Two

@@ -1,8 +1,10 @@
 //! The description that `init` proposes for a workspace without one: a role for
-//! each component, and comments for the other binaries.
+//! each component and for each integration test, and comments for the other
+//! binaries. Comments say what the roles are, what may be added, and which
+//! command comes next.
 //!
 //! The existing text of the manifest stays unchanged, byte for byte. Finding
-//! the manifest and the binaries is left to the caller.
+//! the manifest and the targets is left to the caller.
 
 #[cfg(test)]
 mod tests;
@@ -16,31 +18,52 @@ use crate::manifest::DEFAULT_TESTS;
 use crate::manifest::position::Lines;
 use crate::model::name::{ExecutableName, NameError, RoleName, is_package_name};
 use crate::model::quoted::escaped;
+use crate::model::test_target::{TestTarget, Tested};
 
-/// A binary of the workspace.
+/// A binary or an integration test of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bin {
+pub struct Target {
     /// Its package.
     pub package: String,
     /// Its name.
     pub name: String,
-    /// Its relation to `ansar-runtime`.
-    pub kind: BinKind,
+    /// Its kind.
+    pub kind: TargetKind,
 }
 
-/// Relation of a binary to `ansar-runtime`.
+/// Kind of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BinKind {
-    /// It links `ansar-runtime` and calls its `main`.
+pub enum TargetKind {
+    /// A binary that links `ansar-runtime` and calls its `main`.
     Component,
-    /// Its package depends on `ansar-runtime`, and the binary is not a
-    /// component.
+    /// A binary that is not a component. Its package depends on
+    /// `ansar-runtime`.
     Other,
-    /// Its package depends on `ansar-runtime`, and Cargo left the binary out of
-    /// a build.
+    /// A binary that Cargo left out of a build. Its package depends on
+    /// `ansar-runtime`.
     NotBuilt,
-    /// Its package does not depend on `ansar-runtime`.
+    /// A binary whose package does not depend on `ansar-runtime`.
     Foreign,
+    /// An integration test.
+    Test,
+    /// An integration test that Cargo builds only with some features.
+    TestWithFeatures,
+    /// An integration test with `harness = false`.
+    TestWithoutHarness,
+}
+
+impl TargetKind {
+    fn is_test(self) -> bool {
+        matches!(
+            self,
+            Self::Test | Self::TestWithFeatures | Self::TestWithoutHarness
+        )
+    }
+
+    /// Returns true if its role is described, and not only proposed.
+    fn is_described(self) -> bool {
+        matches!(self, Self::Component | Self::Test)
+    }
 }
 
 /// A proposed manifest with a description.
@@ -49,23 +72,49 @@ pub struct Proposal {
     /// The whole new text: the old one, then the description.
     pub manifest: String,
     /// Roles of the description, operational ones first.
-    pub roles: Vec<(RoleName, ExecutableName)>,
-    /// Roles that are commented out, operational ones first. Their binaries are
-    /// not components, so that only the user knows how to run them.
-    pub programs: Vec<(RoleName, ExecutableName)>,
-    /// Binaries that are left out.
+    pub roles: Vec<Proposed>,
+    /// Roles that are commented out, operational ones first. Only the user
+    /// knows how to run them.
+    pub programs: Vec<Proposed>,
+    /// Targets that are left out.
     pub skipped: Vec<Skipped>,
 }
 
-/// A binary that gets no role.
+/// A proposed role.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Proposed {
+    /// Its name.
+    pub role: RoleName,
+    /// The binary that it runs, or the integration test.
+    pub target: ExecutableName,
+    /// True if it is an integration test.
+    pub is_integration_test: bool,
+}
+
+/// A target that gets no role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// Its package.
     pub package: String,
     /// Its name.
     pub name: String,
+    /// Its kind.
+    pub kind: TargetKind,
     /// Reason, as a fragment of a sentence.
     pub reason: String,
+}
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if self.kind.is_test() {
+            "integration test"
+        } else {
+            "binary"
+        };
+        let (name, package) = (escaped(&self.name), escaped(&self.package));
+        let reason = &self.reason;
+        write!(f, "{kind} `{name}` of package `{package}`: {reason}")
+    }
 }
 
 /// Reason for proposing nothing.
@@ -104,13 +153,15 @@ pub enum ProposalError {
         /// Line, from 1.
         line: u32,
     },
-    /// The workspace has no binary.
-    #[error("no package of the workspace has a binary, expected one to run as a role")]
-    NoBinaries,
-    /// There are binaries, but all were left out.
-    #[error("no binary can be described: {}", reasons(skipped))]
+    /// The workspace has neither a binary nor an integration test.
+    #[error(
+        "no package of the workspace has a binary or an integration test, expected one to run as a role"
+    )]
+    NoTargets,
+    /// There are targets, but all were left out.
+    #[error("no target can be described: {}", reasons(skipped))]
     AllSkipped {
-        /// All binaries.
+        /// All targets.
         skipped: Vec<Skipped>,
     },
 }
@@ -128,7 +179,7 @@ impl ProposalError {
             Self::RoleExists { .. } => {
                 Some("rename or remove it, then translate the file again".to_owned())
             }
-            Self::Syntax { .. } | Self::NoBinaries | Self::AllSkipped { .. } => None,
+            Self::Syntax { .. } | Self::NoTargets | Self::AllSkipped { .. } => None,
         }
     }
 }
@@ -148,43 +199,43 @@ impl ProposalError {
 }
 
 fn reasons(skipped: &[Skipped]) -> String {
-    let reasons: Vec<String> = skipped
-        .iter()
-        .map(|bin| format!("`{}`: {}", escaped(&bin.name), bin.reason))
-        .collect();
+    let reasons: Vec<String> = skipped.iter().map(ToString::to_string).collect();
     reasons.join("; ")
 }
 
-/// Proposes a role for every component, in a manifest that
-/// [`parse`](crate::manifest::parse()) accepts, and one that is commented out
-/// for every other binary.
+/// Proposes a role for every component and every integration test, in a manifest
+/// that [`parse`](crate::manifest::parse()) accepts, and one that is commented
+/// out for every other binary.
 ///
-/// A binary that looks like a test becomes the test role `test-NAME`, any other
-/// the operational role `NAME-0`. An existing description is never changed.
-pub fn propose(manifest_text: &str, bins: &[Bin]) -> Result<Proposal, ProposalError> {
+/// An integration test, and a binary that looks like a test, becomes the test
+/// role `test-NAME`, any other binary the operational role `NAME-0`. An existing
+/// description is never changed.
+pub fn propose(manifest_text: &str, targets: &[Target]) -> Result<Proposal, ProposalError> {
     let newline = newline(manifest_text)?;
-    let bins: BTreeSet<&Bin> = bins.iter().collect();
-    if bins.is_empty() {
-        return Err(ProposalError::NoBinaries);
+    let targets: BTreeSet<&Target> = targets.iter().collect();
+    if targets.is_empty() {
+        return Err(ProposalError::NoTargets);
     }
-    let (choices, skipped) = choices(&bins);
+    let (choices, skipped) = choices(&targets);
     if choices.is_empty() {
         return Err(ProposalError::AllSkipped { skipped });
     }
-    let is_component = |choice: &Choice<'_>| choice.kind == BinKind::Component;
-    let (components, programs): (Vec<_>, Vec<_>) = choices.into_iter().partition(is_component);
-    let mut section = section(&components);
+    let is_described = |choice: &Choice<'_>| choice.kind.is_described();
+    let (described, programs): (Vec<_>, Vec<_>) = choices.into_iter().partition(is_described);
+    let mut section = section(&described);
     section.push_str(&commented(&programs));
-    let names = |choices: Vec<Choice<'_>>| {
-        let names = choices.into_iter();
-        names
-            .map(|choice| (choice.role, choice.executable))
-            .collect()
+    let proposed = |choices: Vec<Choice<'_>>| {
+        let choices = choices.into_iter().map(|choice| Proposed {
+            role: choice.role,
+            target: choice.target,
+            is_integration_test: choice.kind.is_test(),
+        });
+        choices.collect()
     };
     Ok(Proposal {
         manifest: appended(manifest_text, newline, &section),
-        roles: names(components),
-        programs: names(programs),
+        roles: proposed(described),
+        programs: proposed(programs),
         skipped,
     })
 }
@@ -241,71 +292,115 @@ pub(crate) fn newline(text: &str) -> Result<&'static str, ProposalError> {
     Ok(if first.ends_with('\r') { "\r\n" } else { "\n" })
 }
 
-/// A role for a binary.
+/// A role for a target.
 struct Choice<'a> {
     role: RoleName,
-    executable: ExecutableName,
-    /// Set if another package has a binary of that name.
+    target: ExecutableName,
+    /// Set if another package has a target of that name and sort.
     package: Option<&'a str>,
-    kind: BinKind,
-    is_test: bool,
+    kind: TargetKind,
+    group: Group,
 }
 
-fn choices<'a>(bins: &BTreeSet<&'a Bin>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
-    let mut owners: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for bin in bins {
-        owners.entry(&bin.name).or_default().insert(&bin.package);
+/// Group of roles that share a comment, in the order of the description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    Operational,
+    Testing,
+    IntegrationTests,
+}
+
+fn choices<'a>(targets: &BTreeSet<&'a Target>) -> (Vec<Choice<'a>>, Vec<Skipped>) {
+    let sort = |target: &'a Target| (target.kind.is_test(), target.name.as_str());
+    let mut owners: BTreeMap<(bool, &str), BTreeSet<&str>> = BTreeMap::new();
+    for target in targets {
+        owners
+            .entry(sort(target))
+            .or_default()
+            .insert(&target.package);
     }
-    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut taken: BTreeMap<(bool, &str), &str> = BTreeMap::new();
     let mut roles = BTreeSet::new();
     let (mut choices, mut skipped) = (Vec::new(), Vec::new());
     // Components come first, and among them binaries whose names are role
     // names, which keep them.
-    let mut bins: Vec<&&Bin> = bins.iter().collect();
-    let is_program = |bin: &Bin| bin.kind != BinKind::Component;
-    bins.sort_by_key(|bin| (is_program(bin), !bin.name.starts_with("test-")));
-    for bin in bins {
-        let mut skip = |reason: String| {
-            skipped.push(Skipped {
-                package: bin.package.clone(),
-                name: bin.name.clone(),
+    let mut targets: Vec<&Target> = targets.iter().copied().collect();
+    let is_component = |target: &Target| target.kind == TargetKind::Component;
+    targets.sort_by_key(|it| (!is_component(it), !it.name.starts_with("test-")));
+    for target in targets {
+        let key = sort(target);
+        let shared = owners.get(&key).is_some_and(|all| all.len() > 1);
+        let used = taken.get(&key).copied();
+        if used == Some(target.package.as_str()) {
+            continue;
+        }
+        match choice(target, shared, used, &roles) {
+            Ok(choice) => {
+                taken.insert(key, &target.package);
+                roles.insert(choice.role.clone());
+                choices.push(choice);
+            }
+            Err(reason) => skipped.push(Skipped {
+                package: target.package.clone(),
+                name: target.name.clone(),
+                kind: target.kind,
                 reason,
-            });
-        };
-        // A home has one executable of each name.
-        if let Some(other) = taken.get(bin.name.as_str()) {
-            if *other != bin.package {
-                skip(format!(
-                    "package `{other}` has a binary of that name, which is used"
-                ));
-            }
-            continue;
-        }
-        let shared = owners
-            .get(bin.name.as_str())
-            .is_some_and(|all| all.len() > 1);
-        if shared && !is_package_name(&bin.package) {
-            skip("its name is not unique, and its package name is invalid".to_owned());
-            continue;
-        }
-        let test = looks_like_a_test(&bin.name);
-        match named(&bin.name, test, &roles) {
-            Ok((role, executable)) => {
-                taken.insert(&bin.name, &bin.package);
-                roles.insert(role.clone());
-                choices.push(Choice {
-                    role,
-                    executable,
-                    package: shared.then_some(bin.package.as_str()),
-                    kind: bin.kind,
-                    is_test: test,
-                });
-            }
-            Err(error) => skip(error.to_string()),
+            }),
         }
     }
-    choices.sort_by(|one, other| (one.is_test, &one.role).cmp(&(other.is_test, &other.role)));
+    choices.sort_by(|one, other| (one.group, &one.role).cmp(&(other.group, &other.role)));
     (choices, skipped)
+}
+
+/// Returns the role of a target, or the reason why it has none. `shared` is true
+/// if several packages have a target of that name, of which package `used` has
+/// got a role.
+fn choice<'a>(
+    target: &'a Target,
+    shared: bool,
+    used: Option<&str>,
+    roles: &BTreeSet<RoleName>,
+) -> Result<Choice<'a>, String> {
+    // A home has one executable of each name; those of tests name their package.
+    if let Some(used) = used
+        && !target.kind.is_test()
+    {
+        return Err(format!(
+            "package `{used}` has a binary of that name, which is used"
+        ));
+    }
+    if shared && !is_package_name(&target.package) {
+        return Err("its name is not unique, and its package name is invalid".to_owned());
+    }
+    let package = shared.then_some(target.package.as_str());
+    let group = if target.kind.is_test() {
+        Group::IntegrationTests
+    } else if looks_like_a_test(&target.name) {
+        Group::Testing
+    } else {
+        Group::Operational
+    };
+    let reason = |error: NameError| error.to_string();
+    let name: ExecutableName = target.name.parse().map_err(reason)?;
+    let role = if group == Group::IntegrationTests {
+        let executable = TestTarget {
+            target: Tested::Test(name.clone()),
+            package: package.map(str::to_owned),
+        };
+        executable.executable().map_err(reason)?;
+        let package = package.map(|package| format!("{package}-"));
+        let name = package.unwrap_or_default() + name.as_str();
+        unique(&format!("test-{name}"), &name, roles)
+    } else {
+        named(name.as_str(), group == Group::Testing, roles)
+    };
+    Ok(Choice {
+        role: role.map_err(reason)?,
+        target: name,
+        package,
+        kind: target.kind,
+        group,
+    })
 }
 
 /// Returns true if a word of the name suggests that the binary tests others.
@@ -315,45 +410,82 @@ fn looks_like_a_test(bin: &str) -> bool {
 }
 
 /// Returns the role of a binary. The role of a test matches the default
-/// pattern, and is unique.
-fn named(
-    bin: &str,
-    test: bool,
-    others: &BTreeSet<RoleName>,
-) -> Result<(RoleName, ExecutableName), NameError> {
-    let executable: ExecutableName = bin.parse()?;
+/// pattern.
+fn named(bin: &str, test: bool, others: &BTreeSet<RoleName>) -> Result<RoleName, NameError> {
     let role = match (test, bin.starts_with("test-")) {
         (true, true) => bin.to_owned(),
         (true, false) => format!("test-{bin}"),
         (false, _) => format!("{bin}-0"),
     };
-    // `client` and `test-client` would both become `test-client`.
+    unique(&role, bin, others)
+}
+
+/// Returns a role that is not among the others. A binary `client`, a binary
+/// `test-client` and an integration test `client` would all become
+/// `test-client`.
+fn unique(role: &str, target: &str, others: &BTreeSet<RoleName>) -> Result<RoleName, NameError> {
     let mut number = 0_u32;
     let mut role: RoleName = role.parse()?;
     while others.contains(&role) {
         number += 1;
-        role = format!("test-{bin}-{number}").parse()?;
+        role = format!("test-{target}-{number}").parse()?;
     }
-    Ok((role, executable))
+    Ok(role)
 }
 
 /// Returns the description, with lines that end in `\n`.
 fn section(choices: &[Choice<'_>]) -> String {
-    let mut text = format!("[workspace.metadata.ansar]\ntests = \"{DEFAULT_TESTS}\"\n");
+    let next = if choices.iter().any(|it| it.group != Group::Operational) {
+        "# Next: `cargo ansar test`, or `cargo ansar watch` to test again at every save.\n"
+    } else if choices.is_empty() {
+        ""
+    } else {
+        "# Next: `cargo ansar run`, until Control-C.\n"
+    };
+    let mut text = format!(
+        "# The processes of this workspace, for `cargo ansar`. A role whose name matches `tests` is a\n\
+         # test; all others run while the tests run.\n\
+         {next}[workspace.metadata.ansar]\ntests = \"{DEFAULT_TESTS}\"\n"
+    );
+    let mut last = None;
     for choice in choices {
-        text.push_str(&table(choice));
+        let is_first = last.replace(choice.group) != Some(choice.group);
+        let comment = is_first.then(|| comment(choice.group, &choice.role));
+        let _ = write!(text, "\n{}{}", comment.unwrap_or_default(), table(choice));
     }
     text
 }
 
-/// Returns the table of a role, after an empty line.
+/// Explains the roles of a group, of which `first` is the first one.
+fn comment(group: Group, first: &RoleName) -> String {
+    match group {
+        Group::Operational => format!(
+            "# Components: they link `ansar-runtime`. You may add `settings = {{ … }}`, `env = {{ … }}` and\n\
+             # `after = [\"ROLE\"]`, the roles that must be ready first.\n\
+             # Next: `cargo ansar run {first}`, and `cargo ansar log {first}` in another terminal.\n"
+        ),
+        Group::Testing => format!(
+            "# Components that test the others. You may add `settings = {{ … }}`, and\n\
+             # `retry = {{ first_steps = [1.0, 2.0] }}` for one that returns `Maybe`.\n\
+             # Next: `cargo ansar test {first}`.\n"
+        ),
+        Group::IntegrationTests => format!(
+            "# Integration tests, as they are. The address of a role `api-0` with a `{{port}}` is in\n\
+             # `ANSAR_API_0_ADDRESS`. You may add `after = [\"ROLE\"]` and `filter = [\"PART OF A NAME\"]`.\n\
+             # Next: `cargo ansar test {first}`.\n"
+        ),
+    }
+}
+
+/// Returns the table of a role.
 fn table(choice: &Choice<'_>) -> String {
-    let Choice {
-        role, executable, ..
-    } = choice;
+    let Choice { role, target, .. } = choice;
+    let key = match choice.group {
+        Group::IntegrationTests => "test",
+        Group::Operational | Group::Testing => "executable",
+    };
     // These names need no quotes in TOML.
-    let mut text =
-        format!("\n[workspace.metadata.ansar.role.{role}]\nexecutable = \"{executable}\"\n");
+    let mut text = format!("[workspace.metadata.ansar.role.{role}]\n{key} = \"{target}\"\n");
     if let Some(package) = choice.package {
         // Writing to a string does not fail.
         let _ = writeln!(text, "package = {}", toml_edit::Value::from(package));
@@ -361,41 +493,46 @@ fn table(choice: &Choice<'_>) -> String {
     text
 }
 
-/// Explains the keys of a program.
+/// Explains roles that are commented out.
 const PROGRAMS: &str = "
-# Other binaries. To make one a role, remove `# ` in front of its lines and fill in:
-#   args    its arguments, such as [\"--port\", \"{port}\"]
-#   env     its variables, such as { PORT = \"{port}\" }
-#   ready   \"started\", \"listen\", \"done\" or { http = \"http://{address}/health\" }
-#   after   roles that must be ready before it starts
+# Others, which only you know how to run. To make one a role, remove the `# ` before its
+# lines, and add what it needs, such as:
+#   args = [\"--port\", \"{port}\"]    a port of its own; the role is ready when it listens there
+#   env = { PORT = \"{port}\" }      the same, by a variable
+#   ready = \"done\"                 for one that ends by itself, such as a migration
+#   after = [\"ROLE\"]               roles that must be ready first
 ";
 
 /// Returns the roles of programs, commented out. They are valid once the
 /// comment signs are removed.
 fn commented(programs: &[Choice<'_>]) -> String {
-    if programs.is_empty() {
+    let Some(first) = programs.first() else {
         return String::new();
-    }
-    let mut text = PROGRAMS.to_owned();
+    };
+    let command = if first.group == Group::Operational {
+        "run"
+    } else {
+        "test"
+    };
+    let role = &first.role;
+    let mut text = format!("{PROGRAMS}# Next: `cargo ansar {command} {role}`.\n");
     for choice in programs {
-        let mut lines = table(choice);
-        lines.push_str("args = []\nenv = {}\n");
-        // The exit code of a test is its verdict.
-        if !choice.is_test {
-            lines.push_str("ready = \"started\"\n");
+        text.push('\n');
+        for line in table(choice).lines() {
+            let _ = writeln!(text, "# {line}");
         }
-        lines.push_str("after = []\n");
-        for line in lines.lines() {
-            match line {
-                "" => text.push('\n'),
-                line => {
-                    let _ = writeln!(text, "# {line}");
-                }
+        text.push_str(match choice.kind {
+            TargetKind::NotBuilt => {
+                "# It was not built: the features that it requires are not enabled.\n"
             }
-        }
-        if choice.kind == BinKind::NotBuilt {
-            text.push_str("# It was not built: the features that it requires are not enabled.\n");
-        }
+            TargetKind::TestWithFeatures => {
+                "# It requires features: name them in `[workspace.metadata.ansar.build]`.\n"
+            }
+            TargetKind::TestWithoutHarness => {
+                "# It has a harness of its own, which is also started with `--list`.\n"
+            }
+            _ => "",
+        });
     }
     text
 }

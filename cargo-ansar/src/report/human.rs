@@ -15,6 +15,7 @@ use crate::events::{
 };
 use crate::home::word;
 use crate::manifest::import::Described;
+use crate::manifest::init::Proposed;
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
@@ -706,30 +707,40 @@ pub fn roles(names: &[RoleName]) -> String {
 /// Shows the outcome of `init`.
 pub fn described(shell: &mut Shell, outcome: &init::Outcome) {
     for skipped in &outcome.skipped {
-        shell.warn(&format!(
-            "skipped binary `{}` of package `{}`: {}",
-            skipped.name, skipped.package, skipped.reason
-        ));
+        shell.warn(&format!("skipped {skipped}"));
     }
-    for (role, executable) in &outcome.roles {
-        shell.status(
-            "Described",
-            &format!("role `{role}`, which runs `{executable}`"),
-        );
+    for proposed in &outcome.roles {
+        let (role, runs) = (&proposed.role, runs(proposed));
+        shell.status("Described", &format!("role `{role}`, which runs {runs}"));
     }
-    for (role, executable) in &outcome.programs {
-        shell.status(
-            "Proposed",
-            &format!("role `{role}` in a comment, which runs `{executable}`"),
-        );
+    for proposed in &outcome.programs {
+        let (role, runs) = (&proposed.role, runs(proposed));
+        let role = format!("role `{role}` in a comment, which runs {runs}");
+        shell.status("Proposed", &role);
     }
     wrote(shell, &outcome.manifest);
+    let is_test = |it: &Proposed| it.role.as_str().starts_with("test-");
+    shell.hint(match &*outcome.roles {
+        [] => "remove the `# ` before its roles, add what they need, then type `cargo ansar run`",
+        roles if roles.iter().any(is_test) => "now type `cargo ansar test`",
+        _ => "now type `cargo ansar run`",
+    });
     for file in &outcome.importable {
         let file = word(file);
         shell.status("Found", &format!("`{file}`, which describes processes too"));
         shell.hint(&format!(
             "translate it with `cargo ansar init --from {file}`"
         ));
+    }
+}
+
+/// Names what a proposed role runs.
+fn runs(proposed: &Proposed) -> String {
+    let target = &proposed.target;
+    if proposed.is_integration_test {
+        format!("the tests of `{target}`")
+    } else {
+        format!("`{target}`")
     }
 }
 

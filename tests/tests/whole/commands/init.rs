@@ -13,13 +13,14 @@ fn init_describes_the_component_bins() {
         .stdout_is("")
         .stderr_has("Described role `server-0`, which runs `server`")
         .stderr_has("Described role `test-client`, which runs `client`")
-        .stderr_has("Wrote `[workspace.metadata.ansar]` in `");
+        .stderr_has("Wrote `[workspace.metadata.ansar]` in `")
+        .stderr_has("hint: now type `cargo ansar test`");
     let after = workspace.read("Cargo.toml");
     let added = after
         .strip_prefix(&before)
         .expect("the manifest's own text stays");
     assert!(
-        added.contains("[workspace.metadata.ansar]\ntests = \"test-.*\"\n"),
+        added.contains("\n[workspace.metadata.ansar]\ntests = \"test-.*\"\n"),
         "{added}"
     );
     let described = added.matches("\nexecutable = ").count();
@@ -84,14 +85,74 @@ fn init_proposes_programs_in_comments() {
 }
 
 #[test]
-fn init_needs_a_binary() {
+fn init_describes_integration_tests_that_pass_at_once() {
+    let sandbox = Sandbox::new();
+    let manifest = "[package]\nname = \"plain\"\nedition = \"2024\"\n\n\
+                    [[test]]\nname = \"own\"\nharness = false\n\n[workspace]\n";
+    sandbox.write("Cargo.toml", manifest);
+    sandbox.write("src/main.rs", "fn main() {}");
+    sandbox.write("tests/api.rs", "#[test]\nfn it_works() {}\n");
+    sandbox.write("tests/own.rs", "fn main() { does not compile }");
+    let init = sandbox.ansar(["init"]).run();
+    let root = sandbox.path();
+    init.success().stdout_is("");
+    let expected = format!(
+        "   Described role `test-api`, which runs the tests of `api`\n    \
+         Proposed role `plain-0` in a comment, which runs `plain`\n    \
+         Proposed role `test-own` in a comment, which runs the tests of `own`\n       \
+         Wrote `[workspace.metadata.ansar]` in `{}/Cargo.toml`\n\
+         hint: now type `cargo ansar test`\n",
+        root.display()
+    );
+    assert_eq!(init.stderr, expected);
+    let after = sandbox.read("Cargo.toml");
+    assert_eq!(
+        after.strip_prefix(manifest),
+        Some(
+            r#"
+# The processes of this workspace, for `cargo ansar`. A role whose name matches `tests` is a
+# test; all others run while the tests run.
+# Next: `cargo ansar test`, or `cargo ansar watch` to test again at every save.
+[workspace.metadata.ansar]
+tests = "test-.*"
+
+# Integration tests, as they are. The address of a role `api-0` with a `{port}` is in
+# `ANSAR_API_0_ADDRESS`. You may add `after = ["ROLE"]` and `filter = ["PART OF A NAME"]`.
+# Next: `cargo ansar test test-api`.
+[workspace.metadata.ansar.role.test-api]
+test = "api"
+
+# Others, which only you know how to run. To make one a role, remove the `# ` before its
+# lines, and add what it needs, such as:
+#   args = ["--port", "{port}"]    a port of its own; the role is ready when it listens there
+#   env = { PORT = "{port}" }      the same, by a variable
+#   ready = "done"                 for one that ends by itself, such as a migration
+#   after = ["ROLE"]               roles that must be ready first
+# Next: `cargo ansar run plain-0`.
+
+# [workspace.metadata.ansar.role.plain-0]
+# executable = "plain"
+
+# [workspace.metadata.ansar.role.test-own]
+# test = "own"
+# It has a harness of its own, which is also started with `--list`.
+"#
+        )
+    );
+    let test = sandbox.ansar(["test"]).run();
+    test.success()
+        .stdout_is("role \"test-api\" (pass/fail): 1/0\n");
+}
+
+#[test]
+fn init_needs_a_binary_or_a_test() {
     let sandbox = Sandbox::new();
     sandbox.write("src/lib.rs", "");
     let manifest = "[package]\nname = \"plain\"\nedition = \"2024\"\n\n[workspace]\n";
     sandbox.write("Cargo.toml", manifest);
     let init = sandbox.ansar(["init"]).run();
     init.code(96)
-        .stderr_has("no package of the workspace has a binary");
+        .stderr_has("no package of the workspace has a binary or an integration test");
     assert_eq!(sandbox.read("Cargo.toml"), manifest);
     sandbox
         .ansar(["build"])
