@@ -93,10 +93,14 @@ pub struct LastResults {
 }
 
 impl LastResults {
-    /// Reads the results; they are empty if there are none that can be read. A
-    /// line that was written in part is left out.
+    /// Reads the results; they are empty if there are none that can be read.
     pub fn read(path: &Path) -> Self {
-        let bytes = fs::read_if_exists(path).ok().flatten().unwrap_or_default();
+        let bytes = fs::read_if_exists(path).ok().flatten();
+        Self::parse(&bytes.unwrap_or_default())
+    }
+
+    /// Parses the results. A line that was written in part is left out.
+    pub fn parse(bytes: &[u8]) -> Self {
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let head = lines.next().and_then(|it| serde_json::from_slice(it).ok());
         let Some(Head { tests, ignored, at }) = head else {

@@ -151,12 +151,50 @@ pub struct History {
     pub skipped: usize,
 }
 
+impl History {
+    /// Parses a journal, skipping invalid records.
+    pub fn parse(bytes: &[u8]) -> Self {
+        let mut history = Self::default();
+        let lines = bytes.split(|byte| *byte == b'\n');
+        for line in lines.filter(|line| !line.is_empty()) {
+            match parse(line) {
+                Some(Record::Start(start)) => history.runs.push(Run { start, end: None }),
+                Some(Record::End { started, pid, what }) => {
+                    let run = history.runs.last_mut().filter(|run| {
+                        run.end.is_none() && run.start.at == started && run.start.pid == pid
+                    });
+                    match run {
+                        Some(run) => run.end = Some(what),
+                        // The start could not be read; an exit alone is no run.
+                        None => history.skipped += 1,
+                    }
+                }
+                None => history.skipped += 1,
+            }
+        }
+        history
+    }
+}
+
 impl Run {
     /// Returns true if the run has no recorded exit and its engine is alive, so
     /// that the role may be running. Takes no lock, since even a short lock
     /// could make a start fail.
     pub fn is_open(&self) -> bool {
         self.end.is_none() && orphans::is_alive(self.start.engine, self.start.engine_started)
+    }
+
+    /// Returns the records of the run, as they are in a journal.
+    pub fn records(&self) -> String {
+        let mut text = line(&Record::Start(self.start.clone()));
+        if let Some(end) = &self.end {
+            text += &line(&Record::End {
+                started: self.start.at,
+                pid: self.start.pid,
+                what: end.clone(),
+            });
+        }
+        text
     }
 }
 
@@ -287,7 +325,7 @@ impl Home {
     /// Reads the history of `role`; it is empty if the role never ran.
     pub fn history(&self, role: &RoleName) -> Result<History, HomeError> {
         let bytes = fs::read_if_exists(&self.history_file(role))?;
-        Ok(read(&bytes.unwrap_or_default()))
+        Ok(History::parse(&bytes.unwrap_or_default()))
     }
 
     /// Path of the journal of `role`.
@@ -303,11 +341,11 @@ impl Home {
 
 /// Removes all but the newest runs from a journal.
 fn prune(path: &Path) -> Result<(), HomeError> {
-    let history = read(&fs::read(path)?);
+    let history = History::parse(&fs::read(path)?);
     let mut kept = Vec::new();
     let mut size = 0;
     for run in history.runs.iter().rev().take(KEPT_RUNS) {
-        let text = lines(run);
+        let text = run.records();
         size += text.len() as u64;
         if size > LARGEST / 2 && !kept.is_empty() {
             break;
@@ -318,52 +356,20 @@ fn prune(path: &Path) -> Result<(), HomeError> {
     Ok(fs::replace(path, kept.concat().as_bytes(), 0o600)?)
 }
 
-/// Formats the records of a run.
-fn lines(run: &Run) -> String {
-    let mut text = line(&Record::Start(run.start.clone()));
-    if let Some(end) = &run.end {
-        text += &line(&Record::End {
-            started: run.start.at,
-            pid: run.start.pid,
-            what: end.clone(),
-        });
-    }
-    text
-}
-
-/// Formats a record. It begins with a line break, so that a torn record before
-/// it does not corrupt it.
+/// Formats a record.
 fn line(record: &Record) -> String {
     // Structs of strings and numbers always encode.
-    let text = serde_json::to_string(record).unwrap_or_default();
+    sealed(&serde_json::to_string(record).unwrap_or_default())
+}
+
+/// Returns the line of a record's JSON, with its checksum. It begins with a line
+/// break, so that a torn record before it does not corrupt it.
+pub fn sealed(text: &str) -> String {
     format!("\n{} {text}", checksum(text.as_bytes()))
 }
 
 fn checksum(bytes: &[u8]) -> String {
     Hash::of(bytes).to_string()[..16].to_owned()
-}
-
-/// Parses a journal, skipping invalid records.
-fn read(bytes: &[u8]) -> History {
-    let mut history = History::default();
-    let lines = bytes.split(|byte| *byte == b'\n');
-    for line in lines.filter(|line| !line.is_empty()) {
-        match parse(line) {
-            Some(Record::Start(start)) => history.runs.push(Run { start, end: None }),
-            Some(Record::End { started, pid, what }) => {
-                let run = history.runs.last_mut().filter(|run| {
-                    run.end.is_none() && run.start.at == started && run.start.pid == pid
-                });
-                match run {
-                    Some(run) => run.end = Some(what),
-                    // The start could not be read; an exit alone is no run.
-                    None => history.skipped += 1,
-                }
-            }
-            None => history.skipped += 1,
-        }
-    }
-    history
 }
 
 fn parse(line: &[u8]) -> Option<Record> {

@@ -28,16 +28,16 @@ const COMMANDS: [&str; 3] = ["##[", "##vso[", "##teamcity["];
 
 /// Makes text safe for one stream.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Filter {
+pub struct Filter {
     /// Keeps colour sequences; otherwise they are removed.
-    pub(super) colors: bool,
+    pub colors: bool,
     /// True if a CI runner reads the stream and would execute commands in it.
-    pub(super) runner: bool,
+    pub runner: bool,
 }
 
 impl Filter {
     /// Returns the text as exactly one line, without an end.
-    pub(super) fn line(self, text: &str) -> Cow<'_, str> {
+    pub fn line(self, text: &str) -> Cow<'_, str> {
         if memchr(b'\n', text.as_bytes()).is_none() {
             return self.lines(text.as_bytes());
         }
@@ -54,13 +54,13 @@ impl Filter {
 
     /// Returns true if the text is safe unchanged, as most texts are: ASCII
     /// without control characters and commands.
-    pub(super) fn passes(self, text: &[u8]) -> bool {
+    pub fn passes(self, text: &[u8]) -> bool {
         is_clean(text) && !(self.runner && may_have_command(text))
     }
 
     /// Returns the text with its line ends unchanged, except that a carriage
     /// return before a line end is removed.
-    pub(super) fn lines(self, text: &[u8]) -> Cow<'_, str> {
+    pub fn lines(self, text: &[u8]) -> Cow<'_, str> {
         if self.passes(text)
             && let Ok(text) = std::str::from_utf8(text)
         {
@@ -86,7 +86,7 @@ impl Filter {
     }
 
     /// Returns equivalent JSON with unsafe characters escaped in its strings.
-    pub(super) fn json(self, text: &str) -> Cow<'_, str> {
+    pub fn json(self, text: &str) -> Cow<'_, str> {
         let has_command = self.runner && COMMANDS.iter().any(|it| text.contains(it));
         if is_clean(text.as_bytes()) && !has_command {
             return Cow::Borrowed(text);

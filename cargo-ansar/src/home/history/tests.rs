@@ -21,7 +21,7 @@ fn journal() -> (tempfile::TempDir, Journal) {
 }
 
 fn kept(journal: &Journal) -> History {
-    read(&fs::read(&journal.path).unwrap())
+    History::parse(&fs::read(&journal.path).unwrap())
 }
 
 fn ack() -> RoleOutcome {
@@ -142,7 +142,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read(bytes: Vec<u8>) {
-        let history = read(&bytes);
+        let history = History::parse(&bytes);
         prop_assert!(history.runs.is_empty());
     }
 }
