@@ -6,7 +6,7 @@
 //! they are built. It is updated once per test process: the first time, this
 //! compiles the dependencies; later, it costs a `cargo build` without work. A
 //! [`Workspace`] is a copy of it that cargo considers fresh. `examples/orders`
-//! has a template as well.
+//! and `examples/servers` have templates as well.
 //!
 //! Libraries and executables are hard-linked, since every tool that writes one
 //! creates a new file. All else is copied: cargo rewrites fingerprints in
@@ -32,7 +32,7 @@ use crate::sandbox::{Sandbox, toolchain};
 const MEMBERS: [&str; 2] = ["ansar-runtime", "test-fixtures"];
 
 /// A sandbox whose working folder is a Cargo workspace that is built: either one
-/// with the members `ansar-runtime` and `test-fixtures`, or `examples/orders`.
+/// with the members `ansar-runtime` and `test-fixtures`, or a copy of an example.
 /// Changes are not visible to other tests.
 pub struct Workspace(Sandbox);
 
@@ -59,6 +59,11 @@ impl Workspace {
     /// Creates a copy of `examples/orders`, whose tests are built as well.
     pub fn orders() -> Self {
         Self::copy_of(&ORDERS)
+    }
+
+    /// Creates a copy of `examples/servers`.
+    pub fn servers() -> Self {
+        Self::copy_of(&SERVERS)
     }
 
     fn copy_of(template: &Path) -> Self {
@@ -123,6 +128,9 @@ static TEMPLATE: LazyLock<PathBuf> =
 /// The updated template of `examples/orders`.
 static ORDERS: LazyLock<PathBuf> = LazyLock::new(|| updated("orders", bring_orders_up_to_date));
 
+/// The updated template of `examples/servers`.
+static SERVERS: LazyLock<PathBuf> = LazyLock::new(|| updated("servers", bring_servers_up_to_date));
+
 /// Returns the template `name`, which `update` brings up to date.
 fn updated(name: &str, update: fn(&Path) -> io::Result<()>) -> PathBuf {
     let template = folder().join(name);
@@ -177,7 +185,23 @@ fn bring_members_up_to_date(template: &Path) -> io::Result<()> {
 }
 
 fn bring_orders_up_to_date(template: &Path) -> io::Result<()> {
-    let example = repository().join("examples/orders");
+    mirror_example("orders", template)?;
+    // Each build downloads the dependencies that it needs, once. The first one
+    // leaves out tests, and the second one bins of packages without.
+    build(template, &["build", "--quiet", "--locked"], false);
+    let tests = ["test", "--quiet", "--workspace", "--locked", "--no-run"];
+    build(template, &tests, false);
+    Ok(())
+}
+
+fn bring_servers_up_to_date(template: &Path) -> io::Result<()> {
+    mirror_example("servers", template)?;
+    build(template, &["build", "--quiet", "--locked"], false);
+    Ok(())
+}
+
+fn mirror_example(name: &str, template: &Path) -> io::Result<()> {
+    let example = repository().join("examples").join(name);
     for entry in fs::read_dir(&example)? {
         let name = entry?.file_name();
         // A developer's own build and home stay where they are.
@@ -185,11 +209,6 @@ fn bring_orders_up_to_date(template: &Path) -> io::Result<()> {
             mirror(&example.join(&name), &template.join(&name))?;
         }
     }
-    // Each build downloads the dependencies that it needs, once. The first one
-    // leaves out tests, and the second one bins of packages without.
-    build(template, &["build", "--quiet", "--locked"], false);
-    let tests = ["test", "--quiet", "--workspace", "--locked", "--no-run"];
-    build(template, &tests, false);
     Ok(())
 }
 

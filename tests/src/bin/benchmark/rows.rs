@@ -9,6 +9,7 @@ mod orders;
 mod readiness;
 mod save;
 mod targets;
+mod throughput;
 
 use std::fs;
 use std::process::{Child, Command};
@@ -63,6 +64,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("listen-cpu", |world| Some(readiness::processor_time(world))),
     row("listen-latency", |world| Some(readiness::latency(world))),
     row("log", |world| Some(log::row(world))),
+    row("throughput", |world| Some(throughput::row(world))),
     row("deploy-1000", |world| Some(deploy::unchanged(world, 1_000))),
     row("deploy-100000", |world| {
         Some(deploy::unchanged(world, 100_000))

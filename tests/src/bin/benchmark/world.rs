@@ -149,7 +149,8 @@ pub(crate) fn run(command: &mut Command) {
     );
 }
 
-fn profile() -> &'static str {
+/// Name of the folder of the profile in a target folder.
+pub(crate) fn profile() -> &'static str {
     if cfg!(debug_assertions) {
         "debug"
     } else {
@@ -157,7 +158,8 @@ fn profile() -> &'static str {
     }
 }
 
-fn profile_flag() -> Option<&'static str> {
+/// Flag of Cargo for the profile.
+pub(crate) fn profile_flag() -> Option<&'static str> {
     (!cfg!(debug_assertions)).then_some("--release")
 }
 

@@ -1,7 +1,7 @@
 //! Servers of other languages and distributions as roles, with nothing of them
 //! changed.
 
-use tests::{Signal, eventually, server};
+use tests::{Signal, Workspace, eventually, server};
 
 use super::{Group, get, says};
 
@@ -327,4 +327,37 @@ ready = { log = "^err 300$" }
     let lines = (1..=300).flat_map(|number| [format!("out {number}"), format!("err {number}")]);
     let expected: Vec<String> = lines.chain(["stopping".to_owned()]).collect();
     assert_eq!(group.log("script-0"), expected);
+}
+
+#[test]
+fn servers_with_handlers_of_their_own_stop_by_them() {
+    let group = Group(Workspace::servers());
+    group.start();
+    let greeter = group.address("greeter-0");
+    let echo = group.address("echo-0");
+    for number in 0..REQUESTS {
+        let greeting = get(&greeter, &format!("/{number}"));
+        assert!(
+            greeting.ends_with(&format!("hello, {number}")),
+            "{greeting}"
+        );
+        let line = format!("{number}\n");
+        assert_eq!(says(&echo, &line, "\n"), line);
+    }
+    group.stop();
+
+    let log = group.log("greeter-0");
+    let greetings = (0..REQUESTS).map(|number| format!("greets {number}"));
+    assert_eq!(with(&log, "greets "), greetings.collect::<Vec<_>>());
+    assert_eq!(with(&log, "listening on port").len(), 1, "{log:?}");
+    assert!(log.last().unwrap().ends_with("stopped"), "{log:?}");
+
+    let lines = (0..REQUESTS).flat_map(|number| {
+        let words = ["heard", "says"].into_iter();
+        words.map(move |word| format!("{word} {number}"))
+    });
+    let mut expected = vec![format!("listening on {echo}")];
+    expected.extend(lines);
+    expected.push("stopped".to_owned());
+    assert_eq!(group.log("echo-0"), expected);
 }
