@@ -146,7 +146,7 @@ pub async fn with(
     let ran = (!has_own_run).then(|| {
         done.roles.push(done.command);
         let mut verdict = Verdict::of(&done.roles, &mut done.sources);
-        attach_context(&home, entries.keys(), &mut verdict);
+        attach_context(&home, entries.keys(), &mut verdict, recorder.stopping());
         Box::new(Ran {
             partition: None,
             excerpts: excerpts(&home, &verdict, entries.keys(), begun.1),

@@ -49,6 +49,8 @@ struct Recording {
     spans: BTreeMap<RoleName, (Timestamp, Option<Timestamp>)>,
     /// The executable of each role.
     executables: BTreeMap<RoleName, ExecutableName>,
+    /// Time at which roles were last asked to stop together.
+    stopping: Option<Timestamp>,
 }
 
 impl Recorder {
@@ -63,6 +65,11 @@ impl Recorder {
     pub fn elapsed(&self, role: &RoleName) -> Option<Duration> {
         let (begun, ended) = *self.recording().spans.get(role)?;
         ended?.duration_since(begun).try_into().ok()
+    }
+
+    /// Time at which the roles were asked to stop, if they were.
+    pub fn stopping(&self) -> Option<Timestamp> {
+        self.recording().stopping
     }
 
     /// The executable that a role ran, if it was started.
@@ -106,6 +113,7 @@ impl Recording {
                 executables.insert(role.clone(), executable.clone());
                 self.spans.insert(role.clone(), (event.at, None));
             }
+            Kind::Run(RunEvent::Stopping { .. }) => self.stopping = Some(event.at),
             Kind::Role(RoleEvent::Ended { role, .. }) => {
                 if let Some((_, ended)) = self.spans.get_mut(role) {
                     *ended = Some(event.at);

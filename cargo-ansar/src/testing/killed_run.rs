@@ -55,7 +55,8 @@ fn killed(home: &Home) -> Result<Option<LastRun>, HomeError> {
     }
     let mut sources = sources(home, &run);
     let mut verdict = Verdict::of(&role_runs, &mut sources);
-    attach_context(home, run.roles.iter().map(|it| &it.role), &mut verdict);
+    let roles = run.roles.iter().map(|it| &it.role);
+    attach_context(home, roles, &mut verdict, None);
     at = verdict
         .failures
         .iter()

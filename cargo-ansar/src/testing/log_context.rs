@@ -29,11 +29,13 @@ const MOST: usize = 20;
 const MOST_LOGS: usize = 2000;
 
 /// Attaches log records to the first failures. Logs that cannot be read are
-/// left out.
+/// left out, and so are records after `stopping`, the time at which the roles
+/// were asked to stop, unless the failure is later.
 pub(crate) fn attach<'r>(
     home: &Home,
     roles: impl Iterator<Item = &'r RoleName>,
     failures: impl Iterator<Item = &'r mut Failure>,
+    stopping: Option<Timestamp>,
 ) {
     let roles: Vec<RoleName> = roles.cloned().collect();
     let most = (MOST_LOGS / roles.len().max(1)).clamp(1, MOST);
@@ -43,7 +45,8 @@ pub(crate) fn attach<'r>(
         failure.context = match known.iter().find(|(other, _)| *other == at) {
             Some((_, context)) => context.clone(),
             None if known.len() < most => {
-                let context = around(home, &roles, at);
+                let stopping = stopping.filter(|stopping| *stopping >= at);
+                let context = around(home, &roles, at, stopping);
                 known.push((at, context.clone()));
                 context
             }
@@ -52,10 +55,16 @@ pub(crate) fn attach<'r>(
     }
 }
 
-fn around(home: &Home, roles: &[RoleName], at: Timestamp) -> Vec<LogRecord> {
+fn around(
+    home: &Home,
+    roles: &[RoleName],
+    at: Timestamp,
+    end: Option<Timestamp>,
+) -> Vec<LogRecord> {
+    let to = at.checked_add(REACH).ok();
     let range = Range {
         from: at.checked_sub(REACH).unwrap_or(at),
-        to: at.checked_add(REACH).ok(),
+        to: to.into_iter().chain(end).min(),
         count: None,
     };
     let failed = Stamp::of(at);
@@ -130,11 +139,16 @@ mod tests {
         log(&roles[0], 1000);
         log(&roles[1], 1);
         for failed in ["2023-04-06T01:52:17.3Z", "2023-04-06T01:52:17.2Z"] {
-            let found = around(&home, &roles, failed.parse().unwrap());
+            let found = around(&home, &roles, failed.parse().unwrap(), None);
             let of = |role: &RoleName| found.iter().filter(|record| record.role == *role).count();
             assert_eq!((of(&roles[0]), of(&roles[1])), (PER_ROLE, 1), "{failed}");
         }
-        let found = around(&home, &roles, "2023-04-06T01:52:17.3Z".parse().unwrap());
+        let at = |time: &str| time.parse().unwrap();
+        let found = around(&home, &roles, at("2023-04-06T01:52:17.3Z"), None);
         assert!(found.iter().any(|record| record.text.ends_with("line 999")));
+        // What is logged while the roles stop says nothing about a failure before.
+        let stopping = Some(at("2023-04-06T01:52:17.25Z"));
+        let found = around(&home, &roles, at("2023-04-06T01:52:17.2Z"), stopping);
+        assert_eq!(found, []);
     }
 }

@@ -316,7 +316,8 @@ async fn run_deployed(
     let role_runs = runner.role_runs(&ran.ended, is_test);
     let mut sources = runner.sources(Vec::new(), artifacts.clone());
     let mut verdict = judge(&runner, role_runs, &background, &mut sources).await?;
-    attach_context(&home, chosen.keys().chain(instances.keys()), &mut verdict);
+    let roles = chosen.keys().chain(instances.keys());
+    attach_context(&home, roles, &mut verdict, recorder.stopping());
     let operational = operational.chain(instances.keys());
     let excerpts = excerpts(&home, &verdict, operational, begun.1);
     let elapsed = clock::instant() - begun.0;
@@ -388,16 +389,18 @@ fn role_kind(is_test: bool) -> RoleKind {
     }
 }
 
-/// Attaches log records to each failure of a verdict.
+/// Attaches log records to each failure of a verdict, of a run whose roles were
+/// asked to stop at `stopping`.
 pub(crate) fn attach_context<'r>(
     home: &Home,
     roles: impl Iterator<Item = &'r RoleName>,
     verdict: &'r mut Verdict,
+    stopping: Option<Timestamp>,
 ) {
     let tries = verdict.tries.iter_mut();
     let failed = tries.flat_map(|it| &mut it.failures);
     let failed = verdict.failures.iter_mut().chain(failed);
-    log_context::attach(home, roles, failed);
+    log_context::attach(home, roles, failed, stopping);
 }
 
 /// Returns the interrupt if that is the error.
