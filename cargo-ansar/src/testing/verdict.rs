@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ansar_contract::lifecycle::{Aborted, Faulted};
+use ansar_contract::lifecycle::{Aborted, Faulted, Maybe};
 use ansar_contract::test::{TestReport, TestSuite};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -226,7 +226,14 @@ fn failure_text(role_run: &RoleRun, outcome: &RoleOutcome) -> Option<(Faulted, S
         return Some((fault, text));
     }
     if let Some(reason) = outcome.gave_up() {
-        return Some((Faulted::default(), format!("{role}: gave up, {reason}")));
+        // With a `retry`, the last `Maybe` becomes a fault.
+        let remedy = if outcome.result.is::<Maybe>() {
+            "; its role has no `retry`, such as `{ first_steps = [1.0, 2.0] }`"
+        } else {
+            ""
+        };
+        let text = format!("{role}: gave up, {reason}{remedy}");
+        return Some((Faulted::default(), text));
     }
     if let Some(reason) = outcome.malformed_report() {
         let text = format!("{role}: returned a malformed `TestReport`: {reason}");
@@ -259,7 +266,7 @@ fn read_stamp(stamp: &str) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use ansar_contract::lifecycle::{Ack, Maybe};
+    use ansar_contract::lifecycle::{Ack, Cannot};
     use ansar_contract::test::Check;
 
     use super::*;
@@ -411,6 +418,10 @@ mod tests {
             ),
             (
                 RoleOutcome::of(&Maybe::because("refused"), Cause::Returned),
+                "test-a: gave up, refused; its role has no `retry`, such as `{ first_steps = [1.0, 2.0] }`",
+            ),
+            (
+                RoleOutcome::of(&Cannot::because("refused"), Cause::Returned),
                 "test-a: gave up, refused",
             ),
             (
