@@ -1,10 +1,12 @@
 //! `cargo ansar start` and `restart`: start roles in the background.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ansar_contract::line::Tag;
 
+use crate::deploy::origin::newer_than_deployed;
 use crate::deploy::prepare::{FilledHome, open_filled};
 use crate::deploy::resolve_settings::check_settings;
 use crate::error::Error;
@@ -67,6 +69,8 @@ pub struct Outcome {
     pub excerpts: Vec<Excerpt>,
     /// True if the command did not wait for readiness.
     pub is_unknown: bool,
+    /// Sources that are newer than the executables of the roles.
+    pub newer: Vec<PathBuf>,
 }
 
 /// Starts all roles in the background or none, in the running engine or in a
@@ -163,6 +167,8 @@ struct Selection {
     roles: BTreeMap<RoleName, Entry>,
     /// Lock that keeps other commands from changing the home.
     lock: Lock,
+    /// Sources that are newer than the executables of the roles.
+    newer: Vec<PathBuf>,
 }
 
 impl Selection {
@@ -177,6 +183,7 @@ impl Selection {
             home,
             lock,
         } = filled;
+        let is_deployed_now = lock.is_some();
         let lock = match lock {
             Some(lock) => lock,
             None => lock_home(&home, interrupts, events).await?,
@@ -198,11 +205,17 @@ impl Selection {
         check_all(&home, &roles, &of_roles(&home), |role| {
             place_of(workspace.as_ref(), role)
         })?;
+        let newer = if is_deployed_now {
+            Vec::new()
+        } else {
+            newer_sources(&home, workspace.as_ref(), &roles)?
+        };
         Ok(Self {
             home,
             workspace,
             roles,
             lock,
+            newer,
         })
     }
 
@@ -231,6 +244,7 @@ impl Selection {
             workspace,
             roles,
             lock,
+            newer,
         } = self;
         let settings = &options.settings;
         check_settings(&home, workspace.as_ref(), &roles, settings, events).await?;
@@ -271,6 +285,7 @@ impl Selection {
         .await?;
         let mut outcome = seen.outcome(roles, options.wait);
         outcome.done.extend(finished);
+        outcome.newer = newer;
         let failed = outcome.failed.iter().take(MOST_ROLES);
         let excerpts = failed.map(|(role, _)| Excerpt {
             role: role.clone(),
@@ -281,6 +296,22 @@ impl Selection {
         outcome.excerpts = excerpts.filter(|it| !it.lines.is_empty()).collect();
         Ok(outcome)
     }
+}
+
+/// Returns the sources that are newer than the executables of the roles, from
+/// the workspace root where possible.
+fn newer_sources(
+    home: &Home,
+    workspace: Option<&Workspace>,
+    roles: &BTreeMap<RoleName, Entry>,
+) -> Result<Vec<PathBuf>, Error> {
+    let executables = roles.values().map(|entry| &entry.executable);
+    let newer = newer_than_deployed(home, executables)?.into_iter();
+    let newer = newer.map(|path| {
+        let relative = workspace.and_then(|it| path.strip_prefix(&it.root).ok());
+        relative.map(Path::to_owned).unwrap_or(path)
+    });
+    Ok(newer.collect())
 }
 
 /// Removes test roles, which must be named to be started.

@@ -183,7 +183,11 @@ fn transfer(
         }
     }
     let settled = store_roles(home, plan, events)?;
+    let is_elsewhere = |(name, artifact): (&ExecutableName, &PathBuf)| {
+        deploy_state.artifacts.get(name) != Some(artifact)
+    };
     let is_news = plan.snapshot != deploy_state.snapshot
+        || plan.artifacts.iter().any(is_elsewhere)
         || plan.env != deploy_state.env
         || plan.launches != deploy_state.launches
         || !plan.affected.is_empty()
@@ -194,6 +198,7 @@ fn transfer(
     }
     let same = plan.same.iter().cloned();
     deploy_state.executables.extend(same.chain(records));
+    deploy_state.artifacts.extend(plan.artifacts.clone());
     deploy_state.materials.extend(materials);
     // From now on the deployed files record the state both sides agree on.
     for (snapshot, name) in agreed {

@@ -2,28 +2,48 @@
 //! beside it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml_edit::DocumentMut;
 
 use crate::home::restart_reason::Source;
+use crate::home::{Home, HomeError};
 use crate::host::cargo::dependencies;
 use crate::host::fs;
+use crate::model::name::ExecutableName;
 
 /// Returns the sources of an artifact that changed after `since`, in
 /// nanoseconds since 1970, or `None` if the build left no dep-info.
 pub(crate) fn newer_sources(artifact: &Path, since: i64) -> Option<Vec<Source>> {
-    let mut newer = BTreeSet::new();
-    for path in dependencies(artifact)? {
-        // A file that is missing now was no source of the last build either.
-        if fs::stat(&path).is_ok_and(|stat| stat.fingerprint.mtime_ns > since) {
-            newer.insert(Source {
-                package: package_of(&path),
-                path,
-            });
-        }
-    }
-    Some(newer.into_iter().collect())
+    let sources = newer(artifact, since)?.into_iter().map(|path| Source {
+        package: package_of(&path),
+        path,
+    });
+    Some(sources.collect())
+}
+
+/// Returns the sources that changed after the deployed executables were built.
+pub(crate) fn newer_than_deployed<'e>(
+    home: &Home,
+    executables: impl Iterator<Item = &'e ExecutableName>,
+) -> Result<BTreeSet<PathBuf>, HomeError> {
+    let deployed = home.deployed_executables()?;
+    let names: BTreeSet<&ExecutableName> = executables.collect();
+    let sources = names.into_iter().filter_map(|name| {
+        let built = deployed.executables.get(name)?.artifact.fingerprint;
+        newer(deployed.artifacts.get(name)?, built.mtime_ns)
+    });
+    Ok(sources.flatten().collect())
+}
+
+fn newer(artifact: &Path, since: i64) -> Option<BTreeSet<PathBuf>> {
+    // A file that is missing now was no source of the last build either.
+    let is_newer = |path: &PathBuf| {
+        let stat = fs::stat(path);
+        stat.is_ok_and(|stat| stat.fingerprint.mtime_ns > since)
+    };
+    let sources = dependencies(artifact)?.into_iter();
+    Some(sources.filter(is_newer).collect())
 }
 
 /// Returns the package of a file: that of the nearest manifest above it.

@@ -88,6 +88,8 @@ pub struct Plan {
     pub(crate) launches: BTreeMap<RoleName, LaunchState>,
     /// Records of executables whose bytes are those last deployed.
     pub(crate) same: Vec<(ExecutableName, Deployed)>,
+    /// The artifacts of the last build.
+    pub(crate) artifacts: BTreeMap<ExecutableName, PathBuf>,
     /// `[env]` of Cargo's configuration.
     pub(crate) env: BTreeMap<String, Variable>,
     /// Snapshot to remember in the deploy state.
@@ -175,6 +177,7 @@ pub async fn plan(
         moved: Vec::new(),
         launches: BTreeMap::new(),
         same: Vec::new(),
+        artifacts: sources.artifacts.clone(),
         env: of_cargo(home),
         snapshot: match sources.materials {
             Some(_) => sources.named.map(Path::to_owned),

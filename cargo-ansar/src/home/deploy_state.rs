@@ -27,6 +27,9 @@ pub(super) const LARGEST: u64 = 256 << 20;
 pub struct DeployState {
     /// The executables in `bin`.
     pub executables: BTreeMap<ExecutableName, Deployed>,
+    /// The artifacts that they were deployed from.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<ExecutableName, PathBuf>,
     /// The folders of materials, by path in the home.
     pub materials: BTreeMap<String, Material>,
     /// Hash over the sources of the settings and input of each role.
@@ -53,6 +56,17 @@ pub struct DeployState {
     /// The files of each test target, by the name of its executable.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tests: BTreeMap<ExecutableName, TestFiles>,
+}
+
+/// The part of a [`DeployState`] about executables, which is read faster than
+/// all of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct DeployedExecutables {
+    /// The executables in `bin`.
+    pub executables: BTreeMap<ExecutableName, Deployed>,
+    /// The artifacts that they were deployed from.
+    pub artifacts: BTreeMap<ExecutableName, PathBuf>,
 }
 
 /// The files of a test target.
@@ -155,6 +169,11 @@ impl DeployState {
 impl Home {
     /// Reads the deploy state; it is empty if nothing was deployed yet.
     pub fn deploy_state(&self) -> Result<DeployState, HomeError> {
+        Ok(read_json_up_to(&self.deploy_state_file(), LARGEST)?.unwrap_or_default())
+    }
+
+    /// Reads what was deployed to `bin`.
+    pub fn deployed_executables(&self) -> Result<DeployedExecutables, HomeError> {
         Ok(read_json_up_to(&self.deploy_state_file(), LARGEST)?.unwrap_or_default())
     }
 

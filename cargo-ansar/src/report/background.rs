@@ -18,6 +18,15 @@ use crate::report::shell::Shell;
 
 /// Shows the outcome of `start`.
 pub fn started(shell: &mut Shell, outcome: &Outcome, hint: Option<&str>) {
+    if let [first, others @ ..] = &*outcome.newer {
+        let first = first.display();
+        let sources = match others.len() {
+            0 => format!("`{first}` is newer"),
+            more => format!("`{first}` and {more} more are newer"),
+        };
+        shell.warn(&format!("{sources} than what is deployed"));
+        shell.hint("build, deploy and restart affected roles with `cargo ansar deploy -f`");
+    }
     if !outcome.up.is_empty() {
         let verb = if outcome.is_unknown {
             "Starting"

@@ -6,6 +6,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tests::{Signal, children_of, eventually};
 
+use super::Group;
 use super::package::{ansar, is_quiet, line_of, log, script, workspace};
 
 /// A server, a migration after it, and a test of both.
@@ -170,4 +171,21 @@ fn killed_engine_loses_no_line_of_a_program() {
     let expected: Vec<String> = expected.collect();
     assert!(lines.len() >= expected.len(), "{} lines", lines.len());
     assert_eq!(lines[..expected.len()], expected);
+}
+
+#[test]
+fn start_and_restart_name_sources_that_are_newer() {
+    let group = Group::of("\n[zombie-0]\nexecutable = \"zombie\"\n");
+    group.does("deploy");
+    group.does("start").stderr_lacks("warning:");
+    let source = "test-fixtures/src/bin/zombie.rs";
+    group.edit(source, "Do nothing until", "Nothing until");
+    let restart = group.does("restart");
+    restart.stderr_has(&format!(
+        "warning: `{source}` is newer than what is deployed\n\
+         hint: build, deploy and restart affected roles with `cargo ansar deploy -f`\n"
+    ));
+    group.does("deploy -f");
+    group.does("restart").stderr_lacks("warning:");
+    group.stop();
 }
