@@ -119,7 +119,7 @@ pub enum Error {
         package: String,
     },
     /// A described role runs an executable that is neither a binary of the
-    /// workspace nor deployed in the home, and is probably misspelt.
+    /// workspace nor deployed in the home.
     #[error(
         "role `{role}`{place}: executable `{executable}` not found: not a binary of this workspace, \
          and not deployed in this home"
@@ -132,7 +132,7 @@ pub enum Error {
         /// The executable.
         executable: ExecutableName,
         /// Similar binary of the workspace, as a suggestion.
-        meant: String,
+        meant: Option<String>,
     },
     /// The workspace has no such test target.
     #[error("test target not found: no {test} in this workspace")]
@@ -796,7 +796,13 @@ impl Error {
             Self::NoTestTarget { meant, .. } => {
                 meant.as_ref().map(|name| format!("did you mean `{name}`?"))
             }
-            Self::NoBinary { meant, .. } => Some(format!("did you mean `{meant}`?")),
+            Self::NoBinary {
+                meant: Some(meant), ..
+            } => Some(format!("did you mean `{meant}`?")),
+            Self::NoBinary { meant: None, .. } => Some(
+                "name a binary of the workspace, or use `program` for one from elsewhere"
+                    .to_owned(),
+            ),
             Self::AmbiguousTest { packages, .. } => packages
                 .first()
                 .map(|package| format!("set `package = \"{package}\"`")),

@@ -236,11 +236,14 @@ impl Built {
     }
 }
 
-/// Checks that no executable of a described role is the misspelt name of a
-/// binary of the workspace, unless it is deployed in the home. One without a
-/// similar name may be deployed later, and fails where it is needed.
+/// Checks that every executable of a described role is a binary or an example of
+/// the workspace, or is deployed in the home.
 pub fn check_described(built: &Built, home: &Home, workspace: &Workspace) -> Result<(), Error> {
-    let packages = built.metadata.iter().flat_map(Metadata::workspace_packages);
+    // Without it, Cargo has built all that it was asked for.
+    let Some(metadata) = &built.metadata else {
+        return Ok(());
+    };
+    let packages = metadata.workspace_packages().into_iter();
     let targets = packages.flat_map(|package| &package.targets);
     let kinds = [TargetKind::Bin, TargetKind::Example];
     let runnable = targets.filter(|target| target.kind.iter().any(|kind| kinds.contains(kind)));
@@ -256,14 +259,13 @@ pub fn check_described(built: &Built, home: &Home, workspace: &Workspace) -> Res
         if is_known || fs::is_file(&home.executable(name)) {
             continue;
         }
-        if let Some(meant) = did_you_mean(name.as_str(), names.iter().copied()) {
-            return Err(Error::NoBinary {
-                role: spec.name.clone(),
-                place: workspace.place(&spec.name),
-                executable: name.clone(),
-                meant: meant.to_owned(),
-            });
-        }
+        let meant = did_you_mean(name.as_str(), names.iter().copied());
+        return Err(Error::NoBinary {
+            role: spec.name.clone(),
+            place: workspace.place(&spec.name),
+            executable: name.clone(),
+            meant: meant.map(str::to_owned),
+        });
     }
     Ok(())
 }
