@@ -408,6 +408,7 @@ mod tests {
             Kind::Run(RunEvent::Waiting {
                 roles: vec![role.clone()],
                 until: Until::Stopped,
+                why: [(role.clone(), "SIGINT was sent".to_owned())].into(),
             }),
             Kind::Role(RoleEvent::Retrying {
                 role: role.clone(),

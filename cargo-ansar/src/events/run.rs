@@ -1,5 +1,7 @@
 //! Events of a command that runs roles.
 
+use std::collections::BTreeMap;
+
 use ansar_contract::envelope::Typed;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +56,9 @@ pub enum RunEvent {
         roles: Vec<RoleName>,
         /// The state that they are to reach.
         until: Until,
+        /// What they are waited for, by role, as far as it is known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        why: BTreeMap<RoleName, String>,
     },
     /// Orphaned processes that could not be attributed to a role were killed.
     #[serde(rename = "strays")]

@@ -1,6 +1,7 @@
 //! Text for people about events and outcomes. The text is not a contract and
 //! may change.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -137,7 +138,7 @@ fn run(shell: &mut Shell, event: &RunEvent) {
             shell.status("Analyzing", &format!("{reports} with `{executable}`"));
         }
         RunEvent::Stopping { roles, why } => stopping(shell, *roles, *why),
-        RunEvent::Waiting { roles, until } => waiting(shell, roles, *until),
+        RunEvent::Waiting { roles, until, why } => waiting(shell, roles, *until, why),
         RunEvent::Orphans { count: left } => shell.warn(&format!(
             "ended {} that roles had orphaned",
             count(*left, "process")
@@ -235,12 +236,21 @@ fn repeated(shell: &mut Shell, run: &RunReport, lines: usize) {
     }
 }
 
-fn waiting(shell: &mut Shell, roles: &[RoleName], until: Until) {
+fn waiting(shell: &mut Shell, roles: &[RoleName], until: Until, why: &BTreeMap<RoleName, String>) {
     let until = match until {
         Until::Stopped => "to stop",
         Until::Ready => "to be ready",
     };
-    shell.status("Waiting", &format!("for {} {until}", some_roles(roles)));
+    let mut text = format!("for {} {until}", some_roles(roles));
+    let why = why.iter().take(NAMES);
+    let why: Vec<String> = match roles {
+        [_] => why.map(|(_, why)| why.clone()).collect(),
+        _ => why.map(|(role, why)| format!("{role}: {why}")).collect(),
+    };
+    if !why.is_empty() {
+        let _ = write!(text, ": {}", why.join("; "));
+    }
+    shell.status("Waiting", &text);
 }
 
 fn phase_text(phase: Phase) -> &'static str {

@@ -126,7 +126,7 @@ impl Progress {
             RunEvent::Awaiting { role, why } => {
                 self.started(role, Some(why.clone().unwrap_or_default()), at);
             }
-            RunEvent::Waiting { roles, until } => self.wait(roles, *until, at),
+            RunEvent::Waiting { roles, until, .. } => self.wait(roles, *until, at),
             RunEvent::Analyzing { executable, .. } => {
                 self.begin(Phase::Analyzing(executable.to_string()), at);
             }

@@ -36,9 +36,10 @@ use crate::host::process::signal;
 use crate::host::process::signal::Signal;
 use crate::host::process::{Exit, Foreground, Process, Program, StderrMode};
 use crate::logs::store::Writer;
+use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
-use crate::model::stop::StopSignal;
+use crate::model::stop::{StopSequence, StopSignal};
 use crate::protocol::Host;
 use crate::supervisor::capture::Capture;
 use crate::supervisor::engine::child::{ChildEvent, ChildTask, RECHECK};
@@ -1016,26 +1017,43 @@ impl Engine<'_> {
         self.feed(if at_once { Input::Kill } else { Input::Stop });
     }
 
-    fn waiting(&self, members: &[usize], until: Until) {
-        let roles = |members: &[usize]| {
-            let roles = members.iter();
-            roles
-                .map(|&member| self.roles[member].name.clone())
-                .collect()
+    /// Reports roles that take long to reach a state.
+    fn waiting(&mut self, members: &[usize], until: Until) {
+        let why: BTreeMap<usize, String> = members
+            .iter()
+            .filter_map(|&member| Some((member, self.reason_to_wait(member, until)?)))
+            .collect();
+        let waiting = |members: &[usize]| {
+            let name = |member: usize| self.roles[member].name.clone();
+            let why = members
+                .iter()
+                .filter_map(|&member| Some((name(member), why.get(&member)?.clone())));
+            RunEvent::Waiting {
+                roles: members.iter().map(|&member| name(member)).collect(),
+                until,
+                why: why.collect(),
+            }
         };
-        self.events.emit(RunEvent::Waiting {
-            roles: roles(members),
-            until,
-        });
+        self.events.emit(waiting(members));
         for watch in &self.watches {
             let watched = watch.among(members);
             if !watched.is_empty() {
-                watch.send(RunEvent::Waiting {
-                    roles: roles(&watched),
-                    until,
-                });
+                watch.send(waiting(&watched));
             }
         }
+    }
+
+    /// Returns what a role is waited for.
+    fn reason_to_wait(&mut self, member: usize, until: Until) -> Option<String> {
+        if until == Until::Ready {
+            return self.unready(member);
+        }
+        let role = &self.roles[member];
+        let StopSequence { signal, grace } = role.conduct.stop;
+        let signal = signal.unwrap_or(StopSignal::INTERRUPT);
+        let grace = ShortDuration(grace);
+        let is_asked = role.treatment.asked && !role.treatment.killed;
+        is_asked.then(|| format!("{signal} was sent, SIGKILL follows after {grace}"))
     }
 
     /// Emits an event of a role, also to the clients that wait for it.
