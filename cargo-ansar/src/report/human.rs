@@ -645,39 +645,47 @@ pub(super) fn short(line: &str) -> String {
     )
 }
 
-/// Returns the counts of a run in words.
+/// Returns the counts of a run in words, those of failures first.
 pub fn summary(run: &RunReport) -> String {
-    let roles = run.roles.len();
-    let checks = run.passed + run.failed;
-    let mut text = if run.is_pass() {
-        format!("{} in {}", count(checks, "check"), count(roles, "role"))
+    let checks = count(run.passed + run.failed, "check");
+    let roles = count(run.roles.len(), "role");
+    let failed = run.count(Standing::Failed);
+    let mut parts = Vec::new();
+    if run.is_pass() {
+        parts.push(format!("{checks} in {roles}"));
+    } else if run.failed > 0 {
+        parts.push(format!("{} of {checks} in {failed} of {roles}", run.failed));
     } else {
-        let failed = run.count(Standing::Failed);
-        format!(
-            "{} of {} in {failed} of {}",
-            run.failed,
-            count(checks, "check"),
-            count(roles, "role")
-        )
-    };
+        // No check has failed, so what has comes first.
+        let others: BTreeSet<_> = run.failures.iter().map(|failure| &failure.role).collect();
+        let is_other = |role: &&RoleName| !run.roles.iter().any(|row| row.role == **role);
+        let others = others.into_iter().filter(is_other).count();
+        if others > 0 {
+            parts.push(count(others, "operational role"));
+        }
+    }
     for (standing, what) in [
         (Standing::Unreported, "without a report"),
         (Standing::NotRun, "not run"),
     ] {
         let roles = run.count(standing);
         if roles > 0 {
-            let _ = write!(text, ", {} {what}", count(roles, "role"));
+            parts.push(format!("{} {what}", count(roles, "role")));
         }
+    }
+    if !run.is_pass() && run.failed == 0 && run.passed > 0 {
+        parts.push(format!("{} passed", count(run.passed, "check")));
     }
     let ignored: u64 = run.roles.iter().map(|row| row.ignored).sum();
     if ignored > 0 {
-        let _ = write!(text, ", {ignored} ignored");
+        parts.push(format!("{ignored} ignored"));
     }
     let flaky = run.flaky().count();
     if flaky > 0 {
-        let _ = write!(text, ", {} flaky", count(flaky, "role"));
+        parts.push(format!("{} flaky", count(flaky, "role")));
     }
-    format!("{text}, {:.2}s", run.elapsed)
+    parts.push(format!("{:.2}s", run.elapsed));
+    parts.join(", ")
 }
 
 /// Shows a message as data.

@@ -167,7 +167,7 @@ fn quitting_exits_with_the_last_verdict() {
         "modes before\n$WATCH; echo \"code $?\"\nmodes after",
     )
     .start();
-    terminal.wait_for_next_on_stdout("      Failed 0 of 0 checks");
+    terminal.wait_for_next_on_stdout("      Failed 1 role without a report");
     terminal.wait_for_next_on_stdout(KEYS);
     terminal.write("q");
     ended(terminal, 100);

@@ -120,7 +120,7 @@ fn a_save_during_a_run_restarts_it() {
     watch.wait_for_next("     Started test-nap");
     group.describe(&[&nap("0.01")]);
     watch.wait_for_next("     Changed Cargo.toml");
-    watch.wait_for_next("      Failed 0 of 0 checks");
+    watch.wait_for_next("      Failed 1 role without a report");
     watch.wait_for_next(WATCHING);
     ended(watch).stdout_has("role \"test-nap\" (pass/fail): 0/0");
 }
