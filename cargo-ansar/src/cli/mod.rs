@@ -291,7 +291,7 @@ fn begin(parsed: &Cargo, guardian: Option<Guardian>) -> std::io::Result<Exit> {
     }
     let done = local.block_on(&runtime, session.perform(&parsed.command));
     let exit = done.unwrap_or_else(|error| {
-        let exit = Exit::of(&error);
+        let exit = error.exit();
         if error.interrupt().is_none() {
             let hint = session.hints.of(&error);
             printer.show(move |shell| human::error(shell, &error, hint.as_deref()));

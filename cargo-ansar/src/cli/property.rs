@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::search::SearchArgs;
 use crate::commands::input_file::InputFile;
 use crate::commands::set::Value;
-use crate::error::Error;
+use crate::error::{Error, InputError};
 use crate::manifest::properties::{Change, PROPERTIES, Property};
 use crate::report::{human, listing};
 
@@ -115,7 +115,9 @@ impl SetArgs {
             // A terminal shows no prompt: the user would not know to type a
             // value.
             None if io::stdin().is_terminal() => {
-                return Err(Error::NoValue(self.property.property.name));
+                return Err(Error::Input(InputError::NoValue(
+                    self.property.property.name,
+                )));
             }
             None => InputFile::Stdin(stdin()?),
         };

@@ -65,7 +65,7 @@ impl Session<'_> {
                 Some(judged)
             }
             Notice::Failed(error) => {
-                ended = Some(Exit::of(&error));
+                ended = Some(error.exit());
                 self.failed(stream.clone(), error, last.borrow().clone());
                 ended
             }

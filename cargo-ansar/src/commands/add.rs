@@ -15,7 +15,7 @@ use crate::deploy::prepare::deploy_method;
 use crate::deploy::resolve_settings;
 use crate::deploy::restart_affected::Running;
 use crate::deploy::settings_context::SettingsResolver;
-use crate::error::{Error, decode_input_file};
+use crate::error::{DeployError, Error, decode_input_file};
 use crate::events::Events;
 use crate::home::pending::Transaction;
 use crate::home::role::{ByHand, Entry, Origin};
@@ -63,12 +63,14 @@ pub fn executable(text: &str, folder: &Path) -> Result<ExecutableName, Error> {
         }
         match fs::marker(&path) {
             Err(error) => error.into(),
-            Ok(Kind::Component(_) | Kind::Wrapped { .. }) => Error::ExecutablePath(path),
-            Ok(kind) => Error::NotAComponent {
+            Ok(Kind::Component(_) | Kind::Wrapped { .. }) => {
+                Error::Deploy(DeployError::ExecutablePath(path))
+            }
+            Ok(kind) => Error::Deploy(DeployError::NotAComponent {
                 subject: String::new(),
                 executable: text.to_owned(),
                 is_script: kind == Kind::Script,
-            },
+            }),
         }
     })
 }
@@ -167,9 +169,11 @@ async fn deploy_missing(
     events: &Events,
 ) -> Result<(), Error> {
     let mut deploy_state = home.deploy_state()?;
-    let missing = |meant| Error::NoExecutable {
-        name: options.executable.clone(),
-        meant,
+    let missing = |meant| {
+        Error::Deploy(DeployError::NoExecutable {
+            name: options.executable.clone(),
+            meant,
+        })
     };
     let Some(workspace) = workspace else {
         return Err(missing(None));

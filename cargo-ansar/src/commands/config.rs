@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::deploy::resolve_settings::{layer, snapshot_file};
 use crate::deploy::roles::described;
-use crate::error::Error;
+use crate::error::{Error, RoleError};
 use crate::home::role::{Entry, Origin};
 use crate::home::{Home, HomeError, read_json};
 use crate::host::{cargo_config, environment};
@@ -348,10 +348,10 @@ impl Scope<'_> {
         let described = self.description.iter().flat_map(|it| &it.roles);
         names.extend(described.map(|spec| spec.name.clone()));
         let meant = similar_role(role.as_str(), names.iter().map(RoleName::as_str));
-        Err(Error::NoSuchRole {
+        Err(Error::Role(RoleError::NoSuchRole {
             role: role.clone(),
             meant: meant.and_then(|name| name.parse().ok()),
-        })
+        }))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::deploy::prepare::{deploy_method, open, remember, remember_tests};
 use crate::deploy::preview::{Line, lines};
 use crate::deploy::resolve_settings::layer;
 use crate::deploy::restart_affected::Running;
-use crate::error::Error;
+use crate::error::{DeployError, Error};
 use crate::events::{Events, Phase};
 use crate::home::Home;
 use crate::home::deploy_state::DeployState;
@@ -65,14 +65,14 @@ fn folders(options: &Options) -> Result<(Option<PathBuf>, Option<PathBuf>), Erro
     let (executables, storage) = (folder(&options.build_path), folder(&options.storage_path));
     for folder in [&executables, &storage].into_iter().flatten() {
         if !fs::is_folder(folder) {
-            return Err(Error::NoFolder(folder.clone()));
+            return Err(Error::Deploy(DeployError::NoFolder(folder.clone())));
         }
     }
     if options.take.is_some() && executables.is_some() && storage.is_none() {
-        return Err(Error::NoEffect {
+        return Err(Error::Deploy(DeployError::NoEffect {
             flag: "--take",
             why: "no materials are deployed",
-        });
+        }));
     }
     Ok((executables, storage))
 }

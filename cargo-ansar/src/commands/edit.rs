@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ansar_contract::envelope::Envelope;
 
 use crate::commands::set;
-use crate::error::Error;
+use crate::error::{Error, InputError, RoleError};
 use crate::events::Events;
 use crate::home::{Home, write_json};
 use crate::host::fs;
@@ -85,22 +85,24 @@ pub async fn edit(
             discard()?;
             Ok(Outcome::Set)
         }
-        Err(Error::InputFile { path, reason, .. }) => Err(Error::Edited {
-            path,
-            reason,
-            property: property.name,
-            role: role.clone(),
-        }),
-        Err(Error::StartOrder {
+        Err(Error::Input(InputError::InputFile { path, reason, .. })) => {
+            Err(Error::Input(InputError::Edited {
+                path,
+                reason,
+                property: property.name,
+                role: role.clone(),
+            }))
+        }
+        Err(Error::Role(RoleError::StartOrder {
             role: waits,
             after,
             reason,
-        }) => Err(Error::Edited {
+        })) => Err(Error::Input(InputError::Edited {
             path,
             reason: format!(" role `{waits}` cannot start after `{after}`: {reason}"),
             property: property.name,
             role: role.clone(),
-        }),
+        })),
         Err(error) => Err(error),
     }
 }
@@ -135,5 +137,5 @@ async fn run_editor(path: &Path, interrupts: &mut Interrupts) -> Result<(), Erro
         Ok(Exit::Signal(signal)) => format!("was killed by signal {signal}, so nothing is set"),
         Err(error) => format!("cannot be run: {error}"),
     };
-    Err(Error::Editor { editor, reason })
+    Err(Error::Input(InputError::Editor { editor, reason }))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ansar_contract::envelope::Typed;
 use jiff::Timestamp;
 
-use crate::error::Error;
+use crate::error::{Error, RoleError};
 use crate::home::Home;
 use crate::home::history::{End, History, Run};
 use crate::home::role::Entry;
@@ -92,7 +92,7 @@ pub async fn returned(
             match same {
                 Some(Run { end: Some(end), .. }) => return result(role, end),
                 Some(_) if !is_gone => {}
-                _ => return Err(Error::NothingReturned(role.clone())),
+                _ => return Err(Error::Role(RoleError::NothingReturned(role.clone()))),
             }
             tokio::select! {
                 () = &mut gone => is_gone = true,
@@ -104,10 +104,10 @@ pub async fn returned(
         None => wait.await,
         Some(after) => match tokio::time::timeout(after, wait).await {
             Ok(returned) => returned,
-            Err(_) => Err(Error::NotEnded {
+            Err(_) => Err(Error::Role(RoleError::NotEnded {
                 role: role.clone(),
                 after,
-            }),
+            })),
         },
     }
 }
@@ -139,19 +139,21 @@ fn state(home: &Home, run: &Run) -> State {
 fn nth(history: &History, role: &RoleName, index: Option<usize>) -> Result<Run, Error> {
     let kept = history.runs.len();
     if kept == 0 {
-        return Err(Error::NeverRan(role.clone()));
+        return Err(Error::Role(RoleError::NeverRan(role.clone())));
     }
     let run = history.runs.get(index.unwrap_or(kept - 1));
-    run.cloned().ok_or_else(|| Error::NoStart {
-        role: role.clone(),
-        index: index.unwrap_or_default(),
-        last: kept - 1,
+    run.cloned().ok_or_else(|| {
+        Error::Role(RoleError::NoStart {
+            role: role.clone(),
+            index: index.unwrap_or_default(),
+            last: kept - 1,
+        })
     })
 }
 
 fn result(role: &RoleName, end: End) -> Result<Typed, Error> {
-    end.result.ok_or(Error::TooLarge {
+    end.result.ok_or(Error::Role(RoleError::TooLarge {
         role: role.clone(),
         size: end.size,
-    })
+    }))
 }

@@ -9,7 +9,7 @@ use ansar_contract::marker::Kind;
 use cargo_metadata::{Metadata, Package, Target as CargoTarget, TargetKind as Sort};
 use toml_edit::{DocumentMut, Item};
 
-use crate::error::Error;
+use crate::error::{Error, WorkspaceError};
 use crate::host::cargo::{Invocation, Surroundings};
 use crate::host::process::interrupts::Interrupts;
 use crate::host::{cargo, fs};
@@ -63,9 +63,11 @@ pub async fn init(
     interrupts: &mut Interrupts,
 ) -> Result<Outcome, Error> {
     let workspace = places.needed_workspace()?;
-    let failed = |error| Error::Proposal {
-        manifest: workspace.manifest.clone(),
-        error,
+    let failed = |error| {
+        Error::Workspace(WorkspaceError::Proposal {
+            manifest: workspace.manifest.clone(),
+            error,
+        })
     };
     check(&workspace.text).map_err(failed)?;
     let targets = tokio::select! {
@@ -104,9 +106,11 @@ pub async fn import(
 ) -> Result<Imported, Error> {
     let workspace = places.needed_workspace()?;
     let path = places.folder.join(file);
-    let failed = |error| Error::Import {
-        file: file.to_owned(),
-        error,
+    let failed = |error| {
+        Error::Workspace(WorkspaceError::Import {
+            file: file.to_owned(),
+            error,
+        })
     };
     let text = String::from_utf8(fs::read_argument(&path)?);
     let text = text.map_err(|error| failed(ImportError::not_text(&error)))?;
@@ -127,9 +131,11 @@ pub async fn import(
     let roles = description.iter().flat_map(|it| &it.roles);
     let existing: Vec<(RoleName, u32)> = roles.map(|role| (role.name.clone(), role.line)).collect();
     let added = add(&workspace.text, &translation, &existing);
-    let added = added.map_err(|error| Error::Proposal {
-        manifest: workspace.manifest.clone(),
-        error,
+    let added = added.map_err(|error| {
+        Error::Workspace(WorkspaceError::Proposal {
+            manifest: workspace.manifest.clone(),
+            error,
+        })
     })?;
     manifest::read(
         &workspace.manifest,

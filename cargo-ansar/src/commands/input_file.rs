@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::deploy::ask_component::Text;
-use crate::error::Error;
+use crate::error::{Error, InputError};
 use crate::host::fs;
 use crate::workspace::Places;
 
@@ -33,6 +33,6 @@ impl InputFile {
 pub(crate) fn read(path: &Path) -> Result<Text, Error> {
     Ok(Text {
         name: path.to_owned(),
-        bytes: fs::read_argument(path).map_err(Error::Unreadable)?,
+        bytes: fs::read_argument(path).map_err(InputError::Unreadable)?,
     })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ansar_contract::layout::Area;
 
-use crate::error::Error;
+use crate::error::{Error, RoleError};
 use crate::home::Home;
 use crate::home::role::{Entry, Origin, parent};
 use crate::host::fs;
@@ -83,7 +83,7 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
         .filter(|workspace| workspace.describes_roles());
     let home = match (places.open(), described) {
         (Ok((home, _)), _) => home,
-        (Err(Error::NoHome { home, .. }), Some(_)) => {
+        (Err(Error::Role(RoleError::NoHome { home, .. })), Some(_)) => {
             return described_only(home, workspace.as_ref(), options);
         }
         (Err(error), _) => return Err(error),
@@ -124,11 +124,11 @@ pub fn list(options: &Options) -> Result<Listing, Error> {
         }
     }
     if roles.is_empty() && !search.is_all() {
-        return Err(Error::NoRole {
+        return Err(Error::Role(RoleError::NoRole {
             what: "role",
             search: search.clone(),
             meant: Vec::new(),
-        });
+        }));
     }
     roles.sort_by(|one, other| one.role.cmp(&other.role));
     let total = if options.long {

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
 use crate::commands::history::start;
-use crate::error::Error;
+use crate::error::{Error, RoleError};
 use crate::home::instance;
 use crate::host::clock;
 use crate::host::fs;
@@ -82,7 +82,7 @@ pub fn log(options: &Options) -> Result<Lines, Error> {
     let begin = match (&options.begin, roles.as_slice()) {
         (From::Query(begin), _) => begin,
         (From::Start(index), [role]) => &Begin::Start(start(&home, role, *index)?),
-        (From::Start(_), _) => return Err(Error::OneRole { flag: "--start" }),
+        (From::Start(_), _) => return Err(Error::Role(RoleError::OneRole { flag: "--start" })),
     };
     let range = query::range(begin, &options.end, &now)?;
     let folders = roles.iter().map(|role| home.folder(Area::Logs, role));

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+use crate::error::{Error, RunError};
 use crate::home::last_run::{FILE, FOLDER, LastRun};
 use crate::home::loops::Loop;
 use crate::host::fs;
@@ -16,7 +16,7 @@ use crate::workspace::Places;
 pub fn last(places: &Places) -> Result<LastRun, Error> {
     let (home, _) = places.open()?;
     let last = killed_run::last_run(&home)?;
-    last.ok_or_else(|| Error::NoRun(home.root().to_owned()))
+    last.ok_or_else(|| Error::Run(RunError::NoRun(home.root().to_owned())))
 }
 
 /// Returns the merged results of the runs in `paths`. Each is a home, its folder

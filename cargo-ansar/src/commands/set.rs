@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::commands::input_file::InputFile;
 use crate::deploy::commit::commit;
-use crate::error::{Error, in_input_file};
+use crate::error::{Error, RoleError, in_input_file};
 use crate::events::Events;
 use crate::home::Home;
 use crate::home::role::Entry;
@@ -86,11 +86,11 @@ fn check_order(
             .iter()
             .find(|after| !all.contains_key(*after));
         if let Some(after) = unknown.filter(|_| was != Some(&entry.properties.after)) {
-            return Err(Error::StartOrder {
+            return Err(Error::Role(RoleError::StartOrder {
                 role: role.clone(),
                 after: after.clone(),
                 reason: "there is no such role".to_owned(),
-            });
+            }));
         }
     }
     let mut whole = all.clone();

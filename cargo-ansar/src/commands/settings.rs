@@ -12,7 +12,7 @@ use crate::deploy::ask_component::{Answers, Proposal};
 use crate::deploy::commit::commit;
 use crate::deploy::resolve_settings::{SnapshotFiles, layer};
 use crate::deploy::settings_context::SettingsResolver;
-use crate::error::{Error, decode_input_file};
+use crate::error::{Error, RoleError, decode_input_file};
 use crate::events::Events;
 use crate::home::read_json;
 use crate::model::name::RoleName;
@@ -47,9 +47,9 @@ pub fn show(places: &Places, part: Part, role: &RoleName) -> Result<Value, Error
         return Ok(envelope.value);
     }
     if part == Part::Input && stored(Area::Settings)?.is_some() {
-        return Err(Error::NoInput(role.clone()));
+        return Err(Error::Role(RoleError::NoInput(role.clone())));
     }
-    Err(Error::NoSettings(role.clone()))
+    Err(Error::Role(RoleError::NoSettings(role.clone())))
 }
 
 /// Replaces the settings or the input that were set by hand. Settings that are
@@ -79,7 +79,7 @@ pub async fn replace(
         .deployed()
         .is_none_or(|name| !resolver.has_executable(name))
     {
-        return Err(Error::NoSettings(role.clone()));
+        return Err(Error::Role(RoleError::NoSettings(role.clone())));
     }
     // Validates the text alone first, so that the component reports positions
     // in it.

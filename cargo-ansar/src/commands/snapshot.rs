@@ -18,7 +18,7 @@ use crate::deploy::restart_affected::{Restored, Running, RunningRoles, restart_a
 use crate::deploy::snapshot_layout::{
     INPUTS, MODELS, RESOURCES, SETTINGS, check_place, is_near, is_one_place, refusal,
 };
-use crate::error::Error;
+use crate::error::{DeployError, Error};
 use crate::events::{DeployEvent, Events};
 use crate::home::deploy_state::{DeployState, Taken};
 use crate::home::role::{Entry, Origin};
@@ -209,9 +209,11 @@ impl<'a> Copying<'a> {
 
     fn tree(&mut self, name: &str, kind: &str, own: &str, from: &Path) -> Result<(), Error> {
         let to = &*format!("{kind}/{own}");
-        let failed = |error| Error::Snapshot {
-            what: to.to_owned(),
-            source: error,
+        let failed = |error| {
+            Error::Deploy(DeployError::Snapshot {
+                what: to.to_owned(),
+                source: error,
+            })
         };
         let target = self.folder.join(to);
         let is_refused = self.is_refused(&[kind.as_ref(), own.as_ref()], FileKind::Folder)?;
@@ -338,10 +340,10 @@ impl<'a> Copying<'a> {
         if !is_known {
             let kept =
                 free_name(&self.home.kept().join("snapshot").join(&name)).map_err(|source| {
-                    Error::Snapshot {
+                    Error::Deploy(DeployError::Snapshot {
                         what: name.clone(),
                         source: source.into(),
-                    }
+                    })
                 })?;
             fs::make_private_folders(kept.parent().unwrap_or(&kept))?;
             fs::replace(&kept, &there.unwrap_or_default(), 0o600)?;

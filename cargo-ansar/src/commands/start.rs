@@ -9,7 +9,7 @@ use ansar_contract::line::Tag;
 use crate::deploy::origin::newer_than_deployed;
 use crate::deploy::prepare::{FilledHome, open_filled};
 use crate::deploy::resolve_settings::check_settings;
-use crate::error::Error;
+use crate::error::{DeployError, EngineError, Error};
 use crate::events::{Events, Kind, RoleEvent};
 use crate::home::role::Entry;
 use crate::home::{Home, HomeError};
@@ -101,7 +101,7 @@ pub async fn start(
         return Err(if idle.is_empty() {
             running.into()
         } else {
-            Error::SomeRunning { running, idle }
+            Error::Engine(EngineError::SomeRunning { running, idle })
         });
     }
     selection.begin(options, &engines, interrupts, events).await
@@ -134,9 +134,9 @@ pub async fn restart(
     let idle: Vec<RoleName> = idle.map(|(role, _)| role.clone()).collect();
     if !idle.is_empty() && !options.force {
         return Err(if running.is_empty() {
-            Error::NotRunning(idle)
+            Error::Engine(EngineError::NotRunning(idle))
         } else {
-            Error::NotAllRunning(idle)
+            Error::Engine(EngineError::NotAllRunning(idle))
         });
     }
     let at_terminals = engines
@@ -154,7 +154,7 @@ pub async fn restart(
         })
         .collect();
     if !at_terminals.is_empty() {
-        return Err(Error::InForeground(at_terminals));
+        return Err(Error::Engine(EngineError::InForeground(at_terminals)));
     }
     selection.roles.retain(|role, _| running.contains_key(role));
     selection.begin(options, &engines, interrupts, events).await
@@ -196,10 +196,10 @@ impl Selection {
         // Finds missing executables before any role is stopped.
         for entry in roles.values().filter(|it| !it.properties.is_program()) {
             if !fs::is_file(&home.executable(&entry.executable)) {
-                return Err(Error::NoExecutable {
+                return Err(Error::Deploy(DeployError::NoExecutable {
                     name: entry.executable.clone(),
                     meant: None,
-                });
+                }));
             }
         }
         check_all(&home, &roles, &of_roles(&home), |role| {

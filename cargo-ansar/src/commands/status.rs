@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::error::Error;
+use crate::error::{EngineError, Error, RoleError};
 use crate::events::{Events, Kind, RoleEvent, Until};
 use crate::home::Home;
 use crate::home::ports::BIND;
@@ -93,7 +93,7 @@ pub async fn status(
     let home = match (options.places.open(), described) {
         (Ok((home, _)), _) => home,
         // Without a home, no described role has ever run.
-        (Err(Error::NoHome { .. }), Some(_)) => {
+        (Err(Error::Role(RoleError::NoHome { .. })), Some(_)) => {
             return without_home(options, workspace.as_ref());
         }
         (Err(error), _) => return Err(error),
@@ -197,9 +197,9 @@ fn without_home(options: &Options, workspace: Option<&Workspace>) -> Result<Vec<
     match options.wait {
         Some(Until::Ready) => {
             let meant = roles.filter(|(role, executable)| options.search.matches(role, executable));
-            Err(Error::NotRunning(
+            Err(Error::Engine(EngineError::NotRunning(
                 meant.map(|(role, _)| role.clone()).collect(),
-            ))
+            )))
         }
         Some(Until::Stopped) | None => Ok(Vec::new()),
     }
@@ -385,11 +385,11 @@ async fn wait_within(
                 let late = running.filter(|(role, status)| {
                     meant.contains_key(*role) && !is_reached(until, status.state)
                 });
-                Err(Error::TimedOut {
+                Err(Error::Engine(EngineError::TimedOut {
                     what: until_what(until),
                     roles: late.map(|(role, _)| role.clone()).collect(),
                     limit,
-                })
+                }))
             }
         },
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
@@ -410,7 +410,9 @@ async fn wait(
     let (meant, idle): (Vec<&RoleName>, Vec<&RoleName>) =
         roles.partition(|role| running.contains_key(role));
     if until == Until::Ready && !idle.is_empty() && (!all || meant.is_empty()) {
-        return Err(Error::NotRunning(idle.into_iter().cloned().collect()));
+        return Err(Error::Engine(EngineError::NotRunning(
+            idle.into_iter().cloned().collect(),
+        )));
     }
     for engine in &engines.answering {
         let own = engine.roles.iter().map(|status| &status.role);
@@ -445,7 +447,9 @@ async fn wait(
             ended.extend(own);
         }
         if until == Until::Ready && !ended.is_empty() {
-            return Err(Error::NotRunning(ended.into_iter().collect()));
+            return Err(Error::Engine(EngineError::NotRunning(
+                ended.into_iter().collect(),
+            )));
         }
     }
     Ok(())

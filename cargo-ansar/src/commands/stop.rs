@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::commands::start::retain_operational;
-use crate::error::Error;
+use crate::error::{EngineError, Error, RoleError};
 use crate::events::Events;
 use crate::home::role::Origin;
 use crate::host::process::interrupts::Interrupts;
@@ -71,13 +71,13 @@ pub async fn stop(
     let meant: BTreeSet<RoleName> = entries.into_keys().chain(also.cloned()).collect();
     if meant.is_empty() && !all {
         return Err(if retired.is_empty() {
-            Error::NoRole {
+            Error::Role(RoleError::NoRole {
                 what: "role",
                 search: options.search.clone(),
                 meant: Vec::new(),
-            }
+            })
         } else {
-            Error::NotAllRunning(retired)
+            Error::Engine(EngineError::NotAllRunning(retired))
         });
     }
     let mut idle: Vec<RoleName> = meant.difference(&running).cloned().collect();
@@ -86,7 +86,7 @@ pub async fn stop(
         idle.retain(|role| !one_shot.contains(role));
     }
     if !idle.is_empty() && !options.force {
-        return Err(Error::NotAllRunning(idle));
+        return Err(Error::Engine(EngineError::NotAllRunning(idle)));
     }
     let meant: Vec<&RoleName> = meant.intersection(&running).collect();
     tokio::select! {

@@ -7,7 +7,7 @@ use crate::deploy::commit::commit;
 use crate::deploy::resolve_settings;
 use crate::deploy::resolve_settings::SnapshotFiles;
 use crate::deploy::settings_context::SettingsResolver;
-use crate::error::Error;
+use crate::error::{Error, RoleError};
 use crate::events::Events;
 use crate::model::name::RoleName;
 use crate::model::role_search::RoleSearch;
@@ -33,7 +33,7 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
     let _lock = lock_home_blocking(&home, events)?;
     let mut now = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
     if let (Some(first), true) = (now.keys().next(), options.settings.is_empty()) {
-        return Err(Error::NoSetting(first.clone()));
+        return Err(Error::Role(RoleError::NoSetting(first.clone())));
     }
     let snapshot = resolve_settings::layer(workspace.as_ref(), &home.deploy_state()?);
     let ports = home.ports()?;
@@ -53,7 +53,7 @@ pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>,
             .deployed()
             .is_none_or(|name| !resolver.has_executable(name))
         {
-            return Err(Error::NoSettings(role.clone()));
+            return Err(Error::Role(RoleError::NoSettings(role.clone())));
         }
         let mut proposal = resolver.proposal(role, entry, &files)?;
         proposal.texts.clone_from(&options.settings);

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::deploy::prepare::{Prepared, prepare};
 use crate::deploy::restart_affected::Running;
-use crate::error::Error;
+use crate::error::{Error, RunError};
 use crate::events::Events;
 use crate::harness::foreign::{FailedTest, FailedTests};
 use crate::home::history;
@@ -257,10 +257,10 @@ impl Group<'_> {
             ended.partition(|ended| ended.kind == RoleKind::Test);
         let refused = commands.iter().find(|ended| ended.exit.is_none());
         if let Some(fault) = refused.and_then(|ended| ended.outcome.fault()) {
-            return Err(Error::Command {
+            return Err(Error::Run(RunError::Command {
                 command: options.command.first().cloned().unwrap_or_default(),
                 reason: fault.explanation,
-            });
+            }));
         }
         let mut roles = runner.role_runs(&roles, |_| false);
         let exit = commands.iter().find_map(|ended| ended.exit);

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::deploy::settings_context::SettingsResolver;
-use crate::error::Error;
+use crate::error::{DeployError, Error};
 use crate::home::Home;
 use crate::home::program::ProgramError;
 use crate::home::role::Entry;
@@ -198,11 +198,13 @@ async fn ask(
         None => resolver.home.runnable(executable)?,
     };
     recognize(format!("role `{role}`{place}: "), executable, &path)?;
-    let unaccepted = |reason: String| Error::Rejected {
-        role: role.clone(),
-        place: place.clone(),
-        reason,
-        tip: None,
+    let unaccepted = |reason: String| {
+        Error::Deploy(DeployError::Rejected {
+            role: role.clone(),
+            place: place.clone(),
+            reason,
+            tip: None,
+        })
     };
     let files = ProposalFiles::new(resolver.home, proposal)?;
     let program = Program {
@@ -237,7 +239,7 @@ async fn ask(
             .unwrap_or("it gave no reason")
             .trim_start_matches("error: ");
         let mut error = unaccepted(files.hide_paths(reason));
-        if let Error::Rejected { tip, .. } = &mut error {
+        if let Error::Deploy(DeployError::Rejected { tip, .. }) = &mut error {
             *tip = lines.find_map(|line| Some(line.strip_prefix("tip: ")?.to_owned()));
         }
         return Err(error);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ansar_contract::layout::Area;
 
 use crate::deploy::snapshot_layout;
-use crate::error::Error;
+use crate::error::{DeployError, Error};
 use crate::events::{DeployEvent, Events};
 use crate::home::Home;
 use crate::home::deploy_state::DeployState;
@@ -118,10 +118,10 @@ impl Executables {
         }
         if !scan.found_any {
             let is_snapshot = snapshot_layout::is_snapshot(&folder);
-            return Err(Error::NoExecutables {
+            return Err(Error::Deploy(DeployError::NoExecutables {
                 folder,
                 is_snapshot,
-            });
+            }));
         }
         scan.report_missing(events);
         Ok(Self {

@@ -28,7 +28,7 @@ pub mod source;
 use std::collections::BTreeMap;
 
 use crate::deploy::restart_affected::Running;
-use crate::error::Error;
+use crate::error::{DeployError, Error};
 use crate::events::{Events, Phase};
 use crate::home::Home;
 use crate::home::deploy_state::DeployState;
@@ -85,8 +85,8 @@ pub async fn decide(
 }
 
 fn failed<E: std::error::Error + Send + Sync + 'static>(what: &str, error: E) -> Error {
-    Error::Deploy {
+    Error::Deploy(DeployError::Failed {
         what: what.to_owned(),
         source: Box::new(error),
-    }
+    })
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::deploy::launch_state::launch_state;
 use crate::deploy::ports;
 use crate::deploy::roles::described;
-use crate::error::Error;
+use crate::error::{EngineError, Error};
 use crate::events::{Events, Kind, RoleEvent};
 use crate::home::Home;
 use crate::home::pending::Transaction;
@@ -97,7 +97,8 @@ async fn start(
     };
     let started = async {
         let own = find_engines(home, events).await?.own();
-        let target = EngineTarget::Attached(own.ok_or(Error::NoBackgroundEngine)?);
+        let target =
+            EngineTarget::Attached(own.ok_or(Error::Engine(EngineError::NoBackgroundEngine))?);
         let idle: Vec<RoleName> = entries.into_keys().collect();
         start_all(home, &idle, target, events).await
     };
@@ -123,9 +124,11 @@ async fn start_all(
             if let Kind::Role(RoleEvent::Ended { role, outcome }) = &kind
                 && outcome.success() == Success::No
             {
-                failed.get_or_insert_with(|| Error::NeedFailed {
-                    role: role.clone(),
-                    reason: outcome.reason(),
+                failed.get_or_insert_with(|| {
+                    Error::Engine(EngineError::NeedFailed {
+                        role: role.clone(),
+                        reason: outcome.reason(),
+                    })
                 });
             }
             events.emit(kind);

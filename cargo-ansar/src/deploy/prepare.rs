@@ -8,7 +8,7 @@ use crate::deploy::needs::with_needs;
 use crate::deploy::plan::Sources;
 use crate::deploy::resolve_settings::layer;
 use crate::deploy::restart_affected::Running;
-use crate::error::Error;
+use crate::error::{Error, WorkspaceError};
 use crate::events::{DeployEvent, Events, Phase};
 use crate::home::deploy_state::{DeployState, TestFiles};
 use crate::home::role::Entry;
@@ -262,7 +262,9 @@ pub(crate) fn open(
         other => return Ok((other?, workspace)),
     }
     let Some(workspace) = workspace else {
-        return Err(Error::NoWorkspace(places.folder.clone()));
+        return Err(Error::Workspace(WorkspaceError::NoWorkspace(
+            places.folder.clone(),
+        )));
     };
     workspace.needed_description()?;
     check(&workspace)?;

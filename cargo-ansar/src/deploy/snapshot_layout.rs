@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ansar_contract::layout::Area;
 
-use crate::error::Error;
+use crate::error::{DeployError, Error};
 use crate::home::Home;
 use crate::home::role::{Entry, Origin};
 use crate::host::fs;
@@ -95,10 +95,10 @@ fn target(snapshot: &Path, link: &Path) -> Option<Kind> {
 /// snapshot, and a home cannot be deployed onto itself.
 pub(crate) fn check_place(snapshot: &Path, home: &Home) -> Result<(), Error> {
     if fs::is_within(snapshot, home.root())? {
-        return Err(Error::Nested {
+        return Err(Error::Deploy(DeployError::Nested {
             inner: snapshot.to_owned(),
             outer: home.root().to_owned(),
-        });
+        }));
     }
     Ok(())
 }
@@ -129,10 +129,10 @@ pub(crate) fn is_one_place(source: &Path, target: &Path) -> Result<bool, Error> 
         (true, true) => Ok(true),
         (is_inside, _) => {
             let (inner, outer) = if is_inside { ways[0] } else { ways[1] };
-            Err(Error::Nested {
+            Err(Error::Deploy(DeployError::Nested {
                 inner: inner.to_owned(),
                 outer: outer.to_owned(),
-            })
+            }))
         }
     }
 }

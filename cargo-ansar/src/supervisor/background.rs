@@ -8,7 +8,7 @@ use ansar_contract::envelope::Typed;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::error::Error;
+use crate::error::{EngineError, Error};
 use crate::events::{Events, Kind, RoleEvent, RunEvent, Until};
 use crate::home::Home;
 use crate::home::role::Entry;
@@ -106,11 +106,11 @@ pub(crate) async fn wait_ready<'r>(
                 let late = running.filter(|(role, status)| {
                     roles.contains(role) && status.state != State::Ready
                 });
-                Err(Error::TimedOut {
+                Err(Error::Engine(EngineError::TimedOut {
                     what: "be ready",
                     roles: late.map(|(role, _)| role.clone()).collect(),
                     limit,
-                })
+                }))
             }
         },
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{EngineError, Error};
 use crate::events::Events;
 use crate::home::Home;
 use crate::host::environment;
@@ -109,7 +109,9 @@ pub(crate) async fn start_roles(
             Ok(Answer::Gone) if accepted => return Ok(()),
             Ok(Answer::Gone) => {}
             // Try again with a new engine once this one is gone.
-            Err(Error::Refused(refusal)) if refusal.why == Some(RefusalKind::Ending) => {
+            Err(Error::Engine(EngineError::Refused(refusal)))
+                if refusal.why == Some(RefusalKind::Ending) =>
+            {
                 let engines = find_engines(home, events).await?.answering;
                 for ending in engines.iter().filter(|it| it.engine.pid == engine) {
                     ending.gone().await;
@@ -118,7 +120,7 @@ pub(crate) async fn start_roles(
             Err(error) => return Err(error),
         }
     }
-    Err(Error::NoBackgroundEngine)
+    Err(Error::Engine(EngineError::NoBackgroundEngine))
 }
 
 /// Returns the background engine; starts it if it does not run.
@@ -136,7 +138,7 @@ async fn background(home: &Home, events: &Events) -> Result<u32, Error> {
     find_engines(home, events)
         .await?
         .background()
-        .ok_or(Error::NoBackgroundEngine)
+        .ok_or(Error::Engine(EngineError::NoBackgroundEngine))
 }
 
 /// Starts an engine that keeps operational roles running until this command ends

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{EngineError, Error};
 use crate::home::Home;
 use crate::host::process::wait::all_gone;
 use crate::host::process::{orphans, signal};
@@ -99,6 +99,6 @@ pub(crate) async fn stop_by_hand(
     if unkillable.is_empty() {
         Ok(stopped)
     } else {
-        Err(Error::Unkillable(unkillable))
+        Err(Error::Engine(EngineError::Unkillable(unkillable)))
     }
 }

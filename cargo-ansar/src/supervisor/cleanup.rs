@@ -4,7 +4,7 @@
 //! its engine was killed together with its guardian, or the home was copied
 //! while the engine ran.
 
-use crate::error::Error;
+use crate::error::{EngineError, Error};
 use crate::events::{Events, RunEvent};
 use crate::home::Home;
 use crate::home::engine_marks::Mark;
@@ -56,6 +56,6 @@ pub fn clean(home: &Home, events: &Events) -> Result<Cleaned, Error> {
 pub fn clean_all(home: &Home, events: &Events) -> Result<(), Error> {
     match clean(home, events)?.remaining {
         remaining if remaining.is_empty() => Ok(()),
-        remaining => Err(Error::Orphans(remaining)),
+        remaining => Err(Error::Engine(EngineError::Orphans(remaining))),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{EngineError, Error};
 use crate::events::{Event, Events, Kind, RoleEvent};
 use crate::home::Home;
 use crate::host::process;
@@ -215,7 +215,9 @@ pub async fn ask(
     loop {
         let progress = match connection.receive::<Reply>().await {
             Ok(Some(Reply::Done)) => return Ok(Answer::Done),
-            Ok(Some(Reply::Refused(refusal))) => return Err(Error::Refused(refusal)),
+            Ok(Some(Reply::Refused(refusal))) => {
+                return Err(Error::Engine(EngineError::Refused(refusal)));
+            }
             Ok(Some(Reply::Accepted)) => Progress::Accepted,
             Ok(Some(Reply::Event(Event { kind, .. }))) => Progress::Event(kind),
             Ok(Some(Reply::Status { .. })) => continue,
@@ -294,7 +296,7 @@ pub async fn stop<'r>(
         }
     }
     if !unkillable.is_empty() {
-        return Err(Error::Unkillable(unkillable));
+        return Err(Error::Engine(EngineError::Unkillable(unkillable)));
     }
     stopped.extend(unresponsive.end(stop_limit(home)).await?);
     let left = roles.into_iter().filter(|role| !stopped.contains(*role));
@@ -393,11 +395,11 @@ impl Unresponsive {
     fn check(&self, force: bool) -> Result<(), Error> {
         let mut running_roles = self.0.iter().filter(|(_, maybe)| !maybe.others.is_empty());
         match running_roles.next() {
-            Some((engine, maybe)) if !force => Err(Error::EngineSilent {
+            Some((engine, maybe)) if !force => Err(Error::Engine(EngineError::EngineSilent {
                 engine: *engine,
                 roles: maybe.roles.clone(),
                 others: maybe.others.clone(),
-            }),
+            })),
             _ => Ok(()),
         }
     }
@@ -419,7 +421,10 @@ impl Unresponsive {
                 above.into_iter().for_each(signal::wake);
             }
             if !all_gone(&both, EXIT_LIMIT).await {
-                return Err(Error::EngineUnkillable { engine, roles });
+                return Err(Error::Engine(EngineError::EngineUnkillable {
+                    engine,
+                    roles,
+                }));
             }
             roles.extend(others);
             ended.extend(roles);

@@ -7,7 +7,7 @@ use std::pin::pin;
 
 use ansar_contract::line::Level;
 
-use crate::error::{Error, full};
+use crate::error::{DeployError, Error, RoleError, full};
 use crate::events::Events;
 use crate::home::history::Kind;
 use crate::home::{Home, HomeError};
@@ -112,7 +112,8 @@ async fn gone(home: &Home) {
 fn why(error: &Error) -> Option<RefusalKind> {
     match error {
         Error::Home(HomeError::Running(_)) => Some(RefusalKind::Running),
-        Error::NoSuchRole { .. } | Error::NoExecutable { .. } => Some(RefusalKind::Missing),
+        Error::Role(RoleError::NoSuchRole { .. })
+        | Error::Deploy(DeployError::NoExecutable { .. }) => Some(RefusalKind::Missing),
         _ => None,
     }
 }
@@ -129,9 +130,11 @@ fn launches(
     let mut entries = Vec::with_capacity(start.roles.len());
     for role in &start.roles {
         let entry = home.entry(role)?;
-        entries.push(entry.ok_or_else(|| Error::NoSuchRole {
-            role: role.clone(),
-            meant: None,
+        entries.push(entry.ok_or_else(|| {
+            Error::Role(RoleError::NoSuchRole {
+                role: role.clone(),
+                meant: None,
+            })
         })?);
     }
     ensure_descriptors(running + start.roles.len())?;

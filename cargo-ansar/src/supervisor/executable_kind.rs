@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ansar_contract::VERSION;
 use ansar_contract::marker::Kind;
 
-use crate::error::Error;
+use crate::error::{DeployError, Error};
 use crate::home::Home;
 use crate::home::program::{Places, ProgramError, base};
 use crate::home::role::Entry;
@@ -50,20 +50,20 @@ impl ExecutableKind {
 pub(crate) fn recognize(subject: String, name: &ExecutableName, path: &Path) -> Result<(), Error> {
     match fs::marker(path)? {
         Kind::Component(VERSION) => Ok(()),
-        Kind::Component(version) => Err(Error::OtherContract {
+        Kind::Component(version) => Err(Error::Deploy(DeployError::OtherContract {
             subject,
             executable: name.clone(),
             version,
-        }),
-        Kind::Wrapped { .. } => Err(Error::WrapsItsMain {
+        })),
+        Kind::Wrapped { .. } => Err(Error::Deploy(DeployError::WrapsItsMain {
             subject,
             executable: name.to_string(),
-        }),
-        kind => Err(Error::NotAComponent {
+        })),
+        kind => Err(Error::Deploy(DeployError::NotAComponent {
             subject,
             executable: name.to_string(),
             is_script: kind == Kind::Script,
-        }),
+        })),
     }
 }
 
@@ -92,11 +92,13 @@ pub(crate) fn kind_of(
             version: VERSION,
             announces,
         } => Ok(ExecutableKind::Wrapped { announces }),
-        Kind::Component(version) | Kind::Wrapped { version, .. } => Err(Error::OtherContract {
-            subject,
-            executable: entry.executable.clone(),
-            version,
-        }),
+        Kind::Component(version) | Kind::Wrapped { version, .. } => {
+            Err(Error::Deploy(DeployError::OtherContract {
+                subject,
+                executable: entry.executable.clone(),
+                version,
+            }))
+        }
         Kind::Script | Kind::Other => Ok(ExecutableKind::Program),
     }
 }

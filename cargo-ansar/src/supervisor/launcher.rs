@@ -10,7 +10,7 @@ use std::time::Duration;
 use ansar_contract::launch::{self, CallSignature, Origin};
 use ansar_contract::layout::Area;
 
-use crate::error::{Error, full};
+use crate::error::{DeployError, EngineError, Error, full};
 use crate::home::Home;
 use crate::home::history;
 use crate::home::history::Kind;
@@ -399,10 +399,10 @@ impl RoleContext {
         let properties = &entry.properties;
         let path = path_of(home, &self.role, entry, &self.shared.environment)?;
         if !fs::is_file(&path) {
-            return Err(Error::NoExecutable {
+            return Err(Error::Deploy(DeployError::NoExecutable {
                 name: entry.executable.clone(),
                 meant: None,
-            });
+            }));
         }
         let kind = kind_of(String::new(), entry, &path)?;
         if kind != self.executable {
@@ -823,9 +823,11 @@ pub(crate) fn ensure_descriptors(roles: usize) -> Result<(), Error> {
     if rlimit::make_room(most).is_ok() {
         return Ok(());
     }
-    rlimit::make_room(needed).map_err(|most| Error::Descriptors {
-        roles,
-        needed,
-        most,
+    rlimit::make_room(needed).map_err(|most| {
+        Error::Engine(EngineError::Descriptors {
+            roles,
+            needed,
+            most,
+        })
     })
 }

@@ -7,7 +7,7 @@
 use ansar_contract::envelope::Typed;
 use ansar_contract::layout::Area;
 
-use crate::error::Error;
+use crate::error::{DeployError, Error};
 use crate::home::Home;
 use crate::home::role::{Entry, Origin};
 use crate::host::process::interrupts::Interrupt;
@@ -40,10 +40,10 @@ pub fn check(home: &Home, analyzer: Option<&ExecutableName>) -> Result<(), Error
     }
     let names = fs::names(&home.area(Area::Bin))?;
     let names: Vec<_> = names.iter().filter_map(|name| name.to_str()).collect();
-    Err(Error::NoExecutable {
+    Err(Error::Deploy(DeployError::NoExecutable {
         name: name.clone(),
         meant: did_you_mean(name.as_str(), names).map(str::to_owned),
-    })
+    }))
 }
 
 impl Analysis {

@@ -20,7 +20,7 @@ use ansar_contract::layout::Area;
 use ansar_contract::line::{Level, Line, STAMP_FORMAT, Tag};
 use jiff::Timestamp;
 
-use crate::error::Error;
+use crate::error::{Error, RunError};
 use crate::supervisor::background::{BackgroundRoles, wait_ready};
 use crate::testing::analyzer::Analysis;
 use crate::workspace::build;
@@ -539,21 +539,23 @@ fn check_any_test(
     let roles = wanted(workspace, entries).filter(|(role, _)| pattern.matches(role));
     if search.is_all() {
         return match roles.count() {
-            0 => Err(Error::NoTests {
+            0 => Err(Error::Run(RunError::NoTests {
                 is_described: workspace.is_some_and(Workspace::describes_roles),
                 proposed: workspace
                     .and_then(Workspace::proposed_test)
                     .filter(|role| pattern.matches(role)),
                 pattern,
-            }),
+            })),
             _ => Ok(()),
         };
     }
     let roles = roles.map(|(role, executable)| (role.as_str(), executable));
-    let none = |search: &RoleSearch| Error::NoTestRole {
-        meant: search.did_you_mean(&roles),
-        of_tests: of_tests(workspace, search),
-        search: search.clone(),
+    let none = |search: &RoleSearch| {
+        Error::Run(RunError::NoTestRole {
+            meant: search.did_you_mean(&roles),
+            of_tests: of_tests(workspace, search),
+            search: search.clone(),
+        })
     };
     match search.unmatched(&roles) {
         Some(unmatched) if search.is_unmatched(&unmatched) => {

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use crate::deploy::ports::allocate_instances;
 use crate::deploy::prepare::{FilledHome, open_filled};
 use crate::deploy::resolve_settings::check_settings;
-use crate::error::Error;
+use crate::error::{DeployError, EngineError, Error, RunError};
 use crate::events::{Events, Kind, RunEvent};
 use crate::home::Home;
 use crate::home::current_run::{CurrentRole, CurrentRun};
@@ -107,7 +107,7 @@ pub async fn run(
     let code = options.code_path.as_ref();
     let code = code.map(|path| options.places.folder.join(path));
     if let Some(folder) = code.as_ref().filter(|folder| !fs::is_folder(folder)) {
-        return Err(Error::NoFolder(folder.clone()));
+        return Err(Error::Deploy(DeployError::NoFolder(folder.clone())));
     }
     let filled = open_filled(
         &options.places,
@@ -123,7 +123,7 @@ pub async fn run(
     analyzer::check(&home, options.analyzer.as_ref())?;
     let main = options.main_role.as_ref().map(|role| {
         let nth = entries.keys().position(|other| other == role);
-        nth.ok_or_else(|| Error::NoMainRole(role.clone()))
+        nth.ok_or_else(|| Error::Run(RunError::NoMainRole(role.clone())))
     });
     let main = main.transpose()?;
     check_settings(
@@ -338,7 +338,7 @@ impl<'a> Runner<'a> {
             events.emit(RunEvent::Orphans { count });
         }
         match ran.refused {
-            Some(reason) => Err(Error::Processes(reason)),
+            Some(reason) => Err(Error::Engine(EngineError::Processes(reason))),
             None => Ok(ran),
         }
     }

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::deploy::prepare::{Prepared, open};
-use crate::error::{Error, full};
+use crate::error::{DeployError, Error, RoleError, RunError, WorkspaceError, full};
 use crate::events::{Events, RunEvent, SourceEvent};
 use crate::home::Home;
 use crate::home::loops::LoopVerdict;
@@ -417,18 +417,18 @@ fn is_before_deploy(error: &Error) -> bool {
         error,
         Error::Cargo(_)
             | Error::Description(_)
-            | Error::Manifest { .. }
-            | Error::NoWorkspace(_)
-            | Error::NotDescribed(_)
-            | Error::NoTestRole { .. }
-            | Error::NoRole { .. }
-            | Error::Retired(_)
-            | Error::NoTests { .. }
-            | Error::Ambiguous { .. }
-            | Error::AmbiguousTest { .. }
-            | Error::NoTestTarget { .. }
-            | Error::NoBinary { .. }
-            | Error::NotInPackage { .. }
-            | Error::NoExecutable { .. }
+            | Error::Workspace(
+                WorkspaceError::Manifest { .. }
+                    | WorkspaceError::NoWorkspace(_)
+                    | WorkspaceError::NotDescribed(_)
+                    | WorkspaceError::Ambiguous { .. }
+                    | WorkspaceError::AmbiguousTest { .. }
+                    | WorkspaceError::NoTestTarget { .. }
+                    | WorkspaceError::NoBinary { .. }
+                    | WorkspaceError::NotInPackage { .. }
+            )
+            | Error::Run(RunError::NoTestRole { .. } | RunError::NoTests { .. })
+            | Error::Role(RoleError::NoRole { .. } | RoleError::Retired(_))
+            | Error::Deploy(DeployError::NoExecutable { .. })
     )
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{CrateType, Metadata, TargetKind};
 
-use crate::error::Error;
+use crate::error::{Error, WorkspaceError};
 use crate::home::role::{Entry, Origin};
 use crate::home::{DEFAULT_NAME, Home};
 use crate::host::cargo;
@@ -143,10 +143,10 @@ fn variables(
             role: Some(role),
             port,
         } if let Some(address) = ports.address(role, port) => Ok(address.to_string()),
-        placeholder => Err(Error::NoBuildValue {
+        placeholder => Err(Error::Workspace(WorkspaceError::NoBuildValue {
             variable: name.to_owned(),
             placeholder: placeholder.to_string(),
-        }),
+        })),
     };
     let variables = build.env.iter().map(|(name, template)| {
         let text = template.resolve(&|placeholder: &Placeholder| value(name, placeholder))?;
@@ -217,7 +217,7 @@ pub async fn wait_exit_after_use(
 ) -> Result<(), Error> {
     let gone = wait_exit(leaving, interrupts).await;
     gone.map_err(|error| match error {
-        Error::Cargo(error) => Error::CargoAfterwards(error),
+        Error::Cargo(error) => Error::Workspace(WorkspaceError::CargoAfterwards(error)),
         other => other,
     })
 }
@@ -260,12 +260,12 @@ pub fn check_described(built: &Built, home: &Home, workspace: &Workspace) -> Res
             continue;
         }
         let meant = did_you_mean(name.as_str(), names.iter().copied());
-        return Err(Error::NoBinary {
+        return Err(Error::Workspace(WorkspaceError::NoBinary {
             role: spec.name.clone(),
             place: workspace.place(&spec.name),
             executable: name.clone(),
             meant: meant.map(str::to_owned),
-        });
+        }));
     }
     Ok(())
 }
@@ -405,13 +405,13 @@ async fn build_uninterrupted(
         }
     };
     if metadata.workspace_root != workspace.root {
-        return Err(Error::Manifest {
+        return Err(Error::Workspace(WorkspaceError::Manifest {
             manifest: workspace.manifest.clone(),
             reason: format!(
                 "Cargo finds workspace `{}` instead",
                 metadata.workspace_root
             ),
-        });
+        }));
     }
     for target in wanted.tests.values() {
         check_test(&metadata, target)?;
@@ -485,17 +485,17 @@ fn plan(wanted: &Wanted, bins: &Bins, packages: &[String]) -> Result<Plan, Error
             .collect();
         let package = match named {
             Some(package) if !all.is_empty() && !all.contains(package) => {
-                return Err(Error::NotInPackage {
+                return Err(Error::Workspace(WorkspaceError::NotInPackage {
                     executable: name.clone(),
                     package: package.clone(),
-                });
+                }));
             }
             Some(package) => looked_at.into_iter().find(|other| *other == package),
             None if looked_at.len() > 1 => {
-                return Err(Error::Ambiguous {
+                return Err(Error::Workspace(WorkspaceError::Ambiguous {
                     executable: name.clone(),
                     packages: looked_at.iter().map(|other| format!("`{other}`")).collect(),
-                });
+                }));
             }
             None => looked_at.into_iter().next(),
         };
@@ -605,10 +605,10 @@ fn tests(
                 };
                 Ok((name.clone(), built))
             }
-            several => Err(Error::AmbiguousTest {
+            several => Err(Error::Workspace(WorkspaceError::AmbiguousTest {
                 test: test.clone(),
                 packages: several.iter().map(|it| it.package.clone()).collect(),
-            }),
+            })),
         }
     });
     built.collect()
@@ -647,10 +647,10 @@ fn check_test(metadata: &Metadata, test: &TestTarget) -> Result<(), Error> {
     if names.contains(&name) {
         return Ok(());
     }
-    Err(Error::NoTestTarget {
+    Err(Error::Workspace(WorkspaceError::NoTestTarget {
         test: test.clone(),
         meant: did_you_mean(name, names.iter().copied()).map(str::to_owned),
-    })
+    }))
 }
 
 /// Wanted targets of the workspace.

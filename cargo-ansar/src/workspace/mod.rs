@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, Item};
 
-use crate::error::Error;
+use crate::error::{Error, RoleError, WorkspaceError};
 use crate::home::{DEFAULT_NAME, Home, HomeError};
 use crate::host::fs;
 use crate::manifest;
@@ -70,7 +70,7 @@ impl Places {
     /// Returns the workspace, or an error if there is none.
     pub fn needed_workspace(&self) -> Result<Workspace, Error> {
         self.workspace()?
-            .ok_or_else(|| Error::NoWorkspace(self.folder.clone()))
+            .ok_or_else(|| Error::Workspace(WorkspaceError::NoWorkspace(self.folder.clone())))
     }
 
     /// Opens the home, and the workspace if there is one.
@@ -78,10 +78,10 @@ impl Places {
         let workspace = self.workspace()?;
         match Home::open(&self.home(workspace.as_ref())) {
             Ok(home) => Ok((home, workspace)),
-            Err(HomeError::NotThere(home)) => Err(Error::NoHome {
+            Err(HomeError::NotThere(home)) => Err(Error::Role(RoleError::NoHome {
                 is_described: workspace.as_ref().map(Workspace::describes_roles),
                 home,
-            }),
+            })),
             Err(error) => Err(error.into()),
         }
     }
@@ -130,7 +130,7 @@ impl Workspace {
     pub fn needed_description(&self) -> Result<&Description, Error> {
         self.description
             .as_ref()
-            .ok_or_else(|| Error::NotDescribed(self.manifest.clone()))
+            .ok_or_else(|| Error::Workspace(WorkspaceError::NotDescribed(self.manifest.clone())))
     }
 
     /// Returns the position of a role's description, as ` (FILE:LINE)`; empty

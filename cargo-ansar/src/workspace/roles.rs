@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::error::Error;
+use crate::error::{Error, RoleError, RunError};
 use crate::home::Home;
 use crate::home::role::{Entry, Origin};
 use crate::manifest::DEFAULT_TESTS;
@@ -36,11 +36,11 @@ where
 {
     match search.unmatched(roles) {
         None => Ok(()),
-        Some(search) => Err(Error::NoRole {
+        Some(search) => Err(Error::Role(RoleError::NoRole {
             what,
             meant: search.did_you_mean(roles),
             search,
-        }),
+        })),
     }
 }
 
@@ -68,11 +68,11 @@ pub(crate) fn chosen(
     }
     entries.retain(|role, entry| search.matches(role, &entry.executable));
     if entries.is_empty() {
-        return Err(Error::NoRole {
+        return Err(Error::Role(RoleError::NoRole {
             what: "role",
             search: search.clone(),
             meant: Vec::new(),
-        });
+        }));
     }
     Ok(entries)
 }
@@ -89,7 +89,9 @@ pub(crate) fn startable(
         .into_iter()
         .partition(|(_, entry)| entry.origin == Origin::Retired);
     if entries.is_empty() && !retired.is_empty() && search.is_all() {
-        return Err(Error::Retired(retired.into_keys().collect()));
+        return Err(Error::Role(RoleError::Retired(
+            retired.into_keys().collect(),
+        )));
     }
     if entries.is_empty() && !retired.is_empty() {
         check_terms("role", search, &searched(&entries))
@@ -109,25 +111,25 @@ pub(crate) fn known(
     }
     let description = workspace.and_then(|workspace| workspace.description.as_ref());
     if description.is_some_and(|description| description.role(role).is_some()) {
-        return Err(Error::NotDeployed(vec![role.clone()]));
+        return Err(Error::Role(RoleError::NotDeployed(vec![role.clone()])));
     }
     let roles = home.role_names()?;
     if roles.is_empty() {
         return Err(no_roles(home.root(), workspace));
     }
     let meant = similar_role(role.as_str(), roles.iter().map(RoleName::as_str));
-    Err(Error::NoSuchRole {
+    Err(Error::Role(RoleError::NoSuchRole {
         role: role.clone(),
         meant: meant.and_then(|name| name.parse().ok()),
-    })
+    }))
 }
 
 /// Returns the error for a home that has no roles.
 pub(crate) fn no_roles(home: &Path, workspace: Option<&Workspace>) -> Error {
-    Error::NoRoles {
+    Error::Role(RoleError::NoRoles {
         home: home.to_owned(),
         is_described: workspace.is_some_and(Workspace::describes_roles),
-    }
+    })
 }
 
 /// Replaces `error` if its terms match roles that the workspace describes and
@@ -137,7 +139,7 @@ fn undeployed(
     workspace: Option<&Workspace>,
     entries: &BTreeMap<RoleName, Entry>,
 ) -> Error {
-    let Error::NoRole { search, .. } = &error else {
+    let Error::Role(RoleError::NoRole { search, .. }) = &error else {
         return error;
     };
     let description = workspace.and_then(|workspace| workspace.description.as_ref());
@@ -152,7 +154,7 @@ fn undeployed(
     if roles.is_empty() {
         error
     } else {
-        Error::NotDeployed(roles)
+        Error::Role(RoleError::NotDeployed(roles))
     }
 }
 
@@ -201,7 +203,8 @@ pub(crate) fn tags(places: &Places) -> BTreeMap<String, BTreeSet<String>> {
 /// Replaces `error` if its terms match retired roles.
 pub(crate) fn or_retired(error: Error, entries: &BTreeMap<RoleName, Entry>) -> Error {
     let matched = |role: &RoleName, entry: &Entry| match &error {
-        Error::NoRole { search, .. } | Error::NoTestRole { search, .. } => {
+        Error::Role(RoleError::NoRole { search, .. })
+        | Error::Run(RunError::NoTestRole { search, .. }) => {
             search.matches(role, &entry.executable)
         }
         _ => false,
@@ -214,7 +217,7 @@ pub(crate) fn or_retired(error: Error, entries: &BTreeMap<RoleName, Entry>) -> E
     if meant.is_empty() {
         error
     } else {
-        Error::Retired(meant)
+        Error::Role(RoleError::Retired(meant))
     }
 }
 
@@ -227,11 +230,11 @@ pub(crate) fn check_start_order(entries: &BTreeMap<RoleName, Entry>) -> Result<(
     };
     let links: Vec<_> = cycle.iter().map(|role| format!("`{role}`")).collect();
     match cycle.as_slice() {
-        [role, after, ..] => Err(Error::StartOrder {
+        [role, after, ..] => Err(Error::Role(RoleError::StartOrder {
             role: role.clone(),
             after: after.clone(),
             reason: format!("the start order has a cycle: {}", links.join(" waits for ")),
-        }),
+        })),
         _ => Ok(()),
     }
 }

@@ -17,6 +17,7 @@
 //! no longer needed, since it would permit a later violation.
 
 mod checker;
+mod lengths;
 mod names;
 mod rules;
 mod source;
