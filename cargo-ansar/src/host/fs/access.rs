@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use crate::host::fs::{Error, PRIVATE_FOLDER};
+use crate::host::fs::{Action, Error, PRIVATE_FOLDER};
 
 /// The owner and the permissions of a file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +21,7 @@ const STICKY: u32 = 0o1000;
 
 /// Returns the owner and permissions of `path`. Symlinks are followed.
 pub fn access(path: &Path) -> Result<Access, Error> {
-    let found = fs::metadata(path).map_err(|source| Error::Examine {
-        path: path.to_owned(),
-        source,
-    })?;
+    let found = fs::metadata(path).map_err(Action::Examine.on(path))?;
     Ok(Access {
         user: found.uid(),
         group: found.gid(),

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::host::fs::{Error, open};
+use crate::host::fs::{Action, Error, open};
 
 /// A file, readable for the user alone, to which only this value appends.
 #[derive(Debug)]
@@ -35,10 +35,7 @@ impl Appender {
                 size: found.len(),
                 file_id: file_id(&found),
             }),
-            Err(source) => Err(Error::Write {
-                path: path.to_owned(),
-                source,
-            }),
+            Err(source) => Err(Action::Write.on(path)(source)),
         }
     }
 
@@ -59,10 +56,7 @@ impl Appender {
         let mut last = [b'\n'];
         if let Some(at) = self.size.checked_sub(1) {
             let read = self.file.read_exact_at(&mut last, at);
-            read.map_err(|source| Error::Read {
-                path: self.path.clone(),
-                source,
-            })?;
+            read.map_err(Action::Read.on(&self.path))?;
         }
         Ok(last == [b'\n'])
     }
@@ -138,10 +132,7 @@ impl Appender {
     /// Truncates what was written in part, which works even on a full disk.
     fn failed(&self, source: io::Error) -> Error {
         let _ = self.file.set_len(self.size);
-        Error::Write {
-            path: self.path.clone(),
-            source,
-        }
+        Action::Write.on(&self.path)(source)
     }
 }
 

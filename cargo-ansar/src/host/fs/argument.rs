@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::host::fs::{Error, LARGEST, follow, replace, whole};
+use crate::host::fs::{Action, Error, LARGEST, follow, replace, whole};
 
 /// The mode of a new file.
 const MODE: u32 = 0o644;
@@ -27,10 +27,7 @@ pub fn read_argument(path: &Path) -> Result<Vec<u8>, Error> {
 /// followed, and stay. Everything else, such as a FIFO, a device or
 /// `/dev/stdout`, is written to. The folder must exist.
 pub fn write_argument(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |source| Error::Write {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = Action::Write.on(path);
     match destination(path).map_err(failed)? {
         Destination::File(path, mode) => replace(&path, bytes, mode),
         Destination::Open(mut file) => file.write_all(bytes).map_err(failed),

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::host::fs::fingerprint::open_regular;
-use crate::host::fs::{Error, Stat};
+use crate::host::fs::{Action, Error, Stat};
 use crate::host::process::interrupts::checkpoint;
 
 /// Compares two regular files, and returns true if their bytes are equal, with
@@ -82,10 +82,7 @@ impl<'a> Compared<'a> {
     }
 
     fn failed(&self, source: std::io::Error) -> Error {
-        Error::Read {
-            path: self.path.to_owned(),
-            source,
-        }
+        Action::Read.on(self.path)(source)
     }
 }
 

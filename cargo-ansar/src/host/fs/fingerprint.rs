@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::host::fs::{Error, open};
+use crate::host::fs::{Action, Error, open};
 use crate::host::process::interrupts::checkpoint;
 
 /// Time since a file's last change after which its times can be trusted.
@@ -268,19 +268,13 @@ impl<'de> Deserialize<'de> for Hash {
 pub fn stat(path: &Path) -> Result<Stat, Error> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Stat::of(&metadata)),
-        Err(source) => Err(Error::Examine {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(Action::Examine.on(path)(source)),
     }
 }
 
 /// Opens a regular file, and returns its metadata.
 pub(crate) fn open_regular(path: &Path) -> Result<(File, Stat), Error> {
-    let failed = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = Action::Read.on(path);
     let opened = open::regular(path, OpenOptions::new().read(true));
     let (file, metadata) = opened.map_err(failed)?;
     Ok((file, Stat::of(&metadata)))
@@ -291,10 +285,7 @@ pub(crate) fn open_regular(path: &Path) -> Result<(File, Stat), Error> {
 /// A file that is written while it is read is [`Error::Changed`]. If it is
 /// replaced by a rename, the old file is hashed to its end.
 pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
-    let failed = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = Action::Read.on(path);
     let (file, before) = open_regular(path)?;
     let mut hasher = blake3::Hasher::new();
     // One more byte than expected, so that a growing file is detected and not

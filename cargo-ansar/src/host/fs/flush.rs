@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::host::fs::{Error, sync};
+use crate::host::fs::{Action, Error, sync};
 use crate::host::process::interrupts::checkpoint;
 
 /// Maximum number of files synced at once. The file system commits concurrent
@@ -24,10 +24,7 @@ pub fn sync_each(paths: &[&Path]) -> Result<(), Error> {
     let work = || {
         while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
             let synced = checkpoint()
-                .map_err(|source| Error::Write {
-                    path: (*path).to_owned(),
-                    source,
-                })
+                .map_err(Action::Write.on(path))
                 .and_then(|()| sync(path));
             match synced {
                 Err(error) if !error.is_not_found() => {

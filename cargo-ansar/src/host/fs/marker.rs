@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use ansar_contract::marker::{Kind, find};
 
-use crate::host::fs::{Error, Fingerprint, Stat, open};
+use crate::host::fs::{Action, Error, Fingerprint, Stat, open};
 
 /// Markers by the fingerprint of their file, so that an executable that is
 /// started again is not read again.
@@ -31,10 +31,7 @@ pub fn marker(path: &Path) -> Result<Kind, Error> {
         found.insert(fingerprint, kind);
         Ok(kind)
     };
-    look().map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
+    look().map_err(Action::Read.on(path))
 }
 
 /// Returns true if an executable is a script. Symlinks are followed. A file that

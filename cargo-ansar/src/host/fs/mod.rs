@@ -56,49 +56,11 @@ pub const PRIVATE_FOLDER: u32 = 0o700;
 /// A failed operation and its path.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Reading a file.
-    #[error("failed to read `{path}`")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Writing a file, or syncing it to disk.
-    #[error("failed to write `{path}`")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Reading metadata.
-    #[error("failed to examine `{path}`")]
-    Examine {
-        /// The path.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Listing a folder.
-    #[error("failed to list `{path}`")]
-    List {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Creating a folder.
-    #[error("failed to make the folder `{path}`")]
-    MakeFolder {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Removing a file, a link, a folder or a tree.
-    #[error("failed to remove `{path}`")]
-    Remove {
+    /// An action on a path.
+    #[error("failed to {action} `{path}`")]
+    Failed {
+        /// The action.
+        action: Action,
         /// The path.
         path: PathBuf,
         /// The cause.
@@ -114,22 +76,6 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
-    /// Creating or reading a symlink.
-    #[error("failed to make or read the link `{path}`")]
-    Link {
-        /// The link.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Changing permissions.
-    #[error("failed to set the mode of `{path}`")]
-    SetMode {
-        /// The path.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
     /// A file was written while it was read.
     #[error("`{path}` changed while it was read")]
     Changed {
@@ -138,19 +84,60 @@ pub enum Error {
     },
 }
 
+/// An action on a path that can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Reading a file.
+    Read,
+    /// Writing a file, or syncing it to disk.
+    Write,
+    /// Reading metadata.
+    Examine,
+    /// Listing a folder.
+    List,
+    /// Creating a folder.
+    MakeFolder,
+    /// Removing a file, a link, a folder or a tree.
+    Remove,
+    /// Creating or reading a symlink.
+    Link,
+    /// Changing permissions.
+    SetMode,
+}
+
+impl Action {
+    /// Returns a function that makes the error of this action on a path.
+    pub(crate) fn on(self, path: &Path) -> impl Fn(io::Error) -> Error + Copy {
+        move |source| Error::Failed {
+            action: self,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Examine => "examine",
+            Self::List => "list",
+            Self::MakeFolder => "make the folder",
+            Self::Remove => "remove",
+            Self::Link => "make or read the link",
+            Self::SetMode => "set the mode of",
+        })
+    }
+}
+
 impl Error {
     /// Returns true if the cause is that the path does not exist.
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::Read { source, .. }
-            | Self::Write { source, .. }
-            | Self::Examine { source, .. }
-            | Self::List { source, .. }
-            | Self::MakeFolder { source, .. }
-            | Self::Remove { source, .. }
-            | Self::Transfer { source, .. }
-            | Self::Link { source, .. }
-            | Self::SetMode { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Failed { source, .. } | Self::Transfer { source, .. } => {
+                source.kind() == io::ErrorKind::NotFound
+            }
             Self::Changed { .. } => false,
         }
     }
@@ -184,10 +171,7 @@ fn whole(
     limit: u64,
 ) -> Result<Vec<u8>, Error> {
     let read = opened.and_then(|(file, found)| open::read_all(&file, found.len(), limit));
-    read.map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
+    read.map_err(Action::Read.on(path))
 }
 
 /// Turns a "not found" error into `None`.
@@ -260,10 +244,7 @@ pub fn is_folder(path: &Path) -> bool {
 
 /// Returns the names in a folder, in no order; empty if it does not exist.
 pub fn names(folder: &Path) -> Result<Vec<OsString>, Error> {
-    let failed = |source| Error::List {
-        path: folder.to_owned(),
-        source,
-    };
+    let failed = Action::List.on(folder);
     match fs::read_dir(folder) {
         Ok(entries) => entries
             .map(|entry| entry.map(|entry| entry.file_name()).map_err(failed))
@@ -282,10 +263,7 @@ pub fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, Error> {
         file.take(LARGEST).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    read().map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
+    read().map_err(Action::Read.on(path))
 }
 
 /// Replaces `path` with `bytes`, with exactly the permissions `mode`.
@@ -303,10 +281,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
 /// Unlike [`replace`], a power loss may bring the old content back, but never a
 /// mixture. The folder must exist.
 pub fn renew(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    let failed = |source| Error::Write {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = Action::Write.on(path);
     let staged = Staged::reserve(folder_of(path));
     crash_point::change();
     let mut file = OpenOptions::new()
@@ -337,10 +312,7 @@ pub fn place(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .mode(0o600)
         .open(staged.path())
         .and_then(|mut file| file.write_all(bytes));
-    written.map_err(|source| Error::Write {
-        path: path.to_owned(),
-        source,
-    })?;
+    written.map_err(Action::Write.on(path))?;
     staged.commit(path)
 }
 
@@ -393,10 +365,7 @@ pub fn write_in_place(path: &Path, bytes: &[u8]) -> Result<(), Error> {
             .mode(0o600),
     );
     let written = written.and_then(|(mut file, _)| file.write_all(bytes));
-    written.map_err(|source| Error::Write {
-        path: path.to_owned(),
-        source,
-    })
+    written.map_err(Action::Write.on(path))
 }
 
 /// Creates an unnamed file that holds `bytes`, positioned at its start. It is
@@ -416,7 +385,7 @@ pub fn unnamed(folder: &Path, bytes: &[u8]) -> Result<Arc<File>, Error> {
         file.rewind()?;
         Ok(Arc::new(file))
     });
-    written.map_err(|source| Error::Write { path, source })
+    written.map_err(Action::Write.on(&path))
 }
 
 #[cfg(target_os = "linux")]
@@ -434,10 +403,7 @@ fn open_unnamed(_: &Path, _: &OpenOptions) -> io::Result<File> {
 pub fn sync(path: &Path) -> Result<(), Error> {
     crash_point::change();
     let synced = File::open(path).and_then(|file| file.sync_all());
-    synced.map_err(|source| Error::Write {
-        path: path.to_owned(),
-        source,
-    })
+    synced.map_err(Action::Write.on(path))
 }
 
 /// Syncs several files to disk, in parallel if there are many, as each waits
@@ -495,10 +461,7 @@ fn make_folders(path: &Path, mode: u32) -> Result<(), Error> {
         .recursive(true)
         .mode(mode)
         .create(path)
-        .map_err(|source| Error::MakeFolder {
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(Action::MakeFolder.on(path))
 }
 
 /// Creates one folder with exactly the permissions `mode`, regardless of the
@@ -507,10 +470,7 @@ fn make_folders(path: &Path, mode: u32) -> Result<(), Error> {
 /// The path must not exist. The folder appears with these permissions or not at
 /// all.
 pub fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
-    let failed = |source| Error::MakeFolder {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = Action::MakeFolder.on(path);
     let staged = Staged::reserve(folder_of(path));
     crash_point::change();
     DirBuilder::new()
@@ -526,19 +486,13 @@ pub fn make_folder(path: &Path, mode: u32) -> Result<(), Error> {
 pub fn place_link(path: &Path, target: &Path) -> Result<(), Error> {
     let staged = Staged::reserve(folder_of(path));
     crash_point::change();
-    std::os::unix::fs::symlink(target, staged.path()).map_err(|source| Error::Link {
-        path: path.to_owned(),
-        source,
-    })?;
+    std::os::unix::fs::symlink(target, staged.path()).map_err(Action::Link.on(path))?;
     staged.commit(path)
 }
 
 /// Returns the target of a symlink, unresolved.
 pub fn read_link(path: &Path) -> Result<PathBuf, Error> {
-    fs::read_link(path).map_err(|source| Error::Link {
-        path: path.to_owned(),
-        source,
-    })
+    fs::read_link(path).map_err(Action::Link.on(path))
 }
 
 /// Sets the permissions of a file or folder. A symlink is an error.
@@ -549,10 +503,7 @@ pub fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
         crash_point::change();
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
     };
-    set.map_err(|source| Error::SetMode {
-        path: path.to_owned(),
-        source,
-    })
+    set.map_err(Action::SetMode.on(path))
 }
 
 /// Removes a file, link or other non-folder. It is no error if `path` does not
@@ -597,10 +548,7 @@ pub fn remove_tree(path: &Path) -> Result<(), Error> {
 
 /// Returns the path with all symlinks resolved.
 pub fn resolve(path: &Path) -> Result<PathBuf, Error> {
-    path.canonicalize().map_err(|source| Error::Examine {
-        path: path.to_owned(),
-        source,
-    })
+    path.canonicalize().map_err(Action::Examine.on(path))
 }
 
 /// Returns the path without `..`: the existing part is resolved, the rest kept.
@@ -662,10 +610,7 @@ fn folder_of(path: &Path) -> &Path {
 fn removed(path: &Path, result: io::Result<()>) -> Result<(), Error> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result.map_err(|source| Error::Remove {
-            path: path.to_owned(),
-            source,
-        }),
+        result => result.map_err(Action::Remove.on(path)),
     }
 }
 
@@ -673,10 +618,7 @@ fn removed(path: &Path, result: io::Result<()>) -> Result<(), Error> {
 fn open_folders(root: &Path) -> Result<(), Error> {
     set_mode(root, PRIVATE_FOLDER)?;
     let listed = fs::read_dir(root).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let entries = listed.map_err(|source| Error::List {
-        path: root.to_owned(),
-        source,
-    })?;
+    let entries = listed.map_err(Action::List.on(root))?;
     for entry in entries {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             open_folders(&entry.path())?;

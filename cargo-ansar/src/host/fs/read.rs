@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::host::fs::{Error, open};
+use crate::host::fs::{Action, Error, open};
 
 /// An open file, which stays readable after it is unlinked.
 #[derive(Debug)]
@@ -22,10 +22,7 @@ impl Reading {
                 path: path.to_owned(),
             })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::Read {
-                path: path.to_owned(),
-                source,
-            }),
+            Err(source) => Err(Action::Read.on(path)(source)),
         }
     }
 
@@ -34,19 +31,13 @@ impl Reading {
         let metadata = self.file.metadata();
         metadata
             .map(|metadata| metadata.len())
-            .map_err(|source| Error::Examine {
-                path: self.path.clone(),
-                source,
-            })
+            .map_err(Action::Examine.on(&self.path))
     }
 
     /// Reads bytes at `offset`. Returns their number, 0 at the end.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
         self.file
             .read_at(buffer, offset)
-            .map_err(|source| Error::Read {
-                path: self.path.clone(),
-                source,
-            })
+            .map_err(Action::Read.on(&self.path))
     }
 }

@@ -13,7 +13,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::host::fs::{
-    Error, Kind, PRIVATE_FOLDER, copy, crash_point, folder_of, make_private_folders,
+    Action, Error, Kind, PRIVATE_FOLDER, copy, crash_point, folder_of, make_private_folders,
     remove_empty_folder, remove_file, remove_tree, set_mode, stat, sync, walk,
 };
 
@@ -113,10 +113,7 @@ impl Staged {
         let made = fs::DirBuilder::new()
             .mode(PRIVATE_FOLDER)
             .create(&staged.alias);
-        made.map_err(|source| Error::MakeFolder {
-            path: staged.alias.clone(),
-            source,
-        })?;
+        made.map_err(Action::MakeFolder.on(&staged.alias))?;
         Ok(staged)
     }
 
@@ -195,10 +192,7 @@ pub fn transfer(from: &Path, to: &Path, how: TransferMethod) -> Result<(), Error
 ///
 /// The caller must ensure that no other process is staging there.
 pub fn leftovers(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |source| Error::List {
-        path: folder.to_owned(),
-        source,
-    };
+    let failed = Action::List.on(folder);
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -7,7 +7,7 @@ use std::thread;
 
 use walkdir::{DirEntry, WalkDir};
 
-use crate::host::fs::{Error, Stat, is_alias};
+use crate::host::fs::{Action, Error, Stat, is_alias};
 use crate::host::process::interrupts::checkpoint;
 
 /// An entry below a folder.
@@ -32,17 +32,13 @@ pub fn walk(root: &Path) -> Result<Option<Vec<Walked>>, Error> {
     match root.metadata() {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => {
-            return Err(Error::List {
-                path: root.to_owned(),
-                source: std::io::Error::from(std::io::ErrorKind::NotADirectory),
-            });
+            return Err(Action::List.on(root)(std::io::Error::from(
+                std::io::ErrorKind::NotADirectory,
+            )));
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => {
-            return Err(Error::List {
-                path: root.to_owned(),
-                source,
-            });
+            return Err(Action::List.on(root)(source));
         }
     }
     let mut found = Vec::new();
@@ -51,19 +47,14 @@ pub fn walk(root: &Path) -> Result<Option<Vec<Walked>>, Error> {
         .sort_by(|one, other| name(one).cmp(name(other)))
         .into_iter();
     while let Some(step) = walk.next() {
-        checkpoint().map_err(|source| Error::List {
-            path: root.to_owned(),
-            source,
-        })?;
+        checkpoint().map_err(Action::List.on(root))?;
         let step = step.and_then(|entry| Ok((entry.metadata()?, entry)));
         let (metadata, entry) = match step {
             Ok(step) => step,
             Err(error) if vanished(&error) => continue,
             Err(error) => {
-                return Err(Error::List {
-                    path: error.path().unwrap_or(root).to_owned(),
-                    source: error.into(),
-                });
+                let path = error.path().unwrap_or(root).to_owned();
+                return Err(Action::List.on(&path)(error.into()));
             }
         };
         let alias = is_alias(entry.file_name());
