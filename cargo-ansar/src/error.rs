@@ -27,6 +27,7 @@ use crate::manifest::DescriptionError;
 use crate::model::merge::MergeError;
 use crate::model::name::{Kind, NameError};
 use crate::model::name_template::TemplateError;
+use crate::model::remote::RemoteError;
 use crate::model::role_search::SearchError;
 
 pub use crate::error::deploy::DeployError;
@@ -86,6 +87,9 @@ pub enum Error {
     /// A log query has no valid range.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// Roles cannot run on other machines.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// Results of several machines cannot be merged.
     #[error(transparent)]
     Merge(#[from] MergeError),
@@ -175,6 +179,7 @@ impl Error {
             Self::Engine(error) => error.hint(),
             Self::Home(error) => error.hint(),
             Self::Program(error) => error.hint(),
+            Self::Remote(error) => error.hint(),
             Self::Merge(error) => error.hint(),
             Self::Template(error) => error.hint(),
             Self::Name(error) => Some(match (error.kind(), error.similar()) {
@@ -215,6 +220,17 @@ impl Error {
             Self::Cargo(error) => of_cargo(error),
             Self::Program(_) => Exit::DeployFailed,
             Self::Template(_) | Self::Search(_) | Self::Name(_) | Self::Query(_) => Exit::Usage,
+            Self::Remote(error) => match error {
+                RemoteError::NotPlaced { .. } => Exit::TimedOut,
+                RemoteError::NotWith(_) => Exit::Usage,
+                RemoteError::NoCommand
+                | RemoteError::CannotPlace { .. }
+                | RemoteError::Unplaced { .. }
+                | RemoteError::Role { .. }
+                | RemoteError::Loopback { .. }
+                | RemoteError::Setting { .. }
+                | RemoteError::Agent(_) => Exit::Setup,
+            },
             Self::Merge(error) => match error {
                 MergeError::NoFile(_)
                 | MergeError::NoVerdict(_)

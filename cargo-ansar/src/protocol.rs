@@ -214,6 +214,8 @@ pub enum Host {
     Foreground,
     /// A background process, which accepts roles as long as it runs some.
     Background,
+    /// An agent that runs a part of the roles for a command on another machine.
+    Agent,
     /// A background process that runs roles for its parent command, and exits
     /// with it.
     Attached,

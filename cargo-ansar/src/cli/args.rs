@@ -27,6 +27,7 @@ use crate::host::process::guardian::SpawnMode;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::Series;
 use crate::model::partition::Partition;
+use crate::model::remote::DriverName;
 use crate::report::shell::{Form, is_attended, is_piped};
 use crate::workspace::build;
 
@@ -132,6 +133,9 @@ pub enum Command {
     Completions(Deferred<CompletionsArgs>),
     /// Write manual pages
     Man(Deferred<ManArgs>),
+    /// Run a shard for a command on another machine
+    #[command(hide = true)]
+    Agent(Deferred<AgentArgs>),
     /// Run the engine of the background roles
     #[command(hide = true)]
     Supervise(Deferred<SuperviseArgs>),
@@ -145,6 +149,7 @@ impl Command {
             // Without messages, the keys are not announced; and a program that
             // reads the data, such as a pager, may need the keys itself.
             Self::Watch(_) if is_attended() && !is_piped() => Some(SpawnMode::Interactive),
+            Self::Test(args) if args.on.is_some() => Some(SpawnMode::Placing),
             Self::Build(_)
             | Self::Test(_)
             | Self::Watch(_)
@@ -159,6 +164,7 @@ impl Command {
                 args.replaces().then_some(SpawnMode::Foreground)
             }
             Self::Supervise(args) => Some(args.spawn_mode()),
+            Self::Agent(_) => Some(SpawnMode::Attached),
             // An editor is in the foreground with this command, not below it.
             Self::Edit(_)
             | Self::Init(_)
@@ -370,6 +376,12 @@ pub struct TestArgs {
     /// Run only this part of the test roles, as in `2/4`, for one of several jobs
     #[arg(long, value_name = "N/COUNT")]
     pub(super) partition: Option<Partition>,
+    /// Run the roles on other machines: command, or local for a try
+    #[arg(long, value_name = "DRIVER", value_parser = driver)]
+    pub(super) on: Option<DriverName>,
+    /// Number of machines among which the roles are divided [default: 2]
+    #[arg(long, value_name = "N", requires = "on")]
+    pub(super) shards: Option<NonZero<usize>>,
     /// Pass the reports to this executable, and print its result
     #[arg(long, value_name = "EXECUTABLE")]
     pub(super) test_analyzer: Option<ExecutableName>,
@@ -385,6 +397,19 @@ pub struct TestArgs {
     pub(super) build: BuildArgs,
     #[arg(skip)]
     pub(super) settings: Vec<(String, String)>,
+}
+
+/// Arguments of `agent`.
+#[derive(Debug, Args)]
+pub struct AgentArgs {}
+
+/// Parses the name of a driver.
+fn driver(text: &str) -> Result<DriverName, String> {
+    let known = DriverName::ALL.into_iter().find(|(name, _)| *name == text);
+    known.map(|(_, driver)| driver).ok_or_else(|| {
+        let names = DriverName::ALL.map(|(name, _)| format!("`{name}`"));
+        format!("expected {}", names.join(" or "))
+    })
 }
 
 /// Arguments of `watch`.

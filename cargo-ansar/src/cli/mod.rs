@@ -54,6 +54,7 @@ use crate::host::process::guardian::{ForkRole, Guardian};
 use crate::host::process::interrupts::Interrupts;
 use crate::host::process::{copy_folder, orphans, rlimit, signal, unprivileged};
 use crate::host::{clock, environment};
+use crate::model::remote::RemoteError;
 use crate::report::human;
 use crate::report::printer::Printer;
 use crate::report::shell::{Form, print_parse_error, warn};
@@ -104,6 +105,9 @@ pub fn main() -> ExitCode {
         Some(Ok(ForkRole::Engine(guardian))) => Some(guardian),
         Some(Ok(ForkRole::Guardian(end))) => {
             fd_store::finish();
+            if let Command::Agent(_) = parsed.command {
+                testing::agent::clean_up_after_kill(&end);
+            }
             return record_run(&end);
         }
         Some(Err(error)) => {
@@ -163,6 +167,9 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
     let mut command = command();
 
     let rest: Vec<OsString> = arguments.collect();
+    if let Some(error) = first_word(&command, &rest).and_then(|word| refused_on(word, &rest)) {
+        return Err(error);
+    }
     let taking = first_word(&command, &rest)
         .and_then(|word| {
             COMMANDS_WITH_SETTINGS
@@ -230,6 +237,25 @@ const COMMANDS_WITH_SETTINGS: [(&str, Place); 7] = [
     ("test", Place::AfterDashes),
     ("watch", Place::AfterDashes),
 ];
+
+/// Returns the error of a command that runs roles, and is asked to run them on
+/// other machines.
+fn refused_on(word: &OsString, arguments: &[OsString]) -> Option<clap::Error> {
+    let word = word.to_str()?;
+    if !["start", "restart", "run", "with"].contains(&word) {
+        return None;
+    }
+    let is_on = |argument: &OsString| {
+        let argument = argument.as_encoded_bytes();
+        argument == b"--on" || argument.starts_with(b"--on=")
+    };
+    let mut own = arguments.iter().take_while(|it| *it != "--");
+    let error = RemoteError::NotWith(word.to_owned());
+    let hint = error.hint().unwrap_or_default();
+    let text = format!("{error}\nhint: {hint}");
+    own.any(is_on)
+        .then(|| command().error(clap::error::ErrorKind::ArgumentConflict, text))
+}
 
 /// Returns the first argument that is neither a flag nor the value of one: the
 /// name of the command.
@@ -399,6 +425,11 @@ impl Session<'_> {
             Command::Stop(args) => self.stop(args).await,
             Command::Status(args) => self.status(args).await,
             Command::Supervise(args) => self.supervise(args).await,
+            Command::Agent(_) => {
+                let (interrupts, mut of_engine) = (self.interrupts()?, self.interrupts()?);
+                testing::agent::agent(&places.folder, interrupts, &mut of_engine).await?;
+                Ok(Exit::Success)
+            }
             Command::History(args) => self.history(args),
             Command::Returned(args) => self.returned(args).await,
             Command::Log(args) => self.log(args).await,
@@ -431,6 +462,10 @@ impl Session<'_> {
             force: self.force,
             fail_fast: args.fail_fast,
             partition: args.partition,
+            on: args.on.map(|driver| testing::shards::On {
+                driver,
+                shards: args.shards.map(std::num::NonZero::get),
+            }),
             retries: args.retries,
             slow: args.slow_timeout,
             failed: args.failed,

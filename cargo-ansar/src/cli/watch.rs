@@ -10,6 +10,7 @@ use crate::events::{Events, Kind, SourceEvent};
 use crate::host::environment;
 use crate::host::process::interrupts::Interrupt;
 use crate::host::terminal::keys::Keys;
+use crate::model::remote::RemoteError;
 use crate::model::run_report::RunReport;
 use crate::report::diagnostics::Stream;
 use crate::report::printer::Printer;
@@ -21,6 +22,9 @@ impl Session<'_> {
     pub(super) async fn watch(&self, args: &WatchArgs) -> Result<Exit, Error> {
         let (poll, notifies) = (args.poll, args.notify);
         let args: &TestArgs = &args.test;
+        if args.on.is_some() {
+            return Err(RemoteError::NotWith("watch".to_owned()).into());
+        }
         let mut options = self.test_options(args)?;
         let stream = args.results.messages.stream();
         options.build.messages = stream.as_ref().map(|stream| self.messages(stream));

@@ -91,7 +91,7 @@ fn allocate_needed(
     let start = ports::start(home.id(), &range);
     let mut failed = None;
     let mut is_usable = |role: &RoleName, port: u16| {
-        let address = std::net::SocketAddrV4::new(ports::BIND, port);
+        let address = std::net::SocketAddrV4::new(before.bind(), port);
         // No other program is in the network of the home.
         let is_apart = |entry: &Entry| entry.properties.network == Some(NetworkKind::Own);
         if entries.get(role).is_some_and(is_apart) || HeldPort::hold(address).is_ok() {

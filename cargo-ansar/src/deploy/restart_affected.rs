@@ -148,7 +148,7 @@ impl RunningRoles {
         for running in engines.answering.iter().filter(|running| running.is_kept()) {
             let kept = match running.engine.host {
                 Host::Background => &mut background,
-                Host::Attached | Host::Foreground => attached
+                Host::Attached | Host::Foreground | Host::Agent => attached
                     .entry(running.engine.pid)
                     .or_insert_with(Stopped::new),
             };

@@ -138,6 +138,11 @@ impl Events {
         }
     }
 
+    /// Passes on an event that has a time already.
+    pub fn pass(&self, event: Event) {
+        (self.listener)(event);
+    }
+
     /// Emits an event.
     pub fn emit(&self, event: impl Into<Kind>) {
         let (at, kind) = ((self.clock)(), event.into());

@@ -27,6 +27,32 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         roles: Vec<RoleName>,
     },
+    /// Agents are being placed on other machines, or beside this command.
+    Placing {
+        /// The driver that places them.
+        on: String,
+        /// Number of agents.
+        shards: usize,
+    },
+    /// An agent has joined.
+    Placed {
+        /// Number of its shard, from 1.
+        shard: usize,
+        /// The name of its node.
+        node: String,
+    },
+    /// Nothing is heard of an agent any more.
+    ShardLost {
+        /// Number of its shard, from 1.
+        shard: usize,
+        /// The name of its node, if it has joined.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<String>,
+        /// The reason.
+        why: String,
+        /// Number of its roles that have no outcome.
+        roles: usize,
+    },
     /// The test reports are passed to an analyzer.
     Analyzing {
         /// Number of reports.

@@ -135,6 +135,7 @@ impl Home {
             history::FOLDER,
             last_run::FOLDER,
             crate::home::KEPT,
+            crate::home::REMOTE,
         ] {
             self.check_own(&self.root.join(name))?;
         }

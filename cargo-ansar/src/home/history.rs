@@ -114,7 +114,8 @@ impl From<Cause> for RecordedCause {
             Cause::TimedOut => Self::TimedOut,
             Cause::Signal(number) => Self::Signal(number),
             Cause::Exited(code) => Self::Exited(code),
-            Cause::NeverStarted => Self::Refused,
+            // Roles on other nodes have no history here.
+            Cause::NeverStarted | Cause::Lost => Self::Refused,
         }
     }
 }

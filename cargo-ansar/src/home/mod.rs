@@ -356,6 +356,19 @@ impl Home {
         Ok(home)
     }
 
+    /// Returns the same home at another place, of which no file is read: for the
+    /// values of placeholders on another machine.
+    #[must_use]
+    pub fn at(&self, root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            file: HomeFile {
+                redirect: BTreeMap::new(),
+                ..self.file.clone()
+            },
+        }
+    }
+
     /// Creates the root of a home if needed and locks it; returns true if it
     /// existed. Waits for commands that create or remove the same home, and
     /// completes the removal that a killed `destroy` began.
@@ -680,6 +693,8 @@ fn is_gone(note: &str) -> bool {
 
 const ENGINES: &str = "engine";
 const KEPT: &str = "kept";
+/// Folder of the files about runs on other machines, in the root of a home.
+pub(crate) const REMOTE: &str = "remote";
 const GITIGNORE: &str = ".gitignore";
 const EVERYTHING: &[u8] = b"*\n";
 

@@ -17,6 +17,8 @@ use crate::model::placeholder::Placeholder;
 
 /// File in the root of a home.
 const FILE: &str = "ports.json";
+/// File in the root of an agent's home.
+const HOSTS_FILE: &str = "hosts.json";
 
 /// First port that is allocated.
 const FIRST: u16 = 20_000;
@@ -27,7 +29,22 @@ pub const BIND: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// The allocated ports, by role and by name of the port.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Ports(BTreeMap<RoleName, BTreeMap<String, u16>>);
+pub struct Ports {
+    ports: BTreeMap<RoleName, BTreeMap<String, u16>>,
+    #[serde(skip)]
+    hosts: Hosts,
+}
+
+/// The addresses of roles that run on several machines: `hosts.json` in the home
+/// of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hosts {
+    /// Address that the roles of this machine listen on; [`BIND`] if unset.
+    pub bind: Option<Ipv4Addr>,
+    /// Addresses of roles; [`BIND`] for all others.
+    pub roles: BTreeMap<RoleName, Ipv4Addr>,
+}
 
 /// A port that had to be replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,18 +63,34 @@ pub type Needed = BTreeMap<RoleName, BTreeMap<String, Option<u16>>>;
 impl Ports {
     /// Returns a port.
     pub fn get(&self, role: &RoleName, name: &str) -> Option<u16> {
-        self.0.get(role)?.get(name).copied()
+        self.ports.get(role)?.get(name).copied()
     }
 
     /// Returns the ports of a role, by name.
     pub fn of(&self, role: &RoleName) -> impl Iterator<Item = (&str, u16)> {
-        let ports = self.0.get(role).into_iter().flatten();
+        let ports = self.ports.get(role).into_iter().flatten();
         ports.map(|(name, port)| (name.as_str(), *port))
     }
 
     /// Returns the address of a port.
     pub fn address(&self, role: &RoleName, name: &str) -> Option<SocketAddrV4> {
-        Some(SocketAddrV4::new(BIND, self.get(role, name)?))
+        Some(SocketAddrV4::new(self.host(role), self.get(role, name)?))
+    }
+
+    /// Returns the address of a role.
+    pub fn host(&self, role: &RoleName) -> Ipv4Addr {
+        self.hosts.roles.get(role).copied().unwrap_or(BIND)
+    }
+
+    /// Returns the address that roles of this machine listen on.
+    pub fn bind(&self) -> Ipv4Addr {
+        self.hosts.bind.unwrap_or(BIND)
+    }
+
+    /// Returns the same ports on these machines.
+    #[must_use]
+    pub fn with_hosts(self, hosts: Hosts) -> Self {
+        Self { hosts, ..self }
     }
 
     /// Returns the ports as a test role and its instances see them: those of its
@@ -67,9 +100,14 @@ impl Ports {
         let mut seen = self.clone();
         for role in fresh {
             let name = instance_name(test, role).ok();
-            if let Some(own) = name.and_then(|name| seen.0.remove(&name).map(|own| (name, own))) {
-                seen.0.insert(role.clone(), own.1.clone());
-                seen.0.insert(own.0, own.1);
+            let host = name.as_ref().and_then(|name| self.hosts.roles.get(name));
+            if let Some(host) = host {
+                seen.hosts.roles.insert(role.clone(), *host);
+            }
+            if let Some(own) = name.and_then(|name| seen.ports.remove(&name).map(|own| (name, own)))
+            {
+                seen.ports.insert(role.clone(), own.1.clone());
+                seen.ports.insert(own.0, own.1);
             }
         }
         seen
@@ -80,16 +118,17 @@ impl Ports {
     /// `ANSAR_DB_0_ADMIN_PORT` and so on.
     pub fn variables(&self) -> Vec<(String, String)> {
         let mut variables = Vec::new();
-        for (role, ports) in &self.0 {
+        for (role, ports) in &self.ports {
             for (name, port) in ports {
                 let of = match name.as_str() {
                     crate::model::placeholder::DEFAULT_PORT => role.to_string(),
                     name => format!("{role}_{name}"),
                 };
                 let of = of.to_ascii_uppercase().replace('-', "_");
-                let address = SocketAddrV4::new(BIND, *port);
+                let host = self.host(role);
+                let address = SocketAddrV4::new(host, *port);
                 variables.push((format!("ANSAR_{of}_PORT"), port.to_string()));
-                variables.push((format!("ANSAR_{of}_HOST"), BIND.to_string()));
+                variables.push((format!("ANSAR_{of}_HOST"), host.to_string()));
                 variables.push((format!("ANSAR_{of}_ADDRESS"), address.to_string()));
             }
         }
@@ -107,13 +146,13 @@ impl Ports {
         start: u16,
         is_usable: &mut dyn FnMut(&RoleName, u16) -> bool,
     ) -> Vec<Moved> {
-        let before = std::mem::take(&mut self.0);
+        let before = std::mem::take(&mut self.ports);
         let fixed = needed.values().flatten().filter_map(|(_, port)| *port);
         let mut taken: BTreeSet<u16> = fixed.collect();
         let mut moved = Vec::new();
         let mut missing = Vec::new();
         for (role, ports) in needed {
-            let own = self.0.entry(role.clone()).or_default();
+            let own = self.ports.entry(role.clone()).or_default();
             for (name, port) in ports {
                 let known = before.get(role).and_then(|own| own.get(name)).copied();
                 match (port, known) {
@@ -136,7 +175,7 @@ impl Ports {
                 continue;
             };
             taken.insert(port);
-            self.0
+            self.ports
                 .entry(role.clone())
                 .or_default()
                 .insert(name.clone(), port);
@@ -146,7 +185,7 @@ impl Ports {
                 after: port,
             }));
         }
-        self.0.retain(|_, ports| !ports.is_empty());
+        self.ports.retain(|_, ports| !ports.is_empty());
         moved
     }
 }
@@ -229,7 +268,14 @@ pub fn start(id: &str, range: &Range<u16>) -> u16 {
 impl Home {
     /// Reads the allocated ports.
     pub fn ports(&self) -> Result<Ports, HomeError> {
-        Ok(read_json(&self.root().join(FILE))?.unwrap_or_default())
+        let ports: Ports = read_json(&self.root().join(FILE))?.unwrap_or_default();
+        let hosts = read_json(&self.root().join(HOSTS_FILE))?;
+        Ok(ports.with_hosts(hosts.unwrap_or_default()))
+    }
+
+    /// Stores the machines of the roles.
+    pub fn set_hosts(&self, hosts: &Hosts) -> Result<(), HomeError> {
+        write_json(&self.root().join(HOSTS_FILE), hosts)
     }
 
     /// Stores the allocated ports.
@@ -259,7 +305,7 @@ mod tests {
     }
 
     fn all(ports: &Ports) -> Vec<(String, u16)> {
-        let each = ports.0.iter();
+        let each = ports.ports.iter();
         each.flat_map(|(role, ports)| ports.values().map(|port| (role.to_string(), *port)))
             .collect()
     }
@@ -292,6 +338,34 @@ mod tests {
         let needed = of(&[("a", None), ("b", Some(100))]);
         ports.allocate(&needed, &RANGE, 100, &mut |_, _| true);
         assert_eq!(all(&ports), [("a".to_owned(), 101), ("b".to_owned(), 100)]);
+    }
+
+    #[test]
+    fn roles_on_other_machines_have_other_addresses() {
+        let mut ports = Ports::default();
+        let needed = of(&[("db-0", None), ("fresh-test-a-db-0", None), ("api-0", None)]);
+        ports.allocate(&needed, &RANGE, 100, &mut |_, _| true);
+        let hosts = Hosts {
+            bind: Some(Ipv4Addr::new(10, 0, 0, 2)),
+            roles: BTreeMap::from([
+                (role("db-0"), Ipv4Addr::new(10, 0, 0, 1)),
+                (role("fresh-test-a-db-0"), Ipv4Addr::new(10, 0, 0, 2)),
+            ]),
+        };
+        let ports = ports.with_hosts(hosts);
+        let address = |ports: &Ports, name| ports.address(&role(name), "port").unwrap();
+        assert_eq!(address(&ports, "db-0").ip().octets(), [10, 0, 0, 1]);
+        assert_eq!(address(&ports, "api-0").ip(), &BIND);
+        assert_eq!(ports.bind().octets(), [10, 0, 0, 2]);
+        let variables = ports.variables();
+        assert!(variables.contains(&("ANSAR_DB_0_HOST".to_owned(), "10.0.0.1".to_owned())));
+        // A test sees its own instance in place of the role.
+        let seen = ports.seen_from(&role("test-a"), &[role("db-0")]);
+        let own = address(&ports, "fresh-test-a-db-0");
+        assert_eq!(address(&seen, "db-0"), own);
+        let text = serde_json::to_string(&ports).unwrap();
+        let stored: Ports = serde_json::from_str(&text).unwrap();
+        assert_eq!(stored, ports.with_hosts(Hosts::default()));
     }
 
     #[test]

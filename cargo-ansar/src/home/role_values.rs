@@ -5,7 +5,7 @@ use std::path::Path;
 use ansar_contract::layout::Area;
 
 use crate::home::Home;
-use crate::home::ports::{BIND, Ports};
+use crate::home::ports::Ports;
 use crate::home::program::{NoValue, ProgramError};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::placeholder::{Placeholder, Template, number};
@@ -55,7 +55,7 @@ impl RoleValues<'_> {
                 let address = address.ok_or_else(|| undeployed(role, port))?;
                 Ok(address.to_string())
             }
-            Placeholder::Bind => Ok(BIND.to_string()),
+            Placeholder::Bind => Ok(self.ports.bind().to_string()),
             Placeholder::Role => Ok(self.role.to_string()),
             Placeholder::Number => number(self.role)
                 .map(str::to_owned)

@@ -5,7 +5,7 @@
     reason = "the only module that accesses the clock"
 )]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -18,6 +18,18 @@ pub fn now() -> Timestamp {
 /// Returns the system's time zone, or UTC if it is not configured.
 pub fn zone() -> TimeZone {
     TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
+/// Returns the time since the system was started, which goes on while it is
+/// suspended.
+pub fn boot_time() -> Duration {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    rustix::time::clock_gettime(clock)
+        .try_into()
+        .unwrap_or_default()
 }
 
 /// Returns an instant of the monotonic clock, for measuring durations.

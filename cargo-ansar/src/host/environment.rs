@@ -56,6 +56,15 @@ pub fn parent() -> u32 {
     nix::unistd::getppid().as_raw().unsigned_abs()
 }
 
+/// Returns the name of this machine: that by which Slurm knows it, else its
+/// host name.
+pub fn host_name() -> String {
+    variable("SLURMD_NODENAME").unwrap_or_else(|| {
+        let name = rustix::system::uname().nodename().to_owned();
+        name.to_string_lossy().into_owned()
+    })
+}
+
 /// Returns the number of processors that this command may use.
 pub fn parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

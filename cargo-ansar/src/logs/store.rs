@@ -231,6 +231,22 @@ impl Writer {
     }
 }
 
+/// Removes the oldest segments of a log while all together have more than
+/// `storage` bytes.
+pub fn limit(folder: &Path, storage: u64) -> Result<(), Error> {
+    let mut room = storage;
+    for segment in segments(folder)?.iter().rev() {
+        match room.checked_sub(fs::stat(segment)?.fingerprint.size) {
+            Some(rest) => room = rest,
+            None => {
+                room = 0;
+                fs::remove_file(segment)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Returns `home.json` two folders above a role's log, or `None` if the logs
 /// are outside of the home.
 fn home_file(folder: &Path) -> Option<PathBuf> {

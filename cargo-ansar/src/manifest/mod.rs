@@ -10,6 +10,7 @@ pub mod import;
 pub mod init;
 pub mod key_lines;
 pub mod node;
+pub mod on;
 pub mod parse;
 pub mod position;
 pub mod properties;
@@ -32,6 +33,7 @@ use toml_edit::Document;
 
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::placeholder::Template;
+use crate::model::remote::{DriverName, DriverOptions};
 use crate::model::role_properties::{EnvFile, NetworkKind, RoleProperties};
 use crate::model::role_search::RolePattern;
 
@@ -70,6 +72,8 @@ pub struct Description {
     pub network: Option<NetworkKind>,
     /// Options for Cargo.
     pub build: BuildOptions,
+    /// Options of the drivers that run agents on other machines.
+    pub on: BTreeMap<DriverName, DriverOptions>,
     /// Roles with expanded templates, sorted by name; names are unique.
     pub roles: Vec<RoleSpec>,
 }

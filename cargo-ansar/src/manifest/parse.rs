@@ -13,6 +13,7 @@ use toml_edit::Document;
 use crate::manifest::build;
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::{Node, Source};
+use crate::manifest::on;
 use crate::manifest::properties::{PROPERTIES, Property, Roles};
 use crate::manifest::test;
 use crate::manifest::validate::{Declaration, Declared, checked};
@@ -37,6 +38,7 @@ const KEYS: &[&str] = &[
     "env-file",
     "network",
     "build",
+    "on",
     "role",
 ];
 
@@ -113,6 +115,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
     let mut env_file = Vec::new();
     let mut network = None;
     let mut build = build::Read::default();
+    let mut on = BTreeMap::new();
     let mut declared = Declared::default();
     for node in ansar.entries("a table of `tests`, `role` and others")? {
         match node.name {
@@ -130,6 +133,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
             "env-file" => env_file = values::env_files(&node)?,
             "network" => network = Some(values::network(&node)?),
             "build" => build = build::read(&node)?,
+            "on" => on = on::read(&node)?,
             "role" => {
                 for role in node.entries("a table of roles by name")? {
                     declare(source, &role, &mut declared)?;
@@ -165,6 +169,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
         env_file,
         network,
         build: build.checked(source, &roles, &tests)?,
+        on,
         tests,
         roles,
     })

@@ -76,7 +76,7 @@ fn unknown_keys_are_refused() {
     );
     refused(
         "roles.a = 1",
-        "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `env`, `env-file`, `network`, `build`, `role`\nhint: did you mean `role`?",
+        "2:1: unknown key `workspace.metadata.ansar.roles`, expected one of `tests`, `snapshot`, `home`, `deploy`, `analyzer`, `retries`, `slow-timeout`, `env`, `env-file`, `network`, `build`, `on`, `role`\nhint: did you mean `role`?",
     );
     refused(
         "role.server-0.executable = 'a'\nrole.server-0.setings = {}",
@@ -628,5 +628,59 @@ fn mistakes_about_test_roles_are_refused() {
     ] {
         let expected = expected.replace('@', "workspace.metadata.ansar");
         refused(text, &expected);
+    }
+}
+
+#[test]
+fn drivers_and_their_options_are_checked() {
+    for (text, expected) in [
+        (
+            "on.loca = {}",
+            "2:4: unknown key `workspace.metadata.ansar.on.loca`, expected one of `local`, `command`\nhint: did you mean `local`?",
+        ),
+        (
+            "on.local.command = ['ssh']",
+            "2:10: unknown key `workspace.metadata.ansar.on.local.command`, expected one of `shards`, `place-timeout`, `lease`",
+        ),
+        (
+            "on.command.comand = ['ssh']",
+            "2:12: unknown key `workspace.metadata.ansar.on.command.comand`, expected one of `command`, `quote`, `shards`, `place-timeout`, `lease`\nhint: did you mean `command`?",
+        ),
+    ] {
+        refused(text, expected);
+    }
+    for (text, key) in [
+        (
+            "on = 1",
+            "on` is an integer, expected a table of drivers by name",
+        ),
+        (
+            "on.local = []",
+            "on.local` is an array, expected a table of options",
+        ),
+        (
+            "on.local.shards = 0",
+            "on.local.shards` is `0`, expected a number of shards, 1 at least",
+        ),
+        (
+            "on.local.lease = '20ms'",
+            "on.local.lease` is `20ms`, expected a duration of one second at least, such as \"10s\"",
+        ),
+        (
+            "on.command.command = []",
+            "on.command.command` is `[]`, expected an array of words, such as [\"ssh\", \"node{shard}\"]",
+        ),
+        (
+            "on.command.command = ['']",
+            "on.command.command[0]` is ``, expected an array of words, such as [\"ssh\", \"node{shard}\"]",
+        ),
+        (
+            "on.command.quote = 1",
+            "on.command.quote` is an integer, expected `true` or `false`",
+        ),
+    ] {
+        let error = read_err(&format!("[workspace.metadata.ansar]\n{text}"));
+        let expected = format!("`workspace.metadata.ansar.{key}");
+        assert!(error.message.ends_with(&expected), "{error}");
     }
 }

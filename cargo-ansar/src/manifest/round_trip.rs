@@ -152,6 +152,7 @@ fn description() -> impl Strategy<Value = Description> {
                 env_file: Vec::new(),
                 network: None,
                 build: BuildOptions::default(),
+                on: BTreeMap::new(),
             }
         })
 }

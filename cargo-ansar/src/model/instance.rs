@@ -1,9 +1,11 @@
 //! Instances of operational roles that belong to one test role.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::name::{NameError, RoleName};
 
 /// The origin of an instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     /// The role of which it is an instance.
     pub of: RoleName,

@@ -14,6 +14,7 @@ pub mod partition;
 pub mod placeholder;
 pub mod quoted;
 pub mod readiness;
+pub mod remote;
 pub mod restart_policy;
 pub mod role_properties;
 pub mod role_search;

@@ -35,6 +35,8 @@ pub enum Cause {
     Exited(i32),
     /// It was never started.
     NeverStarted,
+    /// The node on which it ran was lost.
+    Lost,
 }
 
 /// The success of a role.

@@ -6,12 +6,16 @@
 //! may add some.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::events::Event;
+use crate::home::ports::Hosts;
 use crate::home::role::Entry;
 use crate::host::fs::Hash;
+use crate::model::instance::Instance;
 use crate::model::name::RoleName;
 use crate::sync::path::RelPath;
 
@@ -34,13 +38,24 @@ pub enum ToAgent {
         epoch: u64,
         /// Seconds without a message after which both sides give up.
         lease: f64,
+        /// True if the agent must tell the address of its node.
+        #[serde(default)]
+        needs_address: bool,
     },
-    /// Lists all files of the agent's home. Answered by [`FromAgent::Want`].
+    /// Lists all files of the run. Answered by [`FromAgent::Want`], and by
+    /// [`FromAgent::Placed`] when all have arrived.
     Manifest {
         /// Id of the launcher's home, which the agent's home gets as well.
         home: String,
-        /// The files, sorted by path.
+        /// The files, sorted by path: in `home` or in `work`, which stands for the
+        /// workspace.
         files: Vec<File>,
+        /// Folders that exist even if they have no files.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        folders: Vec<RelPath>,
+        /// Symlinks.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        links: Vec<Link>,
     },
     /// A piece of a wanted file; the bytes follow. Pieces come in order, the
     /// next file after the last piece of the one before.
@@ -50,8 +65,6 @@ pub enum ToAgent {
         /// The size of the whole file.
         size: u64,
     },
-    /// Make the home of the files. Answered by [`FromAgent::Placed`].
-    Place,
     /// Start the operational roles. Test roles wait for [`ToAgent::Test`].
     Start(Box<Start>),
     /// The operational roles of all shards are ready: start the test roles.
@@ -63,18 +76,14 @@ pub enum ToAgent {
         /// True if they are killed.
         at_once: bool,
     },
-    /// Send the log of a role. Answered by [`FromAgent::Log`].
+    /// Send the log of a role, and the results of its tests. Answered by
+    /// [`FromAgent::Log`] and [`FromAgent::Results`].
     Log {
         /// The role.
         role: RoleName,
     },
     /// Nothing but a sign of life.
     Heartbeat,
-    /// Events up to this number have arrived.
-    Ack {
-        /// The number.
-        seq: u64,
-    },
     /// The last message: remove everything, and exit.
     Bye,
 }
@@ -82,7 +91,7 @@ pub enum ToAgent {
 /// A file of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// Its path in the home.
+    /// Its path in the folder of the run.
     pub path: RelPath,
     /// The hash of its bytes.
     pub hash: Hash,
@@ -92,14 +101,38 @@ pub struct File {
     pub mode: u32,
 }
 
+/// A symlink of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Its path.
+    pub path: RelPath,
+    /// The path that it leads to.
+    pub target: PathBuf,
+}
+
 /// A request to start the roles of a shard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Start {
     /// The roles of the shard.
     pub roles: BTreeMap<RoleName, StartRole>,
+    /// The machines of the roles; empty if all are on one.
+    #[serde(default)]
+    pub hosts: Hosts,
+    /// Environment variables of all roles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<(String, String)>,
+    /// Minimum level of log lines that become events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
     /// Maximum number of test roles that run at the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<usize>,
+    /// True if the first failed test stops all roles.
+    #[serde(default)]
+    pub fail_fast: bool,
+    /// True if only tests of test targets run that failed the last time.
+    #[serde(default)]
+    pub failed: bool,
     /// Number of retries of a failed test role.
     #[serde(default)]
     pub retries: u32,
@@ -119,8 +152,17 @@ pub struct Start {
 pub struct StartRole {
     /// True if it is a test role.
     pub is_test: bool,
+    /// File and line that describe it, on the launcher's machine.
+    pub described: (PathBuf, u32),
     /// Its description.
     pub entry: Entry,
+    /// The test role that it belongs to, if it is an instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Instance>,
+    /// Texts of which the name of a test must contain one, if it runs a test
+    /// target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chosen: Vec<String>,
 }
 
 /// A message of an agent.
@@ -133,10 +175,13 @@ pub enum FromAgent {
         version: u32,
         /// Name of the node.
         host: String,
+        /// Address by which other nodes reach it, if it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Ipv4Addr>,
         /// Process id of the agent on its node.
         pid: u32,
-        /// The node's time, in seconds since 1970.
-        clock: f64,
+        /// The folder of its home.
+        home: PathBuf,
     },
     /// The files that are not in the store yet, in the order in which they are
     /// expected.
@@ -159,6 +204,11 @@ pub enum FromAgent {
         /// The name of the file; unset after the last piece of the last file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         file: Option<String>,
+    },
+    /// A piece of the file with the results of a role's tests; the bytes follow.
+    Results {
+        /// The role.
+        role: RoleName,
     },
     /// Nothing but a sign of life.
     Heartbeat,
@@ -195,21 +245,20 @@ mod tests {
     fn messages_round_trip() {
         let hash = Hash::of(b"x");
         for line in [
-            json!({"ask": "join", "version": 1, "run": "a1", "shard": 0, "of": 3, "epoch": 1, "lease": 10.0}),
+            json!({"ask": "join", "version": 1, "run": "a1", "shard": 0, "of": 3, "epoch": 1, "lease": 10.0, "needs_address": true}),
             json!({"ask": "manifest", "home": "id", "files": [
                 {"path": "bin/server", "hash": hash, "size": 1, "mode": 0o700},
             ]}),
             json!({"ask": "blob", "hash": hash, "size": 1}),
-            json!({"ask": "place"}),
             json!({"ask": "stop", "at_once": true}),
             json!({"ask": "log", "role": "server-0"}),
-            json!({"ask": "ack", "seq": 7}),
+            json!({"ask": "bye"}),
         ] {
             let message: ToAgent = serde_json::from_value(line.clone()).unwrap();
             assert_eq!(serde_json::to_value(&message).unwrap(), line);
         }
         for line in [
-            json!({"say": "joined", "version": 1, "host": "n1", "pid": 7, "clock": 1.5}),
+            json!({"say": "joined", "version": 1, "host": "n1", "address": "10.0.0.1", "pid": 7, "home": "/tmp/x"}),
             json!({"say": "want", "hashes": [hash]}),
             json!({"say": "event", "run": "a1", "shard": 0, "epoch": 1, "seq": 1,
                    "at": "2026-11-22T10:00:00Z", "event": "ready", "role": "server-0"}),

@@ -6,6 +6,9 @@
 //! [`scheduler`] decides what happens when, and which events count. Agents keep
 //! the files that they were sent in a [`store`], so that none is sent twice.
 
+pub mod boot;
+pub mod conversation;
+pub mod driver;
 pub mod frames;
 pub mod messages;
 pub mod plan;

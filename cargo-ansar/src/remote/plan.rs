@@ -1,9 +1,23 @@
 //! The division of a run's roles into shards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::name::RoleName;
 use crate::model::partition::divide;
+
+/// The roles of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Roles {
+    /// Its operational roles.
+    pub operational: BTreeSet<RoleName>,
+    /// Its test roles.
+    pub tests: BTreeSet<RoleName>,
+    /// Operational roles that belong to one test role, with that role.
+    pub instances: BTreeMap<RoleName, RoleName>,
+    /// Test roles that must be in one shard: they start after each other, or
+    /// never run at the same time.
+    pub together: Vec<BTreeSet<RoleName>>,
+}
 
 /// The roles of one shard.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,12 +26,15 @@ pub struct Shard {
     pub operational: BTreeSet<RoleName>,
     /// Its test roles.
     pub tests: BTreeSet<RoleName>,
+    /// Operational roles that belong to one of its test roles.
+    pub instances: BTreeSet<RoleName>,
 }
 
 impl Shard {
     /// Returns true if it has this role.
     pub fn has(&self, role: &RoleName) -> bool {
-        self.operational.contains(role) || self.tests.contains(role)
+        let all = [&self.operational, &self.tests, &self.instances];
+        all.iter().any(|roles| roles.contains(role))
     }
 
     /// Returns true if it has no role, so that no node is needed for it.
@@ -27,7 +44,8 @@ impl Shard {
 
     /// Returns all roles.
     pub fn roles(&self) -> impl Iterator<Item = &RoleName> {
-        self.operational.iter().chain(&self.tests)
+        let own = self.operational.iter().chain(&self.tests);
+        own.chain(&self.instances)
     }
 }
 
@@ -35,18 +53,48 @@ impl Shard {
 ///
 /// Operational roles are together in the first shard, since they may share a
 /// socket or a file. Test roles are divided as `--partition` does: evenly, and
-/// so that a role mostly meets the same node, which has its files already.
-pub fn plan(
-    operational: impl IntoIterator<Item = RoleName>,
-    tests: &BTreeSet<RoleName>,
-    count: usize,
-) -> Vec<Shard> {
+/// so that a role mostly meets the same node, which has its files already. Those
+/// that must be together follow the first of them, and instances follow their
+/// tests.
+pub fn plan(roles: &Roles, count: usize) -> Vec<Shard> {
     let mut shards = vec![Shard::default(); count.max(1)];
-    shards[0].operational.extend(operational);
-    for (role, shard) in divide(tests, count) {
-        shards[shard].tests.insert(role.clone());
+    shards[0].operational.clone_from(&roles.operational);
+    let divided: BTreeMap<&RoleName, usize> = divide(&roles.tests, count);
+    let leaders = leaders(&roles.together);
+    for role in divided.keys() {
+        let leader = leaders.get(role).copied().unwrap_or(role);
+        let shard = divided.get(leader).copied().unwrap_or_default();
+        shards[shard].tests.insert((*role).clone());
+    }
+    for (instance, test) in &roles.instances {
+        let mut own = shards.iter_mut();
+        if let Some(shard) = own.find(|shard| shard.tests.contains(test)) {
+            shard.instances.insert(instance.clone());
+        }
     }
     shards
+}
+
+/// Returns the first role of all that each role must be together with, directly
+/// or through others.
+fn leaders(together: &[BTreeSet<RoleName>]) -> BTreeMap<&RoleName, &RoleName> {
+    let mut groups: Vec<BTreeSet<&RoleName>> = Vec::new();
+    for roles in together {
+        let mut group: BTreeSet<&RoleName> = roles.iter().collect();
+        groups.retain(|other| {
+            let is_apart = other.is_disjoint(&group);
+            if !is_apart {
+                group.extend(other);
+            }
+            is_apart
+        });
+        groups.push(group);
+    }
+    let pairs = groups.iter().filter_map(|group| {
+        let leader = *group.first()?;
+        Some(group.iter().map(move |role| (*role, leader)))
+    });
+    pairs.flatten().collect()
 }
 
 #[cfg(test)]
@@ -67,13 +115,14 @@ mod tests {
             tests in names("test"),
             count in 1_usize..8,
         ) {
-            let shards = plan(operational.clone(), &tests, count);
+            let roles = Roles { operational, tests, ..Roles::default() };
+            let shards = plan(&roles, count);
             prop_assert_eq!(shards.len(), count);
-            prop_assert_eq!(&shards[0].operational, &operational);
+            prop_assert_eq!(&shards[0].operational, &roles.operational);
             let sizes: Vec<usize> = shards.iter().map(|shard| shard.tests.len()).collect();
             prop_assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1);
-            prop_assert_eq!(sizes.iter().sum::<usize>(), tests.len());
-            for role in operational.iter().chain(&tests) {
+            prop_assert_eq!(sizes.iter().sum::<usize>(), roles.tests.len());
+            for role in roles.operational.iter().chain(&roles.tests) {
                 prop_assert_eq!(shards.iter().filter(|shard| shard.has(role)).count(), 1);
             }
         }
@@ -82,11 +131,41 @@ mod tests {
         /// the command.
         #[test]
         fn shards_are_the_parts_of_a_partition(tests in names("test"), count in 1_usize..8) {
-            let shards = plan([], &tests, count);
+            let roles = Roles { tests, ..Roles::default() };
+            let shards = plan(&roles, count);
             for (number, shard) in shards.iter().enumerate() {
                 let part = format!("{}/{count}", number + 1);
                 let part: crate::model::partition::Partition = part.parse().unwrap();
-                prop_assert_eq!(&part.of(&tests), &shard.tests);
+                prop_assert_eq!(&part.of(&roles.tests), &shard.tests);
+            }
+        }
+
+        #[test]
+        fn what_belongs_together_is_in_one_shard(
+            tests in names("test"),
+            pairs in proptest::collection::vec((0_usize..60, 0_usize..60), 0..20),
+            count in 1_usize..8,
+        ) {
+            let all: Vec<&RoleName> = tests.iter().collect();
+            let pairs = pairs.into_iter().filter_map(|(one, other)| {
+                Some(BTreeSet::from([(*all.get(one)?).clone(), (*all.get(other)?).clone()]))
+            });
+            let instance = |test: &RoleName| format!("fresh-{test}-db-0").parse().unwrap();
+            let roles = Roles {
+                together: pairs.collect(),
+                instances: tests.iter().map(|test| (instance(test), test.clone())).collect(),
+                tests: tests.clone(),
+                ..Roles::default()
+            };
+            let shards = plan(&roles, count);
+            let of = |role: &RoleName| shards.iter().position(|shard| shard.has(role));
+            for group in &roles.together {
+                let shards: BTreeSet<_> = group.iter().map(of).collect();
+                prop_assert_eq!(shards.len(), 1);
+            }
+            for (instance, test) in &roles.instances {
+                prop_assert_eq!(of(instance), of(test));
+                prop_assert!(of(test).is_some());
             }
         }
     }

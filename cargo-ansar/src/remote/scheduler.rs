@@ -4,7 +4,8 @@
 //! A pure state machine: [`Scheduler::next`] takes an input and the time, and
 //! returns actions. It knows no streams, no processes and no clock.
 //!
-//! Operational roles start first, on all shards. Test roles start when all
+//! Files are sent when all agents have joined, since their addresses are known
+//! then. Operational roles start first, on all shards. Test roles start when all
 //! operational roles are ready, and operational roles are stopped when the test
 //! roles of all shards have ended. A shard that was not heard of for a lease is
 //! lost: its epoch ends, nothing that it says counts any more, and each of its
@@ -17,10 +18,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::model::name::RoleName;
+use crate::remote::conversation::BEATS;
 use crate::remote::plan::Shard;
-
-/// Number of signs of life in a lease.
-const BEATS: u32 = 5;
 
 /// Options of a scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub struct Policy {
     pub lease: Duration,
     /// Time until all shards must have joined.
     pub place_timeout: Duration,
-    /// True if the first failed test stops everything.
+    /// True if the first lost shard stops everything.
     pub fail_fast: bool,
 }
 
@@ -71,7 +70,7 @@ pub enum Input {
     Tick,
 }
 
-/// A change of a role.
+/// A change of a role, or of all roles of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// It is ready.
@@ -80,6 +79,8 @@ pub enum Change {
     Again,
     /// It has ended; true if it succeeded.
     Ended(bool),
+    /// The shard stops its roles on its own, because of a failure.
+    Stopping,
 }
 
 /// An action to execute.
@@ -107,6 +108,8 @@ pub enum Action {
     Heartbeat(usize),
     /// A shard is lost, for this reason; these of its roles have no outcome.
     Lost(usize, String, Vec<RoleName>),
+    /// No agent of a shard has joined, for this reason.
+    Unplaced(usize, String),
     /// End the conversation with a shard, and release its node.
     Release(usize),
     /// These shards were not placed in time.
@@ -119,6 +122,8 @@ enum State {
     Waiting,
     /// Its agent has not joined yet.
     Placing,
+    /// Its agent has joined, and waits for those of other shards.
+    Joined,
     /// Its files are being sent.
     Transferring,
     /// It waits for the other shards.
@@ -230,9 +235,8 @@ impl Scheduler {
             Input::Joined(shard) => {
                 let status = &mut self.status[shard];
                 if status.state == State::Placing {
-                    status.state = State::Transferring;
+                    status.state = State::Joined;
                     (status.heard, status.told) = (now, now);
-                    actions.push(Action::Transfer(shard));
                 }
             }
             Input::Heard(shard) => self.status[shard].heard = now,
@@ -257,6 +261,12 @@ impl Scheduler {
                     self.status[shard].state = State::Done;
                     actions.push(Action::Release(shard));
                 }
+            }
+            Input::Closed(shard, reason) if self.status[shard].state == State::Placing => {
+                self.status[shard].state = State::Done;
+                actions.push(Action::Unplaced(shard, reason));
+                actions.push(Action::Release(shard));
+                self.stop(false, &mut actions);
             }
             Input::Closed(shard, reason) => self.lose(shard, reason, &mut actions),
             Input::Stop(at_once) => self.stop(at_once, &mut actions),
@@ -313,28 +323,21 @@ impl Scheduler {
         }
         status.seq = seq;
         actions.push(Action::Accept);
-        let (Some(role), Some(change)) = (role, change) else {
-            return;
-        };
-        let is_test = own.tests.contains(&role);
-        match change {
-            Change::Ready => {
+        match (change, role) {
+            (Some(Change::Ready), Some(role)) => {
                 status.satisfied.insert(role);
             }
-            Change::Again => {
+            (Some(Change::Again), Some(role)) => {
                 status.reported.remove(&role);
             }
-            Change::Ended(success) => {
-                let was_ready = status.satisfied.contains(&role);
-                if success && !is_test {
+            (Some(Change::Ended(success)), Some(role)) => {
+                if success && own.operational.contains(&role) {
                     status.satisfied.insert(role.clone());
                 }
                 status.reported.insert(role);
-                let is_broken = !is_test && !success && !was_ready;
-                if is_broken || (is_test && !success && self.policy.fail_fast) {
-                    self.stop(false, actions);
-                }
             }
+            (Some(Change::Stopping), _) => self.stop(false, actions),
+            (_, None) | (None, _) => {}
         }
     }
 
@@ -342,6 +345,14 @@ impl Scheduler {
     fn proceed(&mut self, actions: &mut Vec<Action>) {
         if self.is_stopping {
             return;
+        }
+        if self.least() == Some(State::Joined) {
+            self.advance(
+                State::Joined,
+                State::Transferring,
+                actions,
+                Action::Transfer,
+            );
         }
         if self.least() == Some(State::Placed) {
             self.advance(State::Placed, State::Started, actions, Action::Start);
@@ -379,7 +390,11 @@ impl Scheduler {
         self.is_stopping = true;
         for (shard, status) in self.status.iter_mut().enumerate() {
             match status.state {
-                State::Waiting | State::Placing | State::Transferring | State::Placed => {
+                State::Waiting
+                | State::Placing
+                | State::Joined
+                | State::Transferring
+                | State::Placed => {
                     status.state = State::Done;
                     actions.push(Action::Release(shard));
                 }
@@ -421,7 +436,9 @@ impl Scheduler {
             status.state < State::Testing && !own.operational.is_subset(&status.satisfied);
         status.state = State::Lost;
         status.epoch += 1;
-        let roles = own.roles().filter(|role| !status.reported.contains(*role));
+        // An instance is a part of its test.
+        let roles = own.operational.iter().chain(&own.tests);
+        let roles = roles.filter(|role| !status.reported.contains(*role));
         let roles = roles.cloned().collect();
         actions.push(Action::Lost(shard, reason, roles));
         actions.push(Action::Release(shard));

@@ -39,8 +39,13 @@ pub fn is_told(kind: &Kind, verbosity: Verbosity) -> bool {
         Kind::Role(event) => is_role_told(event, verbosity),
         Kind::Run(event) => match event {
             // Shown as progress, or at the end of the run.
-            RunEvent::Awaiting { .. } | RunEvent::Result { .. } | RunEvent::Verdict(_) => false,
-            RunEvent::Running { .. }
+            RunEvent::Awaiting { .. }
+            | RunEvent::Placed { .. }
+            | RunEvent::Result { .. }
+            | RunEvent::Verdict(_) => false,
+            RunEvent::Placing { .. }
+            | RunEvent::ShardLost { .. }
+            | RunEvent::Running { .. }
             | RunEvent::Testing { .. }
             | RunEvent::Analyzing { .. }
             | RunEvent::Stopping { .. }
@@ -150,7 +155,26 @@ fn run(shell: &mut Shell, event: &RunEvent) {
         RunEvent::Unkept { why } => {
             shell.warn(&format!("cannot save the run for `report`: {why}"));
         }
-        RunEvent::Awaiting { .. } | RunEvent::Result { .. } | RunEvent::Verdict(_) => {}
+        RunEvent::Placing { on, shards } => {
+            shell.status("Placing", &format!("{} on {on}", count(*shards, "shard")));
+        }
+        RunEvent::ShardLost {
+            shard,
+            node,
+            why,
+            roles,
+        } => {
+            let node = node.as_ref().map(|node| format!(" (node {node})"));
+            let node = node.unwrap_or_default();
+            let roles = count(*roles, "role");
+            shell.warn(&format!(
+                "shard {shard}{node} is lost, {roles} without an outcome: {why}"
+            ));
+        }
+        RunEvent::Awaiting { .. }
+        | RunEvent::Placed { .. }
+        | RunEvent::Result { .. }
+        | RunEvent::Verdict(_) => {}
     }
 }
 

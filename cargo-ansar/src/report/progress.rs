@@ -38,6 +38,8 @@ enum Phase {
     Building,
     /// Another command has the lock of this home.
     Blocked(String),
+    /// Agents are being placed on other machines.
+    Placing { on: String, done: u64, total: u64 },
     /// Files are being copied.
     Copying { done: u64, total: u64 },
     /// Roles are becoming ready.
@@ -123,6 +125,15 @@ impl Progress {
                 self.is_before_tests = true;
                 self.begin(Phase::Testing, at);
             }
+            RunEvent::Placing { on, shards } => {
+                let (on, done, total) = (on.clone(), 0, *shards as u64);
+                self.begin(Phase::Placing { on, done, total }, at);
+            }
+            RunEvent::Placed { .. } => {
+                if let Some((Phase::Placing { done, .. }, _)) = &mut self.phase {
+                    *done += 1;
+                }
+            }
             RunEvent::Awaiting { role, why } => {
                 self.started(role, Some(why.clone().unwrap_or_default()), at);
             }
@@ -134,9 +145,10 @@ impl Progress {
             RunEvent::Running { .. } | RunEvent::Verdict(_) | RunEvent::Result { .. } => {
                 self.reset();
             }
-            RunEvent::Orphans { .. } | RunEvent::CleanedUp { .. } | RunEvent::Unkept { .. } => {
-                self.leave_preparation();
-            }
+            RunEvent::ShardLost { .. }
+            | RunEvent::Orphans { .. }
+            | RunEvent::CleanedUp { .. }
+            | RunEvent::Unkept { .. } => self.leave_preparation(),
         }
     }
 
@@ -188,6 +200,10 @@ impl Progress {
                 let text = format!("waiting for another command in `{home}`");
                 line("Blocking", None, text)
             }
+            Phase::Placing { on, done, total } => {
+                let text = format!("{done} of {total} shards on {on}");
+                line("Placing", Some((*done, *total)), text)
+            }
             Phase::Copying { done, total } => {
                 let text = format!("{} of {}", Bytes(*done), Bytes(*total));
                 line("Deploying", Some((*done, *total)), text)
@@ -232,7 +248,7 @@ impl Progress {
         self.phase.take_if(|(phase, _)| {
             matches!(
                 phase,
-                Phase::Building | Phase::Blocked(_) | Phase::Copying { .. }
+                Phase::Building | Phase::Blocked(_) | Phase::Placing { .. } | Phase::Copying { .. }
             )
         });
     }

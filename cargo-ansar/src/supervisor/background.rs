@@ -200,6 +200,16 @@ fn kept_roles(engines: &Engines, roles: &BTreeSet<&RoleName>) -> Vec<(u32, BTree
 const EXIT_LIMIT: Duration = Duration::from_millis(250);
 
 impl BackgroundRoles {
+    /// Returns no roles, for a run that uses none.
+    pub(crate) fn none() -> Self {
+        Self {
+            roles: BTreeSet::new(),
+            finished: BTreeSet::new(),
+            engines: Vec::new(),
+            since: clock::now(),
+        }
+    }
+
     /// Returns true if a role is ready, or has succeeded.
     pub(crate) fn has(&self, role: &RoleName) -> bool {
         self.roles.contains(role) || self.finished.contains(role)

@@ -55,6 +55,7 @@ pub async fn supervise(
             Host::Background
         },
         is_persistent: attached,
+        control: None,
         launcher: Some(Box::new(|start: &Start, running: usize| {
             let launches = launches(&home, notices.address(), start, running, events);
             launches.map_err(|error| Refusal {

@@ -223,7 +223,7 @@ fn of_programs(entry: &Entry) -> Option<&'static str> {
 }
 
 /// Returns the commands of a role, each with the property that names it.
-fn commands(entry: &Entry) -> impl Iterator<Item = (&'static str, &Template)> {
+pub(crate) fn commands(entry: &Entry) -> impl Iterator<Item = (&'static str, &Template)> {
     let properties = &entry.properties;
     let own = [
         ("setup", &properties.setup),

@@ -14,7 +14,7 @@ use crate::error::{DeployError, EngineError, Error, full};
 use crate::home::Home;
 use crate::home::history;
 use crate::home::history::Kind;
-use crate::home::ports::{BIND, Ports};
+use crate::home::ports::Ports;
 use crate::home::program::{Places, ProgramError, base};
 use crate::home::role::Entry;
 use crate::home::role_values::RoleValues;
@@ -372,7 +372,7 @@ impl RoleContext {
             return Ok(Vec::new());
         }
         let held = self.ports.of(&self.role).map(|(_, port)| {
-            let address = SocketAddrV4::new(BIND, port);
+            let address = SocketAddrV4::new(self.ports.bind(), port);
             HeldPort::hold(address).map_err(|error| {
                 let role = self.role.clone();
                 match error {

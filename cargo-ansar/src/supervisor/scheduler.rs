@@ -71,6 +71,9 @@ pub struct Policy {
     pub slow: Option<Duration>,
     /// Member whose exit stops all others, also if it was successful.
     pub main: Option<usize>,
+    /// True if tests start, and operational members are stopped after them, only
+    /// on request: other machines run a part of the same roles.
+    pub is_held: bool,
     /// Time before members that are waited for are reported.
     pub report_after: Duration,
 }
@@ -86,6 +89,7 @@ impl Default for Policy {
             retries: 0,
             slow: None,
             main: None,
+            is_held: false,
             report_after: Duration::from_secs(1),
         }
     }
@@ -96,6 +100,10 @@ impl Default for Policy {
 pub enum Input {
     /// Starts the first members.
     Begin,
+    /// Starts tests, if [`Policy::is_held`].
+    Test,
+    /// Stops operational members, if [`Policy::is_held`].
+    Finish,
     /// A member is ready.
     Ready(usize),
     /// All processes of a member have ended, or it could not be started.
@@ -355,6 +363,10 @@ pub struct Scheduler {
     dependents: Vec<Vec<usize>>,
     status: Vec<Status>,
     policy: Policy,
+    /// True if tests may start.
+    may_test: bool,
+    /// True if operational members may be stopped because the tests have ended.
+    may_finish: bool,
     /// The time at which a stop of all members began.
     stopping: Option<Instant>,
     /// The time of the next report of members that are waited for.
@@ -370,6 +382,8 @@ impl Scheduler {
             members,
             status,
             policy,
+            may_test: !policy.is_held,
+            may_finish: !policy.is_held,
             stopping: None,
             report_at: None,
         }
@@ -462,6 +476,8 @@ impl Scheduler {
         let mut actions = Vec::new();
         match input {
             Input::Begin | Input::Tick => {}
+            Input::Test => self.may_test = true,
+            Input::Finish => self.may_finish = true,
             Input::Ready(member) => {
                 if let State::Starting { .. } = self.status[member].state
                     && !self.members[member].is_one_shot
@@ -802,13 +818,20 @@ impl Scheduler {
             .policy
             .main
             .is_some_and(|main| matches!(self.status[main].state, State::Ended { .. }));
-        let tests_ended = self.has_tests()
-            && self.each().all(|(member, status)| {
-                member.kind != RoleKind::Test || matches!(status.state, State::Ended { .. })
-            });
+        let is_asked = self.policy.is_held && self.may_finish;
+        let tests_ended =
+            self.may_finish && (self.has_tests() || is_asked) && self.have_tests_ended();
         if (tests_ended || main_ended) && self.stopping.is_none() && !self.is_done() {
             self.stop_all(StopCause::Finished, now, actions);
         }
+    }
+
+    /// Returns true if tests may start, and all have ended.
+    pub fn have_tests_ended(&self) -> bool {
+        self.may_test
+            && self.each().all(|(member, status)| {
+                member.kind != RoleKind::Test || matches!(status.state, State::Ended { .. })
+            })
     }
 
     fn start(&mut self, now: Instant, actions: &mut Vec<Action>) {
@@ -858,7 +881,7 @@ impl Scheduler {
             }
             let is_test = self.members[member].kind == RoleKind::Test;
             let reruns = self.status[member].reruns;
-            if is_test && (room == 0 || !operational_ready || reruns > least) {
+            if is_test && (!self.may_test || room == 0 || !operational_ready || reruns > least) {
                 continue;
             }
             let mut named = self.members[member].after.iter();

@@ -8,13 +8,14 @@ use std::io;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::mpsc::{self, Sender, UnboundedSender};
+use tokio::sync::mpsc::{self, Sender, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::host::socket::{Connection, Listener};
 use crate::protocol::{Host, Refusal, Reply, Request, RequestKind, Start, VERSION};
 use crate::supervisor::launch::Launch;
+use crate::supervisor::scheduler::Input;
 
 /// The settings of an engine that concern its clients.
 pub struct Service<'a> {
@@ -27,6 +28,17 @@ pub struct Service<'a> {
     /// Creates launches for roles to start; unset if the engine accepts no new
     /// roles.
     pub launcher: Option<Launcher<'a>>,
+    /// Control from another machine; unset if the engine decides itself.
+    pub control: Option<Control>,
+}
+
+/// Control of an engine whose tests are held.
+#[derive(Debug)]
+pub struct Control {
+    /// Inputs of its scheduler.
+    pub orders: UnboundedReceiver<Input>,
+    /// Told once all tests have ended.
+    pub tested: UnboundedSender<()>,
 }
 
 /// Creates launches for all requested roles; the second argument is the number

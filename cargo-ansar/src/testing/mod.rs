@@ -3,12 +3,14 @@
 //! Operational roles that were not running are started before the test roles
 //! and stopped after them.
 
+pub mod agent;
 pub mod analyzer;
 pub mod killed_run;
 pub mod live;
 pub mod log_context;
 pub mod record;
 pub mod run;
+pub mod shards;
 pub mod source_paths;
 pub mod verdict;
 
@@ -44,12 +46,14 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::partition::Partition;
 use crate::model::role_search::{RolePattern, RoleSearch};
 use crate::model::run_report::{Excerpt, RunReport, Which};
+use crate::supervisor::engine::RunResult;
 use crate::supervisor::lock_roles::stop_running;
 use crate::supervisor::one_shot;
 use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::supervisor::test_options::TestOptions;
 use crate::testing::killed_run::last_report;
 use crate::testing::run::Runner;
+use crate::testing::shards::On;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{Failure, RoleRun, Verdict};
 use crate::workspace::{Places, Workspace};
@@ -76,6 +80,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// Part of the test roles to run, if not all.
     pub partition: Option<Partition>,
+    /// Where the roles run, if not in this process.
+    pub on: Option<On>,
     /// Number of retries of a failed test role, overriding the manifest.
     pub retries: Option<u32>,
     /// Time after which a test role is reported as slow, overriding the
@@ -106,6 +112,12 @@ impl Options {
             Some(partition) => partition.of(roles),
             None => roles.cloned().collect(),
         }
+    }
+
+    /// Returns the options of a run on other machines, if it is one.
+    fn shards(&self, workspace: Option<&Workspace>) -> Result<Option<shards::Options>, Error> {
+        let shards = self.on.map(|on| shards::Options::new(on, workspace));
+        Ok(shards.transpose()?)
     }
 
     /// Returns the options for roles that run tests.
@@ -230,8 +242,10 @@ async fn deploy_and_run(
 ) -> Result<Outcome, Error> {
     let recorder = Recorder::default();
     let events = &recorder.reading(events);
-    let check =
-        |workspace: Option<&Workspace>, entries: &_| check_any_test(options, workspace, entries);
+    let check = |workspace: Option<&Workspace>, entries: &_| {
+        options.shards(workspace)?;
+        check_any_test(options, workspace, entries)
+    };
     let mut prepared = prepare(
         &options.places,
         &options.build,
@@ -270,6 +284,7 @@ async fn run_deployed(
         lock,
         ..
     } = prepared;
+    let shards = options.shards(workspace.as_ref())?;
     let analyzer = analyzer(options, workspace.as_ref());
     analyzer::check(&home, analyzer.as_ref())?;
     let begun = (clock::instant(), clock::now());
@@ -277,7 +292,11 @@ async fn run_deployed(
     let is_test = |role: &RoleName| pattern.matches(role);
     let failed = failed_before(&home);
     let all = entries.clone();
-    let mut entries = unfinished(&home, entries, is_test)?;
+    let mut entries = match shards {
+        None => unfinished(&home, entries, is_test)?,
+        // Nothing has run on other machines.
+        Some(_) => entries,
+    };
     let only = only.filter(|_| when == When::Changed);
     retain_affected(&mut entries, is_test, only, &failed);
     let (chosen, narrowed) = choose(options, entries, is_test, &failed);
@@ -299,16 +318,31 @@ async fn run_deployed(
     let kind_of = |role: &RoleName| role_kind(is_test(role));
     let operational = chosen.keys().filter(|role| !is_test(role));
     let needed = chosen.iter().filter(|(role, _)| !is_test(role));
-    let background = wait_ready(&home, needed, interrupts, events).await?;
+    let background = match shards {
+        None => wait_ready(&home, needed, interrupts, events).await?,
+        Some(_) => BackgroundRoles::none(),
+    };
     let launched = launched(&chosen, &background, &instances);
-    if options.force {
+    let is_here = shards.as_ref().is_none_or(|it| it.driver.is_local());
+    if options.force && is_here {
         stop_running(&home, launched.keys(), interrupts, events).await?;
+    }
+    if is_here && shards.is_some() {
+        // They have the ports and files of the roles that would run beside them.
+        drop(home.lock_roles(chosen.keys())?);
     }
     let artifacts: Vec<PathBuf> = artifacts.into_values().chain(libraries).collect();
     let note = home.note_run(&runner.current(&launched, is_test, &artifacts, clock::now()))?;
     let telling = runner.telling(events, launched.keys(), is_test, &artifacts);
-    let run = runner.run(&launched, kind_of, None, interrupts, &telling);
-    let mut ran = run.await?;
+    let mut ran = run(
+        shards.as_ref(),
+        &runner,
+        &launched,
+        kind_of,
+        interrupts,
+        &telling,
+    )
+    .await?;
     // An interrupt while waiting for Cargo's exit must not hide the results.
     let impatient = interruption(build::wait_exit_after_use(leaving, interrupts).await)?;
     ran.interrupted = ran.interrupted.or(impatient);
@@ -339,6 +373,26 @@ async fn run_deployed(
         recorder,
         note,
     })
+}
+
+/// Runs the roles, in this process or on agents.
+async fn run(
+    shards: Option<&shards::Options>,
+    runner: &Runner<'_>,
+    launched: &BTreeMap<RoleName, Entry>,
+    kind_of: impl Fn(&RoleName) -> RoleKind,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<RunResult, Error> {
+    match shards {
+        None => {
+            let run = runner.run(launched, kind_of, None, interrupts, events);
+            run.await
+        }
+        Some(shards) => {
+            shards::perform(runner, launched, kind_of, shards, interrupts, events).await
+        }
+    }
 }
 
 /// Returns the event that roles are about to run.

@@ -44,7 +44,7 @@ use crate::supervisor::launcher::{LaunchContext, ensure_descriptors};
 use crate::supervisor::lock_roles::{acquire, stop_running};
 use crate::supervisor::role_environment::of_roles;
 use crate::supervisor::scheduler::{Policy, RoleKind};
-use crate::supervisor::server::Service;
+use crate::supervisor::server::{Control, Service};
 use crate::supervisor::test_options::TestOptions;
 use crate::testing::analyzer;
 use crate::testing::analyzer::Analysis;
@@ -216,6 +216,15 @@ fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
     completed
 }
 
+/// What an agent is told of the workspace, which is on another machine.
+#[derive(Debug)]
+pub struct Elsewhere {
+    /// Files and lines that describe the roles.
+    pub described: BTreeMap<RoleName, (PathBuf, u32)>,
+    /// Environment variables of all roles.
+    pub variables: Vec<(String, String)>,
+}
+
 /// Runs roles of a home.
 #[derive(Debug, Clone, Copy)]
 pub struct Runner<'a> {
@@ -240,6 +249,8 @@ pub struct Runner<'a> {
     pub first: Option<&'a BTreeSet<RoleName>>,
     /// Role that gets the terminal and stdin of this command.
     pub interactive: Option<&'a RoleName>,
+    /// What is known of a workspace on another machine.
+    pub elsewhere: Option<&'a Elsewhere>,
     /// Event that is emitted once the roles are about to start.
     pub begun: Option<&'a Kind>,
 }
@@ -259,6 +270,7 @@ impl<'a> Runner<'a> {
             tests: None,
             first: None,
             interactive: None,
+            elsewhere: None,
             begun: None,
         }
     }
@@ -277,9 +289,43 @@ impl<'a> Runner<'a> {
         interrupts: &mut Interrupts,
         events: &Events,
     ) -> Result<engine::RunResult, Error> {
+        self.run_in(entries, kind_of, (errand, None), interrupts, events)
+            .await
+    }
+
+    /// Runs roles as an agent: tests start, and operational roles are stopped
+    /// after them, when the launcher says so.
+    ///
+    /// # Errors
+    ///
+    /// Starts nothing and returns an error if one of the roles runs already.
+    pub async fn run_held(
+        &self,
+        entries: &BTreeMap<RoleName, Entry>,
+        kind_of: impl Fn(&RoleName) -> RoleKind,
+        control: Control,
+        interrupts: &mut Interrupts,
+        events: &Events,
+    ) -> Result<engine::RunResult, Error> {
+        self.run_in(entries, kind_of, (None, Some(control)), interrupts, events)
+            .await
+    }
+
+    async fn run_in(
+        &self,
+        entries: &BTreeMap<RoleName, Entry>,
+        kind_of: impl Fn(&RoleName) -> RoleKind,
+        (errand, control): (Option<Launch>, Option<Control>),
+        interrupts: &mut Interrupts,
+        events: &Events,
+    ) -> Result<engine::RunResult, Error> {
         // The order combines the manifest and values set by hand.
         check_start_order(entries)?;
-        let environment = of_roles(self.home);
+        let mut environment = of_roles(self.home);
+        for (name, value) in self.elsewhere.iter().flat_map(|it| &it.variables) {
+            environment.retain(|(known, _)| known != name.as_str());
+            environment.push((name.into(), value.into()));
+        }
         check_all(self.home, entries, &environment, |role| {
             place_of(self.workspace, role)
         })?;
@@ -316,7 +362,11 @@ impl<'a> Runner<'a> {
         };
         let service = Service {
             listener: self.home.listen()?,
-            host: Host::Foreground,
+            host: match control {
+                Some(_) => Host::Agent,
+                None => Host::Foreground,
+            },
+            control,
             is_persistent: false,
             launcher: None,
         };
@@ -490,7 +540,10 @@ impl<'a> Runner<'a> {
 
     /// Returns the file and line that describe a role: in the manifest, or its
     /// entry.
-    fn described(&self, role: &RoleName) -> (PathBuf, u32) {
+    pub(crate) fn described(&self, role: &RoleName) -> (PathBuf, u32) {
+        if let Some(place) = self.elsewhere.and_then(|it| it.described.get(role)) {
+            return place.clone();
+        }
         let in_manifest = || {
             let workspace = self.workspace?;
             let description = workspace.description.as_ref()?;

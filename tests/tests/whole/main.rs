@@ -13,6 +13,7 @@ mod language;
 mod layering;
 mod programs;
 mod readme;
+mod remote;
 mod targets;
 mod test;
 mod watch;

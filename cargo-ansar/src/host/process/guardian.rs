@@ -11,6 +11,7 @@ mod suspended;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -87,6 +88,9 @@ pub enum SpawnMode {
     /// Those of this process, and the engine receives the keys that the user
     /// presses, as [`Keys`](keys::Keys).
     Interactive,
+    /// Those of this process. What remains of a killed engine is asked to end
+    /// before it is killed: commands that hold something on other machines.
+    Placing,
     /// Below another command of this tool, whose end stops both; the guardian
     /// closes its streams.
     Attached,
@@ -94,6 +98,10 @@ pub enum SpawnMode {
     /// once, the engine when it is ready.
     Detached,
 }
+
+/// Time that the commands of a killed engine get to end, if they hold something on
+/// other machines.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Forks this process into guardian and engine.
 ///
@@ -103,7 +111,7 @@ pub enum SpawnMode {
 /// exited.
 pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
     match mode {
-        SpawnMode::Foreground | SpawnMode::Interactive => {}
+        SpawnMode::Foreground | SpawnMode::Interactive | SpawnMode::Placing => {}
         SpawnMode::Attached => die_with_parent()?,
         SpawnMode::Detached => daemonize::begin()?,
     }
@@ -149,8 +157,10 @@ pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
             between.become_guardian();
             let keyboard = keyboard.map(Keyboard::become_guardian);
             let forwarder = Forwarder::new(child, has_streams.then_some(tell));
+            let spares = mode == SpawnMode::Placing;
+            let grace = if spares { GRACE } else { Duration::ZERO };
             Ok(ForkRole::Guardian(watch(
-                child, forwarder, handled, &before, keyboard,
+                child, forwarder, handled, &before, keyboard, grace,
             )))
         }
     }
@@ -197,6 +207,7 @@ fn watch(
     handled: SigSet,
     before: &BTreeMap<u32, Option<u64>>,
     mut keyboard: Option<Keyboard>,
+    grace: Duration,
 ) -> End {
     let (code, is_killed) = loop {
         match handled.wait() {
@@ -250,6 +261,9 @@ fn watch(
     let is_spared = |orphan: &orphans::Orphan| {
         before.get(&orphan.pid) == Some(&orphan.started) || orphans::is_daemon(orphan, session)
     };
+    if is_killed {
+        orphans::ask_to_end(is_spared, grace);
+    }
     End {
         code,
         is_killed,

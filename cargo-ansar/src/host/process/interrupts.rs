@@ -162,10 +162,22 @@ pub fn checkpoint() -> io::Result<()> {
         return Ok(());
     };
     pending.grant();
+    if IS_CLEANING_UP.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     match pending.first() {
         None => Ok(()),
         Some(interrupt) => Err(io::Error::other(Interrupted(interrupt))),
     }
+}
+
+/// True once this process only cleans up.
+static IS_CLEANING_UP: AtomicBool = AtomicBool::new(false);
+
+/// Makes [`checkpoint`] return `Ok` from now on: this process is about to exit, and
+/// what it removes must be removed although it was asked to stop.
+pub fn only_clean_up_from_now_on() {
+    IS_CLEANING_UP.store(true, Ordering::Relaxed);
 }
 
 /// Interrupts the running operation from within this process.

@@ -18,6 +18,7 @@ pub mod relay;
 pub mod rlimit;
 pub mod sd_notify;
 pub mod signal;
+pub mod stream;
 pub mod tag;
 pub mod unprivileged;
 pub mod usage;

@@ -139,6 +139,28 @@ pub fn end_all(spared: impl Fn(&Orphan) -> bool) -> Killed {
     }
 }
 
+/// Asks every adopted process except those for which `spared` returns true to end,
+/// with SIGTERM, and waits until none is left or the time is over.
+pub fn ask_to_end(spared: impl Fn(&Orphan) -> bool, limit: Duration) {
+    /// Time after which it looks for orphans of those that have ended.
+    const PAUSE: Duration = Duration::from_millis(50);
+    let begun = clock::instant();
+    let mut asked = BTreeSet::new();
+    while begun.elapsed() < limit {
+        let mut targets = adopted();
+        targets.retain(|orphan| !spared(orphan));
+        let Some(first) = targets.first() else {
+            return;
+        };
+        for orphan in &targets {
+            if asked.insert((orphan.pid, orphan.started)) {
+                orphan.signal(Signal::TERMINATE);
+            }
+        }
+        reaped_within(first.pid, PAUSE.min(limit.saturating_sub(begun.elapsed())));
+    }
+}
+
 /// Kills all adopted processes except daemons, which outlive this process.
 /// Processes that were started here are not affected.
 pub fn end_orphans() -> Killed {

@@ -20,6 +20,9 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// SIGTERM.
+    pub const TERMINATE: Self = Self::Stop(StopSignal::TERMINATE);
+
     pub(crate) fn number(self) -> NixSignal {
         match self {
             Self::Stop(signal) => number(signal),

@@ -25,10 +25,12 @@ impl Run {
             Shard {
                 operational: roles(&["server-0"]),
                 tests: roles(&["test-a"]),
+                instances: BTreeSet::new(),
             },
             Shard {
                 operational: BTreeSet::new(),
                 tests: roles(&["test-b"]),
+                instances: BTreeSet::new(),
             },
         ];
         Self::of(shards, fail_fast)
@@ -90,13 +92,20 @@ impl Run {
         actions
     }
 
+    /// Brings both shards to the start of their operational roles.
+    fn join(&mut self) {
+        for shard in 0..2 {
+            self.feed(Input::Joined(shard));
+        }
+        for shard in 0..2 {
+            self.feed(Input::Placed(shard));
+        }
+    }
+
     /// Brings both shards to their tests.
     fn test(&mut self) {
         self.feed(Input::Begin);
-        for shard in 0..2 {
-            self.feed(Input::Joined(shard));
-            self.feed(Input::Placed(shard));
-        }
+        self.join();
         let ready = self.event(0, "server-0", Change::Ready);
         assert_eq!(ready, [Action::Accept, Action::Test(0), Action::Test(1)]);
     }
@@ -106,9 +115,10 @@ impl Run {
 fn shards_wait_for_each_other() {
     let mut run = Run::of_two(false);
     assert_eq!(run.feed(Input::Begin), [Action::Place(0), Action::Place(1)]);
-    assert_eq!(run.feed(Input::Joined(1)), [Action::Transfer(1)]);
+    assert_eq!(run.feed(Input::Joined(1)), []);
+    let joined = run.feed(Input::Joined(0));
+    assert_eq!(joined, [Action::Transfer(0), Action::Transfer(1)]);
     assert_eq!(run.feed(Input::Placed(1)), []);
-    assert_eq!(run.feed(Input::Joined(0)), [Action::Transfer(0)]);
     let started = run.feed(Input::Placed(0));
     assert_eq!(started, [Action::Start(0), Action::Start(1)]);
     let ready = run.event(0, "server-0", Change::Ready);
@@ -132,6 +142,7 @@ fn empty_shards_are_not_placed() {
     let tests = Shard {
         operational: BTreeSet::new(),
         tests: roles(&["test-a"]),
+        instances: BTreeSet::new(),
     };
     let mut run = Run::of(vec![Shard::default(), tests], false);
     assert_eq!(run.feed(Input::Begin), [Action::Place(1)]);
@@ -207,28 +218,29 @@ fn roles_that_reported_are_not_lost() {
 fn tests_do_not_start_without_their_server() {
     let mut run = Run::of_two(false);
     run.feed(Input::Begin);
-    for shard in 0..2 {
-        run.feed(Input::Joined(shard));
-        run.feed(Input::Placed(shard));
-    }
-    let broken = run.event(0, "server-0", Change::Ended(false));
+    run.join();
+    let failed = run.event(0, "server-0", Change::Ended(false));
+    assert_eq!(failed, [Action::Accept]);
+    // The engine of the shard notices it.
+    let broken = run.event(0, "server-0", Change::Stopping);
     let stops = [Action::Stop(0, false), Action::Stop(1, false)];
     assert_eq!(broken[1..], stops);
 
     let mut run = Run::of_two(false);
     run.feed(Input::Begin);
-    run.feed(Input::Joined(1));
-    run.feed(Input::Placed(1));
+    run.join();
     let lost = run.feed(Input::Closed(0, "gone".to_owned()));
-    assert!(lost.contains(&Action::Release(1)), "{lost:?}");
+    assert!(lost.contains(&Action::Stop(1, false)), "{lost:?}");
+    run.feed(Input::Ended(1));
+    run.feed(Input::Collected(1));
     assert!(run.scheduler.is_done());
 }
 
 #[test]
-fn a_failed_test_stops_all_shards_if_asked_to() {
+fn a_shard_that_stops_stops_all_shards() {
     let mut run = Run::of_two(true);
     run.test();
-    let stopped = run.event(1, "test-b", Change::Ended(false));
+    let stopped = run.event(1, "test-b", Change::Stopping);
     let stops = [
         Action::Accept,
         Action::Stop(0, false),
@@ -238,6 +250,36 @@ fn a_failed_test_stops_all_shards_if_asked_to() {
     // A second request kills.
     let killed = run.feed(Input::Stop(true));
     assert_eq!(killed, [Action::Stop(0, true), Action::Stop(1, true)]);
+}
+
+#[test]
+fn a_command_that_places_nothing_ends_the_run() {
+    let mut run = Run::of_two(false);
+    run.feed(Input::Begin);
+    run.feed(Input::Joined(0));
+    let unplaced = run.feed(Input::Closed(1, "no such host".to_owned()));
+    let expected = [
+        Action::Unplaced(1, "no such host".to_owned()),
+        Action::Release(1),
+        Action::Release(0),
+    ];
+    assert_eq!(unplaced, expected);
+    assert!(run.scheduler.is_done());
+}
+
+#[test]
+fn an_instance_of_a_lost_test_is_not_named() {
+    let shard = Shard {
+        tests: roles(&["test-a"]),
+        instances: roles(&["fresh-test-a-db-0"]),
+        ..Shard::default()
+    };
+    let mut run = Run::of(vec![shard], false);
+    run.feed(Input::Begin);
+    run.feed(Input::Joined(0));
+    let lost = run.feed(Input::Closed(0, "gone".to_owned()));
+    let test = "test-a".parse().unwrap();
+    assert_eq!(lost[0], Action::Lost(0, "gone".to_owned(), vec![test]));
 }
 
 #[test]
@@ -278,7 +320,8 @@ fn step() -> impl Strategy<Value = Step> {
     let change = prop_oneof![
         Just(Change::Ready),
         Just(Change::Again),
-        any::<bool>().prop_map(Change::Ended)
+        any::<bool>().prop_map(Change::Ended),
+        Just(Change::Stopping),
     ];
     let role = prop_oneof!["server-[01]", "test-[0-5]"];
     let event = (shard.clone(), 1_u64..3, 1_u64..40, role, change);
@@ -308,14 +351,17 @@ fn three() -> Vec<Shard> {
         Shard {
             operational: roles(&["server-0", "server-1"]),
             tests: roles(&["test-0", "test-1"]),
+            instances: BTreeSet::new(),
         },
         Shard {
             operational: BTreeSet::new(),
             tests: roles(&["test-2", "test-3"]),
+            instances: BTreeSet::new(),
         },
         Shard {
             operational: BTreeSet::new(),
             tests: roles(&["test-4", "test-5"]),
+            instances: BTreeSet::new(),
         },
     ]
 }
@@ -367,7 +413,10 @@ proptest! {
                 Action::Lost(it, ..) => (*it == shard).then_some(6),
                 Action::Release(it) => (*it == shard).then_some(7),
                 Action::Heartbeat(it) | Action::Stop(it, _) => (*it == shard).then_some(8),
-                Action::Accept | Action::Refuse | Action::NotPlaced(_) => None,
+                Action::Accept
+                | Action::Refuse
+                | Action::NotPlaced(_)
+                | Action::Unplaced(..) => None,
             };
             let steps: Vec<i32> = all.iter().filter_map(own).collect();
             let once: Vec<i32> = steps.iter().copied().filter(|step| *step < 8).collect();

@@ -55,7 +55,7 @@ use crate::supervisor::restart::STABLE;
 use crate::supervisor::scheduler::{
     Action, Input, Member, Phase, Policy, RoleKind, Scheduler, StopCause, StopStep,
 };
-use crate::supervisor::server::{Conversations, Launcher, Service};
+use crate::supervisor::server::{Control, Conversations, Launcher, Service};
 
 /// Options of an engine.
 #[derive(Debug, Clone)]
@@ -122,7 +122,9 @@ pub async fn run(
     let mut conversations = Conversations::default();
     let (readiness, mut answers) = Readiness::new();
     let mut engine = Engine::new(options, events.clone(), child_events, readiness);
+    let mut control = None;
     if let Some(service) = service {
+        control = service.control;
         engine.host = service.host;
         engine.is_persistent = service.is_persistent;
         engine.launcher = service.launcher;
@@ -139,6 +141,7 @@ pub async fn run(
             continue;
         }
         engine.forget_tasks();
+        engine.tell_tested(control.as_ref());
         if engine.is_done() {
             break;
         }
@@ -170,6 +173,7 @@ pub async fn run(
             }
             Some(heard) = answers.recv() => engine.heard(heard),
             Some(order) = ordered.recv() => engine.order(order),
+            Some(input) = next_order(control.as_mut()) => engine.feed(input),
             () = tick => engine.tick(),
             // Starts come last and one at a time, so that running roles are
             // served in between.
@@ -182,6 +186,14 @@ pub async fn run(
     let outcome = engine.outcome();
     conversations.finish().await;
     outcome
+}
+
+/// Returns the next order from another machine. Cancel safe.
+async fn next_order(control: Option<&mut Control>) -> Option<Input> {
+    match control {
+        Some(control) => control.orders.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Maximum number of notifications handled in a row, so that a role that floods
@@ -214,6 +226,8 @@ struct Engine<'a> {
     interrupted: Option<Interrupt>,
     at_once: bool,
     exhaustion: Option<String>,
+    /// True once the end of all tests was told.
+    is_tested: bool,
     orphans: Rc<RefCell<Orphans>>,
     readiness: Readiness,
     tasks: JoinSet<()>,
@@ -248,6 +262,7 @@ impl Engine<'_> {
             interrupted: None,
             at_once: false,
             exhaustion: None,
+            is_tested: false,
             orphans: Rc::new(RefCell::new(Orphans::default())),
             readiness,
             tasks: JoinSet::new(),
@@ -335,6 +350,18 @@ impl Engine<'_> {
             && self.interrupted.is_none()
             && self.scheduler.has_unkillable();
         self.scheduler.is_done() && !is_kept
+    }
+
+    /// Tells another machine that all tests have ended, once.
+    fn tell_tested(&mut self, control: Option<&Control>) {
+        if let Some(control) = control
+            && !self.is_tested
+            && self.scheduler.have_tests_ended()
+        {
+            self.is_tested = true;
+            // Its receiver lives as long as the engine.
+            let _ = control.tested.send(());
+        }
     }
 
     /// Reaps finished tasks; there is one per start.

@@ -20,9 +20,9 @@ use super::{describe, workspace};
 /// Environment variable that marks the process that does the work.
 pub(super) const INNER: &str = "ANSAR_KILL_INNER";
 /// Environment variable with the number of kills.
-pub(super) const ROUNDS: &str = "ANSAR_KILL_ROUNDS";
+pub(crate) const ROUNDS: &str = "ANSAR_KILL_ROUNDS";
 /// Environment variable with the seed of the random moments.
-pub(super) const SEED: &str = "ANSAR_KILL_SEED";
+pub(crate) const SEED: &str = "ANSAR_KILL_SEED";
 /// Number of kills unless [`ROUNDS`] is set.
 const USUAL_ROUNDS: u64 = 24;
 
@@ -52,7 +52,7 @@ fn random_kills_leave_no_process() {
     clippy::disallowed_methods,
     reason = "what there is to vary is a number"
 )]
-pub(super) fn variable(name: &str) -> Option<u64> {
+pub(crate) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
@@ -254,12 +254,12 @@ pub(super) fn living(workspace: &Workspace, own: Option<i32>) -> BTreeMap<i32, S
 }
 
 /// Waits until a random moment; no event marks it.
-pub(super) fn pause(until: Instant) {
+pub(crate) fn pause(until: Instant) {
     let (_never, nothing) = mpsc::channel::<()>();
     let _ = nothing.recv_timeout(until.saturating_duration_since(now()));
 }
 
 #[expect(clippy::disallowed_methods, reason = "the limits are of time")]
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }

@@ -4,7 +4,7 @@ mod commands;
 mod copies;
 mod daemons;
 mod engines;
-mod kills;
+pub(crate) mod kills;
 mod limits;
 mod logs;
 mod orphans;

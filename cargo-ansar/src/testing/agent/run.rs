@@ -1,0 +1,190 @@
+//! Running the roles of a shard under the orders of the launcher.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ansar_contract::line::Level;
+use tokio::sync::mpsc;
+
+use crate::error::Error;
+use crate::events::Events;
+use crate::home::Home;
+use crate::home::history;
+use crate::home::role::Entry;
+use crate::host::clock;
+use crate::host::process::interrupts::Interrupts;
+use crate::model::name::RoleName;
+use crate::model::role_search::RolePattern;
+use crate::remote::messages::{FromAgent, Numbered, Start, StartRole, ToAgent};
+use crate::supervisor::scheduler::{Input, Policy, RoleKind};
+use crate::supervisor::server::Control;
+use crate::supervisor::test_options::TestOptions;
+use crate::testing::agent::Agent;
+use crate::testing::run::{Elsewhere, Runner};
+
+impl Agent {
+    /// Runs roles until all have ended. Returns false if the launcher is gone, or
+    /// this agent was interrupted.
+    pub(super) async fn run(
+        &mut self,
+        home: &Home,
+        start: Start,
+        of_engine: &mut Interrupts,
+    ) -> Result<bool, Error> {
+        home.set_hosts(&start.hosts)?;
+        let slow = start.slow.map(Duration::from_secs_f64);
+        let tests = TestOptions {
+            jobs: start.jobs,
+            slow,
+            failed: start.failed,
+            chosen: chosen(&start.roles)?,
+        };
+        let first: BTreeSet<RoleName> = start.first.into_iter().collect();
+        let elsewhere = Elsewhere {
+            described: described(&start.roles),
+            variables: start.variables,
+        };
+        let runner = Runner {
+            elsewhere: Some(&elsewhere),
+            policy: Policy {
+                jobs: start.jobs,
+                fail_fast: start.fail_fast,
+                retries: start.retries,
+                slow,
+                is_held: true,
+                ..Policy::default()
+            },
+            settings: &start.settings,
+            tests: Some(&tests),
+            first: Some(&first),
+            shown: shown(start.shown.as_deref()),
+            ..Runner::new(home, None, history::Kind::Test)
+        };
+        let kinds: BTreeMap<RoleName, bool> = start
+            .roles
+            .iter()
+            .map(|(role, it)| (role.clone(), it.is_test))
+            .collect();
+        let kind_of = |role: &RoleName| {
+            if kinds.get(role) == Some(&true) {
+                RoleKind::Test
+            } else {
+                RoleKind::Operational
+            }
+        };
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let (tested, is_tested) = mpsc::unbounded_channel();
+        let control = Control {
+            orders: ordered,
+            tested,
+        };
+        let is_over = Arc::new(AtomicBool::new(false));
+        let events = self.events(is_over.clone());
+        let roles = entries(start.roles);
+        let running = runner.run_held(&roles, kind_of, control, of_engine, &events);
+        let mut running = std::pin::pin!(running);
+        let obeyed = self.obey(running.as_mut(), &orders, is_tested).await;
+        if let Some(ran) = obeyed {
+            ran?;
+            self.outbox.send(&FromAgent::Tested);
+            self.outbox.send(&FromAgent::Done);
+            return Ok(true);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        if self.inbox.interrupted.is_some() {
+            self.refuse("its agent was interrupted");
+        }
+        let _ = orders.send(Input::Kill);
+        running.await?;
+        Ok(false)
+    }
+
+    /// Passes orders on while the roles run. Returns their result, or `None` if the
+    /// launcher is gone or this agent was interrupted.
+    async fn obey<T>(
+        &mut self,
+        mut running: std::pin::Pin<&mut impl Future<Output = T>>,
+        orders: &mpsc::UnboundedSender<Input>,
+        mut is_tested: mpsc::UnboundedReceiver<()>,
+    ) -> Option<T> {
+        loop {
+            tokio::select! {
+                biased;
+                frame = self.inbox.next() => {
+                    let order = match frame?.message {
+                        ToAgent::Test => Input::Test,
+                        ToAgent::Finish => Input::Finish,
+                        ToAgent::Stop { at_once: false } => Input::Stop,
+                        ToAgent::Stop { at_once: true } => Input::Kill,
+                        ToAgent::Bye => return None,
+                        _ => continue,
+                    };
+                    // The engine ends with `running`.
+                    let _ = orders.send(order);
+                }
+                Some(()) = is_tested.recv() => self.outbox.send(&FromAgent::Tested),
+                ran = running.as_mut() => return Some(ran),
+            }
+        }
+    }
+
+    /// Returns a stream that sends each event to the launcher, with a number,
+    /// until `is_over`.
+    fn events(&self, is_over: Arc<AtomicBool>) -> Events {
+        let Some(joined) = self.joined.clone() else {
+            return Events::new(|_| {});
+        };
+        let (outbox, seq) = (self.outbox.downgrade(), AtomicU64::new(1));
+        Events::stamped(clock::now, move |event| {
+            if is_over.load(Ordering::Relaxed) {
+                return;
+            }
+            outbox.send(&FromAgent::Event(Numbered {
+                run: joined.run.clone(),
+                shard: joined.shard,
+                epoch: joined.epoch,
+                seq: seq.fetch_add(1, Ordering::Relaxed),
+                event,
+            }));
+        })
+    }
+}
+
+/// Returns the texts that choose tests, each for one role.
+fn chosen(roles: &BTreeMap<RoleName, StartRole>) -> Result<Vec<(RolePattern, String)>, Error> {
+    let mut chosen = Vec::new();
+    for (role, start) in roles {
+        for text in &start.chosen {
+            // The characters of a name match themselves.
+            chosen.push((RolePattern::parse(role.as_str())?, text.clone()));
+        }
+    }
+    Ok(chosen)
+}
+
+fn described(
+    roles: &BTreeMap<RoleName, StartRole>,
+) -> BTreeMap<RoleName, (std::path::PathBuf, u32)> {
+    let described = roles.iter();
+    described
+        .map(|(role, start)| (role.clone(), start.described.clone()))
+        .collect()
+}
+
+fn entries(roles: BTreeMap<RoleName, StartRole>) -> BTreeMap<RoleName, Entry> {
+    let entries = roles.into_iter().map(|(role, start)| {
+        let entry = Entry {
+            instance: start.instance,
+            ..start.entry
+        };
+        (role, entry)
+    });
+    entries.collect()
+}
+
+fn shown(level: Option<&str>) -> Level {
+    let level = level.and_then(|level| level.parse().ok());
+    level.unwrap_or(Level::None)
+}

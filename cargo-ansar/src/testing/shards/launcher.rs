@@ -1,0 +1,576 @@
+//! The launcher: executes the actions of the scheduler of shards.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::error::Error;
+use crate::events::{Event, Events, Kind, RoleEvent, RunEvent, StopReason};
+use crate::home::deploy_state::DeployState;
+use crate::home::ports::Hosts;
+use crate::home::role::Entry;
+use crate::host::fs::{Error as FilesError, Hash};
+use crate::host::{clock, environment};
+use crate::logs::store::STORAGE;
+use crate::model::name::RoleName;
+use crate::model::remote::RemoteError;
+use crate::protocol::VERSION;
+use crate::remote::boot;
+use crate::remote::conversation::Pieces;
+use crate::remote::frames::{Frame, MOST_BYTES};
+use crate::remote::messages::{FromAgent, Start, StartRole, ToAgent};
+use crate::remote::plan::{Roles, Shard};
+use crate::remote::scheduler::{Action, Input, Policy, Scheduler};
+use crate::testing::run::Runner;
+use crate::testing::shards::Options;
+use crate::testing::shards::files::{Content, Contents, Files};
+use crate::testing::shards::logs::Logs;
+use crate::testing::shards::node::{AgentProgram, Heard, Node, open};
+use crate::testing::shards::results::{Results, change_of};
+
+/// Time that all nodes get to be released.
+const RELEASE: Duration = Duration::from_secs(5);
+
+/// An agent that has joined.
+struct Agent {
+    /// The name of its node.
+    host: String,
+    /// The address of its node.
+    address: Option<Ipv4Addr>,
+    /// Its home.
+    home: PathBuf,
+}
+
+/// The launcher of a run.
+pub(super) struct Launcher<'a> {
+    runner: &'a Runner<'a>,
+    entries: &'a BTreeMap<RoleName, Entry>,
+    roles: &'a Roles,
+    options: &'a Options,
+    files: Files<'a>,
+    program: Rc<AgentProgram>,
+    scheduler: Scheduler,
+    shards: Vec<Shard>,
+    nodes: Vec<Node>,
+    agents: Vec<Option<Agent>>,
+    contents: Vec<Contents>,
+    /// Id of the run.
+    run: String,
+    heard: mpsc::UnboundedSender<(usize, Heard)>,
+    results: Results,
+    logs: Logs,
+    tasks: JoinSet<()>,
+    /// The reason for a stop of all shards, until it is told.
+    stopping: Option<StopReason>,
+    has_stopped: bool,
+    has_begun: bool,
+    is_foreign: bool,
+    error: Option<Error>,
+    events: &'a Events,
+}
+
+impl<'a> Launcher<'a> {
+    /// Returns a launcher that has placed nothing yet, and the messages that it is
+    /// to handle.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a run")]
+    pub(super) fn new(
+        runner: &'a Runner<'a>,
+        entries: &'a BTreeMap<RoleName, Entry>,
+        roles: &'a Roles,
+        shards: Vec<Shard>,
+        options: &'a Options,
+        files: Files<'a>,
+        program: AgentProgram,
+        events: &'a Events,
+    ) -> (Self, mpsc::UnboundedReceiver<(usize, Heard)>) {
+        let policy = Policy {
+            lease: options.lease,
+            place_timeout: options.place_timeout,
+            fail_fast: runner.policy.fail_fast,
+        };
+        let (heard, messages) = mpsc::unbounded_channel();
+        let launcher = Self {
+            runner,
+            entries,
+            roles,
+            options,
+            files,
+            program: Rc::new(program),
+            scheduler: Scheduler::new(shards.clone(), policy, clock::instant()),
+            nodes: shards.iter().map(|_| Node::default()).collect(),
+            agents: shards.iter().map(|_| None).collect(),
+            contents: shards.iter().map(|_| Contents::default()).collect(),
+            shards,
+            run: environment::unique(),
+            heard,
+            results: Results::new(entries.keys()),
+            logs: Logs::default(),
+            tasks: JoinSet::new(),
+            stopping: None,
+            has_stopped: false,
+            has_begun: false,
+            is_foreign: false,
+            error: None,
+            events,
+        };
+        (launcher, messages)
+    }
+
+    /// Places the agents.
+    pub(super) fn begin(&mut self) {
+        self.feed(Input::Begin);
+    }
+
+    /// Lets time pass.
+    pub(super) fn tick(&mut self) {
+        self.feed(Input::Tick);
+    }
+
+    /// Stops all roles; kills them if `at_once`.
+    pub(super) fn interrupt(&mut self, at_once: bool) {
+        self.stopping = Some(StopReason::Interrupted);
+        self.feed(Input::Stop(at_once));
+    }
+
+    /// Returns true if every shard is done or lost.
+    pub(super) fn is_done(&self) -> bool {
+        self.scheduler.is_done()
+    }
+
+    /// Returns the time of the next tick.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.scheduler.wake_at()
+    }
+
+    /// Waits until the commands that placed the agents have ended.
+    pub(super) async fn release(&mut self) {
+        let releasing = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(RELEASE, releasing).await;
+        self.tasks.abort_all();
+    }
+
+    /// Returns the error for which nothing was run, if there is one.
+    pub(super) fn take_error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+
+    /// Returns the results.
+    pub(super) fn into_results(self) -> Results {
+        self.results
+    }
+
+    /// Passes an input to the scheduler and executes its actions. Returns true
+    /// if the event of the input counts.
+    fn feed(&mut self, input: Input) -> bool {
+        let mut counts = false;
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for action in self.scheduler.next(input, clock::instant()) {
+                counts |= action == Action::Accept;
+                inputs.extend(self.act(action));
+            }
+        }
+        counts
+    }
+
+    /// Executes an action. Returns an input that follows from it.
+    fn act(&mut self, action: Action) -> Option<Input> {
+        match action {
+            Action::Place(shard) => return self.place(shard),
+            Action::Transfer(shard) => return self.transfer(shard),
+            Action::Start(shard) => self.start(shard),
+            Action::Test(shard) => self.send(shard, &ToAgent::Test),
+            Action::Finish(shard) => {
+                self.tell_stop(StopReason::Finished);
+                self.send(shard, &ToAgent::Finish);
+            }
+            Action::Stop(shard, at_once) => {
+                self.tell_stop(StopReason::Broken);
+                self.send(shard, &ToAgent::Stop { at_once });
+            }
+            Action::Heartbeat(shard) => self.send(shard, &ToAgent::Heartbeat),
+            Action::Accept | Action::Refuse => {}
+            Action::Collect(shard) => return self.collect(shard),
+            Action::Lost(shard, reason, roles) => self.lose(shard, &reason, &roles),
+            Action::Release(shard) => {
+                self.send(shard, &ToAgent::Bye);
+                self.nodes[shard].outbox = None;
+            }
+            Action::Unplaced(shard, reason) => {
+                let is_foreign = self.is_foreign;
+                let unplaced = RemoteError::Unplaced {
+                    shard,
+                    reason,
+                    is_foreign,
+                };
+                self.error.get_or_insert(unplaced.into());
+            }
+            Action::NotPlaced(shards) => {
+                let said = shards.iter().map(|&shard| self.nodes[shard].said());
+                let not_placed = RemoteError::NotPlaced {
+                    said: said
+                        .into_iter()
+                        .find(|it| !it.is_empty())
+                        .unwrap_or_default(),
+                    shards,
+                    limit: self.options.place_timeout,
+                };
+                self.error.get_or_insert(not_placed.into());
+            }
+        }
+        None
+    }
+
+    fn send(&self, shard: usize, message: &ToAgent) {
+        if let Some(outbox) = &self.nodes[shard].outbox {
+            outbox.send(message);
+        }
+    }
+
+    /// Emits the event that all roles are stopped, once.
+    fn tell_stop(&mut self, why: StopReason) {
+        if !self.has_stopped {
+            self.has_stopped = true;
+            self.events.emit(RunEvent::Stopping {
+                roles: self.results.running(),
+                why: self.stopping.unwrap_or(why),
+            });
+        }
+    }
+
+    /// Handles a message of an agent.
+    pub(super) fn handle(&mut self, shard: usize, heard: Heard) {
+        let input = match heard {
+            Heard::Bytes => Some(Input::Heard(shard)),
+            Heard::Closed { reason, is_foreign } => {
+                self.is_foreign = is_foreign;
+                Some(Input::Closed(shard, reason))
+            }
+            Heard::Frame(frame) => self.read(shard, *frame),
+        };
+        if let Some(input) = input {
+            self.feed(input);
+        }
+    }
+
+    /// Reads a frame of an agent, and returns the input that it is.
+    fn read(&mut self, shard: usize, frame: Frame<FromAgent>) -> Option<Input> {
+        let home = self.runner.home;
+        Some(match frame.message {
+            FromAgent::Joined { version, .. } if version != VERSION => {
+                let reason = format!("its agent has version {version} of the protocol");
+                Input::Closed(shard, reason)
+            }
+            FromAgent::Joined {
+                host,
+                address,
+                home,
+                ..
+            } => {
+                self.events.emit(RunEvent::Placed {
+                    shard: shard + 1,
+                    node: host.clone(),
+                });
+                self.agents[shard] = Some(Agent {
+                    host,
+                    address,
+                    home,
+                });
+                Input::Joined(shard)
+            }
+            FromAgent::Want { hashes } => {
+                self.send_files(shard, &hashes);
+                return None;
+            }
+            FromAgent::Placed => Input::Placed(shard),
+            FromAgent::Event(numbered) => {
+                let is_own = numbered.run == self.run && numbered.shard == shard;
+                let epoch = if is_own { numbered.epoch } else { 0 };
+                self.event(shard, (epoch, numbered.seq), numbered.event);
+                return None;
+            }
+            FromAgent::Tested => Input::Tested(shard),
+            FromAgent::Done => Input::Ended(shard),
+            FromAgent::Log {
+                role,
+                file: Some(file),
+            } => {
+                let stored = self.logs.piece(home, shard, &role, &file, &frame.bytes);
+                self.tell_unstored(stored);
+                return None;
+            }
+            FromAgent::Log { role, file: None } => {
+                let is_last = self.logs.end(home, shard, &role);
+                return is_last.then_some(Input::Collected(shard));
+            }
+            FromAgent::Results { role } => {
+                let stored = self.logs.results(home, shard, &role, &frame.bytes);
+                self.tell_unstored(stored);
+                return None;
+            }
+            FromAgent::Heartbeat => Input::Heard(shard),
+            FromAgent::Refused { reason } => Input::Closed(shard, reason),
+        })
+    }
+
+    /// Reports that a log cannot be stored. The verdict does not depend on it.
+    fn tell_unstored(&self, stored: Result<(), FilesError>) {
+        if let Err(error) = stored {
+            let why = crate::error::full(&error.into());
+            self.events.emit(RunEvent::Unkept { why });
+        }
+    }
+
+    /// Handles an event of an agent.
+    fn event(&mut self, shard: usize, (epoch, seq): (u64, u64), event: Event) {
+        let (role, change) = change_of(&event);
+        if let Kind::Run(RunEvent::Stopping { why, .. }) = event.kind {
+            self.stopping = self.stopping.or(Some(why).filter(|_| change.is_some()));
+        }
+        let counts = self.feed(Input::Event {
+            shard,
+            epoch,
+            seq,
+            role,
+            change,
+        });
+        // The shards stop one after the other, which is told once.
+        if counts && !matches!(event.kind, Kind::Run(RunEvent::Stopping { .. })) {
+            self.results.record(&event);
+            self.events.pass(event);
+        }
+    }
+
+    /// Starts the command that places the agent of a shard.
+    fn place(&mut self, shard: usize) -> Option<Input> {
+        let script = boot::script(self.program.hash, self.program.size);
+        let words = self.options.driver.place(shard, &script);
+        let node = &mut self.nodes[shard];
+        match node.place(shard, &words, &self.program, self.heard.clone()) {
+            Ok(task) => {
+                self.tasks.spawn_local(task);
+            }
+            Err(reason) => {
+                let error = RemoteError::CannotPlace { shard, reason };
+                self.error.get_or_insert(error.into());
+                return Some(Input::Closed(shard, String::new()));
+            }
+        }
+        self.send(
+            shard,
+            &ToAgent::Join {
+                version: VERSION,
+                run: self.run.clone(),
+                shard,
+                of: self.shards.len(),
+                epoch: self.scheduler.epoch(shard),
+                lease: self.options.lease.as_secs_f64(),
+                needs_address: !self.options.driver.is_local(),
+            },
+        );
+        None
+    }
+
+    /// Returns the addresses of roles, as the roles of a shard see them. They are
+    /// those of one machine if all agents are on it.
+    fn hosts(&self, shard: usize) -> Hosts {
+        let joined = || self.agents.iter().flatten();
+        let places = joined().map(|agent| (&agent.host, agent.address));
+        let is_one = places.collect::<std::collections::BTreeSet<_>>().len() <= 1;
+        if self.options.driver.is_local() || is_one {
+            return Hosts::default();
+        }
+        let address = |shard: usize| self.agents[shard].as_ref().and_then(|it| it.address);
+        let all = self.shards.iter().enumerate();
+        let roles = all.flat_map(|(nth, shard)| {
+            let address = address(nth);
+            shard
+                .roles()
+                .filter_map(move |role| Some((role.clone(), address?)))
+        });
+        Hosts {
+            bind: address(shard),
+            roles: roles.collect(),
+        }
+    }
+
+    /// Sends an agent the list of its files.
+    fn transfer(&mut self, shard: usize) -> Option<Input> {
+        let agent = self.agents[shard].as_ref()?;
+        let at = self.runner.home.at(&agent.home);
+        let ports = self.files.ports().clone().with_hosts(self.hosts(shard));
+        let listed = self.files.manifest(shard, &self.shards[shard], &at, &ports);
+        match listed {
+            Ok((manifest, contents)) => {
+                self.contents[shard] = contents;
+                self.send(shard, &manifest);
+                None
+            }
+            Err(error) => {
+                self.error.get_or_insert(error);
+                self.stopping = Some(StopReason::Broken);
+                Some(Input::Stop(false))
+            }
+        }
+    }
+
+    /// Sends files in pieces, while messages go first.
+    fn send_files(&mut self, shard: usize, hashes: &[Hash]) {
+        let Some(outbox) = &self.nodes[shard].outbox else {
+            return;
+        };
+        let pieces = outbox.pieces();
+        let contents = &self.contents[shard];
+        let wanted = hashes.iter();
+        let wanted = wanted.filter_map(|hash| contents.get(&hash.to_string()).cloned());
+        let wanted: Vec<_> = wanted.collect();
+        let heard = self.heard.clone();
+        self.tasks.spawn_local(async move {
+            for (file, content) in wanted {
+                let blob = ToAgent::Blob {
+                    hash: file.hash,
+                    size: file.size,
+                };
+                if let Err(error) = send_file(&pieces, &blob, &content).await {
+                    let reason = crate::error::full(&error.into());
+                    let is_foreign = false;
+                    let _ = heard.send((shard, Heard::Closed { reason, is_foreign }));
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Starts the operational roles of a shard.
+    fn start(&mut self, shard: usize) {
+        if !self.has_begun {
+            self.has_begun = true;
+            if let Some(begun) = self.runner.begun {
+                self.events.emit(begun.clone());
+            }
+        }
+        let tests = self.runner.tests;
+        let chosen = |role: &RoleName| {
+            let all = tests.iter().flat_map(|tests| &tests.chosen);
+            let own = all.filter(|(pattern, _)| pattern.matches(role));
+            own.map(|(_, text)| text.clone()).collect()
+        };
+        let roles = self.shards[shard].roles().map(|role| {
+            let entry = self.entries[role].clone();
+            let start = StartRole {
+                is_test: self.roles.tests.contains(role),
+                described: self.runner.described(role),
+                instance: entry.instance.clone(),
+                chosen: chosen(role),
+                entry,
+            };
+            (role.clone(), start)
+        });
+        let runner = self.runner;
+        let first = runner.first.into_iter().flatten();
+        let start = Start {
+            roles: roles.collect(),
+            hosts: self.hosts(shard),
+            variables: variables(&runner.home.deploy_state().unwrap_or_default()),
+            shown: Some(runner.shown.name().to_owned()),
+            jobs: runner.policy.jobs,
+            fail_fast: runner.policy.fail_fast,
+            failed: tests.is_some_and(|tests| tests.failed),
+            retries: runner.policy.retries,
+            slow: runner.policy.slow.map(|slow| slow.as_secs_f64()),
+            settings: runner.settings.to_vec(),
+            first: first.cloned().collect(),
+        };
+        self.send(shard, &ToAgent::Start(Box::new(start)));
+    }
+
+    fn lose(&mut self, shard: usize, reason: &str, roles: &[RoleName]) {
+        let host = self.agents[shard].as_ref().map(|agent| agent.host.clone());
+        let node = host.as_ref().map_or_else(
+            || format!("shard {}", shard + 1),
+            |host| format!("node {host}"),
+        );
+        self.events.emit(RunEvent::ShardLost {
+            shard: shard + 1,
+            node: host,
+            why: reason.to_owned(),
+            roles: roles.len(),
+        });
+        for role in roles {
+            let outcome = self.results.lose(role, &node, reason, clock::now());
+            let role = role.clone();
+            self.events.emit(RoleEvent::Ended { role, outcome });
+        }
+    }
+
+    /// Asks for the logs that explain failures.
+    fn collect(&mut self, shard: usize) -> Option<Input> {
+        let is_any = self.results.has_any_failure();
+        let own = &self.shards[shard];
+        let failed = own.roles().filter(|role| self.results.has_failed(role));
+        let around = own.operational.iter().chain(&own.instances);
+        let wanted = failed.chain(around.filter(|_| is_any));
+        let wanted: BTreeMap<RoleName, u64> = wanted
+            .map(|role| {
+                let storage = self.entries[role].properties.storage;
+                (role.clone(), storage.unwrap_or(STORAGE))
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Some(Input::Collected(shard));
+        }
+        for role in wanted.keys() {
+            self.send(shard, &ToAgent::Log { role: role.clone() });
+        }
+        let expected = self.logs.expect(self.runner.home, shard, wanted);
+        self.tell_unstored(expected);
+        None
+    }
+}
+
+/// Returns the variables that roles on other machines get from this one: those of
+/// Rust, and `[env]` of Cargo's configuration.
+fn variables(deploy_state: &DeployState) -> Vec<(String, String)> {
+    let mut variables: BTreeMap<String, String> = BTreeMap::new();
+    for (name, variable) in &deploy_state.env {
+        variables.insert(name.clone(), variable.value.clone());
+    }
+    for (name, value) in environment::all() {
+        if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string())
+            && name.starts_with("RUST_")
+        {
+            variables.insert(name, value);
+        }
+    }
+    variables.into_iter().collect()
+}
+
+/// Sends a file in pieces; at least one.
+async fn send_file(pieces: &Pieces, blob: &ToAgent, content: &Content) -> Result<(), FilesError> {
+    match content {
+        Content::Bytes(bytes) => {
+            let empty = bytes.is_empty().then_some(&[][..]);
+            for piece in bytes.chunks(MOST_BYTES).chain(empty) {
+                pieces.send(blob, piece).await;
+            }
+        }
+        Content::Path(path) => {
+            let file = open(path)?;
+            let (mut offset, mut piece) = (0, vec![0; MOST_BYTES]);
+            loop {
+                let length = file.read_at(&mut piece, offset)?;
+                let is_end = length == 0 && offset > 0;
+                if is_end || !pieces.send(blob, &piece[..length]).await || length == 0 {
+                    break;
+                }
+                offset += length as u64;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! Runs the roles of a test on several agents, instead of in this process.
+//!
+//! Executes the actions of [`remote::scheduler`](crate::remote::scheduler): places
+//! agents ([`node`]), sends them files ([`files`]) and requests, and turns their
+//! events into results ([`results`]).
+
+mod files;
+mod hashes;
+mod launcher;
+mod logs;
+mod node;
+mod results;
+mod settings;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::events::{Events, RunEvent};
+use crate::home::role::Entry;
+use crate::host::process::interrupts::{Interrupt, Interrupts};
+use crate::host::{clock, environment};
+use crate::model::name::RoleName;
+use crate::model::remote::{DriverName, RemoteError};
+use crate::model::role_properties::NetworkKind;
+use crate::remote::driver::Driver;
+use crate::remote::plan::{Roles, Shard, plan};
+use crate::supervisor::engine::RunResult;
+use crate::supervisor::scheduler::RoleKind;
+use crate::testing::run::Runner;
+use crate::testing::shards::files::Files;
+use crate::testing::shards::hashes::Hashes;
+use crate::testing::shards::launcher::Launcher;
+use crate::testing::shards::node::AgentProgram;
+use crate::testing::shards::settings::Settings;
+use crate::workspace::Workspace;
+
+/// Number of shards by default.
+const SHARDS: usize = 2;
+/// Time without a message after which a shard is lost, by default.
+const LEASE: Duration = Duration::from_secs(10);
+/// Time until all agents must have joined, by default.
+const PLACE_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// The options of the command line.
+#[derive(Debug, Clone, Copy)]
+pub struct On {
+    /// The driver.
+    pub driver: DriverName,
+    /// Number of shards, overriding the manifest.
+    pub shards: Option<usize>,
+}
+
+/// Options of a run on agents.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The driver that places the agents.
+    pub driver: Driver,
+    /// Number of shards.
+    pub shards: usize,
+    /// Time without a message after which a shard is lost.
+    pub lease: Duration,
+    /// Time until all agents must have joined.
+    pub place_timeout: Duration,
+}
+
+impl Options {
+    /// Returns the options of the command line, or else those of the manifest.
+    pub fn new(on: On, workspace: Option<&Workspace>) -> Result<Self, RemoteError> {
+        let described = workspace.and_then(|workspace| workspace.description.as_ref());
+        let described = described.and_then(|description| description.on.get(&on.driver));
+        let described = described.cloned().unwrap_or_default();
+        Ok(Self {
+            shards: on.shards.or(described.shards).unwrap_or(SHARDS),
+            lease: described.lease.unwrap_or(LEASE),
+            place_timeout: described.place_timeout.unwrap_or(PLACE_TIMEOUT),
+            driver: Driver::new(on.driver, described)?,
+        })
+    }
+}
+
+/// Runs roles on agents, until all have ended.
+///
+/// # Errors
+///
+/// Places nothing and returns an error if a role cannot run elsewhere. Returns an
+/// error if not all agents could be placed.
+pub async fn perform(
+    runner: &Runner<'_>,
+    entries: &BTreeMap<RoleName, Entry>,
+    kind_of: impl Fn(&RoleName) -> RoleKind,
+    options: &Options,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<RunResult, Error> {
+    let roles = roles(entries, &kind_of);
+    let shards = plan(&roles, options.shards);
+    let settings = Settings::read(runner.home, runner.workspace, entries, events)?;
+    check(runner, entries, &shards, options, &settings)?;
+    let mut hashes = Hashes::read(runner.home);
+    let files = Files::new(runner.home, entries, settings, &shards, &mut hashes)?;
+    let path = environment::own_executable().map_err(|source| Error::System {
+        what: "find this program",
+        source,
+    })?;
+    let (hash, size, _) = hashes.of(&path)?;
+    // Without them, the next run reads the files again.
+    let _ = hashes.keep();
+    let placed = shards.iter().filter(|shard| !shard.is_empty());
+    events.emit(RunEvent::Placing {
+        on: options.driver.name().to_string(),
+        shards: placed.count(),
+    });
+    let program = AgentProgram { path, hash, size };
+    let (mut launcher, mut heard) = Launcher::new(
+        runner, entries, &roles, shards, options, files, program, events,
+    );
+    let (mut interrupted, mut at_once) = (None, false);
+    launcher.begin();
+    while !launcher.is_done() {
+        let wake = launcher.wake_at();
+        let tick = async {
+            match wake {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            interrupt = interrupts.next() => {
+                at_once = interrupted.is_some() || interrupt == Interrupt::Orphaned;
+                interrupted = interrupted.or(Some(interrupt));
+                launcher.interrupt(at_once);
+            }
+            Some((shard, heard)) = heard.recv() => launcher.handle(shard, heard),
+            () = tick => launcher.tick(),
+        }
+    }
+    launcher.release().await;
+    if let (Some(error), None) = (launcher.take_error(), interrupted) {
+        return Err(error);
+    }
+    Ok(RunResult {
+        ended: launcher.into_results().ended(&kind_of, clock::now()),
+        interrupted,
+        at_once,
+        refused: None,
+    })
+}
+
+/// Returns the roles of a run by kind.
+fn roles(entries: &BTreeMap<RoleName, Entry>, kind_of: impl Fn(&RoleName) -> RoleKind) -> Roles {
+    let mut roles = Roles::default();
+    for (role, entry) in entries {
+        if let Some(instance) = &entry.instance {
+            let test = instance.test.clone();
+            roles.instances.insert(role.clone(), test);
+        } else if kind_of(role) == RoleKind::Test {
+            roles.tests.insert(role.clone());
+        } else {
+            roles.operational.insert(role.clone());
+        }
+    }
+    let mut sharing: BTreeMap<&str, BTreeSet<RoleName>> = BTreeMap::new();
+    for role in &roles.tests {
+        let properties = &entries[role].properties;
+        for word in &properties.exclusive {
+            sharing.entry(word).or_default().insert(role.clone());
+        }
+        let after = properties.after.iter();
+        let mut group: BTreeSet<RoleName> = after
+            .filter(|needed| roles.tests.contains(*needed))
+            .cloned()
+            .collect();
+        if !group.is_empty() {
+            group.insert(role.clone());
+            roles.together.push(group);
+        }
+    }
+    roles.together.extend(sharing.into_values());
+    roles
+}
+
+/// Returns an error for a role that needs something of one machine.
+fn check(
+    runner: &Runner<'_>,
+    entries: &BTreeMap<RoleName, Entry>,
+    shards: &[Shard],
+    options: &Options,
+    settings: &Settings,
+) -> Result<(), Error> {
+    let is_divided = shards.iter().filter(|shard| !shard.is_empty()).count() > 1;
+    for (role, entry) in entries.iter().filter(|_| is_divided) {
+        if entry.properties.network == Some(NetworkKind::Own) {
+            let reason = "`network = \"own\"` is a network of one machine".to_owned();
+            let role = role.clone();
+            return Err(RemoteError::Role { role, reason }.into());
+        }
+    }
+    let needs_others = shards
+        .first()
+        .is_some_and(|shard| !shard.operational.is_empty());
+    if options.driver.is_local() || !needs_others {
+        return Ok(());
+    }
+    for role in shards.iter().skip(1).flat_map(|shard| &shard.tests) {
+        let found = settings.loopback(runner.home, role, &entries[role])?;
+        if let Some(text) = found {
+            let role = role.clone();
+            return Err(RemoteError::Loopback { role, text }.into());
+        }
+    }
+    Ok(())
+}
