@@ -1,11 +1,15 @@
-//! A test target with a database of its own, compared with the same target on
-//! the database that runs.
+//! A test target with a database of its own, compared with a copy of the
+//! database that is made, started, tested, stopped and removed by hand.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Child;
 
-use tests::server;
+use tests::{executable, server};
 
 use super::PAIRS;
+use crate::bare;
 use crate::compare::{Judged, interleaved, timed};
 use crate::world::{World, run};
 
@@ -37,10 +41,12 @@ fn connects() {
 }
 "#;
 
-/// The database runs in the background, so the difference is what an instance
-/// costs: the copy of what its setup has made, its start and its stop.
+/// Address of the database that is started by hand.
+const HOST: &str = "127.44.0.9";
+const PORT: &str = "25432";
+
 pub(crate) fn row(world: &World) -> Option<Judged> {
-    server("postgres")?;
+    let postgres = server("postgres")?;
     let package = world.root().join("fresh");
     for folder in ["src", "tests"] {
         fs::create_dir_all(package.join(folder)).expect("the workspace can be written");
@@ -58,11 +64,53 @@ pub(crate) fn row(world: &World) -> Option<Judged> {
         command.args(words).current_dir(&package);
         run(&mut command);
     };
+    // The setup makes the database; the copy is taken while it does not run.
     ansar(&["deploy"]);
     ansar(&["start"]);
+    ansar(&["stop"]);
+    let copy = |from: &Path, to: &Path| run(world.program("cp").arg("-a").args([from, to]));
+    let (made, copied) = (package.join("made"), package.join("copied"));
+    copy(&home.join("model/db-0/data"), &made);
+    ansar(&["start"]);
     let ours = || timed(|| ansar(&["test", "test-own"]));
-    let shared = || timed(|| ansar(&["test", "test-shared"]));
-    let judged = interleaved(PAIRS, 3.0, ours, shared);
+    let by_hand = || {
+        timed(|| {
+            copy(&made, &copied);
+            let database = start(world, &postgres, &copied);
+            let mut tests = world.program(world.cargo());
+            tests
+                .args(["test", "--quiet", "--test", "db"])
+                .env("ANSAR_DB_0_ADDRESS", format!("{HOST}:{PORT}"))
+                .current_dir(&package);
+            run(&mut tests);
+            let database = [database];
+            bare::interrupt(&database);
+            bare::finish(database.into());
+            run(world.program("rm").arg("-rf").arg(&copied));
+        })
+    };
+    let judged = interleaved(PAIRS, 1.25, ours, by_hand);
     ansar(&["stop"]);
     Some(judged)
+}
+
+/// Starts a database as the role does, and waits until it is ready.
+fn start(world: &World, postgres: &Path, data: &Path) -> Child {
+    let mut command = world.program(executable("cargo-ansar"));
+    command
+        .arg("unprivileged")
+        .arg(postgres)
+        .arg("-D")
+        .arg(data)
+        .args(["-p", PORT, "-k", "", "-c", "fsync=off", "-c"])
+        .arg(format!("listen_addresses={HOST}"));
+    let mut child = command.spawn().expect("the program starts");
+    let log = child.stderr.as_mut().expect("it is a pipe");
+    let mut lines = BufReader::new(log).lines();
+    let is_ready = lines.any(|line| {
+        let line = line.expect("it logs text");
+        line.contains("ready to accept connections")
+    });
+    assert!(is_ready, "the database has ended");
+    child
 }

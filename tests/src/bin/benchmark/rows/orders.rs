@@ -1,5 +1,5 @@
-//! A save that breaks the API of `examples/orders`: from the save to the failing
-//! test, compared with `cargo test` against roles that run.
+//! A save that breaks the API of `examples/orders`: from the save to the line of
+//! the failing test, compared with `cargo test` against roles that run.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,6 +17,8 @@ const SAVES: usize = 5;
 const SOURCE: &str = "api/src/orders.rs";
 const CORRECT: &str = "1..=1_000_000";
 const WRONG: &str = "0..=1_000_000";
+/// The test that finds it.
+const TEST: &str = "an_order_of_nothing_is_refused";
 
 /// A copy of the example.
 struct Orders<'w> {
@@ -63,7 +65,7 @@ pub(crate) fn row(world: &World) -> Option<Judged> {
     let ours = || {
         let time = timed(|| {
             orders.copy.edit(SOURCE, CORRECT, WRONG);
-            watch.wait_for("      Failed ");
+            watch.wait_for(TEST);
         });
         watch.wait_for("Watching");
         orders.copy.edit(SOURCE, WRONG, CORRECT);
