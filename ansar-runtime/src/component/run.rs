@@ -206,18 +206,7 @@ fn perform<P, C: Component<P>>(
     let parent = environment::parent()
         .filter(|_| place.is_component() || arguments.origin.is_some_and(Origin::is_call))
         .map(Parent::follow);
-    let heard = {
-        let (stop, notifier) = (stop.clone(), notifier.clone());
-        move || {
-            stop.request();
-            notifier.mention(Notice {
-                stopping: true,
-                ..Notice::default()
-            });
-        }
-    };
-    signals::on_stop(parent, heard)
-        .map_err(|error| Faulted::new("failed to listen for signals", error.to_string()))?;
+    stop_on_signals(parent, stop, &notifier)?;
     if parent.is_some_and(Parent::is_gone) {
         return Ok(encoded(&Aborted {}));
     }
@@ -266,6 +255,25 @@ fn perform<P, C: Component<P>>(
     // A blocking task that ignores the request to stop does not delay the result.
     runtime.shutdown_background();
     Ok(returned)
+}
+
+/// Requests a stop when the process gets a signal to stop, or when its parent
+/// ends, and announces it.
+fn stop_on_signals(
+    parent: Option<Parent>,
+    stop: &Stop,
+    notifier: &Notifier,
+) -> Result<(), Faulted> {
+    let (stop, notifier) = (stop.clone(), notifier.clone());
+    let heard = move || {
+        stop.request();
+        notifier.mention(Notice {
+            stopping: true,
+            ..Notice::default()
+        });
+    };
+    signals::on_stop(parent, heard)
+        .map_err(|error| Faulted::new("failed to listen for signals", error.to_string()))
 }
 
 /// Writes the result, and returns the exit code for it.

@@ -96,25 +96,7 @@ pub async fn add(
         deploy_missing(options, &home, workspace.as_ref(), interrupts, events).await?;
     }
 
-    let text = |path: &Option<PathBuf>| {
-        let path = path.as_ref();
-        path.map(|path| input_file::read(&options.places.folder.join(path)))
-            .transpose()
-    };
-    let (settings_text, input_text) = (text(&options.settings_file)?, text(&options.input_file)?);
-    let proposal = Proposal {
-        settings: match &settings_text {
-            Some(text) => decode_input_file(&text.name, &text.bytes)?,
-            None => Map::new(),
-        },
-        input: match &input_text {
-            Some(text) => Some(decode_input_file(&text.name, &text.bytes)?),
-            None => None,
-        },
-        texts: options.settings.clone(),
-        settings_text,
-        input_text,
-    };
+    let proposal = proposal(options)?;
     let Some(first) = roles.first() else {
         return Ok(roles);
     };
@@ -158,6 +140,29 @@ pub async fn add(
     }
     home.commit(transaction)?;
     Ok(roles)
+}
+
+/// Reads the settings and the input that a command gives.
+fn proposal(options: &Options) -> Result<Proposal, Error> {
+    let text = |path: &Option<PathBuf>| {
+        let path = path.as_ref();
+        path.map(|path| input_file::read(&options.places.folder.join(path)))
+            .transpose()
+    };
+    let (settings_text, input_text) = (text(&options.settings_file)?, text(&options.input_file)?);
+    Ok(Proposal {
+        settings: match &settings_text {
+            Some(text) => decode_input_file(&text.name, &text.bytes)?,
+            None => Map::new(),
+        },
+        input: match &input_text {
+            Some(text) => Some(decode_input_file(&text.name, &text.bytes)?),
+            None => None,
+        },
+        texts: options.settings.clone(),
+        settings_text,
+        input_text,
+    })
 }
 
 /// Builds an executable that the home does not have, and deploys it.

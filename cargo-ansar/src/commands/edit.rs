@@ -11,6 +11,7 @@ use ansar_contract::envelope::Envelope;
 use crate::commands::set;
 use crate::error::{Error, InputError, RoleError};
 use crate::events::Events;
+use crate::home::role::Entry;
 use crate::home::{Home, write_json};
 use crate::host::fs;
 use crate::host::process::Exit;
@@ -48,20 +49,7 @@ pub async fn edit(
     let opened = match fs::read_if_exists(&path)? {
         // A saved invalid text always differs from the property's value.
         Some(_) => None,
-        None => {
-            let value = property.value(&entry);
-            let is_set = !value.is_null() && value != serde_json::json!([]);
-            let shown = if is_set && value != serde_json::json!({}) {
-                value
-            } else {
-                serde_json::from_str(change.example).unwrap_or_default()
-            };
-            if let Some(folder) = path.parent() {
-                fs::make_private_folders(folder)?;
-            }
-            write_json(&path, &Envelope::of(shown))?;
-            Some(fs::read(&path)?)
-        }
+        None => Some(write_text(&path, property, change, &entry)?),
     };
     let discard = || fs::remove_file(&path);
     if let Err(error) = run_editor(&path, interrupts).await {
@@ -80,30 +68,55 @@ pub async fn edit(
     let all = home.entries()?;
     let entry = known(&home, workspace.as_ref(), role)?;
     let roles = BTreeMap::from([(role.clone(), entry)]);
-    match set::store(&home, &all, &roles, property, change, Some((&path, &bytes))) {
-        Ok(_) => {
-            discard()?;
-            Ok(Outcome::Set)
-        }
-        Err(Error::Input(InputError::InputFile { path, reason, .. })) => {
-            Err(Error::Input(InputError::Edited {
-                path,
-                reason,
-                property: property.name,
-                role: role.clone(),
-            }))
-        }
-        Err(Error::Role(RoleError::StartOrder {
+    let stored = set::store(&home, &all, &roles, property, change, Some((&path, &bytes)));
+    stored.map_err(|error| of_text(error, path.clone(), property, role))?;
+    discard()?;
+    Ok(Outcome::Set)
+}
+
+/// Writes the value of a property for the editor, or an example if it is not
+/// set. Returns the written text.
+fn write_text(
+    path: &Path,
+    property: &Property,
+    change: &Change,
+    entry: &Entry,
+) -> Result<Vec<u8>, Error> {
+    let value = property.value(entry);
+    let is_set = !value.is_null() && value != serde_json::json!([]);
+    let shown = if is_set && value != serde_json::json!({}) {
+        value
+    } else {
+        serde_json::from_str(change.example).unwrap_or_default()
+    };
+    if let Some(folder) = path.parent() {
+        fs::make_private_folders(folder)?;
+    }
+    write_json(path, &Envelope::of(shown))?;
+    Ok(fs::read(path)?)
+}
+
+/// Turns an error about the edited text into one that says how to go on.
+fn of_text(error: Error, path: PathBuf, property: &Property, role: &RoleName) -> Error {
+    let edited = |path, reason| {
+        Error::Input(InputError::Edited {
+            path,
+            reason,
+            property: property.name,
+            role: role.clone(),
+        })
+    };
+    match error {
+        Error::Input(InputError::InputFile { path, reason, .. }) => edited(path, reason),
+        Error::Role(RoleError::StartOrder {
             role: waits,
             after,
             reason,
-        })) => Err(Error::Input(InputError::Edited {
-            path,
-            reason: format!(" role `{waits}` cannot start after `{after}`: {reason}"),
-            property: property.name,
-            role: role.clone(),
-        })),
-        Err(error) => Err(error),
+        }) => {
+            let reason = format!(" role `{waits}` cannot start after `{after}`: {reason}");
+            edited(path, reason)
+        }
+        error => error,
     }
 }
 

@@ -333,15 +333,11 @@ struct RoleEvents {
 
 impl RoleEvents {
     fn record(&mut self, kind: &Kind) {
-        match kind {
-            Kind::Role(RoleEvent::Ready { role }) => {
-                self.ended.remove(role);
-                self.ready.insert(role.clone());
-            }
-            Kind::Role(RoleEvent::Ended { role, outcome }) => {
-                self.ended.insert(role.clone(), outcome.clone());
-            }
-            _ => {}
+        if let Kind::Role(RoleEvent::Ready { role }) = kind {
+            self.ended.remove(role);
+            self.ready.insert(role.clone());
+        } else if let Kind::Role(RoleEvent::Ended { role, outcome }) = kind {
+            self.ended.insert(role.clone(), outcome.clone());
         }
     }
 

@@ -119,7 +119,7 @@ impl Recording {
                     *ended = Some(event.at);
                 }
             }
-            _ => {}
+            Kind::Role(_) | Kind::Run(_) | Kind::Log(_) | Kind::Deploy(_) | Kind::Source(_) => {}
         }
         let is_line = matches!(event.kind, Kind::Log(LogEvent::Line { .. }));
         if self.written.len() >= MAX_SIZE || (is_line && self.log_lines_size >= MAX_LOG_LINES_SIZE)

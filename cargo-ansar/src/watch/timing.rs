@@ -81,7 +81,7 @@ impl Times {
                     self.begin(Some(Phase::Test), event.at);
                 }
             }
-            _ => {}
+            Kind::Deploy(_) | Kind::Run(_) | Kind::Role(_) | Kind::Log(_) | Kind::Source(_) => {}
         }
     }
 

@@ -404,18 +404,7 @@ async fn build_uninterrupted(
             (metadata?, Some((plan, built)))
         }
     };
-    if metadata.workspace_root != workspace.root {
-        return Err(Error::Workspace(WorkspaceError::Manifest {
-            manifest: workspace.manifest.clone(),
-            reason: format!(
-                "Cargo finds workspace `{}` instead",
-                metadata.workspace_root
-            ),
-        }));
-    }
-    for target in wanted.tests.values() {
-        check_test(&metadata, target)?;
-    }
+    check_found(workspace, wanted, &metadata)?;
     let Targets { bins, examples } = locate(&metadata, wanted);
     let targets = bins
         .iter()
@@ -440,6 +429,23 @@ async fn build_uninterrupted(
         metadata: Some(metadata),
         leaving,
     })
+}
+
+/// Checks that Cargo finds the workspace and its wanted test targets.
+fn check_found(workspace: &Workspace, wanted: &Wanted, metadata: &Metadata) -> Result<(), Error> {
+    if metadata.workspace_root != workspace.root {
+        return Err(Error::Workspace(WorkspaceError::Manifest {
+            manifest: workspace.manifest.clone(),
+            reason: format!(
+                "Cargo finds workspace `{}` instead",
+                metadata.workspace_root
+            ),
+        }));
+    }
+    for target in wanted.tests.values() {
+        check_test(metadata, target)?;
+    }
+    Ok(())
 }
 
 /// Returns the executables if the build alone confirms the plan: every binary
