@@ -91,8 +91,12 @@ impl Group {
     fn ends(&self, role: &str) -> Vec<String> {
         let history = self.does(&format!("history --format json {role}"));
         let runs = history.json_lines().into_iter();
-        runs.map(|run| run["cause"].as_str().unwrap_or("running").to_owned())
-            .collect()
+        // Causes with details, such as a signal, are objects.
+        let end = |run: serde_json::Value| {
+            let end = run["cause"].as_str().or(run["state"].as_str());
+            end.expect("each run has a state").to_owned()
+        };
+        runs.map(end).collect()
     }
 
     /// Returns `HOST:PORT` of a role.

@@ -292,7 +292,10 @@ fn postgres_is_ready_after_its_recovery() {
                 let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
             }
         }
-        let ended = eventually(|| (group.ends("db-0").len() == round).then_some(()));
+        let ended = eventually(|| {
+            let ends = group.ends("db-0");
+            (ends.len() == round && ends.iter().all(|end| end != "running")).then_some(())
+        });
         assert!(ended.is_some(), "{:?}", group.ends("db-0"));
         group.does("start db-0");
         let count = group.query("SELECT count(*) FROM words");
