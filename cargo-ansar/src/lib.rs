@@ -12,7 +12,7 @@
 //! | errors | [`error`] |
 //! | mechanisms | [`workspace`], [`supervisor`] |
 //! | features | [`deploy`] and [`harness`], then [`remote`], then [`testing`], then [`watch`] and [`commands`] |
-//! | output | [`report`] |
+//! | output | [`report`], then [`ui`] |
 //! | arguments | [`cli`] |
 //!
 //! `ARCHITECTURE.md` describes them.
@@ -34,5 +34,6 @@ pub mod report;
 pub mod supervisor;
 pub mod sync;
 pub mod testing;
+pub mod ui;
 pub mod watch;
 pub mod workspace;

@@ -27,6 +27,7 @@ enum Stdin {
     Empty,
     Holds(String),
     Open,
+    From(Stdio),
 }
 
 impl<'s> Program<'s> {
@@ -100,6 +101,13 @@ impl<'s> Program<'s> {
         self
     }
 
+    /// Redirects stdin.
+    #[must_use]
+    pub fn stdin_from(mut self, from: impl Into<Stdio>) -> Self {
+        self.stdin = Stdin::From(from.into());
+        self
+    }
+
     /// Redirects stdout.
     #[must_use]
     pub fn stdout(mut self, to: impl Into<Stdio>) -> Self {
@@ -145,16 +153,19 @@ impl<'s> Program<'s> {
     /// Starts the program.
     #[track_caller]
     pub fn start(mut self) -> Running<'s> {
-        self.command.stdin(match self.stdin {
-            Stdin::Empty => Stdio::null(),
-            Stdin::Holds(_) | Stdin::Open => Stdio::piped(),
-        });
+        let (stdin, text) = match self.stdin {
+            Stdin::Empty => (Stdio::null(), None),
+            Stdin::Holds(text) => (Stdio::piped(), Some(text)),
+            Stdin::Open => (Stdio::piped(), None),
+            Stdin::From(stdin) => (stdin, None),
+        };
+        self.command.stdin(stdin);
         let mut child = match self.command.spawn() {
             Ok(child) => child,
             Err(error) => panic!("{:?} does not start: {error}", self.command),
         };
-        let stdin = match (self.stdin, child.stdin.take()) {
-            (Stdin::Holds(text), Some(mut pipe)) => {
+        let stdin = match (text, child.stdin.take()) {
+            (Some(text), Some(mut pipe)) => {
                 // On a thread: the program may read late or never.
                 std::thread::spawn(move || {
                     let _ = pipe.write_all(text.as_bytes());

@@ -23,6 +23,7 @@ use crate::cli::query::{AddressArgs, FolderArgs, HistoryArgs, LogArgs, ReturnedA
 use crate::cli::results::{MessagesArgs, ReportArgs, ResultsArgs};
 use crate::cli::roles::{DeleteArgs, ListArgs, UpdateArgs};
 use crate::cli::search::SearchArgs;
+use crate::cli::ui::UiArgs;
 use crate::host::process::guardian::SpawnMode;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::Series;
@@ -119,6 +120,8 @@ pub enum Command {
     Restart(Deferred<StartArgs>),
     /// Show which roles run
     Status(Deferred<StatusArgs>),
+    /// Show roles, logs and the last run while they change
+    Ui(Deferred<UiArgs>),
     /// Show when a role ran and what it returned
     History(Deferred<HistoryArgs>),
     /// Wait for a role to end, and print what it returned
@@ -188,8 +191,14 @@ impl Command {
             | Self::Snapshot(_)
             | Self::Why(_)
             | Self::Completions(_)
-            | Self::Man(_) => None,
+            | Self::Man(_)
+            | Self::Ui(_) => None,
         }
+    }
+
+    /// Returns true if the command draws on the whole screen.
+    pub(super) fn takes_screen(&self) -> bool {
+        matches!(self, Self::Ui(_))
     }
 
     /// Returns the home that is named by a positional argument.

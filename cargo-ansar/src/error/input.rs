@@ -38,6 +38,9 @@ pub enum InputError {
         /// Role of the property.
         role: RoleName,
     },
+    /// The terminal interface has no terminal to draw on.
+    #[error("the terminal interface needs a terminal at stdin and stdout")]
+    NoScreen,
     /// The editor failed.
     #[error("editor `{editor}` {reason}", editor = editor.display())]
     Editor {
@@ -61,6 +64,7 @@ impl InputError {
             Self::Edited { property, role, .. } => Some(format!(
                 "the text is saved: correct it with `cargo ansar edit {property} {role}`"
             )),
+            Self::NoScreen => Some("see the roles with `cargo ansar status`".to_owned()),
             Self::Editor { .. } => {
                 Some("choose another with the variable `VISUAL` or `EDITOR`".to_owned())
             }
@@ -75,7 +79,7 @@ impl InputError {
             | Self::Unreadable(_)
             | Self::NoValue(_)
             | Self::Edited { .. } => Exit::Usage,
-            Self::Editor { .. } => Exit::Setup,
+            Self::NoScreen | Self::Editor { .. } => Exit::Setup,
         }
     }
 }

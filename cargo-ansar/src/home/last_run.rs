@@ -250,6 +250,11 @@ impl Home {
         self.root.join(FOLDER).join(format!("{role}.tests.jsonl"))
     }
 
+    /// Returns the folder of the last run.
+    pub fn last_run_folder(&self) -> PathBuf {
+        self.root.join(FOLDER)
+    }
+
     fn last_run_file(&self) -> PathBuf {
         self.root.join(FOLDER).join(FILE)
     }

@@ -33,6 +33,15 @@ pub struct Filter {
     pub grep: Option<Regex>,
 }
 
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        let pattern = |filter: &Self| filter.grep.as_ref().map(|grep| grep.as_str().to_owned());
+        self.level == other.level && pattern(self) == pattern(other)
+    }
+}
+
+impl Eq for Filter {}
+
 /// Merges several logs in time order.
 #[derive(Debug)]
 pub struct Merged {
@@ -195,7 +204,8 @@ impl Filter {
         self.level == Level::Debug && self.grep.is_none()
     }
 
-    fn accepts(&self, head: Head, text: &[u8]) -> bool {
+    /// Returns true if a record is accepted.
+    pub(super) fn accepts(&self, head: Head, text: &[u8]) -> bool {
         self.level.shows(head.tag)
             && self.grep.as_ref().is_none_or(|grep| {
                 let mut lines = text.split(|byte| *byte == b'\n');

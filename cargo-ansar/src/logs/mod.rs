@@ -3,10 +3,12 @@
 //! [`store`] writes the segments of one role and limits their size; [`header`]
 //! parses the head of a line; [`reader`] reads the lines of one role from a
 //! time on; [`query`] resolves the time range of a query; [`merge`] merges the
-//! logs of several roles in time order.
+//! logs of several roles in time order, and [`window`] shows a part of them that
+//! moves in both directions.
 
 pub mod header;
 pub mod merge;
 pub mod query;
 pub mod reader;
 pub mod store;
+pub mod window;

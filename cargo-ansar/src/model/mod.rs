@@ -5,6 +5,7 @@
 pub mod did_you_mean;
 pub mod duration;
 pub mod finding;
+pub mod input;
 pub mod instance;
 pub mod merge;
 pub mod name;

@@ -65,6 +65,11 @@ impl Color {
     }
 }
 
+/// Returns true if colours are used on stdout.
+pub fn is_colored() -> bool {
+    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+}
+
 /// Returns true if stdout is a pipe.
 pub fn is_piped() -> bool {
     pipe::is_pipe(io::stdout())

@@ -16,4 +16,5 @@ mod readme;
 mod remote;
 mod targets;
 mod test;
+mod ui;
 mod watch;

@@ -1,9 +1,11 @@
 //! Notification of changes in folders, without polling.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{self, Receiver};
 
@@ -13,17 +15,39 @@ pub struct Changes {
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
     events: Receiver<()>,
+    changed: Arc<Mutex<BTreeMap<PathBuf, bool>>>,
 }
 
 impl Changes {
     /// Creates a watcher without folders.
     pub fn new() -> io::Result<Self> {
-        let (watcher, events) = kernel(|_| true).map_err(io::Error::other)?;
+        let changed = Arc::new(Mutex::new(BTreeMap::new()));
+        let gathered = changed.clone();
+        let gather = move |event: &Event| {
+            let is_created = !matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
+            let mut changed = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+            for folder in event.paths.iter().filter_map(|path| path.parent()) {
+                match changed.get_mut(folder) {
+                    Some(known) => *known |= is_created,
+                    None => drop(changed.insert(folder.to_owned(), is_created)),
+                }
+            }
+            true
+        };
+        let (watcher, events) = kernel(gather).map_err(io::Error::other)?;
         Ok(Self {
             watcher,
             watched: BTreeSet::new(),
             events,
+            changed,
         })
+    }
+
+    /// Returns the folders with changes since the last call. The value is true
+    /// if files were created, removed or renamed there, and not only written.
+    pub fn take(&mut self) -> BTreeMap<PathBuf, bool> {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut changed)
     }
 
     /// Starts watching what is in `folder`. If it does not exist yet, its

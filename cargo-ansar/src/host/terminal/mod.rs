@@ -1,10 +1,12 @@
-//! Lending the terminal's foreground to a program, and taking it back.
+//! Lending the terminal's foreground to a program, and taking it back. [`screen`]
+//! is for a program on the whole screen.
 //!
 //! The guardian's process group has the foreground. A process has one
 //! controlling terminal, so there is one record of the loan.
 
 pub mod editor;
 pub mod keys;
+pub mod screen;
 
 use std::fs::File;
 use std::os::fd::AsFd;

@@ -10,7 +10,7 @@ use super::with_roles;
 /// Folder with the help text of every command, relative to the repository.
 const TEXTS: &str = "tests/tests/whole/commands/help";
 
-pub(super) const COMMANDS: [&str; 36] = [
+pub(super) const COMMANDS: [&str; 37] = [
     "init",
     "build",
     "test",
@@ -39,6 +39,7 @@ pub(super) const COMMANDS: [&str; 36] = [
     "stop",
     "restart",
     "status",
+    "ui",
     "history",
     "returned",
     "log",

@@ -72,7 +72,7 @@ fn each_command_has_a_manual_page() {
     let man = sandbox.ansar(["man", "--dir", "pages/man1"]).run();
     man.success()
         .stdout_is("")
-        .stderr_has("Wrote 36 manual pages to `");
+        .stderr_has("Wrote 37 manual pages to `");
     let mut expected: Vec<_> = COMMANDS
         .iter()
         .filter(|command| **command != "help")

@@ -71,6 +71,7 @@ const TOOL: Layout = Layout {
         &["testing"],
         &["watch", "commands"],
         &["report"],
+        &["ui"],
         &["cli"],
     ],
     system: "host",
