@@ -292,25 +292,17 @@ async fn run_deployed(
     let is_test = |role: &RoleName| pattern.matches(role);
     let failed = failed_before(&home);
     let all = entries.clone();
-    let mut entries = match shards {
-        None => unfinished(&home, entries, is_test)?,
-        // Nothing has run on other machines.
-        Some(_) => entries,
-    };
+    let mut entries = unfinished(&home, entries, is_test, shards.is_some())?;
     let only = only.filter(|_| when == When::Changed);
     retain_affected(&mut entries, is_test, only, &failed);
     let (chosen, narrowed) = choose(options, entries, is_test, &failed);
     let tested = chosen.iter().filter(|(role, _)| is_test(role));
     check_settings(&home, workspace.as_ref(), tested, &options.settings, events).await?;
-    let testing = begin(&chosen, is_test);
+    let (testing, tests) = (begin(&chosen, is_test), options.tests(workspace.as_ref()));
     let runner = Runner {
-        policy: policy(options, workspace.as_ref()),
-        settings: &options.settings,
-        tests: Some(&options.tests(workspace.as_ref())),
         first: Some(&failed),
         begun: Some(&testing),
-        shown: options.shown,
-        ..Runner::new(&home, workspace.as_ref(), history::Kind::Test)
+        ..runner(options, &tests, &home, workspace.as_ref())
     };
     let tested = chosen.iter().filter(|(role, _)| is_test(role));
     let instances = instance::instances(tested, &all)?;
@@ -323,26 +315,23 @@ async fn run_deployed(
         Some(_) => BackgroundRoles::none(),
     };
     let launched = launched(&chosen, &background, &instances);
-    let is_here = shards.as_ref().is_none_or(|it| it.driver.is_local());
-    if options.force && is_here {
-        stop_running(&home, launched.keys(), interrupts, events).await?;
-    }
-    if is_here && shards.is_some() {
-        // They have the ports and files of the roles that would run beside them.
-        drop(home.lock_roles(chosen.keys())?);
+    if shards.as_ref().is_none_or(|it| it.driver.is_local()) {
+        let force = options.force.then_some(&launched);
+        let beside = shards.as_ref().map(|_| &chosen);
+        make_way(&home, force, beside, interrupts, events).await?;
     }
     let artifacts: Vec<PathBuf> = artifacts.into_values().chain(libraries).collect();
     let note = home.note_run(&runner.current(&launched, is_test, &artifacts, clock::now()))?;
     let telling = runner.telling(events, launched.keys(), is_test, &artifacts);
-    let mut ran = run(
+    let ran = run(
         shards.as_ref(),
         &runner,
         &launched,
         kind_of,
         interrupts,
         &telling,
-    )
-    .await?;
+    );
+    let mut ran = ran.await?;
     // An interrupt while waiting for Cargo's exit must not hide the results.
     let impatient = interruption(build::wait_exit_after_use(leaving, interrupts).await)?;
     ran.interrupted = ran.interrupted.or(impatient);
@@ -357,15 +346,14 @@ async fn run_deployed(
     let elapsed = clock::instant() - begun.0;
     let analyzer = analyzer.filter(|_| ran.interrupted.is_none());
     let analysis = analysis(&runner, analyzer, &verdict, interrupts, events).await?;
+    let interrupted = analysis.as_ref().and_then(|it| it.interrupted);
     Ok(Ran {
         verdict,
         excerpts,
         elapsed,
         narrowed,
         partition: options.partition,
-        interrupted: ran
-            .interrupted
-            .or(analysis.as_ref().and_then(|a| a.interrupted)),
+        interrupted: ran.interrupted.or(interrupted),
         analysis,
         artifacts,
         compiled,
@@ -393,6 +381,40 @@ async fn run(
             shards::perform(runner, launched, kind_of, shards, interrupts, events).await
         }
     }
+}
+
+/// Returns a runner with the options of a test run.
+fn runner<'a>(
+    options: &'a Options,
+    tests: &'a TestOptions,
+    home: &'a Home,
+    workspace: Option<&'a Workspace>,
+) -> Runner<'a> {
+    Runner {
+        policy: policy(options, workspace),
+        settings: &options.settings,
+        tests: Some(tests),
+        shown: options.shown,
+        ..Runner::new(home, workspace, history::Kind::Test)
+    }
+}
+
+/// Stops the roles of `force`, if they run, and checks that those of `beside` do
+/// not: they have the ports and files of roles that shards on this machine run.
+async fn make_way(
+    home: &Home,
+    force: Option<&BTreeMap<RoleName, Entry>>,
+    beside: Option<&BTreeMap<RoleName, Entry>>,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<(), Error> {
+    if let Some(roles) = force {
+        stop_running(home, roles.keys(), interrupts, events).await?;
+    }
+    if let Some(roles) = beside {
+        drop(home.lock_roles(roles.keys())?);
+    }
+    Ok(())
 }
 
 /// Returns the event that roles are about to run.
@@ -503,12 +525,17 @@ async fn judge(
     Ok(Verdict::of(&role_runs, sources))
 }
 
-/// Returns the roles without those one-shot roles that need not run again.
+/// Returns the roles without those one-shot roles that need not run again. On
+/// other machines nothing has run.
 fn unfinished(
     home: &Home,
     mut entries: BTreeMap<RoleName, Entry>,
     is_test: impl Fn(&RoleName) -> bool,
+    is_elsewhere: bool,
 ) -> Result<BTreeMap<RoleName, Entry>, Error> {
+    if is_elsewhere {
+        return Ok(entries);
+    }
     let finished = one_shot::finished(home, &entries)?;
     entries.retain(|role, _| is_test(role) || !finished.contains(role));
     Ok(entries)
