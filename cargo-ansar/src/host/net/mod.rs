@@ -4,6 +4,8 @@
 pub mod http;
 pub mod own_network;
 pub mod ports;
+#[cfg(target_os = "linux")]
+mod sock_diag;
 pub mod sockets;
 pub mod tcp;
 

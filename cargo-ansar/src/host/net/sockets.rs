@@ -43,20 +43,8 @@ pub use other::Sockets;
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io;
-    use std::net::SocketAddr;
     use std::os::fd::OwnedFd;
 
-    use netlink_packet_core::{
-        DecodeError, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
-        NetlinkPayload, NlasIterator, Parseable,
-    };
-    use netlink_packet_sock_diag::SockDiagMessage;
-    use netlink_packet_sock_diag::constants::{
-        AF_INET, AF_INET6, INET_DIAG_SKV6ONLY, IPPROTO_TCP, SOCK_DIAG_BY_FAMILY,
-    };
-    use netlink_packet_sock_diag::inet::{
-        ExtensionFlags, InetRequest, InetResponseBuffer, InetResponseHeader, SocketId, StateFlags,
-    };
     use rustix::net::{
         AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
         socket_with,
@@ -64,8 +52,7 @@ mod linux {
 
     use super::Listener;
     use crate::host::net::own_network::{Kind, Network};
-
-    type Message = NetlinkMessage<SockDiagMessage>;
+    use crate::host::net::sock_diag::{V4, V6, request, take};
 
     /// Length of an answer's part; the kernel fills at most this much at once.
     const PART: usize = 32 * 1024;
@@ -104,8 +91,8 @@ mod linux {
         /// Returns all TCP sockets that listen in the network.
         pub fn listeners(&mut self) -> io::Result<Vec<Listener>> {
             let mut listeners = Vec::new();
-            self.dump(AF_INET, SocketId::new_v4(), &mut listeners)?;
-            match self.dump(AF_INET6, SocketId::new_v6(), &mut listeners) {
+            self.dump(V4, &mut listeners)?;
+            match self.dump(V6, &mut listeners) {
                 // The kernel was built without IPv6.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other?,
@@ -113,26 +100,8 @@ mod linux {
             Ok(listeners)
         }
 
-        fn dump(
-            &mut self,
-            family: u8,
-            socket_id: SocketId,
-            listeners: &mut Vec<Listener>,
-        ) -> io::Result<()> {
-            let mut header = NetlinkHeader::default();
-            header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-            let request = SockDiagMessage::InetRequest(InetRequest {
-                family,
-                protocol: IPPROTO_TCP,
-                extensions: ExtensionFlags::empty(),
-                states: StateFlags::LISTEN,
-                socket_id,
-            });
-            let mut request = Message::new(header, NetlinkPayload::from(request));
-            request.finalize();
-            let mut bytes = vec![0; request.buffer_len()];
-            request.serialize(&mut bytes);
-            send(&self.socket, &bytes, SendFlags::empty())?;
+        fn dump(&mut self, family: u8, listeners: &mut Vec<Listener>) -> io::Result<()> {
+            send(&self.socket, &request(family), SendFlags::empty())?;
             loop {
                 let (_, length) = recv(&self.socket, &mut *self.part, RecvFlags::empty())?;
                 if take(&self.part[..length.min(PART)], listeners)? {
@@ -140,53 +109,6 @@ mod linux {
                 }
             }
         }
-    }
-
-    /// Adds the sockets in one part of an answer. Returns true if it is the
-    /// last part.
-    fn take(mut part: &[u8], listeners: &mut Vec<Listener>) -> io::Result<bool> {
-        while !part.is_empty() {
-            let message = NetlinkBuffer::new_checked(part).map_err(invalid)?;
-            match message.message_type() {
-                SOCK_DIAG_BY_FAMILY => {
-                    listeners.push(listener(message.payload()).map_err(invalid)?);
-                }
-                _ => match Message::deserialize(part).map_err(invalid)?.payload {
-                    NetlinkPayload::Done(_) => return Ok(true),
-                    NetlinkPayload::Error(error) => return Err(error.to_io()),
-                    _ => {}
-                },
-            }
-            // Messages begin at multiples of four bytes.
-            let length = (message.length() as usize).next_multiple_of(4);
-            part = part.get(length.max(4)..).unwrap_or_default();
-        }
-        Ok(false)
-    }
-
-    /// Reads what is needed of a response. [`InetResponse`] would allocate
-    /// memory for all its attributes, which is most of the cost of a look at
-    /// many sockets.
-    ///
-    /// [`InetResponse`]: netlink_packet_sock_diag::inet::InetResponse
-    fn listener(response: &[u8]) -> Result<Listener, DecodeError> {
-        let header = InetResponseHeader::parse(response)?;
-        let attributes = response.get(size_of::<InetResponseBuffer>()..);
-        let mut is_v6_only = false;
-        for attribute in NlasIterator::new(attributes.unwrap_or_default()) {
-            let attribute = attribute?;
-            is_v6_only |= attribute.kind() == INET_DIAG_SKV6ONLY && attribute.value() == [1];
-        }
-        let id = &header.socket_id;
-        Ok(Listener {
-            address: SocketAddr::new(id.source_address, id.source_port),
-            is_v6_only,
-            inode: header.inode.into(),
-        })
-    }
-
-    fn invalid(error: DecodeError) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, error)
     }
 }
 
