@@ -1073,6 +1073,9 @@ impl Engine<'_> {
     /// Returns what a role is waited for.
     fn reason_to_wait(&mut self, member: usize, until: Until) -> Option<String> {
         if until == Until::Ready {
+            if self.roles[member].setting_up.is_some() {
+                return Some("its setup runs".to_owned());
+            }
             return self.unready(member);
         }
         let role = &self.roles[member];
