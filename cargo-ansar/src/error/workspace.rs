@@ -71,7 +71,7 @@ pub enum WorkspaceError {
         package: String,
     },
     /// A described role runs an executable that is neither a binary of the
-    /// workspace nor deployed in the home.
+    /// workspace nor deployed in the home, and is probably misspelt.
     #[error(
         "role `{role}`{place}: executable `{executable}` not found: not a binary of this workspace, \
          and not deployed in this home"
@@ -84,7 +84,7 @@ pub enum WorkspaceError {
         /// The executable.
         executable: ExecutableName,
         /// Similar binary of the workspace, as a suggestion.
-        meant: Option<String>,
+        meant: String,
     },
     /// The workspace has no such test target.
     #[error("test target not found: no {test} in this workspace")]
@@ -122,13 +122,7 @@ impl WorkspaceError {
             Self::NoTestTarget { meant, .. } => {
                 meant.as_ref().map(|name| format!("did you mean `{name}`?"))
             }
-            Self::NoBinary {
-                meant: Some(meant), ..
-            } => Some(format!("did you mean `{meant}`?")),
-            Self::NoBinary { meant: None, .. } => Some(
-                "name a binary of the workspace, or use `program` for one from elsewhere"
-                    .to_owned(),
-            ),
+            Self::NoBinary { meant, .. } => Some(format!("did you mean `{meant}`?")),
             Self::AmbiguousTest { packages, .. } => packages
                 .first()
                 .map(|package| format!("set `package = \"{package}\"`")),

@@ -236,14 +236,12 @@ impl Built {
     }
 }
 
-/// Checks that every executable of a described role is a binary or an example of
-/// the workspace, or is deployed in the home.
+/// Checks that no executable of a described role is the misspelt name of a
+/// binary of the workspace, unless it is deployed in the home. One without a
+/// similar name may be deployed later: it is a failure of its role, with a
+/// verdict and a line, and the other roles run.
 pub fn check_described(built: &Built, home: &Home, workspace: &Workspace) -> Result<(), Error> {
-    // Without it, Cargo has built all that it was asked for.
-    let Some(metadata) = &built.metadata else {
-        return Ok(());
-    };
-    let packages = metadata.workspace_packages().into_iter();
+    let packages = built.metadata.iter().flat_map(Metadata::workspace_packages);
     let targets = packages.flat_map(|package| &package.targets);
     let kinds = [TargetKind::Bin, TargetKind::Example];
     let runnable = targets.filter(|target| target.kind.iter().any(|kind| kinds.contains(kind)));
@@ -259,13 +257,14 @@ pub fn check_described(built: &Built, home: &Home, workspace: &Workspace) -> Res
         if is_known || fs::is_file(&home.executable(name)) {
             continue;
         }
-        let meant = did_you_mean(name.as_str(), names.iter().copied());
-        return Err(Error::Workspace(WorkspaceError::NoBinary {
-            role: spec.name.clone(),
-            place: workspace.place(&spec.name),
-            executable: name.clone(),
-            meant: meant.map(str::to_owned),
-        }));
+        if let Some(meant) = did_you_mean(name.as_str(), names.iter().copied()) {
+            return Err(Error::Workspace(WorkspaceError::NoBinary {
+                role: spec.name.clone(),
+                place: workspace.place(&spec.name),
+                executable: name.clone(),
+                meant: meant.to_owned(),
+            }));
+        }
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ fn a_failed_check_has_no_control_characters() {
     for words in [
         "report --context",
         "log test-talks",
-        "test --debug-level=DEBUG",
+        "test --progress never --debug-level=DEBUG",
     ] {
         let shown = group
             .terminal(&format!("'{ansar}' ansar {words} || :"))
