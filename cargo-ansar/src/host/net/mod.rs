@@ -2,6 +2,7 @@
 //! find out if a program answers, and networks apart from that of the system.
 
 pub mod http;
+mod listener;
 pub mod own_network;
 pub mod ports;
 #[cfg(target_os = "linux")]

@@ -8,7 +8,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::host::net::sockets::Listener;
+use crate::host::net::listener::Listener;
 
 /// Sockets with an IPv4 address (`AF_INET`).
 pub(super) const V4: u8 = 2;
