@@ -90,7 +90,8 @@ fn keys_start_restart_and_stop_a_role() {
     screen.types("r");
     screen.wait_for(" restart clock-0: ");
     screen.wait_for("● clock-0");
-    assert_ne!(selected_process(&screen), first);
+    let is_new = || (selected_process(&screen) != first).then_some(());
+    assert!(eventually(is_new).is_some(), "{}", screen.text());
     screen.types("x");
     screen.wait_for("○ clock-0");
     screen.wait_for(" stop clock-0: ");

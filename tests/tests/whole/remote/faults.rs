@@ -137,7 +137,8 @@ fn an_agent_and_its_guardian_killed_at_once() {
     for party in [guardian, agent] {
         party.signal(Signal::SIGSTOP);
     }
-    for party in [guardian, agent] {
+    // The agent first: the kernel wakes a stopped process whose parent exits.
+    for party in [agent, guardian] {
         party.signal(Signal::SIGKILL);
     }
     let warning = running.wait_for("is lost, 1 role without an outcome");
