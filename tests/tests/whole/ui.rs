@@ -150,6 +150,9 @@ fn a_kill_leaves_terminal_and_roles() {
         assert_eq!(*process.get_or_insert(now.clone()), now, "{keys}");
     }
     workspace.ansar(["stop"]).run().success();
+    // A command that it had started goes on to its end.
+    let ended = eventually(|| workspace.processes().is_empty().then_some(()));
+    assert!(ended.is_some(), "{:?}", workspace.processes());
 }
 
 #[test]

@@ -67,7 +67,9 @@ fg; echo "code $?""#;
     let guardian = Pid::from_raw(eventually(foreground).expect("it runs"));
     kill(guardian, Signal::SIGTSTP).expect("it runs");
     terminal.wait_for_next_on_stdout("stopped");
-    assert_eq!(states(&workspace), "TT");
+    // A process stops when the kernel runs it next.
+    let stopped = eventually(|| (states(&workspace) == "TT").then_some(()));
+    assert!(stopped.is_some(), "{}", states(&workspace));
     workspace.write("go", "");
     let on = eventually(|| (!states(&workspace).contains('T')).then_some(()));
     assert!(
