@@ -1,4 +1,4 @@
-//! What is printed and written of texts that come from elsewhere.
+//! Printing and writing of texts that come from elsewhere.
 #![no_main]
 
 use cargo_ansar::home::last_run::LastRun;

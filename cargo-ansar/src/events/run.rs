@@ -82,7 +82,7 @@ pub enum RunEvent {
         roles: Vec<RoleName>,
         /// The state that they are to reach.
         until: Until,
-        /// What they are waited for, by role, as far as it is known.
+        /// Reasons of the wait, by role, as far as they are known.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         why: BTreeMap<RoleName, String>,
     },

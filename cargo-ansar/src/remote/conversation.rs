@@ -17,7 +17,7 @@ pub const BEATS: u32 = 5;
 /// Number of pieces of files that wait to be written.
 const PIECES: usize = 16;
 
-/// What is to be written to a stream. The stream ends when this is dropped.
+/// Queue of bytes for a stream. The stream ends when it is dropped.
 #[derive(Debug)]
 pub struct Outbox {
     frames: mpsc::UnboundedSender<Vec<u8>>,

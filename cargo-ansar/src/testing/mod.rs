@@ -80,7 +80,7 @@ pub struct Options {
     pub fail_fast: bool,
     /// Part of the test roles to run, if not all.
     pub partition: Option<Partition>,
-    /// Where the roles run, if not in this process.
+    /// Other machines on which the roles run; `None` for this process.
     pub on: Option<On>,
     /// Number of retries of a failed test role, overriding the manifest.
     pub retries: Option<u32>,

@@ -216,7 +216,7 @@ fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
     completed
 }
 
-/// What an agent is told of the workspace, which is on another machine.
+/// Facts about the workspace for an agent on another machine.
 #[derive(Debug)]
 pub struct Elsewhere {
     /// Files and lines that describe the roles.
@@ -249,7 +249,7 @@ pub struct Runner<'a> {
     pub first: Option<&'a BTreeSet<RoleName>>,
     /// Role that gets the terminal and stdin of this command.
     pub interactive: Option<&'a RoleName>,
-    /// What is known of a workspace on another machine.
+    /// Facts about a workspace on another machine.
     pub elsewhere: Option<&'a Elsewhere>,
     /// Event that is emitted once the roles are about to start.
     pub begun: Option<&'a Kind>,

@@ -171,7 +171,7 @@ pub struct Model {
     requested: Requested,
 }
 
-/// What was last requested of the logs.
+/// Last request for a page of the logs.
 #[derive(Debug, Default)]
 struct Requested {
     selection: Option<(Vec<RoleName>, Filter)>,

@@ -51,11 +51,11 @@ pub fn own() -> io::Result<(Pipe, Writer)> {
 /// A child process whose stdin and stdout are a stream.
 #[derive(Debug)]
 pub struct Streamed {
-    /// What it writes.
+    /// Its stdout.
     pub stdout: Pipe,
-    /// What it reads.
+    /// Its stdin.
     pub stdin: Writer,
-    /// What it writes to stderr.
+    /// Its stderr.
     pub stderr: Pipe,
     /// Its exit.
     pub end: End,

@@ -167,14 +167,14 @@ fn leave(to: &mut impl Write) -> io::Result<()> {
 /// The terminal's whole screen. Dropping it restores the terminal.
 pub struct Screen {
     output: BufWriter<File>,
-    /// What the terminal shows; its cells are empty if it has to be cleared.
+    /// Content of the terminal; its cells are empty if it has to be cleared.
     shown: Drawing,
     /// Unset while another program has the terminal.
     input: Option<EventStream>,
     signals: Signals,
 }
 
-/// What is drawn on the screen.
+/// Content to draw on the screen.
 #[derive(Debug, Default)]
 pub struct Drawing {
     /// The cells, whose area is the screen.

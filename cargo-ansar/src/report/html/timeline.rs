@@ -212,7 +212,7 @@ pub(super) struct Bar {
     pub(super) x: String,
     pub(super) width: String,
     pub(super) time: String,
-    /// What is known besides, after a comma.
+    /// Further information, after a comma.
     pub(super) note: String,
 }
 

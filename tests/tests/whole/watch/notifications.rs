@@ -1,4 +1,4 @@
-//! What `watch` tells about a changed verdict, and keeps of its loops.
+//! Notifications of `watch` about a changed verdict, and its record of loops.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
