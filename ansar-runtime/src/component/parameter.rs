@@ -118,7 +118,7 @@ impl Parameter for Ready {
     }
 }
 
-/// An async function that can be a component; see [`main`](super::main).
+/// An async function that can be a component; see [`main`](crate::main).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a component",
     note = "a component is an `async fn` with parameters among `Context`, `Ready`, `Settings<T>` and `Input<T>`",

@@ -48,8 +48,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Runs a component. This is the whole body of its `main`.
 ///
 /// `function` is an async function whose parameters are any of
-/// [`Context`], [`Ready`](parameter::Ready),
-/// [`Settings<T>`](parameter::Settings) and [`Input<T>`](parameter::Input), in
+/// [`Context`], [`Ready`](crate::Ready),
+/// [`Settings<T>`](crate::Settings) and [`Input<T>`](crate::Input), in
 /// any combination. It returns `()`, a message, or a [`Result`](crate::Result)
 /// of these. Under a retry policy it is called once per attempt.
 ///

@@ -2,7 +2,7 @@
 //!
 //! The modules hold the areas ([`area`]), the detection of moved and copied
 //! homes ([`place`]), engine marks ([`engine_marks`]), roles ([`role`]) and
-//! their properties ([`properties`]), starts and exits ([`history`]),
+//! their values ([`role_values`]), starts and exits ([`history`]),
 //! atomic changes of several files ([`pending`]), the deploy state
 //! ([`deploy_state`]), the reasons for restarts ([`restart_reason`]), and the
 //! last run ([`last_run`]). Nothing here deploys or runs roles.
