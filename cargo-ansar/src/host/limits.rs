@@ -26,7 +26,7 @@ pub fn read() -> Limits {
     let finite = |limit: u64| (limit != RLIM_INFINITY).then_some(limit);
     let limit = |resource| getrlimit(resource).ok();
     let descriptors = limit(Resource::RLIMIT_NOFILE);
-    let processes = limit(Resource::RLIMIT_NPROC).filter(|_| !unprivileged::is_root());
+    let processes = limit_of_processes().filter(|_| !unprivileged::is_root());
     Limits {
         descriptors: descriptors.and_then(|(_, hard)| finite(hard)),
         processes: processes
@@ -38,6 +38,18 @@ pub fn read() -> Limits {
             "user/max_inotify_instances",
         ]),
     }
+}
+
+/// Returns the soft and the hard limit of a user's processes and threads.
+#[cfg(target_os = "linux")]
+fn limit_of_processes() -> Option<(u64, u64)> {
+    getrlimit(Resource::RLIMIT_NPROC).ok()
+}
+
+/// Returns nothing: the nix crate does not know this limit here.
+#[cfg(not(target_os = "linux"))]
+fn limit_of_processes() -> Option<(u64, u64)> {
+    None
 }
 
 /// Returns the smallest of some kernel settings; a namespace can have a lower

@@ -381,8 +381,6 @@ mod platform {
 
     use tokio::net::TcpStream;
 
-    use crate::host::process::Program;
-
     /// A network, which this platform does not have.
     #[derive(Debug)]
     pub enum Network {}
