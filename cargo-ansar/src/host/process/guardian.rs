@@ -88,8 +88,9 @@ pub enum SpawnMode {
     /// Those of this process, and the engine receives the keys that the user
     /// presses, as [`Keys`](keys::Keys).
     Interactive,
-    /// Those of this process. What remains of a killed engine is asked to end
-    /// before it is killed: commands that hold something on other machines.
+    /// Those of this process. What remains of a killed engine may end with its
+    /// streams, and is asked to end before it is killed: commands that hold
+    /// something on other machines.
     Placing,
     /// Below another command of this tool, whose end stops both; the guardian
     /// closes its streams.
@@ -99,8 +100,8 @@ pub enum SpawnMode {
     Detached,
 }
 
-/// Time that the commands of a killed engine get to end, if they hold something on
-/// other machines.
+/// Time that the commands of a killed engine get to end, and again after they were
+/// asked to, if they hold something on other machines.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Forks this process into guardian and engine.

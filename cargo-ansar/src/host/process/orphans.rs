@@ -139,26 +139,38 @@ pub fn end_all(spared: impl Fn(&Orphan) -> bool) -> Killed {
     }
 }
 
-/// Asks every adopted process except those for which `spared` returns true to end,
-/// with SIGTERM, and waits until none is left or the time is over.
+/// Gives every adopted process except those for which `spared` returns true time to
+/// end by itself, and asks those that remain to end, with SIGTERM. Each of both gets
+/// this time.
 pub fn ask_to_end(spared: impl Fn(&Orphan) -> bool, limit: Duration) {
+    if !all_end(&spared, limit, |_| {}) {
+        all_end(&spared, limit, |orphan| {
+            orphan.signal(Signal::TERMINATE);
+        });
+    }
+}
+
+/// Waits until no adopted process is left except those that are spared, and calls
+/// `seen` once for each that is. Returns false when the time is over.
+fn all_end(spared: &impl Fn(&Orphan) -> bool, limit: Duration, seen: impl Fn(&Orphan)) -> bool {
     /// Time after which it looks for orphans of those that have ended.
     const PAUSE: Duration = Duration::from_millis(50);
     let begun = clock::instant();
-    let mut asked = BTreeSet::new();
+    let mut known = BTreeSet::new();
     while begun.elapsed() < limit {
         let mut targets = adopted();
         targets.retain(|orphan| !spared(orphan));
         let Some(first) = targets.first() else {
-            return;
+            return true;
         };
         for orphan in &targets {
-            if asked.insert((orphan.pid, orphan.started)) {
-                orphan.signal(Signal::TERMINATE);
+            if known.insert((orphan.pid, orphan.started)) {
+                seen(orphan);
             }
         }
         reaped_within(first.pid, PAUSE.min(limit.saturating_sub(begun.elapsed())));
     }
+    false
 }
 
 /// Kills all adopted processes except daemons, which outlive this process.
