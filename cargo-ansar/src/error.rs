@@ -222,7 +222,7 @@ impl Error {
             Self::Template(_) | Self::Search(_) | Self::Name(_) | Self::Query(_) => Exit::Usage,
             Self::Remote(error) => match error {
                 RemoteError::NotPlaced { .. } => Exit::TimedOut,
-                RemoteError::NotWith(_) => Exit::Usage,
+                RemoteError::NotWith(_) | RemoteError::NoArguments => Exit::Usage,
                 RemoteError::NoCommand
                 | RemoteError::CannotPlace { .. }
                 | RemoteError::Unplaced { .. }

@@ -385,12 +385,15 @@ pub struct TestArgs {
     /// Run only this part of the test roles, as in `2/4`, for one of several jobs
     #[arg(long, value_name = "N/COUNT")]
     pub(super) partition: Option<Partition>,
-    /// Run the roles on other machines: command, or local for a try
+    /// Run the roles on other machines: slurm, command, or local for a try
     #[arg(long, value_name = "DRIVER", value_parser = driver)]
     pub(super) on: Option<DriverName>,
     /// Number of machines among which the roles are divided [default: 2]
     #[arg(long, value_name = "N", requires = "on")]
     pub(super) shards: Option<NonZero<usize>>,
+    /// Pass this option to the command that reaches the machines, such as `srun`
+    #[arg(long, value_name = "ARG", requires = "on", allow_hyphen_values = true)]
+    pub(super) on_arg: Vec<String>,
     /// Pass the reports to this executable, and print its result
     #[arg(long, value_name = "EXECUTABLE")]
     pub(super) test_analyzer: Option<ExecutableName>,
@@ -417,7 +420,7 @@ fn driver(text: &str) -> Result<DriverName, String> {
     let known = DriverName::ALL.into_iter().find(|(name, _)| *name == text);
     known.map(|(_, driver)| driver).ok_or_else(|| {
         let names = DriverName::ALL.map(|(name, _)| format!("`{name}`"));
-        format!("expected {}", names.join(" or "))
+        format!("expected {}", names.join(", "))
     })
 }
 

@@ -475,6 +475,7 @@ impl Session<'_> {
             partition: args.partition,
             on: args.on.map(|driver| testing::shards::On {
                 driver,
+                args: args.on_arg.clone(),
                 shards: args.shards.map(std::num::NonZero::get),
             }),
             retries: args.retries,

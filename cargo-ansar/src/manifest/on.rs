@@ -14,6 +14,9 @@ const KEYS: [&str; 3] = ["shards", "place-timeout", "lease"];
 /// The keys of a driver that runs a command of the user.
 const COMMAND_KEYS: &[&str] = &["command", "quote", KEYS[0], KEYS[1], KEYS[2]];
 
+/// The keys of a driver of a cluster.
+const CLUSTER_KEYS: &[&str] = &["args", "time-limit", KEYS[0], KEYS[1], KEYS[2]];
+
 /// Shortest lease: signs of life need some time.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
@@ -25,7 +28,7 @@ pub(crate) fn read(
     for table in node.entries("a table of drivers by name")? {
         let known = DriverName::ALL.iter().find(|(name, _)| *name == table.name);
         let Some((_, driver)) = known else {
-            let expected: &[&str] = &["local", "command"];
+            let expected: &[&str] = &["local", "command", "slurm"];
             return Err(table.key_error(&Problem::UnknownKey {
                 expected,
                 similar: did_you_mean(table.name, expected.iter().copied()),
@@ -40,6 +43,7 @@ fn options(driver: DriverName, table: &Node<'_>) -> Result<DriverOptions, Descri
     let keys = match driver {
         DriverName::Local => &KEYS,
         DriverName::Command => COMMAND_KEYS,
+        DriverName::Slurm => CLUSTER_KEYS,
     };
     let mut options = DriverOptions::default();
     for field in table.entries("a table of options")? {
@@ -48,6 +52,8 @@ fn options(driver: DriverName, table: &Node<'_>) -> Result<DriverOptions, Descri
             "shards" => options.shards = Some(shards(&field)?),
             "place-timeout" => options.place_timeout = Some(duration(&field)?),
             "lease" => options.lease = Some(lease(&field)?),
+            "time-limit" => options.time_limit = Some(duration(&field)?),
+            "args" => options.args = Some(arguments(&field)?),
             "quote" => options.quote = Some(field.flag("`true` or `false`")?),
             _ => options.command = command(&field)?,
         }
@@ -70,6 +76,19 @@ fn lease(node: &Node<'_>) -> Result<Duration, DescriptionError> {
         return Err(node.wrong_value(node.string(EXPECTED)?, EXPECTED));
     }
     Ok(lease)
+}
+
+fn arguments(node: &Node<'_>) -> Result<Vec<String>, DescriptionError> {
+    const EXPECTED: &str = "an array of arguments, such as [\"--partition=debug\"]";
+    let elements = node.elements(EXPECTED)?;
+    let arguments = elements.iter().map(|element| {
+        let argument = element.string(EXPECTED)?;
+        if argument.contains('\0') {
+            return Err(element.wrong_value(argument, EXPECTED));
+        }
+        Ok(argument.to_owned())
+    });
+    arguments.collect()
 }
 
 fn command(node: &Node<'_>) -> Result<Vec<String>, DescriptionError> {

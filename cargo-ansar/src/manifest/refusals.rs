@@ -636,7 +636,7 @@ fn drivers_and_their_options_are_checked() {
     for (text, expected) in [
         (
             "on.loca = {}",
-            "2:4: unknown key `workspace.metadata.ansar.on.loca`, expected one of `local`, `command`\nhint: did you mean `local`?",
+            "2:4: unknown key `workspace.metadata.ansar.on.loca`, expected one of `local`, `command`, `slurm`\nhint: did you mean `local`?",
         ),
         (
             "on.local.command = ['ssh']",
@@ -673,6 +673,14 @@ fn drivers_and_their_options_are_checked() {
         (
             "on.command.command = ['']",
             "on.command.command[0]` is ``, expected an array of words, such as [\"ssh\", \"node{shard}\"]",
+        ),
+        (
+            "on.slurm.args = ['a', 1]",
+            "on.slurm.args[1]` is an integer, expected an array of arguments, such as [\"--partition=debug\"]",
+        ),
+        (
+            "on.slurm.time-limit = '0s'",
+            "on.slurm.time-limit` is `0s`, expected a duration of more than zero and at most a year",
         ),
         (
             "on.command.quote = 1",

@@ -14,11 +14,17 @@ pub enum DriverName {
     Local,
     /// A command of the user, such as `ssh`.
     Command,
+    /// Jobs of Slurm.
+    Slurm,
 }
 
 impl DriverName {
     /// The drivers, as they are written.
-    pub const ALL: [(&str, Self); 2] = [("local", Self::Local), ("command", Self::Command)];
+    pub const ALL: [(&str, Self); 3] = [
+        ("local", Self::Local),
+        ("command", Self::Command),
+        ("slurm", Self::Slurm),
+    ];
 
     /// Returns the name as it is written.
     pub fn as_str(self) -> &'static str {
@@ -46,6 +52,12 @@ pub struct DriverOptions {
     pub command: Vec<String>,
     /// True if that command passes its words to a shell.
     pub quote: Option<bool>,
+    /// Options of the command of a cluster, in place of the usual ones.
+    pub args: Option<Vec<String>>,
+    /// Options of the command line for the command of the driver.
+    pub more_args: Vec<String>,
+    /// Time after which a cluster ends a shard.
+    pub time_limit: Option<Duration>,
 }
 
 /// An error about a run on agents.
@@ -54,6 +66,9 @@ pub enum RemoteError {
     /// The manifest names no command.
     #[error("no command to run on other machines with `--on command`")]
     NoCommand,
+    /// The command line has options for a driver that takes none.
+    #[error("`--on local` takes no arguments")]
+    NoArguments,
     /// The command line asks for agents in a command that cannot use them.
     #[error("`{0}` does not run roles on other machines")]
     NotWith(String),
@@ -62,6 +77,8 @@ pub enum RemoteError {
     CannotPlace {
         /// The shard, from 0.
         shard: usize,
+        /// The driver.
+        driver: DriverName,
         /// The reason.
         reason: String,
     },
@@ -72,6 +89,8 @@ pub enum RemoteError {
         shard: usize,
         /// The reason.
         reason: String,
+        /// The driver.
+        driver: DriverName,
         /// True if the node has the program and cannot run it.
         is_foreign: bool,
     },
@@ -137,6 +156,15 @@ impl RemoteError {
             } => "install a `cargo-ansar` that was built for the node, as its C library or \
                   architecture differs from this machine's"
                 .to_owned(),
+            Self::CannotPlace {
+                driver: DriverName::Slurm,
+                ..
+            } => "run this where `srun` is installed and finds its cluster".to_owned(),
+            Self::Unplaced {
+                driver: DriverName::Slurm,
+                ..
+            } => "choose other options for `srun` with `args` or `--on-arg`".to_owned(),
+            Self::NoArguments => "leave `--on-arg` out".to_owned(),
             Self::NotPlaced { .. } => {
                 "see what it waits for, or give it more time with `place-timeout`".to_owned()
             }

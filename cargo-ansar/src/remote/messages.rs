@@ -38,6 +38,10 @@ pub enum ToAgent {
         epoch: u64,
         /// Seconds without a message after which both sides give up.
         lease: f64,
+        /// Words of the command by which an agent whose launcher is gone gives its
+        /// place back; empty if there is none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        cancel: Vec<String>,
         /// True if the agent must tell the address of its node.
         #[serde(default)]
         needs_address: bool,

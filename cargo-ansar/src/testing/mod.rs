@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod analyzer;
+mod driver_command;
 pub mod killed_run;
 pub mod live;
 pub mod log_context;
@@ -116,7 +117,8 @@ impl Options {
 
     /// Returns the options of a run on other machines, if it is one.
     fn shards(&self, workspace: Option<&Workspace>) -> Result<Option<shards::Options>, Error> {
-        let shards = self.on.map(|on| shards::Options::new(on, workspace));
+        let shards = self.on.as_ref();
+        let shards = shards.map(|on| shards::Options::new(on, workspace));
         Ok(shards.transpose()?)
     }
 

@@ -8,6 +8,7 @@ use crate::model::remote::DriverOptions;
 pub(super) fn place(options: &DriverOptions, shard: usize, script: &str) -> Vec<String> {
     let number = shard.to_string();
     let words = options.command.iter();
+    let words = words.chain(&options.more_args);
     let mut words: Vec<String> = words.map(|word| word.replace("{shard}", &number)).collect();
     let script = if passes_to_shell(options) {
         quoted(script)

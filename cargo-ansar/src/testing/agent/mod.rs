@@ -34,6 +34,7 @@ pub use crate::testing::agent::folder::clean_up_after_kill;
 pub(crate) use crate::testing::agent::folder::{HOME, WORK};
 use crate::testing::agent::folder::{RunFolder, store};
 use crate::testing::agent::lease::Lease;
+use crate::testing::driver_command::answer_of;
 
 /// Time that the last messages get to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -76,6 +77,7 @@ pub async fn agent(
         outbox,
         folder,
         joined: None,
+        cancel: Vec::new(),
     };
     let served = agent.serve(of_engine).await;
     if let Err(error) = &served {
@@ -84,6 +86,8 @@ pub async fn agent(
     let removed = agent.folder.remove();
     drop(agent.outbox);
     let _ = tokio::time::timeout(LAST_WORDS, writing).await;
+    // Last, since it ends this process as well.
+    answer_of(&agent.cancel).await;
     served.and(removed)
 }
 
@@ -164,6 +168,9 @@ struct Agent {
     outbox: Outbox,
     folder: RunFolder,
     joined: Option<Joined>,
+    /// Words of the command that gives the place of this agent back, unless the
+    /// launcher does.
+    cancel: Vec<String>,
 }
 
 impl Agent {
@@ -182,11 +189,13 @@ impl Agent {
                         shard,
                         epoch,
                         lease,
+                        cancel,
                         needs_address,
                         ..
                     },
                     _,
                 ) => {
+                    self.cancel = cancel;
                     self.inbox.lease.set_time(lease);
                     self.join(Joined { run, shard, epoch }, needs_address).await;
                 }
@@ -218,7 +227,10 @@ impl Agent {
                 }
                 (ToAgent::Log { role }, Some(home)) => self.log(home, &role).await,
                 (ToAgent::Stop { .. }, _) => self.outbox.send(&FromAgent::Done),
-                (ToAgent::Bye, _) => return Ok(()),
+                (ToAgent::Bye, _) => {
+                    self.cancel.clear();
+                    return Ok(());
+                }
                 _ => {}
             }
         }

@@ -31,10 +31,11 @@ use crate::testing::shards::Options;
 use crate::testing::shards::files::{Content, Contents, Files};
 use crate::testing::shards::logs::Logs;
 use crate::testing::shards::node::{AgentProgram, Heard, Node, open};
+use crate::testing::shards::release::Places;
 use crate::testing::shards::results::{Results, change_of};
 
-/// Time that all nodes get to be released.
-const RELEASE: Duration = Duration::from_secs(5);
+/// Time that all nodes get to be released, and cleaned up if their agents were lost.
+const RELEASE: Duration = Duration::from_secs(10);
 
 /// An agent that has joined.
 struct Agent {
@@ -121,6 +122,21 @@ impl<'a> Launcher<'a> {
         (launcher, messages)
     }
 
+    /// Writes down the places that the driver is about to take.
+    pub(super) fn note_places(&self) -> Result<Option<Places>, Error> {
+        let all = self.shards.iter().enumerate();
+        let placed = all.filter(|(_, shard)| !shard.is_empty());
+        let names: Vec<String> = placed.map(|(nth, _)| self.name(nth)).collect();
+        Places::note(self.runner.home, &self.run, &self.options.driver, &names)
+    }
+
+    /// Returns the name of the place of a shard: no other run has one of it.
+    fn name(&self, shard: usize) -> String {
+        let home = self.runner.home.id();
+        let beginning = |id: &str| id.chars().take(8).collect::<String>();
+        format!("ansar-{}-{}-{shard}", beginning(home), self.run)
+    }
+
     /// Places the agents.
     pub(super) fn begin(&mut self) {
         self.feed(Input::Begin);
@@ -205,6 +221,7 @@ impl<'a> Launcher<'a> {
                 let is_foreign = self.is_foreign;
                 let unplaced = RemoteError::Unplaced {
                     shard,
+                    driver: self.options.driver.name(),
                     reason,
                     is_foreign,
                 };
@@ -349,14 +366,21 @@ impl<'a> Launcher<'a> {
     /// Starts the command that places the agent of a shard.
     fn place(&mut self, shard: usize) -> Option<Input> {
         let script = boot::script(self.program.hash, self.program.size);
-        let words = self.options.driver.place(shard, &script);
+        let name = self.name(shard);
+        let words = self.options.driver.place(shard, &name, &script);
+        let cancel = self.options.driver.release(&[name]);
         let node = &mut self.nodes[shard];
         match node.place(shard, &words, &self.program, self.heard.clone()) {
             Ok(task) => {
                 self.tasks.spawn_local(task);
             }
             Err(reason) => {
-                let error = RemoteError::CannotPlace { shard, reason };
+                let driver = self.options.driver.name();
+                let error = RemoteError::CannotPlace {
+                    shard,
+                    driver,
+                    reason,
+                };
                 self.error.get_or_insert(error.into());
                 return Some(Input::Closed(shard, String::new()));
             }
@@ -370,6 +394,7 @@ impl<'a> Launcher<'a> {
                 of: self.shards.len(),
                 epoch: self.scheduler.epoch(shard),
                 lease: self.options.lease.as_secs_f64(),
+                cancel: cancel.map(|(release, _)| release).unwrap_or_default(),
                 needs_address: !self.options.driver.is_local(),
             },
         );
@@ -491,6 +516,9 @@ impl<'a> Launcher<'a> {
 
     fn lose(&mut self, shard: usize, reason: &str, roles: &[RoleName]) {
         let host = self.agents[shard].as_ref().map(|agent| agent.host.clone());
+        if let Some(host) = &host {
+            self.clean_up(shard, host);
+        }
         let node = host.as_ref().map_or_else(
             || format!("shard {}", shard + 1),
             |host| format!("node {host}"),
@@ -505,6 +533,17 @@ impl<'a> Launcher<'a> {
             let outcome = self.results.lose(role, &node, reason, clock::now());
             let role = role.clone();
             self.events.emit(RoleEvent::Ended { role, outcome });
+        }
+    }
+
+    /// Cleans up on the node of a lost agent, once it is released.
+    fn clean_up(&mut self, shard: usize, host: &str) {
+        let script = boot::script(self.program.hash, self.program.size);
+        let name = self.name(shard);
+        let driver = &self.options.driver;
+        if let Some(words) = driver.place_again(shard, &name, host, &script) {
+            let cleaning = self.nodes[shard].clean_up(words, &self.program);
+            self.tasks.spawn_local(cleaning);
         }
     }
 

@@ -9,6 +9,7 @@ mod hashes;
 mod launcher;
 mod logs;
 mod node;
+mod release;
 mod results;
 mod settings;
 
@@ -32,6 +33,7 @@ use crate::testing::shards::files::Files;
 use crate::testing::shards::hashes::Hashes;
 use crate::testing::shards::launcher::Launcher;
 use crate::testing::shards::node::AgentProgram;
+use crate::testing::shards::release::Places;
 use crate::testing::shards::settings::Settings;
 use crate::workspace::Workspace;
 
@@ -43,12 +45,14 @@ const LEASE: Duration = Duration::from_secs(10);
 const PLACE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The options of the command line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct On {
     /// The driver.
     pub driver: DriverName,
     /// Number of shards, overriding the manifest.
     pub shards: Option<usize>,
+    /// Options for the command of the driver.
+    pub args: Vec<String>,
 }
 
 /// Options of a run on agents.
@@ -66,10 +70,11 @@ pub struct Options {
 
 impl Options {
     /// Returns the options of the command line, or else those of the manifest.
-    pub fn new(on: On, workspace: Option<&Workspace>) -> Result<Self, RemoteError> {
+    pub fn new(on: &On, workspace: Option<&Workspace>) -> Result<Self, RemoteError> {
         let described = workspace.and_then(|workspace| workspace.description.as_ref());
         let described = described.and_then(|description| description.on.get(&on.driver));
-        let described = described.cloned().unwrap_or_default();
+        let mut described = described.cloned().unwrap_or_default();
+        described.more_args.clone_from(&on.args);
         Ok(Self {
             shards: on.shards.or(described.shards).unwrap_or(SHARDS),
             lease: described.lease.unwrap_or(LEASE),
@@ -112,10 +117,14 @@ pub async fn perform(
         shards: placed.count(),
     });
     let program = AgentProgram { path, hash, size };
+    for left in Places::left(runner.home) {
+        left.release().await;
+    }
     let (mut launcher, mut heard) = Launcher::new(
         runner, entries, &roles, shards, options, files, program, events,
     );
     let (mut interrupted, mut at_once) = (None, false);
+    let taken = launcher.note_places()?;
     launcher.begin();
     while !launcher.is_done() {
         let wake = launcher.wake_at();
@@ -137,6 +146,9 @@ pub async fn perform(
         }
     }
     launcher.release().await;
+    if let Some(taken) = taken {
+        taken.release().await;
+    }
     if let (Some(error), None) = (launcher.take_error(), interrupted) {
         return Err(error);
     }

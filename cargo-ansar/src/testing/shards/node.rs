@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::host::fs::{Action, Error as FilesError, Hash, Reading};
@@ -15,12 +15,15 @@ use crate::host::process::{End, Exit, Pipe, Program, signal};
 use crate::remote::boot;
 use crate::remote::conversation::{self, Outbox, Outgoing};
 use crate::remote::frames::{Decoder, Frame, MOST_BYTES};
-use crate::remote::messages::FromAgent;
+use crate::remote::messages::{FromAgent, ToAgent};
 
 /// Time that a command gets to end by itself, and again after SIGTERM.
 const RELEASE: Duration = Duration::from_secs(2);
 /// Time in which a command whose stream has ended exits, mostly.
 const EXIT: Duration = Duration::from_millis(500);
+/// Time in which an agent must have cleaned up after a killed one, before its command
+/// is released.
+const CLEANUP: Duration = Duration::from_secs(2);
 /// Longest line of a command that is repeated, in bytes.
 const LONGEST_LINE: usize = 300;
 
@@ -56,6 +59,8 @@ pub(super) struct Node {
     pub(super) outbox: Option<Outbox>,
     /// The last line that the command has printed.
     said: Rc<RefCell<String>>,
+    /// Ends when the command has ended.
+    released: Option<oneshot::Receiver<()>>,
 }
 
 impl Node {
@@ -70,20 +75,16 @@ impl Node {
         program: &Rc<AgentProgram>,
         heard: mpsc::UnboundedSender<(usize, Heard)>,
     ) -> Result<impl Future<Output = ()> + 'static, String> {
-        let mut words = words.iter();
-        let command = Program {
-            path: words.next().map(PathBuf::from).unwrap_or_default(),
-            arguments: words.map(Into::into).collect(),
-            environment: None,
-            folder: None,
-            stdin: None,
-        };
+        let command = command(words);
         let started = Streamed::start(&command);
         let streamed = started.map_err(|error| command.refusal(&error))?;
         let (outbox, outgoing) = conversation::outbox();
         self.outbox = Some(outbox);
         let (program, said) = (program.clone(), self.said.clone());
+        let (is_released, released) = oneshot::channel();
+        self.released = Some(released);
         Ok(async move {
+            let _until_released = is_released;
             let Streamed {
                 stdout,
                 stdin,
@@ -115,6 +116,48 @@ impl Node {
     /// Returns the last line that the command has printed.
     pub(super) fn said(&self) -> String {
         self.said.borrow().clone()
+    }
+
+    /// Returns the task that cleans up after an agent that was lost, with a command
+    /// that runs another one on its node.
+    ///
+    /// An agent removes its files, and so does its guardian after its kill. But the
+    /// engine of a cluster may kill both at once. The other agent removes what they
+    /// have left, and does nothing else.
+    pub(super) fn clean_up(
+        &mut self,
+        words: Vec<String>,
+        program: &Rc<AgentProgram>,
+    ) -> impl Future<Output = ()> + 'static {
+        let (released, program) = (self.released.take(), program.clone());
+        async move {
+            if let Some(released) = released {
+                // The sender is dropped.
+                let _ = released.await;
+            }
+            let Ok(mut streamed) = Streamed::start(&command(&words)) else {
+                return;
+            };
+            let (outbox, outgoing) = conversation::outbox();
+            outbox.send(&ToAgent::Bye);
+            drop(outbox);
+            let (stdout, stdin) = (&streamed.stdout, streamed.stdin);
+            let talking = talk(stdout, stdin, outgoing, &program, &|_| {});
+            // The node may be out of reach.
+            let _ = timeout(CLEANUP, talking).await;
+            release(&mut streamed.end, stdout).await;
+        }
+    }
+}
+
+fn command(words: &[String]) -> Program {
+    let mut words = words.iter();
+    Program {
+        path: words.next().map(PathBuf::from).unwrap_or_default(),
+        arguments: words.map(Into::into).collect(),
+        environment: None,
+        folder: None,
+        stdin: None,
     }
 }
 
@@ -202,7 +245,7 @@ fn closed(talked: Talked, exit: Option<Exit>, said: &str) -> Heard {
 async fn release(end: &mut End, stdout: &Pipe) {
     for is_late in [false, true] {
         if is_late {
-            let _ = signal::terminate(end.pid());
+            let _ = signal::send_to_group(end.pid(), signal::Signal::TERMINATE);
         }
         let ending = async {
             let mut rest = Vec::new();

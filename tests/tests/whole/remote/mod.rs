@@ -4,6 +4,7 @@ mod faults;
 mod frames;
 mod refusals;
 mod runs;
+mod slurm;
 mod targets;
 
 use std::fs;

@@ -55,7 +55,9 @@ fn a_program_for_another_machine_is_explained() {
 fn drivers_and_commands_that_do_not_fit_are_named() {
     let remote = Remote::of(&[SERVER, CLIENT]);
     let unknown = remote.test(["--on=slurmm"]).run();
-    unknown.code(2).stderr_has("expected `local` or `command`");
+    unknown
+        .code(2)
+        .stderr_has("expected `local`, `command`, `slurm`");
     let none = remote.test(["--on=command"]).run();
     none.code(96).stderr_has("error: no command to run on other machines with `--on command`\nhint: write `command = [\"ssh\", \"node{shard}\"]` in `[workspace.metadata.ansar.on.command]`\n");
     let watch = remote.ansar(["watch", "--on=local"]).run();
