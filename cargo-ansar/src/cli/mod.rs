@@ -61,6 +61,7 @@ use crate::report::human;
 use crate::report::printer::Printer;
 use crate::report::shell::{Form, print_parse_error, warn};
 use crate::supervisor::fd_store;
+use crate::supervisor::test_options::TestOptions;
 use crate::testing::When;
 use crate::testing::record::run_report;
 
@@ -467,20 +468,22 @@ impl Session<'_> {
             build,
             analyzer: args.test_analyzer.clone(),
             search,
-            chosen,
+            tests: TestOptions {
+                jobs: args.jobs.map(std::num::NonZero::get),
+                fail_fast: args.fail_fast,
+                retries: args.retries,
+                slow: args.slow_timeout,
+                failed: args.failed,
+                chosen,
+            },
             timeout: args.timeout,
-            jobs: args.jobs.map(std::num::NonZero::get),
             force: self.force,
-            fail_fast: args.fail_fast,
             partition: args.partition,
             on: args.on.map(|driver| testing::shards::On {
                 driver,
                 args: args.on_arg.clone(),
                 shards: args.shards.map(std::num::NonZero::get),
             }),
-            retries: args.retries,
-            slow: args.slow_timeout,
-            failed: args.failed,
             run: if args.no_run {
                 When::Never
             } else {

@@ -22,10 +22,10 @@ use crate::manifest::{BuildOptions, DeployMode, Description, RoleSpec};
 use crate::model::did_you_mean::similar_role;
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
-use crate::testing::SLOW;
+use crate::supervisor::test_options::SLOW;
 use crate::workspace::build;
 use crate::workspace::roles::test_pattern;
-use crate::workspace::{Places, Workspace};
+use crate::workspace::{Places, Workspace, description_of};
 
 /// Options of `config`.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ pub fn config(options: &Options) -> Result<Outcome, Error> {
     let scope = Scope {
         options,
         workspace: workspace.as_ref(),
-        description: workspace.as_ref().and_then(|it| it.description.as_ref()),
+        description: description_of(workspace.as_ref()),
         home: home.as_ref(),
         lines,
     };

@@ -9,8 +9,8 @@ use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::model::role_search::RoleSearch;
 use crate::supervisor::lock_roles::lock_for_removal;
-use crate::workspace::Places;
 use crate::workspace::roles::chosen;
+use crate::workspace::{Places, description_of};
 
 /// The removed roles.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub async fn delete(
     for role in &roles {
         home.remove_lock(role)?;
     }
-    let description = workspace.as_ref().and_then(|w| w.description.as_ref());
+    let description = description_of(workspace.as_ref());
     let described =
         |role: &RoleName| description.is_some_and(|description| description.role(role).is_some());
     Ok(Outcome {

@@ -1,13 +1,12 @@
 //! `cargo ansar deploy`: deploy built executables and materials to a home.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::deploy::apply::{DeployOutcome, apply_plan};
 use crate::deploy::executables::{Executables, Needed};
 use crate::deploy::needs::with_needs;
 use crate::deploy::plan::{Plan, Sources};
-use crate::deploy::prepare::{deploy_method, open, remember, remember_tests};
+use crate::deploy::prepare::{build_needed, deploy_method, open};
 use crate::deploy::preview::{Line, lines};
 use crate::deploy::resolve_settings::layer;
 use crate::deploy::restart_affected::Running;
@@ -15,7 +14,6 @@ use crate::error::{DeployError, Error};
 use crate::events::{Events, Phase};
 use crate::home::Home;
 use crate::home::deploy_state::DeployState;
-use crate::home::role::Entry;
 use crate::host::fs;
 use crate::host::fs::TransferMethod;
 use crate::host::process::interrupts::Interrupts;
@@ -25,7 +23,7 @@ use crate::supervisor::lock_roles::lock_home;
 use crate::sync::plan::Take;
 use crate::workspace::build;
 use crate::workspace::build::wanted;
-use crate::workspace::{Places, Workspace};
+use crate::workspace::{Places, Workspace, description_of};
 
 /// Options of `deploy`.
 #[derive(Debug)]
@@ -93,42 +91,31 @@ pub async fn deploy(
     };
     let _lock = lock_home(&home, interrupts, events).await?;
     let workspace = options.places.workspace_again(workspace)?;
-    let entries = home.entries()?;
     let mut deploy_state = home.deploy_state()?;
-
-    let mut built = Executables::default();
-    if let Some(folder) = &executables {
-        let wanted = wanted(workspace.as_ref(), &entries);
-        let needed = Needed::of(&wanted, &entries, &deploy_state);
-        built = Executables::of(folder, &home, &needed, events)?;
-    } else if is_usual && let Some(workspace) = &workspace {
-        events.phase(Phase::Build);
-        let state = &mut deploy_state;
-        let mut cargo = async |interrupts: &mut Interrupts| {
-            cargo(options, &home, workspace, &entries, state, interrupts).await
-        };
-        built = if options.dry_run {
-            cargo(interrupts).await?
-        } else {
-            with_needs(&home, workspace, interrupts, events, cargo).await?
-        };
-    }
+    let built = match (&executables, &workspace) {
+        (Some(folder), workspace) => {
+            let entries = home.entries()?;
+            let wanted = wanted(workspace.as_ref(), &entries);
+            let needed = Needed::of(&wanted, &entries, &deploy_state);
+            Executables::of(folder, &home, &needed, events)?
+        }
+        (None, Some(workspace)) if is_usual => {
+            let state = &mut deploy_state;
+            build(options, &home, workspace, state, interrupts, events).await?
+        }
+        (None, _) => Executables::default(),
+    };
     // Roles that the build needed are deployed already.
     let entries = home.entries()?;
-    let storage = match &storage {
-        Some(folder) => Some(fs::resolve(folder)?),
-        None => None,
-    };
+    let storage = storage.as_deref().map(fs::resolve).transpose()?;
     let layer = storage
         .clone()
         .or_else(|| layer(workspace.as_ref(), &deploy_state));
     let configured = workspace.as_ref().and_then(Workspace::snapshot);
     let sources = Sources {
         workspace: workspace.as_ref(),
-        description: workspace
-            .as_ref()
-            .filter(|_| is_usual || executables.is_some())
-            .and_then(|workspace| workspace.description.as_ref()),
+        description: description_of(workspace.as_ref())
+            .filter(|_| is_usual || executables.is_some()),
         artifacts: &built.artifacts,
         compiled: &built.compiled,
         how: built.how,
@@ -151,18 +138,9 @@ pub async fn deploy(
     if options.dry_run {
         return Ok(Outcome { lines, done: None });
     }
-    let running = Running::asked(options.force);
-    let how = sources.how;
-    let done = apply_plan(
-        &home,
-        &plan,
-        &mut deploy_state,
-        how,
-        running,
-        interrupts,
-        events,
-    )
-    .await?;
+    let (how, running) = (sources.how, Running::asked(options.force));
+    let state = &mut deploy_state;
+    let done = apply_plan(&home, &plan, state, how, running, interrupts, events).await?;
     Ok(Outcome {
         lines,
         done: Some(done),
@@ -181,29 +159,30 @@ async fn preview(home: &Home, plan: &Plan, events: &Events) -> Result<Vec<Line>,
 }
 
 /// Builds the executables.
-async fn cargo(
+async fn build(
     options: &Options,
     home: &Home,
     workspace: &Workspace,
-    entries: &BTreeMap<RoleName, Entry>,
     deploy_state: &mut DeployState,
     interrupts: &mut Interrupts,
+    events: &Events,
 ) -> Result<Executables, Error> {
-    // Roles that the build needs are deployed already.
-    *deploy_state = home.deploy_state()?;
-    let wanted = wanted(Some(workspace), entries);
-    let built = build::build(
-        workspace,
-        &wanted,
-        &deploy_state.bins,
-        &options.build.described(workspace, Some(home))?,
-        &options.places.folder,
-        interrupts,
-    )
-    .await?;
+    events.phase(Phase::Build);
+    let entries = home.entries()?;
+    let (places, how) = (&options.places, &options.build);
+    let cargo = async |interrupts: &mut Interrupts| {
+        let state = deploy_state;
+        let built = build_needed(places, how, home, workspace, &entries, state, interrupts);
+        let mut built = built.await?;
+        build::wait_exit(built.leaving.take(), interrupts).await?;
+        Ok(built)
+    };
+    let built = if options.dry_run {
+        cargo(interrupts).await?
+    } else {
+        with_needs(home, workspace, interrupts, events, cargo).await?
+    };
     build::check_described(&built, home, workspace)?;
-    remember(&mut deploy_state.bins, built.bins);
-    remember_tests(deploy_state, built.tests);
     let description = workspace.description.as_ref();
     Ok(Executables {
         artifacts: built.artifacts,

@@ -13,7 +13,7 @@ use crate::model::finding::{Finding, State};
 use crate::model::role_properties::{NetworkKind, RoleProperties};
 use crate::supervisor::{client, requirements};
 use crate::watch;
-use crate::workspace::{Places, Workspace, editors};
+use crate::workspace::{Places, Workspace, description_of, editors};
 
 /// Returns the findings. An error of a check is a finding, too.
 pub async fn doctor(places: &Places) -> Vec<Finding> {
@@ -78,7 +78,7 @@ fn described(workspace: Option<&Workspace>) -> Finding {
 /// Returns the properties of all roles: those of the manifest, or else those of
 /// the home.
 fn properties(workspace: Option<&Workspace>, home: Option<&Home>) -> Vec<RoleProperties> {
-    let description = workspace.and_then(|it| it.description.as_ref());
+    let description = description_of(workspace);
     if let Some(description) = description {
         let roles = description.roles.iter();
         return roles.map(|spec| spec.properties.clone()).collect();

@@ -53,7 +53,7 @@ use crate::testing::verdict::{RoleRun, Verdict};
 use crate::testing::{Ran, attach_context, excerpts};
 use crate::workspace::build;
 use crate::workspace::roles::{check_terms, or_retired, test_pattern, wanted};
-use crate::workspace::{Places, Workspace};
+use crate::workspace::{Places, Workspace, description_of};
 
 /// Options of `with`.
 #[derive(Debug)]
@@ -255,13 +255,7 @@ impl Group<'_> {
         let ended = ran.ended.into_iter();
         let (commands, roles): (Vec<Ended>, Vec<Ended>) =
             ended.partition(|ended| ended.kind == RoleKind::Test);
-        let refused = commands.iter().find(|ended| ended.exit.is_none());
-        if let Some(fault) = refused.and_then(|ended| ended.outcome.fault()) {
-            return Err(Error::Run(RunError::Command {
-                command: options.command.first().cloned().unwrap_or_default(),
-                reason: fault.explanation,
-            }));
-        }
+        check_started(&commands, options)?;
         let mut roles = runner.role_runs(&roles, |_| false);
         let exit = commands.iter().find_map(|ended| ended.exit);
         let has_failed = exit != Some(Exit::Code(0));
@@ -293,6 +287,18 @@ impl Group<'_> {
     }
 }
 
+/// Checks that the command was started.
+fn check_started(commands: &[Ended], options: &Options) -> Result<(), Error> {
+    let refused = commands.iter().find(|ended| ended.exit.is_none());
+    match refused.and_then(|ended| ended.outcome.fault()) {
+        None => Ok(()),
+        Some(fault) => Err(Error::Run(RunError::Command {
+            command: options.command.first().cloned().unwrap_or_default(),
+            reason: fault.explanation,
+        })),
+    }
+}
+
 /// Returns the launch of the command, which starts like a test: once all
 /// operational roles are ready.
 fn command(
@@ -307,7 +313,7 @@ fn command(
     let mut environment = configured(environment::all(), &of_cargo(home));
     environment.push((HOME.into(), home.root().into()));
     let ports = home.ports()?;
-    let described = workspace.and_then(|workspace| workspace.description.as_ref());
+    let described = description_of(workspace);
     if let Some(description) = described {
         let own = of_description(home, description, &ports)?;
         environment.extend(

@@ -26,7 +26,7 @@ use crate::workspace::build;
 use crate::workspace::build::{Bins, Built, BuiltTests, wanted};
 use crate::workspace::roles;
 use crate::workspace::roles::check_terms;
-use crate::workspace::{Places, Workspace};
+use crate::workspace::{Places, Workspace, description_of};
 
 /// A home that is built and deployed.
 #[derive(Debug)]
@@ -77,53 +77,26 @@ pub async fn prepare(
     let mut deploy_state = home.deploy_state()?;
     check(workspace.as_ref(), &entries)?;
 
-    let mut wanted = wanted(workspace.as_ref(), &entries);
-    for name in &how.also {
-        wanted.bins.entry(name.clone()).or_insert(None);
+    let mut built = Built::default();
+    if let Some(workspace) = &workspace {
+        let state = &mut deploy_state;
+        let cargo = async |interrupts: &mut Interrupts| {
+            events.phase(Phase::Build);
+            events.emit(DeployEvent::Building {});
+            build_needed(places, how, &home, workspace, &entries, state, interrupts).await
+        };
+        built = with_needs(&home, workspace, interrupts, events, cargo).await?;
+        events.emit(DeployEvent::Built {});
+        build::check_described(&built, &home, workspace)?;
     }
-    let built = match &workspace {
-        Some(workspace) => {
-            let cargo = async |interrupts: &mut Interrupts| {
-                events.phase(Phase::Build);
-                events.emit(DeployEvent::Building {});
-                let how = how.described(workspace, Some(&home))?;
-                let (bins, folder) = (&deploy_state.bins, &places.folder);
-                build::build_ahead(workspace, &wanted, bins, &how, folder, interrupts).await
-            };
-            let built = with_needs(&home, workspace, interrupts, events, cargo).await?;
-            events.emit(DeployEvent::Built {});
-            build::check_described(&built, &home, workspace)?;
-            // Roles that the build needed are deployed already.
-            deploy_state = home.deploy_state()?;
-            Some(built)
-        }
-        None => None,
-    };
-    let (artifacts, libraries, compiled, packages, leaving) = match built {
-        Some(Built {
-            artifacts,
-            bins,
-            tests,
-            libraries,
-            compiled,
-            packages,
-            leaving,
-            ..
-        }) => {
-            remember(&mut deploy_state.bins, bins);
-            remember_tests(&mut deploy_state, tests);
-            (artifacts, libraries, compiled, packages, leaving)
-        }
-        None => Default::default(),
-    };
     let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
     let layer = layer(workspace.as_ref(), &deploy_state);
-    let description = workspace.as_ref().and_then(|w| w.description.as_ref());
+    let description = description_of(workspace.as_ref());
     let sources = Sources {
         workspace: workspace.as_ref(),
         description,
-        artifacts: &artifacts,
-        compiled: &compiled,
+        artifacts: &built.artifacts,
+        compiled: &built.compiled,
         how: description.map_or(TransferMethod::Link, deploy_method),
         materials: snapshot.as_deref(),
         layer: layer.as_deref(),
@@ -145,14 +118,43 @@ pub async fn prepare(
         workspace,
         home,
         entries,
-        artifacts,
-        compiled: packages,
-        libraries,
+        artifacts: built.artifacts,
+        compiled: built.packages,
+        libraries: built.libraries,
         changed: done.changed,
         only: done.only,
-        leaving,
+        leaving: built.leaving,
         lock,
     })
+}
+
+/// Builds the executables of the roles of a home, and remembers their packages
+/// in the deploy state, which is read again: roles that the build needs are
+/// deployed already. Does not wait for Cargo's exit.
+pub(crate) async fn build_needed(
+    places: &Places,
+    how: &build::Options,
+    home: &Home,
+    workspace: &Workspace,
+    entries: &BTreeMap<RoleName, Entry>,
+    deploy_state: &mut DeployState,
+    interrupts: &mut Interrupts,
+) -> Result<Built, Error> {
+    *deploy_state = home.deploy_state()?;
+    let mut wanted = wanted(Some(workspace), entries);
+    for name in &how.also {
+        wanted.bins.entry(name.clone()).or_insert(None);
+    }
+    let how = how.described(workspace, Some(home))?;
+    let (bins, folder) = (&deploy_state.bins, &places.folder);
+    let built = build::build_ahead(workspace, &wanted, bins, &how, folder, interrupts).await;
+    let mut built = built?;
+    remember(&mut deploy_state.bins, std::mem::take(&mut built.bins));
+    let tests = std::mem::take(&mut built.tests).into_iter();
+    let tests = tests
+        .map(|(name, BuiltTests { artifact, package })| (name, TestFiles { artifact, package }));
+    deploy_state.tests.extend(tests);
+    Ok(built)
 }
 
 /// A home with roles, about to be run.
@@ -206,7 +208,7 @@ pub(crate) async fn open_filled(
 /// Returns true if nothing was deployed, except perhaps roles that a build
 /// needed.
 fn is_empty(home: &Home, workspace: Option<&Workspace>) -> Result<bool, Error> {
-    let description = workspace.and_then(|workspace| workspace.description.as_ref());
+    let description = description_of(workspace);
     let names = home.role_names()?;
     Ok(match description {
         None => names.is_empty(),
@@ -227,7 +229,7 @@ pub(crate) fn deploy_method(description: &Description) -> TransferMethod {
 }
 
 /// Remembers the packages of binaries, and forgets names that are no binary.
-pub(crate) fn remember(remembered: &mut Bins, bins: Bins) {
+fn remember(remembered: &mut Bins, bins: Bins) {
     for (name, packages) in bins {
         if packages.is_empty() {
             remembered.remove(&name);
@@ -235,17 +237,6 @@ pub(crate) fn remember(remembered: &mut Bins, bins: Bins) {
             remembered.insert(name, packages);
         }
     }
-}
-
-/// Remembers the files of test targets.
-pub(crate) fn remember_tests(
-    deploy_state: &mut DeployState,
-    tests: BTreeMap<ExecutableName, BuiltTests>,
-) {
-    let tests = tests
-        .into_iter()
-        .map(|(name, BuiltTests { artifact, package })| (name, TestFiles { artifact, package }));
-    deploy_state.tests.extend(tests);
 }
 
 /// Opens the home, or creates it if a workspace describes its roles. `check`

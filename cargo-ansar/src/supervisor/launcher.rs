@@ -100,7 +100,7 @@ impl LaunchContext {
             input: None,
             at_terminal: None,
             settings: Vec::new(),
-            tests: TestOptions::default(),
+            tests: TestOptions::NONE.clone(),
             ports: home.ports()?,
         }))
     }

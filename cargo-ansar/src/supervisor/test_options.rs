@@ -6,18 +6,31 @@ use std::time::Duration;
 use crate::home::Home;
 use crate::home::role::Entry;
 use crate::host::environment;
+use crate::manifest::Description;
 use crate::model::name::RoleName;
 use crate::model::role_search::RolePattern;
 use crate::model::test_target::{Again, TestRun};
+use crate::supervisor::scheduler::Policy;
 
-/// Options of a command for all roles that run tests.
-#[derive(Debug, Clone, Default)]
+/// Time after which a test role is reported as slow by default.
+pub const SLOW: Duration = Duration::from_mins(1);
+
+/// Options of a command for all roles that run tests. The command line makes
+/// them, and they are passed on whole, to the scheduler and to the processes that
+/// run test targets.
+#[derive(Debug, Clone)]
 pub struct TestOptions {
-    /// Number of tests that run at once; that of the processors if unset.
+    /// Maximum number of test roles that run at once, unlimited if unset, and of
+    /// tests of all test targets, that of the processors if unset.
     pub jobs: Option<usize>,
-    /// Time after which a test is reported as slow.
+    /// True if the first failure ends the run.
+    pub fail_fast: bool,
+    /// Number of retries of a failed test role.
+    pub retries: Option<u32>,
+    /// Time after which a test, or a test role, is reported as slow.
     pub slow: Option<Duration>,
-    /// True if only tests run that failed in the last run.
+    /// True if only roles and tests run that failed in the last run. If none
+    /// failed, all run.
     pub failed: bool,
     /// Texts of which the name of a test must contain one, each for the roles
     /// that a pattern matches.
@@ -25,6 +38,39 @@ pub struct TestOptions {
 }
 
 impl TestOptions {
+    /// The options of a command that takes none.
+    pub const NONE: &Self = &Self {
+        jobs: None,
+        fail_fast: false,
+        retries: None,
+        slow: None,
+        failed: false,
+        chosen: Vec::new(),
+    };
+
+    /// Returns these options, with those of the manifest, or else the defaults,
+    /// where the command has none.
+    pub(crate) fn or_described(&self, description: Option<&Description>) -> Self {
+        let retries = description.and_then(|description| description.retries);
+        let slow = description.and_then(|description| description.slow_timeout);
+        Self {
+            retries: self.retries.or(retries),
+            slow: Some(self.slow.or(slow).unwrap_or(SLOW)),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the policy for test roles.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            jobs: self.jobs,
+            fail_fast: self.fail_fast,
+            retries: self.retries.unwrap_or(0),
+            slow: self.slow,
+            ..Policy::default()
+        }
+    }
+
     /// Returns the run of a role's test target, without its files.
     pub(crate) fn run(
         &self,

@@ -11,6 +11,7 @@ pub mod live;
 pub mod log_context;
 pub mod record;
 pub mod run;
+mod selection;
 pub mod shards;
 pub mod source_paths;
 pub mod verdict;
@@ -32,32 +33,29 @@ use crate::workspace::roles::{check_terms, or_retired, test_pattern, wanted};
 use crate::deploy::prepare::{Prepared, prepare};
 use crate::deploy::resolve_settings::check_settings;
 use crate::deploy::restart_affected::Running;
-use crate::events::{Events, Kind, RunEvent};
+use crate::events::Events;
 use crate::home::current_run::Note;
 use crate::home::history;
-use crate::home::instance;
 use crate::home::last_run::Recorder;
 use crate::home::program::ProgramError;
-use crate::home::role::{Entry, Origin};
+use crate::home::role::Entry;
 use crate::home::{Home, HomeError};
 use crate::host::clock;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::logs::store::last_lines;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::partition::Partition;
-use crate::model::role_search::{RolePattern, RoleSearch};
-use crate::model::run_report::{Excerpt, RunReport, Which};
-use crate::supervisor::engine::RunResult;
+use crate::model::role_search::RoleSearch;
+use crate::model::run_report::{Excerpt, Which};
+use crate::supervisor::engine::{Ended, RunResult};
 use crate::supervisor::lock_roles::stop_running;
-use crate::supervisor::one_shot;
-use crate::supervisor::scheduler::{Policy, RoleKind};
+use crate::supervisor::scheduler::RoleKind;
 use crate::supervisor::test_options::TestOptions;
-use crate::testing::killed_run::last_report;
 use crate::testing::run::Runner;
+use crate::testing::selection::{Selection, failed_before};
 use crate::testing::shards::On;
-use crate::testing::source_paths::Sources;
-use crate::testing::verdict::{Failure, RoleRun, Verdict};
-use crate::workspace::{Places, Workspace};
+use crate::testing::verdict::{Failure, Verdict};
+use crate::workspace::{Places, Workspace, description_of};
 
 /// Options of a test run.
 #[derive(Debug)]
@@ -68,31 +66,18 @@ pub struct Options {
     pub build: build::Options,
     /// Test roles to run.
     pub search: RoleSearch,
-    /// Texts that the names of tests must contain, for the roles that a pattern
-    /// matches.
-    pub chosen: Vec<(RolePattern, String)>,
+    /// Options for the test roles.
+    pub tests: TestOptions,
     /// Time limit of a test role whose description has none.
     pub timeout: Option<Duration>,
-    /// Maximum number of test roles that run at once.
-    pub jobs: Option<usize>,
     /// True if roles that run already are stopped first.
     pub force: bool,
-    /// True if the first failure ends the run.
-    pub fail_fast: bool,
     /// Part of the test roles to run, if not all.
     pub partition: Option<Partition>,
     /// Other machines on which the roles run; `None` for this process.
     pub on: Option<On>,
-    /// Number of retries of a failed test role, overriding the manifest.
-    pub retries: Option<u32>,
-    /// Time after which a test role is reported as slow, overriding the
-    /// manifest.
-    pub slow: Option<Duration>,
     /// Executable that evaluates the reports, overriding the manifest.
     pub analyzer: Option<ExecutableName>,
-    /// True if only roles that failed in the last run are run. If none failed,
-    /// all are run.
-    pub failed: bool,
     /// Condition for running the tests after the deploy.
     pub run: When,
     /// Settings for this run, by name, passed to the test roles.
@@ -121,16 +106,6 @@ impl Options {
         let shards = shards.map(|on| shards::Options::new(on, workspace));
         Ok(shards.transpose()?)
     }
-
-    /// Returns the options for roles that run tests.
-    fn tests(&self, workspace: Option<&Workspace>) -> TestOptions {
-        TestOptions {
-            jobs: self.jobs,
-            slow: policy(self, workspace).slow,
-            failed: self.failed,
-            chosen: self.chosen.clone(),
-        }
-    }
 }
 
 /// Condition for running tests after a deploy.
@@ -153,9 +128,6 @@ impl When {
         }
     }
 }
-
-/// Time after which a test role is reported as slow by default.
-pub const SLOW: Duration = Duration::from_mins(1);
 
 /// Outcome of a test command.
 #[derive(Debug)]
@@ -199,7 +171,7 @@ pub struct Ran {
 /// nothing.
 pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
     let workspace = options.places.workspace()?;
-    let described = workspace.as_ref().and_then(|w| w.description.as_ref());
+    let described = description_of(workspace.as_ref());
     let entries = match Home::open(&options.places.home(workspace.as_ref())) {
         Ok(home) => home.entries()?,
         Err(HomeError::NotThere(_)) if described.is_some() => BTreeMap::new(),
@@ -269,82 +241,50 @@ async fn deploy_and_run(
 async fn run_deployed(
     options: &Options,
     when: When,
-    prepared: Prepared,
+    mut prepared: Prepared,
     recorder: Recorder,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Ran, Error> {
-    let Prepared {
-        workspace,
-        home,
-        entries,
-        artifacts,
-        libraries,
-        compiled,
-        only,
-        leaving,
-        lock,
-        ..
-    } = prepared;
-    let shards = options.shards(workspace.as_ref())?;
-    let analyzer = analyzer(options, workspace.as_ref());
-    analyzer::check(&home, analyzer.as_ref())?;
+    prepared.only = prepared.only.filter(|_| when == When::Changed);
+    let shards = options.shards(prepared.workspace.as_ref())?;
+    let shards = shards.as_ref();
+    let analyzer = analyzer(options, prepared.workspace.as_ref());
+    analyzer::check(&prepared.home, analyzer.as_ref())?;
     let begun = (clock::instant(), clock::now());
-    let pattern = test_pattern(workspace.as_ref())?;
-    let is_test = |role: &RoleName| pattern.matches(role);
-    let failed = failed_before(&home);
-    let all = entries.clone();
-    let mut entries = unfinished(&home, entries, is_test, shards.is_some())?;
-    let only = only.filter(|_| when == When::Changed);
-    retain_affected(&mut entries, is_test, only, &failed);
-    let (chosen, narrowed) = choose(options, entries, is_test, &failed);
-    let tested = chosen.iter().filter(|(role, _)| is_test(role));
-    check_settings(&home, workspace.as_ref(), tested, &options.settings, events).await?;
-    let (testing, tests) = (begin(&chosen, is_test), options.tests(workspace.as_ref()));
+    let failed = failed_before(&prepared.home);
+    let selection = Selection::of(options, &mut prepared, &failed, shards.is_some())?;
+    let (home, workspace) = (&prepared.home, prepared.workspace.as_ref());
+    let settings = &options.settings;
+    check_settings(home, workspace, selection.tested(), settings, events).await?;
     let runner = Runner {
+        tests: &options.tests.or_described(description_of(workspace)),
+        settings,
+        shown: options.shown,
         first: Some(&failed),
-        begun: Some(&testing),
-        ..runner(options, &tests, &home, workspace.as_ref())
+        begun: Some(&selection.begun()),
+        ..Runner::new(home, workspace, history::Kind::Test)
     };
-    let tested = chosen.iter().filter(|(role, _)| is_test(role));
-    let instances = instance::instances(tested, &all)?;
-    let is_test = |role: &RoleName| is_test(role) && !instances.contains_key(role);
-    let kind_of = |role: &RoleName| role_kind(is_test(role));
-    let operational = chosen.keys().filter(|role| !is_test(role));
-    let needed = chosen.iter().filter(|(role, _)| !is_test(role));
     let background = match shards {
-        None => wait_ready(&home, needed, interrupts, events).await?,
+        None => wait_ready(home, selection.needed(), interrupts, events).await?,
         Some(_) => BackgroundRoles::none(),
     };
-    let launched = launched(&chosen, &background, &instances);
-    if shards.as_ref().is_none_or(|it| it.driver.is_local()) {
-        let force = options.force.then_some(&launched);
-        let beside = shards.as_ref().map(|_| &chosen);
-        make_way(&home, force, beside, interrupts, events).await?;
-    }
-    let artifacts: Vec<PathBuf> = artifacts.into_values().chain(libraries).collect();
+    let launched = selection.launched(&background);
+    make_way(home, options.force, shards, &launched, interrupts, events).await?;
+    let artifacts = prepared.artifacts.into_values().chain(prepared.libraries);
+    let artifacts: Vec<PathBuf> = artifacts.collect();
+    let is_test = |role: &RoleName| selection.is_test(role);
     let note = home.note_run(&runner.current(&launched, is_test, &artifacts, clock::now()))?;
     let telling = runner.telling(events, launched.keys(), is_test, &artifacts);
-    let ran = run(
-        shards.as_ref(),
-        &runner,
-        &launched,
-        kind_of,
-        interrupts,
-        &telling,
-    );
+    let ran = run(&runner, &launched, is_test, shards, interrupts, &telling);
     let mut ran = ran.await?;
     // An interrupt while waiting for Cargo's exit must not hide the results.
-    let impatient = interruption(build::wait_exit_after_use(leaving, interrupts).await)?;
-    ran.interrupted = ran.interrupted.or(impatient);
-    drop(lock);
-    let role_runs = runner.role_runs(&ran.ended, is_test);
-    let mut sources = runner.sources(Vec::new(), artifacts.clone());
-    let mut verdict = judge(&runner, role_runs, &background, &mut sources).await?;
-    let roles = chosen.keys().chain(instances.keys());
-    attach_context(&home, roles, &mut verdict, recorder.stopping());
-    let operational = operational.chain(instances.keys());
-    let excerpts = excerpts(&home, &verdict, operational, begun.1);
+    let left = build::wait_exit_after_use(prepared.leaving, interrupts).await;
+    ran.interrupted = ran.interrupted.or(interruption(left)?);
+    drop(prepared.lock);
+    let mut verdict = judge(&runner, &ran.ended, is_test, &background, &artifacts).await?;
+    attach_context(home, selection.names(), &mut verdict, recorder.stopping());
+    let excerpts = excerpts(home, &verdict, selection.operational(), begun.1);
     let elapsed = clock::instant() - begun.0;
     let analyzer = analyzer.filter(|_| ran.interrupted.is_none());
     let analysis = analysis(&runner, analyzer, &verdict, interrupts, events).await?;
@@ -353,13 +293,13 @@ async fn run_deployed(
         verdict,
         excerpts,
         elapsed,
-        narrowed,
+        narrowed: selection.narrowed,
         partition: options.partition,
         interrupted: ran.interrupted.or(interrupted),
         analysis,
         artifacts,
-        compiled,
-        home,
+        compiled: prepared.compiled,
+        home: prepared.home,
         recorder,
         note,
     })
@@ -367,13 +307,20 @@ async fn run_deployed(
 
 /// Runs the roles, in this process or on agents.
 async fn run(
-    shards: Option<&shards::Options>,
     runner: &Runner<'_>,
     launched: &BTreeMap<RoleName, Entry>,
-    kind_of: impl Fn(&RoleName) -> RoleKind,
+    is_test: impl Fn(&RoleName) -> bool,
+    shards: Option<&shards::Options>,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<RunResult, Error> {
+    let kind_of = |role: &RoleName| {
+        if is_test(role) {
+            RoleKind::Test
+        } else {
+            RoleKind::Operational
+        }
+    };
     match shards {
         None => {
             let run = runner.run(launched, kind_of, None, interrupts, events);
@@ -385,62 +332,28 @@ async fn run(
     }
 }
 
-/// Returns a runner with the options of a test run.
-fn runner<'a>(
-    options: &'a Options,
-    tests: &'a TestOptions,
-    home: &'a Home,
-    workspace: Option<&'a Workspace>,
-) -> Runner<'a> {
-    Runner {
-        policy: policy(options, workspace),
-        settings: &options.settings,
-        tests: Some(tests),
-        shown: options.shown,
-        ..Runner::new(home, workspace, history::Kind::Test)
-    }
-}
-
-/// Stops the roles of `force`, if they run, and checks that those of `beside` do
-/// not: they have the ports and files of roles that shards on this machine run.
+/// Stops the roles that run already, with `--force`. Checks that operational
+/// roles do not run beside shards on this machine, which have the same ports and
+/// files.
 async fn make_way(
     home: &Home,
-    force: Option<&BTreeMap<RoleName, Entry>>,
-    beside: Option<&BTreeMap<RoleName, Entry>>,
+    force: bool,
+    shards: Option<&shards::Options>,
+    launched: &BTreeMap<RoleName, Entry>,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<(), Error> {
-    if let Some(roles) = force {
-        stop_running(home, roles.keys(), interrupts, events).await?;
+    if shards.is_some_and(|it| !it.driver.is_local()) {
+        return Ok(());
     }
-    if let Some(roles) = beside {
-        drop(home.lock_roles(roles.keys())?);
+    if force {
+        stop_running(home, launched.keys(), interrupts, events).await?;
+    }
+    if shards.is_some() {
+        let roles = launched.iter().filter(|(_, it)| it.instance.is_none());
+        drop(home.lock_roles(roles.map(|(role, _)| role))?);
     }
     Ok(())
-}
-
-/// Returns the event that roles are about to run.
-fn begin(chosen: &BTreeMap<RoleName, Entry>, is_test: impl Fn(&RoleName) -> bool) -> Kind {
-    let tests = chosen.keys().filter(|role| is_test(role));
-    let roles: Vec<RoleName> = tests.cloned().collect();
-    Kind::Run(RunEvent::Testing {
-        tests: roles.len(),
-        operational: chosen.len() - roles.len(),
-        roles,
-    })
-}
-
-/// Returns the roles to start: those that do not run in the background, and the
-/// instances of their own that test roles need.
-fn launched(
-    chosen: &BTreeMap<RoleName, Entry>,
-    background: &BackgroundRoles,
-    instances: &BTreeMap<RoleName, Entry>,
-) -> BTreeMap<RoleName, Entry> {
-    let mut launched = chosen.clone();
-    launched.retain(|role, _| !background.has(role));
-    instance::add(&mut launched, instances);
-    launched
 }
 
 /// Runs the analyzer of a run, if there is one.
@@ -457,14 +370,6 @@ async fn analysis(
     let suite = &verdict.suite;
     let analysis = runner.analyze(&analyzer, suite, interrupts, events);
     analysis.await.map(Some)
-}
-
-fn role_kind(is_test: bool) -> RoleKind {
-    if is_test {
-        RoleKind::Test
-    } else {
-        RoleKind::Operational
-    }
 }
 
 /// Attaches log records to each failure of a verdict, of a run whose roles were
@@ -495,28 +400,17 @@ fn analyzer(options: &Options, workspace: Option<&Workspace>) -> Option<Executab
     options.analyzer.clone().or_else(described)
 }
 
-/// Returns the policy of a run: the options, or else the manifest.
-fn policy(options: &Options, workspace: Option<&Workspace>) -> Policy {
-    let described = workspace.and_then(|workspace| workspace.description.as_ref());
-    let retries = described.and_then(|description| description.retries);
-    let slow = described.and_then(|description| description.slow_timeout);
-    Policy {
-        jobs: options.jobs,
-        fail_fast: options.fail_fast,
-        retries: options.retries.or(retries).unwrap_or(0),
-        slow: Some(options.slow.or(slow).unwrap_or(SLOW)),
-        ..Policy::default()
-    }
-}
-
 /// Judges the roles that ran, including background roles that failed meanwhile.
 async fn judge(
     runner: &Runner<'_>,
-    mut role_runs: Vec<RoleRun>,
+    ended: &[Ended],
+    is_test: impl Fn(&RoleName) -> bool,
     background: &BackgroundRoles,
-    sources: &mut Sources,
+    artifacts: &[PathBuf],
 ) -> Result<Verdict, Error> {
-    let verdict = Verdict::of(&role_runs, sources);
+    let mut role_runs = runner.role_runs(ended, is_test);
+    let mut sources = runner.sources(Vec::new(), artifacts.to_vec());
+    let verdict = Verdict::of(&role_runs, &mut sources);
     let failed = background
         .failed_since(runner.home, !verdict.passed())
         .await?;
@@ -524,91 +418,7 @@ async fn judge(
         return Ok(verdict);
     }
     role_runs.extend(runner.failed_in_background(failed));
-    Ok(Verdict::of(&role_runs, sources))
-}
-
-/// Returns the roles without those one-shot roles that need not run again. On
-/// other machines nothing has run.
-fn unfinished(
-    home: &Home,
-    mut entries: BTreeMap<RoleName, Entry>,
-    is_test: impl Fn(&RoleName) -> bool,
-    is_elsewhere: bool,
-) -> Result<BTreeMap<RoleName, Entry>, Error> {
-    if is_elsewhere {
-        return Ok(entries);
-    }
-    let finished = one_shot::finished(home, &entries)?;
-    entries.retain(|role, _| is_test(role) || !finished.contains(role));
-    Ok(entries)
-}
-
-/// Removes test roles that need not run, if all roles in `only` run test targets
-/// and nothing else was affected: those that are not among them, and have passed
-/// in the last run.
-fn retain_affected(
-    entries: &mut BTreeMap<RoleName, Entry>,
-    is_test: impl Fn(&RoleName) -> bool,
-    only: Option<BTreeSet<RoleName>>,
-    failed: &BTreeSet<RoleName>,
-) {
-    let Some(only) = only.filter(|only| !only.is_empty()) else {
-        return;
-    };
-    let is_target = |entry: &Entry| entry.properties.test.is_some();
-    let mut affected = only.iter().map(|role| entries.get(role));
-    if affected.all(|entry| entry.is_some_and(is_target)) {
-        let will_run = |role: &RoleName| only.contains(role) || failed.contains(role);
-        entries.retain(|role, _| !is_test(role) || will_run(role));
-    }
-}
-
-/// Returns the roles to run: all operational roles, and the tests that match.
-/// The second value is true if these were narrowed to those in `failed`.
-fn choose(
-    options: &Options,
-    mut entries: BTreeMap<RoleName, Entry>,
-    is_test: impl Fn(&RoleName) -> bool,
-    failed: &BTreeSet<RoleName>,
-) -> (BTreeMap<RoleName, Entry>, bool) {
-    entries.retain(|role, entry| {
-        entry.origin != Origin::Retired
-            && (!is_test(role) || options.wants(role, &entry.executable))
-    });
-    let part = options.part(entries.keys().filter(|role| is_test(role)));
-    entries.retain(|role, _| !is_test(role) || part.contains(role));
-    let narrowed = options.failed && narrow(&mut entries, &is_test, failed);
-    for (role, entry) in &mut entries {
-        if is_test(role) && entry.properties.timeout.is_none() {
-            entry.properties.timeout = options.timeout.map(|timeout| timeout.as_secs_f64());
-        } else if !is_test(role) && !entry.properties.ready.is_done() {
-            // Operational roles run as long as the tests need them.
-            entry.properties.timeout = None;
-        }
-    }
-    (entries, narrowed)
-}
-
-/// Returns the test roles that did not pass in the last run.
-fn failed_before(home: &Home) -> BTreeSet<RoleName> {
-    let last = last_report(home).ok().flatten();
-    let failed = last.iter().flat_map(RunReport::failed_roles);
-    failed.cloned().collect()
-}
-
-/// Removes test roles that are not in `failed`, if any test role is. Returns
-/// true if any was removed.
-fn narrow(
-    chosen: &mut BTreeMap<RoleName, Entry>,
-    is_test: impl Fn(&RoleName) -> bool,
-    failed: &BTreeSet<RoleName>,
-) -> bool {
-    let all = chosen.len();
-    let mut roles = chosen.keys();
-    if roles.any(|role| is_test(role) && failed.contains(role)) {
-        chosen.retain(|role, _| !is_test(role) || failed.contains(role));
-    }
-    chosen.len() < all
+    Ok(Verdict::of(&role_runs, &mut sources))
 }
 
 /// Checks that every term of the search matches a test role.

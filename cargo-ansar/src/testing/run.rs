@@ -36,13 +36,13 @@ use crate::model::role_search::RoleSearch;
 use crate::protocol::Host;
 use crate::supervisor::cleanup::clean_and_mark;
 use crate::supervisor::engine;
-use crate::supervisor::engine::Ended;
+use crate::supervisor::engine::{Ended, RunResult};
 use crate::supervisor::executable_kind::check_all;
 use crate::supervisor::judge;
 use crate::supervisor::launch::Launch;
 use crate::supervisor::launcher::{LaunchContext, ensure_descriptors};
 use crate::supervisor::lock_roles::{acquire, stop_running};
-use crate::supervisor::role_environment::of_roles;
+use crate::supervisor::role_environment::{Variables, of_roles};
 use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::supervisor::server::{Control, Service};
 use crate::supervisor::test_options::TestOptions;
@@ -53,7 +53,7 @@ use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{RoleRun, Verdict};
 use crate::workspace::build;
 use crate::workspace::roles::{check_start_order, startable, test_pattern};
-use crate::workspace::{Places, Workspace, place_of};
+use crate::workspace::{Places, Workspace, description_of, place_of};
 
 /// Options of a run.
 #[derive(Debug)]
@@ -141,10 +141,7 @@ pub async fn run(
         roles: entries.len(),
     });
     let runner = Runner {
-        policy: Policy {
-            main,
-            ..Policy::default()
-        },
+        main,
         settings: &options.settings,
         interactive: options.interactive.as_ref(),
         begun: Some(&begun),
@@ -162,8 +159,20 @@ pub async fn run(
         )
         .await?;
 
-    let mut sources = runner.sources(code.into_iter().collect(), Vec::new());
-    let tests = test_pattern(workspace.as_ref())?;
+    let sources = runner.sources(code.into_iter().collect(), Vec::new());
+    outcome(options, &runner, ran, sources, interrupts, events).await
+}
+
+/// Judges the roles that ran, and passes their reports to the analyzer.
+async fn outcome(
+    options: &Options,
+    runner: &Runner<'_>,
+    ran: RunResult,
+    mut sources: Sources,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Outcome, Error> {
+    let tests = test_pattern(runner.workspace)?;
     let role_runs = runner.role_runs(&ran.ended, |role| tests.matches(role));
     let verdict = Verdict::of(&role_runs, &mut sources);
     // Reports of stopped roles are analyzed as well, unless the run was aborted
@@ -183,7 +192,7 @@ pub async fn run(
     Ok(Outcome {
         run: Run {
             completed: completed(&ran.ended, &mut sources),
-            home: home.root().display().to_string(),
+            home: runner.home.root().display().to_string(),
         },
         verdict: options.test_run.then_some(verdict),
         interrupted: ran
@@ -216,6 +225,11 @@ fn completed(ended: &[Ended], sources: &mut Sources) -> Vec<(String, Typed)> {
     completed
 }
 
+/// Returns the roles that are instances of others.
+fn instances(entries: &BTreeMap<RoleName, Entry>) -> impl Iterator<Item = (&RoleName, &Entry)> {
+    entries.iter().filter(|(_, entry)| entry.instance.is_some())
+}
+
 /// Facts about the workspace for an agent on another machine.
 #[derive(Debug)]
 pub struct Elsewhere {
@@ -236,15 +250,15 @@ pub struct Runner<'a> {
     pub shown: Level,
     /// Kind of run recorded in the history.
     pub kind: history::Kind,
-    /// Policy of the scheduler.
-    pub policy: Policy,
     /// Bytes that every role receives on stdin instead of its own input.
     pub given: Option<&'a [u8]>,
     /// Settings for this run, by name. In a test run only the test roles
     /// receive them.
     pub settings: &'a [(String, String)],
     /// Options for roles that run tests.
-    pub tests: Option<&'a TestOptions>,
+    pub tests: &'a TestOptions,
+    /// Number of the role whose exit stops all others, among those that run.
+    pub main: Option<usize>,
     /// Roles that start first where the dependency order allows it.
     pub first: Option<&'a BTreeSet<RoleName>>,
     /// Role that gets the terminal and stdin of this command.
@@ -256,18 +270,18 @@ pub struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// Returns a runner with the default policy, which shows no log lines and
-    /// passes nothing to the roles.
+    /// Returns a runner without options, which shows no log lines and passes
+    /// nothing to the roles.
     pub fn new(home: &'a Home, workspace: Option<&'a Workspace>, kind: history::Kind) -> Self {
         Self {
             home,
             workspace,
             shown: Level::None,
             kind,
-            policy: Policy::default(),
             given: None,
             settings: &[],
-            tests: None,
+            tests: TestOptions::NONE,
+            main: None,
             first: None,
             interactive: None,
             elsewhere: None,
@@ -288,7 +302,7 @@ impl<'a> Runner<'a> {
         errand: Option<Launch>,
         interrupts: &mut Interrupts,
         events: &Events,
-    ) -> Result<engine::RunResult, Error> {
+    ) -> Result<RunResult, Error> {
         self.run_in(entries, kind_of, (errand, None), interrupts, events)
             .await
     }
@@ -306,7 +320,7 @@ impl<'a> Runner<'a> {
         control: Control,
         interrupts: &mut Interrupts,
         events: &Events,
-    ) -> Result<engine::RunResult, Error> {
+    ) -> Result<RunResult, Error> {
         self.run_in(entries, kind_of, (None, Some(control)), interrupts, events)
             .await
     }
@@ -318,7 +332,7 @@ impl<'a> Runner<'a> {
         (errand, control): (Option<Launch>, Option<Control>),
         interrupts: &mut Interrupts,
         events: &Events,
-    ) -> Result<engine::RunResult, Error> {
+    ) -> Result<RunResult, Error> {
         // The order combines the manifest and values set by hand.
         check_start_order(entries)?;
         let mut environment = of_roles(self.home);
@@ -333,31 +347,18 @@ impl<'a> Runner<'a> {
         ensure_descriptors(entries.len())?;
         let locks = acquire(self.home, entries.keys(), events)?;
         let notices = self.home.listen_notify()?;
-        let launching = LaunchContext::new(
-            self.home,
-            self.kind,
-            environment,
-            notices.address(),
-            READY_LIMIT,
-        )?
-        .with_input(self.given)
-        .with_terminal(self.interactive);
-        let instances = entries.iter().filter(|(_, entry)| entry.instance.is_some());
-        let instances: BTreeMap<RoleName, Entry> = instances
-            .map(|(role, entry)| (role.clone(), entry.clone()))
-            .collect();
-        let launching = if instances.is_empty() {
-            launching
-        } else {
-            launching.with_ports(allocate_instances(self.home, &instances)?)
-        };
+        let launching = self.launching(entries, environment, notices.address())?;
         let mut launches = self.launches(entries.iter().zip(locks), kind_of, &launching)?;
         if let Some(begun) = self.begun {
             events.emit(begun.clone());
         }
         launches.extend(errand);
         let options = engine::Options {
-            policy: self.policy,
+            policy: Policy {
+                main: self.main,
+                is_held: control.is_some(),
+                ..self.tests.policy()
+            },
             shown: self.shown,
         };
         let service = Service {
@@ -379,7 +380,7 @@ impl<'a> Runner<'a> {
             events,
         )
         .await;
-        for role in instances.keys() {
+        for (role, _) in instances(entries) {
             self.home.clear_instance(role)?;
             self.home.remove_lock(role)?;
         }
@@ -393,6 +394,27 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Returns the context of the launches of roles, whose notifications go to the
+    /// socket `notices`.
+    fn launching(
+        &self,
+        entries: &BTreeMap<RoleName, Entry>,
+        environment: Variables,
+        notices: &Path,
+    ) -> Result<Rc<LaunchContext>, Error> {
+        let launching =
+            LaunchContext::new(self.home, self.kind, environment, notices, READY_LIMIT)?
+                .with_input(self.given)
+                .with_terminal(self.interactive);
+        let own = instances(entries).map(|(role, entry)| (role.clone(), entry.clone()));
+        let own: BTreeMap<RoleName, Entry> = own.collect();
+        Ok(if own.is_empty() {
+            launching
+        } else {
+            launching.with_ports(allocate_instances(self.home, &own)?)
+        })
+    }
+
     /// Returns the launches of roles, each with its lock.
     fn launches<'r>(
         &self,
@@ -400,9 +422,8 @@ impl<'a> Runner<'a> {
         kind_of: impl Fn(&RoleName) -> RoleKind,
         launching: &Rc<LaunchContext>,
     ) -> Result<Vec<Launch>, Error> {
-        let tests = self.tests.cloned().unwrap_or_default();
         let told = launching.clone();
-        let told = told.with_settings(self.settings).with_tests(&tests);
+        let told = told.with_settings(self.settings).with_tests(self.tests);
         let launches = roles.map(|((role, entry), lock)| {
             let kind = kind_of(role);
             let is_told = self.kind != history::Kind::Test || kind == RoleKind::Test;
@@ -533,7 +554,7 @@ impl<'a> Runner<'a> {
 
     /// Returns true if a role runs a test target.
     fn is_target(&self, role: &RoleName) -> bool {
-        let description = self.workspace.and_then(|it| it.description.as_ref());
+        let description = description_of(self.workspace);
         let spec = description.and_then(|description| description.role(role));
         spec.is_some_and(|spec| spec.properties.test.is_some())
     }

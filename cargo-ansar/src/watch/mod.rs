@@ -152,13 +152,13 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
         let wanted = options.run;
         let mut tests = TestsState {
             has_verdict: false,
-            only_failed: options.failed,
+            only_failed: options.tests.failed,
             widened: false,
         };
         loop {
             self.ensure_engine(&options).await?;
             self.sources.begin();
-            options.failed = tests.only_failed && !tests.widened;
+            options.tests.failed = tests.only_failed && !tests.widened;
             options.run = match wanted {
                 When::Never => When::Never,
                 _ if tests.has_verdict && !self.sources.is_unjudged() => When::Changed,

@@ -20,7 +20,7 @@ use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::placeholder::Placeholder;
 use crate::model::test_target::{TestTarget, Tested};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, description_of};
 
 /// The library that makes a bin a component.
 const RUNTIME: &str = "ansar-runtime";
@@ -176,7 +176,7 @@ impl Wanted {
 pub type Bins = BTreeMap<ExecutableName, Vec<String>>;
 
 /// Result of a build.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Built {
     /// Path of each wanted executable that the workspace builds.
     pub artifacts: BTreeMap<ExecutableName, PathBuf>,
@@ -223,6 +223,27 @@ pub async fn wait_exit_after_use(
 }
 
 impl Built {
+    fn of(
+        (made, leaving): (Artifacts, Option<ExitingCargo>),
+        mut artifacts: BTreeMap<ExecutableName, PathBuf>,
+        tests: BTreeMap<ExecutableName, BuiltTests>,
+        bins: Bins,
+        metadata: Option<Metadata>,
+    ) -> Self {
+        let of_tests = tests.iter();
+        artifacts.extend(of_tests.map(|(name, built)| (name.clone(), built.artifact.clone())));
+        Self {
+            artifacts,
+            libraries: made.libraries,
+            compiled: made.compiled,
+            packages: made.packages,
+            bins,
+            tests,
+            metadata,
+            leaving,
+        }
+    }
+
     /// Returns the binary whose name is most similar, among those of packages
     /// that use `ansar-runtime`.
     pub fn nearest_bin(&self, name: &ExecutableName) -> Option<String> {
@@ -299,7 +320,7 @@ pub fn wanted(workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>
         bins: bins.collect(),
         tests: BTreeMap::new(),
     };
-    let description = workspace.and_then(|workspace| workspace.description.as_ref());
+    let description = description_of(workspace);
     for spec in description
         .iter()
         .flat_map(|description| &description.roles)
@@ -361,16 +382,7 @@ async fn build_uninterrupted(
 ) -> Result<Built, Error> {
     let messages = options.messages.as_ref();
     let at = options.surroundings(folder);
-    let remembered: Option<Bins> = wanted
-        .bins
-        .keys()
-        .map(|name| Some((name.clone(), remembered.get(name)?.clone())))
-        .collect();
-    let guess = remembered.and_then(|bins| {
-        let plan = plan(wanted, &bins, &options.packages).ok()?;
-        Some((bins, plan))
-    });
-    let (metadata, guessed) = match guess {
+    let (metadata, guessed) = match guess(wanted, remembered, options) {
         None => (cargo::metadata(&options.shared, at).await?, None),
         // A build of the whole workspace shows the packages of its binaries.
         Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
@@ -379,17 +391,7 @@ async fn build_uninterrupted(
             if let Some(artifacts) = done.and_then(|(made, _)| confirmed(made, &plan, workspace))
                 && let Some(tests) = done.and_then(|(made, _)| tests(made, &plan).ok())
             {
-                let (made, leaving) = built?;
-                return Ok(Built {
-                    artifacts: with_tests(artifacts, &tests),
-                    libraries: made.libraries,
-                    compiled: made.compiled,
-                    packages: made.packages,
-                    bins,
-                    tests,
-                    metadata: None,
-                    leaving,
-                });
+                return Ok(Built::of(built?, artifacts, tests, bins, None));
             }
             let metadata = cargo::metadata(&options.shared, at).await?;
             (metadata, Some((plan, built)))
@@ -417,17 +419,18 @@ async fn build_uninterrupted(
         // The remembered packages were wrong, and so is their build.
         _ => cargo::build(&invocations(&plan, options), at, messages).await?,
     };
-    let tests = tests(&made, &plan)?;
-    Ok(Built {
-        artifacts: with_tests(choose(&made, &plan)?, &tests),
-        libraries: made.libraries,
-        compiled: made.compiled,
-        packages: made.packages,
-        bins,
-        tests,
-        metadata: Some(metadata),
-        leaving,
-    })
+    let (tests, artifacts) = (tests(&made, &plan)?, choose(&made, &plan)?);
+    let made = (made, leaving);
+    Ok(Built::of(made, artifacts, tests, bins, Some(metadata)))
+}
+
+/// Returns the packages of the wanted binaries, and a plan, if all are remembered.
+fn guess(wanted: &Wanted, remembered: &Bins, options: &Options) -> Option<(Bins, Plan)> {
+    let names = wanted.bins.keys();
+    let bins = names.map(|name| Some((name.clone(), remembered.get(name)?.clone())));
+    let bins: Bins = bins.collect::<Option<_>>()?;
+    let plan = plan(wanted, &bins, &options.packages).ok()?;
+    Some((bins, plan))
 }
 
 /// Checks that Cargo finds the workspace and its wanted test targets.
@@ -617,16 +620,6 @@ fn tests(
         }
     });
     built.collect()
-}
-
-/// Adds the executables of test targets.
-fn with_tests(
-    mut artifacts: BTreeMap<ExecutableName, PathBuf>,
-    tests: &BTreeMap<ExecutableName, BuiltTests>,
-) -> BTreeMap<ExecutableName, PathBuf> {
-    let tests = tests.iter();
-    artifacts.extend(tests.map(|(name, built)| (name.clone(), built.artifact.clone())));
-    artifacts
 }
 
 /// Checks that the workspace has a test target.

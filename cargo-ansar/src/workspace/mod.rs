@@ -174,6 +174,11 @@ pub(crate) fn place_of(workspace: Option<&Workspace>, role: &RoleName) -> String
     workspace.map_or_else(String::new, |workspace| workspace.place(role))
 }
 
+/// Returns the description of a workspace, if it has one.
+pub(crate) fn description_of(workspace: Option<&Workspace>) -> Option<&Description> {
+    workspace.and_then(|workspace| workspace.description.as_ref())
+}
+
 const MANIFEST: &str = "Cargo.toml";
 
 /// A parsed manifest.

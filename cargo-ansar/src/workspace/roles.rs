@@ -14,11 +14,11 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::{RolePattern, RoleSearch};
 use crate::model::start_order;
-use crate::workspace::{Places, Workspace};
+use crate::workspace::{Places, Workspace, description_of};
 
 /// Returns the pattern of test roles.
 pub fn test_pattern(workspace: Option<&Workspace>) -> Result<RolePattern, Error> {
-    match workspace.and_then(|workspace| workspace.description.as_ref()) {
+    match description_of(workspace) {
         Some(description) => Ok(description.tests.clone()),
         None => Ok(RolePattern::parse(DEFAULT_TESTS)?),
     }
@@ -109,7 +109,7 @@ pub(crate) fn known(
     if let Some(entry) = home.entry(role)? {
         return Ok(entry);
     }
-    let description = workspace.and_then(|workspace| workspace.description.as_ref());
+    let description = description_of(workspace);
     if description.is_some_and(|description| description.role(role).is_some()) {
         return Err(Error::Role(RoleError::NotDeployed(vec![role.clone()])));
     }
@@ -142,7 +142,7 @@ fn undeployed(
     let Error::Role(RoleError::NoRole { search, .. }) = &error else {
         return error;
     };
-    let description = workspace.and_then(|workspace| workspace.description.as_ref());
+    let description = description_of(workspace);
     let roles = description
         .iter()
         .flat_map(|description| &description.roles);
@@ -164,7 +164,7 @@ pub(crate) fn wanted<'a>(
     workspace: Option<&'a Workspace>,
     entries: &'a BTreeMap<RoleName, Entry>,
 ) -> impl Iterator<Item = (&'a RoleName, &'a ExecutableName)> + Clone {
-    let description = workspace.and_then(|workspace| workspace.description.as_ref());
+    let description = description_of(workspace);
     let described = description
         .into_iter()
         .flat_map(|description| &description.roles);

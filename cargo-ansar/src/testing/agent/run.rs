@@ -18,7 +18,7 @@ use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::model::role_search::RolePattern;
 use crate::remote::messages::{FromAgent, Numbered, Start, StartRole, ToAgent};
-use crate::supervisor::scheduler::{Input, Policy, RoleKind};
+use crate::supervisor::scheduler::{Input, RoleKind};
 use crate::supervisor::server::Control;
 use crate::supervisor::test_options::TestOptions;
 use crate::testing::agent::Agent;
@@ -34,10 +34,11 @@ impl Agent {
         of_engine: &mut Interrupts,
     ) -> Result<bool, Error> {
         home.set_hosts(&start.hosts)?;
-        let slow = start.slow.map(Duration::from_secs_f64);
         let tests = TestOptions {
             jobs: start.jobs,
-            slow,
+            fail_fast: start.fail_fast,
+            retries: Some(start.retries),
+            slow: start.slow.map(Duration::from_secs_f64),
             failed: start.failed,
             chosen: chosen(&start.roles)?,
         };
@@ -48,16 +49,8 @@ impl Agent {
         };
         let runner = Runner {
             elsewhere: Some(&elsewhere),
-            policy: Policy {
-                jobs: start.jobs,
-                fail_fast: start.fail_fast,
-                retries: start.retries,
-                slow,
-                is_held: true,
-                ..Policy::default()
-            },
             settings: &start.settings,
-            tests: Some(&tests),
+            tests: &tests,
             first: Some(&first),
             shown: shown(start.shown.as_deref()),
             ..Runner::new(home, None, history::Kind::Test)

@@ -92,7 +92,7 @@ impl<'a> Launcher<'a> {
         let policy = Policy {
             lease: options.lease,
             place_timeout: options.place_timeout,
-            fail_fast: runner.policy.fail_fast,
+            fail_fast: runner.tests.fail_fast,
         };
         let (heard, messages) = mpsc::unbounded_channel();
         let launcher = Self {
@@ -481,8 +481,10 @@ impl<'a> Launcher<'a> {
         }
         let tests = self.runner.tests;
         let chosen = |role: &RoleName| {
-            let all = tests.iter().flat_map(|tests| &tests.chosen);
-            let own = all.filter(|(pattern, _)| pattern.matches(role));
+            let own = tests
+                .chosen
+                .iter()
+                .filter(|(pattern, _)| pattern.matches(role));
             own.map(|(_, text)| text.clone()).collect()
         };
         let roles = self.shards[shard].roles().map(|role| {
@@ -503,11 +505,11 @@ impl<'a> Launcher<'a> {
             hosts: self.hosts(shard),
             variables: variables(&runner.home.deploy_state().unwrap_or_default()),
             shown: Some(runner.shown.name().to_owned()),
-            jobs: runner.policy.jobs,
-            fail_fast: runner.policy.fail_fast,
-            failed: tests.is_some_and(|tests| tests.failed),
-            retries: runner.policy.retries,
-            slow: runner.policy.slow.map(|slow| slow.as_secs_f64()),
+            jobs: tests.jobs,
+            fail_fast: tests.fail_fast,
+            failed: tests.failed,
+            retries: tests.retries.unwrap_or(0),
+            slow: tests.slow.map(|slow| slow.as_secs_f64()),
             settings: runner.settings.to_vec(),
             first: first.cloned().collect(),
         };

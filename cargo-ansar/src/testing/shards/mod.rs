@@ -35,7 +35,7 @@ use crate::testing::shards::launcher::Launcher;
 use crate::testing::shards::node::AgentProgram;
 use crate::testing::shards::release::Places;
 use crate::testing::shards::settings::Settings;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, description_of};
 
 /// Number of shards by default.
 const SHARDS: usize = 2;
@@ -71,7 +71,7 @@ pub struct Options {
 impl Options {
     /// Returns the options of the command line, or else those of the manifest.
     pub fn new(on: &On, workspace: Option<&Workspace>) -> Result<Self, RemoteError> {
-        let described = workspace.and_then(|workspace| workspace.description.as_ref());
+        let described = description_of(workspace);
         let described = described.and_then(|description| description.on.get(&on.driver));
         let mut described = described.cloned().unwrap_or_default();
         described.more_args.clone_from(&on.args);
