@@ -183,22 +183,12 @@ fn transfer(
         }
     }
     let settled = store_roles(home, plan, events)?;
-    let is_elsewhere = |(name, artifact): (&ExecutableName, &PathBuf)| {
-        deploy_state.artifacts.get(name) != Some(artifact)
-    };
-    let is_news = plan.snapshot != deploy_state.snapshot
-        || plan.artifacts.iter().any(is_elsewhere)
-        || plan.env != deploy_state.env
-        || plan.launches != deploy_state.launches
-        || !plan.affected.is_empty()
-        || !(plan.same.is_empty() && plan.settings.is_empty())
-        || !(records.is_empty() && materials.is_empty() && agreed.is_empty());
-    if !is_news {
+    let has_moved = !(records.is_empty() && materials.is_empty() && agreed.is_empty());
+    if !has_moved && !is_news(plan, deploy_state) {
         return Ok(());
     }
     let same = plan.same.iter().cloned();
     deploy_state.executables.extend(same.chain(records));
-    deploy_state.artifacts.extend(plan.artifacts.clone());
     deploy_state.materials.extend(materials);
     // From now on the deployed files record the state both sides agree on.
     for (snapshot, name) in agreed {
@@ -206,6 +196,25 @@ fn transfer(
             taken.materials.remove(&name);
         }
     }
+    deploy_state.settings_keys.extend(settled);
+    record(plan, stopped, deploy_state);
+    Ok(home.set_deploy_state(deploy_state)?)
+}
+
+/// Returns true if a plan changes the deploy state, besides files that it moves.
+fn is_news(plan: &Plan, deploy_state: &DeployState) -> bool {
+    let mut artifacts = plan.artifacts.iter();
+    plan.snapshot != deploy_state.snapshot
+        || artifacts.any(|(name, artifact)| deploy_state.artifacts.get(name) != Some(artifact))
+        || plan.env != deploy_state.env
+        || plan.launches != deploy_state.launches
+        || !plan.affected.is_empty()
+        || !(plan.same.is_empty() && plan.settings.is_empty())
+}
+
+/// Records a plan in the deploy state.
+fn record(plan: &Plan, stopped: &RunningRoles, deploy_state: &mut DeployState) {
+    deploy_state.artifacts.extend(plan.artifacts.clone());
     deploy_state.snapshot.clone_from(&plan.snapshot);
     deploy_state.env.clone_from(&plan.env);
     deploy_state.launches.clone_from(&plan.launches);
@@ -218,8 +227,6 @@ fn transfer(
         };
         deploy_state.changes.insert(role.clone(), change);
     }
-    deploy_state.settings_keys.extend(settled);
-    Ok(home.set_deploy_state(deploy_state)?)
 }
 
 /// Returns the folders in which files are staged, by their path in the home.

@@ -244,16 +244,20 @@ async fn ask(
         }
         return Err(error);
     }
-    let mut values = serde_json::Deserializer::from_slice(&answer).into_iter::<Envelope<Value>>();
-    match (values.next(), values.next()) {
-        (Some(Ok(settings)), Some(Ok(input))) => Ok(Accepted {
-            settings: settings.value,
-            input: input.value,
-        }),
-        _ => Err(unaccepted(format!(
+    accepted(&answer).ok_or_else(|| {
+        unaccepted(format!(
             "`{executable}` printed something else than its settings"
-        ))),
-    }
+        ))
+    })
+}
+
+/// Returns the settings and the input that a component has printed.
+fn accepted(answer: &[u8]) -> Option<Accepted> {
+    let mut values = serde_json::Deserializer::from_slice(answer).into_iter::<Envelope<Value>>();
+    Some(Accepted {
+        settings: values.next()?.ok()?.value,
+        input: values.next()?.ok()?.value,
+    })
 }
 
 /// A file that is passed to a component; removed on drop.

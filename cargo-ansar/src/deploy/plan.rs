@@ -162,28 +162,7 @@ pub async fn plan(
     sources: &Sources<'_>,
     events: &Events,
 ) -> Result<Plan, Error> {
-    let mut plan = Plan {
-        roles: sources
-            .description
-            .map(|description| plan_roles(entries, description))
-            .unwrap_or_default(),
-        executables: Vec::new(),
-        folders: Vec::new(),
-        settings: Vec::new(),
-        affected: BTreeMap::new(),
-        entries: entries.clone(),
-        take: sources.take,
-        ports: Ports::default(),
-        moved: Vec::new(),
-        launches: BTreeMap::new(),
-        same: Vec::new(),
-        artifacts: sources.artifacts.clone(),
-        env: of_cargo(home),
-        snapshot: match sources.materials {
-            Some(_) => sources.named.map(Path::to_owned),
-            None => deploy_state.snapshot.clone(),
-        },
-    };
+    let mut plan = Plan::new(home, entries, deploy_state, sources);
     plan.roles(entries);
     if plan.env != deploy_state.env {
         let running = plan.active().map(|(role, _)| role.clone()).collect();
@@ -230,6 +209,37 @@ pub async fn plan(
 }
 
 impl Plan {
+    /// Returns a plan that has looked at nothing but the roles.
+    fn new(
+        home: &Home,
+        entries: &BTreeMap<RoleName, Entry>,
+        deploy_state: &DeployState,
+        sources: &Sources<'_>,
+    ) -> Self {
+        Self {
+            roles: sources
+                .description
+                .map(|description| plan_roles(entries, description))
+                .unwrap_or_default(),
+            executables: Vec::new(),
+            folders: Vec::new(),
+            settings: Vec::new(),
+            affected: BTreeMap::new(),
+            entries: entries.clone(),
+            take: sources.take,
+            ports: Ports::default(),
+            moved: Vec::new(),
+            launches: BTreeMap::new(),
+            same: Vec::new(),
+            artifacts: sources.artifacts.clone(),
+            env: of_cargo(home),
+            snapshot: match sources.materials {
+                Some(_) => sources.named.map(Path::to_owned),
+                None => deploy_state.snapshot.clone(),
+            },
+        }
+    }
+
     fn roles(&mut self, before: &BTreeMap<RoleName, Entry>) {
         for step in &self.roles {
             step.apply(&mut self.entries);

@@ -150,13 +150,11 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
     declared.references = in_env.references;
     declared.own_ports = in_env.own_ports;
     let mut roles = checked(source, declared, &tests)?;
-    for spec in &mut roles {
-        let own = std::mem::take(&mut spec.properties.env);
-        spec.properties.env = env.clone();
-        spec.properties.env.extend(own);
-        let own = std::mem::take(&mut spec.properties.env_file);
-        spec.properties.env_file = env_file.iter().cloned().chain(own).collect();
-        spec.properties.network = spec.properties.network.or(network);
+    for RoleSpec { properties, .. } in &mut roles {
+        let own = std::mem::replace(&mut properties.env, env.clone());
+        properties.env.extend(own);
+        properties.env_file.splice(..0, env_file.iter().cloned());
+        properties.network = properties.network.or(network);
     }
     Ok(Description {
         snapshot,
@@ -176,6 +174,7 @@ fn description(source: &Source<'_>, ansar: &Node<'_>) -> Result<Description, Des
 }
 
 /// The keys of one table of roles.
+#[derive(Default)]
 struct Fields<'a> {
     executable: Option<ExecutableName>,
     program: Vec<String>,
@@ -198,17 +197,8 @@ fn declare(
     declared: &mut Declared,
 ) -> Result<(), DescriptionError> {
     let mut fields = Fields {
-        executable: None,
-        program: Vec::new(),
-        package: None,
         package_at: node.key_at,
-        settings: serde_json::Map::new(),
-        input: None,
-        properties: RoleProperties::default(),
-        texts: Texts::default(),
-        series: Series::default(),
-        in_series: Vec::new(),
-        kinds: BTreeMap::new(),
+        ..Fields::default()
     };
     let mut label = None;
     let mut target = None;

@@ -83,24 +83,7 @@ pub(crate) fn checked(
         roles: &by_name,
     };
     for (nth, spec) in &roles {
-        let is_test = tests.matches(&spec.name);
-        if let Some((key, at)) = declarations[*nth].for_tests.as_ref().filter(|_| !is_test) {
-            let role = spec.name.clone();
-            return Err(source.error(*at, key, &Problem::TestOnly { role }));
-        }
-        let ends = is_test || spec.properties.ready.is_done();
-        if let Some((key, at)) = declarations[*nth].for_ends.as_ref().filter(|_| !ends) {
-            let role = spec.name.clone();
-            return Err(source.error(*at, key, &Problem::NeverEnds { role }));
-        }
-        if spec.properties.test.is_some() && !tests.matches(&spec.name) {
-            let this = &declarations[*nth];
-            let problem = Problem::NotATest {
-                role: spec.name.clone(),
-                tests: tests.as_str().to_owned(),
-            };
-            return Err(source.error(this.at, &this.key, &problem));
-        }
+        check_kind(source, &declarations[*nth], spec, tests)?;
         for fresh in &declarations[*nth].fresh {
             order.check_reference(fresh)?;
             order.check_fresh(spec, fresh, tests)?;
@@ -125,6 +108,30 @@ pub(crate) fn checked(
     let mut roles: Vec<RoleSpec> = roles.into_iter().map(|(_, spec)| spec).collect();
     roles.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(roles)
+}
+
+/// Checks that a role has the keys of its kind.
+fn check_kind(
+    source: &Source<'_>,
+    this: &Declaration,
+    spec: &RoleSpec,
+    tests: &RolePattern,
+) -> Result<(), DescriptionError> {
+    let role = spec.name.clone();
+    let is_test = tests.matches(&role);
+    if let Some((key, at)) = this.for_tests.as_ref().filter(|_| !is_test) {
+        return Err(source.error(*at, key, &Problem::TestOnly { role }));
+    }
+    let ends = is_test || spec.properties.ready.is_done();
+    if let Some((key, at)) = this.for_ends.as_ref().filter(|_| !ends) {
+        return Err(source.error(*at, key, &Problem::NeverEnds { role }));
+    }
+    if spec.properties.test.is_some() && !is_test {
+        let tests = tests.as_str().to_owned();
+        let problem = Problem::NotATest { role, tests };
+        return Err(source.error(this.at, &this.key, &problem));
+    }
+    Ok(())
 }
 
 /// Returns the package of each executable for which a role names one.

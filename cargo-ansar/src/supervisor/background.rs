@@ -70,21 +70,8 @@ pub(crate) async fn wait_ready<'r>(
                 roles: waited.into_iter().collect(),
                 until: Until::Ready,
             };
-            ask(home, engine, order, |progress| {
-                match progress {
-                    Progress::Event(Kind::Role(RoleEvent::Ready { role }))
-                        if awaited.contains(&role) =>
-                    {
-                        events.emit(RoleEvent::Ready { role });
-                    }
-                    Progress::Event(kind @ Kind::Run(RunEvent::Waiting { .. })) => {
-                        events.emit(kind);
-                    }
-                    _ => {}
-                }
-                Next::Listen
-            })
-            .await?;
+            let tell = |progress| tell_ready(progress, &awaited, events);
+            ask(home, engine, order, tell).await?;
         }
         // Some roles may have ended meanwhile.
         Ok((
@@ -115,6 +102,18 @@ pub(crate) async fn wait_ready<'r>(
         },
         interrupt = interrupts.next() => Err(Error::Interrupted(interrupt)),
     }
+}
+
+/// Emits the event that a role among `awaited` is ready, or that it is waited for.
+fn tell_ready(progress: Progress, awaited: &BTreeSet<RoleName>, events: &Events) -> Next {
+    match progress {
+        Progress::Event(Kind::Role(RoleEvent::Ready { role })) if awaited.contains(&role) => {
+            events.emit(RoleEvent::Ready { role });
+        }
+        Progress::Event(kind @ Kind::Run(RunEvent::Waiting { .. })) => events.emit(kind),
+        _ => {}
+    }
+    Next::Listen
 }
 
 /// Emits an event for each of `roles` that runs and is not ready, and returns

@@ -78,6 +78,28 @@ pub struct Policy {
     pub report_after: Duration,
 }
 
+/// The room for members that start at the same time. Computed once for all: for
+/// each it would be quadratic.
+struct Room {
+    /// Number of tests that may start.
+    jobs: usize,
+    /// True if all operational members are ready.
+    is_operational: bool,
+    /// The smallest number of retries of tests that run, or that come first.
+    least: u32,
+    /// Words of members that run.
+    held: BTreeSet<String>,
+    /// Setups that run.
+    setups: BTreeSet<String>,
+}
+
+impl Room {
+    /// Returns true if there is a place for a test with this number of retries.
+    fn has_test(&self, reruns: u32) -> bool {
+        self.jobs > 0 && self.is_operational && reruns <= self.least
+    }
+}
+
 /// Time that a killed member gets to end before it counts as unkillable.
 pub const KILLED_IN: Duration = Duration::from_secs(3);
 
@@ -843,27 +865,13 @@ impl Scheduler {
         if !self.status.iter().any(waits) {
             return;
         }
-        let runs = |member: &Member, status: &Status| {
-            member.kind == RoleKind::Test && (status.is_alive() || status.is_next())
-        };
-        let jobs = self.policy.jobs.unwrap_or(usize::MAX);
-        let running = self.each().filter(|(member, status)| runs(member, status));
-        let mut room = jobs.saturating_sub(running.count());
-        // Computed once: per test it would be quadratic.
-        let operational_ready = (0..self.members.len()).all(|number| {
-            let member = &self.members[number];
-            member.kind == RoleKind::Test || member.owner.is_some() || self.is_satisfied(number)
-        });
         // Tests with fewer retries start first. The others start when these have
         // ended.
         let mut order: Vec<usize> = (0..self.members.len()).collect();
         if self.policy.retries > 0 {
             order.sort_by_key(|&member| self.status[member].reruns);
         }
-        let running = self.each().filter(|(member, status)| runs(member, status));
-        let least = running.map(|(_, status)| status.reruns).min();
-        let mut least = least.unwrap_or(u32::MAX);
-        let (mut held, mut setups) = (self.held(), self.setups());
+        let mut room = self.room();
         for member in order {
             match self.status[member].state {
                 State::Waiting => {}
@@ -877,46 +885,76 @@ impl Scheduler {
                 if self.may_follow(member) {
                     self.begin(member, now, actions);
                 }
-                continue;
-            }
-            let is_test = self.members[member].kind == RoleKind::Test;
-            let reruns = self.status[member].reruns;
-            if is_test && (!self.may_test || room == 0 || !operational_ready || reruns > least) {
-                continue;
-            }
-            let mut named = self.members[member].after.iter();
-            let own = |needed: usize| self.members[needed].owner == Some(member);
-            if !named.all(|&needed| own(needed) || self.is_satisfied(needed)) {
-                continue;
-            }
-            let has_own = (0..self.members.len()).any(own);
-            if has_own && !self.may_own_begin(member) {
-                // They are being stopped, after an earlier try.
-                least = least.min(reruns);
-                continue;
-            }
-            let words = &self.members[member].exclusive;
-            if !held.is_disjoint(words) {
-                // Its turn comes before that of tests with more retries.
-                least = if is_test { least.min(reruns) } else { least };
-                continue;
-            }
-            if let Some(setup) = &self.members[member].setup
-                && !setups.insert(setup.clone())
-            {
-                continue;
-            }
-            held.extend(words.iter().cloned());
-            if is_test {
-                room -= 1;
-                least = least.min(reruns);
-            }
-            if has_own {
-                self.status[member].turn = Turn::Next;
-            } else {
-                self.begin(member, now, actions);
+            } else if self.takes_place(member, &mut room) {
+                if self.has_own(member) {
+                    self.status[member].turn = Turn::Next;
+                } else {
+                    self.begin(member, now, actions);
+                }
             }
         }
+    }
+
+    /// Returns the room for members that start now.
+    fn room(&self) -> Room {
+        let running = self.each().filter(|(member, status)| {
+            member.kind == RoleKind::Test && (status.is_alive() || status.is_next())
+        });
+        let reruns: Vec<u32> = running.map(|(_, status)| status.reruns).collect();
+        Room {
+            jobs: self
+                .policy
+                .jobs
+                .map_or(usize::MAX, |jobs| jobs.saturating_sub(reruns.len())),
+            is_operational: (0..self.members.len()).all(|number| {
+                let member = &self.members[number];
+                member.kind == RoleKind::Test || member.owner.is_some() || self.is_satisfied(number)
+            }),
+            least: reruns.into_iter().min().unwrap_or(u32::MAX),
+            held: self.held(),
+            setups: self.setups(),
+        }
+    }
+
+    /// Returns true if a member that waits may start now, and takes its place.
+    fn takes_place(&self, member: usize, room: &mut Room) -> bool {
+        let is_test = self.members[member].kind == RoleKind::Test;
+        let reruns = self.status[member].reruns;
+        if is_test && (!self.may_test || !room.has_test(reruns)) {
+            return false;
+        }
+        let own = |needed: usize| self.members[needed].owner == Some(member);
+        let mut named = self.members[member].after.iter();
+        if !named.all(|&needed| own(needed) || self.is_satisfied(needed)) {
+            return false;
+        }
+        if self.has_own(member) && !self.may_own_begin(member) {
+            // They are being stopped, after an earlier try.
+            room.least = room.least.min(reruns);
+            return false;
+        }
+        let words = &self.members[member].exclusive;
+        let is_free = room.held.is_disjoint(words);
+        if is_free
+            && let Some(setup) = &self.members[member].setup
+            && !room.setups.insert(setup.clone())
+        {
+            return false;
+        }
+        if is_test {
+            // Its turn comes before that of tests with more retries.
+            room.least = room.least.min(reruns);
+        }
+        if is_free {
+            room.held.extend(words.iter().cloned());
+            room.jobs -= usize::from(is_test);
+        }
+        is_free
+    }
+
+    /// Returns true if members belong to this one.
+    fn has_own(&self, member: usize) -> bool {
+        self.members.iter().any(|it| it.owner == Some(member))
     }
 
     /// Starts the members that belong to tests which are next.

@@ -5,8 +5,52 @@ use regex::Regex;
 use tests::repository;
 
 /// The largest number of lines of a function, from its signature to its end.
-/// Most have less than half of it.
-const LIMIT: usize = 100;
+const LIMIT: usize = 70;
+
+/// Functions that are longer and are better whole, each with its file and the
+/// reason.
+const WHOLE: [(&str, &str, &str); 8] = [
+    (
+        "cargo-ansar/src/cli/watch.rs",
+        "watch",
+        "the state of the loop belongs to closures that show its events",
+    ),
+    (
+        "cargo-ansar/src/manifest/error.rs",
+        "message",
+        "a table: the message of each error",
+    ),
+    (
+        "cargo-ansar/src/manifest/refusals.rs",
+        "wrong_types_are_refused",
+        "a table of wrong manifests",
+    ),
+    (
+        "cargo-ansar/src/manifest/refusals.rs",
+        "wrong_values_are_refused",
+        "a table of wrong manifests",
+    ),
+    (
+        "cargo-ansar/src/manifest/refusals.rs",
+        "mistakes_about_programs_are_refused",
+        "a table of wrong manifests",
+    ),
+    (
+        "cargo-ansar/src/report/sample.rs",
+        "run",
+        "a run with everything that a report can show",
+    ),
+    (
+        "cargo-ansar/src/supervisor/engine/mod.rs",
+        "run",
+        "the loop, whose sources of events have an order",
+    ),
+    (
+        "cargo-ansar/src/sync/generators.rs",
+        "cases_cover_all_situations",
+        "a table of situations",
+    ),
+];
 
 /// Folders with the sources of the tool and of the libraries.
 const FOLDERS: [&str; 2] = ["cargo-ansar/src", "ansar-runtime"];
@@ -39,6 +83,7 @@ fn functions(source: &str) -> Vec<(&str, usize)> {
 #[test]
 fn functions_fit_on_a_screen() {
     let mut long = Vec::new();
+    let mut whole = WHOLE.map(|(path, name, _)| (path, name)).to_vec();
     for folder in FOLDERS {
         for entry in Walk::new(repository().join(folder)) {
             let entry = entry.expect("the repository can be read");
@@ -51,9 +96,14 @@ fn functions_fit_on_a_screen() {
             let source = std::fs::read_to_string(entry.path()).expect("it is text");
             let functions = functions(&source).into_iter();
             let functions = functions.filter(|(_, length)| *length > LIMIT);
+            let functions = functions.filter(|(name, _)| {
+                let listed = whole.iter().position(|it| *it == (&*path, *name));
+                listed.map(|listed| whole.remove(listed)).is_none()
+            });
             long.extend(functions.map(|(name, length)| format!("{path} - `{name}`: {length}")));
         }
     }
+    assert_eq!(whole, [], "these need no exception");
     assert!(
         long.is_empty(),
         "expected {LIMIT} lines at most:\n{}",
