@@ -79,6 +79,30 @@ pub struct Status {
     pub ports: Vec<(String, SocketAddrV4)>,
 }
 
+impl Status {
+    /// Returns the status of a role of which nothing is known but its name.
+    fn unknown(role: String) -> Self {
+        Self {
+            role,
+            called: false,
+            by_hand: false,
+            executable: None,
+            pid: None,
+            uptime: Duration::ZERO,
+            state: None,
+            attempt: 1,
+            restarts: 0,
+            lost: 0,
+            unkillable: None,
+            unready: None,
+            unhealthy: None,
+            engine: None,
+            usage: None,
+            ports: Vec::new(),
+        }
+    }
+}
+
 /// Returns the matching running roles, sorted by name, after the requested
 /// wait.
 pub async fn status(
@@ -234,22 +258,12 @@ fn check(
 fn of_called(called: Called, running: &[Status]) -> Status {
     let parent = running.iter().find(|it| called.parent.as_str() == it.role);
     Status {
-        role: called.role,
         called: true,
-        by_hand: false,
         executable: called.executable,
         pid: Some(called.pid),
         uptime: called.uptime,
-        state: None,
-        attempt: 1,
-        restarts: 0,
-        lost: 0,
-        unkillable: None,
-        unready: None,
-        unhealthy: None,
         engine: parent.and_then(|parent| parent.engine),
-        usage: None,
-        ports: Vec::new(),
+        ..Status::unknown(called.role)
     }
 }
 
@@ -263,9 +277,6 @@ fn of_engine<'a>(
     let roles = running.roles.iter();
     let own = roles.filter(|status| meant.contains_key(&status.role));
     own.map(move |status| Status {
-        role: status.role.to_string(),
-        called: false,
-        by_hand: false,
         executable: Some(status.executable.clone()),
         pid: status.pid,
         uptime: since(status.since, now),
@@ -278,7 +289,7 @@ fn of_engine<'a>(
         unhealthy: status.unhealthy.clone(),
         engine: Some((running.engine.pid, running.engine.host)),
         usage: status.pid.and_then(|pid| groups.get(&pid).copied()),
-        ports: Vec::new(),
+        ..Status::unknown(status.role.to_string())
     })
 }
 
@@ -286,21 +297,11 @@ fn of_engine<'a>(
 fn of_hand(by_hand: &ByHand, meant: &Meant, groups: &BTreeMap<u32, Usage>) -> Status {
     Status {
         executable: meant.get(&by_hand.role).cloned().flatten(),
-        role: by_hand.role.to_string(),
-        called: false,
         by_hand: true,
         pid: Some(by_hand.pid),
         uptime: by_hand.uptime,
-        state: None,
-        attempt: 1,
-        restarts: 0,
-        lost: 0,
-        unkillable: None,
-        unready: None,
-        unhealthy: None,
-        engine: None,
         usage: groups.get(&by_hand.pid).copied(),
-        ports: Vec::new(),
+        ..Status::unknown(by_hand.role.to_string())
     }
 }
 
@@ -326,22 +327,11 @@ fn unresponsive(
         };
         let pid = note.trim().parse().ok();
         silent.push(Status {
-            role: role.to_string(),
-            called: false,
-            by_hand: false,
             executable: executable.clone(),
             pid,
             uptime: since(at, now),
-            state: None,
-            attempt: 1,
-            restarts: 0,
-            lost: 0,
-            unkillable: None,
-            unready: None,
-            unhealthy: None,
-            engine: None,
             usage: pid.and_then(|pid| groups.get(&pid).copied()),
-            ports: Vec::new(),
+            ..Status::unknown(role.to_string())
         });
     }
     Ok(silent)
