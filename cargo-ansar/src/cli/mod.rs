@@ -57,13 +57,13 @@ use crate::host::process::{copy_folder, orphans, rlimit, signal, unprivileged};
 use crate::host::terminal::screen;
 use crate::host::{clock, environment};
 use crate::model::remote::RemoteError;
+use crate::model::run_report::RunReport;
 use crate::report::human;
 use crate::report::printer::Printer;
 use crate::report::shell::{Form, print_parse_error, warn};
 use crate::supervisor::fd_store;
 use crate::supervisor::test_options::TestOptions;
 use crate::testing::When;
-use crate::testing::record::run_report;
 
 /// Runs the command line. `main` of the program calls only this.
 pub fn main() -> ExitCode {
@@ -538,7 +538,7 @@ impl Session<'_> {
         };
         let exit = match ran.interrupted {
             Some(interrupt) => Exit::Interrupted(interrupt),
-            None if !ran.verdict.passed() => Exit::TestsFailed,
+            None if !ran.verdict.report.is_pass() => Exit::TestsFailed,
             None => Exit::of_analysis(ran.analysis.as_ref()),
         };
         let run = testing::record::record_run("test", *ran, exit.code(), &events);
@@ -613,7 +613,7 @@ impl Session<'_> {
         let elapsed = clock::instant() - begun;
         let exit = match (&outcome.verdict, outcome.interrupted) {
             (_, Some(interrupt)) => Exit::Interrupted(interrupt),
-            (Some(verdict), None) if !verdict.passed() => Exit::TestsFailed,
+            (Some(verdict), None) if !verdict.report.is_pass() => Exit::TestsFailed,
             _ => match Exit::of_analysis(outcome.analysis.as_ref()) {
                 Exit::Success if outcome.verdict.is_none() && outcome.failed => Exit::RoleFailed,
                 exit => exit,
@@ -630,8 +630,13 @@ impl Session<'_> {
                 events.emit(RunEvent::Result { message });
             }
             if let Some(verdict) = outcome.verdict {
-                let interrupted = outcome.interrupted.is_some();
-                let run = run_report("run", verdict, exit.code(), interrupted, elapsed);
+                let run = RunReport {
+                    command: "run".to_owned(),
+                    exit: exit.code(),
+                    interrupted: outcome.interrupted.is_some(),
+                    elapsed: elapsed.as_secs_f64(),
+                    ..verdict.report
+                };
                 events.emit(RunEvent::Verdict(Box::new(run)));
             }
             return Ok(exit);

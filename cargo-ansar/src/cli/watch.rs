@@ -50,7 +50,7 @@ impl Session<'_> {
             Notice::Ran(ran) => {
                 let exit = match ran.interrupted {
                     Some(interrupt) => Exit::Interrupted(interrupt),
-                    None if !ran.verdict.passed() => Exit::TestsFailed,
+                    None if !ran.verdict.report.is_pass() => Exit::TestsFailed,
                     None => Exit::of_analysis(ran.analysis.as_ref()),
                 };
                 (ended, judged) = (Some(exit), exit);

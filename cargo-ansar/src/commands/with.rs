@@ -147,12 +147,11 @@ pub async fn with(
         done.roles.push(done.command);
         let mut verdict = Verdict::of(&done.roles, &mut done.sources);
         attach_context(&home, entries.keys(), &mut verdict, recorder.stopping());
+        verdict.report.excerpts = excerpts(&home, &verdict, entries.keys(), begun.1);
+        verdict.report.elapsed = (clock::instant() - begun.0).as_secs_f64();
         Box::new(Ran {
-            partition: None,
-            excerpts: excerpts(&home, &verdict, entries.keys(), begun.1),
             verdict,
             analysis: None,
-            elapsed: clock::instant() - begun.0,
             narrowed: false,
             interrupted: done.interrupted,
             artifacts,

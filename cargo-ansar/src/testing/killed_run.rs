@@ -16,7 +16,6 @@ use crate::model::outcome::{Cause, RoleOutcome};
 use crate::model::run_report::RunReport;
 use crate::supervisor::judge;
 use crate::testing::attach_context;
-use crate::testing::record::run_report;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{RoleRun, Verdict};
 
@@ -58,13 +57,20 @@ fn killed(home: &Home) -> Result<Option<LastRun>, HomeError> {
     let roles = run.roles.iter().map(|it| &it.role);
     attach_context(home, roles, &mut verdict, None);
     at = verdict
+        .report
         .failures
         .iter()
         .map(|it| it.at)
         .fold(at, Timestamp::max);
     let elapsed = Duration::try_from(at.duration_since(run.at)).unwrap_or_default();
-    let mut report = run_report("test", verdict, KILLED, true, elapsed);
-    report.killed = true;
+    let mut report = RunReport {
+        command: "test".to_owned(),
+        exit: KILLED,
+        interrupted: true,
+        killed: true,
+        elapsed: elapsed.as_secs_f64(),
+        ..verdict.report
+    };
     for row in &mut report.roles {
         let found = spans.iter().find(|(it, _)| it.role == row.role);
         row.elapsed = found.and_then(|(_, span)| *span);

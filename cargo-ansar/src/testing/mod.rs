@@ -145,14 +145,8 @@ pub struct Ran {
     pub verdict: Verdict,
     /// Result of the analyzer, if there is one.
     pub analysis: Option<Analysis>,
-    /// Log lines that may explain failures, by role.
-    pub excerpts: Vec<Excerpt>,
-    /// Duration of the run, without the build.
-    pub elapsed: Duration,
     /// True if only roles that had failed before were run.
     pub narrowed: bool,
-    /// Part of the test roles that were run, if not all.
-    pub partition: Option<Partition>,
     /// Interrupt that ended the run, if any.
     pub interrupted: Option<Interrupt>,
     /// Executables that were built.
@@ -284,17 +278,15 @@ async fn run_deployed(
     drop(prepared.lock);
     let mut verdict = judge(&runner, &ran.ended, is_test, &background, &artifacts).await?;
     attach_context(home, selection.names(), &mut verdict, recorder.stopping());
-    let excerpts = excerpts(home, &verdict, selection.operational(), begun.1);
-    let elapsed = clock::instant() - begun.0;
+    verdict.report.partition = options.partition;
+    verdict.report.excerpts = excerpts(home, &verdict, selection.operational(), begun.1);
+    verdict.report.elapsed = (clock::instant() - begun.0).as_secs_f64();
     let analyzer = analyzer.filter(|_| ran.interrupted.is_none());
     let analysis = analysis(&runner, analyzer, &verdict, interrupts, events).await?;
     let interrupted = analysis.as_ref().and_then(|it| it.interrupted);
     Ok(Ran {
         verdict,
-        excerpts,
-        elapsed,
         narrowed: selection.narrowed,
-        partition: options.partition,
         interrupted: ran.interrupted.or(interrupted),
         analysis,
         artifacts,
@@ -380,10 +372,7 @@ pub(crate) fn attach_context<'r>(
     verdict: &'r mut Verdict,
     stopping: Option<Timestamp>,
 ) {
-    let tries = verdict.tries.iter_mut();
-    let failed = tries.flat_map(|it| &mut it.failures);
-    let failed = verdict.failures.iter_mut().chain(failed);
-    log_context::attach(home, roles, failed, stopping);
+    log_context::attach(home, roles, verdict.report.all_failures(), stopping);
 }
 
 /// Returns the interrupt if that is the error.
@@ -412,7 +401,7 @@ async fn judge(
     let mut sources = runner.sources(Vec::new(), artifacts.to_vec());
     let verdict = Verdict::of(&role_runs, &mut sources);
     let failed = background
-        .failed_since(runner.home, !verdict.passed())
+        .failed_since(runner.home, !verdict.report.is_pass())
         .await?;
     if failed.is_empty() {
         return Ok(verdict);
@@ -515,11 +504,12 @@ pub(crate) fn excerpts<'r>(
     operational: impl Iterator<Item = &'r RoleName>,
     begun: Timestamp,
 ) -> Vec<Excerpt> {
-    if verdict.failures.is_empty() {
+    let failures = &verdict.report.failures;
+    if failures.is_empty() {
         return Vec::new();
     }
     let since = stamp(begun);
-    let failed: BTreeSet<&RoleName> = verdict.failures.iter().map(|f| &f.role).collect();
+    let failed: BTreeSet<&RoleName> = failures.iter().map(|f| &f.role).collect();
     let mut excerpts = Vec::new();
     let mut add = |role: &RoleName, which, count, chosen: &dyn Fn(&str) -> bool| {
         let lines = said(home, role, count, &since, |line| chosen(line.stamp));
@@ -534,7 +524,7 @@ pub(crate) fn excerpts<'r>(
     for role in failed.iter().take(MOST_ROLES) {
         add(role, Which::Last, LAST, &|_| true);
     }
-    let around: Vec<(String, String)> = verdict.failures.iter().map(second_around).collect();
+    let around: Vec<(String, String)> = failures.iter().map(second_around).collect();
     for role in operational.filter(|role| !failed.contains(role)) {
         add(role, Which::Around, AROUND, &|stamp| {
             around

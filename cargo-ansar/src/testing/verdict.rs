@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome};
-pub use crate::model::run_report::{Failure, Row, Standing, Tested, Try};
+pub use crate::model::run_report::{Failure, Row, RunReport, Standing, Tested, Try};
 use crate::testing::source_paths::Sources;
 
 /// The run of a role, to be judged.
@@ -37,13 +37,8 @@ pub struct RoleRun {
 pub struct Verdict {
     /// Reports, with resolved source paths.
     pub suite: TestSuite,
-    /// Roles that reported or were expected to, sorted.
-    pub roles: Vec<Row>,
-    /// All failures, in the order of `roles`.
-    pub failures: Vec<Failure>,
-    /// Failed tries of roles that were retried, in the order of `roles`. They
-    /// do not count as failures.
-    pub tries: Vec<Try>,
+    /// The report of the run, without what the verdict does not depend on.
+    pub report: RunReport,
 }
 
 impl Verdict {
@@ -55,24 +50,10 @@ impl Verdict {
         for role_run in sorted {
             verdict.add(role_run, sources);
         }
-        verdict.suite.navigation = verdict.failures.iter().map(Failure::navigation).collect();
+        let Self { suite, report } = &mut verdict;
+        suite.navigation = report.failures.iter().map(Failure::navigation).collect();
+        (suite.passed, suite.failed) = (report.passed, report.failed);
         verdict
-    }
-
-    /// Returns true if every check passed and no role failed.
-    pub fn passed(&self) -> bool {
-        self.failures.is_empty()
-            && self.suite.failed == 0
-            && self
-                .roles
-                .iter()
-                .all(|row| row.standing == Standing::Passed)
-    }
-
-    /// Returns the number of roles with this standing.
-    pub fn count(&self, standing: Standing) -> usize {
-        let rows = self.roles.iter();
-        rows.filter(|row| row.standing == standing).count()
     }
 
     fn add(&mut self, role_run: &RoleRun, sources: &mut Sources) {
@@ -81,7 +62,7 @@ impl Verdict {
         for (outcome, at) in &role_run.before {
             nth += 1;
             let found = TryReport::of(role_run, outcome, *at, sources);
-            self.tries.push(Try {
+            self.report.tries.push(Try {
                 role: role.clone(),
                 nth,
                 standing: found.standing,
@@ -98,7 +79,7 @@ impl Verdict {
                 0
             };
             self.suite.role.push(role.to_string());
-            self.roles.push(Row {
+            self.report.roles.push(Row {
                 role: role.clone(),
                 passed,
                 failed,
@@ -114,12 +95,12 @@ impl Verdict {
                 elapsed: None,
             });
         }
-        self.suite.passed += passed;
-        self.suite.failed += failed;
+        self.report.passed += passed;
+        self.report.failed += failed;
         let report = found.report.into_iter();
         let report = report.map(|report| (role.to_string(), report));
         self.suite.report.extend(report);
-        self.failures.extend(found.failures);
+        self.report.failures.extend(found.failures);
     }
 }
 
@@ -331,8 +312,8 @@ mod tests {
             let mut outcome = report(0, &[]);
             outcome.result.body = body;
             let verdict = verdict(&[role_run("test-a", outcome)]);
-            assert_eq!(verdict.failures.len(), 1);
-            assert_eq!(verdict.failures[0].text, expected);
+            assert_eq!(verdict.report.failures.len(), 1);
+            assert_eq!(verdict.report.failures[0].text, expected);
         }
     }
 
@@ -343,7 +324,7 @@ mod tests {
             role_run("test-a", report(1, &[])),
             role_run("server-0", RoleOutcome::of(&Aborted {}, Cause::Stopped)),
         ]);
-        assert!(verdict.passed());
+        assert!(verdict.report.is_pass());
         assert_eq!(verdict.suite.passed, 4);
         assert_eq!(verdict.suite.role, ["test-a", "test-b"]);
     }
@@ -351,11 +332,11 @@ mod tests {
     #[test]
     fn a_failed_check_has_its_navigation_line() {
         let verdict = verdict(&[role_run("test-a", report(1, &["expected x\n- x\n+ y"]))]);
-        assert!(!verdict.passed());
+        assert!(!verdict.report.is_pass());
         assert_eq!(verdict.suite.navigation, ["src/client.rs:51 - expected x"]);
-        assert_eq!(verdict.failures[0].details().count(), 2);
+        assert_eq!(verdict.report.failures[0].details().count(), 2);
         assert_eq!(
-            verdict.failures[0].at.to_string(),
+            verdict.report.failures[0].at.to_string(),
             "2026-11-22T10:00:00.000001Z"
         );
     }
@@ -371,12 +352,12 @@ mod tests {
             ..role_run("test-a", report(3, &[]))
         };
         let verdict = verdict(&[flaky]);
-        assert!(verdict.passed());
+        assert!(verdict.report.is_pass());
         assert_eq!((verdict.suite.passed, verdict.suite.failed), (3, 0));
         assert!(verdict.suite.navigation.is_empty());
-        assert!(verdict.roles[0].is_flaky());
-        assert_eq!(verdict.roles[0].tries, 3);
-        let tries = verdict.tries.iter();
+        assert!(verdict.report.roles[0].is_flaky());
+        assert_eq!(verdict.report.roles[0].tries, 3);
+        let tries = verdict.report.tries.iter();
         let tries: Vec<_> = tries
             .map(|it| (it.nth, it.standing, it.failures[0].navigation()))
             .collect();
@@ -404,9 +385,9 @@ mod tests {
             ..role_run("test-a", report(0, &["last"]))
         };
         let verdict = verdict(&[failing]);
-        assert!(!verdict.passed());
+        assert!(!verdict.report.is_pass());
         assert_eq!(verdict.suite.navigation, ["src/client.rs:51 - last"]);
-        assert!(!verdict.roles[0].is_flaky());
+        assert!(!verdict.report.roles[0].is_flaky());
     }
 
     #[test]
@@ -434,12 +415,12 @@ mod tests {
             ),
         ] {
             let verdict = verdict(&[role_run("test-a", outcome)]);
-            assert!(!verdict.passed());
+            assert!(!verdict.report.is_pass());
             assert_eq!(
                 verdict.suite.navigation,
                 [format!("/ws/Cargo.toml:7 - {text}")]
             );
-            assert_eq!(verdict.count(Standing::Unreported), 1);
+            assert_eq!(verdict.report.count(Standing::Unreported), 1);
         }
     }
 
@@ -457,19 +438,19 @@ mod tests {
     fn an_operational_role_that_crashes_fails_the_run() {
         let done = role_run("noop-0", RoleOutcome::of(&Ack {}, Cause::Returned));
         let tested = role_run("test-a", report(1, &[]));
-        assert!(verdict(&[done, tested.clone()]).passed());
+        assert!(verdict(&[done, tested.clone()]).report.is_pass());
         let broken = RoleOutcome::of(&Faulted::new("killed by SIGKILL", ""), Cause::Signal(9));
         let verdict = verdict(&[role_run("server-0", broken), tested]);
-        assert!(!verdict.passed());
-        assert_eq!(verdict.roles.len(), 1, "only tests have a row");
+        assert!(!verdict.report.is_pass());
+        assert_eq!(verdict.report.roles.len(), 1, "only tests have a row");
     }
 
     #[test]
     fn a_skipped_test_fails_without_a_line() {
         let skipped = RoleOutcome::of(&Aborted {}, Cause::NeverStarted);
         let verdict = verdict(&[role_run("test-a", skipped)]);
-        assert!(!verdict.passed());
-        assert!(verdict.failures.is_empty());
-        assert_eq!(verdict.count(Standing::NotRun), 1);
+        assert!(!verdict.report.is_pass());
+        assert!(verdict.report.failures.is_empty());
+        assert_eq!(verdict.report.count(Standing::NotRun), 1);
     }
 }

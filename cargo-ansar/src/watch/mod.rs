@@ -189,7 +189,8 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
         match done {
             Ok(Outcome::Ran(ran)) => {
                 let interrupted = ran.interrupted;
-                tests.widened = interrupted.is_none() && ran.narrowed && ran.verdict.passed();
+                tests.widened =
+                    interrupted.is_none() && ran.narrowed && ran.verdict.report.is_pass();
                 tests.has_verdict = interrupted.is_none() && !tests.widened;
                 self.record_run(ran, tests.has_verdict);
                 return match interrupted {
@@ -340,7 +341,7 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
     fn keep_times(&self, timing: &Timing, done: &Result<Outcome, Error>) {
         let (verdict, failed) = match done {
             Ok(Outcome::Ran(ran)) if ran.interrupted.is_some() => return,
-            Ok(Outcome::Ran(ran)) if ran.verdict.passed() => (LoopVerdict::Passed, 0),
+            Ok(Outcome::Ran(ran)) if ran.verdict.report.is_pass() => (LoopVerdict::Passed, 0),
             Ok(Outcome::Ran(ran)) => (LoopVerdict::Failed, ran.verdict.suite.failed),
             Ok(Outcome::Prepared(_)) | Err(Error::Interrupted(_)) => return,
             Err(_) => (LoopVerdict::Error, 0),
