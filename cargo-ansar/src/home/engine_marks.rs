@@ -185,9 +185,11 @@ impl Home {
 }
 
 impl Note {
-    /// Returns true if process `pid`, which wrote this note, has exited.
+    /// Returns true if process `pid`, which wrote this note, has exited or is
+    /// exiting. Its lock may then be held by a command that is cleaning up.
     fn is_stale(&self, pid: u32) -> bool {
-        self.started.is_some() && orphans::start_time(pid) != self.started
+        self.started
+            .is_some_and(|started| !orphans::is_running(pid, started))
     }
 }
 
@@ -198,9 +200,8 @@ impl StaleEngine {
     /// Returns true if the process that wrote the mark is still running.
     pub fn is_alive(&self) -> bool {
         // A killed process releases its lock shortly before it exits.
-        self.started.is_some()
-            && orphans::start_time(self.pid) == self.started
-            && !orphans::is_ending(self.pid)
+        self.started
+            .is_some_and(|started| orphans::is_running(self.pid, started))
     }
 
     /// Removes the mark and the other files of its process.

@@ -384,10 +384,12 @@ pub fn start_time(pid: u32) -> Option<u64> {
     stat.start_time()
 }
 
-/// Returns true if a process is exiting: it runs no code any more, and may
-/// already have closed its files.
-pub fn is_ending(pid: u32) -> bool {
-    Stat::of(pid).is_some_and(|stat| stat.is_ending())
+/// Returns true if the process that started at `started` (clock ticks since
+/// boot) runs. One that is exiting runs no code any more, and may already have
+/// closed its files.
+pub fn is_running(pid: u32, started: u64) -> bool {
+    // One reading: the process may be reaped at any time.
+    Stat::of(pid).is_some_and(|stat| stat.is_of_running(started))
 }
 
 /// Returns the parent of a process; `None` if the process is gone.

@@ -69,9 +69,11 @@ impl Stat {
         self.has_ended() || matches!(self.field(3), Some("R" | "D"))
     }
 
-    /// Returns true if it is exiting.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.number::<u64>(FLAGS).unwrap_or_default() & EXITING != 0
+    /// Returns true if it is of the process that started at `started`, and that
+    /// is neither exiting nor has exited.
+    pub(crate) fn is_of_running(&self, started: u64) -> bool {
+        let is_exiting = self.number::<u64>(FLAGS).unwrap_or_default() & EXITING != 0;
+        self.start_time() == Some(started) && !is_exiting && !self.has_ended()
     }
 
     /// Returns the state letter.
@@ -188,6 +190,15 @@ mod tests {
         assert_eq!(stat.start_time(), Some(99));
         assert_eq!(stat.pages(), Some(12));
         assert!(!stat.has_ended() && line('Z', 0, [0, 0, 0]).has_ended());
+    }
+
+    #[test]
+    fn an_exiting_process_does_not_run() {
+        const CODE: [u64; 3] = [1, 1, 2];
+        assert!(line('S', 0, CODE).is_of_running(99));
+        assert!(!line('S', 0, CODE).is_of_running(98));
+        assert!(!line('R', EXITING, CODE).is_of_running(99));
+        assert!(!line('Z', 0, CODE).is_of_running(99));
     }
 
     #[test]
