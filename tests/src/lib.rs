@@ -15,6 +15,7 @@
 //!
 //! Linux only: processes that remain are found through `/proc`.
 
+mod browser;
 mod deadline;
 mod executables;
 mod notices;
@@ -27,6 +28,7 @@ mod servers;
 mod stream;
 mod workspace;
 
+pub use browser::Browser;
 pub use deadline::{PATIENCE, eventually};
 pub use executables::{bins_of, executable, repository};
 pub use nix::sys::signal::Signal;

@@ -15,11 +15,19 @@ use crate::sandbox::variable;
 /// If it is missing and `CI=true`: `tests/services/install` installs it there.
 #[track_caller]
 pub fn server(name: &str) -> Option<PathBuf> {
+    first_server(&[name])
+}
+
+/// Returns the path of the first program of `names` that there is; see
+/// [`server`].
+#[track_caller]
+pub(crate) fn first_server(names: &[&str]) -> Option<PathBuf> {
     let path = variable("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .chain(elsewhere())
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file());
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).chain(elsewhere()).collect();
+    let paths = names.iter();
+    let mut paths = paths.flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let found = paths.find(|path| path.is_file());
+    let name = names[0];
     if found.is_none() {
         let is_ci = variable("CI").is_some_and(|value| value == "true");
         assert!(!is_ci, "`{name}` not found; run tests/services/install");

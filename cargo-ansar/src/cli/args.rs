@@ -198,7 +198,7 @@ impl Command {
 
     /// Returns true if the command draws on the whole screen.
     pub(super) fn takes_screen(&self) -> bool {
-        matches!(self, Self::Ui(_))
+        matches!(self, Self::Ui(args) if args.takes_screen())
     }
 
     /// Returns the home that is named by a positional argument.

@@ -441,7 +441,7 @@ impl Session<'_> {
                 testing::agent::agent(&places.folder, interrupts, &mut of_engine).await?;
                 Ok(Exit::Success)
             }
-            Command::Ui(_) => self.ui().await,
+            Command::Ui(args) => self.ui(args).await,
             Command::History(args) => self.history(args),
             Command::Returned(args) => self.returned(args).await,
             Command::Log(args) => self.log(args).await,

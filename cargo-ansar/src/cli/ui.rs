@@ -1,5 +1,7 @@
 //! `ui`: the user interface that lives.
 
+use std::pin::pin;
+
 use clap::Args;
 
 use crate::cli::Session;
@@ -7,19 +9,74 @@ use crate::cli::exit::Exit;
 use crate::error::Error;
 use crate::report::shell::is_colored;
 use crate::ui::terminal;
+use crate::ui::web::Site;
 
 /// Arguments of `ui`.
 #[derive(Debug, Args)]
 #[command(after_help = "Press ? for the keys. Roles keep running when it ends.")]
-pub struct UiArgs {}
+pub struct UiArgs {
+    /// Serve a page for a browser of this machine, and print its link
+    #[arg(long)]
+    web: bool,
+    /// Port of the page [default: any free one]
+    #[arg(
+        long,
+        value_name = "PORT",
+        requires = "web",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    port: u16,
+}
+
+impl UiArgs {
+    /// Returns true if the interface is drawn on the terminal.
+    pub(super) fn takes_screen(&self) -> bool {
+        !self.web
+    }
+}
 
 impl Session<'_> {
-    pub(super) async fn ui(&self) -> Result<Exit, Error> {
+    pub(super) async fn ui(&self, args: &UiArgs) -> Result<Exit, Error> {
+        if args.web {
+            return self.web(args.port).await;
+        }
         let options = terminal::Options {
             places: self.places.clone(),
             colors: is_colored(),
         };
         let interrupt = terminal::show(&options).await?;
         Ok(interrupt.map_or(Exit::Success, Exit::Interrupted))
+    }
+
+    /// Serves pages until it is interrupted. Prints a link whenever the one
+    /// before was used.
+    async fn web(&self, port: u16) -> Result<Exit, Error> {
+        let mut interrupts = self.interrupts()?;
+        let mut site = Site::open(&self.places, port).await?;
+        let mut link = site.link();
+        self.show_status(
+            "Serving",
+            "until Control-C; a link opens one page".to_owned(),
+        );
+        let interrupt = {
+            // Dropped, it would close the pages.
+            let mut serving = pin!(site.serve());
+            loop {
+                let text = link.borrow_and_update().clone();
+                self.printer.show(move |shell| {
+                    shell.data(&text);
+                    shell.flush();
+                });
+                tokio::select! {
+                    interrupt = interrupts.next() => break interrupt,
+                    _ = link.changed() => {}
+                    () = &mut serving => {}
+                }
+                self.show_status("Opened", "the page; the next link opens another".to_owned());
+            }
+        };
+        site.finish().await;
+        Ok(Exit::Interrupted(interrupt))
     }
 }

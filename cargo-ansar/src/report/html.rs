@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use ansar_contract::test::TestReport;
 use askama::Template;
+use serde::Serialize;
 
 use crate::events::{Kind, LogEvent, RoleEvent};
 use crate::home::last_run::LastRun;
@@ -29,6 +30,7 @@ use crate::report::human::{count, short, summary};
 /// Maximum number of log lines on a page.
 const MOST_LINES: usize = 5000;
 
+/// The page: a heading around the part.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'r> {
@@ -37,6 +39,13 @@ struct Page<'r> {
     class: &'static str,
     verb: &'static str,
     summary: String,
+    body: String,
+}
+
+/// The numbers and sections of a run.
+#[derive(Template)]
+#[template(path = "run.html")]
+struct Body<'r> {
     numbers: [Number; 6],
     failures: Vec<Card<'r>>,
     flaky: Vec<Card<'r>>,
@@ -123,16 +132,57 @@ struct Excerpt<'r> {
     lines: Vec<String>,
 }
 
+/// A run as a part of another page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// The outcome in one word.
+    pub verb: &'static str,
+    /// The class of the outcome.
+    pub class: &'static str,
+    /// The outcome in a few words.
+    pub summary: String,
+    /// The command, and the time of its end.
+    pub about: String,
+    /// Numbers and sections of the run, as markup.
+    pub html: String,
+}
+
 /// Returns the page of a run, with the last loops of `watch`.
 pub fn page(last: &LastRun, loops: &[Loop]) -> String {
     let run = &last.report;
     let (class, verb) = verdict(run);
     let page = Page {
         command: &run.command,
-        at: last.at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        at: ended(last),
         class,
         verb,
         summary: summary(run),
+        body: body(last, loops),
+    };
+    // Rendering into a string fails only if a value cannot be displayed.
+    page.render().unwrap_or_default()
+}
+
+/// Returns a run, with the last loops of `watch`, as a part of another page.
+pub fn part(last: &LastRun, loops: &[Loop]) -> Part {
+    let run = &last.report;
+    let (class, verb) = verdict(run);
+    Part {
+        verb,
+        class,
+        summary: summary(run),
+        about: format!("cargo ansar {}, {} UTC", run.command, ended(last)),
+        html: body(last, loops),
+    }
+}
+
+fn ended(last: &LastRun) -> String {
+    last.at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn body(last: &LastRun, loops: &[Loop]) -> String {
+    let run = &last.report;
+    let body = Body {
         numbers: numbers(run),
         failures: cards(run.failures.iter().map(|it| (it, it.role.to_string()))),
         flaky: cards(flaky(run)),
@@ -145,7 +195,7 @@ pub fn page(last: &LastRun, loops: &[Loop]) -> String {
         log: log(last),
     };
     // Rendering into a string fails only if a value cannot be displayed.
-    page.render().unwrap_or_default()
+    body.render().unwrap_or_default()
 }
 
 fn verdict(run: &RunReport) -> (&'static str, &'static str) {

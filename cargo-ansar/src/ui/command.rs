@@ -41,4 +41,12 @@ impl Command {
         };
         words.iter().map(ToString::to_string).collect()
     }
+
+    /// Returns true if it is about roles.
+    pub(super) fn takes_roles(self) -> bool {
+        match self {
+            Self::Start | Self::Stop | Self::Restart | Self::Why => true,
+            Self::Test | Self::TestFailed | Self::Deploy => false,
+        }
+    }
 }

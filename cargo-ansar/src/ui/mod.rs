@@ -19,3 +19,4 @@ pub mod source;
 pub mod terminal;
 mod text;
 pub mod update;
+pub mod web;

@@ -9,6 +9,7 @@ pub mod ports;
 mod sock_diag;
 pub mod sockets;
 pub mod tcp;
+pub mod web_server;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

@@ -1,11 +1,10 @@
 //! The HTML page of a run, as a browser renders it.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
-use tests::repository;
+use tests::Browser;
 
 use crate::test::results::record;
 use crate::test::{CLIENT, CLIENT_RS, Group, SERVER};
@@ -178,43 +177,10 @@ fn told(events: &[Value]) -> BTreeSet<Part> {
     parts
 }
 
-/// Returns a page as a browser renders it; `None`, with a note on stderr, if
-/// there is no browser and none can be installed.
+/// Returns a page as a browser renders it; `None` if there is no browser.
 fn dom(group: &Group, page: &Path) -> Option<String> {
-    let browser = browser(group)?;
-    // The browser creates a socket there, whose path must be short.
-    let short = tempfile::tempdir().expect("there is a folder for temporary files");
-    let output = group
-        .program(browser)
-        .env("TMPDIR", short.path())
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
-        .arg(format!(
-            "--user-data-dir={}",
-            group.path().join("made/browser").display()
-        ))
-        .arg(format!("file://{}", page.display()))
-        .run();
-    output.success();
-    Some(output.stdout.clone())
-}
-
-fn browser(group: &Group) -> Option<PathBuf> {
-    let install = repository().join("tests/browser/install");
-    // The installation serves later tests too, so it is not in this test's
-    // folder.
-    let cache = repository().join("target/browser");
-    // A slow network is not a fault of the page.
-    let installed = group.program("timeout").arg("50").arg(install);
-    let installed = installed.env("XDG_CACHE_HOME", cache).run();
-    if installed.status.success() {
-        let path = installed.stdout.lines().next().expect("it names a browser");
-        return Some(path.into());
-    }
-    // Written directly, since a passing test's output is captured.
-    let _ = writeln!(
-        std::io::stderr(),
-        "warning: the page was not opened in a browser: {}",
-        installed.stderr.trim_end()
-    );
-    None
+    let mut browser = Browser::start(group)?;
+    browser.open(&format!("file://{}", page.display()));
+    let dom = browser.evaluate("document.documentElement.outerHTML");
+    dom.as_str().map(str::to_owned)
 }
