@@ -229,6 +229,7 @@ impl Error {
                 | RemoteError::Role { .. }
                 | RemoteError::Loopback { .. }
                 | RemoteError::Setting { .. }
+                | RemoteError::Pod { .. }
                 | RemoteError::Agent(_) => Exit::Setup,
             },
             Self::Merge(error) => match error {

@@ -385,7 +385,7 @@ pub struct TestArgs {
     /// Run only this part of the test roles, as in `2/4`, for one of several jobs
     #[arg(long, value_name = "N/COUNT")]
     pub(super) partition: Option<Partition>,
-    /// Run the roles on other machines: slurm, command, or local for a try
+    /// Run the roles on other machines: slurm, kubernetes, command, or local for a try
     #[arg(long, value_name = "DRIVER", value_parser = driver)]
     pub(super) on: Option<DriverName>,
     /// Number of machines among which the roles are divided [default: 2]

@@ -56,10 +56,11 @@ pub fn parent() -> u32 {
     nix::unistd::getppid().as_raw().unsigned_abs()
 }
 
-/// Returns the name of this machine: that by which Slurm knows it, else its
-/// host name.
+/// Returns the name of this machine: that by which the engine of a cluster knows
+/// it, else its host name.
 pub fn host_name() -> String {
-    variable("SLURMD_NODENAME").unwrap_or_else(|| {
+    let of_engine = variable("SLURMD_NODENAME").or_else(|| variable("ANSAR_NODE"));
+    of_engine.unwrap_or_else(|| {
         let name = rustix::system::uname().nodename().to_owned();
         name.to_string_lossy().into_owned()
     })

@@ -17,6 +17,18 @@ const COMMAND_KEYS: &[&str] = &["command", "quote", KEYS[0], KEYS[1], KEYS[2]];
 /// The keys of a driver of a cluster.
 const CLUSTER_KEYS: &[&str] = &["args", "time-limit", KEYS[0], KEYS[1], KEYS[2]];
 
+/// The keys of the driver that runs pods.
+const POD_KEYS: &[&str] = &[
+    "image",
+    "namespace",
+    "pod",
+    CLUSTER_KEYS[0],
+    CLUSTER_KEYS[1],
+    KEYS[0],
+    KEYS[1],
+    KEYS[2],
+];
+
 /// Shortest lease: signs of life need some time.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
@@ -28,7 +40,7 @@ pub(crate) fn read(
     for table in node.entries("a table of drivers by name")? {
         let known = DriverName::ALL.iter().find(|(name, _)| *name == table.name);
         let Some((_, driver)) = known else {
-            let expected: &[&str] = &["local", "command", "slurm"];
+            let expected: &[&str] = &["local", "command", "slurm", "kubernetes"];
             return Err(table.key_error(&Problem::UnknownKey {
                 expected,
                 similar: did_you_mean(table.name, expected.iter().copied()),
@@ -44,6 +56,7 @@ fn options(driver: DriverName, table: &Node<'_>) -> Result<DriverOptions, Descri
         DriverName::Local => &KEYS,
         DriverName::Command => COMMAND_KEYS,
         DriverName::Slurm => CLUSTER_KEYS,
+        DriverName::Kubernetes => POD_KEYS,
     };
     let mut options = DriverOptions::default();
     for field in table.entries("a table of options")? {
@@ -54,6 +67,9 @@ fn options(driver: DriverName, table: &Node<'_>) -> Result<DriverOptions, Descri
             "lease" => options.lease = Some(lease(&field)?),
             "time-limit" => options.time_limit = Some(duration(&field)?),
             "args" => options.args = Some(arguments(&field)?),
+            "image" => options.image = Some(text(&field, "an image, such as \"debian:12\"")?),
+            "namespace" => options.namespace = Some(text(&field, "a namespace")?),
+            "pod" => options.pod = Some(text(&field, "a path of a file, such as \"pod.json\"")?),
             "quote" => options.quote = Some(field.flag("`true` or `false`")?),
             _ => options.command = command(&field)?,
         }
@@ -76,6 +92,14 @@ fn lease(node: &Node<'_>) -> Result<Duration, DescriptionError> {
         return Err(node.wrong_value(node.string(EXPECTED)?, EXPECTED));
     }
     Ok(lease)
+}
+
+fn text(node: &Node<'_>, expected: &'static str) -> Result<String, DescriptionError> {
+    let text = node.string(expected)?;
+    if text.is_empty() || text.contains('\0') {
+        return Err(node.wrong_value(text, expected));
+    }
+    Ok(text.to_owned())
 }
 
 fn arguments(node: &Node<'_>) -> Result<Vec<String>, DescriptionError> {

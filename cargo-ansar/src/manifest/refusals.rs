@@ -636,7 +636,7 @@ fn drivers_and_their_options_are_checked() {
     for (text, expected) in [
         (
             "on.loca = {}",
-            "2:4: unknown key `workspace.metadata.ansar.on.loca`, expected one of `local`, `command`, `slurm`\nhint: did you mean `local`?",
+            "2:4: unknown key `workspace.metadata.ansar.on.loca`, expected one of `local`, `command`, `slurm`, `kubernetes`\nhint: did you mean `local`?",
         ),
         (
             "on.local.command = ['ssh']",
@@ -681,6 +681,14 @@ fn drivers_and_their_options_are_checked() {
         (
             "on.slurm.time-limit = '0s'",
             "on.slurm.time-limit` is `0s`, expected a duration of more than zero and at most a year",
+        ),
+        (
+            "on.kubernetes.image = ''",
+            "on.kubernetes.image` is ``, expected an image, such as \"debian:12\"",
+        ),
+        (
+            "on.kubernetes.pod = {}",
+            "on.kubernetes.pod` is a table, expected a path of a file, such as \"pod.json\"",
         ),
         (
             "on.command.quote = 1",

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
 use crate::model::quoted::escaped;
@@ -16,14 +18,17 @@ pub enum DriverName {
     Command,
     /// Jobs of Slurm.
     Slurm,
+    /// Pods of Kubernetes.
+    Kubernetes,
 }
 
 impl DriverName {
     /// The drivers, as they are written.
-    pub const ALL: [(&str, Self); 3] = [
+    pub const ALL: [(&str, Self); 4] = [
         ("local", Self::Local),
         ("command", Self::Command),
         ("slurm", Self::Slurm),
+        ("kubernetes", Self::Kubernetes),
     ];
 
     /// Returns the name as it is written.
@@ -58,6 +63,14 @@ pub struct DriverOptions {
     pub more_args: Vec<String>,
     /// Time after which a cluster ends a shard.
     pub time_limit: Option<Duration>,
+    /// The image of pods.
+    pub image: Option<String>,
+    /// The namespace of pods.
+    pub namespace: Option<String>,
+    /// The file that describes a pod, as a path from the workspace root.
+    pub pod: Option<String>,
+    /// The content of that file.
+    pub pod_template: Option<Value>,
 }
 
 /// An error about a run on agents.
@@ -138,6 +151,14 @@ pub enum RemoteError {
         /// The text with placeholders.
         text: String,
     },
+    /// The file that describes a pod cannot be used.
+    #[error("invalid pod in `{file}`: {reason}")]
+    Pod {
+        /// The file.
+        file: String,
+        /// The reason.
+        reason: String,
+    },
     /// An agent cannot go on.
     #[error("{0}")]
     Agent(String),
@@ -164,6 +185,15 @@ impl RemoteError {
                 driver: DriverName::Slurm,
                 ..
             } => "choose other options for `srun` with `args` or `--on-arg`".to_owned(),
+            Self::Unplaced {
+                driver: DriverName::Kubernetes,
+                ..
+            } => "install `kubectl`, let its user create pods, and choose options for it with \
+                  `args` or `--on-arg`"
+                .to_owned(),
+            Self::Pod { .. } => "write a pod as `kubectl get pod -o json` shows it, without what \
+                                 stays as it is"
+                .to_owned(),
             Self::NoArguments => "leave `--on-arg` out".to_owned(),
             Self::NotPlaced { .. } => {
                 "see what it waits for, or give it more time with `place-timeout`".to_owned()

@@ -20,15 +20,17 @@ use crate::host::environment;
 const LOOKUP: Duration = Duration::from_secs(2);
 
 /// Returns the address by which other machines reach this one, if it is known:
-/// that of the connection of `ssh`, or else that of its name. A loopback address
-/// is none.
+/// that in `ANSAR_ADDRESS`, that of the connection of `ssh`, or else that of its
+/// name. A loopback address is none.
 pub async fn own_address() -> Option<Ipv4Addr> {
     let is_reachable = |address: &Ipv4Addr| !address.is_loopback() && !address.is_unspecified();
     let connection = environment::variable("SSH_CONNECTION").unwrap_or_default();
     let of_ssh = connection.split_ascii_whitespace().nth(2);
-    let of_ssh = of_ssh.and_then(|address| address.parse().ok());
-    if let Some(address) = of_ssh.filter(is_reachable) {
-        return Some(address);
+    let told = environment::variable("ANSAR_ADDRESS");
+    for address in [told.as_deref(), of_ssh].into_iter().flatten() {
+        if let Some(address) = address.parse().ok().filter(is_reachable) {
+            return Some(address);
+        }
     }
     let name = environment::host_name();
     let found = tokio::time::timeout(LOOKUP, tokio::net::lookup_host((name, 0))).await;

@@ -4,6 +4,7 @@
 //! the agent, and everything else happens on that stream.
 
 mod command;
+mod kubernetes;
 mod slurm;
 
 use crate::model::remote::{DriverName, DriverOptions, RemoteError};
@@ -28,6 +29,12 @@ impl Driver {
         if name == DriverName::Local && !options.more_args.is_empty() {
             return Err(RemoteError::NoArguments);
         }
+        if let Some(template) = &options.pod_template {
+            kubernetes::check(template).map_err(|part| RemoteError::Pod {
+                file: options.pod.clone().unwrap_or_default(),
+                reason: format!("`{part}` has another type than in a pod"),
+            })?;
+        }
         Ok(Self { name, options })
     }
 
@@ -49,6 +56,7 @@ impl Driver {
             DriverName::Local => shell.to_vec(),
             DriverName::Command => command::place(&self.options, shard, script),
             DriverName::Slurm => slurm::place(&self.options, name, script),
+            DriverName::Kubernetes => kubernetes::place(&self.options, name, script),
         }
     }
 
@@ -65,17 +73,48 @@ impl Driver {
         Some(match self.name {
             DriverName::Local | DriverName::Command => self.place(shard, name, script),
             DriverName::Slurm => slurm::place_on(&self.options, node, name, script),
+            DriverName::Kubernetes => return None,
         })
     }
 
-    /// Returns the words of the commands that give places of these names back, and
-    /// that list those which are left; `None` if places end with their command.
-    pub fn release(&self, names: &[String]) -> Option<(Vec<String>, Vec<String>)> {
+    /// Returns the commands about places of these names; `None` if places end with
+    /// their command.
+    pub fn release(&self, names: &[String]) -> Option<Release> {
+        let options = &self.options;
         match self.name {
             DriverName::Local | DriverName::Command => None,
-            DriverName::Slurm => Some((slurm::release(names), slurm::look(names))),
+            DriverName::Slurm => Some(Release {
+                release: slurm::release(names),
+                look: slurm::look(names),
+                is_needed: false,
+            }),
+            DriverName::Kubernetes => Some(Release {
+                release: kubernetes::release(options, names),
+                look: kubernetes::look(options, names),
+                is_needed: true,
+            }),
         }
     }
+
+    /// Returns the words of the command by which an agent gives the place of this
+    /// name back itself; empty if there is none on its node.
+    pub fn cancel(&self, name: &str) -> Vec<String> {
+        match self.name {
+            DriverName::Slurm => slurm::release(&[name.to_owned()]),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The commands of a driver about the places of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The words of the command that gives them back.
+    pub release: Vec<String>,
+    /// The words of the command that lists those which are left.
+    pub look: Vec<String>,
+    /// True if none ends by itself.
+    pub is_needed: bool,
 }
 
 #[cfg(test)]
@@ -140,7 +179,7 @@ mod tests {
                         /bin/sh -c echo 'a'";
         assert_eq!(again, expected);
         let names = ["ansar-a-0".to_owned(), "ansar-a-1".to_owned()];
-        let (release, look) = slurm.release(&names).unwrap();
+        let Release { release, look, .. } = slurm.release(&names).unwrap();
         let script = "scancel --name=ansar-a-0; scancel --name=ansar-a-1";
         assert_eq!(release, ["/bin/sh", "-c", script]);
         let expected = "squeue -h -o %i -t PENDING,CONFIGURING,RUNNING,SUSPENDED \

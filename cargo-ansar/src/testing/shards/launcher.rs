@@ -368,7 +368,7 @@ impl<'a> Launcher<'a> {
         let script = boot::script(self.program.hash, self.program.size);
         let name = self.name(shard);
         let words = self.options.driver.place(shard, &name, &script);
-        let cancel = self.options.driver.release(&[name]);
+        let cancel = self.options.driver.cancel(&name);
         let node = &mut self.nodes[shard];
         match node.place(shard, &words, &self.program, self.heard.clone()) {
             Ok(task) => {
@@ -394,7 +394,7 @@ impl<'a> Launcher<'a> {
                 of: self.shards.len(),
                 epoch: self.scheduler.epoch(shard),
                 lease: self.options.lease.as_secs_f64(),
-                cancel: cancel.map(|(release, _)| release).unwrap_or_default(),
+                cancel,
                 needs_address: !self.options.driver.is_local(),
             },
         );

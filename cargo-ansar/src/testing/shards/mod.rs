@@ -14,10 +14,14 @@ mod results;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
-use crate::error::Error;
+use serde_json::Value;
+
+use crate::error::{Error, full};
 use crate::events::{Events, RunEvent};
+use crate::home::read_json;
 use crate::home::role::Entry;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::host::{clock, environment};
@@ -75,6 +79,9 @@ impl Options {
         let described = described.and_then(|description| description.on.get(&on.driver));
         let mut described = described.cloned().unwrap_or_default();
         described.more_args.clone_from(&on.args);
+        if let (Some(workspace), Some(file)) = (workspace, &described.pod) {
+            described.pod_template = Some(read_pod(&workspace.root, file)?);
+        }
         Ok(Self {
             shards: on.shards.or(described.shards).unwrap_or(SHARDS),
             lease: described.lease.unwrap_or(LEASE),
@@ -82,6 +89,16 @@ impl Options {
             driver: Driver::new(on.driver, described)?,
         })
     }
+}
+
+/// Reads the file that describes a pod.
+fn read_pod(root: &Path, file: &str) -> Result<Value, RemoteError> {
+    let invalid = |reason: String| RemoteError::Pod {
+        file: file.to_owned(),
+        reason,
+    };
+    let pod = read_json(&root.join(file)).map_err(|error| invalid(full(&error.into())))?;
+    pod.ok_or_else(|| invalid("no such file".to_owned()))
 }
 
 /// Runs roles on agents, until all have ended.

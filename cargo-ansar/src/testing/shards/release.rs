@@ -35,6 +35,9 @@ struct Commands {
     driver: String,
     release: Vec<String>,
     look: Vec<String>,
+    /// True if none of the places ends by itself.
+    #[serde(default)]
+    is_needed: bool,
 }
 
 impl Places {
@@ -46,7 +49,7 @@ impl Places {
         driver: &Driver,
         names: &[String],
     ) -> Result<Option<Self>, Error> {
-        let Some((release, look)) = driver.release(names) else {
+        let Some(commands) = driver.release(names) else {
             return Ok(None);
         };
         let folder = home.root().join(REMOTE);
@@ -55,8 +58,9 @@ impl Places {
             path: folder.join(format!("{run}.json")),
             commands: Commands {
                 driver: driver.name().to_string(),
-                release,
-                look,
+                release: commands.release,
+                look: commands.look,
+                is_needed: commands.is_needed,
             },
         };
         write_json(&places.path, &places.commands)?;
@@ -89,7 +93,8 @@ impl Places {
                 // The driver does not answer: the next run tries again.
                 None => return,
             }
-            if round % PATIENCE == PATIENCE - 1 {
+            let is_due = round % PATIENCE == PATIENCE - 1;
+            if is_due || (round == 0 && self.commands.is_needed) {
                 answer_of(&self.commands.release).await;
             }
             tokio::time::sleep(PAUSE).await;

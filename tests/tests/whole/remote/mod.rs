@@ -1,7 +1,9 @@
 //! `cargo ansar test --on`: roles that are divided over agents.
 
+mod cluster;
 mod faults;
 mod frames;
+mod kubernetes;
 mod refusals;
 mod runs;
 mod slurm;

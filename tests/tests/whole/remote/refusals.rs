@@ -57,7 +57,7 @@ fn drivers_and_commands_that_do_not_fit_are_named() {
     let unknown = remote.test(["--on=slurmm"]).run();
     unknown
         .code(2)
-        .stderr_has("expected `local`, `command`, `slurm`");
+        .stderr_has("expected `local`, `command`, `slurm`, `kubernetes`");
     let none = remote.test(["--on=command"]).run();
     none.code(96).stderr_has("error: no command to run on other machines with `--on command`\nhint: write `command = [\"ssh\", \"node{shard}\"]` in `[workspace.metadata.ansar.on.command]`\n");
     let watch = remote.ansar(["watch", "--on=local"]).run();

@@ -2,130 +2,12 @@
 //! see neither the workspace nor the launcher's home.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{Read, Seek};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use serde_json::Value;
-use tests::{Output, Program, Running, Sandbox, eventually, executable, repository};
+use tests::{Output, eventually};
 
-use super::super::cleanup::kills::{now, pause};
-
-/// Exit code of the scripts of the cluster if this machine cannot run one.
-const SKIPPED: i32 = 77;
-
-/// A cluster of the hosts `ctl`, `n1`, `n2` and `n3`.
-struct Cluster {
-    folder: PathBuf,
-    sandbox: Sandbox,
-}
-
-/// Runs a command, and returns its exit code and what it has printed. Daemons that
-/// it starts keep its streams, so these are a file.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the cluster outlives its commands"
-)]
-fn run(command: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let mut said = tempfile::tempfile().expect("a file is made");
-    let stream = || said.try_clone().expect("it is open");
-    let mut command = Command::new(command);
-    command.args(arguments).stdin(Stdio::null());
-    let status = command.stdout(stream()).stderr(stream()).status();
-    let mut text = String::new();
-    said.rewind().expect("it is a file");
-    said.read_to_string(&mut text).expect("it is text");
-    (status.expect("the script starts").code(), text)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a skipped test must not pass in CI"
-)]
-fn is_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| value == "true")
-}
+use super::cluster::{self, Cluster, are_lost, start, wait};
 
 impl Cluster {
-    /// Starts a cluster; `None`, with a sentence, where that is not possible.
-    #[expect(clippy::print_stderr, reason = "the reason of a skipped test")]
-    fn start() -> Option<Self> {
-        let sandbox = Sandbox::new();
-        // A Unix socket lies in it, so its path must be short.
-        let folder = sandbox.path().with_file_name("cluster");
-        let script = repository().join("tests/cluster/slurm-up.sh");
-        let (code, said) = run(&script, &[&folder.display().to_string(), "3"]);
-        match code {
-            Some(0) => Some(Self { folder, sandbox }),
-            Some(SKIPPED) => {
-                assert!(!is_ci(), "{said}");
-                eprintln!("skipped: {said}");
-                None
-            }
-            _ => panic!("{said}"),
-        }
-    }
-
-    /// Writes the workspace, which only `ctl` sees.
-    fn describe(&self, tables: &str) {
-        let workspace = self.folder.join("ctl/ws");
-        fs::create_dir_all(workspace.join("src")).expect("it is made");
-        let manifest = format!(
-            "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n{}",
-            tables.replace("\n[", "\n[workspace.metadata.ansar.")
-        );
-        fs::write(workspace.join("src/lib.rs"), "").expect("it is written");
-        fs::write(workspace.join("Cargo.toml"), manifest).expect("it is written");
-    }
-
-    /// `cargo ansar WORDS` in the workspace, on `ctl`.
-    fn ansar(&self, words: &str) -> Program<'_> {
-        let program = self.sandbox.program(self.folder.join("on"));
-        let program = program.env("ANSAR_WD", self.folder.join("ctl/ws"));
-        // The temporary folder is that of each host.
-        let program = program.env("TMPDIR", "/tmp").arg("ctl");
-        let program = program.arg(executable("cargo-ansar")).arg("ansar");
-        program.args(words.split(' '))
-    }
-
-    /// Runs a script on a host, and returns its output.
-    fn on(&self, host: &str, script: &str) -> String {
-        let (_, said) = run(&self.folder.join("on"), &[host, "sh", "-c", script]);
-        said.trim().to_owned()
-    }
-
-    /// Takes the link of a host down or up.
-    fn link(&self, verb: &str, host: &str) {
-        run(&self.folder.join(verb), &[host]);
-    }
-
-    /// Returns the test roles of a shard, numbered from 1.
-    fn roles(&self, shard: usize) -> BTreeSet<String> {
-        let listed = self
-            .ansar(&format!("test --list --partition {shard}/3"))
-            .run();
-        listed.success().stdout.lines().map(str::to_owned).collect()
-    }
-
-    /// Waits until no process and no folder of agents is left on the nodes.
-    #[track_caller]
-    fn nodes_are_clean(&self) {
-        for node in ["n1", "n2", "n3"] {
-            self.is_clean(node);
-        }
-    }
-
-    #[track_caller]
-    fn is_clean(&self, node: &str) {
-        let script = "ps -e -o args | grep -v '^sleep 1000000' | grep -E '^(sleep|perl|[./]*store/)'; \
-                      ls -d /tmp/ansar-0/run-* 2>/dev/null";
-        let clean = eventually(|| self.on(node, script).is_empty().then_some(()));
-        let left = || self.on(node, "ps -e -o pid,args; ls /tmp/ansar-0");
-        assert!(clean.is_some(), "{node}: {}", left());
-    }
-
     /// Waits until all nodes are idle and no job is listed, which takes Slurm up to a
     /// minute.
     #[track_caller]
@@ -145,84 +27,10 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let script = repository().join("tests/cluster/hosts-down.sh");
-        run(&script, &[&self.folder.display().to_string()]);
-    }
-}
-
-/// Returns the options of the driver, and `count` roles that run for some seconds.
+/// Returns the options of the driver, and roles that run for some seconds.
 fn sleeping(count: usize, seconds: u32) -> String {
-    let role = |nth: usize| {
-        format!("\n[role.test-{nth:02}]\nprogram = \"sleep\"\nargs = [\"{seconds}\"]\n")
-    };
-    let roles: String = (0..count).map(role).collect();
+    let roles = cluster::sleeping(count, seconds);
     format!("\n[on.slurm]\nlease = \"3s\"\nshards = 3\n{roles}")
-}
-
-/// A run whose roles have started, and the shard of each node.
-struct Started<'c> {
-    running: Running<'c>,
-    /// Roles of the nodes n1, n2 and n3.
-    roles: [BTreeSet<String>; 3],
-}
-
-/// Starts a run, and waits until all of its roles have started.
-fn start(cluster: &Cluster) -> Started<'_> {
-    let mut running = cluster.ansar("test --on slurm --format json").start();
-    let mut roles = [(); 3].map(|()| BTreeSet::new());
-    for _ in 0..3 {
-        let line = running.wait_for_next_on_stdout("\"placed\"");
-        let event: Value = serde_json::from_str(&line).expect("an event");
-        let node = event["node"].as_str().and_then(|it| it.strip_prefix('n'));
-        let node: usize = node.and_then(|it| it.parse().ok()).expect("a node");
-        let shard = event["shard"].as_u64().expect("a shard");
-        roles[node - 1] = cluster.roles(usize::try_from(shard).expect("it is small"));
-    }
-    let all: usize = roles.iter().map(BTreeSet::len).sum();
-    for _ in 0..all {
-        running.wait_for_next_on_stdout("\"started\"");
-    }
-    Started { running, roles }
-}
-
-/// Returns the roles that were lost, each with its node and reason.
-fn lost(output: &Output) -> Vec<(String, String)> {
-    let verdict = output.stdout.lines().last().unwrap_or_default();
-    let verdict: Value = serde_json::from_str(verdict).expect("a verdict");
-    let failures = verdict["failures"].as_array().cloned().unwrap_or_default();
-    let text = |failure: &Value, name: &str| failure[name].as_str().unwrap_or_default().to_owned();
-    let failures = failures.iter();
-    failures
-        .map(|failure| (text(failure, "role"), text(failure, "text")))
-        .collect()
-}
-
-/// Asserts that exactly the roles of these nodes were lost.
-#[track_caller]
-fn are_lost(started: Started<'_>, nodes: &[usize]) {
-    let Started { running, roles } = started;
-    let output = running.wait();
-    let expected: BTreeSet<String> = nodes
-        .iter()
-        .flat_map(|&nth| roles[nth - 1].clone())
-        .collect();
-    let found = lost(&output);
-    let names: BTreeSet<String> = found.iter().map(|(role, _)| role.clone()).collect();
-    output.check(names == expected, || {
-        format!("expected {expected:?} to be lost")
-    });
-    output.code(if nodes.is_empty() { 0 } else { 100 });
-    for (role, text) in &found {
-        let node = nodes.iter().find(|&&nth| roles[nth - 1].contains(role));
-        let node = format!("lost with node n{}, ", node.expect("it is expected"));
-        output.check(text.contains(&node), || format!("`{text}` names no node"));
-    }
-}
-
-fn wait(seconds: u64) {
-    pause(now() + Duration::from_secs(seconds));
 }
 
 /// A server that accepts connections.
@@ -243,14 +51,14 @@ env = { ADDRESS = "{address:server-0}" }
 
 #[test]
 fn roles_run_on_three_nodes() {
-    let Some(cluster) = Cluster::start() else {
+    let Some(cluster) = Cluster::slurm() else {
         return;
     };
     let clients = (10..22).map(|nth| CLIENT.replace("NUMBER", &nth.to_string()));
     let roles = SERVER.to_owned() + &clients.collect::<String>();
     cluster.describe(&format!("\n[on.slurm]\nshards = 3\n{roles}"));
     let local = cluster.ansar("test").run();
-    let divided = cluster.ansar("test --on slurm").run();
+    let divided = cluster.divided("").run();
     let lines = |output: &Output| -> BTreeSet<String> {
         output.stdout.lines().map(str::to_owned).collect()
     };
@@ -277,7 +85,7 @@ fn roles_run_on_three_nodes() {
     cluster.describe(&format!(
         "\n[on.slurm]\nshards = 4\nplace-timeout = \"3s\"\n{roles}"
     ));
-    let late = cluster.ansar("test --on slurm").run();
+    let late = cluster.divided("").run();
     late.code(106).stderr_has("no agent has joined for shard");
     cluster.nodes_are_clean();
     cluster.is_idle();
@@ -285,7 +93,7 @@ fn roles_run_on_three_nodes() {
 
 #[test]
 fn faults_lose_exactly_their_roles() {
-    let Some(cluster) = Cluster::start() else {
+    let Some(cluster) = Cluster::slurm() else {
         return;
     };
     cluster.describe(&sleeping(9, 8));
@@ -359,7 +167,7 @@ fn faults_lose_exactly_their_roles() {
 
 #[test]
 fn killed_launchers_leave_nothing() {
-    let Some(cluster) = Cluster::start() else {
+    let Some(cluster) = Cluster::slurm() else {
         return;
     };
     cluster.describe(&sleeping(9, 600));
@@ -384,7 +192,7 @@ fn killed_launchers_leave_nothing() {
     }
     started.running.wait();
     cluster.describe(&sleeping(9, 0));
-    cluster.ansar("test --on slurm").run().success();
+    cluster.divided("").run().success();
     cluster.nodes_are_clean();
     cluster.is_idle();
     cluster.nothing_is_noted();
@@ -392,7 +200,7 @@ fn killed_launchers_leave_nothing() {
 
 #[test]
 fn a_controller_that_was_away() {
-    let Some(cluster) = Cluster::start() else {
+    let Some(cluster) = Cluster::slurm() else {
         return;
     };
     cluster.describe(&sleeping(9, 600));
@@ -410,7 +218,7 @@ fn a_controller_that_was_away() {
     // The next run releases the jobs. Slurm may not have free nodes for it yet.
     let next = sleeping(3, 0).replace("lease", "place-timeout = \"2s\"\nlease");
     cluster.describe(&next);
-    cluster.ansar("test --on slurm").run();
+    cluster.divided("").run();
     cluster.nodes_are_clean();
     cluster.is_idle();
     cluster.nothing_is_noted();
