@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use regex::bytes::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
 
 use crate::model::did_you_mean::{did_you_mean, similar_role};
 use crate::model::name::{ExecutableName, RoleName, is_tag};
@@ -27,7 +28,8 @@ pub enum SearchError {
 /// role, `server-.*` all roles with that prefix.
 ///
 /// Names are ASCII; `\w` and `(?i)` are ASCII-only, too.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct RolePattern {
     text: String,
     matcher: Matcher,
@@ -66,6 +68,20 @@ impl Matcher {
             Self::Regex(regex) => regex.is_match(name.as_bytes()),
             Self::Tagged(names) => names.contains(name),
         }
+    }
+}
+
+impl From<RolePattern> for String {
+    fn from(pattern: RolePattern) -> Self {
+        pattern.text
+    }
+}
+
+impl TryFrom<String> for RolePattern {
+    type Error = SearchError;
+
+    fn try_from(text: String) -> Result<Self, SearchError> {
+        Self::parse(&text)
     }
 }
 

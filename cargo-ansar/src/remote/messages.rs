@@ -17,6 +17,7 @@ use crate::home::role::Entry;
 use crate::host::fs::Hash;
 use crate::model::instance::Instance;
 use crate::model::name::RoleName;
+use crate::supervisor::test_options::TestOptions;
 use crate::sync::path::RelPath;
 
 /// A message of the launcher.
@@ -128,21 +129,8 @@ pub struct Start {
     /// Minimum level of log lines that become events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<String>,
-    /// Maximum number of test roles that run at the same time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jobs: Option<usize>,
-    /// True if the first failed test stops all roles.
-    #[serde(default)]
-    pub fail_fast: bool,
-    /// True if only tests of test targets run that failed the last time.
-    #[serde(default)]
-    pub failed: bool,
-    /// Number of retries of a failed test role.
-    #[serde(default)]
-    pub retries: u32,
-    /// Seconds after which a test role is reported as slow.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slow: Option<f64>,
+    /// Options for the test roles.
+    pub tests: TestOptions,
     /// Settings of this run, for the test roles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<(String, String)>,
@@ -163,10 +151,6 @@ pub struct StartRole {
     /// The test role that it belongs to, if it is an instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Instance>,
-    /// Texts of which the name of a test must contain one, if it runs a test
-    /// target.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub chosen: Vec<String>,
 }
 
 /// A message of an agent.

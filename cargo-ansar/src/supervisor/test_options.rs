@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::home::Home;
 use crate::home::role::Entry;
 use crate::host::environment;
@@ -17,8 +19,8 @@ pub const SLOW: Duration = Duration::from_mins(1);
 
 /// Options of a command for all roles that run tests. The command line makes
 /// them, and they are passed on whole, to the scheduler and to the processes that
-/// run test targets.
-#[derive(Debug, Clone)]
+/// run test targets, also on other machines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TestOptions {
     /// Maximum number of test roles that run at once, unlimited if unset, and of
     /// tests of all test targets, that of the processors if unset.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use ansar_contract::line::Level;
 use tokio::sync::mpsc;
@@ -16,11 +15,9 @@ use crate::home::role::Entry;
 use crate::host::clock;
 use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
-use crate::model::role_search::RolePattern;
 use crate::remote::messages::{FromAgent, Numbered, Start, StartRole, ToAgent};
 use crate::supervisor::scheduler::{Input, RoleKind};
 use crate::supervisor::server::Control;
-use crate::supervisor::test_options::TestOptions;
 use crate::testing::agent::Agent;
 use crate::testing::run::{Elsewhere, Runner};
 
@@ -34,14 +31,6 @@ impl Agent {
         of_engine: &mut Interrupts,
     ) -> Result<bool, Error> {
         home.set_hosts(&start.hosts)?;
-        let tests = TestOptions {
-            jobs: start.jobs,
-            fail_fast: start.fail_fast,
-            retries: Some(start.retries),
-            slow: start.slow.map(Duration::from_secs_f64),
-            failed: start.failed,
-            chosen: chosen(&start.roles)?,
-        };
         let first: BTreeSet<RoleName> = start.first.into_iter().collect();
         let elsewhere = Elsewhere {
             described: described(&start.roles),
@@ -50,7 +39,7 @@ impl Agent {
         let runner = Runner {
             elsewhere: Some(&elsewhere),
             settings: &start.settings,
-            tests: &tests,
+            tests: &start.tests,
             first: Some(&first),
             shown: shown(start.shown.as_deref()),
             ..Runner::new(home, None, history::Kind::Test)
@@ -143,18 +132,6 @@ impl Agent {
             }));
         })
     }
-}
-
-/// Returns the texts that choose tests, each for one role.
-fn chosen(roles: &BTreeMap<RoleName, StartRole>) -> Result<Vec<(RolePattern, String)>, Error> {
-    let mut chosen = Vec::new();
-    for (role, start) in roles {
-        for text in &start.chosen {
-            // The characters of a name match themselves.
-            chosen.push((RolePattern::parse(role.as_str())?, text.clone()));
-        }
-    }
-    Ok(chosen)
 }
 
 fn described(

@@ -479,21 +479,12 @@ impl<'a> Launcher<'a> {
                 self.events.emit(begun.clone());
             }
         }
-        let tests = self.runner.tests;
-        let chosen = |role: &RoleName| {
-            let own = tests
-                .chosen
-                .iter()
-                .filter(|(pattern, _)| pattern.matches(role));
-            own.map(|(_, text)| text.clone()).collect()
-        };
         let roles = self.shards[shard].roles().map(|role| {
             let entry = self.entries[role].clone();
             let start = StartRole {
                 is_test: self.roles.tests.contains(role),
                 described: self.runner.described(role),
                 instance: entry.instance.clone(),
-                chosen: chosen(role),
                 entry,
             };
             (role.clone(), start)
@@ -505,11 +496,7 @@ impl<'a> Launcher<'a> {
             hosts: self.hosts(shard),
             variables: variables(&runner.home.deploy_state().unwrap_or_default()),
             shown: Some(runner.shown.name().to_owned()),
-            jobs: tests.jobs,
-            fail_fast: tests.fail_fast,
-            failed: tests.failed,
-            retries: tests.retries.unwrap_or(0),
-            slow: tests.slow.map(|slow| slow.as_secs_f64()),
+            tests: runner.tests.clone(),
             settings: runner.settings.to_vec(),
             first: first.cloned().collect(),
         };
