@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::ops::Deref;
+use std::path::Path;
 
 use regex::Regex;
 use snapbox::data::DataFormat;
@@ -15,28 +16,29 @@ use super::{hinted, in_place, tree, with_roles};
 /// repository.
 const TEXTS: &str = "tests/tests/whole/commands/refusals";
 
-/// A sandbox that records refused commands.
-struct Refusing {
-    sandbox: Sandbox,
+/// A sandbox or workspace that records refused commands.
+struct Refusing<T = Sandbox> {
+    sandbox: T,
     said: RefCell<String>,
 }
 
-impl Deref for Refusing {
-    type Target = Sandbox;
+impl<T> Deref for Refusing<T> {
+    type Target = T;
 
-    fn deref(&self) -> &Sandbox {
+    fn deref(&self) -> &T {
         &self.sandbox
     }
 }
 
-impl Refusing {
-    fn new(sandbox: Sandbox) -> Self {
+impl<T> Refusing<T> {
+    fn new(sandbox: T) -> Self {
         let said = RefCell::default();
         Self { sandbox, said }
     }
 
-    fn record(&self, words: &[String], output: &Output) {
-        let root = self.sandbox.path().display().to_string();
+    /// Records the output of a command in a sandbox with this path.
+    fn record(&self, path: &Path, words: &[String], output: &Output) {
+        let root = path.display().to_string();
         let process = Regex::new(r"process \d+").expect("the pattern is valid");
         let text = output.stderr.replace(&root, "[ROOT]");
         let text = process.replace_all(&text, "process [PID]");
@@ -112,7 +114,30 @@ fn refused(sandbox: &Refusing, words: &[String], code: i32, expected: &str) -> O
             "expected one error and one hint".to_owned()
         });
     assert_eq!(tree(), before, "{words:?}");
-    sandbox.record(words, &output);
+    sandbox.record(&sandbox.path(), words, &output);
+    output
+}
+
+/// Runs a command in a workspace, which must fail as expected and build nothing.
+#[track_caller]
+fn refused_in(
+    workspace: &Refusing<Workspace>,
+    words: &[&str],
+    code: i32,
+    expected: &str,
+) -> Output {
+    let output = workspace.ansar(words).run();
+    let (errors, hints) = (output.log("error: "), output.log("hint: "));
+    output
+        .code(code)
+        .stdout_is("")
+        .stderr_has(expected)
+        .stderr_lacks("Finished")
+        .check(errors.len() == 1 && hints.len() == 1, || {
+            "expected one error and one hint".to_owned()
+        });
+    let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+    workspace.record(&workspace.path(), &words, &output);
     output
 }
 
@@ -144,7 +169,7 @@ fn an_unknown_role() {
 
 #[test]
 fn a_search_in_a_workspace_that_names_nothing() {
-    let workspace = Workspace::new();
+    let workspace = Refusing::new(Workspace::new());
     workspace.manifest(
         "[workspace.metadata.ansar.role.zombie-0]\nexecutable = \"zombie\"\n\
          [workspace.metadata.ansar.role.test-prints]\nexecutable = \"prints\"\n",
@@ -167,19 +192,11 @@ fn a_search_in_a_workspace_that_names_nothing() {
                 format!("error: no test role matches {told}"),
             ),
         ] {
-            let output = workspace.ansar(words).run();
-            let (errors, hints) = (output.log("error: "), output.log("hint: "));
-            output
-                .code(code)
-                .stdout_is("")
-                .stderr_has(&told)
-                .stderr_lacks("Finished")
-                .check(errors.len() == 1 && hints.len() == 1, || {
-                    "expected one error and one hint".to_owned()
-                });
+            let output = refused_in(&workspace, words, code, &told);
             hinted(&workspace, &output).run().success();
         }
     }
+    workspace.are_whole("a_search_in_a_workspace_that_names_nothing");
 }
 
 #[test]
@@ -231,7 +248,7 @@ fn one_term_of_several_that_matches_nothing() {
 
 #[test]
 fn a_term_that_matches_the_wrong_kind() {
-    let workspace = Workspace::new();
+    let workspace = Refusing::new(Workspace::new());
     workspace.manifest(
         "[workspace.metadata.ansar.role.zombie-0]\nexecutable = \"zombie\"\n\
          [workspace.metadata.ansar.role.test-prints]\nexecutable = \"prints\"\n",
@@ -273,13 +290,7 @@ fn a_term_that_matches_the_wrong_kind() {
             "no operational role matches `test-prints`",
         ),
     ] {
-        let output = workspace.ansar(words).run();
-        output
-            .code(code)
-            .stdout_is("")
-            .stderr_has(&format!("error: {told}\n"))
-            .stderr_lacks("Finished");
-        assert_eq!(output.log("hint: ").len(), 1);
+        let output = refused_in(&workspace, words, code, &format!("error: {told}\n"));
         if !workspace
             .path()
             .join(".ansar-home/entry/zombie-0.json")
@@ -291,11 +302,12 @@ fn a_term_that_matches_the_wrong_kind() {
     }
     let watch = workspace.ansar(["test", "test-prints"]).run();
     watch.success();
+    workspace.are_whole("a_term_that_matches_the_wrong_kind");
 }
 
 #[test]
 fn a_role_that_is_retired() {
-    let workspace = Workspace::new();
+    let workspace = Refusing::new(Workspace::new());
     let server = "[workspace.metadata.ansar.role.server-0]\nexecutable = \"zombie\"\n";
     let others = "[workspace.metadata.ansar.role.server-1]\nexecutable = \"zombie\"\n\
                   [workspace.metadata.ansar.role.test-old]\nexecutable = \"prints\"\n";
@@ -312,8 +324,7 @@ fn a_role_that_is_retired() {
         &["test", "test-old"],
         &["with", "server-0", "server-1", "--", "true"],
     ] {
-        let output = workspace.ansar(words).run();
-        output.code(2).stdout_is("").stderr_has(retired);
+        let output = refused_in(&workspace, words, 2, retired);
         hinted(&workspace, &output).run().success();
     }
     let stop = workspace.ansar(["stop", "server-1"]).run();
@@ -329,11 +340,12 @@ fn a_role_that_is_retired() {
     workspace.ansar(["stop", "server-1"]).run().success();
     workspace.manifest("");
     workspace.ansar(["list"]).run().success();
+    workspace.are_whole("a_role_that_is_retired");
 }
 
 #[test]
 fn a_role_that_is_described_and_not_deployed() {
-    let workspace = Workspace::new();
+    let workspace = Refusing::new(Workspace::new());
     let role =
         |name: &str| format!("[workspace.metadata.ansar.role.{name}]\nexecutable = \"zombie\"\n");
     workspace.manifest(&role("zombie-0"));
@@ -347,14 +359,12 @@ fn a_role_that_is_described_and_not_deployed() {
         &["log", "zombie-1"],
         &["delete", "zombie-1"],
     ] {
-        let output = workspace.ansar(words).run();
-        output
-            .code(2)
-            .stderr_has("error: role `zombie-1` is not deployed yet\n");
-        assert!(output.log("hint: ")[0].contains("`cargo ansar deploy`"));
+        let expected = "error: role `zombie-1` is not deployed yet\n";
+        refused_in(&workspace, words, 2, expected).stderr_has("`cargo ansar deploy`");
     }
     workspace.ansar(["deploy"]).run().success();
     workspace.ansar(["settings", "zombie-1"]).run().success();
+    workspace.are_whole("a_role_that_is_described_and_not_deployed");
 }
 
 #[test]
