@@ -151,6 +151,8 @@ impl Command {
         match self {
             // Without messages, the keys are not announced; and a program that
             // reads the data, such as a pager, may need the keys itself.
+            Self::Watch(args) if args.ui => None,
+            Self::Watch(args) if args.attached => Some(SpawnMode::Attached),
             Self::Watch(_) if is_attended() && !is_piped() => Some(SpawnMode::Interactive),
             Self::Test(args) if args.on.is_some() => Some(SpawnMode::Placing),
             Self::Build(_)
@@ -198,7 +200,11 @@ impl Command {
 
     /// Returns true if the command draws on the whole screen.
     pub(super) fn takes_screen(&self) -> bool {
-        matches!(self, Self::Ui(args) if args.takes_screen())
+        match self {
+            Self::Ui(args) => args.takes_screen(),
+            Self::Watch(args) => args.ui,
+            _ => false,
+        }
     }
 
     /// Returns the home that is named by a positional argument.
@@ -441,6 +447,12 @@ pub struct WatchArgs {
     /// notification of the desktop
     #[arg(long)]
     pub(super) notify: bool,
+    /// Show roles, logs and the last run on the whole terminal, as `ui` does
+    #[arg(long)]
+    pub(super) ui: bool,
+    /// Receive keys from `watch --ui`, and end with it
+    #[arg(long, hide = true, conflicts_with = "ui")]
+    pub(super) attached: bool,
     #[command(flatten)]
     pub(super) test: TestArgs,
 }

@@ -1,5 +1,6 @@
 //! `ui`: the user interface that lives.
 
+use std::ffi::OsString;
 use std::pin::pin;
 
 use clap::Args;
@@ -41,9 +42,15 @@ impl Session<'_> {
         if args.web {
             return self.web(args.port).await;
         }
+        self.interface(None).await
+    }
+
+    /// Shows the terminal interface, with this command below it, if there is one.
+    pub(super) async fn interface(&self, watch: Option<Vec<OsString>>) -> Result<Exit, Error> {
         let options = terminal::Options {
             places: self.places.clone(),
             colors: is_colored(),
+            watch,
         };
         let interrupt = terminal::show(&options).await?;
         Ok(interrupt.map_or(Exit::Success, Exit::Interrupted))

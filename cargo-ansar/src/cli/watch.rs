@@ -1,6 +1,7 @@
 //! `watch`: show the outcome of each loop, and keep the last verdict.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 
 use crate::cli::Session;
 use crate::cli::args::{TestArgs, WatchArgs};
@@ -20,6 +21,10 @@ use crate::watch::{End, Notice, watch};
 
 impl Session<'_> {
     pub(super) async fn watch(&self, args: &WatchArgs) -> Result<Exit, Error> {
+        if args.ui {
+            return self.interface(Some(attached())).await;
+        }
+        let is_attached = args.attached;
         let (poll, notifies) = (args.poll, args.notify);
         let args: &TestArgs = &args.test;
         if args.on.is_some() {
@@ -37,10 +42,7 @@ impl Session<'_> {
         } else {
             events
         };
-        let mut keys = Keys::listen().map_err(|source| Error::System {
-            what: "listen for keys",
-            source,
-        })?;
+        let mut keys = keys(is_attached)?;
         let last: RefCell<Option<RunReport>> = RefCell::default();
         // Exit of the last loop, and of the last one that ran the tests.
         let (mut ended, mut judged) = (None, Exit::Success);
@@ -175,6 +177,29 @@ impl Session<'_> {
             Notice::Logs(said) => self.printer.show(move |shell| watch::logs(shell, &said)),
         }
     }
+}
+
+/// Begins to receive keys: of another command, or of the terminal.
+fn keys(is_attached: bool) -> Result<Keys, Error> {
+    let keys = if is_attached {
+        Keys::from_stdin()
+    } else {
+        Keys::listen()
+    };
+    keys.map_err(|source| Error::System {
+        what: "listen for keys",
+        source,
+    })
+}
+
+/// Returns the arguments of this command, for the command below the interface.
+fn attached() -> Vec<OsString> {
+    let mut arguments = environment::arguments();
+    arguments.remove(0);
+    if let Some(flag) = arguments.iter_mut().find(|it| *it == "--ui") {
+        *flag = "--attached".into();
+    }
+    arguments
 }
 
 /// Returns the events, with a marker printed before the first loop and before

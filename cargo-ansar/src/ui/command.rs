@@ -42,6 +42,11 @@ impl Command {
         words.iter().map(ToString::to_string).collect()
     }
 
+    /// Returns true if it starts or stops roles.
+    pub(super) fn changes_roles(self) -> bool {
+        matches!(self, Self::Start | Self::Stop | Self::Restart)
+    }
+
     /// Returns true if it is about roles.
     pub(super) fn takes_roles(self) -> bool {
         match self {

@@ -66,8 +66,12 @@ pub enum Action {
         id: usize,
         /// The arguments.
         arguments: Vec<String>,
+        /// Roles that it starts or stops.
+        roles: Vec<RoleName>,
     },
-    /// Interrupt the commands that run.
+    /// Press a key of the command `watch` that runs below.
+    Press(char),
+    /// Interrupt the commands that run, but not `watch`.
     Interrupt,
     /// Open a file in the editor.
     Edit {
@@ -163,6 +167,8 @@ pub struct Model {
     pub failure: usize,
     /// Commands that run, oldest first.
     pub jobs: Vec<Job>,
+    /// The command `watch` that runs below, if any.
+    pub watching: Option<usize>,
     /// Message at the bottom.
     pub notice: Option<Notice>,
     /// Text above the panes.
@@ -200,11 +206,19 @@ impl Model {
             last_run: None,
             failure: 0,
             jobs: Vec::new(),
+            watching: None,
             notice: None,
             overlay: None,
             started: 0,
             requested: Requested::default(),
         }
+    }
+
+    /// Notes that a command `watch` runs below; returns what identifies it.
+    pub fn watch(&mut self) -> usize {
+        let id = self.job("watch".to_owned(), false);
+        self.watching = Some(id);
+        id
     }
 
     /// Returns the layout of the screen.
@@ -323,6 +337,9 @@ impl Model {
             return;
         };
         let job = self.jobs.remove(at);
+        if self.watching == Some(id) {
+            self.watching = None;
+        }
         if job.shows_output || !is_success && !is_test(&job.title) {
             self.overlay = Some(Overlay::Output {
                 title: job.title,
@@ -387,7 +404,7 @@ impl Model {
 
     /// Ends the commands that run, or else this program.
     fn interrupt(&mut self) -> Vec<Action> {
-        if self.jobs.is_empty() {
+        if self.jobs.iter().all(|job| Some(job.id) == self.watching) {
             return vec![Action::Quit];
         }
         self.tell("interrupting");
@@ -464,9 +481,9 @@ impl Model {
             Key::Char('s') => return self.on_selected(Command::Start),
             Key::Char('x') => return self.on_selected(Command::Stop),
             Key::Char('r') => return self.on_selected(Command::Restart),
-            Key::Char('t') => return self.run(Command::Test.arguments(&[])),
-            Key::Char('f') => return self.run(Command::TestFailed.arguments(&[])),
-            Key::Char('d') => return self.run(Command::Deploy.arguments(&[])),
+            Key::Char('t') => return self.test(Command::Test, 'a'),
+            Key::Char('f') => return self.test(Command::TestFailed, 'f'),
+            Key::Char('d') => return self.run(Command::Deploy.arguments(&[]), Vec::new()),
             Key::Char('w') => return self.why(),
             Key::Char('c') => return self.copy_address(),
             Key::Enter => return self.open(),
@@ -636,7 +653,18 @@ impl Model {
             }) => arguments.push(format!("@{tag}")),
             _ => arguments.extend(selection.iter().map(ToString::to_string)),
         }
-        self.run(arguments)
+        let changed = command.changes_roles();
+        self.run(arguments, if changed { selection } else { Vec::new() })
+    }
+
+    /// Runs tests: with a command, or by a key of the `watch` that runs below.
+    fn test(&mut self, command: Command, key: char) -> Vec<Action> {
+        if self.watching.is_none() {
+            return self.run(command.arguments(&[]), Vec::new());
+        }
+        let tests = command.arguments(&[]).join(" ");
+        self.tell(format!("watch runs `{tests}`"));
+        vec![Action::Press(key)]
     }
 
     fn why(&mut self) -> Vec<Action> {
@@ -647,16 +675,26 @@ impl Model {
         self.on_selected(Command::Why)
     }
 
-    fn run(&mut self, arguments: Vec<String>) -> Vec<Action> {
+    fn run(&mut self, arguments: Vec<String>, roles: Vec<RoleName>) -> Vec<Action> {
+        let id = self.job(arguments.join(" "), arguments[0] == "why");
+        vec![Action::Run {
+            id,
+            arguments,
+            roles,
+        }]
+    }
+
+    /// Adds a command that runs; returns what identifies it.
+    fn job(&mut self, title: String, shows_output: bool) -> usize {
         self.started += 1;
         let id = self.started;
         self.jobs.push(Job {
             id,
-            title: arguments.join(" "),
-            shows_output: arguments[0] == "why",
+            title,
+            shows_output,
             lines: Vec::new(),
         });
-        vec![Action::Run { id, arguments }]
+        id
     }
 
     fn copy_address(&mut self) -> Vec<Action> {

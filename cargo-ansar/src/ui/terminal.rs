@@ -1,6 +1,7 @@
 //! The loop of the terminal interface: passes events to the model, does what it
 //! returns, and draws it.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -35,6 +36,8 @@ pub struct Options {
     pub places: Places,
     /// True if colours are used.
     pub colors: bool,
+    /// Arguments of the command `watch` that runs below the interface, if any.
+    pub watch: Option<Vec<OsString>>,
 }
 
 /// Shows the home until the user quits. Returns the interrupt that ended it, if
@@ -66,6 +69,11 @@ pub async fn show(options: &Options) -> Result<Option<Interrupt>, Error> {
         },
         zone: clock::zone(),
     };
+    if let Some(arguments) = &options.watch {
+        let id = interface.model.watch();
+        let started = interface.jobs.watch(id, arguments.clone());
+        started.map_err(failed("start `watch`"))?;
+    }
     let ended = interface.run().await.map_err(failed("use the terminal"));
     // The terminal is the user's again while commands end.
     drop(interface.screen);
@@ -160,11 +168,16 @@ impl Interface {
     async fn act(&mut self, action: Action) -> std::io::Result<Option<Event>> {
         match action {
             Action::Logs(request) => self.source.show_logs(request),
-            Action::Run { id, arguments } => {
-                if let Err(error) = self.jobs.start(id, &arguments) {
+            Action::Run {
+                id,
+                arguments,
+                roles,
+            } => {
+                if let Err(error) = self.jobs.start(id, &arguments, &roles) {
                     return Ok(Some(Event::Failed(error.to_string())));
                 }
             }
+            Action::Press(key) => self.jobs.press(key),
             Action::Interrupt => self.jobs.interrupt(),
             Action::Edit { file, line } => {
                 let exit = self.screen.edit(&file, line).await;

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Mutex, PoisonError};
 
@@ -218,7 +218,22 @@ impl Keys {
         })
     }
 
-    /// Returns true if pressed keys arrive here.
+    /// Receives the keys that another command of this tool writes to stdin. Must
+    /// be called within the runtime.
+    pub fn from_stdin() -> io::Result<Self> {
+        let keys = io::stdin().as_fd().try_clone_to_owned()?;
+        let input = Input {
+            pipe: Pipe::new(keys)?,
+            modes: None,
+            guardian: getppid(),
+        };
+        Ok(Self {
+            input: Some(input),
+            waiting: VecDeque::new(),
+        })
+    }
+
+    /// Returns true if keys that are pressed at the terminal arrive here.
     pub fn are_received(&self) -> bool {
         self.input.as_ref().is_some_and(|input| {
             let foreground = tcgetpgrp(io::stdin()).ok();
@@ -244,10 +259,30 @@ impl Keys {
             match read {
                 Ok(Some(length @ 1..)) => self.waiting.extend(characters(&piece[..length])),
                 Ok(None) => {}
-                // The guardian is gone.
+                // The guardian, or the other command, is gone.
                 Ok(Some(0)) | Err(_) => return std::future::pending().await,
             }
         }
+    }
+}
+
+/// Types keys for a command that is started with the other end as stdin, and
+/// listens with [`Keys::from_stdin`].
+#[derive(Debug)]
+pub struct Typist(PipeWriter);
+
+impl Typist {
+    /// Returns the stdin for the command, and what types there.
+    pub fn new() -> io::Result<(File, Self)> {
+        let (from, to) = io::pipe()?;
+        // Keys that the command does not read are lost.
+        rustix::io::ioctl_fionbio(&to, true)?;
+        Ok((File::from(OwnedFd::from(from)), Self(to)))
+    }
+
+    /// Types a key. It is lost if the command has ended.
+    pub fn press(&mut self, key: char) {
+        let _ = write!(self.0, "{key}");
     }
 }
 

@@ -49,14 +49,21 @@ impl Canvas<'_> {
             };
             return Line::styled(format!(" {}", cut(&clean(&notice.text), width)), style);
         }
-        if let Some(job) = self.model.jobs.last() {
-            let last = job.lines.last().map(|line| clean(line.trim()));
-            return Line::from(vec![
-                Span::styled(format!(" ▸ {} ", job.title), self.theme.key()),
-                Span::styled(last.unwrap_or_default(), Theme::dim()),
-            ]);
+        let Some(job) = self.model.jobs.last() else {
+            return self.hints(width);
+        };
+        let last = job.lines.last().map(|line| clean(line.trim()));
+        let last = last.unwrap_or_default();
+        let title = Span::styled(format!(" ▸ {} ", job.title), self.theme.key());
+        if Some(job.id) != self.model.watching {
+            return Line::from(vec![title, Span::styled(last, Theme::dim())]);
         }
-        self.hints(width)
+        // It runs all the time, so the keys are shown beside it.
+        let last = Span::styled(cut(&last, width / 2), Theme::dim());
+        let room = width.saturating_sub(title.width() + last.width());
+        let mut line = self.hints(room);
+        line.spans.splice(0..0, [title, last, Span::raw(" ")]);
+        line
     }
 
     /// Returns as many keys as there is room for.

@@ -239,8 +239,13 @@ impl Shared {
         self.started.set(id);
         let title = arguments.join(" ");
         self.titles.borrow_mut().insert(id, title.clone());
+        let changed: &[RoleName] = if wanted.command.changes_roles() {
+            &wanted.roles
+        } else {
+            &[]
+        };
         let started = match &mut *self.jobs.borrow_mut() {
-            Some(jobs) => jobs.start(id, &arguments),
+            Some(jobs) => jobs.start(id, &arguments, changed),
             None => return text(503, "the server ends\n"),
         };
         let begun = Job {

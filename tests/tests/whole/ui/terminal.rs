@@ -12,10 +12,16 @@ use crate::ui::deployed;
 /// Starts the interface.
 #[track_caller]
 fn started(workspace: &Workspace, size: (u16, u16)) -> Screen<'_> {
+    started_by(workspace, &["ui"], size)
+}
+
+/// Starts the interface with a command.
+#[track_caller]
+fn started_by<'w>(workspace: &'w Workspace, words: &[&str], size: (u16, u16)) -> Screen<'w> {
     let ansar = executable("cargo-ansar");
     Screen::start(
         |script| {
-            let shell = workspace.shell(script).arg(ansar).args(["ansar", "ui"]);
+            let shell = workspace.shell(script).arg(ansar).arg("ansar").args(words);
             shell.env("VISUAL", "./editor.sh").env("TZ", "UTC")
         },
         size,
@@ -43,7 +49,12 @@ fn selected_process(screen: &Screen<'_>) -> u32 {
 
 /// Returns the processes of the interface: the keeper, and the one that draws.
 fn interface(workspace: &Workspace) -> Option<(i32, i32)> {
-    let name = format!("{} ansar ui ", executable("cargo-ansar").display());
+    interface_by(workspace, "ui")
+}
+
+/// Returns the processes of the interface of a command.
+fn interface_by(workspace: &Workspace, words: &str) -> Option<(i32, i32)> {
+    let name = format!("{} ansar {words} ", executable("cargo-ansar").display());
     let processes = workspace.processes().into_iter();
     let ours = processes.filter(|(_, command)| *command == name);
     let ours: Vec<i32> = ours.map(|(pid, _)| pid).collect();
@@ -74,6 +85,72 @@ fn keys_start_restart_and_stop_a_role() {
     screen.wait_for(" stop clock-0: ");
     screen.types("q");
     assert_eq!(screen.wait(), 0);
+}
+
+#[test]
+fn the_last_of_several_keys_counts() {
+    let workspace = deployed();
+    let mut screen = shown(&workspace, (200, 60));
+    screen.wait_for("○ clock-0");
+    screen.types("srx");
+    screen.wait_for(" stop clock-0: ");
+    screen.wait_for("○ clock-0");
+    screen.types("xrs");
+    screen.wait_for(" start clock-0: ");
+    screen.wait_for("● clock-0");
+    screen.types("q");
+    assert_eq!(screen.wait(), 0);
+    workspace.ansar(["stop", "clock-0"]).run().success();
+}
+
+#[test]
+fn watch_runs_below_the_interface() {
+    let workspace = deployed();
+    let mut screen = started_by(&workspace, &["watch", "--ui"], (120, 30));
+    screen.wait_for("exited with 3");
+    screen.wait_for("▸ watch ");
+    workspace.edit("Cargo.toml", "exit 3", "exit 4");
+    screen.wait_for("exited with 4");
+    workspace.edit("Cargo.toml", "exit 4", "test -e here");
+    screen.wait_for("exited with 1");
+    // What decides now is no source, so only a key runs the tests again.
+    workspace.write("here", "");
+    screen.wait_until("end of the loop", |text| text.contains("Watching"));
+    screen.types("t");
+    screen.wait_for("watch runs `test`");
+    screen.wait_for("passed");
+    screen.wait_until("verdict", |text| !text.contains("exited with 1"));
+    screen.types("q");
+    assert_eq!(screen.wait(), 0);
+    let ended = eventually(|| workspace.processes().is_empty().then_some(()));
+    assert!(ended.is_some(), "{:?}", workspace.processes());
+}
+
+#[test]
+fn watch_ends_with_a_killed_interface() {
+    let workspace = deployed();
+    workspace.ansar(["start", "clock-0"]).run().success();
+    let pid = || {
+        workspace
+            .ansar(["status", "--format", "json"])
+            .run()
+            .json_lines()[0]["pid"]
+            .clone()
+    };
+    let before = pid();
+    let screen = started_by(&workspace, &["watch", "--ui"], (120, 30));
+    screen.wait_for("exited with 3");
+    let (_, draws) = eventually(|| interface_by(&workspace, "watch --ui")).expect("it runs");
+    kill(Pid::from_raw(draws), Signal::SIGKILL).expect("it runs");
+    assert_eq!(screen.wait(), 128 + Signal::SIGKILL as i32);
+    let is_watch = |command: &str| command.contains(" watch ") || command.contains(" --attached");
+    let ended = eventually(|| {
+        let left = workspace.processes();
+        (!left.iter().any(|(_, command)| is_watch(command))).then_some(())
+    });
+    assert!(ended.is_some(), "{:?}", workspace.processes());
+    assert_eq!(pid(), before);
+    workspace.ansar(["stop"]).run().success();
 }
 
 #[test]
