@@ -90,7 +90,11 @@ impl PlaceholderError {
                 similar: Some(similar),
                 ..
             } => Some(format!("did you mean `{similar}`?")),
-            _ => Some("write `{{` for a brace".to_owned()),
+            Self::Unknown { .. } => {
+                let words = WORDS.map(|word| format!("`{{{word}}}`")).join(", ");
+                Some(format!("there are {words}; write `{{{{` for a brace"))
+            }
+            Self::Unbalanced { .. } => Some("write `{{` for a brace".to_owned()),
         }
     }
 }
@@ -430,7 +434,8 @@ mod tests {
                 "{x:y}",
                 0,
                 "unknown placeholder `{x:y}`",
-                "write `{{` for a brace",
+                "there are `{port}`, `{bind}`, `{address}`, `{role}`, `{number}`, `{home}`, \
+                 `{model}`, `{tmp}`, `{resource}`; write `{{` for a brace",
             ),
             (
                 "é{port",
