@@ -37,6 +37,7 @@ use crate::harness::list::{Answer, Selection};
 use crate::harness::log::Log;
 use crate::harness::output::Output;
 use crate::harness::places::Places;
+pub use crate::harness::places::TestSources;
 use crate::harness::program::{Limits, UNREAD};
 use crate::harness::verdict::Failure;
 use crate::host::process::Program;

@@ -13,6 +13,23 @@ pub(super) struct Places {
     sources: OnceCell<Vec<(PathBuf, String)>>,
 }
 
+/// The sources of a test target, on the machine that has built it.
+pub struct TestSources(Places);
+
+impl TestSources {
+    /// Returns the sources of an artifact.
+    pub fn of(artifact: &Path) -> Self {
+        Self(Places::new(artifact))
+    }
+
+    /// Returns the file, line and column of the function of a test.
+    pub fn place(&self, test: &str) -> Option<(String, u32, Option<u32>)> {
+        let place = self.0.of_test(test)?;
+        let column = (place.column > 0).then_some(place.column);
+        Some((place.source, place.line, column))
+    }
+}
+
 /// The origin of sources.
 enum Origin {
     /// Those that an artifact was built from.

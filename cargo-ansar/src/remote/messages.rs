@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::events::Event;
@@ -170,6 +171,9 @@ pub enum FromAgent {
         pid: u32,
         /// The folder of its home.
         home: PathBuf,
+        /// The time on its node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock: Option<Timestamp>,
     },
     /// The files that are not in the store yet, in the order in which they are
     /// expected.

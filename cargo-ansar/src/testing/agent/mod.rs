@@ -253,6 +253,7 @@ impl Agent {
             address,
             pid: environment::pid(),
             home: self.folder.home_path(),
+            clock: Some(clock::now()),
         });
     }
 

@@ -9,6 +9,7 @@ use ansar_contract::layout::Area;
 
 use crate::deploy::ports::allocate_instances;
 use crate::error::Error;
+use crate::harness::TestSources;
 use crate::home::Home;
 use crate::home::deploy_state::{DeployState, TestFiles};
 use crate::home::ports::Ports;
@@ -25,6 +26,7 @@ use crate::sync::path::RelPath;
 use crate::testing::agent::{HOME, WORK};
 use crate::testing::shards::hashes::Hashes;
 use crate::testing::shards::settings::Settings;
+use crate::testing::shards::sources::Sources;
 
 /// Mode of generated files.
 const MODE: u32 = 0o600;
@@ -90,6 +92,15 @@ impl<'a> Files<'a> {
     /// Returns the ports of the home's roles and of instances.
     pub(super) fn ports(&self) -> &Ports {
         &self.ports
+    }
+
+    /// Returns the sources of the roles that run test targets.
+    pub(super) fn sources(&self) -> Sources {
+        let tests = self.entries.iter().filter_map(|(role, entry)| {
+            let files = self.deploy_state.tests.get(&entry.executable)?;
+            Some((role.clone(), TestSources::of(&files.artifact)))
+        });
+        Sources(tests.collect())
     }
 
     fn list(&self, shard: &Shard, hashes: &mut Hashes) -> Result<ShardFiles, Error> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -33,9 +34,14 @@ use crate::testing::shards::logs::Logs;
 use crate::testing::shards::node::{AgentProgram, Heard, Node, open};
 use crate::testing::shards::release::Places;
 use crate::testing::shards::results::{Results, change_of};
+use crate::testing::shards::sources::Sources;
 
 /// Time that all nodes get to be released, and cleaned up if their agents were lost.
 const RELEASE: Duration = Duration::from_secs(10);
+
+/// Difference of clocks up to which they count as equal: the message that tells the
+/// time of a node takes some time.
+const EQUAL: SignedDuration = SignedDuration::from_millis(500);
 
 /// An agent that has joined.
 struct Agent {
@@ -45,6 +51,8 @@ struct Agent {
     address: Option<Ipv4Addr>,
     /// Its home.
     home: PathBuf,
+    /// Time by which the clock of its node is ahead of the clock here.
+    ahead: SignedDuration,
 }
 
 /// The launcher of a run.
@@ -54,6 +62,7 @@ pub(super) struct Launcher<'a> {
     roles: &'a Roles,
     options: &'a Options,
     files: Files<'a>,
+    sources: Sources,
     program: Rc<AgentProgram>,
     scheduler: Scheduler,
     shards: Vec<Shard>,
@@ -100,6 +109,7 @@ impl<'a> Launcher<'a> {
             entries,
             roles,
             options,
+            sources: files.sources(),
             files,
             program: Rc::new(program),
             scheduler: Scheduler::new(shards.clone(), policy, clock::instant()),
@@ -287,6 +297,7 @@ impl<'a> Launcher<'a> {
                 host,
                 address,
                 home,
+                clock: there,
                 ..
             } => {
                 self.events.emit(RunEvent::Placed {
@@ -297,6 +308,7 @@ impl<'a> Launcher<'a> {
                     host,
                     address,
                     home,
+                    ahead: ahead(there),
                 });
                 Input::Joined(shard)
             }
@@ -308,7 +320,12 @@ impl<'a> Launcher<'a> {
             FromAgent::Event(numbered) => {
                 let is_own = numbered.run == self.run && numbered.shard == shard;
                 let epoch = if is_own { numbered.epoch } else { 0 };
-                self.event(shard, (epoch, numbered.seq), numbered.event);
+                let mut event = numbered.event;
+                if let Some(agent) = &self.agents[shard] {
+                    event.at = event.at.saturating_sub(agent.ahead).unwrap_or(event.at);
+                }
+                self.sources.complete(&mut event);
+                self.event(shard, (epoch, numbered.seq), event);
                 return None;
             }
             FromAgent::Tested => Input::Tested(shard),
@@ -576,6 +593,13 @@ fn variables(deploy_state: &DeployState) -> Vec<(String, String)> {
         }
     }
     variables.into_iter().collect()
+}
+
+/// Returns the time by which a clock that shows `there` is ahead of the clock here.
+fn ahead(there: Option<Timestamp>) -> SignedDuration {
+    let ahead = there.map(|there| there.duration_since(clock::now()));
+    let ahead = ahead.filter(|ahead| ahead.abs() > EQUAL);
+    ahead.unwrap_or(SignedDuration::ZERO)
 }
 
 /// Sends a file in pieces; at least one.

@@ -12,6 +12,7 @@ mod node;
 mod release;
 mod results;
 mod settings;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -42,6 +42,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("shared-500", |world| {
         targets::row(world, "test-shared", 0.05)
     }),
+    row("shards-1000", |world| Some(shards(world))),
     row("fresh", fresh::row),
     row("save-orders", orders::row),
     row("tree", |world| Some(tree(world))),
@@ -156,6 +157,18 @@ fn one_check_tests(world: &World) -> Option<Judged> {
         timed(|| run(&mut command))
     };
     Some(interleaved(PAIRS, 0.5, ours, nextest))
+}
+
+/// Test roles that are divided over three agents, compared with one.
+fn shards(world: &World) -> Judged {
+    let home = world.make_home("shards", &same("prints", 1_000));
+    let scratch = world.root().join("agents");
+    let divided = |shards| {
+        let mut test = world.ansar_test(&home);
+        test.args(["--on", "local", "--shards", shards]);
+        timed(|| run(test.env("ANSAR_SCRATCH", &scratch)))
+    };
+    interleaved(PAIRS, 2.0, || divided("3"), || divided("1"))
 }
 
 /// Returns `None` if the runner of ordinary tests is not installed.

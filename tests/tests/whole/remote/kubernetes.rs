@@ -23,7 +23,10 @@ fn cluster() -> Option<(Cluster, String)> {
     let kubectl = bin.join("kubectl");
     let options = if real.is_some() {
         let on = cluster.folder.join("on");
-        let script = format!("#!/bin/sh\nexec {} ctl kubectl \"$@\"\n", on.display());
+        let script = format!(
+            "#!/bin/sh\nPATH=${{PATH#*:}} exec {} ctl kubectl \"$@\"\n",
+            on.display()
+        );
         fs::write(&kubectl, script).expect("it is written");
         let pod = json!({"spec": {
             "hostNetwork": true,

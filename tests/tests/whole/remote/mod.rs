@@ -7,6 +7,7 @@ mod kubernetes;
 mod refusals;
 mod runs;
 mod slurm;
+mod streams;
 mod targets;
 
 use std::fs;

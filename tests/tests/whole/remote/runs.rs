@@ -18,7 +18,7 @@ const FAILING: [&str; 3] = [
 ];
 
 /// Returns the lines of stdout, sorted.
-fn lines(output: &Output) -> Vec<&str> {
+pub(super) fn lines(output: &Output) -> Vec<&str> {
     let mut lines: Vec<&str> = output.stdout.lines().collect();
     lines.sort_unstable();
     lines
@@ -38,7 +38,7 @@ fn without_stamps(value: &mut Value) {
 }
 
 /// Returns the verdict of a run, and the results of its roles, sorted.
-fn results(output: &Output) -> Vec<String> {
+pub(super) fn results(output: &Output) -> Vec<String> {
     let lines = output.stdout.lines();
     let events = lines.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let kept = events.filter(|event| event["event"] == "verdict" || event["event"] == "ended");

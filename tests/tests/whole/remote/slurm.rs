@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use tests::{Output, eventually};
 
 use super::cluster::{self, Cluster, are_lost, start, wait};
+use super::runs::{lines, results};
 
 impl Cluster {
     /// Waits until all nodes are idle and no job is listed, which takes Slurm up to a
@@ -87,6 +88,30 @@ fn roles_run_on_three_nodes() {
     ));
     let late = cluster.divided("").run();
     late.code(106).stderr_has("no agent has joined for shard");
+    cluster.nodes_are_clean();
+    cluster.is_idle();
+}
+
+#[test]
+fn a_thousand_clients_over_three_nodes() {
+    let Some(cluster) = Cluster::slurm() else {
+        return;
+    };
+    let clients = CLIENT.replace("test-NUMBER]", "\"test-{number}\"]\ncount = 1000");
+    let roles = format!("\n[on.slurm]\nshards = 3\n{SERVER}{clients}");
+    cluster.describe(&roles);
+    let local = cluster.ansar("test --format json").run();
+    let divided = cluster.divided("--format json").run();
+    assert_eq!(results(divided.success()), results(local.success()));
+    let verdict = divided.stdout.lines().last().unwrap_or_default();
+    assert!(verdict.contains("\"passed\":1000"), "{verdict:.300}");
+    let failing = (1..=3).map(|nth| format!("\n[role.test-no-{nth}]\nprogram = \"false\"\n"));
+    cluster.describe(&(roles + &failing.collect::<String>()));
+    let local = cluster.ansar("test").run();
+    let divided = cluster.divided("").run();
+    assert_eq!(lines(divided.code(100)), lines(local.code(100)));
+    let places = divided.stdout.lines().filter(|line| line.contains(" - "));
+    assert_eq!(places.count(), 3);
     cluster.nodes_are_clean();
     cluster.is_idle();
 }
