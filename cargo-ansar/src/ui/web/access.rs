@@ -23,7 +23,7 @@ pub(super) struct Access {
     make: fn() -> String,
 }
 
-/// What a request has to show.
+/// The proof that a request has to give.
 #[derive(Debug, Clone, Copy, Default)]
 struct Shown<'r> {
     method: &'r str,

@@ -59,7 +59,7 @@ pub struct Site {
     job_events: UnboundedReceiver<Event>,
 }
 
-/// What the pages of a server share.
+/// The parts that all pages of a server share.
 #[derive(Debug)]
 struct Shared {
     access: RefCell<Access>,
@@ -75,7 +75,7 @@ struct Shared {
     /// Arguments of the commands that run.
     titles: RefCell<BTreeMap<usize, String>>,
     started: Cell<usize>,
-    /// What commands do, for all pages.
+    /// News of commands, for all pages.
     told: broadcast::Sender<Job>,
 }
 

@@ -1,4 +1,4 @@
-//! What one page shows: turns updates into messages for it.
+//! The content of one page: turns updates into messages for it.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use crate::ui::text::{clean, percent, since, size};
 /// Most lines of the logs that a page shows.
 const MOST_LINES: usize = 5_000;
 
-/// What the user of a page has chosen.
+/// The choices of the user of a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(super) struct Choice {
@@ -35,7 +35,7 @@ pub(super) struct Choice {
     lines: usize,
 }
 
-/// What one page shows.
+/// The content of one page.
 #[derive(Debug)]
 pub(super) struct View {
     choice: Choice,
