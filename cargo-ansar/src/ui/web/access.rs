@@ -23,7 +23,7 @@ pub(super) struct Access {
     make: fn() -> String,
 }
 
-/// The proof that a request has to give.
+/// The parts of a request that decide whether it is allowed.
 #[derive(Debug, Clone, Copy, Default)]
 struct Shown<'r> {
     method: &'r str,
