@@ -185,10 +185,17 @@ impl<'s> Browser<'s> {
         );
     }
 
-    /// Returns a picture of the whole page, as a PNG file.
+    /// Returns a picture of the page, as a PNG file: of its whole width, and of its
+    /// height up to `highest`.
     #[track_caller]
-    pub fn picture(&mut self) -> Vec<u8> {
-        let options = json!({ "format": "png", "captureBeyondViewport": true });
+    pub fn picture(&mut self, highest: u32) -> Vec<u8> {
+        let size = self.ask("Page.getLayoutMetrics", &json!({}))["cssContentSize"].take();
+        let height = size["height"].as_f64().unwrap_or_default();
+        let clip = json!({
+            "x": 0, "y": 0, "width": size["width"], "height": height.min(f64::from(highest)),
+            "scale": 1,
+        });
+        let options = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let picture = self.ask("Page.captureScreenshot", &options);
         let data = picture["data"].as_str().expect("there is a picture");
         BASE64_STANDARD.decode(data).expect("it is base64")

@@ -218,7 +218,7 @@ function role(now) {
   if (row.dataset.state && row.dataset.state !== now.state) say(`${now.name} ${now.state} ${now.reason}`);
   row.dataset.state = now.state;
   const parts = [element("span", now.state, `badge ${now.state}`)];
-  if (now.restarts) parts.push(element("span", `${now.restarts} restarts`, "again"));
+  if (now.restarts) parts.push(element("span", `${now.restarts} restart${now.restarts === 1 ? "" : "s"}`, "again"));
   if (now.reason) parts.push(element("span", now.reason, "reason"));
   row.cells[1].replaceChildren(...parts);
   const texts = [now.since, now.cpu, now.memory, now.addresses.join(" "), now.process ?? ""];

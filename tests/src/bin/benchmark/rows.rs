@@ -10,6 +10,7 @@ mod readiness;
 mod save;
 mod targets;
 mod throughput;
+mod ui;
 
 use std::fs;
 use std::process::{Child, Command};
@@ -65,6 +66,11 @@ pub(crate) const ROWS: &[Row] = &[
     row("listen-cpu", |world| Some(readiness::processor_time(world))),
     row("listen-latency", |world| Some(readiness::latency(world))),
     row("log", |world| Some(log::row(world))),
+    row("ui-cpu", |world| Some(ui::share(world))),
+    row("ui-memory", |world| Some(ui::memory(world))),
+    row("ui-key", |world| Some(ui::key(world))),
+    row("ui-roles", |world| Some(ui::roles(world))),
+    row("progress", |world| Some(ui::progress(world))),
     row("throughput", |world| Some(throughput::row(world))),
     row("deploy-1000", |world| Some(deploy::unchanged(world, 1_000))),
     row("deploy-100000", |world| {

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tests::{Workspace, executable, loopback};
+use tests::{Screen, Workspace, executable, loopback};
+
+use crate::bare::children;
 
 /// Environment variables that both sides inherit; all others are removed.
 const KEPT: [&str; 5] = [
@@ -86,6 +88,25 @@ impl World {
         let mut command = self.program(self.tool);
         command.env("ANSAR_HOME", home).arg("ansar");
         command
+    }
+
+    /// `cargo-ansar` in a terminal of this number of columns and rows.
+    pub(crate) fn screen(&self, home: &Path, words: &[&str], size: (u16, u16)) -> Screen<'_> {
+        let make = |script: &str| {
+            let shell = self.workspace.shell(script).arg(self.tool);
+            shell.arg("ansar").args(words).env("ANSAR_HOME", home)
+        };
+        Screen::start(make, size)
+    }
+
+    /// Process id of the process that draws the terminal interface, if it runs.
+    pub(crate) fn draws(&self) -> Option<u32> {
+        let name = format!("{} ansar ui ", self.tool.display());
+        let processes = self.workspace.processes().into_iter();
+        let ours = processes.filter(|(_, command)| *command == name);
+        let ours: Vec<u32> = ours.map(|(pid, _)| pid.unsigned_abs()).collect();
+        let below = ours.iter().flat_map(|keeper| children(*keeper));
+        below.into_iter().find(|child| ours.contains(child))
     }
 
     /// `cargo-ansar test`.

@@ -4,6 +4,7 @@
 mod code;
 pub(crate) mod commands;
 mod links;
+mod live;
 mod matching;
 pub(crate) mod page;
 mod picture;
