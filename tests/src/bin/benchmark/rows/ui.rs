@@ -15,6 +15,8 @@ use crate::bare;
 use crate::compare::{Judged, interleaved, median};
 use crate::world::{World, run};
 
+/// Pattern that matches all roles; they are named like tests.
+const ALL: &str = "test-.*";
 /// Lines of each role in a second: 10,000 of all.
 const LINES: usize = 20;
 /// Time of a measurement.
@@ -37,19 +39,19 @@ impl<'w> Busy<'w> {
     fn start(world: &'w World) -> Self {
         let program = executable("logs").display();
         let roles = format!(
-            "tests = \"none\"\n[workspace.metadata.ansar.role.\"busy-{{number}}\"]\n\
+            "tests = \"test-.*\"\n[workspace.metadata.ansar.role.\"test-{{number}}\"]\n\
              program = \"{program}\"\ncount = {MANY}\nargs = [\"{LINES}\"]\n\
              storage = 1048576\n"
         );
         let home = world.make_home("busy", &roles);
-        run(world.ansar(&home).arg("start"));
+        run(world.ansar(&home).args(["start", ALL]));
         Self { world, home }
     }
 
     /// Starts the interface, and waits until it follows the logs.
     fn shown(&self) -> (Screen<'w>, u32) {
         let screen = self.world.screen(&self.home, &["ui"], SIZE);
-        screen.wait_for("busy-0");
+        screen.wait_for("test-0");
         screen.wait_for("GET /orders/");
         let draws = eventually(|| self.world.draws());
         (screen, draws.expect("the interface runs"))
@@ -67,7 +69,7 @@ impl<'w> Busy<'w> {
     fn stored(&self) -> u64 {
         let mut sum = 0;
         for number in 0..MANY {
-            let folder = self.home.join(format!("logs/busy-{number}"));
+            let folder = self.home.join(format!("logs/test-{number}"));
             sum += last_number(&folder).unwrap_or_default();
         }
         sum
@@ -76,7 +78,7 @@ impl<'w> Busy<'w> {
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        run(self.world.ansar(&self.home).arg("stop"));
+        run(self.world.ansar(&self.home).args(["stop", ALL]));
     }
 }
 
