@@ -9,13 +9,13 @@ use ratatui_core::style::{Color, Modifier, Style};
 
 use crate::ui::snapshot::State;
 
-/// Colours of roles in the logs.
+/// Colours of roles in the logs, without blue, which is too dark in many terminals.
 const ROLES: [Color; 5] = [
     Color::Cyan,
     Color::Magenta,
-    Color::Blue,
-    Color::Green,
     Color::LightBlue,
+    Color::Green,
+    Color::LightMagenta,
 ];
 
 /// Styles with or without colours.
@@ -74,12 +74,15 @@ impl Theme {
 
     /// Returns the style of the selected row.
     pub(super) fn selected(has_focus: bool) -> Style {
-        let modifier = if has_focus {
-            Modifier::REVERSED
+        if has_focus {
+            // In one colour: each part would be reversed on its own.
+            let plain = Style::new().fg(Color::Reset);
+            plain
+                .remove_modifier(Modifier::DIM)
+                .add_modifier(Modifier::REVERSED)
         } else {
-            Modifier::BOLD
-        };
-        Style::new().add_modifier(modifier)
+            Self::bold()
+        }
     }
 
     pub(super) fn state(self, state: State) -> Style {
