@@ -34,6 +34,7 @@ pub mod report;
 pub mod supervisor;
 pub mod sync;
 pub mod testing;
+#[cfg(feature = "ui")]
 pub mod ui;
 pub mod watch;
 pub mod workspace;

@@ -23,6 +23,7 @@ use crate::cli::query::{AddressArgs, FolderArgs, HistoryArgs, LogArgs, ReturnedA
 use crate::cli::results::{MessagesArgs, ReportArgs, ResultsArgs};
 use crate::cli::roles::{DeleteArgs, ListArgs, UpdateArgs};
 use crate::cli::search::SearchArgs;
+#[cfg(feature = "ui")]
 use crate::cli::ui::UiArgs;
 use crate::host::process::guardian::SpawnMode;
 use crate::model::name::{ExecutableName, RoleName};
@@ -121,6 +122,7 @@ pub enum Command {
     /// Show which roles run
     Status(Deferred<StatusArgs>),
     /// Show roles, logs and the last run while they change
+    #[cfg(feature = "ui")]
     Ui(Deferred<UiArgs>),
     /// Show when a role ran and what it returned
     History(Deferred<HistoryArgs>),
@@ -151,6 +153,7 @@ impl Command {
         match self {
             // Without messages, the keys are not announced; and a program that
             // reads the data, such as a pager, may need the keys itself.
+            #[cfg(feature = "ui")]
             Self::Watch(args) if args.ui => None,
             Self::Watch(args) if args.attached => Some(SpawnMode::Attached),
             Self::Watch(_) if is_attended() && !is_piped() => Some(SpawnMode::Interactive),
@@ -193,12 +196,14 @@ impl Command {
             | Self::Snapshot(_)
             | Self::Why(_)
             | Self::Completions(_)
-            | Self::Man(_)
-            | Self::Ui(_) => None,
+            | Self::Man(_) => None,
+            #[cfg(feature = "ui")]
+            Self::Ui(_) => None,
         }
     }
 
     /// Returns true if the command draws on the whole screen.
+    #[cfg(feature = "ui")]
     pub(super) fn takes_screen(&self) -> bool {
         match self {
             Self::Ui(args) => args.takes_screen(),
@@ -448,10 +453,12 @@ pub struct WatchArgs {
     #[arg(long)]
     pub(super) notify: bool,
     /// Show roles, logs and the last run on the whole terminal, as `ui` does
+    #[cfg(feature = "ui")]
     #[arg(long)]
     pub(super) ui: bool,
     /// Receive keys from `watch --ui`, and end with it
-    #[arg(long, hide = true, conflicts_with = "ui")]
+    #[arg(long, hide = true)]
+    #[cfg_attr(feature = "ui", arg(conflicts_with = "ui"))]
     pub(super) attached: bool,
     #[command(flatten)]
     pub(super) test: TestArgs,

@@ -24,6 +24,7 @@ pub mod search;
 pub mod settings;
 pub mod test_target;
 pub mod time;
+#[cfg(feature = "ui")]
 pub mod ui;
 pub mod watch;
 
@@ -54,7 +55,6 @@ use crate::host::process::guardian;
 use crate::host::process::guardian::{ForkRole, Guardian};
 use crate::host::process::interrupts::Interrupts;
 use crate::host::process::{copy_folder, orphans, rlimit, signal, unprivileged};
-use crate::host::terminal::screen;
 use crate::host::{clock, environment};
 use crate::model::remote::RemoteError;
 use crate::model::run_report::RunReport;
@@ -98,12 +98,11 @@ pub fn main() -> ExitCode {
         return fail(&error, Exit::Setup);
     }
     // Forks, so no second thread may exist yet.
-    if parsed.command.takes_screen() && screen::is_possible() {
-        match screen::split().map_err(failed("start the interface")) {
-            Ok(None) => {}
-            Ok(Some(code)) => return ExitCode::from(code),
-            Err(error) => return fail(&error, Exit::Setup),
-        }
+    #[cfg(feature = "ui")]
+    match ui::keep_screen(&parsed.command) {
+        Ok(None) => {}
+        Ok(Some(code)) => return ExitCode::from(code),
+        Err(error) => return fail(&error, Exit::Setup),
     }
     // Forks, so no second thread may exist yet: this process becomes the
     // guardian.
@@ -441,6 +440,7 @@ impl Session<'_> {
                 testing::agent::agent(&places.folder, interrupts, &mut of_engine).await?;
                 Ok(Exit::Success)
             }
+            #[cfg(feature = "ui")]
             Command::Ui(args) => self.ui(args).await,
             Command::History(args) => self.history(args),
             Command::Returned(args) => self.returned(args).await,

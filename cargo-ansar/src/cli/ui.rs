@@ -5,9 +5,12 @@ use std::pin::pin;
 
 use clap::Args;
 
-use crate::cli::Session;
+use crate::cli::args::Command;
 use crate::cli::exit::Exit;
+use crate::cli::{Session, failed};
 use crate::error::Error;
+use crate::host::environment;
+use crate::host::terminal::screen;
 use crate::report::shell::is_colored;
 use crate::ui::terminal;
 use crate::ui::web::Site;
@@ -34,6 +37,17 @@ impl UiArgs {
     /// Returns true if the interface is drawn on the terminal.
     pub(super) fn takes_screen(&self) -> bool {
         !self.web
+    }
+}
+
+/// Lets another process of this program wait for a command that draws on the
+/// whole screen, and restore the terminal after it; returns the exit code in
+/// that process.
+pub(super) fn keep_screen(command: &Command) -> Result<Option<u8>, std::io::Error> {
+    if command.takes_screen() && screen::is_possible() {
+        screen::split().map_err(failed("start the interface"))
+    } else {
+        Ok(None)
     }
 }
 
@@ -86,4 +100,14 @@ impl Session<'_> {
         site.finish().await;
         Ok(Exit::Interrupted(interrupt))
     }
+}
+
+/// Returns the arguments of this `watch --ui`, for the command below the interface.
+pub(super) fn attached() -> Vec<OsString> {
+    let mut arguments = environment::arguments();
+    arguments.remove(0);
+    if let Some(flag) = arguments.iter_mut().find(|it| *it == "--ui") {
+        *flag = "--attached".into();
+    }
+    arguments
 }

@@ -1,11 +1,12 @@
 //! `watch`: show the outcome of each loop, and keep the last verdict.
 
 use std::cell::RefCell;
-use std::ffi::OsString;
 
 use crate::cli::Session;
 use crate::cli::args::{TestArgs, WatchArgs};
 use crate::cli::exit::Exit;
+#[cfg(feature = "ui")]
+use crate::cli::ui::attached;
 use crate::error::Error;
 use crate::events::{Events, Kind, SourceEvent};
 use crate::host::environment;
@@ -21,6 +22,7 @@ use crate::watch::{End, Notice, watch};
 
 impl Session<'_> {
     pub(super) async fn watch(&self, args: &WatchArgs) -> Result<Exit, Error> {
+        #[cfg(feature = "ui")]
         if args.ui {
             return self.interface(Some(attached())).await;
         }
@@ -190,16 +192,6 @@ fn keys(is_attached: bool) -> Result<Keys, Error> {
         what: "listen for keys",
         source,
     })
-}
-
-/// Returns the arguments of this command, for the command below the interface.
-fn attached() -> Vec<OsString> {
-    let mut arguments = environment::arguments();
-    arguments.remove(0);
-    if let Some(flag) = arguments.iter_mut().find(|it| *it == "--ui") {
-        *flag = "--attached".into();
-    }
-    arguments
 }
 
 /// Returns the events, with a marker printed before the first loop and before

@@ -6,6 +6,7 @@
 
 pub mod editor;
 pub mod keys;
+#[cfg(feature = "ui")]
 pub mod screen;
 
 use std::fs::File;
