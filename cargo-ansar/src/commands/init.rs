@@ -159,7 +159,7 @@ fn binaries(metadata: &Metadata, root: &Path) -> Vec<Binary> {
         let folder = folder.map(Path::to_owned).unwrap_or_default();
         bin_names(package).map(move |name| Binary {
             name: name.to_owned(),
-            package: package.name.to_string(),
+            package: package.name.clone(),
             folder: folder.clone(),
         })
     });
@@ -175,7 +175,7 @@ async fn targets(places: &Places, shared: &[OsString]) -> Result<Vec<Target>, Er
         let mut arguments = shared.to_vec();
         arguments.push("--bins".into());
         let packages = group.iter();
-        arguments.extend(packages.flat_map(|package| ["-p".into(), (&**package.name).into()]));
+        arguments.extend(packages.flat_map(|package| ["-p".into(), package.name.as_str().into()]));
         let invocation = Invocation {
             is_test: false,
             arguments,
@@ -242,7 +242,7 @@ fn integration_tests(package: &Package) -> Result<Vec<Target>, Error> {
 
 fn target(package: &Package, name: &str, kind: TargetKind) -> Target {
     Target {
-        package: package.name.to_string(),
+        package: package.name.clone(),
         name: name.to_owned(),
         kind,
     }

@@ -683,10 +683,10 @@ fn locate(metadata: &Metadata, wanted: &Wanted) -> Targets {
             let is_example = target.kind == [TargetKind::Example]
                 && target.crate_types.contains(&CrateType::Bin);
             if target.kind.contains(&TargetKind::Bin) {
-                bins.push(package.name.to_string());
+                bins.push(package.name.clone());
             } else if is_example {
                 let packages = targets.examples.entry(name).or_default();
-                packages.push(package.name.to_string());
+                packages.push(package.name.clone());
             }
         }
     }
