@@ -131,7 +131,7 @@ impl Start {
 /// Converts seconds to a duration of at most a year, so that adding it to a
 /// time cannot overflow.
 fn bounded(seconds: f64) -> Duration {
-    const LONGEST: Duration = Duration::from_hours(366 * 24);
+    const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
     let span = Duration::try_from_secs_f64(seconds);
     span.unwrap_or(LONGEST).min(LONGEST)
 }

@@ -3,7 +3,8 @@
 //! The browser reads requests from a pipe and writes its answers to another one:
 //! JSON texts, each followed by a zero byte.
 
-use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::sync::mpsc::{Receiver, channel};
 
 use base64::Engine;
@@ -15,6 +16,7 @@ use crate::deadline::{PATIENCE, eventually};
 use crate::running::Running;
 use crate::sandbox::Sandbox;
 use crate::servers::first_server;
+use crate::stream::pipe;
 
 /// Programs that are such a browser.
 const NAMES: [&str; 5] = [
@@ -28,7 +30,7 @@ const NAMES: [&str; 5] = [
 /// A headless browser with one page. Dropping it kills it.
 pub struct Browser<'s> {
     running: Option<Running<'s>>,
-    to: PipeWriter,
+    to: File,
     messages: Receiver<Value>,
     asked: u64,
     session: Option<String>,
@@ -43,8 +45,8 @@ impl<'s> Browser<'s> {
     pub fn start(sandbox: &'s Sandbox) -> Option<Self> {
         let program = first_server(&NAMES)?;
         let files = tempfile::tempdir().expect("there is a folder for temporary files");
-        let (its_input, to) = std::io::pipe().expect("there are descriptors");
-        let (from, its_output) = std::io::pipe().expect("there are descriptors");
+        let (its_input, to) = pipe();
+        let (from, its_output) = pipe();
         let running = sandbox
             .program(program)
             .env("TMPDIR", files.path())
@@ -62,8 +64,8 @@ impl<'s> Browser<'s> {
             .start();
         let mut browser = Self {
             running: Some(running),
-            to,
-            messages: read(from),
+            to: File::from(to),
+            messages: read(File::from(from)),
             asked: 0,
             session: None,
             _files: files,
@@ -239,7 +241,7 @@ impl Drop for Browser<'_> {
 }
 
 /// Reads messages on a thread.
-fn read(from: PipeReader) -> Receiver<Value> {
+fn read(from: File) -> Receiver<Value> {
     let (send, messages) = channel();
     std::thread::spawn(move || {
         for message in BufReader::new(from).split(0) {

@@ -39,4 +39,5 @@ pub use running::Running;
 pub use sandbox::{Sandbox, children_of, loopback, processes_named};
 pub use screen::Screen;
 pub use servers::server;
+pub use stream::pipe;
 pub use workspace::Workspace;

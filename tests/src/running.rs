@@ -40,7 +40,7 @@ impl Running<'_> {
         stdout: Stream,
         stderr: Stream,
     ) -> Self {
-        let pid = Pid::from_raw(child.id().cast_signed());
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("it is a process"));
         let (end, ended) = channel();
         // Observes the exit and leaves the reaping to `wait`: until then, the
         // pid cannot be reused.

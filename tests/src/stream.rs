@@ -1,9 +1,18 @@
 //! The output of a process, read while it runs.
 
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use nix::fcntl::OFlag;
+
 use crate::deadline::PATIENCE;
+
+/// Creates a pipe that other programs do not inherit. Returns its read end and
+/// its write end.
+pub fn pipe() -> (OwnedFd, OwnedFd) {
+    nix::unistd::pipe2(OFlag::O_CLOEXEC).expect("a pipe is made")
+}
 
 /// Everything that was read from a pipe so far.
 #[derive(Clone, Default)]

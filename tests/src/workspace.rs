@@ -22,6 +22,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use cargo_metadata::MetadataCommand;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::deadline::eventually;
 use crate::executables::{cargo, repository};
@@ -138,7 +139,7 @@ fn updated(name: &str, update: fn(&Path) -> io::Result<()>) -> PathBuf {
     // Two concurrent `cargo test` share it.
     let lock = folder().join(format!("{name}.lock"));
     let lock = File::create(lock).expect("the lock is made");
-    lock.lock().expect("the lock is taken");
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive).expect("the lock is taken");
     update(&template).expect("the template is brought up to date");
     template
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Upper limit of a duration.
-const LONGEST: Duration = Duration::from_hours(365 * 24);
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Parses a duration such as `30s`, `1m30s`, `500ms` or a number of seconds.
 /// Rejects zero and more than a year.

@@ -306,9 +306,8 @@ impl<'a> Copying<'a> {
             let says = serde_json::from_slice::<Envelope<Value>>(bytes);
             says.ok().map(|says| says.value)
         });
-        if let Some(bytes) = &there
-            && says.as_ref().is_some_and(|says| holds(&told.value, says))
-        {
+        let is_same = says.as_ref().is_some_and(|says| holds(&told.value, says));
+        if let Some(bytes) = there.as_ref().filter(|_| is_same) {
             self.taken.files.insert(name, Hash::of(bytes));
             return Ok(());
         }

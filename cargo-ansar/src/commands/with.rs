@@ -494,7 +494,7 @@ mod tests {
         let variables = variables(&role, settings.as_object().unwrap());
         let lines: Vec<String> = variables
             .iter()
-            .map(|(name, value)| format!("{}={}", name.display(), value.display()))
+            .map(|(name, value)| [name.to_str().unwrap(), value.to_str().unwrap()].join("="))
             .collect();
         assert_eq!(
             lines,

@@ -121,15 +121,15 @@ async fn start_all(
     let how = StartOptions::without_settle_time(target);
     start_roles(home, roles, how, events, |progress| {
         if let Progress::Event(kind) = progress {
-            if let Kind::Role(RoleEvent::Ended { role, outcome }) = &kind
-                && outcome.success() == Success::No
-            {
-                failed.get_or_insert_with(|| {
-                    Error::Engine(EngineError::NeedFailed {
-                        role: role.clone(),
-                        reason: outcome.reason(),
-                    })
-                });
+            if let Kind::Role(RoleEvent::Ended { role, outcome }) = &kind {
+                if outcome.success() == Success::No {
+                    failed.get_or_insert_with(|| {
+                        Error::Engine(EngineError::NeedFailed {
+                            role: role.clone(),
+                            reason: outcome.reason(),
+                        })
+                    });
+                }
             }
             events.emit(kind);
         }

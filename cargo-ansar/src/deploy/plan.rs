@@ -169,9 +169,8 @@ pub async fn plan(
         plan.affect(running, &ChangeCause::Environment);
     }
     plan.executables(home, deploy_state, sources)?;
-    if let Some(snapshot) = sources.materials
-        && is_there(snapshot, events)
-    {
+    let materials = sources.materials;
+    if let Some(snapshot) = materials.filter(|snapshot| is_there(snapshot, events)) {
         check_place(snapshot, home)?;
         for (path, why) in unused_paths(snapshot, &plan.entries)? {
             events.emit(DeployEvent::Passed { path, why });

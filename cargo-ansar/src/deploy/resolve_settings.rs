@@ -302,27 +302,26 @@ impl SettingsResolver<'_> {
         }
         if let Some(snapshot) = self.snapshot {
             let file = format!("{role}.json");
-            if files.settings.contains(OsStr::new(&file))
-                && let Some(settings) =
-                    read_given::<Map<_, _>>(&snapshot.join(SETTINGS).join(&file))?
-            {
-                proposal.settings.extend(settings);
+            if files.settings.contains(OsStr::new(&file)) {
+                let settings = read_given::<Map<_, _>>(&snapshot.join(SETTINGS).join(&file))?;
+                proposal.settings.extend(settings.unwrap_or_default());
             }
             if files.values.contains(OsStr::new(role.as_str())) {
                 let folder = [VALUES.as_ref(), role.as_str().as_ref()];
                 let values = snapshot.join(VALUES).join(role.as_str());
                 for name in used(snapshot, &folder, FileKind::File)? {
-                    if let Some(setting) = name.to_str().and_then(|it| it.strip_suffix(".json"))
-                        && let Some(value) = read_given::<Value>(&values.join(&name))?
-                    {
+                    let setting = name.to_str().and_then(|it| it.strip_suffix(".json"));
+                    let Some(setting) = setting else {
+                        continue;
+                    };
+                    if let Some(value) = read_given::<Value>(&values.join(&name))? {
                         proposal.settings.insert(setting.to_owned(), value);
                     }
                 }
             }
-            if files.inputs.contains(OsStr::new(&file))
-                && let Some(input) = read_given::<Value>(&snapshot.join(INPUTS).join(&file))?
-            {
-                proposal.input = Some(input);
+            if files.inputs.contains(OsStr::new(&file)) {
+                let input = read_given::<Value>(&snapshot.join(INPUTS).join(&file))?;
+                proposal.input = input.or(proposal.input);
             }
         }
         proposal.settings.extend(entry.by_hand.settings.clone());
@@ -390,7 +389,8 @@ impl SettingsResolver<'_> {
             size,
             mtime_ns,
         } = fingerprint;
-        let executable = [device, inode, size, mtime_ns.cast_unsigned()];
+        let mtime_ns = u64::from_ne_bytes(mtime_ns.to_ne_bytes());
+        let executable = [device, inode, size, mtime_ns];
         let mut all = serde_json::json!([executable, proposal.settings, proposal.input]);
         if let (Some(all), false) = (all.as_array_mut(), env.is_empty()) {
             all.push(serde_json::json!(env));

@@ -253,9 +253,7 @@ async fn restore(
 ) -> Result<Restored, Error> {
     let place = how.target;
     let engines = client::find_engines(home, events).await?;
-    if let EngineTarget::Attached(engine) = place
-        && !engines.has(engine)
-    {
+    if matches!(place, EngineTarget::Attached(engine) if !engines.has(engine)) {
         // Without the command that ran them, they are no longer needed.
         return Ok(Restored::default());
     }

@@ -42,7 +42,7 @@ pub enum InputError {
     #[error("the terminal interface needs a terminal at stdin and stdout")]
     NoScreen,
     /// The editor failed.
-    #[error("editor `{editor}` {reason}", editor = editor.display())]
+    #[error("editor `{editor}` {reason}", editor = editor.to_string_lossy())]
     Editor {
         /// The editor.
         editor: OsString,

@@ -38,7 +38,7 @@ pub enum RunError {
         proposed: Option<RoleName>,
     },
     /// The command of `with` cannot be run.
-    #[error("failed to run `{command}`: {reason}", command = command.display())]
+    #[error("failed to run `{command}`: {reason}", command = command.to_string_lossy())]
     Command {
         /// The command.
         command: OsString,

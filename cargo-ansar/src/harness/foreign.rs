@@ -206,7 +206,8 @@ mod tests {
         let tests = tests.map(|test| {
             let (source, line, _) = test.place.unwrap_or_default();
             let name = Path::new(&source).file_name().unwrap_or_default();
-            format!("{}:{line} - {}: {}", name.display(), test.name, test.text)
+            let name = name.to_str().unwrap();
+            format!("{name}:{line} - {}: {}", test.name, test.text)
         });
         tests.collect()
     }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use ansar_contract::line::{STAMP_FORMAT, Tag};
 
 use crate::host::{clock, environment};
+use crate::model::text::floor_char_boundary;
 
 /// Longest text of one line, in bytes; the rest continues on the next.
 const LONGEST: usize = 3500;
@@ -55,7 +56,7 @@ fn record(pid: u32, stamp: &str, tag: Tag, text: &str) -> String {
     for line in text.split('\n') {
         let mut rest = line;
         loop {
-            let (piece, more) = rest.split_at(rest.floor_char_boundary(LONGEST));
+            let (piece, more) = rest.split_at(floor_char_boundary(rest, LONGEST));
             // Writing to memory cannot fail.
             let _ = writeln!(record, "[{pid:08}] {stamp} {symbol} {piece}");
             symbol = Tag::Continued.symbol();

@@ -47,6 +47,7 @@ use crate::host::{clock, environment};
 use crate::model::duration::ShortDuration;
 use crate::model::quoted::quoted_list;
 use crate::model::test_target::{Again, TestRun};
+use crate::model::text::floor_char_boundary;
 use crate::supervisor::judge::stamp;
 
 /// Time after which results are written at the latest.
@@ -360,7 +361,7 @@ impl Session {
 fn told(check: &Check) -> Option<String> {
     let mut told = check.clone();
     let headline = told.text.lines().next().unwrap_or_default();
-    let end = headline.floor_char_boundary(LONGEST_HEADLINE);
+    let end = floor_char_boundary(headline, LONGEST_HEADLINE);
     told.text = headline[..end].to_owned();
     let json = serde_json::to_string(&told).ok()?;
     (json.len() < notice::LONGEST / 2).then_some(json)

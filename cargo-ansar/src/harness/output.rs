@@ -78,29 +78,29 @@ impl Output {
         if let Some(error) = text.strip_prefix("Error: ") {
             self.error = Some(vec![error.to_owned()]);
             self.is_error_open = true;
-        } else if self.is_error_open
-            && let Some(error) = &mut self.error
-            && error.len() < MESSAGE_LINES
-        {
-            error.push(text.to_owned());
+        } else if self.is_error_open {
+            let error = self.error.as_mut();
+            if let Some(error) = error.filter(|error| error.len() < MESSAGE_LINES) {
+                error.push(text.to_owned());
+            }
         }
     }
 
     fn find_note(&mut self, text: &str) {
-        if let Some(note) = text.strip_prefix("note: ")
-            && [
-                "test did not panic",
-                "panic did not contain",
-                "expected panic",
-            ]
-            .iter()
-            .any(|begin| note.starts_with(begin))
-        {
+        const BEGINS: [&str; 3] = [
+            "test did not panic",
+            "panic did not contain",
+            "expected panic",
+        ];
+        let note = text.strip_prefix("note: ");
+        let note = note.filter(|note| BEGINS.iter().any(|begin| note.starts_with(begin)));
+        if let Some(note) = note {
             self.note = Some(vec![note.to_owned()]);
             self.is_note_open = true;
-        } else if self.is_note_open
-            && let Some(note) = &mut self.note
-        {
+        } else if self.is_note_open {
+            let Some(note) = &mut self.note else {
+                return;
+            };
             self.is_note_open = !text.is_empty() && note.len() < MESSAGE_LINES;
             if self.is_note_open {
                 note.push(text.to_owned());
@@ -112,9 +112,10 @@ impl Output {
         let line = &line[..line.len().min(LONGEST_LINE)];
         self.tail.push_back(line.to_owned());
         self.tail_size += line.len() + 1;
-        while self.tail_size > TAIL
-            && let Some(first) = self.tail.pop_front()
-        {
+        while self.tail_size > TAIL {
+            let Some(first) = self.tail.pop_front() else {
+                break;
+            };
             self.tail_size -= first.len() + 1;
             self.cut += 1;
         }

@@ -32,9 +32,10 @@ impl Schedule {
 
     /// Starts the first tests.
     pub(super) fn begin(&mut self, now: Instant) {
-        while self.running.len() < self.threads
-            && let Some(name) = self.waiting.pop_front()
-        {
+        while self.running.len() < self.threads {
+            let Some(name) = self.waiting.pop_front() else {
+                break;
+            };
             self.running.insert(name, (now, false));
         }
     }

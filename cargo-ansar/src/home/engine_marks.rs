@@ -141,7 +141,7 @@ impl Home {
                 source,
             };
             let mut attempt = lock::try_lock(&path, "").map_err(failed)?;
-            if let Attempt::Busy(_) = attempt
+            if matches!(attempt, Attempt::Busy(_))
                 && pid != environment::pid()
                 && note.as_ref().is_some_and(|note| note.is_stale(pid))
             {

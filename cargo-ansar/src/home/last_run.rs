@@ -18,6 +18,7 @@ use crate::host::fs;
 use crate::host::fs::fingerprint::{Stat, stat};
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::run_report::RunReport;
+use crate::model::text::floor_char_boundary;
 
 /// Folder of the last run, in the root of a home.
 pub(crate) const FOLDER: &str = "last";
@@ -149,10 +150,7 @@ fn bounded(run: &RunReport) -> RunReport {
     }
     for failure in run.all_failures() {
         if failure.text.len() > MAX_TEXT_SIZE {
-            let mut end = MAX_TEXT_SIZE;
-            while !failure.text.is_char_boundary(end) {
-                end -= 1;
-            }
+            let end = floor_char_boundary(&failure.text, MAX_TEXT_SIZE);
             failure.text.truncate(end);
             failure.text.push('…');
         }

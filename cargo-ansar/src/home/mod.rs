@@ -536,10 +536,10 @@ impl Home {
 
     /// Creates the folders that a role needs to run, and empties its `tmp`.
     pub fn prepare(&self, role: &RoleName) -> Result<(), HomeError> {
-        if !fs::names(&self.folder(Area::Tmp, role))?.is_empty()
-            && let Some(tmp) = self.owned(Area::Tmp)?
-        {
-            tmp.remove_entry(role.as_str())?;
+        if !fs::names(&self.folder(Area::Tmp, role))?.is_empty() {
+            if let Some(tmp) = self.owned(Area::Tmp)? {
+                tmp.remove_entry(role.as_str())?;
+            }
         }
         for area in [Area::Model, Area::Tmp, Area::Logs] {
             let folder = self.folder(area, role);
@@ -566,10 +566,7 @@ impl Home {
                 source,
             };
             let mut attempt = lock::try_lock(&path, &own).map_err(failed)?;
-            if let Attempt::Busy(note) = &attempt
-                && running.is_empty()
-                && is_gone(note)
-            {
+            if matches!(&attempt, Attempt::Busy(note) if running.is_empty() && is_gone(note)) {
                 // The kernel releases a lock shortly after its process exited.
                 lock::wait_until_free(&path, DYING).map_err(failed)?;
                 attempt = lock::try_lock(&path, &own).map_err(failed)?;

@@ -250,10 +250,10 @@ pub async fn build(
             }
         }
     }
-    if !artifacts.compiled.is_empty()
-        && let Some(last) = last.take()
-    {
-        last.gone().await?;
+    if !artifacts.compiled.is_empty() {
+        if let Some(last) = last.take() {
+            last.gone().await?;
+        }
     }
     Ok((artifacts, last))
 }
@@ -372,9 +372,8 @@ pub fn dependencies(artifact: &Path) -> Option<Vec<PathBuf>> {
     let account = fs::read_followed(&artifact.with_extension("d")).ok()?;
     let account = String::from_utf8_lossy(&account);
     let mut paths: Vec<PathBuf> = account.lines().flat_map(prerequisites).collect();
-    if let Some(first) = paths.iter().find(|path| path.is_relative())
-        && let Some(base) = base_of(artifact, first)
-    {
+    let relative = paths.iter().find(|path| path.is_relative());
+    if let Some(base) = relative.and_then(|first| base_of(artifact, first)) {
         for path in &mut paths {
             *path = base.join(&*path);
         }

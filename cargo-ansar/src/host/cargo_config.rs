@@ -123,9 +123,7 @@ impl Reading {
                 Some(true) => base.join(value).to_str().map(str::to_owned),
                 _ => Some(value),
             };
-            if let Some(value) = value
-                && !REFUSED.contains(&name.as_str())
-            {
+            if let Some(value) = value.filter(|_| !REFUSED.contains(&name.as_str())) {
                 let force = parts.force.unwrap_or_default();
                 configuration.env_files.insert(name.clone(), file);
                 configuration.env.insert(name, Variable { value, force });

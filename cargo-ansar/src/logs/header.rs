@@ -170,17 +170,20 @@ pub struct Heads {
 impl Heads {
     /// Parses the head of a line, with the same result as [`Head::of`].
     pub fn of(&mut self, line: &[u8]) -> Option<Head> {
-        if let Some(known) = self.head
-            && let Some(rest) = line.strip_prefix(&*self.known)
-            && let [
-                a @ b'0'..=b'9',
-                b @ b'0'..=b'9',
-                c @ b'0'..=b'9',
-                b' ',
-                symbol,
-                b' ',
-                ..,
-            ] = *rest
+        if let (
+            Some(known),
+            Some(
+                &[
+                    a @ b'0'..=b'9',
+                    b @ b'0'..=b'9',
+                    c @ b'0'..=b'9',
+                    b' ',
+                    symbol,
+                    b' ',
+                    ..,
+                ],
+            ),
+        ) = (self.head, line.strip_prefix(&*self.known))
         {
             let [a, b, c] = [a, b, c].map(|digit| u64::from(digit - b'0'));
             return Some(Head {

@@ -123,9 +123,10 @@ impl Merged {
     /// the buffer.
     pub fn extend(&mut self, filter: &Filter) {
         let (from, to) = (self.from, self.to);
-        if let ([source], None) = (&mut *self.readers, self.left)
-            && filter.accepts_all()
-        {
+        if !filter.accepts_all() {
+            return;
+        }
+        if let ([source], None) = (&mut *self.readers, self.left) {
             source
                 .reader
                 .extend(|stamp| stamp >= from && to.is_none_or(|to| stamp < to));

@@ -165,9 +165,10 @@ impl Reader {
             return;
         };
         let mut rest = &self.buffer[self.begin + record.length..self.end];
-        while let Some(end) = memchr::memchr(b'\n', rest)
-            && takes(&mut self.heads, &rest[..=end])
-        {
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            if !takes(&mut self.heads, &rest[..=end]) {
+                break;
+            }
             record.length += end + 1;
             rest = &rest[end + 1..];
             self.ahead = None;

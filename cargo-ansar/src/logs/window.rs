@@ -233,7 +233,7 @@ impl Window {
         // Finds out if the page is at the beginning.
         if self.top == 0
             && !self.is_first
-            && let Loaded::OutOfBudget = self.load_back(1, &mut budget)?
+            && matches!(self.load_back(1, &mut budget)?, Loaded::OutOfBudget)
         {
             return Ok(false);
         }

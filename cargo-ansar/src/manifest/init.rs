@@ -362,9 +362,7 @@ fn choice<'a>(
     roles: &BTreeSet<RoleName>,
 ) -> Result<Choice<'a>, String> {
     // A home has one executable of each name; those of tests name their package.
-    if let Some(used) = used
-        && !target.kind.is_test()
-    {
+    if let Some(used) = used.filter(|_| !target.kind.is_test()) {
         return Err(format!(
             "package `{used}` has a binary of that name, which is used"
         ));

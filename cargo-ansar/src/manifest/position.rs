@@ -1,5 +1,7 @@
 //! Converting byte offsets of a text to lines and columns.
 
+use crate::model::text::floor_char_boundary;
+
 /// Start offsets of the lines of a text.
 pub(crate) struct Lines<'a> {
     text: &'a str,
@@ -23,7 +25,7 @@ impl<'a> Lines<'a> {
     /// counts characters, as editors do, without a byte order mark. An offset
     /// beyond the text is treated as its end.
     pub(crate) fn place(&self, offset: usize) -> (u32, u32) {
-        let offset = self.text.floor_char_boundary(offset);
+        let offset = floor_char_boundary(self.text, offset);
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts[line - 1];
         let before = &self.text[start..offset];

@@ -319,9 +319,8 @@ pub fn of_process(entry: &Entry) -> BTreeSet<String> {
 /// Copies the properties that were set by hand from one entry to another.
 pub fn keep_by_hand(from: &Entry, to: &mut Entry) {
     for property in PROPERTIES {
-        if let Some(change) = property.change
-            && from.by_hand.properties.contains(property.name)
-        {
+        let is_by_hand = from.by_hand.properties.contains(property.name);
+        if let Some(change) = property.change.filter(|_| is_by_hand) {
             (change.copy)(from, to);
         }
     }

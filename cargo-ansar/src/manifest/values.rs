@@ -42,7 +42,7 @@ const RETRY_KEYS: &[&str] = &[
 ];
 
 /// Longest timeout, as for the steps of a retry.
-const LONGEST: Duration = Duration::from_hours(366 * 24);
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// The texts of one declaration, with the positions of placeholders and of roles
 /// that are checked when all roles are known.
@@ -94,14 +94,14 @@ impl Texts {
                     key: node.key.clone(),
                     at: at(),
                 });
-            } else if let Placeholder::Port { port, .. } = placeholder
-                && let Ok(role) = port.parse()
-            {
-                self.own_ports.push(After {
-                    role,
-                    key: node.key.clone(),
-                    at: at(),
-                });
+            } else if let Placeholder::Port { port, .. } = placeholder {
+                if let Ok(role) = port.parse() {
+                    self.own_ports.push(After {
+                        role,
+                        key: node.key.clone(),
+                        at: at(),
+                    });
+                }
             } else if *placeholder == Placeholder::Number {
                 self.numbers.push((node.key.clone(), at()));
             }

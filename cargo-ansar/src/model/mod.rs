@@ -23,3 +23,4 @@ pub mod run_report;
 pub mod start_order;
 pub mod stop;
 pub mod test_target;
+pub mod text;

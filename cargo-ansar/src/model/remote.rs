@@ -233,7 +233,7 @@ mod tests {
     fn shards_are_numbered_from_one() {
         let error = |shards: &[usize], said: &str| RemoteError::NotPlaced {
             shards: shards.to_vec(),
-            limit: Duration::from_mins(5),
+            limit: Duration::from_secs(5 * 60),
             said: said.to_owned(),
         };
         let one = error(&[1], "");

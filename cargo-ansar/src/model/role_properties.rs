@@ -128,7 +128,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// Time that a role gets to become ready, unless it sets another.
-pub const READY_LIMIT: Duration = Duration::from_mins(1);
+pub const READY_LIMIT: Duration = Duration::from_secs(60);
 
 /// A network that a role runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -28,10 +28,10 @@ impl Stream {
     /// and targets that it names.
     pub fn passes(&self, line: &[u8]) -> bool {
         // A target that fails to compile has messages, but no artifact.
-        if (line.starts_with(br#"{"reason":"compiler-artifact""#)
-            || line.starts_with(br#"{"reason":"compiler-message""#))
-            && let Some(target) = Target::of(line)
-        {
+        let names_target = line.starts_with(br#"{"reason":"compiler-artifact""#)
+            || line.starts_with(br#"{"reason":"compiler-message""#);
+        let target = names_target.then(|| Target::of(line)).flatten();
+        if let Some(target) = target {
             let mut targets = self.targets();
             if !targets.contains(&target) {
                 targets.push(target);

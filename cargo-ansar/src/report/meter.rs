@@ -43,7 +43,7 @@ impl Mode {
     /// Time before the first message that was asked for.
     pub const EAGER: Duration = Duration::from_secs(5);
     /// Longest time between two messages.
-    const LONGEST: Duration = Duration::from_mins(5);
+    const LONGEST: Duration = Duration::from_secs(5 * 60);
 }
 
 /// The progress, as shared with those who emit events.

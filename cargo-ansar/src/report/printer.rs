@@ -73,11 +73,11 @@ impl Printer {
         let (verbosity, form) = (self.verbosity, self.form);
         let progress = self.progress.clone();
         let events = Events::stamped(clock::now, move |event| {
-            if progress.as_ref().is_some_and(|it| it.read(&event))
-                && let Ok(queue) = queue.lock()
-            {
-                // The printer may have ended.
-                let _ = queue.send(Item::Progress);
+            if progress.as_ref().is_some_and(|it| it.read(&event)) {
+                if let Ok(queue) = queue.lock() {
+                    // The printer may have ended.
+                    let _ = queue.send(Item::Progress);
+                }
             }
             // An event that is not shown need not wake the thread.
             if form != Form::Json && !human::is_told(&event.kind, verbosity) {

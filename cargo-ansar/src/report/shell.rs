@@ -14,6 +14,7 @@ use crate::host::environment;
 use crate::host::process::pipe;
 use crate::host::terminal;
 use crate::model::name::RoleName;
+use crate::model::text::floor_char_boundary;
 use crate::report::palette::Palette;
 use crate::report::untrusted::Filter;
 
@@ -210,10 +211,8 @@ impl Shell {
 
     /// Flushes data, so that it appears before later messages.
     pub fn flush(&mut self) {
-        if self.failed.is_none()
-            && let Err(error) = self.data.flush()
-        {
-            self.failed = Some(error);
+        if self.failed.is_none() {
+            self.failed = self.data.flush().err();
         }
     }
 
@@ -271,7 +270,7 @@ impl Shell {
     /// the cursor's row and this many `rows` above. The line begins with a verb.
     pub(super) fn draw(&mut self, line: &str, rows: usize) {
         let line = self.on_narrative.line(line);
-        let (verb, text) = line.split_at(line.floor_char_boundary(VERB_COLUMNS));
+        let (verb, text) = line.split_at(floor_char_boundary(&line, VERB_COLUMNS));
         let style = if self.on_narrative.colors {
             PROGRESS_VERB
         } else {

@@ -61,10 +61,10 @@ impl Filter {
     /// Returns the text with its line ends unchanged, except that a carriage
     /// return before a line end is removed.
     pub fn lines(self, text: &[u8]) -> Cow<'_, str> {
-        if self.passes(text)
-            && let Ok(text) = std::str::from_utf8(text)
-        {
-            return Cow::Borrowed(text);
+        if self.passes(text) {
+            if let Ok(text) = std::str::from_utf8(text) {
+                return Cow::Borrowed(text);
+            }
         }
         let mut out = String::with_capacity(text.len() + text.len() / 8);
         let mut rest = text;
@@ -110,10 +110,10 @@ impl Filter {
 
     /// Appends a line without its end.
     fn put_line(self, out: &mut String, line: &[u8]) {
-        if is_clean(line)
-            && let Ok(line) = std::str::from_utf8(line)
-        {
-            return out.push_str(line);
+        if is_clean(line) {
+            if let Ok(line) = std::str::from_utf8(line) {
+                return out.push_str(line);
+            }
         }
         let mut is_colored = false;
         for chunk in line.utf8_chunks() {

@@ -156,10 +156,10 @@ async fn start_idle(
     let options = StartOptions::without_settle_time(EngineTarget::Attached(own));
     start_roles(home, &idle, options, events, |progress| {
         if let Progress::Event(kind) = progress {
-            if let Kind::Role(RoleEvent::Ended { role, outcome }) = &kind
-                && outcome.success() == Success::Yes
-            {
-                finished.insert(role.clone());
+            if let Kind::Role(RoleEvent::Ended { role, outcome }) = &kind {
+                if outcome.success() == Success::Yes {
+                    finished.insert(role.clone());
+                }
             }
             events.emit(kind);
         }
@@ -172,7 +172,7 @@ async fn start_idle(
 /// Returns the longest time in which roles that start one after the other are
 /// ready.
 fn limit<'r>(roles: impl Iterator<Item = &'r RoleProperties>) -> Duration {
-    const YEAR: Duration = Duration::from_hours(366 * 24);
+    const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
     let limits = roles.map(|properties| match properties.ready_timeout() {
         None if properties.ready.is_done() => YEAR,
         limit => limit.unwrap_or_default(),

@@ -40,9 +40,8 @@ pub(crate) fn started_by_hand<'r>(
         if known.contains_key(role) {
             continue;
         }
-        if let Some((note, _)) = home.holder(role)?
-            && let Ok(pid) = note.trim().parse::<u32>()
-        {
+        let note = home.holder(role)?.map(|(note, _)| note);
+        if let Some(pid) = note.and_then(|note| note.trim().parse::<u32>().ok()) {
             holders.push((role, pid));
         }
     }

@@ -155,16 +155,16 @@ fn check(
     }
     let subject = format!("role `{role}`{}: ", place(role));
     let kind = kind_of(subject, entry, &path)?;
-    if kind.is_component()
-        && let Some(property) = of_programs(entry)
-    {
-        return Err(ProgramError::ProgramOnly {
-            role: role.clone(),
-            place: String::new(),
-            property,
-            executable: entry.executable.to_string(),
+    if kind.is_component() {
+        if let Some(property) = of_programs(entry) {
+            return Err(ProgramError::ProgramOnly {
+                role: role.clone(),
+                place: String::new(),
+                property,
+                executable: entry.executable.to_string(),
+            }
+            .into());
         }
-        .into());
     }
     if let Some(program) = refusing_root(entry, &path) {
         return Err(ProgramError::RefusesRoot {

@@ -677,7 +677,7 @@ mod tests {
         assert_eq!(step(&succeeded, &treatment), None);
         let late = Treatment {
             asked: true,
-            never_ready: Some(Duration::from_mins(1)),
+            never_ready: Some(Duration::from_secs(60)),
             ..Treatment::default()
         };
         assert_eq!(

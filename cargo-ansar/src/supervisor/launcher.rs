@@ -448,9 +448,7 @@ impl RoleContext {
         let after_all = ("after-all", &*path);
         let after_all = self.commands(&properties.after_all, after_all, &program, &values)?;
         // At the terminal, it is what it is by hand.
-        if let ExecutableKind::Wrapped { .. } = kind
-            && !self.is_at_terminal()
-        {
+        if matches!(kind, ExecutableKind::Wrapped { .. }) && !self.is_at_terminal() {
             let environment = program.environment.get_or_insert_default();
             environment.push((launch::LAUNCH.into(), self.launch_variable()));
         }
@@ -484,12 +482,15 @@ impl RoleContext {
 
     /// Returns the probe with the path of its command.
     fn with_command_found(&self, mut probe: Probe<String>, program: &Path) -> Probe<String> {
-        if let Probe::Command { command, .. } = &mut probe
-            && let Some(name) = command.first_mut()
-            && let Some(path) = self.command(program, name)
-            && let Ok(path) = path.into_os_string().into_string()
-        {
-            *name = path;
+        let name = match &mut probe {
+            Probe::Command { command, .. } => command.first_mut(),
+            _ => None,
+        };
+        if let Some(name) = name {
+            let path = self.command(program, name);
+            if let Some(Ok(path)) = path.map(|path| path.into_os_string().into_string()) {
+                *name = path;
+            }
         }
         probe
     }

@@ -85,10 +85,10 @@ impl Orphans {
             let Some(member) = self.owner(&orphan) else {
                 continue;
             };
-            if let Some(signal) = self.signalled.get(&member)
-                && self.known(&orphan).is_none()
-            {
-                late.push((orphan.clone(), *signal));
+            if let Some(signal) = self.signalled.get(&member) {
+                if self.known(&orphan).is_none() {
+                    late.push((orphan.clone(), *signal));
+                }
             }
             owned.insert(orphan.pid, (member, orphan));
         }

@@ -9,7 +9,7 @@ use crate::model::restart_policy::Restart;
 
 /// Run time after which a role counts as stable: its previous restarts are
 /// forgotten.
-pub const STABLE: Duration = Duration::from_mins(1);
+pub const STABLE: Duration = Duration::from_secs(60);
 
 /// The restart policy and backoff of a role.
 #[derive(Debug, Clone, PartialEq, Default)]

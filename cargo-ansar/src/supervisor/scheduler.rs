@@ -501,7 +501,7 @@ impl Scheduler {
             Input::Test => self.may_test = true,
             Input::Finish => self.may_finish = true,
             Input::Ready(member) => {
-                if let State::Starting { .. } = self.status[member].state
+                if matches!(self.status[member].state, State::Starting { .. })
                     && !self.members[member].is_one_shot
                 {
                     self.status[member].state = State::Ready;
@@ -558,9 +558,10 @@ impl Scheduler {
     fn step(&mut self, member: usize, now: Instant) {
         let status = &mut self.status[member];
         status.stop = status.stop.filter(|stop| !stop.is_cleanup);
-        if let State::Starting { since } = &mut status.state
-            && status.stop.is_none()
-        {
+        if status.stop.is_some() {
+            return;
+        }
+        if let State::Starting { since } = &mut status.state {
             *since = now;
             status.killed = None;
         }
@@ -610,10 +611,8 @@ impl Scheduler {
         status.stop = None;
         status.killed = None;
         status.slow = None;
-        if let Some(delay) = restart_after
-            && !asked
-            && self.stopping.is_none()
-        {
+        let may_restart = !asked && self.stopping.is_none();
+        if let Some(delay) = restart_after.filter(|_| may_restart) {
             status.state = State::BackingOff { until: now + delay };
             return;
         }
@@ -935,10 +934,8 @@ impl Scheduler {
         }
         let words = &self.members[member].exclusive;
         let is_free = room.held.is_disjoint(words);
-        if is_free
-            && let Some(setup) = &self.members[member].setup
-            && !room.setups.insert(setup.clone())
-        {
+        let setup = self.members[member].setup.as_ref().filter(|_| is_free);
+        if setup.is_some_and(|setup| !room.setups.insert(setup.clone())) {
             return false;
         }
         if is_test {
@@ -975,9 +972,8 @@ impl Scheduler {
             if !may_start || !self.status[owner].is_next() || !self.may_follow(member) {
                 continue;
             }
-            if let Some(setup) = &self.members[member].setup
-                && !setups.insert(setup.clone())
-            {
+            let setup = self.members[member].setup.as_ref();
+            if setup.is_some_and(|setup| !setups.insert(setup.clone())) {
                 continue;
             }
             self.begin(member, now, actions);
@@ -1101,9 +1097,7 @@ impl Scheduler {
                 stop.waits_no_longer(sequence, now);
             }
             let due = stop.due(sequence, is_needed, now);
-            if due > stop.sent
-                && let Some(signal) = due
-            {
+            if let Some(signal) = due.filter(|_| due > stop.sent) {
                 let status = &mut self.status[member];
                 status.stop = Some(stop);
                 status.sent(signal, now);

@@ -15,7 +15,7 @@ use crate::model::test_target::{Again, TestRun};
 use crate::supervisor::scheduler::Policy;
 
 /// Time after which a test role is reported as slow by default.
-pub const SLOW: Duration = Duration::from_mins(1);
+pub const SLOW: Duration = Duration::from_secs(60);
 
 /// Options of a command for all roles that run tests. The command line makes
 /// them, and they are passed on whole, to the scheduler and to the processes that

@@ -89,12 +89,11 @@ pub(crate) fn unread(home: &Tree, others: [&Tree; 2]) -> Manifest {
     home.iter()
         .map(|(path, entry)| {
             let mut entry = entry.clone();
-            if let Entry::File(file) = &mut entry
-                && others
-                    .iter()
-                    .all(|other| size(other, path) != Some(file.size))
-            {
-                file.hash = None;
+            if let Entry::File(file) = &mut entry {
+                let mut sizes = others.iter().map(|other| size(other, path));
+                if sizes.all(|size| size != Some(file.size)) {
+                    file.hash = None;
+                }
             }
             (path.clone(), entry)
         })

@@ -251,12 +251,13 @@ async fn run_deployed(
     let (home, workspace) = (&prepared.home, prepared.workspace.as_ref());
     let settings = &options.settings;
     check_settings(home, workspace, selection.tested(), settings, events).await?;
+    let testing = selection.begun();
     let runner = Runner {
         tests: &options.tests.or_described(description_of(workspace)),
         settings,
         shown: options.shown,
         first: Some(&failed),
-        begun: Some(&selection.begun()),
+        begun: Some(&testing),
         ..Runner::new(home, workspace, history::Kind::Test)
     };
     let background = match shards {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::host::fs;
 
 /// Longest time a Git command may take. An older lock is stale.
-const LONGEST: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Returns true if Git is changing files of the repository that contains
 /// `folder`.

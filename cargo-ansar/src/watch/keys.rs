@@ -99,11 +99,11 @@ fn last_of(home: &Home, role: &RoleName) -> Vec<(String, LogRecord)> {
     let lines = lines.unwrap_or_default().into_iter();
     lines
         .map(|text| {
-            if let Some(line) = Line::parse(&text)
+            if let Some(line) = Line::parse(&text) {
                 // A continuation stays with its line.
-                && (line.tag != Tag::Continued || at.is_empty())
-            {
-                line.stamp.clone_into(&mut at);
+                if line.tag != Tag::Continued || at.is_empty() {
+                    line.stamp.clone_into(&mut at);
+                }
             }
             let role = role.clone();
             (at.clone(), LogRecord { role, text })

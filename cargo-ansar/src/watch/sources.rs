@@ -236,12 +236,14 @@ impl<'a> Sources<'a> {
     fn follow(&mut self, watched: &Watched) -> bool {
         let (new, limit) = self.watcher.follow(watched);
         self.report_limit(limit);
-        if new && let Some(untold) = self.watcher.poll_unreported(watched) {
-            self.events.emit(SourceEvent::Untold {
-                folder: untold.folder,
-                filesystem: untold.filesystem.to_owned(),
-                interval: LOOK_AGAIN,
-            });
+        if new {
+            if let Some(untold) = self.watcher.poll_unreported(watched) {
+                self.events.emit(SourceEvent::Untold {
+                    folder: untold.folder,
+                    filesystem: untold.filesystem.to_owned(),
+                    interval: LOOK_AGAIN,
+                });
+            }
         }
         new
     }

@@ -134,19 +134,24 @@ fn variables(
         return Ok(Vec::new());
     }
     let ports = home.map(Home::ports).transpose()?.unwrap_or_default();
-    let value = |name: &str, placeholder: &Placeholder| match placeholder {
-        Placeholder::Home => match home {
-            Some(home) => Ok(home.root().display().to_string()),
-            None => Ok(workspace.root.join(DEFAULT_NAME).display().to_string()),
-        },
-        Placeholder::Address {
-            role: Some(role),
-            port,
-        } if let Some(address) = ports.address(role, port) => Ok(address.to_string()),
-        placeholder => Err(Error::Workspace(WorkspaceError::NoBuildValue {
-            variable: name.to_owned(),
-            placeholder: placeholder.to_string(),
-        })),
+    let value = |name: &str, placeholder: &Placeholder| {
+        let value = match placeholder {
+            Placeholder::Home => Some(match home {
+                Some(home) => home.root().display().to_string(),
+                None => workspace.root.join(DEFAULT_NAME).display().to_string(),
+            }),
+            Placeholder::Address {
+                role: Some(role),
+                port,
+            } => ports.address(role, port).map(|it| it.to_string()),
+            _ => None,
+        };
+        value.ok_or_else(|| {
+            Error::Workspace(WorkspaceError::NoBuildValue {
+                variable: name.to_owned(),
+                placeholder: placeholder.to_string(),
+            })
+        })
     };
     let variables = build.env.iter().map(|(name, template)| {
         let text = template.resolve(&|placeholder: &Placeholder| value(name, placeholder))?;
@@ -388,9 +393,11 @@ async fn build_uninterrupted(
         Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
             let built = cargo::build(&invocations(&plan, options), at, messages).await;
             let done = built.as_ref().ok();
-            if let Some(artifacts) = done.and_then(|(made, _)| confirmed(made, &plan, workspace))
-                && let Some(tests) = done.and_then(|(made, _)| tests(made, &plan).ok())
-            {
+            let found = done.and_then(|(made, _)| {
+                let artifacts = confirmed(made, &plan, workspace)?;
+                Some((artifacts, tests(made, &plan).ok()?))
+            });
+            if let Some((artifacts, tests)) = found {
                 return Ok(Built::of(built?, artifacts, tests, bins, None));
             }
             let metadata = cargo::metadata(&options.shared, at).await?;

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::host::fs::open;
 use crate::host::process::interrupts::checkpoint;
@@ -39,11 +41,11 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
     for round in 0..ROUNDS {
         check(round)?;
         let file = open_or_create(path)?;
-        match file.try_lock() {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
+            Err(Errno::WOULDBLOCK) => {
                 // A process that only checks holds a shared lock for a moment.
-                if file.try_lock_shared().is_ok() {
+                if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
                     std::thread::yield_now();
                     continue;
                 }
@@ -51,7 +53,7 @@ pub fn try_lock(path: &Path, note: &str) -> io::Result<Attempt> {
                 let _ = file.take(1024).read_to_string(&mut note);
                 return Ok(Attempt::Busy(note));
             }
-            Err(fs::TryLockError::Error(error)) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         if let Some(length) = length_at(&file, path)? {
             sign(&file, length, note)?;
@@ -84,16 +86,16 @@ pub fn holder(path: &Path) -> io::Result<Option<(String, Timestamp)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    match file.try_lock_shared() {
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(None),
-        Err(fs::TryLockError::WouldBlock) => {
+        Err(Errno::WOULDBLOCK) => {
             let since = file.metadata()?.modified()?.try_into();
             let since = since.map_err(io::Error::other)?;
             let mut note = String::new();
             let _ = (&file).take(1024).read_to_string(&mut note);
             Ok(Some((note, since)))
         }
-        Err(fs::TryLockError::Error(error)) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -102,7 +104,7 @@ pub fn lock(path: &Path, note: &str) -> io::Result<Lock> {
     for round in 0..ROUNDS {
         check(round)?;
         let file = open_or_create(path)?;
-        file.lock()?;
+        flock(&file, FlockOperation::LockExclusive)?;
         if let Some(length) = length_at(&file, path)? {
             sign(&file, length, note)?;
             return Ok(Lock { file });
@@ -118,7 +120,7 @@ pub fn lock_folder(path: &Path) -> io::Result<Lock> {
     for round in 0..ROUNDS {
         check(round)?;
         let folder = File::open(path)?;
-        folder.lock()?;
+        flock(&folder, FlockOperation::LockExclusive)?;
         let held = folder.metadata()?;
         let there = fs::metadata(path)?;
         if (held.dev(), held.ino()) == (there.dev(), there.ino()) {
@@ -189,7 +191,9 @@ mod tests {
         fs::create_dir(&real).unwrap();
         std::os::unix::fs::symlink("real", &link).unwrap();
         let held = lock_folder(&link).unwrap();
-        assert!(File::open(&real).unwrap().try_lock().is_err());
+        let opened = File::open(&real).unwrap();
+        let busy = flock(&opened, FlockOperation::NonBlockingLockExclusive).unwrap_err();
+        assert_eq!(busy, Errno::WOULDBLOCK);
         drop(held);
         fs::remove_dir(&real).unwrap();
         let error = lock_folder(&link).unwrap_err();

@@ -342,7 +342,8 @@ mod platform {
             return io::Error::new(error.kind(), text);
         }
         let error = std::process::Command::new(program).args(arguments).exec();
-        io::Error::new(error.kind(), format!("{}: {error}", program.display()))
+        let program = program.to_string_lossy();
+        io::Error::new(error.kind(), format!("{program}: {error}"))
     }
 
     /// Returns the setting that forbids a new network, or the error.

@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: Duration = Duration::from_mins(1);
+    const LIMIT: Duration = Duration::from_secs(60);
 
     #[tokio::test]
     async fn listener_answers_until_it_is_closed() {

@@ -68,7 +68,7 @@ mod tests {
         let found = found.unwrap();
         assert_eq!(found[0].pid, child.id());
         assert_eq!(found[0].arguments, ["sleep", "60", &*flag]);
-        assert!(found[0].uptime < Duration::from_hours(1));
+        assert!(found[0].uptime < Duration::from_secs(60 * 60));
         child.kill().unwrap();
         child.wait().unwrap();
     }

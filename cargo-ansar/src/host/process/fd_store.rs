@@ -134,9 +134,10 @@ impl UnreadPipe {
         let mut all = Vec::new();
         let mut piece = vec![0; 64 << 10];
         // After an error nothing more can be saved.
-        while all.len() < MOST
-            && let Ok(length @ 1..) = nix::unistd::read(&self.pipe, &mut piece)
-        {
+        while all.len() < MOST {
+            let Ok(length @ 1..) = nix::unistd::read(&self.pipe, &mut piece) else {
+                break;
+            };
             all.extend_from_slice(&piece[..length]);
         }
         all
@@ -199,10 +200,10 @@ fn receive(socket: &OwnedFd, kept: &mut BTreeMap<u64, UnreadPipe>) {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
     // As many as the engine may have; this process starts no other.
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        if soft < hard {
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        }
     }
     let mut message = vec![0; LONGEST];
     loop {

@@ -241,9 +241,9 @@ impl Process {
 
 /// Makes stdout and stderr of a command the same pipe, and returns its read end.
 fn joined(command: &mut Command) -> io::Result<OwnedFd> {
-    let (reader, writer) = io::pipe()?;
+    let (reader, writer) = pipe::create()?;
     command.stdout(writer.try_clone()?).stderr(writer);
-    Ok(reader.into())
+    Ok(reader)
 }
 
 /// A program with the streams and the terminal of this command.

@@ -116,6 +116,23 @@ impl AsFd for Pipe {
     }
 }
 
+/// Creates a pipe that started programs do not inherit. Returns its read end and
+/// its write end.
+pub fn create() -> io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(target_os = "linux")]
+    let ends = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    #[cfg(not(target_os = "linux"))]
+    let ends = {
+        use rustix::io::{FdFlags, fcntl_setfd};
+
+        let (read, write) = rustix::pipe::pipe()?;
+        fcntl_setfd(&read, FdFlags::CLOEXEC)?;
+        fcntl_setfd(&write, FdFlags::CLOEXEC)?;
+        (read, write)
+    };
+    Ok(ends)
+}
+
 /// Returns true if a stream is a pipe.
 pub fn is_pipe(stream: impl AsFd) -> bool {
     let stat = nix::sys::stat::fstat(stream);
@@ -142,9 +159,7 @@ impl Peeking {
     /// Creates the helper pipe, which serves any number of pipes.
     pub fn new() -> io::Result<Self> {
         #[cfg(target_os = "linux")]
-        return Ok(Self {
-            copy: rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?,
-        });
+        return Ok(Self { copy: create()? });
         #[cfg(not(target_os = "linux"))]
         Ok(Self {})
     }

@@ -21,6 +21,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{tcgetwinsize, tcsetwinsize};
 use tokio::sync::oneshot;
 
+use crate::host::process::pipe;
+
 /// Receives all bytes of the output, with the number of their stream.
 pub type Reader = Arc<dyn Fn(usize, &[u8]) + Send + Sync>;
 
@@ -102,10 +104,10 @@ fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
 /// Returns both ends of a pipe, or of a pseudo-terminal in place of `stream`.
 fn source(stream: BorrowedFd<'_>, is_terminal: bool) -> io::Result<(Source, OwnedFd)> {
     if !is_terminal {
-        let (reader, writer) = io::pipe()?;
-        let file = File::from(OwnedFd::from(reader));
+        let (reader, writer) = pipe::create()?;
+        let file = File::from(reader);
         let terminal = None;
-        return Ok((Source { file, terminal }, writer.into()));
+        return Ok((Source { file, terminal }, writer));
     }
     let mut modes = tcgetattr(stream)?;
     // The terminal itself does what its modes say.
@@ -130,11 +132,11 @@ impl Source {
         let Some(terminal) = &self.terminal else {
             return;
         };
-        if let (Ok(size), Ok(before)) = (tcgetwinsize(terminal), tcgetwinsize(&self.file))
-            && (size.ws_row, size.ws_col) != (before.ws_row, before.ws_col)
-        {
-            // Without it, only line breaks differ.
-            let _ = tcsetwinsize(&self.file, size);
+        if let (Ok(size), Ok(before)) = (tcgetwinsize(terminal), tcgetwinsize(&self.file)) {
+            if (size.ws_row, size.ws_col) != (before.ws_row, before.ws_col) {
+                // Without it, only line breaks differ.
+                let _ = tcsetwinsize(&self.file, size);
+            }
         }
     }
 
@@ -161,19 +163,16 @@ impl Planned {
 
     /// Begins to pass on what the program writes.
     fn begin(mut self, reader: Reader) -> io::Result<Relay> {
-        let (until, ended) = io::pipe().map(|(reader, writer)| (writer, reader))?;
+        let (ended, until) = pipe::create()?;
         let (finished, done) = oneshot::channel();
         thread::Builder::new()
             .name("relay".to_owned())
             .spawn(move || {
-                self.run(&OwnedFd::from(ended), &reader);
+                self.run(&ended, &reader);
                 // The command may have ended.
                 let _ = finished.send(());
             })?;
-        Ok(Relay {
-            until: until.into(),
-            done,
-        })
+        Ok(Relay { until, done })
     }
 
     /// Passes bytes on until all writers have closed the stream, until they

@@ -58,7 +58,8 @@ fn replace(program: &OsString, arguments: impl Iterator<Item = OsString>) -> io:
         return io::Error::new(error.kind(), text);
     }
     let error = std::process::Command::new(program).args(arguments).exec();
-    io::Error::new(error.kind(), format!("{}: {error}", program.display()))
+    let program = program.to_string_lossy();
+    io::Error::new(error.kind(), format!("{program}: {error}"))
 }
 
 #[cfg(not(target_os = "linux"))]

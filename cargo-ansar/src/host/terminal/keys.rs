@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +23,7 @@ use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 use nix::sys::termios::{tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgid, getpgrp, getppid, tcgetpgrp};
 
-use crate::host::process::pipe::Pipe;
+use crate::host::process::pipe::{self, Pipe};
 
 /// Signal that notifies the guardian of keys.
 pub(crate) const KEY_SIGNAL: Signal = Signal::SIGIO;
@@ -43,8 +43,8 @@ pub(crate) struct Keyboard {
     terminal: File,
     modes: Option<Modes>,
     /// The end for the engine, until the fork.
-    from: Option<PipeReader>,
-    to: PipeWriter,
+    from: Option<OwnedFd>,
+    to: File,
 }
 
 /// The modes of a terminal before and after they were changed here.
@@ -56,7 +56,7 @@ struct Modes {
 
 #[derive(Debug)]
 struct EnginePart {
-    keys: PipeReader,
+    keys: OwnedFd,
     modes: Option<Modes>,
     guardian: Pid,
 }
@@ -88,14 +88,14 @@ impl Keyboard {
         nix::errno::Errno::result(told)?;
         let flags = OFlag::from_bits_truncate(fcntl(&terminal, FcntlArg::F_GETFL)?);
         fcntl(&terminal, FcntlArg::F_SETFL(flags | OFlag::O_ASYNC))?;
-        let (from, to) = io::pipe()?;
+        let (from, to) = pipe::create()?;
         // Keys that the engine does not read are lost.
         rustix::io::ioctl_fionbio(&to, true)?;
         Ok(Self {
             terminal,
             modes: None,
             from: Some(from),
-            to,
+            to: File::from(to),
         })
     }
 
@@ -139,10 +139,10 @@ impl Keyboard {
 
     /// Restores the modes, if this command is in the foreground.
     pub(crate) fn restore(&mut self) {
-        if let Some(modes) = self.modes.take()
-            && self.is_in_foreground()
-        {
-            modes.restore(&self.terminal);
+        if let Some(modes) = self.modes.take() {
+            if self.is_in_foreground() {
+                modes.restore(&self.terminal);
+            }
         }
     }
 
@@ -207,7 +207,7 @@ impl Keys {
         let part = ENGINE.lock().unwrap_or_else(PoisonError::into_inner).take();
         let input = part.map(|part| {
             Ok::<_, io::Error>(Input {
-                pipe: Pipe::new(OwnedFd::from(part.keys))?,
+                pipe: Pipe::new(part.keys)?,
                 modes: part.modes,
                 guardian: part.guardian,
             })
@@ -269,15 +269,15 @@ impl Keys {
 /// Types keys for a command that is started with the other end as stdin, and
 /// listens with [`Keys::from_stdin`].
 #[derive(Debug)]
-pub struct Typist(PipeWriter);
+pub struct Typist(File);
 
 impl Typist {
     /// Returns the stdin for the command, and what types there.
     pub fn new() -> io::Result<(File, Self)> {
-        let (from, to) = io::pipe()?;
+        let (from, to) = pipe::create()?;
         // Keys that the command does not read are lost.
         rustix::io::ioctl_fionbio(&to, true)?;
-        Ok((File::from(OwnedFd::from(from)), Self(to)))
+        Ok((File::from(from), Self(File::from(to))))
     }
 
     /// Types a key. It is lost if the command has ended.
@@ -288,14 +288,18 @@ impl Typist {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        if let Some(Input {
+        let Some(Input {
             modes: Some(modes),
             guardian,
             ..
         }) = &self.input
-            && getppid() != *guardian
-            && let Ok(terminal) = File::options().read(true).write(true).open("/dev/tty")
-        {
+        else {
+            return;
+        };
+        if getppid() == *guardian {
+            return;
+        }
+        if let Ok(terminal) = File::options().read(true).write(true).open("/dev/tty") {
             modes.restore(&terminal);
         }
     }

@@ -144,10 +144,12 @@ pub(super) fn run_words(draft: &mut Draft, words: &[String], input: &Input<'_>, 
         }
         _ => None,
     };
-    if let Some(rest) = arguments_of_cargo
-        && let Some(run) = CargoRun::read(rest)
-        && let Some((name, package)) = run.executable(input.bins, &draft.source_name)
-    {
+    let run = arguments_of_cargo.and_then(CargoRun::read);
+    let found = run.and_then(|run| {
+        let (name, package) = run.executable(input.bins, &draft.source_name)?;
+        Some((run, name, package))
+    });
+    if let Some((run, name, package)) = found {
         draft.executable(&name, package, input.bins);
         draft.args = run.arguments.iter().map(|word| template(word)).collect();
         for flag in run.build_flags {

@@ -777,7 +777,7 @@ pub(super) fn signal(text: &str) -> Option<crate::model::stop::StopSignal> {
 
 /// Returns a duration such as `1m30s`, of at most a year.
 pub(super) fn duration(text: &str) -> Option<Duration> {
-    const LONGEST: Duration = Duration::from_hours(366 * 24);
+    const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
     let duration = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => SpanParser::new().parse_unsigned_duration(text).ok()?,

@@ -206,15 +206,15 @@ impl Draft {
     /// Returns the reason for which a manifest could not have this program and
     /// its texts.
     fn refusal(&self) -> Option<String> {
-        if let Runs::Program(programs) = &self.runs
-            && let Some(program) = programs.iter().find(|program| !is_valid_program(program))
-        {
-            return Some(format!("`{program}` is not the name or path of a program"));
+        if let Runs::Program(programs) = &self.runs {
+            if let Some(program) = programs.iter().find(|program| !is_valid_program(program)) {
+                return Some(format!("`{program}` is not the name or path of a program"));
+            }
         }
-        if let Some(Probe::Log(pattern)) = &self.ready
-            && let Err(reason) = check_pattern(pattern)
-        {
-            return Some(reason);
+        if let Some(Probe::Log(pattern)) = &self.ready {
+            if let Err(reason) = check_pattern(pattern) {
+                return Some(reason);
+            }
         }
         let probes = [
             self.ready.as_ref(),
@@ -248,11 +248,11 @@ fn with_port(text: &str, port: &str, is_port: bool) -> String {
     if is_port && text == port {
         return "{port}".to_owned();
     }
-    if let Some((flag, value)) = text.split_once('=')
-        && value == port
-        && flag.to_ascii_lowercase().contains("port")
-    {
-        return format!("{flag}={{port}}");
+    match text.split_once('=') {
+        Some((flag, value)) if value == port && flag.to_ascii_lowercase().contains("port") => {
+            return format!("{flag}={{port}}");
+        }
+        _ => {}
     }
     for host in HOSTS {
         let address = format!("{host}:{port}");
@@ -613,15 +613,15 @@ fn properties(draft: &Draft, add: &mut impl FnMut(&str, String)) {
         let value = probe(ready).map(|entries| format!("{{ {entries} }}"));
         add("ready", value.unwrap_or_else(quoted));
     }
-    if let Some(health) = &draft.health
-        && let Ok(entries) = probe(&health.probe)
-    {
-        let every = seconds(health.every);
-        let failures = health.failures;
-        add(
-            "health",
-            format!("{{ {entries}, every = {every}, failures = {failures} }}"),
-        );
+    if let Some(health) = &draft.health {
+        if let Ok(entries) = probe(&health.probe) {
+            let every = seconds(health.every);
+            let failures = health.failures;
+            add(
+                "health",
+                format!("{{ {entries}, every = {every}, failures = {failures} }}"),
+            );
+        }
     }
     if draft.stop_signal.is_some() || draft.stop_grace.is_some() {
         let signal = draft

@@ -22,7 +22,7 @@ const VARIABLES: [(&str, &str); 2] = [
     ("ANSAR_ADDRESS", "status.podIP"),
 ];
 /// Time after which a pod ends in every case.
-const TIME_LIMIT: Duration = Duration::from_hours(1);
+const TIME_LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// Creates a pod, waits for it, and becomes the command that runs the agent in it.
 /// Repeats why the pod is not ready on stderr.

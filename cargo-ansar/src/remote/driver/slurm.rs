@@ -7,7 +7,7 @@ use crate::model::remote::DriverOptions;
 /// Options of `srun` unless others are described: no other job shares the node.
 const ARGS: [&str; 1] = ["--exclusive"];
 /// Time limit of a job, which ends it in every case.
-const TIME_LIMIT: Duration = Duration::from_hours(1);
+const TIME_LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// Returns the words that run `script` in a job of this name.
 ///
@@ -29,7 +29,7 @@ pub(super) fn place_on(
 ) -> Vec<String> {
     let mut args = vec![format!("--nodelist={node}")];
     args.extend(options.args.iter().flatten().cloned());
-    words(options, name, Duration::from_mins(1), &args, script)
+    words(options, name, Duration::from_secs(60), &args, script)
 }
 
 fn words(

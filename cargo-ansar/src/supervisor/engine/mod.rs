@@ -354,10 +354,10 @@ impl Engine<'_> {
 
     /// Tells another machine that all tests have ended, once.
     fn tell_tested(&mut self, control: Option<&Control>) {
-        if let Some(control) = control
-            && !self.is_tested
-            && self.scheduler.have_tests_ended()
-        {
+        let Some(control) = control else {
+            return;
+        };
+        if !self.is_tested && self.scheduler.have_tests_ended() {
             self.is_tested = true;
             // Its receiver lives as long as the engine.
             let _ = control.tested.send(());
@@ -735,24 +735,23 @@ impl Engine<'_> {
         }
         let name = role.name.clone();
         role.attempts = role.attempts.max(notice.attempt);
-        if let Some(seconds) = notice.retry_in
-            && let Ok(delay) = Duration::try_from_secs_f64(seconds)
-        {
+        let delay = notice.retry_in.map(Duration::try_from_secs_f64);
+        if let Some(Ok(delay)) = delay {
             role.retry_at = clock::now().checked_add(delay).ok();
             let role = name.clone();
             self.emit(member, RoleEvent::Retrying { role, delay });
         }
-        if let Some((seconds, test)) = &notice.slow
-            && let Ok(elapsed) = Duration::try_from_secs_f64(*seconds)
-        {
-            let test = Some(test.clone());
-            let role = name.clone();
-            let slow = RoleEvent::Slow {
-                role,
-                elapsed,
-                test,
-            };
-            self.emit(member, slow);
+        if let Some((seconds, test)) = &notice.slow {
+            if let Ok(elapsed) = Duration::try_from_secs_f64(*seconds) {
+                let test = Some(test.clone());
+                let role = name.clone();
+                let slow = RoleEvent::Slow {
+                    role,
+                    elapsed,
+                    test,
+                };
+                self.emit(member, slow);
+            }
         }
         let check = notice.check.as_deref();
         if let Some(check) = check.and_then(|check| serde_json::from_str(check).ok()) {

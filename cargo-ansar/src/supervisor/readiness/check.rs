@@ -168,8 +168,8 @@ impl std::fmt::Display for Question {
                 write!(f, "`{}", name.unwrap_or(&program.path).display())?;
                 match program.arguments.as_slice() {
                     [] => write!(f, "`"),
-                    [only] => write!(f, " {}`", only.display()),
-                    [.., last] => write!(f, " … {}`", last.display()),
+                    [only] => write!(f, " {}`", only.to_string_lossy()),
+                    [.., last] => write!(f, " … {}`", last.to_string_lossy()),
                 }
             }
         }

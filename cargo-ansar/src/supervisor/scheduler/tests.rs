@@ -306,7 +306,7 @@ fn fail_fast_waits_for_retries() {
 
 #[test]
 fn slow_test_is_reported_periodically() {
-    let period = Duration::from_mins(1);
+    let period = Duration::from_secs(60);
     let policy = Policy {
         slow: Some(period),
         ..with_retries(1)

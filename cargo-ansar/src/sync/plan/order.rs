@@ -65,9 +65,8 @@ pub(crate) fn order(nodes: &[Node<'_>]) -> Plan {
         if fate == Fate::Held || node.want == Want::Hold {
             plan.held.insert(node.path.clone());
         }
-        if let Some(parent) = node.parent
-            && phases.entries() != before
-        {
+        let is_touched = phases.entries() != before;
+        if let Some(parent) = node.parent.filter(|_| is_touched) {
             touched[parent] = true;
         }
     }

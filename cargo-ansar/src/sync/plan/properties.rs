@@ -226,12 +226,15 @@ proptest! {
             for (path, entry) in &mut ended {
                 // A folder that the role closed and a killed deploy opened
                 // looks like one that the role left alone or opened.
-                if let (Entry::Folder { mode }, Some(Entry::Folder { mode: was })) =
-                    (&mut *entry, case.home.get(path))
-                    && was & 0o700 != 0o700
-                    && let Some(Entry::Folder { mode: expected }) = whole.get(path)
-                    && expected == was
+                if let (
+                    Entry::Folder { mode },
+                    Some(Entry::Folder { mode: was }),
+                    Some(Entry::Folder { mode: expected }),
+                ) = (&mut *entry, case.home.get(path), whole.get(path))
                 {
+                    if was & 0o700 == 0o700 || expected != was {
+                        continue;
+                    }
                     let source = case.source.get(path);
                     if *mode == was | 0o700 || source == Some(&Entry::Folder { mode: *mode }) {
                         *mode = *was;

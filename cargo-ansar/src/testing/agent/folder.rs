@@ -59,10 +59,13 @@ fn remove_stale(scratch: &Path) {
 /// Removes the folder of the run if its agent was killed, in the guardian of the
 /// agent: the agent itself has removed it otherwise.
 pub fn clean_up_after_kill(end: &End) {
-    if end.is_killed
-        && let Ok(scratch) = environment::working_folder()
-        && let Ok(_all) = lock_all(&scratch)
-    {
+    if !end.is_killed {
+        return;
+    }
+    let Ok(scratch) = environment::working_folder() else {
+        return;
+    };
+    if let Ok(_all) = lock_all(&scratch) {
         remove_stale(&scratch);
     }
 }

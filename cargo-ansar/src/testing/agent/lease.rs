@@ -34,9 +34,8 @@ impl Lease {
 
     /// Sets its time, in seconds.
     pub(super) fn set_time(&self, seconds: f64) {
-        if let Ok(time) = Duration::try_from_secs_f64(seconds)
-            && !time.is_zero()
-        {
+        let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        if !time.is_zero() {
             self.time.set(time);
         }
     }

@@ -293,9 +293,7 @@ async fn send_file(pieces: &Pieces, path: &Path, message: &FromAgent) -> bool {
         return true;
     };
     let (mut offset, mut piece) = (0, vec![0; MOST_BYTES]);
-    while let Ok(length) = file.read_at(&mut piece, offset)
-        && length > 0
-    {
+    while let Ok(length @ 1..) = file.read_at(&mut piece, offset) {
         if !pieces.send(message, &piece[..length]).await {
             return false;
         }

@@ -586,10 +586,10 @@ fn variables(deploy_state: &DeployState) -> Vec<(String, String)> {
         variables.insert(name.clone(), variable.value.clone());
     }
     for (name, value) in environment::all() {
-        if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string())
-            && name.starts_with("RUST_")
-        {
-            variables.insert(name, value);
+        if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
+            if name.starts_with("RUST_") {
+                variables.insert(name, value);
+            }
         }
     }
     variables.into_iter().collect()

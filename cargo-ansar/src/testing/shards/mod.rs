@@ -47,7 +47,7 @@ const SHARDS: usize = 2;
 /// Time without a message after which a shard is lost, by default.
 const LEASE: Duration = Duration::from_secs(10);
 /// Time until all agents must have joined, by default.
-const PLACE_TIMEOUT: Duration = Duration::from_mins(5);
+const PLACE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// The options of the command line.
 #[derive(Debug, Clone)]

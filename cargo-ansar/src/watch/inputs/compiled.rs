@@ -60,10 +60,10 @@ impl Compiled {
     /// have been compiled.
     pub fn interrupted(&mut self, begun: &Inputs) {
         for (source, hash) in &mut self.sources {
-            if let Some(seen) = begun.files.get(source)
-                && seen.stamp.fingerprint.mtime_ns >= self.since
-            {
-                *hash = seen.hash;
+            if let Some(seen) = begun.files.get(source) {
+                if seen.stamp.fingerprint.mtime_ns >= self.since {
+                    *hash = seen.hash;
+                }
             }
         }
     }

@@ -86,7 +86,11 @@ pub(crate) fn interrupt(children: &[Child]) {
 
 /// Sends SIGINT to one process.
 pub(crate) fn signal(pid: u32) {
-    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGINT).expect("it runs");
+    kill(
+        Pid::from_raw(i32::try_from(pid).expect("it is a process")),
+        Signal::SIGINT,
+    )
+    .expect("it runs");
 }
 
 /// Notification socket that receives which components are ready.

@@ -198,7 +198,10 @@ fn a_reused_pid_is_not_signalled() {
     ansar(&sandbox, "status").success().stdout_is("");
     ansar(&sandbox, "stop").code(105);
     ansar(&sandbox, "start").success();
-    assert_ne!(processes(&sandbox)["zombie-0"], pid.cast_signed());
+    assert_ne!(
+        processes(&sandbox)["zombie-0"],
+        i32::try_from(pid).expect("it is a process")
+    );
     let left = std::fs::read_dir(sandbox.path().join(".ansar-home/engine"));
     let left = left.into_iter().flatten().flatten();
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();

@@ -63,7 +63,7 @@ fn engine(sandbox: &Sandbox) -> Option<(i32, i32)> {
         .iter()
         .filter(|(_, command)| command.contains(" supervise --home-path="));
     let (one, other) = (*own.next()?.0, *own.next()?.0);
-    let is_below = |pid: i32, above: i32| tests::children_of(above.cast_unsigned()).contains(&pid);
+    let is_below = |pid: i32, above: i32| tests::children_of(above.unsigned_abs()).contains(&pid);
     if is_below(other, one) {
         Some((one, other))
     } else {

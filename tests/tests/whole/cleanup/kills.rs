@@ -221,7 +221,7 @@ fn all_gone(
     command: &Running<'_>,
     until: Instant,
 ) -> Result<(), BTreeMap<i32, String>> {
-    let own = command.pid().cast_signed();
+    let own = i32::try_from(command.pid()).expect("it is a process");
     let gone = eventually(|| {
         let left = living(workspace, Some(own));
         (left.is_empty() || now() > until).then_some(left)

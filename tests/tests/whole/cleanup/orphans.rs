@@ -59,7 +59,7 @@ fn engine(sandbox: &Sandbox) -> (Pid, Pid) {
         let all = sandbox.processes();
         let mut own = all.iter().filter(|(_, line)| line.contains(" supervise "));
         let (one, other) = (*own.next()?.0, *own.next()?.0);
-        let is_below = |pid: i32, above: i32| children_of(above.cast_unsigned()).contains(&pid);
+        let is_below = |pid: i32, above: i32| children_of(above.unsigned_abs()).contains(&pid);
         if is_below(other, one) {
             Some((one, other))
         } else {

@@ -1,8 +1,6 @@
 //! The environment of a command: its folder, streams, signals and variables.
 
-use std::os::fd::OwnedFd;
-
-use tests::{Output, Program, Signal, Workspace, executable, processes_named};
+use tests::{Output, Program, Signal, Workspace, executable, pipe, processes_named};
 
 use super::workspace;
 
@@ -120,9 +118,9 @@ fn closed_streams_end_nothing() {
 #[test]
 fn an_unread_stderr_blocks_no_role() {
     let workspace = flooding();
-    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    let (reader, writer) = pipe();
     let command = workspace.ansar(["run", "--debug-level=CONSOLE", "floods-0"]);
-    let command = command.stderr(OwnedFd::from(writer)).start();
+    let command = command.stderr(writer).start();
     let path = workspace
         .path()
         .join(".ansar-home/bin")
@@ -141,9 +139,9 @@ fn an_unread_stderr_blocks_no_role() {
 #[test]
 fn an_interrupted_command_with_unread_output() {
     let workspace = flooding();
-    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    let (reader, writer) = pipe();
     let command = workspace.ansar(["run", "--debug-level=CONSOLE", "floods-0", "zombie-0"]);
-    let command = command.stderr(OwnedFd::from(writer)).start();
+    let command = command.stderr(writer).start();
     becomes(&workspace, "zombie", true);
     becomes(&workspace, "floods", true);
     // The pipe is full by then.
@@ -157,9 +155,9 @@ fn an_interrupted_command_with_unread_output() {
 #[test]
 fn a_finished_command_with_unread_output() {
     let workspace = flooding();
-    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    let (reader, writer) = pipe();
     let command = workspace.ansar(["run", "--format=json", "--debug-level=DEBUG", "floods-0"]);
-    let command = command.stdout(OwnedFd::from(writer)).start();
+    let command = command.stdout(writer).start();
     becomes(&workspace, "floods", true);
     becomes(&workspace, "floods", false);
     // Only its output is still unread.

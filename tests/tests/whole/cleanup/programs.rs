@@ -150,7 +150,7 @@ fn strike_background(workspace: &Workspace, victim: Victim, after: Duration) {
 /// Kills a guardian, the engine below it, or both at one instant.
 fn hit(victim: Victim, guardian: u32) {
     let engine = children_of(guardian).into_iter().next();
-    let guardian = Pid::from_raw(guardian.cast_signed());
+    let guardian = Pid::from_raw(i32::try_from(guardian).expect("it is a process"));
     let send = |pid: Option<Pid>, signal| {
         if let Some(pid) = pid {
             let _ = kill(pid, signal);
@@ -174,7 +174,7 @@ fn background(workspace: &Workspace) -> Option<u32> {
     let all = workspace.processes();
     let own = all.iter().filter(|(_, line)| line.contains(" supervise "));
     let own: Vec<i32> = own.map(|(pid, _)| *pid).collect();
-    own.iter().map(|pid| pid.cast_unsigned()).find(|&guardian| {
+    own.iter().map(|pid| pid.unsigned_abs()).find(|&guardian| {
         let below = children_of(guardian);
         below.iter().any(|pid| own.contains(pid))
     })

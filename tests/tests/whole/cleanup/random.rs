@@ -216,7 +216,7 @@ impl Chaos {
 
     /// Kills the victim; false if it does not run.
     fn hit(&self, victim: Victim, command: &Running<'_>) -> bool {
-        let guardian = Pid::from_raw(command.pid().cast_signed());
+        let guardian = Pid::from_raw(i32::try_from(command.pid()).expect("it is a process"));
         let engine = children_of(command.pid()).into_iter().next();
         let both = engine.map(|engine| (guardian, Pid::from_raw(engine)));
         let killed = RefCell::new(Vec::new());
@@ -265,7 +265,7 @@ impl Chaos {
         let own = all.iter().filter(|(_, line)| line.contains(" supervise "));
         let own: Vec<i32> = own.map(|(pid, _)| *pid).collect();
         own.iter().find_map(|&guardian| {
-            let below = children_of(guardian.cast_unsigned());
+            let below = children_of(guardian.unsigned_abs());
             let engine = below.into_iter().find(|pid| own.contains(pid))?;
             Some((Pid::from_raw(guardian), Pid::from_raw(engine)))
         })

@@ -40,7 +40,7 @@ fn chain(sandbox: &Sandbox) -> Vec<i32> {
     let mut chain = Vec::new();
     while let [pid] = next.as_slice() {
         chain.push(*pid);
-        next = children_of(pid.cast_unsigned());
+        next = children_of(pid.unsigned_abs());
     }
     chain
 }

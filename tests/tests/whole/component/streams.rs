@@ -1,6 +1,6 @@
 //! A component keeps its result when its streams fail.
 
-use tests::Sandbox;
+use tests::{Sandbox, pipe};
 
 use super::{ACK, REPORT};
 
@@ -53,7 +53,7 @@ fn a_closed_stderr_keeps_the_result() {
 fn a_broken_log_pipe_keeps_the_result() {
     let sandbox = Sandbox::new();
     for name in ["noop", "prints", "floods"] {
-        let (reader, writer) = std::io::pipe().expect("a pipe is made");
+        let (reader, writer) = pipe();
         drop(reader);
         // The log meets the closed pipe first: at this level, it has a line
         // before the function starts.
@@ -65,7 +65,7 @@ fn a_broken_log_pipe_keeps_the_result() {
 #[test]
 fn a_broken_result_pipe_is_no_failure() {
     let sandbox = Sandbox::new();
-    let (reader, writer) = std::io::pipe().expect("a pipe is made");
+    let (reader, writer) = pipe();
     drop(reader);
     let output = sandbox.component("noop").stdout(writer).run();
     output.success().stderr_lacks("failed");

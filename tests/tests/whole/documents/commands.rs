@@ -282,9 +282,8 @@ fn every_named_command_and_option_exists() {
                     .collect()
             });
             for word in words {
-                if let Some(found) = option.captures(word)
-                    && !known.contains(&found[1])
-                {
+                let found = option.captures(word);
+                if found.is_some_and(|found| !known.contains(&found[1])) {
                     wrong.push(format!("{place}: {word}"));
                 }
             }

@@ -33,9 +33,8 @@ fn options_under(sandbox: &Sandbox, command: &str, heading: impl Fn(&str) -> boo
     let mut is_under = false;
     let mut options = Names::new();
     for line in help.success().stdout.lines() {
-        if let Some(title) = line.strip_suffix(':')
-            && !line.starts_with(' ')
-        {
+        let title = line.strip_suffix(':');
+        if let Some(title) = title.filter(|title| !title.starts_with(' ')) {
             is_under = heading(title);
         } else if is_under && line.trim_start().starts_with('-') {
             let option = line.trim_start().split("  ").next().unwrap_or_default();
@@ -192,9 +191,10 @@ fn source_with(text: &str) -> String {
             let path = folder.join(entry.expect("it is read").file_name());
             if repository().join(&path).is_dir() {
                 folders.push(path);
-            } else if let Ok(source) = fs::read_to_string(repository().join(&path))
-                && source.contains(text)
-            {
+                continue;
+            }
+            let source = fs::read_to_string(repository().join(&path)).unwrap_or_default();
+            if source.contains(text) {
                 return source;
             }
         }

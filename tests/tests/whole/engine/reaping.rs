@@ -38,7 +38,7 @@ fn exited_orphans_are_reaped_in_the_foreground() {
     let sandbox = home_of(&[("leaves", &format!("{ORPHANS}; {WAITS}"))]);
     let run = sandbox.ansar(["run"]).start();
     appears(&sandbox, "done");
-    has_one_child(engine_below(run.pid()).cast_unsigned());
+    has_one_child(engine_below(run.pid()).unsigned_abs());
     run.signal(Signal::SIGTERM);
     run.wait().code(143);
     sandbox.is_still();

@@ -28,7 +28,7 @@ fn stopping_one_role_of_a_suspended_engine() {
     let sandbox = home_with(&["zombie", "hangs"]);
     ansar(&sandbox, "start").success();
     let other = process_of(&sandbox, "hangs-0").expect("it runs");
-    let engine = Pid::from_raw(engine(&sandbox).cast_signed());
+    let engine = Pid::from_raw(i32::try_from(engine(&sandbox)).expect("it is a process"));
     kill(engine, Signal::SIGSTOP).expect("it runs");
     ansar(&sandbox, "stop zombie-0").success();
     assert_eq!(process_of(&sandbox, "zombie-0"), None);
@@ -153,7 +153,7 @@ fn an_engine_is_suspended_with_its_command() {
     let (run, engine) = running(&sandbox);
     kill(engine, Signal::SIGSTOP).expect("it runs");
     run.signal(Signal::SIGTSTP);
-    let command = run.pid().cast_signed();
+    let command = i32::try_from(run.pid()).expect("it is a process");
     let suspended = eventually(|| (state(command) == Some('T')).then_some(()));
     assert!(suspended.is_some(), "{:?}", state(command));
     run.signal(Signal::SIGCONT);

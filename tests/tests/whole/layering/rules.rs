@@ -270,9 +270,10 @@ impl<'c> Inspection<'c> {
         }
         for source in self.sources.iter().filter(|source| !may(source)) {
             for named in &source.named {
-                if let Name::Macro(name) = &named.name
-                    && let Some(name) = PRINTS.iter().find(|print| *print == name)
-                {
+                let Name::Macro(name) = &named.name else {
+                    continue;
+                };
+                if let Some(name) = PRINTS.iter().find(|print| *print == name) {
                     let text = format!("uses `{name}!` outside `{printer}`");
                     self.unless_allowed(Rule::Output, source, named.line, name, text);
                 }

@@ -67,7 +67,7 @@ fn parties(remote: &Remote, running: &Running<'_>) -> Parties {
         let found = all.filter(|(_, command)| command.contains(text));
         found.map(|(pid, _)| Party(pid)).collect::<Vec<_>>()
     };
-    let guardian = running.pid().cast_signed();
+    let guardian = i32::try_from(running.pid()).expect("it is a process");
     let mut own = of("--on local").into_iter();
     let launcher = own.find(|party| party.parent() == guardian);
     let all = of("./store/");

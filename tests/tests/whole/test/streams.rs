@@ -1,6 +1,8 @@
 //! A run whose streams fail still ends with its verdict, or with a write error
 //! if the output was lost.
 
+use tests::pipe;
+
 use super::{Group, PASSED};
 
 #[test]
@@ -24,14 +26,14 @@ fn a_full_disk_under_stdout() {
 fn a_closed_pipe_is_no_failure() {
     let group = Group::demo();
     group.test([]).run().success();
-    let (reader, writer) = std::io::pipe().expect("a pipe is made");
+    let (reader, writer) = pipe();
     drop(reader);
     let output = group.test([]).stdout(writer).run();
     output.success().stderr_has("Passed").stderr_lacks("error");
 
     // The verdict does not change.
     group.remove(super::WORDS);
-    let (reader, writer) = std::io::pipe().expect("a pipe is made");
+    let (reader, writer) = pipe();
     drop(reader);
     let output = group.test([]).stdout(writer).run();
     output.code(100).stderr_has("Failed").stderr_lacks("error");

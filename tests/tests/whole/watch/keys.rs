@@ -76,7 +76,7 @@ fn guardian(group: &Group) -> Pid {
 #[track_caller]
 fn engine(group: &Group) -> Pid {
     let guardian = guardian(group).as_raw();
-    let engine = eventually(|| children_of(guardian.cast_unsigned()).first().copied());
+    let engine = eventually(|| children_of(guardian.unsigned_abs()).first().copied());
     Pid::from_raw(engine.expect("it runs"))
 }
 

@@ -181,7 +181,7 @@ fn missing_modules_are_watched() {
 fn a_source_with_an_older_date() {
     let group = probe("mod n;", "n::RIGHT");
     group.write("probe/src/n.rs", RIGHT);
-    let old = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 365);
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(365 * 24 * 60 * 60);
     let older = |text: &str| {
         let path = group.write("target/old.rs", text);
         let file = fs::File::options().write(true).open(&path).unwrap();
