@@ -15,7 +15,7 @@ check:
 test area:
     cargo test -p tests --test whole {{ area }}
 
-# The library with the oldest Rust, and with the lowest versions
+# Everything with the oldest Rust, and the library with the lowest versions
 oldest:
     .ci/msrv
     .ci/lowest
