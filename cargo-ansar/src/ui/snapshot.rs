@@ -139,26 +139,30 @@ impl LastEnd {
     /// Returns the end of a run, if it was recorded.
     pub(super) fn of(run: &Run) -> Option<Self> {
         let end = run.end.as_ref()?;
-        let state = match success(end) {
-            Success::Yes => State::Done,
-            Success::Stopped => State::Stopped,
-            Success::No => State::Failed,
+        let outcome = end.result.as_ref().map(|result| RoleOutcome {
+            result: result.clone(),
+            cause: end.cause.into(),
+        });
+        let report = outcome.as_ref().and_then(RoleOutcome::report);
+        let failed = report.map_or(0, |report| report.failed);
+        let (state, reason) = match success(end, outcome.as_ref()) {
+            Success::Yes if failed == 1 => (State::Failed, Some("1 check failed".to_owned())),
+            Success::Yes if failed > 0 => (State::Failed, Some(format!("{failed} checks failed"))),
+            Success::Yes => (State::Done, None),
+            Success::Stopped => (State::Stopped, None),
+            Success::No => (State::Failed, Some(reason(end.cause.into()))),
         };
         Some(Self {
             state,
-            reason: (state == State::Failed).then(|| reason(end.cause.into())),
+            reason,
             at: end.at,
         })
     }
 }
 
-fn success(end: &End) -> Success {
-    let cause = Cause::from(end.cause);
-    match (&end.result, cause) {
-        (Some(result), cause) => {
-            let result = result.clone();
-            RoleOutcome { result, cause }.success()
-        }
+fn success(end: &End, outcome: Option<&RoleOutcome>) -> Success {
+    match (outcome, Cause::from(end.cause)) {
+        (Some(outcome), _) => outcome.success(),
         (None, Cause::Returned) => Success::Yes,
         (None, Cause::Stopped) => Success::Stopped,
         (None, _) => Success::No,
@@ -317,5 +321,52 @@ impl Parts<'_> {
             memory: usage.memory,
             processes: usage.processes,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ansar_contract::test::TestReport;
+
+    use super::*;
+    use crate::home::history::{Kind, RecordedCause, Start};
+
+    /// Returns the state and the reason after an end with this report.
+    fn after(passed: u64, failed: u64) -> (State, Option<String>) {
+        let report = TestReport {
+            passed,
+            failed,
+            ..TestReport::default()
+        };
+        let outcome = RoleOutcome::of(&report, Cause::Returned);
+        let run = Run {
+            start: Start {
+                at: Timestamp::UNIX_EPOCH,
+                pid: 1,
+                executable: "client".parse().unwrap(),
+                kind: Kind::Test,
+                engine: 2,
+                engine_started: None,
+            },
+            end: Some(End {
+                at: Timestamp::UNIX_EPOCH,
+                cause: RecordedCause::Returned,
+                attempts: None,
+                name: outcome.result.name.clone(),
+                result: Some(outcome.result),
+                size: 1,
+            }),
+        };
+        let end = LastEnd::of(&run).unwrap();
+        (end.state, end.reason)
+    }
+
+    #[test]
+    fn a_role_whose_checks_failed_has_failed() {
+        assert_eq!(after(3, 0), (State::Done, None));
+        let one = Some("1 check failed".to_owned());
+        assert_eq!(after(2, 1), (State::Failed, one));
+        let two = Some("2 checks failed".to_owned());
+        assert_eq!(after(0, 2), (State::Failed, two));
     }
 }
