@@ -231,10 +231,8 @@ impl Drop for Browser<'_> {
         // Its processes end with it, which they do not if it is killed.
         let request = json!({ "id": 0, "method": "Browser.close" });
         let is_told = write!(self.to, "{request}\0").is_ok();
-        if let Some(running) = self.running.take()
-            && is_told
-            && !std::thread::panicking()
-        {
+        let running = self.running.take();
+        if let Some(running) = running.filter(|_| is_told && !std::thread::panicking()) {
             running.wait();
         }
     }
