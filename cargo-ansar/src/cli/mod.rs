@@ -99,10 +99,12 @@ pub fn main() -> ExitCode {
     }
     // Forks, so no second thread may exist yet.
     #[cfg(feature = "ui")]
-    match ui::keep_screen(&parsed.command) {
-        Ok(None) => {}
-        Ok(Some(code)) => return ExitCode::from(code),
-        Err(error) => return fail(&error, Exit::Setup),
+    if parsed.command.takes_screen() {
+        match ui::keep_screen() {
+            Ok(None) => {}
+            Ok(Some(code)) => return ExitCode::from(code),
+            Err(error) => return fail(&error, Exit::Setup),
+        }
     }
     // Forks, so no second thread may exist yet: this process becomes the
     // guardian.

@@ -1,11 +1,10 @@
-//! `ui`: the user interface that lives.
+//! `ui`: the live user interface.
 
 use std::ffi::OsString;
 use std::pin::pin;
 
 use clap::Args;
 
-use crate::cli::args::Command;
 use crate::cli::exit::Exit;
 use crate::cli::{Session, failed};
 use crate::error::Error;
@@ -40,11 +39,11 @@ impl UiArgs {
     }
 }
 
-/// Lets another process of this program wait for a command that draws on the
+/// Lets another process of this program wait for this one, which draws on the
 /// whole screen, and restore the terminal after it; returns the exit code in
-/// that process.
-pub(super) fn keep_screen(command: &Command) -> Result<Option<u8>, std::io::Error> {
-    if command.takes_screen() && screen::is_possible() {
+/// that process. Does nothing without a terminal.
+pub(super) fn keep_screen() -> Result<Option<u8>, std::io::Error> {
+    if screen::is_possible() {
         screen::split().map_err(failed("start the interface"))
     } else {
         Ok(None)
