@@ -44,9 +44,23 @@ pub(super) fn place(options: &DriverOptions, name: &str, script: &str) -> Vec<St
     words.chain(general(options)).collect()
 }
 
+/// Options that delete pods, and do not wait for their nodes.
+const DELETE: [&str; 4] = [
+    "--ignore-not-found",
+    "--wait=false",
+    "--grace-period=0",
+    "--force",
+];
+
 /// Returns the words that delete the pods of these names.
+///
+/// They are no longer listed at once. Usually, a node first confirms that its pod has
+/// ended, which takes several seconds, and never happens if the node is out of reach.
+/// Nothing depends on it here: the agent has ended, with its stream or with its
+/// lease. The rest of the pod does nothing. Its node ends it as soon as it learns of
+/// the deletion.
 pub(super) fn release(options: &DriverOptions, names: &[String]) -> Vec<String> {
-    let words = ["delete", "pods", "--ignore-not-found", "--wait=false"];
+    let words = [&["delete", "pods"], &DELETE[..]].concat();
     kubectl(options, &words, names)
 }
 
@@ -175,7 +189,7 @@ mod tests {
         let general = "kubectl --namespace=ci --context=x";
         assert_eq!(
             release(&options(), &names).join(" "),
-            format!("{general} delete pods --ignore-not-found --wait=false a-0 a-1")
+            format!("{general} delete pods {} a-0 a-1", DELETE.join(" "))
         );
         assert_eq!(
             look(&options(), &names).join(" "),

@@ -1,6 +1,7 @@
 //! A cluster of virtual hosts, which are namespaces of this machine.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
@@ -128,9 +129,7 @@ impl Cluster {
     pub(super) fn ansar(&self, words: &str) -> Program<'_> {
         let words = words.split(' ');
         if self.driver != "slurm" {
-            let path = std::env::join_paths([self.folder.join("bin")].into_iter().chain(paths()));
-            let program = self.sandbox.ansar(words);
-            return program.env("PATH", path.expect("no path has a colon"));
+            return self.sandbox.ansar(words).env("PATH", self.path());
         }
         let program = self.sandbox.program(self.folder.join("on"));
         let program = program.env("ANSAR_WD", &self.workspace);
@@ -138,6 +137,30 @@ impl Cluster {
         let program = program.env("TMPDIR", "/tmp").arg("ctl");
         let program = program.arg(executable("cargo-ansar")).arg("ansar");
         program.args(words)
+    }
+
+    /// `cargo ansar WORDS` on `ctl`, in the workspace of a sandbox.
+    pub(super) fn ansar_in<'s>(&self, sandbox: &'s Sandbox, words: &str) -> Program<'s> {
+        let on = self.folder.join("on");
+        let script = format!("exec {} ctl cargo-ansar ansar {words}", on.display());
+        let program = sandbox.shell(&script).env("TMPDIR", "/tmp");
+        program.env("ANSAR_WD", sandbox.path())
+    }
+
+    /// Hides a folder of the disk from all nodes.
+    pub(super) fn hide(&self, folder: &Path) {
+        for node in ["n1", "n2", "n3"] {
+            let folder = folder.display();
+            let said = self.on(node, &format!("mount -t tmpfs own {folder}"));
+            assert_eq!(said, "");
+        }
+    }
+
+    /// Returns the `PATH` with the folder of the cluster's commands first.
+    pub(super) fn path(&self) -> OsString {
+        let own = self.folder.join("bin");
+        let path = std::env::join_paths([own].into_iter().chain(paths()));
+        path.expect("no path has a colon")
     }
 
     /// `cargo ansar test --on DRIVER WORDS` in the workspace.
@@ -153,10 +176,12 @@ impl Cluster {
     }
 
     /// Kills the commands of this machine that run roles elsewhere, with their
-    /// guardians.
-    pub(super) fn kill_launcher(&self) {
+    /// guardians, and the processes that have one of the words `more`.
+    pub(super) fn kill_launcher(&self, more: &[&str]) {
+        let launcher = format!("--on {}", self.driver);
+        let words: Vec<&str> = [&[launcher.as_str()], more].concat();
         for (pid, command) in self.sandbox.processes() {
-            if command.contains(&format!("--on {}", self.driver)) {
+            if words.iter().any(|word| command.contains(word)) {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
         }

@@ -5,14 +5,16 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
 
 use serde_json::json;
 use tests::{Output, eventually, repository};
 
-use super::cluster::{Cluster, are_lost, run, sleeping, start, wait};
+use super::super::cleanup::kills::now;
+use super::cluster::{Cluster, Started, are_lost, run, sleeping, start, wait};
 
 /// Starts a cluster, and returns it with the options of the driver.
-fn cluster() -> Option<(Cluster, String)> {
+pub(super) fn cluster() -> Option<(Cluster, String)> {
     let real = real();
     let cluster = match &real {
         Some(folder) => Cluster::kubernetes(folder)?,
@@ -48,7 +50,37 @@ fn real() -> Option<String> {
     std::env::var("ANSAR_KUBERNETES").ok()
 }
 
+/// Starts a cluster as [`cluster`] does; `None`, with a sentence, unless it is a real
+/// one.
+#[expect(clippy::print_stderr, reason = "the reason of a skipped test")]
+fn real_cluster() -> Option<(Cluster, String)> {
+    if real().is_none() {
+        eprintln!("skipped: needs a real Kubernetes, see `ANSAR_KUBERNETES`");
+        return None;
+    }
+    cluster()
+}
+
+/// The lease of these runs, in seconds.
+const LEASE: u64 = 3;
+
+/// The commands that look for processes of agents and roles on a node, and not for
+/// those of a pod itself.
+const ROLES_LEFT: &str = "ps -e -o args | grep -v '^sleep 1000000' | grep -v '^sleep 3600' | \
+                          grep -E '^(sleep|perl|[./]*store/)'";
+
 impl Cluster {
+    /// Asserts that no agent and no role runs on these nodes, soon after a fault.
+    #[track_caller]
+    fn roles_are_gone(&self, nodes: &[&str], since: Instant) {
+        for node in nodes {
+            let gone = eventually(|| self.on(node, ROLES_LEFT).is_empty().then_some(()));
+            assert!(gone.is_some(), "{node}: {}", self.on(node, ROLES_LEFT));
+        }
+        let elapsed = now() - since;
+        assert!(elapsed.as_secs() < LEASE + 4, "{elapsed:?}");
+    }
+
     /// Returns the pods that are listed.
     fn pods(&self) -> String {
         let kubectl = self.folder.join("bin/kubectl");
@@ -62,13 +94,21 @@ impl Cluster {
             .collect()
     }
 
+    /// Asserts that a run that has ended has left no pod, and soon nothing on the
+    /// nodes.
     #[track_caller]
-    fn no_pod_is_left(&self) {
+    pub(super) fn no_pod_is_left(&self) {
+        self.no_pod_is_listed();
         self.nodes_are_clean();
-        let none = eventually(|| self.pods().is_empty().then_some(()));
-        assert!(none.is_some(), "{}", self.pods());
+    }
+
+    #[track_caller]
+    fn no_pod_is_listed(&self) {
+        assert_eq!(self.pods(), "");
         let noted = fs::read_dir(self.workspace.join(".ansar-home/remote"));
-        assert_eq!(noted.expect("it is read").count(), 1);
+        let noted = noted.into_iter().flatten().flatten();
+        let names: Vec<_> = noted.map(|file| file.file_name()).collect();
+        assert!(names.iter().all(|name| name == "hashes.json"), "{names:?}");
     }
 }
 
@@ -111,59 +151,115 @@ fn roles_run_in_pods() {
     cluster.no_pod_is_left();
 }
 
+/// Waits until shards are lost, soon after a fault.
+#[track_caller]
+fn are_known(started: &mut Started<'_>, count: usize, since: Instant) {
+    for _ in 0..count {
+        started.running.wait_for_next_on_stdout("\"shard-lost\"");
+    }
+    let elapsed = now() - since;
+    assert!(elapsed.as_secs() < LEASE + 2, "{elapsed:?}");
+}
+
 #[test]
-fn pods_that_are_gone_lose_their_roles() {
+fn a_pod_that_another_user_deletes() {
     let Some((cluster, options)) = cluster() else {
         return;
     };
-    let roles = |seconds| sleeping(9, seconds);
-    cluster.describe(&(options.clone() + &roles(8)));
-    // Deleted by another user.
-    let started = start(&cluster);
-    let kubectl = cluster.folder.join("bin/kubectl");
-    let pod = cluster.pods();
-    let mut pods: Vec<&str> = pod
-        .lines()
-        .map(|pod| pod.trim_start_matches("pod/"))
-        .collect();
+    cluster.describe(&(options + &sleeping(9, 8)));
+    let mut started = start(&cluster);
+    let pods = cluster.pods();
+    let mut pods: Vec<&str> = pods.lines().collect();
     pods.sort_unstable();
+    let pod = pods[1].trim_start_matches("pod/");
     let node = started.node_of(2);
-    let words = ["delete", "pods", "--grace-period=0", "--force", pods[1]];
-    run(&kubectl, &words);
+    let fault = now();
+    let words = ["delete", "pods", "--grace-period=0", "--force", pod];
+    run(&cluster.folder.join("bin/kubectl"), &words);
+    are_known(&mut started, 1, fault);
+    cluster.roles_are_gone(&[&format!("n{node}")], fault);
     are_lost(started, &[node]);
     cluster.no_pod_is_left();
-    // A killed launcher: its agents end, and the next run deletes the pods.
-    cluster.describe(&(options.clone() + &roles(600)));
-    let started = start(&cluster);
-    cluster.kill_launcher();
-    started.running.wait();
-    cluster.nodes_are_clean();
-    assert_eq!(cluster.pods().lines().count(), 3);
-    cluster.describe(&(options.clone() + &roles(0)));
-    cluster.divided("").run().success();
-    cluster.no_pod_is_left();
-    if real().is_none() {
+}
+
+#[test]
+fn killed_launchers_leave_pods_to_the_next_run() {
+    let Some((cluster, options)) = cluster() else {
         return;
+    };
+    // The launcher with its guardian; with the commands that it has started as well.
+    for more in [&[][..], &["kubectl"]] {
+        cluster.describe(&(options.clone() + &sleeping(9, 600)));
+        let started = start(&cluster);
+        let fault = now();
+        cluster.kill_launcher(more);
+        cluster.roles_are_gone(&["n1", "n2", "n3"], fault);
+        started.running.wait();
+        assert_eq!(cluster.pods().lines().count(), 3);
+        cluster.describe(&(options.clone() + &sleeping(9, 0)));
+        cluster.divided("").run().success();
+        cluster.no_pod_is_left();
     }
-    cluster.describe(&(options + &roles(9)));
-    // A cut that is longer than the lease.
-    let started = start(&cluster);
+}
+
+#[test]
+fn a_node_that_is_cut() {
+    let Some((cluster, options)) = real_cluster() else {
+        return;
+    };
+    cluster.describe(&(options.clone() + &sleeping(9, 12)));
+    let mut started = start(&cluster);
+    let fault = now();
     cluster.link("cut", "n2");
-    wait(8);
+    are_known(&mut started, 1, fault);
+    // While it is out of reach.
+    cluster.roles_are_gone(&["n2"], fault);
+    let elapsed = (now() - fault).as_secs();
+    wait(8_u64.saturating_sub(elapsed));
     cluster.link("mend", "n2");
     are_lost(started, &[2]);
-    cluster.divided("--list").run().success();
-    cluster.nodes_are_clean();
-    // The commands that reach the pods.
-    let started = start(&cluster);
+    cluster.no_pod_is_left();
+    // It takes part again.
+    cluster.describe(&(options + &sleeping(9, 0)));
+    cluster.divided("").run().success();
+    cluster.no_pod_is_left();
+}
+
+#[test]
+fn killed_commands_lose_their_shards() {
+    let Some((cluster, options)) = real_cluster() else {
+        return;
+    };
+    cluster.describe(&(options + &sleeping(9, 600)));
+    let mut started = start(&cluster);
+    let fault = now();
     cluster.on("ctl", "kill -9 $(pgrep -x kubectl)");
+    are_known(&mut started, 3, fault);
+    cluster.roles_are_gone(&["n1", "n2", "n3"], fault);
     are_lost(started, &[1, 2, 3]);
     cluster.no_pod_is_left();
-    // The daemon of a node: its stream ends.
-    let started = start(&cluster);
+}
+
+#[test]
+fn a_killed_kubelet_loses_its_shard() {
+    let Some((cluster, options)) = real_cluster() else {
+        return;
+    };
+    cluster.describe(&(options + &sleeping(9, 8)));
+    let kubelet = "tr '\\0' ' ' </proc/$(pgrep -x kubelet)/cmdline";
+    let kubelet = cluster.on("n2", kubelet);
+    let mut started = start(&cluster);
+    let fault = now();
     cluster.on("n2", "kill -9 $(pgrep -x kubelet)");
+    are_known(&mut started, 1, fault);
+    cluster.roles_are_gone(&["n2"], fault);
     are_lost(started, &[2]);
-    cluster.nodes_are_clean();
+    // Its pod is no longer listed, although nothing has confirmed its end; the next
+    // kubelet ends it.
+    cluster.no_pod_is_listed();
+    let again = format!("setsid {kubelet} >/dev/null 2>&1 </dev/null &");
+    cluster.on("n2", &again);
+    cluster.no_pod_is_left();
 }
 
 #[test]
