@@ -24,15 +24,19 @@ const VARIABLES: [(&str, &str); 2] = [
 /// Time after which a pod ends in every case.
 const TIME_LIMIT: Duration = Duration::from_secs(60 * 60);
 
-/// Creates a pod, waits for it, and becomes the command that runs the agent in it.
-/// Repeats why the pod is not ready on stderr.
+/// Creates a pod, asks until it is ready, and becomes the command that runs the agent
+/// in it. Repeats why the pod is not ready on stderr.
+///
+/// `kubectl wait` would need two more rights, and says nothing without them.
 const PLACE: &str = r#"pod=$1 name=$2 boot=$3; shift 3
 printf %s "$pod" | kubectl "$@" create -f - >/dev/null || exit 1
-until kubectl "$@" wait --for=condition=Ready --timeout=5s "pod/$name" </dev/null >/dev/null 2>&1; do
-  why=$(kubectl "$@" get pod "$name" -o 'jsonpath={.status.phase}: {..message}' </dev/null) || exit 1
-  printf '%s\n' "$why" >&2
-  case $why in Failed*|Succeeded*) exit 1 ;; esac
-  sleep 1
+state='{.status.conditions[?(@.type=="Ready")].status} {.status.phase}: {..message}'
+while :; do
+  why=$(kubectl "$@" get pod "$name" -o "jsonpath=$state" </dev/null) || exit 1
+  case $why in True*) break ;; esac
+  printf '%s\n' "${why#* }" >&2
+  case ${why#* } in Failed*|Succeeded*) exit 1 ;; esac
+  sleep 0.3
 done
 exec kubectl "$@" exec -i "$name" -c agent -- sh -c "$boot""#;
 

@@ -262,6 +262,84 @@ fn a_killed_kubelet_loses_its_shard() {
     cluster.no_pod_is_left();
 }
 
+/// Returns the objects of the guide, which give an account its rights.
+fn rights() -> String {
+    let guide = fs::read_to_string(repository().join("docs/src/guides/machines.md"));
+    let guide = guide.expect("there is a guide");
+    let blocks = guide.split("```yaml\n").skip(1);
+    let mut blocks = blocks.filter_map(|block| Some(block.split_once("```")?.0));
+    let rights = blocks.find(|block| block.contains("kind: Role\n"));
+    rights.expect("it has the role").to_owned()
+}
+
+#[test]
+fn the_rights_of_the_guide_are_enough() {
+    let Some((cluster, options)) = real_cluster() else {
+        return;
+    };
+    let folder = cluster.folder.display();
+    let rights = rights();
+    let apply = |rights: &str| {
+        fs::write(cluster.folder.join("rights.yaml"), rights).expect("it is written");
+        cluster.on("ctl", &format!("kubectl apply -f {folder}/rights.yaml"))
+    };
+    cluster.on("ctl", "kubectl create namespace ci");
+    apply(&rights);
+    let token = cluster.on("ctl", "kubectl create token ansar --namespace=ci");
+    let own = fs::read_to_string(cluster.folder.join("kubeconfig")).expect("there is one");
+    let own = own.lines().map(|line| match line.split_once("{token: ") {
+        Some((before, _)) => format!("{before}{{token: \"{token}\"}}}}]\n"),
+        None => format!("{line}\n"),
+    });
+    fs::write(cluster.folder.join("account"), own.collect::<String>()).expect("it is written");
+    let described = format!(
+        "{options}namespace = \"ci\"\nargs = [\"--kubeconfig={folder}/account\"]\n{}",
+        sleeping(1, 0)
+    );
+    cluster.describe(&described);
+    let pods = || cluster.on("ctl", "kubectl get pods --all-namespaces -o name");
+    cluster.divided("").run().success();
+    assert_eq!(pods(), "");
+    // Nothing else is allowed, and nothing can be left out.
+    let may = |verb: &str, what: &str| {
+        let script = format!("kubectl --kubeconfig={folder}/account auth can-i {verb} {what}");
+        cluster.on("ctl", &format!("{script} --namespace=ci")) == "yes"
+    };
+    for (verb, what) in [("list", "pods"), ("patch", "pods"), ("get", "secrets")] {
+        assert!(!may(verb, what), "{verb} {what}");
+    }
+    for (all, less, verb, what) in [
+        ("[create, get, delete]", "[get, delete]", "create", "pods"),
+        ("[create, get, delete]", "[create, delete]", "get", "pods"),
+        // This server knows no `exec` by `get`.
+        (
+            "[create, get]",
+            "[get]",
+            "create",
+            "pods --subresource=exec",
+        ),
+        ("[create, get, delete]", "[create, get]", "delete", "pods"),
+    ] {
+        assert!(rights.contains(all), "{all}");
+        apply(&rights.replace(all, less));
+        let is_in_force = eventually(|| (!may(verb, what)).then_some(()));
+        assert!(is_in_force.is_some());
+        let output = cluster.divided("").run();
+        if verb == "delete" {
+            output.success();
+            assert_ne!(pods(), "");
+        } else {
+            output.code(96).stderr_has("forbidden");
+        }
+        apply(&rights);
+        let is_in_force = eventually(|| may(verb, what).then_some(()));
+        assert!(is_in_force.is_some());
+    }
+    // The next run deletes what those without a right have left.
+    cluster.divided("").run().success();
+    assert_eq!(pods(), "");
+}
+
 #[test]
 fn what_kubernetes_needs_is_named() {
     let Some((cluster, options)) = cluster() else {
