@@ -1,6 +1,7 @@
 //! `cargo ansar test --on`: roles that are divided over agents.
 
 mod cluster;
+mod drivers;
 mod faults;
 mod frames;
 mod kubernetes;

@@ -25,7 +25,7 @@ pub(super) fn lines(output: &Output) -> Vec<&str> {
 }
 
 /// Removes what differs from run to run: times, and ids of processes.
-fn without_stamps(value: &mut Value) {
+pub(super) fn without_stamps(value: &mut Value) {
     const STAMPS: [&str; 6] = ["at", "elapsed", "elapsed_us", "stamp", "pid", "context"];
     match value {
         Value::Object(fields) => {
