@@ -1,5 +1,5 @@
 //! The HTTP interface of the shop. Its port and the addresses of PostgreSQL and
-//! Redis are options or environment variables.
+//! Redis are options or environment variables, its own address is an option.
 
 mod failure;
 mod items;
@@ -23,6 +23,9 @@ use crate::shop::Shop;
 /// Serves items and orders over HTTP.
 #[derive(Parser)]
 struct Options {
+    /// Address to listen on
+    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST)]
+    host: Ipv4Addr,
     /// Port to listen on
     #[arg(long, env)]
     port: u16,
@@ -39,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt::init();
     let options = Options::parse();
     let shop = Shop::new(&options.database_url, &options.redis_url)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+    let listener = TcpListener::bind((options.host, options.port)).await?;
     info!("listening on {}", listener.local_addr()?);
     let mut terminate = signal(SignalKind::terminate())?;
     let stop = async move {

@@ -5,6 +5,7 @@ mod drivers;
 mod faults;
 mod frames;
 mod kubernetes;
+mod orders;
 mod refusals;
 mod runs;
 mod slurm;
