@@ -10,12 +10,14 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use ansar_contract::line::{Level, Tag};
 
 use crate::host::fs::Error;
+use crate::host::fs::fingerprint::now_ns;
 use crate::logs::header::{Head, Stamp};
 use crate::logs::merge::Filter;
 use crate::logs::window::tail::{Ahead, Back, Position};
@@ -191,14 +193,15 @@ impl Window {
         self.shift = self.shift.saturating_add(lines);
     }
 
-    /// Tells that lines were stored in these folders: with true, perhaps in a
-    /// new segment.
-    pub fn refresh(&mut self, changed: &BTreeMap<PathBuf, bool>) {
+    /// Looks for lines that were stored since the last call, which
+    /// [`Window::load`] then reads. Returns true if there are any.
+    pub fn refresh(&mut self) -> bool {
+        let now_ns = now_ns();
+        let mut is_longer = false;
         for source in &mut self.sources {
-            if let Some(is_created) = changed.get(&source.folder) {
-                source.ahead.refresh(*is_created);
-            }
+            is_longer |= source.ahead.refresh(now_ns);
         }
+        is_longer
     }
 
     /// Returns the folders of the logs.
@@ -346,20 +349,12 @@ impl Window {
     /// Loads at most about `count` rows before the first one.
     fn load_back(&mut self, count: usize, budget: &mut usize) -> Result<Loaded, Error> {
         let length = self.rows.len();
+        let mut latest = BinaryHeap::new();
+        for (at, source) in self.sources.iter_mut().enumerate() {
+            latest.extend(source.peek_back(self.piece)?.map(|stamp| (stamp, at)));
+        }
         while self.rows.len() < length + count {
-            let mut latest: Option<(Stamp, usize)> = None;
-            for (at, source) in self.sources.iter_mut().enumerate() {
-                if source.heads[0].is_none() {
-                    source.heads[0] = source.back.peek(self.piece)?;
-                }
-                let Some((head, _)) = source.heads[0] else {
-                    continue;
-                };
-                if latest.is_none_or(|(stamp, _)| head.stamp >= stamp) {
-                    latest = Some((head.stamp, at));
-                }
-            }
-            let Some((stamp, at)) = latest else {
+            let Some((stamp, at)) = latest.pop() else {
                 self.is_first = true;
                 break;
             };
@@ -381,6 +376,7 @@ impl Window {
                 }
             }
             source.back.consume(start);
+            latest.extend(source.peek_back(self.piece)?.map(|stamp| (stamp, at)));
         }
         Ok(self.loaded(length))
     }
@@ -388,25 +384,13 @@ impl Window {
     /// Loads at most about `count` rows after the last one.
     fn load_ahead(&mut self, count: usize, budget: &mut usize) -> Result<Loaded, Error> {
         let length = self.rows.len();
+        let mut earliest = BinaryHeap::new();
+        for (at, source) in self.sources.iter_mut().enumerate() {
+            let rank = source.peek_ahead(self.piece)?;
+            earliest.extend(rank.map(|rank| Reverse((rank, at))));
+        }
         while self.rows.len() < length + count {
-            let mut earliest: Option<(Stamp, usize)> = None;
-            for (at, source) in self.sources.iter_mut().enumerate() {
-                if source.heads[1].is_none() {
-                    source.heads[1] = source.ahead.peek(self.piece)?;
-                }
-                let Some((head, _)) = source.heads[1] else {
-                    continue;
-                };
-                let rank = match head.tag {
-                    // It follows its line.
-                    Tag::Continued => Stamp::MIN,
-                    _ => head.stamp,
-                };
-                if earliest.is_none_or(|(stamp, _)| rank < stamp) {
-                    earliest = Some((rank, at));
-                }
-            }
-            let Some((stamp, at)) = earliest else {
+            let Some(Reverse((stamp, at))) = earliest.pop() else {
                 break;
             };
             if *budget == 0 {
@@ -429,6 +413,8 @@ impl Window {
                 self.rows.extend(rows(at, &source.role, text, &span));
             }
             source.ahead.consume(size);
+            let rank = source.peek_ahead(self.piece)?;
+            earliest.extend(rank.map(|rank| Reverse((rank, at))));
         }
         Ok(self.loaded(length))
     }
@@ -483,6 +469,29 @@ impl Window {
             source.heads[1] = None;
             source.last = None;
         }
+    }
+}
+
+impl Source {
+    /// Returns the time of the record before the window.
+    fn peek_back(&mut self, piece: usize) -> Result<Option<Stamp>, Error> {
+        if self.heads[0].is_none() {
+            self.heads[0] = self.back.peek(piece)?;
+        }
+        Ok(self.heads[0].map(|(head, _)| head.stamp))
+    }
+
+    /// Returns the time of the record after the window, which ranks it among
+    /// those of other logs.
+    fn peek_ahead(&mut self, piece: usize) -> Result<Option<Stamp>, Error> {
+        if self.heads[1].is_none() {
+            self.heads[1] = self.ahead.peek(piece)?;
+        }
+        Ok(self.heads[1].map(|(head, _)| match head.tag {
+            // It follows its line.
+            Tag::Continued => Stamp::MIN,
+            _ => head.stamp,
+        }))
     }
 }
 

@@ -82,8 +82,8 @@ pub struct Staging<'a> {
 
 impl<'a> Staging<'a> {
     /// Stages all files and syncs them to disk, so that a full disk or a
-    /// changed source leaves the target unchanged. `copied` is called with the
-    /// size of each file that was copied.
+    /// changed source leaves the target unchanged. `copied` is called with
+    /// numbers of bytes that were copied; their sum is the size of the files.
     ///
     /// The target must be locked against other deploys. Processes that write to
     /// it should have stopped *before* the scan that the plan was made from. A
@@ -118,8 +118,7 @@ impl<'a> Staging<'a> {
             applying.staging = Some(Staged::folder(roots.target)?);
         }
         for step in rest {
-            applying.stage(step)?;
-            copied(step.size());
+            applying.stage(step, copied)?;
         }
         let staged = applying.staged.values().map(|(staged, _)| staged.path());
         fs::sync_each(&staged.collect::<Vec<_>>())?;
@@ -178,14 +177,14 @@ impl Drop for Applying<'_> {
 
 impl<'a> Applying<'a> {
     /// Stages a file, or checks the target; fails before anything has changed.
-    fn stage(&mut self, step: &'a Step) -> Result<(), Error> {
+    fn stage(&mut self, step: &'a Step, copied: &dyn Fn(u64)) -> Result<(), Error> {
         checkpoint().map_err(Error::Interrupted)?;
         match &step.action {
             Action::Place { file, seen } => {
                 if seen.is_some() {
                     self.check_seen(&step.path, seen.as_ref())?;
                 }
-                let staged = self.copy(&step.path, file)?;
+                let staged = self.copy(&step.path, file, copied)?;
                 self.staged.insert(&step.path, staged);
                 Ok(())
             }
@@ -200,7 +199,12 @@ impl<'a> Applying<'a> {
     /// Stages a file of the source in the target's root, or in the folder for
     /// many files, because its own folder may not exist yet. Returns it with
     /// its entry, which now has a hash.
-    fn copy(&self, path: &RelPath, file: &File) -> Result<(Staged, File), Error> {
+    fn copy(
+        &self,
+        path: &RelPath,
+        file: &File,
+        copied: &dyn Fn(u64),
+    ) -> Result<(Staged, File), Error> {
         let from = path.under(self.roots.source);
         let hash = |path: &Path| fs::hash(path).map(|(hash, _)| hash);
         // A file that was written just before the scan may have been written
@@ -208,7 +212,7 @@ impl<'a> Applying<'a> {
         let is_settled = file.stamp.settled;
         let staging = self.staging.as_ref();
         let folder = staging.map_or(self.roots.target, Staged::path);
-        let (staged, read) = Staged::stage_durably(&from, folder, |alias| {
+        let (staged, read) = Staged::stage_durably(&from, folder, copied, |alias| {
             let must_read = !is_settled || file.hash.is_none();
             let read = must_read.then(|| hash(alias)).transpose()?;
             let expected = match file.hash {
@@ -260,7 +264,7 @@ impl<'a> Applying<'a> {
                 self.check_seen(&step.path, seen.as_ref())?;
                 let (staged, file) = match self.staged.remove(&step.path) {
                     Some(staged) => staged,
-                    None => self.copy(&step.path, file)?,
+                    None => self.copy(&step.path, file, &|_| {})?,
                 };
                 let now_ns = fs::now_ns();
                 staged.commit(&at)?;
@@ -299,7 +303,7 @@ impl<'a> Applying<'a> {
         if fs::stat(at)?.kind == Kind::Link {
             fs::place_link(&to, &fs::read_link(at)?)?;
         } else {
-            let (staged, ()) = Staged::stage_durably(at, folder, |_| ())?;
+            let (staged, ()) = Staged::stage_durably(at, folder, &|_| (), |_| ())?;
             staged.sync()?;
             staged.commit(&to)?;
         }

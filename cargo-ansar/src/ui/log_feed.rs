@@ -1,13 +1,11 @@
 //! Serves pages of the merged logs of some roles, and new lines as they are
 //! stored.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ansar_contract::layout::Area;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::home::Home;
 use crate::host::fs::Error;
@@ -18,10 +16,11 @@ use crate::logs::window::{Anchor, Page, Window};
 use crate::model::name::RoleName;
 use crate::ui::update::{Update, Updates};
 
-/// Least time between two pages of new lines.
+/// Least time between two looks for new lines.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Interval of looking for new lines where the system cannot report them.
-const POLL: Duration = Duration::from_millis(500);
+/// Number of looks without new lines after which the system reports the next
+/// one. A report of each line would cost more than the looks while there are many.
+const QUIET: u32 = 10;
 /// Number of bytes that are read before requests are looked at again.
 const BUDGET: usize = 8 << 20;
 /// File descriptors that are needed besides those of logs.
@@ -51,7 +50,10 @@ struct Feed {
     window: Window,
     selected: (Vec<RoleName>, Option<Filter>),
     height: usize,
+    /// Reports the next line, if there were none for a while.
     changes: Option<Changes>,
+    /// Number of looks since there were new lines.
+    quiet: u32,
     shown: Option<Page>,
 }
 
@@ -66,7 +68,8 @@ pub(super) async fn serve(
         window: Window::empty(),
         selected: (Vec::new(), None),
         height: 0,
-        changes: Changes::new().ok(),
+        changes: None,
+        quiet: 0,
         shown: None,
     };
     let mut earliest = Instant::now();
@@ -87,7 +90,7 @@ pub(super) async fn serve(
             () = std::future::ready(()), if !is_complete => Ok(()),
             () = new_lines(&mut feed.changes, earliest) => {
                 earliest = Instant::now() + PAUSE;
-                feed.refresh();
+                feed.look();
                 Ok(())
             }
         };
@@ -111,12 +114,9 @@ pub(super) async fn serve(
 
 /// Waits until new lines may be stored, but not before `earliest`.
 async fn new_lines(changes: &mut Option<Changes>, earliest: Instant) {
-    match changes {
-        Some(changes) => {
-            sleep_until(earliest).await;
-            changes.next().await;
-        }
-        None => sleep(POLL).await,
+    sleep_until(earliest).await;
+    if let Some(changes) = changes {
+        changes.next().await;
     }
 }
 
@@ -127,7 +127,8 @@ impl Feed {
                 self.selected = (roles, Some(filter));
                 let anchor = self.window.anchor();
                 self.open(anchor)?;
-                self.watch();
+                self.changes = None;
+                self.quiet = 0;
             }
             LogRequest::Resize(height) => self.height = height,
             LogRequest::Scroll(lines) => self.window.scroll(lines),
@@ -150,36 +151,33 @@ impl Feed {
         Ok(())
     }
 
-    /// Watches the folders of the logs.
-    fn watch(&mut self) {
-        if let Some(changes) = &mut self.changes {
-            let mut folders = self.window.folders();
-            if folders.any(|folder| changes.watch(folder).is_err()) {
+    /// Looks for new lines. Watches for the next one if there were none for a
+    /// while.
+    fn look(&mut self) {
+        if self.window.refresh() {
+            self.changes = None;
+            self.quiet = 0;
+            return;
+        }
+        self.quiet = self.quiet.saturating_add(1);
+        if self.changes.is_some() || self.quiet % QUIET == 0 {
+            self.watch();
+            if self.window.refresh() {
                 self.changes = None;
+                self.quiet = 0;
             }
         }
     }
 
-    fn refresh(&mut self) {
-        let changed = match &mut self.changes {
-            Some(changes) => changes.take(),
-            None => {
-                let all = self.window.folders().map(|it| (it.to_owned(), true));
-                all.collect::<BTreeMap<PathBuf, bool>>()
-            }
+    /// Watches the folders of the logs, also those that were created meanwhile.
+    /// Without room for more watches, the looks go on.
+    fn watch(&mut self) {
+        let Some(mut changes) = self.changes.take().or_else(|| Changes::new().ok()) else {
+            return;
         };
-        let logs = self.home.area(Area::Logs);
-        if changed
-            .keys()
-            .any(|folder| !folder.starts_with(&logs) || *folder == logs)
-        {
-            // The folder of a log may have been created.
-            self.watch();
-            let all = self.window.folders().map(|it| (it.to_owned(), true));
-            let all = all.collect();
-            self.window.refresh(&all);
-        } else {
-            self.window.refresh(&changed);
+        let mut folders = self.window.folders();
+        if folders.all(|folder| changes.watch(folder).is_ok()) {
+            self.changes = Some(changes);
         }
     }
 

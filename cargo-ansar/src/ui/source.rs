@@ -2,9 +2,9 @@
 //! its logs and its last run.
 //!
 //! Two threads work for it, so that a reader of its updates never waits for a
-//! file: one for the roles, one for the logs. Nothing is polled that can be
-//! notified: engines send events of their roles, and the file system reports
-//! new engines, starts, ends and log lines. Only resource usage is sampled.
+//! file: one for the roles, one for the logs. Engines send events of their roles,
+//! and the file system reports new engines, starts and ends, and the first new log
+//! line. Only resource usage is sampled, and logs while lines are stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -24,8 +24,10 @@ use crate::ui::source::Source;
 use crate::workspace::Places;
 use crate::workspace::roles::test_pattern;
 
-/// Least time between two drawings.
-const FRAME: Duration = Duration::from_millis(33);
+/// Least time between two drawings of which the later one answers a key.
+const KEY_FRAME: Duration = Duration::from_millis(33);
+/// Least time between two drawings otherwise.
+const FRAME: Duration = Duration::from_millis(100);
 /// Interval of drawings in which only durations change.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -96,34 +98,35 @@ impl Interface {
     async fn run(&mut self) -> std::io::Result<Option<Interrupt>> {
         let mut seconds = interval(SECOND);
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut next_frame = Instant::now();
-        let mut is_dirty = true;
+        let mut drawn = Instant::now();
+        // When to draw what has changed since then.
+        let mut due = Some(drawn);
         let (width, height) = self.model.size;
         self.handle(Event::Input(Input::Resize(width, height)))
             .await?;
         loop {
-            let event = tokio::select! {
+            let (event, pause) = tokio::select! {
                 biased;
                 happening = self.screen.next() => match happening? {
-                    Happening::Input(input) => Some(Event::Input(input)),
+                    Happening::Input(input) => (Some(Event::Input(input)), KEY_FRAME),
                     Happening::End(interrupt) => return Ok(Some(interrupt)),
                     Happening::Suspend => {
                         self.screen.suspend()?;
-                        None
+                        (None, KEY_FRAME)
                     }
-                    Happening::Continued | Happening::Resized => None,
+                    Happening::Continued | Happening::Resized => (None, KEY_FRAME),
                 },
-                () = sleep_until(next_frame), if is_dirty => {
+                () = sleep_until(due.unwrap_or(drawn)), if due.is_some() => {
                     self.draw().await?;
-                    is_dirty = false;
-                    next_frame = Instant::now() + FRAME;
+                    drawn = Instant::now();
+                    due = None;
                     continue;
                 }
-                Some(event) = self.job_events.recv() => Some(event),
-                update = self.source.next() => Some(Event::Update(update)),
-                _ = seconds.tick() => None,
+                Some(event) = self.job_events.recv() => (Some(event), FRAME),
+                update = self.source.next() => (Some(Event::Update(update)), FRAME),
+                _ = seconds.tick() => (None, FRAME),
             };
-            is_dirty = true;
+            due = Some(due.map_or(drawn + pause, |due| due.min(drawn + pause)));
             if let Some(event) = event
                 && self.handle(event).await?
             {

@@ -3,6 +3,7 @@
 //! Holes stay holes, and data that is to be synced is written to disk during
 //! the copy. Does not know aliases and renames.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -22,7 +23,7 @@ const PIECE: u64 = 8 << 20;
 /// Maximum size of a file that is copied with one read and one write.
 const SMALL: u64 = 1 << 16;
 
-/// Number of bytes copied between checks for a signal; a divisor of [`PIECE`].
+/// Number of bytes copied between checks for a signal.
 const COPIED_AT_ONCE: u64 = 1 << 20;
 
 /// Copies `from` with its permissions to `to`, which must not exist. Shares
@@ -31,15 +32,21 @@ const COPIED_AT_ONCE: u64 = 1 << 20;
 /// copy.
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let (source, target) = open(from, to)?;
-    bytes(&source, &target, || {})
+    bytes(&source, &target, |_| {})
 }
 
 /// Like [`copy`], for a file that is synced afterwards: the disk writes during
 /// the copy, and while `then` runs, which starts when all bytes are copied.
-pub(crate) fn copy_durably<T>(from: &Path, to: &Path, then: impl FnOnce() -> T) -> io::Result<T> {
+/// `progress` is called with numbers of bytes that were copied; holes count too.
+pub(crate) fn copy_durably<T>(
+    from: &Path,
+    to: &Path,
+    progress: &dyn Fn(u64),
+    then: impl FnOnce() -> T,
+) -> io::Result<T> {
     let (source, target) = open(from, to)?;
     if source.metadata()?.len() <= PIECE {
-        bytes(&source, &target, || {})?;
+        bytes(&source, &target, progress)?;
         return Ok(then());
     }
     // Limits unsynced bytes to a few pieces, because the final sync cannot be
@@ -57,8 +64,14 @@ pub(crate) fn copy_durably<T>(from: &Path, to: &Path, then: impl FnOnce() -> T) 
         };
         // Without a thread, the copy only takes longer.
         let syncing = thread::Builder::new().spawn_scoped(scope, sync);
-        let copied = bytes(&source, &target, || {
-            let _ = sender.send(());
+        let unsynced = Cell::new(0);
+        let copied = bytes(&source, &target, |copied| {
+            progress(copied);
+            unsynced.set(unsynced.get() + copied);
+            if unsynced.get() >= PIECE {
+                unsynced.set(0);
+                let _ = sender.send(());
+            }
         });
         drop(sender);
         let done = copied.map(|()| then());
@@ -89,21 +102,26 @@ fn open(from: &Path, to: &Path) -> io::Result<(File, File)> {
     Ok((source, target))
 }
 
-fn bytes(source: &File, target: &File, after_piece: impl Fn()) -> io::Result<()> {
+/// Copies all bytes. Calls `progress` with numbers of copied bytes, whose sum is
+/// the size of the file.
+fn bytes(source: &File, target: &File, progress: impl Fn(u64)) -> io::Result<()> {
     let metadata = source.metadata()?;
     let size = metadata.len();
     if size <= SMALL {
         let mut bytes = Vec::new();
         source.take(size).read_to_end(&mut bytes)?;
-        return (&*target).write_all(&bytes);
+        (&*target).write_all(&bytes)?;
+        progress(size);
+        return Ok(());
     }
     // `st_blocks` is in units of 512 bytes.
     let has_holes = metadata.blocks().saturating_mul(512) < size;
-    let (mut at, mut copied) = (0, 0);
+    let mut at = 0;
     while at < size {
         let Some((start, end)) = data(source, at, size, has_holes)? else {
             break;
         };
+        progress(start - at);
         at = start;
         while at < end {
             checkpoint()?;
@@ -113,13 +131,10 @@ fn bytes(source: &File, target: &File, after_piece: impl Fn()) -> io::Result<()>
             }
             io::copy(&mut source.take(length), &mut &*target)?;
             at += length;
-            copied += length;
-            if copied >= PIECE {
-                copied = 0;
-                after_piece();
-            }
+            progress(length);
         }
     }
+    progress(size - at);
     if has_holes {
         target.set_len(size)?;
     }
@@ -178,7 +193,9 @@ mod tests {
             }
             for (name, copied) in [
                 ("copy", copy as fn(&Path, &Path) -> _),
-                ("for-good", |from, to| copy_durably(from, to, || {})),
+                ("for-good", |from, to| {
+                    copy_durably(from, to, &|_| {}, || {})
+                }),
             ] {
                 let to = at(&format!("{name}-{number}"));
                 copied(&from, &to).unwrap();
@@ -196,10 +213,39 @@ mod tests {
         let size = usize::try_from(2 * PIECE + 77).unwrap();
         let bytes: Vec<u8> = (0..size).map(|n| n.to_le_bytes()[1] ^ 7).collect();
         fs::write(&from, &bytes).unwrap();
-        let read = copy_durably(&from, &to, || fs::read(&to).unwrap());
+        let read = copy_durably(&from, &to, &|_| {}, || fs::read(&to).unwrap());
         assert!(read.unwrap() == bytes, "all is there before it is synced");
         assert!(fs::read(&to).unwrap() == bytes);
         assert!(copy(&from, &to).is_err(), "nothing is overwritten");
         assert!(copy(folder.path(), &folder.path().join("new")).is_err());
+    }
+
+    #[test]
+    fn progress_adds_up_to_the_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for (size, written) in [
+            (0, 0),
+            (5, 5),
+            (SMALL + 1, SMALL + 1),
+            (3 * PIECE + 5, 3 * PIECE + 5),
+            (3 * PIECE + 5, 7),
+            (2 * PIECE, 0),
+        ] {
+            let from = at(&format!("from-{size}-{written}"));
+            let file = File::create(&from).unwrap();
+            io::copy(&mut io::repeat(7).take(written), &mut &file).unwrap();
+            file.set_len(size).unwrap();
+            let told = Cell::new((0, 0));
+            let progress = |bytes| {
+                let (sum, times) = told.get();
+                told.set((sum + bytes, times + 1));
+            };
+            let to = at(&format!("to-{size}-{written}"));
+            copy_durably(&from, &to, &progress, || {}).unwrap();
+            let (sum, times) = told.get();
+            assert_eq!(sum, size);
+            assert!(times >= written / COPIED_AT_ONCE, "{times} times");
+        }
     }
 }

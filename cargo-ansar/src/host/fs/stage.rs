@@ -77,15 +77,17 @@ impl Staged {
 
     /// Stages a copy of the bytes and permissions of `from` in `folder`, to be
     /// [synced](Self::sync). The disk writes during the copy, and while `then`
-    /// runs, which receives the alias.
+    /// runs, which receives the alias. `progress` is called with numbers of
+    /// copied bytes, whose sum is the size of the file.
     pub fn stage_durably<T>(
         from: &Path,
         folder: &Path,
+        progress: &dyn Fn(u64),
         then: impl FnOnce(&Path) -> T,
     ) -> Result<(Self, T), Error> {
         let staged = Self::reserve(folder);
         crash_point::change();
-        let copied = copy::copy_durably(from, &staged.alias, || then(&staged.alias));
+        let copied = copy::copy_durably(from, &staged.alias, progress, || then(&staged.alias));
         staged.filled(from, folder, copied)
     }
 

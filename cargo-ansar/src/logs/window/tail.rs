@@ -10,8 +10,11 @@ use std::sync::Arc;
 use ansar_contract::line::Tag;
 use memchr::{memchr, memrchr};
 
+use crate::host::fs;
+use crate::host::fs::fingerprint::Stamp;
 use crate::host::fs::{Error, Reading};
-use crate::logs::header::{Head, Stamp};
+use crate::logs::header;
+use crate::logs::header::Head;
 use crate::logs::store::{NAME_FORMAT, segments};
 
 /// Longest part of a log without an end of line that is kept, in bytes. An
@@ -48,7 +51,7 @@ impl Position {
     }
 
     /// Returns the position of the first line of `stamp` or later.
-    pub(super) fn at(folder: &Path, stamp: Stamp) -> Result<Self, Error> {
+    pub(super) fn at(folder: &Path, stamp: header::Stamp) -> Result<Self, Error> {
         let all = segments(folder)?;
         let key = stamp.civil().map(|at| at.strftime(NAME_FORMAT).to_string());
         let is_early = |path: &PathBuf| {
@@ -90,7 +93,7 @@ fn whole(segment: &Path) -> Result<u64, Error> {
 }
 
 /// Returns the offset of the first line of `stamp` or later in a segment.
-fn bisect(file: &Reading, stamp: Stamp) -> Result<u64, Error> {
+fn bisect(file: &Reading, stamp: header::Stamp) -> Result<u64, Error> {
     let (mut low, mut high) = (0, file.size()?);
     let mut piece = vec![0; usize::try_from(NARROW).unwrap_or_default()];
     while high - low > NARROW {
@@ -278,6 +281,10 @@ pub(super) struct Ahead {
     is_over: bool,
     /// True if a segment may have been created.
     may_follow: bool,
+    /// Size of the segment at the last look.
+    size: Option<u64>,
+    /// The folder at the last look.
+    listed: Stamp,
 }
 
 impl Ahead {
@@ -291,14 +298,28 @@ impl Ahead {
             begin: 0,
             is_over: false,
             may_follow: true,
+            size: None,
+            listed: Stamp::default(),
         }
     }
 
-    /// Continues after new lines were stored; with `is_created`, perhaps in a
-    /// new segment.
-    pub(super) fn refresh(&mut self, is_created: bool) {
-        self.is_over = false;
-        self.may_follow |= is_created;
+    /// Looks for what was stored since the last call; returns true if there is
+    /// anything. `now_ns` is the current time.
+    pub(super) fn refresh(&mut self, now_ns: i64) -> bool {
+        let size = self.file.as_ref().and_then(|file| file.size().ok());
+        let is_longer = size != self.size;
+        let folder = fs::stat(&self.folder).ok();
+        let listed = folder.map(|folder| Stamp::placed(&folder, now_ns));
+        let listed = listed.unwrap_or_default();
+        let is_changed = listed.fingerprint != self.listed.fingerprint;
+        // A segment that was created just before the last look may have left no
+        // trace.
+        let may_follow = is_changed || !self.listed.settled;
+        self.size = size;
+        self.listed = listed;
+        self.may_follow |= may_follow;
+        self.is_over &= !(is_longer || may_follow);
+        is_longer || is_changed
     }
 
     /// Returns the head of the next record and its length, or `None` if there is

@@ -99,20 +99,20 @@ fn new_lines_move_a_page_that_follows() {
     let mut logs = Logs::new(1, LEAST_STORAGE);
     let mut window = logs.open(everything(), Anchor::Last);
     assert_eq!(texts(&mut window), [""; 0]);
-    let folder = logs.names()[0].1.clone();
     for number in 0..3_000_usize {
         let ms = i64::try_from(number).unwrap();
         logs.write(0, ms, '^', &number.to_string());
         if number % 100 == 99 {
-            window.refresh(&BTreeMap::from([(folder.clone(), true)]));
+            assert!(window.refresh());
             assert_eq!(texts(&mut window), numbers(number + 1 - HEIGHT..number + 1));
         }
     }
     window.scroll(-5);
     let shown = texts(&mut window);
     logs.write(0, 5_000, '^', "new");
-    window.refresh(&BTreeMap::from([(folder, false)]));
+    assert!(window.refresh());
     assert_eq!(texts(&mut window), shown);
+    assert!(!window.refresh(), "nothing new is stored");
 }
 
 #[test]
