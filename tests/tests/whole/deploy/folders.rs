@@ -153,3 +153,16 @@ fn the_trace_shows_phases() {
     let told: Vec<_> = told.map(|line| line["phase"].clone()).collect();
     assert_eq!(told, ["locked", "plan", "apply"]);
 }
+
+#[test]
+fn the_bytes_of_a_large_file_are_reported() {
+    let sandbox = home(&["noop"]);
+    let large = sandbox.write("testing/model-by-role/noop-0/large", "");
+    fs::write(large, vec![7; 40 << 20]).expect("it is ours");
+    let deploy = ["deploy", "--storage-path=testing", "--format=json"];
+    let told = sandbox.ansar(deploy).run().json_lines();
+    let told = told.iter().filter(|line| line["event"] == "transferring");
+    let told: Vec<_> = told.map(|line| line["done"].as_u64()).collect();
+    let mebibytes = (0..=40_u64).map(|number| Some(number << 20));
+    assert_eq!(told, mebibytes.collect::<Vec<_>>());
+}
