@@ -261,7 +261,9 @@ impl Agent {
     /// is left out.
     async fn log(&mut self, home: &Home, role: &RoleName) {
         let folder = home.folder(Area::Logs, role);
-        let names = fs::names(&folder).unwrap_or_default();
+        let mut names = fs::names(&folder).unwrap_or_default();
+        // Those of segments are in order of time.
+        names.sort();
         let logs = names.iter().filter_map(|name| {
             let file = Some(name.to_str()?.to_owned());
             let role = role.clone();

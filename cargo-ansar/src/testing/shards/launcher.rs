@@ -11,12 +11,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::Error;
-use crate::events::{Event, Events, Kind, RoleEvent, RunEvent, StopReason};
+use crate::events::{Event, Events, Kind, LogEvent, RoleEvent, RunEvent, StopReason};
 use crate::home::deploy_state::DeployState;
 use crate::home::ports::Hosts;
 use crate::home::role::Entry;
 use crate::host::fs::{Error as FilesError, Hash};
 use crate::host::{clock, environment};
+use crate::logs::skew;
 use crate::logs::store::STORAGE;
 use crate::model::name::RoleName;
 use crate::model::remote::RemoteError;
@@ -30,7 +31,7 @@ use crate::remote::scheduler::{Action, Input, Policy, Scheduler};
 use crate::testing::run::Runner;
 use crate::testing::shards::Options;
 use crate::testing::shards::files::{Content, Contents, Files};
-use crate::testing::shards::logs::Logs;
+use crate::testing::shards::logs::{Clock, Logs};
 use crate::testing::shards::node::{AgentProgram, Heard, Node, open};
 use crate::testing::shards::release::Places;
 use crate::testing::shards::results::{Results, change_of};
@@ -321,9 +322,7 @@ impl<'a> Launcher<'a> {
                 let is_own = numbered.run == self.run && numbered.shard == shard;
                 let epoch = if is_own { numbered.epoch } else { 0 };
                 let mut event = numbered.event;
-                if let Some(agent) = &self.agents[shard] {
-                    event.at = event.at.saturating_sub(agent.ahead).unwrap_or(event.at);
-                }
+                correct(&mut event, self.ahead(shard));
                 self.sources.complete(&mut event);
                 self.event(shard, (epoch, numbered.seq), event);
                 return None;
@@ -334,12 +333,13 @@ impl<'a> Launcher<'a> {
                 role,
                 file: Some(file),
             } => {
-                let stored = self.logs.piece(home, shard, &role, &file, &frame.bytes);
+                let stored = self.logs.piece(shard, &role, &file, &frame.bytes);
                 self.tell_unstored(stored);
                 return None;
             }
             FromAgent::Log { role, file: None } => {
-                let is_last = self.logs.end(home, shard, &role);
+                let (is_last, stored) = self.logs.end(shard, &role);
+                self.tell_unstored(stored);
                 return is_last.then_some(Input::Collected(shard));
             }
             FromAgent::Results { role } => {
@@ -350,6 +350,12 @@ impl<'a> Launcher<'a> {
             FromAgent::Heartbeat => Input::Heard(shard),
             FromAgent::Refused { reason } => Input::Closed(shard, reason),
         })
+    }
+
+    /// Returns the time by which the clock of a shard's node is ahead of the clock here.
+    fn ahead(&self, shard: usize) -> SignedDuration {
+        let agent = self.agents[shard].as_ref();
+        agent.map_or(SignedDuration::ZERO, |agent| agent.ahead)
     }
 
     /// Reports that a log cannot be stored. The verdict does not depend on it.
@@ -572,7 +578,11 @@ impl<'a> Launcher<'a> {
         for role in wanted.keys() {
             self.send(shard, &ToAgent::Log { role: role.clone() });
         }
-        let expected = self.logs.expect(self.runner.home, shard, wanted);
+        let clock = Clock {
+            ahead: self.ahead(shard),
+            now: clock::now(),
+        };
+        let expected = self.logs.expect(self.runner.home, shard, wanted, clock);
         self.tell_unstored(expected);
         None
     }
@@ -600,6 +610,15 @@ fn ahead(there: Option<Timestamp>) -> SignedDuration {
     let ahead = there.map(|there| there.duration_since(clock::now()));
     let ahead = ahead.filter(|ahead| ahead.abs() > EQUAL);
     ahead.unwrap_or(SignedDuration::ZERO)
+}
+
+/// Corrects the times of an event by a clock that was ahead.
+fn correct(event: &mut Event, ahead: SignedDuration) {
+    event.at = event.at.saturating_sub(ahead).unwrap_or(event.at);
+    if let Kind::Log(LogEvent::Line { text, .. }) = &mut event.kind {
+        let line = skew::correct(text.as_bytes(), ahead);
+        *text = String::from_utf8_lossy(&line).into_owned();
+    }
 }
 
 /// Sends a file in pieces; at least one.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::{Output, Signal, repository};
 
 use super::super::test::{CLIENT, SERVER, ZOMBIE};
@@ -75,20 +75,23 @@ fn a_second_run_sends_manifests_only() {
 }
 
 #[test]
-fn events_have_the_time_of_the_launcher() {
-    let remote = Remote::of(&[r#"test-true = { program = "true" }"#]);
+fn events_and_logs_have_the_time_of_the_launcher() {
+    let says = r#"test-says = { program = "sh", args = ["-c", "echo said; exit 1"] }"#;
+    let remote = Remote::of(&[says]);
     let output = remote.relayed("clock", "");
-    let year = |name: &str| {
-        let all = output.success().stdout.lines();
-        let mut events = all.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-        let event = events.find(|event| event["event"] == name);
-        let at = event.expect("it is there")["at"]
-            .as_str()
-            .map(str::to_owned);
-        at.expect("a time")[..4].parse::<u32>().expect("a year")
+    let events = output.code(100).json_lines();
+    let year = |text: &str| text[..4].parse::<u32>().expect("a year");
+    let of = |name: &str| {
+        let event = events.iter().find(|event| event["event"] == name);
+        year(event.expect("it is there")["at"].as_str().expect("a time"))
     };
-    // The relay has changed the clock alone, so the time is corrected the other way.
-    assert_eq!(year("ended"), year("placing") - 1);
+    // The relay has changed the clock alone, so times are corrected the other way.
+    assert_eq!(of("ended"), of("placing") - 1);
+    let log = remote
+        .ansar(["log", "test-says", "--from=2020-01-01T00:00:00"])
+        .run();
+    let line = log.success().stdout.lines().find(|it| it.ends_with("said"));
+    assert_eq!(year(line.expect("it is there")), of("placing") - 1);
 }
 
 #[test]
