@@ -29,7 +29,7 @@ mod stream;
 mod workspace;
 
 pub use browser::Browser;
-pub use deadline::{PATIENCE, eventually};
+pub use deadline::{PATIENCE, eventually, eventually_before};
 pub use executables::{bins_of, executable, repository};
 pub use nix::sys::signal::Signal;
 pub use notices::Notices;

@@ -5,13 +5,14 @@ use std::marker::PhantomData;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ExitStatus};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-use crate::deadline::{PATIENCE, eventually};
+use crate::deadline::{PATIENCE, eventually, time_until};
 use crate::output::Output;
 use crate::sandbox::Sandbox;
 use crate::stream::Stream;
@@ -70,7 +71,7 @@ impl Running<'_> {
     /// line, which may have been written before the call.
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> String {
-        match self.stderr.line_with(text, 0) {
+        match self.stderr.line_with(text, 0, PATIENCE) {
             Some((line, _)) => line,
             None => self.fail(&format!("no line of stderr holds `{text}`")),
         }
@@ -80,21 +81,40 @@ impl Running<'_> {
     /// previous call found.
     #[track_caller]
     pub fn wait_for_next(&mut self, text: &str) -> String {
-        let Some((line, seen)) = self.stderr.line_with(text, self.seen[1]) else {
-            self.fail(&format!("no further line of stderr holds `{text}`"))
-        };
-        self.seen[1] = seen;
-        line
+        self.next_line(1, text, PATIENCE)
+    }
+
+    /// Like [`Running::wait_for_next`], for a line that must be there before the
+    /// `deadline`.
+    #[track_caller]
+    pub fn wait_for_next_before(&mut self, text: &str, deadline: Instant) -> String {
+        self.next_line(1, text, time_until(deadline))
     }
 
     /// Waits until a line of stdout contains `text`, after the line that the
     /// previous call found.
     #[track_caller]
     pub fn wait_for_next_on_stdout(&mut self, text: &str) -> String {
-        let Some((line, seen)) = self.stdout.line_with(text, self.seen[0]) else {
-            self.fail(&format!("no further line of stdout holds `{text}`"))
+        self.next_line(0, text, PATIENCE)
+    }
+
+    /// Like [`Running::wait_for_next_on_stdout`], for a line that must be there before
+    /// the `deadline`.
+    #[track_caller]
+    pub fn wait_for_next_on_stdout_before(&mut self, text: &str, deadline: Instant) -> String {
+        self.next_line(0, text, time_until(deadline))
+    }
+
+    /// Waits for a line of stdout (0) or stderr (1) after the one found last.
+    #[track_caller]
+    fn next_line(&mut self, stream: usize, text: &str, limit: Duration) -> String {
+        let (from, name) = [(&self.stdout, "stdout"), (&self.stderr, "stderr")][stream];
+        let Some((line, seen)) = from.line_with(text, self.seen[stream], limit) else {
+            self.fail(&format!(
+                "no further line of {name} holds `{text}` within {limit:?}"
+            ))
         };
-        self.seen[0] = seen;
+        self.seen[stream] = seen;
         line
     }
 

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
@@ -65,11 +66,16 @@ impl Stream {
 
     /// Waits for the first whole line from byte `from` on that contains `text`;
     /// returns the line and the position after it. `None` if the stream ends or
-    /// the deadline passes first.
-    pub(crate) fn line_with(&self, text: &str, from: usize) -> Option<(String, usize)> {
+    /// the time is over first.
+    pub(crate) fn line_with(
+        &self,
+        text: &str,
+        from: usize,
+        limit: Duration,
+    ) -> Option<(String, usize)> {
         let mut from = from;
         let mut found = None;
-        self.0.wait(|captured| {
+        self.0.wait_for(limit, |captured| {
             while let Some(length) = captured.bytes[from..].iter().position(|b| *b == b'\n') {
                 let line = String::from_utf8_lossy(&captured.bytes[from..from + length]);
                 from += length + 1;
@@ -111,10 +117,14 @@ impl Shared {
     }
 
     /// Waits until `enough` returns true; false if the deadline passes first.
-    fn wait(&self, mut enough: impl FnMut(&Captured) -> bool) -> bool {
+    fn wait(&self, enough: impl FnMut(&Captured) -> bool) -> bool {
+        self.wait_for(PATIENCE, enough)
+    }
+
+    fn wait_for(&self, limit: Duration, mut enough: impl FnMut(&Captured) -> bool) -> bool {
         let waited = self
             .more
-            .wait_timeout_while(self.lock(), PATIENCE, |captured| !enough(captured));
+            .wait_timeout_while(self.lock(), limit, |captured| !enough(captured));
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }

@@ -172,7 +172,7 @@ impl Command {
                 args.replaces().then_some(SpawnMode::Foreground)
             }
             Self::Supervise(args) => Some(args.spawn_mode()),
-            Self::Agent(_) => Some(SpawnMode::Attached),
+            Self::Agent(_) => Some(SpawnMode::Streaming),
             // An editor is in the foreground with this command, not below it.
             Self::Edit(_)
             | Self::Init(_)

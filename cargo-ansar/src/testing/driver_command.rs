@@ -10,6 +10,11 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Runs a command and returns its output; `None` if there is none, or if it has
 /// failed.
 pub(super) async fn answer_of(words: &[String]) -> Option<Vec<u8>> {
+    answer_within(LIMIT, words).await
+}
+
+/// Like [`answer_of`], with another limit of time.
+pub(super) async fn answer_within(limit: Duration, words: &[String]) -> Option<Vec<u8>> {
     let mut words = words.iter();
     let program = Program {
         path: words.next()?.into(),
@@ -18,7 +23,7 @@ pub(super) async fn answer_of(words: &[String]) -> Option<Vec<u8>> {
         folder: None,
         stdin: None,
     };
-    let run = tokio::time::timeout(LIMIT, program.run(StderrMode::Piped)).await;
+    let run = tokio::time::timeout(limit, program.run(StderrMode::Piped)).await;
     match run.ok()?.ok()? {
         (Exit::Code(0), output, _) => Some(output.trim_ascii().to_vec()),
         _ => None,

@@ -7,6 +7,7 @@
 //! If the engine dies, the guardian kills all its descendants; if the guardian
 //! dies, the engine is notified and does the same.
 
+mod hang_up;
 mod suspended;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getppid, setpgid};
 
+use crate::host::process::guardian::hang_up::HangUp;
 use crate::host::process::guardian::suspended::Forwarder;
 use crate::host::process::{daemonize, fd_store, orphans};
 use crate::host::terminal::keys;
@@ -95,6 +97,9 @@ pub enum SpawnMode {
     /// Below another command of this tool, whose end stops both; the guardian
     /// closes its streams.
     Attached,
+    /// Like [`Attached`](Self::Attached), and a suspended engine is continued when the
+    /// stream on its stdin ends, so that it can end as well.
+    Streaming,
     /// In a new session without a terminal. The guardian closes its streams at
     /// once, the engine when it is ready.
     Detached,
@@ -113,7 +118,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
     match mode {
         SpawnMode::Foreground | SpawnMode::Interactive | SpawnMode::Placing => {}
-        SpawnMode::Attached => die_with_parent()?,
+        SpawnMode::Attached | SpawnMode::Streaming => die_with_parent()?,
         SpawnMode::Detached => daemonize::begin()?,
     }
     orphans::adopt()?;
@@ -149,7 +154,11 @@ pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
             Ok(ForkRole::Engine(Guardian(guardian)))
         }
         ForkResult::Parent { child } => {
-            let has_streams = !matches!(mode, SpawnMode::Attached | SpawnMode::Detached);
+            let has_streams = !matches!(
+                mode,
+                SpawnMode::Attached | SpawnMode::Streaming | SpawnMode::Detached
+            );
+            let hang_up = (mode == SpawnMode::Streaming).then(HangUp::watch_stdin);
             if !has_streams {
                 // The reader of a stream must get its end when the engine
                 // exits.
@@ -160,8 +169,13 @@ pub fn split(mode: SpawnMode, tell: &dyn Fn(&str)) -> io::Result<ForkRole> {
             let forwarder = Forwarder::new(child, has_streams.then_some(tell));
             let spares = mode == SpawnMode::Placing;
             let grace = if spares { GRACE } else { Duration::ZERO };
+            let watched = Watched {
+                forwarder,
+                keyboard,
+                hang_up,
+            };
             Ok(ForkRole::Guardian(watch(
-                child, forwarder, handled, &before, keyboard, grace,
+                child, watched, handled, &before, grace,
             )))
         }
     }
@@ -201,15 +215,23 @@ fn become_engine(guardian: Pid) -> io::Result<()> {
     Ok(())
 }
 
+/// The sources of what the engine is told.
+struct Watched<'t> {
+    forwarder: Forwarder<'t>,
+    keyboard: Option<Keyboard>,
+    hang_up: Option<HangUp>,
+}
+
 /// Forwards signals until the engine has exited, then kills its orphans.
 fn watch(
     engine: Pid,
-    mut forwarder: Forwarder<'_>,
+    mut watched: Watched<'_>,
     handled: SigSet,
     before: &BTreeMap<u32, Option<u64>>,
-    mut keyboard: Option<Keyboard>,
     grace: Duration,
 ) -> End {
+    let keyboard = &mut watched.keyboard;
+    let forwarder = &mut watched.forwarder;
     let (code, is_killed) = loop {
         match handled.wait() {
             Ok(Signal::SIGCHLD) => {
@@ -221,7 +243,7 @@ fn watch(
                     }
                     Ok(WaitStatus::Signaled(_, signal, _)) => break (killed_by(signal), true),
                     Ok(WaitStatus::Stopped(..)) if forwarder.has_suspended() => {
-                        if let Some(keyboard) = &mut keyboard {
+                        if let Some(keyboard) = keyboard {
                             keyboard.restore();
                         }
                         // The shell sees this stop and reports it.
@@ -238,26 +260,29 @@ fn watch(
             }
             Ok(fd_store::POKE) => {
                 fd_store::take();
+                if watched.hang_up.as_ref().is_some_and(HangUp::is_new) {
+                    forwarder.hang_up();
+                }
                 if forwarder.look() {
                     break (killed_by(Signal::SIGKILL), true);
                 }
             }
             Ok(keys::KEY_SIGNAL) => {
-                if let Some(keyboard) = &mut keyboard {
+                if let Some(keyboard) = keyboard {
                     keyboard.forward();
                 }
             }
             // The first two are only blocked, and need no handling.
             Ok(Signal::SIGTTIN | Signal::SIGTTOU) | Err(_) => {}
             Ok(signal) => {
-                if let (Signal::SIGCONT, Some(keyboard)) = (signal, &mut keyboard) {
+                if let (Signal::SIGCONT, Some(keyboard)) = (signal, &mut *keyboard) {
                     keyboard.take();
                 }
                 forwarder.forward(signal);
             }
         }
     };
-    drop(keyboard);
+    watched.keyboard = None;
     let session = orphans::own_session();
     let is_spared = |orphan: &orphans::Orphan| {
         before.get(&orphan.pid) == Some(&orphan.started) || orphans::is_daemon(orphan, session)

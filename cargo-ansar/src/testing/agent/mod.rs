@@ -34,10 +34,13 @@ pub use crate::testing::agent::folder::clean_up_after_kill;
 pub(crate) use crate::testing::agent::folder::{HOME, WORK};
 use crate::testing::agent::folder::{RunFolder, store};
 use crate::testing::agent::lease::Lease;
-use crate::testing::driver_command::answer_of;
+use crate::testing::driver_command::answer_within;
 
 /// Time that the last messages get to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Time that an agent takes to give its place back, which it cannot do on a node that
+/// is cut off: nothing is left there 4 s after the lease.
+const CANCEL: Duration = Duration::from_secs(3);
 
 /// Runs the agent in the folder `scratch`, until the launcher says good-bye or
 /// is gone. `of_engine` are the interrupts of the engine that runs the roles;
@@ -85,9 +88,12 @@ pub async fn agent(
     }
     let removed = agent.folder.remove();
     drop(agent.outbox);
-    let _ = tokio::time::timeout(LAST_WORDS, writing).await;
+    // A launcher that was silent for a lease does not read them.
+    if !agent.inbox.lease.is_over() {
+        let _ = tokio::time::timeout(LAST_WORDS, writing).await;
+    }
     // Last, since it ends this process as well.
-    answer_of(&agent.cancel).await;
+    answer_within(CANCEL, &agent.cancel).await;
     served.and(removed)
 }
 

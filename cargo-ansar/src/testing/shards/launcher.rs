@@ -554,7 +554,8 @@ impl<'a> Launcher<'a> {
         let name = self.name(shard);
         let driver = &self.options.driver;
         if let Some(words) = driver.place_again(shard, &name, host, &script) {
-            let cleaning = self.nodes[shard].clean_up(words, &self.program);
+            let cancel = driver.cancel(&name);
+            let cleaning = self.nodes[shard].clean_up(cancel, words, &self.program);
             self.tasks.spawn_local(cleaning);
         }
     }

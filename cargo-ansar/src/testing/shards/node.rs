@@ -16,6 +16,7 @@ use crate::remote::boot;
 use crate::remote::conversation::{self, Outbox, Outgoing};
 use crate::remote::frames::{Decoder, Frame, MOST_BYTES};
 use crate::remote::messages::{FromAgent, ToAgent};
+use crate::testing::driver_command::answer_of;
 
 /// Time that a command gets to end by itself, and again after SIGTERM.
 const RELEASE: Duration = Duration::from_secs(2);
@@ -124,13 +125,18 @@ impl Node {
     /// An agent removes its files, and so does its guardian after its kill. But the
     /// engine of a cluster may kill both at once. The other agent removes what they
     /// have left, and does nothing else.
+    ///
+    /// `cancel` gives the place back first: it reaches an agent that is frozen, and
+    /// whose stream does not end because the command was killed.
     pub(super) fn clean_up(
         &mut self,
+        cancel: Vec<String>,
         words: Vec<String>,
         program: &Rc<AgentProgram>,
     ) -> impl Future<Output = ()> + 'static {
         let (released, program) = (self.released.take(), program.clone());
         async move {
+            answer_of(&cancel).await;
             if let Some(released) = released {
                 // The sender is dropped.
                 let _ = released.await;

@@ -1,5 +1,6 @@
 # Passes the stream of an agent on, and does with it what MODE says:
 #
+#   pass    does nothing with it
 #   count   writes the number of bytes for the agent, and of pieces of files, to FILE
 #   twice   repeats each event at once, and the first one after each other
 #   late    holds all frames back for a while, once a role has ended

@@ -73,6 +73,12 @@ impl<'t> Forwarder<'t> {
         self.look();
     }
 
+    /// Continues an engine whose stream has ended, and which is to end with it.
+    pub(super) fn hang_up(&mut self) {
+        self.is_to_end = true;
+        self.send(Signal::SIGCONT);
+    }
+
     /// Returns true if the engine stopped because it was asked to, and resets
     /// the request.
     pub(super) fn has_suspended(&mut self) -> bool {
