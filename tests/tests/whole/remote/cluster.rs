@@ -1,5 +1,6 @@
 //! A cluster of virtual hosts, which are namespaces of this machine.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -18,6 +19,9 @@ use super::super::cleanup::kills::{now, pause};
 /// Exit code of the scripts of the cluster if this machine cannot run one.
 const SKIPPED: i32 = 77;
 
+/// The hosts that run roles.
+pub(super) const NODES: [&str; 3] = ["n1", "n2", "n3"];
+
 /// A cluster of the hosts `ctl`, `n1`, `n2` and `n3`.
 pub(super) struct Cluster {
     /// The folder of its commands and files.
@@ -27,6 +31,8 @@ pub(super) struct Cluster {
     sandbox: Sandbox,
     /// The driver that reaches its nodes.
     driver: &'static str,
+    /// The test roles of each shard, once they were asked for.
+    shards: RefCell<Vec<BTreeSet<String>>>,
 }
 
 /// Runs a command, and returns its exit code and what it has printed. Daemons that
@@ -97,6 +103,7 @@ impl Cluster {
                 workspace: sandbox.path(),
                 sandbox,
                 driver,
+                shards: RefCell::default(),
             }),
             Some(SKIPPED) => {
                 assert!(!is_ci(), "{said}");
@@ -116,6 +123,7 @@ impl Cluster {
     /// Writes the workspace.
     pub(super) fn describe(&self, tables: &str) {
         let workspace = &self.workspace;
+        self.shards.take();
         fs::create_dir_all(workspace.join("src")).expect("it is made");
         let manifest = format!(
             "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n{}",
@@ -193,24 +201,30 @@ impl Cluster {
     }
 
     /// Returns the test roles of a shard, numbered from 1.
-    pub(super) fn roles(&self, shard: usize) -> BTreeSet<String> {
-        let listed = self
-            .ansar(&format!("test --list --partition {shard}/3"))
-            .run();
-        listed.success().stdout.lines().map(str::to_owned).collect()
+    fn roles(&self, shard: usize) -> BTreeSet<String> {
+        let list = |shard| {
+            let words = format!("test --list --partition {shard}/3");
+            let listed = self.ansar(&words).run();
+            listed.success().stdout.lines().map(str::to_owned).collect()
+        };
+        let mut shards = self.shards.borrow_mut();
+        if shards.is_empty() {
+            shards.extend((1..=3).map(list));
+        }
+        shards[shard - 1].clone()
     }
 
     /// Waits until no process and no folder of agents is left on the nodes.
     #[track_caller]
     pub(super) fn nodes_are_clean(&self) {
-        for node in ["n1", "n2", "n3"] {
+        for node in NODES {
             self.is_clean(node);
         }
     }
 
     #[track_caller]
-    pub(super) fn is_clean(&self, node: &str) {
-        let script = "ps -e -o args | grep -v '^sleep 1000000' | grep -E '^(sleep|perl|[./]*store/)'; \
+    fn is_clean(&self, node: &str) {
+        let script = "ps -e -o args | grep -v '^sleep 1000000' | grep -E '^(sleep|perl|cat|[./]*store/)'; \
                       ls -d /tmp/ansar-0/run-* /tmp/*/ansar-0/run-* 2>/dev/null";
         let clean = eventually(|| self.on(node, script).is_empty().then_some(()));
         let left = || self.on(node, "ps -e -o pid,args; ls /tmp/ansar-0");
@@ -239,7 +253,7 @@ pub(super) struct Started<'c> {
     /// Roles of the nodes n1, n2 and n3.
     pub(super) roles: [BTreeSet<String>; 3],
     /// Shards of these nodes, numbered from 1.
-    shards: [usize; 3],
+    pub(super) shards: [usize; 3],
 }
 
 impl Started<'_> {
@@ -287,14 +301,15 @@ pub(super) fn lost(output: &Output) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Asserts that exactly the roles of these nodes were lost.
+/// Asserts that exactly the roles of these nodes were lost, each for a reason that
+/// begins so.
 #[track_caller]
-pub(super) fn are_lost(started: Started<'_>, nodes: &[usize]) {
+pub(super) fn are_lost(started: Started<'_>, nodes: &[(usize, &str)]) {
     let Started { running, roles, .. } = started;
     let output = running.wait();
     let expected: BTreeSet<String> = nodes
         .iter()
-        .flat_map(|&nth| roles[nth - 1].clone())
+        .flat_map(|(nth, _)| roles[nth - 1].clone())
         .collect();
     let found = lost(&output);
     let names: BTreeSet<String> = found.iter().map(|(role, _)| role.clone()).collect();
@@ -303,9 +318,10 @@ pub(super) fn are_lost(started: Started<'_>, nodes: &[usize]) {
     });
     output.code(if nodes.is_empty() { 0 } else { 100 });
     for (role, text) in &found {
-        let node = nodes.iter().find(|&&nth| roles[nth - 1].contains(role));
-        let node = format!("lost with node n{}, ", node.expect("it is expected"));
-        output.check(text.contains(&node), || format!("`{text}` names no node"));
+        let node = nodes.iter().find(|(nth, _)| roles[nth - 1].contains(role));
+        let (nth, reason) = node.expect("it is expected");
+        let lost = format!("lost with node n{nth}, {reason}");
+        output.check(text.contains(&lost), || format!("`{text}` has no `{lost}`"));
     }
 }
 

@@ -178,7 +178,7 @@ fn a_pod_that_another_user_deletes() {
     run(&cluster.folder.join("bin/kubectl"), &words);
     are_known(&mut started, 1, fault);
     cluster.roles_are_gone(&[&format!("n{node}")], fault);
-    are_lost(started, &[node]);
+    are_lost(started, &[(node, "")]);
     cluster.no_pod_is_left();
 }
 
@@ -217,7 +217,7 @@ fn a_node_that_is_cut() {
     let elapsed = (now() - fault).as_secs();
     wait(8_u64.saturating_sub(elapsed));
     cluster.link("mend", "n2");
-    are_lost(started, &[2]);
+    are_lost(started, &[(2, "")]);
     cluster.no_pod_is_left();
     // It takes part again.
     cluster.describe(&(options + &sleeping(9, 0)));
@@ -236,7 +236,7 @@ fn killed_commands_lose_their_shards() {
     cluster.on("ctl", "kill -9 $(pgrep -x kubectl)");
     are_known(&mut started, 3, fault);
     cluster.roles_are_gone(&["n1", "n2", "n3"], fault);
-    are_lost(started, &[1, 2, 3]);
+    are_lost(started, &[1, 2, 3].map(|node| (node, "")));
     cluster.no_pod_is_left();
 }
 
@@ -253,7 +253,7 @@ fn a_killed_kubelet_loses_its_shard() {
     cluster.on("n2", "kill -9 $(pgrep -x kubelet)");
     are_known(&mut started, 1, fault);
     cluster.roles_are_gone(&["n2"], fault);
-    are_lost(started, &[2]);
+    are_lost(started, &[(2, "")]);
     // Its pod is no longer listed, although nothing has confirmed its end; the next
     // kubelet ends it.
     cluster.no_pod_is_listed();

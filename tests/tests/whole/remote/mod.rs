@@ -4,11 +4,13 @@ mod cluster;
 mod drivers;
 mod faults;
 mod frames;
+mod hosts;
 mod kubernetes;
 mod orders;
 mod refusals;
 mod runs;
 mod slurm;
+mod slurm_faults;
 mod streams;
 mod targets;
 
