@@ -259,11 +259,7 @@ fn watch(
                 }
             }
             Ok(fd_store::POKE) => {
-                fd_store::take();
-                if watched.hang_up.as_ref().is_some_and(HangUp::is_new) {
-                    forwarder.hang_up();
-                }
-                if forwarder.look() {
+                if is_gone_after_poke(forwarder, watched.hang_up.as_ref()) {
                     break (killed_by(Signal::SIGKILL), true);
                 }
             }
@@ -295,6 +291,16 @@ fn watch(
         is_killed,
         left: orphans::end_all(is_spared).left,
     }
+}
+
+/// Does what is due after [`POKE`](fd_store::POKE). Returns true if the engine has
+/// exited without a notice.
+fn is_gone_after_poke(forwarder: &mut Forwarder<'_>, hang_up: Option<&HangUp>) -> bool {
+    fd_store::take();
+    if hang_up.is_some_and(HangUp::is_new) {
+        forwarder.hang_up();
+    }
+    forwarder.look()
 }
 
 /// Returns the exit code that a shell reports for a signal.
