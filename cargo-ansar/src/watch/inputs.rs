@@ -243,10 +243,6 @@ pub struct Inputs {
     begun: i64,
 }
 
-/// Nanoseconds by which the time of a file may be earlier than the clock,
-/// because the kernel counts in ticks.
-const COARSE_NS: i64 = 20_000_000;
-
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     stamp: Stamp,
@@ -352,11 +348,10 @@ impl Inputs {
     pub fn within(&self, roots: &Roots) -> Self {
         let mut inputs = Self::read(roots, self);
         inputs.begun = self.begun;
-        let since = self.begun.saturating_sub(COARSE_NS);
         inputs.files.retain(|path, seen| {
             // A moved file keeps its modification time.
             let mtime = seen.stamp.fingerprint.mtime_ns;
-            let is_older = mtime.max(seen.stamp.ctime_ns.unwrap_or(mtime)) < since;
+            let is_older = mtime.max(seen.stamp.ctime_ns.unwrap_or(mtime)) < self.begun;
             is_older && !self.files.contains_key(path)
         });
         let known = self.files.iter().filter(|(path, _)| roots.holds(path));
@@ -551,14 +546,10 @@ mod tests {
         };
         // The modification time does not make a file older.
         let moved = root.join("moved");
-        let written = |path: &Path| {
-            std::fs::write(path, "").unwrap();
-            let file = std::fs::File::options().write(true).open(path).unwrap();
-            file.set_modified(std::time::UNIX_EPOCH).unwrap();
-            fs::stat(path).unwrap().ctime_ns
-        };
-        let before = written(&moved);
-        while written(&moved) <= before + COARSE_NS {}
+        let file = std::fs::File::create(&moved).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        let written = fs::stat(&moved).unwrap().ctime_ns;
+        while fs::now_ns() <= written {}
         let third = Inputs::read(&only("a"), &second);
         std::fs::rename(&moved, root.join("b/src/newer.rs")).unwrap();
         let both = third.within(&roots);

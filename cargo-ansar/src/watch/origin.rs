@@ -19,9 +19,6 @@ const FEW: u32 = 1;
 /// The same, if a person may have saved the file.
 const MORE: u32 = 3;
 
-/// Nanoseconds by which the time of a file may be earlier than the clock.
-const COARSE_NS: i64 = 20_000_000;
-
 /// Phases of the current or last loop, in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Spans {
@@ -49,7 +46,7 @@ impl Spans {
     fn author(&self, at_ns: i64) -> Option<Author> {
         let until = |end: Option<i64>| end.unwrap_or(i64::MAX);
         let building = self.building?;
-        if at_ns.saturating_add(COARSE_NS) < building || at_ns > until(self.ended) {
+        if at_ns < building || at_ns > until(self.ended) {
             None
         } else if at_ns <= until(self.built) {
             Some(Author::Build)

@@ -8,8 +8,9 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use nix::time::ClockId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::host::fs::{Action, Error, open};
@@ -314,16 +315,16 @@ pub fn hash(path: &Path) -> Result<(Hash, Stat), Error> {
 const HASHED_AT_ONCE: u64 = 1 << 20;
 
 /// Returns the time that file times are compared with, in nanoseconds since
-/// 1970.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the only access to this clock; a file's times are judged against the same clock that made them"
-)]
+/// 1970. A file that is written afterwards has no earlier time.
 pub fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-    })
+    // Linux stamps files with a clock that advances by ticks, so that the exact
+    // time may be later than that of a file written after it.
+    #[cfg(target_os = "linux")]
+    let clock = ClockId::CLOCK_REALTIME_COARSE;
+    #[cfg(not(target_os = "linux"))]
+    let clock = ClockId::CLOCK_REALTIME;
+    let since = Duration::from(clock.now().expect("the system has this clock"));
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Returns true if the time is old enough. A time in the future never is: the
@@ -407,7 +408,7 @@ mod tests {
         let changed = std::iter::repeat_with(|| {
             std::fs::write(&path, b"two").unwrap();
             let date = u64::try_from(before.fingerprint.mtime_ns).unwrap();
-            let date = SystemTime::UNIX_EPOCH + Duration::from_nanos(date);
+            let date = std::time::UNIX_EPOCH + Duration::from_nanos(date);
             File::options()
                 .write(true)
                 .open(&path)
