@@ -55,8 +55,10 @@ pub(crate) fn cargo() -> PathBuf {
 #[expect(clippy::disallowed_methods, reason = "tests start real processes")]
 fn build() -> BTreeMap<String, Bin> {
     let mut command = Command::new(cargo());
+    // With the tests, which are there, the libraries have the features that they have
+    // in `cargo test`, and are not compiled again without those.
     command
-        .args(["build", "--workspace", "--bins"])
+        .args(["build", "--workspace", "--bins", "--tests"])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(repository())
         .stdin(Stdio::null())
@@ -69,7 +71,7 @@ fn build() -> BTreeMap<String, Bin> {
     let bins = Message::parse_stream(messages)
         .filter_map(
             |message| match message.expect("cargo's messages are read") {
-                Message::CompilerArtifact(artifact) => {
+                Message::CompilerArtifact(artifact) if !artifact.profile.test => {
                     let package = artifact.manifest_path.parent()?.file_name()?.to_owned();
                     let path = artifact.executable?.into_std_path_buf();
                     Some((artifact.target.name, Bin { package, path }))
