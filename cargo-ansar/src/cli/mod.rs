@@ -32,6 +32,7 @@ use crate::commands;
 use crate::harness;
 use crate::testing;
 use crate::workspace;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -477,6 +478,7 @@ impl Session<'_> {
                 slow: args.slow_timeout,
                 failed: args.failed,
                 chosen,
+                parts: BTreeMap::new(),
             },
             timeout: args.timeout,
             force: self.force,

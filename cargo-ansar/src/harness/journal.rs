@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ansar_contract::test::{Check, TestReport};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::harness::list::Selection;
@@ -15,7 +15,7 @@ use crate::host::fs::Error;
 use crate::host::fs::append::Appender;
 
 /// The first line.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Head {
     /// The tests that were chosen.
     tests: Vec<String>,
@@ -41,7 +41,7 @@ impl Journal {
         let names = kept.iter().map(|check| &check.name).chain(&chosen.tests);
         let head = Head {
             tests: names.cloned().collect(),
-            ignored: chosen.ignored,
+            ignored: chosen.ignored.len() as u64,
             at: clock::now(),
         };
         let mut bytes = line(&head);
@@ -77,6 +77,32 @@ fn line<T: Serialize>(value: &T) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');
     line
+}
+
+/// Replaces the file of the last run by the results of several machines, each of which
+/// has run a part of the tests. A clock may have been ahead by the time beside them.
+pub fn write_merged(
+    path: &Path,
+    parts: impl Iterator<Item = (Vec<u8>, SignedDuration)>,
+) -> Result<(), Error> {
+    let (mut head, mut checks) = (Head::default(), Vec::new());
+    for (bytes, ahead) in parts {
+        let part = LastResults::parse(&bytes);
+        let at = part.at.saturating_sub(ahead).unwrap_or(part.at);
+        head.at = head.at.max(at);
+        head.ignored += part.ignored;
+        head.tests.extend(part.tests);
+        checks.extend(part.checks);
+    }
+    let lines = checks.iter().map(line);
+    let bytes: Vec<u8> = std::iter::once(line(&head))
+        .chain(lines)
+        .flatten()
+        .collect();
+    if let Some(folder) = path.parent() {
+        fs::make_private_folders(folder)?;
+    }
+    fs::renew(path, &bytes, 0o600)
 }
 
 /// The results of the last run.
@@ -130,6 +156,13 @@ impl LastResults {
         passed.map(|check| check.name.clone()).collect()
     }
 
+    /// Returns a test of names: true for those that were chosen. A run that did not
+    /// get so far was to have all.
+    pub(super) fn chosen(&self) -> impl Fn(&String) -> bool + use<> {
+        let chosen: BTreeSet<String> = self.tests.iter().cloned().collect();
+        move |name| chosen.is_empty() || chosen.contains(name)
+    }
+
     /// Returns the names of the tests that failed or did not finish.
     pub(super) fn failed(&self) -> impl Iterator<Item = &str> {
         let passed = self.passed();
@@ -176,7 +209,7 @@ mod tests {
         };
         let chosen = Selection {
             tests: ["b", "c", "d"].map(str::to_owned).to_vec(),
-            ignored: 1,
+            ignored: vec!["e".to_owned()],
         };
         for _ in 0..2 {
             let kept = [check("a", true)];

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::host::process::Exit;
+use crate::model::partition::Partition;
 use crate::model::test_target::{Ignored, TestRun};
 
 /// The answer to the question for tests.
@@ -19,8 +20,19 @@ pub(super) enum Answer {
 pub(super) struct Selection {
     /// Their names.
     pub(super) tests: Vec<String>,
-    /// Number of tests that match and are ignored.
-    pub(super) ignored: u64,
+    /// Names of the tests that match and are ignored.
+    pub(super) ignored: Vec<String>,
+}
+
+impl Selection {
+    /// Returns the tests of one part. All that match are divided together, so that
+    /// the parts are the same whatever has failed before.
+    pub(super) fn part(mut self, partition: Partition) -> Self {
+        let own = partition.of(self.tests.iter().chain(&self.ignored));
+        self.tests.retain(|name| own.contains(name));
+        self.ignored.retain(|name| own.contains(name));
+        self
+    }
 }
 
 /// Parses a list in the terse format: one `NAME: test` per line. Benchmarks are
@@ -67,7 +79,7 @@ pub(super) fn select(all: &[String], ignored: &[String], run: &TestRun) -> Selec
         .filter(|name| is_filtered(name) && is_chosen(name))
     {
         match (ignored.contains(name), run.ignored) {
-            (true, Ignored::Skip) => selection.ignored += 1,
+            (true, Ignored::Skip) => selection.ignored.push(name.clone()),
             (false, Ignored::Only) => {}
             _ => selection.tests.push(name.clone()),
         }
@@ -115,7 +127,7 @@ mod tests {
                 ..run()
             };
             let selection = select(&all, &slow, &run);
-            (selection.tests.join(" "), selection.ignored)
+            (selection.tests.join(" "), selection.ignored.len())
         };
         let (skip, include, only) = (Ignored::Skip, Ignored::Include, Ignored::Only);
         for (found, expected) in [
@@ -139,6 +151,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_test_is_in_one_part() {
+        let all: Vec<String> = (0..20).map(|number| format!("a::{number}")).collect();
+        let whole = select(&all, &all[15..], &run());
+        let parts: Vec<Selection> = (0..3)
+            .map(|index| whole.clone().part(Partition::nth(index, 3)))
+            .collect();
+        let sizes = parts.iter().map(|it| it.tests.len() + it.ignored.len());
+        assert!(sizes.clone().all(|size| size == 6 || size == 7));
+        assert_eq!(sizes.sum::<usize>(), all.len());
+        for (names, of) in [
+            (
+                &whole.tests,
+                (|it| &it.tests) as fn(&Selection) -> &Vec<String>,
+            ),
+            (&whole.ignored, |it| &it.ignored),
+        ] {
+            let divided: BTreeSet<&String> = parts.iter().flat_map(of).collect();
+            assert!(
+                divided
+                    .into_iter()
+                    .eq(names.iter().collect::<BTreeSet<_>>())
+            );
+        }
+    }
+
     fn run() -> TestRun {
         TestRun {
             target: "api".to_owned(),
@@ -147,6 +185,7 @@ mod tests {
             filter: Vec::new(),
             exact: false,
             chosen: Vec::new(),
+            partition: None,
             ignored: Ignored::Skip,
             isolate: true,
             test_timeout: None,

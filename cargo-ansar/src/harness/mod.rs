@@ -149,7 +149,7 @@ impl Session {
             Answer::Unknown => Vec::new(),
         };
         let selection = list::select(&all, &ignored, &self.run);
-        if selection.tests.is_empty() && selection.ignored == 0 && !all.is_empty() {
+        if selection.tests.is_empty() && selection.ignored.is_empty() && !all.is_empty() {
             let run = &self.run;
             let filters = run.filter.iter().chain(&run.chosen);
             let condition = format!("no test matches {}", quoted_list(filters));
@@ -166,15 +166,22 @@ impl Session {
         }
     }
 
-    /// Orders the tests: those that did not pass the last time run first, or
-    /// alone.
-    fn again(&self, mut selection: Selection, last: LastResults, is_whole: bool) -> Selection {
+    /// Takes the part of the tests that this run has, and orders them: those that
+    /// did not pass the last time run first, or alone.
+    fn again(&self, whole: Selection, last: LastResults, is_whole: bool) -> Selection {
         let passed = last.passed();
         let did_pass = |name: &String| passed.contains(name.as_str());
-        let any_failed = selection.tests.iter().any(|name| !did_pass(name));
+        let any_failed = whole.tests.iter().any(|name| !did_pass(name));
+        let mut selection = match self.run.partition {
+            Some(partition) => whole.part(partition),
+            None => whole,
+        };
         match self.run.again {
             Again::Retry => {
-                selection.tests.retain(|name| !did_pass(name));
+                let was_chosen = last.chosen();
+                selection
+                    .tests
+                    .retain(|name| was_chosen(name) && !did_pass(name));
                 let kept = last.checks.into_iter().filter(|check| check.condition);
                 self.state.borrow_mut().checks = kept.collect();
             }
@@ -198,7 +205,7 @@ impl Session {
             Err(error) => self.log.write(Tag::Warning, &format!("{error}")),
         }
         state.selected = selection.tests;
-        state.ignored = selection.ignored;
+        state.ignored = selection.ignored.len() as u64;
     }
 
     /// Asks the executable for its tests.
@@ -230,6 +237,9 @@ impl Session {
     /// Runs an executable that is no `libtest` harness: its exit code is the
     /// verdict.
     async fn run_as_program(&self) -> Result<(), Faulted> {
+        if self.run.partition.is_some_and(|part| !part.is_first()) {
+            return Ok(());
+        }
         let name = &self.run.target;
         self.log.write(
             Tag::Console,

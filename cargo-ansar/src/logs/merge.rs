@@ -24,6 +24,23 @@ pub struct Record<'a> {
     pub text: &'a [u8],
 }
 
+/// Merges the lines of one log of which several machines have written a part. Lines
+/// without a head follow the one before them.
+pub fn merged_lines(parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut records: Vec<(Stamp, &[u8])> = Vec::new();
+    for part in parts {
+        let mut stamp = Stamp::MIN;
+        for line in part.split_inclusive(|byte| *byte == b'\n') {
+            stamp = Head::of(line).map_or(stamp, |head| head.stamp);
+            records.push((stamp, line));
+        }
+    }
+    // This sort keeps the order within a part.
+    records.sort_by_key(|(stamp, _)| *stamp);
+    let lines = records.into_iter().map(|(_, line)| line);
+    lines.collect::<Vec<_>>().concat()
+}
+
 /// Selects records by level and text.
 #[derive(Debug, Clone)]
 pub struct Filter {

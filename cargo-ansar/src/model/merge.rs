@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::model::name::RoleName;
 use crate::model::partition::Partition;
-use crate::model::run_report::RunReport;
+use crate::model::run_report::{Row, RunReport, Try};
 
 /// Exit code of a command whose checks failed.
 const TESTS_FAILED: u8 = 100;
@@ -76,7 +76,7 @@ impl MergeError {
 }
 
 /// Merges reports into one. Every test role must be in one of them; if they are
-/// of parts of a run, all parts must be there.
+/// of parts of a run, all parts must be there, and those of a role are added up.
 pub fn merge(reports: Vec<(PathBuf, RunReport)>) -> Result<RunReport, MergeError> {
     check_parts(&reports)?;
     check_roles(&reports)?;
@@ -95,15 +95,53 @@ pub fn merge(reports: Vec<(PathBuf, RunReport)>) -> Result<RunReport, MergeError
         merged.tries.extend(report.tries);
         merged.excerpts.extend(report.excerpts);
     }
-    // These sorts keep the order within a role.
+    // These sorts keep the order within a role, or a test.
     merged.roles.sort_by(|one, other| one.role.cmp(&other.role));
+    merged.roles = joined(merged.roles, |one, other| one.role == other.role, join_row);
     merged
         .failures
-        .sort_by(|one, other| one.role.cmp(&other.role));
-    merged.tries.sort_by(|one, other| one.role.cmp(&other.role));
+        .sort_by(|one, other| (&one.role, &one.test).cmp(&(&other.role, &other.test)));
+    let key = |it: &Try| (it.role.clone(), it.nth);
+    merged.tries.sort_by_key(key);
+    merged.tries = joined(merged.tries, |one, other| key(one) == key(other), join_try);
     let is_pass = merged.is_pass() && !merged.interrupted;
     merged.exit = if is_pass { 0 } else { TESTS_FAILED };
     Ok(merged)
+}
+
+/// Joins neighbours that belong together.
+fn joined<T>(all: Vec<T>, belong: impl Fn(&T, &T) -> bool, join: impl Fn(&mut T, T)) -> Vec<T> {
+    let mut joined: Vec<T> = Vec::with_capacity(all.len());
+    for next in all {
+        match joined.last_mut().filter(|last| belong(last, &next)) {
+            Some(last) => join(last, next),
+            None => joined.push(next),
+        }
+    }
+    joined
+}
+
+/// Adds the row of another part of the same role.
+fn join_row(row: &mut Row, other: Row) {
+    row.passed += other.passed;
+    row.failed += other.failed;
+    row.cut += other.cut;
+    row.ignored += other.ignored;
+    row.unfinished.extend(other.unfinished);
+    row.tests.extend(other.tests);
+    row.tests.sort_by(|one, other| one.name.cmp(&other.name));
+    row.standing = row.standing.worse(other.standing);
+    row.tries = row.tries.max(other.tries);
+    row.elapsed = match (row.elapsed, other.elapsed) {
+        (Some(one), Some(other)) => Some(one.max(other)),
+        (one, other) => one.or(other),
+    };
+}
+
+/// Adds the same try of another part of the same role.
+fn join_try(tried: &mut Try, other: Try) {
+    tried.standing = tried.standing.worse(other.standing);
+    tried.failures.extend(other.failures);
 }
 
 /// Checks that the reports are of all parts of one division, or of none.
@@ -169,7 +207,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::run_report::{Failure, Row, Standing};
+    use crate::model::run_report::{Failure, Standing, Tested};
 
     fn row(role: &str, failed: u64) -> Row {
         Row {
@@ -234,6 +272,32 @@ mod tests {
         assert_eq!(roles, ["test-a", "test-b", "test-c", "test-d"]);
         let failures: Vec<&str> = merged.failures.iter().map(|it| it.role.as_str()).collect();
         assert_eq!(failures, ["test-a", "test-b"]);
+    }
+
+    #[test]
+    fn parts_of_a_role_are_added_up() {
+        let target = |names: &[&str], failed| Row {
+            tests: names
+                .iter()
+                .map(|name| Tested {
+                    name: (*name).to_owned(),
+                    passed: true,
+                    elapsed: None,
+                })
+                .collect(),
+            ignored: 1,
+            ..row("test-api", failed)
+        };
+        let one = run("a", Some("1/2"), vec![target(&["c", "a"], 0)]);
+        let other = run("b", Some("2/2"), vec![target(&["b"], 1), row("test-z", 0)]);
+        let merged = merge(vec![one, other]).unwrap();
+        assert_eq!(merged.roles.len(), 2);
+        let row = &merged.roles[0];
+        assert_eq!((row.passed, row.failed, row.ignored), (4, 1, 2));
+        assert_eq!(row.standing, Standing::Failed);
+        let names: Vec<&str> = row.tests.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        assert!(!merged.is_pass());
     }
 
     #[test]

@@ -1,13 +1,11 @@
-//! Division of test roles into parts of equal size: for the jobs that share a
-//! run, and for the shards of one.
+//! Division of test roles, and of the tests of a target, into parts of equal size:
+//! for the jobs that share a run, and for the shards of one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-use crate::model::name::RoleName;
 
 /// One of several parts of the test roles, as in `2/4`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,11 +17,33 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Returns the roles of this part, out of all that are divided.
-    pub fn of<'r>(self, roles: impl IntoIterator<Item = &'r RoleName>) -> BTreeSet<RoleName> {
-        let parts = divide(roles, self.count).into_iter();
+    /// Returns the part of this index, from 0, out of `count`.
+    pub fn nth(index: usize, count: usize) -> Self {
+        Self {
+            number: index + 1,
+            count,
+        }
+    }
+
+    /// Returns the part of this index, from 0, of the `count` into which this one is
+    /// divided.
+    pub fn within(self, index: usize, count: usize) -> Self {
+        Self::nth((self.number - 1) * count + index, self.count * count)
+    }
+
+    /// Returns the names of this part, out of all that are divided.
+    pub fn of<'n, N: Ord + Clone + AsRef<str> + 'n>(
+        self,
+        names: impl IntoIterator<Item = &'n N>,
+    ) -> BTreeSet<N> {
+        let parts = divide(names, self.count).into_iter();
         let own = parts.filter(|(_, part)| *part == self.number - 1);
-        own.map(|(role, _)| role.clone()).collect()
+        own.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Returns true if this is the first part, which has all that is not divided.
+    pub fn is_first(self) -> bool {
+        self.number == 1
     }
 
     /// Returns the number of parts.
@@ -34,33 +54,33 @@ impl Partition {
     /// Returns all parts, if the whole is divided in as many.
     pub fn all(self) -> impl Iterator<Item = Self> {
         let count = self.count;
-        (1..=count).map(move |number| Self { number, count })
+        (0..count).map(move |index| Self::nth(index, count))
     }
 }
 
-/// Divides roles into `count` parts, numbered from 0, whose sizes differ by at
-/// most one.
+/// Divides the names of roles or tests into `count` parts, numbered from 0, whose
+/// sizes differ by at most one.
 ///
-/// The name of a role alone decides its part, unless that part has more roles
-/// than its share: then those with the highest hashes move to parts with room.
-/// So a new role moves at most a few others.
-pub fn divide<'r>(
-    roles: impl IntoIterator<Item = &'r RoleName>,
+/// A name alone decides its part, unless that part has more names than its share:
+/// then those with the highest hashes move to parts with room. So a new name moves
+/// at most a few others.
+pub fn divide<'n, N: Ord + AsRef<str> + 'n>(
+    names: impl IntoIterator<Item = &'n N>,
     count: usize,
-) -> BTreeMap<&'r RoleName, usize> {
+) -> BTreeMap<&'n N, usize> {
     let count = count.max(1);
-    let roles: BTreeSet<&RoleName> = roles.into_iter().collect();
-    let mut parts: Vec<Vec<(u64, &RoleName)>> = vec![Vec::new(); count];
-    for &role in &roles {
-        let (part, rank) = hashes(role);
+    let names: BTreeSet<&N> = names.into_iter().collect();
+    let mut parts: Vec<Vec<(u64, &N)>> = (0..count).map(|_| Vec::new()).collect();
+    for &name in &names {
+        let (part, rank) = hashes(name.as_ref());
         let part = usize::try_from(part % count as u64).unwrap_or(0);
-        parts[part].push((rank, role));
+        parts[part].push((rank, name));
     }
-    // The largest parts keep one more than the others, where the number of roles
+    // The largest parts keep one more than the others, where the number of names
     // leaves a remainder.
     let mut by_size: Vec<usize> = (0..count).collect();
     by_size.sort_by_key(|&part| std::cmp::Reverse(parts[part].len()));
-    let (share, remainder) = (roles.len() / count, roles.len() % count);
+    let (share, remainder) = (names.len() / count, names.len() % count);
     let mut moved = Vec::new();
     let mut room = Vec::new();
     for (nth, part) in by_size.into_iter().enumerate() {
@@ -72,19 +92,19 @@ pub fn divide<'r>(
     }
     moved.sort_unstable();
     room.sort_unstable();
-    for (part, role) in room.into_iter().zip(moved) {
-        parts[part].push(role);
+    for (part, name) in room.into_iter().zip(moved) {
+        parts[part].push(name);
     }
     let parts = parts.into_iter().enumerate();
     parts
-        .flat_map(|(part, roles)| roles.into_iter().map(move |(_, role)| (role, part)))
+        .flat_map(|(part, names)| names.into_iter().map(move |(_, name)| (name, part)))
         .collect()
 }
 
 /// Returns two hashes of a name: the first chooses the part, the second the
 /// order in it.
-fn hashes(role: &RoleName) -> (u64, u64) {
-    let hash = blake3::hash(role.as_str().as_bytes());
+fn hashes(name: &str) -> (u64, u64) {
+    let hash = blake3::hash(name.as_bytes());
     let number = |at: usize| {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&hash.as_bytes()[at..at + 8]);
@@ -135,6 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::name::RoleName;
 
     fn names() -> impl Strategy<Value = BTreeSet<RoleName>> {
         let name = "test-[a-z]{1,6}-[0-9]{1,3}";
@@ -144,7 +165,7 @@ mod tests {
 
     /// Returns the part that the name of a role chooses.
     fn chosen(role: &RoleName, count: usize) -> usize {
-        usize::try_from(hashes(role).0 % count as u64).unwrap()
+        usize::try_from(hashes(role.as_str()).0 % count as u64).unwrap()
     }
 
     fn many(count: usize) -> BTreeSet<RoleName> {
@@ -210,6 +231,9 @@ mod tests {
         let roles: BTreeSet<RoleName> = roles.iter().map(|role| role.parse().unwrap()).collect();
         let parts: Vec<usize> = divide(&roles, 3).into_values().collect();
         assert_eq!(parts, [2, 1, 0]);
+        let tests = ["orders::cancels", "orders::exits", "ships"].map(str::to_owned);
+        let parts: Vec<usize> = divide(&tests, 3).into_values().collect();
+        assert_eq!(parts, [0, 2, 1]);
     }
 
     #[test]

@@ -141,6 +141,16 @@ pub enum Standing {
     NotRun,
 }
 
+impl Standing {
+    /// Returns the standing of a whole with these two parts.
+    pub fn worse(self, other: Self) -> Self {
+        let worst = [Self::Failed, Self::Unreported, Self::NotRun];
+        let mut worst = worst.into_iter();
+        let found = worst.find(|it| [self, other].contains(it));
+        found.unwrap_or(Self::Passed)
+    }
+}
+
 /// A failed check, or another failure of a role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {

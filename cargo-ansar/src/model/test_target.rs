@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::name::{ExecutableName, NameError};
+use crate::model::partition::Partition;
 
 /// A test target of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,6 +102,9 @@ pub struct TestRun {
     pub exact: bool,
     /// Texts of which the name must contain one, too; chosen by the command.
     pub chosen: Vec<String>,
+    /// The part of the tests that match which runs, if not all do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
     /// Treatment of ignored tests.
     pub ignored: Ignored,
     /// True if each test has a process of its own.

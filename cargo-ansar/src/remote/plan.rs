@@ -14,6 +14,9 @@ pub struct Roles {
     pub tests: BTreeSet<RoleName>,
     /// Operational roles that belong to one test role, with that role.
     pub instances: BTreeMap<RoleName, RoleName>,
+    /// Those of the test roles whose tests are divided, so that they are in every
+    /// shard.
+    pub divided: BTreeSet<RoleName>,
     /// Test roles that must be in one shard: they start after each other, or
     /// never run at the same time.
     pub together: Vec<BTreeSet<RoleName>>,
@@ -55,11 +58,19 @@ impl Shard {
 /// socket or a file. Test roles are divided as `--partition` does: evenly, and
 /// so that a role mostly meets the same node, which has its files already. Those
 /// that must be together follow the first of them, and instances follow their
-/// tests.
+/// tests. Roles whose tests are divided are in all shards.
 pub fn plan(roles: &Roles, count: usize) -> Vec<Shard> {
-    let mut shards = vec![Shard::default(); count.max(1)];
+    let tests = roles.divided.clone();
+    let mut shards = vec![
+        Shard {
+            tests,
+            ..Shard::default()
+        };
+        count.max(1)
+    ];
     shards[0].operational.clone_from(&roles.operational);
-    let divided: BTreeMap<&RoleName, usize> = divide(&roles.tests, count);
+    let whole = roles.tests.difference(&roles.divided);
+    let divided: BTreeMap<&RoleName, usize> = divide(whole, count);
     let leaders = leaders(&roles.together);
     for role in divided.keys() {
         let leader = leaders.get(role).copied().unwrap_or(role);
@@ -110,20 +121,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_role_is_in_one_shard(
+        fn every_role_is_in_one_shard_or_divided(
             operational in names("server"),
             tests in names("test"),
+            divided in names("test"),
             count in 1_usize..8,
         ) {
-            let roles = Roles { operational, tests, ..Roles::default() };
+            let divided = divided.intersection(&tests).cloned().collect();
+            let roles = Roles { operational, tests, divided, ..Roles::default() };
             let shards = plan(&roles, count);
             prop_assert_eq!(shards.len(), count);
             prop_assert_eq!(&shards[0].operational, &roles.operational);
             let sizes: Vec<usize> = shards.iter().map(|shard| shard.tests.len()).collect();
             prop_assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1);
-            prop_assert_eq!(sizes.iter().sum::<usize>(), roles.tests.len());
             for role in roles.operational.iter().chain(&roles.tests) {
-                prop_assert_eq!(shards.iter().filter(|shard| shard.has(role)).count(), 1);
+                let expected = if roles.divided.contains(role) { count } else { 1 };
+                prop_assert_eq!(shards.iter().filter(|shard| shard.has(role)).count(), expected);
             }
         }
 

@@ -1,5 +1,6 @@
 //! Options of a command for the roles that run test targets.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::home::role::Entry;
 use crate::host::environment;
 use crate::manifest::Description;
 use crate::model::name::RoleName;
+use crate::model::partition::Partition;
 use crate::model::role_search::RolePattern;
 use crate::model::test_target::{Again, TestRun};
 use crate::supervisor::scheduler::Policy;
@@ -37,6 +39,10 @@ pub struct TestOptions {
     /// Texts of which the name of a test must contain one, each for the roles
     /// that a pattern matches.
     pub chosen: Vec<(RolePattern, String)>,
+    /// Roles of which only a part of the tests runs, as other jobs or machines run
+    /// the rest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<RoleName, Partition>,
 }
 
 impl TestOptions {
@@ -48,6 +54,7 @@ impl TestOptions {
         slow: None,
         failed: false,
         chosen: Vec::new(),
+        parts: BTreeMap::new(),
     };
 
     /// Returns these options, with those of the manifest, or else the defaults,
@@ -93,6 +100,7 @@ impl TestOptions {
             filter: properties.filter.clone(),
             exact: properties.exact,
             chosen: chosen.map(|(_, text)| text.clone()).collect(),
+            partition: self.parts.get(role).copied(),
             ignored: properties.ignored,
             isolate: properties.isolate != Some(false),
             test_timeout: properties.test_timeout,

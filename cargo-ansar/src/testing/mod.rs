@@ -9,6 +9,7 @@ mod driver_command;
 pub mod killed_run;
 pub mod live;
 pub mod log_context;
+mod parts;
 pub mod record;
 pub mod run;
 mod selection;
@@ -51,6 +52,7 @@ use crate::supervisor::engine::{Ended, RunResult};
 use crate::supervisor::lock_roles::stop_running;
 use crate::supervisor::scheduler::RoleKind;
 use crate::supervisor::test_options::TestOptions;
+use crate::testing::parts::Part;
 use crate::testing::run::Runner;
 use crate::testing::selection::{Selection, failed_before};
 use crate::testing::shards::On;
@@ -90,14 +92,6 @@ impl Options {
     /// Returns true if a test role matches the search.
     fn wants(&self, role: &RoleName, executable: &ExecutableName) -> bool {
         self.search.matches(role, executable)
-    }
-
-    /// Returns those of the matching test roles that this part of the run has.
-    fn part<'r>(&self, roles: impl Iterator<Item = &'r RoleName>) -> BTreeSet<RoleName> {
-        match self.partition {
-            Some(partition) => partition.of(roles),
-            None => roles.cloned().collect(),
-        }
     }
 
     /// Returns the options of a run on other machines, if it is one.
@@ -175,8 +169,17 @@ pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
     let tests = test_pattern(workspace.as_ref())?;
     let roles = wanted(workspace.as_ref(), &entries)
         .filter(|(role, executable)| tests.matches(role) && options.wants(role, executable));
-    let roles = options.part(roles.map(|(role, _)| role));
-    Ok(roles.into_iter().collect())
+    let Some(partition) = options.partition else {
+        let roles: BTreeSet<RoleName> = roles.map(|(role, _)| role.clone()).collect();
+        return Ok(roles.into_iter().collect());
+    };
+    let properties = |role: &RoleName| {
+        let spec = described.and_then(|description| description.role(role));
+        let spec = spec.map(|spec| &spec.properties);
+        spec.or_else(|| entries.get(role).map(|entry| &entry.properties))
+    };
+    let tests = roles.filter_map(|(role, _)| Some((role, properties(role)?)));
+    Ok(Part::of(partition, tests).roles.into_iter().collect())
 }
 
 /// Number of deploys that a run makes, if other programs take the ports of
@@ -253,7 +256,10 @@ async fn run_deployed(
     check_settings(home, workspace, selection.tested(), settings, events).await?;
     let testing = selection.begun();
     let runner = Runner {
-        tests: &options.tests.or_described(description_of(workspace)),
+        tests: &TestOptions {
+            parts: selection.parts.clone(),
+            ..options.tests.or_described(description_of(workspace))
+        },
         settings,
         shown: options.shown,
         first: Some(&failed),

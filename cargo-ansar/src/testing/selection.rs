@@ -9,12 +9,14 @@ use crate::home::Home;
 use crate::home::instance;
 use crate::home::role::{Entry, Origin};
 use crate::model::name::RoleName;
+use crate::model::partition::Partition;
 use crate::model::role_search::RolePattern;
 use crate::model::run_report::RunReport;
 use crate::supervisor::background::BackgroundRoles;
 use crate::supervisor::one_shot;
 use crate::testing::Options;
 use crate::testing::killed_run::last_report;
+use crate::testing::parts::Part;
 use crate::workspace::roles::test_pattern;
 
 /// The roles of a test run.
@@ -25,6 +27,8 @@ pub(super) struct Selection {
     instances: BTreeMap<RoleName, Entry>,
     /// Pattern of the names of test roles.
     tests: RolePattern,
+    /// Roles of which only a part of the tests runs.
+    pub(super) parts: BTreeMap<RoleName, Partition>,
     /// True if only test roles that failed in the last run are among the roles.
     pub(super) narrowed: bool,
 }
@@ -43,12 +47,17 @@ impl Selection {
         let all = std::mem::take(&mut prepared.entries);
         let mut entries = unfinished(&prepared.home, all.clone(), is_test, is_elsewhere)?;
         retain_affected(&mut entries, is_test, prepared.only.take(), failed);
-        let (roles, narrowed) = choose(options, entries, is_test, failed);
+        let Chosen {
+            roles,
+            parts,
+            narrowed,
+        } = choose(options, entries, is_test, failed);
         let tested = roles.iter().filter(|(role, _)| is_test(role));
         Ok(Self {
             instances: instance::instances(tested, &all)?,
             roles,
             tests,
+            parts,
             narrowed,
         })
     }
@@ -135,20 +144,36 @@ fn retain_affected(
     }
 }
 
-/// Returns the roles to run: all operational roles, and the tests that match.
-/// The second value is true if these were narrowed to those in `failed`.
+/// The roles to run.
+struct Chosen {
+    /// All operational roles, and the tests that match.
+    roles: BTreeMap<RoleName, Entry>,
+    /// Roles of which only a part of the tests runs.
+    parts: BTreeMap<RoleName, Partition>,
+    /// True if the tests were narrowed to those that failed.
+    narrowed: bool,
+}
+
+/// Chooses the roles to run. `failed` are the test roles that did not pass in the
+/// last run.
 fn choose(
     options: &Options,
     mut entries: BTreeMap<RoleName, Entry>,
     is_test: impl Fn(&RoleName) -> bool,
     failed: &BTreeSet<RoleName>,
-) -> (BTreeMap<RoleName, Entry>, bool) {
+) -> Chosen {
     entries.retain(|role, entry| {
         entry.origin != Origin::Retired
             && (!is_test(role) || options.wants(role, &entry.executable))
     });
-    let part = options.part(entries.keys().filter(|role| is_test(role)));
-    entries.retain(|role, _| !is_test(role) || part.contains(role));
+    let mut parts = BTreeMap::new();
+    if let Some(partition) = options.partition {
+        let tests = entries.iter().filter(|(role, _)| is_test(role));
+        let tests = tests.map(|(role, entry)| (role, &entry.properties));
+        let part = Part::of(partition, tests);
+        entries.retain(|role, _| !is_test(role) || part.roles.contains(role));
+        parts.extend(part.divided.into_iter().map(|role| (role, partition)));
+    }
     let narrowed = options.tests.failed && narrow(&mut entries, &is_test, failed);
     for (role, entry) in &mut entries {
         if is_test(role) && entry.properties.timeout.is_none() {
@@ -158,7 +183,11 @@ fn choose(
             entry.properties.timeout = None;
         }
     }
-    (entries, narrowed)
+    Chosen {
+        roles: entries,
+        parts,
+        narrowed,
+    }
 }
 
 /// Returns the test roles that did not pass in the last run.

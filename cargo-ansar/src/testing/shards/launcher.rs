@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::Error;
-use crate::events::{Event, Events, Kind, LogEvent, RoleEvent, RunEvent, StopReason};
+use crate::events::{Event, Events, Kind, LogEvent, RunEvent, StopReason};
 use crate::home::deploy_state::DeployState;
 use crate::home::ports::Hosts;
 use crate::home::role::Entry;
@@ -20,6 +20,7 @@ use crate::host::{clock, environment};
 use crate::logs::skew;
 use crate::logs::store::STORAGE;
 use crate::model::name::RoleName;
+use crate::model::partition::Partition;
 use crate::model::remote::RemoteError;
 use crate::protocol::VERSION;
 use crate::remote::boot;
@@ -28,6 +29,7 @@ use crate::remote::frames::{Frame, MOST_BYTES};
 use crate::remote::messages::{FromAgent, Start, StartRole, ToAgent};
 use crate::remote::plan::{Roles, Shard};
 use crate::remote::scheduler::{Action, Input, Policy, Scheduler};
+use crate::supervisor::test_options::TestOptions;
 use crate::testing::run::Runner;
 use crate::testing::shards::Options;
 use crate::testing::shards::files::{Content, Contents, Files};
@@ -105,6 +107,7 @@ impl<'a> Launcher<'a> {
             fail_fast: runner.tests.fail_fast,
         };
         let (heard, messages) = mpsc::unbounded_channel();
+        let results = Results::new(&shards, |role| runner.described(role));
         let launcher = Self {
             runner,
             entries,
@@ -120,8 +123,8 @@ impl<'a> Launcher<'a> {
             shards,
             run: environment::unique(),
             heard,
-            results: Results::new(entries.keys()),
-            logs: Logs::default(),
+            logs: Logs::new(results.divided()),
+            results,
             tasks: JoinSet::new(),
             stopping: None,
             has_stopped: false,
@@ -179,6 +182,8 @@ impl<'a> Launcher<'a> {
         let releasing = async { while self.tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(RELEASE, releasing).await;
         self.tasks.abort_all();
+        let stored = self.logs.finish(self.runner.home);
+        self.tell_unstored(stored);
     }
 
     /// Returns the error for which nothing was run, if there is one.
@@ -288,7 +293,6 @@ impl<'a> Launcher<'a> {
 
     /// Reads a frame of an agent, and returns the input that it is.
     fn read(&mut self, shard: usize, frame: Frame<FromAgent>) -> Option<Input> {
-        let home = self.runner.home;
         Some(match frame.message {
             FromAgent::Joined { version, .. } if version != VERSION => {
                 let reason = format!("its agent has version {version} of the protocol");
@@ -343,8 +347,7 @@ impl<'a> Launcher<'a> {
                 return is_last.then_some(Input::Collected(shard));
             }
             FromAgent::Results { role } => {
-                let stored = self.logs.results(home, shard, &role, &frame.bytes);
-                self.tell_unstored(stored);
+                self.logs.results(shard, &role, &frame.bytes);
                 return None;
             }
             FromAgent::Heartbeat => Input::Heard(shard),
@@ -381,8 +384,8 @@ impl<'a> Launcher<'a> {
         });
         // The shards stop one after the other, which is told once.
         if counts && !matches!(event.kind, Kind::Run(RunEvent::Stopping { .. })) {
-            self.results.record(&event);
-            self.events.pass(event);
+            let told = self.results.record(shard, event);
+            told.into_iter().for_each(|event| self.events.pass(event));
         }
     }
 
@@ -519,11 +522,24 @@ impl<'a> Launcher<'a> {
             hosts: self.hosts(shard),
             variables: variables(&runner.home.deploy_state().unwrap_or_default()),
             shown: Some(runner.shown.name().to_owned()),
-            tests: runner.tests.clone(),
+            tests: self.tests(shard),
             settings: runner.settings.to_vec(),
             first: first.cloned().collect(),
         };
         self.send(shard, &ToAgent::Start(Box::new(start)));
+    }
+
+    /// Returns the options for the tests of a shard, which has a part of those of the
+    /// divided roles.
+    fn tests(&self, shard: usize) -> TestOptions {
+        let mut tests = self.runner.tests.clone();
+        let count = self.shards.len();
+        for role in &self.roles.divided {
+            let whole = tests.parts.get(role).copied();
+            let whole = whole.unwrap_or_else(|| Partition::nth(0, 1));
+            tests.parts.insert(role.clone(), whole.within(shard, count));
+        }
+        tests
     }
 
     fn lose(&mut self, shard: usize, reason: &str, roles: &[RoleName]) {
@@ -542,9 +558,9 @@ impl<'a> Launcher<'a> {
             roles: roles.len(),
         });
         for role in roles {
-            let outcome = self.results.lose(role, &node, reason, clock::now());
-            let role = role.clone();
-            self.events.emit(RoleEvent::Ended { role, outcome });
+            let now = clock::now();
+            let told = self.results.lose(shard, role, (&node, reason), now);
+            told.into_iter().for_each(|event| self.events.pass(event));
         }
     }
 

@@ -1,26 +1,29 @@
 //! The logs that explain failures, which agents send before they are released.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ansar_contract::layout::Area;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::harness::journal;
 use crate::home::Home;
-use crate::host::fs;
-use crate::host::fs::Appender;
+use crate::host::{clock, fs};
+use crate::logs::merge::merged_lines;
 use crate::logs::skew;
 use crate::logs::store::Writer;
 use crate::model::name::RoleName;
 
-/// Logs that are still to arrive.
-#[derive(Default)]
+/// Logs and results of tests that arrive.
 pub(super) struct Logs {
+    /// Roles of which several shards have a part: their logs are stored when all have
+    /// arrived.
+    divided: BTreeSet<RoleName>,
     /// Logs of roles, by shard.
     awaited: BTreeMap<usize, BTreeMap<RoleName, Log>>,
-    /// Files of results that have begun to arrive.
-    results: BTreeMap<PathBuf, Appender>,
+    /// Logs of divided roles: the lines of each shard.
+    parts: BTreeMap<RoleName, (Writer, Vec<Vec<u8>>)>,
+    /// Results of tests, by role and shard, with the clock of the node.
+    results: BTreeMap<RoleName, BTreeMap<usize, (Clock, Vec<u8>)>>,
 }
 
 /// The clock of a node.
@@ -33,6 +36,17 @@ pub(super) struct Clock {
 }
 
 impl Logs {
+    /// Expects no log yet. Several shards have a part of each of the roles in
+    /// `divided`.
+    pub(super) fn new(divided: BTreeSet<RoleName>) -> Self {
+        Self {
+            divided,
+            awaited: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            results: BTreeMap::new(),
+        }
+    }
+
     /// Prepares for the logs of these roles, with the storage of each.
     pub(super) fn expect(
         &mut self,
@@ -46,7 +60,8 @@ impl Logs {
         for (role, storage) in roles {
             let folder = home.folder(Area::Logs, &role);
             made = made.and(fs::make_private_folders(&folder));
-            logs.insert(role, Log::new(Writer::new(folder, storage), clock));
+            let kept = self.divided.contains(&role).then(Vec::new);
+            logs.insert(role, Log::new(Writer::new(folder, storage), clock, kept));
         }
         self.awaited.insert(shard, logs);
         made
@@ -66,33 +81,18 @@ impl Logs {
         log.map_or(Ok(()), |log| log.take(file, piece))
     }
 
-    /// Stores a piece of the results of a role's tests.
-    pub(super) fn results(
-        &mut self,
-        home: &Home,
-        shard: usize,
-        role: &RoleName,
-        piece: &[u8],
-    ) -> Result<(), fs::Error> {
+    /// Keeps a piece of the results of a role's tests. Ignores those that were not
+    /// asked for.
+    pub(super) fn results(&mut self, shard: usize, role: &RoleName, piece: &[u8]) {
         let logs = self.awaited.get(&shard);
-        if !logs.is_some_and(|logs| logs.contains_key(role)) {
-            return Ok(());
-        }
-        let file = match self.results.entry(home.test_results(role)) {
-            Entry::Occupied(begun) => begun.into_mut(),
-            Entry::Vacant(new) => {
-                let path = new.key();
-                if let Some(folder) = path.parent() {
-                    fs::make_private_folders(folder)?;
-                }
-                if fs::exists(path) {
-                    fs::remove_file(path)?;
-                }
-                let file = Appender::open(path)?;
-                new.insert(file)
-            }
+        let Some(log) = logs.and_then(|logs| logs.get(role)) else {
+            return;
         };
-        file.append(piece)
+        let parts = self.results.entry(role.clone()).or_default();
+        let (_, results) = parts
+            .entry(shard)
+            .or_insert_with(|| (log.clock, Vec::new()));
+        results.extend_from_slice(piece);
     }
 
     /// Ends the log of a role. Returns true if no other is to arrive from the shard.
@@ -103,13 +103,35 @@ impl Logs {
         let Some(mut log) = logs.remove(role) else {
             return (false, Ok(()));
         };
-        let stored = log.finish();
         let is_last = logs.is_empty();
         if is_last {
             self.awaited.remove(&shard);
-            self.results.clear();
+        }
+        let stored = log.finish();
+        if let Some(kept) = log.kept {
+            let parts = self.parts.entry(role.clone());
+            let (_, parts) = parts.or_insert_with(|| (log.writer, Vec::new()));
+            parts.push(kept);
         }
         (is_last, stored)
+    }
+
+    /// Stores what waits for the parts of other shards. No more is to arrive.
+    pub(super) fn finish(&mut self, home: &Home) -> Result<(), fs::Error> {
+        let mut stored = Ok(());
+        for (mut writer, parts) in std::mem::take(&mut self.parts).into_values() {
+            let lines = merged_lines(&parts);
+            let last = skew::last_time(&lines).unwrap_or_else(clock::now);
+            let appended = writer.append(&lines, last).map_err(|(_, error)| error);
+            stored = stored.and(appended);
+        }
+        for (role, parts) in std::mem::take(&mut self.results) {
+            let parts = parts.into_values();
+            let parts = parts.map(|(clock, bytes)| (bytes, clock.ahead));
+            let written = journal::write_merged(&home.test_results(&role), parts);
+            stored = stored.and(written);
+        }
+        stored
     }
 }
 
@@ -117,7 +139,9 @@ impl Logs {
 /// written here, by a clock that is right.
 struct Log {
     writer: Writer,
-    ahead: SignedDuration,
+    clock: Clock,
+    /// The lines, if they are not stored yet.
+    kept: Option<Vec<u8>>,
     /// The file on the node that arrives.
     file: String,
     /// The beginning of a line whose end has not arrived.
@@ -127,10 +151,11 @@ struct Log {
 }
 
 impl Log {
-    fn new(writer: Writer, clock: Clock) -> Self {
+    fn new(writer: Writer, clock: Clock, kept: Option<Vec<u8>>) -> Self {
         Self {
             writer,
-            ahead: clock.ahead,
+            clock,
+            kept,
             file: String::new(),
             rest: Vec::new(),
             last: clock.now,
@@ -165,7 +190,11 @@ impl Log {
         if lines.is_empty() {
             return Ok(());
         }
-        let lines = skew::correct(lines, self.ahead);
+        let lines = skew::correct(lines, self.clock.ahead);
+        if let Some(kept) = &mut self.kept {
+            kept.extend(lines);
+            return Ok(());
+        }
         self.last = skew::last_time(&lines).unwrap_or(self.last);
         let stored = self.writer.append(&lines, self.last);
         stored.map_err(|(_, error)| error)

@@ -9,6 +9,7 @@ mod hashes;
 mod launcher;
 mod logs;
 mod node;
+mod parts;
 mod release;
 mod results;
 mod settings;
@@ -33,6 +34,7 @@ use crate::remote::driver::Driver;
 use crate::remote::plan::{Roles, Shard, plan};
 use crate::supervisor::engine::RunResult;
 use crate::supervisor::scheduler::RoleKind;
+use crate::testing::parts::divided;
 use crate::testing::run::Runner;
 use crate::testing::shards::files::Files;
 use crate::testing::shards::hashes::Hashes;
@@ -116,7 +118,7 @@ pub async fn perform(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<RunResult, Error> {
-    let roles = roles(entries, &kind_of);
+    let roles = roles(entries, options.shards, &kind_of);
     let shards = plan(&roles, options.shards);
     let settings = Settings::read(runner.home, runner.workspace, entries, events)?;
     check(runner, entries, &shards, options, &settings)?;
@@ -179,7 +181,11 @@ pub async fn perform(
 }
 
 /// Returns the roles of a run by kind.
-fn roles(entries: &BTreeMap<RoleName, Entry>, kind_of: impl Fn(&RoleName) -> RoleKind) -> Roles {
+fn roles(
+    entries: &BTreeMap<RoleName, Entry>,
+    count: usize,
+    kind_of: impl Fn(&RoleName) -> RoleKind,
+) -> Roles {
     let mut roles = Roles::default();
     for (role, entry) in entries {
         if let Some(instance) = &entry.instance {
@@ -190,6 +196,12 @@ fn roles(entries: &BTreeMap<RoleName, Entry>, kind_of: impl Fn(&RoleName) -> Rol
         } else {
             roles.operational.insert(role.clone());
         }
+    }
+    if count > 1 {
+        let tests = entries
+            .iter()
+            .filter(|(role, _)| roles.tests.contains(*role));
+        roles.divided = divided(tests.map(|(role, entry)| (role, &entry.properties)));
     }
     let mut sharing: BTreeMap<&str, BTreeSet<RoleName>> = BTreeMap::new();
     for role in &roles.tests {

@@ -1,6 +1,7 @@
 //! The results of roles that run on agents, as their events tell them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use ansar_contract::lifecycle::Faulted;
 use jiff::Timestamp;
@@ -8,86 +9,162 @@ use jiff::Timestamp;
 use crate::events::{Event, Kind, RoleEvent, RunEvent, StopReason};
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
+use crate::remote::plan::Shard;
 use crate::remote::scheduler::Change;
 use crate::supervisor::engine::Ended;
 use crate::supervisor::judge;
 use crate::supervisor::scheduler::RoleKind;
+use crate::testing::shards::parts::merged;
 
 /// The results of all roles.
 pub(super) struct Results {
     roles: BTreeMap<RoleName, Known>,
-    running: BTreeSet<RoleName>,
 }
 
-/// The outcomes of a role.
-#[derive(Default)]
+/// The results of a role, of which several shards may run a part.
 struct Known {
-    before: Vec<(RoleOutcome, Timestamp)>,
-    ended: Option<(RoleOutcome, Timestamp)>,
+    /// File and line that describe it.
+    described: (PathBuf, u32),
+    parts: BTreeMap<usize, Part>,
+    /// Number of the try that was told last, from 1.
+    told: u32,
+}
+
+/// The outcomes of the part of a role that one shard has.
+#[derive(Default)]
+struct Part {
+    is_running: bool,
+    before: Vec<Outcome>,
+    ended: Option<Outcome>,
+}
+
+type Outcome = (RoleOutcome, Timestamp);
+
+impl Part {
+    fn has_failed(&self) -> bool {
+        let failed = |(outcome, _): &Outcome| !is_success(outcome);
+        !self.before.is_empty() || self.ended.as_ref().is_some_and(failed)
+    }
+
+    /// Returns the outcome of a try, from 0; that of the last one if there are fewer.
+    fn nth(&self, nth: usize) -> Option<&Outcome> {
+        self.before.get(nth).or(self.ended.as_ref())
+    }
 }
 
 impl Known {
     fn has_failed(&self) -> bool {
-        let failed = |(outcome, _): &(RoleOutcome, Timestamp)| !is_success(outcome);
-        !self.before.is_empty() || self.ended.as_ref().is_some_and(failed)
+        self.parts.values().any(Part::has_failed)
+    }
+
+    fn is_running(&self) -> bool {
+        self.parts.values().any(|part| part.is_running)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.parts.values().all(|part| part.ended.is_some())
+    }
+
+    /// Returns the outcome of a try, from 0.
+    fn nth(&self, role: &RoleName, nth: usize, now: Timestamp) -> Outcome {
+        let not_run = (judge::skipped(), now);
+        let parts = self.parts.iter();
+        let parts: Vec<(usize, &Outcome)> = parts
+            .map(|(shard, part)| (*shard, part.nth(nth).unwrap_or(&not_run)))
+            .collect();
+        if let [(_, outcome)] = parts.as_slice() {
+            return (*outcome).clone();
+        }
+        let at = parts.iter().map(|(_, (_, at))| *at).max().unwrap_or(now);
+        let parts: Vec<(usize, &RoleOutcome)> = parts
+            .iter()
+            .map(|(shard, (outcome, _))| (*shard, outcome))
+            .collect();
+        (merged(&parts, role, &self.described, at), at)
+    }
+
+    /// Returns the number of tries before the last one.
+    fn before(&self) -> usize {
+        let before = self.parts.values().map(|part| part.before.len());
+        before.max().unwrap_or(0)
     }
 }
 
 impl Results {
-    /// Returns results in which no role has ended.
-    pub(super) fn new<'r>(roles: impl Iterator<Item = &'r RoleName>) -> Self {
-        let roles = roles.map(|role| (role.clone(), Known::default()));
-        Self {
-            roles: roles.collect(),
-            running: BTreeSet::new(),
+    /// Returns results in which no role of these shards has ended.
+    pub(super) fn new(shards: &[Shard], described: impl Fn(&RoleName) -> (PathBuf, u32)) -> Self {
+        let mut roles = BTreeMap::new();
+        for (nth, shard) in shards.iter().enumerate() {
+            for role in shard.roles() {
+                let known = roles.entry(role.clone()).or_insert_with(|| Known {
+                    described: described(role),
+                    parts: BTreeMap::new(),
+                    told: 1,
+                });
+                known.parts.insert(nth, Part::default());
+            }
         }
+        Self { roles }
     }
 
     /// Returns the number of roles that run.
     pub(super) fn running(&self) -> usize {
-        self.running.len()
+        self.roles.values().filter(|it| it.is_running()).count()
     }
 
-    /// Records an event that counts.
-    pub(super) fn record(&mut self, event: &Event) {
+    /// Records an event of a shard that counts. Returns the event that is told, if
+    /// one is: of a role with parts, those of its first start and of its last end.
+    pub(super) fn record(&mut self, shard: usize, mut event: Event) -> Option<Event> {
         let at = event.at;
-        let Kind::Role(event) = &event.kind else {
-            return;
+        let Kind::Role(kind) = &mut event.kind else {
+            return Some(event);
         };
-        match event {
+        match kind {
             RoleEvent::Started { role, .. } => {
-                self.running.insert(role.clone());
+                let known = self.roles.get_mut(role)?;
+                let was_running = known.is_running();
+                known.parts.get_mut(&shard)?.is_running = true;
+                (!was_running).then_some(event)
             }
             RoleEvent::Ended { role, outcome } => {
-                self.running.remove(role);
-                if let Some(known) = self.roles.get_mut(role) {
-                    known.ended = Some((outcome.clone(), at));
+                let known = self.roles.get_mut(role)?;
+                let part = known.parts.get_mut(&shard)?;
+                part.is_running = false;
+                part.ended = Some((outcome.clone(), at));
+                if !known.has_ended() {
+                    return None;
                 }
+                (*outcome, event.at) = known.nth(role, known.before(), at);
+                Some(event)
             }
-            RoleEvent::Rerunning { role, .. } => {
-                if let Some(known) = self.roles.get_mut(role) {
-                    known.before.extend(known.ended.take());
-                }
+            RoleEvent::Rerunning { role, nth, .. } => {
+                let known = self.roles.get_mut(role)?;
+                let part = known.parts.get_mut(&shard)?;
+                part.before.extend(part.ended.take());
+                let is_first = *nth > known.told;
+                known.told = known.told.max(*nth);
+                is_first.then_some(event)
             }
-            _ => {}
+            _ => Some(event),
         }
     }
 
-    /// Records that a role was lost, and returns its outcome.
+    /// Records that a role was lost with a shard. Returns the event that is told, if
+    /// the role has ended on all shards.
     pub(super) fn lose(
         &mut self,
+        shard: usize,
         role: &RoleName,
-        node: &str,
-        reason: &str,
+        (node, reason): (&str, &str),
         at: Timestamp,
-    ) -> RoleOutcome {
+    ) -> Option<Event> {
         let fault = Faulted::new(format!("lost with {node}"), reason);
-        let outcome = RoleOutcome::of(&fault, Cause::Lost);
-        self.running.remove(role);
-        if let Some(known) = self.roles.get_mut(role) {
-            known.ended = Some((outcome.clone(), at));
-        }
-        outcome
+        let ended = RoleEvent::Ended {
+            role: role.clone(),
+            outcome: RoleOutcome::of(&fault, Cause::Lost),
+        };
+        let kind = Kind::Role(ended);
+        self.record(shard, Event { at, kind })
     }
 
     /// Returns true if a role has failed, or has passed only in a later try.
@@ -100,6 +177,12 @@ impl Results {
         self.roles.values().any(Known::has_failed)
     }
 
+    /// Returns the roles of which several shards have a part.
+    pub(super) fn divided(&self) -> BTreeSet<RoleName> {
+        let divided = self.roles.iter().filter(|(_, known)| known.parts.len() > 1);
+        divided.map(|(role, _)| role.clone()).collect()
+    }
+
     /// Returns the results of all roles. One without any was not run.
     pub(super) fn ended(
         self,
@@ -107,14 +190,15 @@ impl Results {
         now: Timestamp,
     ) -> Vec<Ended> {
         let ended = self.roles.into_iter().map(|(role, known)| {
-            let ended = known.ended.unwrap_or_else(|| (judge::skipped(), now));
+            let last = known.before();
+            let (outcome, at) = known.nth(&role, last, now);
             Ended {
                 kind: kind_of(&role),
-                role,
-                outcome: ended.0,
+                outcome,
                 exit: None,
-                at: ended.1,
-                before: known.before,
+                at,
+                before: (0..last).map(|nth| known.nth(&role, nth, now)).collect(),
+                role,
             }
         });
         ended.collect()
