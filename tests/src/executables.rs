@@ -55,10 +55,10 @@ pub(crate) fn cargo() -> PathBuf {
 #[expect(clippy::disallowed_methods, reason = "tests start real processes")]
 fn build() -> BTreeMap<String, Bin> {
     let mut command = Command::new(cargo());
-    // With the tests, which are there, the libraries have the features that they have
-    // in `cargo test`, and are not compiled again without those.
+    // With a test, which is there, the libraries have the features that they have in
+    // `cargo test`, and are not compiled again without those.
     command
-        .args(["build", "--workspace", "--bins", "--tests"])
+        .args(["build", "--workspace", "--bins", "--test", "whole"])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(repository())
         .stdin(Stdio::null())

@@ -1,5 +1,6 @@
 //! Test targets of a workspace, and instances that belong to one test.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -109,4 +110,145 @@ fn instances_run_beside_their_tests() {
     failed.code(100).stdout_has("test-a: exited with 4");
     let log = package.ansar(["log", "fresh-test-a-db-0"]).run();
     log.success().stdout_has("accepting");
+}
+
+/// A test target with the tests `t0` to `t8`, which write down the folder that they
+/// run in, and each start.
+fn nine(body: &str) -> String {
+    let ran = "use std::io::Write;\n\
+               fn ran(name: &str) -> usize {\n    \
+               let role = std::env::var(\"ANSAR_ROLE\").unwrap();\n    \
+               let path = format!(\"{}/ran/{role}/{name}\", env!(\"CARGO_MANIFEST_DIR\"));\n    \
+               let mut file = std::fs::File::options().append(true).create(true).open(&path).unwrap();\n    \
+               let folder = std::env::current_dir().unwrap();\n    \
+               writeln!(file, \"{}\", folder.display()).unwrap();\n    \
+               std::fs::read_to_string(path).unwrap().lines().count()\n}\n";
+    let tests = (0..9).map(|number| {
+        let name = format!("t{number}");
+        format!(
+            "#[test]\nfn {name}() {{\n    let (_name, _starts) = (\"{name}\", ran(\"{name}\"));\n    {body}\n}}\n"
+        )
+    });
+    tests.fold(ran.to_owned(), |text, test| text + &test)
+}
+
+/// Returns the tests of a role by the folder that they last ran in, and removes what
+/// they wrote down.
+fn folders(package: &Sandbox, role: &str) -> BTreeMap<String, Vec<String>> {
+    let ran = package.path().join("ran").join(role);
+    let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in fs::read_dir(&ran).expect("the role ran") {
+        let path = entry.expect("it is read").path();
+        let text = fs::read_to_string(&path).expect("it is read");
+        let name = path.file_name().expect("it is a file").to_string_lossy();
+        let folder = text.lines().last().unwrap_or_default().to_owned();
+        folders.entry(folder).or_default().push(name.into_owned());
+        fs::remove_file(path).expect("it is ours");
+    }
+    folders
+}
+
+/// Creates a package with the target `nine`.
+fn package_of_nine(roles: &[&str], body: &str) -> Sandbox {
+    let tables = roles.iter().map(|role| format!("\n[{role}\n"));
+    let files = [("tests/nine.rs", nine(body))];
+    let files = files.each_ref().map(|(path, text)| (*path, text.as_str()));
+    let package = package(&tables.collect::<String>(), &files);
+    for role in roles {
+        let (name, _) = role.split_once(']').expect("it is the head of a table");
+        let ran = package.path().join("ran").join(name);
+        fs::create_dir_all(ran).expect("the folder is made");
+    }
+    package
+}
+
+#[test]
+fn single_tests_are_divided_over_shards() {
+    let package = package_of_nine(
+        &[
+            "test-many]\ntest = \"nine\"",
+            "test-one-process]\ntest = \"nine\"\nisolate = false",
+            "test-whole]\ntest = \"nine\"\nexclusive = [\"db\"]",
+        ],
+        "",
+    );
+    let there = divided(&package, &[]);
+    let sizes = |role: &str| -> Vec<usize> {
+        let folders = folders(&package, role);
+        folders.into_values().map(|tests| tests.len()).collect()
+    };
+    assert_eq!(sizes("test-many"), [3, 3, 3]);
+    assert_eq!(sizes("test-one-process"), [3, 3, 3]);
+    assert_eq!(sizes("test-whole"), [9]);
+    let local = package.ansar(["test"]).run();
+    assert_eq!(lines(there.success()), lines(local.success()));
+    assert_eq!(sizes("test-many"), [9]);
+}
+
+#[test]
+fn a_failed_part_alone_runs_again() {
+    let body = "assert!(_starts > 1 || _name != \"t4\");";
+    let package = package_of_nine(&["test-many]\ntest = \"nine\""], body);
+    let there = divided(&package, &["--retries=1"]);
+    there
+        .success()
+        .stdout_is("role \"test-many\" (pass/fail): 9/0\n");
+    there.stderr_has("Rerunning test-many, try 2 of 2\n");
+    let starts = |name: &str| {
+        let path = package.path().join("ran/test-many").join(name);
+        fs::read_to_string(path).expect("it ran").lines().count()
+    };
+    let again: Vec<usize> = (0..9).map(|number| starts(&format!("t{number}"))).collect();
+    assert_eq!(again, [1, 1, 1, 1, 2, 1, 1, 1, 1]);
+}
+
+#[test]
+fn a_lost_part_is_a_failed_check() {
+    let body = "if _name == \"t4\" {\n        \
+                let agent = std::env::var(\"ANSAR_PARENT\").unwrap();\n        \
+                std::process::Command::new(\"kill\").args([\"-9\", &agent]).status().unwrap();\n        \
+                std::thread::sleep(std::time::Duration::from_secs(600));\n    }";
+    let package = package_of_nine(&["test-many]\ntest = \"nine\""], body);
+    let there = divided(&package, &[]);
+    there
+        .code(100)
+        .stdout_has("role \"test-many\" (pass/fail): 6/1\n");
+    there.stdout_has("Cargo.toml:8 - test-many: lost with node ");
+    there.stdout_has(", its stream ended (exit code 137)\n");
+}
+
+#[test]
+fn jobs_divide_single_tests_as_shards_do() {
+    let body = "assert!(_name != \"t4\");";
+    let roles = [
+        "test-many]\ntest = \"nine\"",
+        "test-one-process]\ntest = \"nine\"\nisolate = false",
+    ];
+    let package = package_of_nine(&roles, body);
+    divided(&package, &[]).code(100);
+    let names = |role: &str| -> BTreeSet<Vec<String>> {
+        let folders = folders(&package, role).into_values();
+        let sorted = folders.map(|mut names| {
+            names.sort_unstable();
+            names
+        });
+        sorted.collect()
+    };
+    let of_shards = roles.map(|role| names(role.split_once(']').expect("a head").0));
+    let mut of_jobs = [BTreeSet::new(), BTreeSet::new()];
+    for job in 1..=3 {
+        let (part, home) = (
+            format!("--partition={job}/3"),
+            format!("--home-path=j{job}"),
+        );
+        let run = package.ansar(["test", &part, &home]).run();
+        assert!([0, 100].contains(&run.status.code().expect("it exits")));
+        of_jobs[0].extend(names("test-many"));
+        of_jobs[1].extend(names("test-one-process"));
+    }
+    assert_eq!(of_jobs, of_shards);
+    let merged = package.ansar(["report", "--merge", "j1", "j2", "j3"]).run();
+    let local = package.ansar(["test"]).run();
+    assert_eq!(lines(merged.code(100)), lines(local.code(100)));
+    merged.stdout_has("role \"test-many\" (pass/fail): 8/1\n");
 }
