@@ -227,6 +227,7 @@ impl Error {
                 | RemoteError::CannotPlace { .. }
                 | RemoteError::Unplaced { .. }
                 | RemoteError::Role { .. }
+                | RemoteError::NoShard { .. }
                 | RemoteError::Loopback { .. }
                 | RemoteError::Setting { .. }
                 | RemoteError::Pod { .. }

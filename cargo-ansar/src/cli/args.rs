@@ -393,7 +393,7 @@ pub struct TestArgs {
     /// Run the roles that did not pass the last time; once they pass, run all
     #[arg(long, conflicts_with = "list")]
     pub(super) failed: bool,
-    /// Run only this part of the test roles, as in `2/4`, for one of several jobs
+    /// Run only this part of the test roles and tests, as in `2/4`, for one of several jobs
     #[arg(long, value_name = "N/COUNT")]
     pub(super) partition: Option<Partition>,
     /// Run the roles on other machines: slurm, kubernetes, command, or local for a try

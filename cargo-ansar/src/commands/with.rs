@@ -338,6 +338,7 @@ fn command(
     let is_apart = described.is_some_and(|it| it.network == Some(NetworkKind::Own));
     let network = is_apart.then(|| home.network()).transpose()?;
     Ok(Launch {
+        is_held: false,
         role: COMMAND.parse().map_err(TemplateError::Name)?,
         executable: COMMAND.parse().map_err(TemplateError::Name)?,
         prepare: Box::new(move || {

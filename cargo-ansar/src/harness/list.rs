@@ -25,8 +25,8 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// Returns the tests of one part. All that match are divided together, so that
-    /// the parts are the same whatever has failed before.
+    /// Returns the tests of one part. All that match are divided, also those that
+    /// passed before, so that a test stays in its part.
     pub(super) fn part(mut self, partition: Partition) -> Self {
         let own = partition.of(self.tests.iter().chain(&self.ignored));
         self.tests.retain(|name| own.contains(name));

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::Node;
-use crate::manifest::values::duration;
+use crate::manifest::values::{duration, shards};
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::remote::{DriverName, DriverOptions};
 
 /// The keys that every driver has.
+const SHARDS: &str = "a number of shards, 1 at least";
 const KEYS: [&str; 3] = ["shards", "place-timeout", "lease"];
 /// The keys of a driver that runs a command of the user.
 const COMMAND_KEYS: &[&str] = &["command", "quote", KEYS[0], KEYS[1], KEYS[2]];
@@ -62,7 +63,7 @@ fn options(driver: DriverName, table: &Node<'_>) -> Result<DriverOptions, Descri
     for field in table.entries("a table of options")? {
         match field.name {
             name if !keys.contains(&name) => return Err(field.unknown_key(keys)),
-            "shards" => options.shards = Some(shards(&field)?),
+            "shards" => options.shards = Some(shards(&field, SHARDS)?),
             "place-timeout" => options.place_timeout = Some(duration(&field)?),
             "lease" => options.lease = Some(lease(&field)?),
             "time-limit" => options.time_limit = Some(duration(&field)?),
@@ -75,14 +76,6 @@ fn options(driver: DriverName, table: &Node<'_>) -> Result<DriverOptions, Descri
         }
     }
     Ok(options)
-}
-
-fn shards(node: &Node<'_>) -> Result<usize, DescriptionError> {
-    const EXPECTED: &str = "a number of shards, 1 at least";
-    match node.count(EXPECTED)? {
-        0 => Err(node.wrong_value("0", EXPECTED)),
-        shards => Ok(shards),
-    }
 }
 
 fn lease(node: &Node<'_>) -> Result<Duration, DescriptionError> {

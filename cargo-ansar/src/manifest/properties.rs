@@ -198,6 +198,9 @@ pub const PROPERTIES: &[Property] = &[
     settable!("test-timeout", test_timeout: Option<f64>, seconds,
         "how long a single test may run, in seconds", "30.0",
         |seconds| seconds.map_or(Ok(()), timeout)).of(Roles::TestTargets),
+    settable!("shard", shard: Option<usize>, |node, _| values::shards(node, SHARD).map(Some),
+        "which shard of `test --on` it runs in, from 1", "2",
+        |shard| shard.map_or(Ok(()), at_least_one)),
     settable!("network", network: Option<NetworkKind>, |node, _| values::network(node),
         "`own` to run it in a network of the home, `host` in that of the system", "\"own\"", |_| Ok(())).of_process(),
     settable!("component", component: Option<bool>, flag,
@@ -353,6 +356,17 @@ fn timeout(seconds: f64) -> Result<(), String> {
         Err(format!(
             "`{seconds}`, expected seconds, more than 0 and at most a year"
         ))
+    }
+}
+
+/// The shard of a role, in messages.
+const SHARD: &str = "the number of a shard, from 1";
+
+fn at_least_one(shard: usize) -> Result<(), String> {
+    if shard > 0 {
+        Ok(())
+    } else {
+        Err(format!("`{shard}`, expected {SHARD}"))
     }
 }
 

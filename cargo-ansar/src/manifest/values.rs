@@ -547,6 +547,14 @@ pub(crate) fn bytes(node: &Node<'_>) -> Result<u64, DescriptionError> {
     Ok(bytes)
 }
 
+/// Reads a number of shards, or the number of one.
+pub(crate) fn shards(node: &Node<'_>, expected: &'static str) -> Result<usize, DescriptionError> {
+    match node.count(expected)? {
+        0 => Err(node.wrong_value("0", expected)),
+        number => Ok(number),
+    }
+}
+
 pub(crate) fn retry(node: &Node<'_>) -> Result<Retry, DescriptionError> {
     const SECONDS: &str = "a number of seconds";
     let mut retry = Retry::default();

@@ -27,6 +27,7 @@ impl Partition {
 
     /// Returns the part of this index, from 0, of the `count` into which this one is
     /// divided.
+    #[must_use]
     pub fn within(self, index: usize, count: usize) -> Self {
         Self::nth((self.number - 1) * count + index, self.count * count)
     }

@@ -128,6 +128,16 @@ pub enum RemoteError {
         /// The reason.
         reason: String,
     },
+    /// A role names a shard that the run does not have.
+    #[error("role `{role}` runs in shard {shard}, and there are only {count}")]
+    NoShard {
+        /// The role.
+        role: RoleName,
+        /// The shard, from 1.
+        shard: usize,
+        /// The number of shards.
+        count: usize,
+    },
     /// A text of a role names this machine, and the role runs on another one than
     /// the operational roles.
     #[error(
@@ -201,6 +211,7 @@ impl RemoteError {
             Self::Loopback { .. } => {
                 "refer to the role that listens there, with `{address:ROLE}`".to_owned()
             }
+            Self::NoShard { shard, .. } => format!("divide the run with `--shards {shard}`"),
             Self::CannotPlace { .. }
             | Self::Unplaced { .. }
             | Self::Role { .. }

@@ -118,6 +118,9 @@ pub struct RoleProperties {
     /// year.
     #[serde(skip_serializing_if = "is_default")]
     pub test_timeout: Option<f64>,
+    /// The shard that it runs in with `test --on`, from 1; chosen by the plan if unset.
+    #[serde(skip_serializing_if = "is_default")]
+    pub shard: Option<usize>,
     /// The network that it runs in; that of the system if unset.
     #[serde(skip_serializing_if = "is_default")]
     pub network: Option<NetworkKind>,

@@ -143,6 +143,7 @@ pub enum Standing {
 
 impl Standing {
     /// Returns the standing of a whole with these two parts.
+    #[must_use]
     pub fn worse(self, other: Self) -> Self {
         let worst = [Self::Failed, Self::Unreported, Self::NotRun];
         let mut worst = worst.into_iter();

@@ -73,6 +73,11 @@ pub enum ToAgent {
     },
     /// Start the operational roles. Test roles wait for [`ToAgent::Test`].
     Start(Box<Start>),
+    /// The roles that this one waits for on other shards are ready: let it start.
+    Admit {
+        /// The role.
+        role: RoleName,
+    },
     /// The operational roles of all shards are ready: start the test roles.
     Test,
     /// The test roles of all shards have ended: stop the operational roles.
@@ -149,6 +154,9 @@ pub struct StartRole {
     pub described: (PathBuf, u32),
     /// Its description.
     pub entry: Entry,
+    /// True if it waits for [`ToAgent::Admit`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_held: bool,
     /// The test role that it belongs to, if it is an instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Instance>,
@@ -243,6 +251,7 @@ mod tests {
             ]}),
             json!({"ask": "blob", "hash": hash, "size": 1}),
             json!({"ask": "stop", "at_once": true}),
+            json!({"ask": "admit", "role": "server-0"}),
             json!({"ask": "log", "role": "server-0"}),
             json!({"ask": "bye"}),
         ] {

@@ -17,6 +17,10 @@ pub struct Roles {
     /// Those of the test roles whose tests are divided, so that they are in every
     /// shard.
     pub divided: BTreeSet<RoleName>,
+    /// The shards of roles that name one, from 0.
+    pub pinned: BTreeMap<RoleName, usize>,
+    /// Operational roles that start after other ones, with those.
+    pub after: BTreeMap<RoleName, BTreeSet<RoleName>>,
     /// Test roles that must be in one shard: they start after each other, or
     /// never run at the same time.
     pub together: Vec<BTreeSet<RoleName>>,
@@ -31,6 +35,9 @@ pub struct Shard {
     pub tests: BTreeSet<RoleName>,
     /// Operational roles that belong to one of its test roles.
     pub instances: BTreeSet<RoleName>,
+    /// Those of its operational roles that start after roles of other shards, with
+    /// those.
+    pub awaits: BTreeMap<RoleName, BTreeSet<RoleName>>,
 }
 
 impl Shard {
@@ -54,7 +61,8 @@ impl Shard {
 
 /// Divides roles into shards.
 ///
-/// Operational roles are together in the first shard, since they may share a
+/// A role that names a shard is in that one; those after the last are in the last.
+/// Other operational roles are together in the first shard, since they may share a
 /// socket or a file. Test roles are divided as `--partition` does: evenly, and
 /// so that a role mostly meets the same node, which has its files already. Those
 /// that must be together follow the first of them, and instances follow their
@@ -68,14 +76,23 @@ pub fn plan(roles: &Roles, count: usize) -> Vec<Shard> {
         };
         count.max(1)
     ];
-    shards[0].operational.clone_from(&roles.operational);
+    let pinned = |role| Some(*roles.pinned.get(role)?.min(&(count.max(1) - 1)));
+    for role in &roles.operational {
+        let shard = pinned(role).unwrap_or(0);
+        shards[shard].operational.insert(role.clone());
+    }
     let whole = roles.tests.difference(&roles.divided);
-    let divided: BTreeMap<&RoleName, usize> = divide(whole, count);
-    let leaders = leaders(&roles.together);
-    for role in divided.keys() {
+    let free = whole.clone().filter(|role| pinned(role).is_none());
+    let divided: BTreeMap<&RoleName, usize> = divide(free, count);
+    let leaders = leaders(roles);
+    for role in whole {
         let leader = leaders.get(role).copied().unwrap_or(role);
-        let shard = divided.get(leader).copied().unwrap_or_default();
-        shards[shard].tests.insert((*role).clone());
+        let shard = [role, leader].into_iter().find_map(pinned);
+        let shard = shard.or_else(|| divided.get(leader).copied());
+        shards[shard.unwrap_or(0)].tests.insert(role.clone());
+    }
+    for shard in &mut shards {
+        shard.awaits = awaits(&roles.after, &shard.operational);
     }
     for (instance, test) in &roles.instances {
         let mut own = shards.iter_mut();
@@ -86,12 +103,25 @@ pub fn plan(roles: &Roles, count: usize) -> Vec<Shard> {
     shards
 }
 
+/// Returns the roles of `own` that start after others, with those.
+fn awaits(
+    after: &BTreeMap<RoleName, BTreeSet<RoleName>>,
+    own: &BTreeSet<RoleName>,
+) -> BTreeMap<RoleName, BTreeSet<RoleName>> {
+    let after = after.iter().filter(|(role, _)| own.contains(*role));
+    let others = after.map(|(role, needed)| {
+        let others = needed.difference(own).cloned();
+        (role.clone(), others.collect::<BTreeSet<_>>())
+    });
+    others.filter(|(_, others)| !others.is_empty()).collect()
+}
+
 /// Returns the first role of all that each role must be together with, directly
-/// or through others.
-fn leaders(together: &[BTreeSet<RoleName>]) -> BTreeMap<&RoleName, &RoleName> {
+/// or through others. One that names a shard comes before those that do not.
+fn leaders(roles: &Roles) -> BTreeMap<&RoleName, &RoleName> {
     let mut groups: Vec<BTreeSet<&RoleName>> = Vec::new();
-    for roles in together {
-        let mut group: BTreeSet<&RoleName> = roles.iter().collect();
+    for together in &roles.together {
+        let mut group: BTreeSet<&RoleName> = together.iter().collect();
         groups.retain(|other| {
             let is_apart = other.is_disjoint(&group);
             if !is_apart {
@@ -102,7 +132,10 @@ fn leaders(together: &[BTreeSet<RoleName>]) -> BTreeMap<&RoleName, &RoleName> {
         groups.push(group);
     }
     let pairs = groups.iter().filter_map(|group| {
-        let leader = *group.first()?;
+        let mut pinned = group
+            .iter()
+            .filter(|role| roles.pinned.contains_key(**role));
+        let leader = *pinned.next().or(group.first())?;
         Some(group.iter().map(move |role| (*role, leader)))
     });
     pairs.flatten().collect()
@@ -137,6 +170,44 @@ mod tests {
             for role in roles.operational.iter().chain(&roles.tests) {
                 let expected = if roles.divided.contains(role) { count } else { 1 };
                 prop_assert_eq!(shards.iter().filter(|shard| shard.has(role)).count(), expected);
+            }
+        }
+
+        #[test]
+        fn pinned_roles_are_in_their_shards(
+            operational in names("server"),
+            tests in names("test"),
+            pins in proptest::collection::vec(0_usize..4, 120),
+            count in 4_usize..8,
+        ) {
+            let all = operational.iter().chain(&tests);
+            // Every second role has a place, and every operational role is after
+            // all that come before it.
+            let pinned = all.zip(pins).step_by(2).map(|(role, shard)| (role.clone(), shard));
+            let after = operational.iter().map(|role| {
+                let before = operational.iter().filter(|other| *other < role);
+                (role.clone(), before.cloned().collect::<BTreeSet<_>>())
+            });
+            let roles = Roles {
+                pinned: pinned.collect(),
+                after: after.collect(),
+                operational: operational.clone(),
+                tests,
+                ..Roles::default()
+            };
+            let shards = plan(&roles, count);
+            let of = |role: &RoleName| shards.iter().position(|shard| shard.has(role));
+            for (role, shard) in &roles.pinned {
+                prop_assert_eq!(of(role), Some(*shard));
+            }
+            for role in operational.iter().filter(|it| !roles.pinned.contains_key(*it)) {
+                prop_assert_eq!(of(role), Some(0));
+            }
+            for (role, needed) in &roles.after {
+                let own = of(role).unwrap();
+                let awaited = shards[own].awaits.get(role).cloned().unwrap_or_default();
+                let elsewhere = needed.iter().filter(|it| of(it) != Some(own));
+                prop_assert_eq!(awaited, elsewhere.cloned().collect());
             }
         }
 

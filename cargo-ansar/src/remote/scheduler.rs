@@ -5,7 +5,8 @@
 //! returns actions. It knows no streams, no processes and no clock.
 //!
 //! Files are sent when all agents have joined, since their addresses are known
-//! then. Operational roles start first, on all shards. Test roles start when all
+//! then. Operational roles start first, on all shards: one that starts after roles of
+//! other shards is admitted once those are ready. Test roles start when all
 //! operational roles are ready, and operational roles are stopped when the test
 //! roles of all shards have ended. A shard that was not heard of for a lease is
 //! lost: its epoch ends, nothing that it says counts any more, and each of its
@@ -92,6 +93,9 @@ pub enum Action {
     Transfer(usize),
     /// Start the operational roles of a shard.
     Start(usize),
+    /// Let an operational role of a shard start: those that it waits for on other
+    /// shards are ready.
+    Admit(usize, RoleName),
     /// Start the test roles of a shard.
     Test(usize),
     /// Stop the operational roles of a shard, after all tests.
@@ -154,6 +158,10 @@ struct Status {
     reported: BTreeSet<RoleName>,
     /// Operational roles for which no other waits any longer.
     satisfied: BTreeSet<RoleName>,
+    /// Roles that were let start, of those that wait for other shards.
+    admitted: BTreeSet<RoleName>,
+    /// True once its operational roles were asked to stop after all tests.
+    is_finishing: bool,
 }
 
 /// Schedules the shards of a run.
@@ -163,8 +171,10 @@ pub struct Scheduler {
     status: Vec<Status>,
     policy: Policy,
     begun: Instant,
-    /// True once a stop of all shards was requested.
+    /// True once a stop of all shards was requested, or all tests have ended.
     is_stopping: bool,
+    /// True once all tests have ended.
+    is_finishing: bool,
     /// Number of events that did not count.
     refused: u64,
 }
@@ -185,6 +195,8 @@ impl Scheduler {
             told: now,
             reported: BTreeSet::new(),
             satisfied: BTreeSet::new(),
+            admitted: BTreeSet::new(),
+            is_finishing: false,
         });
         Self {
             status: status.collect(),
@@ -192,6 +204,7 @@ impl Scheduler {
             policy,
             begun: now,
             is_stopping: false,
+            is_finishing: false,
             refused: 0,
         }
     }
@@ -343,6 +356,9 @@ impl Scheduler {
 
     /// Starts what waits for all shards.
     fn proceed(&mut self, actions: &mut Vec<Action>) {
+        if self.is_finishing {
+            return self.finish(actions);
+        }
         if self.is_stopping {
             return;
         }
@@ -357,15 +373,58 @@ impl Scheduler {
         if self.least() == Some(State::Placed) {
             self.advance(State::Placed, State::Started, actions, Action::Start);
         }
+        self.admit(actions);
         if self.least() == Some(State::Started) && self.is_satisfied() {
             self.advance(State::Started, State::Testing, actions, Action::Test);
         }
         if self.least() == Some(State::Tested) {
-            self.is_stopping = true;
-            for (shard, status) in self.status.iter().enumerate() {
-                if status.state == State::Tested {
-                    actions.push(Action::Finish(shard));
+            (self.is_stopping, self.is_finishing) = (true, true);
+            self.finish(actions);
+        }
+    }
+
+    /// Lets roles start whose needs on other shards are ready.
+    fn admit(&mut self, actions: &mut Vec<Action>) {
+        if self.least() != Some(State::Started) {
+            return;
+        }
+        let satisfied = self.status.iter().flat_map(|status| &status.satisfied);
+        let satisfied: BTreeSet<RoleName> = satisfied.cloned().collect();
+        for (shard, (own, status)) in self.shards.iter().zip(&mut self.status).enumerate() {
+            let ready = own
+                .awaits
+                .iter()
+                .filter(|(_, needed)| needed.is_subset(&satisfied));
+            for (role, _) in ready {
+                if status.state == State::Started && status.admitted.insert(role.clone()) {
+                    actions.push(Action::Admit(shard, role.clone()));
                 }
+            }
+        }
+    }
+
+    /// Stops the operational roles of all shards, those of shards for which others
+    /// wait last.
+    fn finish(&mut self, actions: &mut Vec<Action>) {
+        let open: Vec<usize> = (0..self.status.len())
+            .filter(|&shard| self.status[shard].state == State::Tested)
+            .collect();
+        let is_awaited = |shard: &usize| {
+            let mut others = open.iter().filter(|other| *other != shard);
+            others.any(|&other| {
+                let mut awaited = self.shards[other].awaits.values().flatten();
+                awaited.any(|role| self.shards[*shard].operational.contains(role))
+            })
+        };
+        let mut next: Vec<usize> = open.iter().copied().filter(|it| !is_awaited(it)).collect();
+        if next.is_empty() {
+            // They wait for each other.
+            next = open;
+        }
+        for shard in next {
+            let status = &mut self.status[shard];
+            if !std::mem::replace(&mut status.is_finishing, true) {
+                actions.push(Action::Finish(shard));
             }
         }
     }

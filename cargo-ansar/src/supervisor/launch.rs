@@ -195,6 +195,8 @@ pub struct Launch {
     /// The file and line that describe the role, for a failed check without a
     /// place.
     pub described: Option<(PathBuf, u32)>,
+    /// True if the role waits for roles on other machines.
+    pub is_held: bool,
     /// True if the process inherits the streams and the terminal of this
     /// command instead of having a log and a result.
     pub foreground: bool,

@@ -228,6 +228,7 @@ impl LaunchContext {
                 self.home.journal(role, &entry.executable, kind, writer)
             }),
             described: None,
+            is_held: false,
             foreground: is_at_terminal,
             reading: None,
         })

@@ -45,6 +45,9 @@ pub struct Member {
     /// Words of a member that ends by itself. Members that share a word never
     /// run at the same time.
     pub exclusive: BTreeSet<String>,
+    /// True if the member does not start before [`Input::Admit`]: it waits for roles
+    /// on other machines.
+    pub is_held: bool,
 }
 
 /// The kind of a role.
@@ -122,6 +125,8 @@ impl Default for Policy {
 pub enum Input {
     /// Starts the first members.
     Begin,
+    /// Lets a member start, if [`Member::is_held`].
+    Admit(usize),
     /// Starts tests, if [`Policy::is_held`].
     Test,
     /// Stops operational members, if [`Policy::is_held`].
@@ -498,6 +503,7 @@ impl Scheduler {
         let mut actions = Vec::new();
         match input {
             Input::Begin | Input::Tick => {}
+            Input::Admit(member) => self.members[member].is_held = false,
             Input::Test => self.may_test = true,
             Input::Finish => self.may_finish = true,
             Input::Ready(member) => {
@@ -919,7 +925,8 @@ impl Scheduler {
     fn takes_place(&self, member: usize, room: &mut Room) -> bool {
         let is_test = self.members[member].kind == RoleKind::Test;
         let reruns = self.status[member].reruns;
-        if is_test && (!self.may_test || !room.has_test(reruns)) {
+        let may_test = self.may_test && room.has_test(reruns);
+        if self.members[member].is_held || (is_test && !may_test) {
             return false;
         }
         let own = |needed: usize| self.members[needed].owner == Some(member);

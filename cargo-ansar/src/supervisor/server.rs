@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::host::socket::{Connection, Listener};
+use crate::model::name::RoleName;
 use crate::protocol::{Host, Refusal, Reply, Request, RequestKind, Start, VERSION};
 use crate::supervisor::launch::Launch;
 use crate::supervisor::scheduler::Input;
@@ -35,10 +36,19 @@ pub struct Service<'a> {
 /// Control of an engine whose tests are held.
 #[derive(Debug)]
 pub struct Control {
-    /// Inputs of its scheduler.
-    pub orders: UnboundedReceiver<Input>,
+    /// Orders to it.
+    pub orders: UnboundedReceiver<RemoteOrder>,
     /// Told once all tests have ended.
     pub tested: UnboundedSender<()>,
+}
+
+/// An order from another machine.
+#[derive(Debug, Clone)]
+pub enum RemoteOrder {
+    /// An input of the scheduler.
+    Feed(Input),
+    /// The roles that this one waits for elsewhere are ready.
+    Admit(RoleName),
 }
 
 /// Creates launches for all requested roles; the second argument is the number

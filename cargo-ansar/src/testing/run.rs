@@ -237,6 +237,8 @@ pub struct Elsewhere {
     pub described: BTreeMap<RoleName, (PathBuf, u32)>,
     /// Environment variables of all roles.
     pub variables: Vec<(String, String)>,
+    /// Roles that wait for roles on other machines.
+    pub held: BTreeSet<RoleName>,
 }
 
 /// Runs roles of a home.
@@ -430,6 +432,7 @@ impl<'a> Runner<'a> {
             let launching = if is_told { &told } else { launching };
             let mut launch = launching.launch(role, entry, kind, lock)?;
             launch.described = Some(self.described(role));
+            launch.is_held = self.elsewhere.is_some_and(|it| it.held.contains(role));
             Ok(launch)
         });
         let mut launches = launches.collect::<Result<Vec<_>, Error>>()?;

@@ -25,12 +25,12 @@ impl Run {
             Shard {
                 operational: roles(&["server-0"]),
                 tests: roles(&["test-a"]),
-                instances: BTreeSet::new(),
+                ..Shard::default()
             },
             Shard {
                 operational: BTreeSet::new(),
                 tests: roles(&["test-b"]),
-                instances: BTreeSet::new(),
+                ..Shard::default()
             },
         ];
         Self::of(shards, fail_fast)
@@ -138,11 +138,70 @@ fn shards_wait_for_each_other() {
 }
 
 #[test]
+fn roles_wait_for_those_of_other_shards() {
+    let awaits = |role: &str, needed: &str| {
+        let pair = (role.parse().unwrap(), roles(&[needed]));
+        BTreeMap::from([pair])
+    };
+    let shards = vec![
+        Shard {
+            operational: roles(&["api-0"]),
+            awaits: awaits("api-0", "db-0"),
+            ..Shard::default()
+        },
+        Shard {
+            operational: roles(&["db-0"]),
+            tests: roles(&["test-a"]),
+            ..Shard::default()
+        },
+    ];
+    let mut run = Run::of(shards, false);
+    run.feed(Input::Begin);
+    run.join();
+    let admitted = Action::Admit(0, "api-0".parse().unwrap());
+    let ready = run.event(1, "db-0", Change::Ready);
+    assert_eq!(ready, [Action::Accept, admitted]);
+    // It is let start once.
+    assert_eq!(run.event(1, "db-0", Change::Again), [Action::Accept]);
+    assert_eq!(run.event(1, "db-0", Change::Ready), [Action::Accept]);
+    let tests = [Action::Accept, Action::Test(0), Action::Test(1)];
+    assert_eq!(run.event(0, "api-0", Change::Ready), tests);
+    // What it has waited for is stopped after it.
+    assert_eq!(run.feed(Input::Tested(0)), []);
+    assert_eq!(run.feed(Input::Tested(1)), [Action::Finish(0)]);
+    assert_eq!(run.feed(Input::Tick), []);
+    let ended = [Action::Collect(0), Action::Finish(1)];
+    assert_eq!(run.feed(Input::Ended(0)), ended);
+}
+
+#[test]
+fn shards_that_wait_for_each_other_end_together() {
+    let shard = |own: &[&str], role: &str, needed: &str| Shard {
+        operational: roles(own),
+        awaits: BTreeMap::from([(role.parse().unwrap(), roles(&[needed]))]),
+        ..Shard::default()
+    };
+    let shards = vec![
+        shard(&["a-0", "b-0"], "b-0", "c-0"),
+        shard(&["c-0", "d-0"], "d-0", "a-0"),
+    ];
+    let mut run = Run::of(shards, false);
+    run.feed(Input::Begin);
+    run.join();
+    for (shard, role) in [(0, "a-0"), (1, "c-0"), (0, "b-0"), (1, "d-0")] {
+        run.event(shard, role, Change::Ready);
+    }
+    run.feed(Input::Tested(0));
+    let finish = [Action::Finish(0), Action::Finish(1)];
+    assert_eq!(run.feed(Input::Tested(1)), finish);
+}
+
+#[test]
 fn empty_shards_are_not_placed() {
     let tests = Shard {
         operational: BTreeSet::new(),
         tests: roles(&["test-a"]),
-        instances: BTreeSet::new(),
+        ..Shard::default()
     };
     let mut run = Run::of(vec![Shard::default(), tests], false);
     assert_eq!(run.feed(Input::Begin), [Action::Place(1)]);
@@ -323,7 +382,7 @@ fn step() -> impl Strategy<Value = Step> {
         any::<bool>().prop_map(Change::Ended),
         Just(Change::Stopping),
     ];
-    let role = prop_oneof!["server-[01]", "test-[0-5]"];
+    let role = prop_oneof!["server-[012]", "test-[0-5]"];
     let event = (shard.clone(), 1_u64..3, 1_u64..40, role, change);
     let event = event.prop_map(|(shard, epoch, seq, role, change)| Input::Event {
         shard,
@@ -351,17 +410,18 @@ fn three() -> Vec<Shard> {
         Shard {
             operational: roles(&["server-0", "server-1"]),
             tests: roles(&["test-0", "test-1"]),
-            instances: BTreeSet::new(),
+            ..Shard::default()
         },
         Shard {
             operational: BTreeSet::new(),
             tests: roles(&["test-2", "test-3"]),
-            instances: BTreeSet::new(),
+            ..Shard::default()
         },
         Shard {
-            operational: BTreeSet::new(),
+            operational: roles(&["server-2"]),
             tests: roles(&["test-4", "test-5"]),
-            instances: BTreeSet::new(),
+            awaits: BTreeMap::from([("server-2".parse().unwrap(), roles(&["server-0"]))]),
+            ..Shard::default()
         },
     ]
 }
@@ -414,7 +474,9 @@ proptest! {
                 Action::Collect(it) => (*it == shard).then_some(5),
                 Action::Lost(it, ..) => (*it == shard).then_some(6),
                 Action::Release(it) => (*it == shard).then_some(7),
-                Action::Heartbeat(it) | Action::Stop(it, _) => (*it == shard).then_some(8),
+                Action::Heartbeat(it) | Action::Stop(it, _) | Action::Admit(it, _) => {
+                    (*it == shard).then_some(8)
+                }
                 Action::Accept
                 | Action::Refuse
                 | Action::NotPlaced(_)

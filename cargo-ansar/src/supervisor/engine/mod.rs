@@ -55,7 +55,7 @@ use crate::supervisor::restart::STABLE;
 use crate::supervisor::scheduler::{
     Action, Input, Member, Phase, Policy, RoleKind, Scheduler, StopCause, StopStep,
 };
-use crate::supervisor::server::{Control, Conversations, Launcher, Service};
+use crate::supervisor::server::{Control, Conversations, Launcher, RemoteOrder, Service};
 
 /// Options of an engine.
 #[derive(Debug, Clone)]
@@ -173,7 +173,7 @@ pub async fn run(
             }
             Some(heard) = answers.recv() => engine.heard(heard),
             Some(order) = ordered.recv() => engine.order(order),
-            Some(input) = next_order(control.as_mut()) => engine.feed(input),
+            Some(order) = next_order(control.as_mut()) => engine.obey(order),
             () = tick => engine.tick(),
             // Starts come last and one at a time, so that running roles are
             // served in between.
@@ -189,7 +189,7 @@ pub async fn run(
 }
 
 /// Returns the next order from another machine. Cancel safe.
-async fn next_order(control: Option<&mut Control>) -> Option<Input> {
+async fn next_order(control: Option<&mut Control>) -> Option<RemoteOrder> {
     match control {
         Some(control) => control.orders.recv().await,
         None => std::future::pending().await,
@@ -318,6 +318,7 @@ impl Engine<'_> {
                     // It may run as long as the others wait.
                     BTreeSet::new()
                 },
+                is_held: launch.is_held,
             };
             members.push((place, member));
             let role = Role::new(launch, self.batches);
@@ -329,6 +330,18 @@ impl Engine<'_> {
         self.scheduler.admit(members);
         self.listen(&places);
         places
+    }
+
+    /// Obeys an order from another machine.
+    fn obey(&mut self, order: RemoteOrder) {
+        match order {
+            RemoteOrder::Feed(input) => self.feed(input),
+            RemoteOrder::Admit(role) => {
+                if let Some(&member) = self.by_name.get(&role) {
+                    self.feed(Input::Admit(member));
+                }
+            }
+        }
     }
 
     /// Returns true if a role runs or is about to.

@@ -25,6 +25,7 @@ fn member(kind: RoleKind, after: &[usize]) -> Member {
         owner: None,
         setup: None,
         exclusive: BTreeSet::new(),
+        is_held: false,
     }
 }
 
@@ -1125,6 +1126,7 @@ fn members_and_moves() -> impl Strategy<Value = (Vec<Member>, Option<usize>, boo
                             } else {
                                 Vec::new()
                             },
+                            is_held: false,
                             timeout: limited.then_some(Duration::from_secs(9)),
                             ready_limit: Some(READY_LIMIT),
                             stop: StopSequence {

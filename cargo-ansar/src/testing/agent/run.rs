@@ -17,7 +17,7 @@ use crate::host::process::interrupts::Interrupts;
 use crate::model::name::RoleName;
 use crate::remote::messages::{FromAgent, Numbered, Start, StartRole, ToAgent};
 use crate::supervisor::scheduler::{Input, RoleKind};
-use crate::supervisor::server::Control;
+use crate::supervisor::server::{Control, RemoteOrder};
 use crate::testing::agent::Agent;
 use crate::testing::run::{Elsewhere, Runner};
 
@@ -34,6 +34,7 @@ impl Agent {
         let first: BTreeSet<RoleName> = start.first.into_iter().collect();
         let elsewhere = Elsewhere {
             described: described(&start.roles),
+            held: held(&start.roles),
             variables: start.variables,
         };
         let runner = Runner {
@@ -78,7 +79,7 @@ impl Agent {
         if self.inbox.interrupted.is_some() {
             self.refuse("its agent was interrupted");
         }
-        let _ = orders.send(Input::Kill);
+        let _ = orders.send(RemoteOrder::Feed(Input::Kill));
         running.await?;
         Ok(false)
     }
@@ -88,14 +89,18 @@ impl Agent {
     async fn obey<T>(
         &mut self,
         mut running: std::pin::Pin<&mut impl Future<Output = T>>,
-        orders: &mpsc::UnboundedSender<Input>,
+        orders: &mpsc::UnboundedSender<RemoteOrder>,
         mut is_tested: mpsc::UnboundedReceiver<()>,
     ) -> Option<T> {
         loop {
             tokio::select! {
                 biased;
                 frame = self.inbox.next() => {
-                    let order = match frame?.message {
+                    let input = match frame?.message {
+                        ToAgent::Admit { role } => {
+                            let _ = orders.send(RemoteOrder::Admit(role));
+                            continue;
+                        }
                         ToAgent::Test => Input::Test,
                         ToAgent::Finish => Input::Finish,
                         ToAgent::Stop { at_once: false } => Input::Stop,
@@ -104,7 +109,7 @@ impl Agent {
                         _ => continue,
                     };
                     // The engine ends with `running`.
-                    let _ = orders.send(order);
+                    let _ = orders.send(RemoteOrder::Feed(input));
                 }
                 Some(()) = is_tested.recv() => self.outbox.send(&FromAgent::Tested),
                 ran = running.as_mut() => return Some(ran),
@@ -141,6 +146,11 @@ fn described(
     described
         .map(|(role, start)| (role.clone(), start.described.clone()))
         .collect()
+}
+
+fn held(roles: &BTreeMap<RoleName, StartRole>) -> BTreeSet<RoleName> {
+    let held = roles.iter().filter(|(_, start)| start.is_held);
+    held.map(|(role, _)| role.clone()).collect()
 }
 
 fn entries(roles: BTreeMap<RoleName, StartRole>) -> BTreeMap<RoleName, Entry> {

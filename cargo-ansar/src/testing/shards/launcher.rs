@@ -216,6 +216,7 @@ impl<'a> Launcher<'a> {
             Action::Place(shard) => return self.place(shard),
             Action::Transfer(shard) => return self.transfer(shard),
             Action::Start(shard) => self.start(shard),
+            Action::Admit(shard, role) => self.send(shard, &ToAgent::Admit { role }),
             Action::Test(shard) => self.send(shard, &ToAgent::Test),
             Action::Finish(shard) => {
                 self.tell_stop(StopReason::Finished);
@@ -385,7 +386,9 @@ impl<'a> Launcher<'a> {
         // The shards stop one after the other, which is told once.
         if counts && !matches!(event.kind, Kind::Run(RunEvent::Stopping { .. })) {
             let told = self.results.record(shard, event);
-            told.into_iter().for_each(|event| self.events.pass(event));
+            if let Some(event) = told {
+                self.events.pass(event);
+            }
         }
     }
 
@@ -510,6 +513,7 @@ impl<'a> Launcher<'a> {
             let start = StartRole {
                 is_test: self.roles.tests.contains(role),
                 described: self.runner.described(role),
+                is_held: self.shards[shard].awaits.contains_key(role),
                 instance: entry.instance.clone(),
                 entry,
             };
@@ -560,7 +564,9 @@ impl<'a> Launcher<'a> {
         for role in roles {
             let now = clock::now();
             let told = self.results.lose(shard, role, (&node, reason), now);
-            told.into_iter().for_each(|event| self.events.pass(event));
+            if let Some(event) = told {
+                self.events.pass(event);
+            }
         }
     }
 

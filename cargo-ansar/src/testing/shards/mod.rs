@@ -121,6 +121,7 @@ pub async fn perform(
     let roles = roles(entries, options.shards, &kind_of);
     let shards = plan(&roles, options.shards);
     let settings = Settings::read(runner.home, runner.workspace, entries, events)?;
+    check_places(entries, &roles, &shards)?;
     check(runner, entries, &shards, options, &settings)?;
     let mut hashes = Hashes::read(runner.home);
     let files = Files::new(runner.home, entries, settings, &shards, &mut hashes)?;
@@ -196,6 +197,17 @@ fn roles(
         } else {
             roles.operational.insert(role.clone());
         }
+        if let (None, Some(shard)) = (&entry.instance, entry.properties.shard) {
+            roles.pinned.insert(role.clone(), shard - 1);
+        }
+    }
+    for role in &roles.operational {
+        let after = entries[role].properties.after.iter();
+        let after = after.filter(|needed| roles.operational.contains(*needed));
+        let after: BTreeSet<RoleName> = after.cloned().collect();
+        if !after.is_empty() {
+            roles.after.insert(role.clone(), after);
+        }
     }
     if count > 1 {
         let tests = entries
@@ -239,17 +251,57 @@ fn check(
             return Err(RemoteError::Role { role, reason }.into());
         }
     }
-    let needs_others = shards
-        .first()
-        .is_some_and(|shard| !shard.operational.is_empty());
-    if options.driver.is_local() || !needs_others {
+    if options.driver.is_local() {
         return Ok(());
     }
-    for role in shards.iter().skip(1).flat_map(|shard| &shard.tests) {
-        let found = settings.loopback(runner.home, role, &entries[role])?;
-        if let Some(text) = found {
+    for (nth, shard) in shards.iter().enumerate() {
+        let mut others = shards.iter().enumerate().filter(|(other, _)| *other != nth);
+        let is_needy = others.any(|(_, other)| !other.operational.is_empty());
+        let tests = shard.tests.iter().filter(|_| is_needy);
+        for role in tests.chain(shard.awaits.keys()) {
+            let found = settings.loopback(runner.home, role, &entries[role])?;
+            if let Some(text) = found {
+                let role = role.clone();
+                return Err(RemoteError::Loopback { role, text }.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns an error for a role that names a shard in which it cannot be.
+fn check_places(
+    entries: &BTreeMap<RoleName, Entry>,
+    roles: &Roles,
+    shards: &[Shard],
+) -> Result<(), RemoteError> {
+    let place = |role: &RoleName| shards.iter().position(|shard| shard.has(role));
+    for (role, shard) in &roles.pinned {
+        if *shard >= shards.len() {
+            return Err(RemoteError::NoShard {
+                role: role.clone(),
+                shard: shard + 1,
+                count: shards.len(),
+            });
+        }
+    }
+    let mut sharing: BTreeMap<&str, BTreeSet<RoleName>> = BTreeMap::new();
+    for role in &roles.operational {
+        let properties = &entries[role].properties;
+        let words = properties.exclusive.iter();
+        for word in words.filter(|_| properties.ready.is_done()) {
+            sharing.entry(word).or_default().insert(role.clone());
+        }
+    }
+    for group in roles.together.iter().chain(sharing.values()) {
+        let mut others = group.iter().map(|role| (role, place(role)));
+        let Some((first, shard)) = others.next() else {
+            continue;
+        };
+        if let Some((role, _)) = others.find(|(_, other)| *other != shard) {
+            let reason = format!("`{first}` must be in the same shard: they run after each other");
             let role = role.clone();
-            return Err(RemoteError::Loopback { role, text }.into());
+            return Err(RemoteError::Role { role, reason });
         }
     }
     Ok(())

@@ -134,6 +134,73 @@ fn roles_reach_each_other_across_shards() {
 }
 
 #[test]
+fn roles_that_name_a_shard_start_in_order() {
+    // Each notes that it runs, and must not run without the one that it needs.
+    let serve = "#!/bin/sh\nneeds() { [ -z \"$1\" ] || [ -e \"$1\" ]; }\n\
+                 needs \"$2\" || exit 4\n\
+                 trap 'rm \"$1\"; exit 0' INT\n\
+                 touch \"$1\"; echo up\n\
+                 while needs \"$2\"; do sleep 0.02; done\nexit 5\n";
+    let remote = Remote::of(&[]);
+    let marks = remote.path();
+    let mark = |role: &str| marks.join(role).display().to_string();
+    let role = |name: &str, needed: &str, more: &str| {
+        let needs = if needed.is_empty() {
+            String::new()
+        } else {
+            mark(needed)
+        };
+        format!(
+            "[workspace.metadata.ansar.role.{name}]\nprogram = \"./serve\"\nargs = [\"{}\", \"{needs}\"]\n\
+             ready = {{ log = \"up\" }}\n{more}\n",
+            mark(name)
+        )
+    };
+    let test = format!(
+        "[workspace.metadata.ansar.role.test-web]\nprogram = \"test\"\nargs = [\"-e\", \"{}\"]\n",
+        mark("web-0")
+    );
+    remote.manifest(
+        &[
+            role("db-0", "", "shard = 2"),
+            role("api-0", "db-0", "after = [\"db-0\"]\nshard = 3"),
+            role("web-0", "api-0", "after = [\"api-0\"]"),
+            test,
+        ]
+        .concat(),
+    );
+    let path = remote.write("serve", serve);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let divided = remote.local(["--shards=3", "-v"]).run();
+    divided
+        .success()
+        .stdout_is("role \"test-web\" (pass/fail): 1/0\n");
+    remote.nothing_is_left();
+    // The number means nothing on one machine.
+    remote.test([]).run().success();
+    let few = remote.local(["--shards=2"]).run();
+    few.code(96).stderr_has(
+        "error: role `api-0` runs in shard 3, and there are only 2\n\
+         hint: divide the run with `--shards 3`\n",
+    );
+}
+
+#[test]
+fn roles_that_run_after_each_other_are_in_one_shard() {
+    let locks = |nth: usize| {
+        format!(r#"test-lock-{nth} = {{ program = "true", exclusive = ["x"], shard = {nth} }}"#)
+    };
+    let (one, two) = (locks(1), locks(2));
+    let remote = Remote::of(&[&one, &two]);
+    let apart = remote.local(["--shards=2"]).run();
+    apart.code(96).stderr_has(
+        "error: role `test-lock-2` cannot run on other machines: `test-lock-1` must be in the same \
+         shard: they run after each other\n",
+    );
+    remote.nothing_is_left();
+}
+
+#[test]
 fn settings_name_the_home_of_the_node() {
     let mark = r#"deserts-0 = { executable = "deserts", settings = { mark = "{tmp}/mark" } }"#;
     // `{home}` is that of the agent, and so is the path in the settings.
