@@ -80,7 +80,8 @@ fn line<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// Replaces the file of the last run by the results of several machines, each of which
-/// has run a part of the tests. A clock may have been ahead by the time beside them.
+/// has run a part of the tests. Each part comes with the time by which the clock of its
+/// machine was ahead.
 pub fn write_merged(
     path: &Path,
     parts: impl Iterator<Item = (Vec<u8>, SignedDuration)>,
@@ -156,8 +157,8 @@ impl LastResults {
         passed.map(|check| check.name.clone()).collect()
     }
 
-    /// Returns a test of names: true for those that were chosen. A run that did not
-    /// get so far was to have all.
+    /// Returns a predicate that is true for the tests that were chosen, and for every
+    /// test if the last run recorded none.
     pub(super) fn chosen(&self) -> impl Fn(&String) -> bool + use<> {
         let chosen: BTreeSet<String> = self.tests.iter().cloned().collect();
         move |name| chosen.is_empty() || chosen.contains(name)

@@ -11,8 +11,9 @@ use crate::model::test_target::{Ignored, TestRun};
 pub(super) enum Answer {
     /// The names of the tests, in their order.
     Tests(Vec<String>),
-    /// The executable is another harness, which knows no such question.
-    Unknown,
+    /// The executable is another harness, which knows no such question, or has
+    /// failed; with its exit, `None` if it was killed.
+    Unknown(Option<Exit>),
 }
 
 /// Tests to run.
@@ -27,6 +28,7 @@ pub(super) struct Selection {
 impl Selection {
     /// Returns the tests of one part. All that match are divided, also those that
     /// passed before, so that a test stays in its part.
+    #[must_use]
     pub(super) fn part(mut self, partition: Partition) -> Self {
         let own = partition.of(self.tests.iter().chain(&self.ignored));
         self.tests.retain(|name| own.contains(name));
@@ -39,19 +41,19 @@ impl Selection {
 /// left out.
 pub(super) fn parse(exit: Option<Exit>, lines: &[String]) -> Answer {
     if exit != Some(Exit::Code(0)) {
-        return Answer::Unknown;
+        return Answer::Unknown(exit);
     }
     let mut tests = Vec::new();
     for line in lines {
         if let Some(name) = line.strip_suffix(": test") {
             tests.push(name.to_owned());
         } else if !(line.is_empty() || line.ends_with(": benchmark")) {
-            return Answer::Unknown;
+            return Answer::Unknown(exit);
         }
     }
     // Another harness may have run instead, without a word.
     if lines.is_empty() {
-        return Answer::Unknown;
+        return Answer::Unknown(exit);
     }
     Answer::Tests(tests)
 }
@@ -106,10 +108,11 @@ mod tests {
         assert_eq!(answer("a::b: test\nc: test\n"), names(&["a::b", "c"]));
         assert_eq!(answer("speed: benchmark\n"), names(&[]));
         for other in ["", "running\n", "a: test\n1 test\n"] {
-            assert_eq!(answer(other), Answer::Unknown, "{other:?}");
+            let unknown = Answer::Unknown(Some(Exit::Code(0)));
+            assert_eq!(answer(other), unknown, "{other:?}");
         }
-        let failed = parse(Some(Exit::Code(1)), &[]);
-        assert_eq!(failed, Answer::Unknown);
+        let exit = Some(Exit::Code(1));
+        assert_eq!(parse(exit, &[]), Answer::Unknown(exit));
     }
 
     #[test]
@@ -185,7 +188,7 @@ mod tests {
             filter: Vec::new(),
             exact: false,
             chosen: Vec::new(),
-            partition: None,
+            partitions: Vec::new(),
             ignored: Ignored::Skip,
             isolate: true,
             test_timeout: None,

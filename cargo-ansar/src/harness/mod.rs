@@ -40,9 +40,10 @@ use crate::harness::places::Places;
 pub use crate::harness::places::TestSources;
 use crate::harness::program::{Limits, UNREAD};
 use crate::harness::verdict::Failure;
-use crate::host::process::Program;
+use crate::host::fs;
 use crate::host::process::interrupts::Interrupts;
 use crate::host::process::sd_notify;
+use crate::host::process::{Exit, Program};
 use crate::host::{clock, environment};
 use crate::model::duration::ShortDuration;
 use crate::model::quoted::quoted_list;
@@ -70,6 +71,10 @@ pub async fn run(run: TestRun, write: impl Fn(&str) + 'static) -> Result<TestRep
     let listening = Interrupts::listen(None);
     let mut interrupts = listening.map_err(|error| cannot("listen for signals", &error))?;
     let last = LastResults::read(&run.journal);
+    if run.again != Again::Retry {
+        // A retry must not find the results of an earlier run.
+        let _ = fs::remove_file(&run.journal);
+    }
     let session = Rc::new(Session {
         log: Log::new(write),
         places: Places::new(&run.artifact),
@@ -141,12 +146,13 @@ impl Session {
     /// Lists the tests, and runs those that are chosen.
     async fn run(self: Rc<Self>, last: LastResults) -> Result<(), Faulted> {
         let (all, ignored) = tokio::join!(self.list(&[]), self.list(&["--ignored"]));
-        let Answer::Tests(all) = all? else {
-            return self.run_as_program().await;
+        let all = match all? {
+            Answer::Tests(all) => all,
+            Answer::Unknown(exit) => return self.run_as_program(exit).await,
         };
         let ignored = match ignored? {
             Answer::Tests(ignored) => ignored,
-            Answer::Unknown => Vec::new(),
+            Answer::Unknown(_) => Vec::new(),
         };
         let selection = list::select(&all, &ignored, &self.run);
         if selection.tests.is_empty() && selection.ignored.is_empty() && !all.is_empty() {
@@ -171,19 +177,20 @@ impl Session {
     fn again(&self, whole: Selection, last: LastResults, is_whole: bool) -> Selection {
         let passed = last.passed();
         let did_pass = |name: &String| passed.contains(name.as_str());
-        let any_failed = whole.tests.iter().any(|name| !did_pass(name));
-        let mut selection = match self.run.partition {
-            Some(partition) => whole.part(partition),
-            None => whole,
-        };
+        let was_chosen = last.chosen();
+        let mut known = whole.tests.iter().filter(|name| was_chosen(name));
+        let any_failed = known.any(|name| !did_pass(name));
+        let parts = self.run.partitions.iter();
+        let mut selection = parts.fold(whole, |part, partition| part.part(*partition));
         match self.run.again {
             Again::Retry => {
-                let was_chosen = last.chosen();
+                let own: BTreeSet<String> = selection.tests.iter().cloned().collect();
                 selection
                     .tests
                     .retain(|name| was_chosen(name) && !did_pass(name));
-                let kept = last.checks.into_iter().filter(|check| check.condition);
-                self.state.borrow_mut().checks = kept.collect();
+                let mut kept = last.checks;
+                kept.retain(|check| check.condition && own.contains(&check.name));
+                self.state.borrow_mut().checks = kept;
             }
             Again::Failed if any_failed => selection.tests.retain(|name| !did_pass(name)),
             // A process that runs all its tests orders them itself.
@@ -236,8 +243,12 @@ impl Session {
 
     /// Runs an executable that is no `libtest` harness: its exit code is the
     /// verdict.
-    async fn run_as_program(&self) -> Result<(), Faulted> {
-        if self.run.partition.is_some_and(|part| !part.is_first()) {
+    ///
+    /// `listed` is its exit when it was asked for its tests. Of a division, the first
+    /// part runs it, or all if it could not answer.
+    async fn run_as_program(&self, listed: Option<Exit>) -> Result<(), Faulted> {
+        let is_first = self.run.partitions.iter().all(|part| part.is_first());
+        if listed == Some(Exit::Code(0)) && !is_first {
             return Ok(());
         }
         let name = &self.run.target;

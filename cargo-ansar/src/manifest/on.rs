@@ -10,8 +10,9 @@ use crate::model::did_you_mean::did_you_mean;
 use crate::model::remote::{DriverName, DriverOptions};
 
 /// The keys that every driver has.
-const SHARDS: &str = "a number of shards, 1 at least";
 const KEYS: [&str; 3] = ["shards", "place-timeout", "lease"];
+/// A number of shards, in messages.
+const SHARDS: &str = "a number of shards, 1 at least";
 /// The keys of a driver that runs a command of the user.
 const COMMAND_KEYS: &[&str] = &["command", "quote", KEYS[0], KEYS[1], KEYS[2]];
 

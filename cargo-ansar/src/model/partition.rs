@@ -25,13 +25,6 @@ impl Partition {
         }
     }
 
-    /// Returns the part of this index, from 0, of the `count` into which this one is
-    /// divided.
-    #[must_use]
-    pub fn within(self, index: usize, count: usize) -> Self {
-        Self::nth((self.number - 1) * count + index, self.count * count)
-    }
-
     /// Returns the names of this part, out of all that are divided.
     pub fn of<'n, N: Ord + Clone + AsRef<str> + 'n>(
         self,
@@ -42,7 +35,8 @@ impl Partition {
         own.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Returns true if this is the first part, which has all that is not divided.
+    /// Returns true if this is the first part, which runs targets that do not list their
+    /// tests.
     pub fn is_first(self) -> bool {
         self.number == 1
     }

@@ -102,9 +102,10 @@ pub struct TestRun {
     pub exact: bool,
     /// Texts of which the name must contain one, too; chosen by the command.
     pub chosen: Vec<String>,
-    /// The part of the tests that match which runs, if not all do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partition: Option<Partition>,
+    /// The part of the tests that match which runs, if not all do; the part of that
+    /// part, and so on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<Partition>,
     /// Treatment of ignored tests.
     pub ignored: Ignored,
     /// True if each test has a process of its own.

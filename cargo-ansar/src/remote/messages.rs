@@ -92,6 +92,9 @@ pub enum ToAgent {
     Log {
         /// The role.
         role: RoleName,
+        /// False if only the results are wanted.
+        #[serde(default)]
+        has_lines: bool,
     },
     /// Nothing but a sign of life.
     Heartbeat,
@@ -252,7 +255,7 @@ mod tests {
             json!({"ask": "blob", "hash": hash, "size": 1}),
             json!({"ask": "stop", "at_once": true}),
             json!({"ask": "admit", "role": "server-0"}),
-            json!({"ask": "log", "role": "server-0"}),
+            json!({"ask": "log", "role": "server-0", "has_lines": true}),
             json!({"ask": "bye"}),
         ] {
             let message: ToAgent = serde_json::from_value(line.clone()).unwrap();

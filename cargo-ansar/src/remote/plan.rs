@@ -14,12 +14,11 @@ pub struct Roles {
     pub tests: BTreeSet<RoleName>,
     /// Operational roles that belong to one test role, with that role.
     pub instances: BTreeMap<RoleName, RoleName>,
-    /// Those of the test roles whose tests are divided, so that they are in every
-    /// shard.
+    /// Test roles whose tests are divided; they are in every shard.
     pub divided: BTreeSet<RoleName>,
     /// The shards of roles that name one, from 0.
     pub pinned: BTreeMap<RoleName, usize>,
-    /// Operational roles that start after other ones, with those.
+    /// For each operational role, the operational roles that it starts after.
     pub after: BTreeMap<RoleName, BTreeSet<RoleName>>,
     /// Test roles that must be in one shard: they start after each other, or
     /// never run at the same time.
@@ -35,8 +34,7 @@ pub struct Shard {
     pub tests: BTreeSet<RoleName>,
     /// Operational roles that belong to one of its test roles.
     pub instances: BTreeSet<RoleName>,
-    /// Those of its operational roles that start after roles of other shards, with
-    /// those.
+    /// For each of its operational roles, the roles of other shards that it starts after.
     pub awaits: BTreeMap<RoleName, BTreeSet<RoleName>>,
 }
 
@@ -103,7 +101,7 @@ pub fn plan(roles: &Roles, count: usize) -> Vec<Shard> {
     shards
 }
 
-/// Returns the roles of `own` that start after others, with those.
+/// Returns the roles of `own` that start after others, each with those.
 fn awaits(
     after: &BTreeMap<RoleName, BTreeSet<RoleName>>,
     own: &BTreeSet<RoleName>,

@@ -158,7 +158,7 @@ struct Status {
     reported: BTreeSet<RoleName>,
     /// Operational roles for which no other waits any longer.
     satisfied: BTreeSet<RoleName>,
-    /// Roles that were let start, of those that wait for other shards.
+    /// Roles that were admitted, of those that wait for other shards.
     admitted: BTreeSet<RoleName>,
     /// True once its operational roles were asked to stop after all tests.
     is_finishing: bool,
@@ -491,8 +491,9 @@ impl Scheduler {
         if status.is_over() {
             return;
         }
-        let is_needed =
-            status.state < State::Testing && !own.operational.is_subset(&status.satisfied);
+        // One that has ended with success has done what it is there for.
+        let is_over = |role| status.satisfied.contains(role) && status.reported.contains(role);
+        let is_needed = status.state < State::Testing && !own.operational.iter().all(is_over);
         status.state = State::Lost;
         status.epoch += 1;
         // An instance is a part of its test.

@@ -675,7 +675,7 @@ impl Scheduler {
             self.stop_all(StopCause::FailFast, now, actions);
         } else if kind == RoleKind::Operational
             && !matches!(was, State::Ready | State::Finishing { .. })
-            && self.has_tests()
+            && (self.has_tests() || self.policy.is_held)
         {
             self.skip_dependents(member, actions);
             self.stop_all(StopCause::Broken, now, actions);

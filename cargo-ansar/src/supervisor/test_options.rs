@@ -40,9 +40,9 @@ pub struct TestOptions {
     /// that a pattern matches.
     pub chosen: Vec<(RolePattern, String)>,
     /// Roles of which only a part of the tests runs, as other jobs or machines run
-    /// the rest.
+    /// the rest: the part of a job, and the part of that part of a shard.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub parts: BTreeMap<RoleName, Partition>,
+    pub parts: BTreeMap<RoleName, Vec<Partition>>,
 }
 
 impl TestOptions {
@@ -100,7 +100,7 @@ impl TestOptions {
             filter: properties.filter.clone(),
             exact: properties.exact,
             chosen: chosen.map(|(_, text)| text.clone()).collect(),
-            partition: self.parts.get(role).copied(),
+            partitions: self.parts.get(role).cloned().unwrap_or_default(),
             ignored: properties.ignored,
             isolate: properties.isolate != Some(false),
             test_timeout: properties.test_timeout,

@@ -44,8 +44,11 @@ use crate::home::{Home, HomeError};
 use crate::host::clock;
 use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::logs::store::last_lines;
+use crate::manifest::Description;
+use crate::manifest::properties::keep_by_hand;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::partition::Partition;
+use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RoleSearch;
 use crate::model::run_report::{Excerpt, Which};
 use crate::supervisor::engine::{Ended, RunResult};
@@ -173,13 +176,31 @@ pub fn list(options: &Options) -> Result<Vec<RoleName>, Error> {
         let roles: BTreeSet<RoleName> = roles.map(|(role, _)| role.clone()).collect();
         return Ok(roles.into_iter().collect());
     };
-    let properties = |role: &RoleName| {
-        let spec = described.and_then(|description| description.role(role));
-        let spec = spec.map(|spec| &spec.properties);
-        spec.or_else(|| entries.get(role).map(|entry| &entry.properties))
-    };
-    let tests = roles.filter_map(|(role, _)| Some((role, properties(role)?)));
+    let tests: Vec<(&RoleName, RoleProperties)> = roles
+        .map(|(role, _)| (role, next_properties(described, &entries, role)))
+        .collect();
+    let tests = tests.iter().map(|(role, properties)| (*role, properties));
     Ok(Part::of(partition, tests).roles.into_iter().collect())
+}
+
+/// Returns the properties that a role has after the next deploy: those of the manifest,
+/// and those that were set by hand.
+fn next_properties(
+    description: Option<&Description>,
+    entries: &BTreeMap<RoleName, Entry>,
+    role: &RoleName,
+) -> RoleProperties {
+    let entry = entries.get(role);
+    let spec = description.and_then(|description| description.role(role));
+    let Some((spec, entry)) = spec.zip(entry) else {
+        let properties = spec.map(|spec| &spec.properties);
+        let properties = properties.or(entry.map(|entry| &entry.properties));
+        return properties.cloned().unwrap_or_default();
+    };
+    let mut next = entry.clone();
+    next.properties = spec.properties.clone();
+    keep_by_hand(entry, &mut next);
+    next.properties
 }
 
 /// Number of deploys that a run makes, if other programs take the ports of

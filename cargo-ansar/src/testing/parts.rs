@@ -8,8 +8,8 @@ use crate::model::placeholder::Placeholder;
 use crate::model::role_properties::RoleProperties;
 
 /// Returns those of the test roles whose tests are divided: the roles that run test
-/// targets. Those with commands, instances or ports of their own, and those that
-/// run before, after, or never beside another test role, are whole.
+/// targets. Those that name a shard, those with commands, instances or ports of their
+/// own, and those that run before, after, or never beside another test role, are whole.
 pub(super) fn divided<'t>(
     tests: impl Iterator<Item = (&'t RoleName, &'t RoleProperties)> + Clone,
 ) -> BTreeSet<RoleName> {
@@ -19,7 +19,8 @@ pub(super) fn divided<'t>(
     let is_divided = |(role, properties): &(&RoleName, &RoleProperties)| {
         let waits = properties.after.iter().any(|role| names.contains(role));
         let has_order = waits || awaited.contains(role) || !properties.exclusive.is_empty();
-        properties.test.is_some() && !has_order && !has_own(properties)
+        let is_pinned = properties.shard.is_some();
+        properties.test.is_some() && !is_pinned && !has_order && !has_own(properties)
     };
     let divided = tests.filter(is_divided);
     divided.map(|(role, _)| role.clone()).collect()

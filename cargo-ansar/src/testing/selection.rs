@@ -28,7 +28,7 @@ pub(super) struct Selection {
     /// Pattern of the names of test roles.
     tests: RolePattern,
     /// Roles of which only a part of the tests runs.
-    pub(super) parts: BTreeMap<RoleName, Partition>,
+    pub(super) parts: BTreeMap<RoleName, Vec<Partition>>,
     /// True if only test roles that failed in the last run are among the roles.
     pub(super) narrowed: bool,
 }
@@ -149,7 +149,7 @@ struct Chosen {
     /// All operational roles, and the tests that match.
     roles: BTreeMap<RoleName, Entry>,
     /// Roles of which only a part of the tests runs.
-    parts: BTreeMap<RoleName, Partition>,
+    parts: BTreeMap<RoleName, Vec<Partition>>,
     /// True if the tests were narrowed to those that failed.
     narrowed: bool,
 }
@@ -172,7 +172,8 @@ fn choose(
         let tests = tests.map(|(role, entry)| (role, &entry.properties));
         let part = Part::of(partition, tests);
         entries.retain(|role, _| !is_test(role) || part.roles.contains(role));
-        parts.extend(part.divided.into_iter().map(|role| (role, partition)));
+        let divided = part.divided.into_iter();
+        parts.extend(divided.map(|role| (role, vec![partition])));
     }
     let narrowed = options.tests.failed && narrow(&mut entries, &is_test, failed);
     for (role, entry) in &mut entries {

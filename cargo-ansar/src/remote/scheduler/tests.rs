@@ -161,12 +161,12 @@ fn roles_wait_for_those_of_other_shards() {
     let admitted = Action::Admit(0, "api-0".parse().unwrap());
     let ready = run.event(1, "db-0", Change::Ready);
     assert_eq!(ready, [Action::Accept, admitted]);
-    // It is let start once.
+    // It is admitted once.
     assert_eq!(run.event(1, "db-0", Change::Again), [Action::Accept]);
     assert_eq!(run.event(1, "db-0", Change::Ready), [Action::Accept]);
     let tests = [Action::Accept, Action::Test(0), Action::Test(1)];
     assert_eq!(run.event(0, "api-0", Change::Ready), tests);
-    // What it has waited for is stopped after it.
+    // The role that it waited for is stopped after it.
     assert_eq!(run.feed(Input::Tested(0)), []);
     assert_eq!(run.feed(Input::Tested(1)), [Action::Finish(0)]);
     assert_eq!(run.feed(Input::Tick), []);

@@ -116,7 +116,6 @@ fn own_listener_makes_a_role_ready() {
     for _ in 0..3 {
         assert_eq!(fixture.look(), []);
     }
-    assert_eq!(fixture.explain(), format!("nothing listens on {address}"));
     let _server = TcpListener::bind(address).unwrap();
     assert_eq!(fixture.look(), [Change::Ready(MEMBER)]);
     assert_eq!(fixture.readiness.explain(MEMBER, &none), None);
@@ -150,21 +149,35 @@ fn foreign_listener_is_named() {
     assert!(explanation.ends_with(&end), "{explanation}");
 }
 
-#[test]
-#[cfg(target_os = "linux")]
+/// Starts a process that has this stdin, and no socket beside it: other tests of this
+/// process listen too.
 #[expect(
     clippy::disallowed_methods,
     reason = "a process with its own sockets is needed"
 )]
+fn sleep(stdin: impl Into<std::process::Stdio>) -> std::process::Child {
+    let mut command = std::process::Command::new("sleep");
+    command.arg("1000").stdin(stdin).spawn().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn missing_listener_is_named() {
+    let mut child = sleep(std::process::Stdio::null());
+    let address = free("127.42.1.7");
+    let mut fixture = Fixture::of(&[listen(address)], None, child.id());
+    assert_eq!(fixture.look(), []);
+    assert_eq!(fixture.explain(), format!("nothing listens on {address}"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn other_address_of_the_role_is_named() {
-    // Other tests of this process listen too, so another process gets a socket.
     let server = TcpListener::bind("127.42.1.4:0").unwrap();
     let wrong = server.local_addr().unwrap();
-    let mut child = std::process::Command::new("sleep")
-        .arg("1000")
-        .stdin(std::os::fd::OwnedFd::from(server))
-        .spawn()
-        .unwrap();
+    let mut child = sleep(std::os::fd::OwnedFd::from(server));
     let address = free("127.42.1.4");
     let expected = format!(
         "listens on {wrong}, expected {address}; pass the port, for example `env = {{ PORT = \"{{port}}\" }}`"

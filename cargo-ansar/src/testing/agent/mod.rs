@@ -231,7 +231,9 @@ impl Agent {
                         break;
                     }
                 }
-                (ToAgent::Log { role }, Some(home)) => self.log(home, &role).await,
+                (ToAgent::Log { role, has_lines }, Some(home)) => {
+                    self.log(home, &role, has_lines).await;
+                }
                 (ToAgent::Stop { .. }, _) => self.outbox.send(&FromAgent::Done),
                 (ToAgent::Bye, _) => {
                     self.cancel.clear();
@@ -263,11 +265,12 @@ impl Agent {
         });
     }
 
-    /// Sends the log of a role, and the results of its tests. What cannot be read
-    /// is left out.
-    async fn log(&mut self, home: &Home, role: &RoleName) {
+    /// Sends the log of a role if it is wanted, and the results of its tests. What
+    /// cannot be read is left out.
+    async fn log(&mut self, home: &Home, role: &RoleName, has_lines: bool) {
         let folder = home.folder(Area::Logs, role);
         let mut names = fs::names(&folder).unwrap_or_default();
+        names.retain(|_| has_lines);
         // Those of segments are in order of time.
         names.sort();
         let logs = names.iter().filter_map(|name| {

@@ -1,6 +1,6 @@
 //! The launcher: executes the actions of the scheduler of shards.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -435,7 +435,7 @@ impl<'a> Launcher<'a> {
     fn hosts(&self, shard: usize) -> Hosts {
         let joined = || self.agents.iter().flatten();
         let places = joined().map(|agent| (&agent.host, agent.address));
-        let is_one = places.collect::<std::collections::BTreeSet<_>>().len() <= 1;
+        let is_one = places.collect::<BTreeSet<_>>().len() <= 1;
         if self.options.driver.is_local() || is_one {
             return Hosts::default();
         }
@@ -539,9 +539,8 @@ impl<'a> Launcher<'a> {
         let mut tests = self.runner.tests.clone();
         let count = self.shards.len();
         for role in &self.roles.divided {
-            let whole = tests.parts.get(role).copied();
-            let whole = whole.unwrap_or_else(|| Partition::nth(0, 1));
-            tests.parts.insert(role.clone(), whole.within(shard, count));
+            let parts = tests.parts.entry(role.clone()).or_default();
+            parts.push(Partition::nth(shard, count));
         }
         tests
     }
@@ -588,8 +587,13 @@ impl<'a> Launcher<'a> {
         let own = &self.shards[shard];
         let failed = own.roles().filter(|role| self.results.has_failed(role));
         let around = own.operational.iter().chain(&own.instances);
-        let wanted = failed.chain(around.filter(|_| is_any));
-        let wanted: BTreeMap<RoleName, u64> = wanted
+        let explaining = failed.chain(around.filter(|_| is_any));
+        let explaining: BTreeSet<&RoleName> = explaining.collect();
+        // The next run asks the results of all tests what has failed.
+        let targets = own.tests.iter();
+        let targets = targets.filter(|role| self.entries[*role].properties.test.is_some());
+        let wanted: BTreeMap<RoleName, u64> = targets
+            .chain(explaining.iter().copied())
             .map(|role| {
                 let storage = self.entries[role].properties.storage;
                 (role.clone(), storage.unwrap_or(STORAGE))
@@ -599,7 +603,11 @@ impl<'a> Launcher<'a> {
             return Some(Input::Collected(shard));
         }
         for role in wanted.keys() {
-            self.send(shard, &ToAgent::Log { role: role.clone() });
+            let log = ToAgent::Log {
+                role: role.clone(),
+                has_lines: explaining.contains(role),
+            };
+            self.send(shard, &log);
         }
         let clock = Clock {
             ahead: self.ahead(shard),

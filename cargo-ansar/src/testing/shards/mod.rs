@@ -42,6 +42,7 @@ use crate::testing::shards::launcher::Launcher;
 use crate::testing::shards::node::AgentProgram;
 use crate::testing::shards::release::Places;
 use crate::testing::shards::settings::Settings;
+use crate::workspace::roles::check_start_order;
 use crate::workspace::{Workspace, description_of};
 
 /// Number of shards by default.
@@ -118,6 +119,8 @@ pub async fn perform(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<RunResult, Error> {
+    // Each agent knows only the order of its own roles.
+    check_start_order(entries)?;
     let roles = roles(entries, options.shards, &kind_of);
     let shards = plan(&roles, options.shards);
     let settings = Settings::read(runner.home, runner.workspace, entries, events)?;
@@ -276,14 +279,13 @@ fn check_places(
     shards: &[Shard],
 ) -> Result<(), RemoteError> {
     let place = |role: &RoleName| shards.iter().position(|shard| shard.has(role));
-    for (role, shard) in &roles.pinned {
-        if *shard >= shards.len() {
-            return Err(RemoteError::NoShard {
-                role: role.clone(),
-                shard: shard + 1,
-                count: shards.len(),
-            });
-        }
+    let last = roles.pinned.iter().max_by_key(|(_, shard)| **shard);
+    if let Some((role, shard)) = last.filter(|(_, shard)| **shard >= shards.len()) {
+        return Err(RemoteError::NoShard {
+            role: role.clone(),
+            shard: shard + 1,
+            count: shards.len(),
+        });
     }
     let mut sharing: BTreeMap<&str, BTreeSet<RoleName>> = BTreeMap::new();
     for role in &roles.operational {

@@ -28,6 +28,8 @@ struct Known {
     parts: BTreeMap<usize, Part>,
     /// Number of the try that was told last, from 1.
     told: u32,
+    /// True once a start of this try was told.
+    has_started: bool,
 }
 
 /// The outcomes of the part of a role that one shard has.
@@ -100,6 +102,7 @@ impl Results {
                     described: described(role),
                     parts: BTreeMap::new(),
                     told: 1,
+                    has_started: false,
                 });
                 known.parts.insert(nth, Part::default());
             }
@@ -112,8 +115,8 @@ impl Results {
         self.roles.values().filter(|it| it.is_running()).count()
     }
 
-    /// Records an event of a shard that counts. Returns the event that is told, if
-    /// one is: of a role with parts, those of its first start and of its last end.
+    /// Records an event of a shard that counts. Returns the event to emit, if there is
+    /// one: a role with several parts has one start and one end for each try.
     pub(super) fn record(&mut self, shard: usize, mut event: Event) -> Option<Event> {
         let at = event.at;
         let Kind::Role(kind) = &mut event.kind else {
@@ -122,9 +125,10 @@ impl Results {
         match kind {
             RoleEvent::Started { role, .. } => {
                 let known = self.roles.get_mut(role)?;
-                let was_running = known.is_running();
                 known.parts.get_mut(&shard)?.is_running = true;
-                (!was_running).then_some(event)
+                // An operational role is restarted within its only try.
+                let is_first = !std::mem::replace(&mut known.has_started, true);
+                (is_first || known.parts.len() == 1).then_some(event)
             }
             RoleEvent::Ended { role, outcome } => {
                 let known = self.roles.get_mut(role)?;
@@ -143,6 +147,7 @@ impl Results {
                 part.before.extend(part.ended.take());
                 let is_first = *nth > known.told;
                 known.told = known.told.max(*nth);
+                known.has_started &= !is_first;
                 is_first.then_some(event)
             }
             _ => Some(event),

@@ -186,6 +186,19 @@ fn roles_that_name_a_shard_start_in_order() {
 }
 
 #[test]
+fn a_role_that_fails_alone_in_its_shard_ends_the_run() {
+    let remote = Remote::of(&[
+        r#"db-0 = { program = "sh", args = ["-c", "exit 3"], ready = { log = "up" }, shard = 2 }"#,
+        r#"api-0 = { program = "sleep", args = ["600"], after = ["db-0"] }"#,
+        r#"test-true = { program = "true", shard = 1 }"#,
+    ]);
+    let failed = remote.local(["--shards=2"]).run();
+    let reason = "db-0: exited with 3 before it was ready";
+    failed.code(100).stdout_has(reason);
+    remote.nothing_is_left();
+}
+
+#[test]
 fn roles_that_run_after_each_other_are_in_one_shard() {
     let locks = |nth: usize| {
         format!(r#"test-lock-{nth} = {{ program = "true", exclusive = ["x"], shard = {nth} }}"#)

@@ -252,3 +252,18 @@ fn jobs_divide_single_tests_as_shards_do() {
     assert_eq!(lines(merged.code(100)), lines(local.code(100)));
     merged.stdout_has("role \"test-many\" (pass/fail): 8/1\n");
 }
+
+#[test]
+fn a_part_that_has_passed_runs_again() {
+    let package = package_of_nine(&["test-many]\ntest = \"nine\""], "");
+    for more in [[].as_slice(), &["--failed"], &["--failed", "--retries=1"]] {
+        let part = package.ansar(["test", "--partition=1/3"]).args(more).run();
+        part.success()
+            .stdout_is("role \"test-many\" (pass/fail): 3/0\n");
+        // So does a whole that has passed on agents.
+        let there = divided(&package, &["--failed"]);
+        there
+            .success()
+            .stdout_is("role \"test-many\" (pass/fail): 9/0\n");
+    }
+}
