@@ -128,11 +128,7 @@ pub async fn perform(
     check(runner, entries, &shards, options, &settings)?;
     let mut hashes = Hashes::read(runner.home);
     let files = Files::new(runner.home, entries, settings, &shards, &mut hashes)?;
-    let path = environment::own_executable().map_err(|source| Error::System {
-        what: "find this program",
-        source,
-    })?;
-    let (hash, size, _) = hashes.of(&path)?;
+    let program = own_program(&mut hashes)?;
     // Without them, the next run reads the files again.
     let _ = hashes.keep();
     let placed = shards.iter().filter(|shard| !shard.is_empty());
@@ -140,7 +136,6 @@ pub async fn perform(
         on: options.driver.name().to_string(),
         shards: placed.count(),
     });
-    let program = AgentProgram { path, hash, size };
     for left in Places::left(runner.home) {
         left.release().await;
     }
@@ -182,6 +177,16 @@ pub async fn perform(
         at_once,
         refused: None,
     })
+}
+
+/// Returns the program of the agents, which is this one.
+fn own_program(hashes: &mut Hashes) -> Result<AgentProgram, Error> {
+    let path = environment::own_executable().map_err(|source| Error::System {
+        what: "find this program",
+        source,
+    })?;
+    let (hash, size, _) = hashes.of(&path)?;
+    Ok(AgentProgram { path, hash, size })
 }
 
 /// Returns the roles of a run by kind.
