@@ -24,7 +24,7 @@ pub(crate) const ROUNDS: &str = "ANSAR_KILL_ROUNDS";
 /// Environment variable with the seed of the random moments.
 pub(crate) const SEED: &str = "ANSAR_KILL_SEED";
 /// Number of kills unless [`ROUNDS`] is set.
-const USUAL_ROUNDS: u64 = 24;
+const USUAL_ROUNDS: u64 = 12;
 
 /// Grace period of a stop.
 const GRACE: Duration = Duration::from_secs(5);

@@ -18,7 +18,7 @@ use tests::{Output, Signal, Workspace, children_of, eventually};
 use super::kills::{INNER, ROUNDS, SEED, living, now, pause, run_inner, variable};
 
 /// Number of rounds unless [`ROUNDS`] is set.
-const USUAL_ROUNDS: u64 = 8;
+const USUAL_ROUNDS: u64 = 4;
 
 const ROLES: &str = r#"
 [workspace.metadata.ansar.role.db-0]

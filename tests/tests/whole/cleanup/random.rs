@@ -20,7 +20,7 @@ use super::kills::{INNER, ROUNDS, SEED, living, now, pause, run_inner, variable}
 use super::workspace;
 
 /// Number of rounds unless [`ROUNDS`] is set.
-const USUAL_ROUNDS: u64 = 8;
+const USUAL_ROUNDS: u64 = 4;
 
 /// The commands, with `N` for the number of the round, and the latest moment of
 /// the kill in milliseconds.
