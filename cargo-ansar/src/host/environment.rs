@@ -98,9 +98,16 @@ pub fn for_cargo() -> Vec<(OsString, OsString)> {
     env::vars_os().chain([mark]).collect()
 }
 
-/// Returns the path of this program.
+/// Returns a path of this program, which is valid as long as this process runs, also
+/// if the file was removed or replaced by another version.
 pub fn own_executable() -> io::Result<PathBuf> {
-    env::current_exe()
+    let path = env::current_exe()?;
+    let is_gone = cfg!(target_os = "linux") && !path.exists();
+    Ok(if is_gone {
+        format!("/proc/{}/exe", pid()).into()
+    } else {
+        path
+    })
 }
 
 /// Returns the environment for a background engine: this command's, with a mark

@@ -26,13 +26,13 @@ pub const NOT_EXECUTABLE: [i32; 2] = [126, 127];
 ///
 /// The folder must be the user's own: another user may have made one of that
 /// name in a folder for temporary files. A program that has not arrived as a
-/// whole gets no name. Bytes after the program are left for the agent: none may be
+/// whole gets no name, and one that another agent has stored meanwhile is kept. Bytes after the program are left for the agent: none may be
 /// sent before the node has answered that it has the program.
 pub fn script(hash: Hash, size: u64) -> String {
     format!(
         "umask 077; d=\"${{{SCRATCH}:-${{SLURM_TMPDIR:-${{TMPDIR:-/tmp}}}}/ansar-$(id -u)}}\"; f=store/{hash}; t=$f.$$\n\
          mkdir -p \"$d/store\" && [ -O \"$d\" ] && [ ! -L \"$d\" ] && chmod 700 \"$d\" && cd \"$d\" || {{ echo \"cannot use folder $d\" >&2; exit {FAILED}; }}\n\
-         if [ -x $f ]; then echo have; else echo want; head -c {size} >$t && [ $(wc -c <$t) -eq {size} ] && chmod 700 $t && mv $t $f && echo got || {{ rm -f $t; exit {FAILED}; }}; fi\n\
+         if [ -x $f ]; then echo have; else echo want; head -c {size} >$t && [ $(wc -c <$t) -eq {size} ] && chmod 700 $t && {{ ln $t $f 2>&- || [ -x $f ] || mv $t $f; }} && rm -f $t && echo got || {{ rm -f $t; exit {FAILED}; }}; fi\n\
          exec ./$f agent\n"
     )
 }

@@ -267,3 +267,38 @@ fn a_part_that_has_passed_runs_again() {
             .stdout_is("role \"test-many\" (pass/fail): 9/0\n");
     }
 }
+
+#[test]
+fn tests_run_although_the_tool_was_replaced() {
+    let roles =
+        "\n[setup-0]\nprogram = \"./replace\"\nready = \"done\"\n\n[test-api]\ntest = \"api\"\n";
+    let files = [
+        ("tests/api.rs", "#[test]\nfn adds() {}\n"),
+        ("replace", "#!/bin/sh\nmv new tool\n"),
+        ("new", "#!/bin/sh\nexit 9\n"),
+    ];
+    let package = package(roles, &files);
+    let tool = package.path().join("tool");
+    fs::copy(tests::executable("cargo-ansar"), tool).expect("the tool is copied");
+    let run = package.shell("./tool ansar test").run();
+    run.success()
+        .stdout_is("role \"test-api\" (pass/fail): 1/0\n");
+}
+
+#[test]
+fn agents_with_one_empty_store_run_their_parts() {
+    let package = package_of_nine(&["test-many]\ntest = \"nine\""], "");
+    let agents = package.path().join("agents");
+    fs::create_dir(&agents).expect("the folder is made");
+    let there = divided(&package, &[]);
+    there
+        .success()
+        .stdout_is("role \"test-many\" (pass/fail): 9/0\n");
+    let stored = fs::read_dir(agents.join("store")).expect("there is a store");
+    let names = stored.map(|entry| entry.expect("it is read").file_name());
+    let mut names = names.map(|name| name.to_string_lossy().into_owned());
+    assert!(
+        names.all(|name| !name.contains('.')),
+        "no file in part is left"
+    );
+}
