@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
-use crate::supervisor::judge::with_failures;
+use crate::supervisor::judge::{self, with_failures};
 
 /// Returns the outcome of a role whose parts have these outcomes, by shard.
 ///
@@ -50,7 +50,7 @@ pub(super) fn merged(
     let Some(cause) = cause else {
         let failed = others.iter().find(|it| it.success() == Success::No);
         let first = failed.or(others.first());
-        return first.map_or_else(crate::supervisor::judge::skipped, |it| (*it).clone());
+        return first.map_or_else(judge::skipped, |it| (*it).clone());
     };
     report
         .tested
@@ -65,7 +65,6 @@ mod tests {
     use ansar_contract::test::Check;
 
     use super::*;
-    use crate::supervisor::judge;
 
     fn report(passed: &[&str], failed: &[&str]) -> RoleOutcome {
         let check = |name: &&str, condition| Check {
