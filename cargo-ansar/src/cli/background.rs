@@ -98,7 +98,6 @@ enum Wait {
 impl Session<'_> {
     pub(super) async fn start(&self, args: &StartArgs, again: bool) -> Result<Exit, Error> {
         let options = commands::start::Options {
-            places: self.places.clone(),
             build: self.default_build(),
             search: args.search.search(&self.places)?,
             force: self.force,
@@ -109,9 +108,9 @@ impl Session<'_> {
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
         let outcome = if again {
-            commands::start::restart(&options, &mut interrupts, &events).await?
+            commands::start::restart(&self.places, &options, &mut interrupts, &events).await?
         } else {
-            commands::start::start(&options, &mut interrupts, &events).await?
+            commands::start::start(&self.places, &options, &mut interrupts, &events).await?
         };
         let exit = if outcome.failed.is_empty() {
             Exit::Success
@@ -129,12 +128,12 @@ impl Session<'_> {
 
     pub(super) async fn stop(&self, args: &StopArgs) -> Result<Exit, Error> {
         let options = commands::stop::Options {
-            places: self.places.clone(),
             search: args.search.search(&self.places)?,
             force: self.force,
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
-        let stopped = commands::stop::stop(&options, &mut interrupts, &events).await?;
+        let stopped =
+            commands::stop::stop(&self.places, &options, &mut interrupts, &events).await?;
         self.printer
             .show(move |shell| background::stopped(shell, &stopped));
         Ok(Exit::Success)
@@ -142,7 +141,6 @@ impl Session<'_> {
 
     pub(super) async fn status(&self, args: &StatusArgs) -> Result<Exit, Error> {
         let options = commands::status::Options {
-            places: self.places.clone(),
             search: args.search.search(&self.places)?,
             long: args.long_listing || self.general.form() == Form::Json,
             all: args.all_roles,
@@ -153,7 +151,8 @@ impl Session<'_> {
             timeout: args.timeout,
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
-        let status = commands::status::status(&options, &mut interrupts, &events).await?;
+        let status =
+            commands::status::status(&self.places, &options, &mut interrupts, &events).await?;
         let long = args.long_listing;
         self.printer.show(move |shell| match (shell.form(), long) {
             (Form::Human, true) => background::status_in_full(shell, &status),

@@ -11,14 +11,14 @@ impl Session<'_> {
     pub(super) async fn check(&self, args: &CheckArgs) -> Result<Exit, Error> {
         let stream = args.messages.stream();
         let options = commands::check::Options {
-            places: self.places.clone(),
             build: args.build.options(self.general),
             all_targets: args.all_targets,
             messages: stream.as_ref().map(|stream| self.messages(stream)),
             last: args.last,
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
-        let outcome = commands::check::check(&options, &mut interrupts, &events).await?;
+        let outcome =
+            commands::check::check(&self.places, &options, &mut interrupts, &events).await?;
         let last = outcome.last.unwrap_or_default();
         let exit = if outcome.failed {
             Exit::BuildFailed

@@ -17,13 +17,12 @@ impl Session<'_> {
             Color::Never => "never",
         };
         let options = config::Options {
-            places: self.places.clone(),
             home_from: self.general.home_from(),
             color: (color, from),
             build: args.build.options(self.general),
             role: args.role.clone(),
         };
-        let outcome = config::config(&options)?;
+        let outcome = config::config(&self.places, &options)?;
         self.printer
             .show(move |shell| query::config(shell, &outcome));
         Ok(Exit::Success)

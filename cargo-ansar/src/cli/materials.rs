@@ -92,7 +92,6 @@ impl Session<'_> {
     ) -> Result<Exit, Error> {
         let either = |one: &Option<PathBuf>, other: &Option<PathBuf>| one.clone().or(other.clone());
         let options = deploy::Options {
-            places: self.places.clone(),
             build,
             build_path: either(&args.build_dir, &args.build_path),
             storage_path: either(&args.snapshot_dir, &args.storage_path),
@@ -105,7 +104,7 @@ impl Session<'_> {
             force: self.force,
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
-        let outcome = deploy::deploy(&options, &mut interrupts, &events).await?;
+        let outcome = deploy::deploy(&self.places, &options, &mut interrupts, &events).await?;
         let done = outcome.done.as_ref();
         let exit = done.map_or(Exit::Success, |done| exit(&done.restored));
         self.printer.show(move |shell| match shell.form() {
@@ -117,7 +116,6 @@ impl Session<'_> {
 
     pub(super) async fn snapshot(&self, args: &SnapshotArgs) -> Result<Exit, Error> {
         let options = snapshot::Options {
-            places: self.places.clone(),
             folder: args.dir.clone(),
             take: args.take.map(|take| match take {
                 TakeSide::Snapshot => Side::Snapshot,
@@ -128,7 +126,7 @@ impl Session<'_> {
             force: self.force,
         };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
-        let outcome = snapshot::snapshot(&options, &mut interrupts, &events).await?;
+        let outcome = snapshot::snapshot(&self.places, &options, &mut interrupts, &events).await?;
         let exit = exit(&outcome.restored);
         self.printer.show(move |shell| match shell.form() {
             Form::Json => materials::steps_as_json(shell, &outcome.lines),

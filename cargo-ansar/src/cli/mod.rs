@@ -467,7 +467,6 @@ impl Session<'_> {
         build.also.extend(args.test_analyzer.clone());
         let (search, chosen) = args.search.search_tests(&self.places)?;
         Ok(testing::Options {
-            places: self.places.clone(),
             build,
             analyzer: args.test_analyzer.clone(),
             search,
@@ -524,22 +523,23 @@ impl Session<'_> {
         let stream = args.results.messages.stream();
         options.build.messages = stream.as_ref().map(|stream| self.messages(stream));
         if args.list {
-            let names = testing::list(&options)?;
+            let names = testing::selection::list(&self.places, &options)?;
             self.printer.show(move |shell| human::names(shell, &names));
             return Ok(Exit::Success);
         }
         let events = self.printer.events();
-        let ran = match testing::test(&options, &mut self.interrupts()?, &events).await {
-            Ok(testing::Outcome::Ran(ran)) => ran,
-            Ok(testing::Outcome::Prepared(_)) => {
-                self.finish(stream, true);
-                return Ok(Exit::Success);
-            }
-            Err(error) => {
-                self.finish(stream, false);
-                return Err(error);
-            }
-        };
+        let ran =
+            match testing::test(&self.places, &options, &mut self.interrupts()?, &events).await {
+                Ok(testing::Outcome::Ran(ran)) => ran,
+                Ok(testing::Outcome::Prepared(_)) => {
+                    self.finish(stream, true);
+                    return Ok(Exit::Success);
+                }
+                Err(error) => {
+                    self.finish(stream, false);
+                    return Err(error);
+                }
+            };
         let exit = match ran.interrupted {
             Some(interrupt) => Exit::Interrupted(interrupt),
             None if !ran.verdict.report.is_pass() => Exit::TestsFailed,
@@ -552,7 +552,6 @@ impl Session<'_> {
 
     async fn with(&self, args: &WithArgs) -> Result<Exit, Error> {
         let options = commands::with::Options {
-            places: self.places.clone(),
             build: args.build.options(self.general),
             search: args.search.search(&self.places)?,
             command: args.command.clone(),
@@ -561,7 +560,8 @@ impl Session<'_> {
         };
         let mut interrupts = self.interrupts()?;
         let events = self.printer.events();
-        let outcome = commands::with::with(&options, &mut interrupts, &events).await?;
+        let outcome =
+            commands::with::with(&self.places, &options, &mut interrupts, &events).await?;
         let exit = match (outcome.interrupted, outcome.exit) {
             (Some(interrupt), _) => Exit::Interrupted(interrupt),
             (None, Some(exit)) => Exit::of_command(exit),
@@ -582,22 +582,25 @@ impl Session<'_> {
         let options = commands::add::Options {
             build: args.build.options(self.general),
             executable: commands::add::executable(&args.executable, &places.folder)?,
-            places,
             template: args.role.parse()?,
             series: args.series(),
             settings_file: args.settings_file.clone(),
             input_file: args.input_file.clone(),
             settings: args.settings.clone(),
         };
-        let roles =
-            commands::add::add(&options, &mut self.interrupts()?, &self.printer.events()).await?;
+        let roles = commands::add::add(
+            &places,
+            &options,
+            &mut self.interrupts()?,
+            &self.printer.events(),
+        )
+        .await?;
         self.show_status("Added", human::roles(&roles));
         Ok(Exit::Success)
     }
 
     async fn run(&self, args: &RunArgs) -> Result<Exit, Error> {
         let options = testing::run::Options {
-            places: self.places.clone(),
             build: self.default_build(),
             search: args
                 .search
@@ -613,7 +616,8 @@ impl Session<'_> {
         };
         let begun = clock::instant();
         let events = self.printer.events();
-        let outcome = testing::run::run(&options, &mut self.interrupts()?, &events).await?;
+        let outcome =
+            testing::run::run(&self.places, &options, &mut self.interrupts()?, &events).await?;
         let elapsed = clock::instant() - begun;
         let exit = match (&outcome.verdict, outcome.interrupted) {
             (_, Some(interrupt)) => Exit::Interrupted(interrupt),

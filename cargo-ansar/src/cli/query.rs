@@ -158,7 +158,6 @@ impl LogArgs {
             _ => End::Open,
         };
         Ok(log::Options {
-            places: session.places.clone(),
             search: self.search.search(&session.places)?,
             begin,
             end,
@@ -216,7 +215,7 @@ impl Session<'_> {
 
     /// Prints stored lines, then new ones until the reader closes stdout.
     pub(super) async fn log(&self, args: &LogArgs) -> Result<Exit, Error> {
-        let lines = log::log(&args.options(self)?)?;
+        let lines = log::log(&self.places, &args.options(self)?)?;
         let changes = args.follow.then(|| lines.changes());
         let mut changes = changes.transpose()?;
         let mut printing = query::Printing::new(lines, args.follow);

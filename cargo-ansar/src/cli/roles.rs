@@ -45,12 +45,12 @@ pub struct DeleteArgs {
 
 impl Session<'_> {
     pub(super) fn list(&self, args: &ListArgs) -> Result<Exit, Error> {
-        let listing = commands::list::list(&commands::list::Options {
-            places: self.places.clone(),
+        let options = commands::list::Options {
             search: args.search.search(&self.places)?,
             long: args.long_listing,
             all: args.all_roles,
-        })?;
+        };
+        let listing = commands::list::list(&self.places, &options)?;
         self.printer
             .show(move |shell| listing::listed(shell, &listing));
         Ok(Exit::Success)
@@ -58,11 +58,11 @@ impl Session<'_> {
 
     pub(super) async fn update(&self, args: &UpdateArgs) -> Result<Exit, Error> {
         let options = commands::update::Options {
-            places: self.places.clone(),
             search: args.search.search(&self.places)?,
             settings: args.settings.clone(),
         };
-        let roles = commands::update::update(&options, &self.printer.events()).await?;
+        let roles =
+            commands::update::update(&self.places, &options, &self.printer.events()).await?;
         self.show_status("Updated", human::roles(&roles));
         Ok(Exit::Success)
     }

@@ -61,11 +61,10 @@ impl Session<'_> {
     /// Shows the terminal interface, with this command below it, if there is one.
     pub(super) async fn interface(&self, watch: Option<Vec<OsString>>) -> Result<Exit, Error> {
         let options = terminal::Options {
-            places: self.places.clone(),
             colors: is_colored(),
             watch,
         };
-        let interrupt = terminal::show(&options).await?;
+        let interrupt = terminal::show(&self.places, &options).await?;
         Ok(interrupt.map_or(Exit::Success, Exit::Interrupted))
     }
 

@@ -18,7 +18,7 @@ use crate::report::diagnostics::Stream;
 use crate::report::printer::Printer;
 use crate::report::{diagnostics, human, notification, watch};
 use crate::testing;
-use crate::watch::{End, Notice, watch};
+use crate::watch::{End, Notice, Options, watch};
 
 impl Session<'_> {
     pub(super) async fn watch(&self, args: &WatchArgs) -> Result<Exit, Error> {
@@ -32,11 +32,16 @@ impl Session<'_> {
         if args.on.is_some() {
             return Err(RemoteError::NotWith("watch".to_owned()).into());
         }
-        let mut options = self.test_options(args)?;
+        let mut tests = self.test_options(args)?;
         let stream = args.results.messages.stream();
-        options.build.messages = stream.as_ref().map(|stream| self.messages(stream));
+        tests.build.messages = stream.as_ref().map(|stream| self.messages(stream));
         let mut written = environment::output_files();
         written.extend(args.results.file(&self.places.folder));
+        let options = Options {
+            tests,
+            written,
+            poll,
+        };
         let (mut interrupts, events) = (self.interrupts()?, self.printer.events());
         let marks = args.results.messages.is_rustc();
         let events = if marks {
@@ -103,9 +108,8 @@ impl Session<'_> {
             }
         };
         let end = watch(
+            &self.places,
             options,
-            &written,
-            poll,
             &mut keys,
             &mut interrupts,
             &events,

@@ -29,14 +29,12 @@ use crate::model::name_template::{RoleTemplate, Series};
 use crate::supervisor::executable_kind::recognize;
 use crate::supervisor::lock_roles::lock_home;
 use crate::workspace::build;
-use crate::workspace::build::Wanted;
+use crate::workspace::targets::Wanted;
 use crate::workspace::{Places, Workspace};
 
 /// Options of `add`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Build options for an executable that is missing in the home.
     pub build: build::Options,
     /// Executable of the roles.
@@ -78,11 +76,12 @@ pub fn executable(text: &str, folder: &Path) -> Result<ExecutableName, Error> {
 /// Adds all roles or none, and returns their names. The component itself
 /// returns its default settings and input, and validates the passed ones.
 pub async fn add(
+    places: &Places,
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Vec<RoleName>, Error> {
-    let (home, workspace) = options.places.open()?;
+    let (home, workspace) = places.open()?;
     let _lock = lock_home(&home, interrupts, events).await?;
     let roles =
         options
@@ -93,10 +92,11 @@ pub async fn add(
         return Err(HomeError::RoleExists(role.clone()).into());
     }
     if !fs::is_file(&home.executable(&options.executable)) {
-        deploy_missing(options, &home, workspace.as_ref(), interrupts, events).await?;
+        let workspace = workspace.as_ref();
+        deploy_missing(places, options, &home, workspace, interrupts, events).await?;
     }
 
-    let proposal = proposal(options)?;
+    let proposal = proposal(places, options)?;
     let Some(first) = roles.first() else {
         return Ok(roles);
     };
@@ -143,10 +143,10 @@ pub async fn add(
 }
 
 /// Reads the settings and the input that a command gives.
-fn proposal(options: &Options) -> Result<Proposal, Error> {
+fn proposal(places: &Places, options: &Options) -> Result<Proposal, Error> {
     let text = |path: &Option<PathBuf>| {
         let path = path.as_ref();
-        path.map(|path| input_file::read(&options.places.folder.join(path)))
+        path.map(|path| input_file::read(&places.folder.join(path)))
             .transpose()
     };
     let (settings_text, input_text) = (text(&options.settings_file)?, text(&options.input_file)?);
@@ -167,6 +167,7 @@ fn proposal(options: &Options) -> Result<Proposal, Error> {
 
 /// Builds an executable that the home does not have, and deploys it.
 async fn deploy_missing(
+    places: &Places,
     options: &Options,
     home: &Home,
     workspace: Option<&Workspace>,
@@ -189,7 +190,7 @@ async fn deploy_missing(
     };
     let cargo = async |interrupts: &mut Interrupts| {
         let how = options.build.described(workspace, Some(home))?;
-        let (bins, folder) = (&deploy_state.bins, &options.places.folder);
+        let (bins, folder) = (&deploy_state.bins, &places.folder);
         build::build(workspace, &wanted, bins, &how, folder, interrupts).await
     };
     let built = with_needs(home, workspace, interrupts, events, cargo).await?;

@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::home::{Home, HomeError};
 use crate::host::process::interrupts::Interrupts;
-use crate::workspace::build::{Bins, Options, build as run_cargo, wanted};
+use crate::workspace::build::{Options, build as run_cargo};
+use crate::workspace::targets::{Bins, wanted};
 use crate::workspace::{Places, Workspace};
 
 /// Builds the executables of the home's roles: those of the manifest and those

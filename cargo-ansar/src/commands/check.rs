@@ -15,8 +15,6 @@ use crate::workspace::build;
 /// Options of `check`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Options for Cargo.
     pub build: build::Options,
     /// True if all targets are checked.
@@ -39,11 +37,11 @@ pub struct Outcome {
 
 /// Runs `cargo check`, and reads the report of the last run if requested.
 pub async fn check(
+    places: &Places,
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let places = &options.places;
     let workspace = places.needed_workspace()?;
     let description = workspace.description.as_ref();
     let needs_home = options.last || description.is_some_and(|it| !it.build.env.is_empty());

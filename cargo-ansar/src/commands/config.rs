@@ -30,8 +30,6 @@ use crate::workspace::{Places, Workspace, description_of};
 /// Options of `config`.
 #[derive(Debug)]
 pub struct Options {
-    /// Locations of the workspace and the home.
-    pub places: Places,
     /// Source of the home's path, if it is neither the manifest nor the default.
     pub home_from: Option<Source>,
     /// Use of colour: `auto`, `always` or `never`.
@@ -84,9 +82,9 @@ pub struct Outcome {
 }
 
 /// Returns the options in force.
-pub fn config(options: &Options) -> Result<Outcome, Error> {
-    let workspace = options.places.workspace()?;
-    let home = match Home::open(&options.places.home(workspace.as_ref())) {
+pub fn config(places: &Places, options: &Options) -> Result<Outcome, Error> {
+    let workspace = places.workspace()?;
+    let home = match Home::open(&places.home(workspace.as_ref())) {
         Ok(home) => Some(home),
         Err(HomeError::NotThere(_)) => None,
         Err(error) => return Err(error.into()),
@@ -96,6 +94,7 @@ pub fn config(options: &Options) -> Result<Outcome, Error> {
         None => KeyLines::default(),
     };
     let scope = Scope {
+        places,
         options,
         workspace: workspace.as_ref(),
         description: description_of(workspace.as_ref()),
@@ -115,6 +114,7 @@ pub fn config(options: &Options) -> Result<Outcome, Error> {
 
 /// Everything that values come from.
 struct Scope<'a> {
+    places: &'a Places,
     options: &'a Options,
     workspace: Option<&'a Workspace>,
     description: Option<&'a Description>,
@@ -141,7 +141,7 @@ impl Scope<'_> {
     /// Returns the options of the group.
     fn group(&self) -> Result<Vec<Row>, Error> {
         let mut rows = Vec::new();
-        let home = self.options.places.home(self.workspace);
+        let home = self.places.home(self.workspace);
         let from = self.options.home_from.clone();
         rows.push(row(
             "home",

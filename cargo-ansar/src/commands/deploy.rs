@@ -22,14 +22,12 @@ use crate::supervisor::client;
 use crate::supervisor::lock_roles::lock_home;
 use crate::sync::plan::Take;
 use crate::workspace::build;
-use crate::workspace::build::wanted;
+use crate::workspace::targets::wanted;
 use crate::workspace::{Places, Workspace, description_of};
 
 /// Options of `deploy`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Build options, used without `build_path` and `storage_path`.
     pub build: build::Options,
     /// Folder of executables. Without any folder, Cargo builds them.
@@ -57,9 +55,11 @@ pub struct Outcome {
 }
 
 /// Returns the folders of executables and of materials that a command names.
-fn folders(options: &Options) -> Result<(Option<PathBuf>, Option<PathBuf>), Error> {
-    let folder =
-        |path: &Option<PathBuf>| path.as_ref().map(|path| options.places.folder.join(path));
+fn folders(
+    places: &Places,
+    options: &Options,
+) -> Result<(Option<PathBuf>, Option<PathBuf>), Error> {
+    let folder = |path: &Option<PathBuf>| path.as_ref().map(|path| places.folder.join(path));
     let (executables, storage) = (folder(&options.build_path), folder(&options.storage_path));
     for folder in [&executables, &storage].into_iter().flatten() {
         if !fs::is_folder(folder) {
@@ -78,19 +78,20 @@ fn folders(options: &Options) -> Result<(Option<PathBuf>, Option<PathBuf>), Erro
 /// Deploys. If running roles are affected, fails without any change and names
 /// them, or with `force` stops and restarts them.
 pub async fn deploy(
+    places: &Places,
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
     let is_usual = options.build_path.is_none() && options.storage_path.is_none();
-    let (executables, storage) = folders(options)?;
+    let (executables, storage) = folders(places, options)?;
     let (home, workspace) = if is_usual && !options.dry_run {
-        open(&options.places, |_| Ok(()), events)?
+        open(places, |_| Ok(()), events)?
     } else {
-        options.places.open()?
+        places.open()?
     };
     let _lock = lock_home(&home, interrupts, events).await?;
-    let workspace = options.places.workspace_again(workspace)?;
+    let workspace = places.workspace_again(workspace)?;
     let mut deploy_state = home.deploy_state()?;
     let built = match (&executables, &workspace) {
         (Some(folder), workspace) => {
@@ -101,7 +102,7 @@ pub async fn deploy(
         }
         (None, Some(workspace)) if is_usual => {
             let state = &mut deploy_state;
-            build(options, &home, workspace, state, interrupts, events).await?
+            build(places, options, &home, workspace, state, interrupts, events).await?
         }
         (None, _) => Executables::default(),
     };
@@ -160,6 +161,7 @@ async fn preview(home: &Home, plan: &Plan, events: &Events) -> Result<Vec<Line>,
 
 /// Builds the executables.
 async fn build(
+    places: &Places,
     options: &Options,
     home: &Home,
     workspace: &Workspace,
@@ -169,7 +171,7 @@ async fn build(
 ) -> Result<Executables, Error> {
     events.phase(Phase::Build);
     let entries = home.entries()?;
-    let (places, how) = (&options.places, &options.build);
+    let how = &options.build;
     let cargo = async |interrupts: &mut Interrupts| {
         let state = deploy_state;
         let built = build_needed(places, how, home, workspace, &entries, state, interrupts);

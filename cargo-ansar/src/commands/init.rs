@@ -19,7 +19,7 @@ use crate::manifest::import::{Binary, Described, FILES, ImportError, Input, add,
 use crate::manifest::init::{Proposed, Skipped, Target, TargetKind, check, propose};
 use crate::model::name::RoleName;
 use crate::model::role_search::RolePattern;
-use crate::workspace::build::using_runtime;
+use crate::workspace::targets::using_runtime;
 use crate::workspace::{Places, Workspace};
 
 /// The outcome of `init`.

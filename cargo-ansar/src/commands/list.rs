@@ -19,8 +19,6 @@ use crate::workspace::{Places, Workspace};
 /// Options of `list`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Roles to list.
     pub search: RoleSearch,
     /// True if disk usage is measured.
@@ -75,8 +73,8 @@ pub struct Total {
 
 /// Returns the matching roles. Fails if a search matches no role; a home
 /// without roles is listed as empty.
-pub fn list(options: &Options) -> Result<Listing, Error> {
-    let Options { places, search, .. } = options;
+pub fn list(places: &Places, options: &Options) -> Result<Listing, Error> {
+    let search = &options.search;
     let workspace = places.workspace()?;
     let described = workspace
         .as_ref()

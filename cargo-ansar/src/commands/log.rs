@@ -25,8 +25,6 @@ use crate::workspace::roles::chosen;
 /// Options of `log`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Roles whose logs are read.
     pub search: RoleSearch,
     /// Beginning of the range.
@@ -66,10 +64,10 @@ pub struct Lines {
 }
 
 /// Opens the logs of the selected roles.
-pub fn log(options: &Options) -> Result<Lines, Error> {
+pub fn log(places: &Places, options: &Options) -> Result<Lines, Error> {
     let zone = options.clock.then(clock::zone);
     let now = clock::now().to_zoned(zone.clone().unwrap_or(TimeZone::UTC));
-    let (home, workspace) = options.places.open()?;
+    let (home, workspace) = places.open()?;
     let mut entries = home.entries()?;
     let tests = entries
         .iter()

@@ -39,8 +39,6 @@ use crate::workspace::{Places, Workspace};
 /// Options of `snapshot`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Target folder, created if missing.
     pub folder: PathBuf,
     /// Side that wins if both sides changed a material.
@@ -82,18 +80,19 @@ pub struct Outcome {
 /// Copies the materials of the home. If roles run, fails without any change and
 /// names them, or with `force` stops them during the copy and restarts them.
 pub async fn snapshot(
+    places: &Places,
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let (home, workspace) = options.places.open()?;
+    let (home, workspace) = places.open()?;
     let _lock = lock_home(&home, interrupts, events).await?;
     let mut entries = home.entries()?;
     entries.retain(|_, entry| entry.origin != Origin::Retired);
     if entries.is_empty() {
         return Err(no_roles(home.root(), workspace.as_ref()));
     }
-    let folder = options.places.folder.join(&options.folder);
+    let folder = places.folder.join(&options.folder);
     check_place(&folder, &home)?;
     let roles = entries.keys();
     let mut lines = Vec::new();

@@ -29,7 +29,7 @@ use crate::supervisor::executable_kind::check_all;
 use crate::supervisor::lock_roles::lock_home;
 use crate::supervisor::one_shot;
 use crate::supervisor::role_environment::of_roles;
-use crate::testing::{LAST, MOST_ROLES, said, stamp};
+use crate::testing::excerpts::{LAST, MOST_ROLES, console_lines, stamp};
 use crate::workspace::build;
 use crate::workspace::roles::{startable, test_pattern};
 use crate::workspace::{Places, Workspace, place_of};
@@ -37,8 +37,6 @@ use crate::workspace::{Places, Workspace, place_of};
 /// Options of `start` and `restart`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Build options, used if nothing has been deployed yet.
     pub build: build::Options,
     /// Roles to start; an empty search selects all operational roles.
@@ -77,17 +75,12 @@ pub struct Outcome {
 /// new one. Deploys first if nothing has been deployed yet. If some roles run
 /// already, fails without any change, or with `force` stops them first.
 pub async fn start(
+    places: &Places,
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let filled = open_filled(
-        &options.places,
-        &options.build,
-        &options.search,
-        interrupts,
-        events,
-    );
+    let filled = open_filled(places, &options.build, &options.search, interrupts, events);
     let filled = filled.await?;
     let selection = Selection::open(options, filled, interrupts, events).await?;
     let engines = find_engines(&selection.home, events).await?;
@@ -110,11 +103,12 @@ pub async fn start(
 /// Stops roles and starts them in the background. If some do not run, fails
 /// without any change, or with `force` restarts the others.
 pub async fn restart(
+    places: &Places,
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Outcome, Error> {
-    let (home, workspace) = options.places.open()?;
+    let (home, workspace) = places.open()?;
     let there = FilledHome {
         workspace,
         home,
@@ -291,7 +285,7 @@ impl Selection {
             role: role.clone(),
             which: Which::Last,
             // A backtrace would displace the line that it belongs to.
-            lines: said(&home, role, LAST, &since, |line| line.tag != Tag::Continued),
+            lines: console_lines(&home, role, LAST, &since, |line| line.tag != Tag::Continued),
         });
         outcome.excerpts = excerpts.filter(|it| !it.lines.is_empty()).collect();
         Ok(outcome)

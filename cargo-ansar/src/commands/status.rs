@@ -28,8 +28,6 @@ use crate::workspace::{Places, Workspace};
 /// Options of `status`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Roles to show.
     pub search: RoleSearch,
     /// True if resource usage is measured.
@@ -106,15 +104,16 @@ impl Status {
 /// Returns the matching running roles, sorted by name, after the requested
 /// wait.
 pub async fn status(
+    places: &Places,
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<Vec<Status>, Error> {
-    let workspace = options.places.workspace()?;
+    let workspace = places.workspace()?;
     let described = workspace
         .as_ref()
         .filter(|workspace| workspace.describes_roles());
-    let home = match (options.places.open(), described) {
+    let home = match (places.open(), described) {
         (Ok((home, _)), _) => home,
         // Without a home, no described role has ever run.
         (Err(Error::Role(RoleError::NoHome { .. })), Some(_)) => {

@@ -16,8 +16,6 @@ use crate::workspace::roles::{check_terms, searched};
 /// Options of `stop`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Roles to stop; an empty search selects all operational roles, and all
     /// other roles that run.
     pub search: RoleSearch,
@@ -29,11 +27,12 @@ pub struct Options {
 /// Stops roles, waits until they are gone, and returns them. If some do not
 /// run, fails without any change, or with `force` stops the others.
 pub async fn stop(
+    places: &Places,
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<BTreeSet<RoleName>, Error> {
-    let (home, workspace) = options.places.open()?;
+    let (home, workspace) = places.open()?;
     let mut entries = home.entries()?;
     let engines = find_engines(&home, events).await?;
     // A running role may have been deleted or retired since its start.

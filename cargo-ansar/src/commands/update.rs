@@ -18,8 +18,6 @@ use crate::workspace::roles::chosen;
 /// Options of `update`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Roles to change.
     pub search: RoleSearch,
     /// Settings as names and texts.
@@ -28,8 +26,12 @@ pub struct Options {
 
 /// Changes settings of all matching roles or of none, and returns their names.
 /// Each component validates its own settings.
-pub async fn update(options: &Options, events: &Events) -> Result<Vec<RoleName>, Error> {
-    let (home, workspace) = options.places.open()?;
+pub async fn update(
+    places: &Places,
+    options: &Options,
+    events: &Events,
+) -> Result<Vec<RoleName>, Error> {
+    let (home, workspace) = places.open()?;
     let _lock = lock_home_blocking(&home, events)?;
     let mut now = chosen(&home, workspace.as_ref(), &options.search, home.entries()?)?;
     if let (Some(first), true) = (now.keys().next(), options.settings.is_empty()) {

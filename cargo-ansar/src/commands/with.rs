@@ -47,10 +47,10 @@ use crate::supervisor::output_panics::OutputPanics;
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::role_environment::{configured, of_cargo, of_description};
 use crate::supervisor::scheduler::RoleKind;
-use crate::testing::run::Runner;
+use crate::testing::runner::Runner;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{RoleRun, Verdict};
-use crate::testing::{Ran, attach_context, excerpts};
+use crate::testing::{Ran, excerpts, log_context};
 use crate::workspace::build;
 use crate::workspace::roles::{check_terms, or_retired, test_pattern, wanted};
 use crate::workspace::{Places, Workspace, description_of};
@@ -58,8 +58,6 @@ use crate::workspace::{Places, Workspace, description_of};
 /// Options of `with`.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// Build options.
     pub build: build::Options,
     /// Operational roles to run.
@@ -102,6 +100,7 @@ fn check_any(
 /// Starts the operational roles, runs the command in the foreground once they
 /// are ready, and stops them when it has ended.
 pub async fn with(
+    places: &Places,
     options: &Options,
     interrupts: &mut Interrupts,
     events: &Events,
@@ -118,7 +117,7 @@ pub async fn with(
         lock,
         ..
     } = prepare(
-        &options.places,
+        places,
         &options.build,
         Running::implied(options.force),
         |workspace, entries| check_any(&options.search, workspace, entries),
@@ -135,6 +134,7 @@ pub async fn with(
     let before = home.last_run_stat()?;
     let artifacts: Vec<PathBuf> = artifacts.into_values().collect();
     let group = Group {
+        folder: &places.folder,
         home: &home,
         workspace: workspace.as_ref(),
         chosen: &entries,
@@ -146,8 +146,9 @@ pub async fn with(
     let ran = (!has_own_run).then(|| {
         done.roles.push(done.command);
         let mut verdict = Verdict::of(&done.roles, &mut done.sources);
-        attach_context(&home, entries.keys(), &mut verdict, recorder.stopping());
-        verdict.report.excerpts = excerpts(&home, &verdict, entries.keys(), begun.1);
+        let failures = verdict.report.all_failures();
+        log_context::attach(&home, entries.keys(), failures, recorder.stopping());
+        verdict.report.excerpts = excerpts::excerpts(&home, &verdict, entries.keys(), begun.1);
         verdict.report.elapsed = (clock::instant() - begun.0).as_secs_f64();
         Box::new(Ran {
             verdict,
@@ -194,6 +195,8 @@ fn choose(
 
 /// The roles that a command needs.
 struct Group<'a> {
+    /// Working directory of the command.
+    folder: &'a Path,
     home: &'a Home,
     workspace: Option<&'a Workspace>,
     chosen: &'a BTreeMap<RoleName, Entry>,
@@ -225,6 +228,7 @@ impl Group<'_> {
             workspace,
             chosen,
             artifacts,
+            ..
         } = self;
         let runner = Runner {
             shown: options.shown,
@@ -238,7 +242,7 @@ impl Group<'_> {
             reader: panics.reader(move |stream, line| told.line(stream, line)),
             on_terminals: is_cargo(&options.command),
         };
-        let command = command(options, home, workspace, chosen, reading)?;
+        let command = self.command(options, reading)?;
         let role = command.role.clone();
         let mut launched = chosen.clone();
         launched.retain(|role, _| !background.has(role));
@@ -246,8 +250,7 @@ impl Group<'_> {
             stop_running(home, launched.keys(), interrupts, events).await?;
         }
         let kind_of = |_: &RoleName| RoleKind::Operational;
-        let names = launched.keys();
-        let telling = runner.telling(events, names, |_| false, artifacts);
+        let telling = runner.telling(events, launched.keys(), |_| false, artifacts);
         let ran = runner
             .run(&launched, kind_of, Some(command), interrupts, &telling)
             .await?;
@@ -261,7 +264,7 @@ impl Group<'_> {
         let failed = background.failed_since(home, has_failed).await?;
         roles.extend(runner.failed_in_background(failed));
         let manifest = workspace.map(|workspace| &*workspace.manifest);
-        let root = workspace.map_or(&*options.places.folder, |it| &*it.root);
+        let root = workspace.map_or(self.folder, |it| &*it.root);
         Ok(Done {
             roles,
             command: RoleRun {
@@ -281,7 +284,70 @@ impl Group<'_> {
             },
             exit,
             interrupted: ran.interrupted,
-            sources: runner.sources(vec![options.places.folder.clone()], artifacts.to_vec()),
+            sources: runner.sources(vec![self.folder.to_owned()], artifacts.to_vec()),
+        })
+    }
+
+    /// Returns the launch of the command, which starts like a test: once all
+    /// operational roles are ready.
+    fn command(&self, options: &Options, reading: Reading) -> Result<Launch, Error> {
+        let home = self.home;
+        let mut words = options.command.iter().cloned();
+        let path = PathBuf::from(words.next().unwrap_or_default());
+        let mut environment = configured(environment::all(), &of_cargo(home));
+        environment.push((HOME.into(), home.root().into()));
+        let ports = home.ports()?;
+        let described = description_of(self.workspace);
+        if let Some(description) = described {
+            let own = of_description(home, description, &ports)?;
+            environment.extend(
+                own.into_iter()
+                    .map(|(name, value)| (name.into(), value.into())),
+            );
+        }
+        let ports = ports.variables().into_iter();
+        environment.extend(ports.map(|(name, value)| (name.into(), value.into())));
+        environment.push((launch::TOKEN.into(), home.token(environment::pid()).into()));
+        for role in self.chosen.keys() {
+            let settings =
+                read_json::<Envelope<Map<String, Value>>>(&home.file(Area::Settings, role))?;
+            let settings = settings.map(|envelope| envelope.value).unwrap_or_default();
+            environment.extend(variables(role, &settings));
+        }
+        let program = Program {
+            path,
+            arguments: words.collect(),
+            environment: Some(environment),
+            folder: Some(self.folder.to_owned()),
+            stdin: None,
+        };
+        let is_apart = described.is_some_and(|it| it.network == Some(NetworkKind::Own));
+        let network = is_apart.then(|| home.network()).transpose()?;
+        Ok(Launch {
+            is_held: false,
+            role: COMMAND.parse().map_err(TemplateError::Name)?,
+            executable: COMMAND.parse().map_err(TemplateError::Name)?,
+            prepare: Box::new(move || {
+                let program = in_network(program.clone(), network.as_deref());
+                program.map(Start::of).map_err(|error| error.to_string())
+            }),
+            kind: RoleKind::Test,
+            conduct: Conduct::default(),
+            properties: RoleProperties::default(),
+            ready_limit: None,
+            notices: None,
+            ports: Vec::new(),
+            owner: None,
+            setup: None,
+            succeeded: None,
+            options: RunOptions::default(),
+            restarting: Restarting::default(),
+            lock: None,
+            log: PathBuf::new(),
+            history: None,
+            described: None,
+            foreground: true,
+            reading: Some(reading),
         })
     }
 }
@@ -296,73 +362,6 @@ fn check_started(commands: &[Ended], options: &Options) -> Result<(), Error> {
             reason: fault.explanation,
         })),
     }
-}
-
-/// Returns the launch of the command, which starts like a test: once all
-/// operational roles are ready.
-fn command(
-    options: &Options,
-    home: &Home,
-    workspace: Option<&Workspace>,
-    roles: &BTreeMap<RoleName, Entry>,
-    reading: Reading,
-) -> Result<Launch, Error> {
-    let mut words = options.command.iter().cloned();
-    let path = PathBuf::from(words.next().unwrap_or_default());
-    let mut environment = configured(environment::all(), &of_cargo(home));
-    environment.push((HOME.into(), home.root().into()));
-    let ports = home.ports()?;
-    let described = description_of(workspace);
-    if let Some(description) = described {
-        let own = of_description(home, description, &ports)?;
-        environment.extend(
-            own.into_iter()
-                .map(|(name, value)| (name.into(), value.into())),
-        );
-    }
-    let ports = ports.variables().into_iter();
-    environment.extend(ports.map(|(name, value)| (name.into(), value.into())));
-    environment.push((launch::TOKEN.into(), home.token(environment::pid()).into()));
-    for role in roles.keys() {
-        let settings = read_json::<Envelope<Map<String, Value>>>(&home.file(Area::Settings, role))?;
-        let settings = settings.map(|envelope| envelope.value).unwrap_or_default();
-        environment.extend(variables(role, &settings));
-    }
-    let program = Program {
-        path,
-        arguments: words.collect(),
-        environment: Some(environment),
-        folder: Some(options.places.folder.clone()),
-        stdin: None,
-    };
-    let is_apart = described.is_some_and(|it| it.network == Some(NetworkKind::Own));
-    let network = is_apart.then(|| home.network()).transpose()?;
-    Ok(Launch {
-        is_held: false,
-        role: COMMAND.parse().map_err(TemplateError::Name)?,
-        executable: COMMAND.parse().map_err(TemplateError::Name)?,
-        prepare: Box::new(move || {
-            let program = in_network(program.clone(), network.as_deref());
-            program.map(Start::of).map_err(|error| error.to_string())
-        }),
-        kind: RoleKind::Test,
-        conduct: Conduct::default(),
-        properties: RoleProperties::default(),
-        ready_limit: None,
-        notices: None,
-        ports: Vec::new(),
-        owner: None,
-        setup: None,
-        succeeded: None,
-        options: RunOptions::default(),
-        restarting: Restarting::default(),
-        lock: None,
-        log: PathBuf::new(),
-        history: None,
-        described: None,
-        foreground: true,
-        reading: Some(reading),
-    })
 }
 
 /// Returns true if a command is Cargo, or a program for it. These change no

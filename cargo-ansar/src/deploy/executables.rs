@@ -16,7 +16,7 @@ use crate::host::fs;
 use crate::host::fs::TransferMethod;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::sync::executable;
-use crate::workspace::build::Wanted;
+use crate::workspace::targets::Wanted;
 
 /// Executables to deploy.
 #[derive(Debug)]

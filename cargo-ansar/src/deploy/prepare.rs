@@ -23,9 +23,10 @@ use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_search::RoleSearch;
 use crate::supervisor::lock_roles::lock_home;
 use crate::workspace::build;
-use crate::workspace::build::{Bins, Built, BuiltTests, wanted};
+use crate::workspace::build::{Built, BuiltTests};
 use crate::workspace::roles;
 use crate::workspace::roles::check_terms;
+use crate::workspace::targets::{Bins, wanted};
 use crate::workspace::{Places, Workspace, description_of};
 
 /// A home that is built and deployed.

@@ -162,6 +162,17 @@ pub struct RoleSearch {
     invert: bool,
 }
 
+/// The terms of a search that match no role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unmatched {
+    /// A search of these terms alone.
+    pub search: RoleSearch,
+    /// True if these are all terms of the search.
+    pub is_all: bool,
+    /// The most similar name of a role for each term, if there is one.
+    pub meant: Vec<String>,
+}
+
 impl fmt::Display for RoleSearch {
     /// Formats the search for a message: `` `a.*`, `b` of executable `x` ``.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -238,11 +249,11 @@ impl RoleSearch {
         self.patterns.is_empty() && self.executable.is_none() && !self.invert
     }
 
-    /// Returns a search of the terms that match none of `roles`: the
+    /// Returns the terms that match none of `roles`, if there are any: the
     /// executable, if no role runs it, or else the patterns that match no role
     /// of that executable. Patterns of an inverted search are checked in the
     /// same way, since they may be misspelt, too.
-    pub fn unmatched<'r, R>(&self, roles: &R) -> Option<Self>
+    pub fn unmatched<'r, R>(&self, roles: &R) -> Option<Unmatched>
     where
         R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
     {
@@ -250,10 +261,18 @@ impl RoleSearch {
             let wanted = self.executable.as_ref();
             wanted.is_none_or(|wanted| wanted == *executable)
         };
-        let of = |patterns| Self {
-            patterns,
-            executable: self.executable.clone(),
-            invert: false,
+        let of = |patterns: Vec<RolePattern>| {
+            let is_all = patterns.is_empty() || patterns.len() == self.patterns.len();
+            let search = Self {
+                patterns,
+                executable: self.executable.clone(),
+                invert: false,
+            };
+            Unmatched {
+                meant: search.did_you_mean(roles),
+                is_all,
+                search,
+            }
         };
         if self.executable.is_some() && !roles.clone().into_iter().any(|role| narrowed(&role)) {
             return Some(of(Vec::new()));
@@ -266,15 +285,9 @@ impl RoleSearch {
         (!patterns.is_empty()).then(|| of(patterns))
     }
 
-    /// Returns true if `unmatched`, the result of [`Self::unmatched`], contains
-    /// all terms.
-    pub fn is_unmatched(&self, unmatched: &Self) -> bool {
-        unmatched.patterns.is_empty() || unmatched.patterns.len() == self.patterns.len()
-    }
-
     /// Returns the most similar name among `roles` for each term, if there is
     /// one.
-    pub fn did_you_mean<'r, R>(&self, roles: &R) -> Vec<String>
+    fn did_you_mean<'r, R>(&self, roles: &R) -> Vec<String>
     where
         R: IntoIterator<Item = (&'r str, &'r ExecutableName)> + Clone,
     {
@@ -378,7 +391,7 @@ mod tests {
         assert_eq!(search.to_string(), "`@storag`");
         let roles = [("db-0", &executable)];
         let unmatched = search.with_tags(&tags).unmatched(&roles);
-        assert_eq!(unmatched.unwrap().to_string(), "`@storag`");
+        assert_eq!(unmatched.unwrap().search.to_string(), "`@storag`");
     }
 
     fn role(name: &str) -> RoleName {
@@ -500,9 +513,9 @@ mod tests {
         ] {
             let search = RoleSearch::new(&patterns, executable.cloned(), invert).unwrap();
             let unmatched = search.unmatched(&roles);
-            let text = unmatched.as_ref().map(ToString::to_string);
+            let text = unmatched.as_ref().map(|it| it.search.to_string());
             assert_eq!(text.unwrap_or_default(), expected);
-            let near = unmatched.map(|unmatched| unmatched.did_you_mean(&roles));
+            let near = unmatched.map(|it| it.meant);
             assert_eq!(near.unwrap_or_default().join(" "), meant);
         }
     }

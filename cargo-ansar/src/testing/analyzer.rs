@@ -4,8 +4,17 @@
 //! It runs like any other role. This module chooses that role and interprets
 //! its exit.
 
+use std::collections::BTreeMap;
+
+use crate::events::{Events, Kind, RunEvent};
+use crate::host::process::interrupts::Interrupts;
+use crate::supervisor::judge;
+use crate::supervisor::scheduler::RoleKind;
+use crate::testing::runner::Runner;
+use ansar_contract::envelope::Envelope;
 use ansar_contract::envelope::Typed;
 use ansar_contract::layout::Area;
+use ansar_contract::test::TestSuite;
 
 use crate::error::{DeployError, Error};
 use crate::home::Home;
@@ -62,6 +71,36 @@ fn exit_code(outcome: &RoleOutcome) -> u8 {
     let fault = outcome.fault();
     let code = fault.and_then(|fault| fault.exit_code);
     code.filter(|code| *code != 0).unwrap_or(1)
+}
+
+/// Runs an analyzer as a role, with the suite on its stdin.
+pub async fn analyze(
+    of: &Runner<'_>,
+    executable: &ExecutableName,
+    suite: &TestSuite,
+    interrupts: &mut Interrupts,
+    events: &Events,
+) -> Result<Analysis, Error> {
+    // A suite consists of text and numbers, which always encode.
+    let given = serde_json::to_vec(&Envelope::of(suite)).unwrap_or_default();
+    let begun = Kind::Run(RunEvent::Analyzing {
+        reports: suite.report.len(),
+        executable: executable.clone(),
+    });
+    let runner = Runner {
+        given: Some(&given),
+        shown: of.shown,
+        begun: Some(&begun),
+        ..Runner::new(of.home, of.workspace, of.kind)
+    };
+    let roles = BTreeMap::from([role_of(of.home, executable)?]);
+    let kind_of = |_: &RoleName| RoleKind::Operational;
+    let ran = runner
+        .run(&roles, kind_of, None, interrupts, events)
+        .await?;
+    let outcome = ran.ended.into_iter().next().map(|ended| ended.outcome);
+    let outcome = outcome.unwrap_or_else(judge::skipped);
+    Ok(Analysis::of(outcome, ran.interrupted))
 }
 
 /// Returns the role of an analyzer: named like its executable, or numbered if

@@ -15,7 +15,7 @@ use crate::home::{Home, HomeError};
 use crate::model::outcome::{Cause, RoleOutcome};
 use crate::model::run_report::RunReport;
 use crate::supervisor::judge;
-use crate::testing::attach_context;
+use crate::testing::log_context;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{RoleRun, Verdict};
 
@@ -55,7 +55,7 @@ fn killed(home: &Home) -> Result<Option<LastRun>, HomeError> {
     let mut sources = sources(home, &run);
     let mut verdict = Verdict::of(&role_runs, &mut sources);
     let roles = run.roles.iter().map(|it| &it.role);
-    attach_context(home, roles, &mut verdict, None);
+    log_context::attach(home, roles, verdict.report.all_failures(), None);
     at = verdict
         .report
         .failures

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::deploy::prepare::Prepared;
 use crate::error::Error;
 use crate::events::{Kind, RunEvent};
-use crate::home::Home;
 use crate::home::instance;
 use crate::home::role::{Entry, Origin};
+use crate::home::{Home, HomeError};
+use crate::manifest::Description;
+use crate::manifest::properties::keep_by_hand;
 use crate::model::name::RoleName;
 use crate::model::partition::Partition;
+use crate::model::role_properties::RoleProperties;
 use crate::model::role_search::RolePattern;
 use crate::model::run_report::RunReport;
 use crate::supervisor::background::BackgroundRoles;
@@ -17,7 +20,8 @@ use crate::supervisor::one_shot;
 use crate::testing::Options;
 use crate::testing::killed_run::last_report;
 use crate::testing::parts::Part;
-use crate::workspace::roles::test_pattern;
+use crate::workspace::roles::{check_any_test, test_pattern, wanted};
+use crate::workspace::{Places, description_of};
 
 /// The roles of a test run.
 pub(super) struct Selection {
@@ -106,6 +110,51 @@ impl Selection {
         instance::add(&mut launched, &self.instances);
         launched
     }
+}
+
+/// Returns the names of the matching test roles, sorted. Builds and runs
+/// nothing.
+pub fn list(places: &Places, options: &Options) -> Result<Vec<RoleName>, Error> {
+    let workspace = places.workspace()?;
+    let described = description_of(workspace.as_ref());
+    let entries = match Home::open(&places.home(workspace.as_ref())) {
+        Ok(home) => home.entries()?,
+        Err(HomeError::NotThere(_)) if described.is_some() => BTreeMap::new(),
+        Err(error) => return Err(error.into()),
+    };
+    check_any_test(&options.search, workspace.as_ref(), &entries)?;
+    let tests = test_pattern(workspace.as_ref())?;
+    let roles = wanted(workspace.as_ref(), &entries)
+        .filter(|(role, executable)| tests.matches(role) && options.wants(role, executable));
+    let Some(partition) = options.partition else {
+        let roles: BTreeSet<RoleName> = roles.map(|(role, _)| role.clone()).collect();
+        return Ok(roles.into_iter().collect());
+    };
+    let tests: Vec<(&RoleName, RoleProperties)> = roles
+        .map(|(role, _)| (role, next_properties(described, &entries, role)))
+        .collect();
+    let tests = tests.iter().map(|(role, properties)| (*role, properties));
+    Ok(Part::of(partition, tests).roles.into_iter().collect())
+}
+
+/// Returns the properties that a role has after the next deploy: those of the manifest,
+/// and those that were set by hand.
+fn next_properties(
+    description: Option<&Description>,
+    entries: &BTreeMap<RoleName, Entry>,
+    role: &RoleName,
+) -> RoleProperties {
+    let entry = entries.get(role);
+    let spec = description.and_then(|description| description.role(role));
+    let Some((spec, entry)) = spec.zip(entry) else {
+        let properties = spec.map(|spec| &spec.properties);
+        let properties = properties.or(entry.map(|entry| &entry.properties));
+        return properties.cloned().unwrap_or_default();
+    };
+    let mut next = entry.clone();
+    next.properties = spec.properties.clone();
+    keep_by_hand(entry, &mut next);
+    next.properties
 }
 
 /// Returns the roles without those one-shot roles that need not run again. On

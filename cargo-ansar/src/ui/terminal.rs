@@ -34,8 +34,6 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Options of the terminal interface.
 #[derive(Debug)]
 pub struct Options {
-    /// Workspace and home.
-    pub places: Places,
     /// True if colours are used.
     pub colors: bool,
     /// Arguments of the command `watch` that runs below the interface, if any.
@@ -44,15 +42,15 @@ pub struct Options {
 
 /// Shows the home until the user quits. Returns the interrupt that ended it, if
 /// any.
-pub async fn show(options: &Options) -> Result<Option<Interrupt>, Error> {
+pub async fn show(places: &Places, options: &Options) -> Result<Option<Interrupt>, Error> {
     if !screen::is_possible() {
         return Err(InputError::NoScreen.into());
     }
-    let (home, workspace) = options.places.open()?;
+    let (home, workspace) = places.open()?;
     let tests = test_pattern(workspace.as_ref())?;
     let failed = |what| move |source| Error::System { what, source };
     let source = Source::attach(&home, tests).map_err(failed("start a thread"))?;
-    let folder = workspace.map_or_else(|| options.places.folder.clone(), |it| it.root);
+    let folder = workspace.map_or_else(|| places.folder.clone(), |it| it.root);
     let named = folder.file_name().unwrap_or(folder.as_os_str());
     let name = named.to_string_lossy().into_owned();
     let screen = Screen::enter().map_err(failed("use the terminal"))?;
@@ -64,7 +62,7 @@ pub async fn show(options: &Options) -> Result<Option<Interrupt>, Error> {
         model,
         source,
         screen,
-        jobs: Jobs::new(options.places.clone(), &home, send),
+        jobs: Jobs::new(places.clone(), &home, send),
         job_events,
         theme: Theme {
             colors: options.colors,

@@ -34,6 +34,7 @@ use crate::testing::{Outcome, Ran, When, test};
 use crate::watch::keys::KeyAction;
 use crate::watch::sources::Sources;
 use crate::watch::timing::Timing;
+use crate::workspace::Places;
 
 /// Notification of the caller: the outcome of a loop, or an event between two
 /// loops.
@@ -77,32 +78,43 @@ pub enum End {
     Quit,
 }
 
+/// Options of `watch`.
+#[derive(Debug)]
+pub struct Options {
+    /// Options of each run.
+    pub tests: testing::Options,
+    /// Files that each loop writes. Their changes are ignored.
+    pub written: Vec<PathBuf>,
+    /// Interval at which changes are looked for, without events of the system.
+    pub poll: Option<Duration>,
+}
+
 /// Runs loops until it is ended, and passes the outcome of each to `notify`.
-///
-/// Changes of the files in `written`, which each loop writes, are ignored. If
-/// `poll` is set, changes are looked for at this interval.
 ///
 /// # Errors
 ///
 /// Returns an error if there is nothing to watch.
 pub async fn watch(
-    options: testing::Options,
-    written: &[PathBuf],
-    poll: Option<Duration>,
+    places: &Places,
+    options: Options,
     keys: &mut Keys,
     interrupts: &mut Interrupts,
     events: &Events,
     notify: impl FnMut(Notice),
 ) -> Result<End, Error> {
-    let workspace = options.places.needed_workspace()?;
-    let places = options.places.clone();
+    let workspace = places.needed_workspace()?;
+    let Options {
+        tests,
+        written,
+        poll,
+    } = options;
     // No change of a source can correct a misspelt search.
-    if !options.search.is_all() {
-        testing::list(&options)?;
+    if !tests.search.is_all() {
+        testing::selection::list(places, &tests)?;
     }
-    let (home, _) = open(&places, |_| Ok(()), events)?;
+    let (home, _) = open(places, |_| Ok(()), events)?;
     let engine = attach(&home).await?;
-    let sources = Sources::new(&places, &workspace.root, written, poll, events);
+    let sources = Sources::new(places, &workspace.root, &written, poll, events);
     let mut watching = WatchLoop {
         home,
         engine,
@@ -112,7 +124,7 @@ pub async fn watch(
         events,
         notify,
     };
-    let end = watching.run_loops(options).await;
+    let end = watching.run_loops(tests).await;
     let limit = stop_limit(&watching.home);
     watching.engine.stop(limit).await;
     end
@@ -156,7 +168,7 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
             widened: false,
         };
         loop {
-            self.ensure_engine(&options).await?;
+            self.ensure_engine().await?;
             self.sources.begin();
             options.tests.failed = tests.only_failed && !tests.widened;
             options.run = match wanted {
@@ -294,11 +306,11 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
 
     /// Starts another engine if the current one has exited, or the home was
     /// removed.
-    async fn ensure_engine(&mut self, options: &testing::Options) -> Result<(), Error> {
+    async fn ensure_engine(&mut self) -> Result<(), Error> {
         let gone = self.engine.has_ended().unwrap_or(false);
         if gone || !self.home.is_there() {
             // A broken manifest is reported by the loop.
-            if let Ok((home, _)) = open(&options.places, |_| Ok(()), self.events) {
+            if let Ok((home, _)) = open(self.sources.places(), |_| Ok(()), self.events) {
                 let engine = attach(&home).await?;
                 let former = std::mem::replace(&mut self.engine, engine);
                 if !gone {
@@ -316,10 +328,11 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
         &mut self,
         options: &testing::Options,
     ) -> (Result<Outcome, Error>, Option<WatchEvent>) {
+        let places = self.sources.places();
         let superseder = self.interrupts.superseder();
         let timing = Timing::default();
         let events = timing.reading(&self.sources.reading(self.events));
-        let mut cycle = Box::pin(test(options, self.interrupts, &events));
+        let mut cycle = Box::pin(test(places, options, self.interrupts, &events));
         let attention = next_event(&mut self.sources, self.keys, &self.home, &mut self.notify);
         let (done, event) = tokio::select! {
             done = &mut cycle => (done, None),

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::{CrateType, Metadata, TargetKind};
+use cargo_metadata::{Metadata, TargetKind};
 
 use crate::error::{Error, WorkspaceError};
-use crate::home::role::{Entry, Origin};
 use crate::home::{DEFAULT_NAME, Home};
 use crate::host::cargo;
 use crate::host::cargo::{
@@ -17,13 +16,11 @@ use crate::host::fs;
 use crate::host::process::interrupts::Interrupts;
 use crate::manifest::BuildOptions;
 use crate::model::did_you_mean::did_you_mean;
-use crate::model::name::{ExecutableName, RoleName};
+use crate::model::name::ExecutableName;
 use crate::model::placeholder::Placeholder;
 use crate::model::test_target::{TestTarget, Tested};
-use crate::workspace::{Workspace, description_of};
-
-/// The library that makes a bin a component.
-const RUNTIME: &str = "ansar-runtime";
+use crate::workspace::Workspace;
+use crate::workspace::targets::{Bins, Targets, Wanted, check_found, locate, using_runtime};
 
 /// Options for Cargo.
 #[derive(Debug, Clone, Default)]
@@ -160,26 +157,6 @@ fn variables(
     variables.collect()
 }
 
-/// Executables to build.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Wanted {
-    /// Binaries and examples, with their package where the manifest names one.
-    pub bins: BTreeMap<ExecutableName, Option<String>>,
-    /// Test targets, by the name of their executable.
-    pub tests: BTreeMap<ExecutableName, TestTarget>,
-}
-
-impl Wanted {
-    /// Returns the names of all executables.
-    pub fn names(&self) -> impl Iterator<Item = &ExecutableName> {
-        self.bins.keys().chain(self.tests.keys())
-    }
-}
-
-/// Packages that have a binary of each name; none for a name that is not a
-/// binary.
-pub type Bins = BTreeMap<ExecutableName, Vec<String>>;
-
 /// Result of a build.
 #[derive(Debug, Default)]
 pub struct Built {
@@ -295,55 +272,6 @@ pub fn check_described(built: &Built, home: &Home, workspace: &Workspace) -> Res
     Ok(())
 }
 
-/// Returns the packages of the workspace that depend on `ansar-runtime`,
-/// directly or through other packages of the workspace.
-pub(crate) fn using_runtime(metadata: &Metadata) -> BTreeSet<&str> {
-    let mut using = BTreeSet::new();
-    loop {
-        let before = using.len();
-        for package in metadata.workspace_packages() {
-            let mut needs = package.dependencies.iter().map(|needed| &*needed.name);
-            if needs.any(|name| name == RUNTIME || using.contains(name)) {
-                using.insert(package.name.as_str());
-            }
-        }
-        if using.len() == before {
-            return using;
-        }
-    }
-}
-
-/// Returns the executables of the home's roles, including those added by hand,
-/// and the analyzer.
-pub fn wanted(workspace: Option<&Workspace>, entries: &BTreeMap<RoleName, Entry>) -> Wanted {
-    let by_hand = entries
-        .values()
-        .filter(|entry| entry.origin == Origin::Hand);
-    let by_hand = by_hand.filter(|entry| entry.properties.test.is_none());
-    let bins = by_hand.filter_map(|entry| Some((entry.deployed()?.clone(), None)));
-    let mut wanted = Wanted {
-        bins: bins.collect(),
-        tests: BTreeMap::new(),
-    };
-    let description = description_of(workspace);
-    for spec in description
-        .iter()
-        .flat_map(|description| &description.roles)
-        .filter(|spec| !spec.properties.is_program())
-    {
-        let executable = spec.executable.clone();
-        match &spec.properties.test {
-            Some(target) => drop(wanted.tests.insert(executable, target.clone())),
-            None => drop(wanted.bins.insert(executable, spec.package.clone())),
-        }
-    }
-    let analyzer = description.and_then(|description| description.analyzer.clone());
-    if let Some(analyzer) = analyzer {
-        wanted.bins.entry(analyzer).or_insert(None);
-    }
-    wanted
-}
-
 /// Builds the wanted executables. Names that are not binaries of the workspace
 /// are missing from the result.
 ///
@@ -385,13 +313,21 @@ async fn build_uninterrupted(
     options: &Options,
     folder: &Path,
 ) -> Result<Built, Error> {
-    let messages = options.messages.as_ref();
+    let packages = &options.packages;
     let at = options.surroundings(folder);
-    let (metadata, guessed) = match guess(wanted, remembered, options) {
-        None => (cargo::metadata(&options.shared, at).await?, None),
+    let planned = |bins: &Bins| plan(wanted, bins, packages);
+    let metadata = || cargo::metadata(&options.shared, at);
+    let build = async |plan: &Plan| {
+        let invocations = invocations(plan, options);
+        cargo::build(&invocations, at, options.messages.as_ref()).await
+    };
+    let guess = remembered_bins(wanted, remembered);
+    let guess = guess.and_then(|bins| Some((planned(&bins).ok()?, bins)));
+    let (metadata, guessed) = match guess {
+        None => (metadata().await?, None),
         // A build of the whole workspace shows the packages of its binaries.
-        Some((bins, plan)) if plan.in_package.is_empty() && options.packages.is_empty() => {
-            let built = cargo::build(&invocations(&plan, options), at, messages).await;
+        Some((plan, bins)) if plan.in_package.is_empty() && packages.is_empty() => {
+            let built = build(&plan).await;
             let done = built.as_ref().ok();
             let found = done.and_then(|(made, _)| {
                 let artifacts = confirmed(made, &plan, workspace)?;
@@ -400,15 +336,10 @@ async fn build_uninterrupted(
             if let Some((artifacts, tests)) = found {
                 return Ok(Built::of(built?, artifacts, tests, bins, None));
             }
-            let metadata = cargo::metadata(&options.shared, at).await?;
-            (metadata, Some((plan, built)))
+            (metadata().await?, Some((plan, built)))
         }
-        Some((_, plan)) => {
-            let invocations = invocations(&plan, options);
-            let (metadata, built) = tokio::join!(
-                cargo::metadata(&options.shared, at),
-                cargo::build(&invocations, at, messages),
-            );
+        Some((plan, _)) => {
+            let (metadata, built) = tokio::join!(metadata(), build(&plan));
             (metadata?, Some((plan, built)))
         }
     };
@@ -419,42 +350,23 @@ async fn build_uninterrupted(
         .chain(&examples)
         .filter(|(_, it)| !it.is_empty());
     let targets = targets.map(|(name, packages)| (name.clone(), packages.clone()));
-    let mut plan = plan(wanted, &targets.collect(), &options.packages)?;
+    let mut plan = planned(&targets.collect())?;
     plan.examples = examples.into_keys().collect();
     let (made, leaving) = match guessed {
         Some((guess, built)) if guess == plan => built?,
         // The remembered packages were wrong, and so is their build.
-        _ => cargo::build(&invocations(&plan, options), at, messages).await?,
+        _ => build(&plan).await?,
     };
     let (tests, artifacts) = (tests(&made, &plan)?, choose(&made, &plan)?);
     let made = (made, leaving);
     Ok(Built::of(made, artifacts, tests, bins, Some(metadata)))
 }
 
-/// Returns the packages of the wanted binaries, and a plan, if all are remembered.
-fn guess(wanted: &Wanted, remembered: &Bins, options: &Options) -> Option<(Bins, Plan)> {
+/// Returns the packages of the wanted binaries, if all are remembered.
+fn remembered_bins(wanted: &Wanted, remembered: &Bins) -> Option<Bins> {
     let names = wanted.bins.keys();
     let bins = names.map(|name| Some((name.clone(), remembered.get(name)?.clone())));
-    let bins: Bins = bins.collect::<Option<_>>()?;
-    let plan = plan(wanted, &bins, &options.packages).ok()?;
-    Some((bins, plan))
-}
-
-/// Checks that Cargo finds the workspace and its wanted test targets.
-fn check_found(workspace: &Workspace, wanted: &Wanted, metadata: &Metadata) -> Result<(), Error> {
-    if metadata.workspace_root != workspace.root {
-        return Err(Error::Workspace(WorkspaceError::Manifest {
-            manifest: workspace.manifest.clone(),
-            reason: format!(
-                "Cargo finds workspace `{}` instead",
-                metadata.workspace_root
-            ),
-        }));
-    }
-    for target in wanted.tests.values() {
-        check_test(metadata, target)?;
-    }
-    Ok(())
+    bins.collect()
 }
 
 /// Returns the executables if the build alone confirms the plan: every binary
@@ -627,81 +539,6 @@ fn tests(
         }
     });
     built.collect()
-}
-
-/// Checks that the workspace has a test target.
-fn check_test(metadata: &Metadata, test: &TestTarget) -> Result<(), Error> {
-    let kind = match &test.target {
-        Tested::Test(_) => TargetKind::Test,
-        Tested::Bin(_) => TargetKind::Bin,
-        // Cargo explains it if there is none.
-        Tested::Lib => return Ok(()),
-    };
-    let packages = metadata.workspace_packages().into_iter();
-    let packages = packages.filter(|package| {
-        let named = test.package.as_ref();
-        named.is_none_or(|named| *named == *package.name.as_str())
-    });
-    let targets = packages.flat_map(|package| &package.targets);
-    let targets = targets.filter(|target| target.kind.contains(&kind));
-    let names: Vec<&str> = targets.map(|target| target.name.as_str()).collect();
-    let name = match &test.target {
-        Tested::Test(name) | Tested::Bin(name) => name.as_str(),
-        Tested::Lib => return Ok(()),
-    };
-    if names.contains(&name) {
-        return Ok(());
-    }
-    Err(Error::Workspace(WorkspaceError::NoTestTarget {
-        test: test.clone(),
-        meant: did_you_mean(name, names.iter().copied()).map(str::to_owned),
-    }))
-}
-
-/// Wanted targets of the workspace.
-#[derive(Debug, Default)]
-struct Targets {
-    bins: Bins,
-    /// Examples whose names are no binaries, with their packages. They are not
-    /// remembered for the next build.
-    examples: Bins,
-}
-
-/// Returns the packages of the workspace that have the wanted binaries, or the
-/// wanted examples.
-fn locate(metadata: &Metadata, wanted: &Wanted) -> Targets {
-    let mut targets = Targets {
-        bins: wanted
-            .bins
-            .keys()
-            .map(|name| (name.clone(), Vec::new()))
-            .collect(),
-        examples: Bins::new(),
-    };
-    for package in metadata.workspace_packages() {
-        for target in &package.targets {
-            let Ok(name) = target.name.parse::<ExecutableName>() else {
-                continue;
-            };
-            let Some(bins) = targets.bins.get_mut(&name) else {
-                continue;
-            };
-            // An example may be a library instead of an executable.
-            let is_example = target.kind == [TargetKind::Example]
-                && target.crate_types.contains(&CrateType::Bin);
-            if target.kind.contains(&TargetKind::Bin) {
-                bins.push(package.name.clone());
-            } else if is_example {
-                let packages = targets.examples.entry(name).or_default();
-                packages.push(package.name.clone());
-            }
-        }
-    }
-    let bins = &targets.bins;
-    targets
-        .examples
-        .retain(|name, _| bins.get(name).is_none_or(Vec::is_empty));
-    targets
 }
 
 /// Returns the planned executables.

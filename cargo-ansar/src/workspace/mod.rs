@@ -3,6 +3,7 @@
 pub mod build;
 pub mod editors;
 pub mod roles;
+pub mod targets;
 
 use std::path::{Path, PathBuf};
 

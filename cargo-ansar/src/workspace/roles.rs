@@ -12,7 +12,7 @@ use crate::manifest::DEFAULT_TESTS;
 use crate::model::did_you_mean::similar_role;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::role_properties::RoleProperties;
-use crate::model::role_search::{RolePattern, RoleSearch};
+use crate::model::role_search::{RolePattern, RoleSearch, Unmatched};
 use crate::model::start_order;
 use crate::workspace::{Places, Workspace, description_of};
 
@@ -36,12 +36,75 @@ where
 {
     match search.unmatched(roles) {
         None => Ok(()),
-        Some(search) => Err(Error::Role(RoleError::NoRole {
+        Some(Unmatched { search, meant, .. }) => Err(Error::Role(RoleError::NoRole {
             what,
-            meant: search.did_you_mean(roles),
+            meant,
             search,
         })),
     }
+}
+
+/// Checks that every term of a search matches a test role, and that it selects
+/// one.
+pub(crate) fn check_any_test(
+    search: &RoleSearch,
+    workspace: Option<&Workspace>,
+    entries: &BTreeMap<RoleName, Entry>,
+) -> Result<(), Error> {
+    let pattern = test_pattern(workspace)?;
+    let roles = wanted(workspace, entries).filter(|(role, _)| pattern.matches(role));
+    let roles = roles.map(|(role, executable)| (role.as_str(), executable));
+    if search.is_all() {
+        return match roles.count() {
+            0 => Err(no_tests(workspace, pattern)),
+            _ => Ok(()),
+        };
+    }
+    let no_test_role = |search: RoleSearch, meant| {
+        Error::Run(RunError::NoTestRole {
+            of_tests: of_tests(workspace, &search),
+            meant,
+            search,
+        })
+    };
+    let error = match search.unmatched(&roles) {
+        Some(it) if it.is_all => no_test_role(it.search, it.meant),
+        Some(it) => Error::Role(RoleError::NoRole {
+            what: "test role",
+            search: it.search,
+            meant: it.meant,
+        }),
+        None => {
+            let mut selected = roles.filter(|(role, of)| search.matches_name(role, of));
+            return match selected.next() {
+                Some(_) => Ok(()),
+                None => Err(no_test_role(search.clone(), Vec::new())),
+            };
+        }
+    };
+    Err(or_retired(error, entries))
+}
+
+/// Returns the error for a workspace and a home without test roles.
+fn no_tests(workspace: Option<&Workspace>, pattern: RolePattern) -> Error {
+    let proposed = workspace.and_then(Workspace::proposed_test);
+    Error::Run(RunError::NoTests {
+        is_described: workspace.is_some_and(Workspace::describes_roles),
+        proposed: proposed.filter(|role| pattern.matches(role)),
+        pattern,
+    })
+}
+
+/// Returns a term that chooses tests by the only word of a search.
+fn of_tests(workspace: Option<&Workspace>, search: &RoleSearch) -> Option<String> {
+    let word = search.only_word()?;
+    let roles = &workspace?.description.as_ref()?.roles;
+    let mut targets = roles.iter().filter(|spec| spec.properties.test.is_some());
+    let first = targets.next()?;
+    Some(match targets.next() {
+        None => format!("{}::{word}", first.name),
+        Some(_) => format!(".*::{word}"),
+    })
 }
 
 /// Returns the roles of a home in the form that searches expect.

@@ -19,7 +19,7 @@ use crate::remote::messages::{FromAgent, Numbered, Start, StartRole, ToAgent};
 use crate::supervisor::scheduler::{Input, RoleKind};
 use crate::supervisor::server::{Control, RemoteOrder};
 use crate::testing::agent::Agent;
-use crate::testing::run::{Elsewhere, Runner};
+use crate::testing::runner::{Elsewhere, Runner};
 
 impl Agent {
     /// Runs roles until all have ended. Returns false if the launcher is gone, or

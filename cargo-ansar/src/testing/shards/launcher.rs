@@ -30,7 +30,7 @@ use crate::remote::messages::{FromAgent, Start, StartRole, ToAgent};
 use crate::remote::plan::{Roles, Shard};
 use crate::remote::scheduler::{Action, Input, Policy, Scheduler};
 use crate::supervisor::test_options::TestOptions;
-use crate::testing::run::Runner;
+use crate::testing::runner::Runner;
 use crate::testing::shards::Options;
 use crate::testing::shards::files::{Content, Contents, Files};
 use crate::testing::shards::logs::{Clock, Logs};

@@ -35,7 +35,7 @@ use crate::remote::plan::{Roles, Shard, plan};
 use crate::supervisor::engine::RunResult;
 use crate::supervisor::scheduler::RoleKind;
 use crate::testing::parts::divided;
-use crate::testing::run::Runner;
+use crate::testing::runner::Runner;
 use crate::testing::shards::files::Files;
 use crate::testing::shards::hashes::Hashes;
 use crate::testing::shards::launcher::Launcher;
