@@ -112,7 +112,7 @@
 //! (`tokio::task::spawn_blocking`), with a clone of the context or of its
 //! [`Context::stop`], which it polls there.
 //!
-//! A component that has not asked for Stop in any of these ways does not handle it: its
+//! A component that has used none of these does not handle Stop: its
 //! future is dropped, at once if it has no [`Context`], or half a second after the request.
 //!
 //! # Results

@@ -107,10 +107,8 @@ pub enum Error {
 }
 
 /// Returns the texts of an error and its causes in one line.
-pub(crate) fn full(error: &Error) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| {
-        cause.source()
-    });
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.join(": ")
 }

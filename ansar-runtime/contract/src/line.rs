@@ -41,7 +41,7 @@ pub enum Tag {
     Warning,
     /// `^` a message for the person at the console.
     Console,
-    /// `~` a step of the runtime.
+    /// `~` a step of the component or of the runtime.
     Trace,
     /// `_` a message for the developer.
     Debug,

@@ -20,7 +20,7 @@ pub(crate) struct Attempts<'a, C> {
     pub(crate) name: &'a str,
     pub(crate) supply: Supply,
     pub(crate) panics: &'a Panics,
-    /// The time in which a component may ask for Stop after the request.
+    /// The time in which a component may check for Stop after the request.
     pub(crate) patience: Duration,
 }
 
@@ -57,7 +57,7 @@ impl<C> Attempts<'_, C> {
     {
         for number in 1.. {
             retry.enter("ATTEMPTING");
-            self.supply.notifier.mention(Notice {
+            self.supply.notifier.try_send(Notice {
                 attempt: Some(number),
                 ..Notice::default()
             });
@@ -73,7 +73,7 @@ impl<C> Attempts<'_, C> {
             };
             let seconds = delay.as_secs_f64();
             retry.console(format_args!("Pausing for {seconds:.6} seconds"));
-            self.supply.notifier.mention(Notice {
+            self.supply.notifier.try_send(Notice {
                 retry_in: Some(seconds),
                 ..Notice::default()
             });
@@ -105,7 +105,7 @@ impl<C> Attempts<'_, C> {
         (id, returned)
     }
 
-    /// Awaits the function. If it does not ask for Stop, its future is dropped when
+    /// Awaits the function. If it does not check for Stop, its future is dropped when
     /// the component is asked to stop, as a signal would have ended the process
     /// without this library.
     async fn until_stopped(
@@ -117,7 +117,7 @@ impl<C> Attempts<'_, C> {
             biased;
             result = self.panics.catch(attempt) => result,
             () = parent.stop().ignored(self.patience) => {
-                parent.trace("Dropped, as it does not ask for Stop");
+                parent.trace("Dropped, as it does not check for Stop");
                 return encoded(&Aborted {});
             }
         };

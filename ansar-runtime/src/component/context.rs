@@ -18,7 +18,7 @@ use ansar_contract::line::Tag;
 use ansar_contract::test::TestReport;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::place::{Place, decode};
+use super::identity::{Identity, decode};
 use super::stop::Stop;
 #[cfg(feature = "main")]
 use super::sub_role::SubRoles;
@@ -47,7 +47,7 @@ struct Object {
 pub(crate) struct Process {
     pub(crate) log: Arc<Log>,
     pub(crate) stop: Stop,
-    pub(crate) place: Place,
+    pub(crate) place: Identity,
     pub(crate) checks: Mutex<Checks>,
     /// The kind of parent; `None` by hand.
     #[cfg(feature = "main")]
@@ -62,7 +62,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Returns the data of a process that was started by hand.
-    pub(crate) fn new(log: Arc<Log>, stop: Stop, place: Place) -> Self {
+    pub(crate) fn new(log: Arc<Log>, stop: Stop, place: Identity) -> Self {
         Self {
             log,
             stop,
@@ -164,7 +164,7 @@ impl Context {
         self.log(Tag::Received, text);
     }
 
-    /// Logs a step of the program (`~`).
+    /// Logs a step of the component or of the runtime (`~`).
     pub fn trace(&self, text: impl Display) {
         self.log(Tag::Trace, text);
     }

@@ -9,6 +9,6 @@ pub struct Declaration {
     pub(crate) settings: Option<Schema>,
     pub(crate) input: Option<Schema>,
     pub(crate) announces: bool,
-    /// True if it takes the context, by which it can ask for Stop.
+    /// True if it takes the context, by which it can check for Stop.
     pub(crate) takes_context: bool,
 }

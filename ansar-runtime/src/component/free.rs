@@ -7,8 +7,8 @@ use ansar_contract::line::Level;
 use ansar_contract::notice::Notice;
 
 use super::context::{Context, Process};
+use super::identity::Identity;
 use super::marker::mark_announcing;
-use super::place::Place;
 use super::stop::Stop;
 use crate::events;
 use crate::host::notify::Notifier;
@@ -78,7 +78,7 @@ fn announce() {
 /// Waits until this process is asked to stop. Outside of a home, it never ends.
 ///
 /// In an application that [wraps](crate::wrap) its `main`, the first use of this function, or
-/// of a context to ask for Stop, takes over SIGINT, SIGTERM, SIGHUP and SIGQUIT. Until then,
+/// of a context to check for Stop, takes over SIGINT, SIGTERM, SIGHUP and SIGQUIT. Until then,
 /// and in an application that does not ask, they do what they do without this library.
 /// Handlers of others, such as those of `tokio::signal`, are called as well.
 pub async fn stopped() {
@@ -102,6 +102,6 @@ fn quiet() -> Context {
     let executable = crate::host::environment::executable().unwrap_or_default();
     let name = executable.file_stem().unwrap_or_default().to_string_lossy();
     let log = Log::new(std::process::id(), Level::None, std::io::sink());
-    let process = Process::new(log, Stop::default(), Place::by_hand(&name));
+    let process = Process::new(log, Stop::default(), Identity::by_hand(&name));
     Context::first(Arc::new(process), &name)
 }

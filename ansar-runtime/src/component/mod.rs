@@ -15,6 +15,7 @@ pub(crate) mod declaration;
 #[cfg(feature = "main")]
 pub(crate) mod fault;
 pub(crate) mod free;
+mod identity;
 #[cfg(all(feature = "main", not(feature = "cli")))]
 mod launch_flags;
 mod marker;
@@ -22,7 +23,6 @@ mod marker;
 mod panics;
 #[cfg(feature = "main")]
 pub(crate) mod parameter;
-mod place;
 #[cfg(feature = "main")]
 mod role_files;
 #[cfg(feature = "main")]

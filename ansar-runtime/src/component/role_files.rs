@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::arguments::{Arguments, Request};
 use super::declaration::Declaration;
-use super::place::{Place, decode, unusable};
+use super::identity::{Identity, decode, unusable};
 use crate::host::files::{FileError, Source};
 use crate::host::lock::{self, Lock};
 use crate::host::{environment, files, streams};
@@ -25,7 +25,7 @@ struct Properties {
     retry: Option<Retry>,
 }
 
-impl Place {
+impl Identity {
     /// Returns the place that the command line names.
     pub(crate) fn find(arguments: &Arguments) -> Result<Self, Faulted> {
         match &arguments.role {

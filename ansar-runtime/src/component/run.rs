@@ -24,12 +24,12 @@ use super::attempt::{Attempts, encoded};
 use super::command_line::read;
 use super::context::{Context, Process};
 use super::declaration::Declaration;
+use super::identity::Identity;
 #[cfg(not(feature = "cli"))]
 use super::launch_flags::read;
 use super::marker::mark;
 use super::panics::Panics;
 use super::parameter::{Component, Supply};
-use super::place::Place;
 use super::stop::Stop;
 use super::{FAULT, Prepared, free, introduce, refuse};
 use crate::events::{self, Shown};
@@ -41,7 +41,7 @@ use crate::log::Log;
 
 /// The name of the object that runs a component's function.
 const STARTER: &str = "start_vector";
-/// The time in which a component with a context may ask for Stop after the request.
+/// The time in which a component with a context may check for Stop after the request.
 /// Then its future is dropped.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -74,7 +74,7 @@ pub fn main<P, C: Component<P>>(function: C) -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    let place = match Place::find(&arguments) {
+    let place = match Identity::find(&arguments) {
         Ok(place) => place,
         Err(error) => return refuse(&error),
     };
@@ -111,7 +111,7 @@ fn encode(value: &impl serde::Serialize) -> String {
 fn dump(
     declaration: &Declaration,
     arguments: &Arguments,
-    place: &Place,
+    place: &Identity,
     settings: bool,
     input: bool,
 ) -> ExitCode {
@@ -145,7 +145,7 @@ fn run<P, C: Component<P>>(
     function: &C,
     declaration: &Declaration,
     arguments: &Arguments,
-    place: Place,
+    place: Identity,
 ) -> ExitCode {
     if let Err(error) = files::check_room() {
         return refuse(&Faulted::new(
@@ -267,7 +267,7 @@ fn stop_on_signals(
     let (stop, notifier) = (stop.clone(), notifier.clone());
     let heard = move || {
         stop.request();
-        notifier.mention(Notice {
+        notifier.try_send(Notice {
             stopping: true,
             ..Notice::default()
         });

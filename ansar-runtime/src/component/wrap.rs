@@ -19,8 +19,8 @@ use ansar_contract::notice::Notice;
 
 use super::context::{Context, Process};
 use super::free;
+use super::identity::Identity;
 use super::marker::mark_wrapped;
-use super::place::Place;
 use super::stop::Stop;
 use super::{FAULT, executable_name, introduce, refuse};
 use crate::Error;
@@ -162,7 +162,7 @@ impl Wrapped {
         };
         let parent = environment::parent().map(Parent::follow);
         let name = executable_name(&environment::arguments());
-        let place = Place::in_home(&home, &role, &name)?;
+        let place = Identity::in_home(&home, &role, &name)?;
         let outlet = Outlet::guard()
             .map_err(|error| Faulted::new("failed to keep stdout", error.to_string()))?;
         let log = Log::new(std::process::id(), Level::Debug, LogStream);
@@ -218,7 +218,7 @@ fn listening(parent: Option<Parent>, notifier: &Notifier) -> Stop {
         let (stop, notifier) = (stop.clone(), notifier.clone());
         let heard = move || {
             stop.request();
-            notifier.mention(Notice {
+            notifier.try_send(Notice {
                 stopping: true,
                 ..Notice::default()
             });

@@ -32,7 +32,7 @@ impl Notifier {
     }
 
     /// Sends a notification that may be lost. Never waits.
-    pub(crate) fn mention(&self, notice: Notice) {
+    pub(crate) fn try_send(&self, notice: Notice) {
         self.post(notice, |socket| socket.set_nonblocking(true));
     }
 

@@ -45,7 +45,7 @@ pub(crate) enum Exit {
 
 /// The signals that stop a process, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rung {
+enum StopStep {
     /// SIGINT.
     Interrupt,
     /// SIGTERM.
@@ -157,12 +157,12 @@ impl Process {
         });
         let mut stop = pin!(async {
             stop.await;
-            Rung::Interrupt
+            StopStep::Interrupt
         });
-        let mut climb = pin!(tokio::time::sleep(GRACE));
+        let mut step_time = pin!(tokio::time::sleep(GRACE));
         let mut buffer = vec![0; READ_SIZE];
         let mut output = Vec::new();
-        let (mut giving, mut open, mut rung) = (true, true, None);
+        let (mut giving, mut open, mut step) = (true, true, None);
         let status = loop {
             tokio::select! {
                 () = &mut give, if giving => giving = false,
@@ -172,19 +172,19 @@ impl Process {
                     open = keep(&mut output, &buffer, read);
                 }
                 status = child.wait() => break status?,
-                first = &mut stop, if rung.is_none() => {
-                    rung = Some(first);
+                first = &mut stop, if step.is_none() => {
+                    step = Some(first);
                     send(self.pid, first);
-                    climb.as_mut().reset(Instant::now() + GRACE / 2);
+                    step_time.as_mut().reset(Instant::now() + GRACE / 2);
                 }
-                () = &mut climb, if rung.is_some_and(|rung| rung != Rung::Kill) => {
-                    let next = match rung {
-                        Some(Rung::Interrupt) => Rung::Terminate,
-                        _ => Rung::Kill,
+                () = &mut step_time, if step.is_some_and(|step| step != StopStep::Kill) => {
+                    let next = match step {
+                        Some(StopStep::Interrupt) => StopStep::Terminate,
+                        _ => StopStep::Kill,
                     };
-                    rung = Some(next);
+                    step = Some(next);
                     send(self.pid, next);
-                    climb.as_mut().reset(Instant::now() + GRACE / 2);
+                    step_time.as_mut().reset(Instant::now() + GRACE / 2);
                 }
             }
         };
@@ -197,7 +197,7 @@ impl Process {
         }
         Ok(Ended {
             exit: exit(status),
-            asked: rung.is_some(),
+            asked: step.is_some(),
             output,
         })
     }
@@ -219,27 +219,27 @@ impl Drop for Process {
         let Some(child) = self.child.take() else {
             return;
         };
-        send(self.pid, Rung::Terminate);
+        send(self.pid, StopStep::Terminate);
         // Without a runtime the component ends, and its processes end with it.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(see_off(child));
+            runtime.spawn(stop_and_reap(child));
         }
     }
 }
 
 /// Waits for the exit of a process that was asked to stop.
-async fn see_off(mut child: Child) {
+async fn stop_and_reap(mut child: Child) {
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
 }
 
 /// Sends a signal. The process has not been waited for, so its id is still its own.
-fn send(pid: Pid, rung: Rung) {
-    let signal = match rung {
-        Rung::Interrupt => Signal::SIGINT,
-        Rung::Terminate => Signal::SIGTERM,
-        Rung::Kill => Signal::SIGKILL,
+fn send(pid: Pid, step: StopStep) {
+    let signal = match step {
+        StopStep::Interrupt => Signal::SIGINT,
+        StopStep::Terminate => Signal::SIGTERM,
+        StopStep::Kill => Signal::SIGKILL,
     };
     let _ = kill(pid, signal);
     // A suspended process does not act on other signals.

@@ -396,7 +396,8 @@ pub struct TestArgs {
     /// Run only this part of the test roles and tests, as in `2/4`, for one of several jobs
     #[arg(long, value_name = "N/COUNT")]
     pub(super) partition: Option<Partition>,
-    /// Run the roles on other machines: slurm, kubernetes, command, or local for a try
+    /// Run the roles on other machines, not with `watch`: slurm, kubernetes,
+    /// command, or local (agents on this machine, to try it out)
     #[arg(long, value_name = "DRIVER", value_parser = driver)]
     pub(super) on: Option<DriverName>,
     /// Number of machines among which the roles are divided [default: 2]
@@ -438,8 +439,8 @@ fn driver(text: &str) -> Result<DriverName, String> {
 /// Arguments of `watch`.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// Check for changes at this interval [default: 500ms], on file systems
-    /// that do not report changes
+    /// Poll for changes at this interval, 500ms without a value, instead of waiting
+    /// for events of the file system
     #[arg(
         long,
         value_name = "INTERVAL",

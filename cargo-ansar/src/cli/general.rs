@@ -16,17 +16,19 @@ use crate::workspace::Places;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "General")]
 pub struct General {
-    /// The home [default: `ANSAR_HOME`, or `.ansar-home` at the workspace root]
+    /// The home [default: `ANSAR_HOME`, then the key `home` of the manifest, then
+    /// `.ansar-home` at the workspace root]
     #[arg(long, value_name = "PATH")]
     pub(super) home_path: Option<PathBuf>,
     /// The manifest of the workspace
     #[arg(long, value_name = "PATH")]
     pub(super) manifest_path: Option<PathBuf>,
-    /// Stop running roles that the command affects
+    /// Stop running roles that the command affects; of `stop` and `restart`: skip
+    /// roles that do not run
     #[arg(short, long)]
     pub(super) force: bool,
-    /// Show log lines of roles from this level on: NONE, FAULT, WARNING,
-    /// CONSOLE, OBJECT, TRACE, DEBUG
+    /// Show log lines of roles up to this level of detail: NONE, FAULT, WARNING,
+    /// CONSOLE, OBJECT, TRACE, DEBUG (all)
     #[arg(long, value_name = "LEVEL")]
     debug_level: Option<Level>,
     /// Use colours: auto, always, never [default: auto]
@@ -39,7 +41,7 @@ pub struct General {
     /// plain (a line now and then) [default: auto]
     #[arg(long, value_name = "FORM", hide_possible_values = true)]
     progress: Option<Progress>,
-    /// Print only warnings and errors
+    /// Print only data, warnings and errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(super) quiet: bool,
     /// Print what happens to every role

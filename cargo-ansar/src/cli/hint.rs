@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::general::General;
 use crate::error::Error;
-use crate::home::word;
+use crate::home::shell_quoted;
 
 /// Adds flags for the home and the workspace to the commands in hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Hints {
         let manifest = general.manifest_path.as_ref();
         let places = [("--home-path", home), ("--manifest-path", manifest)];
         let flags = places.into_iter().filter_map(|(flag, path)| {
-            let path = word(&folder.join(path?));
+            let path = shell_quoted(&folder.join(path?));
             Some(format!("{flag} {path} "))
         });
         Self {

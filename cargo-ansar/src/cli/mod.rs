@@ -1,7 +1,7 @@
 //! The command line: arguments in, exit code out.
 //!
 //! Each command is defined by its clap arguments ([`args`]), which are
-//! translated to typed options here. Owns the exit codes ([`exit`]).
+//! translated to typed options here.
 
 pub mod args;
 pub mod background;
@@ -47,7 +47,7 @@ use crate::cli::args::{AddArgs, BuildArgs, Cargo, Command, RunArgs, TestArgs, Wi
 use crate::cli::exit::Exit;
 use crate::cli::general::General;
 use crate::cli::hint::Hints;
-use crate::cli::settings::Place;
+use crate::cli::settings::SettingPosition;
 use crate::commands::settings::Part;
 use crate::error::Error;
 use crate::events::RunEvent;
@@ -80,7 +80,7 @@ pub fn main() -> ExitCode {
         Some(Err(error)) => return fail(&error, Exit::Setup),
     }
     signal::outlive_file_size_limit();
-    if let Some(run) = harness::asked(all()) {
+    if let Some(run) = harness::run_of_arguments(all()) {
         return test_target::main(run);
     }
     let parsed = match parse(arguments) {
@@ -204,7 +204,8 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
                 .get_arguments()
                 .filter_map(|arg| arg.get_long())
                 .collect();
-            let is_flag = |name: &str| *place == Place::AfterDashes || flags.contains(&name);
+            let is_flag =
+                |name: &str| *place == SettingPosition::AfterDashes || flags.contains(&name);
             settings::split(rest, is_flag).map_err(|error| {
                 taking
                     .clone()
@@ -241,14 +242,14 @@ fn parse(arguments: Vec<OsString>) -> Result<Cargo, clap::Error> {
 }
 
 /// Commands that accept settings of a component among their arguments.
-const COMMANDS_WITH_SETTINGS: [(&str, Place); 7] = [
-    ("add", Place::Anywhere),
-    ("update", Place::Anywhere),
-    ("run", Place::AfterDashes),
-    ("start", Place::AfterDashes),
-    ("restart", Place::AfterDashes),
-    ("test", Place::AfterDashes),
-    ("watch", Place::AfterDashes),
+const COMMANDS_WITH_SETTINGS: [(&str, SettingPosition); 7] = [
+    ("add", SettingPosition::Anywhere),
+    ("update", SettingPosition::Anywhere),
+    ("run", SettingPosition::AfterDashes),
+    ("start", SettingPosition::AfterDashes),
+    ("restart", SettingPosition::AfterDashes),
+    ("test", SettingPosition::AfterDashes),
+    ("watch", SettingPosition::AfterDashes),
 ];
 
 /// Returns the error of a command that runs roles, and is asked to run them on
@@ -482,7 +483,7 @@ impl Session<'_> {
             timeout: args.timeout,
             force: self.force,
             partition: args.partition,
-            on: args.on.map(|driver| testing::shards::On {
+            on: args.on.map(|driver| testing::shards::DriverArgs {
                 driver,
                 args: args.on_arg.clone(),
                 shards: args.shards.map(std::num::NonZero::get),
@@ -600,7 +601,7 @@ impl Session<'_> {
     }
 
     async fn run(&self, args: &RunArgs) -> Result<Exit, Error> {
-        let options = testing::run::Options {
+        let options = commands::run::Options {
             build: self.default_build(),
             search: args
                 .search
@@ -617,7 +618,7 @@ impl Session<'_> {
         let begun = clock::instant();
         let events = self.printer.events();
         let outcome =
-            testing::run::run(&self.places, &options, &mut self.interrupts()?, &events).await?;
+            commands::run::run(&self.places, &options, &mut self.interrupts()?, &events).await?;
         let elapsed = clock::instant() - begun;
         let exit = match (&outcome.verdict, outcome.interrupted) {
             (_, Some(interrupt)) => Exit::Interrupted(interrupt),

@@ -2,6 +2,7 @@
 //! files.
 
 use crate::commands;
+use crate::workspace::Places;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -130,8 +131,8 @@ pub struct LogArgs {
     /// Print new lines as they are logged, until Control-C
     #[arg(long)]
     follow: bool,
-    /// Print lines from this level on: FAULT, WARNING, CONSOLE, OBJECT, TRACE,
-    /// DEBUG
+    /// Print lines up to this level of detail: FAULT (fewest), WARNING, CONSOLE,
+    /// OBJECT, TRACE, DEBUG (all)
     #[arg(long, value_name = "LEVEL", default_value = "DEBUG")]
     level: Level,
     /// Print lines that match this regular expression
@@ -143,7 +144,7 @@ pub struct LogArgs {
 const DEFAULT_MINUTES: i64 = 5;
 
 impl LogArgs {
-    fn options(&self, session: &Session<'_>) -> Result<log::Options, Error> {
+    fn options(&self, places: &Places) -> Result<log::Options, Error> {
         let begin = match (self.from, self.last, self.start, self.back) {
             (Some(when), ..) => log::From::Query(Begin::From(when)),
             (_, Some(mark), ..) => log::From::Query(Begin::Last(mark)),
@@ -158,7 +159,7 @@ impl LogArgs {
             _ => End::Open,
         };
         Ok(log::Options {
-            search: self.search.search(&session.places)?,
+            search: self.search.search(places)?,
             begin,
             end,
             tail: self.tail,
@@ -215,7 +216,7 @@ impl Session<'_> {
 
     /// Prints stored lines, then new ones until the reader closes stdout.
     pub(super) async fn log(&self, args: &LogArgs) -> Result<Exit, Error> {
-        let lines = log::log(&self.places, &args.options(self)?)?;
+        let lines = log::log(&self.places, &args.options(&self.places)?)?;
         let changes = args.follow.then(|| lines.changes());
         let mut changes = changes.transpose()?;
         let mut printing = query::Printing::new(lines, args.follow);

@@ -49,7 +49,7 @@ pub struct ShowArgs {
 pub struct ResultsArgs {
     #[command(flatten)]
     show: ShowArgs,
-    /// Write the results to FILE as `JUnit` XML
+    /// Write the results to FILE as JUnit XML
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     junit: Option<PathBuf>,
     #[command(flatten)]
@@ -102,7 +102,7 @@ pub struct ReportArgs {
     /// Write an HTML page with all details to FILE instead
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     html: Option<PathBuf>,
-    /// Write the results to FILE as `JUnit` XML instead
+    /// Write the results to FILE as JUnit XML instead
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     junit: Option<PathBuf>,
     /// Merge the results of several machines: homes, their folders `last`, or

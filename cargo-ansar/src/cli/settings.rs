@@ -20,7 +20,7 @@ pub struct Split {
 
 /// Position of settings among the arguments of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum SettingPosition {
     /// Anywhere before or after `--`.
     Anywhere,
     /// After `--` only.
@@ -78,7 +78,11 @@ fn setting(argument: &OsString) -> Option<(String, String)> {
 
 /// Explains the form of a setting if an unknown flag may be meant as one.
 /// Returns any other error unchanged.
-pub fn explain(error: clap::Error, mut command: clap::Command, place: Place) -> clap::Error {
+pub fn explain(
+    error: clap::Error,
+    mut command: clap::Command,
+    place: SettingPosition,
+) -> clap::Error {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
@@ -86,7 +90,7 @@ pub fn explain(error: clap::Error, mut command: clap::Command, place: Place) -> 
         return error;
     }
     let suggestion = error.get(ContextKind::SuggestedArg);
-    if place == Place::AfterDashes && suggestion.is_some() {
+    if place == SettingPosition::AfterDashes && suggestion.is_some() {
         return error;
     }
     let meant = match suggestion {
@@ -94,8 +98,8 @@ pub fn explain(error: clap::Error, mut command: clap::Command, place: Place) -> 
         _ => String::new(),
     };
     let setting = match place {
-        Place::Anywhere => format!("`{flag}=VALUE`"),
-        Place::AfterDashes => format!("`-- {flag}=VALUE`, after the other arguments"),
+        SettingPosition::Anywhere => format!("`{flag}=VALUE`"),
+        SettingPosition::AfterDashes => format!("`-- {flag}=VALUE`, after the other arguments"),
     };
     command.error(
         ErrorKind::UnknownArgument,

@@ -96,7 +96,7 @@ pub async fn add(
         deploy_missing(places, options, &home, workspace, interrupts, events).await?;
     }
 
-    let proposal = proposal(places, options)?;
+    let proposal = proposal(&places.folder, options)?;
     let Some(first) = roles.first() else {
         return Ok(roles);
     };
@@ -143,10 +143,10 @@ pub async fn add(
 }
 
 /// Reads the settings and the input that a command gives.
-fn proposal(places: &Places, options: &Options) -> Result<Proposal, Error> {
+fn proposal(folder: &Path, options: &Options) -> Result<Proposal, Error> {
     let text = |path: &Option<PathBuf>| {
         let path = path.as_ref();
-        path.map(|path| input_file::read(&places.folder.join(path)))
+        path.map(|path| input_file::read(&folder.join(path)))
             .transpose()
     };
     let (settings_text, input_text) = (text(&options.settings_file)?, text(&options.input_file)?);

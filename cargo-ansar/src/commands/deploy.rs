@@ -1,6 +1,6 @@
 //! `cargo ansar deploy`: deploy built executables and materials to a home.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::deploy::apply::{DeployOutcome, apply_plan};
 use crate::deploy::executables::{Executables, Needed};
@@ -54,12 +54,10 @@ pub struct Outcome {
     pub done: Option<DeployOutcome>,
 }
 
-/// Returns the folders of executables and of materials that a command names.
-fn folders(
-    places: &Places,
-    options: &Options,
-) -> Result<(Option<PathBuf>, Option<PathBuf>), Error> {
-    let folder = |path: &Option<PathBuf>| path.as_ref().map(|path| places.folder.join(path));
+/// Returns the folders of executables and of materials that a command names. Their
+/// paths start at `base`.
+fn folders(base: &Path, options: &Options) -> Result<(Option<PathBuf>, Option<PathBuf>), Error> {
+    let folder = |path: &Option<PathBuf>| path.as_ref().map(|path| base.join(path));
     let (executables, storage) = (folder(&options.build_path), folder(&options.storage_path));
     for folder in [&executables, &storage].into_iter().flatten() {
         if !fs::is_folder(folder) {
@@ -84,7 +82,7 @@ pub async fn deploy(
     events: &Events,
 ) -> Result<Outcome, Error> {
     let is_usual = options.build_path.is_none() && options.storage_path.is_none();
-    let (executables, storage) = folders(places, options)?;
+    let (executables, storage) = folders(&places.folder, options)?;
     let (home, workspace) = if is_usual && !options.dry_run {
         open(places, |_| Ok(()), events)?
     } else {

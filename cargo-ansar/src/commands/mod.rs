@@ -22,6 +22,7 @@ pub mod input_file;
 pub mod list;
 pub mod log;
 pub mod report;
+pub mod run;
 pub mod set;
 pub mod settings;
 pub mod snapshot;

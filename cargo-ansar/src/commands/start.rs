@@ -29,7 +29,7 @@ use crate::supervisor::executable_kind::check_all;
 use crate::supervisor::lock_roles::lock_home;
 use crate::supervisor::one_shot;
 use crate::supervisor::role_environment::of_roles;
-use crate::testing::excerpts::{LAST, MOST_ROLES, console_lines, stamp};
+use crate::testing::excerpts::{LAST_LINES, MOST_ROLES, console_lines, stamp};
 use crate::workspace::build;
 use crate::workspace::roles::{startable, test_pattern};
 use crate::workspace::{Places, Workspace, place_of};
@@ -285,7 +285,9 @@ impl Selection {
             role: role.clone(),
             which: Which::Last,
             // A backtrace would displace the line that it belongs to.
-            lines: console_lines(&home, role, LAST, &since, |line| line.tag != Tag::Continued),
+            lines: console_lines(&home, role, LAST_LINES, &since, |line| {
+                line.tag != Tag::Continued
+            }),
         });
         outcome.excerpts = excerpts.filter(|it| !it.lines.is_empty()).collect();
         Ok(outcome)

@@ -50,9 +50,9 @@ use crate::supervisor::scheduler::RoleKind;
 use crate::testing::runner::Runner;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::{RoleRun, Verdict};
-use crate::testing::{Ran, excerpts, log_context};
+use crate::testing::{CompletedRun, excerpts, log_context};
 use crate::workspace::build;
-use crate::workspace::roles::{check_terms, or_retired, test_pattern, wanted};
+use crate::workspace::roles::{check_operational, test_pattern};
 use crate::workspace::{Places, Workspace, description_of};
 
 /// Options of `with`.
@@ -79,22 +79,9 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The run to keep, with the command as a role; unset if the command itself
     /// has left a run.
-    pub ran: Option<Box<Ran>>,
+    pub ran: Option<Box<CompletedRun>>,
     /// Interrupt that ended it, if one did.
     pub interrupted: Option<Interrupt>,
-}
-
-/// Rejects a search with a term that matches no operational role, before
-/// anything is built.
-fn check_any(
-    search: &RoleSearch,
-    workspace: Option<&Workspace>,
-    entries: &BTreeMap<RoleName, Entry>,
-) -> Result<(), Error> {
-    let pattern = test_pattern(workspace)?;
-    let roles = wanted(workspace, entries).filter(|(role, _)| !pattern.matches(role));
-    let roles = roles.map(|(role, executable)| (role.as_str(), executable));
-    check_terms("operational role", search, &roles).map_err(|error| or_retired(error, entries))
 }
 
 /// Starts the operational roles, runs the command in the foreground once they
@@ -120,7 +107,7 @@ pub async fn with(
         places,
         &options.build,
         Running::implied(options.force),
-        |workspace, entries| check_any(&options.search, workspace, entries),
+        |workspace, entries| check_operational(&options.search, workspace, entries),
         interrupts,
         events,
     )
@@ -148,9 +135,9 @@ pub async fn with(
         let mut verdict = Verdict::of(&done.roles, &mut done.sources);
         let failures = verdict.report.all_failures();
         log_context::attach(&home, entries.keys(), failures, recorder.stopping());
-        verdict.report.excerpts = excerpts::excerpts(&home, &verdict, entries.keys(), begun.1);
+        verdict.report.excerpts = excerpts::around(&home, &verdict, entries.keys(), begun.1);
         verdict.report.elapsed = (clock::instant() - begun.0).as_secs_f64();
-        Box::new(Ran {
+        Box::new(CompletedRun {
             verdict,
             analysis: None,
             narrowed: false,
@@ -250,9 +237,9 @@ impl Group<'_> {
             stop_running(home, launched.keys(), interrupts, events).await?;
         }
         let kind_of = |_: &RoleName| RoleKind::Operational;
-        let telling = runner.telling(events, launched.keys(), |_| false, artifacts);
+        let reporting = runner.with_early_failures(events, launched.keys(), |_| false, artifacts);
         let ran = runner
-            .run(&launched, kind_of, Some(command), interrupts, &telling)
+            .run(&launched, kind_of, Some(command), interrupts, &reporting)
             .await?;
         let ended = ran.ended.into_iter();
         let (commands, roles): (Vec<Ended>, Vec<Ended>) =

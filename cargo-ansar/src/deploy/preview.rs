@@ -203,7 +203,7 @@ fn reason(reason: Reason, direction: Direction) -> String {
             format!("removed from the {there}, and the {here} was taken")
         }
         Reason::Needed => format!("removed from the {there}, and needed again"),
-        Reason::MakesWay | Reason::Leftover | Reason::Opened => reason.to_string(),
+        Reason::ReplacedByOtherKind | Reason::Leftover | Reason::Opened => reason.to_string(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::exit::Exit;
 use crate::error::text::LIST_EXECUTABLES;
-use crate::home::word;
+use crate::home::shell_quoted;
 use crate::model::name::{ExecutableName, RoleName};
 
 /// Errors of executables and materials, and of what a component accepts.
@@ -143,7 +143,7 @@ impl DeployError {
                     format!(
                         "copy the executables of its folder into the home with \
                      `cargo ansar deploy {}`, then name it `{}`",
-                        word(folder),
+                        shell_quoted(folder),
                         name.to_string_lossy()
                     )
                 })

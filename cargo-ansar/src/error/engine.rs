@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::exit::Exit;
-use crate::error::text::{names, pronoun, roles_are, words};
+use crate::error::text::{names, pronoun, role_words, roles_are};
 use crate::home::HomeError;
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
@@ -118,17 +118,17 @@ impl EngineError {
                 Some(format!("see what it printed with `cargo ansar log {role}`"))
             }
             Self::SomeRunning { idle, .. } => Some(format!(
-                "start only {} with `cargo ansar start {}`, or have the others stopped first with `-f`",
+                "start only {} with `cargo ansar start {}`, or restart the others as well with `-f`",
                 match idle.len() {
                     1 => "the one that is not running",
                     _ => "those that are not running",
                 },
-                words(idle)
+                role_words(idle)
             )),
             Self::NotRunning(roles) => Some(format!(
                 "start {} with `cargo ansar start {}`, or see what runs with `cargo ansar status`",
                 pronoun(roles),
-                words(roles)
+                role_words(roles)
             )),
             Self::NotAllRunning(roles) => Some(format!(
                 "skip {} with `-f`, or see what runs with `cargo ansar status`",
@@ -136,7 +136,7 @@ impl EngineError {
             )),
             Self::InForeground(roles) => Some(format!(
                 "end the command in the foreground, or stop its roles with `cargo ansar stop {}`",
-                words(roles.iter().map(|(role, _)| role))
+                role_words(roles.iter().map(|(role, _)| role))
             )),
             Self::EngineSilent { .. } => {
                 Some("wait until the engine answers, or stop all of its roles with `-f`".to_owned())

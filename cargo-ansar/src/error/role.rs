@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::exit::Exit;
-use crate::error::text::{DESCRIBE, pronoun, roles_are, suggest, words};
+use crate::error::text::{DESCRIBE, pronoun, role_words, roles_are, suggest};
 use crate::home::history::LARGEST_RESULT;
-use crate::home::{HomeError, word};
+use crate::home::{HomeError, shell_quoted};
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
 use crate::model::role_search::RoleSearch;
@@ -126,7 +126,7 @@ impl RoleError {
                 ),
                 Some(false) => Some(format!(
                     "{DESCRIBE}, or make an empty home with `cargo ansar create {}`",
-                    word(home)
+                    shell_quoted(home)
                 )),
                 None => HomeError::NotThere(home.clone()).hint(),
             },
@@ -157,7 +157,7 @@ impl RoleError {
                 "describe {0} again and run `cargo ansar deploy`, \
                  or remove {0} with `cargo ansar delete {1}`",
                 pronoun(roles),
-                words(roles)
+                role_words(roles)
             )),
             Self::NoSuchRole { meant, .. } => Some(match meant {
                 Some(role) => format!("did you mean `{role}`? see all with `cargo ansar list`"),

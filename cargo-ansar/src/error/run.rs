@@ -17,7 +17,7 @@ pub enum RunError {
     /// No run is recorded in the home.
     #[error("no last run in home `{home}`", home = .0.display())]
     NoRun(PathBuf),
-    /// No test role matches any term of a search.
+    /// No test role matches any term of a search, or the search excludes all of them.
     #[error("no test role matches {search}")]
     NoTestRole {
         /// The terms.

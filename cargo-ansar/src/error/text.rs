@@ -30,9 +30,9 @@ pub(super) fn roles_are(roles: &[RoleName]) -> String {
 }
 
 /// Joins role names as shell words.
-pub(super) fn words<'r>(roles: impl IntoIterator<Item = &'r RoleName>) -> String {
-    let words: Vec<&str> = roles.into_iter().map(RoleName::as_str).collect();
-    words.join(" ")
+pub(super) fn role_words<'r>(roles: impl IntoIterator<Item = &'r RoleName>) -> String {
+    let names: Vec<&str> = roles.into_iter().map(RoleName::as_str).collect();
+    names.join(" ")
 }
 
 /// Returns a hint that suggests names, and the command that lists all.

@@ -53,7 +53,7 @@ pub enum DeployEvent {
         /// The file, in the home.
         #[serde(with = "lossy")]
         path: PathBuf,
-        /// The difference between the two sides.
+        /// The reason for the conflict, such as "changed in the snapshot and in the home".
         why: String,
     },
     /// A material was not deployed.

@@ -71,8 +71,8 @@ pub enum RoleEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<String>,
     },
-    /// A check was made, or a role failed otherwise: a test of a test target has
-    /// ended, or a check has failed. Every failed check is in the verdict as well.
+    /// A check has failed, a test of a test target has ended, or a role has failed
+    /// without a check. Every failed check is in the verdict as well.
     Check {
         /// The role.
         role: RoleName,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::harness::output::{Output, result, without_note};
-use crate::harness::places::Places;
+use crate::harness::places::TestLocations;
 use crate::harness::verdict;
 use crate::host::clock;
 
@@ -68,7 +68,7 @@ impl FailedTests {
     /// searched in the sources below `folder`.
     pub fn take(&self, folder: &Path) -> Vec<FailedTest> {
         let told = std::mem::take(&mut self.found().tests);
-        let places = Places::below(folder);
+        let places = TestLocations::below(folder);
         let told = told.into_iter();
         let silent = told.filter(|told| told.output.panics().next().is_none());
         let silent = silent.map(|told| {

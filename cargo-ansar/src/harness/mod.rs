@@ -36,7 +36,7 @@ use crate::harness::journal::{Journal, LastResults};
 use crate::harness::list::{Answer, Selection};
 use crate::harness::log::Log;
 use crate::harness::output::Output;
-use crate::harness::places::Places;
+use crate::harness::places::TestLocations;
 pub use crate::harness::places::TestSources;
 use crate::harness::program::{Limits, UNREAD};
 use crate::harness::verdict::Failure;
@@ -55,7 +55,7 @@ use crate::supervisor::judge::stamp;
 const FLUSH_AFTER: Duration = Duration::from_millis(10);
 
 /// Returns the run that the arguments of this process ask for.
-pub fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<TestRun> {
+pub fn run_of_arguments(mut arguments: impl Iterator<Item = OsString>) -> Option<TestRun> {
     if arguments.nth(1)? != TestRun::WORD {
         return None;
     }
@@ -77,7 +77,7 @@ pub async fn run(run: TestRun, write: impl Fn(&str) + 'static) -> Result<TestRep
     }
     let session = Rc::new(Session {
         log: Log::new(write),
-        places: Places::new(&run.artifact),
+        places: TestLocations::new(&run.artifact),
         environment: of_tests(environment::all()),
         state: RefCell::default(),
         has_unwritten: Notify::new(),
@@ -106,7 +106,7 @@ struct Session {
     /// The name of the role.
     role: Option<String>,
     log: Log,
-    places: Places,
+    places: TestLocations,
     environment: Vec<(OsString, OsString)>,
     state: RefCell<State>,
     /// Notified when a result is to be written.

@@ -3,23 +3,23 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use crate::harness::verdict::Place;
+use crate::harness::verdict::SourceLocation;
 use crate::host::cargo::dependencies;
 use crate::host::fs;
 
 /// The sources of tests, read when they are first needed.
-pub(super) struct Places {
+pub(super) struct TestLocations {
     origin: Origin,
     sources: OnceCell<Vec<(PathBuf, String)>>,
 }
 
 /// The sources of a test target, on the machine that has built it.
-pub struct TestSources(Places);
+pub struct TestSources(TestLocations);
 
 impl TestSources {
     /// Returns the sources of an artifact.
     pub fn of(artifact: &Path) -> Self {
-        Self(Places::new(artifact))
+        Self(TestLocations::new(artifact))
     }
 
     /// Returns the file, line and column of the function of a test.
@@ -38,7 +38,7 @@ enum Origin {
     Folder(PathBuf),
 }
 
-impl Places {
+impl TestLocations {
     /// Returns the sources of an artifact.
     pub(super) fn new(artifact: &Path) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Places {
     }
 
     /// Returns the place of the function of a test.
-    pub(super) fn of_test(&self, name: &str) -> Option<Place> {
+    pub(super) fn of_test(&self, name: &str) -> Option<SourceLocation> {
         let sources = self.sources.get_or_init(|| read(&self.origin));
         find(sources, name)
     }
@@ -80,10 +80,10 @@ fn read(origin: &Origin) -> Vec<(PathBuf, String)> {
 
 /// Finds `fn NAME`. Of several functions with the name, returns the one that
 /// most modules of the test lead to.
-fn find(sources: &[(PathBuf, String)], name: &str) -> Option<Place> {
+fn find(sources: &[(PathBuf, String)], name: &str) -> Option<SourceLocation> {
     let (modules, function) = name.rsplit_once("::").unwrap_or(("", name));
     let modules: Vec<&str> = modules.split("::").filter(|it| !it.is_empty()).collect();
-    let mut best: Option<(usize, Place)> = None;
+    let mut best: Option<(usize, SourceLocation)> = None;
     for (path, text) in sources {
         let mut seen: Vec<&str> = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
@@ -100,7 +100,7 @@ fn find(sources: &[(PathBuf, String)], name: &str) -> Option<Place> {
             };
             let score = modules.iter().filter(leads).count();
             if best.as_ref().is_none_or(|(most, _)| score > *most) {
-                let place = Place {
+                let place = SourceLocation {
                     source: path.display().to_string(),
                     line: number,
                     column: u32::try_from(at + 1).unwrap_or(0),

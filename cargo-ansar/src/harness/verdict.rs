@@ -15,12 +15,12 @@ pub(super) struct Failure {
     /// The reason; several lines if it contains a difference.
     pub(super) text: String,
     /// The place, if the output names one.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<SourceLocation>,
 }
 
 /// A place in a source file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Place {
+pub(super) struct SourceLocation {
     /// The file.
     pub(super) source: String,
     /// The line, from 1.
@@ -40,7 +40,7 @@ impl Failure {
     fn of_panic(panic: &Panic) -> Self {
         Self {
             text: difference::shown(&panic.message),
-            place: Some(Place {
+            place: Some(SourceLocation {
                 source: panic.source.clone(),
                 line: panic.line,
                 column: panic.column,
@@ -122,10 +122,10 @@ fn of_note(note: &str, panic: Option<&Panic>) -> Failure {
 }
 
 /// Parses `FILE:LINE:COLUMN`.
-fn parse_place(text: &str) -> Option<Place> {
+fn parse_place(text: &str) -> Option<SourceLocation> {
     let (text, column) = text.trim().rsplit_once(':')?;
     let (source, line) = text.rsplit_once(':')?;
-    Some(Place {
+    Some(SourceLocation {
         source: source.to_owned(),
         line: line.parse().ok()?,
         column: column.parse().ok()?,

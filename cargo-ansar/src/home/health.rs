@@ -35,13 +35,13 @@ impl Home {
         let path = self.root().join(GITIGNORE);
         let text = fs::read_if_exists(&path).ok().flatten();
         if text.is_some_and(|text| text.starts_with(EVERYTHING)) {
-            return Finding::ok(CHECK, "the home is ignored");
+            return Finding::ok(CHECK, "the home is ignored by Git");
         }
         let path = path.display();
         Finding::new(
             CHECK,
             State::Warning,
-            format!("the home is not ignored: `{path}` does not say so"),
+            format!("the home is not ignored by Git: `{path}` does not contain `*`"),
             format!("write it with `echo '*' > {path}`"),
         )
     }

@@ -222,7 +222,7 @@ fn versioned_path(root: &Path) -> PathBuf {
 }
 
 /// Quotes a path for the shell.
-pub fn word(path: &Path) -> String {
+pub fn shell_quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+@,:=".contains(c);
     if text.chars().all(plain) {
@@ -242,18 +242,19 @@ impl HomeError {
             Self::Network(_) => {
                 Some("change this setting of the system, or remove `network = \"own\"`".to_owned())
             }
-            Self::NotThere(path) => {
-                Some(format!("make one with `cargo ansar create {}`", word(path)))
-            }
+            Self::NotThere(path) => Some(format!(
+                "make one with `cargo ansar create {}`",
+                shell_quoted(path)
+            )),
             Self::Exists(path) => Some(format!(
                 "remove it with `cargo ansar destroy {}`, or name another place",
-                word(path)
+                shell_quoted(path)
             )),
             Self::Occupied(_) => Some("name a folder that is empty or not there yet".to_owned()),
             Self::Content { path, .. } => Some(match path.file_name() {
                 Some(name) if name == HOME_FILE => format!(
                     "correct it, or remove the folder and `cargo ansar create {}`",
-                    word(path.parent().unwrap_or(path))
+                    shell_quoted(path.parent().unwrap_or(path))
                 ),
                 Some(name) if name == deploy_state::FILE => {
                     "correct it, or remove it: the next deploy compares everything".to_owned()
@@ -266,18 +267,18 @@ impl HomeError {
             ),
             Self::Writable { path } => Some(format!(
                 "if you trust what is in it, close it with `chmod 700 {}`",
-                word(path)
+                shell_quoted(path)
             )),
             Self::Replaceable { by, .. } => Some(format!(
                 "keep other users out with `chmod go-w {}`, or use another place",
-                word(by)
+                shell_quoted(by)
             )),
             Self::Area { home, reason, .. } => Some(reason.hint(home)),
             Self::Socket { source, .. } => socket_hint(source),
             Self::RoleExists(_) => Some("see all roles with `cargo ansar list`".to_owned()),
             Self::Newer { path, .. } => Some(format!(
                 "use the `cargo ansar` that made it, or make another with `cargo ansar create {}`",
-                word(&versioned_path(path.parent().unwrap_or(path)))
+                shell_quoted(&versioned_path(path.parent().unwrap_or(path)))
             )),
             Self::Running(roles) => {
                 let (which, names) = match roles.as_slice() {
@@ -290,7 +291,7 @@ impl HomeError {
                     _ => ("them", " -f".to_owned()),
                 };
                 Some(format!(
-                    "have {which} stopped first with `-f`, or stop {which} with `cargo ansar stop{names}`"
+                    "stop {which} first with `-f`, or with `cargo ansar stop{names}`"
                 ))
             }
             _ => None,

@@ -242,16 +242,16 @@ pub fn base(home: &Home) -> &Path {
     home.workspace().unwrap_or_else(|| home.root())
 }
 
-/// The places in which programs are found.
+/// Where programs are looked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Places<'a> {
+pub struct ProgramSearch<'a> {
     /// The folder that paths begin at.
     pub base: &'a Path,
     /// The environment of roles, with `PATH`.
     pub environment: &'a [(OsString, OsString)],
 }
 
-impl Places<'_> {
+impl ProgramSearch<'_> {
     /// Finds the program of a role: the first candidate that is an executable
     /// file. A name without `/` is looked for on `PATH`, a path from the
     /// workspace root.

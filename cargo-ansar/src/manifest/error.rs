@@ -157,7 +157,7 @@ impl Problem {
     fn about_port(&self, key: &str) -> String {
         match self {
             Self::PortOfRole { role, .. } => format!(
-                "`{key}` has an own port `{role}`, expected a name that is not that of a role"
+                "`{key}` has a port of its own named `{role}`, expected a name that is not that of a role"
             ),
             _ => format!(
                 "`{key}` is `listen`, expected a role with a port: use `{{port}}` in its texts, or set `ports`"

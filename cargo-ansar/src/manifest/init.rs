@@ -18,7 +18,7 @@ use crate::manifest::DEFAULT_TESTS;
 use crate::manifest::position::Lines;
 use crate::model::name::{ExecutableName, NameError, RoleName, is_package_name};
 use crate::model::quoted::escaped;
-use crate::model::test_target::{TestTarget, Tested};
+use crate::model::test_target::{TargetName, TestTarget};
 
 /// A binary or an integration test of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -382,7 +382,7 @@ fn choice<'a>(
     let name: ExecutableName = target.name.parse().map_err(reason)?;
     let role = if group == Group::IntegrationTests {
         let executable = TestTarget {
-            target: Tested::Test(name.clone()),
+            target: TargetName::Test(name.clone()),
             package: package.map(str::to_owned),
         };
         executable.executable().map_err(reason)?;

@@ -564,11 +564,11 @@ fn names_of_roles_are_not_mistaken() {
     for (text, expected) in [
         (
             "role.db-0 = { program = 'x', args = ['{port:sql}'] }\nrole.a = { executable = 'x', settings = { db = { port = '{port:db-0}' } } }",
-            "3:58: `@.role.a.settings.db.port` has an own port `db-0`, expected a name that is not that of a role\nhint: the port of role `db-0` is `{port:db-0/sql}`",
+            "3:58: `@.role.a.settings.db.port` has a port of its own named `db-0`, expected a name that is not that of a role\nhint: the port of role `db-0` is `{port:db-0/sql}`",
         ),
         (
             "env = { DB = '{port:db}' }\nrole.db.program = 'x'",
-            "2:15: `@.env.DB` has an own port `db`, expected a name that is not that of a role\nhint: the port of role `db` is `{port:db/port}`",
+            "2:15: `@.env.DB` has a port of its own named `db`, expected a name that is not that of a role\nhint: the port of role `db` is `{port:db/port}`",
         ),
         (
             "role.a = { program = 'x', after = ['api'] }\nrole.api-0.program = 'x'",

@@ -4,7 +4,7 @@ use crate::manifest::error::{DescriptionError, Problem};
 use crate::manifest::node::Node;
 use crate::manifest::values::package_name;
 use crate::model::name::ExecutableName;
-use crate::model::test_target::{TestTarget, Tested};
+use crate::model::test_target::{TargetName, TestTarget};
 
 /// The keys of a table that names a target.
 const TABLE: &[&str] = &["test", "bin", "lib", "package"];
@@ -16,7 +16,7 @@ const EXPECTED: &str = "the name of a test target, or a table with `test`, `bin`
 pub(crate) fn target(node: &Node<'_>) -> Result<TestTarget, DescriptionError> {
     if !node.is_table() {
         return Ok(TestTarget {
-            target: Tested::Test(name(node, EXPECTED)?),
+            target: TargetName::Test(name(node, EXPECTED)?),
             package: None,
         });
     }
@@ -24,14 +24,14 @@ pub(crate) fn target(node: &Node<'_>) -> Result<TestTarget, DescriptionError> {
     let mut package = None;
     for field in node.entries(EXPECTED)? {
         match field.name {
-            "test" => tested.push(Tested::Test(name(&field, "the name of a test target")?)),
-            "bin" => tested.push(Tested::Bin(name(&field, "the name of a binary")?)),
-            "lib" => tested.extend(field.flag(FLAG)?.then_some(Tested::Lib)),
+            "test" => tested.push(TargetName::Test(name(&field, "the name of a test target")?)),
+            "bin" => tested.push(TargetName::Bin(name(&field, "the name of a binary")?)),
+            "lib" => tested.extend(field.flag(FLAG)?.then_some(TargetName::Lib)),
             "package" => package = Some(package_name(&field)?),
             _ => return Err(field.unknown_key(TABLE)),
         }
     }
-    match <[Tested; 1]>::try_from(tested) {
+    match <[TargetName; 1]>::try_from(tested) {
         Ok([target]) => Ok(TestTarget { target, package }),
         Err(_) => {
             let problem = "expected exactly one of `test`, `bin` and `lib = true`";

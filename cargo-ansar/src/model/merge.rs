@@ -207,7 +207,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::run_report::{Failure, Standing, Tested};
+    use crate::model::run_report::{Failure, Standing, TestResult};
 
     fn row(role: &str, failed: u64) -> Row {
         Row {
@@ -279,7 +279,7 @@ mod tests {
         let target = |names: &[&str], failed| Row {
             tests: names
                 .iter()
-                .map(|name| Tested {
+                .map(|name| TestResult {
                     name: (*name).to_owned(),
                     passed: true,
                     elapsed: None,

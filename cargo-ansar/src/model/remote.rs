@@ -152,7 +152,7 @@ pub enum RemoteError {
     },
     /// A component has stored a path or an address in another form.
     #[error(
-        "role `{role}` cannot run on other machines: its component stores `{}` in another form",
+        "role `{role}` cannot run on other machines: its settings have `{}`, but not as the manifest writes it, so that it cannot be replaced",
         escaped(text)
     )]
     Setting {
@@ -201,9 +201,11 @@ impl RemoteError {
             } => "install `kubectl`, let its user create pods, and choose options for it with \
                   `args` or `--on-arg`"
                 .to_owned(),
-            Self::Pod { .. } => "write a pod as `kubectl get pod -o json` shows it, without what \
-                                 stays as it is"
-                .to_owned(),
+            Self::Pod { .. } => {
+                "use the structure of `kubectl get pod -o json`, and write only the \
+                                 fields to change"
+                    .to_owned()
+            }
             Self::NoArguments => "leave `--on-arg` out".to_owned(),
             Self::NotPlaced { .. } => {
                 "see what it waits for, or give it more time with `place-timeout`".to_owned()

@@ -163,13 +163,13 @@ pub struct RoleSearch {
 }
 
 /// The terms of a search that match no role.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Unmatched {
     /// A search of these terms alone.
     pub search: RoleSearch,
-    /// True if these are all terms of the search.
-    pub is_all: bool,
-    /// The most similar name of a role for each term, if there is one.
+    /// True if no role runs the executable, or none of its roles matches a pattern.
+    pub matches_none: bool,
+    /// The most similar name of a role or an executable for each term, if there is one.
     pub meant: Vec<String>,
 }
 
@@ -262,7 +262,7 @@ impl RoleSearch {
             wanted.is_none_or(|wanted| wanted == *executable)
         };
         let of = |patterns: Vec<RolePattern>| {
-            let is_all = patterns.is_empty() || patterns.len() == self.patterns.len();
+            let matches_none = patterns.is_empty() || patterns.len() == self.patterns.len();
             let search = Self {
                 patterns,
                 executable: self.executable.clone(),
@@ -270,7 +270,7 @@ impl RoleSearch {
             };
             Unmatched {
                 meant: search.did_you_mean(roles),
-                is_all,
+                matches_none,
                 search,
             }
         };

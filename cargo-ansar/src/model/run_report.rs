@@ -71,7 +71,7 @@ pub struct Row {
     pub unfinished: Vec<String>,
     /// The tests that finished, if the role runs a test target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tests: Vec<Tested>,
+    pub tests: Vec<TestResult>,
     /// Standing of the last try.
     pub standing: Standing,
     /// Number of tries.
@@ -84,7 +84,7 @@ pub struct Row {
 
 /// A test of a test target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tested {
+pub struct TestResult {
     /// Its name.
     pub name: String,
     /// True if it passed.

@@ -10,7 +10,7 @@ use crate::model::partition::Partition;
 #[serde(deny_unknown_fields)]
 pub struct TestTarget {
     /// The code that is tested.
-    pub target: Tested,
+    pub target: TargetName,
     /// The package that has it; the only one if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
@@ -19,7 +19,7 @@ pub struct TestTarget {
 /// The code of a test target.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Tested {
+pub enum TargetName {
     /// An integration test, with its name.
     Test(ExecutableName),
     /// The unit tests of a binary, with its name.
@@ -34,9 +34,9 @@ impl TestTarget {
     pub fn executable(&self) -> Result<ExecutableName, NameError> {
         let package = self.package.iter().map(|package| format!("{package}--"));
         let target = match &self.target {
-            Tested::Test(name) => format!("{}--test", name.as_str()),
-            Tested::Bin(name) => format!("{}--bin-test", name.as_str()),
-            Tested::Lib => "lib--test".to_owned(),
+            TargetName::Test(name) => format!("{}--test", name.as_str()),
+            TargetName::Bin(name) => format!("{}--bin-test", name.as_str()),
+            TargetName::Lib => "lib--test".to_owned(),
         };
         (package.collect::<String>() + &target).parse()
     }
@@ -44,8 +44,8 @@ impl TestTarget {
     /// Returns the name of the target in messages about its tests.
     pub fn name(&self) -> &str {
         match &self.target {
-            Tested::Test(name) | Tested::Bin(name) => name.as_str(),
-            Tested::Lib => self.package.as_deref().unwrap_or("lib"),
+            TargetName::Test(name) | TargetName::Bin(name) => name.as_str(),
+            TargetName::Lib => self.package.as_deref().unwrap_or("lib"),
         }
     }
 }
@@ -53,9 +53,9 @@ impl TestTarget {
 impl std::fmt::Display for TestTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.target {
-            Tested::Test(name) => write!(f, "test `{}`", name.as_str())?,
-            Tested::Bin(name) => write!(f, "binary `{}`", name.as_str())?,
-            Tested::Lib => f.write_str("library")?,
+            TargetName::Test(name) => write!(f, "test `{}`", name.as_str())?,
+            TargetName::Bin(name) => write!(f, "binary `{}`", name.as_str())?,
+            TargetName::Lib => f.write_str("library")?,
         }
         match &self.package {
             Some(package) => write!(f, " of package `{package}`"),
@@ -102,8 +102,8 @@ pub struct TestRun {
     pub exact: bool,
     /// Texts of which the name must contain one, too; chosen by the command.
     pub chosen: Vec<String>,
-    /// The part of the tests that match which runs, if not all do; the part of that
-    /// part, and so on.
+    /// Partitions to apply to the matching tests, in order: that of the job, then
+    /// that of the shard within it. Empty if all of them run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<Partition>,
     /// Treatment of ignored tests.
@@ -149,10 +149,14 @@ mod tests {
     fn executables_of_targets_have_names_of_their_own() {
         let name = |text: &str| text.parse::<ExecutableName>().unwrap();
         for (target, package, expected) in [
-            (Tested::Test(name("api")), None, "api--test"),
-            (Tested::Test(name("api")), Some("shop"), "shop--api--test"),
-            (Tested::Bin(name("api")), None, "api--bin-test"),
-            (Tested::Lib, Some("shop"), "shop--lib--test"),
+            (TargetName::Test(name("api")), None, "api--test"),
+            (
+                TargetName::Test(name("api")),
+                Some("shop"),
+                "shop--api--test",
+            ),
+            (TargetName::Bin(name("api")), None, "api--bin-test"),
+            (TargetName::Lib, Some("shop"), "shop--lib--test"),
         ] {
             let package = package.map(str::to_owned);
             let target = TestTarget { target, package };

@@ -25,9 +25,10 @@ pub const NOT_EXECUTABLE: [i32; 2] = [126, 127];
 /// answers, and nothing before.
 ///
 /// The folder must be the user's own: another user may have made one of that
-/// name in a folder for temporary files. A program that has not arrived as a
-/// whole gets no name, and one that another agent has stored meanwhile is kept. Bytes after the program are left for the agent: none may be
-/// sent before the node has answered that it has the program.
+/// name in a folder for temporary files. A program of which only a
+/// part has arrived never gets its final name. If another agent has stored the
+/// program meanwhile, its copy is kept. Bytes after the program are left for the
+/// agent: none may be sent before the node has answered that it has the program.
 pub fn script(hash: Hash, size: u64) -> String {
     format!(
         "umask 077; d=\"${{{SCRATCH}:-${{SLURM_TMPDIR:-${{TMPDIR:-/tmp}}}}/ansar-$(id -u)}}\"; f=store/{hash}; t=$f.$$\n\

@@ -1,4 +1,4 @@
-//! A run as a `JUnit` file with a test case per role, and per test of a test
+//! A run as a JUnit file with a test case per role, and per test of a test
 //! target.
 
 use std::time::Duration;

@@ -37,8 +37,8 @@ pub(crate) struct BackgroundRoles {
 /// Waits until those of `roles` that run in the background are ready, and
 /// returns them. Roles that end meanwhile are not included.
 ///
-/// In a command with an attached engine, roles that do not run are started
-/// kept first.
+/// If an engine is attached to this command, roles that do not run are started in
+/// it first, and keep running after the test.
 ///
 /// # Errors
 ///

@@ -292,7 +292,7 @@ impl Capture {
         match &mut self.failing {
             Some((lost, _)) => *lost += count,
             None => {
-                let why = crate::supervisor::with_causes(error);
+                let why = crate::error::with_causes(error);
                 self.failing = Some((count, why.clone()));
                 self.emit_lost(count, false, why, events);
             }

@@ -7,7 +7,7 @@ use std::pin::pin;
 
 use ansar_contract::line::Level;
 
-use crate::error::{DeployError, Error, RoleError, full};
+use crate::error::{DeployError, Error, RoleError, with_causes};
 use crate::events::Events;
 use crate::home::history::Kind;
 use crate::home::{Home, HomeError};
@@ -59,7 +59,7 @@ pub async fn supervise(
         launcher: Some(Box::new(|start: &Start, running: usize| {
             let launches = launches(&home, notices.address(), start, running, events);
             launches.map_err(|error| Refusal {
-                reason: full(&error),
+                reason: with_causes(&error),
                 hint: error.hint(),
                 why: why(&error),
             })

@@ -10,7 +10,7 @@ use ansar_contract::marker::Kind;
 
 use crate::error::{DeployError, Error};
 use crate::home::Home;
-use crate::home::program::{Places, ProgramError, base};
+use crate::home::program::{ProgramError, ProgramSearch, base};
 use crate::home::role::Entry;
 use crate::host::fs;
 use crate::host::process::unprivileged;
@@ -112,7 +112,7 @@ pub(crate) fn path_of(
     environment: &[(OsString, OsString)],
 ) -> Result<PathBuf, Error> {
     if entry.properties.is_program() {
-        let places = Places {
+        let places = ProgramSearch {
             base: base(home),
             environment,
         };
@@ -174,7 +174,7 @@ fn check(
         }
         .into());
     }
-    let places = Places {
+    let places = ProgramSearch {
         base: base(home),
         environment,
     };

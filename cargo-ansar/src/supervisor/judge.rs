@@ -27,7 +27,7 @@ const NAMES: usize = 5;
 
 /// Actions of the engine on a role before it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Treatment {
+pub struct EngineActions {
     /// The role was asked to stop.
     pub asked: bool,
     /// The role was killed.
@@ -42,7 +42,7 @@ pub struct Treatment {
     pub unhealthy: Option<String>,
 }
 
-impl Treatment {
+impl EngineActions {
     /// Returns true if the role was stopped because it had failed.
     pub fn is_failure(&self) -> bool {
         self.timed_out.is_some() || self.never_ready.is_some() || self.unhealthy.is_some()
@@ -74,7 +74,7 @@ pub struct FinishedStart<'a> {
     /// The end.
     pub finished: &'a Finished,
     /// The actions of the engine.
-    pub treatment: &'a Treatment,
+    pub actions_taken: &'a EngineActions,
     /// True if it had become ready.
     pub was_ready: bool,
     /// Time of the end.
@@ -85,12 +85,12 @@ impl FinishedStart<'_> {
     /// Returns the outcome of the role.
     pub fn outcome(&self) -> RoleOutcome {
         let Finished { exit, stdout, .. } = self.finished;
-        if let Some(outcome) = overdue(self.treatment) {
+        if let Some(outcome) = overdue(self.actions_taken) {
             let partial = (self.judge == Judge::Report).then(|| self.partial(&outcome));
             return partial.flatten().unwrap_or(outcome);
         }
         match self.judge {
-            Judge::Message | Judge::Report => of_message(*exit, stdout, self.treatment),
+            Judge::Message | Judge::Report => of_message(*exit, stdout, self.actions_taken),
             Judge::Service | Judge::Task | Judge::Check => self.of_exit(),
         }
     }
@@ -122,8 +122,8 @@ impl FinishedStart<'_> {
     /// Returns the outcome of a role that is judged by its exit status.
     fn of_exit(&self) -> RoleOutcome {
         let exit = self.finished.exit;
-        if self.treatment.asked && self.has_stopped() {
-            let is_killed = self.treatment.killed;
+        if self.actions_taken.asked && self.has_stopped() {
+            let is_killed = self.actions_taken.killed;
             let cause = if is_killed {
                 Cause::Killed
             } else {
@@ -160,7 +160,7 @@ impl FinishedStart<'_> {
             Exit::Code(_) => self.finished.last.panic().is_none(),
             Exit::Signal(number) => {
                 let own = self.stop_signal;
-                self.treatment.killed
+                self.actions_taken.killed
                     || signal::means_stop(number)
                     || own.is_some_and(|own| signal::is_same(number, own))
             }
@@ -218,16 +218,16 @@ impl FinishedStart<'_> {
 }
 
 /// Returns the outcome of a role that the engine has stopped for a failure.
-fn overdue(treatment: &Treatment) -> Option<RoleOutcome> {
-    let (condition, cause) = if let Some(limit) = treatment.timed_out {
+fn overdue(actions_taken: &EngineActions) -> Option<RoleOutcome> {
+    let (condition, cause) = if let Some(limit) = actions_taken.timed_out {
         let condition = format!("timed out after {}", ShortDuration(limit));
         (condition, Cause::TimedOut)
-    } else if let Some(limit) = treatment.never_ready {
-        let why = treatment.unready.iter().map(|why| format!(": {why}"));
+    } else if let Some(limit) = actions_taken.never_ready {
+        let why = actions_taken.unready.iter().map(|why| format!(": {why}"));
         let why: String = why.collect();
         let condition = format!("not ready after {}{why}", ShortDuration(limit));
         (condition, Cause::TimedOut)
-    } else if let Some(why) = &treatment.unhealthy {
+    } else if let Some(why) = &actions_taken.unhealthy {
         (format!("unhealthy: {why}"), Cause::Stopped)
     } else {
         return None;
@@ -266,10 +266,10 @@ pub fn message(stdout: &[u8]) -> serde_json::Result<Typed> {
 }
 
 /// Returns the outcome of a role that returns a message on stdout.
-fn of_message(exit: Exit, stdout: &[u8], treatment: &Treatment) -> RoleOutcome {
+fn of_message(exit: Exit, stdout: &[u8], actions_taken: &EngineActions) -> RoleOutcome {
     let unreadable = match message(stdout) {
         Ok(result) => {
-            let cause = if treatment.asked {
+            let cause = if actions_taken.asked {
                 Cause::Stopped
             } else {
                 Cause::Returned
@@ -279,7 +279,7 @@ fn of_message(exit: Exit, stdout: &[u8], treatment: &Treatment) -> RoleOutcome {
         Err(_) if stdout.is_empty() => None,
         Err(error) => Some(error),
     };
-    if treatment.killed {
+    if actions_taken.killed {
         return RoleOutcome::of(&Aborted {}, Cause::Killed);
     }
     if stdout.len() > LARGEST_RESULT {
@@ -299,7 +299,7 @@ fn of_message(exit: Exit, stdout: &[u8], treatment: &Treatment) -> RoleOutcome {
     match exit {
         Exit::Signal(number) if signal::means_stop(number) => RoleOutcome::of(
             &Aborted {},
-            if treatment.asked {
+            if actions_taken.asked {
                 Cause::Stopped
             } else {
                 Cause::Signal(number)
@@ -322,15 +322,15 @@ fn of_message(exit: Exit, stdout: &[u8], treatment: &Treatment) -> RoleOutcome {
 pub fn failed_step(
     (property, text): (&str, &str),
     finished: &Finished,
-    treatment: &Treatment,
+    actions_taken: &EngineActions,
 ) -> Option<RoleOutcome> {
-    let condition = if let Some(limit) = treatment.timed_out {
+    let condition = if let Some(limit) = actions_taken.timed_out {
         let limit = ShortDuration(limit);
         format!("timed out after {limit} in its {property}, `{text}`")
-    } else if let Some(limit) = treatment.never_ready {
+    } else if let Some(limit) = actions_taken.never_ready {
         let limit = ShortDuration(limit);
         format!("{property} `{text}` not finished after {limit}")
-    } else if treatment.asked {
+    } else if actions_taken.asked {
         return Some(skipped());
     } else if finished.exit == Exit::Code(0) {
         return None;
@@ -408,8 +408,8 @@ pub fn with_failures(
 
 /// Returns the outcome of a role that was asked to stop before its process was
 /// started.
-pub fn stopped_early(treatment: &Treatment) -> RoleOutcome {
-    overdue(treatment).unwrap_or_else(skipped)
+pub fn stopped_early(actions_taken: &EngineActions) -> RoleOutcome {
+    overdue(actions_taken).unwrap_or_else(skipped)
 }
 
 /// Returns the outcome of a role that could not be started.
@@ -458,19 +458,19 @@ mod tests {
     const ACK: &[u8] = br#"{"value": ["ansar.create.lifecycle.Ack", {}, []]}"#;
 
     /// Returns the outcome of a component.
-    fn judge(exit: Exit, stdout: &[u8], treatment: &Treatment) -> RoleOutcome {
+    fn judge(exit: Exit, stdout: &[u8], actions_taken: &EngineActions) -> RoleOutcome {
         let finished = Finished {
             exit,
             stdout: stdout.to_owned(),
             last: LastOutput::default(),
         };
-        start(Judge::Message, &finished, treatment).outcome()
+        start(Judge::Message, &finished, actions_taken).outcome()
     }
 
     fn start<'a>(
         judge: Judge,
         finished: &'a Finished,
-        treatment: &'a Treatment,
+        actions_taken: &'a EngineActions,
     ) -> FinishedStart<'a> {
         static ROLE: LazyLock<RoleName> = LazyLock::new(|| "a-0".parse().unwrap());
         static DESCRIBED: LazyLock<(PathBuf, u32)> =
@@ -481,7 +481,7 @@ mod tests {
             stop_signal: None,
             described: Some(&DESCRIBED),
             finished,
-            treatment,
+            actions_taken,
             was_ready: true,
             at: Timestamp::UNIX_EPOCH,
         }
@@ -506,18 +506,18 @@ mod tests {
 
     #[test]
     fn result_counts_for_any_exit() {
-        let outcome = judge(Exit::Code(7), ACK, &Treatment::default());
+        let outcome = judge(Exit::Code(7), ACK, &EngineActions::default());
         assert_eq!(outcome.success(), Success::Yes);
         assert_eq!(outcome.cause, Cause::Returned);
     }
 
     #[test]
     fn late_result_does_not_count() {
-        let treatment = Treatment {
+        let actions_taken = EngineActions {
             timed_out: Some(Duration::from_secs(2)),
-            ..Treatment::default()
+            ..EngineActions::default()
         };
-        let outcome = judge(Exit::Code(0), ACK, &treatment);
+        let outcome = judge(Exit::Code(0), ACK, &actions_taken);
         assert_eq!(condition(&outcome), "timed out after 2s");
     }
 
@@ -529,13 +529,13 @@ mod tests {
             (Exit::Signal(11), "", "killed by SIGSEGV"),
             (Exit::Signal(9), "", "killed by SIGKILL"),
         ] {
-            let outcome = judge(exit, stdout.as_bytes(), &Treatment::default());
+            let outcome = judge(exit, stdout.as_bytes(), &EngineActions::default());
             assert_eq!(condition(&outcome), expected);
         }
-        let garbage = judge(Exit::Code(0), b"hello", &Treatment::default());
+        let garbage = judge(Exit::Code(0), b"hello", &EngineActions::default());
         assert!(condition(&garbage).contains("is not a message"));
         let large = vec![b'x'; LARGEST_RESULT + 1];
-        let large = judge(Exit::Code(0), &large, &Treatment::default());
+        let large = judge(Exit::Code(0), &large, &EngineActions::default());
         assert_eq!(
             condition(&large),
             "returned a result that is too large, \
@@ -546,19 +546,19 @@ mod tests {
     #[test]
     fn stop_signals_are_no_fault() {
         for signal in [1, 2, 3, 15] {
-            let outcome = judge(Exit::Signal(signal), b"", &Treatment::default());
+            let outcome = judge(Exit::Signal(signal), b"", &EngineActions::default());
             assert_eq!(outcome.success(), Success::Stopped);
         }
     }
 
     #[test]
     fn killed_after_a_stop_counts_as_stopped() {
-        let treatment = Treatment {
+        let actions_taken = EngineActions {
             asked: true,
             killed: true,
-            ..Treatment::default()
+            ..EngineActions::default()
         };
-        let outcome = judge(Exit::Signal(9), b"", &treatment);
+        let outcome = judge(Exit::Signal(9), b"", &actions_taken);
         assert_eq!(outcome.cause, Cause::Killed);
         assert_eq!(outcome.success(), Success::Stopped);
     }
@@ -578,9 +578,9 @@ mod tests {
             (Exit::Code(101), PANIC, "no table"),
         ] {
             let finished = finished(exit, output);
-            let treatment = Treatment::default();
+            let actions_taken = EngineActions::default();
             for judge in [Judge::Service, Judge::Task] {
-                let outcome = start(judge, &finished, &treatment).outcome();
+                let outcome = start(judge, &finished, &actions_taken).outcome();
                 assert_eq!(condition(&outcome), expected);
                 assert_eq!(outcome.success(), Success::No);
                 let source = outcome.fault().unwrap().source;
@@ -599,10 +599,10 @@ mod tests {
             (Exit::Code(1), "exited with 1 before it was ready: bye"),
             (Exit::Signal(6), "killed by SIGABRT before it was ready"),
         ] {
-            let (finished, treatment) = (finished(exit, "bye"), Treatment::default());
+            let (finished, actions_taken) = (finished(exit, "bye"), EngineActions::default());
             let start = FinishedStart {
                 was_ready: false,
-                ..start(Judge::Service, &finished, &treatment)
+                ..start(Judge::Service, &finished, &actions_taken)
             };
             assert_eq!(condition(&start.outcome()), expected);
         }
@@ -610,8 +610,9 @@ mod tests {
 
     #[test]
     fn exit_with_0_is_what_the_program_is_for() {
-        let (finished, treatment) = (finished(Exit::Code(0), "hello"), Treatment::default());
-        let outcome = |judge| start(judge, &finished, &treatment).outcome();
+        let (finished, actions_taken) =
+            (finished(Exit::Code(0), "hello"), EngineActions::default());
+        let outcome = |judge| start(judge, &finished, &actions_taken).outcome();
         assert_eq!(outcome(Judge::Service).success(), Success::Stopped);
         assert_eq!(outcome(Judge::Service).cause, Cause::Exited(0));
         assert!(outcome(Judge::Task).result.is::<Ack>());
@@ -629,8 +630,9 @@ mod tests {
                 "a-0: exited with 1: hello",
             ),
         ] {
-            let (finished, treatment) = (finished(Exit::Code(1), output), Treatment::default());
-            let outcome = start(Judge::Check, &finished, &treatment).outcome();
+            let (finished, actions_taken) =
+                (finished(Exit::Code(1), output), EngineActions::default());
+            let outcome = start(Judge::Check, &finished, &actions_taken).outcome();
             let report = outcome.report().unwrap();
             assert_eq!((report.passed, report.failed), (0, 1));
             let check = &report.tested[0];
@@ -642,9 +644,9 @@ mod tests {
 
     #[test]
     fn program_that_was_asked_to_stop_has_stopped() {
-        let asked = Treatment {
+        let asked = EngineActions {
             asked: true,
-            ..Treatment::default()
+            ..EngineActions::default()
         };
         for (exit, output, expected) in [
             (Exit::Code(0), "", Success::Stopped),
@@ -667,26 +669,28 @@ mod tests {
     #[test]
     fn failed_step_of_a_setup_has_its_command() {
         let failed = finished(Exit::Code(1), "initdb: error: no");
-        let treatment = Treatment::default();
-        let step = |finished, treatment| failed_step(("setup", "initdb -D x"), finished, treatment);
+        let actions_taken = EngineActions::default();
+        let step = |finished, actions_taken| {
+            failed_step(("setup", "initdb -D x"), finished, actions_taken)
+        };
         assert_eq!(
-            condition(&step(&failed, &treatment).unwrap()),
+            condition(&step(&failed, &actions_taken).unwrap()),
             "setup `initdb -D x` exited with 1: initdb: error: no"
         );
         let succeeded = finished(Exit::Code(0), "");
-        assert_eq!(step(&succeeded, &treatment), None);
-        let late = Treatment {
+        assert_eq!(step(&succeeded, &actions_taken), None);
+        let late = EngineActions {
             asked: true,
             never_ready: Some(Duration::from_secs(60)),
-            ..Treatment::default()
+            ..EngineActions::default()
         };
         assert_eq!(
             condition(&step(&succeeded, &late).unwrap()),
             "setup `initdb -D x` not finished after 60s"
         );
-        let asked = Treatment {
+        let asked = EngineActions {
             asked: true,
-            ..Treatment::default()
+            ..EngineActions::default()
         };
         for finished in [&failed, &succeeded] {
             assert_eq!(step(finished, &asked), Some(skipped()));
@@ -717,8 +721,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_exit_and_output_has_an_outcome(code: i32, stdout: Vec<u8>, asked: bool, killed: bool) {
-            let treatment = Treatment { asked, killed, ..Treatment::default() };
-            let outcome = judge(Exit::Code(code), &stdout, &treatment);
+            let actions_taken = EngineActions { asked, killed, ..EngineActions::default() };
+            let outcome = judge(Exit::Code(code), &stdout, &actions_taken);
             prop_assert!(outcome.success() != Success::Yes || !stdout.is_empty());
         }
     }

@@ -10,12 +10,12 @@ use std::time::Duration;
 use ansar_contract::launch::{self, CallSignature, Origin};
 use ansar_contract::layout::Area;
 
-use crate::error::{DeployError, EngineError, Error, full};
+use crate::error::{DeployError, EngineError, Error, with_causes};
 use crate::home::Home;
 use crate::home::history;
 use crate::home::history::Kind;
 use crate::home::ports::Ports;
-use crate::home::program::{Places, ProgramError, base};
+use crate::home::program::{ProgramError, ProgramSearch, base};
 use crate::home::role::Entry;
 use crate::home::role_values::RoleValues;
 use crate::home::setup::SetupState;
@@ -308,7 +308,7 @@ impl RoleContext {
             let prepared = self.shared.home.prepare(&self.role);
             prepared.map_err(|error| error.to_string())?;
         }
-        self.start().map_err(|error| full(&error))
+        self.start().map_err(|error| with_causes(&error))
     }
 
     /// Returns true if the role gets the terminal of this command.
@@ -349,7 +349,7 @@ impl RoleContext {
         let (role, entry) = (self.role.clone(), self.entry.clone());
         Box::new(move || {
             let recorded = one_shot::record(&home, &role, &entry);
-            recorded.map_err(|error| full(&error))
+            recorded.map_err(|error| with_causes(&error))
         })
     }
 
@@ -498,7 +498,7 @@ impl RoleContext {
 
     /// Returns the path of a command that the role needs.
     fn command(&self, program: &Path, name: &str) -> Option<PathBuf> {
-        let places = Places {
+        let places = ProgramSearch {
             base: base(&self.shared.home),
             environment: &self.shared.environment,
         };

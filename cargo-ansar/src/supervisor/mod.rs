@@ -41,10 +41,3 @@ pub mod scheduler;
 pub mod server;
 pub mod setup_result;
 pub mod test_options;
-
-/// Formats an error and its causes in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
-}

@@ -71,9 +71,9 @@ fn is_invalidated(
     Ok(false)
 }
 
-/// Returns the roles that a role starts after, with those that one-shot roles
-/// among them start after. A one-shot role that has ended, or need not run,
-/// separates a role neither from the start nor from the stop of what it needs.
+/// Returns the roles that a role starts after, and those that one-shot roles among
+/// them start after, transitively: these orders hold although the one-shot role has
+/// ended, or need not run.
 pub(crate) fn needed(home: &Home, entry: &Entry) -> Result<Vec<RoleName>, Error> {
     let mut needed = entry.properties.after.clone();
     let mut at = 0;

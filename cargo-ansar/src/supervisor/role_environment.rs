@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::error::with_causes;
 use crate::home::Home;
 use crate::home::ports::{BIND, Ports};
 use crate::home::program::{ProgramError, base};
@@ -15,7 +16,6 @@ use crate::host::{environment, fs};
 use crate::manifest::Description;
 use crate::model::placeholder::Placeholder;
 use crate::model::role_properties::EnvFile;
-use crate::supervisor::with_causes;
 
 /// Names and values of variables.
 pub(crate) type Variables = Vec<(OsString, OsString)>;

@@ -332,7 +332,7 @@ enum State {
 
 /// The turn of a test to which members belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum InstanceTurn {
     /// It was not chosen yet, or has started.
     Later,
     /// Its members may start, and it waits for them. It counts as a test that
@@ -354,7 +354,7 @@ struct Status {
     slow: Option<(Instant, u32)>,
     stop: Option<Stop>,
     /// The turn of a test to which members belong.
-    turn: Turn,
+    turn: InstanceTurn,
     /// True if a stop of this member was requested.
     asked: bool,
     /// Time of the kill.
@@ -373,7 +373,7 @@ impl Default for Status {
             left: None,
             slow: None,
             stop: None,
-            turn: Turn::Later,
+            turn: InstanceTurn::Later,
             asked: false,
             killed: None,
             unkillable: false,
@@ -696,7 +696,7 @@ impl Scheduler {
     /// Stops the members that belong to a test which has ended, or which will be
     /// tried again. Those that have ended already start anew with it.
     fn leave_owned(&mut self, test: usize, now: Instant, actions: &mut Vec<Action>) {
-        self.status[test].turn = Turn::Later;
+        self.status[test].turn = InstanceTurn::Later;
         let is_over = matches!(self.status[test].state, State::Ended { .. });
         for member in 0..self.members.len() {
             if self.members[member].owner != Some(test) {
@@ -892,7 +892,7 @@ impl Scheduler {
                 }
             } else if self.takes_place(member, &mut room) {
                 if self.has_own(member) {
-                    self.status[member].turn = Turn::Next;
+                    self.status[member].turn = InstanceTurn::Next;
                 } else {
                     self.begin(member, now, actions);
                 }
@@ -1002,7 +1002,7 @@ impl Scheduler {
     /// Starts a member.
     fn begin(&mut self, member: usize, now: Instant, actions: &mut Vec<Action>) {
         let status = &mut self.status[member];
-        status.turn = Turn::Later;
+        status.turn = InstanceTurn::Later;
         let timed = &self.members[member];
         if timed.kind == RoleKind::Test && !timed.tells_slow {
             status.slow = Some((now, 0));
@@ -1227,7 +1227,7 @@ fn dependents(members: &[Member]) -> Vec<Vec<usize>> {
 
 impl Status {
     fn is_next(&self) -> bool {
-        self.turn == Turn::Next
+        self.turn == InstanceTurn::Next
     }
 
     fn is_alive(&self) -> bool {

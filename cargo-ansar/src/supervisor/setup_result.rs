@@ -12,7 +12,7 @@ use ansar_contract::layout::Area;
 use crate::error::Error;
 use crate::home::Home;
 use crate::home::ports::Ports;
-use crate::home::program::{Places, base};
+use crate::home::program::{ProgramSearch, base};
 use crate::home::role::{Entry, Origin};
 use crate::home::role_values::RoleValues;
 use crate::host::fs;
@@ -47,7 +47,7 @@ impl SetupKeys<'_> {
         let model = home.folder(Area::Model, role).display().to_string();
         let neutral = |text: String| text.replace(&model, "{model}");
         let program = path_of(home, role, entry, self.environment)?;
-        let places = Places {
+        let places = ProgramSearch {
             base: base(home),
             environment: self.environment,
         };

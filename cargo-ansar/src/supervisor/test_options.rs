@@ -24,8 +24,9 @@ pub const SLOW: Duration = Duration::from_secs(60);
 /// run test targets, also on other machines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TestOptions {
-    /// Maximum number of test roles that run at once, unlimited if unset, and of
-    /// tests of all test targets, that of the processors if unset.
+    /// Maximum number of test roles that run at once (unlimited if unset), and of
+    /// tests that run at once over all test targets (the number of processors if
+    /// unset).
     pub jobs: Option<usize>,
     /// True if the first failure ends the run.
     pub fail_fast: bool,
@@ -39,8 +40,8 @@ pub struct TestOptions {
     /// Texts of which the name of a test must contain one, each for the roles
     /// that a pattern matches.
     pub chosen: Vec<(RolePattern, String)>,
-    /// Roles of which only a part of the tests runs, as other jobs or machines run
-    /// the rest: the part of a job, and the part of that part of a shard.
+    /// Partitions of roles that run only a part of their tests: that of the job,
+    /// then that of the shard within it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<RoleName, Vec<Partition>>,
 }

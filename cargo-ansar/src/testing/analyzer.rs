@@ -1,31 +1,29 @@
 //! Running an analyzer: a component that evaluates the test reports and whose
 //! result is the result of the run.
 //!
-//! It runs like any other role. This module chooses that role and interprets
-//! its exit.
+//! It runs like any other role. This module chooses that role, runs it and
+//! interprets its exit.
 
 use std::collections::BTreeMap;
 
-use crate::events::{Events, Kind, RunEvent};
-use crate::host::process::interrupts::Interrupts;
-use crate::supervisor::judge;
-use crate::supervisor::scheduler::RoleKind;
-use crate::testing::runner::Runner;
-use ansar_contract::envelope::Envelope;
-use ansar_contract::envelope::Typed;
+use ansar_contract::envelope::{Envelope, Typed};
 use ansar_contract::layout::Area;
 use ansar_contract::test::TestSuite;
 
 use crate::error::{DeployError, Error};
+use crate::events::{Events, Kind, RunEvent};
 use crate::home::Home;
 use crate::home::role::{Entry, Origin};
-use crate::host::process::interrupts::Interrupt;
+use crate::host::process::interrupts::{Interrupt, Interrupts};
 use crate::host::{clock, environment, fs};
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
 use crate::model::name_template::TemplateError;
 use crate::model::outcome::{RoleOutcome, Success};
 use crate::supervisor::executable_kind::recognize;
+use crate::supervisor::judge;
+use crate::supervisor::scheduler::RoleKind;
+use crate::testing::runner::Runner;
 
 /// Outcome of an analysis.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +55,7 @@ pub fn check(home: &Home, analyzer: Option<&ExecutableName>) -> Result<(), Error
 
 impl Analysis {
     /// Converts the outcome of the analyzer's role.
-    pub fn of(outcome: RoleOutcome, interrupted: Option<Interrupt>) -> Self {
+    fn of(outcome: RoleOutcome, interrupted: Option<Interrupt>) -> Self {
         Self {
             fault: (outcome.success() == Success::No).then(|| exit_code(&outcome)),
             result: outcome.result,
@@ -73,9 +71,10 @@ fn exit_code(outcome: &RoleOutcome) -> u8 {
     code.filter(|code| *code != 0).unwrap_or(1)
 }
 
-/// Runs an analyzer as a role, with the suite on its stdin.
+/// Runs an analyzer as a role, with the suite on its stdin, after the run of
+/// `tests`.
 pub async fn analyze(
-    of: &Runner<'_>,
+    tests: &Runner<'_>,
     executable: &ExecutableName,
     suite: &TestSuite,
     interrupts: &mut Interrupts,
@@ -89,11 +88,11 @@ pub async fn analyze(
     });
     let runner = Runner {
         given: Some(&given),
-        shown: of.shown,
+        shown: tests.shown,
         begun: Some(&begun),
-        ..Runner::new(of.home, of.workspace, of.kind)
+        ..Runner::new(tests.home, tests.workspace, tests.kind)
     };
-    let roles = BTreeMap::from([role_of(of.home, executable)?]);
+    let roles = BTreeMap::from([role_of(tests.home, executable)?]);
     let kind_of = |_: &RoleName| RoleKind::Operational;
     let ran = runner
         .run(&roles, kind_of, None, interrupts, events)
@@ -105,7 +104,7 @@ pub async fn analyze(
 
 /// Returns the role of an analyzer: named like its executable, or numbered if
 /// another role of the home has that name.
-pub fn role_of(home: &Home, executable: &ExecutableName) -> Result<(RoleName, Entry), Error> {
+fn role_of(home: &Home, executable: &ExecutableName) -> Result<(RoleName, Entry), Error> {
     let numbered = (1u32..).map(|number| format!("{executable}-{number}"));
     for name in std::iter::once(executable.to_string()).chain(numbered) {
         let role: RoleName = name.parse().map_err(TemplateError::Name)?;

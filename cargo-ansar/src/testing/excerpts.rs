@@ -13,9 +13,9 @@ use crate::model::run_report::{Excerpt, Which};
 use crate::testing::verdict::{Failure, Verdict};
 
 /// Maximum number of last lines shown of a failed role.
-pub(crate) const LAST: usize = 10;
+pub(crate) const LAST_LINES: usize = 10;
 /// Maximum number of lines shown of an operational role.
-const AROUND: usize = 20;
+const LINES_AROUND: usize = 20;
 /// Maximum number of roles with lines shown.
 pub(crate) const MOST_ROLES: usize = 5;
 /// Bytes at the end of a log that are searched.
@@ -42,7 +42,7 @@ pub(crate) fn console_lines(
 
 /// Returns console lines that may explain failures: the last lines of each
 /// failed role, and those of operational roles in the second around a failure.
-pub(crate) fn excerpts<'r>(
+pub(crate) fn around<'r>(
     home: &Home,
     verdict: &Verdict,
     operational: impl Iterator<Item = &'r RoleName>,
@@ -66,12 +66,12 @@ pub(crate) fn excerpts<'r>(
         }
     };
     for role in failed.iter().take(MOST_ROLES) {
-        add(role, Which::Last, LAST, &|_| true);
+        add(role, Which::Last, LAST_LINES, &|_| true);
     }
-    let around: Vec<(String, String)> = failures.iter().map(second_around).collect();
+    let seconds: Vec<(String, String)> = failures.iter().map(second_around).collect();
     for role in operational.filter(|role| !failed.contains(role)) {
-        add(role, Which::Around, AROUND, &|stamp| {
-            around
+        add(role, Which::Around, LINES_AROUND, &|stamp| {
+            seconds
                 .iter()
                 .any(|(from, to)| (&**from..=&**to).contains(&stamp))
         });

@@ -6,13 +6,12 @@
 pub mod agent;
 pub mod analyzer;
 mod driver_command;
+pub mod early_failures;
 pub mod excerpts;
 pub mod killed_run;
-pub mod live;
 pub mod log_context;
 mod parts;
 pub mod record;
-pub mod run;
 pub mod runner;
 pub mod selection;
 pub mod shards;
@@ -49,7 +48,7 @@ use crate::supervisor::test_options::TestOptions;
 use crate::testing::analyzer::Analysis;
 use crate::testing::runner::Runner;
 use crate::testing::selection::{Selection, failed_before};
-use crate::testing::shards::On;
+use crate::testing::shards::DriverArgs;
 use crate::testing::verdict::Verdict;
 use crate::workspace::build;
 use crate::workspace::roles::check_any_test;
@@ -71,7 +70,7 @@ pub struct Options {
     /// Part of the test roles to run, if not all.
     pub partition: Option<Partition>,
     /// Other machines on which the roles run; `None` for this process.
-    pub on: Option<On>,
+    pub on: Option<DriverArgs>,
     /// Executable that evaluates the reports, overriding the manifest.
     pub analyzer: Option<ExecutableName>,
     /// Condition for running the tests after the deploy.
@@ -83,11 +82,6 @@ pub struct Options {
 }
 
 impl Options {
-    /// Returns true if a test role matches the search.
-    fn wants(&self, role: &RoleName, executable: &ExecutableName) -> bool {
-        self.search.matches(role, executable)
-    }
-
     /// Returns the options of a run on other machines, if it is one.
     fn shards(&self, workspace: Option<&Workspace>) -> Result<Option<shards::Options>, Error> {
         let shards = self.on.as_ref();
@@ -123,12 +117,12 @@ pub enum Outcome {
     /// The home is deployed, and [`When`] did not ask for a run.
     Prepared(Box<Prepared>),
     /// The tests were run.
-    Ran(Box<Ran>),
+    Ran(Box<CompletedRun>),
 }
 
 /// Outcome of a run.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CompletedRun {
     /// The verdict.
     pub verdict: Verdict,
     /// Result of the analyzer, if there is one.
@@ -211,7 +205,7 @@ async fn run_deployed(
     recorder: Recorder,
     interrupts: &mut Interrupts,
     events: &Events,
-) -> Result<Ran, Error> {
+) -> Result<CompletedRun, Error> {
     prepared.only = prepared.only.filter(|_| when == When::Changed);
     let shards = options.shards(prepared.workspace.as_ref())?;
     let shards = shards.as_ref();
@@ -240,13 +234,13 @@ async fn run_deployed(
         Some(_) => BackgroundRoles::none(),
     };
     let launched = selection.launched(&background);
-    make_way(home, options.force, shards, &launched, interrupts, events).await?;
+    stop_if_forced(home, options.force, shards, &launched, interrupts, events).await?;
     let artifacts = prepared.artifacts.into_values().chain(prepared.libraries);
     let artifacts: Vec<PathBuf> = artifacts.collect();
     let is_test = |role: &RoleName| selection.is_test(role);
     let note = home.note_run(&runner.current(&launched, is_test, &artifacts, clock::now()))?;
-    let telling = runner.telling(events, launched.keys(), is_test, &artifacts);
-    let ran = run(&runner, &launched, is_test, shards, interrupts, &telling);
+    let reporting = runner.with_early_failures(events, launched.keys(), is_test, &artifacts);
+    let ran = run(&runner, &launched, is_test, shards, interrupts, &reporting);
     let mut ran = ran.await?;
     // An interrupt while waiting for Cargo's exit must not hide the results.
     let left = build::wait_exit_after_use(prepared.leaving, interrupts).await;
@@ -256,12 +250,12 @@ async fn run_deployed(
     let failures = verdict.report.all_failures();
     log_context::attach(home, selection.names(), failures, recorder.stopping());
     verdict.report.partition = options.partition;
-    verdict.report.excerpts = excerpts::excerpts(home, &verdict, selection.operational(), begun.1);
+    verdict.report.excerpts = excerpts::around(home, &verdict, selection.operational(), begun.1);
     verdict.report.elapsed = (clock::instant() - begun.0).as_secs_f64();
     let analyzer = analyzer.filter(|_| ran.interrupted.is_none());
     let analysis = analysis(&runner, analyzer, &verdict, interrupts, events).await?;
     let interrupted = analysis.as_ref().and_then(|it| it.interrupted);
-    Ok(Ran {
+    Ok(CompletedRun {
         verdict,
         narrowed: selection.narrowed,
         interrupted: ran.interrupted.or(interrupted),
@@ -304,7 +298,7 @@ async fn run(
 /// Stops the roles that run already, with `--force`. Checks that operational
 /// roles do not run beside shards on this machine, which have the same ports and
 /// files.
-async fn make_way(
+async fn stop_if_forced(
     home: &Home,
     force: bool,
     shards: Option<&shards::Options>,

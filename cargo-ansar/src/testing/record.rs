@@ -1,17 +1,17 @@
 //! Reporting a finished run, and recording it in the home for `why`.
 
-use crate::error::full;
+use crate::error::with_causes;
 use crate::events::{Events, RunEvent};
 use crate::model::run_report::RunReport;
-use crate::testing::Ran;
+use crate::testing::CompletedRun;
 
 /// Emits the report of a run as its last event and stores the record of the
 /// run. `exit` is the exit code of the command.
 ///
 /// A record that cannot be written is reported as an event, and does not fail
 /// the run.
-pub fn record_run(command: &str, ran: Ran, exit: u8, events: &Events) -> RunReport {
-    let Ran {
+pub fn record_run(command: &str, ran: CompletedRun, exit: u8, events: &Events) -> RunReport {
+    let CompletedRun {
         verdict,
         analysis,
         interrupted,
@@ -36,7 +36,7 @@ pub fn record_run(command: &str, ran: Ran, exit: u8, events: &Events) -> RunRepo
     let told = recorder.reading(events);
     told.emit(RunEvent::Verdict(Box::new(run.clone())));
     if let Err(error) = recorder.keep(&home) {
-        let why = full(&error.into());
+        let why = with_causes(&error);
         events.emit(RunEvent::Unkept { why });
     }
     // If this process is killed before, the run is judged from its note.

@@ -1,5 +1,13 @@
 //! Running roles of a home in this process.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use ansar_contract::layout::Area;
+use ansar_contract::line::Level;
+use jiff::Timestamp;
+
 use crate::deploy::ports::allocate_instances;
 use crate::error::{EngineError, Error};
 use crate::events::{Events, Kind, RunEvent};
@@ -27,26 +35,15 @@ use crate::supervisor::role_environment::{Variables, of_roles};
 use crate::supervisor::scheduler::{Policy, RoleKind};
 use crate::supervisor::server::{Control, Service};
 use crate::supervisor::test_options::TestOptions;
-use crate::testing::live;
+use crate::testing::early_failures;
 use crate::testing::source_paths::Sources;
 use crate::testing::verdict::RoleRun;
 use crate::workspace::roles::check_start_order;
 use crate::workspace::{Workspace, description_of, place_of};
-use ansar_contract::layout::Area;
-use ansar_contract::line::Level;
-use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-
-/// Returns the roles that are instances of others.
-fn instances(entries: &BTreeMap<RoleName, Entry>) -> impl Iterator<Item = (&RoleName, &Entry)> {
-    entries.iter().filter(|(_, entry)| entry.instance.is_some())
-}
 
 /// Facts about the workspace for an agent on another machine.
 #[derive(Debug)]
-pub struct Elsewhere {
+pub struct RemoteWorkspace {
     /// Files and lines that describe the roles.
     pub described: BTreeMap<RoleName, (PathBuf, u32)>,
     /// Environment variables of all roles.
@@ -80,7 +77,7 @@ pub struct Runner<'a> {
     /// Role that gets the terminal and stdin of this command.
     pub interactive: Option<&'a RoleName>,
     /// Facts about a workspace on another machine.
-    pub elsewhere: Option<&'a Elsewhere>,
+    pub elsewhere: Option<&'a RemoteWorkspace>,
     /// Event that is emitted once the roles are about to start.
     pub begun: Option<&'a Kind>,
 }
@@ -304,7 +301,7 @@ impl<'a> Runner<'a> {
 
     /// Returns a stream of `events` with each failure of `roles` as soon as it
     /// is known. `artifacts` are executables whose sources are searched.
-    pub(crate) fn telling<'r>(
+    pub(crate) fn with_early_failures<'r>(
         &self,
         events: &Events,
         roles: impl Iterator<Item = &'r RoleName>,
@@ -321,7 +318,7 @@ impl<'a> Runner<'a> {
             described: self.described(role),
         });
         let sources = self.sources(Vec::new(), artifacts.to_vec());
-        live::telling(events, runs.collect(), sources)
+        early_failures::with_early_failures(events, runs.collect(), sources)
     }
 
     /// Returns the runs of background roles that failed, for a verdict.
@@ -368,4 +365,9 @@ impl<'a> Runner<'a> {
         };
         in_manifest().unwrap_or_else(|| (self.home.file(Area::Entry, role), 1))
     }
+}
+
+/// Returns the roles that are instances of others.
+fn instances(entries: &BTreeMap<RoleName, Entry>) -> impl Iterator<Item = (&RoleName, &Entry)> {
+    entries.iter().filter(|(_, entry)| entry.instance.is_some())
 }

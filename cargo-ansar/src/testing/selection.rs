@@ -124,8 +124,9 @@ pub fn list(places: &Places, options: &Options) -> Result<Vec<RoleName>, Error> 
     };
     check_any_test(&options.search, workspace.as_ref(), &entries)?;
     let tests = test_pattern(workspace.as_ref())?;
-    let roles = wanted(workspace.as_ref(), &entries)
-        .filter(|(role, executable)| tests.matches(role) && options.wants(role, executable));
+    let roles = wanted(workspace.as_ref(), &entries).filter(|(role, executable)| {
+        tests.matches(role) && options.search.matches(role, executable)
+    });
     let Some(partition) = options.partition else {
         let roles: BTreeSet<RoleName> = roles.map(|(role, _)| role.clone()).collect();
         return Ok(roles.into_iter().collect());
@@ -213,7 +214,7 @@ fn choose(
 ) -> Chosen {
     entries.retain(|role, entry| {
         entry.origin != Origin::Retired
-            && (!is_test(role) || options.wants(role, &entry.executable))
+            && (!is_test(role) || options.search.matches(role, &entry.executable))
     });
     let mut parts = BTreeMap::new();
     if let Some(partition) = options.partition {

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome};
-pub use crate::model::run_report::{Failure, Row, RunReport, Standing, Tested, Try};
+pub use crate::model::run_report::{Failure, Row, RunReport, Standing, TestResult, Try};
 use crate::testing::source_paths::Sources;
 
 /// The run of a role, to be judged.
@@ -114,10 +114,10 @@ pub(super) fn failures(
 }
 
 /// Returns the tests of a role that runs a test target.
-fn tests(role_run: &RoleRun, report: Option<&TestReport>) -> Vec<Tested> {
+fn tests(role_run: &RoleRun, report: Option<&TestReport>) -> Vec<TestResult> {
     let checks = report.into_iter().flat_map(|report| &report.tested);
     let checks = checks.filter(|check| role_run.is_target && !check.name.is_empty());
-    let tested = checks.map(|check| Tested {
+    let tested = checks.map(|check| TestResult {
         name: check.name.clone(),
         passed: check.condition,
         elapsed: check

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// terminal.
 ///
 /// Of the commands that start and stop the same role, one runs at a time, in the
-/// order of the keys; a later one ends an earlier one that is about no other role.
+/// order of the keys; a later one ends an earlier one if it includes all of its roles.
 #[derive(Debug)]
 pub(super) struct Jobs {
     places: Places,
@@ -147,9 +147,10 @@ impl Jobs {
         })
     }
 
-    /// Registers a command that starts or stops roles. Returns what closes when
-    /// the commands that it waits for have ended, what tells that it is superseded
-    /// itself, and what it drops when it has ended.
+    /// Registers a command that starts or stops roles. Returns three ends
+    /// of channels: receivers that close when the earlier commands on the same roles
+    /// have ended, one that turns true when this command is superseded, and a sender
+    /// to drop when it has ended.
     fn succeed(
         &mut self,
         roles: BTreeSet<RoleName>,

@@ -102,7 +102,7 @@ pub(super) async fn serve(
             }
             Err(error) => {
                 is_complete = true;
-                let text = crate::supervisor::with_causes(&error);
+                let text = crate::error::with_causes(&error);
                 updates.send(Update::Trouble(text));
             }
         }

@@ -158,9 +158,7 @@ impl Roles {
             };
             sleep_until(earliest).await;
             let looked = roles.look(is_sample).await;
-            let trouble = looked
-                .err()
-                .map(|error| crate::supervisor::with_causes(&error));
+            let trouble = looked.err().map(|error| crate::error::with_causes(&error));
             if trouble != roles.trouble {
                 roles.trouble.clone_from(&trouble);
                 if let Some(text) = trouble {

@@ -49,7 +49,7 @@ pub struct Roots {
 
 /// The workspace and the working directory of Cargo.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct CargoFolders<'a> {
     /// Folder of the workspace.
     pub workspace: &'a Path,
     /// Folder that Cargo runs in, which decides on its configuration.
@@ -64,7 +64,7 @@ impl Roots {
     /// source files, even if version control ignores them, and the packages of
     /// these.
     pub fn of<'a>(
-        place: Place<'_>,
+        place: CargoFolders<'_>,
         artifacts: impl IntoIterator<Item = &'a Path>,
         snapshot: Option<PathBuf>,
         passed_over: Vec<PathBuf>,
@@ -111,13 +111,17 @@ impl Roots {
 
     /// Returns the inputs of a workspace that was not built yet: everything in
     /// it and in the packages that its manifests name.
-    pub fn unknown(place: Place<'_>, snapshot: Option<PathBuf>, passed_over: Vec<PathBuf>) -> Self {
+    pub fn unknown(
+        place: CargoFolders<'_>,
+        snapshot: Option<PathBuf>,
+        passed_over: Vec<PathBuf>,
+    ) -> Self {
         let mut roots = Self::of(place, [], snapshot, passed_over);
         roots.add_packages(place, manifests::packages(place.workspace));
         roots
     }
 
-    fn add_packages(&mut self, place: Place<'_>, packages: BTreeSet<PathBuf>) {
+    fn add_packages(&mut self, place: CargoFolders<'_>, packages: BTreeSet<PathBuf>) {
         let files = &mut self.files;
         files.extend([MANIFEST, LOCK_FILE].map(|name| place.workspace.join(name)));
         files.extend(cargo_config::candidates(place.folder));
@@ -499,7 +503,7 @@ mod tests {
         std::fs::write(artifact.with_extension("d"), text).unwrap();
 
         let home = root.join(".ansar-home");
-        let place = Place {
+        let place = CargoFolders {
             workspace: root,
             folder: root,
         };

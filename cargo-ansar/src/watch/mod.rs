@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::deploy::prepare::{Prepared, open};
-use crate::error::{DeployError, Error, RoleError, RunError, WorkspaceError, full};
+use crate::error::{DeployError, Error, RoleError, RunError, WorkspaceError, with_causes};
 use crate::events::{Events, RunEvent, SourceEvent};
 use crate::home::Home;
 use crate::home::loops::LoopVerdict;
@@ -30,7 +30,7 @@ use crate::model::run_report::LogRecord;
 use crate::supervisor::background_start::attach;
 use crate::supervisor::client::stop_limit;
 use crate::testing;
-use crate::testing::{Outcome, Ran, When, test};
+use crate::testing::{CompletedRun, Outcome, When, test};
 use crate::watch::keys::KeyAction;
 use crate::watch::sources::Sources;
 use crate::watch::timing::Timing;
@@ -41,7 +41,7 @@ use crate::workspace::Places;
 #[derive(Debug)]
 pub enum Notice {
     /// The tests were run.
-    Ran(Box<Ran>),
+    Ran(Box<CompletedRun>),
     /// The home is deployed, and the tests were not run: either that was not
     /// requested, or nothing that is deployed has changed and the last verdict
     /// is still valid.
@@ -116,6 +116,7 @@ pub async fn watch(
     let engine = attach(&home).await?;
     let sources = Sources::new(places, &workspace.root, &written, poll, events);
     let mut watching = WatchLoop {
+        places,
         home,
         engine,
         sources,
@@ -132,6 +133,7 @@ pub async fn watch(
 
 /// State of a `watch` command.
 struct WatchLoop<'a, T> {
+    places: &'a Places,
     home: Home,
     engine: Process,
     sources: Sources<'a>,
@@ -290,7 +292,7 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
 
     /// Records a run and reports it. `has_verdict` is true if its verdict covers
     /// everything that is deployed.
-    fn record_run(&mut self, ran: Box<Ran>, has_verdict: bool) {
+    fn record_run(&mut self, ran: Box<CompletedRun>, has_verdict: bool) {
         let artifacts = ran.artifacts.iter().map(PathBuf::as_path);
         self.sources.built(artifacts, &ran.compiled);
         if has_verdict {
@@ -310,7 +312,7 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
         let gone = self.engine.has_ended().unwrap_or(false);
         if gone || !self.home.is_there() {
             // A broken manifest is reported by the loop.
-            if let Ok((home, _)) = open(self.sources.places(), |_| Ok(()), self.events) {
+            if let Ok((home, _)) = open(self.places, |_| Ok(()), self.events) {
                 let engine = attach(&home).await?;
                 let former = std::mem::replace(&mut self.engine, engine);
                 if !gone {
@@ -328,11 +330,10 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
         &mut self,
         options: &testing::Options,
     ) -> (Result<Outcome, Error>, Option<WatchEvent>) {
-        let places = self.sources.places();
         let superseder = self.interrupts.superseder();
         let timing = Timing::default();
         let events = timing.reading(&self.sources.reading(self.events));
-        let mut cycle = Box::pin(test(places, options, self.interrupts, &events));
+        let mut cycle = Box::pin(test(self.places, options, self.interrupts, &events));
         let attention = next_event(&mut self.sources, self.keys, &self.home, &mut self.notify);
         let (done, event) = tokio::select! {
             done = &mut cycle => (done, None),
@@ -364,7 +365,7 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
         }
         let ended = timing.ended(clock::now(), verdict, failed);
         if let Err(error) = self.home.add_loop(ended) {
-            let why = full(&error.into());
+            let why = with_causes(&error);
             self.events.emit(RunEvent::Unkept { why });
         }
     }
@@ -387,14 +388,7 @@ impl<T: FnMut(Notice)> WatchLoop<'_, T> {
     /// Restarts operational roles. Returns the interrupt that ended this, if
     /// any.
     async fn restart(&mut self) -> Option<Interrupt> {
-        match keys::restart(
-            &self.home,
-            self.sources.places(),
-            self.interrupts,
-            self.events,
-        )
-        .await
-        {
+        match keys::restart(&self.home, self.places, self.interrupts, self.events).await {
             Ok(false) => (self.notify)(Notice::NothingToRestart),
             // A superseded loop is not this restart.
             Ok(true) | Err(Error::Interrupted(Interrupt::Superseded)) => {}

@@ -11,7 +11,7 @@ use crate::events::{DeployEvent, Events, Kind, SourceEvent};
 use crate::host::fs;
 use crate::host::fs::watch::{LOOK_AGAIN, Limit, Watched, Watcher};
 use crate::watch::git;
-use crate::watch::inputs::{Compiled, Inputs, Place, Roots};
+use crate::watch::inputs::{CargoFolders, Compiled, Inputs, Roots};
 use crate::watch::origin::{Change, Decision, Origins, Spans};
 use crate::workspace::{Places, Workspace};
 
@@ -198,20 +198,16 @@ impl<'a> Sources<'a> {
     }
 
     /// Returns the place of Cargo, the snapshot, and paths that never count.
-    fn locations(&self) -> (Place<'_>, Option<PathBuf>, Vec<PathBuf>) {
+    fn locations(&self) -> (CargoFolders<'_>, Option<PathBuf>, Vec<PathBuf>) {
         let workspace = self.places.workspace().ok().flatten();
         let snapshot = workspace.as_ref().and_then(Workspace::snapshot);
         let home = resolved(&self.places.home(workspace.as_ref()));
         let passed_over = std::iter::once(home).chain(self.written.iter().cloned());
-        let place = Place {
+        let place = CargoFolders {
             workspace: &self.root,
             folder: &self.places.folder,
         };
         (place, snapshot, passed_over.collect())
-    }
-
-    pub(crate) fn places(&self) -> &'a Places {
-        self.places
     }
 
     /// Returns the number of files.

@@ -18,7 +18,7 @@ use crate::manifest::BuildOptions;
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::ExecutableName;
 use crate::model::placeholder::Placeholder;
-use crate::model::test_target::{TestTarget, Tested};
+use crate::model::test_target::{TargetName, TestTarget};
 use crate::workspace::Workspace;
 use crate::workspace::targets::{Bins, Targets, Wanted, check_found, locate, using_runtime};
 
@@ -316,18 +316,18 @@ async fn build_uninterrupted(
     let packages = &options.packages;
     let at = options.surroundings(folder);
     let planned = |bins: &Bins| plan(wanted, bins, packages);
-    let metadata = || cargo::metadata(&options.shared, at);
-    let build = async |plan: &Plan| {
+    let read_metadata = || cargo::metadata(&options.shared, at);
+    let run_cargo = async |plan: &Plan| {
         let invocations = invocations(plan, options);
         cargo::build(&invocations, at, options.messages.as_ref()).await
     };
     let guess = remembered_bins(wanted, remembered);
     let guess = guess.and_then(|bins| Some((planned(&bins).ok()?, bins)));
     let (metadata, guessed) = match guess {
-        None => (metadata().await?, None),
+        None => (read_metadata().await?, None),
         // A build of the whole workspace shows the packages of its binaries.
         Some((plan, bins)) if plan.in_package.is_empty() && packages.is_empty() => {
-            let built = build(&plan).await;
+            let built = run_cargo(&plan).await;
             let done = built.as_ref().ok();
             let found = done.and_then(|(made, _)| {
                 let artifacts = confirmed(made, &plan, workspace)?;
@@ -336,10 +336,10 @@ async fn build_uninterrupted(
             if let Some((artifacts, tests)) = found {
                 return Ok(Built::of(built?, artifacts, tests, bins, None));
             }
-            (metadata().await?, Some((plan, built)))
+            (read_metadata().await?, Some((plan, built)))
         }
         Some((plan, _)) => {
-            let (metadata, built) = tokio::join!(metadata(), build(&plan));
+            let (metadata, built) = tokio::join!(read_metadata(), run_cargo(&plan));
             (metadata?, Some((plan, built)))
         }
     };
@@ -355,7 +355,7 @@ async fn build_uninterrupted(
     let (made, leaving) = match guessed {
         Some((guess, built)) if guess == plan => built?,
         // The remembered packages were wrong, and so is their build.
-        _ => build(&plan).await?,
+        _ => run_cargo(&plan).await?,
     };
     let (tests, artifacts) = (tests(&made, &plan)?, choose(&made, &plan)?);
     let made = (made, leaving);
@@ -451,8 +451,8 @@ fn invocations(plan: &Plan, options: &Options) -> Vec<Invocation> {
         invocations.push(Invocation { is_test, arguments });
     };
     let integration = plan.tests.values().filter_map(|test| match &test.target {
-        Tested::Test(name) => Some(name),
-        Tested::Bin(_) | Tested::Lib => None,
+        TargetName::Test(name) => Some(name),
+        TargetName::Bin(_) | TargetName::Lib => None,
     });
     let integration: BTreeSet<&ExecutableName> = integration.collect();
     if !plan.anywhere.is_empty() || !integration.is_empty() {
@@ -472,9 +472,9 @@ fn invocations(plan: &Plan, options: &Options) -> Vec<Invocation> {
     // Cargo builds either a library or its tests.
     for test in plan.tests.values() {
         let target = match &test.target {
-            Tested::Test(_) => continue,
-            Tested::Bin(name) => vec!["--bin".into(), name.as_str().into()],
-            Tested::Lib => vec!["--lib".into()],
+            TargetName::Test(_) => continue,
+            TargetName::Bin(name) => vec!["--bin".into(), name.as_str().into()],
+            TargetName::Lib => vec!["--lib".into()],
         };
         let mut arguments = options.flags();
         match &test.package {
@@ -501,11 +501,13 @@ fn is_of(made: &MadeTest, test: &TestTarget) -> bool {
     let is_package = test.package.as_ref();
     is_package.is_none_or(|package| *package == made.package)
         && match &test.target {
-            Tested::Test(name) => {
+            TargetName::Test(name) => {
                 made.kind.contains(&TargetKind::Test) && made.name == name.as_str()
             }
-            Tested::Bin(name) => made.kind.contains(&TargetKind::Bin) && made.name == name.as_str(),
-            Tested::Lib => made.kind.iter().all(|kind| {
+            TargetName::Bin(name) => {
+                made.kind.contains(&TargetKind::Bin) && made.name == name.as_str()
+            }
+            TargetName::Lib => made.kind.iter().all(|kind| {
                 let others = [TargetKind::Test, TargetKind::Bin, TargetKind::Example];
                 !others.contains(kind)
             }),
@@ -724,9 +726,9 @@ mod tests {
         let mut plan = Plan::default();
         plan.anywhere.insert(name("api"));
         for test in [
-            test(Tested::Test(name("api")), None),
-            test(Tested::Lib, Some("shop")),
-            test(Tested::Bin(name("api")), None),
+            test(TargetName::Test(name("api")), None),
+            test(TargetName::Lib, Some("shop")),
+            test(TargetName::Bin(name("api")), None),
         ] {
             plan.tests.insert(test.executable().unwrap(), test);
         }

@@ -36,12 +36,29 @@ where
 {
     match search.unmatched(roles) {
         None => Ok(()),
-        Some(Unmatched { search, meant, .. }) => Err(Error::Role(RoleError::NoRole {
-            what,
-            meant,
-            search,
-        })),
+        Some(unmatched) => Err(no_role(what, unmatched)),
     }
+}
+
+/// Returns the error for terms that match no role, which the error calls `what`.
+fn no_role(what: &'static str, unmatched: Unmatched) -> Error {
+    Error::Role(RoleError::NoRole {
+        what,
+        meant: unmatched.meant,
+        search: unmatched.search,
+    })
+}
+
+/// Checks that every term of a search matches an operational role.
+pub(crate) fn check_operational(
+    search: &RoleSearch,
+    workspace: Option<&Workspace>,
+    entries: &BTreeMap<RoleName, Entry>,
+) -> Result<(), Error> {
+    let pattern = test_pattern(workspace)?;
+    let roles = wanted(workspace, entries).filter(|(role, _)| !pattern.matches(role));
+    let roles = roles.map(|(role, executable)| (role.as_str(), executable));
+    check_terms("operational role", search, &roles).map_err(|error| or_retired(error, entries))
 }
 
 /// Checks that every term of a search matches a test role, and that it selects
@@ -67,20 +84,19 @@ pub(crate) fn check_any_test(
             search,
         })
     };
-    let error = match search.unmatched(&roles) {
-        Some(it) if it.is_all => no_test_role(it.search, it.meant),
-        Some(it) => Error::Role(RoleError::NoRole {
-            what: "test role",
-            search: it.search,
-            meant: it.meant,
-        }),
-        None => {
-            let mut selected = roles.filter(|(role, of)| search.matches_name(role, of));
-            return match selected.next() {
-                Some(_) => Ok(()),
-                None => Err(no_test_role(search.clone(), Vec::new())),
-            };
-        }
+    let Some(unmatched) = search.unmatched(&roles) else {
+        let mut roles = roles;
+        return if roles.any(|(role, executable)| search.matches_name(role, executable)) {
+            Ok(())
+        } else {
+            // The search is inverted, and similar names are those that it excludes.
+            Err(no_test_role(search.clone(), Vec::new()))
+        };
+    };
+    let error = if unmatched.matches_none {
+        no_test_role(unmatched.search, unmatched.meant)
+    } else {
+        no_role("test role", unmatched)
     };
     Err(or_retired(error, entries))
 }

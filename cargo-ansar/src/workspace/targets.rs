@@ -8,7 +8,7 @@ use crate::error::{Error, WorkspaceError};
 use crate::home::role::{Entry, Origin};
 use crate::model::did_you_mean::did_you_mean;
 use crate::model::name::{ExecutableName, RoleName};
-use crate::model::test_target::{TestTarget, Tested};
+use crate::model::test_target::{TargetName, TestTarget};
 use crate::workspace::{Workspace, description_of};
 
 /// The library that makes a bin a component.
@@ -135,10 +135,10 @@ pub(super) fn check_found(
 /// Checks that the workspace has a test target.
 fn check_test(metadata: &Metadata, test: &TestTarget) -> Result<(), Error> {
     let kind = match &test.target {
-        Tested::Test(_) => TargetKind::Test,
-        Tested::Bin(_) => TargetKind::Bin,
+        TargetName::Test(_) => TargetKind::Test,
+        TargetName::Bin(_) => TargetKind::Bin,
         // Cargo explains it if there is none.
-        Tested::Lib => return Ok(()),
+        TargetName::Lib => return Ok(()),
     };
     let packages = metadata.workspace_packages().into_iter();
     let packages = packages.filter(|package| {
@@ -149,8 +149,8 @@ fn check_test(metadata: &Metadata, test: &TestTarget) -> Result<(), Error> {
     let targets = targets.filter(|target| target.kind.contains(&kind));
     let names: Vec<&str> = targets.map(|target| target.name.as_str()).collect();
     let name = match &test.target {
-        Tested::Test(name) | Tested::Bin(name) => name.as_str(),
-        Tested::Lib => return Ok(()),
+        TargetName::Test(name) | TargetName::Bin(name) => name.as_str(),
+        TargetName::Lib => return Ok(()),
     };
     if names.contains(&name) {
         return Ok(());

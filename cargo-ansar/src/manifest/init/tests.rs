@@ -36,7 +36,7 @@ fn proposed(manifest: &str, bins: &[Target]) -> Proposal {
     for (proposed, found) in described.iter().zip(&read.roles) {
         let tested = found.properties.test.as_ref().map(|it| &it.target);
         if proposed.is_integration_test {
-            assert_eq!(tested, Some(&Tested::Test(proposed.target.clone())));
+            assert_eq!(tested, Some(&TargetName::Test(proposed.target.clone())));
         } else {
             assert_eq!((tested, &found.executable), (None, &proposed.target));
         }

@@ -1,7 +1,7 @@
 //! Tests that read the page as a tree of elements, without a browser: its tags
 //! are balanced, and its texts are those of the run, including hostile ones.
 
-use crate::model::run_report::Tested;
+use crate::model::run_report::TestResult;
 use crate::report::html::*;
 use crate::report::sample;
 
@@ -64,7 +64,7 @@ fn everything_that_was_found_is_on_the_page() {
 fn tests_of_a_target_are_listed_and_collapsed() {
     let mut last = sample::last();
     let row = &mut last.report.roles[0];
-    let tests = (0..5000).map(|number| Tested {
+    let tests = (0..5000).map(|number| TestResult {
         name: format!("orders::test_{number}"),
         passed: number != 7,
         elapsed: (number != 8).then_some(f64::from(number) / 10_000.0),

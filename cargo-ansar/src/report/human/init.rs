@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::commands::init;
-use crate::home::word;
+use crate::home::shell_quoted;
 use crate::manifest::import::Described;
 use crate::manifest::init::Proposed;
 use crate::model::quoted::escaped;
@@ -32,7 +32,7 @@ pub fn described(shell: &mut Shell, outcome: &init::Outcome) {
         _ => "now type `cargo ansar run`",
     });
     for file in &outcome.importable {
-        let file = word(file);
+        let file = shell_quoted(file);
         shell.status("Found", &format!("`{file}`, which describes processes too"));
         shell.hint(&format!(
             "translate it with `cargo ansar init --from {file}`"

@@ -8,7 +8,7 @@ use crate::events::{
     Author, DeployEvent, Event, Kind, LogEvent, Phase, RoleEvent, RunEvent, SourceEvent,
     StopReason, Until,
 };
-use crate::home::word;
+use crate::home::shell_quoted;
 use crate::model::duration::ShortDuration;
 use crate::model::name::RoleName;
 use crate::model::outcome::{Cause, RoleOutcome, Success};
@@ -334,7 +334,7 @@ fn watching(shell: &mut Shell, event: &SourceEvent) {
                 "{} changed but was not compiled: its date is older than the last build",
                 named(files)
             ));
-            let words: Vec<String> = files.iter().map(|file| word(file)).collect();
+            let words: Vec<String> = files.iter().map(|file| shell_quoted(file)).collect();
             shell.hint(&format!("`touch {}`", words.join(" ")));
         }
         SourceEvent::Untold {
@@ -356,7 +356,7 @@ fn stopping(shell: &mut Shell, roles: usize, why: StopReason) {
     let why = match why {
         StopReason::Finished if !shell.tells(Verbosity::Verbose) => return,
         StopReason::Finished => "",
-        StopReason::Interrupted => "; interrupt again to kill them",
+        StopReason::Interrupted => "; interrupt again to kill at once",
         StopReason::FailFast => " after the first failure",
         StopReason::Broken => ", because an operational role failed",
     };

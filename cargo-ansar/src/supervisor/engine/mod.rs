@@ -46,7 +46,7 @@ use crate::supervisor::engine::child::{ChildEvent, ChildTask, RECHECK};
 use crate::supervisor::engine::role::Role;
 use crate::supervisor::fd_store;
 use crate::supervisor::judge;
-use crate::supervisor::judge::{Finished, FinishedStart, Treatment};
+use crate::supervisor::judge::{EngineActions, Finished, FinishedStart};
 use crate::supervisor::last_output::LastOutput;
 use crate::supervisor::launch::{Launch, Output};
 use crate::supervisor::orphans::Orphans;
@@ -424,14 +424,14 @@ impl Engine<'_> {
                     let role = &mut self.roles[member];
                     match &mut role.finishing {
                         Some(finishing) => finishing.is_late = true,
-                        None => role.treatment.timed_out = role.timeout,
+                        None => role.actions_taken.timed_out = role.timeout,
                     }
                 }
                 Action::NeverReady(member) => {
                     let unready = self.unready(member);
                     let role = &mut self.roles[member];
-                    role.treatment.unready = unready;
-                    role.treatment.never_ready = role.ready_limit;
+                    role.actions_taken.unready = unready;
+                    role.actions_taken.never_ready = role.ready_limit;
                 }
                 Action::Skip(member, needed) => self.skip(member, needed),
                 Action::Stopping(why) => self.events.emit(RunEvent::Stopping {
@@ -462,11 +462,11 @@ impl Engine<'_> {
             return self.next_after_all(member).await;
         }
         // A stop may have arrived after the decision to start.
-        if self.roles[member].treatment.asked {
+        if self.roles[member].actions_taken.asked {
             let role = &mut self.roles[member];
             role.setting_up = None;
             if role.ended.is_none() {
-                let outcome = judge::stopped_early(&role.treatment);
+                let outcome = judge::stopped_early(&role.actions_taken);
                 return self.finish(member, outcome);
             }
             // The outcome of the previous try remains its outcome.
@@ -833,7 +833,7 @@ impl Engine<'_> {
                         stop_signal: role.conduct.stop.signal,
                         described: role.described.as_ref(),
                         finished: &finished,
-                        treatment: &role.treatment,
+                        actions_taken: &role.actions_taken,
                         was_ready: self.scheduler.has_become_ready(member),
                         at: clock::now(),
                     }
@@ -859,7 +859,7 @@ impl Engine<'_> {
                 Success::Yes => true,
                 // A program that has ended by itself, with success, has done its
                 // task.
-                Success::Stopped => role.treatment.asked || outcome.cause == Cause::Exited(0),
+                Success::Stopped => role.actions_taken.asked || outcome.cause == Cause::Exited(0),
                 Success::No => false,
             },
         };
@@ -897,7 +897,7 @@ impl Engine<'_> {
         let role = &mut self.roles[member];
         // A role stopped for a timeout was not stopped on request: it has
         // failed.
-        if role.treatment.asked && !role.treatment.is_failure() {
+        if role.actions_taken.asked && !role.actions_taken.is_failure() {
             return None;
         }
         let ran = clock::now().duration_since(role.since);
@@ -911,7 +911,7 @@ impl Engine<'_> {
         )?;
         role.restarts.0 = role.restarts.0.saturating_add(1);
         role.restarts.1 += 1;
-        role.treatment = Treatment::default();
+        role.actions_taken = EngineActions::default();
         role.main_exited = false;
         Some(delay)
     }
@@ -923,7 +923,7 @@ impl Engine<'_> {
             // The process ID may be reused.
             let _ = lock.sign("");
         }
-        role.treatment = Treatment::default();
+        role.actions_taken = EngineActions::default();
         role.main_exited = false;
     }
 
@@ -990,7 +990,7 @@ impl Engine<'_> {
         if let Some(Err(error)) = recorded {
             self.events.emit(RoleEvent::Unrecorded {
                 role: self.roles[member].name.clone(),
-                why: crate::supervisor::with_causes(&error),
+                why: crate::error::with_causes(&error),
             });
         }
     }
@@ -999,7 +999,7 @@ impl Engine<'_> {
         let role = &mut self.roles[member];
         // Signals to remaining processes do not affect the outcome of the main
         // process.
-        role.treatment.asked |= !role.main_exited;
+        role.actions_taken.asked |= !role.main_exited;
         self.readiness.forget(member);
         // The role's signal is for its program. Commands before and after it,
         // and what a shell among them has started, stop at SIGTERM.
@@ -1016,7 +1016,8 @@ impl Engine<'_> {
             // The group may have ended; if it may not be signalled, the role is
             // reported later as unkillable.
             let is_sent = signal::send_to_group(group, signal).is_ok();
-            role.treatment.killed |= is_sent && !role.main_exited && stop_signal == StopStep::Kill;
+            role.actions_taken.killed |=
+                is_sent && !role.main_exited && stop_signal == StopStep::Kill;
             self.orphans.borrow_mut().signal(member, signal);
         }
     }
@@ -1094,7 +1095,7 @@ impl Engine<'_> {
         let StopSequence { signal, grace } = role.conduct.stop;
         let signal = signal.unwrap_or(StopSignal::INTERRUPT);
         let grace = ShortDuration(grace);
-        let is_asked = role.treatment.asked && !role.treatment.killed;
+        let is_asked = role.actions_taken.asked && !role.actions_taken.killed;
         is_asked.then(|| format!("{signal} was sent, SIGKILL follows after {grace}"))
     }
 

@@ -9,7 +9,7 @@ use crate::model::restart_policy::Restart;
 use crate::supervisor::engine::Engine;
 use crate::supervisor::launch::Start;
 use crate::supervisor::orphans::Orphans;
-use crate::supervisor::readiness::{Change, Checks, Conditions, Heard, Lines};
+use crate::supervisor::readiness::{Change, Checks, Conditions, Lines, ProbeAnswer};
 use crate::supervisor::scheduler::{Input, Phase};
 
 impl Engine<'_> {
@@ -55,7 +55,7 @@ impl Engine<'_> {
     }
 
     /// Takes an answer to a question that was asked.
-    pub(crate) fn heard(&mut self, heard: Heard) {
+    pub(crate) fn heard(&mut self, heard: ProbeAnswer) {
         let changes = self.readiness.take(heard, clock::instant());
         self.changed(changes);
     }
@@ -113,7 +113,7 @@ impl Engine<'_> {
         };
         self.events.emit(event);
         if restarts && self.scheduler.phase(member) == Phase::Ready {
-            self.roles[member].treatment.unhealthy = Some(why);
+            self.roles[member].actions_taken.unhealthy = Some(why);
             self.feed(Input::Unhealthy(member));
         }
     }

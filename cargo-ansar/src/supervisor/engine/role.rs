@@ -21,7 +21,7 @@ use crate::model::outcome::RoleOutcome;
 use crate::protocol::RunOptions;
 use crate::supervisor::engine::finish::Finishing;
 use crate::supervisor::engine::setup::SettingUp;
-use crate::supervisor::judge::Treatment;
+use crate::supervisor::judge::EngineActions;
 use crate::supervisor::launch::{Conduct, Launch, Prepare, Record, SetupCommand};
 use crate::supervisor::restart::Restarting;
 use crate::supervisor::scheduler::RoleKind;
@@ -100,7 +100,7 @@ pub(crate) struct Role {
     pub(crate) restarts: (u32, usize),
     /// The reason why the role is unhealthy.
     pub(crate) unhealthy: Option<String>,
-    pub(crate) treatment: Treatment,
+    pub(crate) actions_taken: EngineActions,
     /// True if the main process has exited by itself and others of its group
     /// have not.
     pub(crate) main_exited: bool,
@@ -148,7 +148,7 @@ impl Role {
             retry_at: None,
             restarts: (0, 0),
             unhealthy: None,
-            treatment: Treatment::default(),
+            actions_taken: EngineActions::default(),
             main_exited: false,
             refused: None,
             unkillable: None,

@@ -1,8 +1,8 @@
 //! Runs the commands before a role's program, one after the other: those that
 //! set it up, and those that prepare each start.
 //!
-//! A command has the process group, the log, the lock and the stop sequence of
-//! the role. If one fails, the role has failed without having been started.
+//! A command has the process group, the log, the lock and the grace of the
+//! role, and is asked to stop with SIGTERM. If one fails, the role has failed without having been started.
 
 use std::vec;
 
@@ -120,7 +120,7 @@ impl Engine<'_> {
             return;
         };
         let command = (setting_up.property, &*setting_up.running);
-        let failure = judge::failed_step(command, finished, &role.treatment);
+        let failure = judge::failed_step(command, finished, &role.actions_taken);
         if let Some(outcome) = failure {
             role.setting_up = None;
             return self.finish(member, outcome);

@@ -8,8 +8,8 @@ use crate::host::net::{http, tcp};
 use crate::host::process::signal::{self, Signal};
 use crate::host::process::{Exit, Pipe, Process, Program, StderrMode};
 use crate::model::duration::ShortDuration;
-use crate::supervisor::readiness::attempts::Answer;
 use crate::supervisor::readiness::check::Question;
+use crate::supervisor::readiness::schedule::Answer;
 
 /// Time that a server gets to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use crate::host::net::http::Url;
 use crate::host::process::Program;
 use crate::model::readiness::Probe;
 use crate::supervisor::readiness::Conditions;
-use crate::supervisor::readiness::attempts::{Pace, Tally};
+use crate::supervisor::readiness::schedule::{Pace, Tally};
 
 /// A probe whose texts were parsed.
 #[derive(Debug, Clone)]

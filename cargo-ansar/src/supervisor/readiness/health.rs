@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::supervisor::readiness::attempts::Answer;
+use crate::supervisor::readiness::schedule::Answer;
 
 /// A repeated look at a role that is ready.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Checkup {
 
 /// A change of a role's health.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum HealthChange {
     /// Looks fail, for this reason.
     Unhealthy(String),
     /// A look succeeded again.
@@ -52,20 +52,20 @@ impl Checkup {
     }
 
     /// Takes the answer to a look. Returns a change of the role's health.
-    pub(crate) fn next(&mut self, answer: Answer, now: Instant) -> Option<Turn> {
+    pub(crate) fn next(&mut self, answer: Answer, now: Instant) -> Option<HealthChange> {
         self.due = Some(now + self.every);
         let was_unhealthy = self.is_unhealthy();
         match answer {
             Answer::Met => {
                 self.in_a_row = 0;
-                was_unhealthy.then_some(Turn::Healthy)
+                was_unhealthy.then_some(HealthChange::Healthy)
             }
             Answer::Unmet(why) => {
                 self.in_a_row = self.in_a_row.saturating_add(1);
                 let turns = !was_unhealthy && self.is_unhealthy();
                 turns.then(|| match self.in_a_row {
-                    1 => Turn::Unhealthy(why.into_owned()),
-                    times => Turn::Unhealthy(format!("{why}, {times} times in a row")),
+                    1 => HealthChange::Unhealthy(why.into_owned()),
+                    times => HealthChange::Unhealthy(format!("{why}, {times} times in a row")),
                 })
             }
         }
@@ -84,8 +84,8 @@ mod tests {
         let mut now = clock::instant();
         let every = Duration::from_secs(5);
         let mut checkup = Checkup::new(every, 3, now);
-        let unhealthy = || Some(Turn::Unhealthy("503, 3 times in a row".to_owned()));
-        let healthy = || Some(Turn::Healthy);
+        let unhealthy = || Some(HealthChange::Unhealthy("503, 3 times in a row".to_owned()));
+        let healthy = || Some(HealthChange::Healthy);
         for (is_met, expected) in [
             (false, None),
             (false, None),
@@ -120,11 +120,11 @@ mod tests {
                 prop_assert!(checkup.begin(now));
                 let answer = if is_met { Answer::Met } else { Answer::Unmet("".into()) };
                 match checkup.next(answer, now) {
-                    Some(Turn::Unhealthy(_)) => {
+                    Some(HealthChange::Unhealthy(_)) => {
                         prop_assert!(!is_unhealthy);
                         is_unhealthy = true;
                     }
-                    Some(Turn::Healthy) => {
+                    Some(HealthChange::Healthy) => {
                         prop_assert!(is_unhealthy);
                         is_unhealthy = false;
                     }

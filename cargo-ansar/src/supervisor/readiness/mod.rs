@@ -1,17 +1,17 @@
 //! Finds out when roles are ready, and if they stay healthy.
 //!
-//! [`attempts`] and [`health`] decide when to look and what follows from the
+//! [`schedule`] and [`health`] decide when to look and what follows from the
 //! answers, without a clock. [`Readiness`] looks: at listening sockets and
 //! files at once, with one list of sockets for all roles; at servers and
 //! commands in tasks of their own. Lines come from the capture of output, and
 //! announcements from the engine.
 
 mod ask;
-mod attempts;
 mod check;
 mod health;
 mod lines;
 mod listening;
+mod schedule;
 mod watched;
 
 use std::cell::OnceCell;
@@ -30,8 +30,8 @@ use crate::model::readiness::{Health, Probe};
 use crate::supervisor::readiness::check::{Check, Question};
 pub use crate::supervisor::readiness::lines::Lines;
 use crate::supervisor::readiness::listening::{Listeners, Processes};
-pub use crate::supervisor::readiness::watched::{Checks, Heard};
-use crate::supervisor::readiness::watched::{HealthCheck, Source, Turned, Watched};
+pub use crate::supervisor::readiness::watched::{Checks, ProbeAnswer};
+use crate::supervisor::readiness::watched::{HealthCheck, ReadinessChange, Source, Watched};
 
 /// Time between two looks at the sockets of roles that are ready.
 const SOCKETS_EVERY: Duration = Duration::from_secs(1);
@@ -83,14 +83,14 @@ pub struct Readiness {
     /// The time of the next look at the sockets of members that are ready.
     sockets_at: Option<Instant>,
     wake_at: Option<Instant>,
-    heard: mpsc::UnboundedSender<Heard>,
+    heard: mpsc::UnboundedSender<ProbeAnswer>,
     starts: u64,
 }
 
 impl Readiness {
     /// Returns a value that watches no member, and the channel of answers that
     /// must be passed to [`take`](Self::take).
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<Heard>) {
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<ProbeAnswer>) {
         let (heard, received) = mpsc::unbounded_channel();
         let readiness = Self {
             members: BTreeMap::new(),
@@ -221,7 +221,7 @@ impl Readiness {
             }
             turned.extend(watched.look(listeners, &processes, now));
             let is_ready = watched.becomes_ready(now);
-            turned.extend(is_ready.then_some(Turned::Ready));
+            turned.extend(is_ready.then_some(ReadinessChange::Ready));
             changes.extend(turned.into_iter().map(|turned| change(member, turned)));
         }
         if for_sockets {
@@ -233,7 +233,7 @@ impl Readiness {
     }
 
     /// Takes an answer from the channel.
-    pub fn take(&mut self, heard: Heard, now: Instant) -> Vec<Change> {
+    pub fn take(&mut self, heard: ProbeAnswer, now: Instant) -> Vec<Change> {
         let member = heard.member;
         let start = heard.start;
         self.update(member, now, |watched| {
@@ -282,14 +282,16 @@ impl Readiness {
         &mut self,
         member: usize,
         now: Instant,
-        update: impl FnOnce(&mut Watched) -> Option<Turned>,
+        update: impl FnOnce(&mut Watched) -> Option<ReadinessChange>,
     ) -> Vec<Change> {
         let Some(watched) = self.members.get_mut(&member) else {
             return Vec::new();
         };
         let turned = update(watched);
         let is_ready = watched.becomes_ready(now);
-        let turned = turned.into_iter().chain(is_ready.then_some(Turned::Ready));
+        let turned = turned
+            .into_iter()
+            .chain(is_ready.then_some(ReadinessChange::Ready));
         let changes = turned.map(|turned| change(member, turned)).collect();
         self.plan_sockets(now);
         self.plan();
@@ -352,11 +354,11 @@ impl Readiness {
     }
 }
 
-fn change(member: usize, turned: Turned) -> Change {
+fn change(member: usize, turned: ReadinessChange) -> Change {
     match turned {
-        Turned::Ready => Change::Ready(member),
-        Turned::Unhealthy(why) => Change::Unhealthy(member, why),
-        Turned::Healthy => Change::Healthy(member),
+        ReadinessChange::Ready => Change::Ready(member),
+        ReadinessChange::Unhealthy(why) => Change::Unhealthy(member, why),
+        ReadinessChange::Healthy => Change::Healthy(member),
     }
 }
 

@@ -24,7 +24,7 @@ fn program() -> Program {
 /// A member 7 whose main process is this one.
 struct Fixture {
     readiness: Readiness,
-    received: mpsc::UnboundedReceiver<Heard>,
+    received: mpsc::UnboundedReceiver<ProbeAnswer>,
     now: Instant,
     lines: Option<Rc<Lines>>,
 }

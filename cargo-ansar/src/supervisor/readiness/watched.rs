@@ -10,18 +10,18 @@ use tokio::task::JoinSet;
 use crate::host::fs;
 use crate::host::net::own_network::Network;
 use crate::supervisor::readiness::ask::ask;
-use crate::supervisor::readiness::attempts::{Answer, Attempts, Pace};
 use crate::supervisor::readiness::check::{Check, Question};
-use crate::supervisor::readiness::health::{Checkup, Turn};
+use crate::supervisor::readiness::health::{Checkup, HealthChange};
 use crate::supervisor::readiness::lines::Lines;
 use crate::supervisor::readiness::listening::{Found, Listeners, Processes};
+use crate::supervisor::readiness::schedule::{Answer, Pace, ProbeSchedule};
 
 /// Number of looks in a row without its socket that make a role unhealthy.
 const LISTENS_FAILURES: u32 = 2;
 
 /// An answer that arrives later: of a server, of a command, or of a line.
 #[derive(Debug)]
-pub struct Heard {
+pub struct ProbeAnswer {
     pub(super) member: usize,
     /// The start of the member that it belongs to.
     pub(super) start: u64,
@@ -43,7 +43,7 @@ enum Slot {
 pub(super) struct Source {
     pub(super) member: usize,
     pub(super) start: u64,
-    pub(super) heard: UnboundedSender<Heard>,
+    pub(super) heard: UnboundedSender<ProbeAnswer>,
     /// The network of the role; that of the system if unset.
     pub(super) network: Option<Rc<Network>>,
 }
@@ -51,7 +51,7 @@ pub(super) struct Source {
 impl Source {
     fn send(&self, slot: Slot, answer: Answer) {
         // The engine may have ended.
-        let _ = self.heard.send(Heard {
+        let _ = self.heard.send(ProbeAnswer {
             member: self.member,
             start: self.start,
             slot,
@@ -137,7 +137,7 @@ pub(super) struct Watched {
 #[derive(Debug)]
 struct Probing {
     check: Check,
-    attempts: Attempts,
+    schedule: ProbeSchedule,
     /// The inode of the socket that met the condition.
     inode: Option<u64>,
 }
@@ -152,7 +152,7 @@ struct OwnSocket {
 
 /// A change of a role that is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Turned {
+pub(super) enum ReadinessChange {
     Ready,
     Unhealthy(String),
     Healthy,
@@ -167,7 +167,7 @@ impl Watched {
                 logs.push((index, pattern.clone()));
             }
             Probing {
-                attempts: Attempts::new(check.pace(), now),
+                schedule: ProbeSchedule::new(check.pace(), now),
                 check,
                 inode: None,
             }
@@ -209,7 +209,7 @@ impl Watched {
     /// Returns the time of the next look at sockets for readiness.
     pub(super) fn listen_due(&self) -> Option<Instant> {
         let listen = self.probes.iter().filter(|it| it.is_listen());
-        listen.filter_map(|probing| probing.attempts.due()).min()
+        listen.filter_map(|probing| probing.schedule.due()).min()
     }
 
     /// Returns true if its health probe looks at sockets, and a look is due.
@@ -221,7 +221,7 @@ impl Watched {
     /// Returns the time of the next look at anything else.
     pub(super) fn due(&self) -> Option<Instant> {
         let others = self.probes.iter().filter(|it| !it.is_listen());
-        let others = others.filter_map(|probing| probing.attempts.due());
+        let others = others.filter_map(|probing| probing.schedule.due());
         others.chain(self.health_due()).min()
     }
 
@@ -245,10 +245,10 @@ impl Watched {
             let Check::Listen(address) = probing.check else {
                 continue;
             };
-            if probing.attempts.join() {
+            if probing.schedule.join() {
                 let (answer, inode) = listens(listeners, address, processes);
                 probing.inode = inode;
-                probing.attempts.next(answer, now);
+                probing.schedule.next(answer, now);
             }
         }
     }
@@ -259,7 +259,7 @@ impl Watched {
         listeners: &Listeners,
         processes: &Processes<'_>,
         now: Instant,
-    ) -> Option<Turned> {
+    ) -> Option<ReadinessChange> {
         let was_unhealthy = self.is_unhealthy();
         let in_network = self.in_network();
         let mut reason = None;
@@ -274,7 +274,7 @@ impl Watched {
                 Answer::Unmet(format!("no longer listens on {address}").into())
             };
             let turn = socket.checkup.next(answer, now);
-            if let Some(Turn::Unhealthy(why)) = turn {
+            if let Some(HealthChange::Unhealthy(why)) = turn {
                 reason.get_or_insert(why);
             }
         }
@@ -287,10 +287,10 @@ impl Watched {
         listeners: Option<Result<&Listeners, &str>>,
         processes: &Processes<'_>,
         now: Instant,
-    ) -> Option<Turned> {
+    ) -> Option<ReadinessChange> {
         while self.asking.try_join_next().is_some() {}
         for (index, probing) in self.probes.iter_mut().enumerate() {
-            if probing.is_listen() || !probing.attempts.begin(now) {
+            if probing.is_listen() || !probing.schedule.begin(now) {
                 continue;
             }
             match &probing.check {
@@ -298,7 +298,7 @@ impl Watched {
                     let slot = Slot::Ready(index);
                     spawn(&mut self.asking, question, &self.source, slot);
                 }
-                check => drop(probing.attempts.next(at_once(check), now)),
+                check => drop(probing.schedule.next(at_once(check), now)),
             }
         }
         let health = self.health.as_ref()?;
@@ -320,11 +320,11 @@ impl Watched {
     }
 
     /// Takes an answer that arrived.
-    pub(super) fn take(&mut self, heard: Heard, now: Instant) -> Option<Turned> {
+    pub(super) fn take(&mut self, heard: ProbeAnswer, now: Instant) -> Option<ReadinessChange> {
         match heard.slot {
             Slot::Ready(index) => {
                 let probing = self.probes.get_mut(index)?;
-                probing.attempts.next(heard.answer, now);
+                probing.schedule.next(heard.answer, now);
                 None
             }
             Slot::Health => self.examined(heard.answer, now),
@@ -340,14 +340,14 @@ impl Watched {
     pub(super) fn announced(&mut self, now: Instant) {
         for probing in &mut self.probes {
             if matches!(probing.check, Check::Notify) {
-                probing.attempts.next(Answer::Met, now);
+                probing.schedule.next(Answer::Met, now);
             }
         }
     }
 
     /// Returns true if the role has become ready by its probes.
     pub(super) fn becomes_ready(&mut self, now: Instant) -> bool {
-        let all_met = self.probes.iter().all(|it| it.attempts.is_ready());
+        let all_met = self.probes.iter().all(|it| it.schedule.is_ready());
         let is = self.has_probes && !self.is_ready && all_met;
         if is {
             self.ready(now);
@@ -378,7 +378,7 @@ impl Watched {
 
     /// Returns true if sockets explain a probe that is not met.
     pub(super) fn is_about_sockets(&self) -> bool {
-        let mut unmet = self.probes.iter().filter(|it| !it.attempts.is_ready());
+        let mut unmet = self.probes.iter().filter(|it| !it.schedule.is_ready());
         unmet.any(|it| matches!(it.check, Check::Listen(_) | Check::Ask(_)))
     }
 
@@ -388,9 +388,9 @@ impl Watched {
         listeners: Option<&Listeners>,
         processes: &Processes<'_>,
     ) -> Option<String> {
-        let unmet = self.probes.iter().filter(|it| !it.attempts.is_ready());
+        let unmet = self.probes.iter().filter(|it| !it.schedule.is_ready());
         let unmet = unmet.map(|probing| {
-            let explanation = probing.check.explain(probing.attempts.answers());
+            let explanation = probing.check.explain(probing.schedule.answers());
             match (&probing.check, listeners, &self.lines) {
                 (Check::Ask(question), Some(listeners), _) => {
                     let port = self
@@ -411,7 +411,7 @@ impl Watched {
         (!unmet.is_empty()).then(|| unmet.join("; "))
     }
 
-    fn examined(&mut self, answer: Answer, now: Instant) -> Option<Turned> {
+    fn examined(&mut self, answer: Answer, now: Instant) -> Option<ReadinessChange> {
         let was_unhealthy = self.is_unhealthy();
         let health = self.health.as_ref()?;
         let answer = match answer {
@@ -419,7 +419,7 @@ impl Watched {
             Answer::Met => Answer::Met,
         };
         let reason = match self.checkup.as_mut()?.next(answer, now) {
-            Some(Turn::Unhealthy(why)) => Some(why),
+            Some(HealthChange::Unhealthy(why)) => Some(why),
             _ => None,
         };
         self.turned(was_unhealthy, reason)
@@ -433,10 +433,10 @@ impl Watched {
             .any(Checkup::is_unhealthy)
     }
 
-    fn turned(&self, was_unhealthy: bool, reason: Option<String>) -> Option<Turned> {
+    fn turned(&self, was_unhealthy: bool, reason: Option<String>) -> Option<ReadinessChange> {
         match (was_unhealthy, self.is_unhealthy(), reason) {
-            (false, true, Some(why)) => Some(Turned::Unhealthy(why)),
-            (true, false, _) => Some(Turned::Healthy),
+            (false, true, Some(why)) => Some(ReadinessChange::Unhealthy(why)),
+            (true, false, _) => Some(ReadinessChange::Healthy),
             _ => None,
         }
     }

@@ -130,7 +130,7 @@ pub enum Reason {
     /// The source no longer has it.
     RemovedFromSnapshot,
     /// An entry of another kind is placed there.
-    MakesWay,
+    ReplacedByOtherKind,
     /// The user chose the snapshot.
     TakesSnapshot,
     /// It was removed from the home, and the user chose the snapshot.
@@ -152,7 +152,7 @@ impl fmt::Display for Reason {
             Self::Mode => "mode differs",
             Self::Kind => "kind differs",
             Self::RemovedFromSnapshot => "removed from the snapshot",
-            Self::MakesWay => "makes way for another kind",
+            Self::ReplacedByOtherKind => "replaced by another kind",
             Self::TakesSnapshot => "the snapshot was taken",
             Self::RemovedFromHome => "removed from the home, and the snapshot was taken",
             Self::Needed => "removed from the home, and needed again",

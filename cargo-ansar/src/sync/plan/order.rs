@@ -171,7 +171,7 @@ impl Phases {
             }
             (home, Some(Entry::Folder { mode })) => {
                 if home.is_some() {
-                    self.remove(node, Reason::MakesWay);
+                    self.remove(node, Reason::ReplacedByOtherKind);
                 }
                 let open = mode | OPEN;
                 self.made
@@ -187,7 +187,7 @@ impl Phases {
             }
             (home, Some(source)) => {
                 if home.is_some_and(Entry::is_folder) {
-                    self.remove(node, Reason::MakesWay);
+                    self.remove(node, Reason::ReplacedByOtherKind);
                     seen = None;
                 }
                 let action = match source {

@@ -142,7 +142,7 @@ fn file_becomes_a_folder_and_back() {
     Sides(two.clone(), one.clone(), one.clone()).steps(
         None,
         &[
-            "remove a: makes way for another kind",
+            "remove a: replaced by another kind",
             "make a: kind differs",
             "place a/file: new",
         ],
@@ -151,7 +151,7 @@ fn file_becomes_a_folder_and_back() {
         None,
         &[
             "remove a/file: removed from the snapshot",
-            "remove folder a: makes way for another kind",
+            "remove folder a: replaced by another kind",
             "place a: kind differs",
         ],
     );
@@ -289,7 +289,7 @@ fn folder_with_own_files_does_not_make_way() {
             "keep a/own: the snapshot was taken",
             "remove a/own: the snapshot was taken",
             "remove a/file: the snapshot was taken",
-            "remove folder a: makes way for another kind",
+            "remove folder a: replaced by another kind",
             "place a: the snapshot was taken",
         ],
     );
@@ -307,7 +307,7 @@ fn folder_replaced_by_a_file_is_a_conflict() {
         Some(Take::Snapshot),
         &[
             "keep a: the snapshot was taken",
-            "remove a: makes way for another kind",
+            "remove a: replaced by another kind",
             "make a: the snapshot was taken",
             "place a/file: the snapshot was taken",
             "place a/new: the snapshot was taken",

@@ -16,7 +16,7 @@ use std::time::Duration;
 use ansar_contract::layout::Area;
 use tokio::sync::mpsc;
 
-use crate::error::{Error, full};
+use crate::error::{Error, with_causes};
 use crate::home::Home;
 use crate::host::fs;
 use crate::host::net;
@@ -63,7 +63,7 @@ pub async fn agent(
     let folder = match RunFolder::create(scratch) {
         Ok(folder) => folder,
         Err(error) => {
-            let reason = full(&error);
+            let reason = with_causes(&error);
             outbox.send(&FromAgent::Refused { reason });
             drop(outbox);
             let _ = tokio::time::timeout(LAST_WORDS, writing).await;
@@ -84,7 +84,7 @@ pub async fn agent(
     };
     let served = agent.serve(of_engine).await;
     if let Err(error) = &served {
-        agent.refuse(&full(error));
+        agent.refuse(&with_causes(error));
     }
     let removed = agent.folder.remove();
     drop(agent.outbox);

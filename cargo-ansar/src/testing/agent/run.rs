@@ -19,7 +19,7 @@ use crate::remote::messages::{FromAgent, Numbered, Start, StartRole, ToAgent};
 use crate::supervisor::scheduler::{Input, RoleKind};
 use crate::supervisor::server::{Control, RemoteOrder};
 use crate::testing::agent::Agent;
-use crate::testing::runner::{Elsewhere, Runner};
+use crate::testing::runner::{RemoteWorkspace, Runner};
 
 impl Agent {
     /// Runs roles until all have ended. Returns false if the launcher is gone, or
@@ -32,7 +32,7 @@ impl Agent {
     ) -> Result<bool, Error> {
         home.set_hosts(&start.hosts)?;
         let first: BTreeSet<RoleName> = start.first.into_iter().collect();
-        let elsewhere = Elsewhere {
+        let elsewhere = RemoteWorkspace {
             described: described(&start.roles),
             held: held(&start.roles),
             variables: start.variables,

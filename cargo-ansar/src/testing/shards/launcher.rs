@@ -34,8 +34,8 @@ use crate::testing::runner::Runner;
 use crate::testing::shards::Options;
 use crate::testing::shards::files::{Content, Contents, Files};
 use crate::testing::shards::logs::{Clock, Logs};
-use crate::testing::shards::node::{AgentProgram, Heard, Node, open};
-use crate::testing::shards::release::Places;
+use crate::testing::shards::node::{AgentProgram, Node, StreamEvent, open};
+use crate::testing::shards::release::Allocations;
 use crate::testing::shards::results::{Results, change_of};
 use crate::testing::shards::sources::Sources;
 
@@ -74,7 +74,7 @@ pub(super) struct Launcher<'a> {
     contents: Vec<Contents>,
     /// Id of the run.
     run: String,
-    heard: mpsc::UnboundedSender<(usize, Heard)>,
+    heard: mpsc::UnboundedSender<(usize, StreamEvent)>,
     results: Results,
     logs: Logs,
     tasks: JoinSet<()>,
@@ -100,7 +100,7 @@ impl<'a> Launcher<'a> {
         files: Files<'a>,
         program: AgentProgram,
         events: &'a Events,
-    ) -> (Self, mpsc::UnboundedReceiver<(usize, Heard)>) {
+    ) -> (Self, mpsc::UnboundedReceiver<(usize, StreamEvent)>) {
         let policy = Policy {
             lease: options.lease,
             place_timeout: options.place_timeout,
@@ -137,11 +137,11 @@ impl<'a> Launcher<'a> {
     }
 
     /// Writes down the places that the driver is about to take.
-    pub(super) fn note_places(&self) -> Result<Option<Places>, Error> {
+    pub(super) fn note_places(&self) -> Result<Option<Allocations>, Error> {
         let all = self.shards.iter().enumerate();
         let placed = all.filter(|(_, shard)| !shard.is_empty());
         let names: Vec<String> = placed.map(|(nth, _)| self.name(nth)).collect();
-        Places::note(self.runner.home, &self.run, &self.options.driver, &names)
+        Allocations::note(self.runner.home, &self.run, &self.options.driver, &names)
     }
 
     /// Returns the name of the place of a shard: no other run has one of it.
@@ -278,14 +278,14 @@ impl<'a> Launcher<'a> {
     }
 
     /// Handles a message of an agent.
-    pub(super) fn handle(&mut self, shard: usize, heard: Heard) {
+    pub(super) fn handle(&mut self, shard: usize, heard: StreamEvent) {
         let input = match heard {
-            Heard::Bytes => Some(Input::Heard(shard)),
-            Heard::Closed { reason, is_foreign } => {
+            StreamEvent::Bytes => Some(Input::Heard(shard)),
+            StreamEvent::Closed { reason, is_foreign } => {
                 self.is_foreign = is_foreign;
                 Some(Input::Closed(shard, reason))
             }
-            Heard::Frame(frame) => self.read(shard, *frame),
+            StreamEvent::Frame(frame) => self.read(shard, *frame),
         };
         if let Some(input) = input {
             self.feed(input);
@@ -365,7 +365,7 @@ impl<'a> Launcher<'a> {
     /// Reports that a log cannot be stored. The verdict does not depend on it.
     fn tell_unstored(&self, stored: Result<(), FilesError>) {
         if let Err(error) = stored {
-            let why = crate::error::full(&error.into());
+            let why = crate::error::with_causes(&error);
             self.events.emit(RunEvent::Unkept { why });
         }
     }
@@ -491,9 +491,9 @@ impl<'a> Launcher<'a> {
                     size: file.size,
                 };
                 if let Err(error) = send_file(&pieces, &blob, &content).await {
-                    let reason = crate::error::full(&error.into());
+                    let reason = crate::error::with_causes(&error);
                     let is_foreign = false;
-                    let _ = heard.send((shard, Heard::Closed { reason, is_foreign }));
+                    let _ = heard.send((shard, StreamEvent::Closed { reason, is_foreign }));
                     return;
                 }
             }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::error::{Error, full};
+use crate::error::{Error, with_causes};
 use crate::events::{Events, RunEvent};
 use crate::home::read_json;
 use crate::home::role::Entry;
@@ -40,7 +40,7 @@ use crate::testing::shards::files::Files;
 use crate::testing::shards::hashes::Hashes;
 use crate::testing::shards::launcher::Launcher;
 use crate::testing::shards::node::AgentProgram;
-use crate::testing::shards::release::Places;
+use crate::testing::shards::release::Allocations;
 use crate::testing::shards::settings::Settings;
 use crate::workspace::roles::check_start_order;
 use crate::workspace::{Workspace, description_of};
@@ -54,7 +54,7 @@ const PLACE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// The options of the command line.
 #[derive(Debug, Clone)]
-pub struct On {
+pub struct DriverArgs {
     /// The driver.
     pub driver: DriverName,
     /// Number of shards, overriding the manifest.
@@ -78,7 +78,7 @@ pub struct Options {
 
 impl Options {
     /// Returns the options of the command line, or else those of the manifest.
-    pub fn new(on: &On, workspace: Option<&Workspace>) -> Result<Self, RemoteError> {
+    pub fn new(on: &DriverArgs, workspace: Option<&Workspace>) -> Result<Self, RemoteError> {
         let described = description_of(workspace);
         let described = described.and_then(|description| description.on.get(&on.driver));
         let mut described = described.cloned().unwrap_or_default();
@@ -101,7 +101,7 @@ fn read_pod(root: &Path, file: &str) -> Result<Value, RemoteError> {
         file: file.to_owned(),
         reason,
     };
-    let pod = read_json(&root.join(file)).map_err(|error| invalid(full(&error.into())))?;
+    let pod = read_json(&root.join(file)).map_err(|error| invalid(with_causes(&error)))?;
     pod.ok_or_else(|| invalid("no such file".to_owned()))
 }
 
@@ -136,7 +136,7 @@ pub async fn perform(
         on: options.driver.name().to_string(),
         shards: placed.count(),
     });
-    for left in Places::left(runner.home) {
+    for left in Allocations::left(runner.home) {
         left.release().await;
     }
     let (mut launcher, mut heard) = Launcher::new(

@@ -20,7 +20,7 @@ use crate::testing::driver_command::answer_of;
 
 /// Time that a command gets to end by itself, and again after SIGTERM.
 const RELEASE: Duration = Duration::from_secs(2);
-/// Time in which a command whose stream has ended exits, mostly.
+/// Time in which a command usually exits after its stream has ended.
 const EXIT: Duration = Duration::from_millis(500);
 /// Time in which an agent must have cleaned up after a killed one, before its command
 /// is released.
@@ -29,7 +29,7 @@ const CLEANUP: Duration = Duration::from_secs(2);
 const LONGEST_LINE: usize = 300;
 
 /// A message of an agent, or the end of its stream.
-pub(super) enum Heard {
+pub(super) enum StreamEvent {
     /// A frame.
     Frame(Box<Frame<FromAgent>>),
     /// Bytes that are not a whole frame yet.
@@ -74,7 +74,7 @@ impl Node {
         shard: usize,
         words: &[String],
         program: &Rc<AgentProgram>,
-        heard: mpsc::UnboundedSender<(usize, Heard)>,
+        heard: mpsc::UnboundedSender<(usize, StreamEvent)>,
     ) -> Result<impl Future<Output = ()> + 'static, String> {
         let command = command(words);
         let started = Streamed::start(&command);
@@ -126,8 +126,8 @@ impl Node {
     /// engine of a cluster may kill both at once. The other agent removes what they
     /// have left, and does nothing else.
     ///
-    /// `cancel` gives the place back first: it reaches an agent that is frozen, and
-    /// whose stream does not end because the command was killed.
+    /// `cancel` gives the place back first. A frozen agent needs that: its stream stays
+    /// open although its command was killed.
     pub(super) fn clean_up(
         &mut self,
         cancel: Vec<String>,
@@ -199,7 +199,7 @@ async fn talk(
     stdin: Writer,
     outgoing: Outgoing,
     program: &AgentProgram,
-    hear: &impl Fn(Heard),
+    hear: &impl Fn(StreamEvent),
 ) -> Talked {
     let mut decoder = Decoder::default();
     let booted = boot_up(stdout, &stdin, &mut decoder, program).await;
@@ -210,9 +210,9 @@ async fn talk(
         };
     }
     let reading = async {
-        let told = || hear(Heard::Bytes);
+        let told = || hear(StreamEvent::Bytes);
         while let Some(frame) = conversation::next(stdout, &mut decoder, told).await? {
-            hear(Heard::Frame(Box::new(frame)));
+            hear(StreamEvent::Frame(Box::new(frame)));
         }
         Ok(())
     };
@@ -227,7 +227,7 @@ async fn talk(
 }
 
 /// Returns the end of a stream, with its reason.
-fn closed(talked: Talked, exit: Option<Exit>, said: &str) -> Heard {
+fn closed(talked: Talked, exit: Option<Exit>, said: &str) -> StreamEvent {
     let mut is_foreign = false;
     let exit = match exit {
         Some(Exit::Code(0)) | None => String::new(),
@@ -243,7 +243,7 @@ fn closed(talked: Talked, exit: Option<Exit>, said: &str) -> Heard {
         Ok(()) => String::new(),
     };
     let reason = format!("its stream ended{exit}{why}");
-    Heard::Closed { reason, is_foreign }
+    StreamEvent::Closed { reason, is_foreign }
 }
 
 /// Waits until a command has ended, whose stdin is closed. Asks it to after a

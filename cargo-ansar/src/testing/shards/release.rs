@@ -1,4 +1,4 @@
-//! Places that a driver has taken for a run, and that are to be given back.
+//! Allocations that a driver has taken for a run, and that are to be given back.
 //!
 //! They are written down before anything is placed, and forgotten once the driver
 //! lists none of them any more. What could not be released, because the driver did
@@ -19,12 +19,12 @@ use crate::testing::driver_command::answer_of;
 /// two of them.
 const ROUNDS: usize = 20;
 const PAUSE: Duration = Duration::from_millis(100);
-/// Number of rounds after which places are released that do not end by themselves,
-/// and released again: a driver that has just come back may miss it.
+/// Number of rounds after which places that do not end by themselves are released.
+/// This is repeated, because a driver that has just come back may have missed it.
 const PATIENCE: usize = 4;
 
 /// The places of a run.
-pub(super) struct Places {
+pub(super) struct Allocations {
     path: PathBuf,
     commands: Commands,
 }
@@ -40,7 +40,7 @@ struct Commands {
     is_needed: bool,
 }
 
-impl Places {
+impl Allocations {
     /// Writes down that a run is about to take places of these names; `None` if the
     /// driver keeps none.
     pub(super) fn note(

@@ -69,7 +69,7 @@ fn roles_that_do_not_run_yet_can_be_started_alone() {
         .stderr_has("error: already running: `zombie-0` (process ")
         .stderr_has(
             "hint: start only the one that is not running with `cargo ansar start zombie-1`, \
-             or have the others stopped first with `-f`",
+             or restart the others as well with `-f`",
         );
     ansar(&sandbox, "start zombie-1").success();
     ansar(&sandbox, "stop").success();

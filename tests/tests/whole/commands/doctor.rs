@@ -88,7 +88,7 @@ ok       home               `[ROOT]/.ansar-home`
 ok       engines            none is running
 ok       leftovers          none of killed commands
 ok       contract           version 1
-ok       git                the home is ignored
+ok       git                the home is ignored by Git
 ok       editor             no settings of VS Code or Zed
 
 "#]],
@@ -120,7 +120,7 @@ ok       home               `[ROOT]/.ansar-home`
 ok       engines            none is running
 ok       leftovers          none of killed commands
 ok       contract           version 1
-ok       git                the home is ignored
+ok       git                the home is ignored by Git
 ok       editor             no settings of VS Code or Zed
 
 "#]],
@@ -148,7 +148,7 @@ ok       home               `[ROOT]/.ansar-home`
 ok       engines            none is running
 ok       leftovers          none of killed commands
 ok       contract           version 1
-ok       git                the home is ignored
+ok       git                the home is ignored by Git
 ok       editor             no settings of VS Code or Zed
 
 "#]],
@@ -186,7 +186,7 @@ ok       home               `[ROOT]/.ansar-home`
 ok       engines            none is running
 ok       leftovers          none of killed commands
 ok       contract           version 1
-ok       git                the home is ignored
+ok       git                the home is ignored by Git
 ok       editor             no settings of VS Code or Zed
 
 "#]],
@@ -232,7 +232,7 @@ warning  leftovers          1 of killed commands, such as `[ROOT]/.ansar-home/mo
                             hint: if no command runs, remove it with `rm -r [ROOT]/.ansar-home/model/.ansar-alias-0123456789abcdef0123456789abcdef`
 error    contract           `later` follows version 9, this `cargo ansar` version 1
                             hint: build it with the same version of `ansar-runtime`: `cargo update -p ansar-runtime`
-warning  git                the home is not ignored: `[ROOT]/.ansar-home/.gitignore` does not say so
+warning  git                the home is not ignored by Git: `[ROOT]/.ansar-home/.gitignore` does not contain `*`
                             hint: write it with `echo '*' > [ROOT]/.ansar-home/.gitignore`
 warning  editor             `.vscode/settings.json` does not show failed checks at their lines
                             hint: set the `overrideCommand` of rust-analyzer's `check` to `["cargo", "ansar", "check", "--last", "--all-targets", "--message-format", "json"]`

@@ -90,7 +90,7 @@ fn a_component_that_does_not_ask_is_dropped() {
     talks.signal(Signal::SIGINT);
     let output = talks.wait();
     output.code(130).returned(ABORTED);
-    output.stderr_has("Dropped, as it does not ask for Stop");
+    output.stderr_has("Dropped, as it does not check for Stop");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn every_manifest_key_is_in_the_reference() {
         "[workspace.metadata.ansar.role.a]\nexecutable = \"noop\"\nretry = { no-such = 1 }\n";
     let build = "[workspace.metadata.ansar.build]\nno-such = 1\n";
     for (section, manifest) in [
-        ("The group", root),
+        ("Keys for all roles", root),
         ("A role", role),
         ("Build", build),
         ("Retry", retry),

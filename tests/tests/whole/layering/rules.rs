@@ -138,11 +138,13 @@ struct Inspection<'c> {
 type Edges = BTreeMap<Module, BTreeMap<Module, (String, usize)>>;
 
 impl<'c> Inspection<'c> {
-    /// Returns the layer of a module; `None` if its top-level module has none.
+    /// Returns the layer of a module, from 1 as in `ARCHITECTURE.md`; `None` if its
+    /// top-level module has none.
     fn layer(&self, module: &[String]) -> Option<usize> {
         let top = module.first()?;
         let mut layers = self.layout.layers.iter();
-        layers.position(|layer| layer.iter().any(|name| name == top))
+        let layer = layers.position(|layer| layer.iter().any(|name| name == top))?;
+        Some(layer + 1)
     }
 
     /// Checks that no file names a module of a higher layer.

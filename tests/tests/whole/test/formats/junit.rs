@@ -1,4 +1,4 @@
-//! `JUnit` files: they follow their schema, and their counts are right.
+//! JUnit files: they follow their schema, and their counts are right.
 
 use super::schema::{Element, Schema};
 use crate::test::{CLIENT, CLIENT_RS, Group, SERVER};

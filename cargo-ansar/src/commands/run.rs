@@ -1,5 +1,13 @@
 //! `cargo ansar run`: run roles in the foreground, to completion.
 
+use std::path::PathBuf;
+
+use ansar_contract::envelope::Typed;
+use ansar_contract::lifecycle::Faulted;
+use ansar_contract::line::Level;
+use ansar_contract::run::Run;
+use ansar_contract::test::TestReport;
+
 use crate::deploy::prepare::{FilledHome, open_filled};
 use crate::deploy::resolve_settings::check_settings;
 use crate::error::{DeployError, Error, RunError};
@@ -21,14 +29,8 @@ use crate::testing::verdict::Verdict;
 use crate::workspace::Places;
 use crate::workspace::build;
 use crate::workspace::roles::{startable, test_pattern};
-use ansar_contract::envelope::Typed;
-use ansar_contract::lifecycle::Faulted;
-use ansar_contract::line::Level;
-use ansar_contract::run::Run;
-use ansar_contract::test::TestReport;
-use std::path::PathBuf;
 
-/// Options of a run.
+/// Options of `run`.
 #[derive(Debug)]
 pub struct Options {
     /// Options for Cargo, used if nothing is deployed yet.

@@ -1,5 +1,5 @@
-//! The place of a component: a role of a home, or by hand. Decides which folders belong to
-//! the component.
+//! The identity of a component: a role of a home, or a tool that is run by hand. Decides
+//! which folders belong to it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,9 @@ use super::sub_role::is_sub_role;
 use crate::host::files::{FileError, Source};
 use crate::host::{environment, files};
 
-/// The place of a component.
+/// The identity of a component.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum Identity {
     /// As a role of a home.
     Role {
         /// The home.
@@ -32,8 +32,8 @@ pub(crate) enum Place {
     },
 }
 
-impl Place {
-    /// Returns the place of an executable that is run by hand.
+impl Identity {
+    /// Returns the identity of an executable that is run by hand.
     pub(crate) fn by_hand(executable: &str) -> Self {
         let config = environment::config_folder().unwrap_or_else(|| PathBuf::from(".config"));
         Self::Tool {
@@ -41,7 +41,7 @@ impl Place {
         }
     }
 
-    /// Returns the place of a role.
+    /// Returns the identity of a role.
     pub(crate) fn in_home(home: &Path, role: &str, executable: &str) -> Result<Self, Faulted> {
         let redirects = decode(&home.join(HOME_FILE), Source::Home)?.ok_or_else(|| {
             let home = home.display();

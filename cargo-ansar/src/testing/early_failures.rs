@@ -19,7 +19,11 @@ const MOST: usize = 20;
 
 /// Returns a stream with an event for each failure of these roles, whose
 /// outcomes do not count yet.
-pub(crate) fn telling(events: &Events, roles: Vec<RoleRun>, sources: Sources) -> Events {
+pub(crate) fn with_early_failures(
+    events: &Events,
+    roles: Vec<RoleRun>,
+    sources: Sources,
+) -> Events {
     let roles = roles.into_iter().map(|run| (run.role.clone(), run));
     let live = Mutex::new(Live {
         roles: roles.collect(),

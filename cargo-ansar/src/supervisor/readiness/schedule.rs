@@ -60,14 +60,14 @@ pub(crate) enum Next {
 
 /// The looks at one probe until its condition is met.
 #[derive(Debug)]
-pub(crate) struct Attempts {
+pub(crate) struct ProbeSchedule {
     pace: Pace,
     step: Duration,
     next: Next,
     answers: Tally,
 }
 
-impl Attempts {
+impl ProbeSchedule {
     /// Returns the schedule of a probe of a role that was started `now`.
     pub(crate) fn new(pace: Pace, now: Instant) -> Self {
         Self {
@@ -215,13 +215,13 @@ mod tests {
     fn looks_become_rarer_up_to_the_pace() {
         let begun = clock::instant();
         for pace in LOOKING {
-            let mut attempts = Attempts::new(pace, begun);
-            assert_eq!(attempts.due(), Some(begun + FIRST));
+            let mut schedule = ProbeSchedule::new(pace, begun);
+            assert_eq!(schedule.due(), Some(begun + FIRST));
             let mut now = begun + FIRST;
             let mut steps = vec![FIRST];
             for _ in 0..40 {
-                assert!(attempts.begin(now));
-                let Next::LookAt(at) = attempts.next(unmet("no"), now) else {
+                assert!(schedule.begin(now));
+                let Next::LookAt(at) = schedule.next(unmet("no"), now) else {
                     panic!("it is not ready");
                 };
                 steps.push(at - now);
@@ -236,10 +236,10 @@ mod tests {
     #[test]
     fn event_is_awaited_without_looks() {
         let now = clock::instant();
-        let mut attempts = Attempts::new(Pace::Event, now);
-        assert_eq!(attempts.due(), None);
-        assert_eq!(attempts.next(unmet("no"), now), Next::Event);
-        assert_eq!(attempts.next(Answer::Met, now), Next::Ready);
+        let mut schedule = ProbeSchedule::new(Pace::Event, now);
+        assert_eq!(schedule.due(), None);
+        assert_eq!(schedule.next(unmet("no"), now), Next::Event);
+        assert_eq!(schedule.next(Answer::Met, now), Next::Ready);
     }
 
     #[test]
@@ -262,19 +262,19 @@ mod tests {
             steps in proptest::collection::vec((0..30_000_u64, 0..20_000_u64, 0..12_u8), 1..60),
         ) {
             let mut now = clock::instant();
-            let mut attempts = Attempts::new(pace, now);
+            let mut schedule = ProbeSchedule::new(pace, now);
             let mut unmet_answers = 0;
             for (pause, took, answer) in steps {
-                let due = attempts.due();
+                let due = schedule.due();
                 now += Duration::from_micros(pause);
-                let begins = attempts.begin(now);
+                let begins = schedule.begin(now);
                 prop_assert_eq!(begins, due.is_some_and(|at| at <= now));
-                prop_assert!(!(begins && attempts.begin(now)), "one look at a time");
+                prop_assert!(!(begins && schedule.begin(now)), "one look at a time");
                 if !begins {
                     continue;
                 }
                 now += Duration::from_micros(took);
-                match attempts.next(if answer == 0 { Answer::Met } else { unmet(&answer.to_string()) }, now) {
+                match schedule.next(if answer == 0 { Answer::Met } else { unmet(&answer.to_string()) }, now) {
                     Next::Ready => prop_assert_eq!(answer, 0),
                     Next::LookAt(at) => {
                         unmet_answers += 1;
@@ -282,14 +282,14 @@ mod tests {
                     }
                     other => prop_assert!(false, "{other:?}"),
                 }
-                prop_assert_eq!(attempts.is_ready(), answer == 0);
+                prop_assert_eq!(schedule.is_ready(), answer == 0);
                 if answer == 0 {
-                    prop_assert_eq!(attempts.due(), None);
-                    prop_assert_eq!(attempts.next(unmet("late"), now), Next::Ready);
+                    prop_assert_eq!(schedule.due(), None);
+                    prop_assert_eq!(schedule.next(unmet("late"), now), Next::Ready);
                     break;
                 }
             }
-            let Tally { kinds, others } = attempts.answers();
+            let Tally { kinds, others } = schedule.answers();
             let counted: u64 = kinds.iter().map(|(_, count)| count).sum();
             prop_assert_eq!(counted + others, unmet_answers);
         }
