@@ -162,7 +162,7 @@ impl Process {
         let mut step_time = pin!(tokio::time::sleep(GRACE));
         let mut buffer = vec![0; READ_SIZE];
         let mut output = Vec::new();
-        let (mut giving, mut open, mut step) = (true, true, None);
+        let (mut giving, mut open, mut sent) = (true, true, None);
         let status = loop {
             tokio::select! {
                 () = &mut give, if giving => giving = false,
@@ -172,17 +172,17 @@ impl Process {
                     open = keep(&mut output, &buffer, read);
                 }
                 status = child.wait() => break status?,
-                first = &mut stop, if step.is_none() => {
-                    step = Some(first);
+                first = &mut stop, if sent.is_none() => {
+                    sent = Some(first);
                     send(self.pid, first);
                     step_time.as_mut().reset(Instant::now() + GRACE / 2);
                 }
-                () = &mut step_time, if step.is_some_and(|step| step != StopStep::Kill) => {
-                    let next = match step {
+                () = &mut step_time, if sent.is_some_and(|sent| sent != StopStep::Kill) => {
+                    let next = match sent {
                         Some(StopStep::Interrupt) => StopStep::Terminate,
                         _ => StopStep::Kill,
                     };
-                    step = Some(next);
+                    sent = Some(next);
                     send(self.pid, next);
                     step_time.as_mut().reset(Instant::now() + GRACE / 2);
                 }
@@ -197,7 +197,7 @@ impl Process {
         }
         Ok(Ended {
             exit: exit(status),
-            asked: step.is_some(),
+            asked: sent.is_some(),
             output,
         })
     }
