@@ -85,7 +85,7 @@ fn properties(workspace: Option<&Workspace>, home: Option<&Home>) -> Vec<RolePro
     }
     let entries = home.and_then(|home| home.entries().ok());
     let entries = entries.unwrap_or_default().into_values();
-    entries.map(|entry| entry.properties).collect()
+    entries.map(|entry| *entry.properties).collect()
 }
 
 async fn engines(home: &Home) -> Finding {

@@ -33,7 +33,7 @@ use crate::host::{clock, environment};
 use crate::model::name::RoleName;
 use crate::model::name_template::TemplateError;
 use crate::model::outcome::{Cause, RoleOutcome};
-use crate::model::role_properties::{NetworkKind, RoleProperties};
+use crate::model::role_properties::NetworkKind;
 use crate::model::role_search::RoleSearch;
 use crate::protocol::RunOptions;
 use crate::supervisor::background::wait_ready;
@@ -320,7 +320,7 @@ impl Group<'_> {
             }),
             kind: RoleKind::Test,
             conduct: Conduct::default(),
-            properties: RoleProperties::default(),
+            properties: Box::default(),
             ready_limit: None,
             notices: None,
             ports: Vec::new(),

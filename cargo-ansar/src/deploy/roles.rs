@@ -68,7 +68,7 @@ pub(crate) fn plan_roles(
 pub(crate) fn described(spec: &RoleSpec, was: Option<&Entry>) -> Entry {
     let id = was.and_then(|entry| entry.id.clone());
     let mut entry = Entry {
-        properties: spec.properties.clone(),
+        properties: Box::new(spec.properties.clone()),
         by_hand: was.map(|entry| entry.by_hand.clone()).unwrap_or_default(),
         ..Entry::new(
             id.unwrap_or_else(environment::unique),

@@ -31,9 +31,10 @@ pub struct Entry {
     pub executable: ExecutableName,
     /// The origin of the role.
     pub origin: Origin,
-    /// The properties that decide how it runs.
+    /// The properties that decide how it runs. They are many, and entries are moved
+    /// more often than they are changed.
     #[serde(flatten)]
-    pub properties: RoleProperties,
+    pub properties: Box<RoleProperties>,
     /// Values that were set by a command; they have precedence.
     #[serde(skip_serializing_if = "ByHand::is_empty")]
     pub by_hand: ByHand,
@@ -57,8 +58,7 @@ impl<'de> Deserialize<'de> for Entry {
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
                 let mut own = OwnFields::default();
                 let properties = Properties { map, own: &mut own };
-                let properties =
-                    RoleProperties::deserialize(MapAccessDeserializer::new(properties))?;
+                let properties = Box::deserialize(MapAccessDeserializer::new(properties))?;
                 let missing = de::Error::missing_field;
                 Ok(Entry {
                     id: own.id,
@@ -210,7 +210,7 @@ impl Entry {
             created,
             executable,
             origin,
-            properties: RoleProperties::default(),
+            properties: Box::default(),
             by_hand: ByHand::default(),
             instance: None,
         }

@@ -50,7 +50,7 @@ pub(crate) async fn wait_ready<'r>(
     interrupts: &mut Interrupts,
     events: &Events,
 ) -> Result<BackgroundRoles, Error> {
-    let limit = limit(roles.clone().map(|(_, entry)| &entry.properties));
+    let limit = limit(roles.clone().map(|(_, entry)| &*entry.properties));
     let roles: BTreeSet<&RoleName> = roles.map(|(role, _)| role).collect();
     let since = clock::now();
     let waiting = async {

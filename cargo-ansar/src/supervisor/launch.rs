@@ -168,7 +168,7 @@ pub struct Launch {
     pub conduct: Conduct,
     /// The properties of the role. Roles in `after` that are not among the
     /// launches are ignored.
-    pub properties: RoleProperties,
+    pub properties: Box<RoleProperties>,
     /// Time that the role, and each command of its setup, gets to become ready;
     /// unlimited if unset.
     pub ready_limit: Option<Duration>,

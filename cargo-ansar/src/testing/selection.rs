@@ -149,13 +149,13 @@ fn next_properties(
     let spec = description.and_then(|description| description.role(role));
     let Some((spec, entry)) = spec.zip(entry) else {
         let properties = spec.map(|spec| &spec.properties);
-        let properties = properties.or(entry.map(|entry| &entry.properties));
+        let properties = properties.or(entry.map(|entry| &*entry.properties));
         return properties.cloned().unwrap_or_default();
     };
     let mut next = entry.clone();
-    next.properties = spec.properties.clone();
+    *next.properties = spec.properties.clone();
     keep_by_hand(entry, &mut next);
-    next.properties
+    *next.properties
 }
 
 /// Returns the roles without those one-shot roles that need not run again. On
@@ -219,7 +219,7 @@ fn choose(
     let mut parts = BTreeMap::new();
     if let Some(partition) = options.partition {
         let tests = entries.iter().filter(|(role, _)| is_test(role));
-        let tests = tests.map(|(role, entry)| (role, &entry.properties));
+        let tests = tests.map(|(role, entry)| (role, &*entry.properties));
         let part = Part::of(partition, tests);
         entries.retain(|role, _| !is_test(role) || part.roles.contains(role));
         let divided = part.divided.into_iter();

@@ -221,7 +221,7 @@ fn roles(
         let tests = entries
             .iter()
             .filter(|(role, _)| roles.tests.contains(*role));
-        roles.divided = divided(tests.map(|(role, entry)| (role, &entry.properties)));
+        roles.divided = divided(tests.map(|(role, entry)| (role, &*entry.properties)));
     }
     let mut sharing: BTreeMap<&str, BTreeSet<RoleName>> = BTreeMap::new();
     for role in &roles.tests {
