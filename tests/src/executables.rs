@@ -52,20 +52,28 @@ pub(crate) fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests start real processes")]
+/// Builds all executables, and returns them by name.
 fn build() -> BTreeMap<String, Bin> {
+    if cfg!(debug_assertions) {
+        // With a test, which is there, the libraries have the features that they have
+        // in `cargo test`, and are not compiled again without those.
+        return build_with(&["--workspace", "--bins", "--test", "whole"]);
+    }
+    // What is measured has the features that users get, and no others.
+    let packages = ["cargo-ansar", "test-fixtures", "tests"];
+    let bins = packages.map(|name| build_with(&["--release", "--package", name, "--bins"]));
+    bins.into_iter().flatten().collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests start real processes")]
+fn build_with(arguments: &[&str]) -> BTreeMap<String, Bin> {
     let mut command = Command::new(cargo());
-    // With a test, which is there, the libraries have the features that they have in
-    // `cargo test`, and are not compiled again without those.
     command
-        .args(["build", "--workspace", "--bins", "--test", "whole"])
-        .arg("--message-format=json-render-diagnostics")
+        .args(["build", "--message-format=json-render-diagnostics"])
+        .args(arguments)
         .current_dir(repository())
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
     let mut child = command.spawn().expect("cargo starts");
     let messages = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
     let bins = Message::parse_stream(messages)

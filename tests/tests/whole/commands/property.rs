@@ -98,7 +98,7 @@ fn read_only_properties_are_refused() {
     unknown.code(2).stderr_has("'retri'").stderr_has("'retry'");
     let help = sandbox.ansar(["help", "set"]).run();
     help.success()
-        .stdout_has("\n  storage       how much of its log is kept")
+        .stdout_has("\n  storage       size of the stored log")
         .check(!help.stdout.contains("\n  created "), || {
             "expected what can be set only".to_owned()
         });
