@@ -17,10 +17,19 @@ after = ["db-0"]
 
 const DB: &str = "echo accepting; exec sleep 600";
 
-/// Asks for a name. Control-c is no reason to end.
-const SHELL: &str = r#"trap 'echo interrupted' INT
-test -t 0 && echo terminal
-echo Name?
+/// Asks for a name. Control-c is no reason to end. At a terminal it waits for that
+/// before it reads, once its process group has the foreground: a shell that is about to
+/// read does not see a signal before the next line.
+const SHELL: &str = r#"trap 'seen=yes; echo interrupted' INT
+if test -t 0; then
+    until read -r _ _ _ _ own _ _ foreground _ < /proc/$$/stat && test "$own" = "$foreground"
+    do sleep 0.01; done
+    echo terminal
+    echo Name?
+    until test -n "$seen"; do sleep 0.01; done
+else
+    echo Name?
+fi
 while ! read -r name; do test -t 0 || exit 4; done
 echo "Hello $name"
 test "$name" != none"#;
