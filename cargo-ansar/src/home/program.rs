@@ -242,7 +242,7 @@ pub fn base(home: &Home) -> &Path {
     home.workspace().unwrap_or_else(|| home.root())
 }
 
-/// Where programs are looked for.
+/// The folders and the environment that a search for programs uses.
 #[derive(Debug, Clone, Copy)]
 pub struct ProgramSearch<'a> {
     /// The folder that paths begin at.

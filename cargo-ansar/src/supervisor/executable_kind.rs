@@ -112,11 +112,11 @@ pub(crate) fn path_of(
     environment: &[(OsString, OsString)],
 ) -> Result<PathBuf, Error> {
     if entry.properties.is_program() {
-        let places = ProgramSearch {
+        let search = ProgramSearch {
             base: base(home),
             environment,
         };
-        return Ok(places.program(role, entry)?);
+        return Ok(search.program(role, entry)?);
     }
     Ok(home.runnable(&entry.executable)?)
 }
@@ -174,13 +174,13 @@ fn check(
         }
         .into());
     }
-    let places = ProgramSearch {
+    let search = ProgramSearch {
         base: base(home),
         environment,
     };
     for (user, name) in commands(entry) {
         // A placeholder is resolved only at the start.
-        if name.uses().next().is_none() && places.command(Some(&path), name.text()).is_none() {
+        if name.uses().next().is_none() && search.command(Some(&path), name.text()).is_none() {
             return Err(ProgramError::CommandNotFound {
                 role: role.clone(),
                 place: String::new(),

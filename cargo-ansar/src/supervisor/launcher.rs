@@ -498,11 +498,11 @@ impl RoleContext {
 
     /// Returns the path of a command that the role needs.
     fn command(&self, program: &Path, name: &str) -> Option<PathBuf> {
-        let places = ProgramSearch {
+        let search = ProgramSearch {
             base: base(&self.shared.home),
             environment: &self.shared.environment,
         };
-        places.command(Some(program), name)
+        search.command(Some(program), name)
     }
 
     fn environment(&self, values: &RoleValues<'_>) -> Result<Variables, Error> {

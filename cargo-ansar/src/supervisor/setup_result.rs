@@ -47,7 +47,7 @@ impl SetupKeys<'_> {
         let model = home.folder(Area::Model, role).display().to_string();
         let neutral = |text: String| text.replace(&model, "{model}");
         let program = path_of(home, role, entry, self.environment)?;
-        let places = ProgramSearch {
+        let search = ProgramSearch {
             base: base(home),
             environment: self.environment,
         };
@@ -56,7 +56,7 @@ impl SetupKeys<'_> {
             let words = words.iter().map(|text| values.resolve(text).map(neutral));
             let words = words.collect::<Result<Vec<_>, _>>()?;
             let name = words.first().map_or("", |name| name);
-            let file = places.command(Some(&program), name);
+            let file = search.command(Some(&program), name);
             let file = file.map(|path| fs::resolve(&path)).transpose()?;
             let stat = file.as_deref().map(fs::stat).transpose()?;
             commands.push((words, file, stat.map(|stat| stat.fingerprint)));
